@@ -1,0 +1,1 @@
+"""Where ciphertext lies, under random names."""

@@ -1,0 +1,50 @@
+"""What the rest of the house may ask of a blob store."""
+
+from collections.abc import AsyncIterator, Callable
+from typing import Protocol, TypeVar
+from uuid import UUID
+
+T = TypeVar("T")
+
+
+class BlobWriter(Protocol):
+    """A blob being written. It counts once `commit` has returned: then it survives a power cut."""
+
+    async def write(self, data: bytes | bytearray | memoryview) -> None: ...
+
+    async def commit(self) -> None: ...
+
+    async def abandon(self) -> None:
+        """Leave nothing behind; may follow a failed `write` or `commit`."""
+
+
+class BlobReader(Protocol):
+    """An open blob; close it."""
+
+    async def apply(self, offset: int, size: int, job: Callable[[bytearray], T]) -> T:
+        """Read `size` bytes at `offset` and hand them to `job`, off the event loop, in one hop.
+
+        Raises Unavailable when the blob is shorter or gone.
+        """
+
+    async def descriptor(self) -> int:
+        """A file descriptor for sendfile, valid until `close`."""
+
+    def close(self) -> None: ...
+
+
+class BlobStore(Protocol):
+    """Blobs by random name. Raises NoSpace and Unavailable."""
+
+    async def create(self, blob: UUID) -> BlobWriter: ...
+
+    def open(self, blob: UUID) -> BlobReader: ...
+
+    async def delete(self, blob: UUID) -> None:
+        """Deleting what is not there is no error."""
+
+    def listing(self) -> AsyncIterator[tuple[UUID, int]]:
+        """Every blob that lies in the store, with its size in bytes."""
+
+    async def free(self) -> int:
+        """Bytes that can still be stored before the reserve is touched; 0 when it is."""

@@ -1,0 +1,1 @@
+"""What Postgres knows: names, rights, images, grants, and the audit trail."""

@@ -1,0 +1,76 @@
+"""One server per directory: an flock that the kernel frees when its holder dies, however it dies."""
+
+import fcntl
+import os
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from mdm_async.errors import Unavailable, UnsafeSettings
+
+LOCK_FILE = ".mdm.lock"
+
+
+class DirectoryLock:
+    """Holds a directory for this process while open; `acquire` makes the directory (0700) when it is missing.
+
+    The file holds the holder's pid, for people to read; only the flock counts. It is never deleted,
+    or two processes could lock two different files of that name. A child inherits the lock only when forked
+    without exec (the descriptor is close-on-exec), so use spawn or forkserver for workers.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.path = directory / LOCK_FILE
+        self._descriptor: int | None = None
+
+    def __repr__(self) -> str:
+        return f"<DirectoryLock {self.directory} {'held' if self.held else 'free'}>"
+
+    @property
+    def held(self) -> bool:
+        return self._descriptor is not None
+
+    def acquire(self) -> None:
+        """Take the lock at once, or raise Unavailable naming the process that holds it.
+
+        Raises UnsafeSettings when the directory cannot be written to.
+        """
+        try:
+            self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        except OSError as error:
+            raise UnsafeSettings(
+                f"{self.directory} cannot be used: {error.strerror}",
+                remedy="choose a directory that the user who runs mdm may write to",
+            ) from None
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip() or "unknown"
+            os.close(descriptor)
+            raise Unavailable(
+                f"{self.directory} is in use by another mdm server, process {holder}",
+                remedy="stop that server, or give this one a directory of its own",
+            ) from None
+        except BaseException:
+            os.close(descriptor)
+            raise
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        self._descriptor = descriptor
+
+    def release(self) -> None:
+        if self._descriptor is not None:
+            os.ftruncate(self._descriptor, 0)
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    def __enter__(self) -> Self:
+        self.acquire()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.release()

@@ -1,0 +1,238 @@
+"""Grants: one row is a request's item, its pin and its transfer URL.
+
+All expiry is by the database's clock. A transfer URL's token is known here by its SHA-256 only.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+import asyncpg
+
+from mdm_async.catalog.database import Connection
+
+KEEP_DAYS = 3
+"""How long a day's grants stay, at least; more than a day longer than the longest pin."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grant:
+    """A row of `grants`; times are the database's, `life` is what remains of it in seconds."""
+
+    turl: bytes
+    request: UUID
+    item: int
+    operation: str
+    state: str
+    caller: str
+    surl: str
+    life: float
+    token: int | None = None
+    description: str | None = None
+    failure: str | None = None
+    explanation: str | None = None
+    entry: int | None = None
+    image: UUID | None = None
+    view: str | None = None
+    version: str | None = None
+    recipient: bytes | None = None
+    secret: bytes | None = None
+    context: bytes | None = None
+    parent: int | None = None
+    name: str | None = None
+    replaces: UUID | None = None
+    expected_size: int | None = None
+    sealed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Liveness:
+    """What one query says of a live transfer URL."""
+
+    life: float
+    """Seconds left; negative when expired."""
+    revoked: bool
+    """Released, aborted, deleted, or its token ended: running transfers stop too."""
+
+
+_STORED = tuple(name for name in Grant.__dataclass_fields__ if name != "life")
+_TYPES = {
+    "turl": "bytea", "request": "uuid", "item": "int", "token": "bigint", "entry": "bigint", "image": "uuid",
+    "recipient": "bytea", "secret": "bytea", "context": "bytea", "parent": "bigint", "replaces": "uuid",
+    "expected_size": "bigint", "sealed": "boolean",
+}  # fmt: skip
+_INSERT = (
+    f"insert into grants (day, expires, {', '.join(_STORED)})"
+    f" select current_date, now() + make_interval(secs => life), {', '.join(_STORED)} from unnest("
+    + ", ".join(
+        f"${i}::{_TYPES.get(name, 'text')}[]" for i, name in enumerate((*_STORED, "life"), 1)
+    ).replace(f"${len(_STORED) + 1}::text[]", f"${len(_STORED) + 1}::float8[]")
+    + f") as g ({', '.join(_STORED)}, life)"
+)
+_SELECT = f"select {', '.join(_STORED)}, extract(epoch from expires - now())::float8 as life from grants g"
+
+
+async def insert(db: Connection, grants: Sequence[Grant]) -> None:
+    """All of a request's items in one statement."""
+    columns = [[getattr(g, name) for g in grants] for name in (*_STORED, "life")]
+    await db.execute(_INSERT, *columns)
+
+
+async def by_turl(db: Connection, turl: bytes) -> tuple[Grant, bool] | None:
+    """The grant of a transfer URL, and whether it serves: not expired, released, deleted or revoked."""
+    row = await db.fetchrow(
+        f"{_SELECT.replace(' from grants', f', {_SERVES} as serves from grants')} where turl = $1", turl
+    )
+    return (_grant(row), row["serves"]) if row else None
+
+
+_SERVES = """(
+    g.expires > now() and not exists (
+        select from tokens t where t.id = g.token and (t.revoked is not null or t.expires < now())
+    ) and case g.operation
+        when 'get' then g.state = 'pinned'
+            and exists (select from entries e where e.id = g.entry)
+            and exists (select from images i where i.id = g.image and i.doomed is null)
+        else g.state in ('open', 'uploaded', 'done')
+    end
+)"""
+
+
+async def liveness(db: Connection, turls: Iterable[bytes]) -> dict[bytes, Liveness]:
+    """How all live transfer URLs of a node stand, in one query. What is missing is no longer known."""
+    rows = await db.fetch(
+        f"select turl, extract(epoch from expires - now())::float8 as life,"
+        f" {_SERVES.replace('g.expires > now() and', '', 1)} as serves"
+        " from grants g where turl = any($1::bytea[])",
+        list(turls),
+    )
+    return {row["turl"]: Liveness(row["life"], not row["serves"]) for row in rows}
+
+
+async def of_request(db: Connection, request: UUID, caller: str) -> list[Grant]:
+    """A caller's request, item by item; empty when there is none of his."""
+    rows = await db.fetch(f"{_SELECT} where request = $1 and caller = $2 order by item", request, caller)
+    return [_grant(row) for row in rows]
+
+
+async def requests_of(db: Connection, caller: str, description: str | None) -> list[tuple[UUID, datetime]]:
+    """A caller's requests, newest first, with the time each was made."""
+    rows = await db.fetch(
+        "select request, min(created) as made from grants"
+        " where caller = $1 and ($2::text is null or description = $2) group by request order by made desc limit 1000",
+        caller,
+        description,
+    )
+    return [(row["request"], row["made"]) for row in rows]
+
+
+async def settle(
+    db: Connection, grant: Grant, state: str, expected: str, *, image: UUID | None = None, sealed: bool = False,
+    name: str | None = None,
+) -> bool:  # fmt: skip
+    """Move one item from a state to another; False when something else moved it before, or it expired."""
+    status = await db.execute(
+        "update grants set state = $3, image = coalesce($5, image), sealed = sealed or $6, name = coalesce($7, name)"
+        " where turl = $1 and item = $2 and state = $4 and expires > now()",
+        grant.turl,
+        grant.item,
+        state,
+        expected,
+        image,
+        sealed,
+        name,
+    )
+    return status == "UPDATE 1"
+
+
+async def release(db: Connection, caller: str, request: UUID, surls: Sequence[str] | None) -> list[Grant]:
+    """End a request's pins (all, or those of some SURLs). Repeating it is no error."""
+    rows = await db.fetch(
+        f"with g as (update grants set state = 'released' where request = $1 and caller = $2"
+        f" and state = 'pinned' and ($3::text[] is null or surl = any($3)) returning *)"
+        f" {_SELECT.replace('grants g', 'g')}",
+        request,
+        caller,
+        list(surls) if surls is not None else None,
+    )
+    return [_grant(row) for row in rows]
+
+
+async def release_entries(db: Connection, caller: str, entries: Sequence[int]) -> None:
+    """End all of a caller's pins on these entries, whatever request made them."""
+    await db.execute(
+        "update grants set state = 'released' where entry = any($1::bigint[]) and caller = $2 and state = 'pinned'",
+        list(entries),
+        caller,
+    )
+
+
+async def abort(db: Connection, caller: str, request: UUID, surls: Sequence[str] | None) -> list[Grant]:
+    """End what a request still holds, pins and unfinished uploads; the items as they now are."""
+    rows = await db.fetch(
+        f"with g as (update grants set state = 'aborted' where request = $1 and caller = $2"
+        f" and state in ('pinned', 'open', 'uploaded') and ($3::text[] is null or surl = any($3)) returning *)"
+        f" {_SELECT.replace('grants g', 'g')}",
+        request,
+        caller,
+        list(surls) if surls is not None else None,
+    )
+    return [_grant(row) for row in rows]
+
+
+async def extend(
+    db: Connection, caller: str, request: UUID, surls: Sequence[str] | None, seconds: int
+) -> list[Grant]:
+    """Give live items a new life from now; the items as they now are."""
+    rows = await db.fetch(
+        f"with g as (update grants set expires = now() + make_interval(secs => $4)"
+        f" where request = $1 and caller = $2 and state in ('pinned', 'open', 'uploaded') and expires > now()"
+        f" and ($3::text[] is null or surl = any($3)) returning *)"
+        f" {_SELECT.replace('grants g', 'g')}",
+        request,
+        caller,
+        list(surls) if surls is not None else None,
+        seconds,
+    )
+    return [_grant(row) for row in rows]
+
+
+async def expire_uploads(db: Connection, count: int) -> list[UUID]:
+    """Fail uploads whose time is over; the images that some of them had brought."""
+    rows = await db.fetch(
+        "update grants set state = 'failed', failure = 'SRM_FILE_LIFETIME_EXPIRED' where (day, turl) in ("
+        "  select day, turl from grants where operation = 'put' and state in ('open', 'uploaded')"
+        "  and expires < now() limit $1"
+        ") returning image",
+        count,
+    )
+    return [row["image"] for row in rows if row["image"] is not None]
+
+
+async def keep_partitions(db: Connection) -> None:
+    """Make the partitions of today and the next two days; drop those of days long over."""
+    today = await db.fetchval("select current_date")
+    existing = await db.fetch(
+        "select c.relname from pg_inherits i join pg_class c on c.oid = i.inhrelid where i.inhparent = 'grants'::regclass"
+    )
+    names = {row["relname"] for row in existing}
+    for ahead in range(3):
+        name = await db.fetchval("select to_char($1::date + $2::int, '\"grants_\"YYYYMMDD')", today, ahead)
+        if name not in names:
+            bounds = await db.fetchrow("select $1::date + $2::int, $1::date + $2::int + 1", today, ahead)
+            assert bounds is not None
+            await db.execute(
+                f"create table if not exists {name} partition of grants"
+                f" for values from ('{bounds[0]}') to ('{bounds[1]}')"
+            )
+    oldest = await db.fetchval("select to_char($1::date - $2::int, '\"grants_\"YYYYMMDD')", today, KEEP_DAYS)
+    for name in sorted(names):
+        if name < oldest and not await db.fetchval(
+            f"select exists (select from {name} where operation = 'put' and state in ('open', 'uploaded'))"
+        ):
+            await db.execute(f"drop table {name}")
+
+
+def _grant(row: asyncpg.Record) -> Grant:
+    return Grant(**{name: row[name] for name in (*_STORED, "life")})

@@ -1,0 +1,1 @@
+"""The `mdm` command. One file per group of commands; callbacks are thin, what they do can be called."""

@@ -1,0 +1,187 @@
+"""`mdm ls|stat|mkdir|rm|mv`: names and what is known of them."""
+
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+
+from mdm_async.cli.connection import client_of, complete
+from mdm_async.cli.options import Json
+from mdm_async.cli.output import complain, error_json, print_json, print_line
+from mdm_async.client.client import Client
+from mdm_async.client.entry import Entry
+from mdm_async.errors import MdmError, NotADirectory
+from mdm_async.names import Lfn, join, parse_lfn, split
+
+Lfns = Annotated[list[str], typer.Argument(metavar="LFN…", show_default=False)]
+BATCH = 1000
+
+
+def register(app: typer.Typer) -> None:
+    for command in (ls, stat, mkdir, rm, mv):
+        app.command()(command)
+
+
+def ls(
+    context: typer.Context,
+    path: Annotated[str, typer.Argument(metavar="LFN")] = "/",
+    long: Annotated[bool, typer.Option("--long", "-l", help="Size, time, checksum, view.")] = False,
+    json: Json = False,
+) -> None:
+    """List a directory.
+
+    Example: `mdm ls -l /demo`
+    """
+
+    async def work() -> list[Entry]:
+        shown = []
+        async with client_of(context) as client:
+            async for entry in client.ls(path):
+                if json:
+                    shown.append(entry)
+                else:
+                    print_line(long_line(entry) if long else short_name(entry))
+        return shown
+
+    entries = complete(work())
+    if json:
+        print_json([entry.as_json() for entry in entries])
+
+
+def stat(context: typer.Context, paths: Lfns, json: Json = False) -> None:
+    """Show all that is known of names.
+
+    Example: `mdm stat /demo/CT_small.dcm`
+    """
+
+    async def work() -> list[Entry]:
+        async with client_of(context) as client:
+            return [await client.stat(path) for path in paths]
+
+    documents = [entry.as_json() for entry in complete(work())]
+    if json:
+        print_json(documents)
+        return
+    for document in documents:
+        for name, value in document.items():
+            print_line(f"{name:>12}: {value}")
+
+
+def mkdir(
+    context: typer.Context,
+    paths: Lfns,
+    parents: Annotated[
+        bool, typer.Option("--parents", "-p", help="Make what is missing above; fine if it is there.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Make directories.
+
+    Example: `mdm mkdir -p /demo/study-1`
+    """
+
+    async def work() -> None:
+        async with client_of(context) as client:
+            for path in paths:
+                await client.mkdir(path, parents=parents)
+
+    complete(work())
+    if json:
+        print_json([{"path": path} for path in paths])
+
+
+def rm(
+    context: typer.Context,
+    paths: Lfns,
+    recursive: Annotated[
+        bool, typer.Option("--recursive", "-r", help="Directories with all that is below them.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Delete files, and with -r directories.
+
+    Example: `mdm rm -r /demo/study-1`
+    """
+
+    async def work() -> dict[str, MdmError]:
+        async with client_of(context) as client:
+            return await remove(client, paths, recursive=recursive)
+
+    failures = complete(work())
+    for path, error in failures.items():
+        complain(error, path)
+    if json:
+        print_json([outcome_json(path, failures.get(path)) for path in paths])
+    for error in failures.values():
+        raise typer.Exit(error.exit_code)
+
+
+def mv(context: typer.Context, source: str, target: str, json: Json = False) -> None:
+    """Move or rename; into TARGET when that is a directory.
+
+    Example: `mdm mv /demo/a.dcm /demo/study-1/`
+    """
+
+    async def work() -> Lfn:
+        async with client_of(context) as client:
+            return await move(client, source, target)
+
+    moved = complete(work())
+    if json:
+        print_json({"from": source, "to": moved})
+
+
+async def remove(client: Client, paths: Sequence[str], *, recursive: bool) -> dict[str, MdmError]:
+    """Delete; the reason for each that is still there."""
+    failures: dict[str, MdmError] = {}
+    files = []
+    for path in paths:
+        try:
+            if recursive and (await client.stat(path)).is_directory:
+                await client.rmdir(path, recursive=True)
+            else:
+                files.append(path)
+        except MdmError as error:
+            failures[path] = error
+    for start in range(0, len(files), BATCH):
+        failures |= await client.rm(files[start : start + BATCH])
+    return failures
+
+
+async def move(client: Client, source: str, target: str) -> Lfn:
+    """Move; where to. A target that ends with '/' must be a directory."""
+    wanted = parse_lfn(target)
+    is_directory = await is_a_directory(client, wanted)
+    if target.endswith("/") and not is_directory:
+        raise NotADirectory("the target is not a directory", remedy="make it with `mdm mkdir`")
+    if is_directory:
+        wanted = join(wanted, split(parse_lfn(source))[1])
+    await client.mv(source, wanted)
+    return wanted
+
+
+async def is_a_directory(client: Client, path: str) -> bool:
+    """False too when there is nothing of that name."""
+    try:
+        return (await client.stat(path)).is_directory
+    except MdmError as error:
+        if error.http == 404:
+            return False
+        raise
+
+
+def short_name(entry: Entry) -> str:
+    return entry.name + ("/" if entry.is_directory else "")
+
+
+def long_line(entry: Entry) -> str:
+    """Kind, bytes, checksum, time, state of the view, name; '-' for what is unknown."""
+    size = "-" if entry.size is None else str(entry.size)
+    time = entry.modified.strftime("%Y-%m-%d %H:%M") if entry.modified else "-"
+    view = f"{entry.view or '-'}:{entry.view_state or '-'}" if not entry.is_directory else "-"
+    kind = "d" if entry.is_directory else "-"
+    return f"{kind} {size:>12} {entry.adler32 or '-':>8} {time:16} {view:16} {short_name(entry)}"
+
+
+def outcome_json(path: str, error: MdmError | None) -> dict[str, Any]:
+    return {"path": path} if error is None else {"path": path, "error": error_json(error)}

@@ -1,0 +1,243 @@
+"""The client: names in, bytes out. Everything a worker node asks of a Medical Data Manager.
+
+async with Client() as mdm:
+    async for entry in mdm.ls("/vo/study"):
+        await mdm.get(entry.path, Path(entry.name))
+"""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from yarl import URL
+
+from mdm_async.client.answers import Json
+from mdm_async.client.channel import demand_confidential, parse_url
+from mdm_async.client.discovery import find_token, server_url
+from mdm_async.client.download import Downloaded, OnBytes, download
+from mdm_async.client.entry import Entry
+from mdm_async.client.pull import Pull
+from mdm_async.client.ticket import Prepared, Recipient, Ticket, encode_key
+from mdm_async.client.upload import Source, Uploaded, upload
+from mdm_async.client.wire import Wire
+from mdm_async.errors import Exists, Forbidden, MdmError, NotADirectory, NotFound
+from mdm_async.names import IDENTIFIED, ROOT, Lfn, parse_lfn, parse_surl, split
+
+PAGE: Final = 1000
+"""Names asked for at once when a directory is listed."""
+
+
+class Client:
+    """An async context manager. Without `url` and `token` they are discovered (see `discovery`).
+
+    `ca`: a PEM file trusted besides the system's authorities. Every method raises the classes of `errors`;
+    InsecureChannel comes before anything is sent.
+    """
+
+    def __init__(
+        self,
+        url: str | URL | None = None,
+        token: str | None = None,
+        *,
+        ca: Path | None = None,
+        connections: int = 64,
+    ) -> None:
+        base = server_url() if url is None else parse_url(url)
+        demand_confidential(base, "a request")
+        self.wire = Wire(
+            base, token if token is not None else find_token(base), ca=ca, connections=connections
+        )
+
+    def __repr__(self) -> str:
+        return f"<Client of {self.wire.base.origin()}>"
+
+    async def __aenter__(self) -> Self:
+        await self.wire.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.wire.__aexit__(kind, error, trace)
+
+    # -- names
+
+    async def stat(self, path: str) -> Entry:
+        """One entry, without what is below it. NotFound."""
+        answer = await self.wire.srm("ls", {"surls": [path], "numOfLevels": 0, "fullDetailedList": True})
+        return Entry.parse(answer.only())
+
+    async def ls(self, path: str) -> AsyncGenerator[Entry, None]:
+        """One level of a directory, in the server's order; a file lists itself."""
+        offset = 0
+        while True:
+            question: Json = {"surls": [path], "offset": offset, "count": PAGE, "fullDetailedList": True}
+            detail = (await self.wire.srm("ls", question)).only()
+            entry = Entry.parse(detail)
+            if not entry.is_directory:
+                yield entry
+                return
+            page = detail.get("subPaths") or []
+            for child in page:
+                yield Entry.parse(child)
+            offset += len(page)
+            if len(page) < PAGE:
+                return
+
+    async def walk(self, path: str) -> AsyncGenerator[Entry, None]:
+        """Everything below a directory, each directory before what it holds."""
+        pending = [path]
+        while pending:
+            async for entry in self.ls(pending.pop()):
+                yield entry
+                if entry.is_directory:
+                    pending.append(entry.path)
+
+    async def permissions(self, paths: Iterable[str]) -> dict[str, str]:
+        """The caller's rights on each path, as letters of pdrwlxgsi."""
+        answer = await self.wire.srm("checkPermission", {"surls": list(paths)})
+        answer.demand_all()
+        return {file["surl"]: str(file.get("permission", "")) for file, _ in answer.files()}
+
+    async def mkdir(self, path: str, *, parents: bool = False) -> None:
+        """Make a directory; with `parents` those above it too, and one that is there already is no error."""
+        lfn = parse_lfn(path)
+        try:
+            await self._mkdir(lfn)
+        except Exists:
+            if not parents:
+                raise
+            if not (await self.stat(lfn)).is_directory:
+                raise NotADirectory("a file has the directory's name") from None
+        except NotFound:
+            if not parents or lfn == ROOT:
+                raise
+            await self.mkdir(split(lfn)[0], parents=True)
+            with suppress(Exists):
+                await self._mkdir(lfn)
+
+    async def _mkdir(self, lfn: Lfn) -> None:
+        (await self.wire.srm("mkdir", {"surl": lfn})).demand_all()
+
+    async def rmdir(self, path: str, *, recursive: bool = False) -> None:
+        (await self.wire.srm("rmdir", {"surl": path, "recursive": recursive})).demand_all()
+
+    async def rm(self, paths: Sequence[str]) -> dict[str, MdmError]:
+        """Delete files; the reason for each that is still there."""
+        answer = await self.wire.srm("rm", {"surls": list(paths)})
+        return {file["surl"]: error for file, error in answer.files() if error is not None}
+
+    async def mv(self, source: str, target: str) -> None:
+        (await self.wire.srm("mv", {"fromSURL": source, "toSURL": target})).demand_all()
+
+    # -- bytes in
+
+    async def put(
+        self,
+        source: Source,
+        path: str,
+        *,
+        sealed: bool = False,
+        overwrite: bool = False,
+        on_bytes: OnBytes | None = None,
+    ) -> Uploaded:
+        """Store a DICOM file from a path, from memory or from an iterator of chunks; see `upload`."""
+        return await upload(self.wire, source, path, sealed=sealed, overwrite=overwrite, on_bytes=on_bytes)
+
+    # -- bytes out
+
+    async def prepare_many(
+        self,
+        paths: Sequence[str],
+        *,
+        view: str | None = None,
+        sealed: bool | None = None,
+        pin: int | None = None,
+    ) -> Prepared:
+        """Transfer URLs for many files in one request, each with `pin` seconds to live.
+
+        `sealed=None` asks for what each view's delivery allows: the identified view sealed, others clear and,
+        where that is forbidden, sealed. Sealed is always to a key pair of this request alone. Release what
+        was prepared.
+        """
+        asked = list(paths)
+        if sealed is not None:
+            return await self._prepare(asked, view, sealed, pin)
+        to_seal = [path for path in asked if (view or parse_surl(path).view) == IDENTIFIED]
+        clear = [path for path in asked if path not in set(to_seal)]
+        prepared = await self._prepare(clear, view, False, pin) if clear else Prepared((), (), {})
+        refused = [path for path, error in prepared.failures.items() if isinstance(error, Forbidden)]
+        if to_seal or refused:
+            prepared = prepared.joined(await self._prepare(to_seal + refused, view, True, pin))
+        return prepared.in_order(asked)
+
+    async def _prepare(self, paths: list[str], view: str | None, sealed: bool, pin: int | None) -> Prepared:
+        recipient = Recipient.fresh() if sealed else None
+        request: Json = {
+            "files": [{"surl": path} for path in paths],
+            "recipient": encode_key(recipient.public) if recipient else None,
+        }
+        if view is not None:
+            request["view"] = view
+        if pin is not None:
+            request["desiredPinLifeTime"] = pin
+        return Prepared.parse(await self.wire.srm("prepareToGet", request), paths, recipient)
+
+    async def release(self, prepared: Prepared) -> None:
+        """End the pins; the transfer URLs are dead afterwards. May be repeated."""
+        for token in prepared.tokens:
+            await self.wire.srm("releaseFiles", {"requestToken": token})
+
+    @asynccontextmanager
+    async def pulling(
+        self,
+        path: str,
+        *,
+        view: str | None = None,
+        sealed: bool | None = None,
+        pin: int | None = None,
+        prepared: Ticket | None = None,
+    ) -> AsyncIterator[Pull]:
+        """One file, prepared (unless it already is) and released at the end; see `Pull` for reading it."""
+        own: list[Prepared] = []
+
+        async def prepare() -> Ticket:
+            own.append(await self.prepare_many([path], view=view, sealed=sealed, pin=pin))
+            return own[-1].only()
+
+        try:
+            yield Pull(self.wire, prepared or await prepare(), renew=prepare)
+        finally:
+            for each in own:
+                with suppress(MdmError):  # It expires anyway; the pull's own outcome counts.
+                    await self.release(each)
+
+    async def get(
+        self,
+        path: str,
+        target: Path,
+        *,
+        view: str | None = None,
+        sealed: bool | None = None,
+        pin: int | None = None,
+        prepared: Ticket | None = None,
+        on_bytes: OnBytes | None = None,
+    ) -> Downloaded:
+        """Pull a view into a file: resumed, checked, all or nothing; see `download`."""
+        async with self.pulling(path, view=view, sealed=sealed, pin=pin, prepared=prepared) as pull:
+            return await download(pull, target, on_bytes=on_bytes)
+
+    async def read_range(
+        self,
+        path: str,
+        start: int = 0,
+        stop: int | None = None,
+        *,
+        view: str | None = None,
+        sealed: bool | None = None,
+    ) -> bytes:
+        """The view's bytes start ≤ i < stop (None: to the end), in memory."""
+        async with self.pulling(path, view=view, sealed=sealed) as pull:
+            return await pull.read(start, stop)

@@ -1,0 +1,229 @@
+"""One HTTP session with one server: calls that carry the credential, and transfers that must not.
+
+The credential goes to the server's own URL and nowhere else; a redirect there is refused. A transfer may be
+redirected, each hop under the channel rule. Every failure leaves here as one of `errors`.
+"""
+
+import os
+import ssl
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+import aiohttp
+import orjson
+from yarl import URL
+
+from mdm_async.client.answer import Answer
+from mdm_async.client.answers import PASSING, Json, error_from_problem
+from mdm_async.client.channel import demand_confidential, demand_transfer_channel, parse_url
+from mdm_async.client.patience import pause
+from mdm_async.errors import BadRequest, InsecureChannel, MdmError, NotSupported, Unavailable, WrongContent
+
+ATTEMPTS: Final = 4
+_ONCE: Final = frozenset({"mkdir", "rmdir", "rm", "mv", "prepareToPut"})
+"""Operations that are not repeated once the server may have seen them."""
+_REDIRECTS: Final = frozenset({301, 302, 307, 308})
+_MAX_HOPS: Final = 5
+_MAX_PROBLEM: Final = 64 * 1024
+_CALL_TIMEOUT: Final = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=120)
+_TRANSFER_TIMEOUT: Final = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=60)
+
+
+class Wire:
+    """An async context manager around the session to `base`.
+
+    `ca` (PEM) is trusted besides the system's store, which SSL_CERT_FILE replaces. `attempts` bounds the
+    tries of a call that may be repeated.
+    """
+
+    def __init__(
+        self,
+        base: URL,
+        token: str | None,
+        *,
+        ca: Path | None = None,
+        connections: int = 64,
+        attempts: int = ATTEMPTS,
+    ) -> None:
+        self.base = base
+        self.attempts = attempts
+        self._token = token
+        self._ca = ca
+        self._connections = connections
+        self._session: aiohttp.ClientSession | None = None
+
+    def __repr__(self) -> str:
+        return f"<Wire to {self.base.origin()}>"
+
+    async def __aenter__(self) -> Self:
+        connector = aiohttp.TCPConnector(limit=self._connections, ssl=_tls(self._ca))
+        # No cookies, no proxy from the environment, no decoding of what must arrive byte for byte.
+        self._session = aiohttp.ClientSession(
+            connector=connector,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,
+            skip_auto_headers=["Accept-Encoding"],
+        )
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    async def srm(self, operation: str, body: Json) -> Answer:
+        """Call an SRM operation. Raises when the request failed as a whole; files answer for themselves."""
+        url = self.base / "srm" / "v2" / operation
+        http, content = await self._call("POST", url, body, repeat=operation not in _ONCE)
+        return Answer.parse(http, content)
+
+    async def operate(self, method: str, path: str, body: Json | None = None) -> Json:
+        """Call an administrative operation below the server's URL; its JSON answer, {} for none."""
+        repeat = method == "GET"
+        http, content = await self._call(method, self.base.joinpath(path), body, repeat=repeat)
+        return _object(content) if http != 204 else {}
+
+    async def _call(self, method: str, url: URL, body: Json | None, *, repeat: bool) -> tuple[int, bytes]:
+        demand_confidential(url, "a request")
+        failures = 0
+        while True:
+            try:
+                return await self._call_once(method, url, body)
+            except Unavailable as error:
+                safe = repeat or isinstance(error.__cause__, aiohttp.ClientConnectorError)
+                failures += 1
+                if not safe or failures >= self.attempts:
+                    raise
+                await pause(failures, error.retry_after)
+            except MdmError as error:
+                failures += 1
+                if not repeat or error.http not in PASSING or failures >= self.attempts:
+                    raise
+                await pause(failures, error.retry_after)
+
+    async def _call_once(self, method: str, url: URL, body: Json | None) -> tuple[int, bytes]:
+        headers = {"Accept": "application/json, application/problem+json"}
+        if self._token is not None:
+            headers["Authorization"] = f"Bearer {self._token}"
+        data = None
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+            data = orjson.dumps(body)
+        try:
+            async with self._open.request(
+                method, url, data=data, headers=headers, allow_redirects=False, timeout=_CALL_TIMEOUT
+            ) as response:
+                content = await response.read()
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise _unreachable(url, error) from error
+        if response.status in _REDIRECTS:
+            raise NotSupported(
+                f"the server at {url.origin()} redirects elsewhere",
+                remedy="give the URL that it redirects to",
+            )
+        if response.status >= 400 and not _is_srm(response.content_type, content):
+            raise error_from_problem(response.status, content, response.headers)
+        if response.status in PASSING:
+            raise error_from_problem(response.status, _as_problem(content), response.headers)
+        return response.status, content
+
+    @asynccontextmanager
+    async def transfer(
+        self,
+        method: str,
+        url: URL,
+        *,
+        sealed: bool,
+        headers: Mapping[str, str] | None = None,
+        data: Any = None,
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """A request to a transfer URL, without the credential; the answer's status is below 400.
+
+        Cut connections and time-outs, also those while the caller reads, become Unavailable.
+        """
+        try:
+            for _ in range(_MAX_HOPS):
+                demand_transfer_channel(url, sealed=sealed)
+                async with self._open.request(
+                    method,
+                    url,
+                    headers=headers,
+                    data=data,
+                    allow_redirects=False,
+                    expect100=data is not None,
+                    timeout=_TRANSFER_TIMEOUT,
+                ) as response:
+                    if response.status >= 400:
+                        problem = await response.content.read(_MAX_PROBLEM)
+                        raise error_from_problem(response.status, problem, response.headers)
+                    if response.status not in _REDIRECTS or data is not None:
+                        yield response
+                        return
+                    url = _next_hop(url, response.headers.get("Location", ""))
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise _unreachable(url, error) from error
+        raise WrongContent(f"more than {_MAX_HOPS} redirects")
+
+    @property
+    def _open(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            raise RuntimeError("use `async with`")
+        return self._session
+
+
+def _tls(ca: Path | None) -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    if ca is not None:
+        try:
+            context.load_verify_locations(cafile=ca)
+        except (OSError, ssl.SSLError):
+            raise BadRequest(f"the certificate file {ca} cannot be read", remedy="give a PEM file") from None
+    return context
+
+
+def _next_hop(url: URL, location: str) -> URL:
+    target = parse_url(url.join(URL(location)))
+    if url.scheme == "https" and target.scheme != "https":
+        raise InsecureChannel("a transfer is redirected from TLS to plain HTTP")
+    return target
+
+
+def _unreachable(url: URL, error: Exception) -> Unavailable:
+    """Names the server but not the path, which of a transfer URL is a secret."""
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        return Unavailable(
+            f"the certificate of {url.origin()} is not trusted", remedy="give its authority's with --ca"
+        )
+    if isinstance(error, aiohttp.ClientConnectorError):
+        reason = os.strerror(error.os_error.errno) if error.os_error.errno else "no answer"
+        return Unavailable(
+            f"no connection to {url.origin()} ({reason})", remedy="is the server up, and MDM_URL right?"
+        )
+    if isinstance(error, TimeoutError):
+        return Unavailable(f"{url.origin()} did not answer in time")
+    return Unavailable(f"the connection to {url.origin()} was cut")
+
+
+def _is_srm(content_type: str, content: bytes) -> bool:
+    return content_type == "application/json" and b'"returnStatus"' in content
+
+
+def _as_problem(content: bytes) -> bytes:
+    """The whole-request status of an SRM answer as a problem document."""
+    status = _object(content).get("returnStatus") or {}
+    return orjson.dumps({"detail": status.get("explanation"), "remedy": status.get("remedy")})
+
+
+def _object(content: bytes) -> Json:
+    try:
+        answer = orjson.loads(content)
+    except orjson.JSONDecodeError:
+        answer = None
+    if not isinstance(answer, dict):
+        raise WrongContent("the server's answer is not JSON", remedy="is MDM_URL the URL of an mdm server?")
+    return answer

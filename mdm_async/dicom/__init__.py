@@ -1,0 +1,1 @@
+"""What a DICOM file is: split, walk, scrub, inspect; bytes in, bytes out."""

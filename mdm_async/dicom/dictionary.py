@@ -1,0 +1,19 @@
+"""What the public data dictionary (PS3.6) says about a tag; pydicom carries it."""
+
+from functools import lru_cache
+
+from pydicom.datadict import get_entry
+from pydicom.tag import Tag
+
+
+@lru_cache(maxsize=8192)
+def vr_of(tag: int) -> bytes | None:
+    """The VR of a public attribute, repeating groups included; None when it is not in the dictionary.
+
+    Where the dictionary leaves a choice ("US or SS", "OB or OW") the first is given.
+    """
+    try:
+        vr: str = get_entry(Tag(tag))[0]
+    except KeyError:
+        return None
+    return vr[:2].encode()

@@ -1,0 +1,151 @@
+"""A file's own identifiers, and whether a name given by a user reveals one of them."""
+
+import re
+import unicodedata
+import warnings
+from collections.abc import Iterator
+from typing import Final
+
+from pydicom.charset import convert_encodings, decode_bytes
+from pydicom.valuerep import TEXT_VR_DELIMS
+
+from mdm_async.dicom.elements import Encoding, encoding_of, items, walk
+from mdm_async.dicom.filemeta import META_LIMIT, MetaReader, uid_text
+
+_CHARACTER_SET, _SOP_INSTANCE, _OTHER_IDS_SEQUENCE = 0x00080005, 0x00080018, 0x00101002
+_PATIENT_ID, _BIRTH_DATE = 0x00100020, 0x00100030
+_NAMES: Final = frozenset({0x00100010, 0x00101001, 0x00101005, 0x00101060})
+"""Patient's Name, Other Patient Names, Patient's Birth Name, Patient's Mother's Birth Name."""
+_NUMBERS: Final = frozenset({_PATIENT_ID, 0x00101000, 0x00080050})
+"""Patient ID, Other Patient IDs, Accession Number."""
+_LAST: Final = 0x00101060
+
+_SAY_NOTHING: Final = frozenset(
+    {"anon", "anonym", "anonymised", "anonymized", "anonymous", "deidentified", "dicom", "example", "first"}
+    | {"firstname", "image", "last", "lastname", "name", "noname", "none", "patient", "phantom", "removed"}
+    | {"sample", "study", "subject", "test", "unknown"}
+)
+"""What stands where nobody is named; such a word in a file's name reveals nobody."""
+
+_SEPARATORS: Final = re.compile(r"[\W_]+")
+_BORDERS: Final = re.compile(r"(?<=\d)(?=[^\W\d_])|(?<=[^\W\d_])(?=\d)")
+
+
+def sop_instance_uid(head: bytes) -> str:
+    """The file's SOP Instance UID (0008,0018), else that of its meta; "" when it has none."""
+    at, encoding, meta = _data_set(head)
+    for element in walk(head, at, len(head), encoding):
+        if element.tag == _SOP_INSTANCE:
+            return uid_text(head[element.value : element.value + element.length])
+        if element.tag > _SOP_INSTANCE:
+            break
+    return meta.sop_instance or ""
+
+
+def identifying_values(head: bytes) -> frozenset[str]:
+    """The file's own identifiers worth guarding names against, comparable: casefolded, NFC, letters and digits only.
+
+    They are words of the patient's names in every script they are written in, patient IDs, accession number (of 3
+    characters or more, 2 where a script has no capitals, as those of East Asia), and the birth date in its usual
+    orders. `head` as `part10` found it. Raises Malformed.
+    """
+    at, encoding, _ = _data_set(head)
+    with warnings.catch_warnings():
+        # A wrong character set is met with a warning and a replacement, which is all that can be done about it.
+        warnings.simplefilter("ignore")
+        found = set(_of_patient(head, at, len(head), encoding, ["iso8859"]))
+    return frozenset(one for one in found if _long_enough(one) and one not in _SAY_NOTHING)
+
+
+def names_reveal(lfn: str, identifiers: frozenset[str]) -> bool:
+    """Whether a name that a user typed holds one of `identifying_values`.
+
+    Names are compared casefolded, NFC and without separators, so that `Mueller_Hans` and `mueller/hans` are found. The
+    shorter an identifier, the more it must stand alone, lest `CT1` be found everywhere:
+    - 6 characters or more, 2 in scripts without capitals: anywhere in the name;
+    - 4 or 5: as one word or several adjacent ones of a path segment, words ending at separators and between letters
+      and digits ("meier" in `Meier2019.dcm`, "1ct1" in `1-CT-1`, not "1234" in `img12345`);
+    - 3: as a whole word between separators, and only if all letters ("kim" in `kim/scan.dcm`).
+    """
+    folded = _fold(lfn)
+    whole = [word for word in _SEPARATORS.split(folded) if word]
+    runs = {run for segment in folded.split("/") for run in _runs(segment)}
+    joined = "".join(whole)
+    for one in identifiers:
+        if len(one) >= 6 or _without_capitals(one):
+            found = one in joined
+        elif len(one) >= 4:
+            found = one in runs
+        else:
+            found = one.isalpha() and one in whole
+        if found:
+            return True
+    return False
+
+
+def _runs(segment: str) -> Iterator[str]:
+    """Every run of up to five adjacent words."""
+    words = [word for long in _SEPARATORS.split(segment) if long for word in _BORDERS.split(long)]
+    for start in range(len(words)):
+        for end in range(start + 1, start + 6):
+            yield "".join(words[start:end])
+
+
+def _data_set(head: bytes) -> tuple[int, Encoding, MetaReader]:
+    meta = MetaReader()
+    if not meta.feed(memoryview(head)[: META_LIMIT + 256]):
+        meta.close()
+    assert meta.transfer_syntax is not None
+    return meta.end, encoding_of(meta.transfer_syntax), meta
+
+
+def _of_patient(data: bytes, at: int, end: int, encoding: Encoding, charsets: list[str]) -> Iterator[str]:
+    for element in walk(data, at, end, encoding):
+        if element.tag > _LAST:
+            return
+        value = data[element.value : element.value + element.length]
+        if element.tag == _CHARACTER_SET:
+            charsets = _character_sets(value)
+        elif element.tag in _NAMES:
+            yield from _words(decode_bytes(value, charsets, {*TEXT_VR_DELIMS, ord("^"), ord("=")}))
+        elif element.tag in _NUMBERS:
+            for one in decode_bytes(value, charsets, TEXT_VR_DELIMS).split("\\"):
+                yield _bare(one)
+        elif element.tag == _BIRTH_DATE:
+            yield from _dates(_bare(value.decode("ascii", "replace")))
+        elif element.tag == _OTHER_IDS_SEQUENCE:
+            for item in items(data, element, encoding):
+                yield from _of_patient(data, item.start, item.end, item.encoding, charsets)
+
+
+def _character_sets(value: bytes) -> list[str]:
+    names = [name.strip("\0 ") for name in value.decode("ascii", "replace").split("\\")]
+    encodings: list[str] = convert_encodings(names)
+    return encodings
+
+
+def _words(names: str) -> Iterator[str]:
+    yield from _SEPARATORS.split(_fold(names))
+
+
+def _dates(date: str) -> Iterator[str]:
+    """YYYYMMDD, and as people write it: DDMMYYYY, MMDDYYYY."""
+    if len(date) == 8 and date.isdecimal():
+        year, month, day = date[:4], date[4:6], date[6:]
+        yield from (date, day + month + year, month + day + year)
+
+
+def _long_enough(one: str) -> bool:
+    return len(one) >= 3 or (len(one) == 2 and _without_capitals(one))
+
+
+def _without_capitals(one: str) -> bool:
+    return one.isalpha() and one.upper() == one
+
+
+def _bare(text: str) -> str:
+    return _SEPARATORS.sub("", _fold(text))
+
+
+def _fold(text: str) -> str:
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())

@@ -1,0 +1,59 @@
+"""Read a format step by step from bytes that are pushed in chunks: a parser written as a generator pulls them."""
+
+import re
+from collections.abc import Generator
+
+Steps = Generator[None, bytes, None]
+Take = Generator[None, bytes, bytes]
+Count = Generator[None, bytes, int]
+
+
+class Pulled:
+    """The bytes that a generator parser reads; it yields whenever it needs the next chunk, and is sent that."""
+
+    def __init__(self) -> None:
+        self._chunk = b""
+        self._at = 0
+        self.taken = 0
+        """Bytes read or skipped so far."""
+
+    def take(self, count: int) -> Take:
+        """The next `count` bytes (few: they are gathered)."""
+        while len(self._chunk) - self._at < count:
+            self._chunk = self._chunk[self._at :] + (yield)
+            self._at = 0
+        self._at += count
+        self.taken += count
+        return self._chunk[self._at - count : self._at]
+
+    def skip(self, count: int) -> Steps:
+        """Step over `count` bytes, however many."""
+        self.taken += count
+        while (here := len(self._chunk) - self._at) < count:
+            count -= here
+            self._chunk = yield
+            self._at = 0
+        self._at += count
+
+    def rest(self, limit: int | None = None) -> Take:
+        """What is left of the current chunk, or the next one; `limit` bytes of it at most."""
+        while self._at == len(self._chunk):
+            self._chunk = yield
+            self._at = 0
+        end = len(self._chunk) if limit is None else min(self._at + limit, len(self._chunk))
+        rest = self._chunk[self._at : end]
+        self.taken += end - self._at
+        self._at = end
+        return rest
+
+    def find(self, two_bytes: re.Pattern[bytes]) -> Take:
+        """Step over everything before the first match of a pattern for two bytes, and take the match."""
+        while True:
+            if match := two_bytes.search(self._chunk, self._at):
+                self.taken += match.end() - self._at
+                self._at = match.end()
+                return match.group()
+            last = self._chunk[max(self._at, len(self._chunk) - 1) :]
+            self.taken += len(self._chunk) - self._at - len(last)
+            self._chunk = last + (yield)
+            self._at = 0

@@ -1,0 +1,137 @@
+"""Every way a request can fail, by name.
+
+Each error knows its HTTP status (RFC 9110), its SRM v2.2 status code and the exit code a command ends with.
+`detail` names the thing and what was wrong with it, `remedy` what to do. Neither ever carries patient data,
+a name that a user typed, a key or a token: they are shown to callers and logged.
+"""
+
+from typing import ClassVar
+
+
+class MdmError(Exception):
+    """A request that failed in a way its caller can understand."""
+
+    http: ClassVar[int] = 500
+    srm: ClassVar[str] = "SRM_FAILURE"
+    exit_code: ClassVar[int] = 5
+    title: ClassVar[str] = "request failed"
+
+    def __init__(self, detail: str = "", *, remedy: str = "", retry_after: int | None = None) -> None:
+        self.detail = detail or self.title
+        self.remedy = remedy
+        self.retry_after = retry_after
+        super().__init__(f"{self.detail}; {remedy}" if remedy else self.detail)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # Errors cross from scrubbing processes; keyword-only fields would be lost by the default.
+        return (_rebuild, (type(self), self.detail, self.remedy, self.retry_after))
+
+
+def _rebuild(kind: type[MdmError], detail: str, remedy: str, retry_after: int | None) -> MdmError:
+    return kind(detail, remedy=remedy, retry_after=retry_after)
+
+
+class BadRequest(MdmError):
+    http, srm, exit_code, title = 400, "SRM_INVALID_REQUEST", 22, "the request is malformed"
+
+
+class Unauthenticated(MdmError):
+    http, srm, exit_code, title = 401, "SRM_AUTHENTICATION_FAILURE", 13, "no valid credential was presented"
+
+
+class Forbidden(MdmError):
+    http, srm, exit_code, title = 403, "SRM_AUTHORIZATION_FAILURE", 13, "this caller may not do that"
+
+
+class InsecureChannel(Forbidden):
+    title = "this needs TLS or the loopback"
+
+
+class NotFound(MdmError):
+    http, srm, exit_code, title = 404, "SRM_INVALID_PATH", 2, "no such file or directory"
+
+
+class UnknownRequest(MdmError):
+    http, srm, exit_code, title = 404, "SRM_INVALID_REQUEST", 2, "no such request"
+
+
+class Exists(MdmError):
+    http, srm, exit_code, title = 409, "SRM_DUPLICATION_ERROR", 17, "the name is already taken"
+
+
+class NotEmpty(MdmError):
+    http, srm, exit_code, title = 409, "SRM_NON_EMPTY_DIRECTORY", 39, "the directory is not empty"
+
+
+class NotADirectory(MdmError):
+    http, srm, exit_code, title = 409, "SRM_INVALID_PATH", 20, "a part of the path is not a directory"
+
+
+class Busy(MdmError):
+    http, srm, exit_code, title = 409, "SRM_FILE_BUSY", 16, "another transfer holds the file"
+
+
+class ViewPending(MdmError):
+    http, srm, exit_code, title = 409, "SRM_FILE_UNAVAILABLE", 11, "the view is not made yet"
+
+
+class ViewRefused(MdmError):
+    http, srm, exit_code, title = 409, "SRM_FILE_UNAVAILABLE", 1, "the view of this image is refused"
+
+
+class Gone(MdmError):
+    http, srm, exit_code, title = 410, "SRM_FILE_LIFETIME_EXPIRED", 2, "the transfer URL is no longer valid"
+
+
+class TooLarge(MdmError):
+    http, srm, exit_code, title = 413, "SRM_INVALID_REQUEST", 27, "more was sent than may be"
+
+
+class NotDicom(MdmError):
+    http, srm, exit_code, title = 422, "SRM_FAILURE", 65, "not a DICOM Part 10 file"
+
+
+class Truncated(NotDicom):
+    title = "the DICOM file ends too early"
+
+
+class Malformed(NotDicom):
+    title = "the DICOM file is broken"
+
+
+class WrongContent(MdmError):
+    """What arrived is not what was announced (size, checksum, seal)."""
+
+    http, srm, exit_code, title = 422, "SRM_FAILURE", 65, "the content is not what was announced"
+
+
+class BadSeal(WrongContent):
+    title = "the Crypt4GH stream does not open"
+
+
+class TooManyRequests(MdmError):
+    http, srm, exit_code, title = 429, "SRM_INTERNAL_ERROR", 11, "too many requests"
+
+
+class NotSupported(MdmError):
+    http, srm, exit_code, title = 501, "SRM_NOT_SUPPORTED", 95, "the operation is not supported"
+
+
+class Unavailable(MdmError):
+    """Something behind the server is away for now; the same request may succeed later."""
+
+    http, srm, exit_code, title = 503, "SRM_INTERNAL_ERROR", 11, "a service behind this one is away"
+
+
+class NoSpace(MdmError):
+    http, srm, exit_code, title = 507, "SRM_NO_FREE_SPACE", 28, "no space is left for this upload"
+
+
+class UnsafeSettings(MdmError):
+    """The settings would serve patient data unsafely, or contradict each other; the server does not start."""
+
+    http, srm, exit_code, title = 500, "SRM_INTERNAL_ERROR", 78, "the settings are unsafe"
+
+
+class ScrubRefused(Exception):
+    """The de-identified view of this image cannot be made; str(self) is the reason, free of patient data."""

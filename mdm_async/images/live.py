@@ -1,0 +1,214 @@
+"""The transfer URLs that this node is serving, and how soon it learns that one has ended.
+
+A warm request waits for nothing: it trusts what the last look at the catalog, less than half a second ago, said.
+One query re-checks all transfer URLs in use; running transfers look at `Live.ended` every mebibyte.
+"""
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import structlog
+
+from mdm_async.catalog import grants, images
+from mdm_async.catalog.grants import Grant
+from mdm_async.catalog.tokens import digest
+from mdm_async.errors import Gone, MdmError, TooManyRequests, Unavailable
+from mdm_async.images import stream, view
+from mdm_async.images.archive import Archive
+from mdm_async.images.metrics import TRANSFERS
+from mdm_async.images.sealed import BlobSlice, SealedView, seal
+from mdm_async.images.view import ReadyView
+from mdm_async.names import View
+
+FRESH = 0.5
+"""Seconds for which a warm request trusts what it knows."""
+_LOOK = 0.25
+_IDLE = 30.0
+_HOLD = 60.0
+_CACHED = 8192
+_CACHED_BYTES = 128 << 20
+
+_log = structlog.get_logger()
+
+
+@dataclass(eq=False, slots=True, repr=False)
+class Live:
+    """A read transfer URL in use on this node. Exactly one of `clear` and `sealed` is what it serves."""
+
+    grant: Grant
+    clear: ReadyView | None
+    sealed: SealedView | None
+    expires: float
+    checked: float
+    used: float
+    ended: bool = False
+    """Released, revoked or deleted, or the database has been away for too long: running transfers stop."""
+    running: int = 0
+
+    @property
+    def served(self) -> ReadyView | SealedView:
+        chosen = self.sealed or self.clear
+        assert chosen is not None
+        return chosen
+
+    @property
+    def weight(self) -> int:
+        """Bytes of memory that its inline parts take."""
+        if self.sealed is not None:
+            return sum(len(piece) for piece in self.sealed.pieces if not isinstance(piece, BlobSlice))
+        assert self.clear is not None
+        return sum(len(part.plain or b"") for part in self.clear.parts)
+
+    def serves(self, now: float) -> bool:
+        return not self.ended and now < self.expires
+
+
+@dataclass(slots=True, repr=False)
+class LiveGrants:
+    """All of them, the least recently used forgotten first; the catalog still knows those."""
+
+    archive: Archive
+    _live: OrderedDict[bytes, Live] = field(default_factory=OrderedDict)
+    _weight: int = 0
+    _running: int = 0
+
+    async def open(self, token: str) -> Live:
+        """What a read transfer URL serves. Raises Gone, or Unavailable when the catalog cannot be asked."""
+        turl = digest(token)
+        now = time.monotonic()
+        live = self._live.get(turl)
+        if live is not None and now - live.checked < FRESH:
+            live.used = now
+            self._live.move_to_end(turl)
+        else:
+            live = await self._look_up(turl, live)
+        if not live.serves(time.monotonic()):
+            raise Gone(remedy="prepare the file again")
+        return live
+
+    @contextmanager
+    def running(self, live: Live) -> Iterator[None]:
+        """While a transfer runs. Raises TooManyRequests at once when too many do."""
+        if self._running >= self.archive.settings.transfers.running:
+            raise TooManyRequests("this server runs as many transfers as it may", retry_after=2)
+        live.running += 1
+        self._running += 1
+        TRANSFERS.labels("out").inc()
+        try:
+            yield
+        finally:
+            live.running -= 1
+            self._running -= 1
+            TRANSFERS.labels("out").dec()
+
+    def pieces(self, live: Live, start: int, stop: int) -> "AsyncIterator[memoryview | BlobSlice]":
+        """The bytes start ≤ i < stop of what is served; a blob's slice is to be sent as it lies."""
+        if live.sealed is not None:
+            return _as_async(live.sealed.slices(start, stop))
+        assert live.clear is not None
+        return stream.clear(self.archive, live.clear, start, stop)
+
+    async def watch(self) -> None:
+        """Re-check for ever. A database that stays away ends running transfers after `revocation_grace`."""
+        answered = held = time.monotonic()
+        while True:
+            await asyncio.sleep(_LOOK)
+            now = time.monotonic()
+            try:
+                await self._recheck(now)
+                answered = now
+                if now - held > _HOLD / 3:
+                    await self._hold()
+                    held = now
+            except Unavailable:
+                if now - answered > self.archive.settings.transfers.revocation_grace:
+                    for live in self._live.values():
+                        live.ended = True
+                    self._forget_ended()
+            except MdmError as why:
+                _log.error("live transfers cannot be checked", reason=why.detail)
+
+    async def _recheck(self, now: float) -> None:
+        in_use = {t: live for t, live in self._live.items() if live.running or now - live.used < _IDLE}
+        for turl in [t for t in self._live if t not in in_use]:
+            self._drop(turl)
+        if not in_use:
+            return
+        async with self.archive.database.acquire() as db:
+            found = await grants.liveness(db, in_use)
+        for turl, live in in_use.items():
+            state = found.get(turl)
+            if state is None or state.revoked:
+                live.ended = True
+            else:
+                live.expires, live.checked = now + state.life, now
+        self._forget_ended()
+
+    async def _hold(self) -> None:
+        held = {live.grant.image for live in self._live.values() if live.running and live.grant.image}
+        if held:
+            async with self.archive.database.acquire() as db:
+                await images.use(db, held, _HOLD)
+
+    async def _look_up(self, turl: bytes, known: Live | None) -> Live:
+        asked = time.monotonic()
+        async with self.archive.database.acquire() as db:
+            found = await grants.by_turl(db, turl)
+            if found is None or not found[1] or found[0].operation != "get":
+                raise Gone(remedy="prepare the file again")
+            grant = found[0]
+            if known is not None and not known.ended:
+                known.expires, known.checked, known.used = asked + grant.life, asked, asked
+                return known
+            assert grant.image is not None
+            assert grant.view is not None
+            if self.archive.version(View(grant.view)) != grant.version:
+                raise Gone("the view has been made anew since", remedy="prepare the file again")
+            (ready,) = await view.load(self.archive, db, [(grant.image, View(grant.view))])
+        live = Live(grant, ready, None, asked + grant.life, asked, asked)
+        if grant.recipient is not None:
+            live.sealed, live.clear = await self._sealed(grant, ready), None
+        return self._keep(turl, live)
+
+    async def _sealed(self, grant: Grant, ready: ReadyView) -> SealedView:
+        assert grant.recipient is not None
+        assert grant.secret is not None
+        recipient = grant.recipient
+        seed = self.archive.keys.unwrap_grant(grant.secret, grant.request, grant.item)
+        sealed = await self.archive.on_cipher_pool(lambda: seal(ready, recipient, seed))
+        if sealed.context != grant.context:
+            raise Gone("the image has changed since", remedy="prepare the file again")
+        return sealed
+
+    def _keep(self, turl: bytes, live: Live) -> Live:
+        present = self._live.get(turl)
+        if present is not None and not present.ended:
+            return present
+        if present is not None:
+            self._drop(turl)
+        self._live[turl] = live
+        self._weight += live.weight
+        while len(self._live) > _CACHED or (self._weight > _CACHED_BYTES and len(self._live) > 1):
+            idle = next(
+                (t for t, other in self._live.items() if not other.running and other is not live), None
+            )
+            if idle is None:
+                break
+            self._drop(idle)
+        return live
+
+    def _drop(self, turl: bytes) -> None:
+        self._weight -= self._live.pop(turl).weight
+
+    def _forget_ended(self) -> None:
+        for turl in [t for t, live in self._live.items() if live.ended and not live.running]:
+            self._drop(turl)
+
+
+async def _as_async(pieces: Iterator[memoryview | BlobSlice]) -> AsyncIterator[memoryview | BlobSlice]:
+    for piece in pieces:
+        yield piece

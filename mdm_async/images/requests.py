@@ -1,0 +1,96 @@
+"""What a caller may still do with his requests: ask for their status, release, abort, extend them."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from mdm_async.catalog import acl, audit, entries, grants, images
+from mdm_async.catalog.audit import Act
+from mdm_async.catalog.grants import Grant
+from mdm_async.errors import MdmError, NotFound, UnknownRequest
+from mdm_async.images.archive import Archive
+from mdm_async.images.download import lifetime
+from mdm_async.names import Caller, Right, parse_surl
+
+
+async def status(archive: Archive, caller: Caller, request: UUID, operation: str) -> list[Grant]:
+    """A request's items. Raises UnknownRequest when the caller has no such request of that operation."""
+    async with archive.database.acquire() as db:
+        items = await grants.of_request(db, request, caller.name)
+    items = [item for item in items if item.operation == operation]
+    if not items:
+        raise UnknownRequest()
+    return items
+
+
+async def summary(archive: Archive, caller: Caller, request: UUID) -> list[Grant]:
+    """A request's items, whatever it asked for. Raises UnknownRequest."""
+    async with archive.database.acquire() as db:
+        items = await grants.of_request(db, request, caller.name)
+    if not items:
+        raise UnknownRequest()
+    return items
+
+
+async def listing(archive: Archive, caller: Caller, description: str | None) -> list[tuple[UUID, datetime]]:
+    """The caller's requests, newest first."""
+    async with archive.database.acquire() as db:
+        return await grants.requests_of(db, caller.name, description)
+
+
+async def release(
+    archive: Archive, caller: Caller, request: UUID, surls: Sequence[str] | None
+) -> list[Grant]:
+    """End pins of a request; its transfer URLs die, running transfers stop. Repeating it is no error."""
+    async with archive.database.transaction() as db:
+        known = await grants.of_request(db, request, caller.name)
+        if not known:
+            raise UnknownRequest()
+        released = await grants.release(db, caller.name, request, surls)
+        if released:
+            await audit.record(db, [Act(caller.name, "release", details={"files": len(released)})])
+    return [item for item in known if surls is None or item.surl in surls]
+
+
+async def release_surls(
+    archive: Archive, caller: Caller, surls: Sequence[str]
+) -> list[tuple[str, MdmError | None]]:
+    """End all pins that the caller holds on these files, whatever request made them."""
+    results: list[tuple[str, MdmError | None]] = []
+    async with archive.database.transaction() as db:
+        for surl in surls:
+            try:
+                place = await entries.resolve_one(db, parse_surl(surl).lfn)
+                acl.demand(caller, place, Right.LIST)
+                if place.entry is None:
+                    raise NotFound()
+                await grants.release_entries(db, caller.name, [place.entry.id])
+                results.append((surl, None))
+            except MdmError as why:
+                results.append((surl, why))
+    return results
+
+
+async def abort(archive: Archive, caller: Caller, request: UUID, surls: Sequence[str] | None) -> list[Grant]:
+    """End what a request still holds; what its uploads brought is destroyed. Finished uploads stay."""
+    async with archive.database.transaction() as db:
+        known = await grants.of_request(db, request, caller.name)
+        if not known:
+            raise UnknownRequest()
+        aborted = await grants.abort(db, caller.name, request, surls)
+        await images.doom_unreferenced(
+            db, [item.image for item in aborted if item.operation == "put" and item.image is not None]
+        )
+        if aborted:
+            await audit.record(db, [Act(caller.name, "abort", details={"files": len(aborted)})])
+    return [item for item in known if surls is None or item.surl in surls]
+
+
+async def extend(
+    archive: Archive, caller: Caller, request: UUID, surls: Sequence[str] | None, seconds: int | None
+) -> list[Grant]:
+    """Give live items a new life from now, within `transfers.max_pin`."""
+    async with archive.database.transaction() as db:
+        if not await grants.of_request(db, request, caller.name):
+            raise UnknownRequest()
+        return await grants.extend(db, caller.name, request, surls, lifetime(archive, seconds))

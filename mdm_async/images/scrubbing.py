@@ -1,0 +1,127 @@
+"""Scrubbing without holding the event loop: small heads in a thread, large ones in a process of their own.
+
+A worker process is forked from a server that never saw a key or an image, and limited in memory and CPU time. One
+that dies means that its head is refused, harms no other, and is replaced.
+"""
+
+import asyncio
+import resource
+import signal
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from typing import Self
+
+from mdm_async.dicom.profile import Profile
+from mdm_async.dicom.scrub import PixelFacts, Scrubbed, scrub
+from mdm_async.errors import MdmError, ScrubRefused
+from mdm_async.settings import ScrubSettings
+
+_PROCESSES = 2
+_forkserver = get_context("forkserver")
+_forkserver.set_forkserver_preload(["mdm_async.dicom.scrub"])
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Job:
+    """One head and tail to be scrubbed."""
+
+    head: bytes
+    tail: bytes
+    profile: Profile
+    key: bytes
+    pixels: PixelFacts
+
+    def run(self) -> Scrubbed:
+        return scrub(self.head, self.tail, profile=self.profile, key=self.key, pixels=self.pixels)
+
+
+class Scrubber:
+    """Scrubs a bounded number of heads at a time. Use as a context; its workers end with it."""
+
+    def __init__(self, settings: ScrubSettings) -> None:
+        self._settings = settings
+        self._small = ThreadPoolExecutor(1, "scrub")
+        self._large = ThreadPoolExecutor(_PROCESSES, "scrub-process")
+        self._mine = threading.local()
+        self._workers: set[_Worker] = set()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        for worker in list(self._workers):
+            worker.stop()
+        self._small.shutdown(wait=True, cancel_futures=True)
+        self._large.shutdown(wait=True, cancel_futures=True)
+
+    async def scrub(self, job: Job) -> Scrubbed:
+        """The de-identified head and tail. Raises ScrubRefused with the reason, free of patient data."""
+        loop = asyncio.get_running_loop()
+        try:
+            if len(job.head) + len(job.tail) <= self._settings.in_process:
+                return await loop.run_in_executor(self._small, job.run)
+            return await loop.run_in_executor(self._large, self._in_process, job)
+        except MdmError as broken:
+            # The frame was sound enough to be stored; what cannot be walked is not served de-identified.
+            raise ScrubRefused(f"the data set cannot be walked: {broken.detail}") from broken
+
+    def _in_process(self, job: Job) -> Scrubbed:
+        worker: _Worker | None = getattr(self._mine, "worker", None)
+        if worker is None:
+            worker = self._mine.worker = _Worker(self._settings)
+            self._workers.add(worker)
+        try:
+            answer = worker.ask(job)
+        except (EOFError, OSError, TimeoutError) as why:
+            worker.stop()
+            self._workers.discard(worker)
+            self._mine.worker = None
+            raise ScrubRefused("too large to scrub within the limits of memory and time") from why
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+class _Worker:
+    """A process that scrubs one job after the other."""
+
+    def __init__(self, settings: ScrubSettings) -> None:
+        self._patience = settings.seconds * 4.0
+        self._pipe, far_end = _forkserver.Pipe()
+        self._process = _forkserver.Process(
+            target=_work, args=(far_end, settings.memory, settings.seconds), daemon=True
+        )
+        self._process.start()
+        far_end.close()
+
+    def ask(self, job: Job) -> Scrubbed | Exception:
+        """Raises EOFError or OSError when the process died of its limits, TimeoutError when it hangs."""
+        self._pipe.send(job)
+        if not self._pipe.poll(self._patience):
+            raise TimeoutError
+        answer: Scrubbed | Exception = self._pipe.recv()
+        return answer
+
+    def stop(self) -> None:
+        self._process.kill()
+        self._process.join()
+        self._pipe.close()
+
+
+def _work(pipe: Connection, memory: int, seconds: int) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+    while True:
+        try:
+            job: Job = pipe.recv()
+        except EOFError:
+            return
+        used = sum(resource.getrusage(resource.RUSAGE_SELF)[:2])
+        resource.setrlimit(resource.RLIMIT_CPU, (int(used) + seconds, resource.RLIM_INFINITY))
+        try:
+            pipe.send(job.run())
+        except (ScrubRefused, MdmError) as refusal:
+            pipe.send(refusal)

@@ -1,0 +1,45 @@
+"""A byte range of a view, decrypted as it goes: only the covering segments, one job ahead of the socket."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import suppress
+
+from mdm_async.blobs.store import BlobReader
+from mdm_async.images.archive import Archive
+from mdm_async.images.view import ReadyView, Run
+
+
+async def clear(archive: Archive, view: ReadyView, start: int, stop: int) -> AsyncIterator[memoryview]:
+    """The view's bytes start ≤ i < stop, in pieces of up to a mebibyte."""
+    readers: dict[str, BlobReader] = {}
+    ahead: asyncio.Task[memoryview] | None = None
+    work = list(view.runs(start, stop))
+    try:
+        for place, piece in enumerate(work):
+            if isinstance(piece, memoryview):
+                yield piece
+                continue
+            opened = await (ahead or _read(archive, readers, piece))
+            following = work[place + 1] if place + 1 < len(work) else None
+            ahead = (
+                asyncio.ensure_future(_read(archive, readers, following))
+                if isinstance(following, Run)
+                else None
+            )
+            yield opened
+    finally:
+        if ahead is not None and not ahead.done():
+            ahead.cancel()
+            with suppress(asyncio.CancelledError):
+                await ahead
+        for reader in readers.values():
+            reader.close()
+
+
+async def _read(archive: Archive, readers: dict[str, BlobReader], run: Run) -> memoryview:
+    blob = run.part.row.blob
+    assert blob is not None
+    reader = readers.get(blob.hex)
+    if reader is None:
+        reader = readers[blob.hex] = archive.blobs.open(blob)
+    return await reader.apply(run.offset, run.size, run.open)

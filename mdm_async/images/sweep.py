@@ -1,0 +1,44 @@
+"""The sweeper: what nobody finished, holds or needs any more goes, file before row."""
+
+import asyncio
+
+import structlog
+
+from mdm_async.catalog import blobs, grants, images
+from mdm_async.errors import MdmError
+from mdm_async.images.archive import Archive
+from mdm_async.images.metrics import SWEPT
+
+INTERVAL = 10.0
+_BATCH = 200
+
+_log = structlog.get_logger()
+
+
+async def sweep_forever(archive: Archive) -> None:
+    while True:
+        try:
+            await sweep(archive)
+        except MdmError as why:
+            _log.warning("sweep put off", reason=why.detail)
+        await asyncio.sleep(INTERVAL)
+
+
+async def sweep(archive: Archive) -> None:
+    """One pass: expired uploads, images without a name, writes whose lease lapsed, grants of days long over."""
+    async with archive.database.transaction() as db:
+        await grants.keep_partitions(db)
+        expired = await grants.expire_uploads(db, _BATCH)
+        await images.doom_unreferenced(db, expired)
+        SWEPT.labels("upload").inc(len(expired))
+    async with archive.database.transaction() as db:
+        registrations = await images.destroy_doomed(db, _BATCH)
+        await archive.keys.forget(db, registrations)
+        SWEPT.labels("image").inc(len(registrations))
+    async with archive.database.acquire() as db:
+        await blobs.doom_lapsed(db)
+        doomed = await blobs.doomed(db, _BATCH)
+        for blob in doomed:
+            await archive.blobs.delete(blob)
+        await blobs.forget(db, doomed)
+        SWEPT.labels("blob").inc(len(doomed))

@@ -1,0 +1,351 @@
+"""Uploads: prepare, receive a file at its transfer URL, publish it with putDone.
+
+A file received is whole and durable, but has no name until putDone gives it one, by compare-and-set: two different
+files put to one name have one winner, the same file put twice succeeds twice.
+"""
+
+import secrets
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from uuid import UUID, uuid4
+
+from mdm_async.catalog import acl, audit, entries, grants, images
+from mdm_async.catalog.audit import Act
+from mdm_async.catalog.database import Connection
+from mdm_async.catalog.entries import Place
+from mdm_async.catalog.grants import Grant
+from mdm_async.catalog.tokens import digest
+from mdm_async.crypt4gh.exchange import new_private_key, public_key
+from mdm_async.crypt4gh.header import MAGIC
+from mdm_async.crypt4gh.stream import Unsealer, looks_sealed
+from mdm_async.errors import (
+    BadRequest,
+    Exists,
+    Gone,
+    InsecureChannel,
+    MdmError,
+    NoSpace,
+    NotFound,
+    TooLarge,
+    UnknownRequest,
+    WrongContent,
+)
+from mdm_async.images import view
+from mdm_async.images.archive import Archive
+from mdm_async.images.download import lifetime, unserved_grant
+from mdm_async.images.ingest import Draft
+from mdm_async.images.metrics import GRANTED, INGESTED
+from mdm_async.images.record import ViewRecord
+from mdm_async.names import IDENTIFIED, Caller, Lfn, Right, join, parse_lfn, parse_surl, split
+
+
+@dataclass(frozen=True, slots=True)
+class PutAsk:
+    """Files to be put: SURL and expected size in bytes (None: unknown)."""
+
+    files: Sequence[tuple[str, int | None]]
+    overwrite: bool = False
+    pin: int | None = None
+    description: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WriteTicket:
+    """Where to put one file, and the Crypt4GH key for sealed bytes to this transfer URL alone."""
+
+    surl: str
+    token: str
+    recipient: bytes
+    pin: int
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedPut:
+    request: UUID
+    files: list[tuple[str, WriteTicket | MdmError]]
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """What arrived, unsealed: size in bytes and checksum."""
+
+    size: int
+    adler32: int
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """One file of a putDone; size and SHA-256 (hex) of the plaintext are demanded for sealed uploads."""
+
+    surl: str
+    size: int | None = None
+    sha256: str | None = None
+
+
+async def prepare(archive: Archive, caller: Caller, ask: PutAsk) -> PreparedPut:
+    """Reserve a transfer URL for each file that the caller may write. One failing file fails no other."""
+    life = lifetime(archive, ask.pin)
+    request = uuid4()
+    free = await archive.blobs.free()
+    rows: list[Grant] = []
+    files: list[tuple[str, WriteTicket | MdmError]] = []
+    async with archive.database.transaction() as db:
+        for item, ((surl, size), place) in enumerate(zip(ask.files, await _places(db, ask), strict=True)):
+            try:
+                if isinstance(place, MdmError):
+                    raise place
+                parent, replaces = _target(archive, caller, place, ask.overwrite, size, free)
+            except MdmError as why:
+                files.append((surl, why))
+                rows.append(unserved_grant(request, item, "put", caller, surl, why, life, ask.description))
+                continue
+            private = new_private_key()
+            ticket = WriteTicket(surl, secrets.token_urlsafe(32), public_key(private), life)
+            files.append((surl, ticket))
+            rows.append(
+                Grant(
+                    turl=digest(ticket.token),
+                    request=request,
+                    item=item,
+                    operation="put",
+                    state="open",
+                    caller=caller.name,
+                    token=caller.token,
+                    description=ask.description,
+                    surl=surl,
+                    life=float(life),
+                    secret=archive.keys.wrap_grant(private, request, item),
+                    parent=parent,
+                    name=split(place.lfn)[1],
+                    replaces=replaces,
+                    expected_size=size,
+                )
+            )
+        await grants.insert(db, rows)
+    GRANTED.labels("put").inc(sum(isinstance(f, WriteTicket) for _, f in files))
+    return PreparedPut(request, files)
+
+
+async def _places(db: Connection, ask: PutAsk) -> list[Place | MdmError]:
+    lfns: list[Lfn | MdmError] = []
+    for surl, _ in ask.files:
+        try:
+            named = parse_surl(surl)
+            if named.view is not None:
+                raise BadRequest(
+                    "a file is put without naming a view", remedy="drop the /@view/ from the SURL"
+                )
+            lfns.append(named.lfn)
+        except BadRequest as why:
+            lfns.append(why)
+    found = iter(await entries.resolve(db, [lfn for lfn in lfns if not isinstance(lfn, MdmError)]))
+    return [lfn if isinstance(lfn, MdmError) else next(found) for lfn in lfns]
+
+
+def _target(
+    archive: Archive, caller: Caller, place: Place, overwrite: bool, size: int | None, free: int
+) -> tuple[int, UUID | None]:
+    """The directory to write to, and the image to be replaced."""
+    acl.demand(caller, place, Right.WRITE)
+    if size is not None and size > archive.settings.transfers.max_upload:
+        raise TooLarge(f"uploads may have {archive.settings.transfers.max_upload} bytes at the most")
+    if free < (size or 1):
+        raise NoSpace("the blob store has no space left for this upload", remedy="free space on its disk")
+    if place.entry is None:
+        if place.parent is None:
+            raise NotFound("the directory does not exist", remedy="make it first: mdm mkdir -p")
+        return place.parent.id, None
+    if place.entry.image is None:
+        raise Exists("a directory has that name")
+    if not overwrite:
+        raise Exists("a file has that name", remedy="choose another name, or ask to overwrite")
+    acl.demand(caller, place, Right.DELETE)
+    assert place.entry.parent is not None
+    return place.entry.parent, place.entry.image
+
+
+async def open_upload(archive: Archive, token: str) -> Grant:
+    """The grant behind a write transfer URL. Raises Gone when it takes no file."""
+    async with archive.database.acquire() as db:
+        found = await grants.by_turl(db, digest(token))
+    if found is None or not found[1] or found[0].operation != "put":
+        raise Gone(remedy="prepare the upload again")
+    return found[0]
+
+
+async def receive(
+    archive: Archive, grant: Grant, body: AsyncIterator[bytes], *, length: int | None, secure: bool
+) -> Received:
+    """Take the file. `length` is what the transport announced (bytes); `secure` whether it may carry clear bytes.
+
+    Raises what `Draft.fill` does, BadSeal, InsecureChannel, BadRequest for a name that reveals, Gone.
+    """
+    first, body = await _peek(body, len(MAGIC))
+    sealed = looks_sealed(first)
+    if not sealed and not secure:
+        raise InsecureChannel(
+            "clear bytes do not cross plain HTTP", remedy="use https, or seal the file to uploadRecipient"
+        )
+    announced = grant.expected_size
+    if not sealed and length is not None:
+        if announced is not None and length != announced:
+            raise WrongContent(f"{length} bytes are sent but {announced} were announced by prepareToPut")
+        announced = length
+    if sealed:
+        assert grant.secret is not None
+        private = archive.keys.unwrap_grant(grant.secret, grant.request, grant.item)
+        body = _unsealed(archive, body, private)
+    async with Draft(archive) as draft:
+        await draft.fill(body, limit=archive.settings.transfers.max_upload, announced=announced)
+        name = _safe_name(archive, grant, draft)
+        async with archive.database.transaction() as db:
+            won = await grants.settle(
+                db, grant, "uploaded", "open", image=draft.image, sealed=sealed, name=name
+            )
+            if won:
+                await draft.store(db)
+        if won:
+            draft.keep()
+            INGESTED.labels(draft.basic_state).inc()
+        else:
+            await _demand_repeated(archive, grant, draft)
+    return Received(draft.size, draft.adler32)
+
+
+async def _peek(body: AsyncIterator[bytes], wanted: int) -> tuple[bytes, AsyncIterator[bytes]]:
+    first = b""
+    async for chunk in body:
+        first += chunk
+        if len(first) >= wanted:
+            break
+
+    async def whole() -> AsyncIterator[bytes]:
+        yield first
+        async for chunk in body:
+            yield chunk
+
+    return first, whole()
+
+
+async def _unsealed(archive: Archive, body: AsyncIterator[bytes], private: bytes) -> AsyncIterator[bytes]:
+    unsealer = Unsealer(private, max_packets=64)
+    async for chunk in body:
+        for plain in await archive.on_cipher_pool(partial(unsealer.feed, chunk)):
+            yield bytes(plain)
+    for plain in unsealer.close():
+        yield bytes(plain)
+
+
+def _safe_name(archive: Archive, grant: Grant, draft: Draft) -> str | None:
+    """Another name for the file when its own tells who the patient is; None when it may keep it."""
+    parent, _ = split(parse_surl(grant.surl).lfn)
+    assert grant.name is not None
+    if not draft.reveals(join(parent, grant.name)):
+        return None
+    if archive.settings.naming.identifying == "rename" and not draft.reveals(parent):
+        return f"{uuid4()}.dcm"
+    raise BadRequest(
+        "the file's name holds identifiers of its patient, which users without the right to them would see",
+        remedy="choose a name without the patient's name, ID or accession number",
+    )
+
+
+async def _demand_repeated(archive: Archive, grant: Grant, draft: Draft) -> None:
+    """Somebody was here before: fine if he brought the same bytes."""
+    async with archive.database.acquire() as db:
+        found = await grants.by_turl(db, grant.turl)
+        if found is None or found[0].image is None or found[0].state not in ("uploaded", "done"):
+            raise Gone(remedy="prepare the upload again")
+        if await _sha256(archive, db, found[0].image) != draft.sha256:
+            raise Exists(
+                "another file was already uploaded to this transfer URL", remedy="prepare another upload"
+            )
+
+
+async def put_done(
+    archive: Archive, caller: Caller, request: UUID, files: Sequence[Done]
+) -> list[tuple[str, tuple[UUID, Lfn] | MdmError]]:
+    """Give uploaded files their names: GUID and LFN of each. Repeating it is no error."""
+    async with archive.database.acquire() as db:
+        items = await grants.of_request(db, request, caller.name)
+    puts = {item.surl: item for item in items if item.operation == "put"}
+    if not puts:
+        raise UnknownRequest()
+    results: list[tuple[str, tuple[UUID, Lfn] | MdmError]] = []
+    for done in files:
+        try:
+            if done.surl not in puts:
+                raise NotFound("the request has no such SURL")
+            results.append((done.surl, await _publish(archive, caller, puts[done.surl], done)))
+        except MdmError as why:
+            results.append((done.surl, why))
+    return results
+
+
+async def _publish(archive: Archive, caller: Caller, grant: Grant, done: Done) -> tuple[UUID, Lfn]:
+    if grant.image is None or grant.parent is None or grant.name is None:
+        raise Gone("no file was uploaded for this SURL", remedy="PUT it to its transferURL, then putDone")
+    lfn = join(split(parse_lfn(parse_surl(grant.surl).lfn))[0], grant.name)
+    async with archive.database.transaction() as db:
+        if grant.state == "uploaded":
+            if grant.sealed:
+                await _demand_same(archive, db, grant.image, done)
+            if not await grants.settle(db, grant, "done", "uploaded"):
+                raise Gone("the upload has expired or was aborted", remedy="upload the file again")
+            guid = await _point(archive, db, grant)
+            await audit.record(db, [Act(caller.name, "put", guid=guid)])
+            return guid, lfn
+        named = await entries.image_at(db, grant.parent, grant.name)
+        if grant.state == "done" and named is not None:
+            return named[0], lfn
+    raise Gone("the upload has ended", remedy="upload the file again")
+
+
+async def _point(archive: Archive, db: Connection, grant: Grant) -> UUID:
+    """Let the name point to the uploaded image; the same bytes already there are as good."""
+    assert grant.image is not None
+    assert grant.parent is not None
+    assert grant.name is not None
+    if grant.replaces is not None:
+        guid = await entries.swap_image(db, grant.parent, grant.name, grant.replaces, grant.image)
+        if guid is not None:
+            await images.doom_unreferenced(db, [grant.replaces])
+            return guid
+        if await entries.image_at(db, grant.parent, grant.name) is not None:
+            raise Exists(
+                "the file was replaced by somebody else meanwhile", remedy="look at it, then put again"
+            )
+    guid = await entries.add_file(db, grant.parent, grant.name, grant.image)
+    if guid is not None:
+        return guid
+    named = await entries.image_at(db, grant.parent, grant.name)
+    if named is None:
+        raise Exists()
+    if named[1] != grant.image:
+        mine, other = await _sha256(archive, db, grant.image), await _sha256(archive, db, named[1])
+        if mine is None or mine != other:
+            raise Exists("another file was put under that name first", remedy="choose another name")
+        await images.doom_unreferenced(db, [grant.image])
+    return named[0]
+
+
+async def _demand_same(archive: Archive, db: Connection, image: UUID, done: Done) -> None:
+    if done.size is None or done.sha256 is None:
+        raise BadRequest(
+            "a sealed upload is accepted with its plaintext's size and sha256 only",
+            remedy='putDone with "files": [{"surl", "size", "sha256"}]',
+        )
+    opened = await _identified(archive, db, image)
+    if opened is None or (opened.size, opened.sha256) != (done.size, done.sha256.lower()):
+        raise WrongContent("size or SHA-256 is not that of what arrived", remedy="upload the file again")
+
+
+async def _sha256(archive: Archive, db: Connection, image: UUID) -> str | None:
+    opened = await _identified(archive, db, image)
+    return opened.sha256 if opened else None
+
+
+async def _identified(archive: Archive, db: Connection, image: UUID) -> ViewRecord | None:
+    (opened,) = await view.open_records(archive, db, [(image, IDENTIFIED)])
+    return opened if isinstance(opened, ViewRecord) else None

@@ -1,0 +1,187 @@
+"""A view, ready to be read: its parts in file order with their keys, as one run of bytes."""
+
+import hashlib
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from mdm_async.catalog import images
+from mdm_async.catalog.database import Connection
+from mdm_async.catalog.images import Part, StoredView
+from mdm_async.crypt4gh.segment import RUN, SEGMENT, SegmentKey, cipher_size, covering, padded, segment_count
+from mdm_async.errors import Gone, Unavailable, ViewPending, ViewRefused
+from mdm_async.images import record
+from mdm_async.images.archive import Archive
+from mdm_async.images.metrics import SEGMENTS_DECRYPTED
+from mdm_async.images.record import PartRecord, ViewRecord
+from mdm_async.keys.derive import StreamKey, part_key
+from mdm_async.keys.store import Secrets
+from mdm_async.names import IDENTIFIED, View
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class ReadyPart:
+    """One part of a view. `plain` is held for inline parts, which are small; blobs are read run by run."""
+
+    row: Part
+    record: PartRecord
+    key: StreamKey
+    plain: bytes | None
+
+    @property
+    def stored_size(self) -> int:
+        """Bytes under the cipher, padding included."""
+        return padded(self.record.size) if self.record.padded else self.record.size
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Some consecutive segments of a blob, and which of their plain bytes are wanted."""
+
+    part: ReadyPart
+    first: int
+    offset: int
+    size: int
+    start: int
+    stop: int
+
+    def open(self, cipher: bytearray) -> memoryview:
+        """The wanted bytes. Raises BadSeal when the store gave back something else than it was given."""
+        key = SegmentKey(self.part.key.key, self.part.key.prefix)
+        plain = key.decrypt_run(cipher, self.first, segment_count(self.part.stored_size))
+        SEGMENTS_DECRYPTED.labels(self.part.row.kind).inc(segment_count(len(plain)))
+        return memoryview(plain)[self.start : self.stop]
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class ReadyView:
+    """A view's bytes: the concatenation of its parts. It never changes."""
+
+    image: UUID
+    view: str
+    version: str
+    parts: tuple[ReadyPart, ...]
+    size: int
+    adler32: int
+    sha256: str | None
+
+    @property
+    def etag(self) -> str:
+        """Names the stored parts, not their content: it tells nothing of what is in them."""
+        ids = b"".join(part.row.id.bytes for part in self.parts)
+        return f'"{hashlib.sha256(ids).hexdigest()[:32]}"'
+
+    def runs(self, start: int, stop: int) -> Iterator[Run | memoryview]:
+        """What to read for the bytes start ≤ i < stop, in order: inline bytes, and runs of up to a mebibyte."""
+        begin = 0
+        for part in self.parts:
+            end = begin + part.record.size
+            low, high = max(start, begin) - begin, min(stop, end) - begin
+            if low < high:
+                if part.plain is not None:
+                    yield memoryview(part.plain)[low:high]
+                else:
+                    yield from _runs(part, low, high)
+            begin = end
+
+
+def _runs(part: ReadyPart, low: int, high: int) -> Iterator[Run]:
+    segments = covering(low, high)
+    for first in range(segments.start, segments.stop, RUN):
+        last = min(first + RUN, segments.stop)
+        offset = cipher_size(first * SEGMENT)
+        size = cipher_size(min(last * SEGMENT, part.stored_size)) - offset
+        base = first * SEGMENT
+        yield Run(part, first, offset, size, max(low - base, 0), min(high, last * SEGMENT) - base)
+
+
+async def open_records(
+    archive: Archive, db: Connection, wanted: Sequence[tuple[UUID, View]]
+) -> list[ViewRecord | ViewPending | ViewRefused | Gone]:
+    """The records of many images' views, in two queries; what is not ready as the error that explains it."""
+    found, secrets = await _holdings(archive, db, wanted)
+    return [_open(archive, found, secrets, image, view) for image, view in wanted]
+
+
+async def load(archive: Archive, db: Connection, wanted: Sequence[tuple[UUID, View]]) -> list[ReadyView]:
+    """Many images' views with all that is needed to read them, in three queries.
+
+    Raises Gone, ViewPending or ViewRefused for the first that is not ready.
+    """
+    found, secrets = await _holdings(archive, db, wanted)
+    records = []
+    for image, view in wanted:
+        opened = _open(archive, found, secrets, image, view)
+        if not isinstance(opened, ViewRecord):
+            raise opened
+        records.append(opened)
+    rows = await images.parts(db, {part.id for opened in records for part in opened.parts})
+    return [
+        ReadyView(
+            image,
+            view,
+            archive.version(view) or "",
+            tuple(_ready(rows[part.id], part, secrets[image]) for part in opened.parts),
+            opened.size,
+            opened.adler32,
+            opened.sha256,
+        )
+        for (image, view), opened in zip(wanted, records, strict=True)
+    ]
+
+
+_Key = tuple[UUID, str, str]
+
+
+async def _holdings(
+    archive: Archive, db: Connection, wanted: Sequence[tuple[UUID, View]]
+) -> tuple[dict[_Key, images.Holding], dict[UUID, Secrets]]:
+    keys = [(image, view, archive.version(view) or "") for image, view in wanted]
+    found = await images.holdings(db, keys)
+    secrets: dict[UUID, Secrets] = {}
+    # The identity secret is fetched for those images only whose identified view is asked for.
+    for identity in (False, True):
+        registrations = {
+            h.registration for (_, view, _), h in found.items() if (view == IDENTIFIED) is identity
+        }
+        if registrations:
+            secrets |= await archive.keys.fetch(db, registrations, identity=identity)
+    return found, secrets
+
+
+def _open(
+    archive: Archive, found: dict[_Key, images.Holding], secrets: dict[UUID, Secrets], image: UUID, view: View
+) -> ViewRecord | ViewPending | ViewRefused | Gone:
+    version = archive.version(view)
+    if version is None:
+        return ViewPending(f"there is no view '{view}' here", remedy="ask for 'basic' or 'identified'")
+    holding = found.get((image, view, version))
+    if holding is None:
+        return Gone("the image has just been deleted")
+    stored = holding.view
+    if stored is None:
+        return ViewPending(f"the view '{view}' has not been made under the profile in force", retry_after=60)
+    if stored.record is None:
+        return ViewRefused(f"the view '{view}' is refused: {stored.reason}")
+    return _unseal(stored, stored.record, secrets[image])
+
+
+def _unseal(stored: StoredView, sealed: bytes, secrets: Secrets) -> ViewRecord:
+    return record.unseal(sealed, secrets.of(stored.secret), stored.image, stored.name, stored.version)
+
+
+def _ready(row: Part, part: PartRecord, secrets: Secrets) -> ReadyPart:
+    key = part_key(secrets.of(row.secret), row.salt, row.image, row.id)
+    plain = None
+    if row.inline is not None:
+        stored = SegmentKey(key.key, key.prefix).decrypt_run(row.inline, 0, segment_count_of(row.cipher_size))
+        plain = zlib.decompress(stored) if part.deflated else bytes(stored)
+        if len(plain) != part.size:
+            raise Unavailable("a stored part is not what its record says", remedy="run mdm fsck")
+    return ReadyPart(row, part, key, plain)
+
+
+def segment_count_of(cipher: int) -> int:
+    """Segments in so many bytes of ciphertext."""
+    return -(-cipher // cipher_size(SEGMENT))

@@ -1,0 +1,1 @@
+"""Where secrets lie: images' secrets and project keys, wrapped under a key-encryption key."""

@@ -1,0 +1,79 @@
+"""Keys that are derived, never stored: of parts, of view records, of sealed transfers.
+
+HKDF-SHA256 (RFC 5869). Every derivation has its own salt and label, so that no key and no nonce ever repeats.
+"""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from cryptography.hazmat.primitives.ciphers.aead import AESGCMSIV
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+SALT_BYTES = 32
+SEED_BYTES = 32
+FORMAT = 1
+"""Version of the stored format; part of every derivation."""
+
+_KEY_BYTES, _PREFIX_BYTES, _NONCE_BYTES = 32, 7, 12
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class StreamKey:
+    """A segment key and the nonce prefix that goes with it."""
+
+    key: bytes
+    prefix: bytes
+
+
+def part_key(secret: bytes, salt: bytes, image: UUID, part: UUID) -> StreamKey:
+    """Key and prefix of one stored part; `salt` is fresh for every attempt to write it."""
+    okm = _hkdf(
+        secret, salt, b"mdm part" + bytes([FORMAT]) + image.bytes + part.bytes, _KEY_BYTES + _PREFIX_BYTES
+    )
+    return StreamKey(okm[:_KEY_BYTES], okm[_KEY_BYTES:])
+
+
+class RecordCipher:
+    """Seals a view's record (sizes, checksums, parts) under one of its image's secrets."""
+
+    def __init__(self, secret: bytes, image: UUID) -> None:
+        self._cipher = AESGCMSIV(_hkdf(secret, image.bytes, b"mdm view record" + bytes([FORMAT]), _KEY_BYTES))
+        self._image = image.bytes
+
+    def seal(self, record: bytes, view: str, version: str, nonce: bytes) -> bytes:
+        return nonce + self._cipher.encrypt(nonce, record, self._bind(view, version))
+
+    def open(self, sealed: bytes, view: str, version: str) -> bytes:
+        """Raises cryptography's InvalidTag when the record is not this view's."""
+        return self._cipher.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], self._bind(view, version))
+
+    def _bind(self, view: str, version: str) -> bytes:
+        return b"\0".join((self._image, view.encode(), version.encode()))
+
+
+class SealedKeys:
+    """All that a sealed transfer needs, from its random seed and the digest of what it carries.
+
+    The same seed and context give the same bytes on every request, node and restart.
+    """
+
+    def __init__(self, seed: bytes, context: bytes) -> None:
+        self._seed, self._context = seed, context
+
+    def sender_private(self) -> bytes:
+        return self._expand("sender key", _KEY_BYTES)
+
+    def part(self, index: int) -> StreamKey:
+        okm = self._expand(f"part {index}", _KEY_BYTES + _PREFIX_BYTES)
+        return StreamKey(okm[:_KEY_BYTES], okm[_KEY_BYTES:])
+
+    def packet_nonce(self, index: int) -> bytes:
+        return self._expand(f"packet nonce {index}", _NONCE_BYTES)
+
+    def _expand(self, label: str, length: int) -> bytes:
+        return _hkdf(self._seed, self._context, b"mdm sealed " + bytes([FORMAT]) + label.encode(), length)
+
+
+def _hkdf(secret: bytes, salt: bytes, info: bytes, length: int) -> bytes:
+    return HKDF(SHA256(), length, salt, info).derive(secret)

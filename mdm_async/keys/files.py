@@ -1,0 +1,64 @@
+"""The secrets directory: made at first start, 0700, each file 0600."""
+
+import base64
+import binascii
+import os
+from pathlib import Path
+
+from mdm_async.errors import UnsafeSettings
+from mdm_async.keys.wrap import KEY_BYTES
+
+
+def secrets_directory(data: Path) -> Path:
+    """DIR/secrets, made if missing. Raises UnsafeSettings when others may enter it."""
+    directory = data / "secrets"
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if directory.stat().st_mode & 0o077:
+        raise UnsafeSettings(f"{directory} is open to others", remedy=f"chmod 700 {directory}")
+    return directory
+
+
+def read_or_create(path: Path, fresh: str) -> tuple[str, bool]:
+    """The file's text, and whether it was made now with `fresh` in it: whole and on disk, or not at all."""
+    if not path.exists():
+        draft = path.with_name(f".{path.name}.{os.getpid()}")
+        with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+            file.write(fresh + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            os.link(draft, path)
+        except FileExistsError:
+            pass
+        else:
+            _sync_directory(path.parent)
+            return fresh, True
+        finally:
+            draft.unlink()
+    if path.stat().st_mode & 0o077:
+        raise UnsafeSettings(f"{path} is readable by others", remedy=f"chmod 600 {path}")
+    return path.read_text().strip(), False
+
+
+def _sync_directory(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def decode_kek(text: str) -> bytes:
+    try:
+        kek = base64.b64decode(text, validate=True)
+    except binascii.Error:
+        kek = b""
+    if len(kek) != KEY_BYTES:
+        raise UnsafeSettings(
+            f"the key-encryption key is not {KEY_BYTES} bytes in base64", remedy="restore DIR/secrets/kek"
+        )
+    return kek
+
+
+def fresh_kek() -> str:
+    return base64.b64encode(os.urandom(KEY_BYTES)).decode()

@@ -1,0 +1,39 @@
+"""What the server tells of itself: one line an event on standard error, with the request's id."""
+
+import logging
+import sys
+
+import structlog
+
+from mdm_async.settings import LogSettings
+
+
+def configure(settings: LogSettings) -> None:
+    """Everything goes through structlog; libraries' own messages below warnings are dropped.
+
+    A library's record is shown without its arguments' exception: tracebacks may hold what users typed.
+    """
+    level = logging.getLevelNamesMapping()[settings.level.upper()]
+    render: structlog.typing.Processor = (
+        structlog.processors.JSONRenderer()
+        if settings.format == "json"
+        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    )
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            render,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+    logging.basicConfig(handlers=[_Libraries()], level=logging.WARNING, force=True)
+
+
+class _Libraries(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        kind = record.exc_info[0].__name__ if record.exc_info and record.exc_info[0] else None
+        structlog.get_logger().warning("library", logger=record.name, kind=kind)

@@ -1,0 +1,270 @@
+"""One frozen tree of settings.
+
+Sources, strongest first: the command line, `MDM_SECTION__KEY` in the environment, the TOML file, the defaults
+below. `MDM_DATABASE__DSN_FILE` and `MDM_KEYS__KEK_FILE` name files that hold those secrets.
+A list in the environment is JSON.
+"""
+
+import ipaddress
+import os
+import tomllib
+from collections.abc import Iterator, Mapping
+from contextvars import ContextVar
+from pathlib import Path
+from typing import Any, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic.fields import FieldInfo
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+    TomlConfigSettingsSource,
+)
+
+from mdm_async.errors import UnsafeSettings
+
+KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
+PREFIX = "MDM_"
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def _read_secret(given: dict[str, Any], name: str) -> dict[str, Any]:
+    """`<name>_file` names a file that holds the secret `<name>`."""
+    if not (path := given.get(f"{name}_file")):
+        return given
+    if given.get(name):
+        raise ValueError(f"{name} and {name}_file are both set; set one")
+    try:
+        return given | {name: Path(path).read_text().strip()}
+    except OSError as why:
+        raise ValueError(f"{name}_file cannot be read: {why.strerror}") from why
+
+
+class ServerSettings(_Section):
+    """Where the server listens."""
+
+    host: str = Field("127.0.0.1", description="address to listen on")
+    port: int = Field(8085, ge=0, le=65535, description="plain HTTP port; 0 picks a free one")
+    tls_port: int = Field(8443, ge=0, le=65535, description="HTTPS port, used when a certificate is set")
+    tls_cert: Path | None = Field(None, description="PEM certificate chain")
+    tls_key: Path | None = Field(None, description="PEM private key")
+    public_url: str | None = Field(
+        None, description="URL that transfer URLs begin with; default: the listener's"
+    )
+    trusted_proxies: tuple[str, ...] = Field((), description="peers whose forwarding headers count")
+    drain_seconds: float = Field(30, ge=0, description="how long SIGTERM waits for running transfers")
+
+
+class DatabaseSettings(_Section):
+    """The catalog's Postgres."""
+
+    dsn_file: Path | None = Field(
+        default=None, description="file that holds the DSN, for secrets that are mounted"
+    )
+    dsn: SecretStr | None = Field(None, description="Postgres DSN; without it an embedded one is started")
+    pool: int = Field(16, ge=2, le=200, description="connections at the most")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_file(cls, given: dict[str, Any]) -> dict[str, Any]:
+        return _read_secret(given, "dsn")
+
+
+class KeySettings(_Section):
+    """Where the key-encryption key comes from."""
+
+    kek: SecretStr | None = Field(
+        None, description="key-encryption key, 32 bytes in base64; default: DIR/secrets/kek"
+    )
+    kek_file: Path | None = Field(default=None, description="file that holds the key-encryption key")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_file(cls, given: dict[str, Any]) -> dict[str, Any]:
+        return _read_secret(given, "kek")
+
+
+class BlobSettings(_Section):
+    """The store of ciphertext."""
+
+    reserve_free: int = Field(1 * GIB, ge=0, description="bytes of free disk below which uploads are refused")
+    lease_seconds: float = Field(60, gt=1, description="how long a write may go without a sign of life")
+    inline_max: int = Field(
+        256 * KIB, ge=0, le=MIB, description="parts up to this many bytes live in Postgres"
+    )
+
+
+class ScrubSettings(_Section):
+    """Limits of de-identification."""
+
+    max_head: int = Field(64 * MIB, ge=64 * KIB, description="largest head (bytes) that is scrubbed")
+    in_process: int = Field(64 * KIB, ge=0, description="larger heads (bytes) go to a process of their own")
+    memory: int = Field(2 * GIB, ge=256 * MIB, description="address space (bytes) of a scrubbing process")
+    seconds: int = Field(120, ge=1, description="CPU seconds of a scrubbing process")
+
+
+class TransferSettings(_Section):
+    """Requests, pins and transfer URLs."""
+
+    default_pin: int = Field(
+        3600, ge=1, description="life of a transfer URL (seconds) when none is asked for"
+    )
+    max_pin: int = Field(86400, ge=1, description="longest life of a transfer URL (seconds)")
+    max_bulk: int = Field(10_000, ge=1, description="files in one request at the most")
+    max_body: int = Field(16 * MIB, ge=KIB, description="bytes of a request body (not of an upload)")
+    max_upload: int = Field(64 * GIB, ge=KIB, description="bytes of one upload at the most")
+    running: int = Field(1024, ge=1, description="transfers at once; more are answered 429")
+    revocation_grace: float = Field(
+        30, ge=0, description="how long (seconds) transfers go on without the database"
+    )
+    slowest: int = Field(1000, ge=0, description="bytes/s over a minute below which a reader is cut")
+
+
+class DeliverySettings(_Section):
+    """What leaves in the clear, over TLS or loopback, and what only sealed."""
+
+    identified: Literal["clear", "sealed"] = Field("sealed", description="delivery of the identified view")
+    deidentified: Literal["clear", "sealed"] = Field("clear", description="delivery of de-identified views")
+
+
+class NamingSettings(_Section):
+    """Names that users give."""
+
+    identifying: Literal["refuse", "rename"] = Field(
+        "refuse", description="an LFN that holds the file's own identifiers"
+    )
+
+
+class LogSettings(_Section):
+    """What the server tells of itself."""
+
+    level: Literal["debug", "info", "warning", "error"] = Field("info", description="lowest level shown")
+    format: Literal["text", "json"] = Field("text", description="lines for people or for machines")
+
+
+class Settings(BaseSettings):
+    """Every setting of the server; `mdm config show` prints them."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_nested_delimiter="__",
+        frozen=True,
+        extra="forbid",
+        nested_model_default_partial_update=True,
+    )
+
+    data: Path = Field(Path("mdm-data"), description="directory of secrets, ciphertext and embedded Postgres")
+    server: ServerSettings = ServerSettings()
+    database: DatabaseSettings = DatabaseSettings()
+    keys: KeySettings = KeySettings()
+    blobs: BlobSettings = BlobSettings()
+    scrub: ScrubSettings = ScrubSettings()
+    transfers: TransferSettings = TransferSettings()
+    delivery: DeliverySettings = DeliverySettings()
+    naming: NamingSettings = NamingSettings()
+    log: LogSettings = LogSettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, env_settings, _ConfigFile(settings_cls)
+
+    @model_validator(mode="after")
+    def _is_safe(self) -> Self:
+        if (self.server.tls_cert is None) != (self.server.tls_key is None):
+            raise ValueError("server.tls_cert and server.tls_key go together: set both or neither")
+        if (
+            not self.tls
+            and not is_loopback(self.server.host)
+            and "clear"
+            in (
+                self.delivery.identified,
+                self.delivery.deidentified,
+            )
+        ):
+            raise ValueError(
+                f"clear transfers would cross the network unencrypted: server.host {self.server.host} is not "
+                "a loopback address and no certificate is set. Give --tls-cert and --tls-key, listen on "
+                "127.0.0.1, or set delivery.deidentified = 'sealed'"
+            )
+        if self.server.public_url is not None:
+            url = urlsplit(self.server.public_url)
+            if url.scheme not in ("http", "https") or not url.hostname or url.path not in ("", "/"):
+                raise ValueError("server.public_url must be http(s)://host[:port] without a path")
+        if self.transfers.default_pin > self.transfers.max_pin:
+            raise ValueError("transfers.default_pin is longer than transfers.max_pin")
+        return self
+
+    @property
+    def tls(self) -> bool:
+        return self.server.tls_cert is not None
+
+
+def is_loopback(host: str) -> bool:
+    """True for localhost, 127.0.0.0/8 and ::1; False for names that would have to be looked up."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+_config_file: ContextVar[Path | None] = ContextVar("config_file", default=None)
+
+
+class _ConfigFile(TomlConfigSettingsSource):
+    """The TOML file that `load` was given."""
+
+    def __init__(self, settings_cls: type[BaseSettings]) -> None:
+        super().__init__(settings_cls, toml_file=_config_file.get())
+
+
+def _leaves() -> Iterator[tuple[str, str, FieldInfo]]:
+    for name, field in Settings.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, _Section):
+            for key, leaf in field.annotation.model_fields.items():
+                yield name, key, leaf
+
+
+def _variable(section: str, key: str) -> str:
+    return f"{PREFIX}{section}__{key}".upper()
+
+
+def _refuse_unknown_variables() -> None:
+    known = {_variable(section, key) for section, key, _ in _leaves()}
+    for variable in os.environ:
+        if variable.startswith(PREFIX) and "__" in variable and variable not in known:
+            raise UnsafeSettings(f"{variable} names no setting", remedy="`mdm config show` lists them")
+
+
+def load(config: Path | None = None, *, overrides: Mapping[str, Any] | None = None) -> Settings:
+    """Read, merge and check all sources; `overrides` is a tree as the TOML file is.
+
+    Raises UnsafeSettings with every reason, one a line.
+    """
+    if config is not None and not config.is_file():
+        raise UnsafeSettings(f"the settings file {config} does not exist")
+    _refuse_unknown_variables()
+    token = _config_file.set(config)
+    try:
+        return Settings(**(overrides or {}))
+    except ValidationError as errors:
+        reasons = [f"{'.'.join(map(str, e['loc'])) or 'settings'}: {e['msg']}" for e in errors.errors()]
+        raise UnsafeSettings("\n".join(reasons)) from None
+    except (tomllib.TOMLDecodeError, SettingsError) as why:
+        raise UnsafeSettings(f"the settings cannot be read: {why}") from why
+    finally:
+        _config_file.reset(token)

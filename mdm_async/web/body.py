@@ -1,0 +1,24 @@
+"""Request bodies in JSON, checked against their form."""
+
+from typing import TypeVar
+
+import orjson
+from aiohttp import web
+from pydantic import BaseModel, ValidationError
+
+from mdm_async.errors import BadRequest, TooLarge
+
+Form = TypeVar("Form", bound=BaseModel)
+
+
+async def parse(request: web.Request, form: type[Form]) -> Form:
+    """Raises BadRequest with where and why, never with the value: it may be a name."""
+    try:
+        return form.model_validate(orjson.loads(await request.read() or b"{}"))
+    except web.HTTPRequestEntityTooLarge:
+        raise TooLarge("the request's body is too large", remedy="name fewer files in one request") from None
+    except orjson.JSONDecodeError:
+        raise BadRequest("the request's body is not JSON") from None
+    except ValidationError as errors:
+        reasons = [f"{'.'.join(map(str, e['loc'])) or 'body'}: {e['msg']}" for e in errors.errors()[:5]]
+        raise BadRequest("; ".join(reasons)) from None

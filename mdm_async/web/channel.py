@@ -1,0 +1,42 @@
+"""Which requests came over a channel that may carry credentials, names, metadata or clear bytes.
+
+That is TLS, ours or a listed proxy's, or true loopback. A server whose configured public URL is not on the loopback
+may stand behind a proxy that hides where its requests come from, so there the loopback counts for nothing.
+"""
+
+from urllib.parse import urlsplit
+
+from aiohttp import web
+
+from mdm_async.errors import InsecureChannel
+from mdm_async.names import Caller
+from mdm_async.settings import is_loopback
+from mdm_async.web.house import HOUSE
+
+_FORWARDING = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host", "X-Real-IP", "Via")
+
+
+def is_secure(request: web.Request) -> bool:
+    if request.transport is not None and request.transport.get_extra_info("sslcontext") is not None:
+        return True
+    settings = request.app[HOUSE].archive.settings.server
+    peer = request.remote or ""
+    if peer in settings.trusted_proxies:
+        return request.headers.get("X-Forwarded-Proto", "").lower() == "https"
+    if settings.public_url is not None and not is_loopback(urlsplit(settings.public_url).hostname or ""):
+        return False
+    if any(header in request.headers for header in _FORWARDING):
+        return False
+    return is_loopback(peer) and is_loopback(urlsplit(f"//{request.host}").hostname or "")
+
+
+def demand_secure(request: web.Request) -> None:
+    """Raises InsecureChannel."""
+    if not is_secure(request):
+        raise InsecureChannel(remedy="use the server's https URL; only sealed transfers may use plain HTTP")
+
+
+async def caller_of(request: web.Request) -> Caller:
+    """Who asks. The channel is looked at before the credential. Raises InsecureChannel, Unauthenticated."""
+    demand_secure(request)
+    return await request.app[HOUSE].bearer.caller(request.headers.get("Authorization"))

@@ -1,0 +1,74 @@
+"""Errors as answers: RFC 9457 problem details with the request's id, in one place for every face but SRM's."""
+
+import secrets
+from collections.abc import Awaitable, Callable
+
+import orjson
+import structlog
+from aiohttp import web
+
+from mdm_async.errors import BadRequest, MdmError, NotFound, NotSupported, TooLarge, Unauthenticated
+
+REQUEST_ID = web.RequestKey("request_id", str)
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+_log = structlog.get_logger()
+_HTTP_ERRORS: dict[int, type[MdmError]] = {404: NotFound, 405: NotSupported, 413: TooLarge}
+
+
+def response(error: MdmError, request: web.Request, tree: dict[str, object] | None = None) -> web.Response:
+    """`error` as an HTTP answer; `tree` instead of the problem details when the face has its own form."""
+    body = tree or {
+        "type": "about:blank",
+        "title": error.title,
+        "status": error.http,
+        "detail": error.detail,
+        "requestId": request.get(REQUEST_ID, ""),
+    } | ({"remedy": error.remedy} if error.remedy else {})
+    headers = {"Cache-Control": "no-store"}
+    if error.retry_after is not None:
+        headers["Retry-After"] = str(error.retry_after)
+    if isinstance(error, Unauthenticated):
+        headers["WWW-Authenticate"] = 'Bearer realm="mdm"'
+    kind = "application/json" if tree else "application/problem+json"
+    return web.Response(body=orjson.dumps(body), status=error.http, content_type=kind, headers=headers)
+
+
+@web.middleware
+async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Names every request, turns every error into an answer, and logs what was not the caller's fault."""
+    request[REQUEST_ID] = secrets.token_hex(8)
+    structlog.contextvars.clear_contextvars()
+    structlog.contextvars.bind_contextvars(request_id=request[REQUEST_ID])
+    try:
+        answer = await handler(request)
+    except MdmError as error:
+        if error.http >= 500:
+            _log.warning("request failed", status=error.http, reason=error.detail)
+        return response(error, request)
+    except web.HTTPException as error:
+        if error.status < 400:
+            raise
+        kind = _HTTP_ERRORS.get(error.status, BadRequest)
+        return response(kind(error.reason), request)
+    except ConnectionError:
+        _log.debug("the client went away")
+        raise
+    except Exception as error:
+        # The type only: a message or a traceback's values could hold what a user typed or a file held.
+        _log.error("unexpected failure", kind=type(error).__name__, where=_where(error))
+        return response(MdmError("an unexpected failure; the server's log knows more"), request)
+    if not answer.prepared:
+        answer.headers.setdefault("X-Request-Id", request[REQUEST_ID])
+    return answer
+
+
+def _where(error: BaseException) -> list[str]:
+    frames = []
+    trace = error.__traceback__
+    while trace is not None:
+        code = trace.tb_frame.f_code
+        frames.append(f"{code.co_filename.rpartition('mdm_async/')[2]}:{trace.tb_lineno}")
+        trace = trace.tb_next
+    return frames[-6:]

@@ -1,0 +1,43 @@
+"""SRM over JSON: POST /srm/v2/<operation>. Errors are SRM status codes inside HTTP statuses that mean the same."""
+
+import orjson
+import structlog
+from aiohttp import web
+
+from mdm_async.errors import MdmError, NotSupported
+from mdm_async.web import problem
+from mdm_async.web.body import parse
+from mdm_async.web.channel import caller_of
+from mdm_async.web.house import HOUSE
+from mdm_async.web.srm_answers import Answer, failed
+from mdm_async.web.srm_operations import OPERATIONS, Context
+
+_log = structlog.get_logger()
+
+
+def routes() -> list[web.AbstractRouteDef]:
+    return [web.post("/srm/v2/{operation}", serve)]
+
+
+async def serve(request: web.Request) -> web.Response:
+    try:
+        answer = await _run(request)
+    except MdmError as error:
+        if error.http >= 500:
+            _log.warning("request failed", status=error.http, reason=error.detail)
+        return problem.response(error, request, failed(error).tree)
+    headers = {"Cache-Control": "no-store"}
+    if answer.retry_after is not None:
+        headers["Retry-After"] = str(answer.retry_after)
+    return web.Response(
+        body=orjson.dumps(answer.tree), status=answer.http, content_type="application/json", headers=headers
+    )
+
+
+async def _run(request: web.Request) -> Answer:
+    caller = await caller_of(request)
+    operation = OPERATIONS.get(request.match_info["operation"])
+    if operation is None:
+        raise NotSupported("no such operation", remedy="the README lists the operations")
+    asked = await parse(request, operation.form)
+    return await operation.run(Context(request.app[HOUSE].archive, caller, request), asked)

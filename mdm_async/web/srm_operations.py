@@ -1,0 +1,266 @@
+"""The operations of SRM v2.2: one table from name to request form and verb, whatever the encoding on the wire."""
+
+from base64 import b64encode
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from aiohttp import web
+from pydantic import BaseModel
+
+from mdm_async import __version__
+from mdm_async.errors import BadRequest, MdmError, UnknownRequest
+from mdm_async.images import adler, download, namespace, requests, upload
+from mdm_async.images.archive import Archive
+from mdm_async.images.download import Ask, ReadTicket
+from mdm_async.images.upload import Done, PutAsk, WriteTicket
+from mdm_async.names import Caller, View, parse_view
+from mdm_async.web import srm_requests as form
+from mdm_async.web.house import HOUSE
+from mdm_async.web.srm_answers import Answer, Tree, detail, items, many, one, summary, when
+from mdm_async.web.turl_address import TurlAddress
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """Who asks, and how the transfer URLs in the answer are to look."""
+
+    archive: Archive
+    caller: Caller
+    request: web.Request
+
+    def address(self, protocols: list[str] | None, *, sealed: bool) -> TurlAddress:
+        return TurlAddress.choose(self.request, self.request.app[HOUSE], protocols, sealed=sealed)
+
+    def bounded(self, files: list[Any]) -> None:
+        most = self.archive.settings.transfers.max_bulk
+        if len(files) > most:
+            raise BadRequest(f"one request may name {most} files", remedy="split it")
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    form: type[BaseModel]
+    run: Callable[[Context, Any], Awaitable[Answer]]
+
+
+async def _ping(context: Context, asked: form.Nothing) -> Answer:
+    about = {"backend_type": "mdm_async", "backend_version": __version__}
+    return one(versionInfo="v2.2", otherInfo=[{"key": key, "value": value} for key, value in about.items()])
+
+
+async def _get_transfer_protocols(context: Context, asked: form.Nothing) -> Answer:
+    offered = TurlAddress.protocols(context.request.app[HOUSE])
+    return one(protocolInfo=[{"transferProtocol": protocol} for protocol in offered])
+
+
+async def _ls(context: Context, asked: form.Ls) -> Answer:
+    context.bounded(asked.surls)
+    found = await namespace.ls(
+        context.archive,
+        context.caller,
+        asked.surls,
+        offset=asked.offset,
+        count=asked.count,
+        depth=asked.numOfLevels,
+    )
+    return many([(surl, o if isinstance(o, MdmError) else detail(o)) for surl, o in found])
+
+
+async def _mkdir(context: Context, asked: form.OneSurl) -> Answer:
+    return one(guid=str(await namespace.mkdir(context.archive, context.caller, asked.surl)))
+
+
+async def _rmdir(context: Context, asked: form.Rmdir) -> Answer:
+    await namespace.rmdir(context.archive, context.caller, asked.surl, recursive=asked.recursive)
+    return one()
+
+
+async def _rm(context: Context, asked: form.Surls) -> Answer:
+    context.bounded(asked.surls)
+    return _plain(await namespace.rm(context.archive, context.caller, asked.surls))
+
+
+async def _mv(context: Context, asked: form.Mv) -> Answer:
+    await namespace.mv(context.archive, context.caller, asked.fromSURL, asked.toSURL)
+    return one()
+
+
+async def _check_permission(context: Context, asked: form.Surls) -> Answer:
+    context.bounded(asked.surls)
+    found = await namespace.check_permission(context.archive, context.caller, asked.surls)
+    return many([(surl, o if isinstance(o, MdmError) else {"permission": o}) for surl, o in found])
+
+
+async def _prepare_to_put(context: Context, asked: form.PrepareToPut) -> Answer:
+    context.bounded(asked.files)
+    address = context.address(asked.transferProtocols, sealed=True)
+    ask = PutAsk(
+        [(file.surl, file.expectedFileSize) for file in asked.files],
+        asked.overwrite,
+        asked.desiredPinLifeTime,
+        asked.userRequestDescription,
+    )
+    prepared = await upload.prepare(context.archive, context.caller, ask)
+
+    def line(ticket: WriteTicket) -> Tree:
+        return {
+            "status": {"statusCode": "SRM_SPACE_AVAILABLE"},
+            "transferURL": address.url(ticket.token),
+            "uploadRecipient": b64encode(ticket.recipient).decode(),
+            "remainingPinTime": ticket.pin,
+        }
+
+    files = [(surl, o if isinstance(o, MdmError) else line(o)) for surl, o in prepared.files]
+    return many(files, requestToken=str(prepared.request))
+
+
+async def _put_done(context: Context, asked: form.PutDone) -> Answer:
+    done = [Done(file.surl, file.size, file.sha256) for file in asked.files or ()]
+    done += [Done(surl) for surl in asked.surls or ()]
+    if not done:
+        raise BadRequest("putDone names no file", remedy='give "surls", or "files" for sealed uploads')
+    found = await upload.put_done(context.archive, context.caller, _token(asked.requestToken), done)
+    return many(
+        [(s, o if isinstance(o, MdmError) else {"guid": str(o[0]), "path": o[1]}) for s, o in found],
+        requestToken=asked.requestToken,
+    )
+
+
+async def _prepare_to_get(context: Context, asked: form.PrepareToGet) -> Answer:
+    context.bounded(asked.files)
+    address = context.address(asked.transferProtocols, sealed=asked.recipient is not None)
+    prepared = await download.prepare(context.archive, context.caller, _ask(asked))
+
+    def line(ticket: ReadTicket) -> Tree:
+        tree: Tree = {
+            "status": {"statusCode": "SRM_FILE_PINNED"},
+            "transferURL": address.url(ticket.token),
+            "fileSize": ticket.size,
+            "remainingPinTime": ticket.pin,
+            "checkSumType": "ADLER32",
+            "checkSumValue": adler.text(ticket.adler32),
+            "view": ticket.view,
+        }
+        if ticket.sender_public is not None:
+            tree |= {
+                "senderPublicKey": b64encode(ticket.sender_public).decode(),
+                "plainSize": ticket.plain_size,
+                "plainCheckSumType": "ADLER32",
+                "plainCheckSumValue": adler.text(ticket.plain_adler32),
+                "sealedParts": [
+                    {"plainSize": part.plain_size, "noncePrefix": part.prefix.hex(), "padded": part.padded}
+                    for part in ticket.sealed_parts
+                ],
+            }
+        return tree
+
+    files = [(surl, o if isinstance(o, MdmError) else line(o)) for surl, o in prepared.files]
+    return many(files, requestToken=str(prepared.request))
+
+
+async def _bring_online(context: Context, asked: form.PrepareToGet) -> Answer:
+    context.bounded(asked.files)
+    request, outcomes = await download.bring_online(context.archive, context.caller, _ask(asked))
+    return many([(surl, why or {}) for surl, why in outcomes], requestToken=str(request))
+
+
+def _status_of(operation: str) -> Callable[[Context, form.OfRequest], Awaitable[Answer]]:
+    async def run(context: Context, asked: form.OfRequest) -> Answer:
+        request = _token(asked.requestToken)
+        found = await requests.status(context.archive, context.caller, request, operation)
+        return items([i for i in found if asked.surls is None or i.surl in asked.surls], request)
+
+    return run
+
+
+async def _release_files(context: Context, asked: form.Release) -> Answer:
+    if asked.requestToken is not None:
+        token = _token(asked.requestToken)
+        found = await requests.release(context.archive, context.caller, token, asked.surls)
+        return many([(item.surl, {}) for item in found])
+    if not asked.surls:
+        raise BadRequest(
+            "releaseFiles names neither a request nor files", remedy='give "requestToken" or "surls"'
+        )
+    context.bounded(asked.surls)
+    return _plain(await requests.release_surls(context.archive, context.caller, asked.surls))
+
+
+async def _abort(context: Context, asked: form.OfRequest) -> Answer:
+    found = await requests.abort(context.archive, context.caller, _token(asked.requestToken), asked.surls)
+    return many([(item.surl, {}) for item in found])
+
+
+async def _extend_file_life_time(context: Context, asked: form.Extend) -> Answer:
+    token = _token(asked.requestToken)
+    seconds = asked.newPinLifeTime or asked.newFileLifeTime
+    found = await requests.extend(context.archive, context.caller, token, asked.surls, seconds)
+    live = {item.surl: {"newPinLifeTime": int(item.life)} for item in found}
+    gone = UnknownRequest("the file's pin has ended", remedy="prepare the file again")
+    named = asked.surls or list(live)
+    return many([(surl, live.get(surl, gone)) for surl in named], requestToken=asked.requestToken)
+
+
+async def _get_request_tokens(context: Context, asked: form.RequestTokens) -> Answer:
+    found = await requests.listing(context.archive, context.caller, asked.userRequestDescription)
+    return one(
+        requestTokens=[{"requestToken": str(token), "createdAtTime": when(made)} for token, made in found]
+    )
+
+
+async def _get_request_summary(context: Context, asked: form.RequestSummary) -> Answer:
+    context.bounded(asked.requestTokens)
+    summaries: list[Tree] = []
+    for text in asked.requestTokens:
+        try:
+            token = _token(text)
+            summaries.append(summary(await requests.summary(context.archive, context.caller, token), token))
+        except MdmError as why:
+            summaries.append(
+                {"requestToken": text, "status": {"statusCode": why.srm, "explanation": why.detail}}
+            )
+    return one(requestSummaries=summaries)
+
+
+OPERATIONS: dict[str, Operation] = {
+    "ping": Operation(form.Nothing, _ping),
+    "getTransferProtocols": Operation(form.Nothing, _get_transfer_protocols),
+    "ls": Operation(form.Ls, _ls),
+    "mkdir": Operation(form.OneSurl, _mkdir),
+    "rmdir": Operation(form.Rmdir, _rmdir),
+    "rm": Operation(form.Surls, _rm),
+    "mv": Operation(form.Mv, _mv),
+    "checkPermission": Operation(form.Surls, _check_permission),
+    "prepareToPut": Operation(form.PrepareToPut, _prepare_to_put),
+    "statusOfPutRequest": Operation(form.OfRequest, _status_of("put")),
+    "putDone": Operation(form.PutDone, _put_done),
+    "prepareToGet": Operation(form.PrepareToGet, _prepare_to_get),
+    "statusOfGetRequest": Operation(form.OfRequest, _status_of("get")),
+    "bringOnline": Operation(form.PrepareToGet, _bring_online),
+    "statusOfBringOnlineRequest": Operation(form.OfRequest, _status_of("bring_online")),
+    "releaseFiles": Operation(form.Release, _release_files),
+    "abortRequest": Operation(form.OfRequest, _abort),
+    "abortFiles": Operation(form.AbortFiles, _abort),
+    "extendFileLifeTime": Operation(form.Extend, _extend_file_life_time),
+    "getRequestTokens": Operation(form.RequestTokens, _get_request_tokens),
+    "getRequestSummary": Operation(form.RequestSummary, _get_request_summary),
+}
+
+
+def _plain(found: list[tuple[str, MdmError | None]]) -> Answer:
+    return many([(surl, why or {}) for surl, why in found])
+
+
+def _ask(asked: form.PrepareToGet) -> Ask:
+    view: View | None = parse_view(asked.view) if asked.view is not None else None
+    surls = [file.surl for file in asked.files]
+    return Ask(surls, view, asked.desiredPinLifeTime, asked.recipient_key(), asked.userRequestDescription)
+
+
+def _token(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError:
+        raise UnknownRequest() from None

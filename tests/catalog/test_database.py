@@ -1,0 +1,290 @@
+"""The pool and the migrations, over a real Postgres that goes away, refuses, and comes back."""
+
+# ruff: noqa: ASYNC110, PT012 - this loop may wait; what raises is the end of a block
+
+import asyncio
+import importlib
+import os
+import secrets
+import signal
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from mdm_async.catalog.database import Database, connect, migrate
+from mdm_async.catalog.embedded import EmbeddedPostgres
+from mdm_async.errors import Unavailable, UnsafeSettings
+from tests.postgres import PostgresForTests, postgres_folder, postgres_for_tests
+
+
+@pytest.fixture(scope="module")
+async def server() -> AsyncIterator[PostgresForTests]:
+    async with postgres_for_tests() as running:
+        yield running
+
+
+@pytest.fixture
+async def dsn(server: PostgresForTests) -> str:
+    return await server.fresh_database()
+
+
+@pytest.fixture
+async def database(dsn: str) -> AsyncIterator[Database]:
+    async with Database.connect(dsn, pool_size=2, acquire_timeout=0.2) as opened:
+        yield opened
+
+
+# --- the pool ---
+
+
+async def test_json_goes_in_and_out_as_python_objects(database: Database) -> None:
+    value = {"Modality": "CT", "frames": [1, 2.5, None, True], "ü": "β"}
+    async with database.acquire() as connection:
+        assert await connection.fetchval("select $1::jsonb", value) == value
+        assert await connection.fetchval("select $1::json", value) == value
+        assert await connection.fetchval("select $1::jsonb ->> 'Modality'", value) == "CT"
+
+
+@pytest.mark.parametrize("sync", [True, False])
+async def test_a_transaction_commits_or_rolls_back_as_a_whole(database: Database, sync: bool) -> None:
+    async with database.transaction(sync=sync) as connection:
+        await connection.execute("create table t (x int primary key)")
+        await connection.execute("insert into t values (1)")
+    with pytest.raises(KeyError):
+        async with database.transaction(sync=sync) as connection:
+            await connection.execute("insert into t values (2)")
+            raise KeyError
+    with pytest.raises(asyncpg.UniqueViolationError):
+        async with database.transaction(sync=sync) as connection:
+            await connection.execute("insert into t values (3)")
+            await connection.execute("insert into t values (1)")
+    async with database.acquire() as connection:
+        assert await connection.fetchval("select array_agg(x) from t") == [1]
+
+
+async def test_only_a_transaction_that_asks_for_it_skips_the_disk(dsn: str) -> None:
+    async with Database.connect(dsn, pool_size=1) as database:
+        for sync, setting in ((True, "on"), (False, "off"), (True, "on")):
+            async with database.transaction(sync=sync) as connection:
+                assert await connection.fetchval("show synchronous_commit") == setting
+        async with database.acquire() as connection:
+            assert await connection.fetchval("show synchronous_commit") == "on"
+
+
+@pytest.mark.parametrize("sync", [True, False])
+async def test_a_cancelled_transaction_is_rolled_back_and_its_connection_used_again(
+    dsn: str, sync: bool
+) -> None:
+    async with Database.connect(dsn, pool_size=1) as database:
+        async with database.acquire() as connection:
+            await connection.execute("create table t (x int)")
+
+        async def slow() -> None:
+            async with database.transaction(sync=sync) as connection:
+                await connection.execute("insert into t values (1)")
+                await connection.execute("select pg_sleep(60)")
+
+        task = asyncio.ensure_future(slow())
+        async with connect(dsn) as other:
+            # Postgres ignores a cancellation that overtakes its statement.
+            while not await other.fetchval("select 1 from pg_stat_activity where wait_event = 'PgSleep'"):
+                await asyncio.sleep(0.01)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        async with database.acquire() as connection:
+            assert await connection.fetchval("select count(*) from t") == 0
+
+
+async def test_a_connection_cut_in_the_middle_is_unavailable_and_replaced(database: Database) -> None:
+    async with database.acquire() as killer:
+        with pytest.raises(Unavailable) as caught:
+            async with database.transaction() as connection:
+                pid = await connection.fetchval("select pg_backend_pid()")
+                await killer.execute("select pg_terminate_backend($1)", pid)
+                await connection.fetchval("select 1 from pg_sleep(5)")
+        assert caught.value.retry_after
+    async with database.acquire() as connection:
+        assert await connection.fetchval("select 1") == 1
+
+
+async def test_waiting_too_long_for_a_connection_is_unavailable(database: Database) -> None:
+    async with database.acquire(), database.acquire():
+        with pytest.raises(Unavailable):
+            async with database.acquire():
+                pytest.fail("there was a third connection")
+
+
+async def test_a_statement_that_takes_too_long_is_unavailable(dsn: str) -> None:
+    async with Database.connect(dsn, command_timeout=0.1) as database:
+        with pytest.raises(Unavailable):
+            async with database.acquire() as connection:
+                await connection.execute("select pg_sleep(60)")
+
+
+async def test_a_statement_outdated_by_a_migration_is_unavailable_once(dsn: str) -> None:
+    async with Database.connect(dsn, pool_size=1) as database, connect(dsn) as other:
+        await other.execute("create table t (x int)")
+        async with database.transaction() as connection:
+            await connection.fetch("select * from t")
+        await other.execute("alter table t add y int")
+        with pytest.raises(Unavailable):
+            async with database.transaction() as connection:
+                await connection.fetch("select * from t")
+        async with database.transaction() as connection:
+            await connection.fetch("select * from t")
+
+
+async def test_what_the_caller_does_wrong_stays_what_it_is(database: Database, tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        async with database.transaction():
+            (tmp_path / "absent").read_bytes()
+    with pytest.raises(asyncpg.UndefinedTableError):
+        async with database.acquire() as connection:
+            await connection.execute("select * from absent")
+
+
+async def test_a_server_that_is_not_there_is_unavailable(tmp_path: Path) -> None:
+    with pytest.raises(Unavailable):
+        async with Database.connect(f"postgresql://mdm@/mdm?host={tmp_path}"):
+            pytest.fail("connected to nothing")
+
+
+async def test_the_pool_survives_a_restart_of_postgres() -> None:
+    with postgres_folder() as directory:
+        async with EmbeddedPostgres(directory) as pg, Database.connect(pg.dsn, pool_size=4) as database:
+            async with database.acquire() as one, database.acquire() as two:
+                assert await one.fetchval("select 1") + await two.fetchval("select 1") == 2
+            assert pg.pid is not None
+            os.kill(pg.pid, signal.SIGKILL)
+            with pytest.raises(Unavailable):
+                async with asyncio.timeout(20):
+                    while True:
+                        async with database.acquire() as connection:
+                            await connection.fetchval("select 1")
+            supervisor = asyncio.ensure_future(pg.supervise())
+            async with asyncio.timeout(20):
+                while True:
+                    with suppress(Unavailable):
+                        async with database.acquire() as connection:
+                            assert await connection.fetchval("select 1") == 1
+                        break
+                    await asyncio.sleep(0.01)
+            supervisor.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await supervisor
+
+
+# --- migrations ---
+
+Package = Callable[..., str]
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Package:
+    """Makes a package of migrations, or rewrites the one made before."""
+    monkeypatch.syspath_prepend(tmp_path)
+    name = f"room_{secrets.token_hex(4)}"
+
+    def make(**migrations: str) -> str:
+        folder = tmp_path / name / "migrations"
+        folder.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name / "__init__.py").touch()
+        for old in folder.glob("*.sql"):
+            old.unlink()
+        for title, sql in migrations.items():
+            (folder / f"{title.removeprefix('m')}.sql").write_text(sql)
+        importlib.invalidate_caches()
+        return name
+
+    return make
+
+
+FIRST = {"m0001_base": "create table t (x int); insert into t values (1);"}
+SECOND = FIRST | {"m0002_more": "-- needs the first\nalter table t add y int; update t set y = x + 1;"}
+
+
+async def test_migrations_are_applied_once_and_in_order(dsn: str, package: Package) -> None:
+    async with connect(dsn) as connection:
+        assert await migrate(connection, package(**FIRST)) == 1
+        assert await migrate(connection, package(**SECOND)) == 1
+        assert await migrate(connection, package(**SECOND)) == 0
+        assert await connection.fetchval("select y from t") == 2
+        rows = await connection.fetch("select number, name from schema_migrations order by number")
+        assert [tuple(row) for row in rows] == [(1, "base"), (2, "more")]
+
+
+async def test_two_rooms_share_a_database(dsn: str, package: Package, tmp_path: Path) -> None:
+    async with connect(dsn) as connection:
+        assert await migrate(connection, package(**FIRST)) == 1
+        other = tmp_path / f"other_{secrets.token_hex(4)}"
+        (other / "migrations").mkdir(parents=True)
+        (other / "__init__.py").touch()
+        (other / "migrations" / "0001_base.sql").write_text("create table u ()")
+        importlib.invalidate_caches()
+        assert await migrate(connection, other.name) == 1
+
+
+async def test_nodes_that_start_at_once_take_turns(dsn: str, package: Package) -> None:
+    slow = {"m0001_base": "create table t (x int); select pg_sleep(0.2);"}
+    name = package(**slow)
+
+    async def node() -> int:
+        async with connect(dsn) as connection:
+            return await migrate(connection, name)
+
+    assert sorted(await asyncio.gather(*(node() for _ in range(4)))) == [0, 0, 0, 1]
+
+
+async def test_a_migration_that_fails_leaves_nothing_and_those_before_it_stay(
+    dsn: str, package: Package
+) -> None:
+    broken = FIRST | {"m0002_more": "create table u (); select 1 / 0;"}
+    async with connect(dsn) as connection:
+        with pytest.raises(asyncpg.DivisionByZeroError):
+            await migrate(connection, package(**broken))
+        assert await connection.fetchval("select to_regclass('u')") is None
+        assert await migrate(connection, package(**SECOND)) == 1
+
+
+async def test_a_newer_schema_is_refused(dsn: str, package: Package) -> None:
+    async with connect(dsn) as connection:
+        await migrate(connection, package(**SECOND))
+        with pytest.raises(UnsafeSettings, match=r"is at 2, .* knows only up to 1; upgrade mdm"):
+            await migrate(connection, package(**FIRST))
+
+
+async def test_an_applied_migration_that_was_edited_is_refused(dsn: str, package: Package) -> None:
+    async with connect(dsn) as connection:
+        await migrate(connection, package(**FIRST))
+        edited = {"m0001_base": "create table t (x bigint);"}
+        with pytest.raises(UnsafeSettings, match=r"migration 1 \(base\) .* is not the one that was applied"):
+            await migrate(connection, package(**edited))
+
+
+async def test_a_gap_in_what_was_applied_is_refused(dsn: str, package: Package) -> None:
+    async with connect(dsn) as connection:
+        name = package(**SECOND)
+        await migrate(connection, name)
+        await connection.execute("delete from schema_migrations where number = 1")
+        with pytest.raises(UnsafeSettings, match=r"migration 1 .* is missing"):
+            await migrate(connection, name)
+
+
+async def test_a_gap_in_the_files_is_a_mistake_of_ours(dsn: str, package: Package) -> None:
+    async with connect(dsn) as connection:
+        with pytest.raises(ValueError, match="do not count"):
+            await migrate(connection, package(m0001_base="select 1", m0003_more="select 1"))
+
+
+# --- databases for tests ---
+
+
+async def test_a_fresh_database_may_be_a_copy(server: PostgresForTests, dsn: str) -> None:
+    async with connect(dsn) as connection:
+        await connection.execute("create table kept as select 42 as x")
+    async with connect(await server.fresh_database(dsn)) as connection:
+        assert await connection.fetchval("select x from kept") == 42

@@ -1,0 +1,159 @@
+"""What the tests share: one Postgres, a database a server, a running server in this process, real DICOM files."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pydicom.data
+import pytest
+import uvloop
+
+from mdm_async.app import running
+from mdm_async.catalog.database import connect
+from mdm_async.catalog.migrate import migrate
+from mdm_async.settings import load
+from mdm_async.web.house import House
+from tests.postgres import PostgresForTests, postgres_for_tests
+
+CI = bool(os.environ.get("CI"))
+
+
+def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """Tests run on the loop that the server runs on."""
+    return {"uvloop": uvloop.new_event_loop}
+
+
+@pytest.fixture(scope="session")
+async def postgres() -> AsyncIterator[PostgresForTests]:
+    async with postgres_for_tests() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+async def migrated(postgres: PostgresForTests) -> str:
+    """A migrated database, to be copied by the servers of tests."""
+    dsn = await postgres.fresh_database()
+    async with connect(dsn) as connection:
+        await migrate(connection, "mdm_async.catalog")
+        await migrate(connection, "mdm_async.keys")
+    return dsn
+
+
+@dataclass
+class Server:
+    """A running server of this process, and the means to talk to it as its administrator."""
+
+    house: House
+    data: Path
+    dsn: str
+    url: str
+    admin_token: str
+    http: aiohttp.ClientSession
+
+    @property
+    def archive(self) -> Any:
+        return self.house.archive
+
+    async def srm(
+        self, operation: str, *, token: str | None = None, expect: int | None = 200, **body: Any
+    ) -> dict[str, Any]:
+        """One SRM call; its tree. `expect`: the HTTP status it must have (None: any)."""
+        headers = {"Authorization": f"Bearer {token or self.admin_token}"}
+        async with self.http.post(f"{self.url}/srm/v2/{operation}", json=body, headers=headers) as answer:
+            tree: dict[str, Any] = await answer.json()
+            assert expect is None or answer.status == expect, (answer.status, tree)
+            return tree
+
+    async def token(
+        self, rights: str, path: str = "/", views: list[str] | None = None, name: str | None = None
+    ) -> str:
+        """A new local token."""
+        body: dict[str, Any] = {"name": name or f"t{os.urandom(4).hex()}", "rights": rights, "path": path}
+        if views is not None:
+            body["views"] = views
+        headers = {"Authorization": f"Bearer {self.admin_token}"}
+        async with self.http.post(f"{self.url}/admin/v1/tokens", json=body, headers=headers) as answer:
+            assert answer.status == 201, await answer.text()
+            return str((await answer.json())["token"])
+
+    async def directory(self) -> str:
+        """A new directory of the test's own."""
+        path = f"/d{os.urandom(6).hex()}"
+        await self.srm("mkdir", surl=path)
+        return path
+
+    async def put(self, surl: str, data: bytes, **options: Any) -> dict[str, Any]:
+        """The whole of an upload, which must succeed; putDone's line for the file."""
+        prepared = await self.srm("prepareToPut", files=[{"surl": surl}], **options)
+        async with self.http.put(prepared["files"][0]["transferURL"], data=data) as answer:
+            assert answer.status == 201, await answer.text()
+        done = await self.srm("putDone", requestToken=prepared["requestToken"], surls=[surl])
+        line: dict[str, Any] = done["files"][0]
+        return line
+
+    async def prepare(self, surl: str, **options: Any) -> dict[str, Any]:
+        """The prepared file's line; it must succeed."""
+        tree = await self.srm("prepareToGet", files=[{"surl": surl}], **options)
+        line: dict[str, Any] = tree["files"][0]
+        return line | {"requestToken": tree["requestToken"]}
+
+    async def get(self, url: str, **headers: str) -> bytes:
+        async with self.http.get(url, headers=headers) as answer:
+            assert answer.status in (200, 206), (answer.status, await answer.text())
+            return await answer.read()
+
+    async def read(self, surl: str, **options: Any) -> bytes:
+        """Prepare and get the whole."""
+        return await self.get((await self.prepare(surl, **options))["transferURL"])
+
+
+@asynccontextmanager
+async def running_server(data: Path, dsn: str, **sections: dict[str, Any]) -> AsyncIterator[Server]:
+    """A server on its own data directory and database; `sections` override settings."""
+    overrides: dict[str, Any] = {"data": data, "server": {"port": 0, "tls_port": 0, "drain_seconds": 5}}
+    for name, section in ({"database": {"dsn": dsn, "pool": 8}} | sections).items():
+        overrides[name] = overrides.get(name, {}) | section
+    overrides.setdefault("blobs", {}).setdefault("reserve_free", 0)
+    settings = load(overrides=overrides)
+    async with AsyncExitStack() as stack:
+        house = await stack.enter_async_context(running(settings))
+        http = await stack.enter_async_context(
+            aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), auto_decompress=False)
+        )
+        token = (data / "secrets" / "admin.token").read_text().strip()
+        yield Server(house, data, dsn, f"http://127.0.0.1:{house.port}", token, http)
+
+
+@pytest.fixture(scope="session")
+async def server(
+    postgres: PostgresForTests, migrated: str, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Server]:
+    """One server for all tests that leave it as it was: each works in a directory of its own."""
+    dsn = await postgres.fresh_database(migrated)
+    async with running_server(tmp_path_factory.mktemp("server") / "data", dsn) as running_:
+        yield running_
+
+
+@pytest.fixture
+async def own_server(postgres: PostgresForTests, migrated: str, tmp_path: Path) -> AsyncIterator[Server]:
+    """A server that only this test uses."""
+    dsn = await postgres.fresh_database(migrated)
+    async with running_server(tmp_path / "data", dsn) as running_:
+        yield running_
+
+
+def dicom_files() -> list[Path]:
+    """Every DICOM file that pydicom ships."""
+    root = Path(pydicom.data.__file__).parent
+    return sorted(p for p in root.rglob("*") if p.is_file() and p.read_bytes()[128:132] == b"DICM")
+
+
+@pytest.fixture(scope="session")
+def ct() -> bytes:
+    """A CT image whose basic view is ready, with elements after its pixels."""
+    return (Path(pydicom.data.__file__).parent / "test_files" / "CT_small.dcm").read_bytes()
