@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from uuid import UUID, uuid4
 
-from mdm_async.catalog import acl, audit, entries, grants
+from mdm_async.catalog import acl, audit, grants
 from mdm_async.catalog.audit import Act
 from mdm_async.catalog.database import Connection
 from mdm_async.catalog.entries import Place
@@ -20,9 +20,10 @@ from mdm_async.images.archive import Archive
 from mdm_async.images.metrics import GRANTED
 from mdm_async.images.record import ViewRecord
 from mdm_async.images.sealed import SealedView, seal
+from mdm_async.images.surls import resolve
 from mdm_async.images.view import ReadyView
 from mdm_async.keys.derive import SEED_BYTES
-from mdm_async.names import IDENTIFIED, Caller, Right, Surl, View, parse_surl
+from mdm_async.names import IDENTIFIED, Caller, Right, View
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,15 +170,12 @@ async def _allowed(
     *,
     delivered: bool = True,
 ) -> list[_Wanted]:
-    surls: dict[int, Surl] = {}
-    for item, text in enumerate(ask.surls):
-        try:
-            surls[item] = parse_surl(text)
-        except BadRequest as why:
-            answers[item] = why
-    places = await entries.resolve(db, [surl.lfn for surl in surls.values()])
     wanted = []
-    for (item, surl), place in zip(surls.items(), places, strict=True):
+    for item, found in enumerate(await resolve(db, ask.surls)):
+        if isinstance(found, MdmError):
+            answers[item] = found
+            continue
+        surl, place = found
         view_name = surl.view or ask.view or place.default_view
         try:
             acl.demand(caller, place, Right.READ, view_name)

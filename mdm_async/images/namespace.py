@@ -12,6 +12,7 @@ from mdm_async.errors import BadRequest, Exists, MdmError, NotADirectory, NotFou
 from mdm_async.images import view
 from mdm_async.images.archive import Archive
 from mdm_async.images.record import ViewRecord
+from mdm_async.images.surls import resolve
 from mdm_async.names import ROOT, Caller, Lfn, Right, Surl, View, join, parse_surl, split
 
 
@@ -39,65 +40,80 @@ async def ls(
     depth: int = 1,
 ) -> list[tuple[str, Detail | MdmError]]:
     """Each SURL's own detail and, of a directory, a page of what is in it (`depth` 0: without)."""
-    results: list[tuple[str, Detail | MdmError]] = []
     async with archive.database.acquire() as db:
-        for text in surls:
+        results: dict[int, Detail | MdmError] = {}
+        files: list[tuple[int, Place, Entry, View]] = []
+        for item, found in enumerate(await resolve(db, surls)):
             try:
-                results.append(
-                    (text, await _detail(archive, db, caller, parse_surl(text), offset, count, depth))
-                )
+                if isinstance(found, MdmError):
+                    raise found
+                surl, place = found
+                entry = _visible(caller, place)
+                if entry.is_directory:
+                    results[item] = await _directory(
+                        archive, db, caller, surl, place, entry, offset, count * depth
+                    )
+                else:
+                    files.append((item, place, entry, surl.view or place.default_view))
             except MdmError as why:
-                results.append((text, why))
-    return results
+                results[item] = why
+        asked = [
+            (file, _tells(caller, place, view_name)) for file in files for _, place, _, view_name in [file]
+        ]
+        records = iter(
+            await view.open_records(
+                archive,
+                db,
+                [(entry.image, name) for (_, _, entry, name), told in asked if told and entry.image],
+            )
+        )
+        for (item, place, entry, view_name), told in asked:
+            results[item] = _file(place.lfn, entry, view_name, next(records) if told else None)
+    return [(text, results[item]) for item, text in enumerate(surls)]
 
 
-async def _detail(
-    archive: Archive, db: Connection, caller: Caller, surl: Surl, offset: int, count: int, depth: int
-) -> Detail:
-    place = await entries.resolve_one(db, surl.lfn)
+def _visible(caller: Caller, place: Place) -> Entry:
     if not acl.allows(caller, place, Right.GET_METADATA):
         acl.demand(caller, place, Right.LIST)
     if place.entry is None:
         raise NotFound()
-    view_name = surl.view or place.default_view
-    if not place.entry.is_directory:
-        return (await _files(archive, db, caller, place, view_name, [place.entry], Lfn(split(surl.lfn)[0])))[
-            0
-        ]
-    listed: list[Detail] = []
-    if depth:
-        acl.demand(caller, place, Right.LIST)
-        below = await entries.children(db, place.entry.id, offset, count)
-        listed = await _files(archive, db, caller, place, view_name, below, surl.lfn)
-    return Detail(surl.lfn, place.entry, children=listed)
+    return place.entry
 
 
-async def _files(
+def _tells(caller: Caller, place: Place, name: View) -> bool:
+    """Size and checksum of the default view are for all who may list; those of others need their right."""
+    return name == place.default_view or acl.allows(caller, place, Right.READ, name)
+
+
+async def _directory(
     archive: Archive,
     db: Connection,
     caller: Caller,
+    surl: Surl,
     place: Place,
-    name: View,
-    found: list[Entry],
-    parent: Lfn,
-) -> list[Detail]:
-    """Details of entries of one directory. Sizes are told to those who may read the view, or list a public one."""
-    files = [(entry.image, name) for entry in found if entry.image is not None]
-    open_to_all = name == place.default_view or acl.allows(caller, place, Right.READ, name)
-    records = iter(await view.open_records(archive, db, files) if open_to_all else ())
-    details = []
-    for entry in found:
-        lfn = join(parent, entry.name) if entry.name else ROOT
-        if entry.image is None:
-            details.append(Detail(lfn, entry))
-        elif not open_to_all:
-            details.append(Detail(lfn, entry, name))
-        else:
-            details.append(_file(lfn, entry, name, next(records)))
-    return details
+    entry: Entry,
+    offset: int,
+    count: int,
+) -> Detail:
+    if not count:
+        return Detail(place.lfn, entry)
+    acl.demand(caller, place, Right.LIST)
+    below = await entries.children(db, entry.id, offset, count)
+    name = surl.view or place.default_view
+    told = _tells(caller, place, name)
+    records = iter(await view.open_records(archive, db, [(e.image, name) for e in below if e.image and told]))
+    children = [
+        Detail(join(place.lfn, e.name), e)
+        if e.is_directory
+        else _file(join(place.lfn, e.name), e, name, next(records) if told else None)
+        for e in below
+    ]
+    return Detail(place.lfn, entry, children=children)
 
 
-def _file(lfn: Lfn, entry: Entry, name: View, opened: ViewRecord | MdmError) -> Detail:
+def _file(lfn: Lfn, entry: Entry, name: View, opened: ViewRecord | MdmError | None) -> Detail:
+    if opened is None:
+        return Detail(lfn, entry, name)
     if isinstance(opened, ViewRecord):
         return Detail(lfn, entry, name, "ready", None, opened.size, opened.adler32)
     state = "refused" if isinstance(opened, ViewRefused) else "pending"
@@ -176,18 +192,16 @@ async def check_permission(
     archive: Archive, caller: Caller, surls: Sequence[str]
 ) -> list[tuple[str, str | MdmError]]:
     """The letters of the caller's rights on each SURL."""
-    results: list[tuple[str, str | MdmError]] = []
     async with archive.database.acquire() as db:
-        for surl in surls:
-            try:
-                place = await entries.resolve_one(db, parse_surl(surl).lfn)
-                rights = acl.rights_of(caller, place)
-                if place.entry is None or not rights:
-                    raise NotFound()
-                results.append((surl, rights))
-            except MdmError as why:
-                results.append((surl, why))
-    return results
+        found = await resolve(db, surls)
+    return [
+        (text, o if isinstance(o, MdmError) else _rights(caller, o[1]))
+        for text, o in zip(surls, found, strict=True)
+    ]
+
+
+def _rights(caller: Caller, place: Place) -> str | MdmError:
+    return (place.entry and acl.rights_of(caller, place)) or NotFound()
 
 
 async def _existing(db: Connection, caller: Caller, surl: str, right: Right) -> tuple[Place, Entry]:

@@ -4,13 +4,14 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from mdm_async.catalog import acl, audit, entries, grants, images
+from mdm_async.catalog import acl, audit, grants, images
 from mdm_async.catalog.audit import Act
 from mdm_async.catalog.grants import Grant
 from mdm_async.errors import MdmError, NotFound, UnknownRequest
 from mdm_async.images.archive import Archive
 from mdm_async.images.download import lifetime
-from mdm_async.names import Caller, Right, parse_surl
+from mdm_async.images.surls import resolve
+from mdm_async.names import Caller, Right
 
 
 async def status(archive: Archive, caller: Caller, request: UUID, operation: str) -> list[Grant]:
@@ -56,19 +57,22 @@ async def release_surls(
     archive: Archive, caller: Caller, surls: Sequence[str]
 ) -> list[tuple[str, MdmError | None]]:
     """End all pins that the caller holds on these files, whatever request made them."""
-    results: list[tuple[str, MdmError | None]] = []
+    results: dict[str, MdmError | None] = {}
+    held: list[int] = []
     async with archive.database.transaction() as db:
-        for surl in surls:
+        for text, found in zip(surls, await resolve(db, surls), strict=True):
             try:
-                place = await entries.resolve_one(db, parse_surl(surl).lfn)
-                acl.demand(caller, place, Right.LIST)
-                if place.entry is None:
+                if isinstance(found, MdmError):
+                    raise found
+                acl.demand(caller, found[1], Right.LIST)
+                if found[1].entry is None:
                     raise NotFound()
-                await grants.release_entries(db, caller.name, [place.entry.id])
-                results.append((surl, None))
+                held.append(found[1].entry.id)
+                results[text] = None
             except MdmError as why:
-                results.append((surl, why))
-    return results
+                results[text] = why
+        await grants.release_entries(db, caller.name, held)
+    return list(results.items())
 
 
 async def abort(archive: Archive, caller: Caller, request: UUID, surls: Sequence[str] | None) -> list[Grant]:

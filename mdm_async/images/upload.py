@@ -37,6 +37,7 @@ from mdm_async.images.download import lifetime, unserved_grant
 from mdm_async.images.ingest import Draft
 from mdm_async.images.metrics import GRANTED, INGESTED
 from mdm_async.images.record import ViewRecord
+from mdm_async.images.surls import resolve
 from mdm_async.names import IDENTIFIED, Caller, Lfn, Right, join, parse_lfn, parse_surl, split
 
 
@@ -91,10 +92,16 @@ async def prepare(archive: Archive, caller: Caller, ask: PutAsk) -> PreparedPut:
     rows: list[Grant] = []
     files: list[tuple[str, WriteTicket | MdmError]] = []
     async with archive.database.transaction() as db:
-        for item, ((surl, size), place) in enumerate(zip(ask.files, await _places(db, ask), strict=True)):
+        found = await resolve(db, [surl for surl, _ in ask.files])
+        for item, ((surl, size), target) in enumerate(zip(ask.files, found, strict=True)):
             try:
-                if isinstance(place, MdmError):
-                    raise place
+                if isinstance(target, MdmError):
+                    raise target
+                named, place = target
+                if named.view is not None:
+                    raise BadRequest(
+                        "a file is put without naming a view", remedy="drop /@view from the SURL"
+                    )
                 parent, replaces = _target(archive, caller, place, ask.overwrite, size, free)
             except MdmError as why:
                 files.append((surl, why))
@@ -125,22 +132,6 @@ async def prepare(archive: Archive, caller: Caller, ask: PutAsk) -> PreparedPut:
         await grants.insert(db, rows)
     GRANTED.labels("put").inc(sum(isinstance(f, WriteTicket) for _, f in files))
     return PreparedPut(request, files)
-
-
-async def _places(db: Connection, ask: PutAsk) -> list[Place | MdmError]:
-    lfns: list[Lfn | MdmError] = []
-    for surl, _ in ask.files:
-        try:
-            named = parse_surl(surl)
-            if named.view is not None:
-                raise BadRequest(
-                    "a file is put without naming a view", remedy="drop the /@view/ from the SURL"
-                )
-            lfns.append(named.lfn)
-        except BadRequest as why:
-            lfns.append(why)
-    found = iter(await entries.resolve(db, [lfn for lfn in lfns if not isinstance(lfn, MdmError)]))
-    return [lfn if isinstance(lfn, MdmError) else next(found) for lfn in lfns]
 
 
 def _target(
