@@ -25,6 +25,7 @@ from mdm_async.dicom import profile
 from mdm_async.errors import UnsafeSettings
 from mdm_async.identity.bearer import Bearer
 from mdm_async.images.archive import Archive
+from mdm_async.images.backfill import backfill_until_done
 from mdm_async.images.live import LiveGrants
 from mdm_async.images.scrubbing import Scrubber
 from mdm_async.images.sweep import sweep_forever
@@ -81,6 +82,7 @@ async def running(settings: Settings) -> AsyncIterator[House]:
         tasks = await stack.enter_async_context(_background())
         tasks.append(asyncio.create_task(house.live.watch()))
         tasks.append(asyncio.create_task(sweep_forever(archive)))
+        tasks.append(asyncio.create_task(backfill_until_done(archive)))
         if postgres is not None:
             tasks.append(asyncio.create_task(postgres.supervise()))
         await _listen(stack, settings, house, tasks)

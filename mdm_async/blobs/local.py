@@ -7,10 +7,12 @@ before that row can say so.
 import asyncio
 import errno
 import os
+import re
 import shutil
 import threading
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 from uuid import UUID
@@ -18,6 +20,8 @@ from uuid import UUID
 from mdm_async.errors import NoSpace, Unavailable
 
 T = TypeVar("T")
+U = TypeVar("U")
+_SHARD, _BLOB = re.compile(r"[0-9a-f]{2}\Z"), re.compile(r"[0-9a-f]{32}\Z")
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -30,20 +34,19 @@ class LocalBlobs:
         self._disk = disk
         self._reserve = reserve_free
 
-    async def create(self, blob: UUID) -> "_LocalWriter":
-        path = self._path(blob)
-        return _LocalWriter(self._disk, path, await self._run(_create, path))
+    def create(self, blob: UUID) -> "_LocalWriter":
+        return _LocalWriter(self._disk, self._path(blob))
 
     def open(self, blob: UUID) -> "_LocalReader":
         return _LocalReader(self._disk, self._path(blob))
 
     async def delete(self, blob: UUID) -> None:
-        await self._run(lambda: self._path(blob).unlink(missing_ok=True))
+        await self._run(_delete, self._path(blob))
 
     async def listing(self) -> AsyncIterator[tuple[UUID, int]]:
-        for shard in await self._run(lambda: sorted(p for p in self._directory.iterdir() if p.is_dir())):
-            for name, size in await self._run(_files, shard):
-                yield UUID(hex=name), size
+        for shard in await self._run(_shards, self._directory):
+            for blob, size in await self._run(_files, shard):
+                yield blob, size
 
     async def free(self) -> int:
         usage = await self._run(shutil.disk_usage, self._directory)
@@ -57,19 +60,23 @@ class LocalBlobs:
 
 
 class _LocalWriter:
-    """Jobs of a cancelled upload may still run in the pool: each holds the lock while it uses the descriptor."""
+    """Makes its file with the first write, so that whoever is cancelled meanwhile still has a writer to abandon.
 
-    def __init__(self, disk: ThreadPoolExecutor, path: Path, descriptor: int) -> None:
+    Jobs of a cancelled upload may still run in the pool: each holds the lock, and none makes a file once this ended.
+    """
+
+    def __init__(self, disk: ThreadPoolExecutor, path: Path) -> None:
         self._disk, self._path = disk, path
-        self._descriptor = descriptor
+        self._descriptor = -1
+        self._ended = False
         self._lock = threading.Lock()
 
     async def write(self, data: bytes | bytearray | memoryview) -> None:
-        await self._run(lambda: _write_all(self._descriptor, data))
+        await self._run(lambda: _write_all(self._open(), data))
 
     async def commit(self) -> None:
         def job() -> None:
-            _sync(self._descriptor, self._path.parent)
+            _sync(self._open(), self._path.parent)
             self._close()
 
         await self._run(job)
@@ -77,11 +84,22 @@ class _LocalWriter:
     async def abandon(self) -> None:
         def job() -> None:
             self._close()
-            self._path.unlink(missing_ok=True)
+            _delete(self._path)
 
         await self._run(job)
 
+    async def detach(self) -> None:
+        await self._run(self._close)
+
+    def _open(self) -> int:
+        if self._ended:
+            raise Unavailable("the upload has ended")
+        if self._descriptor < 0:
+            self._descriptor = _create(self._path)
+        return self._descriptor
+
     def _close(self) -> None:
+        self._ended = True
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
@@ -104,23 +122,23 @@ class _LocalReader:
         self._lock = threading.Lock()
 
     async def apply(self, offset: int, size: int, job: Callable[[bytearray], T]) -> T:
-        def read() -> T:
-            with self._lock:
-                try:
-                    buffer = self._read(offset, size)
-                finally:
-                    if self._closed:
-                        self._shut()
-            return job(buffer)
-
-        return await asyncio.get_running_loop().run_in_executor(self._disk, read)
+        return await self._run(lambda: self._read(offset, size), job)
 
     async def descriptor(self) -> int:
-        def job() -> int:
-            with self._lock:
-                return self._open()
+        return await self._run(self._open, int)
 
-        return await asyncio.get_running_loop().run_in_executor(self._disk, job)
+    async def _run(self, use: Callable[[], U], job: Callable[[U], T]) -> T:
+        def locked() -> T:
+            try:
+                with self._lock:
+                    found = use()
+            finally:
+                # After the lock: whoever closes between a look inside it and its release would not get it.
+                if self._closed:
+                    self.close()
+            return job(found)
+
+        return await asyncio.get_running_loop().run_in_executor(self._disk, locked)
 
     def close(self) -> None:
         # A job of a cancelled transfer may still be reading: then it closes, so that no other file is read.
@@ -194,8 +212,25 @@ def _sync_directory(directory: Path) -> None:
         os.close(descriptor)
 
 
-def _files(directory: Path) -> list[tuple[str, int]]:
-    return [(entry.name, entry.stat().st_size) for entry in os.scandir(directory) if entry.is_file()]
+def _delete(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as why:
+        raise Unavailable(f"a blob cannot be deleted: {why.strerror}") from why
+
+
+def _shards(directory: Path) -> list[Path]:
+    return sorted(path for path in directory.iterdir() if _SHARD.match(path.name) and path.is_dir())
+
+
+def _files(shard: Path) -> list[tuple[UUID, int]]:
+    found = []
+    with os.scandir(shard) as entries:
+        for entry in entries:
+            with suppress(FileNotFoundError):  # deleted since
+                if _BLOB.match(entry.name) and entry.is_file():
+                    found.append((UUID(hex=entry.name), entry.stat().st_size))
+    return found
 
 
 def _failure(why: OSError) -> NoSpace | Unavailable:

@@ -17,6 +17,9 @@ class BlobWriter(Protocol):
     async def abandon(self) -> None:
         """Leave nothing behind; may follow a failed `write` or `commit`."""
 
+    async def detach(self) -> None:
+        """Let go of it; what was written stays, for the catalog to decide about."""
+
 
 class BlobReader(Protocol):
     """An open blob; close it."""
@@ -36,7 +39,8 @@ class BlobReader(Protocol):
 class BlobStore(Protocol):
     """Blobs by random name. Raises NoSpace and Unavailable."""
 
-    async def create(self, blob: UUID) -> BlobWriter: ...
+    def create(self, blob: UUID) -> BlobWriter:
+        """A new blob; nothing of it is in the store before the first `write`."""
 
     def open(self, blob: UUID) -> BlobReader: ...
 

@@ -36,14 +36,18 @@ async def settle(db: Connection, blobs: Sequence[UUID]) -> None:
         raise Gone("the upload took too long without a sign of life", remedy="upload again")
 
 
-async def doom(db: Connection, blobs: Sequence[UUID]) -> list[UUID]:
-    """Give up writes that did not succeed; those that were still being written, whose files may now go."""
-    rows = await db.fetch(
-        "update blobs set state = 'doomed', lease = null"
-        " where id = any($1::uuid[]) and state = 'writing' returning id",
+async def give_up(db: Connection, blobs: Sequence[UUID]) -> list[UUID]:
+    """Give up writes that seem not to have succeeded; those of which that is true, whose files may now go.
+
+    Not true of blobs that a commit has stored whose answer was lost. True of those that the sweeper took meanwhile.
+    """
+    await db.execute(
+        "update blobs set state = 'doomed', lease = null where id = any($1::uuid[]) and state = 'writing'",
         list(blobs),
     )
-    return [row["id"] for row in rows]
+    rows = await db.fetch("select id from blobs where id = any($1::uuid[]) and state = 'stored'", list(blobs))
+    stored = {row["id"] for row in rows}
+    return [blob for blob in blobs if blob not in stored]
 
 
 async def doom_lapsed(db: Connection) -> None:

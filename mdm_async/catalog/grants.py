@@ -214,7 +214,8 @@ async def keep_partitions(db: Connection) -> None:
     """Make the partitions of today and the next two days; drop those of days long over."""
     today = await db.fetchval("select current_date")
     existing = await db.fetch(
-        "select c.relname from pg_inherits i join pg_class c on c.oid = i.inhrelid where i.inhparent = 'grants'::regclass"
+        "select c.relname from pg_inherits i join pg_class c on c.oid = i.inhrelid"
+        " where i.inhparent = 'grants'::regclass"
     )
     names = {row["relname"] for row in existing}
     for ahead in range(3):

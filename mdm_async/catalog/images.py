@@ -7,6 +7,7 @@ from uuid import UUID
 import asyncpg
 
 from mdm_async.catalog.database import Connection
+from mdm_async.errors import Gone
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,15 @@ async def insert(
 ) -> None:
     """A new image with all that belongs to it; part of the ingest transaction."""
     await db.execute("insert into images (id, registration) values ($1, $2)", image, registration)
+    await _insert_parts(db, parts)
+    await db.executemany(
+        "insert into views (image, name, version, state, reason, secret, record)"
+        " values ($1, $2, $3, $4, $5, $6, $7) on conflict do nothing",
+        [(v.image, v.name, v.version, v.state, v.reason, v.secret, v.record) for v in views],
+    )
+
+
+async def _insert_parts(db: Connection, parts: Sequence[Part]) -> None:
     await db.executemany(
         "insert into parts (id, image, kind, variant, secret, format, salt, cipher_size, cipher_adler, inline, blob)"
         " values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
@@ -75,11 +85,40 @@ async def insert(
             for p in parts
         ],
     )
-    await db.executemany(
-        "insert into views (image, name, version, state, reason, secret, record)"
-        " values ($1, $2, $3, $4, $5, $6, $7) on conflict do nothing",
-        [(v.image, v.name, v.version, v.state, v.reason, v.secret, v.record) for v in views],
+
+
+async def without_view(db: Connection, name: str, version: str, count: int) -> list[UUID]:
+    """Images that have neither this version of a view nor its refusal."""
+    rows = await db.fetch(
+        "select id from images i where doomed is null and not exists ("
+        "  select from views v where v.image = i.id and v.name = $1 and v.version = $2"
+        ") and exists (select from entries e where e.image = i.id) limit $3",
+        name,
+        version,
+        count,
     )
+    return [row["id"] for row in rows]
+
+
+async def registration(db: Connection, image: UUID) -> UUID:
+    """What the image's secrets are registered under. Raises Gone."""
+    found: UUID | None = await db.fetchval("select registration from images where id = $1", image)
+    if found is None:
+        raise Gone("the image has just been deleted")
+    return found
+
+
+async def add_view(db: Connection, parts: Sequence[Part], view: StoredView) -> bool:
+    """Add a view and the parts made for it to an image; False when another node made it first."""
+    won = await db.fetchval(
+        "insert into views (image, name, version, state, reason, secret, record)"
+        " select $1, $2, $3, $4, $5, $6, $7 from images where id = $1 and doomed is null"
+        " on conflict do nothing returning true",
+        *(view.image, view.name, view.version, view.state, view.reason, view.secret, view.record),
+    )
+    if won:
+        await _insert_parts(db, parts)
+    return bool(won)
 
 
 async def holdings(

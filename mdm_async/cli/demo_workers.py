@@ -75,7 +75,10 @@ async def ingest(admin: Client, images: Sequence[DemoImage], workers: int, conso
             try:
                 await admin.put(image.source, image.lfn, sealed=sealed)
             except MdmError as error:
-                image.reasons.append(f"not stored: {error.detail}")
+                if error.http >= 500:  # The server's failure, not the file's.
+                    image.failures[timing.name] = error
+                else:
+                    image.reasons.append(f"not stored: {error.detail}")
                 continue
             image.stored = True
             timing.files += 1

@@ -13,7 +13,7 @@ from mdm_async.cli.byte_range import ByteRange, parse_range
 from mdm_async.cli.connection import client_of, complete
 from mdm_async.cli.get_many import get_all
 from mdm_async.cli.options import PARALLEL, Json, Parallel, Recursive
-from mdm_async.cli.output import error_json, in_words, print_json, print_line, stderr_console
+from mdm_async.cli.output import about, error_json, in_words, print_json, print_line, stderr_console
 from mdm_async.cli.transfers import Job, Outcome, exit_code, meter_on, run_all
 from mdm_async.client.client import Client
 from mdm_async.client.download import Downloaded
@@ -66,7 +66,8 @@ def get(
     async def work() -> list[Outcome[Downloaded]]:
         async with client_of(context) as client:
             if out == "-":
-                await to_stdout(client, lfn, wanted, choice)
+                with about(lfn):
+                    await to_stdout(client, lfn, wanted, choice)
                 return []
             target = Path(out or ".")
             with meter_on(stderr_console()) as meter:

@@ -7,7 +7,7 @@ import typer
 
 from mdm_async.cli.connection import client_of, complete
 from mdm_async.cli.options import Json
-from mdm_async.cli.output import complain, error_json, print_json, print_line
+from mdm_async.cli.output import about, complain, error_json, print_json, print_line
 from mdm_async.client.client import Client
 from mdm_async.client.entry import Entry
 from mdm_async.errors import MdmError, NotADirectory
@@ -43,7 +43,8 @@ def ls(
                     print_line(long_line(entry) if long else short_name(entry))
         return shown
 
-    entries = complete(work())
+    with about(path):
+        entries = complete(work())
     if json:
         print_json([entry.as_json() for entry in entries])
 
@@ -55,8 +56,12 @@ def stat(context: typer.Context, paths: Lfns, json: Json = False) -> None:
     """
 
     async def work() -> list[Entry]:
+        found = []
         async with client_of(context) as client:
-            return [await client.stat(path) for path in paths]
+            for path in paths:
+                with about(path):
+                    found.append(await client.stat(path))
+        return found
 
     documents = [entry.as_json() for entry in complete(work())]
     if json:
@@ -83,7 +88,8 @@ def mkdir(
     async def work() -> None:
         async with client_of(context) as client:
             for path in paths:
-                await client.mkdir(path, parents=parents)
+                with about(path):
+                    await client.mkdir(path, parents=parents)
 
     complete(work())
     if json:
@@ -126,7 +132,8 @@ def mv(context: typer.Context, source: str, target: str, json: Json = False) -> 
         async with client_of(context) as client:
             return await move(client, source, target)
 
-    moved = complete(work())
+    with about(source):
+        moved = complete(work())
     if json:
         print_json({"from": source, "to": moved})
 

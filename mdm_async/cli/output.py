@@ -1,9 +1,12 @@
 """What a command says: results and JSON on stdout, complaints and progress on stderr."""
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import orjson
+import typer
 from rich.console import Console
 
 from mdm_async.errors import MdmError
@@ -35,6 +38,16 @@ def complain(error: MdmError, subject: str = "") -> None:
     for detail in details:
         sys.stderr.write(f"mdm: {about}{detail}\n")
     sys.stderr.flush()
+
+
+@contextmanager
+def about(subject: str) -> Iterator[None]:
+    """Says which of the names on the command line an error is about, and ends the command with its code."""
+    try:
+        yield
+    except MdmError as error:
+        complain(error, subject)
+        raise typer.Exit(error.exit_code) from error
 
 
 def error_json(error: MdmError) -> dict[str, Any]:

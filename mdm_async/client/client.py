@@ -27,6 +27,8 @@ from mdm_async.names import IDENTIFIED, ROOT, Lfn, parse_lfn, parse_surl, split
 
 PAGE: Final = 1000
 """Names asked for at once when a directory is listed."""
+BULK: Final = 5000
+"""Files prepared by one request at the most."""
 
 
 class Client:
@@ -165,15 +167,22 @@ class Client:
         asked = list(paths)
         if sealed is not None:
             return await self._prepare(asked, view, sealed, pin)
-        to_seal = [path for path in asked if (view or parse_surl(path).view) == IDENTIFIED]
-        clear = [path for path in asked if path not in set(to_seal)]
-        prepared = await self._prepare(clear, view, False, pin) if clear else Prepared((), (), {})
-        refused = [path for path, error in prepared.failures.items() if isinstance(error, Forbidden)]
-        if to_seal or refused:
-            prepared = prepared.joined(await self._prepare(to_seal + refused, view, True, pin))
-        return prepared.in_order(asked)
+        to_seal = {path for path in asked if (view or parse_surl(path).view) == IDENTIFIED}
+        prepared = await self._prepare([path for path in asked if path not in to_seal], view, False, pin)
+        to_seal |= {path for path, error in prepared.failures.items() if isinstance(error, Forbidden)}
+        sealed_ones = await self._prepare([path for path in asked if path in to_seal], view, True, pin)
+        return prepared.joined(sealed_ones).in_order(asked)
 
     async def _prepare(self, paths: list[str], view: str | None, sealed: bool, pin: int | None) -> Prepared:
+        prepared = Prepared((), (), {})
+        for start in range(0, len(paths), BULK):
+            request = await self._prepare_bulk(paths[start : start + BULK], view, sealed, pin)
+            prepared = prepared.joined(request)
+        return prepared
+
+    async def _prepare_bulk(
+        self, paths: list[str], view: str | None, sealed: bool, pin: int | None
+    ) -> Prepared:
         recipient = Recipient.fresh() if sealed else None
         request: Json = {
             "files": [{"surl": path} for path in paths],

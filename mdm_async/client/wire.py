@@ -20,7 +20,15 @@ from mdm_async.client.answer import Answer
 from mdm_async.client.answers import PASSING, Json, error_from_problem
 from mdm_async.client.channel import demand_confidential, demand_transfer_channel, parse_url
 from mdm_async.client.patience import pause
-from mdm_async.errors import BadRequest, InsecureChannel, MdmError, NotSupported, Unavailable, WrongContent
+from mdm_async.errors import (
+    BadRequest,
+    InsecureChannel,
+    MdmError,
+    NotSupported,
+    Unauthenticated,
+    Unavailable,
+    WrongContent,
+)
 
 ATTEMPTS: Final = 4
 _ONCE: Final = frozenset({"mkdir", "rmdir", "rm", "mv", "prepareToPut"})
@@ -125,6 +133,10 @@ class Wire:
             raise NotSupported(
                 f"the server at {url.origin()} redirects elsewhere",
                 remedy="give the URL that it redirects to",
+            )
+        if response.status == 401 and self._token is None:
+            raise Unauthenticated(
+                "no token was found to show the server", remedy="set BEARER_TOKEN or BEARER_TOKEN_FILE"
             )
         if response.status >= 400 and not _is_srm(response.content_type, content):
             raise error_from_problem(response.status, content, response.headers)

@@ -27,6 +27,7 @@ _SAY_NOTHING: Final = frozenset(
 )
 """What stands where nobody is named; such a word in a file's name reveals nobody."""
 
+_LATIN: Final = ["iso8859"]
 _SEPARATORS: Final = re.compile(r"[\W_]+")
 _BORDERS: Final = re.compile(r"(?<=\d)(?=[^\W\d_])|(?<=[^\W\d_])(?=\d)")
 
@@ -53,7 +54,7 @@ def identifying_values(head: bytes) -> frozenset[str]:
     with warnings.catch_warnings():
         # A wrong character set is met with a warning and a replacement, which is all that can be done about it.
         warnings.simplefilter("ignore")
-        found = set(_of_patient(head, at, len(head), encoding, ["iso8859"]))
+        found = set(_of_patient(head, at, len(head), encoding, _LATIN))
     return frozenset(one for one in found if _long_enough(one) and one not in _SAY_NOTHING)
 
 
@@ -107,9 +108,9 @@ def _of_patient(data: bytes, at: int, end: int, encoding: Encoding, charsets: li
         if element.tag == _CHARACTER_SET:
             charsets = _character_sets(value)
         elif element.tag in _NAMES:
-            yield from _words(decode_bytes(value, charsets, {*TEXT_VR_DELIMS, ord("^"), ord("=")}))
+            yield from _words(_text(value, charsets, {*TEXT_VR_DELIMS, ord("^"), ord("=")}))
         elif element.tag in _NUMBERS:
-            for one in decode_bytes(value, charsets, TEXT_VR_DELIMS).split("\\"):
+            for one in _text(value, charsets, TEXT_VR_DELIMS).split("\\"):
                 yield _bare(one)
         elif element.tag == _BIRTH_DATE:
             yield from _dates(_bare(value.decode("ascii", "replace")))
@@ -120,8 +121,19 @@ def _of_patient(data: bytes, at: int, end: int, encoding: Encoding, charsets: li
 
 def _character_sets(value: bytes) -> list[str]:
     names = [name.strip("\0 ") for name in value.decode("ascii", "replace").split("\\")]
-    encodings: list[str] = convert_encodings(names)
+    try:
+        encodings: list[str] = convert_encodings(names)
+    except (ValueError, LookupError):  # pydicom asks Python for a codec of whatever name is there
+        return _LATIN
     return encodings
+
+
+def _text(value: bytes, charsets: list[str], delimiters: set[int]) -> str:
+    try:
+        text: str = decode_bytes(value, charsets, delimiters)
+    except (ValueError, LookupError):
+        return value.decode("latin-1")
+    return text
 
 
 def _words(names: str) -> Iterator[str]:

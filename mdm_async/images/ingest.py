@@ -7,29 +7,31 @@ everything goes when the context ends.
 
 import hashlib
 import zlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from functools import partial
+from itertools import islice
 from types import TracebackType
 from typing import Self
 from uuid import UUID, uuid4
 
 from mdm_async.catalog import blobs, images
 from mdm_async.catalog.database import Connection
-from mdm_async.catalog.images import StoredView
+from mdm_async.catalog.images import Part, StoredView
 from mdm_async.dicom.codestream import Inspector
 from mdm_async.dicom.index import identifying_values, names_reveal
 from mdm_async.dicom.part10 import Kind, Piece, Splitter
 from mdm_async.dicom.scrub import PixelFacts
-from mdm_async.errors import NotDicom, ScrubRefused, TooLarge, Truncated
-from mdm_async.images import record
+from mdm_async.errors import NotDicom, TooLarge, Truncated
+from mdm_async.images import basic_view, record
 from mdm_async.images.archive import IDENTIFIED_VERSION, Archive
+from mdm_async.images.basic_view import Source
 from mdm_async.images.leases import Leases
-from mdm_async.images.part_writer import PartWriter, WrittenPart
+from mdm_async.images.part_writer import PartWriter
 from mdm_async.images.record import ViewRecord
-from mdm_async.images.scrubbing import Job
 from mdm_async.keys.store import IDENTITY, IMAGE, new_secrets
 from mdm_async.names import BASIC, IDENTIFIED
 
-_HEAD_TOO_LARGE = "the head is larger than scrub.max_head"
+_BATCH = 8
 
 
 class Draft:
@@ -48,7 +50,7 @@ class Draft:
         self._writers: dict[Kind, PartWriter] = {}
         self._kept: dict[Kind, bytearray] = {Kind.HEAD: bytearray(), Kind.TAIL: bytearray()}
         self._overflowed = False
-        self._parts: list[WrittenPart] = []
+        self._parts: list[Part] = []
         self._views: list[StoredView] = []
 
     @property
@@ -82,10 +84,13 @@ class Draft:
                 raise TooLarge(
                     f"more than the announced {announced} bytes arrived", remedy="announce the true size"
                 )
-            self.adler32 = zlib.adler32(chunk, self.adler32)
-            self._sha256.update(chunk)
-            for piece in self._splitter.stream(chunk):
-                await self._take(piece)
+            # Off the loop: a head of many thousand elements takes a second to walk.
+            pieces = self._split(chunk)
+            while batch := await self._archive.on_cipher_pool(partial(_some, pieces)):
+                for piece in batch:
+                    await self._take(piece)
+                if len(batch) < _BATCH:
+                    break
         if announced is not None and self.size < announced:
             raise Truncated(
                 f"{self.size} bytes arrived of the announced {announced}", remedy="upload it again"
@@ -93,6 +98,7 @@ class Draft:
         if not self.size:
             raise NotDicom("the upload is empty")
         for piece in self._splitter.close():
+            self._inspect(piece)
             await self._take(piece)
         await self._make_views()
 
@@ -103,21 +109,28 @@ class Draft:
     async def store(self, db: Connection) -> None:
         """Everything of this image in the caller's transaction; `keep` once that is committed."""
         await blobs.settle(db, list(self._leases.blobs))
-        await images.insert(
-            db, self.image, self._secrets.registration, [p.row for p in self._parts], self._views
-        )
+        await images.insert(db, self.image, self._secrets.registration, self._parts, self._views)
         await self._archive.keys.register(db, self.image, self._secrets)
 
     def keep(self) -> None:
         self._leases.keep()
 
-    async def _take(self, piece: Piece) -> None:
-        kind = piece.kind
-        if kind is Kind.PIXELS:
+    def _split(self, chunk: bytes) -> Iterator[Piece]:
+        self.adler32 = zlib.adler32(chunk, self.adler32)
+        self._sha256.update(chunk)
+        for piece in self._splitter.stream(chunk):
+            self._inspect(piece)
+            yield piece
+
+    def _inspect(self, piece: Piece) -> None:
+        if piece.kind is Kind.PIXELS:
             if self._inspector is None:
                 self._inspector = Inspector(self._splitter.transfer_syntax or "")
             self._inspector.feed(piece.data)
-        elif kind is not Kind.ORIGINAL:
+
+    async def _take(self, piece: Piece) -> None:
+        kind = piece.kind
+        if kind is Kind.HEAD or kind is Kind.TAIL:
             self._keep_for_scrubbing(kind, piece.data)
             if self._splitter.deflated:
                 return  # the original holds it; what is inflated is only needed to be scrubbed
@@ -146,54 +159,31 @@ class Draft:
             )
             for kind, writer in self._writers.items()
         }
-        self._parts = list(written.values())
-        order = (Kind.ORIGINAL,) if self._splitter.deflated else (Kind.HEAD, Kind.PIXELS, Kind.TAIL)
-        originals = tuple(written[kind].record for kind in order if kind in written)
-        self._add_view(IDENTIFIED, IDENTIFIED_VERSION, IDENTITY, ViewRecord(originals, self.sha256))
-
-        version = self._archive.version(BASIC)
-        assert version is not None
-        try:
-            basic = await self._scrubbed(written.get(Kind.PIXELS), tail)
-        except ScrubRefused as refusal:
-            self._views.append(StoredView(self.image, BASIC, version, IMAGE, None, str(refusal)))
-        else:
-            self._add_view(BASIC, version, IMAGE, ViewRecord(basic))
-
-    async def _scrubbed(self, pixels: WrittenPart | None, tail: bytes) -> tuple[record.PartRecord, ...]:
-        if self._overflowed:
-            raise ScrubRefused(_HEAD_TOO_LARGE)
+        self._parts = [part.row for part in written.values()]
         facts = PixelFacts(
-            present=pixels is not None,
+            present=Kind.PIXELS in written,
             value_length=self._splitter.pixel_value_length,
             encapsulated=self._splitter.encapsulated,
             findings=self._inspector.findings() if self._inspector else (),
         )
-        archive = self._archive
-        scrubbed = await archive.scrubber.scrub(
-            Job(bytes(self._kept[Kind.HEAD]), tail, archive.profile, archive.pseudonym_key, facts)
+        order = (Kind.ORIGINAL,) if self._splitter.deflated else (Kind.HEAD, Kind.PIXELS, Kind.TAIL)
+        originals = tuple(written[kind].record for kind in order if kind in written)
+        pixels = written.get(Kind.PIXELS)
+        shared = pixels.record if pixels is not None else None
+        identified = ViewRecord(originals, self.sha256, facts, shared)
+        sealed = record.seal(
+            identified, self._secrets.of(IDENTITY), self.image, IDENTIFIED, IDENTIFIED_VERSION
         )
-        made = [await self._write_whole(Kind.HEAD, scrubbed.head, followed=pixels is not None)]
-        if pixels is not None:
-            made.append(pixels.record)
-        if scrubbed.tail:
-            made.append(await self._write_whole(Kind.TAIL, scrubbed.tail, followed=False))
-        return tuple(made)
-
-    async def _write_whole(self, kind: Kind, data: bytes, *, followed: bool) -> record.PartRecord:
-        writer = self._writer(kind.value, IMAGE)
-        await writer.write(data)
-        part = await writer.finish(followed=followed)
-        self._parts.append(part)
-        return part.record
-
-    def _add_view(self, view: str, version: str, secret_kind: str, made: ViewRecord) -> None:
-        sealed = record.seal(made, self._secrets.of(secret_kind), self.image, view, version)
-        self._views.append(StoredView(self.image, view, version, secret_kind, sealed, None))
+        head = None if self._overflowed else bytes(self._kept[Kind.HEAD])
+        source = Source(head, tail, facts, shared)
+        made = await basic_view.make(self._archive, self._leases, self.image, self._secrets, source)
+        self._parts += made.parts
+        self._views = [
+            StoredView(self.image, IDENTIFIED, IDENTIFIED_VERSION, IDENTITY, sealed, None),
+            made.view,
+        ]
 
 
-async def discard(archive: Archive, gone: list[UUID]) -> None:
-    """Mark images that no entry points to for destruction."""
-    if gone:
-        async with archive.database.transaction() as db:
-            await images.doom_unreferenced(db, gone)
+def _some(pieces: Iterator[Piece]) -> list[Piece]:
+    """A few at a time: a deflated chunk may inflate to a thousand times its size."""
+    return list(islice(pieces, _BATCH))

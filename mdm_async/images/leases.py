@@ -18,7 +18,7 @@ class Leases:
 
     def __init__(self, database: Database, store: BlobStore, seconds: float) -> None:
         self._database, self._store, self._seconds = database, store, seconds
-        self._writers: dict[UUID, BlobWriter | None] = {}
+        self._writers: dict[UUID, BlobWriter] = {}
         self._renewing: asyncio.Task[None] | None = None
         self._kept = False
 
@@ -29,10 +29,10 @@ class Leases:
         """A blob to write to. Raises NoSpace when the store's reserve is touched."""
         if not await self._store.free():
             raise NoSpace("the blob store has no space left for uploads", remedy="free space on its disk")
+        # Known before its row is made: whoever is cancelled in between gives it up.
+        self._writers[blob] = writer = self._store.create(blob)
         async with self._database.acquire() as db:
             await blobs.lease(db, blob, self._seconds)
-        self._writers[blob] = None
-        self._writers[blob] = writer = await self._store.create(blob)
         if self._renewing is None:
             self._renewing = asyncio.create_task(self._renew())
         return writer
@@ -48,24 +48,33 @@ class Leases:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        # A client that went away cancels us, and must not leave files behind.
+        ending = asyncio.ensure_future(self._end())
+        try:
+            await asyncio.shield(ending)
+        except asyncio.CancelledError:
+            await asyncio.wait([ending])
+            raise
+
+    async def _end(self) -> None:
         if self._renewing is not None:
             self._renewing.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._renewing
+            await asyncio.wait([self._renewing])
         if self._writers and not self._kept:
-            # Shielded: a client that went away cancels us, and must not leave files behind.
-            await asyncio.shield(self._give_up())
+            await self._give_up()
 
     async def _give_up(self) -> None:
         # The catalog decides: a commit whose answer was lost has stored the blobs, and their files must stay.
-        with suppress(MdmError):  # what fails here, the sweeper does once the leases have lapsed
-            async with self._database.acquire() as db:
-                doomed = await blobs.doom(db, list(self._writers))
-                for blob in doomed:
-                    writer = self._writers[blob]
-                    if writer is not None:
-                        await writer.abandon()
-                await blobs.forget(db, doomed)
+        try:
+            with suppress(MdmError):  # what fails here, the sweeper does once the leases have lapsed
+                async with self._database.acquire() as db:
+                    gone = await blobs.give_up(db, list(self._writers))
+                    for blob in gone:
+                        await self._writers[blob].abandon()
+                    await blobs.forget(db, gone)
+        finally:
+            for writer in self._writers.values():
+                await writer.detach()
 
     async def _renew(self) -> None:
         while True:

@@ -1,11 +1,13 @@
 """A view's record: everything about its bytes, kept encrypted, for sizes and checksums identify too."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 from uuid import UUID
 
 import orjson
 
+from mdm_async.dicom.scrub import PixelFacts
 from mdm_async.images import adler
 from mdm_async.keys.derive import RecordCipher
 
@@ -31,6 +33,10 @@ class ViewRecord:
 
     parts: tuple[PartRecord, ...]
     sha256: str | None = None
+    pixels: PixelFacts | None = None
+    """Of `identified`: what was learnt of the pixels, so that other views can be made without reading them."""
+    shared: PartRecord | None = None
+    """Of `identified`: the pixels that other views share; one of `parts`, but for deflated originals."""
 
     @property
     def size(self) -> int:
@@ -45,14 +51,30 @@ class ViewRecord:
 
 
 def seal(record: ViewRecord, secret: bytes, image: UUID, view: str, version: str) -> bytes:
-    parts = [[str(p.id), p.size, p.adler32, p.padded, p.deflated] for p in record.parts]
-    text = orjson.dumps({"parts": parts, "sha256": record.sha256})
-    return RecordCipher(secret, image).seal(text, view, version, os.urandom(12))
+    tree = {
+        "parts": [_listed(part) for part in record.parts],
+        "sha256": record.sha256,
+        "pixels": asdict(record.pixels) if record.pixels is not None else None,
+        "shared": _listed(record.shared) if record.shared is not None else None,
+    }
+    return RecordCipher(secret, image).seal(orjson.dumps(tree), view, version, os.urandom(12))
 
 
 def unseal(sealed: bytes, secret: bytes, image: UUID, view: str, version: str) -> ViewRecord:
     tree = orjson.loads(RecordCipher(secret, image).open(sealed, view, version))
+    pixels, shared = tree["pixels"], tree["shared"]
     return ViewRecord(
-        tuple(PartRecord(UUID(id_), *rest) for id_, *rest in tree["parts"]),
+        tuple(_part(listed) for listed in tree["parts"]),
         tree["sha256"],
+        PixelFacts(**pixels | {"findings": tuple(pixels["findings"])}) if pixels is not None else None,
+        _part(shared) if shared is not None else None,
     )
+
+
+def _listed(part: PartRecord) -> list[object]:
+    return [str(part.id), part.size, part.adler32, part.padded, part.deflated]
+
+
+def _part(listed: list[Any]) -> PartRecord:
+    identity, *rest = listed
+    return PartRecord(UUID(identity), *rest)

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import suppress
 
 from mdm_async.blobs.store import BlobReader
 from mdm_async.images.archive import Archive
@@ -28,10 +27,10 @@ async def clear(archive: Archive, view: ReadyView, start: int, stop: int) -> Asy
             )
             yield opened
     finally:
-        if ahead is not None and not ahead.done():
+        if ahead is not None:
             ahead.cancel()
-            with suppress(asyncio.CancelledError):
-                await ahead
+            # It may have failed already, which nobody wants to know any more.
+            await asyncio.gather(ahead, return_exceptions=True)
         for reader in readers.values():
             reader.close()
 

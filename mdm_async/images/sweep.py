@@ -1,6 +1,7 @@
 """The sweeper: what nobody finished, holds or needs any more goes, file before row."""
 
 import asyncio
+from uuid import UUID
 
 import structlog
 
@@ -21,6 +22,8 @@ async def sweep_forever(archive: Archive) -> None:
             await sweep(archive)
         except MdmError as why:
             _log.warning("sweep put off", reason=why.detail)
+        except Exception as why:  # whatever it was, the next sweep is due
+            _log.error("sweep failed", kind=type(why).__name__)
         await asyncio.sleep(INTERVAL)
 
 
@@ -38,7 +41,16 @@ async def sweep(archive: Archive) -> None:
     async with archive.database.acquire() as db:
         await blobs.doom_lapsed(db)
         doomed = await blobs.doomed(db, _BATCH)
-        for blob in doomed:
-            await archive.blobs.delete(blob)
-        await blobs.forget(db, doomed)
-        SWEPT.labels("blob").inc(len(doomed))
+        deleted = [blob for blob in doomed if await _deleted(archive, blob)]
+        await blobs.forget(db, deleted)
+        SWEPT.labels("blob").inc(len(deleted))
+
+
+async def _deleted(archive: Archive, blob: UUID) -> bool:
+    """One file that cannot be deleted must not keep all others."""
+    try:
+        await archive.blobs.delete(blob)
+    except MdmError as why:
+        _log.warning("a blob stays for now", blob=str(blob), reason=why.detail)
+        return False
+    return True

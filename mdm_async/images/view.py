@@ -62,9 +62,13 @@ class ReadyView:
     view: str
     version: str
     parts: tuple[ReadyPart, ...]
+    record: ViewRecord
     size: int
     adler32: int
-    sha256: str | None
+
+    @property
+    def sha256(self) -> str | None:
+        return self.record.sha256
 
     @property
     def etag(self) -> str:
@@ -123,9 +127,9 @@ async def load(archive: Archive, db: Connection, wanted: Sequence[tuple[UUID, Vi
             view,
             archive.version(view) or "",
             tuple(_ready(rows[part.id], part, secrets[image]) for part in opened.parts),
+            opened,
             opened.size,
             opened.adler32,
-            opened.sha256,
         )
         for (image, view), opened in zip(wanted, records, strict=True)
     ]

@@ -1,0 +1,91 @@
+"""Names that users type are compared with the file's own identifiers."""
+
+import pytest
+
+from mdm_async.dicom.index import identifying_values, names_reveal, sop_instance_uid
+from mdm_async.errors import MdmError
+
+
+def test_the_identifiers_of_a_file(write):
+    body = write.element(0x00080005, "CS", b"ISO_IR 192") + write.element(0x00080050, "SH", b"ACC-0815")
+    body += write.element(0x00100010, "PN", "MÜLLER-LÜD^HANS^J^Dr=山田^太郎".encode())
+    body += write.element(0x00100020, "LO", b"4711/a ") + write.element(0x00100030, "DA", b"19520412")
+    body += write.element(0x00101000, "LO", b"OLD17\\OLD 18")
+    body += write.sequence(0x00101002, write.element(0x00100020, "LO", b"ELSEWHERE9"), undefined=True)
+    assert identifying_values(write.file(body)) == {
+        *("müller", "lüd", "hans", "山田", "太郎"),
+        *("acc0815", "4711a", "old17", "old18", "elsewhere9"),
+        *("19520412", "12041952", "04121952"),
+    }
+
+
+@pytest.mark.parametrize("charset", [b"ISO\0IR", b"no such set", b"ISO 2022 IR 87\\bz2", b"\xff\xfe", b"hex"])
+def test_a_character_set_that_is_none_hides_no_name(write, charset):
+    body = write.element(0x00080005, "CS", charset) + write.element(0x00100010, "PN", b"MEIER^HANS")
+    assert {"meier", "hans"} <= identifying_values(write.file(body))
+
+
+def test_placeholders_identify_nobody(write):
+    body = write.element(0x00100010, "PN", b"Anonymous^Patient") + write.element(0x00100020, "LO", b"TEST")
+    assert identifying_values(write.file(body)) == frozenset()
+
+
+def test_names_of_every_script_and_character_set(samples):
+    found = {
+        path.name: identifying_values(path.read_bytes())
+        for path in samples
+        if path.name in ("chrGerm.dcm", "chrH31.dcm", "chrRuss.dcm", "chrI2.dcm", "chrX1.dcm")
+    }
+    assert {"äneas", "rüdiger"} <= found["chrGerm.dcm"]
+    assert {"yamada", "tarou", "山田", "太郎", "やまだ"} <= found["chrH31.dcm"]
+    assert {"люкceмбypг"} <= found["chrRuss.dcm"]
+    assert {"hong", "gildong", "길동"} <= found["chrI2.dcm"]
+    assert {"wang", "xiaodong", "小東"} <= found["chrX1.dcm"]
+
+
+IDENTIFIERS = frozenset(
+    {"müller", "hans", "meier", "kim", "ct1", "1ct1", "12345", "4711088", "19520412", "山田"}
+)
+
+
+@pytest.mark.parametrize(
+    ("lfn", "reveals"),
+    [
+        ("/vo/Mu\u0308ller_Hans/ct.dcm", True),  # decomposed
+        ("/vo/MÜLLER.dcm", True),
+        ("/vo/scans/xmüllerx.dcm", True),
+        ("/vo/mül-ler/ct.dcm", True),
+        ("/vo/meier2019.dcm", True),
+        ("/vo/kim/ct.dcm", True),
+        ("/vo/1952-04-12/a.dcm", True),
+        ("/vo/4711088.dcm", True),
+        ("/vo/x4711088y.dcm", True),
+        ("/vo/1_CT_1.dcm", True),
+        ("/vo/山田太郎.dcm", True),
+        ("/vo/12345/1.dcm", True),
+        ("/vo/img123456.dcm", False),
+        ("/vo/kimono.dcm", False),
+        ("/vo/hansel/ct.dcm", False),
+        ("/vo/CT1/CT1_0001.dcm", False),
+        ("/vo/CT_small.dcm", False),
+        ("", False),
+    ],
+)
+def test_the_shorter_an_identifier_the_more_it_must_stand_alone(lfn, reveals):
+    assert names_reveal(lfn, IDENTIFIERS) is reveals
+
+
+def test_the_samples_own_names_do_not_reveal_their_patients(sample, split):
+    try:
+        head = split(sample.read_bytes()).head
+    except MdmError:
+        return
+    assert not names_reveal(f"/vo/pydicom/{sample.parent.name}/{sample.name}", identifying_values(head))
+
+
+def test_the_sop_instance_uid(ct, write, split):
+    assert sop_instance_uid(ct) == "1.3.6.1.4.1.5962.1.1.1.1.1.20040119072730.12322"
+    assert sop_instance_uid(write.file(b"")) == "1.2.3.4.5"
+    assert (
+        sop_instance_uid(write.file(b"").replace(b"\x08\x00\x18\x00UI", b"\x08\x00\x19\x00UI")) == "1.2.3.4.5"
+    )

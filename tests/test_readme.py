@@ -1,0 +1,51 @@
+"""The README's first session is run, as it stands, in an empty folder."""
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pydicom.data
+
+from tests.postgres import postgres_folder
+
+ROOT = Path(__file__).parents[1]
+
+
+def test_the_first_session_runs_as_written() -> None:
+    readme = (ROOT / "README.md").read_text()
+    blocks = re.findall(r"^```sh\n(.*?)^```", readme, re.MULTILINE | re.DOTALL)
+    assert len(blocks) == 3
+    mdm = Path(sys.executable).parent / "mdm"
+    script = "\n".join(blocks).replace(".venv/bin/mdm", str(mdm))
+    until_ready = "until grep -q ready served 2>/dev/null; do kill -0 $!; sleep 0.1; done"
+    script = script.replace("serve &\n", f"serve > served &\ntrap 'kill $!; wait' EXIT\n{until_ready}\n", 1)
+    with postgres_folder() as folder, socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = str(probe.getsockname()[1])
+        probe.close()
+        shutil.copy(Path(pydicom.data.__file__).parent / "test_files" / "CT_small.dcm", folder / "image.dcm")
+        environment = {k: v for k, v in os.environ.items() if not k.startswith(("MDM_", "BEARER_"))}
+        environment |= {"MDM_SERVER__PORT": port, "MDM_URL": f"http://127.0.0.1:{port}"}
+        done = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", script],
+            cwd=folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert (folder / "out.dcm").read_bytes() == (folder / "sealed.dcm").read_bytes()
+        assert (folder / "start.bin").read_bytes() == (folder / "out.dcm").read_bytes()[:1024]
+
+
+def test_every_operation_of_srm_is_named() -> None:
+    from mdm_async.web.srm_operations import OPERATIONS
+
+    readme = (ROOT / "README.md").read_text()
+    assert [name for name in OPERATIONS if name not in readme] == []
