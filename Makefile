@@ -1,9 +1,9 @@
-# Two commands do everything: `make demo` and `make test`. Both create .venv and install what they need.
+# `make demo` and `make test` do everything: they create .venv and install what they need.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check peers bench pins clean
+.PHONY: demo test check bench pins clean
 
 $(VENV)/.runtime: requirements.txt pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "mdm_async needs Python >= 3.11: make PYTHON=python3.12")'
@@ -20,6 +20,7 @@ demo: $(VENV)/.runtime
 	$(BIN)/mdm demo
 
 test: $(VENV)/.dev
+	tests/install-peers dcmtk
 	$(BIN)/python -m pytest
 
 check: $(VENV)/.dev
@@ -28,10 +29,8 @@ check: $(VENV)/.dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-peers:
-	tests/install-peers
-
 bench: $(VENV)/.dev
+	tests/install-peers orthanc wrk
 	$(BIN)/python -m bench
 
 pins: $(VENV)/.dev
