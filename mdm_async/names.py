@@ -19,7 +19,7 @@ BASIC = View("basic")
 ROOT = Lfn("/")
 
 _VIEW = re.compile(r"[a-z][a-z0-9_-]{0,62}\Z")
-_SRM = re.compile(r"srm://[^/?#]+(?:/srm/managerv2\?SFN=|(?=/))(/.*)\Z", re.DOTALL)
+_SRM = re.compile(r"srm://[^/?#]+(?:/srm/managerv2\?SFN=|(?!/srm/managerv2\?))(/.*)\Z", re.DOTALL)
 _MAX_COMPONENT_BYTES = 255
 _MAX_LFN_BYTES = 4096
 

@@ -1,0 +1,82 @@
+"""The blob store in a local directory."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from mdm_async.blobs.local import LocalBlobs
+from mdm_async.errors import Unavailable
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[LocalBlobs]:
+    with ThreadPoolExecutor(4) as disk:
+        yield LocalBlobs(tmp_path / "blobs", disk, 0)
+
+
+async def _write(store: LocalBlobs, data: bytes) -> object:
+    blob = uuid4()
+    writer = store.create(blob)
+    await writer.write(data[: len(data) // 2])
+    await writer.write(memoryview(data)[len(data) // 2 :])
+    await writer.commit()
+    return blob
+
+
+async def test_what_is_written_is_read_back_in_any_piece(store: LocalBlobs) -> None:
+    data = os.urandom(100_000)
+    blob = await _write(store, data)
+    reader = store.open(blob)  # type: ignore[arg-type]
+    assert await reader.apply(0, len(data), bytes) == data
+    assert await reader.apply(77, 1000, bytes) == data[77:1077]
+    assert os.pread(await reader.descriptor(), 10, 5) == data[5:15]
+    reader.close()
+    assert [(b, size) async for b, size in store.listing()] == [(blob, len(data))]
+
+
+async def test_names_are_random_and_files_for_their_owner_only(store: LocalBlobs, tmp_path: Path) -> None:
+    blob = await _write(store, b"x")
+    (path,) = (p for p in (tmp_path / "blobs").rglob("*") if p.is_file())
+    assert path.name == blob.hex  # type: ignore[attr-defined]
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert (tmp_path / "blobs").stat().st_mode & 0o777 == 0o700
+
+
+async def test_an_abandoned_blob_leaves_nothing(store: LocalBlobs, tmp_path: Path) -> None:
+    writer = store.create(uuid4())
+    await writer.write(b"half")
+    await writer.abandon()
+    assert [p for p in (tmp_path / "blobs").rglob("*") if p.is_file()] == []
+
+
+async def test_a_blob_that_is_gone_or_too_short_is_an_error_not_wrong_bytes(store: LocalBlobs) -> None:
+    blob = await _write(store, b"short")
+    with pytest.raises(Unavailable, match="shorter"):
+        await store.open(blob).apply(0, 6, bytes)  # type: ignore[arg-type]
+    await store.delete(blob)  # type: ignore[arg-type]
+    await store.delete(blob)  # type: ignore[arg-type]
+    with pytest.raises(Unavailable, match="cannot be opened"):
+        await store.open(blob).apply(0, 1, bytes)  # type: ignore[arg-type]
+
+
+async def test_a_reader_closed_while_it_reads_leaks_no_descriptor(store: LocalBlobs) -> None:
+    blob = await _write(store, os.urandom(1 << 20))
+    before = sum(1 for _ in Path("/proc/self/fd").iterdir())
+    for _ in range(50):
+        reader = store.open(blob)  # type: ignore[arg-type]
+        reading = asyncio.ensure_future(reader.apply(0, 1 << 20, len))
+        await asyncio.sleep(0)
+        reader.close()
+        await asyncio.gather(reading, return_exceptions=True)
+    assert sum(1 for _ in Path("/proc/self/fd").iterdir()) == before
+
+
+async def test_the_reserve_counts_as_taken(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(1) as disk:
+        assert await LocalBlobs(tmp_path / "a", disk, 0).free() > 0
+        assert await LocalBlobs(tmp_path / "b", disk, 1 << 60).free() == 0
