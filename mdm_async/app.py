@@ -1,13 +1,14 @@
 """Puts the rooms together, starts and stops them; the only file that knows them all."""
 
 import asyncio
+import ctypes
 import functools
 import secrets
 import signal
 import ssl
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,6 +40,11 @@ from mdm_async.web.certificate import Certificate
 from mdm_async.web.house import House
 
 _CIPHER_THREADS, _DISK_THREADS = 2, 8
+_BODY_AHEAD = 256 << 10
+"""Bytes of an upload that are taken from the socket while those before them are worked on; twice that at the most.
+The more there are, the fewer jobs it takes."""
+_M_ARENA_MAX = -8
+"""From malloc.h."""
 _PROJECT = "default"
 
 _log = structlog.get_logger()
@@ -55,6 +61,7 @@ class Secrets:
 async def serve(settings: Settings) -> None:
     """Run the server until SIGTERM or SIGINT, then drain it. Prints one line when it is ready."""
     logs.configure(settings.log)
+    _share_freed_memory()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):
@@ -63,6 +70,13 @@ async def serve(settings: Settings) -> None:
         print(f"mdm: ready at {_url(settings, house)}", flush=True)
         await stop.wait()
         _log.info("draining")
+
+
+def _share_freed_memory() -> None:
+    """Two malloc arenas (glibc), not one for each thread, which would keep the buffers of its last transfer."""
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        mallopt(_M_ARENA_MAX, 2)
 
 
 @asynccontextmanager
@@ -87,7 +101,6 @@ async def running(settings: Settings) -> AsyncIterator[House]:
             tasks.append(asyncio.create_task(postgres.supervise()))
         await _listen(stack, settings, house, tasks)
         yield house
-        house.draining = True
 
 
 def _locked(data: Path) -> DirectoryLock:
@@ -166,11 +179,12 @@ async def _listen(
     runner = web.AppRunner(
         application(house),
         access_log=None,
-        shutdown_timeout=settings.server.drain_seconds,
+        shutdown_timeout=min(settings.server.drain_seconds, 5.0),
         handler_cancellation=True,
+        read_bufsize=_BODY_AHEAD,
     )
     await runner.setup()
-    stack.push_async_callback(runner.cleanup)
+    stack.push_async_callback(_drain, runner, house, settings.server.drain_seconds)
     house.port = await _site(runner, settings.server.host, settings.server.port)
     if settings.server.tls_cert is not None and settings.server.tls_key is not None:
         certificate = Certificate(settings.server.tls_cert, settings.server.tls_key)
@@ -178,6 +192,18 @@ async def _listen(
         house.tls_port = await _site(
             runner, settings.server.host, settings.server.tls_port, certificate.context
         )
+
+
+async def _drain(runner: web.AppRunner, house: House, seconds: float) -> None:
+    """Listen no more, let running transfers finish, then cut what is left."""
+    house.draining = True
+    for site in list(runner.sites):
+        await site.stop()
+    # aiohttp's own shutdown drops what uploads still send, so they are waited for before it begins.
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await house.live.idle()
+    await runner.cleanup()
 
 
 async def _site(runner: web.AppRunner, host: str, port: int, context: ssl.SSLContext | None = None) -> int:

@@ -117,6 +117,17 @@ class NotSupported(MdmError):
     http, srm, exit_code, title = 501, "SRM_NOT_SUPPORTED", 95, "the operation is not supported"
 
 
+class Damaged(MdmError):
+    """What is stored of an image is not what was stored: changed, moved to another place, or gone."""
+
+    http, srm, exit_code, title = 500, "SRM_FILE_LOST", 5, "what is stored of this file is damaged"
+
+    def __init__(
+        self, detail: str = "", *, remedy: str = "run mdm fsck", retry_after: int | None = None
+    ) -> None:
+        super().__init__(detail, remedy=remedy, retry_after=retry_after)
+
+
 class Unavailable(MdmError):
     """Something behind the server is away for now; the same request may succeed later."""
 

@@ -14,7 +14,15 @@ from pathlib import Path
 from typing import Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
@@ -57,8 +65,27 @@ class ServerSettings(_Section):
     public_url: str | None = Field(
         None, description="URL that transfer URLs begin with; default: the listener's"
     )
-    trusted_proxies: tuple[str, ...] = Field((), description="peers whose forwarding headers count")
+    trusted_proxies: tuple[str, ...] = Field(
+        (), description="IP addresses of peers whose forwarding headers count"
+    )
     drain_seconds: float = Field(30, ge=0, description="how long SIGTERM waits for running transfers")
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _are_addresses(cls, given: tuple[str, ...]) -> tuple[str, ...]:
+        # Peers are compared as addresses: a name or a network would never match, and nobody would notice.
+        return tuple(str(ipaddress.ip_address(peer)) for peer in given)
+
+    @field_validator("public_url")
+    @classmethod
+    def _is_an_origin(cls, given: str | None) -> str | None:
+        url = urlsplit(given or "")
+        beyond = url.path.strip("/") or url.query or url.fragment or url.username or url.password
+        if given is not None and (url.scheme not in ("http", "https") or not url.hostname or beyond):
+            raise ValueError("must be http(s)://host[:port] and nothing more")
+        if url.port == 0:
+            raise ValueError("has no port 0")
+        return given
 
 
 class DatabaseSettings(_Section):
@@ -185,24 +212,19 @@ class Settings(BaseSettings):
     def _is_safe(self) -> Self:
         if (self.server.tls_cert is None) != (self.server.tls_key is None):
             raise ValueError("server.tls_cert and server.tls_key go together: set both or neither")
-        if (
-            not self.tls
-            and not is_loopback(self.server.host)
-            and "clear"
-            in (
-                self.delivery.identified,
-                self.delivery.deidentified,
-            )
-        ):
+        clear = "clear" in (self.delivery.identified, self.delivery.deidentified)
+        if clear and not self.tls and not is_loopback(self.server.host):
             raise ValueError(
                 f"clear transfers would cross the network unencrypted: server.host {self.server.host} is not "
                 "a loopback address and no certificate is set. Give --tls-cert and --tls-key, listen on "
                 "127.0.0.1, or set delivery.deidentified = 'sealed'"
             )
-        if self.server.public_url is not None:
-            url = urlsplit(self.server.public_url)
-            if url.scheme not in ("http", "https") or not url.hostname or url.path not in ("", "/"):
-                raise ValueError("server.public_url must be http(s)://host[:port] without a path")
+        public = urlsplit(self.server.public_url or "")
+        if clear and public.scheme == "http" and not is_loopback(public.hostname or ""):
+            raise ValueError(
+                "clear transfers would cross the network unencrypted: server.public_url is plain HTTP. Give its "
+                "https URL, or set delivery.deidentified = 'sealed'"
+            )
         if self.transfers.default_pin > self.transfers.max_pin:
             raise ValueError("transfers.default_pin is longer than transfers.max_pin")
         return self

@@ -1,6 +1,7 @@
 """What the tests share: one Postgres, a database a server, a running server in this process, real DICOM files."""
 
 import asyncio
+import io
 import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -9,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import orjson
 import pydicom.data
 import pytest
 import uvloop
+from multidict import CIMultiDictProxy
 
 from mdm_async.app import running
 from mdm_async.catalog.database import connect
@@ -44,6 +47,19 @@ async def migrated(postgres: PostgresForTests) -> str:
     return dsn
 
 
+@dataclass(frozen=True)
+class Reply:
+    """An answer that was read to its end."""
+
+    status: int
+    headers: CIMultiDictProxy[str]
+    body: bytes
+
+    @property
+    def tree(self) -> Any:
+        return orjson.loads(self.body)
+
+
 @dataclass
 class Server:
     """A running server of this process, and the means to talk to it as its administrator."""
@@ -69,6 +85,17 @@ class Server:
             assert expect is None or answer.status == expect, (answer.status, tree)
             return tree
 
+    async def call(self, method: str, target: str, *, token: str | None = None, **options: Any) -> Reply:
+        """Any request to a path or URL, with the bearer token if one is given."""
+        headers = dict(options.pop("headers", {}))
+        if token is not None:
+            headers["Authorization"] = f"Bearer {token}"
+        if isinstance(options.get("data"), bytes):
+            options["data"] = io.BytesIO(options["data"])
+        url = target if "://" in target else self.url + target
+        async with self.http.request(method, url, headers=headers, **options) as answer:
+            return Reply(answer.status, answer.headers, await answer.read())
+
     async def token(
         self, rights: str, path: str = "/", views: list[str] | None = None, name: str | None = None
     ) -> str:
@@ -90,7 +117,7 @@ class Server:
     async def put(self, surl: str, data: bytes, **options: Any) -> dict[str, Any]:
         """The whole of an upload, which must succeed; putDone's line for the file."""
         prepared = await self.srm("prepareToPut", files=[{"surl": surl}], **options)
-        async with self.http.put(prepared["files"][0]["transferURL"], data=data) as answer:
+        async with self.http.put(prepared["files"][0]["transferURL"], data=io.BytesIO(data)) as answer:
             assert answer.status == 201, await answer.text()
         done = await self.srm("putDone", requestToken=prepared["requestToken"], surls=[surl])
         line: dict[str, Any] = done["files"][0]

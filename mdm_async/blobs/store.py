@@ -24,8 +24,9 @@ class BlobWriter(Protocol):
 class BlobReader(Protocol):
     """An open blob; close it."""
 
-    async def apply(self, offset: int, size: int, job: Callable[[bytearray], T]) -> T:
-        """Read `size` bytes at `offset` and hand them to `job`, off the event loop, in one hop.
+    async def apply(self, offset: int, size: int, job: Callable[[memoryview], T]) -> T:
+        """Read `size` bytes at `offset` and hand them to `job`: off the event loop, in one hop, unless they are
+        few and in memory. `job` must not keep them: their buffer is used again.
 
         Raises Unavailable when the blob is shorter or gone.
         """

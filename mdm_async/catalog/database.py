@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
@@ -89,7 +89,9 @@ class Database:
             with _away_is_unavailable(connection):
                 yield connection
         finally:
-            await self._pool.release(connection)
+            # The pool ends a connection that cannot be given back in order; what its block did stands.
+            with suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
+                await self._pool.release(connection)
 
     @asynccontextmanager
     async def transaction(self, *, sync: bool = True) -> "AsyncIterator[Connection]":
@@ -104,13 +106,13 @@ class Database:
                     yield connection
                 return
             # In one round trip; asyncpg's own transaction would need two.
-            await connection.execute("begin; set local synchronous_commit = off")
             try:
+                await connection.execute("begin; set local synchronous_commit = off")
                 yield connection
+                await connection.execute("commit")
             except BaseException:
                 await _roll_back(connection)
                 raise
-            await connection.execute("commit")
 
 
 @asynccontextmanager

@@ -74,7 +74,7 @@ with recursive wanted as (
         join entries e on e.parent = k.id and e.name = w.names[k.depth + 1]
 )
 select distinct on (k.ord) k.depth, cardinality(w.names) as length, k.acls, k.view,
-    e.id, e.guid, e.parent, e.name, e.image, e.created, e.modified
+    e.id, e.guid, e.parent, e.name, e.image, e.created, e.modified, e.acl
 from walk k join wanted w using (ord) join entries e on e.id = k.id
 order by k.ord, k.depth desc
 """
@@ -95,13 +95,14 @@ def _place(lfn: Lfn, row: asyncpg.Record, rules: dict[int, tuple[Rule, ...]]) ->
     entry = _entry(row)
     found = row["depth"] == row["length"]
     acls = row["acls"]
+    above = acls[:-1] if found and row["acl"] is not None else acls
     return Place(
         lfn=lfn,
         entry=entry if found else None,
         ancestor=entry,
         missing=row["length"] - row["depth"],
         rules=rules[acls[-1]],
-        path_rules=tuple(rules[acl] for acl in acls),
+        path_rules=tuple(rules[acl] for acl in above),
         default_view=View(row["view"] or BASIC),
     )
 
@@ -211,13 +212,16 @@ async def remove_directory(db: Connection, entry: int) -> None:
 
 async def remove_tree(db: Connection, entry: int) -> list[UUID]:
     """Remove a directory and all below it; the images that its files pointed to."""
-    rows = await db.fetch(
-        "with recursive below as ("
-        "  select id from entries where id = $1 and parent is not null"
-        "  union all select e.id from entries e join below b on e.parent = b.id"
-        ") delete from entries where id in (select id from below) returning image",
-        entry,
-    )
+    try:
+        rows = await db.fetch(
+            "with recursive below as ("
+            "  select id from entries where id = $1 and parent is not null"
+            "  union all select e.id from entries e join below b on e.parent = b.id"
+            ") delete from entries where id in (select id from below) returning image",
+            entry,
+        )
+    except asyncpg.ForeignKeyViolationError:
+        raise NotEmpty("something was put there meanwhile", remedy="remove it again") from None
     if not rows:
         raise NotFound()
     return [row["image"] for row in rows if row["image"] is not None]

@@ -11,7 +11,12 @@ from uuid import UUID
 import asyncpg
 
 from mdm_async.catalog.database import Connection
+from mdm_async.errors import MdmError
 
+FOR_PUT_DONE = "10 minutes"
+"""How long an upload that outlived its transfer URL waits for putDone, at least."""
+LONGEST_UPLOAD = "1 day"
+"""After a transfer URL has expired, how long an upload that had begun before may still take."""
 KEEP_DAYS = 3
 """How long a day's grants stay, at least; more than a day longer than the longest pin."""
 
@@ -131,10 +136,15 @@ async def settle(
     db: Connection, grant: Grant, state: str, expected: str, *, image: UUID | None = None, sealed: bool = False,
     name: str | None = None,
 ) -> bool:  # fmt: skip
-    """Move one item from a state to another; False when something else moved it before, or it expired."""
+    """Move one item from a state to another; False when something else moved it before, or it may no longer.
+
+    An upload that was running when its time ended may finish, and is given a while for putDone.
+    """
     status = await db.execute(
-        "update grants set state = $3, image = coalesce($5, image), sealed = sealed or $6, name = coalesce($7, name)"
-        " where turl = $1 and item = $2 and state = $4 and expires > now()",
+        "update grants g set state = $3, image = coalesce($5, image), sealed = sealed or $6, name = coalesce($7, name),"
+        f" expires = case $3 when 'uploaded' then greatest(expires, now() + interval '{FOR_PUT_DONE}') else expires end"
+        " where turl = $1 and item = $2 and state = $4 and (expires > now() or $3 = 'uploaded')"
+        " and not exists (select from tokens t where t.id = g.token and t.revoked is not null)",
         grant.turl,
         grant.item,
         state,
@@ -144,6 +154,18 @@ async def settle(
         name,
     )
     return status == "UPDATE 1"
+
+
+async def fail(db: Connection, grant: Grant, why: MdmError) -> None:
+    """End an upload that lost to another, with the reason."""
+    await db.execute(
+        "update grants set state = 'failed', failure = $3, explanation = $4"
+        " where turl = $1 and item = $2 and state = 'uploaded'",
+        grant.turl,
+        grant.item,
+        why.srm,
+        str(why),
+    )
 
 
 async def release(db: Connection, caller: str, request: UUID, surls: Sequence[str] | None) -> list[Grant]:
@@ -159,13 +181,16 @@ async def release(db: Connection, caller: str, request: UUID, surls: Sequence[st
     return [_grant(row) for row in rows]
 
 
-async def release_entries(db: Connection, caller: str, entries: Sequence[int]) -> None:
-    """End all of a caller's pins on these entries, whatever request made them."""
-    await db.execute(
-        "update grants set state = 'released' where entry = any($1::bigint[]) and caller = $2 and state = 'pinned'",
+async def release_entries(db: Connection, caller: str, entries: Sequence[int]) -> set[int]:
+    """End all of a caller's pins on these entries, whatever request made them; the entries that he ever pinned."""
+    rows = await db.fetch(
+        "with released as ("
+        "  update grants set state = 'released' where entry = any($1::bigint[]) and caller = $2 and state = 'pinned'"
+        ") select distinct entry from grants where entry = any($1::bigint[]) and caller = $2",
         list(entries),
         caller,
     )
+    return {row["entry"] for row in rows}
 
 
 async def abort(db: Connection, caller: str, request: UUID, surls: Sequence[str] | None) -> list[Grant]:
@@ -198,13 +223,18 @@ async def extend(
     return [_grant(row) for row in rows]
 
 
+_OVER = (
+    "operation = 'put' and (state = 'uploaded' and expires < now()"
+    f" or state = 'open' and expires < now() - interval '{LONGEST_UPLOAD}')"
+)
+
+
 async def expire_uploads(db: Connection, count: int) -> list[UUID]:
-    """Fail uploads whose time is over; the images that some of them had brought."""
+    """Fail uploads whose time is over; the images that some of them had brought. Those that run may go on."""
     rows = await db.fetch(
         "update grants set state = 'failed', failure = 'SRM_FILE_LIFETIME_EXPIRED' where (day, turl) in ("
-        "  select day, turl from grants where operation = 'put' and state in ('open', 'uploaded')"
-        "  and expires < now() limit $1"
-        ") returning image",
+        f"  select day, turl from grants where {_OVER} limit $1"
+        f") and {_OVER} returning image",
         count,
     )
     return [row["image"] for row in rows if row["image"] is not None]
@@ -212,6 +242,7 @@ async def expire_uploads(db: Connection, count: int) -> list[UUID]:
 
 async def keep_partitions(db: Connection) -> None:
     """Make the partitions of today and the next two days; drop those of days long over."""
+    await db.execute("select pg_advisory_xact_lock(hashtext('mdm grants partitions'))")
     today = await db.fetchval("select current_date")
     existing = await db.fetch(
         "select c.relname from pg_inherits i join pg_class c on c.oid = i.inhrelid"

@@ -54,6 +54,8 @@ class Report:
 def _faults(image: DemoImage) -> Iterator[str]:
     for name, error in image.failures.items():
         yield f"{name}: {error.detail}"
+    if not image.stored:
+        return
     for identifier in image.found:
         yield f"{len(identifier)} characters of its identifiers came out de-identified"
     whole = image.digests.get(WHOLE_CLEAR.name)
@@ -140,26 +142,27 @@ def _refusals(report: Report) -> Table:
 
 
 def _timings(report: Report) -> Table:
-    table = Table(
-        title=f"{report.workers} workers; p50, p95, p99: milliseconds a pull",
-        title_justify="left",
-        box=box.SIMPLE_HEAD,
-        pad_edge=False,
-    )
+    title = f"{report.workers} workers; p50, p95, p99: milliseconds a pull"
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("what", no_wrap=True)
     for heading in ("files", "pulls", "bytes", "MiB/s", "p50", "p95", "p99"):
         table.add_column(heading, justify="right", no_wrap=True)
     for timing in report.phases:
-        numbers = [f"{percentile(timing.latencies, p) * 1000:.1f}" for p in (50, 95, 99)]
+        numbers = [_short(percentile(timing.latencies, p) * 1000) for p in (50, 95, 99)]
         table.add_row(
             timing.name,
             str(timing.files),
             str(len(timing.latencies)),
             in_words(timing.bytes),
-            f"{_rate(timing):.1f}",
+            _short(_rate(timing)),
             *numbers,
         )
     return table
+
+
+def _short(number: float) -> str:
+    """Three digits or more, so that the table fits 80 columns."""
+    return f"{number:.1f}" if number < 100 else f"{number:.0f}"
 
 
 def _rate(timing: Timing) -> float:

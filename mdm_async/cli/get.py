@@ -11,10 +11,10 @@ import typer
 
 from mdm_async.cli.byte_range import ByteRange, parse_range
 from mdm_async.cli.connection import client_of, complete
-from mdm_async.cli.get_many import get_all
+from mdm_async.cli.get_many import get_all, jobs_for
 from mdm_async.cli.options import PARALLEL, Json, Parallel, Recursive
 from mdm_async.cli.output import about, error_json, in_words, print_json, print_line, stderr_console
-from mdm_async.cli.transfers import Job, Outcome, exit_code, meter_on, run_all
+from mdm_async.cli.transfers import Outcome, exit_code, meter_on, run_all
 from mdm_async.client.client import Client
 from mdm_async.client.download import Downloaded
 from mdm_async.client.part_file import PartFile
@@ -74,12 +74,11 @@ def get(
                 if recursive:
                     return await get_all(client, lfn, target, choice, meter, parallel=parallel)
 
-                async def one() -> Any:
-                    yield Job(
-                        lfn, None, lambda tell: get_one(client, lfn, place(lfn, target), wanted, choice, tell)
-                    )
-
-                return await run_all(one(), parallel=1, meter=meter)
+                file = place(lfn, target)
+                with about(lfn):
+                    if wanted is None:
+                        return await run_all(jobs_for(client, {lfn: file}, choice), parallel=1, meter=meter)
+                    return [Outcome(lfn, await get_range(client, lfn, file, wanted, choice), None)]
 
     outcomes = complete(work())
     if json:
@@ -97,12 +96,10 @@ def place(lfn: str, out: Path) -> Path:
     return out / split(parse_surl(lfn).lfn)[1] if out.is_dir() else out
 
 
-async def get_one(
-    client: Client, lfn: str, target: Path, wanted: ByteRange | None, choice: dict[str, Any], on_bytes: Any
+async def get_range(
+    client: Client, lfn: str, target: Path, wanted: ByteRange, choice: dict[str, Any]
 ) -> Downloaded:
-    """One file, whole or a range of it."""
-    if wanted is None:
-        return await client.get(lfn, target, on_bytes=on_bytes, **choice)
+    """A range of one file, into a file of its own; `adler32` of the result is that of the range."""
     async with client.pulling(lfn, **choice) as pull:
         start, stop = wanted.within(pull.size)
         part = await asyncio.to_thread(PartFile, target)
@@ -111,7 +108,6 @@ async def get_one(
             async with aclosing(pull.chunks(start, stop)) as chunks:
                 async for chunk in chunks:
                     await asyncio.to_thread(part.write, chunk)
-                    on_bytes(len(chunk))
             await asyncio.to_thread(part.finish)
         finally:
             part.close()

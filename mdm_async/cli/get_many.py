@@ -8,8 +8,9 @@ from typing import Any, Final
 
 from mdm_async.cli.transfers import Job, Meter, Outcome, run_all
 from mdm_async.client.client import Client
-from mdm_async.client.download import Downloaded, OnBytes
+from mdm_async.client.download import Downloaded
 from mdm_async.client.entry import Entry
+from mdm_async.client.progress import OnBytes
 from mdm_async.client.ticket import Prepared, Ticket
 from mdm_async.errors import MdmError, WrongContent
 from mdm_async.names import Lfn, parse_surl
@@ -42,16 +43,24 @@ async def get_all(
 
     async def jobs() -> AsyncIterator[Job[Downloaded]]:
         async for entries in _batches(client, root):
-            places = {entry.path: place_below(out, root, entry.path) for entry in entries}
-            prepared = await client.prepare_many(list(places), **choice)
-            batch = _Batch(client, prepared)
-            for path, error in prepared.failures.items():
-                yield Job(path, None, functools.partial(_fail, error))
-            for ticket in prepared.tickets:
-                pull = functools.partial(_pull, client, ticket, places[Lfn(ticket.surl)], choice, batch)
-                yield Job(ticket.surl, ticket.plain_size, pull)
+            places = {str(entry.path): place_below(out, root, entry.path) for entry in entries}
+            async for job in jobs_for(client, places, choice):
+                yield job
 
     return await run_all(jobs(), parallel=parallel, meter=meter)
+
+
+async def jobs_for(
+    client: Client, places: dict[str, Path], choice: dict[str, Any]
+) -> AsyncIterator[Job[Downloaded]]:
+    """Prepare these SURLs in one request; a job for each, to pull it to its place."""
+    prepared = await client.prepare_many(list(places), **choice)
+    batch = _Batch(client, prepared)
+    for path, error in prepared.failures.items():
+        yield Job(path, None, functools.partial(_fail, error))
+    for ticket in prepared.tickets:
+        pull = functools.partial(_pull, client, ticket, places[ticket.surl], choice, batch)
+        yield Job(ticket.surl, ticket.plain_size, pull)
 
 
 async def _batches(client: Client, root: Lfn) -> AsyncIterator[list[Entry]]:

@@ -46,6 +46,9 @@ def main(arguments: list[str] | None = None) -> int:
     except MdmError as error:
         complain(error)
         return error.exit_code
+    except OSError as why:  # Of a file that the user named.
+        complain(MdmError(f"{why.filename}: {why.strerror}" if why.filename else str(why)))
+        return MdmError.exit_code
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(end.code is not None)
     return 0

@@ -118,9 +118,17 @@ async def put_all(
     async def jobs() -> AsyncIterator[Job[Uploaded]]:
         for path, lfn in plan.files:
             send = functools.partial(_send, client, path, lfn, sealed, overwrite)
-            yield Job(str(path), path.stat().st_size, send)
+            yield Job(str(path), _size(path), send)
 
     return await run_all(jobs(), parallel=parallel, meter=meter)
+
+
+def _size(path: Path) -> int | None:
+    """For the meter; that the file is gone is told when it is sent."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return None
 
 
 async def _send(

@@ -2,7 +2,6 @@
 
 import re
 from typing import Annotated, Any
-from urllib.parse import quote
 
 import typer
 
@@ -82,7 +81,7 @@ def revoke(context: typer.Context, name: str, json: Json = False) -> None:
 
     async def work() -> None:
         async with client_of(context) as client:
-            await client.wire.operate("DELETE", f"{_TOKENS}/{quote(name, safe='')}")
+            await client.wire.operate("DELETE", f"{_TOKENS}/{name}")
 
     complete(work())
     if json:

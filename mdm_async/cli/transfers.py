@@ -19,7 +19,7 @@ from rich.progress import (
 )
 
 from mdm_async.cli.output import complain
-from mdm_async.client.download import OnBytes
+from mdm_async.client.progress import OnBytes
 from mdm_async.errors import MdmError
 
 T = TypeVar("T")
@@ -43,12 +43,18 @@ class Outcome(Generic[T]):
     error: MdmError | None
 
 
+class Gauge(Protocol):
+    """Shows how one transfer goes: called with the bytes that have come, and told the end."""
+
+    def __call__(self, count: int, /) -> None: ...
+
+    def end(self, error: MdmError | None) -> None: ...
+
+
 class Meter(Protocol):
     """Shows how transfers go."""
 
-    def begin(self, name: str, size: int | None) -> OnBytes: ...
-
-    def end(self, name: str, error: MdmError | None) -> None: ...
+    def begin(self, name: str, size: int | None) -> Gauge: ...
 
 
 async def run_all(jobs: AsyncIterator[Job[T]], *, parallel: int, meter: Meter) -> list[Outcome[T]]:
@@ -80,12 +86,12 @@ async def run_all(jobs: AsyncIterator[Job[T]], *, parallel: int, meter: Meter) -
 
 
 async def _outcome(job: Job[T], meter: Meter) -> Outcome[T]:
-    on_bytes = meter.begin(job.name, job.size)
+    gauge = meter.begin(job.name, job.size)
     try:
-        outcome = Outcome(job.name, await job.work(on_bytes), None)
+        outcome = Outcome(job.name, await job.work(gauge), None)
     except MdmError as error:
         outcome = Outcome(job.name, None, error)
-    meter.end(job.name, outcome.error)
+    gauge.end(outcome.error)
     return outcome
 
 
@@ -97,19 +103,29 @@ def exit_code(outcomes: list[Outcome[T]]) -> int:
 class PlainMeter:
     """Says only what failed, for logs and pipes."""
 
-    def begin(self, name: str, size: int | None) -> OnBytes:
-        return lambda count: None
+    def begin(self, name: str, size: int | None) -> Gauge:
+        return PlainGauge(name)
 
-    def end(self, name: str, error: MdmError | None) -> None:
+
+@dataclass(frozen=True, slots=True)
+class PlainGauge:
+    """Says that its transfer failed, if it did."""
+
+    name: str
+
+    def __call__(self, count: int, /) -> None:
+        """Nothing is said while it goes well."""
+
+    def end(self, error: MdmError | None) -> None:
         if error is not None:
-            complain(error, name)
+            complain(error, self.name)
 
 
 class BarMeter:
     """One bar for all files, and one for each that runs."""
 
     def __init__(self, console: Console) -> None:
-        self._progress = Progress(
+        self.progress = Progress(
             TextColumn("{task.description}", markup=False),
             BarColumn(),
             DownloadColumn(binary_units=True),
@@ -118,43 +134,51 @@ class BarMeter:
             console=console,
             transient=True,
         )
-        self._all = self._progress.add_task("all", total=0)
-        self._running: dict[str, TaskID] = {}
-        self._files = [0, 0]
+        self.overall = self.progress.add_task("all", total=0)
+        self._begun = self._ended = self._bytes = 0
 
     def __enter__(self) -> Self:
-        self._progress.start()
+        self.progress.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._progress.stop()
+        self.progress.stop()
 
-    def begin(self, name: str, size: int | None) -> OnBytes:
-        task = self._running[name] = self._progress.add_task(name[-40:], total=size)
-        self._files[1] += 1
-        self._show_all(size or 0)
+    def begin(self, name: str, size: int | None) -> Gauge:
+        self._begun += 1
+        self._bytes += size or 0
+        self._show()
+        return BarGauge(self, name, self.progress.add_task(name[-40:], total=size))
 
-        def on_bytes(count: int) -> None:
-            self._progress.advance(task, count)
-            self._progress.advance(self._all, count)
+    def one_ended(self) -> None:
+        """A file is through, well or not."""
+        self._ended += 1
+        self._show()
 
-        return on_bytes
+    def _show(self) -> None:
+        files = f"{self._ended}/{self._begun} files"
+        self.progress.update(self.overall, description=files, total=self._bytes)
 
-    def end(self, name: str, error: MdmError | None) -> None:
-        self._progress.remove_task(self._running.pop(name))
-        self._files[0] += 1
-        self._show_all(0)
+
+@dataclass(frozen=True, slots=True)
+class BarGauge:
+    """The bar of one file; it goes when the file is through."""
+
+    meter: BarMeter
+    name: str
+    task: TaskID
+
+    def __call__(self, count: int, /) -> None:
+        self.meter.progress.advance(self.task, count)
+        self.meter.progress.advance(self.meter.overall, count)
+
+    def end(self, error: MdmError | None) -> None:
+        self.meter.progress.remove_task(self.task)
+        self.meter.one_ended()
         if error is not None:
-            complain(error, name)
-
-    def _show_all(self, more: int) -> None:
-        (overall,) = (task for task in self._progress.tasks if task.id == self._all)
-        done, begun = self._files
-        self._progress.update(
-            self._all, description=f"{done}/{begun} files", total=(overall.total or 0) + more
-        )
+            complain(error, self.name)
 
 
 def meter_on(console: Console, *, quiet: bool = False) -> AbstractContextManager[Meter]:

@@ -16,11 +16,13 @@ from yarl import URL
 from mdm_async.client.answers import Json
 from mdm_async.client.channel import demand_confidential, parse_url
 from mdm_async.client.discovery import find_token, server_url
-from mdm_async.client.download import Downloaded, OnBytes, download
+from mdm_async.client.download import Downloaded, download
 from mdm_async.client.entry import Entry
+from mdm_async.client.progress import OnBytes
 from mdm_async.client.pull import Pull
+from mdm_async.client.sent import Source
 from mdm_async.client.ticket import Prepared, Recipient, Ticket, encode_key
-from mdm_async.client.upload import Source, Uploaded, upload
+from mdm_async.client.upload import Uploaded, upload
 from mdm_async.client.wire import Wire
 from mdm_async.errors import Exists, Forbidden, MdmError, NotADirectory, NotFound
 from mdm_async.names import IDENTIFIED, ROOT, Lfn, parse_lfn, parse_surl, split

@@ -1,19 +1,16 @@
 """A view pulled into a file: resumed, checked, and there either completely or not at all."""
 
 import asyncio
-from collections.abc import Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Final
 
 from mdm_async.client.part_file import RESUMABLE, Content, PartFile
+from mdm_async.client.progress import OnBytes
 from mdm_async.client.pull import Pull, identity
 from mdm_async.client.source import Changed
 from mdm_async.errors import WrongContent
-
-OnBytes: TypeAlias = Callable[[int], None]
-"""Told how many bytes have come since it was last told; negative when they must come again."""
 
 _RESTARTS: Final = 3
 

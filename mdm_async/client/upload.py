@@ -1,33 +1,23 @@
 """An image sent to an upload's transfer URL, clear or sealed to that URL's own key, and checked there."""
 
 import asyncio
-import hashlib
-import os
 import re
-import stat
-import zlib
-from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Final
 
-import aiofiles
 import orjson
 from yarl import URL
 
 from mdm_async.client.answers import Json
 from mdm_async.client.channel import demand_transfer_channel, parse_url
 from mdm_async.client.patience import pause
+from mdm_async.client.progress import OnBytes
+from mdm_async.client.sent import Sent, Source, size_of
 from mdm_async.client.ticket import decode_key
 from mdm_async.client.wire import Wire
-from mdm_async.crypt4gh.stream import Sealer, sealed_size
-from mdm_async.errors import BadRequest, MdmError, NotFound, TooManyRequests, Unavailable, WrongContent
+from mdm_async.errors import BadRequest, MdmError, TooManyRequests, Unavailable, WrongContent
 
-Source: TypeAlias = Path | bytes | AsyncIterator[bytes]
-OnBytes: TypeAlias = Callable[[int], None]
-
-_BLOCK: Final = 256 * 1024
 _ATTEMPTS: Final = 3
 _ABORT_SECONDS: Final = 5
 _DIGEST = re.compile(r"(?:^|,)\s*adler32=([0-9a-fA-F]{8})(?:,|$)", re.IGNORECASE)
@@ -42,76 +32,6 @@ class Uploaded:
     size: int
     adler32: str
     sealed: bool
-
-
-class Sent:
-    """The plaintext on its way: read, counted, summed and, if asked, sealed. Iterate it once.
-
-    `size` (bytes), `adler32` and `sha256` (hex) are of the plaintext sent so far. `failure` is what went wrong
-    with the source itself.
-    """
-
-    def __init__(self, source: Source, *, recipient: bytes | None, on_bytes: OnBytes | None = None) -> None:
-        self.size = 0
-        self.failure: MdmError | None = None
-        self.expected = _size_of(source)
-        self._source, self._on_bytes = source, on_bytes
-        self._sealer = None if recipient is None else Sealer(recipient)
-        self._adler = zlib.adler32(b"")
-        self._sha256 = hashlib.sha256()
-
-    @property
-    def sealed(self) -> bool:
-        return self._sealer is not None
-
-    @property
-    def adler32(self) -> str:
-        return f"{self._adler:08x}"
-
-    @property
-    def sha256(self) -> str:
-        return self._sha256.hexdigest()
-
-    @property
-    def content_length(self) -> int | None:
-        """Bytes of the body, None when the source does not tell its size."""
-        if self.expected is None or self._sealer is None:
-            return self.expected
-        return sealed_size(self.expected)
-
-    async def body(self) -> AsyncIterator[bytes | bytearray]:
-        """What goes over the wire."""
-        try:
-            if self._sealer is None:
-                async for chunk in self._plain():
-                    yield chunk
-                return
-            yield self._sealer.header()
-            async for chunk in self._plain():
-                for segments in self._sealer.feed(chunk):
-                    yield segments
-            for segments in self._sealer.close():
-                yield segments
-        except OSError as why:
-            self.failure = MdmError(f"the file cannot be read: {why.strerror}")
-            raise
-        except MdmError as why:
-            self.failure = why
-            raise
-
-    async def _plain(self) -> AsyncIterator[bytes]:
-        async for chunk in _chunks(self._source):
-            self.size += len(chunk)
-            if self.expected is not None and self.size > self.expected:
-                raise WrongContent("the file grew while it was sent", remedy="send it again")
-            self._adler = zlib.adler32(chunk, self._adler)
-            if self._sealer is not None:
-                self._sha256.update(chunk)
-            if self._on_bytes is not None:
-                self._on_bytes(len(chunk))
-            yield chunk
-        if self.expected is not None and self.size < self.expected:
-            raise WrongContent("the file shrank while it was sent", remedy="send it again")
 
 
 async def upload(
@@ -135,7 +55,7 @@ async def upload(
             return await _attempt(wire, source, surl, sealed, overwrite, told)
         except (Unavailable, TooManyRequests) as error:
             failures += 1
-            if not isinstance(source, Path | bytes) or failures >= _ATTEMPTS:
+            if size_of(source) is None or failures >= _ATTEMPTS:  # A stream cannot be read twice.
                 raise
             told.take_back()
             await pause(failures, error.retry_after)
@@ -144,15 +64,15 @@ async def upload(
 async def _attempt(
     wire: Wire, source: Source, surl: str, sealed: bool, overwrite: bool, on_bytes: OnBytes
 ) -> Uploaded:
-    size = _size_of(source)
+    size = size_of(source)
     file: Json = {"surl": surl} if size is None else {"surl": surl, "expectedFileSize": size}
     answer = await wire.srm("prepareToPut", {"files": [file], "overwrite": overwrite})
     token = answer.token
     try:
         prepared = answer.only()
         url, recipient = _parse(prepared, sealed)
-        sent = Sent(source, recipient=recipient, on_bytes=on_bytes)
-        await _send(wire, url, sent)
+        async with Sent(source, recipient=recipient, on_bytes=on_bytes) as sent:
+            await _send(wire, url, sent)
         done: Json = {"requestToken": token}
         if sealed:
             done["files"] = [{"surl": surl, "size": sent.size, "sha256": sent.sha256}]
@@ -181,9 +101,8 @@ async def _send(wire: Wire, url: URL, sent: Sent) -> None:
     if sent.content_length is not None:
         headers["Content-Length"] = str(sent.content_length)
     try:
-        async with wire.transfer(
-            "PUT", url, sealed=sent.sealed, headers=headers, data=sent.body()
-        ) as response:
+        put = wire.transfer("PUT", url, sealed=sent.sealed, headers=headers, data=sent.body())
+        async with put as response:
             content = await response.read()
             digest = response.headers.get("Digest", "")
             status = response.status
@@ -215,32 +134,6 @@ async def _abort(wire: Wire, token: str) -> None:
     with suppress(MdmError, TimeoutError):
         async with asyncio.timeout(_ABORT_SECONDS):
             await wire.srm("abortRequest", {"requestToken": token})
-
-
-def _size_of(source: Source) -> int | None:
-    if isinstance(source, bytes):
-        return len(source)
-    if not isinstance(source, Path):
-        return None
-    try:
-        facts = source.stat()
-    except OSError as why:
-        raise NotFound(f"the file to send cannot be read: {why.strerror}") from None
-    return facts.st_size if stat.S_ISREG(facts.st_mode) else None
-
-
-async def _chunks(source: Source) -> AsyncIterator[bytes]:
-    if isinstance(source, bytes):
-        for start in range(0, len(source), _BLOCK):
-            yield source[start : start + _BLOCK]
-    elif isinstance(source, Path):
-        async with aiofiles.open(source, "rb", buffering=0) as file:
-            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_SEQUENTIAL)
-            while chunk := await file.read(_BLOCK):
-                yield chunk
-    else:
-        async for chunk in source:
-            yield chunk
 
 
 class _Told:

@@ -5,6 +5,7 @@ redirected, each hop under the channel rule. Every failure leaves here as one of
 """
 
 import os
+import re
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -35,9 +36,14 @@ _ONCE: Final = frozenset({"mkdir", "rmdir", "rm", "mv", "prepareToPut"})
 """Operations that are not repeated once the server may have seen them."""
 _REDIRECTS: Final = frozenset({301, 302, 307, 308})
 _MAX_HOPS: Final = 5
+_TOKEN: Final = re.compile(r"[!-~]+")
 _MAX_PROBLEM: Final = 64 * 1024
-_CALL_TIMEOUT: Final = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=120)
-_TRANSFER_TIMEOUT: Final = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=60)
+_CONNECT_SECONDS: Final = 10
+_CALL_SECONDS: Final = 120
+_OPERATE_SECONDS: Final = 3600
+_GET_SECONDS: Final = 60
+_PUT_SECONDS: Final = 600
+"""How long nothing may come; an upload is answered when it is stored and de-identified."""
 
 
 class Wire:
@@ -56,6 +62,8 @@ class Wire:
         connections: int = 64,
         attempts: int = ATTEMPTS,
     ) -> None:
+        if token is not None and not _TOKEN.fullmatch(token):
+            raise Unauthenticated("the token holds characters that no token has")
         self.base = base
         self.attempts = attempts
         self._token = token
@@ -87,21 +95,23 @@ class Wire:
     async def srm(self, operation: str, body: Json) -> Answer:
         """Call an SRM operation. Raises when the request failed as a whole; files answer for themselves."""
         url = self.base / "srm" / "v2" / operation
-        http, content = await self._call("POST", url, body, repeat=operation not in _ONCE)
+        http, content = await self._call("POST", url, body, _CALL_SECONDS, repeat=operation not in _ONCE)
         return Answer.parse(http, content)
 
     async def operate(self, method: str, path: str, body: Json | None = None) -> Json:
         """Call an administrative operation below the server's URL; its JSON answer, {} for none."""
-        repeat = method == "GET"
-        http, content = await self._call(method, self.base.joinpath(path), body, repeat=repeat)
+        url = self.base.joinpath(path)
+        http, content = await self._call(method, url, body, _OPERATE_SECONDS, repeat=method == "GET")
         return _object(content) if http != 204 else {}
 
-    async def _call(self, method: str, url: URL, body: Json | None, *, repeat: bool) -> tuple[int, bytes]:
+    async def _call(
+        self, method: str, url: URL, body: Json | None, seconds: float, *, repeat: bool
+    ) -> tuple[int, bytes]:
         demand_confidential(url, "a request")
         failures = 0
         while True:
             try:
-                return await self._call_once(method, url, body)
+                return await self._call_once(method, url, body, seconds)
             except Unavailable as error:
                 safe = repeat or isinstance(error.__cause__, aiohttp.ClientConnectorError)
                 failures += 1
@@ -114,7 +124,7 @@ class Wire:
                     raise
                 await pause(failures, error.retry_after)
 
-    async def _call_once(self, method: str, url: URL, body: Json | None) -> tuple[int, bytes]:
+    async def _call_once(self, method: str, url: URL, body: Json | None, seconds: float) -> tuple[int, bytes]:
         headers = {"Accept": "application/json, application/problem+json"}
         if self._token is not None:
             headers["Authorization"] = f"Bearer {self._token}"
@@ -124,7 +134,7 @@ class Wire:
             data = orjson.dumps(body)
         try:
             async with self._open.request(
-                method, url, data=data, headers=headers, allow_redirects=False, timeout=_CALL_TIMEOUT
+                method, url, data=data, headers=headers, allow_redirects=False, timeout=_within(seconds)
             ) as response:
                 content = await response.read()
         except (aiohttp.ClientError, TimeoutError) as error:
@@ -168,7 +178,7 @@ class Wire:
                     data=data,
                     allow_redirects=False,
                     expect100=data is not None,
-                    timeout=_TRANSFER_TIMEOUT,
+                    timeout=_within(_GET_SECONDS if data is None else _PUT_SECONDS),
                 ) as response:
                     if response.status >= 400:
                         problem = await response.content.read(_MAX_PROBLEM)
@@ -186,6 +196,10 @@ class Wire:
         if self._session is None:
             raise RuntimeError("use `async with`")
         return self._session
+
+
+def _within(seconds: float) -> aiohttp.ClientTimeout:
+    return aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_SECONDS, sock_read=seconds)
 
 
 def _tls(ca: Path | None) -> ssl.SSLContext:

@@ -29,9 +29,9 @@ class Bearer:
         token = token.strip()
         if scheme.lower() != "bearer" or not token:
             raise Unauthenticated(remedy="send 'Authorization: Bearer <token>' (mdm token create makes one)")
-        if hmac.compare_digest(token.encode(), self._admin):
+        if token.isascii() and hmac.compare_digest(token.encode(), self._admin):
             return ADMIN
-        found = await self._lookup(token)
+        found = await self._lookup(token) if token.isascii() else None
         if found is None:
             raise Unauthenticated("the token is unknown, expired or revoked", remedy="ask for a new one")
         return found

@@ -14,7 +14,7 @@ from mdm_async.catalog.entries import Place
 from mdm_async.catalog.grants import Grant
 from mdm_async.catalog.tokens import digest
 from mdm_async.crypt4gh.layout import SealedPart
-from mdm_async.errors import BadRequest, Forbidden, MdmError, NotFound
+from mdm_async.errors import BadRequest, Damaged, Forbidden, MdmError, NotFound
 from mdm_async.images import view
 from mdm_async.images.archive import Archive
 from mdm_async.images.metrics import GRANTED
@@ -178,6 +178,8 @@ async def _allowed(
         surl, place = found
         view_name = surl.view or ask.view or place.default_view
         try:
+            if archive.version(view_name) is None:
+                raise BadRequest("there is no such view here", remedy="ask for 'basic' or 'identified'")
             acl.demand(caller, place, Right.READ, view_name)
             if place.entry is None:
                 raise NotFound()
@@ -245,14 +247,28 @@ async def _sealed(
             answers[want.item] = opened
     # Sealing needs the small parts themselves; a few at a time, so that a bulk request stays small in memory.
     for batch in (ready[i : i + 64] for i in range(0, len(ready), 64)):
-        views = await view.load(archive, db, [(want.image, want.view) for want in batch])
-        for want, loaded in zip(batch, views, strict=True):
+        for want, loaded in zip(batch, await _loaded(archive, db, batch), strict=True):
+            if isinstance(loaded, MdmError):
+                answers[want.item] = loaded
+                continue
             seed = os.urandom(SEED_BYTES)
             sealed = await archive.on_cipher_pool(partial(seal, loaded, recipient, seed))
             ticket = _sealed_ticket(want, loaded, sealed, pin)
             answers[want.item] = ticket
             made.append((want, ticket, archive.keys.wrap_grant(seed, request, want.item), sealed.context))
     return made
+
+
+async def _loaded(
+    archive: Archive, db: Connection, batch: Sequence[_Wanted]
+) -> Sequence[ReadyView | MdmError]:
+    """A batch at once; one by one when something in it is damaged, which then spoils no other's answer."""
+    try:
+        return await view.load(archive, db, [(want.image, want.view) for want in batch])
+    except Damaged as why:
+        if len(batch) == 1:
+            return [why]
+    return [one for want in batch for one in await _loaded(archive, db, [want])]
 
 
 def _sealed_ticket(want: _Wanted, loaded: ReadyView, sealed: SealedView, pin: int) -> ReadTicket:

@@ -38,16 +38,21 @@ async def fsck(archive: Archive, caller: Caller, *, repair: bool) -> Report:
         await demand_administrator(db, caller)
         if repair:
             await audit.record(db, [Act(caller.name, "fsck repair")])
-    # Files first: a write that begins in between has its row before its file, and is not taken for unknown.
+    # Uploads and deletions go on meanwhile: what was stored before and after the files were listed must be there,
+    # what had no row before and has none after must not.
+    async with archive.database.acquire() as db:
+        before = await blobs.states(db)
+        owners = await images.blob_owners(db)
     files = {blob: size async for blob, size in archive.blobs.listing()}
     async with archive.database.acquire() as db:
         states = await blobs.states(db)
-        owners = await images.blob_owners(db)
-    findings = [Finding("unknown file", blob) for blob in files if blob not in states]
+    findings = [Finding("unknown file", blob) for blob in await _unknown(archive, files, before, states)]
     for blob, (image, size) in owners.items():
-        if states.get(blob) == "stored" and blob not in files:
+        if before.get(blob) != "stored" or states.get(blob) != "stored":
+            continue
+        if blob not in files:
             findings.append(Finding("missing", blob, image))
-        elif blob in files and files[blob] != size:
+        elif files[blob] != size:
             findings.append(Finding("wrong size", blob, image))
     unsettled = {blob: state for blob, state in states.items() if state != "stored"}
     if repair and unsettled:
@@ -60,3 +65,14 @@ async def fsck(archive: Archive, caller: Caller, *, repair: bool) -> Report:
         kind = "doomed" if state == "doomed" else "unfinished"
         findings.append(Finding(kind, blob, repaired=blob not in left))
     return Report(findings, len(files), sum(files.values()))
+
+
+async def _unknown(
+    archive: Archive, files: dict[UUID, int], before: dict[UUID, str], after: dict[UUID, str]
+) -> list[UUID]:
+    found = [blob for blob in files if blob not in before and blob not in after]
+    if not found:
+        return []
+    # An upload that began and was given up in between has left nothing by now.
+    still = {blob async for blob, _ in archive.blobs.listing()}
+    return [blob for blob in found if blob in still]

@@ -7,7 +7,7 @@ One query re-checks all transfer URLs in use; running transfers look at `Live.en
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -16,7 +16,7 @@ import structlog
 from mdm_async.catalog import grants, images
 from mdm_async.catalog.grants import Grant
 from mdm_async.catalog.tokens import digest
-from mdm_async.errors import Gone, MdmError, TooManyRequests, Unavailable
+from mdm_async.errors import Gone, TooManyRequests, Unavailable
 from mdm_async.images import stream, view
 from mdm_async.images.archive import Archive
 from mdm_async.images.metrics import TRANSFERS
@@ -48,6 +48,13 @@ class Live:
     ended: bool = False
     """Released, revoked or deleted, or the database has been away for too long: running transfers stop."""
     running: int = 0
+    cuts: list[Callable[[], None]] = field(default_factory=list)
+    """How to cut the connections of running transfers, which may be waiting for a reader that does not read."""
+
+    def end(self) -> None:
+        self.ended = True
+        for cut in self.cuts:
+            cut()
 
     @property
     def served(self) -> ReadyView | SealedView:
@@ -75,13 +82,18 @@ class LiveGrants:
     _live: OrderedDict[bytes, Live] = field(default_factory=OrderedDict)
     _weight: int = 0
     _running: int = 0
+    _answered: float = 0.0
+    _receiving: dict[bytes, list[Callable[[], None]]] = field(default_factory=dict)
+    _ended: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set whenever a transfer ends."""
 
     async def open(self, token: str) -> Live:
         """What a read transfer URL serves. Raises Gone, or Unavailable when the catalog cannot be asked."""
         turl = digest(token)
         now = time.monotonic()
         live = self._live.get(turl)
-        if live is not None and now - live.checked < FRESH:
+        outdated = live is None or self.archive.ended.outdates(turl, live.checked)
+        if live is not None and not outdated and now - live.checked < FRESH:
             live.used = now
             self._live.move_to_end(turl)
         else:
@@ -91,21 +103,43 @@ class LiveGrants:
         return live
 
     @contextmanager
-    def running(self, live: Live) -> Iterator[None]:
-        """While a transfer runs. Raises TooManyRequests at once when too many do."""
+    def running(self, live: Live, cut: Callable[[], None]) -> Iterator[None]:
+        """While a transfer runs; `cut` ends its connection. Raises TooManyRequests at once when too many do."""
         if self._running >= self.archive.settings.transfers.running:
             raise TooManyRequests("this server runs as many transfers as it may", retry_after=2)
         live.running += 1
         self._running += 1
+        live.cuts.append(cut)
         TRANSFERS.labels("out").inc()
         try:
             yield
         finally:
+            live.cuts.remove(cut)
             live.running -= 1
             self._running -= 1
+            self._ended.set()
             TRANSFERS.labels("out").dec()
 
-    def pieces(self, live: Live, start: int, stop: int) -> "AsyncIterator[memoryview | BlobSlice]":
+    @contextmanager
+    def receiving(self, grant: Grant, cut: Callable[[], None]) -> Iterator[None]:
+        """While an upload runs; `cut` ends its connection, when it is aborted or its token revoked."""
+        cuts = self._receiving.setdefault(grant.turl, [])
+        cuts.append(cut)
+        try:
+            yield
+        finally:
+            cuts.remove(cut)
+            if not cuts:
+                self._receiving.pop(grant.turl, None)
+            self._ended.set()
+
+    async def idle(self) -> None:
+        """Wait until no transfer runs."""
+        while self._running or self._receiving:
+            self._ended.clear()
+            await self._ended.wait()
+
+    def pieces(self, live: Live, start: int, stop: int) -> "AsyncGenerator[memoryview | BlobSlice, None]":
         """The bytes start ≤ i < stop of what is served; a blob's slice is to be sent as it lies."""
         if live.sealed is not None:
             return _as_async(live.sealed.slices(start, stop))
@@ -114,36 +148,54 @@ class LiveGrants:
 
     async def watch(self) -> None:
         """Re-check for ever. A database that stays away ends running transfers after `revocation_grace`."""
-        answered = held = time.monotonic()
+        self._answered = time.monotonic()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._recheck_forever())
+            group.create_task(self._end_unwatched())
+
+    async def _recheck_forever(self) -> None:
+        held = self._answered
         while True:
             await asyncio.sleep(_LOOK)
             now = time.monotonic()
             try:
                 await self._recheck(now)
-                answered = now
+                self._answered = now
                 if now - held > _HOLD / 3:
                     await self._hold()
                     held = now
             except Unavailable:
-                if now - answered > self.archive.settings.transfers.revocation_grace:
-                    for live in self._live.values():
-                        live.ended = True
-                    self._forget_ended()
-            except MdmError as why:
-                _log.error("live transfers cannot be checked", reason=why.detail)
+                pass  # its requests tell of it; transfers are ended when it lasts
+            except Exception as why:  # whatever it was, revocation must go on working
+                _log.error("live transfers cannot be checked", kind=type(why).__name__)
+
+    async def _end_unwatched(self) -> None:
+        # Beside the checks: a database that hangs keeps one of them waiting for longer than the grace.
+        while True:
+            await asyncio.sleep(_LOOK)
+            if time.monotonic() - self._answered > self.archive.settings.transfers.revocation_grace + _LOOK:
+                for live in list(self._live.values()):
+                    live.end()
+                self._forget_ended()
 
     async def _recheck(self, now: float) -> None:
         in_use = {t: live for t, live in self._live.items() if live.running or now - live.used < _IDLE}
         for turl in [t for t in self._live if t not in in_use]:
             self._drop(turl)
-        if not in_use:
+        receiving = list(self._receiving)
+        if not in_use and not receiving:
             return
         async with self.archive.database.acquire() as db:
-            found = await grants.liveness(db, in_use)
+            found = await grants.liveness(db, [*in_use, *receiving])
+        for turl in receiving:
+            state = found.get(turl)
+            if state is None or state.revoked:
+                for cut in self._receiving.get(turl, ()):
+                    cut()
         for turl, live in in_use.items():
             state = found.get(turl)
             if state is None or state.revoked:
-                live.ended = True
+                live.end()
             else:
                 live.expires, live.checked = now + state.life, now
         self._forget_ended()
@@ -209,6 +261,6 @@ class LiveGrants:
             self._drop(turl)
 
 
-async def _as_async(pieces: Iterator[memoryview | BlobSlice]) -> AsyncIterator[memoryview | BlobSlice]:
+async def _as_async(pieces: Iterator[memoryview | BlobSlice]) -> AsyncGenerator[memoryview | BlobSlice, None]:
     for piece in pieces:
         yield piece

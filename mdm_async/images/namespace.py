@@ -13,7 +13,7 @@ from mdm_async.images import view
 from mdm_async.images.archive import Archive
 from mdm_async.images.record import ViewRecord
 from mdm_async.images.surls import resolve
-from mdm_async.names import ROOT, Caller, Lfn, Right, Surl, View, join, parse_surl, split
+from mdm_async.names import IDENTIFIED, ROOT, Caller, Lfn, Right, Surl, View, join, parse_surl, split
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +81,8 @@ def _visible(caller: Caller, place: Place) -> Entry:
 
 
 def _tells(caller: Caller, place: Place, name: View) -> bool:
-    """Size and checksum of the default view are for all who may list; those of others need their right."""
-    return name == place.default_view or acl.allows(caller, place, Right.READ, name)
+    """Size and checksum of a de-identified default view are for all who may list; others need their right."""
+    return (name == place.default_view and name != IDENTIFIED) or acl.allows(caller, place, Right.READ, name)
 
 
 async def _directory(
@@ -149,6 +149,7 @@ async def rmdir(archive: Archive, caller: Caller, surl: str, *, recursive: bool 
         else:
             await entries.remove_directory(db, entry.id)
         await audit.record(db, [Act(caller.name, "rmdir", guid=entry.guid, details={"recursive": recursive})])
+    archive.ended.everything()
 
 
 async def rm(archive: Archive, caller: Caller, surls: Sequence[str]) -> list[tuple[str, MdmError | None]]:
@@ -162,6 +163,7 @@ async def rm(archive: Archive, caller: Caller, surls: Sequence[str]) -> list[tup
                     raise BadRequest("this is a directory", remedy="remove it with rmdir, or rm -r")
                 await images.doom_unreferenced(db, [await entries.remove_file(db, entry.id)])
                 await audit.record(db, [Act(caller.name, "rm", guid=entry.guid)])
+            archive.ended.everything()
             results.append((surl, None))
         except MdmError as why:
             results.append((surl, why))

@@ -52,12 +52,14 @@ class PartWriter:
         return self._size + len(self._waiting)
 
     async def write(self, data: bytes | bytearray | memoryview) -> None:
-        self._waiting += data
+        rest = memoryview(data)
         # Something is always held back: only the end tells which segment is the last.
-        while len(self._waiting) > _RUN_BYTES:
-            run = bytes(memoryview(self._waiting)[:_RUN_BYTES])
-            del self._waiting[:_RUN_BYTES]
+        while len(self._waiting) + len(rest) > _RUN_BYTES:
+            room = _RUN_BYTES - len(self._waiting)
+            run = b"".join((self._waiting, rest[:room]))
+            self._waiting, rest = bytearray(), rest[room:]
             await self._store(run, final=False)
+        self._waiting += rest
 
     async def finish(self, *, followed: bool) -> WrittenPart:
         """The end of the part. `followed`: other parts follow it in some view, so a blob ends in a whole segment."""

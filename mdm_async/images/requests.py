@@ -6,12 +6,13 @@ from uuid import UUID
 
 from mdm_async.catalog import acl, audit, grants, images
 from mdm_async.catalog.audit import Act
+from mdm_async.catalog.entries import Place
 from mdm_async.catalog.grants import Grant
 from mdm_async.errors import MdmError, NotFound, UnknownRequest
 from mdm_async.images.archive import Archive
 from mdm_async.images.download import lifetime
 from mdm_async.images.surls import resolve
-from mdm_async.names import Caller, Right
+from mdm_async.names import Caller, Right, Surl
 
 
 async def status(archive: Archive, caller: Caller, request: UUID, operation: str) -> list[Grant]:
@@ -50,29 +51,32 @@ async def release(
         released = await grants.release(db, caller.name, request, surls)
         if released:
             await audit.record(db, [Act(caller.name, "release", details={"files": len(released)})])
+    archive.ended.turls(item.turl for item in released)
     return [item for item in known if surls is None or item.surl in surls]
 
 
 async def release_surls(
     archive: Archive, caller: Caller, surls: Sequence[str]
 ) -> list[tuple[str, MdmError | None]]:
-    """End all pins that the caller holds on these files, whatever request made them."""
-    results: dict[str, MdmError | None] = {}
-    held: list[int] = []
+    """End all pins that the caller holds on these files, whatever request made them.
+
+    Who once pinned a file may always release it; to others it is there if they may list it.
+    """
     async with archive.database.transaction() as db:
-        for text, found in zip(surls, await resolve(db, surls), strict=True):
-            try:
-                if isinstance(found, MdmError):
-                    raise found
-                acl.demand(caller, found[1], Right.LIST)
-                if found[1].entry is None:
-                    raise NotFound()
-                held.append(found[1].entry.id)
-                results[text] = None
-            except MdmError as why:
-                results[text] = why
-        await grants.release_entries(db, caller.name, held)
-    return list(results.items())
+        found = await resolve(db, surls)
+        there = [one[1].entry.id for one in found if not isinstance(one, MdmError) and one[1].entry]
+        pinned = await grants.release_entries(db, caller.name, there)
+    archive.ended.everything()
+    return list({text: _missing(caller, one, pinned) for text, one in zip(surls, found, strict=True)}.items())
+
+
+def _missing(caller: Caller, found: tuple[Surl, Place] | MdmError, pinned: set[int]) -> MdmError | None:
+    if isinstance(found, MdmError):
+        return found
+    place = found[1]
+    if place.entry is not None and (place.entry.id in pinned or acl.allows(caller, place, Right.LIST)):
+        return None
+    return NotFound()
 
 
 async def abort(archive: Archive, caller: Caller, request: UUID, surls: Sequence[str] | None) -> list[Grant]:
@@ -87,6 +91,7 @@ async def abort(archive: Archive, caller: Caller, request: UUID, surls: Sequence
         )
         if aborted:
             await audit.record(db, [Act(caller.name, "abort", details={"files": len(aborted)})])
+    archive.ended.turls(item.turl for item in aborted)
     return [item for item in known if surls is None or item.surl in surls]
 
 

@@ -5,6 +5,7 @@ that dies means that its head is refused, harms no other, and is replaced.
 """
 
 import asyncio
+import os
 import resource
 import signal
 import threading
@@ -20,6 +21,7 @@ from mdm_async.errors import MdmError, ScrubRefused
 from mdm_async.settings import ScrubSettings
 
 _PROCESSES = 2
+_TOO_LARGE = "too large to scrub within the limits of memory and time"
 _forkserver = get_context("forkserver")
 _forkserver.set_forkserver_preload(["mdm_async.dicom.scrub"])
 
@@ -70,19 +72,25 @@ class Scrubber:
 
     def _in_process(self, job: Job) -> Scrubbed:
         worker: _Worker | None = getattr(self._mine, "worker", None)
+        if worker is not None and not worker.alive:  # ended since its last job, which is not this one's fault
+            self._drop(worker)
+            worker = None
         if worker is None:
             worker = self._mine.worker = _Worker(self._settings)
             self._workers.add(worker)
         try:
             answer = worker.ask(job)
         except (EOFError, OSError, TimeoutError) as why:
-            worker.stop()
-            self._workers.discard(worker)
-            self._mine.worker = None
-            raise ScrubRefused("too large to scrub within the limits of memory and time") from why
+            self._drop(worker)
+            raise ScrubRefused(_TOO_LARGE) from why
         if isinstance(answer, Exception):
             raise answer
         return answer
+
+    def _drop(self, worker: "_Worker") -> None:
+        worker.stop()
+        self._workers.discard(worker)
+        self._mine.worker = None
 
 
 class _Worker:
@@ -96,6 +104,10 @@ class _Worker:
         )
         self._process.start()
         far_end.close()
+
+    @property
+    def alive(self) -> bool:
+        return self._process.is_alive()
 
     def ask(self, job: Job) -> Scrubbed | Exception:
         """Raises EOFError or OSError when the process died of its limits, TimeoutError when it hangs."""
@@ -125,3 +137,5 @@ def _work(pipe: Connection, memory: int, seconds: int) -> None:
             pipe.send(job.run())
         except (ScrubRefused, MdmError) as refusal:
             pipe.send(refusal)
+        except MemoryError:
+            os._exit(1)  # without a traceback: it could quote what the head holds

@@ -1,14 +1,14 @@
 """A byte range of a view, decrypted as it goes: only the covering segments, one job ahead of the socket."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 from mdm_async.blobs.store import BlobReader
 from mdm_async.images.archive import Archive
 from mdm_async.images.view import ReadyView, Run
 
 
-async def clear(archive: Archive, view: ReadyView, start: int, stop: int) -> AsyncIterator[memoryview]:
+async def clear(archive: Archive, view: ReadyView, start: int, stop: int) -> AsyncGenerator[memoryview, None]:
     """The view's bytes start ≤ i < stop, in pieces of up to a mebibyte."""
     readers: dict[str, BlobReader] = {}
     ahead: asyncio.Task[memoryview] | None = None
@@ -29,10 +29,11 @@ async def clear(archive: Archive, view: ReadyView, start: int, stop: int) -> Asy
     finally:
         if ahead is not None:
             ahead.cancel()
-            # It may have failed already, which nobody wants to know any more.
-            await asyncio.gather(ahead, return_exceptions=True)
         for reader in readers.values():
             reader.close()
+        if ahead is not None:
+            # It may have failed already, which nobody wants to know any more.
+            await asyncio.gather(ahead, return_exceptions=True)
 
 
 async def _read(archive: Archive, readers: dict[str, BlobReader], run: Run) -> memoryview:

@@ -4,6 +4,8 @@ from typing import Any
 
 from mdm_async.catalog import tokens
 from mdm_async.catalog.acl import demand_administrator
+from mdm_async.errors import Exists
+from mdm_async.identity.bearer import ADMIN
 from mdm_async.images.archive import Archive
 from mdm_async.names import Caller, Scope
 
@@ -12,6 +14,8 @@ async def create(archive: Archive, caller: Caller, name: str, scope: Scope, life
     """A new token, told once; audited. Needs `p` on the whole tree, for a token is valid for names to come."""
     async with archive.database.transaction() as db:
         await demand_administrator(db, caller)
+        if f"user:{name}" == ADMIN.name:
+            raise Exists("that is the name of the administrator's own token", remedy="choose another name")
         return await tokens.create(db, caller, name, scope, lifetime)
 
 
@@ -20,6 +24,7 @@ async def revoke(archive: Archive, caller: Caller, name: str) -> None:
     async with archive.database.transaction() as db:
         await demand_administrator(db, caller)
         await tokens.revoke(db, caller, name)
+    archive.ended.everything()
 
 
 async def listing(archive: Archive, caller: Caller) -> list[dict[str, Any]]:

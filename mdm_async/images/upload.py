@@ -278,19 +278,34 @@ async def _publish(archive: Archive, caller: Caller, grant: Grant, done: Done) -
     if grant.image is None or grant.parent is None or grant.name is None:
         raise Gone("no file was uploaded for this SURL", remedy="PUT it to its transferURL, then putDone")
     lfn = join(split(parse_lfn(parse_surl(grant.surl).lfn))[0], grant.name)
-    async with archive.database.transaction() as db:
-        if grant.state == "uploaded":
-            if grant.sealed:
+    try:
+        async with archive.database.transaction() as db:
+            if grant.sealed and grant.state == "uploaded":
                 await _demand_same(archive, db, grant.image, done)
-            if not await grants.settle(db, grant, "done", "uploaded"):
-                raise Gone("the upload has expired or was aborted", remedy="upload the file again")
-            guid = await _point(archive, db, grant)
-            await audit.record(db, [Act(caller.name, "put", guid=guid)])
-            return guid, lfn
+            if await grants.settle(db, grant, "done", "uploaded"):
+                guid = await _point(archive, db, grant)
+                await audit.record(db, [Act(caller.name, "put", guid=guid)])
+                return guid, lfn
+            return await _published(db, grant), lfn
+    except Exists as why:
+        async with archive.database.transaction() as db:
+            await grants.fail(db, grant, why)
+            await images.doom_unreferenced(db, [grant.image])
+        raise
+
+
+async def _published(db: Connection, grant: Grant) -> UUID:
+    """What an earlier putDone, or one at the same time, has come to."""
+    assert grant.parent is not None
+    assert grant.name is not None
+    found = await grants.by_turl(db, grant.turl)
+    if found is not None and found[0].state == "done":
         named = await entries.image_at(db, grant.parent, grant.name)
-        if grant.state == "done" and named is not None:
-            return named[0], lfn
-    raise Gone("the upload has ended", remedy="upload the file again")
+        if named is not None:
+            return named[0]
+    if found is not None and found[0].failure == Exists.srm:
+        raise Exists(found[0].explanation or "")
+    raise Gone("the upload has ended: expired, aborted, or removed since", remedy="upload the file again")
 
 
 async def _point(archive: Archive, db: Connection, grant: Grant) -> UUID:
@@ -298,25 +313,26 @@ async def _point(archive: Archive, db: Connection, grant: Grant) -> UUID:
     assert grant.image is not None
     assert grant.parent is not None
     assert grant.name is not None
+    guid = None
     if grant.replaces is not None:
         guid = await entries.swap_image(db, grant.parent, grant.name, grant.replaces, grant.image)
         if guid is not None:
             await images.doom_unreferenced(db, [grant.replaces])
             return guid
-        if await entries.image_at(db, grant.parent, grant.name) is not None:
-            raise Exists(
-                "the file was replaced by somebody else meanwhile", remedy="look at it, then put again"
-            )
-    guid = await entries.add_file(db, grant.parent, grant.name, grant.image)
-    if guid is not None:
-        return guid
     named = await entries.image_at(db, grant.parent, grant.name)
+    if named is None:
+        guid = await entries.add_file(db, grant.parent, grant.name, grant.image)
+        if guid is not None:
+            return guid
+        named = await entries.image_at(db, grant.parent, grant.name)
     if named is None:
         raise Exists()
     if named[1] != grant.image:
         mine, other = await _sha256(archive, db, grant.image), await _sha256(archive, db, named[1])
         if mine is None or mine != other:
-            raise Exists("another file was put under that name first", remedy="choose another name")
+            raise Exists(
+                "another file was put under that name first", remedy="look at it, then choose another name"
+            )
         await images.doom_unreferenced(db, [grant.image])
     return named[0]
 

@@ -6,11 +6,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
+from cryptography.exceptions import InvalidTag
+
 from mdm_async.catalog import images
 from mdm_async.catalog.database import Connection
 from mdm_async.catalog.images import Part, StoredView
 from mdm_async.crypt4gh.segment import RUN, SEGMENT, SegmentKey, cipher_size, covering, padded, segment_count
-from mdm_async.errors import Gone, Unavailable, ViewPending, ViewRefused
+from mdm_async.errors import BadSeal, Damaged, Gone, ViewPending, ViewRefused
 from mdm_async.images import record
 from mdm_async.images.archive import Archive
 from mdm_async.images.metrics import SEGMENTS_DECRYPTED
@@ -46,10 +48,13 @@ class Run:
     start: int
     stop: int
 
-    def open(self, cipher: bytearray) -> memoryview:
-        """The wanted bytes. Raises BadSeal when the store gave back something else than it was given."""
+    def open(self, cipher: memoryview) -> memoryview:
+        """The wanted bytes. Raises Damaged when the store gave back something else than it was given."""
         key = SegmentKey(self.part.key.key, self.part.key.prefix)
-        plain = key.decrypt_run(cipher, self.first, segment_count(self.part.stored_size))
+        try:
+            plain = key.decrypt_run(cipher, self.first, segment_count(self.part.stored_size))
+        except BadSeal as why:
+            raise Damaged(f"a stored part does not open: {why.detail}") from why
         SEGMENTS_DECRYPTED.labels(self.part.row.kind).inc(segment_count(len(plain)))
         return memoryview(plain)[self.start : self.stop]
 
@@ -102,8 +107,11 @@ def _runs(part: ReadyPart, low: int, high: int) -> Iterator[Run]:
 
 async def open_records(
     archive: Archive, db: Connection, wanted: Sequence[tuple[UUID, View]]
-) -> list[ViewRecord | ViewPending | ViewRefused | Gone]:
-    """The records of many images' views, in two queries; what is not ready as the error that explains it."""
+) -> list[ViewRecord | ViewPending | ViewRefused | Gone | Damaged]:
+    """The records of many images' views, in two queries; what is not ready as the error that explains it.
+
+    One damaged image spoils no other's answer.
+    """
     found, secrets = await _holdings(archive, db, wanted)
     return [_open(archive, found, secrets, image, view) for image, view in wanted]
 
@@ -111,7 +119,7 @@ async def open_records(
 async def load(archive: Archive, db: Connection, wanted: Sequence[tuple[UUID, View]]) -> list[ReadyView]:
     """Many images' views with all that is needed to read them, in three queries.
 
-    Raises Gone, ViewPending or ViewRefused for the first that is not ready.
+    Raises Gone, ViewPending, ViewRefused or Damaged for the first that is not ready.
     """
     found, secrets = await _holdings(archive, db, wanted)
     records = []
@@ -126,7 +134,7 @@ async def load(archive: Archive, db: Connection, wanted: Sequence[tuple[UUID, Vi
             image,
             view,
             archive.version(view) or "",
-            tuple(_ready(rows[part.id], part, secrets[image]) for part in opened.parts),
+            tuple(_ready(rows.get(part.id), part, secrets[image]) for part in opened.parts),
             opened,
             opened.size,
             opened.adler32,
@@ -156,10 +164,10 @@ async def _holdings(
 
 def _open(
     archive: Archive, found: dict[_Key, images.Holding], secrets: dict[UUID, Secrets], image: UUID, view: View
-) -> ViewRecord | ViewPending | ViewRefused | Gone:
+) -> ViewRecord | ViewPending | ViewRefused | Gone | Damaged:
     version = archive.version(view)
     if version is None:
-        return ViewPending(f"there is no view '{view}' here", remedy="ask for 'basic' or 'identified'")
+        return ViewPending("there is no such view here", remedy="ask for 'basic' or 'identified'")
     holding = found.get((image, view, version))
     if holding is None:
         return Gone("the image has just been deleted")
@@ -168,21 +176,33 @@ def _open(
         return ViewPending(f"the view '{view}' has not been made under the profile in force", retry_after=60)
     if stored.record is None:
         return ViewRefused(f"the view '{view}' is refused: {stored.reason}")
+    if image not in secrets:
+        return Damaged("the image's stored secrets do not open")
     return _unseal(stored, stored.record, secrets[image])
 
 
-def _unseal(stored: StoredView, sealed: bytes, secrets: Secrets) -> ViewRecord:
-    return record.unseal(sealed, secrets.of(stored.secret), stored.image, stored.name, stored.version)
+def _unseal(stored: StoredView, sealed: bytes, secrets: Secrets) -> ViewRecord | Damaged:
+    try:
+        return record.unseal(sealed, secrets.of(stored.secret), stored.image, stored.name, stored.version)
+    except InvalidTag:
+        return Damaged("the view's stored record does not open")
 
 
-def _ready(row: Part, part: PartRecord, secrets: Secrets) -> ReadyPart:
+def _ready(row: Part | None, part: PartRecord, secrets: Secrets) -> ReadyPart:
+    if row is None:
+        raise Damaged("a stored part is missing")
     key = part_key(secrets.of(row.secret), row.salt, row.image, row.id)
     plain = None
     if row.inline is not None:
-        stored = SegmentKey(key.key, key.prefix).decrypt_run(row.inline, 0, segment_count_of(row.cipher_size))
+        try:
+            stored = SegmentKey(key.key, key.prefix).decrypt_run(
+                row.inline, 0, segment_count_of(row.cipher_size)
+            )
+        except BadSeal as why:
+            raise Damaged(f"a stored part does not open: {why.detail}") from why
         plain = zlib.decompress(stored) if part.deflated else bytes(stored)
         if len(plain) != part.size:
-            raise Unavailable("a stored part is not what its record says", remedy="run mdm fsck")
+            raise Damaged("a stored part is not what its record says")
     return ReadyPart(row, part, key, plain)
 
 

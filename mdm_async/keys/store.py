@@ -65,7 +65,10 @@ class KeyStore:
     async def fetch(
         self, db: "Connection", registrations: Iterable[UUID], *, identity: bool
     ) -> dict[UUID, Secrets]:
-        """Secrets by image. Without `identity` the identifying secret is neither read nor unwrapped."""
+        """Secrets by image. Without `identity` the identifying secret is neither read nor unwrapped.
+
+        Images whose secrets are missing or do not open are left out.
+        """
         rows = await db.fetch(
             "select registration, image, kind, epoch, wrapped from mdm_keys.image_secrets "
             "where registration = any($1::uuid[]) and (kind = 'image' or $2)",
@@ -76,12 +79,17 @@ class KeyStore:
         registration: dict[UUID, UUID] = {}
         for row in rows:
             owner = (row["registration"].bytes, row["image"].bytes, row["kind"])
-            secret = self._wrapper.unwrap(row["wrapped"], row["epoch"], *owner)
+            try:
+                secret = self._wrapper.unwrap(row["wrapped"], row["epoch"], *owner)
+            except Unavailable:
+                continue
             found.setdefault(row["image"], {})[row["kind"]] = secret
             registration[row["image"]] = row["registration"]
+        wanted = {IMAGE, IDENTITY} if identity else {IMAGE}
         return {
             image: Secrets(registration[image], kinds[IMAGE], kinds.get(IDENTITY))
             for image, kinds in found.items()
+            if wanted <= kinds.keys()
         }
 
     async def forget(self, db: "Connection", registrations: Iterable[UUID]) -> None:

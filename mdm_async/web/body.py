@@ -17,6 +17,8 @@ async def parse(request: web.Request, form: type[Form]) -> Form:
         return form.model_validate(orjson.loads(await request.read() or b"{}"))
     except web.HTTPRequestEntityTooLarge:
         raise TooLarge("the request's body is too large", remedy="name fewer files in one request") from None
+    except web.RequestPayloadError:
+        raise BadRequest("the request's body broke off, or is not encoded as it says") from None
     except orjson.JSONDecodeError:
         raise BadRequest("the request's body is not JSON") from None
     except ValidationError as errors:

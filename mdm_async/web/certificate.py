@@ -22,7 +22,7 @@ class Certificate:
         self.context.minimum_version = ssl.TLSVersion.TLSv1_2
         try:
             self._seen = self._stamp()
-            self.context.load_cert_chain(chain, key)
+            self._load(self.context)
         except (OSError, ssl.SSLError) as why:
             raise UnsafeSettings(
                 f"the certificate cannot be used: {why}", remedy="check server.tls_cert and server.tls_key"
@@ -37,13 +37,17 @@ class Certificate:
                 if stamp == self._seen:
                     continue
                 # Tried apart first: a failing load would leave the live context with half a pair.
-                ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(self._chain, self._key)
-                self.context.load_cert_chain(self._chain, self._key)
+                self._load(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER))
+                self._load(self.context)
             except (OSError, ssl.SSLError) as why:
                 _log.warning("the changed certificate cannot be used yet", kind=type(why).__name__)
                 continue
             self._seen = stamp
             _log.info("certificate taken up")
+
+    def _load(self, context: ssl.SSLContext) -> None:
+        # Without a passphrase given, OpenSSL would ask for one on the terminal and wait for ever.
+        context.load_cert_chain(self._chain, self._key, password="")
 
     def _stamp(self) -> tuple[tuple[int, int], ...]:
         stats = (self._chain.stat(), self._key.stat())

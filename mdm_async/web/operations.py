@@ -8,13 +8,14 @@ from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel, ConfigDict, Field
 
-from mdm_async.errors import BadRequest, Unavailable
+from mdm_async.errors import BadRequest, NotFound, Unavailable
 from mdm_async.images import fsck, tokens
 from mdm_async.names import Scope, parse_lfn, parse_rights, parse_view
 from mdm_async.web.body import parse
 from mdm_async.web.channel import caller_of
 from mdm_async.web.house import HOUSE
 
+_CENTURY = 100 * 365 * 86400
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}\Z")
 
 
@@ -25,7 +26,7 @@ class TokenRequest(BaseModel):
     rights: str
     path: str = "/"
     views: list[str] | None = None
-    lifetime: int | None = Field(None, ge=1)
+    lifetime: int | None = Field(None, ge=1, le=_CENTURY)
 
 
 class FsckRequest(BaseModel):
@@ -83,7 +84,10 @@ async def create_token(request: web.Request) -> web.Response:
 
 
 async def revoke_token(request: web.Request) -> web.Response:
-    await tokens.revoke(request.app[HOUSE].archive, await caller_of(request), request.match_info["name"])
+    caller, name = await caller_of(request), request.match_info["name"]
+    if not _NAME.match(name):
+        raise NotFound("no live token has that name")
+    await tokens.revoke(request.app[HOUSE].archive, caller, name)
     return web.Response(status=204)
 
 
@@ -98,7 +102,7 @@ async def check(request: web.Request) -> web.Response:
 
 def _json(tree: object, status: int = 200) -> web.Response:
     return web.Response(
-        body=orjson.dumps(tree),
+        body=orjson.dumps(tree, default=str),  # asyncpg's UUIDs are a subclass, which orjson does not know
         status=status,
         content_type="application/json",
         headers={"Cache-Control": "no-store"},

@@ -9,7 +9,7 @@ _PERIOD = 60.0
 class Pace:
     """Watches one transfer: below `slowest` bytes/s over a minute, its connection is aborted."""
 
-    def __init__(self, transport: asyncio.BaseTransport, slowest: int) -> None:
+    def __init__(self, transport: asyncio.Transport, slowest: int) -> None:
         self._transport = transport
         self._floor = slowest * _PERIOD
         self._sent = self._mark = 0
@@ -28,7 +28,6 @@ class Pace:
         self._sent += count
 
     def _look(self) -> None:
-        assert isinstance(self._transport, asyncio.Transport)
         gone = self._sent - self._transport.get_write_buffer_size()
         if gone - self._mark < self._floor:
             self._transport.abort()

@@ -26,7 +26,7 @@ def response(error: MdmError, request: web.Request, tree: dict[str, object] | No
         "detail": error.detail,
         "requestId": request.get(REQUEST_ID, ""),
     } | ({"remedy": error.remedy} if error.remedy else {})
-    headers = {"Cache-Control": "no-store"}
+    headers = {"Cache-Control": "no-store", "X-Request-Id": request.get(REQUEST_ID, "")}
     if error.retry_after is not None:
         headers["Retry-After"] = str(error.retry_after)
     if isinstance(error, Unauthenticated):
@@ -44,24 +44,33 @@ async def middleware(request: web.Request, handler: Handler) -> web.StreamRespon
     try:
         answer = await handler(request)
     except MdmError as error:
-        if error.http >= 500:
-            _log.warning("request failed", status=error.http, reason=error.detail)
+        log(error)
         return response(error, request)
     except web.HTTPException as error:
         if error.status < 400:
             raise
-        kind = _HTTP_ERRORS.get(error.status, BadRequest)
-        return response(kind(error.reason), request)
+        answer = response(_HTTP_ERRORS.get(error.status, BadRequest)(error.reason), request)
+        if "Allow" in error.headers:
+            answer.headers["Allow"] = error.headers["Allow"]
+        return answer
     except ConnectionError:
         _log.debug("the client went away")
         raise
     except Exception as error:
-        # The type only: a message or a traceback's values could hold what a user typed or a file held.
-        _log.error("unexpected failure", kind=type(error).__name__, where=_where(error))
+        log(error)
         return response(MdmError("an unexpected failure; the server's log knows more"), request)
     if not answer.prepared:
         answer.headers.setdefault("X-Request-Id", request[REQUEST_ID])
     return answer
+
+
+def log(error: Exception) -> None:
+    """Tell of what was not the caller's fault."""
+    if not isinstance(error, MdmError):
+        # The type only: a message or a traceback's values could hold what a user typed or a file held.
+        _log.error("unexpected failure", kind=type(error).__name__, where=_where(error))
+    elif error.http >= 500:
+        _log.warning("request failed", status=error.http, reason=error.detail)
 
 
 def _where(error: BaseException) -> list[str]:

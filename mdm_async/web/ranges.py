@@ -1,10 +1,11 @@
 """Byte ranges (RFC 9110 §14): what a Range header asks for, and whether its If-Range still holds."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 _SPEC = re.compile(r"bytes\s*=\s*(.+)\Z", re.IGNORECASE)
-_ONE = re.compile(r"(\d*)-(\d*)\Z")
+_ONE = re.compile(r"([0-9]*)-([0-9]*)\Z")
 MAX_RANGES = 64
 
 
@@ -67,8 +68,9 @@ def _coalesced(spans: list[Span]) -> list[Span]:
     return merged
 
 
-def matches(header: str, etag: str, *, weak: bool) -> bool:
-    """Whether a list of entity tags (If-Match, If-None-Match) names `etag`; `weak` comparison or strong."""
+def matches(lines: Iterable[str], etag: str, *, weak: bool) -> bool:
+    """Whether lists of entity tags (If-Match, If-None-Match) name `etag`; `weak` comparison or strong."""
+    header = ",".join(lines)
     if header.strip() == "*":
         return True
     tags = re.findall(r'(W/)?("[^"]*")', header)

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from mdm_async.catalog.grants import Grant
-from mdm_async.errors import MdmError
+from mdm_async.errors import MdmError, ViewPending, ViewRefused
 from mdm_async.images import adler
 from mdm_async.images.namespace import Detail
 
@@ -52,17 +52,24 @@ def many(files: Sequence[tuple[str, Mapping[str, Any] | MdmError]], **fields: An
     """The answer of a bulk request: every file's own status, and one for all of them."""
     errors = [outcome for _, outcome in files if isinstance(outcome, MdmError)]
     listed = [
-        {"surl": surl, "status": failure(outcome)}
+        {"surl": surl, "status": failure(outcome), **_view_state(outcome)}
         if isinstance(outcome, MdmError)
         else {"surl": surl, "status": status(), **outcome}
         for surl, outcome in files
     ]
     tree = {"returnStatus": _overall(files, errors), **fields, "files": listed}
-    if len(errors) < len(files):
+    if not errors or len(errors) < len(files):
         return Answer(tree)
     same = {error.http for error in errors}
     waits = [error.retry_after for error in errors if error.retry_after is not None]
     return Answer(tree, same.pop() if len(same) == 1 else 422, max(waits, default=None))
+
+
+def _view_state(error: MdmError) -> Tree:
+    """Refused stays so; pending is worth another try."""
+    if isinstance(error, ViewRefused | ViewPending):
+        return {"viewState": "refused" if isinstance(error, ViewRefused) else "pending"}
+    return {}
 
 
 def _overall(files: Sequence[object], errors: Sequence[MdmError]) -> Tree:
@@ -129,17 +136,22 @@ def item_code(item: Grant) -> str:
     return _STATES[item.operation, item.state]
 
 
-def items(found: Sequence[Grant], request: UUID) -> Answer:
+def items(found: Sequence[tuple[str, Grant | MdmError]], request: UUID) -> Answer:
     """The items of a request, as they stand. Transfer URLs are told once: they are known here by hash only."""
-    files = []
-    for item in found:
-        line: Tree = {"surl": item.surl, "status": status(item_code(item), item.explanation)}
-        if item.state in ("pinned", "open", "uploaded") and item.life > 0:
-            line["remainingPinTime"] = int(item.life)
-        files.append(line)
-    bad = sum(item.state == "failed" for item in found)
+    bad = sum(isinstance(item, MdmError) or item.state == "failed" for _, item in found)
     overall = status() if not bad else status("SRM_PARTIAL_SUCCESS" if bad < len(found) else "SRM_FAILURE")
+    files = [
+        {"surl": surl, **({"status": failure(item)} if isinstance(item, MdmError) else _standing(item))}
+        for surl, item in found
+    ]
     return Answer({"returnStatus": overall, "requestToken": str(request), "files": files})
+
+
+def _standing(item: Grant) -> Tree:
+    tree: Tree = {"status": status(item_code(item), item.explanation)}
+    if item.state in ("pinned", "open", "uploaded") and item.life > 0:
+        tree["remainingPinTime"] = int(item.life)
+    return tree
 
 
 def summary(found: Sequence[Grant], request: UUID) -> Tree:

@@ -1,7 +1,6 @@
 """SRM over JSON: POST /srm/v2/<operation>. Errors are SRM status codes inside HTTP statuses that mean the same."""
 
 import orjson
-import structlog
 from aiohttp import web
 
 from mdm_async.errors import MdmError, NotSupported
@@ -12,8 +11,6 @@ from mdm_async.web.house import HOUSE
 from mdm_async.web.srm_answers import Answer, failed
 from mdm_async.web.srm_operations import OPERATIONS, Context
 
-_log = structlog.get_logger()
-
 
 def routes() -> list[web.AbstractRouteDef]:
     return [web.post("/srm/v2/{operation}", serve)]
@@ -23,8 +20,7 @@ async def serve(request: web.Request) -> web.Response:
     try:
         answer = await _run(request)
     except MdmError as error:
-        if error.http >= 500:
-            _log.warning("request failed", status=error.http, reason=error.detail)
+        problem.log(error)
         return problem.response(error, request, failed(error).tree)
     headers = {"Cache-Control": "no-store"}
     if answer.retry_after is not None:

@@ -1,7 +1,7 @@
 """The operations of SRM v2.2: one table from name to request form and verb, whatever the encoding on the wire."""
 
 from base64 import b64encode
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -10,7 +10,8 @@ from aiohttp import web
 from pydantic import BaseModel
 
 from mdm_async import __version__
-from mdm_async.errors import BadRequest, MdmError, UnknownRequest
+from mdm_async.catalog.grants import Grant
+from mdm_async.errors import BadRequest, MdmError, NotFound, UnknownRequest
 from mdm_async.images import adler, download, namespace, requests, upload
 from mdm_async.images.archive import Archive
 from mdm_async.images.download import Ask, ReadTicket
@@ -170,7 +171,7 @@ def _status_of(operation: str) -> Callable[[Context, form.OfRequest], Awaitable[
     async def run(context: Context, asked: form.OfRequest) -> Answer:
         request = _token(asked.requestToken)
         found = await requests.status(context.archive, context.caller, request, operation)
-        return items([i for i in found if asked.surls is None or i.surl in asked.surls], request)
+        return items(_of(found, asked.surls), request)
 
     return run
 
@@ -179,7 +180,7 @@ async def _release_files(context: Context, asked: form.Release) -> Answer:
     if asked.requestToken is not None:
         token = _token(asked.requestToken)
         found = await requests.release(context.archive, context.caller, token, asked.surls)
-        return many([(item.surl, {}) for item in found])
+        return _done(_of(found, asked.surls))
     if not asked.surls:
         raise BadRequest(
             "releaseFiles names neither a request nor files", remedy='give "requestToken" or "surls"'
@@ -190,7 +191,7 @@ async def _release_files(context: Context, asked: form.Release) -> Answer:
 
 async def _abort(context: Context, asked: form.OfRequest) -> Answer:
     found = await requests.abort(context.archive, context.caller, _token(asked.requestToken), asked.surls)
-    return many([(item.surl, {}) for item in found])
+    return _done(_of(found, asked.surls))
 
 
 async def _extend_file_life_time(context: Context, asked: form.Extend) -> Answer:
@@ -199,6 +200,8 @@ async def _extend_file_life_time(context: Context, asked: form.Extend) -> Answer
     found = await requests.extend(context.archive, context.caller, token, asked.surls, seconds)
     live = {item.surl: {"newPinLifeTime": int(item.life)} for item in found}
     gone = UnknownRequest("the file's pin has ended", remedy="prepare the file again")
+    if not live:
+        raise gone
     named = asked.surls or list(live)
     return many([(surl, live.get(surl, gone)) for surl in named], requestToken=asked.requestToken)
 
@@ -247,6 +250,19 @@ OPERATIONS: dict[str, Operation] = {
     "getRequestTokens": Operation(form.RequestTokens, _get_request_tokens),
     "getRequestSummary": Operation(form.RequestSummary, _get_request_summary),
 }
+
+
+def _of(found: Sequence[Grant], surls: list[str] | None) -> list[tuple[str, Grant | MdmError]]:
+    """A request's items: all, or those of the SURLs named, and why there is none for some of these."""
+    if surls is None:
+        return [(item.surl, item) for item in found]
+    held = {item.surl: item for item in found}
+    absent = NotFound("the request has no such SURL")
+    return [(surl, held.get(surl, absent)) for surl in dict.fromkeys(surls)]
+
+
+def _done(found: list[tuple[str, Grant | MdmError]]) -> Answer:
+    return many([(surl, item if isinstance(item, MdmError) else {}) for surl, item in found])
 
 
 def _plain(found: list[tuple[str, MdmError | None]]) -> Answer:

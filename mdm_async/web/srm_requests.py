@@ -1,13 +1,22 @@
 """The requests of SRM v2.2 that we take, with the standard's field names (arrays without their `arrayOf…` wrapping)."""
 
 import base64
-import binascii
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from mdm_async.errors import BadRequest
+from mdm_async.crypt4gh.exchange import agree, new_private_key
+from mdm_async.errors import BadRequest, BadSeal
 
-KEY_BYTES = 32
+
+def _storable(text: str) -> str:
+    if "\0" in text:
+        raise ValueError("text may not hold NUL")
+    return text
+
+
+Text = Annotated[str, AfterValidator(_storable)]
+"""What the catalog can keep: Postgres takes no NUL."""
 
 
 class _Request(BaseModel):
@@ -20,15 +29,15 @@ class Nothing(_Request):
 
 
 class Surls(_Request):
-    surls: list[str] = Field(min_length=1)
+    surls: list[Text] = Field(min_length=1)
 
 
 class OneSurl(_Request):
-    surl: str
+    surl: Text
 
 
 class Ls(Surls):
-    offset: int = Field(0, ge=0)
+    offset: int = Field(0, ge=0, lt=1 << 63)
     count: int = Field(1000, ge=0, le=10_000)
     fullDetailedList: bool = False  # noqa: N815
     numOfLevels: int = Field(1, ge=0, le=1)  # noqa: N815
@@ -39,28 +48,28 @@ class Rmdir(OneSurl):
 
 
 class Mv(_Request):
-    fromSURL: str  # noqa: N815
-    toSURL: str  # noqa: N815
+    fromSURL: Text  # noqa: N815
+    toSURL: Text  # noqa: N815
 
 
 class GetFile(_Request):
-    surl: str
+    surl: Text
 
 
 class PrepareToGet(_Request):
     files: list[GetFile] = Field(min_length=1)
-    view: str | None = None
+    view: Text | None = None
     desiredPinLifeTime: int | None = Field(None, ge=1)  # noqa: N815
-    recipient: str | None = None
-    transferProtocols: list[str] | None = None  # noqa: N815
-    userRequestDescription: str | None = Field(None, max_length=200)  # noqa: N815
+    recipient: Text | None = None
+    transferProtocols: list[Text] | None = None  # noqa: N815
+    userRequestDescription: Text | None = Field(None, max_length=200)  # noqa: N815
 
     def recipient_key(self) -> bytes | None:
         return None if self.recipient is None else decode_key(self.recipient)
 
 
 class PutFile(_Request):
-    surl: str
+    surl: Text
     expectedFileSize: int | None = Field(None, ge=0)  # noqa: N815
 
 
@@ -68,19 +77,19 @@ class PrepareToPut(_Request):
     files: list[PutFile] = Field(min_length=1)
     overwrite: bool = False
     desiredPinLifeTime: int | None = Field(None, ge=1)  # noqa: N815
-    transferProtocols: list[str] | None = None  # noqa: N815
-    userRequestDescription: str | None = Field(None, max_length=200)  # noqa: N815
+    transferProtocols: list[Text] | None = None  # noqa: N815
+    userRequestDescription: Text | None = Field(None, max_length=200)  # noqa: N815
 
 
 class DoneFile(_Request):
-    surl: str
+    surl: Text
     size: int | None = Field(None, ge=0)
-    sha256: str | None = Field(None, pattern=r"^[0-9a-fA-F]{64}$")
+    sha256: Text | None = Field(None, pattern=r"^[0-9a-fA-F]{64}$")
 
 
 class OfRequest(_Request):
-    requestToken: str  # noqa: N815
-    surls: list[str] | None = None
+    requestToken: Text  # noqa: N815
+    surls: list[Text] | None = None
 
 
 class PutDone(OfRequest):
@@ -88,12 +97,12 @@ class PutDone(OfRequest):
 
 
 class Release(_Request):
-    requestToken: str | None = None  # noqa: N815
-    surls: list[str] | None = None
+    requestToken: Text | None = None  # noqa: N815
+    surls: list[Text] | None = None
 
 
 class AbortFiles(OfRequest):
-    surls: list[str] = Field(min_length=1)
+    surls: list[Text] = Field(min_length=1)
 
 
 class Extend(OfRequest):
@@ -102,19 +111,20 @@ class Extend(OfRequest):
 
 
 class RequestTokens(_Request):
-    userRequestDescription: str | None = None  # noqa: N815
+    userRequestDescription: Text | None = None  # noqa: N815
 
 
 class RequestSummary(_Request):
-    requestTokens: list[str] = Field(min_length=1)  # noqa: N815
+    requestTokens: list[Text] = Field(min_length=1)  # noqa: N815
 
 
 def decode_key(text: str) -> bytes:
-    """A Crypt4GH X25519 public key in base64. Raises BadRequest."""
+    """A Crypt4GH X25519 public key in base64. Raises BadRequest, for one of low order too."""
     try:
         key = base64.b64decode(text, validate=True)
-    except binascii.Error:
-        key = b""
-    if len(key) != KEY_BYTES:
-        raise BadRequest("the recipient is not the base64 of a 32-byte X25519 public key")
+        agree(new_private_key(), key)
+    except (ValueError, BadSeal):  # binascii.Error is a ValueError
+        raise BadRequest(
+            "the recipient is not the base64 of a 32-byte X25519 public key", remedy="mdm keygen makes one"
+        ) from None
     return key

@@ -3,15 +3,15 @@
 import asyncio
 import base64
 import re
-from collections.abc import AsyncIterator
-from contextlib import suppress
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, suppress
 
 import orjson
 from aiohttp import web
 
 from mdm_async.blobs.store import BlobReader
 from mdm_async.catalog.grants import Grant
-from mdm_async.errors import MdmError, NotSupported, TooManyRequests, Truncated
+from mdm_async.errors import MdmError, NotSupported, TooLarge, TooManyRequests, Truncated
 from mdm_async.images import adler, upload
 from mdm_async.images.live import Live
 from mdm_async.images.metrics import BYTES_IN, BYTES_OUT, TRANSFERS
@@ -36,6 +36,8 @@ def routes() -> list[web.AbstractRouteDef]:
 async def read(request: web.Request) -> web.StreamResponse:
     """The view's bytes, or those of its sealed stream: whole, a range, several ranges (RFC 9110 §13, §14)."""
     house = request.app[HOUSE]
+    if house.draining:
+        raise TooManyRequests("the server is shutting down", retry_after=10)
     live = await house.live.open(request.match_info["token"])
     if live.sealed is None:
         demand_secure(request)
@@ -48,9 +50,9 @@ async def read(request: web.Request) -> web.StreamResponse:
         **_digests(request, live),
     }
     asked = request.headers
-    if "If-Match" in asked and not ranges.matches(asked["If-Match"], served.etag, weak=False):
+    if "If-Match" in asked and not ranges.matches(asked.getall("If-Match"), served.etag, weak=False):
         return web.Response(status=412, headers=headers)
-    if "If-None-Match" in asked and ranges.matches(asked["If-None-Match"], served.etag, weak=True):
+    if ranges.matches(asked.getall("If-None-Match", ()), served.etag, weak=True):
         return web.Response(status=304, headers=headers)
     kind = "application/octet-stream" if live.sealed is not None else "application/dicom"
     spans = None
@@ -93,43 +95,68 @@ async def _send(
         await answer.prepare(request)
         return answer
     house = request.app[HOUSE]
-    with house.live.running(live):
-        await answer.prepare(request)
-        assert request.transport is not None
-        with Pace(request.transport, house.archive.settings.transfers.slowest) as pace:
-            for preface, start, stop in parts:
-                if preface:
-                    await answer.write(preface)
-                await _send_range(house, request, answer, live, start, stop, pace)
-            await answer.write_eof(end)
+    transport = request.transport
+    if transport is None:
+        raise ConnectionResetError("the client has gone")
+    with house.live.running(live, transport.abort), Pace(transport, _slowest(house)) as pace:
+        async with aclosing(_pieces(house, live, parts, end)) as pieces:
+            # Opened before the status is sent: what cannot be read is an error, not a cut connection.
+            first = await anext(pieces)
+            # What aiohttp writes leaves in one packet with its headers; what sendfile sends comes after them.
+            answer._send_headers_immediately = isinstance(first, BlobSlice)
+            await answer.prepare(request)
+            try:
+                await _send_piece(request, answer, live, first, pace)
+                async for piece in pieces:
+                    await _send_piece(request, answer, live, piece, pace)
+                await answer.write_eof()
+            except ConnectionError:
+                raise
+            except Exception as error:
+                # The status is out: only a cut connection tells the client that bytes are missing.
+                problem.log(error)
+                transport.abort()
+                raise ConnectionResetError("the transfer broke off") from error
     return answer
 
 
-async def _send_range(
-    house: House,
+def _slowest(house: House) -> int:
+    return house.archive.settings.transfers.slowest
+
+
+async def _pieces(
+    house: House, live: Live, parts: list[tuple[bytes, int, int]], end: bytes
+) -> AsyncGenerator[bytes | memoryview | BlobSlice, None]:
+    for preface, start, stop in parts:
+        async with aclosing(house.live.pieces(live, start, stop)) as found:
+            first = await anext(found)
+            if preface:
+                yield preface
+            yield first
+            async for piece in found:
+                yield piece
+    if end:
+        yield end
+
+
+async def _send_piece(
     request: web.Request,
     answer: web.StreamResponse,
     live: Live,
-    start: int,
-    stop: int,
+    piece: bytes | memoryview | BlobSlice,
     pace: Pace,
 ) -> None:
     delivered = BYTES_OUT.labels("clear" if live.sealed is None else "sealed")
-    pieces = house.live.pieces(live, start, stop)
-    try:
-        async for piece in pieces:
-            if isinstance(piece, BlobSlice):
-                async for size in _send_slice(house, request, answer, piece):
-                    _demand_going(request, live)
-                    delivered.inc(size)
-                    pace.sent(size)
-            else:
-                _demand_going(request, live)
-                await answer.write(piece)
-                delivered.inc(len(piece))
-                pace.sent(len(piece))
-    finally:
-        await pieces.aclose()  # type: ignore[attr-defined]
+    if isinstance(piece, BlobSlice):
+        async for size in _send_slice(request.app[HOUSE], request, answer, piece):
+            _demand_going(request, live)
+            delivered.inc(size)
+            pace.sent(size)
+    else:
+        _demand_going(request, live)
+        await answer.write(piece)
+        delivered.inc(len(piece))
+        pace.sent(len(piece))
 
 
 def _demand_going(request: web.Request, live: Live) -> None:
@@ -163,8 +190,8 @@ async def _send_slice(
         reader.close()
 
 
-async def _stored(reader: BlobReader, offset: int, size: int) -> bytearray:
-    return await reader.apply(offset, size, lambda data: data)
+async def _stored(reader: BlobReader, offset: int, size: int) -> bytes:
+    return await reader.apply(offset, size, bytes)
 
 
 def _digests(request: web.Request, live: Live) -> dict[str, str]:
@@ -184,26 +211,45 @@ def _digests(request: web.Request, live: Live) -> dict[str, str]:
 async def expect_continue(request: web.Request) -> web.Response | None:
     """Expect: 100-continue (RFC 9110 §10.1.1): a file that cannot be taken is refused before it is sent."""
     if request.headers["Expect"].lower() != "100-continue":
-        return web.Response(status=417)
+        return _without_body(web.Response(status=417))
     try:
-        request[_GRANT] = await upload.open_upload(request.app[HOUSE].archive, request.match_info["token"])
+        request[_GRANT] = await _admitted(request)
     except MdmError as error:
-        return problem.response(error, request)
+        return _without_body(problem.response(error, request))
     await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
     # What was written is no part of the answer; aiohttp counts it otherwise.
     request.writer.output_size = 0
     return None
 
 
-async def write(request: web.Request) -> web.StreamResponse:
-    """Take a file: 201 with size and ADLER32 of what arrived (unsealed)."""
+def _without_body(answer: web.Response) -> web.Response:
+    """The client may send the body or not, so what follows on this connection cannot be told apart."""
+    answer.force_close()
+    return answer
+
+
+async def _admitted(request: web.Request) -> Grant:
+    """The grant to take a file under, as far as can be told without its bytes."""
     house = request.app[HOUSE]
     if "Content-Range" in request.headers:
         raise NotSupported("uploads in pieces are not supported", remedy="PUT the whole file")
+    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise NotSupported("content encodings are not supported", remedy="PUT the file as it is")
     if house.draining:
         raise TooManyRequests("the server is shutting down", retry_after=10)
-    grant = request.get(_GRANT) or await upload.open_upload(house.archive, request.match_info["token"])
-    with TRANSFERS.labels("in").track_inprogress():
+    if (request.content_length or 0) > house.archive.settings.transfers.max_upload:
+        raise TooLarge(f"an upload may have {house.archive.settings.transfers.max_upload} bytes at the most")
+    return await upload.open_upload(house.archive, request.match_info["token"])
+
+
+async def write(request: web.Request) -> web.StreamResponse:
+    """Take a file: 201 with size and ADLER32 of what arrived (unsealed)."""
+    house = request.app[HOUSE]
+    grant = request.get(_GRANT) or await _admitted(request)
+    transport = request.transport
+    if transport is None:
+        raise ConnectionResetError("the client has gone")
+    with TRANSFERS.labels("in").track_inprogress(), house.live.receiving(grant, transport.abort):
         try:
             received = await upload.receive(
                 house.archive,

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from aiohttp import web
 
 from mdm_async.errors import NotSupported
-from mdm_async.web.channel import is_secure
+from mdm_async.web.channel import is_encrypted
 from mdm_async.web.house import House
 
 _NAME = "image.dcm"
@@ -45,5 +45,4 @@ class TurlAddress:
         public = house.archive.settings.server.public_url
         if public is not None:
             return public.rstrip("/")
-        tls = request.transport is not None and request.transport.get_extra_info("sslcontext") is not None
-        return f"{'https' if tls or not is_secure(request) else 'http'}://{request.host}"
+        return f"{'https' if is_encrypted(request) else 'http'}://{request.host}"

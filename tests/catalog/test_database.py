@@ -161,12 +161,12 @@ async def test_the_pool_survives_a_restart_of_postgres() -> None:
             assert pg.pid is not None
             os.kill(pg.pid, signal.SIGKILL)
             with pytest.raises(Unavailable):
-                async with asyncio.timeout(20):
+                async with asyncio.timeout(60):
                     while True:
                         async with database.acquire() as connection:
                             await connection.fetchval("select 1")
             supervisor = asyncio.ensure_future(pg.supervise())
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 while True:
                     with suppress(Unavailable):
                         async with database.acquire() as connection:

@@ -308,10 +308,9 @@ async def test_a_start_that_has_gone_quiet_is_given_up(
 async def test_a_cancelled_start_leaves_nothing_running(directory: Path) -> None:
     async with EmbeddedPostgres(directory):
         pass
-    for turns in range(0, 40, 4):  # cancelled in ever later moments of the start
+    for delay in (0.0, *(0.004 * 1.6**step for step in range(22))):  # in ever later moments of the start
         starting = asyncio.ensure_future(EmbeddedPostgres(directory).__aenter__())
-        for _ in range(turns):
-            await asyncio.sleep(0.002)
+        await asyncio.wait([starting], timeout=delay)
         if starting.done():
             await (await starting).__aexit__(None, None, None)
             break

@@ -1,0 +1,33 @@
+"""What this node itself has just ended, so that its warm transfer URLs need not wait for the next look."""
+
+import time
+from collections.abc import Iterable
+
+_KEPT = 2.0
+"""Seconds; longer than any look at the catalog is trusted."""
+
+
+class EndedHere:
+    """Facts about transfer URLs learnt before these moments count no more."""
+
+    def __init__(self) -> None:
+        self._everything = float("-inf")
+        self._turls: dict[bytes, float] = {}
+
+    def turls(self, turls: Iterable[bytes]) -> None:
+        """These were released or aborted, by a transaction that has been committed."""
+        now = time.monotonic()
+        # In order of time: the old ones come first.
+        for turl, moment in list(self._turls.items()):
+            if now - moment < _KEPT:
+                break
+            del self._turls[turl]
+        self._turls.update(dict.fromkeys(turls, now))
+
+    def everything(self) -> None:
+        """Something was removed or revoked that any number of transfer URLs may hang on."""
+        self._everything = time.monotonic()
+
+    def outdates(self, turl: bytes, checked: float) -> bool:
+        """Whether what was learnt of a transfer URL at this moment is to be asked again."""
+        return checked <= self._everything or checked <= self._turls.get(turl, float("-inf"))

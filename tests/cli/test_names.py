@@ -1,0 +1,64 @@
+"""`mdm ls|stat|mkdir|rm|mv`."""
+
+
+async def test_a_directory_is_listed_short_long_and_as_json(mdm, server, folder, ct):
+    await server.put(f"{folder}/ct.dcm", ct)
+    await mdm("mkdir", f"{folder}/sub")
+    assert (await mdm("ls", folder)).text.split() == ["ct.dcm", "sub/"]
+    file, directory = (await mdm("ls", "-l", folder)).text.splitlines()
+    assert "basic:ready" in file
+    assert directory.startswith("d ")
+    listed = (await mdm("ls", folder, "--json")).json
+    assert [entry["type"] for entry in listed] == ["FILE", "DIRECTORY"]
+    assert len(listed[0]["adler32"]) == 8
+
+
+async def test_stat_tells_what_ls_does_and_more(mdm, server, folder, ct):
+    line = await server.put(f"{folder}/ct.dcm", ct)
+    (entry,) = (await mdm("stat", f"{folder}/ct.dcm", "--json")).json
+    assert entry["guid"] == line["guid"]
+    assert "guid: " + line["guid"] in (await mdm("stat", f"{folder}/ct.dcm")).text
+
+
+async def test_mkdir_needs_the_parent_or_p(mdm, folder):
+    ended = await mdm("mkdir", f"{folder}/a/b")
+    assert ended.code == 2
+    assert (await mdm("mkdir", "-p", f"{folder}/a/b")).code == 0
+    assert (await mdm("mkdir", "-p", f"{folder}/a/b")).code == 0
+    assert (await mdm("mkdir", f"{folder}/a/b")).code == 17
+
+
+async def test_rm_takes_files_and_with_r_trees(mdm, server, folder, ct):
+    await mdm("mkdir", f"{folder}/a")
+    await server.put(f"{folder}/a/1.dcm", ct)
+    await server.put(f"{folder}/2.dcm", ct)
+    refused = await mdm("rm", f"{folder}/a")
+    assert refused.code != 0
+    assert f"{folder}/a" in refused.err
+    assert (await mdm("rm", "-r", f"{folder}/a", f"{folder}/2.dcm")).code == 0
+    assert (await mdm("ls", folder)).text == ""
+
+
+async def test_rm_tells_each_name_that_failed_and_removes_the_rest(mdm, server, folder, ct):
+    await server.put(f"{folder}/1.dcm", ct)
+    ended = await mdm("rm", f"{folder}/0.dcm", f"{folder}/1.dcm", "--json")
+    assert ended.code == 2
+    assert "error" in ended.json[0]
+    assert ended.json[1] == {"path": f"{folder}/1.dcm"}
+    assert (await mdm("ls", folder)).text == ""
+
+
+async def test_mv_renames_or_moves_into_a_directory(mdm, server, folder, ct):
+    await server.put(f"{folder}/1.dcm", ct)
+    await mdm("mkdir", f"{folder}/a")
+    assert (await mdm("mv", f"{folder}/1.dcm", f"{folder}/2.dcm")).code == 0
+    assert (await mdm("mv", f"{folder}/2.dcm", f"{folder}/a", "--json")).json["to"] == f"{folder}/a/2.dcm"
+    assert (await mdm("mv", f"{folder}/a/2.dcm", f"{folder}/nothing/")).code == 20
+
+
+async def test_errors_name_what_was_asked_for(mdm, folder):
+    for arguments in (["ls"], ["stat"], ["mv", f"{folder}/x"]):
+        ended = await mdm(*arguments[:1], f"{folder}/none", *arguments[1:])
+        assert ended.code == 2
+        assert ended.err.startswith(f"mdm: {folder}/none: ")
+        assert ended.err.count("\n") == 1
