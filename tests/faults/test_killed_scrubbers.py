@@ -1,0 +1,97 @@
+"""Scrubbing processes that die: the view is refused, the upload is not, and the next one is scrubbed."""
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.conftest import Server, running_server
+from tests.faults.conditions import until
+from tests.postgres import PostgresForTests
+from tests.web.made_images import made
+
+MIB = 1 << 20
+
+
+@pytest.fixture
+async def scrubbing(postgres: PostgresForTests, migrated: str, tmp_path: Path) -> AsyncIterator[Server]:
+    """A server that scrubs everything in processes of their own."""
+    dsn = await postgres.fresh_database(migrated)
+    sections = {"scrub": {"in_process": 0}, "delivery": {"identified": "clear"}}
+    async with running_server(tmp_path / "data", dsn, **sections) as server:
+        yield server
+
+
+def workers() -> list[psutil.Process]:
+    """The scrubbing processes of this server."""
+    found = []
+    for process in psutil.Process().children(recursive=True):
+        with suppress(psutil.Error):  # gone meanwhile
+            if "forkserver" in " ".join(process.cmdline()) and process.ppid() != os.getpid():
+                found.append(process)
+    return found
+
+
+def _limit_memory(server: Server, limit: int) -> None:
+    """Below what settings allow, so that a head which is stored quickly is too large."""
+    scrubber = server.archive.scrubber
+    scrubber._settings = scrubber._settings.model_copy(update={"memory": limit})
+
+
+async def state(server: Server, surl: str) -> tuple[str, str]:
+    tree = await server.srm("ls", surls=[surl])
+    (line,) = tree["files"]
+    return line["viewState"], line.get("viewReason", "")
+
+
+async def test_a_head_beyond_the_limits_is_refused_and_the_next_is_scrubbed(scrubbing: Server) -> None:
+    _limit_memory(scrubbing, 192 * MIB)
+    heavy = made(head=60_000_000)
+    await scrubbing.put("/heavy.dcm", heavy)
+    held, reason = await state(scrubbing, "/heavy.dcm")
+    assert held == "refused"
+    assert "too large to scrub" in reason
+    token = await scrubbing.token("pdrwlxgsi")
+    assert await scrubbing.read("/heavy.dcm", view="identified", token=token) == heavy
+    refused = await scrubbing.srm("prepareToGet", expect=409, files=[{"surl": "/heavy.dcm"}])
+    assert "too large to scrub" in refused["files"][0]["status"]["explanation"]
+    await scrubbing.put("/light.dcm", made())
+    assert await state(scrubbing, "/light.dcm") == ("ready", "")
+
+
+async def test_a_process_killed_between_jobs_refuses_nothing(scrubbing: Server) -> None:
+    for turn in range(3):
+        surl = f"/{turn}.dcm"
+        await scrubbing.put(surl, made(seed=turn))
+        assert await state(scrubbing, surl) == ("ready", "")
+        assert workers()
+        for process in workers():
+            process.kill()
+        await until(lambda: not workers())
+
+
+async def test_a_process_killed_at_its_job_harms_no_upload(scrubbing: Server) -> None:
+    """Some views may be refused; every upload succeeds, and so does the next view."""
+    await scrubbing.put("/first.dcm", made())
+    stop = asyncio.Event()
+
+    async def kill() -> None:
+        while not stop.is_set():
+            for process in workers():
+                process.send_signal(signal.SIGKILL)
+            await asyncio.sleep(0.02)
+
+    killing = asyncio.ensure_future(kill())
+    for turn in range(4):
+        await scrubbing.put(f"/{turn}.dcm", made(seed=turn, head=2 * MIB))
+        held, reason = await state(scrubbing, f"/{turn}.dcm")
+        assert held == "ready" or "too large to scrub" in reason
+    stop.set()
+    await killing
+    await scrubbing.put("/last.dcm", made(seed=9))
+    assert await state(scrubbing, "/last.dcm") == ("ready", "")
