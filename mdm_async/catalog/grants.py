@@ -141,7 +141,9 @@ async def settle(
     An upload that was running when its time ended may finish, and is given a while for putDone.
     """
     status = await db.execute(
+        # What arrived has a record of its own, encrypted; its exact size would identify it here.
         "update grants g set state = $3, image = coalesce($5, image), sealed = sealed or $6, name = coalesce($7, name),"
+        " expected_size = null,"
         f" expires = case $3 when 'uploaded' then greatest(expires, now() + interval '{FOR_PUT_DONE}') else expires end"
         " where turl = $1 and item = $2 and state = $4 and (expires > now() or $3 = 'uploaded')"
         " and not exists (select from tokens t where t.id = g.token and t.revoked is not null)",
@@ -154,6 +156,18 @@ async def settle(
         name,
     )
     return status == "UPDATE 1"
+
+
+async def was_put_by(db: Connection, image: UUID, caller: str) -> bool:
+    """Whether this caller put the image there, as far back as grants are kept."""
+    return bool(
+        await db.fetchval(
+            "select exists (select from grants"
+            " where image = $1 and caller = $2 and operation = 'put' and state = 'done')",
+            image,
+            caller,
+        )
+    )
 
 
 async def fail(db: Connection, grant: Grant, why: MdmError) -> None:

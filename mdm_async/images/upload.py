@@ -1,7 +1,6 @@
-"""Uploads: prepare, receive a file at its transfer URL, publish it with putDone.
+"""Uploads: prepare a transfer URL, receive a file there. It is whole and durable then, but has no name yet.
 
-A file received is whole and durable, but has no name until putDone gives it one, by compare-and-set: two different
-files put to one name have one winner, the same file put twice succeeds twice.
+`publish` gives it one when putDone asks for it.
 """
 
 import secrets
@@ -10,9 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from uuid import UUID, uuid4
 
-from mdm_async.catalog import acl, audit, entries, grants, images
-from mdm_async.catalog.audit import Act
-from mdm_async.catalog.database import Connection
+from mdm_async.catalog import acl, grants
 from mdm_async.catalog.entries import Place
 from mdm_async.catalog.grants import Grant
 from mdm_async.catalog.tokens import digest
@@ -28,17 +25,15 @@ from mdm_async.errors import (
     NoSpace,
     NotFound,
     TooLarge,
-    UnknownRequest,
     WrongContent,
 )
-from mdm_async.images import view
 from mdm_async.images.archive import Archive
 from mdm_async.images.download import lifetime, unserved_grant
 from mdm_async.images.ingest import Draft
 from mdm_async.images.metrics import GRANTED, INGESTED
-from mdm_async.images.record import ViewRecord
+from mdm_async.images.publish import sha256_of
 from mdm_async.images.surls import resolve
-from mdm_async.names import IDENTIFIED, Caller, Lfn, Right, join, parse_lfn, parse_surl, split
+from mdm_async.names import Caller, Lfn, Right, join, parse_surl, split
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,21 +70,13 @@ class Received:
     adler32: int
 
 
-@dataclass(frozen=True, slots=True)
-class Done:
-    """One file of a putDone; size and SHA-256 (hex) of the plaintext are demanded for sealed uploads."""
-
-    surl: str
-    size: int | None = None
-    sha256: str | None = None
-
-
 async def prepare(archive: Archive, caller: Caller, ask: PutAsk) -> PreparedPut:
     """Reserve a transfer URL for each file that the caller may write. One failing file fails no other."""
     life = lifetime(archive, ask.pin)
     request = uuid4()
     free = await archive.blobs.free()
     rows: list[Grant] = []
+    targets: set[Lfn] = set()
     files: list[tuple[str, WriteTicket | MdmError]] = []
     async with archive.database.transaction() as db:
         found = await resolve(db, [surl for surl, _ in ask.files])
@@ -102,7 +89,10 @@ async def prepare(archive: Archive, caller: Caller, ask: PutAsk) -> PreparedPut:
                     raise BadRequest(
                         "a file is put without naming a view", remedy="drop /@view from the SURL"
                     )
+                if named.lfn in targets:
+                    raise BadRequest("a file is named twice in one request", remedy="name it once")
                 parent, replaces = _target(archive, caller, place, ask.overwrite, size, free)
+                targets.add(named.lfn)
             except MdmError as why:
                 files.append((surl, why))
                 rows.append(unserved_grant(request, item, "put", caller, surl, why, life, ask.description))
@@ -248,111 +238,7 @@ async def _demand_repeated(archive: Archive, grant: Grant, draft: Draft) -> None
         found = await grants.by_turl(db, grant.turl)
         if found is None or found[0].image is None or found[0].state not in ("uploaded", "done"):
             raise Gone(remedy="prepare the upload again")
-        if await _sha256(archive, db, found[0].image) != draft.sha256:
+        if await sha256_of(archive, db, found[0].image) != draft.sha256:
             raise Exists(
                 "another file was already uploaded to this transfer URL", remedy="prepare another upload"
             )
-
-
-async def put_done(
-    archive: Archive, caller: Caller, request: UUID, files: Sequence[Done]
-) -> list[tuple[str, tuple[UUID, Lfn] | MdmError]]:
-    """Give uploaded files their names: GUID and LFN of each. Repeating it is no error."""
-    async with archive.database.acquire() as db:
-        items = await grants.of_request(db, request, caller.name)
-    puts = {item.surl: item for item in items if item.operation == "put"}
-    if not puts:
-        raise UnknownRequest()
-    results: list[tuple[str, tuple[UUID, Lfn] | MdmError]] = []
-    for done in files:
-        try:
-            if done.surl not in puts:
-                raise NotFound("the request has no such SURL")
-            results.append((done.surl, await _publish(archive, caller, puts[done.surl], done)))
-        except MdmError as why:
-            results.append((done.surl, why))
-    return results
-
-
-async def _publish(archive: Archive, caller: Caller, grant: Grant, done: Done) -> tuple[UUID, Lfn]:
-    if grant.image is None or grant.parent is None or grant.name is None:
-        raise Gone("no file was uploaded for this SURL", remedy="PUT it to its transferURL, then putDone")
-    lfn = join(split(parse_lfn(parse_surl(grant.surl).lfn))[0], grant.name)
-    try:
-        async with archive.database.transaction() as db:
-            if grant.sealed and grant.state == "uploaded":
-                await _demand_same(archive, db, grant.image, done)
-            if await grants.settle(db, grant, "done", "uploaded"):
-                guid = await _point(archive, db, grant)
-                await audit.record(db, [Act(caller.name, "put", guid=guid)])
-                return guid, lfn
-            return await _published(db, grant), lfn
-    except Exists as why:
-        async with archive.database.transaction() as db:
-            await grants.fail(db, grant, why)
-            await images.doom_unreferenced(db, [grant.image])
-        raise
-
-
-async def _published(db: Connection, grant: Grant) -> UUID:
-    """What an earlier putDone, or one at the same time, has come to."""
-    assert grant.parent is not None
-    assert grant.name is not None
-    found = await grants.by_turl(db, grant.turl)
-    if found is not None and found[0].state == "done":
-        named = await entries.image_at(db, grant.parent, grant.name)
-        if named is not None:
-            return named[0]
-    if found is not None and found[0].failure == Exists.srm:
-        raise Exists(found[0].explanation or "")
-    raise Gone("the upload has ended: expired, aborted, or removed since", remedy="upload the file again")
-
-
-async def _point(archive: Archive, db: Connection, grant: Grant) -> UUID:
-    """Let the name point to the uploaded image; the same bytes already there are as good."""
-    assert grant.image is not None
-    assert grant.parent is not None
-    assert grant.name is not None
-    guid = None
-    if grant.replaces is not None:
-        guid = await entries.swap_image(db, grant.parent, grant.name, grant.replaces, grant.image)
-        if guid is not None:
-            await images.doom_unreferenced(db, [grant.replaces])
-            return guid
-    named = await entries.image_at(db, grant.parent, grant.name)
-    if named is None:
-        guid = await entries.add_file(db, grant.parent, grant.name, grant.image)
-        if guid is not None:
-            return guid
-        named = await entries.image_at(db, grant.parent, grant.name)
-    if named is None:
-        raise Exists()
-    if named[1] != grant.image:
-        mine, other = await _sha256(archive, db, grant.image), await _sha256(archive, db, named[1])
-        if mine is None or mine != other:
-            raise Exists(
-                "another file was put under that name first", remedy="look at it, then choose another name"
-            )
-        await images.doom_unreferenced(db, [grant.image])
-    return named[0]
-
-
-async def _demand_same(archive: Archive, db: Connection, image: UUID, done: Done) -> None:
-    if done.size is None or done.sha256 is None:
-        raise BadRequest(
-            "a sealed upload is accepted with its plaintext's size and sha256 only",
-            remedy='putDone with "files": [{"surl", "size", "sha256"}]',
-        )
-    opened = await _identified(archive, db, image)
-    if opened is None or (opened.size, opened.sha256) != (done.size, done.sha256.lower()):
-        raise WrongContent("size or SHA-256 is not that of what arrived", remedy="upload the file again")
-
-
-async def _sha256(archive: Archive, db: Connection, image: UUID) -> str | None:
-    opened = await _identified(archive, db, image)
-    return opened.sha256 if opened else None
-
-
-async def _identified(archive: Archive, db: Connection, image: UUID) -> ViewRecord | None:
-    (opened,) = await view.open_records(archive, db, [(image, IDENTIFIED)])
-    return opened if isinstance(opened, ViewRecord) else None

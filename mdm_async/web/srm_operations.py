@@ -12,10 +12,11 @@ from pydantic import BaseModel
 from mdm_async import __version__
 from mdm_async.catalog.grants import Grant
 from mdm_async.errors import BadRequest, MdmError, NotFound, UnknownRequest
-from mdm_async.images import adler, download, namespace, requests, upload
+from mdm_async.images import adler, download, namespace, publish, requests, upload
 from mdm_async.images.archive import Archive
 from mdm_async.images.download import Ask, ReadTicket
-from mdm_async.images.upload import Done, PutAsk, WriteTicket
+from mdm_async.images.publish import Done
+from mdm_async.images.upload import PutAsk, WriteTicket
 from mdm_async.names import Caller, View, parse_view
 from mdm_async.web import srm_requests as form
 from mdm_async.web.house import HOUSE
@@ -122,7 +123,7 @@ async def _put_done(context: Context, asked: form.PutDone) -> Answer:
     done += [Done(surl) for surl in asked.surls or ()]
     if not done:
         raise BadRequest("putDone names no file", remedy='give "surls", or "files" for sealed uploads')
-    found = await upload.put_done(context.archive, context.caller, _token(asked.requestToken), done)
+    found = await publish.put_done(context.archive, context.caller, _token(asked.requestToken), done)
     return many(
         [(s, o if isinstance(o, MdmError) else {"guid": str(o[0]), "path": o[1]}) for s, o in found],
         requestToken=asked.requestToken,

@@ -1,6 +1,6 @@
 """The embedded Postgres, over a real one: whoever is killed, and however, it comes back with its data."""
 
-# ruff: noqa: ASYNC110, ASYNC221, ASYNC240 - this loop may wait
+# ruff: noqa: ASYNC110, ASYNC221 - this loop may wait
 
 import asyncio
 import os

@@ -518,3 +518,20 @@ async def test_a_database_made_with_another_key_is_not_served(
     with pytest.raises(Unavailable, match="key-encryption key"):
         async with running_server(tmp_path / "other", dsn):
             pass
+
+
+async def test_a_writer_cannot_try_whether_his_guess_is_the_stored_original(
+    server: Server, ct: bytes
+) -> None:
+    """With the de-identified file, equality would tell name and birth date by trial."""
+    directory = await server.directory()
+    surl = f"{directory}/a.dcm"
+    writer = await server.token("wlx", path=directory)
+    prepared = await server.srm("prepareToPut", token=writer, files=[{"surl": surl}])
+    await server.put(surl, ct)
+    async with server.http.put(prepared["files"][0]["transferURL"], data=io.BytesIO(ct)) as answer:
+        assert answer.status == 201
+    done = await server.srm(
+        "putDone", token=writer, expect=409, requestToken=prepared["requestToken"], surls=[surl]
+    )
+    assert done["files"][0]["status"]["statusCode"] == "SRM_DUPLICATION_ERROR"
