@@ -1,0 +1,130 @@
+"""The bench, tiny: that every scenario runs and checks what it reads. Nothing here is about time."""
+
+import asyncio
+import hashlib
+import io
+import shutil
+import tempfile
+import zlib
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pydicom
+import pytest
+
+from bench import first_byte, ingest, memory, orthanc, sealed, throughput
+from bench.__main__ import app
+from bench.connection import Connection, WrongAnswer
+from bench.images import ct, multi_frame
+from bench.load import drive
+from bench.plan import Exchange, Plan
+from bench.scale import TINY
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """Below the system's folder of temporary files: pytest's own is closed to the user that runs Postgres."""
+    made = Path(tempfile.mkdtemp(prefix="mdm-bench-test-")).resolve()
+    yield made
+    shutil.rmtree(made, ignore_errors=True)
+
+
+async def test_throughput_without_orthanc_says_so_loudly(folder, monkeypatch):
+    monkeypatch.setattr(orthanc, "executable", lambda: None)
+    finding = await throughput.measure(TINY, folder, with_orthanc=True)
+    assert len(finding.rows) == 4
+    assert all(row["files/s"] > 0 for row in finding.rows)
+    (target,) = finding.targets
+    assert target.met is None
+    assert "ORTHANC IS NOT INSTALLED" in target.measured
+
+
+async def test_memory_is_measured_around_uploads_and_downloads(folder):
+    finding = await memory.measure(TINY, folder)
+    assert len(finding.rows) == 9
+    assert len(finding.targets) == 2
+    assert all(row["peak (VmHWM)"] > 10 for row in finding.rows)
+
+
+async def test_the_first_byte_of_large_and_small_files_is_timed(folder):
+    finding = await first_byte.measure(TINY, folder)
+    assert len(finding.rows) == 4
+    assert all(0 < row["first byte p50"] <= row["last byte p50"] for row in finding.rows)
+
+
+async def test_no_pixels_are_decrypted_for_a_sealed_download(folder):
+    finding = await sealed.measure(TINY, folder)
+    assert [row["pixel segments decrypted"] > 0 for row in finding.rows] == [True, False]
+    (target,) = finding.targets
+    assert target.met
+
+
+async def test_ingest_is_measured_and_read_back(folder):
+    finding = await ingest.measure(TINY, folder)
+    assert [row["files/s"] > 0 for row in finding.rows] == [True] * 3
+
+
+@pytest.mark.parametrize("image", [ct(5), multi_frame(6, 2)], ids=["one frame", "several"])
+def test_a_made_image_is_a_dicom_file_and_always_the_same(image):
+    data = b"".join(image.chunks())
+    assert len(data) == image.size
+    assert zlib.adler32(data) == image.adler32
+    assert data == b"".join(image.chunks())
+    described = pydicom.dcmread(io.BytesIO(data))
+    assert described.PixelData == image.pixel_bytes(0, image.pixels)
+    assert described.get("NumberOfFrames", 1) == image.frames
+
+
+def test_no_two_frames_are_alike():
+    frames = [
+        image.frame(index) for image in (ct(1), ct(2), multi_frame(3, 2)) for index in range(image.frames)
+    ]
+    assert len({hashlib.sha256(frame).digest() for frame in frames}) == len(frames)
+
+
+@asynccontextmanager
+async def answering(answer: bytes) -> AsyncIterator[int]:
+    """The port of a server that answers every request with the same bytes."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while await reader.readline():
+            while (await reader.readline()).strip():
+                pass
+            writer.write(answer)
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        yield server.sockets[0].getsockname()[1]
+
+
+@pytest.mark.parametrize(
+    ("answer", "complaint"),
+    [
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nabcX", "the bytes are not"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc", "3 bytes instead of 4"),
+        (b"HTTP/1.1 410 Gone\r\nContent-Length: 4\r\n\r\nabcd", "answered 410"),
+        (b"HTTP/1.1 200 OK\r\n\r\nabcd", "not an answer with a length"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nabcdef", "more bytes than announced"),
+    ],
+)
+async def test_a_wrong_answer_ends_the_load(answer, complaint):
+    async with answering(answer) as port:
+        wanted = Exchange("x", "GET / HTTP/1.1\r\n\r\n", size=4, adler32=zlib.adler32(b"abcd"))
+        with pytest.raises(WrongAnswer, match=complaint):
+            await drive(Plan("127.0.0.1", port, 1, [wanted]))
+
+
+async def test_only_the_last_bytes_are_summed_when_only_they_are_known():
+    async with answering(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nabcdef") as port:
+        connection = await Connection.open("127.0.0.1", port)
+        answer = await connection.ask(b"GET / HTTP/1.1\r\n\r\n", tail=2)
+        assert (answer.size, answer.adler32) == (6, zlib.adler32(b"ef"))
+        connection.close()
+
+
+def test_the_help_shows_an_example(capsys):
+    with pytest.raises(SystemExit) as end:
+        app(["--help"])
+    assert end.value.code == 0
+    assert "python -m bench --quick" in capsys.readouterr().out
