@@ -134,6 +134,11 @@ class Server:
             assert answer.status in (200, 206), (answer.status, await answer.text())
             return await answer.read()
 
+    def cool(self) -> None:
+        """Forget what is warm, as another node would not know it."""
+        for turl in list(self.house.live._live):
+            self.house.live._drop(turl)
+
     async def read(self, surl: str, **options: Any) -> bytes:
         """Prepare and get the whole."""
         return await self.get((await self.prepare(surl, **options))["transferURL"])

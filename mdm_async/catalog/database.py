@@ -69,6 +69,8 @@ class Database:
                 min_size=min(min_size, pool_size),
                 max_size=pool_size,
                 command_timeout=command_timeout,
+                # The same few statements, all by index: planning them each time costs more than running them.
+                server_settings={"plan_cache_mode": "force_generic_plan"},
                 init=_teach_json,
                 reset=_leave_session,
             )

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 import asyncpg
@@ -74,16 +75,20 @@ with recursive wanted as (
         join entries e on e.parent = k.id and e.name = w.names[k.depth + 1]
 )
 select distinct on (k.ord) k.depth, cardinality(w.names) as length, k.acls, k.view,
-    e.id, e.guid, e.parent, e.name, e.image, e.created, e.modified, e.acl
+    e.id, e.guid, e.parent, e.name, e.image, e.created, e.modified, e.acl,
+    -- All ACLs on all paths, told once.
+    case k.ord when 1 then (
+        select jsonb_object_agg(a.id, a.rules) from acls a where a.id in (select unnest(acls) from walk)
+    ) end as rules
 from walk k join wanted w using (ord) join entries e on e.id = k.id
 order by k.ord, k.depth desc
 """
 
 
 async def resolve(db: Connection, lfns: Sequence[Lfn]) -> list[Place]:
-    """All LFNs with their ancestors' ACLs, in one query (and one for ACLs), in the order given."""
+    """All LFNs with their ancestors' ACLs, in one query, in the order given."""
     rows = await db.fetch(_RESOLVE, list(lfns))
-    rules = await _rules(db, {acl for row in rows for acl in row["acls"]})
+    rules = {int(acl): _rules(told) for acl, told in (rows[0]["rules"] if rows else {}).items()}
     return [_place(lfn, row, rules) for lfn, row in zip(lfns, rows, strict=True)]
 
 
@@ -113,15 +118,11 @@ def _entry(row: asyncpg.Record) -> Entry:
     )
 
 
-async def _rules(db: Connection, acls: set[int]) -> dict[int, tuple[Rule, ...]]:
-    rows = await db.fetch("select id, rules from acls where id = any($1::bigint[])", list(acls))
-    return {
-        row["id"]: tuple(
-            Rule(r["principal"], r["rights"], tuple(r["views"]) if r.get("views") is not None else None)
-            for r in row["rules"]
-        )
-        for row in rows
-    }
+def _rules(told: list[dict[str, Any]]) -> tuple[Rule, ...]:
+    return tuple(
+        Rule(r["principal"], r["rights"], tuple(r["views"]) if r.get("views") is not None else None)
+        for r in told
+    )
 
 
 _COLUMNS = "id, guid, parent, name, image, created, modified"

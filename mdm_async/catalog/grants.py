@@ -182,17 +182,23 @@ async def fail(db: Connection, grant: Grant, why: MdmError) -> None:
     )
 
 
-async def release(db: Connection, caller: str, request: UUID, surls: Sequence[str] | None) -> list[Grant]:
-    """End a request's pins (all, or those of some SURLs). Repeating it is no error."""
+async def release(
+    db: Connection, caller: str, request: UUID, surls: Sequence[str] | None
+) -> list[tuple[Grant, bool]]:
+    """End a request's pins (all, or those of some SURLs); all its items as they were, and which of them this ended.
+
+    Repeating it is no error.
+    """
     rows = await db.fetch(
-        f"with g as (update grants set state = 'released' where request = $1 and caller = $2"
-        f" and state = 'pinned' and ($3::text[] is null or surl = any($3)) returning *)"
-        f" {_SELECT.replace('grants g', 'g')}",
+        "with released as (update grants set state = 'released' where request = $1 and caller = $2"
+        " and state = 'pinned' and ($3::text[] is null or surl = any($3)) returning turl)"
+        f" {_SELECT.replace(' from grants', ', turl in (select turl from released) as ended from grants')}"
+        " where request = $1 and caller = $2 order by item",
         request,
         caller,
         list(surls) if surls is not None else None,
     )
-    return [_grant(row) for row in rows]
+    return [(_grant(row), row["ended"]) for row in rows]
 
 
 async def release_entries(db: Connection, caller: str, entries: Sequence[int]) -> set[int]:

@@ -10,7 +10,7 @@ from mdm_async.blobs.store import BlobStore
 from mdm_async.catalog.database import Database
 from mdm_async.dicom.profile import Profile
 from mdm_async.dicom.scrub import REVISION
-from mdm_async.images.ended import EndedHere
+from mdm_async.images.changed import ChangedHere
 from mdm_async.images.scrubbing import Scrubber
 from mdm_async.keys.store import KeyStore
 from mdm_async.names import BASIC, IDENTIFIED, View
@@ -35,7 +35,7 @@ class Archive:
     profile: Profile
     pseudonym_key: bytes
     """Keys the pseudonyms of the `basic` view."""
-    ended: EndedHere = field(default_factory=EndedHere)
+    changed: ChangedHere = field(default_factory=ChangedHere)
 
     def version(self, view: View) -> str | None:
         """The version of a view that is served now; None for a view that does not exist here."""

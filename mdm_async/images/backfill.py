@@ -77,7 +77,7 @@ async def _make(archive: Archive, image: UUID) -> bool:
 
 async def _open(archive: Archive, image: UUID) -> tuple[ReadyView, Secrets]:
     async with archive.database.acquire() as db:
-        (original,) = await view.load(archive, db, [(image, IDENTIFIED)])
+        original = await view.load_one(archive, db, image, IDENTIFIED)
         registration = await images.registration(db, image)
         return original, (await archive.keys.fetch(db, [registration], identity=True))[image]
 

@@ -2,21 +2,23 @@
 
 import os
 import secrets
+import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from uuid import UUID, uuid4
 
 from mdm_async.catalog import acl, audit, grants
 from mdm_async.catalog.audit import Act
 from mdm_async.catalog.database import Connection
-from mdm_async.catalog.entries import Place
+from mdm_async.catalog.entries import Entry
 from mdm_async.catalog.grants import Grant
 from mdm_async.catalog.tokens import digest
 from mdm_async.crypt4gh.layout import SealedPart
-from mdm_async.errors import BadRequest, Damaged, Forbidden, MdmError, NotFound
+from mdm_async.errors import BadRequest, Forbidden, MdmError, NotFound
 from mdm_async.images import view
 from mdm_async.images.archive import Archive
+from mdm_async.images.live import LiveGrants
 from mdm_async.images.metrics import GRANTED
 from mdm_async.images.record import ViewRecord
 from mdm_async.images.sealed import SealedView, seal
@@ -24,6 +26,9 @@ from mdm_async.images.surls import resolve
 from mdm_async.images.view import ReadyView
 from mdm_async.keys.derive import SEED_BYTES
 from mdm_async.names import IDENTIFIED, Caller, Right, View
+
+_WARM = 64
+"""Files of a request that are kept ready for their first GET on this node."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,67 +70,50 @@ class Ask:
 class _Wanted:
     item: int
     surl: str
-    place: Place
+    entry: Entry
     image: UUID
     view: View
 
 
-async def prepare(archive: Archive, caller: Caller, ask: Ask) -> Prepared:
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """A pinned file: its row, its answer, and what it serves if that was loaded."""
+
+    want: _Wanted
+    grant: Grant
+    ticket: ReadTicket
+    clear: ReadyView | None = None
+    sealed: SealedView | None = None
+
+
+async def prepare(archive: Archive, live: LiveGrants, caller: Caller, ask: Ask) -> Prepared:
     """Pin every file that the caller may read in the view asked for. One failing file fails no other."""
     pin = lifetime(archive, ask.pin)
-    files: list[tuple[str, ReadTicket | MdmError]] = []
     answers: dict[int, ReadTicket | MdmError] = {}
     request = uuid4()
+    asked = time.monotonic()
     async with archive.database.transaction(sync=False) as db:
         wanted = await _allowed(archive, db, caller, ask, answers)
-        if ask.recipient is None:
-            made = await _clear(archive, db, wanted, answers, pin)
-        else:
-            made = await _sealed(archive, db, wanted, answers, pin, ask.recipient, request)
-        rows = [
-            Grant(
-                turl=digest(ticket.token),
-                request=request,
-                item=want.item,
-                operation="get",
-                state="pinned",
-                caller=caller.name,
-                token=caller.token,
-                description=ask.description,
-                surl=want.surl,
-                life=float(pin),
-                entry=want.place.ancestor.id,
-                image=want.image,
-                view=want.view,
-                version=archive.version(want.view),
-                recipient=ask.recipient,
-                secret=secret,
-                context=context,
-            )
-            for want, ticket, secret, context in made
-        ]
+        pins = _Pins(archive, caller, ask, request, pin)
+        made = await (pins.clear if ask.recipient is None else pins.sealed)(db, wanted, answers)
+        answers.update({one.want.item: one.ticket for one in made})
+        rows = [one.grant for one in made]
         rows += [
             unserved_grant(request, item, "get", caller, ask.surls[item], why, pin, ask.description)
             for item, why in answers.items()
             if isinstance(why, MdmError)
         ]
         await grants.insert(db, rows)
-        await audit.record(
-            db,
-            [
-                Act(
-                    caller.name,
-                    "prepare get",
-                    guid=w.place.ancestor.guid,
-                    view=w.view,
-                    details=_disclosed(ask),
-                )
-                for w, _, _, _ in made
-            ],
-        )
+        details = {"recipient": ask.recipient.hex()} if ask.recipient else {}
+        acts = [
+            Act(caller.name, "prepare get", guid=one.want.entry.guid, view=one.want.view, details=details)
+            for one in made
+        ]
+        await audit.record(db, acts)
+    for one in made[:_WARM]:
+        live.admit(one.grant, one.clear, one.sealed, asked)
     GRANTED.labels("get").inc(len(made))
-    files = [(surl, answers[item]) for item, surl in enumerate(ask.surls)]
-    return Prepared(request, files)
+    return Prepared(request, [(surl, answers[item]) for item, surl in enumerate(ask.surls)])
 
 
 def lifetime(archive: Archive, asked: int | None) -> int:
@@ -190,7 +178,7 @@ async def _allowed(
         except MdmError as why:
             answers[item] = why
         else:
-            wanted.append(_Wanted(item, ask.surls[item], place, place.entry.image, view_name))
+            wanted.append(_Wanted(item, ask.surls[item], place.entry, place.entry.image, view_name))
     return wanted
 
 
@@ -204,95 +192,99 @@ def _demand_delivery(archive: Archive, view_name: View, recipient: bytes | None)
         )
 
 
-_Made = list[tuple[_Wanted, ReadTicket, bytes | None, bytes | None]]
+@dataclass(frozen=True, slots=True)
+class _Pins:
+    """Makes the pins of one request."""
 
+    archive: Archive
+    caller: Caller
+    ask: Ask
+    request: UUID
+    life: int
 
-async def _clear(
-    archive: Archive,
-    db: Connection,
-    wanted: list[_Wanted],
-    answers: dict[int, ReadTicket | MdmError],
-    pin: int,
-) -> _Made:
-    made: _Made = []
-    records = await view.open_records(archive, db, [(want.image, want.view) for want in wanted])
-    for want, opened in zip(wanted, records, strict=True):
-        if not isinstance(opened, ViewRecord):
-            answers[want.item] = opened
-            continue
-        ticket = ReadTicket(
-            want.surl, _token(), want.view, opened.size, opened.adler32, pin, opened.size, opened.adler32
-        )
-        answers[want.item] = ticket
-        made.append((want, ticket, None, None))
-    return made
-
-
-async def _sealed(
-    archive: Archive,
-    db: Connection,
-    wanted: list[_Wanted],
-    answers: dict[int, ReadTicket | MdmError],
-    pin: int,
-    recipient: bytes,
-    request: UUID,
-) -> _Made:
-    made: _Made = []
-    records = await view.open_records(archive, db, [(want.image, want.view) for want in wanted])
-    ready = []
-    for want, opened in zip(wanted, records, strict=True):
-        if isinstance(opened, ViewRecord):
-            ready.append(want)
-        else:
-            answers[want.item] = opened
-    # Sealing needs the small parts themselves; a few at a time, so that a bulk request stays small in memory.
-    for batch in (ready[i : i + 64] for i in range(0, len(ready), 64)):
-        for want, loaded in zip(batch, await _loaded(archive, db, batch), strict=True):
-            if isinstance(loaded, MdmError):
-                answers[want.item] = loaded
+    async def clear(
+        self, db: Connection, wanted: list[_Wanted], answers: dict[int, ReadTicket | MdmError]
+    ) -> list[_Made]:
+        """The first few are loaded whole, to be warm; of all others the record is enough."""
+        warm, cold = wanted[:_WARM], wanted[_WARM:]
+        loaded: list[ReadyView | ViewRecord | MdmError] = []
+        loaded += await view.load(self.archive, db, _views(warm))
+        loaded += await view.open_records(self.archive, db, _views(cold)) if cold else []
+        made = []
+        for want, one in zip(wanted, loaded, strict=True):
+            if isinstance(one, MdmError):
+                answers[want.item] = one
                 continue
-            seed = os.urandom(SEED_BYTES)
-            sealed = await archive.on_cipher_pool(partial(seal, loaded, recipient, seed))
-            ticket = _sealed_ticket(want, loaded, sealed, pin)
-            answers[want.item] = ticket
-            made.append((want, ticket, archive.keys.wrap_grant(seed, request, want.item), sealed.context))
-    return made
+            token = secrets.token_urlsafe(32)
+            ticket = ReadTicket(
+                want.surl, token, want.view, one.size, one.adler32, self.life, one.size, one.adler32
+            )
+            made.append(
+                _Made(want, self._grant(want, token), ticket, one if isinstance(one, ReadyView) else None)
+            )
+        return made
+
+    async def sealed(
+        self, db: Connection, wanted: list[_Wanted], answers: dict[int, ReadTicket | MdmError]
+    ) -> list[_Made]:
+        """Sealing needs the small parts themselves; a few at a time, so that a bulk request stays small in memory."""
+        assert self.ask.recipient is not None
+        made: list[_Made] = []
+        for batch in (wanted[start : start + _WARM] for start in range(0, len(wanted), _WARM)):
+            for want, one in zip(batch, await view.load(self.archive, db, _views(batch)), strict=True):
+                if isinstance(one, MdmError):
+                    answers[want.item] = one
+                    continue
+                seed = os.urandom(SEED_BYTES)
+                sealed = await self.archive.on_cipher_pool(partial(seal, one, self.ask.recipient, seed))
+                pinned = self._sealed(want, one, sealed, seed)
+                # What is warm is kept whole; of the rest only what the answer tells.
+                made.append(pinned if len(made) < _WARM else replace(pinned, sealed=None))
+        return made
+
+    def _sealed(self, want: _Wanted, plain: ReadyView, sealed: SealedView, seed: bytes) -> _Made:
+        token = secrets.token_urlsafe(32)
+        ticket = ReadTicket(
+            want.surl,
+            token,
+            want.view,
+            sealed.size,
+            sealed.adler32,
+            self.life,
+            plain.size,
+            plain.adler32,
+            sealed.sender_public,
+            sealed.parts,
+        )
+        wrapped = self.archive.keys.wrap_grant(seed, self.request, want.item)
+        return _Made(want, self._grant(want, token, wrapped, sealed.context), ticket, None, sealed)
+
+    def _grant(
+        self, want: _Wanted, token: str, secret: bytes | None = None, context: bytes | None = None
+    ) -> Grant:
+        return Grant(
+            turl=digest(token),
+            request=self.request,
+            item=want.item,
+            operation="get",
+            state="pinned",
+            caller=self.caller.name,
+            token=self.caller.token,
+            description=self.ask.description,
+            surl=want.surl,
+            life=float(self.life),
+            entry=want.entry.id,
+            image=want.image,
+            view=want.view,
+            version=self.archive.version(want.view),
+            recipient=self.ask.recipient,
+            secret=secret,
+            context=context,
+        )
 
 
-async def _loaded(
-    archive: Archive, db: Connection, batch: Sequence[_Wanted]
-) -> Sequence[ReadyView | MdmError]:
-    """A batch at once; one by one when something in it is damaged, which then spoils no other's answer."""
-    try:
-        return await view.load(archive, db, [(want.image, want.view) for want in batch])
-    except Damaged as why:
-        if len(batch) == 1:
-            return [why]
-    return [one for want in batch for one in await _loaded(archive, db, [want])]
-
-
-def _sealed_ticket(want: _Wanted, loaded: ReadyView, sealed: SealedView, pin: int) -> ReadTicket:
-    return ReadTicket(
-        want.surl,
-        _token(),
-        want.view,
-        sealed.size,
-        sealed.adler32,
-        pin,
-        loaded.size,
-        loaded.adler32,
-        sealed.sender_public,
-        sealed.parts,
-    )
-
-
-def _token() -> str:
-    return secrets.token_urlsafe(32)
-
-
-def _disclosed(ask: Ask) -> dict[str, str]:
-    """For the audit: whoever gets a first sealed byte holds that image's pixel key, whatever is revoked later."""
-    return {"recipient": ask.recipient.hex()} if ask.recipient else {}
+def _views(wanted: Sequence[_Wanted]) -> list[tuple[UUID, View]]:
+    return [(want.image, want.view) for want in wanted]
 
 
 async def bring_online(

@@ -92,7 +92,7 @@ class LiveGrants:
         turl = digest(token)
         now = time.monotonic()
         live = self._live.get(turl)
-        outdated = live is None or self.archive.ended.outdates(turl, live.checked)
+        outdated = live is None or self.archive.changed.outdates(turl, live.checked)
         if live is not None and not outdated and now - live.checked < FRESH:
             live.used = now
             self._live.move_to_end(turl)
@@ -101,6 +101,10 @@ class LiveGrants:
         if not live.serves(time.monotonic()):
             raise Gone(remedy="prepare the file again")
         return live
+
+    def admit(self, grant: Grant, clear: ReadyView | None, sealed: SealedView | None, asked: float) -> None:
+        """A transfer URL just prepared here: its first request finds it warm. `asked`: before the transaction."""
+        self._keep(grant.turl, Live(grant, clear, sealed, asked + grant.life, asked, asked))
 
     @contextmanager
     def running(self, live: Live, cut: Callable[[], None]) -> Iterator[None]:
@@ -220,7 +224,7 @@ class LiveGrants:
             assert grant.view is not None
             if self.archive.version(View(grant.view)) != grant.version:
                 raise Gone("the view has been made anew since", remedy="prepare the file again")
-            (ready,) = await view.load(self.archive, db, [(grant.image, View(grant.view))])
+            ready = await view.load_one(self.archive, db, grant.image, View(grant.view))
         live = Live(grant, ready, None, asked + grant.life, asked, asked)
         if grant.recipient is not None:
             live.sealed, live.clear = await self._sealed(grant, ready), None

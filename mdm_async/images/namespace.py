@@ -149,7 +149,7 @@ async def rmdir(archive: Archive, caller: Caller, surl: str, *, recursive: bool 
         else:
             await entries.remove_directory(db, entry.id)
         await audit.record(db, [Act(caller.name, "rmdir", guid=entry.guid, details={"recursive": recursive})])
-    archive.ended.everything()
+    archive.changed.everything()
 
 
 async def rm(archive: Archive, caller: Caller, surls: Sequence[str]) -> list[tuple[str, MdmError | None]]:
@@ -163,7 +163,7 @@ async def rm(archive: Archive, caller: Caller, surls: Sequence[str]) -> list[tup
                     raise BadRequest("this is a directory", remedy="remove it with rmdir, or rm -r")
                 await images.doom_unreferenced(db, [await entries.remove_file(db, entry.id)])
                 await audit.record(db, [Act(caller.name, "rm", guid=entry.guid)])
-            archive.ended.everything()
+            archive.changed.everything()
             results.append((surl, None))
         except MdmError as why:
             results.append((surl, why))

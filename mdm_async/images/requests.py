@@ -45,14 +45,14 @@ async def release(
 ) -> list[Grant]:
     """End pins of a request; its transfer URLs die, running transfers stop. Repeating it is no error."""
     async with archive.database.transaction() as db:
-        known = await grants.of_request(db, request, caller.name)
-        if not known:
+        found = await grants.release(db, caller.name, request, surls)
+        if not found:
             raise UnknownRequest()
-        released = await grants.release(db, caller.name, request, surls)
-        if released:
-            await audit.record(db, [Act(caller.name, "release", details={"files": len(released)})])
-    archive.ended.turls(item.turl for item in released)
-    return [item for item in known if surls is None or item.surl in surls]
+        ended = [item.turl for item, now in found if now]
+        if ended:
+            await audit.record(db, [Act(caller.name, "release", details={"files": len(ended)})])
+    archive.changed.turls(ended)
+    return [item for item, _ in found if surls is None or item.surl in surls]
 
 
 async def release_surls(
@@ -66,7 +66,7 @@ async def release_surls(
         found = await resolve(db, surls)
         there = [one[1].entry.id for one in found if not isinstance(one, MdmError) and one[1].entry]
         pinned = await grants.release_entries(db, caller.name, there)
-    archive.ended.everything()
+    archive.changed.everything()
     return list({text: _missing(caller, one, pinned) for text, one in zip(surls, found, strict=True)}.items())
 
 
@@ -91,7 +91,7 @@ async def abort(archive: Archive, caller: Caller, request: UUID, surls: Sequence
         )
         if aborted:
             await audit.record(db, [Act(caller.name, "abort", details={"files": len(aborted)})])
-    archive.ended.turls(item.turl for item in aborted)
+    archive.changed.turls(item.turl for item in aborted)
     return [item for item in known if surls is None or item.surl in surls]
 
 
@@ -102,4 +102,6 @@ async def extend(
     async with archive.database.transaction() as db:
         if not await grants.of_request(db, request, caller.name):
             raise UnknownRequest()
-        return await grants.extend(db, caller.name, request, surls, lifetime(archive, seconds))
+        extended = await grants.extend(db, caller.name, request, surls, lifetime(archive, seconds))
+    archive.changed.turls(item.turl for item in extended)
+    return extended

@@ -24,7 +24,7 @@ async def revoke(archive: Archive, caller: Caller, name: str) -> None:
     async with archive.database.transaction() as db:
         await demand_administrator(db, caller)
         await tokens.revoke(db, caller, name)
-    archive.ended.everything()
+    archive.changed.everything()
 
 
 async def listing(archive: Archive, caller: Caller) -> list[dict[str, Any]]:

@@ -12,7 +12,7 @@ from mdm_async.catalog import images
 from mdm_async.catalog.database import Connection
 from mdm_async.catalog.images import Part, StoredView
 from mdm_async.crypt4gh.segment import RUN, SEGMENT, SegmentKey, cipher_size, covering, padded, segment_count
-from mdm_async.errors import BadSeal, Damaged, Gone, ViewPending, ViewRefused
+from mdm_async.errors import BadSeal, Damaged, Gone, MdmError, ViewPending, ViewRefused
 from mdm_async.images import record
 from mdm_async.images.archive import Archive
 from mdm_async.images.metrics import SEGMENTS_DECRYPTED
@@ -116,31 +116,41 @@ async def open_records(
     return [_open(archive, found, secrets, image, view) for image, view in wanted]
 
 
-async def load(archive: Archive, db: Connection, wanted: Sequence[tuple[UUID, View]]) -> list[ReadyView]:
+async def load(
+    archive: Archive, db: Connection, wanted: Sequence[tuple[UUID, View]]
+) -> list[ReadyView | MdmError]:
     """Many images' views with all that is needed to read them, in three queries.
 
-    Raises Gone, ViewPending, ViewRefused or Damaged for the first that is not ready.
+    What is not ready comes as the error that explains it: Gone, ViewPending, ViewRefused or Damaged.
     """
     found, secrets = await _holdings(archive, db, wanted)
-    records = []
-    for image, view in wanted:
-        opened = _open(archive, found, secrets, image, view)
-        if not isinstance(opened, ViewRecord):
-            raise opened
-        records.append(opened)
-    rows = await images.parts(db, {part.id for opened in records for part in opened.parts})
+    records = [_open(archive, found, secrets, image, view) for image, view in wanted]
+    ids = {part.id for opened in records if isinstance(opened, ViewRecord) for part in opened.parts}
+    rows = await images.parts(db, ids)
     return [
-        ReadyView(
-            image,
-            view,
-            archive.version(view) or "",
-            tuple(_ready(rows.get(part.id), part, secrets[image]) for part in opened.parts),
-            opened,
-            opened.size,
-            opened.adler32,
-        )
+        _view(archive, image, view, opened, rows, secrets[image])
+        if isinstance(opened, ViewRecord)
+        else opened
         for (image, view), opened in zip(wanted, records, strict=True)
     ]
+
+
+async def load_one(archive: Archive, db: Connection, image: UUID, view: View) -> ReadyView:
+    """As `load`; raises what is in the way."""
+    (loaded,) = await load(archive, db, [(image, view)])
+    if isinstance(loaded, MdmError):
+        raise loaded
+    return loaded
+
+
+def _view(
+    archive: Archive, image: UUID, view: View, opened: ViewRecord, rows: dict[UUID, Part], secrets: Secrets
+) -> ReadyView | Damaged:
+    try:
+        parts = tuple(_ready(rows.get(part.id), part, secrets) for part in opened.parts)
+    except Damaged as why:
+        return why
+    return ReadyView(image, view, archive.version(view) or "", parts, opened, opened.size, opened.adler32)
 
 
 _Key = tuple[UUID, str, str]

@@ -15,6 +15,7 @@ from mdm_async.errors import BadRequest, MdmError, NotFound, UnknownRequest
 from mdm_async.images import adler, download, namespace, publish, requests, upload
 from mdm_async.images.archive import Archive
 from mdm_async.images.download import Ask, ReadTicket
+from mdm_async.images.live import LiveGrants
 from mdm_async.images.publish import Done
 from mdm_async.images.upload import PutAsk, WriteTicket
 from mdm_async.names import Caller, View, parse_view
@@ -31,6 +32,10 @@ class Context:
     archive: Archive
     caller: Caller
     request: web.Request
+
+    @property
+    def live(self) -> LiveGrants:
+        return self.request.app[HOUSE].live
 
     def address(self, protocols: list[str] | None, *, sealed: bool) -> TurlAddress:
         return TurlAddress.choose(self.request, self.request.app[HOUSE], protocols, sealed=sealed)
@@ -133,7 +138,7 @@ async def _put_done(context: Context, asked: form.PutDone) -> Answer:
 async def _prepare_to_get(context: Context, asked: form.PrepareToGet) -> Answer:
     context.bounded(asked.files)
     address = context.address(asked.transferProtocols, sealed=asked.recipient is not None)
-    prepared = await download.prepare(context.archive, context.caller, _ask(asked))
+    prepared = await download.prepare(context.archive, context.live, context.caller, _ask(asked))
 
     def line(ticket: ReadTicket) -> Tree:
         tree: Tree = {

@@ -475,6 +475,7 @@ async def test_what_was_moved_or_changed_does_not_open(pair: Pair, statement: st
 async def test_parts_that_were_moved_or_changed_are_never_served(pair: Pair, statement: str) -> None:
     (line, *_) = await pair.prepared(view="basic")
     await pair.execute(statement)
+    pair.server.cool()
     lines = await pair.prepared(view="basic", recipient=RECIPIENT)
     assert lines[2]["status"]["statusCode"] == "SRM_FILE_PINNED"
     if "blob" not in statement:
@@ -491,6 +492,7 @@ async def test_a_transfers_secret_opens_for_its_own_grant_only(pair: Pair) -> No
         "update grants g set secret = o.secret from grants o"
         " where g.request = o.request and g.item <> o.item and g.item < 2 and o.item < 2"
     )
+    pair.server.cool()
     for line in (one, other):
         assert (await pair.server.call("GET", line["transferURL"])).status == 503
 
@@ -499,6 +501,7 @@ async def test_a_grant_whose_recipient_was_changed_serves_nothing(pair: Pair) ->
     """The same seed for another recipient would repeat nonces: the stream is not made."""
     line, *_ = await pair.prepared(view="basic", recipient=RECIPIENT)
     await pair.execute(f"update grants set recipient = '\\x{public_key(new_private_key()).hex()}'")
+    pair.server.cool()
     assert (await pair.server.call("GET", line["transferURL"])).status == 410
 
 
@@ -506,6 +509,7 @@ async def test_a_grant_turned_to_another_view_serves_nothing(pair: Pair) -> None
     """A sealed transfer is bound to what it was made for."""
     line, *_ = await pair.prepared(view="basic", recipient=RECIPIENT)
     await pair.execute("update grants set view = 'identified', version = 'original'")
+    pair.server.cool()
     assert (await pair.server.call("GET", line["transferURL"])).status == 410
 
 

@@ -260,6 +260,7 @@ async def test_releasing_ends_the_url_and_may_be_repeated(server: Server, file: 
 async def test_an_expired_pin_is_told_so(server: Server, file: str) -> None:
     line = await server.prepare(file)
     await _expire(server, line["requestToken"])
+    server.cool()
     tree = await server.srm("statusOfGetRequest", requestToken=line["requestToken"])
     assert codes(tree) == ["SRM_FILE_LIFETIME_EXPIRED"]
     assert (await server.call("GET", line["transferURL"])).status == 410

@@ -1,5 +1,6 @@
 """What this node ends is dead at once here, not only at the next look."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -28,6 +29,15 @@ async def test_a_warm_transfer_url_is_dead_as_soon_as_it_was_ended(
     await ending(server, surl, line["requestToken"])
     async with server.http.get(line["transferURL"]) as answer:
         assert answer.status == 410
+
+
+async def test_an_extended_pin_outlives_what_was_known_of_it(server: Server, ct: bytes) -> None:
+    surl = f"{await server.directory()}/a.dcm"
+    await server.put(surl, ct)
+    line = await server.prepare(surl, desiredPinLifeTime=1)
+    await server.srm("extendFileLifeTime", requestToken=line["requestToken"], newPinLifeTime=100)
+    await asyncio.sleep(1.1)
+    assert await server.get(line["transferURL"])
 
 
 async def test_a_revoked_token_ends_its_warm_transfer_urls_at_once(server: Server, ct: bytes) -> None:

@@ -1,4 +1,4 @@
-"""What this node itself has just ended, so that its warm transfer URLs need not wait for the next look."""
+"""What this node itself has just changed, so that its warm transfer URLs need not wait for the next look."""
 
 import time
 from collections.abc import Iterable
@@ -7,7 +7,7 @@ _KEPT = 2.0
 """Seconds; longer than any look at the catalog is trusted."""
 
 
-class EndedHere:
+class ChangedHere:
     """Facts about transfer URLs learnt before these moments count no more."""
 
     def __init__(self) -> None:
@@ -15,7 +15,7 @@ class EndedHere:
         self._turls: dict[bytes, float] = {}
 
     def turls(self, turls: Iterable[bytes]) -> None:
-        """These were released or aborted, by a transaction that has been committed."""
+        """These were released, aborted or extended, by a transaction that has been committed."""
         now = time.monotonic()
         # In order of time: the old ones come first.
         for turl, moment in list(self._turls.items()):
