@@ -2,10 +2,14 @@
 
 import logging
 import sys
+from contextvars import ContextVar
 
 import structlog
 
 from mdm_async.settings import LogSettings
+
+request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
+"""Of the request being served, if there is one."""
 
 
 def configure(settings: LogSettings) -> None:
@@ -21,7 +25,7 @@ def configure(settings: LogSettings) -> None:
     )
     structlog.configure(
         processors=[
-            structlog.contextvars.merge_contextvars,
+            _with_request_id,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             render,
@@ -31,6 +35,14 @@ def configure(settings: LogSettings) -> None:
         cache_logger_on_first_use=False,
     )
     logging.basicConfig(handlers=[_Libraries()], level=logging.WARNING, force=True)
+
+
+def _with_request_id(
+    logger: object, method: str, event: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
+    if (current := request_id.get()) is not None:
+        event["request_id"] = current
+    return event
 
 
 class _Libraries(logging.Handler):

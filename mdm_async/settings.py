@@ -10,6 +10,7 @@ import os
 import tomllib
 from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, Self
 from urllib.parse import urlsplit
@@ -234,6 +235,7 @@ class Settings(BaseSettings):
         return self.server.tls_cert is not None
 
 
+@lru_cache(1024)
 def is_loopback(host: str) -> bool:
     """True for localhost, 127.0.0.0/8 and ::1; False for names that would have to be looked up."""
     if host == "localhost":

@@ -19,7 +19,7 @@ from mdm_async.catalog.tokens import digest
 from mdm_async.errors import Gone, TooManyRequests, Unavailable
 from mdm_async.images import stream, view
 from mdm_async.images.archive import Archive
-from mdm_async.images.metrics import TRANSFERS
+from mdm_async.images.metrics import TRANSFERS_OUT
 from mdm_async.images.sealed import BlobSlice, SealedView, seal
 from mdm_async.images.view import ReadyView
 from mdm_async.names import View
@@ -114,7 +114,7 @@ class LiveGrants:
         live.running += 1
         self._running += 1
         live.cuts.append(cut)
-        TRANSFERS.labels("out").inc()
+        TRANSFERS_OUT.inc()
         try:
             yield
         finally:
@@ -122,7 +122,7 @@ class LiveGrants:
             live.running -= 1
             self._running -= 1
             self._ended.set()
-            TRANSFERS.labels("out").dec()
+            TRANSFERS_OUT.dec()
 
     @contextmanager
     def receiving(self, grant: Grant, cut: Callable[[], None]) -> Iterator[None]:

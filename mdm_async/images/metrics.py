@@ -2,14 +2,19 @@
 
 from prometheus_client import Counter, Gauge
 
-SEGMENTS_DECRYPTED = Counter(
+_SEGMENTS_DECRYPTED = Counter(
     "mdm_segments_decrypted", "Stored segments decrypted to be served, by kind of part", ["kind"]
 )
-BYTES_OUT = Counter("mdm_bytes_out", "Bytes served through transfer URLs", ["delivery"])
-BYTES_IN = Counter("mdm_bytes_in", "Bytes received through transfer URLs", ["delivery"])
+SEGMENTS_DECRYPTED = {
+    kind: _SEGMENTS_DECRYPTED.labels(kind) for kind in ("original", "head", "pixels", "tail")
+}
+_BYTES_OUT = Counter("mdm_bytes_out", "Bytes served through transfer URLs", ["delivery"])
+CLEAR_OUT, SEALED_OUT = _BYTES_OUT.labels("clear"), _BYTES_OUT.labels("sealed")
+BYTES_IN = Counter("mdm_bytes_in", "Bytes received through transfer URLs")
 INGESTED = Counter(
     "mdm_images_ingested", "Images stored, by the state of their de-identified view", ["basic"]
 )
-TRANSFERS = Gauge("mdm_transfers_running", "Transfers running now", ["direction"])
+_TRANSFERS = Gauge("mdm_transfers_running", "Transfers running now", ["direction"])
+TRANSFERS_OUT, TRANSFERS_IN = _TRANSFERS.labels("out"), _TRANSFERS.labels("in")
 GRANTED = Counter("mdm_grants", "Transfer URLs handed out", ["operation"])
 SWEPT = Counter("mdm_swept", "What the sweeper took away", ["what"])

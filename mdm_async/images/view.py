@@ -29,6 +29,7 @@ class ReadyPart:
     row: Part
     record: PartRecord
     key: StreamKey
+    opener: SegmentKey
     plain: bytes | None
 
     @property
@@ -50,12 +51,11 @@ class Run:
 
     def open(self, cipher: memoryview) -> memoryview:
         """The wanted bytes. Raises Damaged when the store gave back something else than it was given."""
-        key = SegmentKey(self.part.key.key, self.part.key.prefix)
         try:
-            plain = key.decrypt_run(cipher, self.first, segment_count(self.part.stored_size))
+            plain = self.part.opener.decrypt_run(cipher, self.first, segment_count(self.part.stored_size))
         except BadSeal as why:
             raise Damaged(f"a stored part does not open: {why.detail}") from why
-        SEGMENTS_DECRYPTED.labels(self.part.row.kind).inc(segment_count(len(plain)))
+        SEGMENTS_DECRYPTED[self.part.row.kind].inc(segment_count(len(plain)))
         return memoryview(plain)[self.start : self.stop]
 
 
@@ -70,16 +70,12 @@ class ReadyView:
     record: ViewRecord
     size: int
     adler32: int
+    etag: str
+    """Names the stored parts, not their content: it tells nothing of what is in them."""
 
     @property
     def sha256(self) -> str | None:
         return self.record.sha256
-
-    @property
-    def etag(self) -> str:
-        """Names the stored parts, not their content: it tells nothing of what is in them."""
-        ids = b"".join(part.row.id.bytes for part in self.parts)
-        return f'"{hashlib.sha256(ids).hexdigest()[:32]}"'
 
     def runs(self, start: int, stop: int) -> Iterator[Run | memoryview]:
         """What to read for the bytes start ≤ i < stop, in order: inline bytes, and runs of up to a mebibyte."""
@@ -150,7 +146,11 @@ def _view(
         parts = tuple(_ready(rows.get(part.id), part, secrets) for part in opened.parts)
     except Damaged as why:
         return why
-    return ReadyView(image, view, archive.version(view) or "", parts, opened, opened.size, opened.adler32)
+    ids = b"".join(part.row.id.bytes for part in parts)
+    etag = f'"{hashlib.sha256(ids).hexdigest()[:32]}"'
+    return ReadyView(
+        image, view, archive.version(view) or "", parts, opened, opened.size, opened.adler32, etag
+    )
 
 
 _Key = tuple[UUID, str, str]
@@ -202,18 +202,17 @@ def _ready(row: Part | None, part: PartRecord, secrets: Secrets) -> ReadyPart:
     if row is None:
         raise Damaged("a stored part is missing")
     key = part_key(secrets.of(row.secret), row.salt, row.image, row.id)
+    opener = SegmentKey(key.key, key.prefix)
     plain = None
     if row.inline is not None:
         try:
-            stored = SegmentKey(key.key, key.prefix).decrypt_run(
-                row.inline, 0, segment_count_of(row.cipher_size)
-            )
+            stored = opener.decrypt_run(row.inline, 0, segment_count_of(row.cipher_size))
         except BadSeal as why:
             raise Damaged(f"a stored part does not open: {why.detail}") from why
         plain = zlib.decompress(stored) if part.deflated else bytes(stored)
         if len(plain) != part.size:
             raise Damaged("a stored part is not what its record says")
-    return ReadyPart(row, part, key, plain)
+    return ReadyPart(row, part, key, opener, plain)
 
 
 def segment_count_of(cipher: int) -> int:

@@ -7,6 +7,7 @@ import orjson
 import structlog
 from aiohttp import web
 
+from mdm_async import logs
 from mdm_async.errors import BadRequest, MdmError, NotFound, NotSupported, TooLarge, Unauthenticated
 
 REQUEST_ID = web.RequestKey("request_id", str)
@@ -39,8 +40,7 @@ def response(error: MdmError, request: web.Request, tree: dict[str, object] | No
 async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Names every request, turns every error into an answer, and logs what was not the caller's fault."""
     request[REQUEST_ID] = secrets.token_hex(8)
-    structlog.contextvars.clear_contextvars()
-    structlog.contextvars.bind_contextvars(request_id=request[REQUEST_ID])
+    logs.request_id.set(request[REQUEST_ID])
     try:
         answer = await handler(request)
     except MdmError as error:

@@ -14,7 +14,7 @@ from mdm_async.catalog.grants import Grant
 from mdm_async.errors import MdmError, NotSupported, TooLarge, TooManyRequests, Truncated
 from mdm_async.images import adler, upload
 from mdm_async.images.live import Live
-from mdm_async.images.metrics import BYTES_IN, BYTES_OUT, TRANSFERS
+from mdm_async.images.metrics import BYTES_IN, CLEAR_OUT, SEALED_OUT, TRANSFERS_IN
 from mdm_async.images.sealed import BlobSlice
 from mdm_async.web import problem, ranges, sendfile
 from mdm_async.web.channel import demand_secure, is_secure
@@ -146,7 +146,7 @@ async def _send_piece(
     piece: bytes | memoryview | BlobSlice,
     pace: Pace,
 ) -> None:
-    delivered = BYTES_OUT.labels("clear" if live.sealed is None else "sealed")
+    delivered = CLEAR_OUT if live.sealed is None else SEALED_OUT
     if isinstance(piece, BlobSlice):
         async for size in _send_slice(request.app[HOUSE], request, answer, piece):
             _demand_going(request, live)
@@ -249,7 +249,7 @@ async def write(request: web.Request) -> web.StreamResponse:
     transport = request.transport
     if transport is None:
         raise ConnectionResetError("the client has gone")
-    with TRANSFERS.labels("in").track_inprogress(), house.live.receiving(grant, transport.abort):
+    with TRANSFERS_IN.track_inprogress(), house.live.receiving(grant, transport.abort):
         try:
             received = await upload.receive(
                 house.archive,
@@ -270,7 +270,7 @@ async def write(request: web.Request) -> web.StreamResponse:
 
 
 async def _body(request: web.Request) -> AsyncIterator[bytes]:
-    counted = BYTES_IN.labels("upload")
+    counted = BYTES_IN
     with suppress(asyncio.IncompleteReadError):
         async for chunk in request.content.iter_any():
             counted.inc(len(chunk))

@@ -6,7 +6,7 @@ from functools import cache
 from typing import Any
 
 from mdm_async.crypt4gh.exchange import new_private_key, public_key
-from mdm_async.images.metrics import TRANSFERS
+from mdm_async.images.metrics import TRANSFERS_IN, TRANSFERS_OUT
 from tests.conftest import Server
 from tests.web.made_images import made
 
@@ -40,9 +40,9 @@ async def stored_file(server: Server) -> File:
 
 def downloads() -> int:
     """How many this process serves now."""
-    return int(TRANSFERS.labels("out")._value.get())
+    return int(TRANSFERS_OUT._value.get())
 
 
 def uploads() -> int:
     """How many this process takes now."""
-    return int(TRANSFERS.labels("in")._value.get())
+    return int(TRANSFERS_IN._value.get())
