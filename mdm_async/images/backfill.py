@@ -43,6 +43,9 @@ async def backfill(archive: Archive) -> int:
                 # One damaged image must not keep the others waiting; the next start tries it again.
                 failed.add(image)
                 _log.warning("a view could not be made", image=str(image), reason=why.detail)
+            except Exception as why:  # a mistake of ours, on this image; its message could quote the file
+                failed.add(image)
+                _log.error("a view could not be made", image=str(image), kind=type(why).__name__)
 
 
 async def backfill_until_done(archive: Archive) -> None:

@@ -15,6 +15,8 @@ from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from typing import Self
 
+import structlog
+
 from mdm_async.dicom.profile import Profile
 from mdm_async.dicom.scrub import PixelFacts, Scrubbed, scrub
 from mdm_async.errors import MdmError, ScrubRefused
@@ -22,6 +24,7 @@ from mdm_async.settings import ScrubSettings
 
 _PROCESSES = 2
 _TOO_LARGE = "too large to scrub within the limits of memory and time"
+_log = structlog.get_logger()
 _forkserver = get_context("forkserver")
 _forkserver.set_forkserver_preload(["mdm_async.dicom.scrub"])
 
@@ -69,6 +72,12 @@ class Scrubber:
         except MdmError as broken:
             # The frame was sound enough to be stored; what cannot be walked is not served de-identified.
             raise ScrubRefused(f"the data set cannot be walked: {broken.detail}") from broken
+        except ScrubRefused:
+            raise
+        except Exception as mistake:
+            # One of ours. The image is stored all the same; the type is all that may be told.
+            _log.error("scrubbing failed", kind=type(mistake).__name__)
+            raise ScrubRefused("scrubbing failed unexpectedly") from mistake
 
     def _in_process(self, job: Job) -> Scrubbed:
         worker: _Worker | None = getattr(self._mine, "worker", None)
@@ -139,3 +148,6 @@ def _work(pipe: Connection, memory: int, seconds: int) -> None:
             pipe.send(refusal)
         except MemoryError:
             os._exit(1)  # without a traceback: it could quote what the head holds
+        except Exception as mistake:
+            # Only its type crosses over: its message could quote, too.
+            pipe.send(RuntimeError(type(mistake).__name__))

@@ -19,7 +19,8 @@ _log = structlog.get_logger()
 async def sweep_forever(archive: Archive) -> None:
     while True:
         try:
-            await sweep(archive)
+            while await sweep(archive):
+                pass
         except MdmError as why:
             _log.warning("sweep put off", reason=why.detail)
         except Exception as why:  # whatever it was, the next sweep is due
@@ -27,8 +28,11 @@ async def sweep_forever(archive: Archive) -> None:
         await asyncio.sleep(INTERVAL)
 
 
-async def sweep(archive: Archive) -> None:
-    """One pass: expired uploads, images without a name, writes whose lease lapsed, grants of days long over."""
+async def sweep(archive: Archive) -> bool:
+    """One pass: expired uploads, images without a name, writes whose lease lapsed, grants of days long over.
+
+    True when there may be more of it than a pass takes.
+    """
     async with archive.database.transaction() as db:
         await grants.keep_partitions(db)
         expired = await grants.expire_uploads(db, _BATCH)
@@ -44,6 +48,7 @@ async def sweep(archive: Archive) -> None:
         deleted = [blob for blob in doomed if await _deleted(archive, blob)]
         await blobs.forget(db, deleted)
         SWEPT.labels("blob").inc(len(deleted))
+    return _BATCH in (len(expired), len(registrations), len(deleted))
 
 
 async def _deleted(archive: Archive, blob: UUID) -> bool:

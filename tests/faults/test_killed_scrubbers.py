@@ -10,6 +10,12 @@ from pathlib import Path
 import psutil
 import pytest
 
+from mdm_async.dicom import profile
+from mdm_async.dicom.part10 import Kind, Splitter
+from mdm_async.dicom.scrub import PixelFacts
+from mdm_async.errors import ScrubRefused
+from mdm_async.images.scrubbing import Job, Scrubber
+from mdm_async.settings import ScrubSettings
 from tests.conftest import Server, running_server
 from tests.faults.conditions import until
 from tests.postgres import PostgresForTests
@@ -95,3 +101,20 @@ async def test_a_process_killed_at_its_job_harms_no_upload(scrubbing: Server) ->
     await killing
     await scrubbing.put("/last.dcm", made(seed=9))
     assert await state(scrubbing, "/last.dcm") == ("ready", "")
+
+
+@pytest.mark.parametrize("in_process", [0, MIB], ids=["in a process", "in a thread"])
+async def test_a_mistake_of_ours_refuses_the_view_and_tells_nothing_of_the_file(
+    in_process: int, ct: bytes, capfd: pytest.CaptureFixture[str]
+) -> None:
+    splitter = Splitter()
+    head = b"".join(bytes(piece.data) for piece in splitter.feed(ct) if piece.kind is Kind.HEAD)
+    no_key = Job(head, b"", profile.basic(), b"", PixelFacts(False, 0, False, ()))
+    with (
+        Scrubber(ScrubSettings(in_process=in_process)) as scrubber,
+        pytest.raises(ScrubRefused, match="scrubbing failed unexpectedly"),
+    ):
+        await scrubber.scrub(no_key)
+    said = "".join(capfd.readouterr())
+    assert "Traceback" not in said
+    assert "CompressedSamples" not in said
