@@ -17,7 +17,7 @@ from aiohttp import web
 
 from mdm_async import logs
 from mdm_async.blobs.local import LocalBlobs
-from mdm_async.catalog import grants, tokens
+from mdm_async.catalog import grants, installation, tokens
 from mdm_async.catalog.database import Database, connect
 from mdm_async.catalog.directory_lock import DirectoryLock
 from mdm_async.catalog.embedded import EmbeddedPostgres
@@ -137,8 +137,7 @@ async def _database(
 
 async def _archive(stack: AsyncExitStack, settings: Settings, own: Secrets, database: Database) -> Archive:
     async with database.transaction() as db:
-        installation = await db.fetchval("select id from installation")
-        keys = KeyStore(Wrapper(own.kek, installation))
+        keys = KeyStore(Wrapper(own.kek, await installation.identity(db)))
         await keys.prove(db)
         pseudonym_key = await keys.project_key(db, _PROJECT)
         await grants.keep_partitions(db)

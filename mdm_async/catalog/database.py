@@ -95,6 +95,11 @@ class Database:
             with suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
                 await self._pool.release(connection)
 
+    async def ping(self) -> None:
+        """Raises Unavailable unless Postgres answers."""
+        async with self.acquire() as connection:
+            await connection.fetchval("select 1")
+
     @asynccontextmanager
     async def transaction(self, *, sync: bool = True) -> "AsyncIterator[Connection]":
         """A connection inside a transaction, committed when the block ends and rolled back when it raises.

@@ -7,7 +7,7 @@ from typing import Any
 
 import asyncpg
 
-from mdm_async.catalog import audit
+from mdm_async.catalog import audit, installation
 from mdm_async.catalog.database import Connection
 from mdm_async.errors import Exists, NotFound
 from mdm_async.names import Caller, Lfn, Scope, parse_rights
@@ -47,7 +47,7 @@ async def revoke(db: Connection, by: Caller, name: str) -> None:
     status = await db.execute("update tokens set revoked = now() where name = $1 and revoked is null", name)
     if status == "UPDATE 0":
         raise NotFound("no live token has that name")
-    await db.execute("update installation set acl_epoch = acl_epoch + 1")
+    await installation.bump_acl_epoch(db)
     await audit.record(db, [audit.Act(by.name, "token revoke", details={"token": name})])
 
 

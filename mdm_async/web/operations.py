@@ -56,8 +56,7 @@ async def ready(request: web.Request) -> web.Response:
     house = request.app[HOUSE]
     if house.draining:
         raise Unavailable("the server is shutting down", retry_after=10)
-    async with house.archive.database.acquire() as db:
-        await db.fetchval("select 1")
+    await house.archive.database.ping()
     return web.json_response({"status": "ready"})
 
 
