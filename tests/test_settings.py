@@ -232,3 +232,12 @@ def test_settings_do_not_change() -> None:
 )
 def test_the_loopback_is_told_without_asking_anyone(host: str, expected: bool) -> None:
     assert is_loopback(host) is expected
+
+
+def test_the_example_for_deployment_is_accepted(tmp_path: Path) -> None:
+    example = (Path(__file__).parents[1] / "deploy" / "mdm.toml").read_text()
+    (tmp_path / "dsn").write_text("postgresql://mdm@db.example.org/mdm")
+    (tmp_path / "mdm.toml").write_text(example.replace("/etc/mdm/dsn", str(tmp_path / "dsn")))
+    settings = load(tmp_path / "mdm.toml")
+    assert settings.tls
+    assert settings.database.dsn is not None
