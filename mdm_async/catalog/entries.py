@@ -1,6 +1,6 @@
 """The namespace: directories and files by name, each file pointing to one image."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -189,14 +189,16 @@ async def image_at(db: Connection, parent: int, name: str) -> tuple[UUID, UUID] 
     return (row["guid"], row["image"]) if row else None
 
 
-async def remove_file(db: Connection, entry: int) -> UUID:
-    """Remove a file's entry; its image. Raises NotFound when it has just gone."""
-    image: UUID | None = await db.fetchval(
-        "delete from entries where id = $1 and image is not null returning image", entry
+async def remove_files(db: Connection, ids: Collection[int]) -> dict[int, UUID]:
+    """Remove files' entries; the images of those that were still there, by entry."""
+    # Locked in one order, so that two removals of the same files wait for each other and no more.
+    rows = await db.fetch(
+        "with locked as ("
+        "  select id from entries where id = any($1::bigint[]) and image is not null order by id for update"
+        ") delete from entries where id in (select id from locked) returning id, image",
+        list(ids),
     )
-    if image is None:
-        raise NotFound()
-    return image
+    return {row["id"]: row["image"] for row in rows}
 
 
 async def remove_directory(db: Connection, entry: int) -> None:

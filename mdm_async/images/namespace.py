@@ -154,20 +154,36 @@ async def rmdir(archive: Archive, caller: Caller, surl: str, *, recursive: bool 
 
 async def rm(archive: Archive, caller: Caller, surls: Sequence[str]) -> list[tuple[str, MdmError | None]]:
     """Remove files. Their transfer URLs die, running transfers stop, their images are destroyed soon."""
+    async with archive.database.transaction() as db:
+        found = [_removable(caller, one) for one in await resolve(db, surls)]
+        wanted = {one.id: one for one in found if isinstance(one, Entry)}
+        removed = await entries.remove_files(db, wanted)
+        await images.doom_unreferenced(db, removed.values())
+        await audit.record(db, [Act(caller.name, "rm", guid=wanted[entry].guid) for entry in removed])
+    archive.changed.everything()
     results: list[tuple[str, MdmError | None]] = []
-    for surl in surls:
-        try:
-            async with archive.database.transaction() as db:
-                _, entry = await _existing(db, caller, surl, Right.DELETE)
-                if entry.is_directory:
-                    raise BadRequest("this is a directory", remedy="remove it with rmdir, or rm -r")
-                await images.doom_unreferenced(db, [await entries.remove_file(db, entry.id)])
-                await audit.record(db, [Act(caller.name, "rm", guid=entry.guid)])
-            archive.changed.everything()
-            results.append((surl, None))
-        except MdmError as why:
-            results.append((surl, why))
+    for text, one in zip(surls, found, strict=True):
+        if isinstance(one, Entry):
+            # Named twice, or removed by somebody else meanwhile: the second time it is not there.
+            results.append((text, None if removed.pop(one.id, None) else NotFound()))
+        else:
+            results.append((text, one))
     return results
+
+
+def _removable(caller: Caller, found: tuple[Surl, Place] | MdmError) -> Entry | MdmError:
+    if isinstance(found, MdmError):
+        return found
+    place = found[1]
+    try:
+        acl.demand(caller, place, Right.DELETE)
+    except MdmError as why:
+        return why
+    if place.entry is None:
+        return NotFound()
+    if place.entry.is_directory:
+        return BadRequest("this is a directory", remedy="remove it with rmdir, or rm -r")
+    return place.entry
 
 
 async def mv(archive: Archive, caller: Caller, source: str, target: str) -> None:

@@ -639,3 +639,11 @@ async def _until_gone(server: Server, url: str) -> None:
     async with asyncio.timeout(5):
         while (await server.call("GET", url)).status != 410:  # noqa: ASYNC110
             await asyncio.sleep(0.05)
+
+
+async def test_a_file_named_twice_is_removed_once(server: Server, directory: str, ct: bytes) -> None:
+    surl = f"{directory}/twice.dcm"
+    await server.put(surl, ct)
+    tree = await server.srm("rm", surls=[surl, f"{directory}/never.dcm", surl])
+    assert code(tree) == "SRM_PARTIAL_SUCCESS"
+    assert codes(tree) == ["SRM_SUCCESS", "SRM_INVALID_PATH", "SRM_INVALID_PATH"]
