@@ -110,8 +110,9 @@ async def prepare(archive: Archive, live: LiveGrants, caller: Caller, ask: Ask) 
             for one in made
         ]
         await audit.record(db, acts)
-    for one in made[:_WARM]:
-        live.admit(one.grant, one.clear, one.sealed, asked)
+    for one in made:
+        if one.clear is not None or one.sealed is not None:
+            live.admit(one.grant, one.clear, one.sealed, asked)
     GRANTED.labels("get").inc(len(made))
     return Prepared(request, [(surl, answers[item]) for item, surl in enumerate(ask.surls)])
 

@@ -1,6 +1,7 @@
 """SRM over JSON: every operation, how it succeeds and how it fails, alone and in bulk."""
 
 import asyncio
+import io
 import json
 import os
 from collections.abc import AsyncIterator
@@ -12,6 +13,7 @@ import asyncpg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pydicom import dcmread
 
 from mdm_async.web.srm_operations import OPERATIONS
 from tests.conftest import Server
@@ -647,3 +649,25 @@ async def test_a_file_named_twice_is_removed_once(server: Server, directory: str
     tree = await server.srm("rm", surls=[surl, f"{directory}/never.dcm", surl])
     assert code(tree) == "SRM_PARTIAL_SUCCESS"
     assert codes(tree) == ["SRM_SUCCESS", "SRM_INVALID_PATH", "SRM_INVALID_PATH"]
+
+
+@pytest.mark.parametrize("recipient", [None, RECIPIENT], ids=["clear", "sealed"])
+async def test_every_file_of_a_bulk_request_is_served_whatever_became_of_others(
+    server: Server, directory: str, file: str, recipient: str | None
+) -> None:
+    refused = f"{directory}/refused.dcm"
+    await server.put(refused, _burned_in())
+    surls = [refused, *[file] * 140]
+    tree = await server.srm("prepareToGet", files=[{"surl": surl} for surl in surls], recipient=recipient)
+    assert codes(tree) == ["SRM_FILE_UNAVAILABLE"] + ["SRM_FILE_PINNED"] * 140
+    for line in tree["files"][1:]:
+        assert len(await server.get(line["transferURL"])) == line["fileSize"]
+
+
+def _burned_in() -> bytes:
+    """A file whose basic view is refused."""
+    image = dcmread(io.BytesIO(made()))
+    image.BurnedInAnnotation = "YES"
+    written = io.BytesIO()
+    image.save_as(written)
+    return written.getvalue()
