@@ -10,9 +10,9 @@ from pydicom.charset import convert_encodings, decode_bytes
 from pydicom.valuerep import TEXT_VR_DELIMS
 
 from mdm_async.dicom.elements import Encoding, encoding_of, items, walk
-from mdm_async.dicom.filemeta import META_LIMIT, MetaReader, uid_text
+from mdm_async.dicom.filemeta import META_LIMIT, MetaReader
 
-_CHARACTER_SET, _SOP_INSTANCE, _OTHER_IDS_SEQUENCE = 0x00080005, 0x00080018, 0x00101002
+_CHARACTER_SET, _OTHER_IDS_SEQUENCE = 0x00080005, 0x00101002
 _PATIENT_ID, _BIRTH_DATE = 0x00100020, 0x00100030
 _NAMES: Final = frozenset({0x00100010, 0x00101001, 0x00101005, 0x00101060})
 """Patient's Name, Other Patient Names, Patient's Birth Name, Patient's Mother's Birth Name."""
@@ -32,17 +32,6 @@ _SEPARATORS: Final = re.compile(r"[\W_]+")
 _BORDERS: Final = re.compile(r"(?<=\d)(?=[^\W\d_])|(?<=[^\W\d_])(?=\d)")
 
 
-def sop_instance_uid(head: bytes) -> str:
-    """The file's SOP Instance UID (0008,0018), else that of its meta; "" when it has none."""
-    at, encoding, meta = _data_set(head)
-    for element in walk(head, at, len(head), encoding):
-        if element.tag == _SOP_INSTANCE:
-            return uid_text(head[element.value : element.value + element.length])
-        if element.tag > _SOP_INSTANCE:
-            break
-    return meta.sop_instance or ""
-
-
 def identifying_values(head: bytes) -> frozenset[str]:
     """The file's own identifiers worth guarding names against, comparable: casefolded, NFC, letters and digits only.
 
@@ -50,7 +39,7 @@ def identifying_values(head: bytes) -> frozenset[str]:
     characters or more, 2 where a script has no capitals, as those of East Asia), and the birth date in its usual
     orders. `head` as `part10` found it. Raises Malformed.
     """
-    at, encoding, _ = _data_set(head)
+    at, encoding = _data_set(head)
     with warnings.catch_warnings():
         # A wrong character set is met with a warning and a replacement, which is all that can be done about it.
         warnings.simplefilter("ignore")
@@ -92,12 +81,12 @@ def _runs(segment: str) -> Iterator[str]:
             yield "".join(words[start:end])
 
 
-def _data_set(head: bytes) -> tuple[int, Encoding, MetaReader]:
+def _data_set(head: bytes) -> tuple[int, Encoding]:
     meta = MetaReader()
     if not meta.feed(memoryview(head)[: META_LIMIT + 256]):
         meta.close()
     assert meta.transfer_syntax is not None
-    return meta.end, encoding_of(meta.transfer_syntax), meta
+    return meta.end, encoding_of(meta.transfer_syntax)
 
 
 def _of_patient(data: bytes, at: int, end: int, encoding: Encoding, charsets: list[str]) -> Iterator[str]:

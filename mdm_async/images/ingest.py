@@ -21,7 +21,7 @@ from mdm_async.dicom.codestream import Inspector
 from mdm_async.dicom.index import identifying_values, names_reveal
 from mdm_async.dicom.part10 import Kind, Piece, Splitter
 from mdm_async.dicom.scrub import PixelFacts
-from mdm_async.errors import NotDicom, TooLarge, Truncated
+from mdm_async.errors import Malformed, NotDicom, TooLarge, Truncated
 from mdm_async.images import basic_view, record
 from mdm_async.images.archive import IDENTIFIED_VERSION, Archive
 from mdm_async.images.basic_view import Source
@@ -103,8 +103,19 @@ class Draft:
         await self._make_views()
 
     def reveals(self, lfn: str) -> bool:
-        """Whether a name holds identifiers of this very file (always known: heads that are too large are cut)."""
-        return names_reveal(lfn, identifying_values(bytes(self._kept[Kind.HEAD])))
+        """Whether a name holds identifiers of this very file.
+
+        Raises TooLarge when a head larger than may be kept was cut before its identifiers.
+        """
+        try:
+            return names_reveal(lfn, identifying_values(bytes(self._kept[Kind.HEAD])))
+        except Malformed:
+            if not self._overflowed:
+                raise
+            raise TooLarge(
+                "the patient's identifiers lie behind more bytes than scrub.max_head, so the name cannot be checked",
+                remedy="let the administrator raise scrub.max_head",
+            ) from None
 
     async def store(self, db: Connection) -> None:
         """Everything of this image in the caller's transaction; `keep` once that is committed."""

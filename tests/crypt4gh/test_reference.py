@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from crypt4gh.keys import c4gh as reference_keys
 
 from mdm_async.crypt4gh.exchange import new_private_key, public_key
 from mdm_async.crypt4gh.header import DataKey, EditList, Packet, open_header, seal_header
@@ -22,8 +23,6 @@ from mdm_async.crypt4gh.layout import SealedLayout, SealedPart, packet_order
 from mdm_async.crypt4gh.segment import SEGMENT, SegmentKey
 from mdm_async.crypt4gh.stream import Sealer, Unsealer
 from mdm_async.errors import BadSeal
-
-reference_keys = pytest.importorskip("crypt4gh.keys.c4gh")
 
 MAIN = "import sys; from crypt4gh.__main__ import main; main(sys.argv[1:])"
 KEYGEN = "from crypt4gh.keys.__main__ import main; main()"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mdm_async.dicom.index import identifying_values, names_reveal, sop_instance_uid
+from mdm_async.dicom.index import identifying_values, names_reveal
 from mdm_async.errors import MdmError
 
 
@@ -81,11 +81,3 @@ def test_the_samples_own_names_do_not_reveal_their_patients(sample, split):
     except MdmError:
         return
     assert not names_reveal(f"/vo/pydicom/{sample.parent.name}/{sample.name}", identifying_values(head))
-
-
-def test_the_sop_instance_uid(ct, write, split):
-    assert sop_instance_uid(ct) == "1.3.6.1.4.1.5962.1.1.1.1.1.20040119072730.12322"
-    assert sop_instance_uid(write.file(b"")) == "1.2.3.4.5"
-    assert (
-        sop_instance_uid(write.file(b"").replace(b"\x08\x00\x18\x00UI", b"\x08\x00\x19\x00UI")) == "1.2.3.4.5"
-    )
