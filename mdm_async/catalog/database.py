@@ -31,6 +31,14 @@ _AWAY = (
     asyncpg.InvalidCachedStatementError,
     asyncpg.OutdatedSchemaCacheError,
 )
+# What giving back or rolling back a broken connection may raise.
+_ENDED = (
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    OSError,
+    TimeoutError,
+)
 
 
 class Database:
@@ -92,7 +100,7 @@ class Database:
                 yield connection
         finally:
             # The pool ends a connection that cannot be given back in order; what its block did stands.
-            with suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
+            with suppress(*_ENDED):
                 await self._pool.release(connection)
 
     async def ping(self) -> None:
@@ -147,6 +155,13 @@ def _away_is_unavailable(connection: "Connection | None" = None) -> "Iterator[No
         raise Unavailable(
             "the catalog's database does not answer in time", retry_after=RETRY_AFTER
         ) from error
+    except asyncpg.InternalClientError as error:
+        # Postgres has said that it ends this connection, and the end itself has not arrived yet.
+        if connection is None or "cannot switch to state" not in str(error):
+            raise
+        if not _is_lost(connection):
+            connection.terminate()
+        raise Unavailable("the catalog's database is away", retry_after=RETRY_AFTER) from error
     except (OSError, asyncpg.InterfaceError) as error:
         # On a live connection these are something else: a file of the caller's, a mistake in our code.
         if connection is not None and not _is_lost(connection):
@@ -158,7 +173,7 @@ async def _roll_back(connection: "Connection") -> None:
     """Roll back, or else end the connection: what the caller is told is why, not how."""
     try:
         await connection.execute("rollback")
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
+    except _ENDED:
         if not _is_lost(connection):
             connection.terminate()
 

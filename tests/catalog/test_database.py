@@ -8,8 +8,9 @@ import os
 import secrets
 import signal
 from collections.abc import AsyncIterator, Callable
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import asyncpg
 import pytest
@@ -109,6 +110,47 @@ async def test_a_connection_cut_in_the_middle_is_unavailable_and_replaced(databa
         assert caught.value.retry_after
     async with database.acquire() as connection:
         assert await connection.fetchval("select 1") == 1
+
+
+@asynccontextmanager
+async def end_held_back(dsn: str, directory: Path) -> AsyncIterator[str]:
+    """A way to the server of `dsn` that passes on what Postgres says, but not that it has hung up."""
+    parts = urlsplit(dsn)
+    socket = f"{dict(parse_qsl(parts.query))['host']}/.s.PGSQL.5432"
+
+    async def copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(ConnectionError):
+            while data := await reader.read(65536):
+                writer.write(data)
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        server_reader, server_writer = await asyncio.open_unix_connection(socket)
+        answers = asyncio.ensure_future(copy(server_reader, writer))
+        await copy(reader, server_writer)
+        server_writer.close()
+        await answers
+        writer.close()
+
+    async with await asyncio.start_unix_server(serve, directory / ".s.PGSQL.5432"):
+        yield urlunsplit(parts._replace(query=urlencode({"host": str(directory)})))
+
+
+@pytest.mark.skipif(
+    "MDM_TEST_DSN" in os.environ, reason="the Postgres of MDM_TEST_DSN may have no socket to stand before"
+)
+async def test_a_connection_that_postgres_is_about_to_end_is_unavailable_and_replaced(dsn: str) -> None:
+    with postgres_folder() as directory:
+        async with end_held_back(dsn, directory) as way, Database.connect(way, pool_size=1) as database:
+            async with database.acquire() as connection, connect(dsn) as killer:
+                pid = await connection.fetchval("select pg_backend_pid()")
+                await killer.execute("select pg_terminate_backend($1, 5000)", pid)
+            with pytest.raises(Unavailable):
+                async with asyncio.timeout(5):
+                    while True:
+                        async with database.acquire() as connection:
+                            await connection.fetchval("select 1")
+            async with database.acquire() as connection:
+                assert await connection.fetchval("select pg_backend_pid()") != pid
 
 
 async def test_waiting_too_long_for_a_connection_is_unavailable(database: Database) -> None:
