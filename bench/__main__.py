@@ -14,7 +14,7 @@ import orjson
 import typer
 from rich.console import Console
 
-from bench import first_byte, ingest, memory, sealed, throughput
+from bench import first_byte, ingest, memory, scrubbing, sealed, survivors, throughput
 from bench.connection import WrongAnswer
 from bench.report import Finding, as_json, show, show_targets
 from bench.scale import FULL, QUICK, Scale
@@ -30,6 +30,8 @@ class Scenario(StrEnum):
     FIRST_BYTE = "first-byte"
     SEALED = "sealed"
     INGEST = "ingest"
+    SCRUBBING = "scrubbing"
+    SURVIVORS = "survivors"
 
 
 @app.command()
@@ -64,6 +66,8 @@ async def run(scale: Scale, chosen: list[Scenario], tables: Console, *, with_ort
         Scenario.FIRST_BYTE: lambda folder: first_byte.measure(scale, folder),
         Scenario.SEALED: lambda folder: sealed.measure(scale, folder),
         Scenario.INGEST: lambda folder: ingest.measure(scale, folder),
+        Scenario.SCRUBBING: lambda folder: scrubbing.measure(scale, folder),
+        Scenario.SURVIVORS: lambda folder: survivors.measure(folder, with_orthanc=with_orthanc),
     }
     findings = []
     for scenario in chosen:

@@ -22,15 +22,16 @@ from mdm_async.catalog.database import Database, connect
 from mdm_async.catalog.directory_lock import DirectoryLock
 from mdm_async.catalog.embedded import EmbeddedPostgres
 from mdm_async.catalog.migrate import migrate
-from mdm_async.dicom import profile
 from mdm_async.errors import UnsafeSettings
 from mdm_async.identity.bearer import Bearer
 from mdm_async.images.archive import Archive
-from mdm_async.images.backfill import backfill_until_done
+from mdm_async.images.backfill import backfill_forever
 from mdm_async.images.live import LiveGrants
 from mdm_async.images.scrubbing import Scrubber
+from mdm_async.images.served import ServedViews
 from mdm_async.images.sweep import sweep_forever
 from mdm_async.keys import files
+from mdm_async.keys.derive import PseudonymFinder
 from mdm_async.keys.store import KeyStore
 from mdm_async.keys.wrap import Wrapper
 from mdm_async.names import Caller
@@ -45,7 +46,8 @@ _BODY_AHEAD = 256 << 10
 The more there are, the fewer jobs it takes."""
 _M_ARENA_MAX = -8
 """From malloc.h."""
-_PROJECT = "default"
+_FINDER = "/finder"
+"""No project has a name like that."""
 
 _log = structlog.get_logger()
 
@@ -96,7 +98,7 @@ async def running(settings: Settings) -> AsyncIterator[House]:
         tasks = await stack.enter_async_context(_background())
         tasks.append(asyncio.create_task(house.live.watch()))
         tasks.append(asyncio.create_task(sweep_forever(archive)))
-        tasks.append(asyncio.create_task(backfill_until_done(archive)))
+        tasks.append(asyncio.create_task(backfill_forever(archive)))
         if postgres is not None:
             tasks.append(asyncio.create_task(postgres.supervise()))
         await _listen(stack, settings, house, tasks)
@@ -139,7 +141,9 @@ async def _archive(stack: AsyncExitStack, settings: Settings, own: Secrets, data
     async with database.transaction() as db:
         keys = KeyStore(Wrapper(own.kek, await installation.identity(db)))
         await keys.prove(db)
-        pseudonym_key = await keys.project_key(db, _PROJECT)
+        views = ServedViews(keys)
+        await views.refresh(db)
+        finder = PseudonymFinder(await keys.project_key(db, _FINDER))
         await grants.keep_partitions(db)
     disk = stack.enter_context(ThreadPoolExecutor(_DISK_THREADS, "disk"))
     return Archive(
@@ -150,8 +154,8 @@ async def _archive(stack: AsyncExitStack, settings: Settings, own: Secrets, data
         cipher=stack.enter_context(ThreadPoolExecutor(_CIPHER_THREADS, "cipher")),
         disk=disk,
         scrubber=stack.enter_context(Scrubber(settings.scrub)),
-        profile=profile.basic(),
-        pseudonym_key=pseudonym_key,
+        views=views,
+        finder=finder,
     )
 
 

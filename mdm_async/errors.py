@@ -145,4 +145,18 @@ class UnsafeSettings(MdmError):
 
 
 class ScrubRefused(Exception):
-    """The de-identified view of this image cannot be made; str(self) is the reason, free of patient data."""
+    """The de-identified view of this image cannot be made; str(self) is the reason, free of patient data.
+
+    `quarantined`: a person who looks at the pixels may still let it out.
+    """
+
+    def __init__(self, reason: str, *, quarantined: bool = False) -> None:
+        super().__init__(reason)
+        self.quarantined = quarantined
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (_refused, (str(self), self.quarantined))
+
+
+def _refused(reason: str, quarantined: bool) -> ScrubRefused:
+    return ScrubRefused(reason, quarantined=quarantined)

@@ -132,6 +132,9 @@ class ScrubSettings(_Section):
     """Limits of de-identification."""
 
     max_head: int = Field(64 * MIB, ge=64 * KIB, description="largest head (bytes) that is scrubbed")
+    max_decoded: int = Field(
+        256 * MIB, ge=MIB, description="largest pixels (bytes) that are decoded to blank regions of them"
+    )
     in_process: int = Field(64 * KIB, ge=0, description="larger heads (bytes) go to a process of their own")
     memory: int = Field(2 * GIB, ge=256 * MIB, description="address space (bytes) of a scrubbing process")
     seconds: int = Field(120, ge=1, description="CPU seconds of a scrubbing process")

@@ -18,7 +18,8 @@ ROOT = Path(__file__).parents[1]
 def test_the_first_session_runs_as_written() -> None:
     readme = (ROOT / "README.md").read_text()
     blocks = re.findall(r"^```sh\n(.*?)^```", readme, re.MULTILINE | re.DOTALL)
-    assert len(blocks) == 3
+    assert len(blocks) == 4
+    (profile,) = re.findall(r"^```toml\n(.*?)^```", readme, re.MULTILINE | re.DOTALL)
     mdm = Path(sys.executable).parent / "mdm"
     script = "\n".join(blocks).replace(".venv/bin/mdm", str(mdm))
     until_ready = "until grep -q ready served 2>/dev/null; do kill -0 $!; sleep 0.1; done"
@@ -28,6 +29,7 @@ def test_the_first_session_runs_as_written() -> None:
         port = str(probe.getsockname()[1])
         probe.close()
         shutil.copy(Path(pydicom.data.__file__).parent / "test_files" / "CT_small.dcm", folder / "image.dcm")
+        (folder / "cardio.toml").write_text(profile)
         environment = {k: v for k, v in os.environ.items() if not k.startswith(("MDM_", "BEARER_"))}
         environment |= {"MDM_SERVER__PORT": port, "MDM_URL": f"http://127.0.0.1:{port}"}
         done = subprocess.run(
@@ -41,6 +43,7 @@ def test_the_first_session_runs_as_written() -> None:
         )
         assert done.returncode == 0, done.stdout + done.stderr
         assert (folder / "out.dcm").read_bytes() == (folder / "sealed.dcm").read_bytes()
+        assert "cardio" in (folder / "report.html").read_text()
         assert (folder / "start.bin").read_bytes() == (folder / "out.dcm").read_bytes()[:1024]
 
 

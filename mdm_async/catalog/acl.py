@@ -2,6 +2,7 @@
 
 A right comes from one of the caller's own scopes (a local token's, later a grid token's capabilities) or from the
 ACL in force at the entry. The identified view needs `i`, which no other right implies and "*" does not cover.
+A research project's own entry gives its one view and nothing identifying, whatever rights there are.
 """
 
 from mdm_async.catalog.database import Connection
@@ -16,6 +17,10 @@ def allows(caller: Caller, place: Place, right: Right, view: View | None = None)
     `view` is asked for with READ only; without it the question is about the directory's default view.
     """
     view = view or place.default_view
+    if place.only_view is not None and (
+        right is Right.IDENTITY or (right is Right.READ and view != place.only_view)
+    ):
+        return False
     for scope in caller.scopes:
         if scope.covers(place.lfn) and _grants(scope.rights, scope.views, right, view, place.default_view):
             return True

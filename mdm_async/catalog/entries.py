@@ -24,6 +24,8 @@ class Entry:
     image: UUID | None
     created: datetime
     modified: datetime
+    only_view: View | None = None
+    """The one view that it gives: the entry is a research project's own."""
 
     @property
     def is_directory(self) -> bool:
@@ -55,6 +57,10 @@ class Place:
     default_view: View
 
     @property
+    def only_view(self) -> View | None:
+        return self.entry.only_view if self.entry is not None else None
+
+    @property
     def parent(self) -> Entry | None:
         """The directory that would hold a missing entry, when only its last component is missing."""
         return self.ancestor if self.missing == 1 and self.ancestor.is_directory else None
@@ -75,7 +81,7 @@ with recursive wanted as (
         join entries e on e.parent = k.id and e.name = w.names[k.depth + 1]
 )
 select distinct on (k.ord) k.depth, cardinality(w.names) as length, k.acls, k.view,
-    e.id, e.guid, e.parent, e.name, e.image, e.created, e.modified, e.acl,
+    e.id, e.guid, e.parent, e.name, e.image, e.created, e.modified, e.only_view, e.acl,
     -- All ACLs on all paths, told once.
     case k.ord when 1 then (
         select jsonb_object_agg(a.id, a.rules) from acls a where a.id in (select unnest(acls) from walk)
@@ -108,13 +114,20 @@ def _place(lfn: Lfn, row: asyncpg.Record, rules: dict[int, tuple[Rule, ...]]) ->
         missing=row["length"] - row["depth"],
         rules=rules[acls[-1]],
         path_rules=tuple(rules[acl] for acl in above),
-        default_view=View(row["view"] or BASIC),
+        default_view=View((row["only_view"] if found else None) or row["view"] or BASIC),
     )
 
 
 def _entry(row: asyncpg.Record) -> Entry:
     return Entry(
-        row["id"], row["guid"], row["parent"], row["name"], row["image"], row["created"], row["modified"]
+        row["id"],
+        row["guid"],
+        row["parent"],
+        row["name"],
+        row["image"],
+        row["created"],
+        row["modified"],
+        row["only_view"],
     )
 
 
@@ -125,7 +138,7 @@ def _rules(told: list[dict[str, Any]]) -> tuple[Rule, ...]:
     )
 
 
-_COLUMNS = "id, guid, parent, name, image, created, modified"
+_COLUMNS = "id, guid, parent, name, image, created, modified, only_view"
 
 
 async def children(db: Connection, directory: int, offset: int, count: int) -> list[Entry]:
@@ -147,12 +160,16 @@ async def make_directory(db: Connection, parent: int, name: str) -> UUID:
     return guid
 
 
-async def add_file(db: Connection, parent: int, name: str, image: UUID) -> UUID | None:
+async def add_file(
+    db: Connection, parent: int, name: str, image: UUID, only_view: View | None = None
+) -> UUID | None:
     """A new file's GUID, or None when the name is taken. Raises NotFound when the parent has just gone."""
-    return await _insert(db, parent, name, image)
+    return await _insert(db, parent, name, image, only_view)
 
 
-async def _insert(db: Connection, parent: int, name: str, image: UUID | None) -> UUID | None:
+async def _insert(
+    db: Connection, parent: int, name: str, image: UUID | None, only_view: View | None = None
+) -> UUID | None:
     # The parent's row is locked against removal; a file is no parent.
     locked = await db.fetchval(
         "select true from entries where id = $1 and is_directory for key share", parent
@@ -160,11 +177,12 @@ async def _insert(db: Connection, parent: int, name: str, image: UUID | None) ->
     if not locked:
         raise NotFound("the directory has just been removed")
     guid: UUID | None = await db.fetchval(
-        "insert into entries (parent, name, image, is_directory) values ($1, $2, $3, $3::uuid is null)"
-        " on conflict do nothing returning guid",
+        "insert into entries (parent, name, image, is_directory, only_view)"
+        " values ($1, $2, $3, $3::uuid is null, $4) on conflict do nothing returning guid",
         parent,
         name,
         image,
+        only_view,
     )
     return guid
 
@@ -172,7 +190,8 @@ async def _insert(db: Connection, parent: int, name: str, image: UUID | None) ->
 async def swap_image(db: Connection, parent: int, name: str, old: UUID, new: UUID) -> UUID | None:
     """Point a file to another image if it still points to `old`: its GUID, or None when it does not."""
     guid: UUID | None = await db.fetchval(
-        "update entries set image = $4, modified = now() where parent = $1 and name = $2 and image = $3 returning guid",
+        "update entries set image = $4, only_view = null, modified = now()"
+        " where parent = $1 and name = $2 and image = $3 returning guid",
         parent,
         name,
         old,

@@ -37,10 +37,20 @@ class StoredView:
     secret: str
     record: bytes | None
     reason: str | None
+    quarantined: bool = False
+    """Refused until somebody has looked at it and released it."""
+    parts: tuple[UUID, ...] = ()
+    """What it needs: parts of its own, and the pixels that it shares."""
+    pseudonyms: tuple[bytes, ...] = ()
+    """Keyed digests of the pseudonyms in it."""
+    report: bytes | None = None
+    """Encrypted: what scrubbing did."""
 
     @property
     def state(self) -> str:
-        return "refused" if self.record is None else "ready"
+        if self.record is not None:
+            return "ready"
+        return "quarantined" if self.quarantined else "refused"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +67,8 @@ async def insert(
     """A new image with all that belongs to it; part of the ingest transaction."""
     await db.execute("insert into images (id, registration) values ($1, $2)", image, registration)
     await _insert_parts(db, parts)
-    await db.executemany(
-        "insert into views (image, name, version, state, reason, secret, record)"
-        " values ($1, $2, $3, $4, $5, $6, $7) on conflict do nothing",
-        [(v.image, v.name, v.version, v.state, v.reason, v.secret, v.record) for v in views],
-    )
+    for view in views:
+        await _insert_view(db, view)
 
 
 async def _insert_parts(db: Connection, parts: Sequence[Part]) -> None:
@@ -87,19 +94,6 @@ async def _insert_parts(db: Connection, parts: Sequence[Part]) -> None:
     )
 
 
-async def without_view(db: Connection, name: str, version: str, count: int) -> list[UUID]:
-    """Images that have neither this version of a view nor its refusal."""
-    rows = await db.fetch(
-        "select id from images i where doomed is null and not exists ("
-        "  select from views v where v.image = i.id and v.name = $1 and v.version = $2"
-        ") and exists (select from entries e where e.image = i.id) limit $3",
-        name,
-        version,
-        count,
-    )
-    return [row["id"] for row in rows]
-
-
 async def registration(db: Connection, image: UUID) -> UUID:
     """What the image's secrets are registered under. Raises Gone."""
     found: UUID | None = await db.fetchval("select registration from images where id = $1", image)
@@ -110,37 +104,111 @@ async def registration(db: Connection, image: UUID) -> UUID:
 
 async def add_view(db: Connection, parts: Sequence[Part], view: StoredView) -> bool:
     """Add a view and the parts made for it to an image; False when another node made it first."""
-    won = await db.fetchval(
-        "insert into views (image, name, version, state, reason, secret, record)"
-        " select $1, $2, $3, $4, $5, $6, $7 from images where id = $1 and doomed is null"
-        " on conflict do nothing returning true",
-        *(view.image, view.name, view.version, view.state, view.reason, view.secret, view.record),
-    )
+    won = await _insert_view(db, view)
     if won:
         await _insert_parts(db, parts)
+    return won
+
+
+async def _insert_view(db: Connection, view: StoredView) -> bool:
+    won = await db.fetchval(
+        "insert into views (image, name, version, state, reason, secret, record, parts, pseudonyms, report)"
+        " select $1, $2, $3, $4, $5, $6, $7, $8, $9, $10 from images where id = $1 and doomed is null"
+        " on conflict do nothing returning true",
+        *(view.image, view.name, view.version, view.state, view.reason, view.secret, view.record),
+        *(list(view.parts), list(view.pseudonyms), view.report),
+    )
     return bool(won)
 
 
+async def drop_superseded(db: Connection, view: StoredView) -> None:
+    """Destroy the older versions of a view that was just made, and the parts that no view needs any more.
+
+    Not while the image is being read; then they stay, unserved, until it is made again or destroyed.
+    """
+    status = await db.execute(
+        "delete from views where image = $1 and name = $2 and version <> $3"
+        " and exists (select from images i where i.id = $1 and i.in_use_until < now())",
+        view.image,
+        view.name,
+        view.version,
+    )
+    if status == "DELETE 0":
+        return
+    await db.execute(
+        "with gone as ("
+        "  delete from parts p where image = $1 and secret = 'image'"
+        "  and not exists (select from views v where v.image = $1 and p.id = any(v.parts))"
+        "  and not exists (select from views v where v.image = $1 and v.state = 'ready' and v.parts = '{}')"
+        "  returning blob"
+        ") update blobs set state = 'doomed' where id in (select blob from gone)",
+        view.image,
+    )
+
+
 async def holdings(
-    db: Connection, wanted: Sequence[tuple[UUID, str, str]]
-) -> dict[tuple[UUID, str, str], Holding]:
-    """For each (image, view name, version): what is there. Images that are gone are left out."""
+    db: Connection, wanted: Sequence[tuple[UUID, str]], versions: Sequence[str]
+) -> dict[tuple[UUID, str], Holding]:
+    """For each (image, view name): what is there, in the first of these versions. Images that are gone are left out.
+
+    No version belongs to two views.
+    """
     rows = await db.fetch(
-        "select w.image, w.name, w.version, i.registration, v.state, v.secret, v.record, v.reason"
-        " from unnest($1::uuid[], $2::text[], $3::text[]) as w (image, name, version)"
+        "select w.image, w.name, v.version, i.registration, v.state, v.secret, v.record, v.reason"
+        " from unnest($1::uuid[], $2::text[]) as w (image, name)"
         " join images i on i.id = w.image and i.doomed is null"
-        " left join views v on v.image = w.image and v.name = w.name and v.version = w.version",
+        " left join views v on v.image = w.image and v.name = w.name and v.version = any($3::text[])",
+        [image for image, _ in wanted],
+        [name for _, name in wanted],
+        list(versions),
+    )
+    found: dict[tuple[UUID, str], Holding] = {}
+    for row in sorted(rows, key=lambda row: versions.index(row["version"]) if row["version"] else 0):
+        found.setdefault((row["image"], row["name"]), Holding(row["registration"], _view(row)))
+    return found
+
+
+async def views_of(db: Connection, image: UUID) -> list[StoredView]:
+    """Every view of an image that is ready, old versions too."""
+    rows = await db.fetch(
+        "select image, name, version, state, secret, record, reason from views where image = $1 and state = 'ready'",
+        image,
+    )
+    return [view for row in rows if (view := _view(row)) is not None]
+
+
+async def reports(db: Connection, wanted: Sequence[tuple[UUID, str, str]]) -> dict[UUID, bytes]:
+    """The sealed reports of these images' (image, view name, version)."""
+    rows = await db.fetch(
+        "select v.image, v.report from unnest($1::uuid[], $2::text[], $3::text[]) as w (image, name, version)"
+        " join views v using (image, name, version) where v.report is not null",
         [image for image, _, _ in wanted],
         [name for _, name, _ in wanted],
         [version for _, _, version in wanted],
     )
-    return {(r["image"], r["name"], r["version"]): Holding(r["registration"], _view(r)) for r in rows}
+    return {row["image"]: row["report"] for row in rows}
+
+
+async def with_pseudonym(db: Connection, digest: bytes, count: int) -> list[tuple[UUID, str, str]]:
+    """(image, view name, version) of views that hold a pseudonym, by its keyed digest."""
+    rows = await db.fetch(
+        "select image, name, version from views where pseudonyms @> array[$1::bytea] limit $2", digest, count
+    )
+    return [(row["image"], row["name"], row["version"]) for row in rows]
 
 
 def _view(row: asyncpg.Record) -> StoredView | None:
     if row["state"] is None:
         return None
-    return StoredView(row["image"], row["name"], row["version"], row["secret"], row["record"], row["reason"])
+    return StoredView(
+        row["image"],
+        row["name"],
+        row["version"],
+        row["secret"],
+        row["record"],
+        row["reason"],
+        quarantined=row["state"] == "quarantined",
+    )
 
 
 async def parts(db: Connection, ids: Iterable[UUID]) -> dict[UUID, Part]:

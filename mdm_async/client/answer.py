@@ -7,7 +7,7 @@ from typing import Self
 import orjson
 
 from mdm_async.client.answers import Json, error_from_status
-from mdm_async.errors import MdmError, WrongContent
+from mdm_async.errors import MdmError, ViewPending, ViewRefused, WrongContent
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,11 @@ class Answer:
         # The HTTP status tells more than the SRM code, when it is about one file.
         http = self.http if len(files) == 1 else None
         for file in files:
-            yield file, error_from_status(file.get("status") or {}, http)
+            error = error_from_status(file.get("status") or {}, http)
+            if isinstance(error, ViewRefused) and file.get("viewState") == "pending":
+                # One SRM code stands for both, but only this one is worth another try.
+                error = ViewPending(error.detail, remedy=error.remedy)
+            yield file, error
 
     def demand_all(self) -> None:
         """Raises the first file's error, if any failed."""

@@ -98,10 +98,17 @@ class Wire:
         http, content = await self._call("POST", url, body, _CALL_SECONDS, repeat=operation not in _ONCE)
         return Answer.parse(http, content)
 
-    async def operate(self, method: str, path: str, body: Json | None = None) -> Json:
-        """Call an administrative operation below the server's URL; its JSON answer, {} for none."""
+    async def operate(
+        self, method: str, path: str, body: Json | None = None, *, repeat: bool = False
+    ) -> Json:
+        """Call an administrative operation below the server's URL; its JSON answer, {} for none.
+
+        `repeat`: a second time does no more than the first, as it is of every GET.
+        """
         url = self.base.joinpath(path)
-        http, content = await self._call(method, url, body, _OPERATE_SECONDS, repeat=method == "GET")
+        http, content = await self._call(
+            method, url, body, _OPERATE_SECONDS, repeat=repeat or method == "GET"
+        )
         return _object(content) if http != 204 else {}
 
     async def _call(

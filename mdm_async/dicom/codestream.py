@@ -1,18 +1,24 @@
 """Look for what is no picture inside pixels, while they stream by and without decoding them.
 
 Native pixels have no place for it but after the last frame (`refusals`). Encapsulated JPEG, JPEG-LS and JPEG 2000 do:
-comments, application segments, bytes after the end of a codestream. RLE has no markers.
+comments, application segments, bytes after the end of a codestream; run-length encoded frames have only the last.
 """
 
 from collections.abc import Callable
 from typing import Final
 
+from mdm_async.dicom import jpeg, jpeg2000
 from mdm_async.dicom.elements import ITEM, UNDEFINED, Buffer, encoding_of
 from mdm_async.dicom.jpeg import NO_END, Unrecognisable, walk_jpeg
 from mdm_async.dicom.jpeg2000 import walk_jpeg2000
+from mdm_async.dicom.pixel_description import Description
+from mdm_async.dicom.pixel_findings import Findings
+from mdm_async.dicom.pixel_layout import Layout
+from mdm_async.dicom.pixel_offset_table import OffsetTable
+from mdm_async.dicom.pixel_run_lengths import AFTER_A_SEGMENT, RunLengths
 from mdm_async.dicom.pulled import Pulled, Steps
 
-Walk = Callable[[Pulled, dict[str, None]], Steps]
+Walk = Callable[[Pulled, Findings], Steps]
 
 _JPEG: Final = "1.2.840.10008.1.2.4."
 _WALKS: Final[dict[str, Walk]] = {
@@ -20,19 +26,39 @@ _WALKS: Final[dict[str, Walk]] = {
     **{f"{_JPEG}{number}": walk_jpeg2000 for number in (90, 91, 92, 93, 201, 202, 203)},
 }
 _RLE: Final = "1.2.840.10008.1.2.5"
-_NATIVE: Final = frozenset(
+NATIVE: Final = frozenset(
     {"1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2", "1.2.840.10008.1.2.1.99"}
 )
+"""Transfer syntaxes of pixels that are not compressed."""
+
+_AFTER_THE_END: Final = "bytes after the end of a codestream"
+_SECOND: Final = "a second codestream in a fragment"
+_STARTS: Final = (b"\xff\xd8", b"\xff\x4f")
+_CLEANABLE: Final = jpeg.CLEANABLE | jpeg2000.CLEANABLE | {_AFTER_THE_END, AFTER_A_SEGMENT}
+
+
+def can_be_cleaned(finding: str) -> bool:
+    """Whether this can be overwritten in place with nothing lost of the picture (`pixel_cleaning`)."""
+    return finding in _CLEANABLE
 
 
 class Inspector:
     """Fed the PIXELS pieces of one file, tag and all, in chunks of any size; keeps a few bytes of them."""
 
-    def __init__(self, transfer_syntax: str) -> None:
+    def __init__(
+        self, transfer_syntax: str, about: Description | None = None, findings: Findings | None = None
+    ) -> None:
+        """`about` is what the head says of the pixels, None when it cannot be read.
+
+        `findings` is told of everything found, as soon as it is.
+        """
+        self.delimited = False
+        """Whether fragments have been looked into up to their delimiter."""
         self._transfer_syntax = transfer_syntax
-        self._findings: dict[str, None] = {}
+        self._layout = Layout.of(about) if about else None
+        self._findings = findings or Findings()
         self._parse = self._element(Pulled())
-        self._codestreams: _Codestreams | None = None
+        self._frames: _Codestreams | RunLengths | None = None
         next(self._parse)
 
     def feed(self, chunk: Buffer) -> None:
@@ -41,9 +67,9 @@ class Inspector:
 
     def findings(self) -> tuple[str, ...]:
         """Distinct reasons, without their content, in the order found; ask when all has been fed."""
-        if self._codestreams:
-            self._codestreams.close()
-        return tuple(self._findings)
+        if self._frames:
+            self._frames.close()
+        return tuple(self._findings.noted)
 
     def _element(self, source: Pulled) -> Steps:
         """Read the pixel element: fragments go to the codestreams' walk, all else is let pass."""
@@ -52,75 +78,91 @@ class Inspector:
         if encoding.header_size(header, 0, 12) == 12:
             header += yield from source.take(4)
         if encoding.header(header, 0, len(header))[3] != UNDEFINED:
-            if self._transfer_syntax not in _NATIVE:
-                self._findings["native pixels under a transfer syntax of compressed ones"] = None
-        elif self._transfer_syntax in _WALKS:
-            self._codestreams = _Codestreams(_WALKS[self._transfer_syntax], self._findings)
-            yield from self._fragments(source, self._codestreams)
-        elif self._transfer_syntax != _RLE:
-            self._findings["compressed pixels of a transfer syntax that is not looked into"] = None
+            if self._transfer_syntax not in NATIVE:
+                self._findings.note("native pixels under a transfer syntax of compressed ones")
+        elif self._transfer_syntax in _WALKS or self._transfer_syntax == _RLE:
+            if self._transfer_syntax == _RLE:
+                self._frames = RunLengths(self._layout, self._findings)
+            else:
+                self._frames = _Codestreams(_WALKS[self._transfer_syntax], self._findings)
+            yield from self._fragments(source, self._frames)
+        else:
+            self._findings.note("compressed pixels of a transfer syntax that is not looked into")
         while True:
             yield from source.rest()
 
-    def _fragments(self, source: Pulled, codestreams: "_Codestreams") -> Steps:
+    def _fragments(self, source: Pulled, frames: "_Codestreams | RunLengths") -> Steps:
         encoding = encoding_of(self._transfer_syntax)
-        first = True
+        table: OffsetTable | None = None
         while True:
+            at = source.taken
             tag, _, _, length = encoding.header((yield from source.take(8)), 0, 8)
             if tag != ITEM:
-                return
-            if first and length % 4:
-                self._findings["an offset table that is none"] = None
-            if first:
-                yield from source.skip(length)
-            while not first and length:
+                break
+            if table is None:
+                table = OffsetTable(length)
+                while length:
+                    some = yield from source.rest(length)
+                    length -= len(some)
+                    table.feed(some)
+                table.first_item = source.taken
+                continue
+            table.item(at)
+            frames.next_fragment(length)
+            while length:
                 some = yield from source.rest(length)
                 length -= len(some)
-                codestreams.feed(some)
-            if not first:
-                codestreams.end_of_fragment()
-            first = False
+                self._findings.fragment(source.taken - len(some), len(some))
+                frames.feed(some)
+        self.delimited = True
+        if table and not table.true:
+            self._findings.note("an offset table that is none")
+        if self._layout and frames.frames > self._layout.frames:
+            self._findings.note("more frames than described")
 
 
 class _Codestreams:
     """Walks one codestream after another; each begins with a fragment, and may go on over several."""
 
-    def __init__(self, walk: Walk, findings: dict[str, None]) -> None:
+    def __init__(self, walk: Walk, findings: Findings) -> None:
+        self.frames = 0
         self._walk = walk
         self._findings = findings
-        self._begin()
+        self._fed = 0
+        self._ended, self._lost = True, False
+
+    def next_fragment(self, length: int) -> None:
+        """It begins another codestream if the last one has ended, and goes on with that if not."""
+        if self._ended:
+            self.frames += 1
+            self._ended = False
+            self._steps = self._one(Pulled(self._fed))
+            next(self._steps)
 
     def feed(self, some: bytes) -> None:
-        self._fresh = False
+        self._fed += len(some)
         self._steps.send(some)
-
-    def end_of_fragment(self) -> None:
-        """The next fragment begins another codestream if this one has ended, and goes on with it if not."""
-        if self._ended:
-            self._begin()
 
     def close(self) -> None:
         """There are no more fragments."""
-        if not self._fresh and not self._ended and not self._lost:
-            self._findings[NO_END] = None
-
-    def _begin(self) -> None:
-        self._fresh, self._ended, self._lost = True, False, False
-        self._steps = self._one(Pulled())
-        next(self._steps)
+        if not self._ended and not self._lost:
+            self._findings.note(NO_END)
 
     def _one(self, source: Pulled) -> Steps:
         try:
             yield from self._walk(source, self._findings)
         except Unrecognisable as what:
-            self._findings[str(what)] = None
+            self._findings.note(str(what))
             self._lost = True
             while True:  # where the next codestream begins cannot be told any more
                 yield from source.rest()
         self._ended = True
-        after = b""
+        start = b""
         while True:
+            some = yield from source.rest()
+            self._findings.wipe(source.taken - len(some), source.taken)
             # Padding to even length is one NUL, of some writers more, of others one FF: too little to hide anything.
-            after = (after + (yield from source.rest()).strip(b"\0"))[:2]
-            if after not in (b"", b"\xff"):
-                self._findings["bytes after the end of a codestream"] = None
+            after = (start + some).lstrip(b"\0")
+            start = after[:2]
+            if after[:1] not in (b"", b"\xff") or after[1:].strip(b"\0"):
+                self._findings.note(_SECOND if start in _STARTS else _AFTER_THE_END)

@@ -1,5 +1,6 @@
 """Dummy values: legal for their VR (PS3.5 §6.2), in ASCII whatever the character set, and saying nothing."""
 
+from collections.abc import Callable
 from typing import Final
 
 from mdm_async.dicom import encode
@@ -32,35 +33,78 @@ _DUMMIES: Final = {
 }
 _TEXT: Final = b"REMOVED"
 
-_CONTENT_SEQUENCE: Final = 0x0040A730
 _CODE_SEQUENCES: Final = frozenset({0x00080082, 0x00401101})
 """Institution Code Sequence, Person Identification Code Sequence: the coded ones with action D."""
+
+_PERFORMED_PROCEDURE_STEP: Final = b"1.2.840.10008.3.1.2.3.3"
+_STUDY: Final = b"1.2.840.10008.3.1.2.3.1"
+_NO_INSTANCE: Final = b"2.25.0"
 
 
 def dummy(tag: int, vr: bytes, encoding: Encoding) -> bytes:
     """A value of non-zero length for this VR, unpadded.
 
-    A sequence gets one item: a dummy code where codes are due; one text content item for the Content Sequence of a
-    structured report, which may not be without; an empty item elsewhere.
+    A sequence gets one item: with the attributes that PS3.3 wants in it where the table has that sequence as D and IODs
+    use it, an empty one elsewhere.
     """
     if vr != b"SQ":
         return _DUMMIES.get(vr, _TEXT)
     if tag in _CODE_SEQUENCES:
         return encode.code(_TEXT, b"99MDM", b"Removed", encoding)
-    if tag == _CONTENT_SEQUENCE:
-        return _text_content(encoding)
-    return encode.item([], encoding)
+    return encode.item(_ITEMS[tag](encoding) if tag in _ITEMS else [], encoding)
 
 
-def _text_content(encoding: Encoding) -> bytes:
+_Elements = list[tuple[int, bytes, bytes]]
+
+
+def _operator(encoding: Encoding) -> _Elements:
+    """PS3.3 §10.1."""
+    return [(0x00401101, b"SQ", encode.code(_TEXT, b"99MDM", b"Removed", encoding))]
+
+
+def _study(_: Encoding) -> _Elements:
+    """A reference to no instance (PS3.3 §10.8)."""
+    return [(0x00081150, b"UI", _STUDY), (0x00081155, b"UI", _NO_INSTANCE)]
+
+
+def _procedure_step(_: Encoding) -> _Elements:
+    """A reference to no instance (PS3.3 §10.8)."""
+    return [(0x00081150, b"UI", _PERFORMED_PROCEDURE_STEP), (0x00081155, b"UI", _NO_INSTANCE)]
+
+
+def _verifying_observer(_: Encoding) -> _Elements:
+    """PS3.3 §C.17.2; who it was is of type 2, and empty."""
+    return [
+        (0x0040A027, b"LO", _TEXT),
+        (0x0040A030, b"DT", _DUMMIES[b"DT"]),
+        (0x0040A075, b"PN", _TEXT),
+        (0x0040A088, b"SQ", b""),
+    ]
+
+
+def _text_content(encoding: Encoding) -> _Elements:
     """One TEXT content item that a container may hold (PS3.3 §C.17.3)."""
-    name = encode.code(b"121106", b"DCM", b"Comment", encoding)
-    return encode.item(
-        [
-            (0x0040A010, b"CS", b"CONTAINS"),
-            (0x0040A040, b"CS", b"TEXT"),
-            (0x0040A043, b"SQ", name),
-            (0x0040A160, b"UT", _TEXT),
-        ],
-        encoding,
-    )
+    return [
+        (0x0040A010, b"CS", b"CONTAINS"),
+        (0x0040A040, b"CS", b"TEXT"),
+        (0x0040A043, b"SQ", encode.code(b"121106", b"DCM", b"Comment", encoding)),
+        (0x0040A160, b"UT", _TEXT),
+    ]
+
+
+def _waveform_annotation(encoding: Encoding) -> _Elements:
+    """A text about all channels of the first multiplex group (PS3.3 §C.10.10)."""
+    return [
+        (0x0040A0B0, b"US", encoding.u16.pack(1) + encoding.u16.pack(0)),
+        (0x00700006, b"ST", _TEXT),
+    ]
+
+
+_ITEMS: Final[dict[int, Callable[[Encoding], _Elements]]] = {
+    0x00081072: _operator,
+    0x00081110: _study,
+    0x00081111: _procedure_step,
+    0x0040A073: _verifying_observer,
+    0x0040A730: _text_content,
+    0x0040B020: _waveform_annotation,
+}

@@ -1,14 +1,20 @@
 """Walk the marker segments of JPEG and JPEG-LS codestreams (ISO 10918-1 Annex B, ISO 14495-1 Annex C), undecoded."""
 
 import re
-from collections.abc import Iterator
 from typing import Final
 
+from mdm_async.dicom import pixel_jpeg_segments
+from mdm_async.dicom.pixel_findings import Findings
 from mdm_async.dicom.pulled import Pulled, Steps
 
 _SOI, _EOI, _SOS, _COM = 0xD8, 0xD9, 0xDA, 0xFE
-_APP, _JPG = range(0xE0, 0xF0), range(0xF0, 0xFE)
 _LS_FRAME, _LS_PARAMETERS = 0xF7, 0xF8
+_NO_PICTURE: Final = {
+    _COM: "JPEG comment",
+    **{0xE0 + number: f"JPEG application segment APP{number}" for number in range(16)},
+    **dict.fromkeys({0xC8, *range(0xF0, 0xFE)} - {_LS_FRAME, _LS_PARAMETERS}, "JPEG extension segment"),
+}
+CLEANABLE: Final = frozenset(_NO_PICTURE.values())
 NO_END: Final = "a codestream without its end"
 
 _ALONE: Final = frozenset([0x01, *range(0xD0, 0xD8)])
@@ -22,7 +28,7 @@ class Unrecognisable(Exception):
     """The bytes are not what the transfer syntax says; str(self) is the finding."""
 
 
-def walk_jpeg(source: Pulled, findings: dict[str, None]) -> Steps:
+def walk_jpeg(source: Pulled, findings: Findings) -> Steps:
     """Read one codestream up to its EOI, and note what it holds beside the picture."""
     if (yield from source.take(2)) != b"\xff\xd8":
         raise Unrecognisable("what is no JPEG codestream")
@@ -48,23 +54,34 @@ def walk_jpeg(source: Pulled, findings: dict[str, None]) -> Steps:
             raise Unrecognisable("bytes that are no JPEG marker")
 
 
-def _segment(source: Pulled, marker: int, findings: dict[str, None]) -> Steps:
+def _segment(source: Pulled, marker: int, findings: Findings) -> Steps:
     length = int.from_bytes((yield from source.take(2)), "big")
     if length < 2:
         raise Unrecognisable("a JPEG marker segment without its length")
+    if marker not in _NO_PICTURE:
+        whole = length - 2 <= pixel_jpeg_segments.LONGEST
+        if whole:
+            whole = pixel_jpeg_segments.nothing_else(marker, (yield from source.take(length - 2)))
+        else:
+            yield from source.skip(length - 2)
+        if not whole:
+            findings.note("a JPEG marker segment with more than it has to say")
+        return
     start = yield from source.take(min(length - 2, 14))
-    for finding in _about(marker, length, start):
-        findings[finding] = None
-    yield from source.skip(length - 2 - len(start))
+    kept = _kept(marker, start)
+    body = source.taken - len(start)
+    findings.wipe(body + kept, body + length - 2)
+    zeros = yield from source.skip_zeros(length - 2 - len(start))
+    if start[kept:].strip(b"\0") or not zeros:
+        findings.note(_NO_PICTURE[marker])
 
 
-def _about(marker: int, length: int, start: bytes) -> Iterator[str]:
-    if marker == _COM:
-        yield "JPEG comment"
-    elif marker in _APP:
-        plain_jfif = marker == 0xE0 and length == 16 and start[:5] == b"JFIF\0" and start[12:14] == b"\0\0"
-        adobe = marker == 0xEE and length == 14 and start[:5] == b"Adobe"
-        if not plain_jfif and not adobe:
-            yield f"JPEG application segment APP{marker - 0xE0}"
-    elif marker in _JPG and marker not in (_LS_FRAME, _LS_PARAMETERS):
-        yield "JPEG extension segment"
+def _kept(marker: int, start: bytes) -> int:
+    """How many bytes of an application segment decoders need: those that say which colours the samples are."""
+    if marker == 0xE0 and start[:5] == b"JFIF\0" and len(start) == 14:
+        return 12  # all but the thumbnail and its size
+    if marker == 0xEE and start[:5] == b"Adobe" and len(start) >= 12:
+        return 12
+    if marker == 0xE8 and start[:4] == b"mrfx" and len(start) >= 5:
+        return 5  # JPEG-LS: the colour transform
+    return 0

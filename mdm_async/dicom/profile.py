@@ -1,129 +1,249 @@
-"""De-identification profiles: which action each attribute gets (PS3.15 Annex E, Table E.1-1)."""
+"""De-identification profiles: a base, options of PS3.15 Annex E, a site's own rules, and what to do about pixels."""
 
-import csv
 import hashlib
 from dataclasses import dataclass, field
-from enum import Enum
-from functools import cache
-from importlib import resources
-from typing import Final
+from functools import cache, lru_cache
+from typing import Final, Literal
 
-EDITION: Final = "2025e"
+from mdm_async.dicom.keywords import keyword_of
+from mdm_async.dicom.profile_rules import (
+    GROUPS,
+    PRIVATE,
+    REPEATING,
+    UNNAMED,
+    Action,
+    Rule,
+    public_rules,
+    retained_by,
+)
+from mdm_async.dicom.safe_private import PrivateKey, can_be_kept, private_key, safe_private
+from mdm_async.dicom.table import EDITION, OPTIONS
 
+__all__ = [
+    "EDITION",
+    "OPTIONS",
+    "PIXEL_RULE_ATTRIBUTES",
+    "Action",
+    "PixelRule",
+    "PrivateKey",
+    "Profile",
+    "Region",
+    "Rule",
+    "SiteRule",
+    "basic",
+    "shown",
+]
 
-class Action(Enum):
-    """What happens to an attribute; the letters are those of PS3.15 Table E.1-1a."""
+PIXEL_RULE_ATTRIBUTES: Final = {
+    0x00080008: "ImageType",
+    0x00080016: "SOPClassUID",
+    0x00080060: "Modality",
+    0x00080064: "ConversionType",
+    0x00080070: "Manufacturer",
+    0x00081010: "StationName",
+    0x00081090: "ManufacturerModelName",
+    0x00181000: "DeviceSerialNumber",
+    0x00181020: "SoftwareVersions",
+    0x00280004: "PhotometricInterpretation",
+    0x00280010: "Rows",
+    0x00280011: "Columns",
+}
+"""What pixel rules may ask for: top-level attributes that tell devices, and layouts of the screen, apart."""
 
-    REMOVE = "X"
-    EMPTY = "Z"
-    """Zero length, or a dummy: identifiers become keyed pseudonyms."""
-    DUMMY = "D"
-    UID = "U"
-    """Replace UIDs, the same everywhere; a sequence is kept and gone into."""
-    KEEP = "K"
-    """Kept as it is; a sequence is gone into."""
-
-
-# A compound code depends on the attribute's type in its IOD. Without that knowledge the safe and conformant reading
-# is the one that keeps the attribute present and its content away (PS3.15 §E.3, Table E.1-1a).
-_RESOLVED: Final = {
-    "X/Z": Action.EMPTY,
-    "X/D": Action.DUMMY,
-    "Z/D": Action.DUMMY,
-    "X/Z/D": Action.DUMMY,
-    "X/Z/U*": Action.UID,
+# PS3.16 CID 7050.
+_CODES: Final = {
+    "clean_graphics": ("113103", "Clean Graphics Option"),
+    "clean_structured_content": ("113104", "Clean Structured Content Option"),
+    "clean_descriptors": ("113105", "Clean Descriptors Option"),
+    "retain_longitudinal_full_dates": (
+        "113106",
+        "Retain Longitudinal Temporal Information Full Dates Option",
+    ),
+    "retain_longitudinal_modified_dates": (
+        "113107",
+        "Retain Longitudinal Temporal Information Modified Dates Option",
+    ),
+    "retain_patient_characteristics": ("113108", "Retain Patient Characteristics Option"),
+    "retain_device_identity": ("113109", "Retain Device Identity Option"),
+    "retain_uids": ("113110", "Retain UIDs Option"),
+    "retain_safe_private": ("113111", "Retain Safe Private Option"),
+    "retain_institution_identity": ("113112", "Retain Institution Identity Option"),
 }
 
-# Not in the table of this edition, yet identifying, or a lie once other attributes are gone.
-_BESIDE_THE_TABLE: Final = {
-    0x4FFE0001: Action.REMOVE,  # MAC Parameters: signatures are removed
-    0x00420010: Action.EMPTY,  # Document Title, type 2
-    0x00287FE0: Action.REMOVE,  # Pixel Data Provider URL
-    0x00080001: Action.REMOVE,  # Length to End: a stale offset
-    # UIDs of instances, frames of reference and organisations; those that the standard names stay all the same.
-    **dict.fromkeys(
-        (0x0008010D, 0x00081167, 0x00083012, 0x0018991E, 0x00200242, 0x00209312, 0x00209313), Action.UID
-    ),
-    **dict.fromkeys(
-        (0x00280304, 0x0040A021, 0x0040A022, 0x0040E011, 0x0040E030, 0x0040E031, 0x00440102), Action.UID
-    ),
-    **dict.fromkeys(
-        (0x00440108, 0x00687004, 0x0070031B, 0x00701209, 0x00701904, 0x0072007F, 0x300A0675), Action.UID
-    ),
-    0x3010001F: Action.UID,
-    # Addresses of files and servers, which hold study and instance UIDs; (0040,E012) is in edition 2026c.
-    **dict.fromkeys((0x00080407, 0x00080408, 0x00080409, 0x0008040B, 0x00081190, 0x00404073), Action.REMOVE),
-    **dict.fromkeys((0x0040E010, 0x0040E012, 0x0074100A), Action.REMOVE),
-    # Names and days of industrial testing, inventories and security screening.
-    **dict.fromkeys((0x00140104, 0x00142006, 0x0040A067), Action.EMPTY),
-    **dict.fromkeys((0x00080404, 0x00080416, 0x0008041F, 0x00140102, 0x00140103, 0x00141020), Action.EMPTY),
-    **dict.fromkeys((0x00143076, 0x00143077, 0x00144076, 0x00144078, 0x0014407A, 0x40101025), Action.EMPTY),
-    **dict.fromkeys((0x40101026, 0x4010102B, 0x40101041), Action.EMPTY),
-}
-_GROUPS_BESIDE_THE_TABLE: Final = {
-    0x0000: Action.REMOVE,  # command
-    0x0002: Action.REMOVE,  # file meta: made anew, and has no place in the data set
-    0x0004: Action.REMOVE,  # directory: file names, offsets
-    0x0006: Action.REMOVE,
-}
-# Overlay data is removed by the table. What would be left, its description and label among it, describes nothing.
-_REPEATING_BESIDE_THE_TABLE: Final = {0x5000: Action.REMOVE, 0x6000: Action.REMOVE}
+SiteRule = tuple[int | PrivateKey, Action, str | None]
+"""(attribute, action, value): a site's own rule, which beats the base and the options."""
+
+_ENCAPSULATED_DOCUMENT: Final = 0x00420011
+_SITE: Final = "site rule"
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """A rectangle of pixels, from the top left, in every frame."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
+class PixelRule:
+    """What is known of the pictures of some device."""
+
+    when: tuple[tuple[int, str], ...]
+    """(tag of a top-level attribute, pattern as of fnmatch.fnmatchcase on its text); all must match."""
+    blank: tuple[Region, ...] = ()
+    trust: bool = False
+    """This device burns nothing in."""
 
 
 @dataclass(frozen=True)
 class Profile:
-    """A named set of rules. Two profiles with one digest do the same to every attribute."""
+    """A named set of rules. Two profiles with one digest make the same of every image, whatever they are called."""
 
     name: str
-    edition: str
-    single: dict[int, Action] = field(repr=False)
-    groups: dict[int, Action] = field(repr=False)
-    """Whole groups."""
-    repeating: dict[int, Action] = field(repr=False)
-    """Whole repeating groups, by their first: 0x6000 stands for 6000 to 60FE."""
-    private: Action = Action.REMOVE
-    digest: str = field(init=False)
-    """SHA-256 over the effective rules, 64 hex digits."""
+    base: str = "basic"
+    options: frozenset[str] = frozenset()
+    project: str | None = None
+    """Keys pseudonyms and date shifts; None for those of the installation itself."""
+    burned_in: Literal["refuse", "quarantine"] = "refuse"
+    documents: Literal["refuse", "allow"] = "refuse"
+    site: tuple[SiteRule, ...] = ()
+    """The site's own rules, those of public attributes first, each in ascending order."""
+    pixel_rules: tuple[PixelRule, ...] = ()
+    edition: str = EDITION
+    """Of PS3.15."""
+    digest: str = field(init=False, compare=False)
+    """SHA-256 over everything that changes what comes out, 64 hex digits."""
+    _public: dict[int, Rule] = field(init=False, repr=False, compare=False)
+    _private: dict[PrivateKey, Rule] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        rules = [f"private {self.private.value}"]
-        rules += [f"{tag:08X} {action.value}" for tag, action in sorted(self.single.items())]
-        rules += [f"{group:04X} {action.value}" for group, action in sorted(self.groups.items())]
-        rules += [f"{group >> 8:02X}xx {action.value}" for group, action in sorted(self.repeating.items())]
-        object.__setattr__(self, "digest", hashlib.sha256("\n".join(rules).encode()).hexdigest())
+        public, private = public_rules(self.options), _private_rules(self.options)
+        if self.documents == "allow":
+            public[_ENCAPSULATED_DOCUMENT] = Rule(Action.KEEP, "documents allowed")
+        for of, action, value in self.site:
+            if isinstance(of, int):
+                public[of] = Rule(action, _SITE, value)
+            else:
+                private[of] = Rule(action, _SITE, value)
+        object.__setattr__(self, "_public", public)
+        object.__setattr__(self, "_private", private)
+        object.__setattr__(self, "digest", hashlib.sha256("\n".join(self._effects()).encode()).hexdigest())
 
-    def action(self, tag: int) -> Action:
-        """What happens to this attribute, at any depth. Attributes that no rule names are kept (PS3.15 §E.1)."""
+    def __reduce__(self) -> tuple[object, ...]:
+        # A profile goes with every job to the scrubbing processes, which build each one's rules once.
+        return _built, (
+            self.name,
+            self.base,
+            self.options,
+            self.project,
+            self.burned_in,
+            self.documents,
+            self.site,
+            self.pixel_rules,
+            self.edition,
+        )
+
+    def rule(self, tag: int) -> Rule:
+        """What happens to this public attribute, at any depth; of a private group: removed."""
         group = tag >> 16
         if group & 1:
-            return self.private
-        if (whole := self.groups.get(group) or self.repeating.get(group & 0xFF00)) is not None:
+            return PRIVATE
+        if (whole := GROUPS.get(group)) is not None:
             return whole
-        return self.single.get(tag, Action.KEEP)
+        if (named := self._public.get(tag)) is not None:
+            return named
+        if (repeating := REPEATING.get(group & 0xFF00)) is not None:
+            return self._public.get(tag & 0xFF00FFFF, repeating)
+        return UNNAMED
+
+    def private_rule(self, creator: str, tag: int) -> tuple[Rule, bytes]:
+        """(what happens to a private element of this creator, the VR that PS3.15 lists for it or b"")."""
+        key = private_key(creator, tag)
+        return self._private.get(key, PRIVATE), safe_private().get(key, b"")
 
     def names(self, tag: int) -> bool:
         """Whether a rule names this very attribute, rather than its group or none."""
-        return tag in self.single
+        return tag in self._public
+
+    @property
+    def private_kept(self) -> bool:
+        """Whether any private attribute is treated otherwise than by being removed."""
+        return any(rule.action is not Action.REMOVE for rule in self._private.values())
+
+    def codes(self) -> tuple[tuple[str, str], ...]:
+        """(code value, meaning) of PS3.16 CID 7050: the basic profile, then each option, in ascending order."""
+        options = sorted(_CODES[option] for option in self.options)
+        return (("113100", "Basic Application Confidentiality Profile"), *options)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """In words, what the site's rules let through that the standard takes away; empty when nothing."""
+        said = []
+        for of, action, _ in self.site:
+            if action is not Action.KEEP:
+                continue
+            if not isinstance(of, int):
+                if of not in safe_private():
+                    said.append(f"keeps {shown(of)}, which the standard does not list as safe")
+                elif not can_be_kept(safe_private()[of]):
+                    said.append(f"keeps {shown(of)}, bytes into which nobody can look")
+                continue
+            options = retained_by(of)
+            if basic().rule(of).action is Action.KEEP or self.options.intersection(options):
+                continue
+            unless = f" unless under {' or '.join(options)}" if options else ""
+            said.append(f"keeps {shown(of)}, which identifies{unless}")
+        if any(rule.trust and not any(p.strip("*") for _, p in rule.when) for rule in self.pixel_rules):
+            said.append("trusts every device to burn nothing into its pictures")
+        if self.documents == "allow":
+            said.append("serves encapsulated documents with their payload, whatever it says")
+        return tuple(said)
+
+    def _effects(self) -> list[str]:
+        """Everything that changes what comes out, one line each; the name and the reasons for rules do not."""
+        lines = [f"edition {self.edition}", f"project {self.project!r}"]
+        lines += [f"burned-in {self.burned_in}", f"documents {self.documents}"]
+        lines += [f"option {option}" for option in sorted(self.options)]  # each is said in the image
+        lines += [_effect(f"{tag:08X}", rule) for tag, rule in sorted(self._public.items())]
+        lines += [_effect(f"group {group:04X}", rule) for group, rule in sorted(GROUPS.items())]
+        lines += [_effect(repr(tuple(key)), rule) for key, rule in sorted(self._private.items())]
+        lines += [
+            f"pixels {rule.when!r} {[(r.x, r.y, r.width, r.height) for r in rule.blank]!r} {rule.trust}"
+            for rule in self.pixel_rules
+        ]
+        return lines
 
 
 @cache
 def basic() -> Profile:
     """The Basic Application Level Confidentiality Profile, without options (PS3.15 §E.2)."""
-    single = dict(_BESIDE_THE_TABLE)
-    repeating = dict(_REPEATING_BESIDE_THE_TABLE)
-    for tag, code in basic_column():
-        action = _RESOLVED[code] if code in _RESOLVED else Action(code)
-        if "where gggg is odd" in tag:
-            assert action is Action.REMOVE
-        elif "xx" in tag:
-            repeating[int(tag[1:3], 16) << 8] = action
-        else:
-            single[int(tag[1:5] + tag[6:10], 16)] = action
-    return Profile("basic", EDITION, single, dict(_GROUPS_BESIDE_THE_TABLE), repeating)
+    return Profile("basic")
 
 
-def basic_column() -> list[tuple[str, str]]:
-    """(tag as printed, code) of every row of Table E.1-1."""
-    table = resources.files("mdm_async.dicom.tables") / f"ps3.15-table-e1-1-{EDITION}.csv"
-    rows = csv.DictReader(table.read_text(encoding="utf-8").splitlines())
-    return [(row["tag"], row["basic"]) for row in rows]
+def shown(of: int | PrivateKey) -> str:
+    """An attribute for people: "PatientName (0010,0010)", "(0019,xx10) of ACME 1.1"."""
+    if isinstance(of, int):
+        return f"{keyword_of(of)} ({of >> 16:04X},{of & 0xFFFF:04X})".lstrip()
+    return f"({of.group:04X},xx{of.element:02X}) of {of.creator}"
+
+
+def _private_rules(options: frozenset[str]) -> dict[PrivateKey, Rule]:
+    if "retain_safe_private" not in options:
+        return {}
+    because = "option retain_safe_private"
+    keep, uid = Rule(Action.KEEP, because), Rule(Action.UID, because)
+    # The standard's list has a UID of a series: safe as an attribute, but it joins with everything.
+    uids = keep if "retain_uids" in options else uid
+    return {key: uids if vr == b"UI" else keep for key, vr in safe_private().items() if can_be_kept(vr)}
+
+
+def _effect(attribute: str, rule: Rule) -> str:
+    return f"{attribute} {rule.action.value} {rule.value!r}"
+
+
+@lru_cache(maxsize=64)
+def _built(*fields: object) -> Profile:
+    return Profile(*fields)  # type: ignore[arg-type]

@@ -1,6 +1,9 @@
 """Keyed pseudonyms: the same original gives the same pseudonym wherever it stands, and only the key links them.
 
-What this does not do: equal pixels always link two files, whatever their pseudonyms are.
+What this does not do: two files with equal pixels, or with equal kept attributes that are rare, can always be joined by
+comparing them, whatever their pseudonyms are and however different the keys. Pseudonyms stop casual joining, not that.
+Nor do they join one patient with two Patient IDs, or the same name written in two character sets. Who knows one real
+date of a patient whose dates were moved knows all of them.
 """
 
 import base64
@@ -13,6 +16,7 @@ from pydicom import config
 from pydicom.uid import UID
 
 _PREFIX: Final = "MDM"
+_FEWEST_DAYS, _RANGE_OF_DAYS = 366, 3288
 
 
 class Pseudonyms:
@@ -47,6 +51,22 @@ class Pseudonyms:
             return b""
         digits = base64.b32encode(self._hmac(label.encode() + b"\0" + bare)).decode()
         return (_PREFIX + digits[:13]).encode()
+
+    def days(self, patient_id: bytes, name: bytes, birth_date: bytes, study: bytes) -> int:
+        """By how many whole days a patient's dates are moved into the past: more than 1 year, at most about 10.
+
+        By the Patient ID as encoded, without padding; without one by name and birth date; without those by the Study
+        Instance UID, so that at least one study's intervals stay.
+        """
+        patient_id, name = patient_id.strip(b"\0 "), name.rstrip(b"\0 ^=")
+        birth_date, study = birth_date.strip(b"\0 "), study.strip(b"\0 ")
+        if patient_id:
+            who = b"patient\0" + patient_id
+        elif name or birth_date:
+            who = b"name\0" + name + b"\0" + birth_date
+        else:
+            who = b"study\0" + study
+        return _FEWEST_DAYS + int.from_bytes(self._hmac(b"days\0" + who)[:8]) % _RANGE_OF_DAYS
 
     def _one_uid(self, uid: bytes) -> bytes:
         bare = uid.strip(b"\0 ")

@@ -6,16 +6,17 @@ from collections.abc import Generator
 Steps = Generator[None, bytes, None]
 Take = Generator[None, bytes, bytes]
 Count = Generator[None, bytes, int]
+Check = Generator[None, bytes, bool]
 
 
 class Pulled:
     """The bytes that a generator parser reads; it yields whenever it needs the next chunk, and is sent that."""
 
-    def __init__(self) -> None:
+    def __init__(self, taken: int = 0) -> None:
         self._chunk = b""
         self._at = 0
-        self.taken = 0
-        """Bytes read or skipped so far."""
+        self.taken = taken
+        """Bytes read or skipped so far, and before."""
 
     def take(self, count: int) -> Take:
         """The next `count` bytes (few: they are gathered)."""
@@ -34,6 +35,15 @@ class Pulled:
             self._chunk = yield
             self._at = 0
         self._at += count
+
+    def skip_zeros(self, count: int) -> Check:
+        """Step over `count` bytes, however many: whether all are zeros."""
+        zeros = True
+        while count:
+            some = yield from self.rest(count)
+            count -= len(some)
+            zeros = zeros and not some.strip(b"\0")
+        return zeros
 
     def rest(self, limit: int | None = None) -> Take:
         """What is left of the current chunk, or the next one; `limit` bytes of it at most."""

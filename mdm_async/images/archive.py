@@ -1,4 +1,4 @@
-"""What every verb works on: the catalog, the keys, the blobs, the pools and the profile of one installation."""
+"""What every verb works on: the catalog, the keys, the blobs, the pools and the profiles of one installation."""
 
 import asyncio
 from collections.abc import Callable
@@ -8,17 +8,14 @@ from typing import TypeVar
 
 from mdm_async.blobs.store import BlobStore
 from mdm_async.catalog.database import Database
-from mdm_async.dicom.profile import Profile
-from mdm_async.dicom.scrub import REVISION
 from mdm_async.images.changed import ChangedHere
 from mdm_async.images.scrubbing import Scrubber
+from mdm_async.images.served import ServedViews
+from mdm_async.keys.derive import PseudonymFinder
 from mdm_async.keys.store import KeyStore
-from mdm_async.names import BASIC, IDENTIFIED, View
 from mdm_async.settings import Settings
 
 T = TypeVar("T")
-
-IDENTIFIED_VERSION = "original"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,16 +29,11 @@ class Archive:
     cipher: ThreadPoolExecutor
     disk: ThreadPoolExecutor
     scrubber: Scrubber
-    profile: Profile
-    pseudonym_key: bytes
-    """Keys the pseudonyms of the `basic` view."""
+    views: ServedViews
+    finder: PseudonymFinder
     changed: ChangedHere = field(default_factory=ChangedHere)
-
-    def version(self, view: View) -> str | None:
-        """The version of a view that is served now; None for a view that does not exist here."""
-        if view == IDENTIFIED:
-            return IDENTIFIED_VERSION
-        return f"{self.profile.digest[:16]}.{REVISION}" if view == BASIC else None
+    more_to_make: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when views may be missing: a profile was applied, a file moved, a quarantine ended."""
 
     async def on_cipher_pool(self, job: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self.cipher, job)

@@ -1,115 +1,116 @@
-"""Views that images do not have yet: a new profile or scrubber means a new version, made here from the original.
+"""Views that images do not have yet: made in bulk from the originals, on all cores.
 
-Until it is made the view is pending. What is made once is kept; when two nodes make it, one wins.
+A new profile, scrubber revision or directory means versions that are not there. Until one is made the view is pending,
+or an older version that may still be served is. What is made once is kept; when two nodes make it, one wins. All that
+is remembered of the work is what it has made, so it goes on wherever it was interrupted.
 """
 
 import asyncio
+from collections.abc import AsyncIterator, Sequence
 from uuid import UUID
 
 import structlog
 
-from mdm_async.catalog import blobs, images
-from mdm_async.dicom.part10 import Kind, Splitter
+from mdm_async.catalog import blobs, images, profiles
 from mdm_async.errors import Gone, MdmError
-from mdm_async.images import basic_view, stream, view
 from mdm_async.images.archive import Archive
-from mdm_async.images.basic_view import Source
 from mdm_async.images.leases import Leases
-from mdm_async.images.view import ReadyView
-from mdm_async.keys.store import Secrets
-from mdm_async.names import BASIC, IDENTIFIED
+from mdm_async.images.making import Maker
+from mdm_async.images.originals import source_of
+from mdm_async.images.scrubbing import PROCESSES
+from mdm_async.images.served import Served
+from mdm_async.images.several import several_at_once
 
-_BATCH = 50
+_BATCH = 200
 _PAUSE = 5.0
+_AGAIN = 300.0
+"""Seconds after which missing views are looked for unasked: a file may have been moved among others."""
+AT_ONCE = 2 * PROCESSES
 
 _log = structlog.get_logger()
 
 
 async def backfill(archive: Archive) -> int:
-    """Make the missing `basic` views of all images, one after the other; how many were made."""
-    version = archive.version(BASIC)
-    assert version is not None
-    made, failed = 0, set[UUID]()
-    while True:
-        async with archive.database.acquire() as db:
-            missing = await images.without_view(db, BASIC, version, _BATCH + len(failed))
-        missing = [image for image in missing if image not in failed]
-        if not missing:
-            return made
-        for image in missing:
-            try:
-                made += await _make(archive, image)
-            except MdmError as why:
-                # One damaged image must not keep the others waiting; the next start tries it again.
-                failed.add(image)
-                _log.warning("a view could not be made", image=str(image), reason=why.detail)
-            except Exception as why:  # a mistake of ours, on this image; its message could quote the file
-                failed.add(image)
-                _log.error("a view could not be made", image=str(image), kind=type(why).__name__)
+    """Make the missing views of all images; how many were made."""
+    async with archive.database.acquire() as db:
+        await archive.views.refresh(db, now=True)
+    return sum([await _backfill(archive, served) for served in list(archive.views)])
 
 
-async def backfill_until_done(archive: Archive) -> None:
-    """Run `backfill` once through; a database that is away puts it off."""
+async def backfill_forever(archive: Archive) -> None:
+    """Run `backfill` at the start, whenever there is `more_to_make`, and now and then."""
     while True:
+        archive.more_to_make.clear()
         try:
             made = await backfill(archive)
         except MdmError as why:
             _log.warning("making views put off", reason=why.detail)
             await asyncio.sleep(_PAUSE)
-        else:
-            if made:
-                _log.info("made the views that were missing", count=made)
+            continue
+        if made:
+            _log.info("made the views that were missing", count=made)
+        try:
+            async with asyncio.timeout(_AGAIN):
+                await archive.more_to_make.wait()
+        except TimeoutError:
+            pass
+
+
+async def missing(archive: Archive, served: Served, directories: Sequence[int]) -> AsyncIterator[UUID]:
+    """The images in these directories that do not have this view in its version now in force."""
+    after = UUID(int=0)
+    while True:
+        async with archive.database.acquire() as db:
+            batch = await profiles.images_without(db, directories, served.view, served.version, after, _BATCH)
+        for image in batch:
+            yield image
+        if not batch:
             return
+        after = batch[-1]
 
 
-async def _make(archive: Archive, image: UUID) -> bool:
+async def _backfill(archive: Archive, served: Served) -> int:
+    made = 0
+    async with archive.database.acquire() as db:
+        directories = await profiles.directories_with(db, served.view)
+
+    async def attempt(image: UUID) -> None:
+        nonlocal made
+        made += await _attempt(archive, served, image)
+
+    await several_at_once(missing(archive, served, directories), attempt, AT_ONCE)
+    return made
+
+
+async def _attempt(archive: Archive, served: Served, image: UUID) -> bool:
     try:
-        original, secrets = await _open(archive, image)
-        source = await _source(archive, original)
+        return await make_view(archive, served, image, bulk=True)
+    except MdmError as why:
+        # One damaged image must not keep the others waiting; the next round tries it again.
+        _log.warning("a view could not be made", image=str(image), reason=why.detail)
+    except Exception as why:  # a mistake of ours, on this image; its message could quote the file
+        _log.error("a view could not be made", image=str(image), kind=type(why).__name__)
+    return False
+
+
+async def make_view(archive: Archive, served: Served, image: UUID, *, bulk: bool = False) -> bool:
+    """Make one view of an image from its original; False when another node did, or the image has gone."""
+    try:
         async with Leases(archive.database, archive.blobs, archive.settings.blobs.lease_seconds) as leases:
-            made = await basic_view.make(archive, leases, image, secrets, source)
+            source = await source_of(archive, leases, image)
+            async with archive.database.acquire() as db:
+                released = await profiles.is_released(db, image, served.view)
+            maker = Maker(archive, leases, served, released=released, bulk=bulk)
+            made = await maker.make(source, maker.begin(source.head))
+            parts = list(made.parts)
+            if source.pixels is not None:
+                parts += await source.pixels.drop_unused({made.pixels} if made.pixels else set())
             async with archive.database.transaction() as db:
                 await blobs.settle(db, list(leases.blobs))
-                if not await images.add_view(db, made.parts, made.view):
+                if not await images.add_view(db, parts, made.view):
                     raise Gone("another node made the view first")
+                await images.drop_superseded(db, made.view)
             leases.keep()
     except Gone:
         return False
     return True
-
-
-async def _open(archive: Archive, image: UUID) -> tuple[ReadyView, Secrets]:
-    async with archive.database.acquire() as db:
-        original = await view.load_one(archive, db, image, IDENTIFIED)
-        registration = await images.registration(db, image)
-        return original, (await archive.keys.fetch(db, [registration], identity=True))[image]
-
-
-async def _source(archive: Archive, original: ReadyView) -> Source:
-    facts, shared = original.record.pixels, original.record.shared
-    assert facts is not None
-    if original.parts[0].row.kind == Kind.ORIGINAL.value:
-        head, tail = await _inflated(archive, original)
-    else:
-        sizes = [part.record.size for part in original.parts]
-        limit = archive.settings.scrub.max_head
-        head = await _bytes(archive, original, 0, sizes[0]) if sizes[0] + sum(sizes[2:]) <= limit else None
-        tail = await _bytes(archive, original, sum(sizes[:2]), sum(sizes)) if head is not None else b""
-    return Source(head, tail, facts, shared)
-
-
-async def _bytes(archive: Archive, original: ReadyView, start: int, stop: int) -> bytes:
-    return b"".join([bytes(piece) async for piece in stream.clear(archive, original, start, stop)])
-
-
-async def _inflated(archive: Archive, original: ReadyView) -> tuple[bytes | None, bytes]:
-    """Head and tail of a deflated file; no head when they are larger than may be scrubbed."""
-    kept = {Kind.HEAD: bytearray(), Kind.TAIL: bytearray()}
-    splitter = Splitter()
-    async for chunk in stream.clear(archive, original, 0, original.size):
-        for piece in splitter.stream(chunk):
-            if piece.kind in kept:
-                kept[piece.kind] += piece.data
-            if sum(map(len, kept.values())) > archive.settings.scrub.max_head:
-                return None, b""
-    return bytes(kept[Kind.HEAD]), bytes(kept[Kind.TAIL])

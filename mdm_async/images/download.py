@@ -160,6 +160,7 @@ async def _allowed(
     delivered: bool = True,
 ) -> list[_Wanted]:
     wanted = []
+    await archive.views.refresh(db)
     for item, found in enumerate(await resolve(db, ask.surls)):
         if isinstance(found, MdmError):
             answers[item] = found
@@ -167,8 +168,10 @@ async def _allowed(
         surl, place = found
         view_name = surl.view or ask.view or place.default_view
         try:
-            if archive.version(view_name) is None:
-                raise BadRequest("there is no such view here", remedy="ask for 'basic' or 'identified'")
+            if not archive.views.exists(view_name):
+                raise BadRequest(
+                    "there is no such view here", remedy="`mdm profile list` names those that are"
+                )
             acl.demand(caller, place, Right.READ, view_name)
             if place.entry is None:
                 raise NotFound()
@@ -221,7 +224,12 @@ class _Pins:
                 want.surl, token, want.view, one.size, one.adler32, self.life, one.size, one.adler32
             )
             made.append(
-                _Made(want, self._grant(want, token), ticket, one if isinstance(one, ReadyView) else None)
+                _Made(
+                    want,
+                    self._grant(want, token, one.version),
+                    ticket,
+                    one if isinstance(one, ReadyView) else None,
+                )
             )
         return made
 
@@ -258,10 +266,17 @@ class _Pins:
             sealed.parts,
         )
         wrapped = self.archive.keys.wrap_grant(seed, self.request, want.item)
-        return _Made(want, self._grant(want, token, wrapped, sealed.context), ticket, None, sealed)
+        return _Made(
+            want, self._grant(want, token, plain.version, wrapped, sealed.context), ticket, None, sealed
+        )
 
     def _grant(
-        self, want: _Wanted, token: str, secret: bytes | None = None, context: bytes | None = None
+        self,
+        want: _Wanted,
+        token: str,
+        version: str,
+        secret: bytes | None = None,
+        context: bytes | None = None,
     ) -> Grant:
         return Grant(
             turl=digest(token),
@@ -277,7 +292,7 @@ class _Pins:
             entry=want.entry.id,
             image=want.image,
             view=want.view,
-            version=self.archive.version(want.view),
+            version=version,
             recipient=self.ask.recipient,
             secret=secret,
             context=context,

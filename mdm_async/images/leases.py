@@ -41,6 +41,14 @@ class Leases:
     def blobs(self) -> Iterable[UUID]:
         return self._writers.keys()
 
+    async def discard(self, blob: UUID) -> None:
+        """Give up one blob; the others stay."""
+        writer = self._writers.pop(blob)
+        async with self._database.acquire() as db:
+            gone = await blobs.give_up(db, [blob])
+            await writer.abandon()
+            await blobs.forget(db, gone)
+
     def keep(self) -> None:
         """The blobs are stored now, by a transaction that has been committed."""
         self._kept = True

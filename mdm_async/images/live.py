@@ -191,6 +191,7 @@ class LiveGrants:
             return
         async with self.archive.database.acquire() as db:
             found = await grants.liveness(db, [*in_use, *receiving])
+            await self.archive.views.refresh(db)
         for turl in receiving:
             state = found.get(turl)
             if state is None or state.revoked:
@@ -198,11 +199,15 @@ class LiveGrants:
                     cut()
         for turl, live in in_use.items():
             state = found.get(turl)
-            if state is None or state.revoked:
+            if state is None or state.revoked or not self._serves(live.grant):
                 live.end()
             else:
                 live.expires, live.checked = now + state.life, now
         self._forget_ended()
+
+    def _serves(self, grant: Grant) -> bool:
+        """Whether the version that this transfer URL is for may still be given out."""
+        return self.archive.views.serves(grant.view or "", grant.version)
 
     async def _hold(self) -> None:
         held = {live.grant.image for live in self._live.values() if live.running and live.grant.image}
@@ -217,14 +222,17 @@ class LiveGrants:
             if found is None or not found[1] or found[0].operation != "get":
                 raise Gone(remedy="prepare the file again")
             grant = found[0]
+            await self.archive.views.refresh(db)
+            if not self._serves(grant):
+                raise Gone("the view has been made anew since", remedy="prepare the file again")
             if known is not None and not known.ended:
                 known.expires, known.checked, known.used = asked + grant.life, asked, asked
                 return known
             assert grant.image is not None
             assert grant.view is not None
-            if self.archive.version(View(grant.view)) != grant.version:
-                raise Gone("the view has been made anew since", remedy="prepare the file again")
             ready = await view.load_one(self.archive, db, grant.image, View(grant.view))
+            if ready.version != grant.version:
+                raise Gone("the view has been made anew since", remedy="prepare the file again")
         live = Live(grant, ready, None, asked + grant.life, asked, asked)
         if grant.recipient is not None:
             live.sealed, live.clear = await self._sealed(grant, ready), None

@@ -1,7 +1,7 @@
 """The verbs on names: list, make, remove, move, and ask for one's rights."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from uuid import UUID
 
 from mdm_async.catalog import acl, audit, entries, images
@@ -99,16 +99,36 @@ async def _directory(
         return Detail(place.lfn, entry)
     acl.demand(caller, place, Right.LIST)
     below = await entries.children(db, entry.id, offset, count)
-    name = surl.view or place.default_view
-    told = _tells(caller, place, name)
-    records = iter(await view.open_records(archive, db, [(e.image, name) for e in below if e.image and told]))
+    told = {e.id: name for e in below if (name := _told_of(caller, place, surl, e)) is not None}
+    records = iter(
+        await view.open_records(
+            archive, db, [(e.image, told[e.id]) for e in below if e.image and e.id in told]
+        )
+    )
     children = [
         Detail(join(place.lfn, e.name), e)
         if e.is_directory
-        else _file(join(place.lfn, e.name), e, name, next(records) if told else None)
+        else _file(
+            join(place.lfn, e.name), e, _view_of(place, surl, e), next(records) if e.id in told else None
+        )
         for e in below
     ]
     return Detail(place.lfn, entry, children=children)
+
+
+def _view_of(directory: Place, surl: Surl, entry: Entry) -> View:
+    return entry.only_view or surl.view or directory.default_view
+
+
+def _told_of(caller: Caller, directory: Place, surl: Surl, entry: Entry) -> View | None:
+    """The view whose size and checksum a listing tells of a file in the directory, if any."""
+    if entry.is_directory:
+        return None
+    name = _view_of(directory, surl, entry)
+    here = directory
+    if entry.only_view is not None:
+        here = replace(directory, entry=entry, default_view=entry.only_view)
+    return name if _tells(caller, here, name) else None
 
 
 def _file(lfn: Lfn, entry: Entry, name: View, opened: ViewRecord | MdmError | None) -> Detail:

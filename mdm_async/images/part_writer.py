@@ -31,10 +31,18 @@ class PartWriter:
     """
 
     def __init__(
-        self, archive: Archive, leases: Leases, image: UUID, kind: str, secret_kind: str, secret: bytes
+        self,
+        archive: Archive,
+        leases: Leases,
+        image: UUID,
+        kind: str,
+        secret_kind: str,
+        secret: bytes,
+        variant: str = "original",
     ) -> None:
         self._archive, self._leases = archive, leases
         self._image, self._kind, self._secret_kind = image, kind, secret_kind
+        self._variant = variant
         self._id = uuid4()
         self._salt = os.urandom(SALT_BYTES)
         key = part_key(secret, self._salt, image, self._id)
@@ -102,7 +110,7 @@ class PartWriter:
             id=self._id,
             image=self._image,
             kind=self._kind,
-            variant="original",
+            variant=self._variant,
             secret=self._secret_kind,
             format=FORMAT,
             salt=self._salt,

@@ -1,6 +1,7 @@
 """A view's record: everything about its bytes, kept encrypted, for sizes and checksums identify too."""
 
 import os
+import zlib
 from dataclasses import asdict, dataclass
 from typing import Any
 from uuid import UUID
@@ -10,6 +11,9 @@ import orjson
 from mdm_async.dicom.scrub import PixelFacts
 from mdm_async.images import adler
 from mdm_async.keys.derive import RecordCipher
+
+_REPORT = " report"
+"""Keeps a report from being taken for a record."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +41,8 @@ class ViewRecord:
     """Of `identified`: what was learnt of the pixels, so that other views can be made without reading them."""
     shared: PartRecord | None = None
     """Of `identified`: the pixels that other views share; one of `parts`, but for deflated originals."""
+    version: str = ""
+    """Of which version of the view this is; beside what is sealed, and bound to it."""
 
     @property
     def size(self) -> int:
@@ -68,7 +74,17 @@ def unseal(sealed: bytes, secret: bytes, image: UUID, view: str, version: str) -
         tree["sha256"],
         PixelFacts(**pixels | {"findings": tuple(pixels["findings"])}) if pixels is not None else None,
         _part(shared) if shared is not None else None,
+        version,
     )
+
+
+def seal_report(report: bytes, secret: bytes, image: UUID, view: str, version: str) -> bytes:
+    """What scrubbing did to make a view, compressed and encrypted."""
+    return RecordCipher(secret, image).seal(zlib.compress(report), view, version + _REPORT, os.urandom(12))
+
+
+def unseal_report(sealed: bytes, secret: bytes, image: UUID, view: str, version: str) -> bytes:
+    return zlib.decompress(RecordCipher(secret, image).open(sealed, view, version + _REPORT))
 
 
 def _listed(part: PartRecord) -> list[object]:

@@ -10,37 +10,23 @@ import resource
 import signal
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
-from typing import Self
+from typing import Any, Self, TypeVar
 
 import structlog
 
-from mdm_async.dicom.profile import Profile
-from mdm_async.dicom.scrub import PixelFacts, Scrubbed, scrub
 from mdm_async.errors import MdmError, ScrubRefused
+from mdm_async.images.scrub_jobs import Job
 from mdm_async.settings import ScrubSettings
 
-_PROCESSES = 2
+PROCESSES = os.cpu_count() or 1
 _TOO_LARGE = "too large to scrub within the limits of memory and time"
 _log = structlog.get_logger()
 _forkserver = get_context("forkserver")
-_forkserver.set_forkserver_preload(["mdm_async.dicom.scrub"])
+_forkserver.set_forkserver_preload(["mdm_async.images.scrub_jobs"])
 
-
-@dataclass(frozen=True, slots=True, repr=False)
-class Job:
-    """One head and tail to be scrubbed."""
-
-    head: bytes
-    tail: bytes
-    profile: Profile
-    key: bytes
-    pixels: PixelFacts
-
-    def run(self) -> Scrubbed:
-        return scrub(self.head, self.tail, profile=self.profile, key=self.key, pixels=self.pixels)
+T = TypeVar("T")
 
 
 class Scrubber:
@@ -49,7 +35,7 @@ class Scrubber:
     def __init__(self, settings: ScrubSettings) -> None:
         self._settings = settings
         self._small = ThreadPoolExecutor(1, "scrub")
-        self._large = ThreadPoolExecutor(_PROCESSES, "scrub-process")
+        self._large = ThreadPoolExecutor(PROCESSES, "scrub-process")
         self._mine = threading.local()
         self._workers: set[_Worker] = set()
 
@@ -62,11 +48,14 @@ class Scrubber:
         self._small.shutdown(wait=True, cancel_futures=True)
         self._large.shutdown(wait=True, cancel_futures=True)
 
-    async def scrub(self, job: Job) -> Scrubbed:
-        """The de-identified head and tail. Raises ScrubRefused with the reason, free of patient data."""
+    async def run(self, job: Job[T], *, bulk: bool = False) -> T:
+        """What the job makes. `bulk`: always in a process, so that many jobs use all cores.
+
+        Raises ScrubRefused with the reason, free of patient data.
+        """
         loop = asyncio.get_running_loop()
         try:
-            if len(job.head) + len(job.tail) <= self._settings.in_process:
+            if not bulk and job.size <= self._settings.in_process:
                 return await loop.run_in_executor(self._small, job.run)
             return await loop.run_in_executor(self._large, self._in_process, job)
         except MdmError as broken:
@@ -79,7 +68,7 @@ class Scrubber:
             _log.error("scrubbing failed", kind=type(mistake).__name__)
             raise ScrubRefused("scrubbing failed unexpectedly") from mistake
 
-    def _in_process(self, job: Job) -> Scrubbed:
+    def _in_process(self, job: Job[T]) -> T:
         worker: _Worker | None = getattr(self._mine, "worker", None)
         if worker is not None and not worker.alive:  # ended since its last job, which is not this one's fault
             self._drop(worker)
@@ -118,12 +107,12 @@ class _Worker:
     def alive(self) -> bool:
         return self._process.is_alive()
 
-    def ask(self, job: Job) -> Scrubbed | Exception:
+    def ask(self, job: Job[T]) -> T | Exception:
         """Raises EOFError or OSError when the process died of its limits, TimeoutError when it hangs."""
         self._pipe.send(job)
         if not self._pipe.poll(self._patience):
             raise TimeoutError
-        answer: Scrubbed | Exception = self._pipe.recv()
+        answer: T | Exception = self._pipe.recv()
         return answer
 
     def stop(self) -> None:
@@ -137,7 +126,7 @@ def _work(pipe: Connection, memory: int, seconds: int) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     while True:
         try:
-            job: Job = pipe.recv()
+            job: Job[Any] = pipe.recv()
         except EOFError:
             return
         used = sum(resource.getrusage(resource.RUSAGE_SELF)[:2])

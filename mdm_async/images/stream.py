@@ -36,6 +36,12 @@ async def clear(archive: Archive, view: ReadyView, start: int, stop: int) -> Asy
             await asyncio.gather(ahead, return_exceptions=True)
 
 
+async def first_part(archive: Archive, view: ReadyView) -> bytes:
+    """A view's head, whole."""
+    size = view.parts[0].record.size
+    return b"".join([bytes(piece) async for piece in clear(archive, view, 0, size)])
+
+
 async def _read(archive: Archive, readers: dict[str, BlobReader], run: Run) -> memoryview:
     blob = run.part.row.blob
     assert blob is not None

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from uuid import UUID, uuid4
 
-from mdm_async.catalog import acl, grants
+from mdm_async.catalog import acl, grants, profiles
 from mdm_async.catalog.entries import Place
 from mdm_async.catalog.grants import Grant
 from mdm_async.catalog.tokens import digest
@@ -32,6 +32,7 @@ from mdm_async.images.download import lifetime, unserved_grant
 from mdm_async.images.ingest import Draft
 from mdm_async.images.metrics import GRANTED, INGESTED
 from mdm_async.images.publish import sha256_of
+from mdm_async.images.served import Served
 from mdm_async.images.surls import resolve
 from mdm_async.names import Caller, Lfn, Right, join, parse_surl, split
 
@@ -177,7 +178,7 @@ async def receive(
         assert grant.secret is not None
         private = archive.keys.unwrap_grant(grant.secret, grant.request, grant.item)
         body = _unsealed(archive, body, private)
-    async with Draft(archive) as draft:
+    async with Draft(archive, await _views_to_make(archive, grant)) as draft:
         await draft.fill(body, limit=archive.settings.transfers.max_upload, announced=announced)
         name = _safe_name(archive, grant, draft)
         async with archive.database.transaction() as db:
@@ -188,10 +189,19 @@ async def receive(
                 await draft.store(db)
         if won:
             draft.keep()
-            INGESTED.labels(draft.basic_state).inc()
+            INGESTED.labels(draft.state).inc()
         else:
             await _demand_repeated(archive, grant, draft)
     return Received(draft.size, draft.adler32)
+
+
+async def _views_to_make(archive: Archive, grant: Grant) -> list[Served]:
+    """Those that the upload's directory names, as far as their profiles are in force."""
+    assert grant.parent is not None
+    async with archive.database.acquire() as db:
+        await archive.views.refresh(db)
+        enabled = await profiles.enabled_at(db, grant.parent)
+    return [served for view in enabled if (served := archive.views.get(view)) is not None]
 
 
 async def _peek(body: AsyncIterator[bytes], wanted: int) -> tuple[bytes, AsyncIterator[bytes]]:

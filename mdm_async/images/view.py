@@ -65,13 +65,16 @@ class ReadyView:
 
     image: UUID
     view: str
-    version: str
     parts: tuple[ReadyPart, ...]
     record: ViewRecord
     size: int
     adler32: int
     etag: str
     """Names the stored parts, not their content: it tells nothing of what is in them."""
+
+    @property
+    def version(self) -> str:
+        return self.record.version
 
     @property
     def sha256(self) -> str | None:
@@ -148,25 +151,27 @@ def _view(
         return why
     ids = b"".join(part.row.id.bytes for part in parts)
     etag = f'"{hashlib.sha256(ids).hexdigest()[:32]}"'
-    return ReadyView(
-        image, view, archive.version(view) or "", parts, opened, opened.size, opened.adler32, etag
-    )
+    return ReadyView(image, view, parts, opened, opened.size, opened.adler32, etag)
 
 
-_Key = tuple[UUID, str, str]
+def of_part(image: UUID, row: Part, part: PartRecord, secrets: Secrets) -> ReadyView:
+    """One stored part by itself, to make another of it. Raises Damaged."""
+    alone = ViewRecord((part,))
+    return ReadyView(image, row.kind, (_ready(row, part, secrets),), alone, part.size, part.adler32, "")
+
+
+_Key = tuple[UUID, str]
 
 
 async def _holdings(
     archive: Archive, db: Connection, wanted: Sequence[tuple[UUID, View]]
 ) -> tuple[dict[_Key, images.Holding], dict[UUID, Secrets]]:
-    keys = [(image, view, archive.version(view) or "") for image, view in wanted]
-    found = await images.holdings(db, keys)
+    await archive.views.refresh(db)
+    found = await images.holdings(db, wanted, archive.views.versions)
     secrets: dict[UUID, Secrets] = {}
     # The identity secret is fetched for those images only whose identified view is asked for.
     for identity in (False, True):
-        registrations = {
-            h.registration for (_, view, _), h in found.items() if (view == IDENTIFIED) is identity
-        }
+        registrations = {h.registration for (_, view), h in found.items() if (view == IDENTIFIED) is identity}
         if registrations:
             secrets |= await archive.keys.fetch(db, registrations, identity=identity)
     return found, secrets
@@ -175,20 +180,35 @@ async def _holdings(
 def _open(
     archive: Archive, found: dict[_Key, images.Holding], secrets: dict[UUID, Secrets], image: UUID, view: View
 ) -> ViewRecord | ViewPending | ViewRefused | Gone | Damaged:
-    version = archive.version(view)
-    if version is None:
-        return ViewPending("there is no such view here", remedy="ask for 'basic' or 'identified'")
-    holding = found.get((image, view, version))
+    if not archive.views.exists(view):
+        return ViewPending("there is no such view here", remedy="`mdm profile list` names those that are")
+    holding = found.get((image, view))
     if holding is None:
         return Gone("the image has just been deleted")
     stored = holding.view
     if stored is None:
-        return ViewPending(f"the view '{view}' has not been made under the profile in force", retry_after=60)
+        return ViewPending(
+            f"the view '{view}' has not been made under the profile in force",
+            remedy="wait while it is made; if its directory lacks it, an administrator adds it: mdm profile apply",
+            retry_after=60,
+        )
     if stored.record is None:
-        return ViewRefused(f"the view '{view}' is refused: {stored.reason}")
+        return _refusal(stored)
     if image not in secrets:
         return Damaged("the image's stored secrets do not open")
     return _unseal(stored, stored.record, secrets[image])
+
+
+def _refusal(stored: StoredView) -> ViewRefused:
+    if stored.quarantined:
+        return ViewRefused(
+            f"the view '{stored.name}' is in quarantine: {stored.reason}",
+            remedy="somebody with the right 'i' looks at the identified view, and lifts it: mdm profile release",
+        )
+    return ViewRefused(
+        f"the view '{stored.name}' is refused: {stored.reason}",
+        remedy="an administrator can lift this for images like it, by a profile with a rule for them: mdm profile add",
+    )
 
 
 def _unseal(stored: StoredView, sealed: bytes, secrets: Secrets) -> ViewRecord | Damaged:

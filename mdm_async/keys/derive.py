@@ -3,6 +3,7 @@
 HKDF-SHA256 (RFC 5869). Every derivation has its own salt and label, so that no key and no nonce ever repeats.
 """
 
+import hmac
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -50,6 +51,17 @@ class RecordCipher:
 
     def _bind(self, view: str, version: str) -> bytes:
         return b"\0".join((self._image, view.encode(), version.encode()))
+
+
+class PseudonymFinder:
+    """Digests by which a pseudonym is found again; without the key they link nothing to anything."""
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+
+    def digest(self, pseudonym: str) -> bytes:
+        """16 bytes."""
+        return hmac.digest(self._key, pseudonym.encode(), "sha256")[:16]
 
 
 class SealedKeys:

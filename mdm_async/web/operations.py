@@ -3,7 +3,6 @@
 import re
 from dataclasses import asdict
 
-import orjson
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel, ConfigDict, Field
@@ -11,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from mdm_async.errors import BadRequest, NotFound, Unavailable
 from mdm_async.images import fsck, tokens
 from mdm_async.names import Scope, parse_lfn, parse_rights, parse_view
+from mdm_async.web.answer import json_answer
 from mdm_async.web.body import parse
 from mdm_async.web.channel import caller_of
 from mdm_async.web.house import HOUSE
@@ -66,7 +66,7 @@ async def metrics(request: web.Request) -> web.Response:
 
 async def list_tokens(request: web.Request) -> web.Response:
     found = await tokens.listing(request.app[HOUSE].archive, await caller_of(request))
-    return _json({"tokens": found})
+    return json_answer({"tokens": found})
 
 
 async def create_token(request: web.Request) -> web.Response:
@@ -79,7 +79,7 @@ async def create_token(request: web.Request) -> web.Response:
     )
     scope = Scope(parse_lfn(asked.path), parse_rights(asked.rights), views)
     token = await tokens.create(request.app[HOUSE].archive, caller, asked.name, scope, asked.lifetime)
-    return _json({"token": token, **asked.model_dump(exclude_none=True)}, 201)
+    return json_answer({"token": token, **asked.model_dump(exclude_none=True)}, 201)
 
 
 async def revoke_token(request: web.Request) -> web.Response:
@@ -94,15 +94,6 @@ async def check(request: web.Request) -> web.Response:
     caller = await caller_of(request)
     asked = await parse(request, FsckRequest)
     report = await fsck.fsck(request.app[HOUSE].archive, caller, repair=asked.repair)
-    return _json(
+    return json_answer(
         {"findings": [asdict(f) for f in report.findings], "blobs": report.blobs, "bytes": report.bytes}
-    )
-
-
-def _json(tree: object, status: int = 200) -> web.Response:
-    return web.Response(
-        body=orjson.dumps(tree, default=str),  # asyncpg's UUIDs are a subclass, which orjson does not know
-        status=status,
-        content_type="application/json",
-        headers={"Cache-Control": "no-store"},
     )

@@ -13,7 +13,7 @@ from pathlib import Path
 import pydicom
 import pytest
 
-from bench import first_byte, ingest, memory, orthanc, sealed, throughput
+from bench import first_byte, heads, ingest, memory, orthanc, scrubbing, sealed, survivors, throughput
 from bench.__main__ import app
 from bench.connection import Connection, WrongAnswer
 from bench.images import ct, multi_frame
@@ -63,6 +63,34 @@ async def test_no_pixels_are_decrypted_for_a_sealed_download(folder):
 async def test_ingest_is_measured_and_read_back(folder):
     finding = await ingest.measure(TINY, folder)
     assert [row["files/s"] > 0 for row in finding.rows] == [True] * 3
+
+
+async def test_the_cost_of_scrubbing_is_compared(folder, monkeypatch):
+    monkeypatch.setattr(scrubbing, "enhanced", lambda: heads.enhanced(100, 60_000))
+    finding = await scrubbing.measure(TINY, folder)
+    assert len(finding.rows) == 7
+    assert all(row["median"] or "NOT INSTALLED" in row["remark"] for row in finding.rows)
+    assert len(finding.targets) == 4
+
+
+async def test_survivors_are_counted_and_missing_peers_say_so(folder, monkeypatch):
+    def nothing(source: Path, _: Path) -> bytes:
+        return source.read_bytes()
+
+    def absent(*_: Path) -> bytes:
+        raise survivors.Missing("apt-get install it")
+
+    peers = {"ours": survivors.ours, "nothing": nothing, "absent": absent}
+    monkeypatch.setattr(survivors, "PEERS", peers)
+    finding = await survivors.measure(folder, with_orthanc=False)
+    assert finding.rows[0]["survivors"] == 0
+    assert finding.rows[1]["survivors"] > 3000
+    assert "apt-get" in finding.rows[2]["remark"]
+
+
+def test_heads_to_scrub_are_what_they_are_said_to_be():
+    assert 245 <= sum(1 for _ in pydicom.dcmread(io.BytesIO(heads.typical_ct())).iterall()) <= 265
+    assert abs(len(heads.enhanced(100, 60_000)) - 60_000) < 2000
 
 
 @pytest.mark.parametrize("image", [ct(5), multi_frame(6, 2)], ids=["one frame", "several"])

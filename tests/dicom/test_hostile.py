@@ -11,15 +11,18 @@ from hypothesis import strategies as st
 
 from mdm_async.dicom.codestream import Inspector
 from mdm_async.dicom.index import identifying_values
-from mdm_async.dicom.profile import basic
+from mdm_async.dicom.profile import OPTIONS, Profile, basic
 from mdm_async.dicom.scrub import PixelFacts, scrub
 from mdm_async.errors import Malformed, MdmError, ScrubRefused
 
 NO_PIXELS = PixelFacts(False, 0, False, ())
 
 
-def scrubbed(head: bytes, tail: bytes = b"", pixels: PixelFacts = NO_PIXELS) -> bytes:
-    made = scrub(head, tail, profile=basic(), key=bytes(32), pixels=pixels)
+ALL = Profile("all", options=frozenset(OPTIONS) - {"retain_longitudinal_full_dates"})
+
+
+def scrubbed(head: bytes, tail: bytes = b"", profile: Profile | None = None) -> bytes:
+    made = scrub(head, tail, profile=profile or basic(), key=bytes(32), pixels=NO_PIXELS)
     return made.head + made.tail
 
 
@@ -63,6 +66,20 @@ def test_many_small_elements_take_no_more_than_their_number(write):
     assert time.process_time() - started < 20
 
 
+def test_more_kinds_of_elements_than_any_image_has_are_refused(write):
+    kinds = b"".join(write.element(group << 16 | 0x10, "LO", b"") for group in range(0x1000, 0x1100, 2))
+    many = (write.element(0x10001 + 2 * number, "LO", b"") for number in range(0x10001))
+    assert len(scrubbed(write.file(kinds))) < 1000
+    with pytest.raises(Malformed, match="more than 65536 kinds"):
+        scrubbed(write.file(b"".join(many)))
+
+
+def test_orphans_of_fragments_and_endless_overlays_are_removed(write):
+    fragments = write.delimiter(0xFFFEE000, 4) + b"ABCD"
+    body = write.undefined(0x00091001, "OB", fragments) + write.undefined(0x60003000, "OW", fragments)
+    assert b"ABCD" not in scrubbed(write.file(body), profile=ALL)
+
+
 @settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_mutations_never_raise_anything_but_named_errors(samples, split, data):
@@ -70,6 +87,7 @@ def test_mutations_never_raise_anything_but_named_errors(samples, split, data):
         st.sampled_from([one for one in samples if one.suffix == ".dcm" and one.stat().st_size < 20_000])
     )
     content = bytearray(path.read_bytes())
+    profile = data.draw(st.sampled_from([basic(), ALL]))
     for _ in range(data.draw(st.integers(1, 6))):
         at = data.draw(st.integers(0, len(content) - 1))
         what = data.draw(
@@ -83,7 +101,7 @@ def test_mutations_never_raise_anything_but_named_errors(samples, split, data):
         inspector.feed(parts.pixels)
         inspector.findings()
         identifying_values(parts.head)
-        made = parts.scrub()
+        made = scrub(parts.head, parts.tail, profile=profile, key=bytes(32), pixels=parts.facts)
     except (MdmError, ScrubRefused):
         return
     with warnings.catch_warnings():
@@ -93,9 +111,9 @@ def test_mutations_never_raise_anything_but_named_errors(samples, split, data):
 
 
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.binary(max_size=300), st.binary(max_size=300))
-def test_any_bytes_as_data_set(write, head, tail):
+@given(st.binary(max_size=300), st.binary(max_size=300), st.sampled_from([basic(), ALL]))
+def test_any_bytes_as_data_set(write, head, tail, profile):
     try:
-        scrubbed(write.file(head), tail)
+        scrubbed(write.file(head), tail, profile)
     except (MdmError, ScrubRefused):
         return

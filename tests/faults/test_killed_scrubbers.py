@@ -12,9 +12,9 @@ import pytest
 
 from mdm_async.dicom import profile
 from mdm_async.dicom.part10 import Kind, Splitter
-from mdm_async.dicom.scrub import PixelFacts
 from mdm_async.errors import ScrubRefused
-from mdm_async.images.scrubbing import Job, Scrubber
+from mdm_async.images.scrub_jobs import Begin
+from mdm_async.images.scrubbing import Scrubber
 from mdm_async.settings import ScrubSettings
 from tests.conftest import Server, running_server
 from tests.faults.conditions import until
@@ -109,12 +109,12 @@ async def test_a_mistake_of_ours_refuses_the_view_and_tells_nothing_of_the_file(
 ) -> None:
     splitter = Splitter()
     head = b"".join(bytes(piece.data) for piece in splitter.feed(ct) if piece.kind is Kind.HEAD)
-    no_key = Job(head, b"", profile.basic(), b"", PixelFacts(False, 0, False, ()))
+    no_key = Begin(profile.basic(), b"", head)
     with (
         Scrubber(ScrubSettings(in_process=in_process)) as scrubber,
         pytest.raises(ScrubRefused, match="scrubbing failed unexpectedly"),
     ):
-        await scrubber.scrub(no_key)
+        await scrubber.run(no_key)
     said = "".join(capfd.readouterr())
     assert "Traceback" not in said
     assert "CompressedSamples" not in said

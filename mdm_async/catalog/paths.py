@@ -1,0 +1,35 @@
+"""From entries back to their names: the LFNs below a directory, and those that an image has."""
+
+from collections.abc import Collection
+from uuid import UUID
+
+from mdm_async.catalog.database import Connection
+from mdm_async.names import Lfn
+
+
+async def files_below(db: Connection, lfn: Lfn, directory: int, count: int) -> list[Lfn]:
+    """LFNs of the files below the directory of this LFN, `count` of them at the most."""
+    rows = await db.fetch(
+        "with recursive below as ("
+        '  select id, $2::text collate "C" as lfn, is_directory from entries where id = $1'
+        "  union all select e.id, b.lfn || '/' || e.name, e.is_directory"
+        "    from entries e join below b on e.parent = b.id where b.is_directory"
+        ") select lfn from below where not is_directory limit $3",
+        directory,
+        lfn.rstrip("/"),
+        count,
+    )
+    return [Lfn(row["lfn"]) for row in rows]
+
+
+async def of_images(db: Connection, images: Collection[UUID]) -> list[Lfn]:
+    """Every LFN that points to one of these images."""
+    rows = await db.fetch(
+        "with recursive up as ("
+        "  select parent, '/' || name as lfn from entries where image = any($1::uuid[])"
+        "  union all select e.parent, case when e.parent is null then up.lfn else '/' || e.name || up.lfn end"
+        "    from entries e join up on e.id = up.parent"
+        ") select lfn from up where parent is null",
+        list(images),
+    )
+    return [Lfn(row["lfn"]) for row in rows]

@@ -1,0 +1,359 @@
+"""Copy an encoded data set, scrubbed: kept bytes verbatim in runs as long as may be, changed values made anew.
+
+Encoded elements are walked, not decoded. Where nothing changes, the headers of sequences and items are part of the run
+too; so the cost is per element, and heads of tens of megabytes (enhanced multi-frame) take seconds.
+"""
+
+from collections.abc import Iterator
+from typing import Final
+
+from mdm_async.dicom import encode
+from mdm_async.dicom.elements import MAX_DEPTH, PIXEL_TAGS, UNDEFINED, Encoding, skip_undefined
+from mdm_async.dicom.graphics import shows_region
+from mdm_async.dicom.pixel_description import Description, watched
+from mdm_async.dicom.private_blocks import PrivateBlocks
+from mdm_async.dicom.replacing import Replacing
+from mdm_async.dicom.rules import (
+    BURNED_IN,
+    CODE_VALUE,
+    CONTENT,
+    NO_REGION,
+    SCHEME,
+    SOP_INSTANCE,
+    Step,
+    Treatment,
+)
+from mdm_async.dicom.structured import PUBLIC_SCHEMES, is_known_content
+from mdm_async.dicom.treatments import Book, Treatments
+from mdm_async.errors import Malformed
+
+_NEVER: Final = 1 << 32
+"""Above every tag."""
+_WATCHED_BYTES: Final = 256
+_MOST_KINDS: Final = 1 << 16
+"""Tags and VRs in one data set; files have some hundreds."""
+_VERBATIM: Final = frozenset((Step.COPY, Step.SCHEME, Step.CODE, Step.MEANING))
+"""Steps that may copy a value."""
+
+
+class Copier:
+    """Copies one buffer's data set, scrubbed, to `out`."""
+
+    def __init__(
+        self,
+        data: bytes,
+        encoding: Encoding,
+        book: Book,
+        replacing: Replacing,
+        about: Description,
+        additions: list[tuple[int, bytes]],
+        replaced: frozenset[int],
+    ) -> None:
+        """`additions` are (tag, encoded element) to be written, ascending; top-level `replaced` ones are left out."""
+        self.out = bytearray()
+        self.about = about
+        self.instance = b""
+        """The SOP Instance UID."""
+        self.burned_in = b""
+        """Burned In Annotation as it would be written: not in `out`, since what it says depends on the pixels too."""
+        self.places: dict[int, int] = {}
+        """Where in `out` each addition begins."""
+        self.pixels_seen = False
+        self.touched: dict[Treatment, int] = {}
+        self._data = data
+        self._view = memoryview(data)
+        self._encoding = encoding
+        self._book = book
+        self._replacing = replacing
+        self._additions = additions
+        self._replaced = replaced
+        self._aside = replaced | {BURNED_IN}
+        self._run = 0
+        """What begins here was read but not yet written: it is to be copied as it is."""
+        self._kinds = 0
+        self._public_scheme: bool | None = None
+        """Whether the codes of the item gone through are of published schemes; None before any was seen."""
+
+    def top_level(self, at: int) -> None:
+        """Copy the outermost data set from this offset to the buffer's end, with the additions in their places."""
+        self._run = at
+        self._data_set(at, len(self._data), self._encoding, 0, cleaned=False, closed=False)
+        self._flush(len(self._data), len(self._data))
+        self._add_before(_NEVER)
+
+    def _data_set(
+        self, at: int, end: int, encoding: Encoding, depth: int, *, cleaned: bool, closed: bool
+    ) -> int:
+        """Go through a data set; the offset after it, and after its delimiter if it is `closed` by one."""
+        data, touched = self._data, self.touched
+        table = self._book.table(encoding, cleaned=cleaned)
+        known, unpack, u32 = table.known.get, table.beginning.unpack_from, encoding.u32.unpack_from
+        aside = self._aside
+        next_addition = self._additions[0][0] if self._additions and not depth else _NEVER
+        while at < end:
+            if end - at < 8:
+                raise Malformed(f"an element header is cut short at byte {at}")
+            beginning, length = unpack(data, at)
+            here = known(beginning) or self._meet(table, at, end)
+            value = at + 8
+            if here.long:
+                if end - at < 12:
+                    raise Malformed(f"an element header is cut short at byte {at}")
+                value, length = at + 12, u32(data, value)[0]
+            after = value + length
+            if after > end and length != UNDEFINED:
+                raise Malformed(f"a length at byte {at} points past the end of its container")
+            if not depth:
+                if here.tag >= next_addition:
+                    self._flush(at, at)
+                    next_addition = self._add_before(here.tag)
+                if here.watched:
+                    self._note(here.tag, value, length)
+                if here.tag in aside:
+                    at = self._set_aside(here, at, value, length, end, encoding)
+                    continue
+            step = here.step
+            if step is Step.COPY and length != UNDEFINED:
+                if here.counted:
+                    touched[here] = touched.get(here, 0) + 1
+                at = after
+            elif step is Step.DROP and length != UNDEFINED:
+                self._drop(here, at, after)
+                at = after
+            elif step is Step.ENTER:
+                if here.counted:
+                    touched[here] = touched.get(here, 0) + 1
+                at = self._sequence(here, value, length, end, encoding, depth, cleaned=cleaned)
+            elif step is Step.ITEM_END:
+                if not closed or length:
+                    raise Malformed(f"an item or a delimiter at byte {at} where an element should be")
+                return value
+            elif step is Step.PRIVATE:
+                at = self._private_group(here.tag >> 16, at, end, encoding, depth, cleaned=cleaned)
+            elif step is Step.OVERLAY:
+                at = self._overlay_group(here.tag >> 16, at, end, encoding, depth, cleaned=cleaned)
+            else:
+                at = self._apply(here, at, value, length, end, encoding, depth, cleaned=cleaned)
+        if closed:
+            raise Malformed(f"an item has no delimiter before byte {end}")
+        return end
+
+    def _sequence(
+        self,
+        here: Treatment,
+        value: int,
+        length: int,
+        end: int,
+        around: Encoding,
+        depth: int,
+        *,
+        cleaned: bool,
+    ) -> int:
+        """Go through a sequence whose items begin at `value`; the lengths that change are made right."""
+        if depth >= MAX_DEPTH:
+            raise Malformed(f"sequences are nested deeper than {MAX_DEPTH} levels at byte {value}")
+        data, out, undefined, outer_scheme = self._data, self.out, length == UNDEFINED, self._public_scheme
+        encoding = around.inside(here.written)
+        header, of_item = encoding.tag_and_length.unpack_from, encoding.of_item
+        # A byte that is copied from offset x comes to lie at x + moved, until something changes.
+        moved = len(out) - self._run
+        judged, item_out = cleaned and here.tag == CONTENT, 0
+        at, stop = value, end if undefined else value + length
+        while at < stop:
+            if stop - at < 8:
+                raise Malformed(f"an element header is cut short at byte {at}")
+            group, element, item_length = header(data, at)
+            if group == 0xFFFE and element == 0xE0DD and undefined and not item_length:
+                self._public_scheme = outer_scheme
+                return at + 8
+            if group != 0xFFFE or element != 0xE000:
+                raise Malformed(f"neither an item nor a delimiter at byte {at}")
+            first = at + 8
+            inner = of_item(data, first, stop)
+            self._public_scheme = None
+            if judged:
+                self._flush(at, at)
+                item_out = len(out)
+            if item_length == UNDEFINED:
+                at = self._data_set(first, stop, inner, depth + 1, cleaned=cleaned, closed=True)
+            elif item_length > stop - first:
+                raise Malformed(f"an item at byte {at} points past the end of its sequence")
+            else:
+                item_moved, at = len(out) - self._run, first + item_length
+                self._data_set(first, at, inner, depth + 1, cleaned=cleaned, closed=False)
+                if grown := len(out) - self._run - item_moved:
+                    encoding.u32.pack_into(out, first - 4 + item_moved, item_length + grown)
+            if judged and not is_known_content(
+                data, first, at - (8 if item_length == UNDEFINED else 0), inner
+            ):
+                del out[item_out:]
+                self._run = at
+        if undefined:
+            raise Malformed(f"a sequence has no delimiter before byte {stop}")
+        if grown := len(out) - self._run - moved:
+            around.u32.pack_into(out, value - 4 + moved, length + grown)
+        self._public_scheme = outer_scheme
+        return stop
+
+    def _apply(
+        self,
+        here: Treatment,
+        at: int,
+        value: int,
+        length: int,
+        end: int,
+        encoding: Encoding,
+        depth: int,
+        *,
+        cleaned: bool,
+    ) -> int:
+        """Do what the treatment says to the element at `at`; the offset after it."""
+        step, data = here.step, self._data
+        if here.counted:
+            self.touched[here] = self.touched.get(here, 0) + 1
+        entered = step is Step.ENTER or (length == UNDEFINED and here.holds_items_if_undefined)
+        if entered or step is Step.CLEAN:
+            cleaned = cleaned or step is Step.CLEAN
+            return self._sequence(here, value, length, end, encoding, depth, cleaned=cleaned)
+        if length == UNDEFINED:
+            after = skip_undefined(data, here.tag, here.written, value, end, encoding)
+            if step in _VERBATIM:  # fragments, which nobody has looked into
+                step = Step.DROP
+        else:
+            after = value + length
+        if step in (Step.SCHEME, Step.CODE, Step.MEANING):
+            if step is Step.SCHEME:
+                public = data[value:after].strip(b"\0 ") in PUBLIC_SCHEMES
+                self._public_scheme = public and self._public_scheme is not False
+            elif here.tag == CODE_VALUE and self._public_scheme is None:
+                self._public_scheme = self._scheme_ahead(after, end, encoding)
+            if self._public_scheme:
+                return after
+            self.touched[here] = self.touched.get(here, 0) + 1
+        if step is Step.COPY:
+            return after
+        self._flush(at, after)
+        if step is not Step.DROP:
+            new = self._replacing.value(here, data[value:after], encoding, nested=depth > 0)
+            if new is not None:
+                self.out += encode.element(here.tag, here.vr, new, encoding)
+        return after
+
+    def _scheme_ahead(self, at: int, end: int, encoding: Encoding) -> bool | None:
+        """Whether the Coding Scheme Designator that follows a Code Value is a published one; None without any."""
+        if end - at < 8:
+            return None
+        tag, _, value, length = encoding.header(self._data, at, end)
+        return self._data[value : value + length].strip(b"\0 ") in PUBLIC_SCHEMES if tag == SCHEME else None
+
+    def _private_group(
+        self, group: int, at: int, end: int, encoding: Encoding, depth: int, *, cleaned: bool
+    ) -> int:
+        """Go through the elements of a private group that follow each other; the offset after them."""
+        data, blocks, start = self._data, PrivateBlocks(self._book), at
+        for tag, vr, _, value, length, after in self._group(group, at, end, encoding):
+            blocks.survey(data, tag, vr, value, length, after, encoding)
+            at = after
+        if not blocks.kept:
+            for treatment, count in blocks.found.items():
+                self.touched[treatment] = self.touched.get(treatment, 0) + count
+            self._flush(start, at)
+            return at
+        for tag, vr, before, value, length, after in self._group(group, start, end, encoding):
+            if 0x10 <= tag & 0xFFFF <= 0xFF:
+                self._flush(before, after)
+                if creator := blocks.creator(tag):
+                    self.out += encode.element(tag, b"LO", creator, encoding)
+                continue
+            here = blocks.treatment(data, tag, vr, value, length, encoding)
+            if here.step is Step.DROP:
+                self._drop(here, before, after)
+            else:
+                self._apply(here, before, value, length, end, encoding, depth, cleaned=cleaned)
+        return at
+
+    def _overlay_group(
+        self, group: int, at: int, end: int, encoding: Encoding, depth: int, *, cleaned: bool
+    ) -> int:
+        """Go through an overlay's group, which is kept when it shows a region of interest; the offset after it."""
+        data = self._data
+        region = shows_region(
+            (
+                (tag, data[value:after])
+                for tag, _, _, value, _, after in self._group(group, at, end, encoding)
+            ),
+            encoding,
+        )
+        for tag, vr, before, value, length, after in self._group(group, at, end, encoding):
+            if not depth and watched(tag):
+                self._note(tag, value, length)
+            here = self._book.overlay(tag, vr) if region else NO_REGION
+            if here.step is Step.DROP:
+                self._drop(here, before, after)
+            else:
+                self._apply(here, before, value, length, end, encoding, depth, cleaned=cleaned)
+            at = after
+        return at
+
+    def _group(
+        self, group: int, at: int, end: int, encoding: Encoding
+    ) -> Iterator[tuple[int, bytes, int, int, int, int]]:
+        """(tag, VR, offset, value offset, length, offset after it) of the group's elements that follow each other."""
+        while at < end:
+            tag, vr, value, length = encoding.header(self._data, at, end)
+            if tag >> 16 != group:
+                return
+            if length == UNDEFINED:
+                after = skip_undefined(self._data, tag, vr, value, end, encoding)
+            else:
+                after = value + length
+                if after > end:
+                    raise Malformed(f"a length at byte {at} points past the end of its container")
+            yield tag, vr, at, value, length, after
+            at = after
+
+    def _set_aside(
+        self, here: Treatment, at: int, value: int, length: int, end: int, encoding: Encoding
+    ) -> int:
+        """Leave out a top-level element that is replaced, or written only once the pixels are known."""
+        self._flush(at, at)
+        start = len(self.out)
+        at = self._apply(here, at, value, length, end, encoding, 0, cleaned=False)
+        self._flush(at, at)
+        if here.tag == BURNED_IN and here.tag not in self._replaced:
+            self.burned_in += self.out[start:]
+        del self.out[start:]
+        return at
+
+    def _add_before(self, tag: int) -> int:
+        """Write the additions that come before this tag; the tag of the next one."""
+        while self._additions and self._additions[0][0] <= tag:
+            added, encoded = self._additions.pop(0)
+            self.places[added] = len(self.out)
+            self.out += encoded
+        return self._additions[0][0] if self._additions else _NEVER
+
+    def _meet(self, table: Treatments, at: int, end: int) -> Treatment:
+        """The treatment of an element of a kind that was not remembered."""
+        self._kinds += 1
+        if self._kinds > _MOST_KINDS:
+            raise Malformed(f"more than {_MOST_KINDS} kinds of elements by byte {at}")
+        return table.meet(self._data, at, end)
+
+    def _drop(self, here: Treatment, at: int, after: int) -> None:
+        self.touched[here] = self.touched.get(here, 0) + 1
+        self._flush(at, after)
+
+    def _flush(self, upto: int, resume: int) -> None:
+        """Write what was to be copied up to one offset; go on copying at another."""
+        if self._run < upto:
+            self.out += self._view[self._run : upto]
+        self._run = resume
+
+    def _note(self, tag: int, value: int, length: int) -> None:
+        if tag in PIXEL_TAGS:
+            self.pixels_seen = True
+        elif tag == SOP_INSTANCE:
+            self.instance = self._data[value : value + min(length, _WATCHED_BYTES)].strip(b"\0 ")
+        else:
+            self.about.note(tag, self._data[value : value + min(length, _WATCHED_BYTES)])

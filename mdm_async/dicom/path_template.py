@@ -1,0 +1,56 @@
+"""Names for a research project's entries, made of keyed pseudonyms only."""
+
+import re
+from typing import Final
+
+from mdm_async.dicom.pseudonym import Pseudonyms
+from mdm_async.errors import BadRequest
+
+DEFAULT: Final = "{patient}/{study}/{series}/{instance}.dcm"
+
+_FIELDS: Final = {
+    "patient": "PatientID",
+    "study": "StudyInstanceUID",
+    "series": "SeriesInstanceUID",
+    "instance": "SOPInstanceUID",
+    "accession": "AccessionNumber",
+}
+_FIELD: Final = re.compile(r"\{([^{}]*)\}")
+_LITERAL: Final = re.compile(r"[A-Za-z0-9._/-]*")
+
+
+class PathTemplate:
+    """A relative path with fields in braces: patient, study, series, instance, accession.
+
+    Raises BadRequest when it names another field, lacks {instance} (names would collide), or leads elsewhere.
+    """
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        fields = _FIELD.findall(text)
+        if unknown := [field for field in fields if field not in _FIELDS]:
+            raise BadRequest(
+                f"the path template has a field that does not exist: {unknown[0]!r}",
+                remedy=f"fields are {', '.join(_FIELDS)}, in braces",
+            )
+        if "instance" not in fields:
+            raise BadRequest("the path template lacks {instance}, so names would collide")
+        literal = _FIELD.sub("x", text)
+        if not _LITERAL.fullmatch(literal) or any(part in ("", ".", "..") for part in literal.split("/")):
+            raise BadRequest(
+                "the path template is no relative path of plain names",
+                remedy="use letters, digits, '.', '_', '-' and '/' around the fields",
+            )
+
+    def fill(self, values: dict[str, str], key: bytes) -> str:
+        """The path of one image: `values` as `linking_values` of its de-identified head, keyed once more.
+
+        So a profile that retains UIDs or identifiers puts none of them into a name.
+        """
+        pseudonyms = Pseudonyms(key)
+
+        def one(match: re.Match[str]) -> str:
+            value = values.get(_FIELDS[match[1]], "")
+            return pseudonyms.identifier(f"path {match[1]}", value.encode()).decode() or "none"
+
+        return _FIELD.sub(one, self._text)

@@ -1,0 +1,139 @@
+"""Carry out a `PixelPlan` while the pixels stream by, in constant memory.
+
+Native pixels are cut, masked and blanked. What is no picture in compressed frames is overwritten
+in place: nothing changes its length or its place, so fragments and offset tables stay true.
+"""
+
+from mdm_async.dicom.codestream import Inspector
+from mdm_async.dicom.elements import UNDEFINED, Buffer, encoding_of
+from mdm_async.dicom.pixel_description import Description
+from mdm_async.dicom.pixel_findings import Wipes
+from mdm_async.dicom.pixel_layout import Layout
+from mdm_async.dicom.pixel_mask import Masker
+from mdm_async.dicom.pixel_plan import PixelPlan
+from mdm_async.dicom.pixel_regions import Blanker
+from mdm_async.errors import Malformed
+
+
+class PixelCleaner:
+    """Fed the PIXELS pieces of one file, tag and all, in chunks of any size; gives the changed bytes.
+
+    The plan must be of this image, and not one that wants the pixels decoded.
+    """
+
+    def __init__(self, plan: PixelPlan, about: Description, transfer_syntax: str) -> None:
+        self._of: _Native | _Fragments
+        if plan.codestreams:
+            self._of = _Fragments(transfer_syntax, about)
+        else:
+            self._of = _Native(plan, Layout.of(about), transfer_syntax)
+
+    def feed(self, chunk: Buffer) -> bytes:
+        """The next bytes of the pixels; what comes out may lag behind by a few."""
+        return self._of.feed(chunk)
+
+    def close(self) -> bytes:
+        """What was held back. Raises Malformed if the element was not whole."""
+        return self._of.close()
+
+
+class _Native:
+    """A value of known length. Fragments, which have no place here, are let pass: the view is refused for them."""
+
+    def __init__(self, plan: PixelPlan, layout: Layout | None, transfer_syntax: str) -> None:
+        self._encoding = encoding_of(transfer_syntax)
+        self._cut = plan.cut
+        self._layout = layout
+        self._masker = Masker(layout, plan.mask) if layout and plan.mask is not None else None
+        self._blanker = Blanker(layout, plan.regions) if layout and plan.regions else None
+        self._header: bytearray | None = bytearray()
+        """Gathered until it is whole, then None."""
+        self._at = 0
+        """Bytes of the value so far."""
+        self._length = 0
+        """Bytes that it has."""
+        self._kept = 0
+        """Bytes of it that stay."""
+
+    def feed(self, chunk: Buffer) -> bytes:
+        if self._header is None:
+            return self._value(chunk)
+        missing = 12 - len(self._header)
+        self._header += chunk[:missing]
+        size = self._encoding.header_size(self._header, 0, len(self._header))
+        if not size:
+            return b""
+        header, rest = self._header[:size], bytes(self._header[size:])
+        self._header = None
+        self._begin(header)
+        return bytes(header) + self._value(rest) + self._value(memoryview(chunk)[missing:])
+
+    def close(self) -> bytes:
+        if self._header is not None or self._at < self._length:
+            raise Malformed("the pixels end before their announced length")
+        return b""
+
+    def _begin(self, header: bytearray) -> None:
+        """Take the element's header, and write the right length into it."""
+        _, _, size, length = self._encoding.header(header, 0, len(header))
+        if length == UNDEFINED:
+            self._masker = self._blanker = self._cut = None
+            return
+        self._length = length
+        self._kept = length if self._cut is None else min(length, self._cut)
+        if size == 8 and self._encoding.explicit:
+            self._encoding.u16.pack_into(header, 6, self._kept)
+        else:
+            self._encoding.u32.pack_into(header, size - 4, self._kept)
+
+    def _value(self, chunk: Buffer) -> bytes:
+        at, self._at = self._at, self._at + len(chunk)
+        if self._cut is not None:
+            chunk = chunk[: max(0, self._kept - at)]
+        if self._masker:
+            chunk = self._masker.mask(chunk, at)
+        padding = self._padding() - at
+        if not self._blanker and not 0 <= padding < len(chunk):
+            return bytes(chunk)
+        data = bytearray(chunk)
+        if self._blanker:
+            self._blanker.blank(data, at)
+        if 0 <= padding < len(data):
+            data[padding] = 0
+        return bytes(data)
+
+    def _padding(self) -> int:
+        """Where the byte lies that makes the value's length even and was another before the cut; -1 if none does."""
+        layout = self._layout
+        if layout is None or layout.big_endian or self._cut == layout.total or self._length <= self._kept:
+            return -1  # big endian words of 8-bit pixels have their last pixel there
+        return layout.total
+
+
+class _Fragments:
+    """What is no picture in fragments."""
+
+    def __init__(self, transfer_syntax: str, about: Description) -> None:
+        self._wipes = Wipes()
+        self._inspector = Inspector(transfer_syntax, about, self._wipes)
+        self._held = bytearray()
+        self._released = 0
+        """Bytes given back so far: where the held ones begin."""
+
+    def feed(self, chunk: Buffer) -> bytes:
+        self._inspector.feed(chunk)
+        self._held += chunk
+        for at, content in self._wipes.edits():
+            begin = at - self._released
+            self._held[begin : begin + len(content)] = content
+        settled = self._wipes.settled()
+        count = len(self._held) if settled is None else min(settled - self._released, len(self._held))
+        out = bytes(memoryview(self._held)[:count])
+        del self._held[:count]
+        self._released += count
+        return out
+
+    def close(self) -> bytes:
+        if not self._inspector.delimited:
+            raise Malformed("the fragments end before their delimiter")
+        return bytes(self._held)

@@ -1,0 +1,180 @@
+"""Decode compressed pixels, so that regions of them can be blanked: what comes out is native.
+
+The decoders are those that pydicom finds installed. RLE needs none; JPEG and its kin need a plug-in, and numpy.
+"""
+
+import importlib.util
+import logging
+import struct
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import chain
+from typing import Any, Final
+
+from mdm_async.dicom import pixel_mask, pixel_regions
+from mdm_async.dicom.elements import EXPLICIT_LITTLE, UNDEFINED, walk
+from mdm_async.dicom.pixel_description import (
+    BITS_ALLOCATED,
+    BITS_STORED,
+    HIGH_BIT,
+    PHOTOMETRIC,
+    PLANAR,
+    SAMPLES,
+    SIGNED,
+)
+from mdm_async.dicom.pixel_layout import Layout
+from mdm_async.dicom.pixel_plan import PixelEdits, PixelPlan, describe
+from mdm_async.errors import ScrubRefused
+
+_EXPLICIT_LITTLE: Final = "1.2.840.10008.1.2.1"
+_RLE: Final = "1.2.840.10008.1.2.5"
+_PIXEL_DATA, _OFFSETS, _LENGTHS = 0x7FE00010, 0x7FE00001, 0x7FE00002
+_LONGEST: Final = 0xFFFFFFFE
+"""Bytes of a value (PS3.5 §7.1.1)."""
+_COLOURS: Final = frozenset(
+    {"MONOCHROME1", "MONOCHROME2", "PALETTE COLOR", "RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT"}
+)
+
+
+def decode(head: bytes, pixels: bytes, plan: PixelPlan) -> tuple[PixelEdits, Iterator[bytes]]:
+    """What becomes of compressed pixels: the changes in the head, and the native Pixel Data element, frame by frame.
+
+    `head` is that of the original, `pixels` its whole Pixel Data element. Raises ScrubRefused, also while the frames
+    are taken, when no installed plug-in decodes them or what they become cannot be blanked.
+    """
+    about, _, transfer_syntax = describe(head)
+    described = Layout.of(about)
+    if described is None or not described.stored_fit or described.photometric not in _COLOURS:
+        raise ScrubRefused("the compressed pixels cannot be decoded: their description is not whole")
+    frames = _frames(transfer_syntax, described, _offsets(head), pixels)
+    first, properties = next(frames)
+    layout = _decoded(described, properties)
+    size = layout.frame_bits // 8 * layout.frames
+    if plan.regions and (why := pixel_regions.obstacle(layout)):
+        raise ScrubRefused(f"regions of the decoded pixels cannot be blanked: {why}")
+    if layout.bits % 8:
+        raise ScrubRefused("the compressed pixels cannot be decoded: single bits")
+    if size > _LONGEST:
+        raise ScrubRefused("the decoded pixels are longer than DICOM allows")
+    every = (frame for frame, _ in chain([(first, properties)], frames))
+    return _edits(layout), _element(layout, plan, every)
+
+
+def _frames(
+    transfer_syntax: str, described: Layout, offsets: tuple[bytes, bytes] | None, pixels: bytes
+) -> Iterator[tuple[bytes, dict[str, Any]]]:
+    """Each decoded frame with what the decoder says of it; as many as are described."""
+    # Imported here: it takes a while, and few archives ever decode.
+    from pydicom.pixels.decoders.base import get_decoder
+
+    # It logs decoders' exceptions, whose texts may quote what they met.
+    logging.getLogger("pydicom.pixels.decoders.base").disabled = True
+    tag, _, value, length = EXPLICIT_LITTLE.header(pixels, 0, len(pixels))
+    if tag != _PIXEL_DATA or length != UNDEFINED:
+        raise ScrubRefused("the compressed pixels cannot be decoded: they are no fragments")
+    options: dict[str, Any] = {
+        "rows": described.rows,
+        "columns": described.columns,
+        "number_of_frames": described.frames,
+        "samples_per_pixel": described.samples,
+        "bits_allocated": described.bits,
+        "bits_stored": described.stored,
+        "pixel_representation": int(described.signed),
+        "photometric_interpretation": described.photometric,
+        "planar_configuration": int(described.planar),
+        "pixel_keyword": "PixelData",
+    }
+    if offsets:
+        options["extended_offsets"] = offsets
+    try:
+        decoder = get_decoder(transfer_syntax)
+        available = decoder.is_available
+    except NotImplementedError:
+        available = False
+    arrays = transfer_syntax != _RLE
+    if not available or (arrays and not importlib.util.find_spec("numpy")):
+        raise ScrubRefused(
+            f"no decoder of the transfer syntax {transfer_syntax} is installed, so regions cannot be blanked "
+            "(the administrator can install one: numpy with pylibjpeg and its plug-ins)"
+        )
+    try:
+        found: Any
+        if arrays:
+            found = decoder.iter_array(pixels[value:], raw=True, **options)
+        else:
+            found = decoder.iter_buffer(pixels[value:], **options)
+        for _ in range(described.frames):
+            frame, properties = next(found)
+            yield frame.tobytes() if arrays else bytes(frame), properties
+    except (GeneratorExit, KeyboardInterrupt, SystemExit, MemoryError):
+        raise
+    except BaseException:
+        # Whatever a decoder stumbles over is a reason, and its text may quote data. Those written in Rust panic with
+        # what is no Exception.
+        raise ScrubRefused("the compressed pixels cannot be decoded") from None
+
+
+def _offsets(head: bytes) -> tuple[bytes, bytes] | None:
+    """The Extended Offset Table and its lengths, where frames begin if fragments do not tell."""
+    at = 132  # after preamble and prefix: the meta is explicit little endian like all of it
+    values = {
+        element.tag: head[element.value : element.value + element.length]
+        for element in walk(head, at, len(head), EXPLICIT_LITTLE)
+        if element.tag in (_OFFSETS, _LENGTHS)
+    }
+    return (values[_OFFSETS], values[_LENGTHS]) if len(values) == 2 and all(values.values()) else None
+
+
+def _decoded(described: Layout, properties: dict[str, Any]) -> Layout:
+    """How the decoded frames are laid out."""
+    bits = int(properties["bits_allocated"])
+    stored = min(described.stored, bits)
+    photometric = str(properties["photometric_interpretation"])
+    return replace(
+        described,
+        bits=bits,
+        stored=stored,
+        high=described.high if described.high < bits else stored - 1,
+        signed=properties["pixel_representation"] == 1,
+        planar=properties.get("planar_configuration", 0) == 1,
+        # Decoders give every pixel its own chrominance.
+        photometric="YBR_FULL" if photometric == "YBR_FULL_422" else photometric,
+    )
+
+
+def _edits(layout: Layout) -> PixelEdits:
+    numbers = {
+        SAMPLES: layout.samples,
+        BITS_ALLOCATED: layout.bits,
+        BITS_STORED: layout.stored,
+        HIGH_BIT: layout.high,
+        SIGNED: int(layout.signed),
+    }
+    if layout.samples > 1:
+        numbers[PLANAR] = int(layout.planar)
+    values = {tag: number.to_bytes(2, "little") for tag, number in numbers.items()}
+    name = layout.photometric.encode()
+    values[PHOTOMETRIC] = name + b" " * (len(name) % 2)
+    return PixelEdits(_EXPLICIT_LITTLE, tuple(sorted(values.items())))
+
+
+def _element(layout: Layout, plan: PixelPlan, frames: Iterator[bytes]) -> Iterator[bytes]:
+    """The native element (PS3.5 §A.2): OB up to 8 bits, OW for more; of even length."""
+    size = layout.frame_bits // 8
+    total = size * layout.frames
+    blanker = pixel_regions.Blanker(layout, plan.regions) if plan.regions else None
+    masker = pixel_mask.Masker(layout, pixel_mask.stored_bits(layout)) if plan.mask is not None else None
+    vr = b"OB" if layout.bits <= 8 else b"OW"
+    group, number = _PIXEL_DATA >> 16, _PIXEL_DATA & 0xFFFF
+    yield struct.pack("<HH2sHL", group, number, vr, 0, total + total % 2)
+    for frame in frames:
+        if len(frame) != size:
+            raise ScrubRefused(
+                "the compressed pixels cannot be decoded: a frame is not of the size described"
+            )
+        data = bytearray(masker.mask(frame, 0) if masker else frame)
+        if blanker:
+            blanker.blank(data, 0)
+        yield bytes(data)
+    if total % 2:
+        yield b"\0"

@@ -1,0 +1,129 @@
+"""What must be done to an image's pixels before a profile's view may show them."""
+
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+from hashlib import sha256
+from typing import Final, Self
+
+from mdm_async.dicom import pixel_mask, pixel_regions
+from mdm_async.dicom.codestream import NATIVE, can_be_cleaned
+from mdm_async.dicom.elements import encoding_of, walk
+from mdm_async.dicom.filemeta import META_LIMIT, MetaReader
+from mdm_async.dicom.pixel_description import SOP_CLASS, Description, PixelFacts, watched
+from mdm_async.dicom.pixel_layout import Layout
+from mdm_async.dicom.profile import PixelRule, Profile, Region
+
+ORIGINAL: Final = "original"
+"""The variant of pixels that nothing is done to."""
+
+
+@dataclass(frozen=True)
+class PixelEdits:
+    """What decoding compressed pixels changes in the head, beside their offset tables, which go."""
+
+    transfer_syntax: str
+    values: tuple[tuple[int, bytes], ...]
+    """(tag, encoded value of even length, little endian), ascending."""
+
+
+@dataclass(frozen=True)
+class PixelPlan:
+    """Equal plans for one image give equal pixels."""
+
+    regions: tuple[Region, ...] = ()
+    """To be blanked in every frame; within the picture."""
+    mask: int | None = None
+    """The bits of every sample that stay, when the others are to be cleared."""
+    cut: int | None = None
+    """Bytes that the value of native pixels has at most, None when that cannot be told."""
+    excess: bool = False
+    """Whether it has more."""
+    codestreams: bool = False
+    """Whether what is no picture is to be overwritten in the codestreams."""
+    decode: bool = False
+    """Compressed pixels have to become native first."""
+    trusted: bool = False
+    """The profile says that this device burns nothing in."""
+    obstacles: tuple[str, ...] = ()
+    """What would have to be done, and cannot be done exactly: reasons to refuse."""
+
+    @property
+    def variant(self) -> str:
+        """`ORIGINAL`, or a name (40 characters at most) that, for one image, is equal exactly for equal changes."""
+        if not (self.regions or self.mask is not None or self.excess or self.codestreams):
+            return ORIGINAL
+        # Whatever else is done, excess bytes go too: only where nothing else is done they make a difference.
+        changes = (self.regions, self.mask, self.codestreams, self.decode)
+        return "cleaned-" + sha256(repr(changes).encode()).hexdigest()[:32]
+
+    @property
+    def settles_burned_in(self) -> bool:
+        """Whether the profile's pixel rules answer for text in the picture."""
+        return self.trusted or bool(self.regions)
+
+    def after(self, facts: PixelFacts) -> Self:
+        """The plan once all pixels have been seen: with what they hold beside the picture."""
+        if not facts.present:
+            return self
+        if facts.encapsulated:
+            # What is decoded leaves everything else of its codestreams behind.
+            return replace(self, codestreams=not self.decode and any(map(can_be_cleaned, facts.findings)))
+        return replace(self, excess=self.cut is not None and facts.value_length > self.cut)
+
+
+def describe(head: bytes) -> tuple[Description, str | None, str]:
+    """(watched values of the outermost data set, SOP class and transfer syntax of the meta). Raises Malformed."""
+    meta = MetaReader()
+    if not meta.feed(memoryview(head)[: META_LIMIT + 256]):
+        meta.close()
+    transfer_syntax = meta.transfer_syntax
+    assert transfer_syntax is not None
+    encoding = encoding_of(transfer_syntax)
+    about = Description(encoding)
+    for element in walk(head, meta.end, len(head), encoding):
+        if watched(element.tag):
+            about.note(element.tag, head[element.value : element.value + min(element.length, 256)])
+    return about, meta.sop_class, transfer_syntax
+
+
+def plan(about: Description, sop_class: str | None, transfer_syntax: str, profile: Profile) -> PixelPlan:
+    """What the head alone tells. All rules that match count: their regions together, and trust if any trusts."""
+    rules = [rule for rule in profile.pixel_rules if _matches(rule, about, sop_class)]
+    wanted = tuple(region for rule in rules for region in rule.blank)
+    overlays = pixel_mask.overlays_in_pixels(about)
+    layout = Layout.of(about)
+    native = transfer_syntax in NATIVE
+    obstacles = []
+    mask = None
+    regions: tuple[Region, ...] = ()
+    if layout is not None:
+        regions = pixel_regions.clipped(wanted, layout)
+        if native and regions and (why := pixel_regions.obstacle(layout)):
+            obstacles.append(f"regions of the pixels cannot be blanked: {why}")
+            regions = ()
+        if overlays and not (why := pixel_mask.obstacle(layout, about, list(overlays.values()))):
+            mask = pixel_mask.stored_bits(layout)
+    elif wanted:
+        obstacles.append("regions of the pixels cannot be blanked: the description is not whole")
+    if overlays and mask is None:
+        groups = ", ".join(f"{group:04X}" for group in overlays)
+        obstacles.append(f"an overlay (group {groups}) lies in bits of the pixels that cannot be cleared")
+    return PixelPlan(
+        regions=regions,
+        mask=mask,
+        cut=layout.total + layout.total % 2 if layout is not None and native else None,
+        decode=not native and (bool(regions) or mask is not None),
+        trusted=any(rule.trust for rule in rules),
+        obstacles=tuple(obstacles),
+    )
+
+
+def _matches(rule: PixelRule, about: Description, sop_class: str | None) -> bool:
+    """Whether every pattern fits every value that is there of its attribute."""
+    for tag, pattern in rule.when:
+        readings = about.readings(tag)
+        if tag == SOP_CLASS and sop_class:
+            readings.add(sop_class)
+        if not readings or not all(fnmatchcase(one, pattern) for one in readings):
+            return False
+    return True

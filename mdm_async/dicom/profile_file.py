@@ -1,0 +1,176 @@
+"""Profiles as TOML files: read strictly, so that a slip of the pen is refused rather than letting something through."""
+
+import json
+import re
+import tomllib
+from collections.abc import Sequence
+from typing import Final, Literal, TypeVar, cast
+
+from mdm_async.dicom.profile import OPTIONS, PIXEL_RULE_ATTRIBUTES, PixelRule, Profile, Region, SiteRule
+from mdm_async.dicom.profile_site import in_table, site_key, site_rule, wrong
+
+_KEYS: Final = ("name", "base", "options", "project", "burned_in", "documents", "attributes", "pixels")
+_NAME: Final = re.compile("[a-z][a-z0-9_-]{0,62}")
+_NAME_IN_WORDS: Final = "write a small letter, then up to 62 small letters, digits, _ and -"
+_TAKEN: Final = ("identified", "basic")
+_BURNED_IN: Final[tuple[Literal["refuse", "quarantine"], ...]] = ("refuse", "quarantine")
+_DOCUMENTS: Final[tuple[Literal["refuse", "allow"], ...]] = ("refuse", "allow")
+_LIMIT: Final = 1 << 20
+"""Characters."""
+_EXAMPLE_RULE: Final = (
+    'write when = { Modality = "US" } and either blank = [[x, y, width, height]] or trust = true'
+)
+
+Word = TypeVar("Word", bound=str)
+
+
+def parse_profile(text: str) -> Profile:
+    """The profile that a TOML file describes.
+
+    Raises BadRequest, naming the key, what is wrong and what to write instead, for everything that is not understood.
+    """
+    if len(text) > _LIMIT:
+        raise wrong("text", f"is longer than {_LIMIT} characters", "write fewer rules")
+    try:
+        said = tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as e:
+        reason = str(e) if isinstance(e, tomllib.TOMLDecodeError) else "nested too deeply"
+        raise wrong("text", f"is not TOML: {reason}", "see toml.io for how it is written") from None
+    for key in said:
+        if key not in _KEYS:
+            raise wrong(in_table("keys", key), "is not known", f"write one of {', '.join(_KEYS)}")
+    name = _name("name", said.get("name"))
+    if name in _TAKEN:
+        raise wrong("name", "is that of a view that is built in", "write another name")
+    return Profile(
+        name=name,
+        base=_one_of("base", said.get("base", "basic"), ("basic",)),
+        options=_options(said.get("options", [])),
+        project=_name("project", said.get("project", name)),
+        burned_in=_one_of("burned_in", said.get("burned_in", "refuse"), _BURNED_IN),
+        documents=_one_of("documents", said.get("documents", "refuse"), _DOCUMENTS),
+        site=_site(said.get("attributes", {})),
+        pixel_rules=_pixel_rules(said.get("pixels", [])),
+    )
+
+
+def dump_profile(profile: Profile) -> str:
+    """The profile as a TOML file, from which `parse_profile` makes an equal one."""
+    options = [option for option in OPTIONS if option in profile.options]
+    lines = [f"name = {_toml(profile.name)}", f"base = {_toml(profile.base)}", f"options = {_toml(options)}"]
+    if profile.project is not None:
+        lines.append(f"project = {_toml(profile.project)}")
+    lines += [f"burned_in = {_toml(profile.burned_in)}", f"documents = {_toml(profile.documents)}"]
+    if profile.site:
+        lines += ["", "[attributes]"]
+    for of, action, value in profile.site:
+        letter = _toml(action.value)
+        rule = letter if value is None else f"{{ action = {letter}, value = {_toml(value)} }}"
+        key = site_key(of)
+        lines.append(f"{key if key.isalnum() else _toml(key)} = {rule}")
+    for pixel_rule in profile.pixel_rules:
+        when = ", ".join(f"{PIXEL_RULE_ATTRIBUTES[tag]} = {_toml(text)}" for tag, text in pixel_rule.when)
+        lines += ["", "[[pixels]]", f"when = {{ {when} }}"]
+        if pixel_rule.blank:
+            lines.append(f"blank = {_toml([[r.x, r.y, r.width, r.height] for r in pixel_rule.blank])}")
+        if pixel_rule.trust:
+            lines.append("trust = true")
+    return "\n".join(lines) + "\n"
+
+
+def _toml(value: object) -> str:
+    # JSON's strings and arrays are TOML's too, as long as nothing outside the basic plane is escaped.
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _name(key: str, said: object) -> str:
+    if not isinstance(said, str) or not _NAME.fullmatch(said):
+        raise wrong(key, "is missing" if said is None else "is not a name", _NAME_IN_WORDS)
+    return said
+
+
+def _one_of(key: str, said: object, words: Sequence[Word]) -> Word:
+    if said not in words:
+        raise wrong(key, "is not known", f"write {' or '.join(map(json.dumps, words))}")
+    return cast(Word, said)
+
+
+def _options(said: object) -> frozenset[str]:
+    if not isinstance(said, list) or not all(isinstance(option, str) for option in said):
+        raise wrong("options", "is no list of names", f"write some of {', '.join(OPTIONS)}")
+    for at, option in enumerate(said):
+        if option not in OPTIONS:
+            raise wrong(f"options[{at}]", "is no option", f"write one of {', '.join(OPTIONS)}")
+    if len(set(said)) != len(said):
+        raise wrong("options", "names an option twice", "leave out one of the two")
+    if {"retain_longitudinal_full_dates", "retain_longitudinal_modified_dates"} <= set(said):
+        raise wrong("options", "dates can be kept or moved, not both", "leave out one of the two")
+    return frozenset(said)
+
+
+def _site(said: object) -> tuple[SiteRule, ...]:
+    if not isinstance(said, dict):
+        raise wrong("attributes", "is no table", 'write [attributes] and below it lines as PatientSex = "K"')
+    rules: dict[object, SiteRule] = {}
+    for key, rule in said.items():
+        parsed = site_rule(key, rule)
+        if parsed[0] in rules:
+            raise wrong(
+                in_table("attributes", key), "there is a rule for this attribute already", "leave one out"
+            )
+        rules[parsed[0]] = parsed
+    public = sorted(rule for rule in rules.values() if isinstance(rule[0], int))
+    private = sorted(rule for rule in rules.values() if not isinstance(rule[0], int))
+    return (*public, *private)
+
+
+def _pixel_rules(said: object) -> tuple[PixelRule, ...]:
+    if not isinstance(said, list):
+        raise wrong("pixels", "is no list of tables", f"begin each rule with [[pixels]] and {_EXAMPLE_RULE}")
+    return tuple(_pixel_rule(f"pixels[{at}]", rule) for at, rule in enumerate(said))
+
+
+def _pixel_rule(where: str, said: object) -> PixelRule:
+    if not isinstance(said, dict):
+        raise wrong(where, "is no table", _EXAMPLE_RULE)
+    for key in said:
+        if key not in ("when", "blank", "trust"):
+            raise wrong(in_table(where, key), "is not known", _EXAMPLE_RULE)
+    when = _when(f"{where}.when", said.get("when", {}))
+    blank = _blank(f"{where}.blank", said["blank"]) if "blank" in said else ()
+    trust = said.get("trust", False)
+    if not isinstance(trust, bool):
+        raise wrong(f"{where}.trust", "is neither true nor false", "write trust = true, or leave it out")
+    if trust and blank:
+        raise wrong(where, "both trusts the device and blanks its text", "leave out one of the two")
+    if not trust and not blank:
+        raise wrong(where, "neither blanks nor trusts", _EXAMPLE_RULE)
+    return PixelRule(when, blank, trust)
+
+
+def _when(where: str, said: object) -> tuple[tuple[int, str], ...]:
+    if not isinstance(said, dict) or not said:
+        raise wrong(where, "says not for which images the rule is", _EXAMPLE_RULE)
+    tags = {keyword: tag for tag, keyword in PIXEL_RULE_ATTRIBUTES.items()}
+    for keyword, pattern in said.items():
+        if keyword not in tags:
+            raise wrong(
+                in_table(where, keyword), "cannot be asked for", f"write one of {', '.join(sorted(tags))}"
+            )
+        if not isinstance(pattern, str) or not pattern.strip() or not pattern.isprintable():
+            raise wrong(f"{where}.{keyword}", "is no pattern", 'write text, with * for anything, as "ACME*"')
+    return tuple(sorted((tags[keyword], pattern) for keyword, pattern in said.items()))
+
+
+def _blank(where: str, said: object) -> tuple[Region, ...]:
+    if not isinstance(said, list) or not said:
+        raise wrong(where, "is no list of regions", "write [[x, y, width, height], ...] in pixels")
+    for at, region in enumerate(said):
+        here, remedy = f"{where}[{at}]", "write [x, y, width, height] in pixels from the top left"
+        if not isinstance(region, list) or len(region) != 4 or any(type(n) is not int for n in region):
+            raise wrong(here, "is not four whole numbers", remedy)
+        if min(region) < 0 or max(region) > 0xFFFF:
+            raise wrong(here, "lies outside of any image", remedy)
+        if not region[2] or not region[3]:
+            raise wrong(here, "has no width or no height", remedy)
+    return tuple(Region(*region) for region in said)

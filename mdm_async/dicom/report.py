@@ -1,0 +1,68 @@
+"""What was done to which attributes of one image: counts, never values."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+
+from pydicom.datadict import dictionary_description
+from pydicom.tag import Tag
+
+from mdm_async.dicom.rules import Treatment
+
+
+@dataclass(frozen=True)
+class Touched:
+    """One line of the report. Private attributes are counted together, since even their tags may tell something."""
+
+    tag: str
+    """"(0010,0010)", or "private"."""
+    name: str
+    """As the public dictionary has it; "" when it does not."""
+    action: str
+    """The letter of PS3.15 Table E.1-1a, or S for dates that were moved."""
+    because: str
+    count: int
+    """Elements, at any depth; what was inside a removed sequence does not count."""
+
+
+_Key = tuple[int, str, str]
+Counts = tuple[tuple[_Key, int], ...]
+"""(attribute, letter, why) and how often, ascending."""
+_PRIVATE = -1
+
+
+def counted(touched: Mapping[Treatment, int]) -> Counts:
+    """What a copier did."""
+    total: dict[_Key, int] = {}
+    for treatment, count in touched.items():
+        tag = _PRIVATE if treatment.tag >> 16 & 1 else treatment.tag
+        key = (tag, treatment.letter, treatment.because)
+        total[key] = total.get(key, 0) + count
+    return tuple(sorted(total.items()))
+
+
+def added(first: Counts, second: Counts) -> Counts:
+    """Both together."""
+    total = dict(first)
+    for key, count in second:
+        total[key] = total.get(key, 0) + count
+    return tuple(sorted(total.items()))
+
+
+def lines(counts: Counts) -> tuple[Touched, ...]:
+    """The report's lines; private attributes last."""
+    found = [_line(key, count) for key, count in counts]
+    private = [line for line in found if line.tag == "private"]
+    return tuple(found[len(private) :] + private)
+
+
+@lru_cache(maxsize=4096)
+def _line(key: _Key, count: int) -> Touched:
+    tag, action, because = key
+    if tag == _PRIVATE:
+        return Touched("private", "", action, because, count)
+    try:
+        name: str = dictionary_description(Tag(tag))
+    except KeyError:
+        name = ""
+    return Touched(f"({tag >> 16:04X},{tag & 0xFFFF:04X})", name, action, because, count)

@@ -1,0 +1,133 @@
+"""Treatments looked up by the bytes an element begins with, so that each kind of element is thought about once."""
+
+import struct
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Final
+
+from mdm_async.dicom.elements import (
+    EXPLICIT_BIG,
+    EXPLICIT_LITTLE,
+    IMPLICIT_BIG,
+    IMPLICIT_LITTLE,
+    ITEM_END,
+    UNDEFINED,
+    Buffer,
+    Encoding,
+    skip_undefined,
+)
+from mdm_async.dicom.profile import Action, Profile, Rule
+from mdm_async.dicom.rules import Step, Treatment, of_private, of_rule, treatment
+from mdm_async.errors import Malformed
+
+_MOST: Final = 8192
+"""Treatments remembered by one table; files have hundreds of kinds of elements, hostile ones any number."""
+_BEGINNINGS: Final = {
+    EXPLICIT_LITTLE: struct.Struct("<6sH"),
+    EXPLICIT_BIG: struct.Struct(">6sH"),
+    IMPLICIT_LITTLE: struct.Struct("<4sL"),
+    IMPLICIT_BIG: struct.Struct(">4sL"),
+}
+_END: Final = Treatment(ITEM_END, b"", Step.ITEM_END, Rule(Action.KEEP, ""))
+
+
+class Treatments:
+    """The treatments of one profile for elements of one encoding, inside or outside cleaned sequences."""
+
+    __slots__ = ("beginning", "cleaned", "encoding", "known", "profile")
+
+    def __init__(self, profile: Profile, encoding: Encoding, *, cleaned: bool) -> None:
+        self.profile = profile
+        self.encoding = encoding
+        self.cleaned = cleaned
+        self.beginning = _BEGINNINGS[encoding]
+        """An element's first 8 bytes: tag and VR, and a length of 2 bytes, or tag and a length of 4."""
+        self.known: dict[bytes, Treatment] = {}
+
+    def meet(self, data: Buffer, at: int, end: int) -> Treatment:
+        """The treatment of an element whose beginning is not known yet. Raises Malformed."""
+        tag, vr, value, length = self.encoding.header(data, at, end)
+        if tag == ITEM_END and length == 0:
+            found = _END
+        elif tag >> 16 == 0xFFFE:
+            raise Malformed(f"an item or a delimiter at byte {at} where an element should be")
+        else:
+            found = treatment(tag, vr, self.profile, cleaned=self.cleaned)
+            found.long = value - at == 12
+        if len(self.known) >= _MOST:
+            self.known.clear()
+        self.known[self.beginning.unpack_from(data, at)[0]] = found
+        return found
+
+    def walk(self, data: bytes, at: int) -> Iterator[tuple[Treatment, int, int]]:
+        """(treatment, value offset, offset after the value) of every element to the buffer's end.
+
+        As `elements.walk`, for who needs a few values of a data set that is gone through anyway; values of undefined
+        length are left out.
+        """
+        end, known, unpack = len(data), self.known.get, self.beginning.unpack_from
+        while end - at >= 8:
+            beginning, length = unpack(data, at)
+            here = known(beginning) or self.meet(data, at, end)
+            value = at + 8
+            if here is _END:
+                raise Malformed(f"an item or a delimiter at byte {at} where an element should be")
+            if here.long:
+                value, length = at + 12, self.encoding.header(data, at, end)[3]
+            if length == UNDEFINED:
+                at = skip_undefined(data, here.tag, here.written, value, end, self.encoding)
+                continue
+            at = value + length
+            if at > end:
+                raise Malformed(f"a length at byte {value} points past the end of its container")
+            yield here, value, at
+
+
+class Book:
+    """All treatments of one profile."""
+
+    def __init__(self, profile: Profile) -> None:
+        self.profile = profile
+        self._tables = {
+            (encoding, cleaned): Treatments(profile, encoding, cleaned=cleaned)
+            for encoding in _BEGINNINGS
+            for cleaned in (False, True)
+        }
+        self._private: dict[tuple[str, int, bytes], Treatment] = {}
+        """Of private elements, and of overlays with the creator "": (creator, tag, VR) and treatment."""
+        self._dropped: dict[str, Treatment] = {}
+        """One for all private elements that are removed for the same reason."""
+
+    def table(self, encoding: Encoding, *, cleaned: bool) -> Treatments:
+        return self._tables[encoding, cleaned]
+
+    def private(self, creator: str, tag: int, vr: bytes) -> Treatment:
+        """The treatment of an element in a block of this creator."""
+        key = (creator, tag, vr)
+        found = self._private.get(key)
+        if found is None:
+            found = of_private(tag, vr, creator, self.profile)
+            if found.step is Step.DROP:
+                found = self._dropped.setdefault(found.because, found)
+            self._remember(key, found)
+        return found
+
+    def overlay(self, tag: int, vr: bytes) -> Treatment:
+        """The treatment of an element of an overlay that shows a region of interest."""
+        key = ("", tag, vr)
+        found = self._private.get(key)
+        if found is None:
+            found = of_rule(tag, vr, self.profile.rule(tag), self.profile)
+            self._remember(key, found)
+        return found
+
+    def _remember(self, key: tuple[str, int, bytes], found: Treatment) -> None:
+        if len(self._private) >= _MOST:
+            self._private.clear()
+        self._private[key] = found
+
+
+@lru_cache(maxsize=16)
+def book_of(profile: Profile) -> Book:
+    """The treatments of a profile, which go on growing while files of new kinds come by."""
+    return Book(profile)

@@ -1,0 +1,116 @@
+"""What de-identification did to an image: which rule touched which attribute, and how often. Never a value."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import orjson
+from cryptography.exceptions import InvalidTag
+
+from mdm_async.catalog import acl, entries, images, paths
+from mdm_async.catalog.database import Connection
+from mdm_async.catalog.entries import Entry
+from mdm_async.errors import BadRequest, Damaged, NotFound, TooLarge
+from mdm_async.images import record
+from mdm_async.images.archive import Archive
+from mdm_async.images.served import Served
+from mdm_async.names import Caller, Right, parse_surl
+
+_FILES = 10_000
+"""Files in one report at the most."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImageReport:
+    """Of one file. `touched`: as `dicom.report.Touched`; `study`: the study's pseudonym in the view."""
+
+    guid: UUID
+    state: str
+    reason: str | None
+    study: str | None = None
+    pixels: str | None = None
+    touched: tuple[dict[str, Any], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Of one view of all files asked about, by the profile now in force."""
+
+    served: Served
+    files: list[ImageReport]
+
+
+async def report(archive: Archive, caller: Caller, surl: str) -> Report:
+    """Of a file, or of every file below a directory that the caller may read in that view.
+
+    Raises TooLarge when there are too many files.
+    """
+    async with archive.database.acquire() as db:
+        await archive.views.refresh(db)
+        named = parse_surl(surl)
+        place = await entries.resolve_one(db, named.lfn)
+        name = named.view or place.default_view
+        served = archive.views.get(name)
+        if served is None:
+            raise BadRequest(
+                "only a de-identified view has a report", remedy="name one: mdm profile report --view basic"
+            )
+        acl.demand(caller, place, Right.READ, name)
+        if place.entry is None:
+            raise NotFound()
+        if not place.entry.is_directory:
+            return Report(served, await _of(archive, db, served, [place.entry]))
+        below = await paths.files_below(db, place.lfn, place.entry.id, _FILES + 1)
+        if len(below) > _FILES:
+            raise TooLarge(
+                f"there are more than {_FILES} files below this directory", remedy="ask for a smaller one"
+            )
+        readable = [
+            place.entry
+            for place in await entries.resolve(db, below)
+            if place.entry is not None and acl.allows(caller, place, Right.READ, name)
+        ]
+        return Report(served, await _of(archive, db, served, readable))
+
+
+async def _of(archive: Archive, db: Connection, served: Served, files: Sequence[Entry]) -> list[ImageReport]:
+    wanted = [(entry.image, str(served.view)) for entry in files if entry.image is not None]
+    found = await images.holdings(db, wanted, list(served.versions))
+    registrations = {holding.registration for holding in found.values()}
+    secrets = await archive.keys.fetch(db, registrations, identity=False)
+    versions = {image: holding.view.version for (image, _), holding in found.items() if holding.view}
+    sealed = await images.reports(db, [(image, served.view, version) for image, version in versions.items()])
+    reports = []
+    for entry in files:
+        holding = found.get((entry.image, served.view)) if entry.image is not None else None
+        if entry.image is None or holding is None:
+            continue  # it has just gone
+        if holding.view is None or holding.view.record is None:
+            state, reason = (holding.view.state, holding.view.reason) if holding.view else ("pending", None)
+            reports.append(ImageReport(entry.guid, state, reason))
+            continue
+        told: dict[str, Any] = {}
+        if entry.image in sealed:
+            told = _opened(sealed[entry.image], secrets[entry.image].image, holding.view)
+        reports.append(
+            ImageReport(
+                entry.guid,
+                "ready",
+                None,
+                told.get("study"),
+                told.get("pixels"),
+                tuple(told.get("touched", ())),
+            )
+        )
+    return reports
+
+
+def _opened(sealed: bytes, secret: bytes, view: images.StoredView) -> dict[str, Any]:
+    try:
+        told: dict[str, Any] = orjson.loads(
+            record.unseal_report(sealed, secret, view.image, view.name, view.version)
+        )
+    except InvalidTag:
+        raise Damaged("the view's stored report does not open") from None
+    return told
