@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 def read_profile(file: Path) -> "Profile":
     """The profile in a file. NotFound, or BadRequest with what is wrong."""
     # Here, for tables of the standard and the dictionary take a quarter of a second to load.
-    from mdm_async.dicom.profile_file import parse_profile
+    from mdm_async.dicom.profiles.file import parse_profile
 
     return parse_profile(read_text(file))
 

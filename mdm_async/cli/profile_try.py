@@ -69,7 +69,7 @@ def try_(
 def find_profile(context: typer.Context, named: str) -> "Profile":
     """The built-in one, one from a file or, when there is no such file, one from the server."""
     from mdm_async.dicom.profile import basic
-    from mdm_async.dicom.profile_file import parse_profile
+    from mdm_async.dicom.profiles.file import parse_profile
 
     if named == BASIC:
         return basic()

@@ -8,13 +8,13 @@ from typing import Final
 
 from mdm_async.cli.profile_try_rows import DataSet, Row, compare
 from mdm_async.cli.profile_try_values import Values
-from mdm_async.dicom.codestream import Inspector
 from mdm_async.dicom.elements import encoding_of, walk
 from mdm_async.dicom.filemeta import META_LIMIT, MetaReader
 from mdm_async.dicom.part10 import Kind, Piece, Splitter
-from mdm_async.dicom.pixel_decoding import decode
-from mdm_async.dicom.pixel_description import Description, PixelFacts
-from mdm_async.dicom.pixel_plan import ORIGINAL, PixelPlan, describe, plan
+from mdm_async.dicom.pixels.codestream import Inspector
+from mdm_async.dicom.pixels.decoding import decode
+from mdm_async.dicom.pixels.description import Description, PixelFacts
+from mdm_async.dicom.pixels.plan import ORIGINAL, PixelPlan, describe, plan
 from mdm_async.dicom.profile import Profile
 from mdm_async.dicom.scrub import Begun, begin, finish
 from mdm_async.errors import MdmError, ScrubRefused

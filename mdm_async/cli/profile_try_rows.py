@@ -12,12 +12,12 @@ from pydicom.tag import Tag
 from mdm_async.cli.profile_try_values import Values
 from mdm_async.dicom.dictionary import vr_of
 from mdm_async.dicom.elements import UNDEFINED, Element, Encoding, Item, items, walk
-from mdm_async.dicom.graphics import shows_region
-from mdm_async.dicom.private_blocks import PrivateBlocks
 from mdm_async.dicom.profile import Action, Profile, Rule
-from mdm_async.dicom.rules import CONTENT, NO_REGION, SCHEME, Step, Treatment, treatment
-from mdm_async.dicom.structured import PUBLIC_SCHEMES, is_known_content
-from mdm_async.dicom.treatments import Book, book_of
+from mdm_async.dicom.scrubbing.graphics import shows_region
+from mdm_async.dicom.scrubbing.private_blocks import PrivateBlocks
+from mdm_async.dicom.scrubbing.rules import CONTENT, NO_REGION, SCHEME, Step, Treatment, treatment
+from mdm_async.dicom.scrubbing.structured import PUBLIC_SCHEMES, is_known_content
+from mdm_async.dicom.scrubbing.treatments import Book, book_of
 from mdm_async.errors import Malformed
 
 ADDED: Final = "+"

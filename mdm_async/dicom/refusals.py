@@ -4,12 +4,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from mdm_async.dicom import pixel_plan
-from mdm_async.dicom.codestream import can_be_cleaned
 from mdm_async.dicom.filemeta import is_uid
-from mdm_async.dicom.pixel_description import BURNED_IN, SOP_CLASS, Description, PixelFacts, watched
-from mdm_async.dicom.pixel_layout import Layout
-from mdm_async.dicom.pixel_plan import PixelPlan
+from mdm_async.dicom.pixels import plan as pixel_plan
+from mdm_async.dicom.pixels.codestream import can_be_cleaned
+from mdm_async.dicom.pixels.description import BURNED_IN, SOP_CLASS, Description, PixelFacts, watched
+from mdm_async.dicom.pixels.layout import Layout
+from mdm_async.dicom.pixels.plan import PixelPlan
 from mdm_async.dicom.profile import Profile
 
 __all__ = ["Description", "PixelFacts", "Reason", "reasons", "watched"]

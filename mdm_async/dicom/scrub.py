@@ -4,21 +4,23 @@ import copy
 from dataclasses import dataclass, field
 from typing import Final
 
-from mdm_async.dicom import encode, pixel_plan, report
-from mdm_async.dicom.copier import Copier
+from mdm_async.dicom import encode
 from mdm_async.dicom.dictionary import vr_of
 from mdm_async.dicom.elements import DEFLATED, Encoding, encoding_of
 from mdm_async.dicom.filemeta import META_LIMIT, MetaReader, uid_text
-from mdm_async.dicom.patient import Patient
-from mdm_async.dicom.pixel_plan import PixelEdits
+from mdm_async.dicom.pixels import plan as pixel_plan
+from mdm_async.dicom.pixels.plan import PixelEdits
 from mdm_async.dicom.profile import Action, Profile
 from mdm_async.dicom.pseudonym import Pseudonyms
 from mdm_async.dicom.refusals import Description, PixelFacts, reasons
-from mdm_async.dicom.replacing import Replacing
-from mdm_async.dicom.report import Touched
-from mdm_async.dicom.rules import BURNED_IN, IDENTIFIERS, PATIENT_ID, SOP_INSTANCE
-from mdm_async.dicom.treatments import book_of
-from mdm_async.dicom.words import Words
+from mdm_async.dicom.scrubbing import report
+from mdm_async.dicom.scrubbing.copier import Copier
+from mdm_async.dicom.scrubbing.patient import Patient
+from mdm_async.dicom.scrubbing.replacing import Replacing
+from mdm_async.dicom.scrubbing.report import Touched
+from mdm_async.dicom.scrubbing.rules import BURNED_IN, IDENTIFIERS, PATIENT_ID, SOP_INSTANCE
+from mdm_async.dicom.scrubbing.treatments import book_of
+from mdm_async.dicom.scrubbing.words import Words
 from mdm_async.errors import ScrubRefused
 
 __all__ = [

@@ -3,10 +3,10 @@
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from mdm_async.dicom import pixel_plan
-from mdm_async.dicom.codestream import Inspector
-from mdm_async.dicom.pixel_cleaning import PixelCleaner
-from mdm_async.dicom.pixel_plan import ORIGINAL, PixelPlan
+from mdm_async.dicom.pixels import plan as pixel_plan
+from mdm_async.dicom.pixels.cleaning import PixelCleaner
+from mdm_async.dicom.pixels.codestream import Inspector
+from mdm_async.dicom.pixels.plan import ORIGINAL, PixelPlan
 from mdm_async.dicom.profile import Profile
 from mdm_async.dicom.refusals import Description, PixelFacts, reasons
 from mdm_async.errors import MdmError

@@ -7,9 +7,9 @@ from uuid import UUID
 import orjson
 
 from mdm_async.catalog.images import Part, StoredView
-from mdm_async.dicom import pixel_plan
 from mdm_async.dicom.linking import linking_values
-from mdm_async.dicom.pixel_plan import PixelPlan
+from mdm_async.dicom.pixels import plan as pixel_plan
+from mdm_async.dicom.pixels.plan import PixelPlan
 from mdm_async.dicom.refusals import PixelFacts
 from mdm_async.dicom.scrub import Begun, Scrubbed
 from mdm_async.errors import ScrubRefused

@@ -4,8 +4,8 @@ from uuid import UUID
 
 from mdm_async.catalog import images
 from mdm_async.catalog.database import Connection
-from mdm_async.dicom import pixel_plan
 from mdm_async.dicom.part10 import Kind, Splitter
+from mdm_async.dicom.pixels import plan as pixel_plan
 from mdm_async.dicom.refusals import Description
 from mdm_async.errors import MdmError
 from mdm_async.images import record, stream, view

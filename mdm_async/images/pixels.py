@@ -6,8 +6,8 @@ from functools import partial
 from uuid import UUID
 
 from mdm_async.catalog.images import Part
-from mdm_async.dicom.pixel_cleaning import PixelCleaner
-from mdm_async.dicom.pixel_plan import ORIGINAL, PixelEdits, PixelPlan
+from mdm_async.dicom.pixels.cleaning import PixelCleaner
+from mdm_async.dicom.pixels.plan import ORIGINAL, PixelEdits, PixelPlan
 from mdm_async.dicom.refusals import Description
 from mdm_async.errors import ScrubRefused
 from mdm_async.images import stream, view

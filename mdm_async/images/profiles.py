@@ -8,10 +8,10 @@ from mdm_async.catalog import acl, audit, entries, profiles
 from mdm_async.catalog.audit import Act
 from mdm_async.catalog.database import Connection
 from mdm_async.catalog.entries import Entry
-from mdm_async.dicom import pixel_plan
-from mdm_async.dicom.pixel_plan import ORIGINAL
+from mdm_async.dicom.pixels import plan as pixel_plan
+from mdm_async.dicom.pixels.plan import ORIGINAL
 from mdm_async.dicom.profile import Profile
-from mdm_async.dicom.profile_file import dump_profile, parse_profile
+from mdm_async.dicom.profiles.file import dump_profile, parse_profile
 from mdm_async.dicom.scrub import REVISION
 from mdm_async.errors import BadRequest, MdmError, NotADirectory, NotFound
 from mdm_async.images.archive import Archive

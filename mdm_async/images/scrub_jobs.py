@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
-from mdm_async.dicom.pixel_decoding import decode
-from mdm_async.dicom.pixel_plan import PixelEdits, PixelPlan
+from mdm_async.dicom.pixels.decoding import decode
+from mdm_async.dicom.pixels.plan import PixelEdits, PixelPlan
 from mdm_async.dicom.profile import Profile
 from mdm_async.dicom.refusals import PixelFacts
 from mdm_async.dicom.scrub import Begun, Scrubbed, begin, finish

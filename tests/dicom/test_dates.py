@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mdm_async.dicom.dates import shifted
 from mdm_async.dicom.profile import Profile
 from mdm_async.dicom.pseudonym import Pseudonyms
 from mdm_async.dicom.scrub import PixelFacts, scrub
+from mdm_async.dicom.scrubbing.dates import shifted
 from tests.pipeline import read
 
 KEY = bytes(range(32))

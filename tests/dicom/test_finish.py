@@ -4,7 +4,7 @@ import pickle
 
 import pytest
 
-from mdm_async.dicom.pixel_plan import PixelEdits
+from mdm_async.dicom.pixels.plan import PixelEdits
 from mdm_async.dicom.profile import Action, PixelRule, Profile, Region, basic
 from mdm_async.dicom.pseudonym import Pseudonyms
 from mdm_async.dicom.scrub import PixelFacts, Touched, begin, finish, scrub

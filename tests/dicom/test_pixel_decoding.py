@@ -9,8 +9,8 @@ import pytest
 from pydicom.pixels import pixel_array
 from pydicom.pixels.decoders import base as decoders
 
-from mdm_async.dicom.pixel_decoding import decode
-from mdm_async.dicom.pixel_plan import PixelPlan, describe, plan
+from mdm_async.dicom.pixels.decoding import decode
+from mdm_async.dicom.pixels.plan import PixelPlan, describe, plan
 from mdm_async.dicom.profile import PixelRule, Region, basic
 from mdm_async.errors import MdmError, ScrubRefused
 from tests.dicom.test_codestream import BASELINE, FRAME, JFIF, jpeg

@@ -5,8 +5,8 @@ import struct
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mdm_async.dicom.pixel_layout import Layout
-from mdm_async.dicom.pixel_mask import Masker, stored_bits
+from mdm_async.dicom.pixels.layout import Layout
+from mdm_async.dicom.pixels.mask import Masker, stored_bits
 
 
 def layout(bits: int, stored: int, high: int, *, big_endian: bool = False) -> Layout:

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mdm_async.dicom.pixel_layout import Layout
-from mdm_async.dicom.pixel_regions import Blanker, clipped, obstacle
+from mdm_async.dicom.pixels.layout import Layout
+from mdm_async.dicom.pixels.regions import Blanker, clipped, obstacle
 from mdm_async.dicom.profile import Region
 
 SAMPLES = {"MONOCHROME1": 1, "MONOCHROME2": 1, "PALETTE COLOR": 1, "RGB": 3, "YBR_FULL": 3}

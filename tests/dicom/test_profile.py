@@ -18,7 +18,7 @@ from mdm_async.dicom.profile import (
     Rule,
     basic,
 )
-from mdm_async.dicom.table import rows
+from mdm_async.dicom.profiles.table import rows
 
 THEIR_CODES = {
     "D": theirs.D_TAGS,

@@ -4,7 +4,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mdm_async.dicom.keywords import tag_of
 from mdm_async.dicom.profile import (
     OPTIONS,
     PIXEL_RULE_ATTRIBUTES,
@@ -16,7 +15,8 @@ from mdm_async.dicom.profile import (
     Rule,
     basic,
 )
-from mdm_async.dicom.profile_file import dump_profile, parse_profile
+from mdm_async.dicom.profiles.file import dump_profile, parse_profile
+from mdm_async.dicom.profiles.keywords import tag_of
 from mdm_async.errors import BadRequest
 
 CARDIO = """

@@ -7,7 +7,7 @@ from pydicom.sr.codedict import codes
 
 from mdm_async.dicom.dictionary import vr_of
 from mdm_async.dicom.profile import OPTIONS, Action, Profile, Rule, basic
-from mdm_async.dicom.table import lines, rows
+from mdm_async.dicom.profiles.table import lines, rows
 
 FULL, MODIFIED = "retain_longitudinal_full_dates", "retain_longitudinal_modified_dates"
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from mdm_async.dicom.elements import EXPLICIT_BIG, EXPLICIT_LITTLE, walk
-from mdm_async.dicom.pixel_plan import describe, plan
+from mdm_async.dicom.pixels.plan import describe, plan
 from mdm_async.dicom.profile import PixelRule, Profile, Region, basic
 from mdm_async.dicom.refusals import PixelFacts, Reason, reasons, watched
 

@@ -6,8 +6,8 @@ from collections import Counter
 import pytest
 
 from mdm_async.dicom.profile import Action, Profile, Rule
-from mdm_async.dicom.safe_private import PrivateKey, private_key, safe_private
-from mdm_async.dicom.table import lines
+from mdm_async.dicom.profiles.safe_private import PrivateKey, private_key, safe_private
+from mdm_async.dicom.profiles.table import lines
 
 SAFE = Profile("x", options=frozenset({"retain_safe_private"}))
 WITH_UIDS = Profile("x", options=frozenset({"retain_safe_private", "retain_uids"}))

@@ -4,7 +4,7 @@ import csv
 from functools import cache
 from typing import Final, NamedTuple
 
-from mdm_async.dicom import table
+from mdm_async.dicom.profiles import table
 
 _OPAQUE: Final = frozenset((b"OB", b"OW", b"UN", b""))
 

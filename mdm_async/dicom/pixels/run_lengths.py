@@ -4,9 +4,9 @@ import struct
 from itertools import pairwise
 from typing import Final
 
-from mdm_async.dicom.pixel_findings import Findings
-from mdm_async.dicom.pixel_layout import Layout
-from mdm_async.dicom.pulled import Pulled, Steps
+from mdm_async.dicom.pixels.findings import Findings
+from mdm_async.dicom.pixels.layout import Layout
+from mdm_async.dicom.pixels.pulled import Pulled, Steps
 
 AFTER_A_SEGMENT: Final = "bytes after the end of run-length encoded data"
 _NO_FRAME: Final = "what is no run-length encoded frame"

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-from mdm_async.dicom.pixel_layout import Layout
+from mdm_async.dicom.pixels.layout import Layout
 from mdm_async.dicom.profile import Region
 
 _SAMPLES: Final = {

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
-from mdm_async.dicom import table
 from mdm_async.dicom.dictionary import vr_of
+from mdm_async.dicom.profiles import table
 
 
 class Action(Enum):

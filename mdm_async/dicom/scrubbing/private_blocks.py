@@ -3,8 +3,8 @@
 from typing import Final
 
 from mdm_async.dicom.elements import ITEM, UNDEFINED, Buffer, Encoding
-from mdm_async.dicom.rules import NOT_LOOKED_INTO, ORPHAN, Step, Treatment
-from mdm_async.dicom.treatments import Book
+from mdm_async.dicom.scrubbing.rules import NOT_LOOKED_INTO, ORPHAN, Step, Treatment
+from mdm_async.dicom.scrubbing.treatments import Book
 
 _CREATOR_VRS: Final = frozenset((b"LO", b"UN", b""))
 _NOT_ITEMS: Final = Treatment(0x00090000, b"", Step.DROP, NOT_LOOKED_INTO)

@@ -5,9 +5,9 @@ ISO 15444-1 Annex I. DICOM wants the codestream alone (PS3.5 §A.4.4), and says 
 
 from typing import Final
 
-from mdm_async.dicom.jpeg import Unrecognisable
-from mdm_async.dicom.pixel_findings import Findings
-from mdm_async.dicom.pulled import Pulled, Steps
+from mdm_async.dicom.pixels.findings import Findings
+from mdm_async.dicom.pixels.jpeg import Unrecognisable
+from mdm_async.dicom.pixels.pulled import Pulled, Steps
 
 _SUPERBOXES: Final = frozenset({b"jp2h", b"res "})
 _FREE: Final = b"free"

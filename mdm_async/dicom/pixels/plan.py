@@ -5,12 +5,13 @@ from fnmatch import fnmatchcase
 from hashlib import sha256
 from typing import Final, Self
 
-from mdm_async.dicom import pixel_mask, pixel_regions
-from mdm_async.dicom.codestream import NATIVE, can_be_cleaned
 from mdm_async.dicom.elements import encoding_of, walk
 from mdm_async.dicom.filemeta import META_LIMIT, MetaReader
-from mdm_async.dicom.pixel_description import SOP_CLASS, Description, PixelFacts, watched
-from mdm_async.dicom.pixel_layout import Layout
+from mdm_async.dicom.pixels import mask as pixel_mask
+from mdm_async.dicom.pixels import regions as pixel_regions
+from mdm_async.dicom.pixels.codestream import NATIVE, can_be_cleaned
+from mdm_async.dicom.pixels.description import SOP_CLASS, Description, PixelFacts, watched
+from mdm_async.dicom.pixels.layout import Layout
 from mdm_async.dicom.profile import PixelRule, Profile, Region
 
 ORIGINAL: Final = "original"

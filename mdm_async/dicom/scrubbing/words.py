@@ -11,8 +11,8 @@ from importlib import resources
 from typing import Final, Self
 
 from mdm_async.dicom.index import identifying_values
-from mdm_async.dicom.protocol_words import CONNECTING, PROTOCOL_WORDS, UNITS
-from mdm_async.dicom.treatments import Treatments
+from mdm_async.dicom.scrubbing.protocol_words import CONNECTING, PROTOCOL_WORDS, UNITS
+from mdm_async.dicom.scrubbing.treatments import Treatments
 
 _LAST_WITH_NAMES: Final = 0x0072FFFF
 

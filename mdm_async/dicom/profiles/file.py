@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Final, Literal, TypeVar, cast
 
 from mdm_async.dicom.profile import OPTIONS, PIXEL_RULE_ATTRIBUTES, PixelRule, Profile, Region, SiteRule
-from mdm_async.dicom.profile_site import in_table, site_key, site_rule, wrong
+from mdm_async.dicom.profiles.site import in_table, site_key, site_rule, wrong
 
 _KEYS: Final = ("name", "base", "options", "project", "burned_in", "documents", "attributes", "pixels")
 _NAME: Final = re.compile("[a-z][a-z0-9_-]{0,62}")

@@ -7,7 +7,7 @@ import struct
 from hashlib import sha256
 from typing import Final
 
-from mdm_async.dicom.pulled import Pulled, Steps
+from mdm_async.dicom.pixels.pulled import Pulled, Steps
 
 _ENTRY: Final = struct.Struct(">HQ")
 

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from typing import Final
 
 from mdm_async.dicom.elements import Buffer
-from mdm_async.dicom.pixel_description import OVERLAY_BITS, OVERLAY_DATA, OVERLAY_POSITION, Description
-from mdm_async.dicom.pixel_layout import Layout
+from mdm_async.dicom.pixels.description import OVERLAY_BITS, OVERLAY_DATA, OVERLAY_POSITION, Description
+from mdm_async.dicom.pixels.layout import Layout
 
 _BLOCK: Final = 1 << 16
 """Bytes that become one big integer: they should stay in the processor's cache."""

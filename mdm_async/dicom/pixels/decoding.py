@@ -11,9 +11,10 @@ from dataclasses import replace
 from itertools import chain
 from typing import Any, Final
 
-from mdm_async.dicom import pixel_mask, pixel_regions
 from mdm_async.dicom.elements import EXPLICIT_LITTLE, UNDEFINED, walk
-from mdm_async.dicom.pixel_description import (
+from mdm_async.dicom.pixels import mask as pixel_mask
+from mdm_async.dicom.pixels import regions as pixel_regions
+from mdm_async.dicom.pixels.description import (
     BITS_ALLOCATED,
     BITS_STORED,
     HIGH_BIT,
@@ -22,8 +23,8 @@ from mdm_async.dicom.pixel_description import (
     SAMPLES,
     SIGNED,
 )
-from mdm_async.dicom.pixel_layout import Layout
-from mdm_async.dicom.pixel_plan import PixelEdits, PixelPlan, describe
+from mdm_async.dicom.pixels.layout import Layout
+from mdm_async.dicom.pixels.plan import PixelEdits, PixelPlan, describe
 from mdm_async.errors import ScrubRefused
 
 _EXPLICIT_LITTLE: Final = "1.2.840.10008.1.2.1"

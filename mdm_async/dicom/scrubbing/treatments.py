@@ -17,7 +17,7 @@ from mdm_async.dicom.elements import (
     skip_undefined,
 )
 from mdm_async.dicom.profile import Action, Profile, Rule
-from mdm_async.dicom.rules import Step, Treatment, of_private, of_rule, treatment
+from mdm_async.dicom.scrubbing.rules import Step, Treatment, of_private, of_rule, treatment
 from mdm_async.errors import Malformed
 
 _MOST: Final = 8192

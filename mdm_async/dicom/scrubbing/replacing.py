@@ -2,12 +2,12 @@
 
 from typing import Final
 
-from mdm_async.dicom.dates import shifted
-from mdm_async.dicom.dummies import dummy
 from mdm_async.dicom.elements import Encoding
 from mdm_async.dicom.pseudonym import Pseudonyms
-from mdm_async.dicom.rules import IDENTIFIERS, Step, Treatment
-from mdm_async.dicom.words import Words
+from mdm_async.dicom.scrubbing.dates import shifted
+from mdm_async.dicom.scrubbing.dummies import dummy
+from mdm_async.dicom.scrubbing.rules import IDENTIFIERS, Step, Treatment
+from mdm_async.dicom.scrubbing.words import Words
 
 _OWN_SCHEME: Final = b"99MDM"
 _EMPTY: Final = b"\0 "

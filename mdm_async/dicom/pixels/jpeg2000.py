@@ -3,13 +3,13 @@
 import re
 from typing import Final
 
-from mdm_async.dicom import pixel_jp2_boxes
-from mdm_async.dicom.jpeg import NO_END, Unrecognisable
-from mdm_async.dicom.pixel_findings import Findings
-from mdm_async.dicom.pixel_jp2_boxes import walk_boxes
-from mdm_async.dicom.pixel_jpeg2000_pointers import Pointers
-from mdm_async.dicom.pixel_jpeg2000_segments import KNOWN, LONGEST, Segments
-from mdm_async.dicom.pulled import Count, Pulled, Steps, Take
+from mdm_async.dicom.pixels import jp2_boxes as pixel_jp2_boxes
+from mdm_async.dicom.pixels.findings import Findings
+from mdm_async.dicom.pixels.jp2_boxes import walk_boxes
+from mdm_async.dicom.pixels.jpeg import NO_END, Unrecognisable
+from mdm_async.dicom.pixels.jpeg2000_pointers import Pointers
+from mdm_async.dicom.pixels.jpeg2000_segments import KNOWN, LONGEST, Segments
+from mdm_async.dicom.pixels.pulled import Count, Pulled, Steps, Take
 
 _SOC, _SOT, _SOD, _EOC = b"\xff\x4f", b"\xff\x90", b"\xff\x93", b"\xff\xd9"
 _COM, _CRG, _TLM, _PLT = 0x64, 0x63, 0x55, 0x58

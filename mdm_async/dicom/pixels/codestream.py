@@ -7,16 +7,16 @@ comments, application segments, bytes after the end of a codestream; run-length 
 from collections.abc import Callable
 from typing import Final
 
-from mdm_async.dicom import jpeg, jpeg2000
 from mdm_async.dicom.elements import ITEM, UNDEFINED, Buffer, encoding_of
-from mdm_async.dicom.jpeg import NO_END, Unrecognisable, walk_jpeg
-from mdm_async.dicom.jpeg2000 import walk_jpeg2000
-from mdm_async.dicom.pixel_description import Description
-from mdm_async.dicom.pixel_findings import Findings
-from mdm_async.dicom.pixel_layout import Layout
-from mdm_async.dicom.pixel_offset_table import OffsetTable
-from mdm_async.dicom.pixel_run_lengths import AFTER_A_SEGMENT, RunLengths
-from mdm_async.dicom.pulled import Pulled, Steps
+from mdm_async.dicom.pixels import jpeg, jpeg2000
+from mdm_async.dicom.pixels.description import Description
+from mdm_async.dicom.pixels.findings import Findings
+from mdm_async.dicom.pixels.jpeg import NO_END, Unrecognisable, walk_jpeg
+from mdm_async.dicom.pixels.jpeg2000 import walk_jpeg2000
+from mdm_async.dicom.pixels.layout import Layout
+from mdm_async.dicom.pixels.offset_table import OffsetTable
+from mdm_async.dicom.pixels.pulled import Pulled, Steps
+from mdm_async.dicom.pixels.run_lengths import AFTER_A_SEGMENT, RunLengths
 
 Walk = Callable[[Pulled, Findings], Steps]
 

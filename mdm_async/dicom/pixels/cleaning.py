@@ -4,14 +4,14 @@ Native pixels are cut, masked and blanked. What is no picture in compressed fram
 in place: nothing changes its length or its place, so fragments and offset tables stay true.
 """
 
-from mdm_async.dicom.codestream import Inspector
 from mdm_async.dicom.elements import UNDEFINED, Buffer, encoding_of
-from mdm_async.dicom.pixel_description import Description
-from mdm_async.dicom.pixel_findings import Wipes
-from mdm_async.dicom.pixel_layout import Layout
-from mdm_async.dicom.pixel_mask import Masker
-from mdm_async.dicom.pixel_plan import PixelPlan
-from mdm_async.dicom.pixel_regions import Blanker
+from mdm_async.dicom.pixels.codestream import Inspector
+from mdm_async.dicom.pixels.description import Description
+from mdm_async.dicom.pixels.findings import Wipes
+from mdm_async.dicom.pixels.layout import Layout
+from mdm_async.dicom.pixels.mask import Masker
+from mdm_async.dicom.pixels.plan import PixelPlan
+from mdm_async.dicom.pixels.regions import Blanker
 from mdm_async.errors import Malformed
 
 

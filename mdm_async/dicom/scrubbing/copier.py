@@ -9,11 +9,11 @@ from typing import Final
 
 from mdm_async.dicom import encode
 from mdm_async.dicom.elements import MAX_DEPTH, PIXEL_TAGS, UNDEFINED, Encoding, skip_undefined
-from mdm_async.dicom.graphics import shows_region
-from mdm_async.dicom.pixel_description import Description, watched
-from mdm_async.dicom.private_blocks import PrivateBlocks
-from mdm_async.dicom.replacing import Replacing
-from mdm_async.dicom.rules import (
+from mdm_async.dicom.pixels.description import Description, watched
+from mdm_async.dicom.scrubbing.graphics import shows_region
+from mdm_async.dicom.scrubbing.private_blocks import PrivateBlocks
+from mdm_async.dicom.scrubbing.replacing import Replacing
+from mdm_async.dicom.scrubbing.rules import (
     BURNED_IN,
     CODE_VALUE,
     CONTENT,
@@ -23,8 +23,8 @@ from mdm_async.dicom.rules import (
     Step,
     Treatment,
 )
-from mdm_async.dicom.structured import PUBLIC_SCHEMES, is_known_content
-from mdm_async.dicom.treatments import Book, Treatments
+from mdm_async.dicom.scrubbing.structured import PUBLIC_SCHEMES, is_known_content
+from mdm_async.dicom.scrubbing.treatments import Book, Treatments
 from mdm_async.errors import Malformed
 
 _NEVER: Final = 1 << 32

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Self
 
-from mdm_async.dicom.treatments import Treatments
+from mdm_async.dicom.scrubbing.treatments import Treatments
 
 _NAME, _ID, _BIRTH_DATE, _STUDY = 0x00100010, 0x00100020, 0x00100030, 0x0020000D
 _PADDING = b"\0 "

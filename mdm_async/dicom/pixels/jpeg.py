@@ -3,9 +3,9 @@
 import re
 from typing import Final
 
-from mdm_async.dicom import pixel_jpeg_segments
-from mdm_async.dicom.pixel_findings import Findings
-from mdm_async.dicom.pulled import Pulled, Steps
+from mdm_async.dicom.pixels import jpeg_segments as pixel_jpeg_segments
+from mdm_async.dicom.pixels.findings import Findings
+from mdm_async.dicom.pixels.pulled import Pulled, Steps
 
 _SOI, _EOI, _SOS, _COM = 0xD8, 0xD9, 0xDA, 0xFE
 _LS_FRAME, _LS_PARAMETERS = 0xF7, 0xF8

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final, Literal, Self
 
-from mdm_async.dicom.pixel_description import (
+from mdm_async.dicom.pixels.description import (
     BITS_ALLOCATED,
     BITS_STORED,
     COLUMNS,

@@ -7,7 +7,7 @@ from functools import lru_cache
 from pydicom.datadict import dictionary_description
 from pydicom.tag import Tag
 
-from mdm_async.dicom.rules import Treatment
+from mdm_async.dicom.scrubbing.rules import Treatment
 
 
 @dataclass(frozen=True)
