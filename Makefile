@@ -29,13 +29,16 @@ check: $(VENV)/.dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-$(VENV)/.bench: $(VENV)/.dev requirements-bench.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-bench.txt
+# Apart from the tests': what the peers bring along changes which decoders there are.
+$(VENV)-bench/.done: requirements-bench.txt pyproject.toml
+	$(PYTHON) -m venv $(VENV)-bench
+	$(VENV)-bench/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-bench.txt
+	$(VENV)-bench/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-bench: $(VENV)/.bench
+bench: $(VENV)-bench/.done
 	tests/install-peers orthanc wrk dcmtk libgdcm-tools
-	$(BIN)/python -m bench
+	$(VENV)-bench/bin/python -m bench
 
 pins: $(VENV)/.dev
 	$(BIN)/python -m pip install --quiet pip-tools
@@ -44,4 +47,4 @@ pins: $(VENV)/.dev
 	$(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options --extra build --extra dev --extra bench --output-file requirements-bench.txt pyproject.toml
 
 clean:
-	rm -rf $(VENV) build *.egg-info
+	rm -rf $(VENV) $(VENV)-bench build *.egg-info

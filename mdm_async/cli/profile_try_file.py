@@ -9,7 +9,7 @@ from typing import Final
 from mdm_async.cli.profile_try_rows import DataSet, Row, compare
 from mdm_async.cli.profile_try_values import Values
 from mdm_async.dicom.elements import encoding_of, walk
-from mdm_async.dicom.filemeta import META_LIMIT, MetaReader
+from mdm_async.dicom.filemeta import read_meta
 from mdm_async.dicom.part10 import Kind, Piece, Splitter
 from mdm_async.dicom.pixels.codestream import Inspector
 from mdm_async.dicom.pixels.decoding import decode
@@ -148,10 +148,7 @@ def _rows(parts: _Parts, head: bytes | None, tail: bytes | None, profile: Profil
 
 
 def _data_set(head: bytes) -> DataSet:
-    meta = MetaReader()
-    if not meta.feed(memoryview(head)[: META_LIMIT + 256]):
-        meta.close()
-    assert meta.transfer_syntax is not None
+    meta = read_meta(head)
     encoding = encoding_of(meta.transfer_syntax)
     character_set = b""
     for element in walk(head, meta.end, len(head), encoding):

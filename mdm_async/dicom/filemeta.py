@@ -1,6 +1,7 @@
 """The preamble and file meta information in front of a data set (PS3.10 §7.1)."""
 
 import re
+from dataclasses import dataclass
 from typing import Final
 
 from mdm_async.dicom.elements import DEFLATED, EXPLICIT_LITTLE, UNDEFINED, Buffer
@@ -94,6 +95,25 @@ class MetaReader:
                 "this is a DICOMDIR, whose byte offsets would lie", remedy="send the files that it lists"
             )
         self.complete = True
+
+
+@dataclass(frozen=True, slots=True)
+class Meta:
+    """What a head's file meta information says, and where the data set begins."""
+
+    end: int
+    transfer_syntax: str
+    sop_class: str | None
+    sop_instance: str | None
+
+
+def read_meta(head: bytes) -> Meta:
+    """The meta of a whole head. Raises NotDicom or Malformed."""
+    reader = MetaReader()
+    if not reader.feed(memoryview(head)[: META_LIMIT + 256]):
+        reader.close()
+    assert reader.transfer_syntax is not None
+    return Meta(reader.end, reader.transfer_syntax, reader.sop_class, reader.sop_instance)
 
 
 def is_uid(text: str) -> bool:

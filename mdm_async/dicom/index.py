@@ -10,7 +10,7 @@ from pydicom.charset import convert_encodings, decode_bytes
 from pydicom.valuerep import TEXT_VR_DELIMS
 
 from mdm_async.dicom.elements import Encoding, encoding_of, items, walk
-from mdm_async.dicom.filemeta import META_LIMIT, MetaReader
+from mdm_async.dicom.filemeta import read_meta
 
 _CHARACTER_SET, _OTHER_IDS_SEQUENCE = 0x00080005, 0x00101002
 _PATIENT_ID, _BIRTH_DATE = 0x00100020, 0x00100030
@@ -82,10 +82,7 @@ def _runs(segment: str) -> Iterator[str]:
 
 
 def _data_set(head: bytes) -> tuple[int, Encoding]:
-    meta = MetaReader()
-    if not meta.feed(memoryview(head)[: META_LIMIT + 256]):
-        meta.close()
-    assert meta.transfer_syntax is not None
+    meta = read_meta(head)
     return meta.end, encoding_of(meta.transfer_syntax)
 
 

@@ -3,7 +3,7 @@
 from typing import Final
 
 from mdm_async.dicom.elements import encoding_of, walk
-from mdm_async.dicom.filemeta import META_LIMIT, MetaReader
+from mdm_async.dicom.filemeta import read_meta
 
 LINKING: Final = {
     0x00080018: "SOPInstanceUID",
@@ -22,10 +22,7 @@ def linking_values(head: bytes) -> dict[str, str]:
 
     Bytes outside ASCII come as replacement characters: pseudonyms have none.
     """
-    meta = MetaReader()
-    if not meta.feed(memoryview(head)[: META_LIMIT + 256]):
-        meta.close()
-    assert meta.transfer_syntax is not None
+    meta = read_meta(head)
     found: dict[str, str] = {}
     for element in walk(head, meta.end, len(head), encoding_of(meta.transfer_syntax)):
         if element.tag > _LAST:

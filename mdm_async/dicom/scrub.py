@@ -7,7 +7,7 @@ from typing import Final
 from mdm_async.dicom import encode
 from mdm_async.dicom.dictionary import vr_of
 from mdm_async.dicom.elements import DEFLATED, Encoding, encoding_of
-from mdm_async.dicom.filemeta import META_LIMIT, MetaReader, uid_text
+from mdm_async.dicom.filemeta import read_meta, uid_text
 from mdm_async.dicom.pixels import plan as pixel_plan
 from mdm_async.dicom.pixels.plan import PixelEdits
 from mdm_async.dicom.profile import Action, Profile
@@ -92,11 +92,8 @@ def scrub(
 
 def begin(head: bytes, *, profile: Profile, key: bytes, edits: PixelEdits | None = None) -> Begun:
     """De-identify the head. `edits`: the pixels are decoded, so that they are described anew. Raises Malformed."""
-    meta = MetaReader()
-    if not meta.feed(memoryview(head)[: META_LIMIT + 256]):
-        meta.close()
+    meta = read_meta(head)
     transfer_syntax = meta.transfer_syntax
-    assert transfer_syntax is not None
     encoding = encoding_of(transfer_syntax)
     pseudonyms = Pseudonyms(key)
     book = book_of(profile)

@@ -6,7 +6,7 @@ from hashlib import sha256
 from typing import Final, Self
 
 from mdm_async.dicom.elements import encoding_of, walk
-from mdm_async.dicom.filemeta import META_LIMIT, MetaReader
+from mdm_async.dicom.filemeta import read_meta
 from mdm_async.dicom.pixels import mask as pixel_mask
 from mdm_async.dicom.pixels import regions as pixel_regions
 from mdm_async.dicom.pixels.codestream import NATIVE, can_be_cleaned
@@ -74,11 +74,8 @@ class PixelPlan:
 
 def describe(head: bytes) -> tuple[Description, str | None, str]:
     """(watched values of the outermost data set, SOP class and transfer syntax of the meta). Raises Malformed."""
-    meta = MetaReader()
-    if not meta.feed(memoryview(head)[: META_LIMIT + 256]):
-        meta.close()
+    meta = read_meta(head)
     transfer_syntax = meta.transfer_syntax
-    assert transfer_syntax is not None
     encoding = encoding_of(transfer_syntax)
     about = Description(encoding)
     for element in walk(head, meta.end, len(head), encoding):
