@@ -108,7 +108,7 @@ class Profile:
     project: str | None = None
     """Keys pseudonyms and date shifts; None for those of the installation itself."""
     burned_in: Literal["refuse", "quarantine"] = "refuse"
-    documents: Literal["refuse", "allow"] = "refuse"
+    documents: Literal["refuse", "quarantine", "allow"] = "refuse"
     site: tuple[SiteRule, ...] = ()
     """The site's own rules, those of public attributes first, each in ascending order."""
     pixel_rules: tuple[PixelRule, ...] = ()
@@ -121,7 +121,7 @@ class Profile:
 
     def __post_init__(self) -> None:
         public, private = public_rules(self.options), _private_rules(self.options)
-        if self.documents == "allow":
+        if self.documents != "refuse":  # what is in quarantine is kept for when it is released
             public[_ENCAPSULATED_DOCUMENT] = Rule(Action.KEEP, "documents allowed")
         for of, action, value in self.site:
             if isinstance(of, int):

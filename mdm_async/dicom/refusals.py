@@ -32,7 +32,7 @@ class Reason:
 
     text: str
     liftable: bool = False
-    """A person who looks at the picture can say that nothing is burned in."""
+    """The profile lets a person look, and say that nothing identifies."""
 
 
 def reasons(
@@ -55,7 +55,8 @@ def reasons(
     for one in sorted(classes):
         yield from _of_payload(one, profile)
     if not plan.settles_burned_in:
-        yield from _of_burned_in(about, classes)
+        liftable = profile.burned_in == "quarantine"
+        yield from (Reason(text, liftable) for text in _of_burned_in(about, classes))
     if transfer_syntax.startswith(_VIDEO):
         yield Reason("video streams are not looked into")
     if pixels.present:
@@ -71,22 +72,23 @@ def reasons(
 def _of_payload(sop_class: str, profile: Profile) -> Iterator[Reason]:
     if sop_class.startswith(_DOCUMENTS) and profile.documents != "allow":
         yield Reason(
-            'an encapsulated document is an identifying payload (a profile with documents = "allow" serves)'
+            'an encapsulated document is an identifying payload (a profile with documents = "allow" serves)',
+            liftable=profile.documents == "quarantine",
         )
     if sop_class.startswith(_VOICE):
         yield Reason("a voice recording is an identifying payload")
 
 
-def _of_burned_in(about: Description, classes: set[str]) -> Iterator[Reason]:
+def _of_burned_in(about: Description, classes: set[str]) -> Iterator[str]:
     said = about.texts(BURNED_IN)
     if "YES" in said:
-        yield Reason(f"Burned In Annotation is YES ({_BY_RULE})", liftable=True)
+        yield f"Burned In Annotation is YES ({_BY_RULE})"
     if said == {"NO"}:
         return
     for name, stems in _OFTEN_BURNED_IN.items():
         ours = tuple(_STORAGE + stem for stem in stems)
         if any(one in ours or one.startswith(tuple(f"{stem}." for stem in ours)) for one in classes):
-            yield Reason(f"{name} without Burned In Annotation NO ({_BY_RULE})", liftable=True)
+            yield f"{name} without Burned In Annotation NO ({_BY_RULE})"
 
 
 def _of_findings(pixels: PixelFacts, plan: PixelPlan) -> Iterator[Reason]:

@@ -168,7 +168,7 @@ def finish(
     if refused or open_reasons:
         texts = dict.fromkeys([one.text for one in open_reasons] + refused)
         liftable = not refused and all(one.liftable for one in open_reasons)
-        raise ScrubRefused("; ".join(texts), quarantined=liftable and profile.burned_in == "quarantine")
+        raise ScrubRefused("; ".join(texts), quarantined=liftable)
     codes = profile.codes()
     if pixels.present and plan.regions:
         # Wiping comments alone says nothing about what is burned in.

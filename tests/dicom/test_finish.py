@@ -80,10 +80,13 @@ def test_what_a_person_may_lift_is_quarantined_only_if_the_profile_says_so(write
 
 def test_nobody_lifts_the_other_reasons(write):
     data = write.file(frame(write, burned_in=b"YES"), sop_class="9.4.1")
+    kept_back = Profile("us", burned_in="quarantine")
     with pytest.raises(ScrubRefused, match="voice") as refused:
-        scrub(data, b"", profile=Profile("us", burned_in="quarantine"), key=KEY, pixels=FRAME)
+        scrub(data, b"", profile=kept_back, key=KEY, pixels=FRAME)
     assert refused.value.quarantined is False
     with pytest.raises(ScrubRefused, match=r"^a voice recording is an identifying payload$"):
+        scrub(data, b"", profile=kept_back, key=KEY, pixels=FRAME, released=True)
+    with pytest.raises(ScrubRefused, match="Burned In Annotation is YES"):
         scrub(data, b"", profile=basic(), key=KEY, pixels=FRAME, released=True)
 
 

@@ -135,7 +135,7 @@ profiles = st.builds(
     options=st.frozensets(st.sampled_from([o for o in OPTIONS if o != "retain_longitudinal_full_dates"])),
     project=st.from_regex("[a-z][a-z0-9_-]{0,62}", fullmatch=True),
     burned_in=st.sampled_from(["refuse", "quarantine"]),
-    documents=st.sampled_from(["refuse", "allow"]),
+    documents=st.sampled_from(["refuse", "quarantine", "allow"]),
     site=st.builds(
         lambda public, private: tuple(
             (of, *rule) for rules in (public, private) for of, rule in sorted(rules.items())
@@ -187,7 +187,12 @@ REFUSED = {
     "other base": ('name = "x"\nbase = "none"', "base", "not known", '"basic"'),
     "project": ('name = "x"\nproject = "A B"', "project", "is not a name", "small letter"),
     "burned_in": ('name = "x"\nburned_in = "serve"', "burned_in", "not known", '"refuse" or "quarantine"'),
-    "documents": ('name = "x"\ndocuments = true', "documents", "not known", '"refuse" or "allow"'),
+    "documents": (
+        'name = "x"\ndocuments = true',
+        "documents",
+        "not known",
+        '"refuse" or "quarantine" or "allow"',
+    ),
     # options
     "options in words": ('name = "x"\noptions = "retain_uids"', "options", "no list", "retain_uids"),
     "numbers": ('name = "x"\noptions = [1]', "options", "no list", "retain_uids"),

@@ -221,7 +221,7 @@ def test_a_pixel_rule_of_the_profile_settles_what_is_burned_in(write, rule, sett
     head = image(write, body=body, sop_class="6.1")
     found = why(head, PixelFacts(True, 10, False, ()), ruled(rule))
     assert bool(found) is not settled
-    assert all(reason.liftable and "pixel rule" in reason.text for reason in found)
+    assert all("pixel rule" in reason.text for reason in found)
 
 
 def test_every_value_of_an_element_that_is_there_twice_must_match(write):
@@ -252,9 +252,15 @@ def test_documents_are_served_where_the_profile_allows_them_but_voices_are_not(w
     assert "voice" in refusal(write.file(b"", sop_class="9.4.1"), profile=allowing)
 
 
-def test_only_what_a_person_can_see_is_liftable(write):
-    found = why(write.file(write.element(0x00280301, "CS", b"YES"), sop_class="104.1"))
-    assert [reason.liftable for reason in found] == [False, True]
+@pytest.mark.parametrize("documents", ["refuse", "quarantine"])
+@pytest.mark.parametrize("burned_in", ["refuse", "quarantine"])
+def test_a_person_may_lift_what_the_profile_puts_into_quarantine(write, documents, burned_in):
+    head = write.file(write.element(0x00280301, "CS", b"YES"), sop_class="104.1")
+    profile = replace(basic(), documents=documents, burned_in=burned_in)
+    document, picture, *others = why(head, profile=profile)
+    assert document.liftable is (documents == "quarantine")
+    assert picture.liftable is (burned_in == "quarantine")
+    assert others == []
 
 
 def test_what_must_be_there(write):

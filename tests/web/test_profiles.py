@@ -326,3 +326,22 @@ async def test_a_bad_profile_is_refused_with_the_reason(server: Server) -> None:
         reply = await server.call("POST", "/admin/v1/profiles", token=server.admin_token, json={"toml": toml})
         assert reply.status == 400
         assert reply.tree["detail"]
+
+
+async def test_a_document_waits_in_quarantine_too(own_server: Server) -> None:
+    server = own_server
+    document = dcmread(FILES / "CT_small.dcm")
+    document.SOPClassUID = document.file_meta.MediaStorageSOPClassUID = "1.2.840.10008.5.1.4.1.1.104.1"
+    del document.PixelData
+    document.EncapsulatedDocument = b"%PDF-1.7 and so on"
+    written = io.BytesIO()
+    document.save_as(written, enforce_file_format=True)
+    await add(server, 'name = "papers"\ndocuments = "quarantine"\n')
+    await applied(server, "papers", "/")
+    await server.put("/a.dcm", written.getvalue())
+    assert "quarantine" in (await explained(server, "/a.dcm", "papers"))["explanation"]
+    looker = await server.token("rlxi")
+    await server.call("POST", "/admin/v1/profiles/papers/release", token=looker, json={"surls": ["/a.dcm"]})
+    served = opened(await server.read("/a.dcm", view="papers"))
+    assert served.EncapsulatedDocument.startswith(b"%PDF-1.7")
+    assert served.PatientName != document.PatientName

@@ -14,7 +14,7 @@ _NAME: Final = re.compile("[a-z][a-z0-9_-]{0,62}")
 _NAME_IN_WORDS: Final = "write a small letter, then up to 62 small letters, digits, _ and -"
 _TAKEN: Final = ("identified", "basic")
 _BURNED_IN: Final[tuple[Literal["refuse", "quarantine"], ...]] = ("refuse", "quarantine")
-_DOCUMENTS: Final[tuple[Literal["refuse", "allow"], ...]] = ("refuse", "allow")
+_DOCUMENTS: Final[tuple[Literal["refuse", "quarantine", "allow"], ...]] = ("refuse", "quarantine", "allow")
 _LIMIT: Final = 1 << 20
 """Characters."""
 _EXAMPLE_RULE: Final = (
