@@ -28,7 +28,7 @@ from mdm_async.images.archive import Archive
 from mdm_async.images.backfill import backfill_forever
 from mdm_async.images.live import LiveGrants
 from mdm_async.images.scrubbing import Scrubber
-from mdm_async.images.served import ServedViews
+from mdm_async.images.served import BASIC_PROJECT, ServedViews
 from mdm_async.images.sweep import sweep_forever
 from mdm_async.keys import files
 from mdm_async.keys.derive import PseudonymFinder
@@ -141,10 +141,12 @@ async def _archive(stack: AsyncExitStack, settings: Settings, own: Secrets, data
     async with database.transaction() as db:
         keys = KeyStore(Wrapper(own.kek, await installation.identity(db)))
         await keys.prove(db)
-        views = ServedViews(keys)
-        await views.refresh(db)
-        finder = PseudonymFinder(await keys.project_key(db, _FINDER))
+        await keys.make_project_key(db, BASIC_PROJECT)
+        finder = PseudonymFinder(await keys.make_project_key(db, _FINDER))
         await grants.keep_partitions(db)
+    views = ServedViews(keys)
+    async with database.acquire() as db:
+        await views.refresh(db)
     disk = stack.enter_context(ThreadPoolExecutor(_DISK_THREADS, "disk"))
     return Archive(
         settings=settings,

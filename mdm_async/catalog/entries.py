@@ -187,6 +187,12 @@ async def _insert(
     return guid
 
 
+async def lock(db: Connection, directory: int) -> None:
+    """Let nobody else who locks this directory go on until the transaction ends. Raises NotFound."""
+    if not await db.fetchval("select true from entries where id = $1 for no key update", directory):
+        raise NotFound("the directory has just been removed")
+
+
 async def swap_image(db: Connection, parent: int, name: str, old: UUID, new: UUID) -> UUID | None:
     """Point a file to another image if it still points to `old`: its GUID, or None when it does not."""
     guid: UUID | None = await db.fetchval(

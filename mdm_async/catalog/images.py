@@ -102,6 +102,12 @@ async def registration(db: Connection, image: UUID) -> UUID:
     return found
 
 
+async def lock(db: Connection, image: UUID) -> None:
+    """Let nobody else add or drop views of this image until the transaction ends. Raises Gone."""
+    if not await db.fetchval("select true from images where id = $1 and doomed is null for update", image):
+        raise Gone("the image has just been deleted")
+
+
 async def add_view(db: Connection, parts: Sequence[Part], view: StoredView) -> bool:
     """Add a view and the parts made for it to an image; False when another node made it first."""
     won = await _insert_view(db, view)
@@ -128,6 +134,7 @@ async def drop_superseded(db: Connection, view: StoredView) -> None:
     """
     status = await db.execute(
         "delete from views where image = $1 and name = $2 and version <> $3"
+        " and split_part(version, '.', 2)::int <= split_part($3, '.', 2)::int"
         " and exists (select from images i where i.id = $1 and i.in_use_until < now())",
         view.image,
         view.name,
@@ -144,6 +151,17 @@ async def drop_superseded(db: Connection, view: StoredView) -> None:
         ") update blobs set state = 'doomed' where id in (select blob from gone)",
         view.image,
     )
+
+
+async def with_older_versions(db: Connection, count: int) -> list[StoredView]:
+    """Views of which there are older versions, each in the version that was made last."""
+    rows = await db.fetch(
+        "select distinct on (image, name) image, name, version, state, secret, record, reason from views"
+        " where (image, name) in (select image, name from views group by 1, 2 having count(*) > 1 limit $1)"
+        " order by image, name, made desc",
+        count,
+    )
+    return [view for row in rows if (view := _view(row)) is not None]
 
 
 async def holdings(
@@ -189,10 +207,17 @@ async def reports(db: Connection, wanted: Sequence[tuple[UUID, str, str]]) -> di
     return {row["image"]: row["report"] for row in rows}
 
 
-async def with_pseudonym(db: Connection, digest: bytes, count: int) -> list[tuple[UUID, str, str]]:
-    """(image, view name, version) of views that hold a pseudonym, by its keyed digest."""
+async def with_pseudonym(
+    db: Connection, digest: bytes, versions: Sequence[str], after: UUID, count: int
+) -> list[tuple[UUID, str, str]]:
+    """(image, view name, version) of views that hold a pseudonym, by its keyed digest: some, in the images' order."""
     rows = await db.fetch(
-        "select image, name, version from views where pseudonyms @> array[$1::bytea] limit $2", digest, count
+        "select image, name, version from views where pseudonyms @> array[$1::bytea]"
+        " and version = any($2::text[]) and image > $3 order by image limit $4",
+        digest,
+        list(versions),
+        after,
+        count,
     )
     return [(row["image"], row["name"], row["version"]) for row in rows]
 
@@ -256,6 +281,20 @@ async def destroy_doomed(db: Connection, count: int) -> list[UUID]:
     )
     await db.execute("delete from images where id = any($1::uuid[])", ids)
     return [row["registration"] for row in rows]
+
+
+async def lost_parts(db: Connection) -> list[tuple[UUID, UUID, str]]:
+    """(part, image, view name) of parts that views need and that are not there, for fsck."""
+    rows = await db.fetch(
+        "select distinct part, v.image, v.name from views v, unnest(v.parts) part"
+        " where not exists (select from parts p where p.id = part)"
+    )
+    return [(row["part"], row["image"], row["name"]) for row in rows]
+
+
+async def drop_view(db: Connection, image: UUID, name: str) -> None:
+    """Forget every version of a view, so that it is made again."""
+    await db.execute("delete from views where image = $1 and name = $2", image, name)
 
 
 async def blob_owners(db: Connection) -> dict[UUID, tuple[UUID, int]]:

@@ -47,6 +47,7 @@ async def put(db: Connection, name: str, source: str, digest: str, by: str) -> s
 
 async def enable(db: Connection, directory: int, view: str) -> None:
     """From now on files in this directory and below it get this view too."""
+    await db.execute("select pg_advisory_xact_lock(hashtext('mdm enable'))")  # two at once would lose one
     enabled = await enabled_at(db, directory)
     if view not in enabled:
         await db.execute("update entries set views = $2 where id = $1", directory, [*enabled, view])
@@ -81,13 +82,14 @@ async def set_default(db: Connection, directory: int, view: str) -> None:
 
 
 async def directories_with(db: Connection, view: str) -> list[int]:
-    """The directories whose files get this view."""
+    """The directories whose files get this view; those of projects that were linked to it among them."""
     rows = await db.fetch(
         "with recursive d as ("
         "  select id, views from entries where parent is null"
         "  union all select e.id, coalesce(e.views, d.views)"
         "    from entries e join d on e.parent = d.id where e.is_directory"
-        ") select id from d where $1 = any(views)",
+        ") select id from d where $1 = any(views)"
+        " union select parent from entries where only_view = $1",
         view,
     )
     return [row["id"] for row in rows]
@@ -117,7 +119,9 @@ async def images_without(
     """Images in these directories, by id, that have neither this version of a view nor its refusal."""
     rows = await db.fetch(
         f"select id from images i where doomed is null and id > $4 and {_CONCERNED} and not exists ("
-        "  select from views v where v.image = i.id and v.name = $2 and v.version = $3"
+        "  select from views v where v.image = i.id and v.name = $2 and (v.version = $3"
+        # Made by a node that runs a newer revision already.
+        "    or split_part(v.version, '.', 2)::int > split_part($3, '.', 2)::int)"
         ") order by id limit $5",
         list(directories),
         view,
@@ -139,6 +143,19 @@ async def states(db: Connection, directories: Sequence[int], view: str, version:
         version,
     )
     return {row["state"]: row["count"] for row in rows}
+
+
+async def lacks(db: Connection, directory: int, image: UUID, versions: Sequence[str]) -> bool:
+    """Whether an image lacks a view that the directory names, in every one of these versions."""
+    enabled = await enabled_at(db, directory)
+    made = await db.fetchval(
+        "select count(distinct name) from views where image = $1 and name = any($2::text[])"
+        " and version = any($3::text[])",
+        image,
+        enabled,
+        list(versions),
+    )
+    return bool(made < len(enabled))
 
 
 async def release(db: Connection, image: UUID, view: str, by: str) -> bool:

@@ -12,10 +12,12 @@ from uuid import UUID
 import structlog
 
 from mdm_async.catalog import blobs, images, profiles
+from mdm_async.catalog.database import Connection
+from mdm_async.catalog.images import Part
 from mdm_async.errors import Gone, MdmError
 from mdm_async.images.archive import Archive
 from mdm_async.images.leases import Leases
-from mdm_async.images.making import Maker
+from mdm_async.images.making import Made, Maker
 from mdm_async.images.originals import source_of
 from mdm_async.images.scrubbing import PROCESSES
 from mdm_async.images.served import Served
@@ -34,7 +36,19 @@ async def backfill(archive: Archive) -> int:
     """Make the missing views of all images; how many were made."""
     async with archive.database.acquire() as db:
         await archive.views.refresh(db, now=True)
-    return sum([await _backfill(archive, served) for served in list(archive.views)])
+    made = sum([await _backfill(archive, served) for served in list(archive.views)])
+    await _drop_leftovers(archive)
+    return made
+
+
+async def _drop_leftovers(archive: Archive) -> None:
+    """Older versions that were being read when the newer one was made."""
+    async with archive.database.acquire() as db:
+        doubled = await images.with_older_versions(db, _BATCH)
+    for view in doubled:
+        if archive.views.serves(view.name, view.version):
+            async with archive.database.transaction() as db:
+                await images.drop_superseded(db, view)
 
 
 async def backfill_forever(archive: Archive) -> None:
@@ -45,6 +59,10 @@ async def backfill_forever(archive: Archive) -> None:
             made = await backfill(archive)
         except MdmError as why:
             _log.warning("making views put off", reason=why.detail)
+            await asyncio.sleep(_PAUSE)
+            continue
+        except Exception as why:  # whatever it was, views must go on being made
+            _log.error("making views put off", kind=type(why).__name__)
             await asyncio.sleep(_PAUSE)
             continue
         if made:
@@ -74,23 +92,34 @@ async def _backfill(archive: Archive, served: Served) -> int:
     async with archive.database.acquire() as db:
         directories = await profiles.directories_with(db, served.view)
 
-    async def attempt(image: UUID) -> None:
+    async def one(image: UUID) -> None:
         nonlocal made
-        made += await _attempt(archive, served, image)
+        if await attempt(archive, served, image, bulk=True):
+            made += 1
 
-    await several_at_once(missing(archive, served, directories), attempt, AT_ONCE)
+    await several_at_once(missing(archive, served, directories), one, AT_ONCE)
     return made
 
 
-async def _attempt(archive: Archive, served: Served, image: UUID) -> bool:
+async def attempt(archive: Archive, served: Served, image: UUID, *, bulk: bool = False) -> bool:
+    """As `make_view`; what fails is logged, and stays pending."""
     try:
-        return await make_view(archive, served, image, bulk=True)
+        if not archive.views.in_force(served):
+            return False  # replaced while this runs; the next round is due already
+        return await make_view(archive, served, image, bulk=bulk)
     except MdmError as why:
         # One damaged image must not keep the others waiting; the next round tries it again.
         _log.warning("a view could not be made", image=str(image), reason=why.detail)
     except Exception as why:  # a mistake of ours, on this image; its message could quote the file
         _log.error("a view could not be made", image=str(image), kind=type(why).__name__)
     return False
+
+
+async def _demand_pixels(db: Connection, made: Made, parts: Sequence[Part]) -> None:
+    """Raises Gone when pixels that another view shared have been dropped with that view meanwhile."""
+    ours = {part.id for part in parts}
+    if made.pixels is not None and made.pixels not in ours and not await images.parts(db, [made.pixels]):
+        raise Gone("the pixels to be shared have just been dropped")
 
 
 async def make_view(archive: Archive, served: Served, image: UUID, *, bulk: bool = False) -> bool:
@@ -106,6 +135,11 @@ async def make_view(archive: Archive, served: Served, image: UUID, *, bulk: bool
             if source.pixels is not None:
                 parts += await source.pixels.drop_unused({made.pixels} if made.pixels else set())
             async with archive.database.transaction() as db:
+                await images.lock(db, image)
+                await archive.views.refresh(db, now=True)
+                if not archive.views.in_force(served):
+                    raise Gone("the profile has been replaced")
+                await _demand_pixels(db, made, parts)
                 await blobs.settle(db, list(leases.blobs))
                 if not await images.add_view(db, parts, made.view):
                     raise Gone("another node made the view first")

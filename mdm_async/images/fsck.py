@@ -12,12 +12,12 @@ from mdm_async.catalog.acl import demand_administrator
 from mdm_async.catalog.audit import Act
 from mdm_async.images.archive import Archive
 from mdm_async.images.sweep import sweep
-from mdm_async.names import Caller
+from mdm_async.names import IDENTIFIED, Caller
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something that is not as it should be: kind, the blob, the image it belongs to, and whether it was mended."""
+    """Something that is not as it should be: kind, the blob (or part), its image, and whether it was mended."""
 
     kind: str
     blob: UUID
@@ -33,7 +33,10 @@ class Report:
 
 
 async def fsck(archive: Archive, caller: Caller, *, repair: bool) -> Report:
-    """Kinds found: `missing` and `wrong size` (an image is damaged), `unknown file`, `unfinished`, `doomed`."""
+    """Kinds found: `missing` and `wrong size` (an image is damaged), `unknown file`, `unfinished`, `doomed`.
+
+    And `lost part`, which a view needs: repaired by making a de-identified view anew.
+    """
     async with archive.database.acquire() as db:
         await demand_administrator(db, caller)
         if repair:
@@ -64,7 +67,20 @@ async def fsck(archive: Archive, caller: Caller, *, repair: bool) -> Report:
     for blob, state in unsettled.items():
         kind = "doomed" if state == "doomed" else "unfinished"
         findings.append(Finding(kind, blob, repaired=blob not in left))
+    findings += await _lost_parts(archive, repair=repair)
     return Report(findings, len(files), sum(files.values()))
+
+
+async def _lost_parts(archive: Archive, *, repair: bool) -> list[Finding]:
+    findings = []
+    async with archive.database.transaction() as db:
+        for part, image, name in await images.lost_parts(db):
+            mended = repair and name != IDENTIFIED
+            if mended:
+                await images.drop_view(db, image, name)
+                archive.more_to_make.set()
+            findings.append(Finding("lost part", part, image, repaired=mended))
+    return findings
 
 
 async def _unknown(

@@ -21,6 +21,7 @@ from mdm_async.catalog.database import Connection
 from mdm_async.catalog.images import Part, StoredView
 from mdm_async.dicom.index import identifying_values, names_reveal
 from mdm_async.dicom.part10 import Kind, Piece, Splitter
+from mdm_async.dicom.pixels.description import PIXELS_REVISION
 from mdm_async.dicom.refusals import PixelFacts
 from mdm_async.dicom.scrub import Begun
 from mdm_async.errors import Malformed, NotDicom, TooLarge, Truncated
@@ -262,7 +263,7 @@ class Draft:
         pixels = written.get(Kind.PIXELS)
         shared = pixels.record if pixels is not None else None
         sealed = record.seal(
-            ViewRecord(originals, self.sha256, facts, shared),
+            ViewRecord(originals, self.sha256, facts, PIXELS_REVISION, shared),
             self._secrets.of(IDENTITY),
             self.image,
             IDENTIFIED,

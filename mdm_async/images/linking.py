@@ -1,7 +1,9 @@
 """A research project's own entries: the same images under other names, GUIDs and one view, which link no projects."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import cast
 from uuid import UUID
 
@@ -52,7 +54,7 @@ async def link(
             raise NotFound("the project's directory does not exist", remedy="make it first: mdm mkdir -p")
         readable = [_readable(caller, served, one) for one in await resolve(db, sources)]
     results: list[tuple[str, Linked | MdmError]] = []
-    linking = _Linking(archive, caller, served, base.lfn, path)
+    linking = _Linking(archive, caller, served, base.lfn, base.entry.id, path)
     for start in range(0, len(sources), _AT_ONCE):
         stop = start + _AT_ONCE
         results += zip(sources[start:stop], await linking.batch(readable[start:stop]), strict=True)
@@ -83,6 +85,7 @@ class _Linking:
     caller: Caller
     served: Served
     target: Lfn
+    target_id: int
     path: PathTemplate
     directories: dict[Lfn, int] = field(default_factory=dict)
 
@@ -93,6 +96,7 @@ class _Linking:
             loaded = iter(await view.load(self.archive, db, wanted))
         named = [await self._lfn(next(loaded)) if isinstance(image, UUID) else image for image in images]
         async with self.archive.database.transaction() as db:
+            await entries.lock(db, self.target_id)
             return [
                 await self._link(db, image, lfn)
                 if isinstance(image, UUID) and not isinstance(lfn, MdmError)
@@ -105,7 +109,8 @@ class _Linking:
             return ready
         try:
             head = await stream.first_part(self.archive, ready)
-            name = self.path.fill(linking_values(head), self.served.key)
+            values = await self.archive.on_cipher_pool(partial(linking_values, head))
+            name = self.path.fill(values, self.served.key)
             return parse_lfn(f"{self.target.rstrip('/')}/{name}")
         except MdmError as why:
             return why
@@ -130,7 +135,8 @@ class _Linking:
             entry = (await entries.resolve_one(db, lfn)).entry
             if entry is None:
                 parent, name = split(lfn)
-                await entries.make_directory(db, await self._directory(db, parent), name)
+                with suppress(Exists):  # somebody else has just made it
+                    await entries.make_directory(db, await self._directory(db, parent), name)
                 entry = (await entries.resolve_one(db, lfn)).entry
                 assert entry is not None
             if not entry.is_directory:

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable
 from dataclasses import dataclass
+from functools import partial
 from uuid import UUID
 
 import orjson
@@ -81,7 +82,8 @@ class Maker:
             tail = await self._write(source, "tail", scrubbed.tail, followed=False)
             written.append(tail)
             records.append(tail.record)
-        view = self._ready(source, scrubbed, plan, tuple(records))
+        seal = partial(self._ready, source, scrubbed, plan, tuple(records))
+        view = await self.archive.on_cipher_pool(seal)
         return Made(view, [part.row for part in written], pixels.id if pixels is not None else None)
 
     async def _scrubbed(self, source: Source, begun: Begun) -> tuple[Scrubbed, PixelPlan, PartRecord | None]:
@@ -101,9 +103,11 @@ class Maker:
         return await self._finish(source, begun), plan, pixels
 
     async def _finish(self, source: Source, begun: Begun) -> Scrubbed:
-        return await self.archive.scrubber.run(
-            Finish(self.served.profile, self.served.key, begun, source.tail, source.facts, self.released)
-        )
+        profile, key = self.served.profile, self.served.key
+        job = Finish(profile, key, begun, source.tail, source.facts, self.released)
+        # Next to nothing without a large tail: not worth the way to another process.
+        large = job.size > self.archive.settings.scrub.in_process
+        return await self.archive.scrubber.run(job, bulk=self.bulk and large)
 
     def _refused(self, image: UUID, refusal: ScrubRefused) -> StoredView:
         name, version = self.served.view, self.served.version

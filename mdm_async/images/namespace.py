@@ -224,6 +224,7 @@ async def mv(archive: Archive, caller: Caller, source: str, target: str) -> None
             raise NotFound("the target's directory does not exist")
         await entries.move(db, entry.id, parent, name)
         await audit.record(db, [Act(caller.name, "mv", guid=entry.guid)])
+    archive.more_to_make.set()  # its new directory may name other views
 
 
 async def check_permission(

@@ -1,11 +1,17 @@
 """An image's original, opened by the server itself: to make views of it, or to find a patient again."""
 
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
+from itertools import islice
 from uuid import UUID
 
 from mdm_async.catalog import images
 from mdm_async.catalog.database import Connection
-from mdm_async.dicom.part10 import Kind, Splitter
+from mdm_async.dicom.part10 import Kind, Piece, Splitter
 from mdm_async.dicom.pixels import plan as pixel_plan
+from mdm_async.dicom.pixels.codestream import Inspector
+from mdm_async.dicom.pixels.description import PIXELS_REVISION
 from mdm_async.dicom.refusals import Description
 from mdm_async.errors import MdmError
 from mdm_async.images import record, stream, view
@@ -19,6 +25,8 @@ from mdm_async.images.view import ReadyView
 from mdm_async.keys.store import IMAGE, Secrets
 from mdm_async.names import IDENTIFIED
 
+_PIECES = 8
+
 
 async def source_of(archive: Archive, leases: Leases, image: UUID) -> Source:
     """What views of an image are made of. Raises Gone, Damaged."""
@@ -26,6 +34,8 @@ async def source_of(archive: Archive, leases: Leases, image: UUID) -> Source:
     head, tail = await head_and_tail(archive, original)
     facts = original.record.pixels
     assert facts is not None
+    if facts.present and original.record.pixels_revision < PIXELS_REVISION:
+        facts = replace(facts, findings=await _findings(archive, original, secrets, head))
     pixels = await _pixels(archive, leases, original, secrets, head, followed=bool(tail))
     return Source(image, secrets, head, tail, facts, pixels)
 
@@ -69,7 +79,7 @@ async def _pixels(
     async with archive.database.acquire() as db:
         row = (await images.parts(db, [stored.id]))[stored.id]
         shared = await _shared(archive, db, original.image, secrets)
-    about, transfer_syntax = _described(head)
+    about, transfer_syntax = await archive.on_cipher_pool(partial(_described, head))
     return Pixels(
         archive,
         leases,
@@ -81,6 +91,22 @@ async def _pixels(
         followed,
         shared=shared,
     )
+
+
+async def _findings(
+    archive: Archive, original: ReadyView, secrets: Secrets, head: bytes | None
+) -> tuple[str, ...]:
+    """What is found in the stored pixels today."""
+    stored = original.record.shared
+    assert stored is not None
+    async with archive.database.acquire() as db:
+        row = (await images.parts(db, [stored.id]))[stored.id]
+    about, transfer_syntax = await archive.on_cipher_pool(partial(_described, head))
+    inspector = Inspector(transfer_syntax, about)
+    alone = view.of_part(original.image, row, stored, secrets)
+    async for piece in stream.clear(archive, alone, 0, alone.size):
+        await archive.on_cipher_pool(partial(inspector.feed, piece))
+    return inspector.findings()
 
 
 def _described(head: bytes | None) -> tuple[Description | None, str]:
@@ -113,9 +139,16 @@ async def _inflated(archive: Archive, original: ReadyView) -> tuple[bytes | None
     kept = {Kind.HEAD: bytearray(), Kind.TAIL: bytearray()}
     splitter = Splitter()
     async for chunk in stream.clear(archive, original, 0, original.size):
-        for piece in splitter.stream(chunk):
-            if piece.kind in kept:
-                kept[piece.kind] += piece.data
+        pieces = splitter.stream(chunk)
+        # Off the loop, and a few at a time: a chunk may inflate to a thousand times its size.
+        while some := await archive.on_cipher_pool(partial(_some, pieces)):
+            for piece in some:
+                if piece.kind in kept:
+                    kept[piece.kind] += piece.data
             if sum(map(len, kept.values())) > archive.settings.scrub.max_head:
                 return None, b""
     return bytes(kept[Kind.HEAD]), bytes(kept[Kind.TAIL])
+
+
+def _some(pieces: Iterator[Piece]) -> list[Piece]:
+    return list(islice(pieces, _PIECES))

@@ -62,12 +62,14 @@ class Pixels:
         limit = self.archive.settings.scrub.max_decoded
         if self.original.record.size > limit:
             raise ScrubRefused("the compressed pixels are larger than scrub.max_decoded")
-        whole = b"".join([bytes(piece) async for piece in self._stored()])
-        edits, pieces = await self.archive.scrubber.run(Decode(plan, head, whole, limit), bulk=bulk)
-        writer = self._writer(plan.variant, IMAGE)
-        for piece in pieces:
-            await writer.write(piece)
-        written = await writer.finish(followed=self.followed)
+        scrubber = self.archive.scrubber
+        async with scrubber.decoding(bulk=bulk):
+            whole = b"".join([bytes(piece) async for piece in self._stored()])
+            edits, pieces = await scrubber.run(Decode(plan, head, whole, limit), bulk=bulk)
+            writer = self._writer(plan.variant, IMAGE)
+            for piece in pieces:
+                await writer.write(piece)
+            written = await writer.finish(followed=self.followed)
         self.made.append(written)
         return written.record, edits
 

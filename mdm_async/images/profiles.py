@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from uuid import UUID
 
 from mdm_async.catalog import acl, audit, entries, profiles
@@ -78,6 +79,7 @@ async def add(archive: Archive, caller: Caller, source: str) -> tuple[Profile, s
     async with archive.database.transaction() as db:
         await acl.demand_administrator(db, caller)
         before = await profiles.put(db, profile.name, source, profile.digest, caller.name)
+        await archive.keys.make_project_key(db, profile.project or profile.name)
         details = {"profile": profile.name, "digest": profile.digest, "replaced": before}
         await audit.record(db, [Act(caller.name, "profile add", details=details)])
     async with archive.database.acquire() as db:
@@ -113,11 +115,11 @@ async def _pixels_to_write(archive: Archive, served: Served, image: UUID) -> int
             source = await source_of(archive, leases, image)
             if source.head is None or source.pixels is None:
                 return None
-            about, sop_class, transfer_syntax = pixel_plan.describe(source.head)
+            described = await archive.on_cipher_pool(partial(pixel_plan.describe, source.head))
     except MdmError:
         return None  # it will be refused, or has gone
-    wanted = pixel_plan.plan(about, sop_class, transfer_syntax, served.profile).after(source.facts)
-    if wanted.variant == ORIGINAL or wanted.variant in source.pixels.shared:
+    wanted = pixel_plan.plan(*described, served.profile).after(source.facts)
+    if not wanted.decode and (wanted.variant == ORIGINAL or wanted.variant in source.pixels.shared):
         return None
     return source.pixels.original.record.size
 

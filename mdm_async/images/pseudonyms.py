@@ -1,20 +1,22 @@
 """Finding a patient again: the hospital looks up whose pseudonym it is."""
 
 from dataclasses import dataclass
+from functools import partial
 from uuid import UUID
 
 from mdm_async.catalog import acl, audit, entries, images, paths
 from mdm_async.catalog.audit import Act
 from mdm_async.catalog.database import Connection
 from mdm_async.dicom.linking import linking_values
-from mdm_async.errors import MdmError, NotFound
+from mdm_async.errors import Damaged, Gone, Malformed, NotDicom, NotFound, ViewPending, ViewRefused
 from mdm_async.images import stream, view
 from mdm_async.images.archive import Archive
 from mdm_async.images.originals import original_head
 from mdm_async.names import Caller, Right, View
 
-_LOOKED_AT = 100
-"""Images at the most: a pseudonym's original is the same in all of them, unless the key has been used wrongly."""
+_LOOKED_AT = 500
+_OPENED = 10
+"""Images whose originals are opened: a pseudonym's original is the same in all of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,31 +33,43 @@ async def lookup(archive: Archive, caller: Caller, pseudonym: str) -> list[Match
 
     Raises NotFound, also to a caller who may not know.
     """
-    async with archive.database.acquire() as db:
-        await archive.views.refresh(db)
-        found = await images.with_pseudonym(db, archive.finder.digest(pseudonym.strip()), _LOOKED_AT)
-        found = [one for one in found if archive.views.serves(one[1], one[2])]
-        guids = await _identifiable(db, caller, {image for image, _, _ in found})
+    pseudonym = pseudonym.strip()
+    found = await _permitted(archive, caller, archive.finder.digest(pseudonym))
     matches: dict[Match, UUID] = {}
-    for image, name, _ in found:
-        if image in guids:
-            for match in await _matches(archive, image, View(name), pseudonym.strip()):
-                matches.setdefault(match, image)
-    if not matches:
-        raise NotFound("no image that you may identify has this pseudonym")
+    for image, name, guid in found:
+        for match in await _matches(archive, image, name, pseudonym):
+            matches.setdefault(match, guid)
     async with archive.database.transaction() as db:
         acts = [
             Act(
                 caller.name,
                 "pseudonym lookup",
-                guid=guids[image],
+                guid=guid,
                 view=match.view,
                 details={"attribute": match.attribute},
             )
-            for match, image in matches.items()
+            for match, guid in matches.items()
         ]
-        await audit.record(db, acts)
+        await audit.record(db, acts or [Act(caller.name, "pseudonym lookup", "failure")])
+    if not matches:
+        raise NotFound("no image that you may identify has this pseudonym")
     return list(matches)
+
+
+async def _permitted(archive: Archive, caller: Caller, digest: bytes) -> list[tuple[UUID, View, UUID]]:
+    """(image, view, GUID of an entry) of views that hold the pseudonym: the first few that the caller may identify."""
+    permitted: list[tuple[UUID, View, UUID]] = []
+    after = UUID(int=0)
+    async with archive.database.acquire() as db:
+        await archive.views.refresh(db)
+        while len(permitted) < _OPENED:
+            found = await images.with_pseudonym(db, digest, archive.views.versions, after, _LOOKED_AT)
+            if not found:
+                break
+            guids = await _identifiable(db, caller, {image for image, _, _ in found})
+            permitted += [(image, View(name), guids[image]) for image, name, _ in found if image in guids]
+            after = found[-1][0]
+    return permitted[:_OPENED]
 
 
 async def _identifiable(db: Connection, caller: Caller, wanted: set[UUID]) -> dict[UUID, UUID]:
@@ -73,10 +87,11 @@ async def _matches(archive: Archive, image: UUID, name: View, pseudonym: str) ->
         head = await original_head(archive, image)
         async with archive.database.acquire() as db:
             ready = await view.load_one(archive, db, image, name)
-        originals = linking_values(head or b"")
-        given = linking_values(await stream.first_part(archive, ready))
-    except MdmError:
-        return []
+        originals = await archive.on_cipher_pool(partial(linking_values, head or b""))
+        made = await stream.first_part(archive, ready)
+        given = await archive.on_cipher_pool(partial(linking_values, made))
+    except (ViewPending, ViewRefused, Gone, Damaged, Malformed, NotDicom):
+        return []  # another image of theirs may tell
     return [
         Match(attribute, originals[attribute], name)
         for attribute, value in given.items()

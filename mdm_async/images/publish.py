@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from mdm_async.catalog import audit, entries, grants, images
+from mdm_async.catalog import audit, entries, grants, images, profiles
 from mdm_async.catalog.audit import Act
 from mdm_async.catalog.database import Connection
 from mdm_async.catalog.grants import Grant
@@ -57,6 +57,8 @@ async def _publish(archive: Archive, caller: Caller, grant: Grant, done: Done) -
                 await _demand_same(archive, db, grant.image, done)
             if await grants.settle(db, grant, "done", "uploaded"):
                 guid = await _point(archive, db, grant)
+                if await profiles.lacks(db, grant.parent, grant.image, archive.views.versions):
+                    archive.more_to_make.set()  # a profile was applied or replaced while it was uploaded
                 await audit.record(db, [Act(caller.name, "put", guid=guid)])
                 return guid, lfn
             return await _published(db, grant), lfn

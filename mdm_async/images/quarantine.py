@@ -9,7 +9,7 @@ from mdm_async.catalog.database import Connection
 from mdm_async.catalog.entries import Place
 from mdm_async.errors import BadRequest, MdmError, NotFound
 from mdm_async.images.archive import Archive
-from mdm_async.images.backfill import make_view
+from mdm_async.images.backfill import attempt
 from mdm_async.images.served import Served
 from mdm_async.images.surls import resolve
 from mdm_async.names import Caller, Right
@@ -38,8 +38,9 @@ async def release(
                 results.append((surl, why))
             else:
                 results.append((surl, None))
+    archive.more_to_make.set()  # whatever fails here is made then
     for image in images:
-        await make_view(archive, served, image)
+        await attempt(archive, served, image)
     return results
 
 

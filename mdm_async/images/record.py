@@ -39,6 +39,8 @@ class ViewRecord:
     sha256: str | None = None
     pixels: PixelFacts | None = None
     """Of `identified`: what was learnt of the pixels, so that other views can be made without reading them."""
+    pixels_revision: int = 0
+    """Of `identified`: which revision has looked at the pixels."""
     shared: PartRecord | None = None
     """Of `identified`: the pixels that other views share; one of `parts`, but for deflated originals."""
     version: str = ""
@@ -61,6 +63,7 @@ def seal(record: ViewRecord, secret: bytes, image: UUID, view: str, version: str
         "parts": [_listed(part) for part in record.parts],
         "sha256": record.sha256,
         "pixels": asdict(record.pixels) if record.pixels is not None else None,
+        "pixels_revision": record.pixels_revision,
         "shared": _listed(record.shared) if record.shared is not None else None,
     }
     return RecordCipher(secret, image).seal(orjson.dumps(tree), view, version, os.urandom(12))
@@ -73,6 +76,7 @@ def unseal(sealed: bytes, secret: bytes, image: UUID, view: str, version: str) -
         tuple(_part(listed) for listed in tree["parts"]),
         tree["sha256"],
         PixelFacts(**pixels | {"findings": tuple(pixels["findings"])}) if pixels is not None else None,
+        tree.get("pixels_revision", 0),
         _part(shared) if shared is not None else None,
         version,
     )

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -11,14 +12,16 @@ from cryptography.exceptions import InvalidTag
 from mdm_async.catalog import acl, entries, images, paths
 from mdm_async.catalog.database import Connection
 from mdm_async.catalog.entries import Entry
-from mdm_async.errors import BadRequest, Damaged, NotFound, TooLarge
+from mdm_async.errors import BadRequest, NotFound, TooLarge
 from mdm_async.images import record
 from mdm_async.images.archive import Archive
 from mdm_async.images.served import Served
+from mdm_async.keys.store import Secrets
 from mdm_async.names import Caller, Right, parse_surl
 
 _FILES = 10_000
 """Files in one report at the most."""
+_AT_ONCE = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +31,8 @@ class ImageReport:
     guid: UUID
     state: str
     reason: str | None
+    version: str | None = None
+    """Digest and revision that it was made by."""
     study: str | None = None
     pixels: str | None = None
     touched: tuple[dict[str, Any], ...] = ()
@@ -81,36 +86,41 @@ async def _of(archive: Archive, db: Connection, served: Served, files: Sequence[
     secrets = await archive.keys.fetch(db, registrations, identity=False)
     versions = {image: holding.view.version for (image, _), holding in found.items() if holding.view}
     sealed = await images.reports(db, [(image, served.view, version) for image, version in versions.items()])
-    reports = []
-    for entry in files:
-        holding = found.get((entry.image, served.view)) if entry.image is not None else None
-        if entry.image is None or holding is None:
-            continue  # it has just gone
-        if holding.view is None or holding.view.record is None:
-            state, reason = (holding.view.state, holding.view.reason) if holding.view else ("pending", None)
-            reports.append(ImageReport(entry.guid, state, reason))
-            continue
-        told: dict[str, Any] = {}
-        if entry.image in sealed:
-            told = _opened(sealed[entry.image], secrets[entry.image].image, holding.view)
-        reports.append(
-            ImageReport(
-                entry.guid,
-                "ready",
-                None,
-                told.get("study"),
-                told.get("pixels"),
-                tuple(told.get("touched", ())),
-            )
-        )
+
+    def of_some(some: Sequence[Entry]) -> list[ImageReport]:
+        return [
+            _one(entry, holding, secrets.get(entry.image), sealed.get(entry.image))
+            for entry in some
+            if entry.image is not None and (holding := found.get((entry.image, served.view))) is not None
+        ]
+
+    reports: list[ImageReport] = []
+    for start in range(0, len(files), _AT_ONCE):
+        some = files[start : start + _AT_ONCE]
+        reports += await archive.on_cipher_pool(partial(of_some, some))
     return reports
 
 
-def _opened(sealed: bytes, secret: bytes, view: images.StoredView) -> dict[str, Any]:
-    try:
-        told: dict[str, Any] = orjson.loads(
-            record.unseal_report(sealed, secret, view.image, view.name, view.version)
-        )
-    except InvalidTag:
-        raise Damaged("the view's stored report does not open") from None
-    return told
+def _one(entry: Entry, holding: images.Holding, secrets: Secrets | None, sealed: bytes | None) -> ImageReport:
+    view = holding.view
+    if view is None or view.record is None:
+        return ImageReport(entry.guid, view.state if view else "pending", view.reason if view else None)
+    if secrets is None:
+        return ImageReport(entry.guid, "damaged", "the image's stored secrets do not open")
+    told: dict[str, Any] = {}
+    if sealed is not None:
+        try:
+            told = orjson.loads(
+                record.unseal_report(sealed, secrets.image, view.image, view.name, view.version)
+            )
+        except InvalidTag:
+            return ImageReport(entry.guid, "damaged", "the view's stored report does not open")
+    return ImageReport(
+        entry.guid,
+        "ready",
+        None,
+        view.version,
+        told.get("study"),
+        told.get("pixels"),
+        tuple(told.get("touched", ())),
+    )

@@ -4,18 +4,24 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+import structlog
+
 from mdm_async.catalog import profiles
 from mdm_async.catalog.database import Connection
 from mdm_async.dicom.profile import Profile, basic
 from mdm_async.dicom.profiles.file import parse_profile
 from mdm_async.dicom.scrub import REVISION, SECURITY_FLOOR
+from mdm_async.errors import BadRequest
 from mdm_async.keys.store import KeyStore
 from mdm_async.names import BASIC, IDENTIFIED, View
+
+_log = structlog.get_logger()
 
 IDENTIFIED_VERSION = "original"
 _FRESH = 0.5
 """Seconds for which what the catalog said is trusted; as long as a warm transfer URL is."""
-_BASIC_PROJECT = "default"
+BASIC_PROJECT = "/basic"
+"""Keys the pseudonyms of `basic`. No profile's project has a name like that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,18 +81,28 @@ class ServedViews:
         moment = time.monotonic()
         if not now and moment - self._asked < _FRESH:
             return
-        digests = await profiles.digests(db)
-        if BASIC not in self._served:
-            self._served[BASIC] = Served(basic(), await self._keys.project_key(db, _BASIC_PROJECT))
-        if digests != self._known:
+        if await profiles.digests(db) != self._known or not self._served:
             await self._reload(db)
-            self._known = digests
         self._asked = moment
 
+    def in_force(self, served: Served) -> bool:
+        """Whether this is still what its view is made by."""
+        now = self.get(served.view)
+        return now is not None and now.version == served.version
+
     async def _reload(self, db: Connection) -> None:
-        served = {BASIC: self._served[BASIC]}
-        for stored in await profiles.listing(db):
-            profile = parse_profile(stored.source)
-            key = await self._keys.project_key(db, profile.project or profile.name)
-            served[View(profile.name)] = Served(profile, key)
+        served: dict[View, Served] = {}
+        if (key := await self._keys.project_key(db, BASIC_PROJECT)) is not None:
+            served[BASIC] = Served(basic(), key)
+        listed = await profiles.listing(db)
+        for stored in listed:
+            try:
+                profile = parse_profile(stored.source)
+            except BadRequest as why:  # written for another version of this code; all others go on
+                _log.error("a stored profile cannot be used", profile=stored.name, reason=why.detail)
+                continue
+            # Only read here: what is made in a transaction that fails would be a key that nobody has.
+            if (key := await self._keys.project_key(db, profile.project or profile.name)) is not None:
+                served[View(profile.name)] = Served(profile, key)
         self._served = served
+        self._known = {stored.name: stored.digest for stored in listed}

@@ -98,8 +98,11 @@ class KeyStore:
             "delete from mdm_keys.image_secrets where registration = any($1::uuid[])", list(registrations)
         )
 
-    async def project_key(self, db: "Connection", project: str) -> bytes:
-        """The key of a project's pseudonyms, made at first use; one winner when two nodes make it."""
+    async def make_project_key(self, db: "Connection", project: str) -> bytes:
+        """The key of a project's pseudonyms, made if it is not there yet; one winner when two nodes make it.
+
+        It is as durable as the transaction: use it only once that is committed.
+        """
         fresh = os.urandom(KEY_BYTES)
         await db.execute(
             "insert into mdm_keys.project_keys values ($1, $2, $3) on conflict do nothing",
@@ -107,11 +110,16 @@ class KeyStore:
             self._wrapper.epoch,
             self._wrapper.wrap(fresh, "project", project),
         )
+        key = await self.project_key(db, project)
+        assert key is not None
+        return key
+
+    async def project_key(self, db: "Connection", project: str) -> bytes | None:
+        """The key of a project's pseudonyms, None when it was never made."""
         row = await db.fetchrow(
             "select epoch, wrapped from mdm_keys.project_keys where project = $1", project
         )
-        assert row is not None
-        return self._wrapper.unwrap(row["wrapped"], row["epoch"], "project", project)
+        return self._wrapper.unwrap(row["wrapped"], row["epoch"], "project", project) if row else None
 
     def wrap_grant(self, secret: bytes, request: UUID, item: int) -> bytes:
         """A transfer's own secret (seed or upload key), bound to its grant."""

@@ -193,6 +193,7 @@ def _report(one: ImageReport) -> dict[str, Any]:
         "guid": str(one.guid),
         "state": one.state,
         "reason": one.reason,
+        "version": one.version,
         "study": one.study,
         "pixels": one.pixels,
         "touched": list(one.touched),

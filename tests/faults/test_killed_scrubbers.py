@@ -1,4 +1,4 @@
-"""Scrubbing processes that die: the view is refused, the upload is not, and the next one is scrubbed."""
+"""Scrubbing processes that die: the job is tried once more; at worst its view is refused, and never the upload."""
 
 import asyncio
 import os
@@ -101,6 +101,28 @@ async def test_a_process_killed_at_its_job_harms_no_upload(scrubbing: Server) ->
     await killing
     await scrubbing.put("/last.dcm", made(seed=9))
     assert await state(scrubbing, "/last.dcm") == ("ready", "")
+
+
+async def test_sigterm_to_the_processes_refuses_nothing(scrubbing: Server) -> None:
+    """As `systemctl stop` sends it to the whole control group, while the server drains."""
+    await scrubbing.put("/first.dcm", made())
+    running = workers()
+    assert running
+    stop = asyncio.Event()
+
+    async def terminate() -> None:
+        while not stop.is_set():
+            for process in running:
+                process.send_signal(signal.SIGTERM)
+            await asyncio.sleep(0.005)
+
+    terminating = asyncio.ensure_future(terminate())
+    for turn in range(4):
+        await scrubbing.put(f"/{turn}.dcm", made(seed=turn, head=2 * MIB))
+        assert await state(scrubbing, f"/{turn}.dcm") == ("ready", "")
+    stop.set()
+    await terminating
+    assert all(process.is_running() for process in running)
 
 
 @pytest.mark.parametrize("in_process", [0, MIB], ids=["in a process", "in a thread"])

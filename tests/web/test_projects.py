@@ -122,6 +122,7 @@ async def test_the_hospital_finds_the_patient_again_and_the_audit_says_so(own_se
     async with server.archive.database.acquire() as db:
         rows = await db.fetch(
             "select caller, details::text as said from audit where act = 'pseudonym lookup'"
+            " and outcome = 'success'"
         )
         stored = await db.fetchval("select string_agg(v::text, ' ') from views v")
     assert [row["caller"] for row in rows] == ["user:doctor", "user:doctor"]

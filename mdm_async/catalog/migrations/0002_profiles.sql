@@ -35,4 +35,5 @@ alter table entries add column views text[];
 -- Of a research project's own entries: the one view that they give.
 alter table entries add column only_view text;
 update entries set views = '{basic}' where parent is null;
+create index entries_only_view on entries (only_view, parent) where only_view is not null;
 create index entries_directories on entries (parent) where is_directory;

@@ -10,7 +10,13 @@ from mdm_async.dicom.filemeta import read_meta
 from mdm_async.dicom.pixels import mask as pixel_mask
 from mdm_async.dicom.pixels import regions as pixel_regions
 from mdm_async.dicom.pixels.codestream import NATIVE, can_be_cleaned
-from mdm_async.dicom.pixels.description import SOP_CLASS, Description, PixelFacts, watched
+from mdm_async.dicom.pixels.description import (
+    PIXELS_REVISION,
+    SOP_CLASS,
+    Description,
+    PixelFacts,
+    watched,
+)
 from mdm_async.dicom.pixels.layout import Layout
 from mdm_async.dicom.profile import PixelRule, Profile, Region
 
@@ -54,7 +60,7 @@ class PixelPlan:
         if not (self.regions or self.mask is not None or self.excess or self.codestreams):
             return ORIGINAL
         # Whatever else is done, excess bytes go too: only where nothing else is done they make a difference.
-        changes = (self.regions, self.mask, self.codestreams, self.decode)
+        changes = (PIXELS_REVISION, self.regions, self.mask, self.codestreams, self.decode)
         return "cleaned-" + sha256(repr(changes).encode()).hexdigest()[:32]
 
     @property
