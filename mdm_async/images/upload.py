@@ -180,7 +180,8 @@ async def receive(
         body = _unsealed(archive, body, private)
     async with Draft(archive, await _views_to_make(archive, grant)) as draft:
         await draft.fill(body, limit=archive.settings.transfers.max_upload, announced=announced)
-        name = _safe_name(archive, grant, draft)
+        # Off the loop: the patient's attributes may lie behind many others.
+        name = await archive.on_cipher_pool(partial(_safe_name, archive, grant, draft))
         async with archive.database.transaction() as db:
             won = await grants.settle(
                 db, grant, "uploaded", "open", image=draft.image, sealed=sealed, name=name
