@@ -28,9 +28,9 @@ class PathTemplate:
     def __init__(self, text: str) -> None:
         self._text = text
         fields = _FIELD.findall(text)
-        if unknown := [field for field in fields if field not in _FIELDS]:
+        if not set(fields) <= _FIELDS.keys():
             raise BadRequest(
-                f"the path template has a field that does not exist: {unknown[0]!r}",
+                "the path template has a field that does not exist",
                 remedy=f"fields are {', '.join(_FIELDS)}, in braces",
             )
         if "instance" not in fields:

@@ -6,6 +6,7 @@ from functools import partial
 from uuid import UUID
 
 from mdm_async.catalog.images import Part
+from mdm_async.dicom.part10 import Kind
 from mdm_async.dicom.pixels.cleaning import PixelCleaner
 from mdm_async.dicom.pixels.plan import ORIGINAL, PixelEdits, PixelPlan
 from mdm_async.dicom.refusals import Description
@@ -18,7 +19,6 @@ from mdm_async.images.record import PartRecord
 from mdm_async.images.scrub_jobs import Decode
 from mdm_async.keys.store import IDENTITY, IMAGE, Secrets
 
-PIXELS = "pixels"
 _COPY = "copy"
 """The variant of unchanged pixels whose original lies under the identity secret."""
 
@@ -107,7 +107,9 @@ class Pixels:
 
     def _writer(self, variant: str, secret_kind: str) -> PartWriter:
         secret = self.secrets.of(secret_kind)
-        return PartWriter(self.archive, self.leases, self.image, PIXELS, secret_kind, secret, variant)
+        return PartWriter(
+            self.archive, self.leases, self.image, Kind.PIXELS.value, secret_kind, secret, variant
+        )
 
     async def _forget(self, row: Part) -> None:
         if row.blob is not None:

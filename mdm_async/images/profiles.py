@@ -73,11 +73,14 @@ async def add(archive: Archive, caller: Caller, source: str) -> tuple[Profile, s
 
     Views of the one before are not served from then on; those of the new one are pending until it is applied.
     """
+    async with archive.database.acquire() as db:
+        await acl.demand_administrator(
+            db, caller
+        )  # whoever may not add one is told nothing of what is wrong with it
     profile = parse_profile(source)
     if profile.name == BASIC:
         raise BadRequest("the profile 'basic' is built in", remedy="choose another name")
     async with archive.database.transaction() as db:
-        await acl.demand_administrator(db, caller)
         before = await profiles.put(db, profile.name, source, profile.digest, caller.name)
         await archive.keys.make_project_key(db, profile.project or profile.name)
         details = {"profile": profile.name, "digest": profile.digest, "replaced": before}

@@ -313,6 +313,7 @@ async def test_only_administrators_touch_profiles(server: Server) -> None:
     for method, url, body in (
         ("GET", "/admin/v1/profiles", None),
         ("POST", "/admin/v1/profiles", {"toml": 'name = "x"'}),
+        ("POST", "/admin/v1/profiles", {"toml": "Quirinzebra = 7"}),
         ("POST", "/admin/v1/profiles/basic/apply", {}),
         ("POST", "/admin/v1/profiles/basic/plan", {}),
         ("POST", "/admin/v1/profiles/basic/progress", {}),
