@@ -20,7 +20,7 @@ demo: $(VENV)/.runtime
 	$(BIN)/mdm demo
 
 test: $(VENV)/.dev
-	tests/install-peers dcmtk
+	tests/install-peers dcmtk voms-clients
 	$(BIN)/python -m pytest
 
 check: $(VENV)/.dev

@@ -14,7 +14,7 @@ import orjson
 import typer
 from rich.console import Console
 
-from bench import first_byte, ingest, memory, scrubbing, sealed, survivors, throughput
+from bench import entries, first_byte, ingest, memory, pairs, scrubbing, sealed, survivors, throughput
 from bench.connection import WrongAnswer
 from bench.report import Finding, as_json, show, show_targets
 from bench.scale import FULL, QUICK, Scale
@@ -32,6 +32,8 @@ class Scenario(StrEnum):
     INGEST = "ingest"
     SCRUBBING = "scrubbing"
     SURVIVORS = "survivors"
+    PAIRS = "pairs"
+    ENTRIES = "entries"
 
 
 @app.command()
@@ -67,6 +69,8 @@ async def run(scale: Scale, chosen: list[Scenario], tables: Console, *, with_ort
         Scenario.SEALED: lambda folder: sealed.measure(scale, folder),
         Scenario.INGEST: lambda folder: ingest.measure(scale, folder),
         Scenario.SCRUBBING: lambda folder: scrubbing.measure(scale, folder),
+        Scenario.ENTRIES: lambda folder: entries.measure(scale, folder),
+        Scenario.PAIRS: lambda folder: pairs.measure(scale, folder),
         Scenario.SURVIVORS: lambda folder: survivors.measure(folder, with_orthanc=with_orthanc),
     }
     findings = []

@@ -125,7 +125,11 @@ class Load:
         files = {file.surl: file for file in cycle.files}
         asked = {"files": [{"surl": surl} for surl in files], "view": "basic"}
         prepared = await self._srm(connection, "prepareToGet", asked)
-        for line in prepared["files"]:
+        if any(line["status"]["statusCode"] != "SRM_FILE_PINNED" for line in prepared["files"]):
+            raise WrongAnswer(f"prepareToGet answered {prepared['returnStatus']}")
+        if not cycle.read:
+            self._requests += 1
+        for line in prepared["files"] if cycle.read else ():
             file = files[line["surl"]]
             head = request_head("GET", "/" + line["transferURL"].split("/", 3)[3], self._plan.host)
             expected = Exchange("cycle", head, None, line["fileSize"], file.tail, file.adler32)

@@ -38,6 +38,8 @@ class Cycle:
     """Files to prepare in one request, to get one by one, and to release in one request."""
 
     files: list[File]
+    read: bool = True
+    """False: they are only prepared and released."""
 
 
 @dataclass(slots=True)
@@ -66,7 +68,9 @@ class Plan:
             Exchange(**each | {"image": Image(**each["image"]) if each["image"] else None})
             for each in tree.pop("exchanges")
         ]
-        cycles = [Cycle([File(**file) for file in each["files"]]) for each in tree.pop("cycles")]
+        cycles = [
+            Cycle([File(**file) for file in each["files"]], each["read"]) for each in tree.pop("cycles")
+        ]
         return cls(exchanges=exchanges, cycles=cycles, **tree)
 
 

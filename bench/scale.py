@@ -20,9 +20,15 @@ class Scale:
     """Mebibytes of the large multi-frame file."""
     samples: int
     """Ranges that are read of each file."""
+    entries: int
+    """Files in the large catalog."""
 
 
-FULL = Scale(rounds=3, seconds=4, connections=32, images=64, uploads=256, large=200, samples=1000)
-QUICK = Scale(rounds=1, seconds=2, connections=32, images=32, uploads=64, large=200, samples=200)
-TINY = Scale(rounds=1, seconds=0.2, connections=4, images=4, uploads=4, large=2, samples=4)
+FULL = Scale(
+    rounds=3, seconds=4, connections=32, images=64, uploads=256, large=200, samples=1000, entries=1_000_000
+)
+QUICK = Scale(
+    rounds=1, seconds=2, connections=32, images=32, uploads=64, large=200, samples=200, entries=100_000
+)
+TINY = Scale(rounds=1, seconds=0.2, connections=4, images=4, uploads=4, large=2, samples=4, entries=3_000)
 """For the bench's own test."""

@@ -5,12 +5,12 @@ import ctypes
 import functools
 import secrets
 import signal
-import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import structlog
 from aiohttp import web
@@ -18,15 +18,22 @@ from aiohttp import web
 from mdm_async import logs
 from mdm_async.blobs.local import LocalBlobs
 from mdm_async.catalog import grants, installation, tokens
+from mdm_async.catalog.callers import Callers
 from mdm_async.catalog.database import Database, connect
 from mdm_async.catalog.directory_lock import DirectoryLock
 from mdm_async.catalog.embedded import EmbeddedPostgres
 from mdm_async.catalog.migrate import migrate
 from mdm_async.errors import UnsafeSettings
-from mdm_async.identity.bearer import Bearer
+from mdm_async.identity.authenticator import Authenticator
+from mdm_async.identity.certificates import Trust
+from mdm_async.identity.mapping import Mapping
+from mdm_async.identity.tokens import Issuers
 from mdm_async.images.archive import Archive
+from mdm_async.images.auditing import auditing
 from mdm_async.images.backfill import backfill_forever
 from mdm_async.images.live import LiveGrants
+from mdm_async.images.reads import Reads
+from mdm_async.images.refusals import Refusals
 from mdm_async.images.scrubbing import Scrubber
 from mdm_async.images.served import BASIC_PROJECT, ServedViews
 from mdm_async.images.sweep import sweep_forever
@@ -39,15 +46,21 @@ from mdm_async.settings import Settings
 from mdm_async.web.application import application
 from mdm_async.web.certificate import Certificate
 from mdm_async.web.house import House
+from mdm_async.web.tls import TlsSite
 
 _CIPHER_THREADS, _DISK_THREADS = 2, 8
 _BODY_AHEAD = 256 << 10
 """Bytes of an upload that are taken from the socket while those before them are worked on; twice that at the most.
 The more there are, the fewer jobs it takes."""
+_LONGEST_FIELD = 32 << 10
+"""Bytes of a header field: tokens that are too long reach the refusal that the audit keeps."""
+_BACKLOG = 1024
 _M_ARENA_MAX = -8
 """From malloc.h."""
 _FINDER = "/finder"
 """No project has a name like that."""
+
+_Beside = Callable[[Coroutine[Any, Any, None]], None]
 
 _log = structlog.get_logger()
 
@@ -93,16 +106,33 @@ async def running(settings: Settings) -> AsyncIterator[House]:
             await migrate(connection, "mdm_async.keys")
         database = await stack.enter_async_context(Database.connect(target, pool_size=settings.database.pool))
         archive = await _archive(stack, settings, own, database)
-        bearer = Bearer(own.admin_token, functools.partial(_caller_of, database))
-        house = House(archive, LiveGrants(archive), bearer)
-        tasks = await stack.enter_async_context(_background())
-        tasks.append(asyncio.create_task(house.live.watch()))
-        tasks.append(asyncio.create_task(sweep_forever(archive)))
-        tasks.append(asyncio.create_task(backfill_forever(archive)))
+        trust = _trust(settings)
+        issuers = await stack.enter_async_context(_issuers(settings))
+        lookup = functools.partial(_caller_of, database)
+        authenticator = Authenticator(own.admin_token, lookup, issuers, trust, archive.mapping)
+        house = House(archive, LiveGrants(archive), authenticator, Refusals(database), Reads(database))
+        await stack.enter_async_context(auditing(archive, house.refusals, house.reads))
+        beside = await stack.enter_async_context(_background())
+        beside(archive.mapping.watch())
+        if trust is not None:
+            beside(trust.watch())
+        beside(house.live.watch())
+        beside(sweep_forever(archive))
+        beside(backfill_forever(archive))
         if postgres is not None:
-            tasks.append(asyncio.create_task(postgres.supervise()))
-        await _listen(stack, settings, house, tasks)
+            beside(postgres.supervise())
+        await _listen(stack, settings, house, trust, beside)
         yield house
+
+
+def _trust(settings: Settings) -> Trust | None:
+    known = settings.identity
+    return Trust(known.ca_directory, known.voms_directory) if known.ca_directory is not None else None
+
+
+def _issuers(settings: Settings) -> Issuers:
+    own = (settings.server.public_url or "").rstrip("/")
+    return Issuers(settings.identity.issuers, [own] if own else [], settings.identity.ca_directory)
 
 
 def _locked(data: Path) -> DirectoryLock:
@@ -158,6 +188,8 @@ async def _archive(stack: AsyncExitStack, settings: Settings, own: Secrets, data
         scrubber=stack.enter_context(Scrubber(settings.scrub)),
         views=views,
         finder=finder,
+        callers=Callers(database),
+        mapping=Mapping(settings.identity.mapping),
     )
 
 
@@ -166,12 +198,25 @@ async def _caller_of(database: Database, token: str) -> Caller | None:
         return await tokens.caller_of(db, token)
 
 
+def _tell_of_failure(task: asyncio.Task[None]) -> None:
+    """A watch that fails would otherwise leave old rights and authorities in force, and nobody would know."""
+    if not task.cancelled() and (why := task.exception()) is not None:
+        _log.error(
+            "what runs beside the server failed; restart it", job=task.get_name(), kind=type(why).__name__
+        )
+
+
 @asynccontextmanager
-async def _background() -> AsyncIterator[list[asyncio.Task[None]]]:
-    """Tasks that run beside the server; cancelled and awaited at the end."""
+async def _background() -> AsyncIterator[_Beside]:
+    """Starts what runs beside the server; cancelled and awaited at the end."""
     tasks: list[asyncio.Task[None]] = []
+
+    def beside(job: Coroutine[Any, Any, None]) -> None:
+        tasks.append(asyncio.create_task(job, name=getattr(job, "__qualname__", None)))
+        tasks[-1].add_done_callback(_tell_of_failure)
+
     try:
-        yield tasks
+        yield beside
     finally:
         for task in tasks:
             task.cancel()
@@ -179,7 +224,11 @@ async def _background() -> AsyncIterator[list[asyncio.Task[None]]]:
 
 
 async def _listen(
-    stack: AsyncExitStack, settings: Settings, house: House, tasks: list[asyncio.Task[None]]
+    stack: AsyncExitStack,
+    settings: Settings,
+    house: House,
+    trust: Trust | None,
+    beside: _Beside,
 ) -> None:
     runner = web.AppRunner(
         application(house),
@@ -187,16 +236,20 @@ async def _listen(
         shutdown_timeout=min(settings.server.drain_seconds, 5.0),
         handler_cancellation=True,
         read_bufsize=_BODY_AHEAD,
+        max_field_size=_LONGEST_FIELD,
     )
     await runner.setup()
     stack.push_async_callback(_drain, runner, house, settings.server.drain_seconds)
-    house.port = await _site(runner, settings.server.host, settings.server.port)
+    host = settings.server.host
+    plain = web.TCPSite(runner, host, settings.server.port, backlog=_BACKLOG)
+    house.port = await _started(plain, runner, host, settings.server.port)
     if settings.server.tls_cert is not None and settings.server.tls_key is not None:
-        certificate = Certificate(settings.server.tls_cert, settings.server.tls_key)
-        tasks.append(asyncio.create_task(certificate.watch()))
-        house.tls_port = await _site(
-            runner, settings.server.host, settings.server.tls_port, certificate.context
-        )
+        certificate = Certificate(settings.server.tls_cert, settings.server.tls_key, trust)
+        beside(certificate.watch())
+        port = settings.server.tls_port
+        refused = house.refusals.tls_refused
+        tls = TlsSite(runner, host, port, lambda: certificate.context, refused, backlog=_BACKLOG)
+        house.tls_port = await _started(tls, runner, host, port)
 
 
 async def _drain(runner: web.AppRunner, house: House, seconds: float) -> None:
@@ -211,8 +264,8 @@ async def _drain(runner: web.AppRunner, house: House, seconds: float) -> None:
     await runner.cleanup()
 
 
-async def _site(runner: web.AppRunner, host: str, port: int, context: ssl.SSLContext | None = None) -> int:
-    site = web.TCPSite(runner, host, port, ssl_context=context, backlog=1024)
+async def _started(site: web.BaseSite, runner: web.AppRunner, host: str, port: int) -> int:
+    """The port that the site listens on."""
     try:
         await site.start()
     except OSError as why:

@@ -5,11 +5,26 @@ Each error knows its HTTP status (RFC 9110), its SRM v2.2 status code and the ex
 a name that a user typed, a key or a token: they are shown to callers and logged.
 """
 
+from dataclasses import dataclass
 from typing import ClassVar
+from uuid import UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """What the audit keeps of a refused access: who wanted which right on what."""
+
+    principal: str
+    right: str
+    view: str | None = None
+    guid: UUID | None = None
 
 
 class MdmError(Exception):
     """A request that failed in a way its caller can understand."""
+
+    is_refusal: ClassVar[bool] = False
+    """Errors of this class are in the audit, whether or not a right was looked at."""
 
     http: ClassVar[int] = 500
     srm: ClassVar[str] = "SRM_FAILURE"
@@ -20,6 +35,8 @@ class MdmError(Exception):
         self.detail = detail or self.title
         self.remedy = remedy
         self.retry_after = retry_after
+        self.refusal: Refusal | None = None
+        """Set where a right was missing, whatever the caller is told."""
         super().__init__(f"{self.detail}; {remedy}" if remedy else self.detail)
 
     def __reduce__(self) -> tuple[object, ...]:
@@ -35,11 +52,18 @@ class BadRequest(MdmError):
     http, srm, exit_code, title = 400, "SRM_INVALID_REQUEST", 22, "the request is malformed"
 
 
+class BadPath(BadRequest):
+    is_refusal = True
+    title = "the path is malformed"
+
+
 class Unauthenticated(MdmError):
+    is_refusal = True
     http, srm, exit_code, title = 401, "SRM_AUTHENTICATION_FAILURE", 13, "no valid credential was presented"
 
 
 class Forbidden(MdmError):
+    is_refusal = True
     http, srm, exit_code, title = 403, "SRM_AUTHORIZATION_FAILURE", 13, "this caller may not do that"
 
 
@@ -80,6 +104,7 @@ class ViewRefused(MdmError):
 
 
 class Gone(MdmError):
+    is_refusal = True
     http, srm, exit_code, title = 410, "SRM_FILE_LIFETIME_EXPIRED", 2, "the transfer URL is no longer valid"
 
 

@@ -4,9 +4,12 @@ import re
 import unicodedata
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import lru_cache
 from typing import NewType
+from urllib.parse import unquote
+from uuid import UUID
 
-from mdm_async.errors import BadRequest
+from mdm_async.errors import BadPath, BadRequest
 
 Lfn = NewType("Lfn", str)
 """A logical file name: absolute, NFC, components split by '/', no empty, '.' or '..' component."""
@@ -18,10 +21,28 @@ IDENTIFIED = View("identified")
 BASIC = View("basic")
 ROOT = Lfn("/")
 
+ANYONE = "any:anonymous"
+"""The principal that every caller has; one without a credential has no other."""
+AUTHENTICATED = "any:authenticated"
+LOCAL_GROUP = "group:local#/"
+"""What the groups of the mapping file begin with."""
+
 _VIEW = re.compile(r"[a-z][a-z0-9_-]{0,62}\Z")
 _SRM = re.compile(r"srm://[^/?#]+(?:/srm/managerv2\?SFN=|(?!/srm/managerv2\?))(/.*)\Z", re.DOTALL)
+_GUID = re.compile(r"guid:([0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})\Z")
 _MAX_COMPONENT_BYTES = 255
 _MAX_LFN_BYTES = 4096
+
+_PLAIN = re.compile(r"(?:/(?!\.{1,2}(?:/|\Z))[ -$&-.0-[\]-~]{1,255}+)++/?\Z")
+"""Paths of printable ASCII without '%' or '\\': nearly all, and nothing of these needs a second look."""
+_ENCODED = re.compile(r"%(?:2[ef]|5c|00|c[01]|e0%[89]|f0%8)", re.IGNORECASE)
+"""Percent-encoded '.', '/', '\\' and NUL, and UTF-8 longer than need be, of which lax decoders make the same."""
+_SLASHES = frozenset("\u0337\u0338\u2044\u2215\u2216\u2571\u2572\u27cb\u27cd\u29f5\u29f8\u29f9\uff0f\uff3c")
+_DOTS = frozenset("\u2024\ufe52\uff0e")
+_INVISIBLE = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
+"""What has no ink, though Unicode counts it among letters, marks and symbols."""
+_SCRIPT = re.compile(r"\b(LATIN|CYRILLIC|GREEK|ARMENIAN|CHEROKEE)\b")
+"""Scripts that have letters in common as far as the eye can tell."""
 
 
 class Right(StrEnum):
@@ -65,21 +86,63 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who is calling: a display name for the audit, the principals that ACLs may name, own scopes."""
+    """Who is calling, as one credential says.
+
+    `name` is the principal that the audit and errors name. `principals` are all that ACLs may name: the caller's own
+    and the groups that the mapping file gives them.
+    """
 
     name: str
     principals: frozenset[str]
     scopes: tuple[Scope, ...] = ()
+    limited: bool = False
+    """A limited proxy: whoever shows it may neither change rights nor see identities."""
+    until: float | None = field(default=None, compare=False)
+    """When the credential ends (Unix time, seconds)."""
     token: int | None = field(default=None, compare=False)
     """The row of the local token presented, so that its revocation stops what it started."""
+    source: str = field(default="", compare=False)
+    """The address that the request came from."""
+    generation: int = field(default=0, compare=False)
+    """Of the mapping file, when the groups were taken from it."""
+
+    @property
+    def is_anonymous(self) -> bool:
+        return self.name == ANYONE
+
+    @property
+    def owner(self) -> str:
+        """Whose requests these are: the same person's by a credential as strong, and no other's.
+
+        A local token's are its own. What a grid token's capabilities or a limited proxy asked for is for the like of
+        them, and they reach nothing that was asked for with more.
+        """
+        # No name or path has a line break in it; a blank could be part of another's name.
+        if self.token is not None:
+            return f"{self.name}\ntoken {self.token}"
+        if self.name not in self.principals:
+            scopes = sorted(f"{scope.path} {''.join(sorted(scope.rights))}" for scope in self.scopes)
+            return "\n".join((self.name, "capabilities", *scopes))
+        return f"{self.name}\nlimited" if self.limited else self.name
+
+
+ANONYMOUS = Caller(ANYONE, frozenset({ANYONE}))
 
 
 @dataclass(frozen=True, slots=True)
 class Surl:
-    """A site URL, taken apart: the LFN and the view it names, if any."""
+    """A site URL, taken apart: the path and the view it names, if any, or the GUID of an entry."""
 
-    lfn: Lfn
+    path: Lfn | None
     view: View | None = None
+    guid: UUID | None = None
+
+    @property
+    def lfn(self) -> Lfn:
+        """The path. Raises BadPath where a GUID stands that nobody has looked up."""
+        if self.path is None:
+            raise BadPath("a GUID stands where only a path can", remedy="name the file by its path")
+        return self.path
 
 
 def parse_view(text: str) -> View:
@@ -89,38 +152,140 @@ def parse_view(text: str) -> View:
 
 
 def parse_lfn(text: str) -> Lfn:
-    """A user's path as an LFN. A trailing slash is dropped; nothing is percent-decoded.
+    """A user's path as an LFN. One trailing slash is dropped; nothing is percent-decoded.
 
-    Raises BadRequest on relative paths, empty or dot components, control characters and over-long names.
+    Raises BadPath on what is not absolute, has an empty or dot component, or is too long, and on names that others
+    may take for different ones: control and invisible characters, backslashes, look-alikes of slash and dot, a word
+    of letters that look alike in two scripts, and what would be any of these when percent-decoded.
     """
-    if not text.startswith("/"):
-        raise BadRequest("a path is not absolute", remedy="give a path that begins with '/'")
-    text = unicodedata.normalize("NFC", text).rstrip("/") or "/"
+    if text.startswith("/@"):
+        raise BadPath("a name right below the root begins with '@', as only views in SURLs do")
+    if _PLAIN.match(text) is not None and len(text) <= _MAX_LFN_BYTES:
+        return Lfn(text if text[-1] != "/" else text[:-1])
     if text == "/":
         return ROOT
-    if any(unicodedata.category(c) in ("Cc", "Cs") for c in text):
-        raise BadRequest("a path holds control characters")
-    for component in text[1:].split("/"):
-        if component in ("", ".", ".."):
-            raise BadRequest("a path has an empty or dot component")
-        if len(component.encode()) > _MAX_COMPONENT_BYTES:
-            raise BadRequest(f"a name in a path is longer than {_MAX_COMPONENT_BYTES} bytes")
-    if len(text.encode()) > _MAX_LFN_BYTES:
-        raise BadRequest(f"a path is longer than {_MAX_LFN_BYTES} bytes")
-    return Lfn(text)
+    if not text.startswith("/"):
+        raise BadPath("a path is not absolute", remedy="give a path that begins with '/'")
+    if len(text) > _MAX_LFN_BYTES:
+        raise BadPath(f"a path is longer than {_MAX_LFN_BYTES} bytes")
+    lfn = Lfn("/" + "/".join(_safe(component) for component in text[1:].removesuffix("/").split("/")))
+    if len(lfn.encode()) > _MAX_LFN_BYTES:
+        raise BadPath(f"a path is longer than {_MAX_LFN_BYTES} bytes")
+    return lfn
 
 
 def parse_surl(text: str) -> Surl:
-    """`/vo/…`, `/@<view>/vo/…` or either behind `srm://host:port/srm/managerv2?SFN=`."""
+    """`/vo/…`, `/@<view>/vo/…`, either behind `srm://host:port/srm/managerv2?SFN=`, or `guid:<uuid>`.
+
+    Raises BadPath.
+    """
     if text.startswith("srm://"):
         match = _SRM.match(text)
         if match is None:
-            raise BadRequest("a SURL is malformed", remedy="use srm://host:port/srm/managerv2?SFN=/vo/…")
+            raise BadPath("a SURL is malformed", remedy="use srm://host:port/srm/managerv2?SFN=/vo/…")
         text = match[1]
+    elif text.startswith("guid:"):
+        match = _GUID.match(text)
+        if match is None:
+            raise BadPath("a GUID is malformed", remedy="use guid: and 32 hexadecimal digits, 8-4-4-4-12")
+        return Surl(None, None, UUID(match[1]))
     if text.startswith("/@"):
         view, _, rest = text[2:].partition("/")
-        return Surl(parse_lfn("/" + rest), parse_view(view))
+        if not _VIEW.match(view):
+            raise BadPath("a path's view is malformed", remedy="use lower-case letters, digits, '-' and '_'")
+        return Surl(parse_lfn("/" + rest), View(view))
     return Surl(parse_lfn(text))
+
+
+def _safe(component: str) -> str:
+    """The name in NFC. Raises BadPath, also when it would be unsafe after somebody has percent-decoded it."""
+    # Before normalising, which takes the square of the time on long rows of accents.
+    if len(component) > _MAX_COMPONENT_BYTES:
+        raise BadPath(_TOO_LONG)
+    component = unicodedata.normalize("NFC", component)
+    _refuse_misleading(component)
+    if len(component.encode()) > _MAX_COMPONENT_BYTES:
+        raise BadPath(_TOO_LONG)
+    if "%" in component:
+        _refuse_misleading_when_decoded(component)
+    return component
+
+
+def _refuse_misleading_when_decoded(component: str) -> None:
+    for _ in range(3):
+        if _ENCODED.search(component):
+            raise BadPath("a name holds a percent-encoded slash, dot, backslash or NUL")
+        decoded = unquote(component)
+        if decoded == component:
+            return
+        component = decoded
+        try:
+            _refuse_misleading(component)
+        except BadPath as why:
+            raise BadPath(f"percent-decoded, {why.detail}") from None
+    raise BadPath("a name is percent-encoded over and over")
+
+
+def _refuse_misleading(component: str) -> None:
+    if component in ("", ".", ".."):
+        raise BadPath("a path has an empty or dot component")
+    if component.isascii() and _PLAIN.match("/" + component.replace("%", "")) is not None:
+        return
+    sorts = {_sort(character) for character in component}
+    for sort, reason in _REASONS.items():
+        if sort in sorts:
+            raise BadPath(reason)
+    if unicodedata.category(component[0])[0] == "M":
+        raise BadPath("a name in a path begins with an accent")
+    if len(sorts - {"", "letter"}) > 1 and _mixes_scripts(component):
+        raise BadPath("a word in a path mixes letters of scripts that look alike")
+    shown = unicodedata.normalize("NFKC", component)
+    if "/" in shown or "\\" in shown or shown in (".", ".."):
+        raise BadPath(_REASONS["look-alike"])
+
+
+def _mixes_scripts(component: str) -> bool:
+    script = ""
+    for sort in map(_sort, component):
+        if sort == "":
+            script = ""
+        elif sort != "letter":
+            if script not in ("", sort):
+                return True
+            script = sort
+    return False
+
+
+_TOO_LONG = f"a name in a path is longer than {_MAX_COMPONENT_BYTES} bytes"
+_REASONS = {
+    "control": "a path holds control characters",
+    "invisible": "a path holds invisible or unassigned characters",
+    "space": "a path holds a space that is not the ordinary one",
+    "backslash": "a path holds a backslash",
+    "look-alike": "a path holds characters that look like a slash or a dot",
+}
+
+
+@lru_cache(4096)
+def _sort(character: str) -> str:
+    """The key of the reason to refuse it, the script of a letter that has look-alikes, "letter" for what does not
+    end a word, "" for what does."""
+    category = unicodedata.category(character)
+    if category in ("Cc", "Cs"):
+        return "control"
+    name = unicodedata.name(character, "")
+    if category in ("Cf", "Cn", "Co", "Zl", "Zp") or character in _INVISIBLE or "VARIATION SELECTOR" in name:
+        return "invisible"
+    if character == "\\":
+        return "backslash"
+    if character in _SLASHES or character in _DOTS:
+        return "look-alike"
+    if category == "Zs" and character not in " \u3000":
+        return "space"
+    if category[0] not in "LMN":
+        return ""
+    script = _SCRIPT.search(name)
+    return script[1] if script is not None and category[0] != "N" else "letter"
 
 
 def split(lfn: Lfn) -> tuple[Lfn, str]:

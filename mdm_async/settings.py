@@ -172,6 +172,37 @@ class NamingSettings(_Section):
     )
 
 
+class IssuerSettings(_Section):
+    """One issuer of WLCG or OIDC tokens."""
+
+    url: str = Field(description="as `iss` says it, https://…")
+    audience: tuple[str, ...] = Field((), description="`aud` that is taken; default: the server's public URL")
+    path: str = Field("/", description="directory that the paths of its capabilities are relative to")
+
+
+class IdentitySettings(_Section):
+    """Who is believed about who is calling, besides local tokens."""
+
+    ca_directory: Path | None = Field(
+        None, description="authorities of client certificates: <hash>.0, their signing policies and CRLs"
+    )
+    voms_directory: Path | None = Field(None, description="LSC files of VOMS servers: <vo>/<host>.lsc")
+    mapping: Path | None = Field(None, description="TOML file that gives principals their groups")
+    issuers: tuple[IssuerSettings, ...] = Field((), description="issuers of WLCG or OIDC tokens")
+
+
+class AuditSettings(_Section):
+    """The audit trail's seals."""
+
+    key_file: Path | None = Field(
+        None, description="private key that signs seals; default: DIR/secrets/audit.key"
+    )
+    seals: str | None = Field(
+        None,
+        description="where seals are published: a file, or syslog:<host>:<port>; default: DIR/audit/seals.jsonl",
+    )
+
+
 class LogSettings(_Section):
     """What the server tells of itself."""
 
@@ -199,6 +230,8 @@ class Settings(BaseSettings):
     transfers: TransferSettings = TransferSettings()
     delivery: DeliverySettings = DeliverySettings()
     naming: NamingSettings = NamingSettings()
+    identity: IdentitySettings = IdentitySettings()
+    audit: AuditSettings = AuditSettings()
     log: LogSettings = LogSettings()
 
     @classmethod

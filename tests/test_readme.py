@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[1]
 def test_the_first_session_runs_as_written() -> None:
     readme = (ROOT / "README.md").read_text()
     blocks = re.findall(r"^```sh\n(.*?)^```", readme, re.MULTILINE | re.DOTALL)
-    assert len(blocks) == 4
+    assert len(blocks) == 5
     (profile,) = re.findall(r"^```toml\n(.*?)^```", readme, re.MULTILINE | re.DOTALL)
     mdm = Path(sys.executable).parent / "mdm"
     script = "\n".join(blocks).replace(".venv/bin/mdm", str(mdm))

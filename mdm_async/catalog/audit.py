@@ -9,29 +9,49 @@ from typing import Any
 from uuid import UUID
 
 from mdm_async.catalog.database import Connection
+from mdm_async.names import Caller
 
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """One line of the audit trail."""
+    """One line of the audit trail: who did what, to which entry in which view, and what came of it."""
 
-    caller: str
+    caller: Caller
     act: str
     outcome: str = "success"
     guid: UUID | None = None
     view: str | None = None
+    bytes: int | None = None
     details: dict[str, Any] = field(default_factory=dict)
 
 
+def insertion(first: int = 1) -> str:
+    """The statement that writes acts; its parameters begin at `$first`, and `arguments` gives them."""
+    types = ("text", "text", "text", "text", "uuid", "text", "bigint", "jsonb")
+    told = ", ".join(f"${first + i}::{kind}[]" for i, kind in enumerate(types))
+    return (
+        "insert into audit (caller, source, act, outcome, guid, view, bytes, details)"
+        f" select * from unnest({told})"
+    )
+
+
+def arguments(acts: Sequence[Act]) -> list[list[Any]]:
+    return [
+        [a.caller.name for a in acts],
+        [a.caller.source or None for a in acts],
+        [a.act for a in acts],
+        [a.outcome for a in acts],
+        [a.guid for a in acts],
+        [a.view for a in acts],
+        [a.bytes for a in acts],
+        [a.details for a in acts],
+    ]
+
+
 async def record(db: Connection, acts: Sequence[Act]) -> None:
+    """Write acts in the transaction that does them."""
     if acts:
-        await db.execute(
-            "insert into audit (caller, act, outcome, guid, view, details)"
-            " select * from unnest($1::text[], $2::text[], $3::text[], $4::uuid[], $5::text[], $6::jsonb[])",
-            [a.caller for a in acts],
-            [a.act for a in acts],
-            [a.outcome for a in acts],
-            [a.guid for a in acts],
-            [a.view for a in acts],
-            [a.details for a in acts],
-        )
+        await db.execute(_RECORD, *arguments(acts))
+
+
+_RECORD = insertion()

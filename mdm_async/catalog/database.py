@@ -22,6 +22,17 @@ else:
 
 RETRY_AFTER = 2  # seconds, told to callers
 
+_PLANNER = {
+    # The same few statements, all by index: planning them each time costs more than running them.
+    "plan_cache_mode": "force_generic_plan",
+    # A plan made while a table is small is kept while it grows: reading all of it is for where there is no index.
+    "enable_seqscan": "off",
+    # Of a directory that fills the table, a page is read in the index's order, not sorted out of all.
+    "enable_bitmapscan": "off",
+    # Compiling one costs more than any of them.
+    "jit": "off",
+}
+
 # Postgres says it is going, coming, full, or was cut off. A query cancelled by a timeout counts too, and so does
 # the first use of a statement whose tables another node's migration has just changed: the next try is fine.
 _AWAY = (
@@ -77,8 +88,7 @@ class Database:
                 min_size=min(min_size, pool_size),
                 max_size=pool_size,
                 command_timeout=command_timeout,
-                # The same few statements, all by index: planning them each time costs more than running them.
-                server_settings={"plan_cache_mode": "force_generic_plan"},
+                server_settings=_PLANNER,
                 init=_teach_json,
                 reset=_leave_session,
             )
@@ -149,6 +159,8 @@ def _away_is_unavailable(connection: "Connection | None" = None) -> "Iterator[No
     """Turn errors that mean "Postgres is away" into Unavailable. Without `connection`, one is being made."""
     try:
         yield
+    except asyncpg.DeadlockDetectedError as error:
+        raise Unavailable("two changes waited for each other", remedy="try again", retry_after=1) from error
     except _AWAY as error:
         raise Unavailable("the catalog's database is away", retry_after=RETRY_AFTER) from error
     except TimeoutError as error:

@@ -1,16 +1,19 @@
-"""The namespace: directories and files by name, each file pointing to one image."""
+"""The namespace: directories and files by name, each file pointing to one image.
+
+Trees are walked by lateral joins behind a fence (`offset 0`): each step is a look into an index, whatever Postgres
+believed about the table when it made the plan that it keeps.
+"""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 import asyncpg
 
 from mdm_async.catalog.database import Connection
 from mdm_async.errors import BadRequest, Exists, NotADirectory, NotEmpty, NotFound
-from mdm_async.names import BASIC, ROOT, Lfn, View
+from mdm_async.names import View
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,99 +29,24 @@ class Entry:
     modified: datetime
     only_view: View | None = None
     """The one view that it gives: the entry is a research project's own."""
+    acl: int | None = None
+    """Its own ACL; None: it inherits one."""
+    default_acl: int | None = None
+    """What entries below inherit; None: its own ACL."""
+    default_view: View | None = None
+    delivery: dict[str, str] | None = None
 
     @property
     def is_directory(self) -> bool:
         return self.image is None
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """One line of an ACL: a principal's rights; `views` as in `names.Scope`."""
-
-    principal: str
-    rights: str
-    views: tuple[str, ...] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where an LFN leads: its entry, or the nearest ancestor that exists, with what is inherited there."""
-
-    lfn: Lfn
-    entry: Entry | None
-    ancestor: Entry
-    missing: int
-    """How many components of the LFN do not exist; 0 when `entry` is set."""
-    rules: tuple[Rule, ...]
-    """The ACL in force at the entry (or the ancestor)."""
-    path_rules: tuple[tuple[Rule, ...], ...]
-    """The ACLs of all directories above, for the right to traverse."""
-    default_view: View
-
-    @property
-    def only_view(self) -> View | None:
-        return self.entry.only_view if self.entry is not None else None
-
-    @property
-    def parent(self) -> Entry | None:
-        """The directory that would hold a missing entry, when only its last component is missing."""
-        return self.ancestor if self.missing == 1 and self.ancestor.is_directory else None
-
-
-_RESOLVE = """
-with recursive wanted as (
-    select ord, string_to_array(ltrim(path, '/'), '/') as names
-    from unnest($1::text[]) with ordinality as p (path, ord)
-), walk as (
-    select w.ord, 0 as depth, e.id, array[e.acl] as acls, e.default_view as view
-    from wanted w, entries e where e.parent is null and e.name = ''
-    union all
-    select k.ord, k.depth + 1, e.id,
-        case when e.acl is null then k.acls else k.acls || e.acl end,
-        coalesce(e.default_view, k.view)
-    from walk k join wanted w using (ord)
-        join entries e on e.parent = k.id and e.name = w.names[k.depth + 1]
+COLUMNS = (
+    "id, guid, parent, name, image, created, modified, only_view, acl, default_acl, default_view, delivery"
 )
-select distinct on (k.ord) k.depth, cardinality(w.names) as length, k.acls, k.view,
-    e.id, e.guid, e.parent, e.name, e.image, e.created, e.modified, e.only_view, e.acl,
-    -- All ACLs on all paths, told once.
-    case k.ord when 1 then (
-        select jsonb_object_agg(a.id, a.rules) from acls a where a.id in (select unnest(acls) from walk)
-    ) end as rules
-from walk k join wanted w using (ord) join entries e on e.id = k.id
-order by k.ord, k.depth desc
-"""
 
 
-async def resolve(db: Connection, lfns: Sequence[Lfn]) -> list[Place]:
-    """All LFNs with their ancestors' ACLs, in one query, in the order given."""
-    rows = await db.fetch(_RESOLVE, list(lfns))
-    rules = {int(acl): _rules(told) for acl, told in (rows[0]["rules"] if rows else {}).items()}
-    return [_place(lfn, row, rules) for lfn, row in zip(lfns, rows, strict=True)]
-
-
-async def resolve_one(db: Connection, lfn: Lfn) -> Place:
-    return (await resolve(db, [lfn]))[0]
-
-
-def _place(lfn: Lfn, row: asyncpg.Record, rules: dict[int, tuple[Rule, ...]]) -> Place:
-    entry = _entry(row)
-    found = row["depth"] == row["length"]
-    acls = row["acls"]
-    above = acls[:-1] if found and row["acl"] is not None else acls
-    return Place(
-        lfn=lfn,
-        entry=entry if found else None,
-        ancestor=entry,
-        missing=row["length"] - row["depth"],
-        rules=rules[acls[-1]],
-        path_rules=tuple(rules[acl] for acl in above),
-        default_view=View((row["only_view"] if found else None) or row["view"] or BASIC),
-    )
-
-
-def _entry(row: asyncpg.Record) -> Entry:
+def entry_of(row: asyncpg.Record) -> Entry:
     return Entry(
         row["id"],
         row["guid"],
@@ -128,63 +56,120 @@ def _entry(row: asyncpg.Record) -> Entry:
         row["created"],
         row["modified"],
         row["only_view"],
+        row["acl"],
+        row["default_acl"],
+        row["default_view"],
+        row["delivery"],
     )
 
 
-def _rules(told: list[dict[str, Any]]) -> tuple[Rule, ...]:
-    return tuple(
-        Rule(r["principal"], r["rights"], tuple(r["views"]) if r.get("views") is not None else None)
-        for r in told
-    )
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """Which entries of a directory are listed: those without an ACL of their own or not, those with one of these
+    ACLs, and those of these names whatever their ACL."""
+
+    inheriting: bool
+    acls: Collection[int] = ()
+    names: Collection[str] = ()
 
 
-_COLUMNS = "id, guid, parent, name, image, created, modified, only_view"
-
-
-async def children(db: Connection, directory: int, offset: int, count: int) -> list[Entry]:
-    """A directory's entries by name (byte order), a page of them."""
+async def own_acls(db: Connection, directory: int) -> list[int]:
+    """The ACLs that entries of a directory have of their own: a look into an index for each, not for each entry."""
     rows = await db.fetch(
-        f"select {_COLUMNS} from entries where parent = $1 order by name offset $2 limit $3",
+        "with recursive own as ("
+        "  (select acl from entries where parent = $1 and acl is not null order by acl limit 1)"
+        "  union all select (select e.acl from entries e where parent = $1 and e.acl > own.acl order by acl limit 1)"
+        "    from own where own.acl is not null"
+        ") select acl from own where acl is not null",
         directory,
-        offset,
-        count,
     )
-    return [_entry(row) for row in rows]
+    return [row["acl"] for row in rows]
+
+
+async def page(
+    db: Connection, directory: int, listed: Listed, count: int, *, after: str = "", offset: int = 0
+) -> list[Entry]:
+    """Some `count` of a directory's listed entries by name (byte order): those after a name, an offset on."""
+    below = f"select {COLUMNS} from entries where parent = $1 and name > $2"
+    if listed.inheriting:
+        query = f"{below} and (acl is null or acl = any($3::bigint[]) or name = any($4::text[]))"
+    else:
+        # Among any number that are not listed: the first of each ACL, by an index, and of these the first.
+        query = (
+            "select distinct on (name) * from ("
+            "  select e.* from unnest($3::bigint[]) as listed (acl) cross join lateral ("
+            f"   {below} and acl = listed.acl order by name limit $5::bigint + $6::bigint) e"
+            f" union all ({below} and name = any($4::text[]))"
+            ") e"
+        )
+    rows = await db.fetch(
+        f"{query} order by name limit $5 offset $6",
+        directory,
+        after,
+        list(listed.acls),
+        list(listed.names),
+        count,
+        offset,
+    )
+    return [entry_of(row) for row in rows]
 
 
 async def make_directory(db: Connection, parent: int, name: str) -> UUID:
     """A new directory's GUID. Raises Exists, or NotFound when the parent has just gone."""
-    guid = await _insert(db, parent, name, None)
-    if guid is None:
+    made = await make_directories(db, parent, [name])
+    if not made:
         raise Exists()
-    return guid
+    return made[0]
+
+
+async def make_directories(db: Connection, parent: int, names: Sequence[str]) -> list[UUID]:
+    """New directories' GUIDs, each in the one before it: until the end, or until a name is taken. Raises NotFound."""
+    made: list[UUID] = []
+    for name in names:
+        row = await _insert(db, parent, name, None)
+        if row is None:
+            break
+        parent = row["id"]
+        made.append(row["guid"])
+    return made
 
 
 async def add_file(
-    db: Connection, parent: int, name: str, image: UUID, only_view: View | None = None
+    db: Connection,
+    parent: int,
+    name: str,
+    image: UUID,
+    only_view: View | None = None,
+    delivery: dict[str, str] | None = None,
 ) -> UUID | None:
     """A new file's GUID, or None when the name is taken. Raises NotFound when the parent has just gone."""
-    return await _insert(db, parent, name, image, only_view)
+    row = await _insert(db, parent, name, image, only_view, delivery)
+    return row["guid"] if row is not None else None
 
 
 async def _insert(
-    db: Connection, parent: int, name: str, image: UUID | None, only_view: View | None = None
-) -> UUID | None:
+    db: Connection,
+    parent: int,
+    name: str,
+    image: UUID | None,
+    only_view: View | None = None,
+    delivery: dict[str, str] | None = None,
+) -> asyncpg.Record | None:
     # The parent's row is locked against removal; a file is no parent.
     locked = await db.fetchval(
         "select true from entries where id = $1 and is_directory for key share", parent
     )
     if not locked:
         raise NotFound("the directory has just been removed")
-    guid: UUID | None = await db.fetchval(
-        "insert into entries (parent, name, image, is_directory, only_view)"
-        " values ($1, $2, $3, $3::uuid is null, $4) on conflict do nothing returning guid",
+    return await db.fetchrow(
+        "insert into entries (parent, name, image, is_directory, only_view, delivery)"
+        " values ($1, $2, $3, $3::uuid is null, $4, $5) on conflict do nothing returning id, guid",
         parent,
         name,
         image,
         only_view,
+        delivery,
     )
-    return guid
 
 
 async def lock(db: Connection, directory: int) -> None:
@@ -194,10 +179,16 @@ async def lock(db: Connection, directory: int) -> None:
 
 
 async def swap_image(db: Connection, parent: int, name: str, old: UUID, new: UUID) -> UUID | None:
-    """Point a file to another image if it still points to `old`: its GUID, or None when it does not."""
+    """Point a file to another image if it still points to `old`: its GUID, or None when it does not.
+
+    Its replicas are copies of the old image: they are forgotten.
+    """
     guid: UUID | None = await db.fetchval(
-        "update entries set image = $4, only_view = null, modified = now()"
-        " where parent = $1 and name = $2 and image = $3 returning guid",
+        "with swapped as ("
+        "  update entries set image = $4, only_view = null, modified = now()"
+        "  where parent = $1 and name = $2 and image = $3 returning id, guid"
+        "), gone as (delete from replicas where entry = any(array(select id from swapped)))"
+        " select guid from swapped",
         parent,
         name,
         old,
@@ -220,7 +211,7 @@ async def remove_files(db: Connection, ids: Collection[int]) -> dict[int, UUID]:
     rows = await db.fetch(
         "with locked as ("
         "  select id from entries where id = any($1::bigint[]) and image is not null order by id for update"
-        ") delete from entries where id in (select id from locked) returning id, image",
+        ") delete from entries where id = any(array(select id from locked)) returning id, image",
         list(ids),
     )
     return {row["id"]: row["image"] for row in rows}
@@ -244,8 +235,9 @@ async def remove_tree(db: Connection, entry: int) -> list[UUID]:
         rows = await db.fetch(
             "with recursive below as ("
             "  select id from entries where id = $1 and parent is not null"
-            "  union all select e.id from entries e join below b on e.parent = b.id"
-            ") delete from entries where id in (select id from below) returning image",
+            "  union all select e.id from below cross join lateral ("
+            "    select id from entries where parent = below.id offset 0) e"
+            ") delete from entries where id = any(array(select id from below)) returning image",
             entry,
         )
     except asyncpg.ForeignKeyViolationError:
@@ -255,41 +247,58 @@ async def remove_tree(db: Connection, entry: int) -> list[UUID]:
     return [row["image"] for row in rows if row["image"] is not None]
 
 
-async def move(db: Connection, entry: int, parent: int, name: str) -> None:
-    """Give an entry another parent and name.
+async def move(db: Connection, entry: Entry, parent: int, name: str) -> None:
+    """Give an entry another parent and name, and of its own what `entry` says: ACLs, default view, delivery.
 
+    A directory that is given another default view still gets the views that were made of its files.
     Ancestors of the target are locked in id order, so that two moves cannot make a cycle between them.
     Raises Exists, BadRequest when a directory would come to lie in itself, NotFound, NotADirectory.
     """
-    ancestors = await db.fetch(
-        "with recursive up as ("
-        "  select id, parent from entries where id = $1"
-        "  union all select e.id, e.parent from entries e join up on e.id = up.parent"
-        ") select id from up",
-        parent,
-    )
-    locked = sorted({row["id"] for row in ancestors} | {entry})
+    locked = sorted({*await _up(db, parent), entry.id})
     await db.fetch("select id from entries where id = any($1::bigint[]) order by id for update", locked)
-    cycle = await db.fetchval(
-        "with recursive up as ("
-        "  select id, parent from entries where id = $1"
-        "  union all select e.id, e.parent from entries e join up on e.id = up.parent"
-        ") select true from up where id = $2",
-        parent,
-        entry,
-    )
-    if cycle:
+    if entry.id in await _up(db, parent):
         raise BadRequest("a directory cannot be moved into itself")
     if not await db.fetchval("select is_directory from entries where id = $1", parent):
         raise NotADirectory()
     try:
         status = await db.execute(
-            "update entries set parent = $2, name = $3, modified = now() where id = $1 and parent is not null",
-            entry,
+            "update entries e set parent = $2, name = $3, modified = now(), acl = $4, default_acl = $5,"
+            " default_view = $6, delivery = $7,"
+            " views = case when is_directory and default_view is distinct from $6 then ("
+            + _VIEWS
+            + ") else views end"
+            " where id = $1 and parent is not null",
+            entry.id,
             parent,
             name,
+            entry.acl,
+            entry.default_acl,
+            entry.default_view,
+            entry.delivery,
         )
     except asyncpg.UniqueViolationError:
         raise Exists() from None
     if status == "UPDATE 0":
-        raise NotFound() if entry else BadRequest(f"{ROOT} cannot be moved")
+        raise NotFound()
+
+
+_VIEWS = """
+with recursive up as (
+    select s.id as start, s.id, s.parent, s.views from entries s where s.id in ($1, $2)
+    union all select up.start, a.id, a.parent, a.views from up cross join lateral (
+        select id, parent, views from entries where id = up.parent and up.views is null offset 0) a
+) select array_agg(distinct view) from up, unnest(views) view
+"""
+
+
+async def _up(db: Connection, entry: int) -> list[int]:
+    """The ids of an entry and of all above it."""
+    rows = await db.fetch(
+        "with recursive up as ("
+        "  select id, parent from entries where id = $1"
+        "  union all select e.id, e.parent from up cross join lateral ("
+        "    select id, parent from entries where id = up.parent offset 0) e"
+        ") select id from up",
+        entry,
+    )
+    return [row["id"] for row in rows]

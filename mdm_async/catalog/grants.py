@@ -5,11 +5,13 @@ All expiry is by the database's clock. A transfer URL's token is known here by i
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import asyncpg
 
+from mdm_async.catalog import audit
+from mdm_async.catalog.audit import Act
 from mdm_async.catalog.database import Connection
 from mdm_async.errors import MdmError
 
@@ -31,6 +33,10 @@ class Grant:
     operation: str
     state: str
     caller: str
+    owner: str
+    """Whose request it is: `Caller.owner`."""
+    who: int | None = None
+    """The row of `callers` that says what else is known of the caller."""
     surl: str
     life: float
     token: int | None = None
@@ -38,6 +44,7 @@ class Grant:
     failure: str | None = None
     explanation: str | None = None
     entry: int | None = None
+    guid: UUID | None = None
     image: UUID | None = None
     view: str | None = None
     version: str | None = None
@@ -59,39 +66,70 @@ class Liveness:
     """Seconds left; negative when expired."""
     revoked: bool
     """Released, aborted, deleted, or its token ended: running transfers stop too."""
+    epoch: int
+    """How often rights have changed: when more often than they were looked at, look again."""
 
 
-_STORED = tuple(name for name in Grant.__dataclass_fields__ if name != "life")
+STORED = tuple(name for name in Grant.__dataclass_fields__ if name != "life")
 _TYPES = {
-    "turl": "bytea", "request": "uuid", "item": "int", "token": "bigint", "entry": "bigint", "image": "uuid",
-    "recipient": "bytea", "secret": "bytea", "context": "bytea", "parent": "bigint", "replaces": "uuid",
-    "expected_size": "bigint", "sealed": "boolean",
+    "turl": "bytea", "request": "uuid", "item": "int", "token": "bigint", "who": "bigint", "entry": "bigint",
+    "guid": "uuid", "image": "uuid", "recipient": "bytea", "secret": "bytea", "context": "bytea",
+    "parent": "bigint", "replaces": "uuid", "expected_size": "bigint", "sealed": "boolean",
 }  # fmt: skip
 _INSERT = (
-    f"insert into grants (day, expires, {', '.join(_STORED)})"
-    f" select current_date, now() + make_interval(secs => life), {', '.join(_STORED)} from unnest("
-    + ", ".join(
-        f"${i}::{_TYPES.get(name, 'text')}[]" for i, name in enumerate((*_STORED, "life"), 1)
-    ).replace(f"${len(_STORED) + 1}::text[]", f"${len(_STORED) + 1}::float8[]")
-    + f") as g ({', '.join(_STORED)}, life)"
+    f"insert into grants (day, expires, {', '.join(STORED)})"
+    f" select current_date, now() + make_interval(secs => life), {', '.join(STORED)} from unnest("
+    + ", ".join(f"${i}::{_TYPES.get(name, 'text')}[]" for i, name in enumerate((*STORED, "life"), 1)).replace(
+        f"${len(STORED) + 1}::text[]", f"${len(STORED) + 1}::float8[]"
+    )
+    + f") as g ({', '.join(STORED)}, life)"
 )
-_SELECT = f"select {', '.join(_STORED)}, extract(epoch from expires - now())::float8 as life from grants g"
+UNSYNCED = "set_config('synchronous_commit', 'off', true)"
+"""Within a statement: its transaction does not wait for the disk."""
+SELECT = f"select {', '.join(STORED)}, extract(epoch from expires - now())::float8 as life from grants g"
 
 
 async def insert(db: Connection, grants: Sequence[Grant]) -> None:
     """All of a request's items in one statement."""
-    columns = [[getattr(g, name) for g in grants] for name in (*_STORED, "life")]
-    await db.execute(_INSERT, *columns)
+    await db.execute(_INSERT, *_columns(grants))
 
 
-async def by_turl(db: Connection, turl: bytes) -> tuple[Grant, bool] | None:
-    """The grant of a transfer URL, and whether it serves: not expired, released, deleted or revoked."""
+async def insert_audited(db: Connection, grants: Sequence[Grant], acts: Sequence[Act]) -> None:
+    """A request's items and what the audit says of them, in one statement that does not wait for the disk.
+
+    A crash of Postgres within about half a second may lose both; clients then prepare again.
+    """
+    await db.execute(_INSERT_AUDITED, *_columns(grants), *audit.arguments(acts))
+
+
+_INSERT_AUDITED = (
+    f"with granted as ({_INSERT}), audited as ({audit.insertion(len(STORED) + 2)}) select {UNSYNCED}"
+)
+
+
+def _columns(grants: Sequence[Grant]) -> list[list[Any]]:
+    return [[getattr(g, name) for g in grants] for name in (*STORED, "life")]
+
+
+class Found(NamedTuple):
+    """A grant as its transfer URL finds it."""
+
+    grant: Grant
+    serves: bool
+    """Not expired, released, deleted or revoked."""
+    epoch: int
+    """How often rights had changed by then."""
+
+
+async def by_turl(db: Connection, turl: bytes) -> Found | None:
     row = await db.fetchrow(
-        f"{_SELECT.replace(' from grants', f', {_SERVES} as serves from grants')} where turl = $1", turl
+        f"{SELECT.replace(' from grants', f', {_SERVES} as serves, {_EPOCH} as epoch from grants')} where turl = $1",
+        turl,
     )
-    return (_grant(row), row["serves"]) if row else None
+    return Found(grant_of(row), row["serves"], row["epoch"]) if row else None
 
 
+_EPOCH = "(select acl_epoch from installation)"
 _SERVES = """(
     g.expires > now() and not exists (
         select from tokens t where t.id = g.token and (t.revoked is not null or t.expires < now())
@@ -107,29 +145,12 @@ _SERVES = """(
 async def liveness(db: Connection, turls: Iterable[bytes]) -> dict[bytes, Liveness]:
     """How all live transfer URLs of a node stand, in one query. What is missing is no longer known."""
     rows = await db.fetch(
-        f"select turl, extract(epoch from expires - now())::float8 as life,"
+        f"select turl, {_EPOCH} as epoch, extract(epoch from expires - now())::float8 as life,"
         f" {_SERVES.replace('g.expires > now() and', '', 1)} as serves"
         " from grants g where turl = any($1::bytea[])",
         list(turls),
     )
-    return {row["turl"]: Liveness(row["life"], not row["serves"]) for row in rows}
-
-
-async def of_request(db: Connection, request: UUID, caller: str) -> list[Grant]:
-    """A caller's request, item by item; empty when there is none of his."""
-    rows = await db.fetch(f"{_SELECT} where request = $1 and caller = $2 order by item", request, caller)
-    return [_grant(row) for row in rows]
-
-
-async def requests_of(db: Connection, caller: str, description: str | None) -> list[tuple[UUID, datetime]]:
-    """A caller's requests, newest first, with the time each was made."""
-    rows = await db.fetch(
-        "select request, min(created) as made from grants"
-        " where caller = $1 and ($2::text is null or description = $2) group by request order by made desc limit 1000",
-        caller,
-        description,
-    )
-    return [(row["request"], row["made"]) for row in rows]
+    return {row["turl"]: Liveness(row["life"], not row["serves"], row["epoch"]) for row in rows}
 
 
 async def settle(
@@ -158,14 +179,14 @@ async def settle(
     return status == "UPDATE 1"
 
 
-async def was_put_by(db: Connection, image: UUID, caller: str) -> bool:
+async def was_put_by(db: Connection, image: UUID, owner: str) -> bool:
     """Whether this caller put the image there, as far back as grants are kept."""
     return bool(
         await db.fetchval(
             "select exists (select from grants"
-            " where image = $1 and caller = $2 and operation = 'put' and state = 'done')",
+            " where image = $1 and owner = $2 and operation = 'put' and state = 'done')",
             image,
-            caller,
+            owner,
         )
     )
 
@@ -180,67 +201,6 @@ async def fail(db: Connection, grant: Grant, why: MdmError) -> None:
         why.srm,
         str(why),
     )
-
-
-async def release(
-    db: Connection, caller: str, request: UUID, surls: Sequence[str] | None
-) -> list[tuple[Grant, bool]]:
-    """End a request's pins (all, or those of some SURLs); all its items as they were, and which of them this ended.
-
-    Repeating it is no error.
-    """
-    rows = await db.fetch(
-        "with released as (update grants set state = 'released' where request = $1 and caller = $2"
-        " and state = 'pinned' and ($3::text[] is null or surl = any($3)) returning turl)"
-        f" {_SELECT.replace(' from grants', ', turl in (select turl from released) as ended from grants')}"
-        " where request = $1 and caller = $2 order by item",
-        request,
-        caller,
-        list(surls) if surls is not None else None,
-    )
-    return [(_grant(row), row["ended"]) for row in rows]
-
-
-async def release_entries(db: Connection, caller: str, entries: Sequence[int]) -> set[int]:
-    """End all of a caller's pins on these entries, whatever request made them; the entries that he ever pinned."""
-    rows = await db.fetch(
-        "with released as ("
-        "  update grants set state = 'released' where entry = any($1::bigint[]) and caller = $2 and state = 'pinned'"
-        ") select distinct entry from grants where entry = any($1::bigint[]) and caller = $2",
-        list(entries),
-        caller,
-    )
-    return {row["entry"] for row in rows}
-
-
-async def abort(db: Connection, caller: str, request: UUID, surls: Sequence[str] | None) -> list[Grant]:
-    """End what a request still holds, pins and unfinished uploads; the items as they now are."""
-    rows = await db.fetch(
-        f"with g as (update grants set state = 'aborted' where request = $1 and caller = $2"
-        f" and state in ('pinned', 'open', 'uploaded') and ($3::text[] is null or surl = any($3)) returning *)"
-        f" {_SELECT.replace('grants g', 'g')}",
-        request,
-        caller,
-        list(surls) if surls is not None else None,
-    )
-    return [_grant(row) for row in rows]
-
-
-async def extend(
-    db: Connection, caller: str, request: UUID, surls: Sequence[str] | None, seconds: int
-) -> list[Grant]:
-    """Give live items a new life from now; the items as they now are."""
-    rows = await db.fetch(
-        f"with g as (update grants set expires = now() + make_interval(secs => $4)"
-        f" where request = $1 and caller = $2 and state in ('pinned', 'open', 'uploaded') and expires > now()"
-        f" and ($3::text[] is null or surl = any($3)) returning *)"
-        f" {_SELECT.replace('grants g', 'g')}",
-        request,
-        caller,
-        list(surls) if surls is not None else None,
-        seconds,
-    )
-    return [_grant(row) for row in rows]
 
 
 _OVER = (
@@ -286,5 +246,5 @@ async def keep_partitions(db: Connection) -> None:
             await db.execute(f"drop table {name}")
 
 
-def _grant(row: asyncpg.Record) -> Grant:
-    return Grant(**{name: row[name] for name in (*_STORED, "life")})
+def grant_of(row: asyncpg.Record) -> Grant:
+    return Grant(**{name: row[name] for name in (*STORED, "life")})

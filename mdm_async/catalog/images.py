@@ -211,14 +211,18 @@ async def with_pseudonym(
     db: Connection, digest: bytes, versions: Sequence[str], after: UUID, count: int
 ) -> list[tuple[UUID, str, str]]:
     """(image, view name, version) of views that hold a pseudonym, by its keyed digest: some, in the images' order."""
-    rows = await db.fetch(
-        "select image, name, version from views where pseudonyms @> array[$1::bytea]"
-        " and version = any($2::text[]) and image > $3 order by image limit $4",
-        digest,
-        list(versions),
-        after,
-        count,
-    )
+    # Only a bitmap scan looks into an inverted index.
+    async with db.transaction():
+        await db.execute("set local enable_bitmapscan = on")
+        rows = await db.fetch(
+            "with held as materialized ("
+            "  select image, name, version from views where pseudonyms @> array[$1::bytea]"
+            ") select * from held where version = any($2::text[]) and image > $3 order by image limit $4",
+            digest,
+            list(versions),
+            after,
+            count,
+        )
     return [(row["image"], row["name"], row["version"]) for row in rows]
 
 
@@ -247,11 +251,23 @@ async def parts(db: Connection, ids: Iterable[UUID]) -> dict[UUID, Part]:
 
 async def doom_unreferenced(db: Connection, images: Iterable[UUID]) -> None:
     """Mark images for destruction that no entry points to any more."""
+    ids = list(images)
+    # Who gives one of them another entry is waited for, and seen then by a statement of its own.
+    await db.execute("select from images where id = any($1::uuid[]) order by id for no key update", ids)
     await db.execute(
         "update images set doomed = now() where id = any($1::uuid[]) and doomed is null"
-        " and not exists (select from entries e where e.image = images.id)",
+        " and not exists (select from entries e where e.image = images.id offset 0)",
+        ids,
+    )
+
+
+async def keep(db: Connection, images: Iterable[UUID]) -> set[UUID]:
+    """Let nobody doom these images until the transaction ends; those that are not doomed already."""
+    rows = await db.fetch(
+        "select id from images where id = any($1::uuid[]) and doomed is null order by id for share",
         list(images),
     )
+    return {row["id"] for row in rows}
 
 
 async def use(db: Connection, images: Iterable[UUID], seconds: float) -> None:

@@ -12,8 +12,8 @@ async def files_below(db: Connection, lfn: Lfn, directory: int, count: int) -> l
     rows = await db.fetch(
         "with recursive below as ("
         '  select id, $2::text collate "C" as lfn, is_directory from entries where id = $1'
-        "  union all select e.id, b.lfn || '/' || e.name, e.is_directory"
-        "    from entries e join below b on e.parent = b.id where b.is_directory"
+        "  union all select e.id, b.lfn || '/' || e.name, e.is_directory from below b cross join lateral ("
+        "    select id, name, is_directory from entries where parent = b.id and b.is_directory offset 0) e"
         ") select lfn from below where not is_directory limit $3",
         directory,
         lfn.rstrip("/"),
@@ -28,7 +28,7 @@ async def of_images(db: Connection, images: Collection[UUID]) -> list[Lfn]:
         "with recursive up as ("
         "  select parent, '/' || name as lfn from entries where image = any($1::uuid[])"
         "  union all select e.parent, case when e.parent is null then up.lfn else '/' || e.name || up.lfn end"
-        "    from entries e join up on e.id = up.parent"
+        "    from up cross join lateral (select parent, name from entries where id = up.parent offset 0) e"
         ") select lfn from up where parent is null",
         list(images),
     )

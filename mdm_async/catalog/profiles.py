@@ -54,7 +54,8 @@ async def enable(db: Connection, directory: int, view: str) -> None:
     await db.execute(
         "with recursive below as ("
         "  select id from entries where id = $1"
-        "  union all select e.id from entries e join below b on e.parent = b.id where e.is_directory"
+        "  union all select e.id from below b cross join lateral ("
+        "    select id from entries where parent = b.id and is_directory offset 0) e"
         ") update entries set views = views || $2::text"
         " where id in (select id from below) and views is not null and not $2 = any(views)",
         directory,
@@ -67,8 +68,8 @@ async def enabled_at(db: Connection, directory: int) -> list[str]:
     row = await db.fetchrow(
         "with recursive up as ("
         "  select id, parent, views, 0 as height from entries where id = $1"
-        "  union all select e.id, e.parent, e.views, height + 1 from entries e join up on e.id = up.parent"
-        "    where up.views is null"
+        "  union all select e.id, e.parent, e.views, height + 1 from up cross join lateral ("
+        "    select id, parent, views from entries where id = up.parent and up.views is null offset 0) e"
         ") select views from up where views is not null order by height limit 1",
         directory,
     )
@@ -86,8 +87,8 @@ async def directories_with(db: Connection, view: str) -> list[int]:
     rows = await db.fetch(
         "with recursive d as ("
         "  select id, views from entries where parent is null"
-        "  union all select e.id, coalesce(e.views, d.views)"
-        "    from entries e join d on e.parent = d.id where e.is_directory"
+        "  union all select e.id, coalesce(e.views, d.views) from d cross join lateral ("
+        "    select id, views from entries where parent = d.id and is_directory offset 0) e"
         ") select id from d where $1 = any(views)"
         " union select parent from entries where only_view = $1",
         view,
@@ -100,7 +101,8 @@ async def directories_below(db: Connection, directory: int) -> list[int]:
     rows = await db.fetch(
         "with recursive below as ("
         "  select id from entries where id = $1"
-        "  union all select e.id from entries e join below b on e.parent = b.id where e.is_directory"
+        "  union all select e.id from below b cross join lateral ("
+        "    select id from entries where parent = b.id and is_directory offset 0) e"
         ") select id from below",
         directory,
     )

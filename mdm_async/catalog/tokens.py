@@ -10,7 +10,7 @@ import asyncpg
 from mdm_async.catalog import audit, installation
 from mdm_async.catalog.database import Connection
 from mdm_async.errors import Exists, NotFound
-from mdm_async.names import Caller, Lfn, Scope, parse_rights
+from mdm_async.names import ANYONE, AUTHENTICATED, Caller, Lfn, Scope, parse_rights
 
 
 def digest(token: str) -> bytes:
@@ -38,7 +38,7 @@ async def create(db: Connection, by: Caller, name: str, scope: Scope, lifetime: 
             "a token of that name is in use", remedy="revoke it first, or choose another name"
         ) from None
     details = {"token": name, "rights": rights, "views": views}
-    await audit.record(db, [audit.Act(by.name, "token create", details=details)])
+    await audit.record(db, [audit.Act(by, "token create", details=details)])
     return token
 
 
@@ -48,7 +48,7 @@ async def revoke(db: Connection, by: Caller, name: str) -> None:
     if status == "UPDATE 0":
         raise NotFound("no live token has that name")
     await installation.bump_acl_epoch(db)
-    await audit.record(db, [audit.Act(by.name, "token revoke", details={"token": name})])
+    await audit.record(db, [audit.Act(by, "token revoke", details={"token": name})])
 
 
 async def listing(db: Connection) -> list[dict[str, Any]]:
@@ -62,7 +62,7 @@ async def listing(db: Connection) -> list[dict[str, Any]]:
 async def caller_of(db: Connection, token: str) -> Caller | None:
     """Whose token this is, or None when it is unknown, expired or revoked."""
     row = await db.fetchrow(
-        "select id, name, rights, path, views from tokens"
+        "select id, name, rights, path, views, expires from tokens"
         " where hash = $1 and revoked is null and (expires is null or expires > now())",
         digest(token),
     )
@@ -71,7 +71,9 @@ async def caller_of(db: Connection, token: str) -> Caller | None:
     views = frozenset(row["views"]) if row["views"] is not None else None
     scope = Scope(Lfn(row["path"]), parse_rights(row["rights"]), views)
     principal = f"user:{row['name']}"
-    return Caller(principal, frozenset({principal, "any:authenticated"}), (scope,), row["id"])
+    until = row["expires"].timestamp() if row["expires"] is not None else None
+    principals = frozenset({principal, AUTHENTICATED, ANYONE})
+    return Caller(principal, principals, (scope,), until=until, token=row["id"])
 
 
 def _plain(value: object) -> object:

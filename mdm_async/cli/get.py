@@ -74,8 +74,10 @@ def get(
                 if recursive:
                     return await get_all(client, lfn, target, choice, meter, parallel=parallel)
 
-                file = place(lfn, target)
                 with about(lfn):
+                    # A GUID is no file's name.
+                    named = (await client.stat(lfn)).path if lfn.startswith("guid:") else lfn
+                    file = place(named, target)
                     if wanted is None:
                         return await run_all(jobs_for(client, {lfn: file}, choice), parallel=1, meter=meter)
                     return [Outcome(lfn, await get_range(client, lfn, file, wanted, choice), None)]

@@ -44,12 +44,13 @@ def write_key_pair(name: Path, passphrase: str | None) -> tuple[Path, Path]:
     if public.exists():
         raise Exists(f"{public} is already there", remedy="give another name")
     private = new_private_key()
-    _write_new(secret, format_private_key(private, passphrase), 0o400)
-    _write_new(public, format_public_key(public_key(private)), 0o644)
+    write_new(secret, format_private_key(private, passphrase), 0o400)
+    write_new(public, format_public_key(public_key(private)), 0o644)
     return secret, public
 
 
-def _write_new(path: Path, text: str, mode: int) -> None:
+def write_new(path: Path, text: str, mode: int) -> None:
+    """A file that was not there before, readable as `mode` says from the first byte. Raises Exists."""
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
     except FileExistsError:

@@ -6,7 +6,25 @@ from typing import Annotated
 
 import typer
 
-from mdm_async.cli import config, demo, fsck, get, keygen, link, names, profile, pseudonym, put, serve, token
+from mdm_async.cli import (
+    acl,
+    audit,
+    config,
+    delivery,
+    demo,
+    fsck,
+    get,
+    keygen,
+    link,
+    names,
+    profile,
+    pseudonym,
+    put,
+    recipient,
+    replica,
+    serve,
+    token,
+)
 from mdm_async.cli.connection import Connection
 from mdm_async.cli.output import complain
 from mdm_async.errors import MdmError
@@ -35,7 +53,25 @@ def connection(
     context.obj = Connection(url, ca)
 
 
-for room in (serve, config, put, get, names, profile, link, pseudonym, token, keygen, fsck, demo):
+for room in (
+    serve,
+    config,
+    put,
+    get,
+    names,
+    profile,
+    link,
+    pseudonym,
+    token,
+    keygen,
+    acl,
+    delivery,
+    recipient,
+    replica,
+    audit,
+    fsck,
+    demo,
+):
     room.register(app)
 
 

@@ -1,14 +1,16 @@
 """`mdm ls|stat|mkdir|rm|mv`: names and what is known of them."""
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 import typer
 
 from mdm_async.cli.connection import client_of, complete
 from mdm_async.cli.options import Json
-from mdm_async.cli.output import about, complain, error_json, print_json, print_line
-from mdm_async.client.client import Client
+from mdm_async.cli.output import about, complain, error_json, print_json, print_line, stderr_console
+from mdm_async.client.client import PAGE, Client
 from mdm_async.client.entry import Entry
 from mdm_async.errors import MdmError, NotADirectory
 from mdm_async.names import Lfn, join, parse_lfn, split
@@ -34,13 +36,17 @@ def ls(
     """
 
     async def work() -> list[Entry]:
-        shown = []
+        shown, count = [], 0
         async with client_of(context) as client:
-            async for entry in client.ls(path):
-                if json:
-                    shown.append(entry)
-                else:
-                    print_line(long_line(entry) if long else short_name(entry))
+            with counting(quiet=sys.stdout.isatty() and not json) as tell:
+                async for entry in client.ls(path):
+                    if json:
+                        shown.append(entry)
+                    else:
+                        print_line(long_line(entry) if long else short_name(entry))
+                    count += 1
+                    if count % PAGE == 0:
+                        tell(count)
         return shown
 
     with about(path):
@@ -50,7 +56,7 @@ def ls(
 
 
 def stat(context: typer.Context, paths: Lfns, json: Json = False) -> None:
-    """Show all that is known of names.
+    """Show all that is known of names, or of GUIDs such as guid:3f2504e0-4f89-41d3-9a0c-0305e82c3301.
 
     Example: `mdm stat /demo/CT_small.dcm`
     """
@@ -162,7 +168,8 @@ async def move(client: Client, source: str, target: str) -> Lfn:
     if target.endswith("/") and not is_directory:
         raise NotADirectory("the target is not a directory", remedy="make it with `mdm mkdir`")
     if is_directory:
-        wanted = join(wanted, split(parse_lfn(source))[1])
+        by_guid = source.startswith("guid:")
+        wanted = join(wanted, (await client.stat(source)).name if by_guid else split(parse_lfn(source))[1])
     await client.mv(source, wanted)
     return wanted
 
@@ -175,6 +182,17 @@ async def is_a_directory(client: Client, path: str) -> bool:
         if error.http == 404:
             return False
         raise
+
+
+@contextmanager
+def counting(*, quiet: bool) -> Iterator[Callable[[int], None]]:
+    """Shows how many entries have come, on a terminal that shows nothing else."""
+    console = stderr_console()
+    if quiet or not console.is_terminal:
+        yield lambda count: None
+        return
+    with console.status("listing") as status:
+        yield lambda count: status.update(f"{count} entries")
 
 
 def short_name(entry: Entry) -> str:

@@ -40,6 +40,9 @@ def put(
     ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what has the name.")] = False,
     recursive: Recursive = False,
+    parents: Annotated[
+        bool, typer.Option("--parents", "-p", help="Make the directories that are missing.")
+    ] = False,
     parallel: Parallel = PARALLEL,
     json: Json = False,
 ) -> None:
@@ -50,11 +53,10 @@ def put(
 
     async def work() -> list[Outcome[Uploaded]]:
         async with client_of(context) as client:
-            plan = await plan_uploads(client, paths, lfn, recursive=recursive)
+            plan = await plan_uploads(client, paths, lfn, recursive=recursive, parents=parents)
             with meter_on(stderr_console()) as meter:
-                return await put_all(
-                    client, plan, meter, sealed=sealed, overwrite=overwrite, parallel=parallel
-                )
+                how = {"sealed": sealed, "overwrite": overwrite, "parents": parents}
+                return await put_all(client, plan, meter, how, parallel=parallel)
 
     outcomes = complete(work())
     if json:
@@ -67,11 +69,13 @@ def put(
     raise typer.Exit(exit_code(outcomes))
 
 
-async def plan_uploads(client: Client, paths: Sequence[Path], lfn: str, *, recursive: bool) -> Plan:
+async def plan_uploads(
+    client: Client, paths: Sequence[Path], lfn: str, *, recursive: bool, parents: bool = False
+) -> Plan:
     """As `cp` would: names below LFN when it is a directory, ends with '/', or there are several paths.
 
     NotFound for a path that is not there, BadRequest for a folder without `recursive`, NotADirectory when
-    several should go to what is no directory.
+    several should go to what is no directory; with `parents` that is made.
     """
     target = parse_lfn(lfn)
     for path in paths:
@@ -81,7 +85,11 @@ async def plan_uploads(client: Client, paths: Sequence[Path], lfn: str, *, recur
             raise BadRequest(f"{path} is a folder", remedy="give -r to put all that is in it")
     into = await is_a_directory(client, target)
     if not into and (len(paths) > 1 or (lfn.endswith("/") and not paths[0].is_dir())):
-        raise NotADirectory(f"{target} is not a directory", remedy="make it with `mdm mkdir -p`")
+        if not parents:
+            raise NotADirectory(
+                f"{target} is not a directory", remedy="make it with `mdm mkdir -p`, or give -p"
+            )
+        into = True
     files: list[tuple[Path, Lfn]] = []
     directories: list[Lfn] = []
     for path in paths:
@@ -109,7 +117,7 @@ def walk_folder(folder: Path, lfn: Lfn) -> Iterator[tuple[Path, Lfn]]:
 
 
 async def put_all(
-    client: Client, plan: Plan, meter: Meter, *, sealed: bool, overwrite: bool, parallel: int
+    client: Client, plan: Plan, meter: Meter, how: dict[str, bool], *, parallel: int
 ) -> list[Outcome[Uploaded]]:
     """Make the directories, then send all files, `parallel` at a time."""
     for directory in plan.directories:
@@ -117,7 +125,7 @@ async def put_all(
 
     async def jobs() -> AsyncIterator[Job[Uploaded]]:
         for path, lfn in plan.files:
-            send = functools.partial(_send, client, path, lfn, sealed, overwrite)
+            send = functools.partial(_send, client, path, lfn, how)
             yield Job(str(path), _size(path), send)
 
     return await run_all(jobs(), parallel=parallel, meter=meter)
@@ -131,10 +139,8 @@ def _size(path: Path) -> int | None:
         return None
 
 
-async def _send(
-    client: Client, path: Path, lfn: Lfn, sealed: bool, overwrite: bool, on_bytes: Any
-) -> Uploaded:
-    return await client.put(path, lfn, sealed=sealed, overwrite=overwrite, on_bytes=on_bytes)
+async def _send(client: Client, path: Path, lfn: Lfn, how: dict[str, bool], on_bytes: Any) -> Uploaded:
+    return await client.put(path, lfn, on_bytes=on_bytes, **how)
 
 
 def uploaded_json(outcome: Outcome[Uploaded]) -> dict[str, Any]:

@@ -24,8 +24,8 @@ from mdm_async.client.sent import Source
 from mdm_async.client.ticket import Prepared, Recipient, Ticket, encode_key
 from mdm_async.client.upload import Uploaded, upload
 from mdm_async.client.wire import Wire
-from mdm_async.errors import Exists, Forbidden, MdmError, NotADirectory, NotFound
-from mdm_async.names import IDENTIFIED, ROOT, Lfn, parse_lfn, parse_surl, split
+from mdm_async.errors import Forbidden, MdmError
+from mdm_async.names import IDENTIFIED, parse_lfn, parse_surl
 
 PAGE: Final = 1000
 """Names asked for at once when a directory is listed."""
@@ -74,21 +74,20 @@ class Client:
         return Entry.parse(answer.only())
 
     async def ls(self, path: str) -> AsyncGenerator[Entry, None]:
-        """One level of a directory, in the server's order; a file lists itself."""
-        offset = 0
+        """One level of a directory, in the server's order, page by page; a file lists itself."""
+        question: Json = {"surls": [path], "count": PAGE, "fullDetailedList": True}
         while True:
-            question: Json = {"surls": [path], "offset": offset, "count": PAGE, "fullDetailedList": True}
             detail = (await self.wire.srm("ls", question)).only()
             entry = Entry.parse(detail)
             if not entry.is_directory:
                 yield entry
                 return
-            page = detail.get("subPaths") or []
-            for child in page:
+            for child in detail.get("subPaths") or []:
                 yield Entry.parse(child)
-            offset += len(page)
-            if len(page) < PAGE:
+            cursor = detail.get("nextCursor")
+            if cursor is None:
                 return
+            question["cursor"] = cursor
 
     async def walk(self, path: str) -> AsyncGenerator[Entry, None]:
         """Everything below a directory, each directory before what it holds."""
@@ -107,23 +106,7 @@ class Client:
 
     async def mkdir(self, path: str, *, parents: bool = False) -> None:
         """Make a directory; with `parents` those above it too, and one that is there already is no error."""
-        lfn = parse_lfn(path)
-        try:
-            await self._mkdir(lfn)
-        except Exists:
-            if not parents:
-                raise
-            if not (await self.stat(lfn)).is_directory:
-                raise NotADirectory("a file has the directory's name") from None
-        except NotFound:
-            if not parents or lfn == ROOT:
-                raise
-            await self.mkdir(split(lfn)[0], parents=True)
-            with suppress(Exists):
-                await self._mkdir(lfn)
-
-    async def _mkdir(self, lfn: Lfn) -> None:
-        (await self.wire.srm("mkdir", {"surl": lfn})).demand_all()
+        (await self.wire.srm("mkdir", {"surl": parse_lfn(path), "parents": parents})).demand_all()
 
     async def rmdir(self, path: str, *, recursive: bool = False) -> None:
         (await self.wire.srm("rmdir", {"surl": path, "recursive": recursive})).demand_all()
@@ -145,10 +128,12 @@ class Client:
         *,
         sealed: bool = False,
         overwrite: bool = False,
+        parents: bool = False,
         on_bytes: OnBytes | None = None,
     ) -> Uploaded:
         """Store a DICOM file from a path, from memory or from an iterator of chunks; see `upload`."""
-        return await upload(self.wire, source, path, sealed=sealed, overwrite=overwrite, on_bytes=on_bytes)
+        how = {"sealed": sealed, "overwrite": overwrite, "parents": parents}
+        return await upload(self.wire, source, path, on_bytes=on_bytes, **how)
 
     # -- bytes out
 

@@ -41,18 +41,19 @@ async def upload(
     *,
     sealed: bool = False,
     overwrite: bool = False,
+    parents: bool = False,
     on_bytes: OnBytes | None = None,
 ) -> Uploaded:
     """Prepare, send, have the server's count and checksum agree with ours, and make it visible.
 
     A failed attempt is aborted; files and bytes are tried again after what may pass. `on_bytes` is told the
-    plaintext bytes sent, negative when they are sent again.
+    plaintext bytes sent, negative when they are sent again. `parents`: directories that are missing are made.
     """
     failures = 0
     while True:
         told = _Told(on_bytes)
         try:
-            return await _attempt(wire, source, surl, sealed, overwrite, told)
+            return await _attempt(wire, source, surl, sealed, told, overwrite=overwrite, parents=parents)
         except (Unavailable, TooManyRequests) as error:
             failures += 1
             if size_of(source) is None or failures >= _ATTEMPTS:  # A stream cannot be read twice.
@@ -62,11 +63,12 @@ async def upload(
 
 
 async def _attempt(
-    wire: Wire, source: Source, surl: str, sealed: bool, overwrite: bool, on_bytes: OnBytes
+    wire: Wire, source: Source, surl: str, sealed: bool, on_bytes: OnBytes, *, overwrite: bool, parents: bool
 ) -> Uploaded:
     size = size_of(source)
     file: Json = {"surl": surl} if size is None else {"surl": surl, "expectedFileSize": size}
-    answer = await wire.srm("prepareToPut", {"files": [file], "overwrite": overwrite})
+    asked: Json = {"files": [file], "overwrite": overwrite, "createParents": parents}
+    answer = await wire.srm("prepareToPut", asked)
     token = answer.token
     try:
         prepared = answer.only()

@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from mdm_async.blobs.store import BlobStore
+from mdm_async.catalog.callers import Callers
 from mdm_async.catalog.database import Database
+from mdm_async.identity.mapping import Mapping
 from mdm_async.images.changed import ChangedHere
 from mdm_async.images.scrubbing import Scrubber
 from mdm_async.images.served import ServedViews
@@ -31,6 +33,8 @@ class Archive:
     scrubber: Scrubber
     views: ServedViews
     finder: PseudonymFinder
+    callers: Callers
+    mapping: Mapping
     changed: ChangedHere = field(default_factory=ChangedHere)
     more_to_make: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when views may be missing: a profile was applied, a file moved, a quarantine ended."""

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterable
+from itertools import takewhile
 
 _KEPT = 2.0
 """Seconds; longer than any look at the catalog is trusted."""
@@ -18,9 +19,7 @@ class ChangedHere:
         """These were released, aborted or extended, by a transaction that has been committed."""
         now = time.monotonic()
         # In order of time: the old ones come first.
-        for turl, moment in list(self._turls.items()):
-            if now - moment < _KEPT:
-                break
+        for turl in list(takewhile(lambda one: now - self._turls[one] >= _KEPT, self._turls)):
             del self._turls[turl]
         self._turls.update(dict.fromkeys(turls, now))
 

@@ -40,7 +40,7 @@ async def fsck(archive: Archive, caller: Caller, *, repair: bool) -> Report:
     async with archive.database.acquire() as db:
         await demand_administrator(db, caller)
         if repair:
-            await audit.record(db, [Act(caller.name, "fsck repair")])
+            await audit.record(db, [Act(caller, "fsck repair")])
     # Uploads and deletions go on meanwhile: what was stored before and after the files were listed must be there,
     # what had no row before and has none after must not.
     async with archive.database.acquire() as db:

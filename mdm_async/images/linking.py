@@ -1,25 +1,24 @@
 """A research project's own entries: the same images under other names, GUIDs and one view, which link no projects."""
 
 from collections.abc import Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
-from typing import cast
 from uuid import UUID
 
-from mdm_async.catalog import acl, audit, entries
+from mdm_async.catalog import acl, audit, entries, images, places
 from mdm_async.catalog.audit import Act
 from mdm_async.catalog.database import Connection
-from mdm_async.catalog.entries import Place
+from mdm_async.catalog.places import Place
 from mdm_async.dicom.linking import linking_values
 from mdm_async.dicom.path_template import PathTemplate
-from mdm_async.errors import BadRequest, Exists, MdmError, NotADirectory, NotFound
-from mdm_async.images import stream, view
+from mdm_async.errors import BadRequest, Exists, Gone, MdmError, NotADirectory, NotFound
+from mdm_async.images import directories, stream, view
 from mdm_async.images.archive import Archive
+from mdm_async.images.delivery import demands_sealed
 from mdm_async.images.served import Served
-from mdm_async.images.surls import resolve
+from mdm_async.images.surls import resolve, resolve_one
 from mdm_async.images.view import ReadyView
-from mdm_async.names import Caller, Lfn, Right, Surl, parse_lfn, parse_surl, split
+from mdm_async.names import Caller, Lfn, Right, Surl, parse_lfn, split
 
 _AT_ONCE = 64
 
@@ -37,7 +36,8 @@ async def link(
 ) -> list[tuple[str, Linked | MdmError]]:
     """Give images entries below the directory `target`, which give the de-identified view `name` and no other.
 
-    The caller needs to read that view of each source, and to write to the target. A repetition finds what is there.
+    The caller needs to read that view of each source, and to write to the target and to the directories in it that
+    get the entries. What leaves its source sealed only leaves the new entry so too. A repetition finds what is there.
     One failing source fails no other.
     """
     path = PathTemplate(template)
@@ -48,33 +48,25 @@ async def link(
             raise BadRequest(
                 "only a de-identified view can be linked", remedy="`mdm profile list` names those that are"
             )
-        base = await entries.resolve_one(db, parse_surl(target).lfn)
+        _, base = await resolve_one(db, caller, target)
         acl.demand(caller, base, Right.WRITE)
         if base.entry is None or not base.entry.is_directory:
             raise NotFound("the project's directory does not exist", remedy="make it first: mdm mkdir -p")
-        readable = [_readable(caller, served, one) for one in await resolve(db, sources)]
     results: list[tuple[str, Linked | MdmError]] = []
     linking = _Linking(archive, caller, served, base.lfn, base.entry.id, path)
     for start in range(0, len(sources), _AT_ONCE):
-        stop = start + _AT_ONCE
-        results += zip(sources[start:stop], await linking.batch(readable[start:stop]), strict=True)
+        batch = sources[start : start + _AT_ONCE]
+        results += zip(batch, await linking.batch(batch), strict=True)
     return results
 
 
-def _readable(caller: Caller, served: Served, found: tuple[Surl, Place] | MdmError) -> UUID | MdmError:
-    """The image behind a source."""
-    if isinstance(found, MdmError):
-        return found
-    _, place = found
-    try:
-        acl.demand(caller, place, Right.READ, served.view)
-        if place.entry is None:
-            raise NotFound()
-        if place.entry.image is None:
-            raise BadRequest("this is a directory", remedy="name its files, or link -r")
-    except MdmError as why:
-        return why
-    return place.entry.image
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """An image that the caller may read in the view that is linked."""
+
+    image: UUID
+    sealed: bool
+    """It leaves sealed only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,22 +79,33 @@ class _Linking:
     target: Lfn
     target_id: int
     path: PathTemplate
-    directories: dict[Lfn, int] = field(default_factory=dict)
 
-    async def batch(self, images: Sequence[UUID | MdmError]) -> list[Linked | MdmError]:
-        """Few enough that their heads fit into memory."""
-        wanted = [(image, self.served.view) for image in images if isinstance(image, UUID)]
+    async def batch(self, surls: Sequence[str]) -> list[Linked | MdmError]:
+        """Few enough that their heads fit into memory. The rights are those of the moment."""
         async with self.archive.database.acquire() as db:
-            loaded = iter(await view.load(self.archive, db, wanted))
-        named = [await self._lfn(next(loaded)) if isinstance(image, UUID) else image for image in images]
+            sources = [self._source(one) for one in await resolve(db, self.caller, surls)]
+            images_ = [one.image for one in sources if isinstance(one, _Source)]
+            loaded = iter(await view.load(self.archive, db, [(image, self.served.view) for image in images_]))
+        named = [(one, await self._lfn(next(loaded))) for one in sources if isinstance(one, _Source)]
         async with self.archive.database.transaction() as db:
             await entries.lock(db, self.target_id)
-            return [
-                await self._link(db, image, lfn)
-                if isinstance(image, UUID) and not isinstance(lfn, MdmError)
-                else cast(MdmError, lfn)
-                for image, lfn in zip(images, named, strict=True)
-            ]
+            kept = await images.keep(db, images_)
+            made = iter([await self._made(db, one, lfn, kept) for one, lfn in named])
+        return [next(made) if isinstance(one, _Source) else one for one in sources]
+
+    def _source(self, found: tuple[Surl, Place] | MdmError) -> _Source | MdmError:
+        if isinstance(found, MdmError):
+            return found
+        _, place = found
+        try:
+            acl.demand(self.caller, place, Right.READ, self.served.view)
+            if place.entry is None:
+                raise NotFound()
+            if place.entry.image is None:
+                raise BadRequest("this is a directory", remedy="name its files, or link -r")
+        except MdmError as why:
+            return why
+        return _Source(place.entry.image, demands_sealed(self.archive, place, self.served.view))
 
     async def _lfn(self, ready: ReadyView | MdmError) -> Lfn | MdmError:
         if isinstance(ready, MdmError):
@@ -115,31 +118,43 @@ class _Linking:
         except MdmError as why:
             return why
 
-    async def _link(self, db: Connection, image: UUID, lfn: Lfn) -> Linked | MdmError:
+    async def _made(
+        self, db: Connection, source: _Source, lfn: Lfn | MdmError, kept: set[UUID]
+    ) -> Linked | MdmError:
+        if isinstance(lfn, MdmError):
+            return lfn
+        if source.image not in kept:
+            return Gone("the image has just been deleted")
         try:
-            parent = await self._directory(db, split(lfn)[0])
-            guid = await entries.add_file(db, parent, split(lfn)[1], image, self.served.view)
-            if guid is None:
-                there = (await entries.resolve_one(db, lfn)).entry
-                if there is None or (there.image, there.only_view) != (image, self.served.view):
-                    raise Exists("another file has the name that this one would get")
-                return Linked(there.guid, lfn)
+            return await self._link(db, source, lfn)
         except MdmError as why:
             return why
-        await audit.record(db, [Act(self.caller.name, "link", guid=guid, view=self.served.view)])
-        return Linked(guid, lfn)
 
-    async def _directory(self, db: Connection, lfn: Lfn) -> int:
-        """The directory of this LFN, made with all that is missing above it."""
-        if lfn not in self.directories:
-            entry = (await entries.resolve_one(db, lfn)).entry
-            if entry is None:
-                parent, name = split(lfn)
-                with suppress(Exists):  # somebody else has just made it
-                    await entries.make_directory(db, await self._directory(db, parent), name)
-                entry = (await entries.resolve_one(db, lfn)).entry
-                assert entry is not None
-            if not entry.is_directory:
-                raise NotADirectory("a file has the name of a directory that this one would get")
-            self.directories[lfn] = entry.id
-        return self.directories[lfn]
+    async def _link(self, db: Connection, source: _Source, lfn: Lfn) -> Linked:
+        place = await places.resolve_one(db, lfn)
+        if place.missing > 1:
+            await directories.made(db, self.caller, split(lfn)[0])
+            place = await places.resolve_one(db, lfn)
+        acl.demand_create(self.caller, place)
+        if place.entry is not None:
+            same = (place.entry.image, place.entry.only_view) == (source.image, self.served.view)
+            if not same or not acl.allows(self.caller, place, Right.LIST):
+                raise Exists("another file has the name that this one would get")
+            return Linked(place.entry.guid, lfn)
+        if place.parent is None:
+            raise NotADirectory("a file has the name of a directory that this one would get")
+        sealed = source.sealed and not demands_sealed(self.archive, place, self.served.view)
+        guid = await entries.add_file(
+            db,
+            place.parent.id,
+            split(lfn)[1],
+            source.image,
+            only_view=self.served.view,
+            delivery={"deidentified": "sealed"} if sealed else None,
+        )
+        if guid is None:
+            raise Exists(
+                "somebody else has just given the name that this one would get", remedy="link it again"
+            )
+        await audit.record(db, [Act(self.caller, "link", guid=guid, view=self.served.view)])
+        return Linked(guid, lfn)

@@ -19,6 +19,7 @@ from mdm_async.catalog.tokens import digest
 from mdm_async.errors import Gone, TooManyRequests, Unavailable
 from mdm_async.images import stream, view
 from mdm_async.images.archive import Archive
+from mdm_async.images.judging import still_allowed
 from mdm_async.images.metrics import TRANSFERS_OUT
 from mdm_async.images.sealed import BlobSlice, SealedView, seal
 from mdm_async.images.view import ReadyView
@@ -32,7 +33,22 @@ _HOLD = 60.0
 _CACHED = 8192
 _CACHED_BYTES = 128 << 20
 
+_NEVER: "Judged" = (-1, -1)
+
 _log = structlog.get_logger()
+
+
+Judged = tuple[int, int]
+"""When a right was looked at: how often ACLs, tokens and directories, and this node's mapping, had changed by then."""
+
+
+@dataclass(eq=False, slots=True, repr=False)
+class Receiving:
+    """An upload in progress."""
+
+    grant: Grant
+    judged: Judged
+    cuts: list[Callable[[], None]] = field(default_factory=list)
 
 
 @dataclass(eq=False, slots=True, repr=False)
@@ -45,6 +61,7 @@ class Live:
     expires: float
     checked: float
     used: float
+    judged: Judged
     ended: bool = False
     """Released, revoked or deleted, or the database has been away for too long: running transfers stop."""
     running: int = 0
@@ -83,7 +100,7 @@ class LiveGrants:
     _weight: int = 0
     _running: int = 0
     _answered: float = 0.0
-    _receiving: dict[bytes, list[Callable[[], None]]] = field(default_factory=dict)
+    _receiving: dict[bytes, Receiving] = field(default_factory=dict)
     _ended: asyncio.Event = field(default_factory=asyncio.Event)
     """Set whenever a transfer ends."""
 
@@ -102,9 +119,11 @@ class LiveGrants:
             raise Gone(remedy="prepare the file again")
         return live
 
-    def admit(self, grant: Grant, clear: ReadyView | None, sealed: SealedView | None, asked: float) -> None:
+    def admit(
+        self, grant: Grant, clear: ReadyView | None, sealed: SealedView | None, asked: float, judged: Judged
+    ) -> None:
         """A transfer URL just prepared here: its first request finds it warm. `asked`: before the transaction."""
-        self._keep(grant.turl, Live(grant, clear, sealed, asked + grant.life, asked, asked))
+        self._keep(grant.turl, Live(grant, clear, sealed, asked + grant.life, asked, asked, judged))
 
     @contextmanager
     def running(self, live: Live, cut: Callable[[], None]) -> Iterator[None]:
@@ -127,13 +146,13 @@ class LiveGrants:
     @contextmanager
     def receiving(self, grant: Grant, cut: Callable[[], None]) -> Iterator[None]:
         """While an upload runs; `cut` ends its connection, when it is aborted or its token revoked."""
-        cuts = self._receiving.setdefault(grant.turl, [])
-        cuts.append(cut)
+        receiving = self._receiving.setdefault(grant.turl, Receiving(grant, _NEVER))
+        receiving.cuts.append(cut)
         try:
             yield
         finally:
-            cuts.remove(cut)
-            if not cuts:
+            receiving.cuts.remove(cut)
+            if not receiving.cuts:
                 self._receiving.pop(grant.turl, None)
             self._ended.set()
 
@@ -186,23 +205,29 @@ class LiveGrants:
         in_use = {t: live for t, live in self._live.items() if live.running or now - live.used < _IDLE}
         for turl in [t for t in self._live if t not in in_use]:
             self._drop(turl)
-        receiving = list(self._receiving)
+        receiving = dict(self._receiving)
         if not in_use and not receiving:
             return
+        generation = self.archive.mapping.generation
         async with self.archive.database.acquire() as db:
             found = await grants.liveness(db, [*in_use, *receiving])
             await self.archive.views.refresh(db)
-        for turl in receiving:
-            state = found.get(turl)
-            if state is None or state.revoked:
-                for cut in self._receiving.get(turl, ()):
+        standing = {turl: (state.epoch, generation) for turl, state in found.items() if not state.revoked}
+        held: dict[bytes, Live | Receiving] = {**in_use, **receiving}
+        changed = {turl for turl, judged in standing.items() if held[turl].judged != judged}
+        if changed:
+            changed -= await still_allowed(self.archive, [held[turl].grant for turl in changed])
+        for turl, upload in receiving.items():
+            if turl not in standing or turl in changed:
+                for cut in upload.cuts:
                     cut()
+            else:
+                upload.judged = standing[turl]
         for turl, live in in_use.items():
-            state = found.get(turl)
-            if state is None or state.revoked or not self._serves(live.grant):
+            if turl not in standing or turl in changed or not self._serves(live.grant):
                 live.end()
             else:
-                live.expires, live.checked = now + state.life, now
+                live.expires, live.checked, live.judged = now + found[turl].life, now, standing[turl]
         self._forget_ended()
 
     def _serves(self, grant: Grant) -> bool:
@@ -216,24 +241,29 @@ class LiveGrants:
                 await images.use(db, held, _HOLD)
 
     async def _look_up(self, turl: bytes, known: Live | None) -> Live:
-        asked = time.monotonic()
+        asked, generation = time.monotonic(), self.archive.mapping.generation
         async with self.archive.database.acquire() as db:
             found = await grants.by_turl(db, turl)
-            if found is None or not found[1] or found[0].operation != "get":
+            if found is None or not found.serves or found.grant.operation != "get":
                 raise Gone(remedy="prepare the file again")
-            grant = found[0]
+            grant = found.grant
             await self.archive.views.refresh(db)
-            if not self._serves(grant):
-                raise Gone("the view has been made anew since", remedy="prepare the file again")
-            if known is not None and not known.ended:
-                known.expires, known.checked, known.used = asked + grant.life, asked, asked
-                return known
+        if not self._serves(grant):
+            raise Gone("the view has been made anew since", remedy="prepare the file again")
+        # The rights after the epoch: what changes in between is looked at again.
+        judged = (found.epoch, generation)
+        if (known is None or known.judged != judged) and not await still_allowed(self.archive, [grant]):
+            raise Gone(remedy="prepare the file again")
+        if known is not None and not known.ended:
+            known.expires, known.checked, known.used, known.judged = asked + grant.life, asked, asked, judged
+            return known
+        async with self.archive.database.acquire() as db:
             assert grant.image is not None
             assert grant.view is not None
             ready = await view.load_one(self.archive, db, grant.image, View(grant.view))
             if ready.version != grant.version:
                 raise Gone("the view has been made anew since", remedy="prepare the file again")
-        live = Live(grant, ready, None, asked + grant.life, asked, asked)
+        live = Live(grant, ready, None, asked + grant.life, asked, asked, judged)
         if grant.recipient is not None:
             live.sealed, live.clear = await self._sealed(grant, ready), None
         return self._keep(turl, live)

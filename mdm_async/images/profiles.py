@@ -5,7 +5,7 @@ from datetime import datetime
 from functools import partial
 from uuid import UUID
 
-from mdm_async.catalog import acl, audit, entries, profiles
+from mdm_async.catalog import acl, acls, audit, profiles
 from mdm_async.catalog.audit import Act
 from mdm_async.catalog.database import Connection
 from mdm_async.catalog.entries import Entry
@@ -21,7 +21,8 @@ from mdm_async.images.leases import Leases
 from mdm_async.images.originals import source_of
 from mdm_async.images.served import Served
 from mdm_async.images.several import several_at_once
-from mdm_async.names import BASIC, Caller, parse_surl
+from mdm_async.images.surls import resolve_one
+from mdm_async.names import BASIC, Caller
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +85,7 @@ async def add(archive: Archive, caller: Caller, source: str) -> tuple[Profile, s
         before = await profiles.put(db, profile.name, source, profile.digest, caller.name)
         await archive.keys.make_project_key(db, profile.project or profile.name)
         details = {"profile": profile.name, "digest": profile.digest, "replaced": before}
-        await audit.record(db, [Act(caller.name, "profile add", details=details)])
+        await audit.record(db, [Act(caller, "profile add", details=details)])
     async with archive.database.acquire() as db:
         await archive.views.refresh(db, now=True)
     archive.changed.everything()
@@ -96,7 +97,7 @@ async def plan(archive: Archive, caller: Caller, name: str, surl: str) -> Plan:
     """What `apply` would do. Reads every head that would be made anew."""
     async with archive.database.acquire() as db:
         await acl.demand_administrator(db, caller)
-        served, directory = await _served(archive, db, name), await _directory(db, surl)
+        served, directory = await _served(archive, db, name), await _directory(db, caller, surl)
         below = await profiles.directories_below(db, directory.id)
         images = sum((await profiles.states(db, below, served.view, served.version)).values())
     heads, sizes = 0, list[int]()
@@ -134,12 +135,13 @@ async def apply(archive: Archive, caller: Caller, name: str, surl: str, *, defau
     """
     async with archive.database.transaction() as db:
         await acl.demand_administrator(db, caller)
-        served, directory = await _served(archive, db, name), await _directory(db, surl)
+        await acls.lock(db)  # a move keeps the default view that it finds
+        served, directory = await _served(archive, db, name), await _directory(db, caller, surl)
         await profiles.enable(db, directory.id, served.view)
         if default:
             await profiles.set_default(db, directory.id, served.view)
         details = {"profile": name, "digest": served.profile.digest, "default": default}
-        await audit.record(db, [Act(caller.name, "profile apply", guid=directory.guid, details=details)])
+        await audit.record(db, [Act(caller, "profile apply", guid=directory.guid, details=details)])
     if default:
         archive.changed.everything()
     archive.more_to_make.set()
@@ -149,7 +151,7 @@ async def progress(archive: Archive, caller: Caller, name: str, surl: str) -> di
     """Images below a directory by the state of their view: ready, refused, quarantined, pending."""
     async with archive.database.acquire() as db:
         await acl.demand_administrator(db, caller)
-        served, directory = await _served(archive, db, name), await _directory(db, surl)
+        served, directory = await _served(archive, db, name), await _directory(db, caller, surl)
         below = await profiles.directories_below(db, directory.id)
         return await profiles.states(db, below, served.view, served.version)
 
@@ -162,8 +164,8 @@ async def _served(archive: Archive, db: Connection, name: str) -> Served:
     return served
 
 
-async def _directory(db: Connection, surl: str) -> Entry:
-    entry = (await entries.resolve_one(db, parse_surl(surl).lfn)).entry
+async def _directory(db: Connection, caller: Caller, surl: str) -> Entry:
+    entry = (await resolve_one(db, caller, surl))[1].entry
     if entry is None:
         raise NotFound()
     if not entry.is_directory:

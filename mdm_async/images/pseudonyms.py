@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from functools import partial
 from uuid import UUID
 
-from mdm_async.catalog import acl, audit, entries, images, paths
+from mdm_async.catalog import acl, audit, images, paths, places
 from mdm_async.catalog.audit import Act
 from mdm_async.catalog.database import Connection
 from mdm_async.dicom.linking import linking_values
@@ -42,7 +42,7 @@ async def lookup(archive: Archive, caller: Caller, pseudonym: str) -> list[Match
     async with archive.database.transaction() as db:
         acts = [
             Act(
-                caller.name,
+                caller,
                 "pseudonym lookup",
                 guid=guid,
                 view=match.view,
@@ -50,7 +50,7 @@ async def lookup(archive: Archive, caller: Caller, pseudonym: str) -> list[Match
             )
             for match, guid in matches.items()
         ]
-        await audit.record(db, acts or [Act(caller.name, "pseudonym lookup", "failure")])
+        await audit.record(db, acts or [Act(caller, "pseudonym lookup", "failure")])
     if not matches:
         raise NotFound("no image that you may identify has this pseudonym")
     return list(matches)
@@ -75,7 +75,7 @@ async def _permitted(archive: Archive, caller: Caller, digest: bytes) -> list[tu
 async def _identifiable(db: Connection, caller: Caller, wanted: set[UUID]) -> dict[UUID, UUID]:
     """Of these images those that the caller may identify, each with the GUID of an entry of it."""
     guids: dict[UUID, UUID] = {}
-    for place in await entries.resolve(db, await paths.of_images(db, wanted)):
+    for place in await places.resolve(db, await paths.of_images(db, wanted)):
         entry = place.entry
         if entry is not None and entry.image is not None and acl.allows(caller, place, Right.IDENTITY):
             guids.setdefault(entry.image, entry.guid)

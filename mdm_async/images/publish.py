@@ -7,13 +7,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from mdm_async.catalog import audit, entries, grants, images, profiles
+from mdm_async.catalog import audit, entries, grants, images, places, profiles, requests
 from mdm_async.catalog.audit import Act
 from mdm_async.catalog.database import Connection
 from mdm_async.catalog.grants import Grant
-from mdm_async.errors import BadRequest, Exists, Gone, MdmError, NotFound, UnknownRequest, WrongContent
+from mdm_async.errors import (
+    BadRequest,
+    Exists,
+    Forbidden,
+    Gone,
+    MdmError,
+    NotFound,
+    UnknownRequest,
+    WrongContent,
+)
 from mdm_async.images import view
 from mdm_async.images.archive import Archive
+from mdm_async.images.judging import still_allowed
 from mdm_async.images.record import ViewRecord
 from mdm_async.names import IDENTIFIED, Caller, Lfn, join, parse_lfn, parse_surl, split
 
@@ -32,7 +42,7 @@ async def put_done(
 ) -> list[tuple[str, tuple[UUID, Lfn] | MdmError]]:
     """Give uploaded files their names: GUID and LFN of each. Repeating it is no error."""
     async with archive.database.acquire() as db:
-        items = await grants.of_request(db, request, caller.name)
+        items = await requests.of_request(db, request, caller)
     puts = {item.surl: item for item in items if item.operation == "put"}
     if not puts:
         raise UnknownRequest()
@@ -51,6 +61,13 @@ async def _publish(archive: Archive, caller: Caller, grant: Grant, done: Done) -
     if grant.image is None or grant.parent is None or grant.name is None:
         raise Gone("no file was uploaded for this SURL", remedy="PUT it to its transferURL, then putDone")
     lfn = join(split(parse_lfn(parse_surl(grant.surl).lfn))[0], grant.name)
+    if not await still_allowed(archive, [grant]):
+        async with archive.database.acquire() as db:
+            if not await places.of_entries(db, [grant.parent]):
+                raise NotFound("the directory has just been removed")
+        raise Forbidden(
+            f"{caller.name} has lost the right 'w' to this directory", remedy="ask its owner for it"
+        )
     try:
         async with archive.database.transaction() as db:
             if grant.sealed and grant.state == "uploaded":
@@ -59,7 +76,9 @@ async def _publish(archive: Archive, caller: Caller, grant: Grant, done: Done) -
                 guid = await _point(archive, db, grant)
                 if await profiles.lacks(db, grant.parent, grant.image, archive.views.versions):
                     archive.more_to_make.set()  # a profile was applied or replaced while it was uploaded
-                await audit.record(db, [Act(caller.name, "put", guid=guid)])
+                await audit.record(
+                    db, [Act(caller, "put", guid=guid, details={"transfer": grant.turl.hex()[:16]})]
+                )
                 return guid, lfn
             return await _published(db, grant), lfn
     except Exists as why:
@@ -74,12 +93,12 @@ async def _published(db: Connection, grant: Grant) -> UUID:
     assert grant.parent is not None
     assert grant.name is not None
     found = await grants.by_turl(db, grant.turl)
-    if found is not None and found[0].state == "done":
+    if found is not None and found.grant.state == "done":
         named = await entries.image_at(db, grant.parent, grant.name)
         if named is not None:
             return named[0]
-    if found is not None and found[0].failure == Exists.srm:
-        raise Exists(found[0].explanation or "")
+    if found is not None and found.grant.failure == Exists.srm:
+        raise Exists(found.grant.explanation or "")
     raise Gone("the upload has ended: expired, aborted, or removed since", remedy="upload the file again")
 
 
@@ -114,7 +133,7 @@ async def _demand_own_repetition(archive: Archive, db: Connection, grant: Grant,
     To others equality is not told: it would let a writer try which patient an image is of.
     """
     assert grant.image is not None
-    if await grants.was_put_by(db, other, grant.caller):
+    if await grants.was_put_by(db, other, grant.owner):
         mine = await sha256_of(archive, db, grant.image)
         if mine is not None and mine == await sha256_of(archive, db, other):
             return

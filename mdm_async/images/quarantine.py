@@ -6,7 +6,7 @@ from uuid import UUID
 from mdm_async.catalog import acl, audit, profiles
 from mdm_async.catalog.audit import Act
 from mdm_async.catalog.database import Connection
-from mdm_async.catalog.entries import Place
+from mdm_async.catalog.places import Place
 from mdm_async.errors import BadRequest, MdmError, NotFound
 from mdm_async.images.archive import Archive
 from mdm_async.images.backfill import attempt
@@ -29,7 +29,7 @@ async def release(
         served = archive.views.get(name)
         if served is None:
             raise NotFound("there is no profile of that name")
-        for surl, found in zip(surls, await resolve(db, surls), strict=True):
+        for surl, found in zip(surls, await resolve(db, caller, surls), strict=True):
             try:
                 if isinstance(found, MdmError):
                     raise found
@@ -50,6 +50,6 @@ async def _release(db: Connection, caller: Caller, served: Served, place: Place)
         raise NotFound()
     if not await profiles.release(db, place.entry.image, served.view, caller.name):
         raise BadRequest(f"the view '{served.view}' of this file is not in quarantine")
-    act = Act(caller.name, "quarantine release", guid=place.entry.guid, view=served.view)
+    act = Act(caller, "quarantine release", guid=place.entry.guid, view=served.view)
     await audit.record(db, [act])
     return place.entry.image

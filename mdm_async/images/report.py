@@ -9,15 +9,17 @@ from uuid import UUID
 import orjson
 from cryptography.exceptions import InvalidTag
 
-from mdm_async.catalog import acl, entries, images, paths
+from mdm_async.catalog import acl, images, paths, places
 from mdm_async.catalog.database import Connection
 from mdm_async.catalog.entries import Entry
+from mdm_async.catalog.places import Place
 from mdm_async.errors import BadRequest, NotFound, TooLarge
 from mdm_async.images import record
 from mdm_async.images.archive import Archive
 from mdm_async.images.served import Served
+from mdm_async.images.surls import resolve_one
 from mdm_async.keys.store import Secrets
-from mdm_async.names import Caller, Right, parse_surl
+from mdm_async.names import Caller, Right, View
 
 _FILES = 10_000
 """Files in one report at the most."""
@@ -53,30 +55,36 @@ async def report(archive: Archive, caller: Caller, surl: str) -> Report:
     """
     async with archive.database.acquire() as db:
         await archive.views.refresh(db)
-        named = parse_surl(surl)
-        place = await entries.resolve_one(db, named.lfn)
+        named, place = await resolve_one(db, caller, surl)
         name = named.view or place.default_view
+        if named.view is None:  # else what is wrong with the default view of the hidden would be told
+            _demand(caller, place, name)
         served = archive.views.get(name)
         if served is None:
             raise BadRequest(
                 "only a de-identified view has a report", remedy="name one: mdm profile report --view basic"
             )
-        acl.demand(caller, place, Right.READ, name)
-        if place.entry is None:
-            raise NotFound()
-        if not place.entry.is_directory:
-            return Report(served, await _of(archive, db, served, [place.entry]))
-        below = await paths.files_below(db, place.lfn, place.entry.id, _FILES + 1)
+        entry = _demand(caller, place, name)
+        if not entry.is_directory:
+            return Report(served, await _of(archive, db, served, [entry]))
+        below = await paths.files_below(db, place.lfn, entry.id, _FILES + 1)
         if len(below) > _FILES:
             raise TooLarge(
                 f"there are more than {_FILES} files below this directory", remedy="ask for a smaller one"
             )
         readable = [
             place.entry
-            for place in await entries.resolve(db, below)
+            for place in await places.resolve(db, below)
             if place.entry is not None and acl.allows(caller, place, Right.READ, name)
         ]
         return Report(served, await _of(archive, db, served, readable))
+
+
+def _demand(caller: Caller, place: Place, name: str) -> Entry:
+    acl.demand(caller, place, Right.READ, View(name))
+    if place.entry is None:
+        raise NotFound()
+    return place.entry
 
 
 async def _of(archive: Archive, db: Connection, served: Served, files: Sequence[Entry]) -> list[ImageReport]:

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from mdm_async.catalog import acl, audit, grants, images
+from mdm_async.catalog import acl, audit, images, requests
 from mdm_async.catalog.audit import Act
-from mdm_async.catalog.entries import Place
 from mdm_async.catalog.grants import Grant
-from mdm_async.errors import MdmError, NotFound, UnknownRequest
+from mdm_async.catalog.places import Place
+from mdm_async.errors import MdmError, NotFound, Unauthenticated, UnknownRequest
 from mdm_async.images.archive import Archive
 from mdm_async.images.download import lifetime
 from mdm_async.images.surls import resolve
@@ -18,7 +18,7 @@ from mdm_async.names import Caller, Right, Surl
 async def status(archive: Archive, caller: Caller, request: UUID, operation: str) -> list[Grant]:
     """A request's items. Raises UnknownRequest when the caller has no such request of that operation."""
     async with archive.database.acquire() as db:
-        items = await grants.of_request(db, request, caller.name)
+        items = await requests.of_request(db, request, caller)
     items = [item for item in items if item.operation == operation]
     if not items:
         raise UnknownRequest()
@@ -28,29 +28,29 @@ async def status(archive: Archive, caller: Caller, request: UUID, operation: str
 async def summary(archive: Archive, caller: Caller, request: UUID) -> list[Grant]:
     """A request's items, whatever it asked for. Raises UnknownRequest."""
     async with archive.database.acquire() as db:
-        items = await grants.of_request(db, request, caller.name)
+        items = await requests.of_request(db, request, caller)
     if not items:
         raise UnknownRequest()
     return items
 
 
 async def listing(archive: Archive, caller: Caller, description: str | None) -> list[tuple[UUID, datetime]]:
-    """The caller's requests, newest first."""
+    """The caller's requests, newest first. Anonymous callers share their name, so nobody is told of theirs."""
+    if caller.is_anonymous:
+        return []
     async with archive.database.acquire() as db:
-        return await grants.requests_of(db, caller.name, description)
+        return await requests.requests_of(db, caller, description)
 
 
 async def release(
     archive: Archive, caller: Caller, request: UUID, surls: Sequence[str] | None
 ) -> list[Grant]:
     """End pins of a request; its transfer URLs die, running transfers stop. Repeating it is no error."""
-    async with archive.database.transaction() as db:
-        found = await grants.release(db, caller.name, request, surls)
-        if not found:
-            raise UnknownRequest()
-        ended = [item.turl for item, now in found if now]
-        if ended:
-            await audit.record(db, [Act(caller.name, "release", details={"files": len(ended)})])
+    async with archive.database.acquire() as db:
+        found = await requests.release(db, caller, request, surls)
+    if not found:
+        raise UnknownRequest()
+    ended = [item.turl for item, now in found if now]
     archive.changed.turls(ended)
     return [item for item, _ in found if surls is None or item.surl in surls]
 
@@ -60,12 +60,17 @@ async def release_surls(
 ) -> list[tuple[str, MdmError | None]]:
     """End all pins that the caller holds on these files, whatever request made them.
 
-    Who once pinned a file may always release it; to others it is there if they may list it.
+    Who once pinned a file may always release it; to others it is there if they may list it. Anonymous callers share
+    their name and would end each other's. Raises Unauthenticated.
     """
+    if caller.is_anonymous:
+        raise Unauthenticated(
+            "anonymous callers release by request token only", remedy="send the requestToken of prepareToGet"
+        )
     async with archive.database.transaction() as db:
-        found = await resolve(db, surls)
+        found = await resolve(db, caller, surls)
         there = [one[1].entry.id for one in found if not isinstance(one, MdmError) and one[1].entry]
-        pinned = await grants.release_entries(db, caller.name, there)
+        pinned = await requests.release_entries(db, caller, there)
     archive.changed.everything()
     return list({text: _missing(caller, one, pinned) for text, one in zip(surls, found, strict=True)}.items())
 
@@ -82,15 +87,14 @@ def _missing(caller: Caller, found: tuple[Surl, Place] | MdmError, pinned: set[i
 async def abort(archive: Archive, caller: Caller, request: UUID, surls: Sequence[str] | None) -> list[Grant]:
     """End what a request still holds; what its uploads brought is destroyed. Finished uploads stay."""
     async with archive.database.transaction() as db:
-        known = await grants.of_request(db, request, caller.name)
+        known = await requests.of_request(db, request, caller)
         if not known:
             raise UnknownRequest()
-        aborted = await grants.abort(db, caller.name, request, surls)
+        aborted = await requests.abort(db, caller, request, surls)
         await images.doom_unreferenced(
             db, [item.image for item in aborted if item.operation == "put" and item.image is not None]
         )
-        if aborted:
-            await audit.record(db, [Act(caller.name, "abort", details={"files": len(aborted)})])
+        await audit.record(db, [Act(caller, "abort", guid=item.guid, view=item.view) for item in aborted])
     archive.changed.turls(item.turl for item in aborted)
     return [item for item in known if surls is None or item.surl in surls]
 
@@ -100,8 +104,9 @@ async def extend(
 ) -> list[Grant]:
     """Give live items a new life from now, within `transfers.max_pin`."""
     async with archive.database.transaction() as db:
-        if not await grants.of_request(db, request, caller.name):
+        if not await requests.of_request(db, request, caller):
             raise UnknownRequest()
-        extended = await grants.extend(db, caller.name, request, surls, lifetime(archive, seconds))
+        extended = await requests.extend(db, caller, request, surls, lifetime(archive, caller, seconds))
+        await audit.record(db, [Act(caller, "extend", guid=item.guid, view=item.view) for item in extended])
     archive.changed.turls(item.turl for item in extended)
     return extended

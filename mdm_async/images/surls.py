@@ -1,19 +1,66 @@
 """Callers' SURLs, thousands at once, as places in the namespace."""
 
 from collections.abc import Sequence
+from uuid import UUID
 
-from mdm_async.catalog import entries
+from mdm_async.catalog import acl, places
 from mdm_async.catalog.database import Connection
-from mdm_async.catalog.entries import Place
-from mdm_async.errors import BadRequest
-from mdm_async.names import Surl, parse_surl
+from mdm_async.catalog.entries import Entry
+from mdm_async.catalog.places import Place
+from mdm_async.errors import BadRequest, MdmError, NotFound, Refusal
+from mdm_async.names import Caller, Right, Surl, parse_surl
 
 
-async def resolve(db: Connection, surls: Sequence[str]) -> list[tuple[Surl, Place] | BadRequest]:
-    """Where each SURL leads, in one query for all; what is malformed as its error."""
+async def resolve(
+    db: Connection, caller: Caller, surls: Sequence[str]
+) -> list[tuple[Surl, Place] | BadRequest | NotFound]:
+    """Where each SURL leads: one query for all paths, one for all GUIDs; what is malformed as its error.
+
+    A GUID leads to the entry's place of today. One that no entry has, and one of an entry at which the caller has no
+    right whatever, are both NotFound.
+    """
     parsed = [_parse(text) for text in surls]
-    places = iter(await entries.resolve(db, [surl.lfn for surl in parsed if isinstance(surl, Surl)]))
-    return [(surl, next(places)) if isinstance(surl, Surl) else surl for surl in parsed]
+    named = [surl.lfn for surl in parsed if isinstance(surl, Surl) and surl.guid is None]
+    by_path = iter(await places.resolve(db, named) if named else ())
+    guids = {surl.guid for surl in parsed if isinstance(surl, Surl) and surl.guid is not None}
+    by_guid = await places.of_guids(db, guids) if guids else {}
+    found: list[tuple[Surl, Place] | BadRequest | NotFound] = []
+    for surl in parsed:
+        if isinstance(surl, BadRequest):
+            found.append(surl)
+        elif surl.guid is None:
+            found.append((surl, next(by_path)))
+        else:
+            place = _with_guid(caller, surl.guid, by_guid)
+            found.append((surl, place) if isinstance(place, Place) else place)
+    return found
+
+
+async def resolve_one(db: Connection, caller: Caller, surl: str) -> tuple[Surl, Place]:
+    """As `resolve`; raises what is wrong with it."""
+    (found,) = await resolve(db, caller, [surl])
+    if isinstance(found, MdmError):
+        raise found
+    return found
+
+
+async def existing(db: Connection, caller: Caller, surl: str, right: Right) -> tuple[Place, Entry]:
+    """Where an entry is on which the caller has this right. Raises as `acl.demand`."""
+    _, place = await resolve_one(db, caller, surl)
+    acl.demand(caller, place, right)
+    if place.entry is None:
+        raise NotFound()
+    return place, place.entry
+
+
+def _with_guid(caller: Caller, guid: UUID, found: dict[UUID, Place]) -> Place | NotFound:
+    place = found.get(guid)
+    if place is not None and acl.is_known(caller, place):
+        return place
+    why = NotFound()
+    if place is not None:
+        why.refusal = Refusal(caller.name, Right.LIST, None, guid)
+    return why
 
 
 def _parse(text: str) -> Surl | BadRequest:

@@ -5,7 +5,7 @@ from typing import Any
 from mdm_async.catalog import tokens
 from mdm_async.catalog.acl import demand_administrator
 from mdm_async.errors import Exists
-from mdm_async.identity.bearer import ADMIN
+from mdm_async.identity.authenticator import ADMIN
 from mdm_async.images.archive import Archive
 from mdm_async.names import Caller, Scope
 

@@ -4,19 +4,22 @@
 """
 
 import secrets
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from uuid import UUID, uuid4
 
-from mdm_async.catalog import acl, grants, profiles
-from mdm_async.catalog.entries import Place
+from mdm_async.catalog import acl, audit, grants, profiles
+from mdm_async.catalog.audit import Act
 from mdm_async.catalog.grants import Grant
+from mdm_async.catalog.places import Place
 from mdm_async.catalog.tokens import digest
 from mdm_async.crypt4gh.exchange import new_private_key, public_key
 from mdm_async.crypt4gh.header import MAGIC
+from mdm_async.crypt4gh.segment import padded
 from mdm_async.crypt4gh.stream import Unsealer, looks_sealed
 from mdm_async.errors import (
+    BadPath,
     BadRequest,
     Exists,
     Gone,
@@ -27,9 +30,11 @@ from mdm_async.errors import (
     TooLarge,
     WrongContent,
 )
+from mdm_async.images import directories
 from mdm_async.images.archive import Archive
 from mdm_async.images.download import lifetime, unserved_grant
 from mdm_async.images.ingest import Draft
+from mdm_async.images.judging import still_allowed
 from mdm_async.images.metrics import GRANTED, INGESTED
 from mdm_async.images.publish import sha256_of
 from mdm_async.images.served import Served
@@ -45,6 +50,8 @@ class PutAsk:
     overwrite: bool = False
     pin: int | None = None
     description: str | None = None
+    parents: bool = False
+    """Directories that are missing are made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,26 +80,35 @@ class Received:
 
 async def prepare(archive: Archive, caller: Caller, ask: PutAsk) -> PreparedPut:
     """Reserve a transfer URL for each file that the caller may write. One failing file fails no other."""
-    life = lifetime(archive, ask.pin)
+    life = lifetime(archive, caller, ask.pin)
     request = uuid4()
+    who = await archive.callers.id_of(caller)
     free = await archive.blobs.free()
     rows: list[Grant] = []
+    acts: list[Act] = []
     targets: set[Lfn] = set()
     files: list[tuple[str, WriteTicket | MdmError]] = []
+    unmade: Mapping[str, MdmError] = {}
+    if ask.parents:
+        unmade = await directories.for_files(archive, caller, [surl for surl, _ in ask.files])
     async with archive.database.transaction() as db:
-        found = await resolve(db, [surl for surl, _ in ask.files])
+        found = await resolve(db, caller, [surl for surl, _ in ask.files])
         for item, ((surl, size), target) in enumerate(zip(ask.files, found, strict=True)):
             try:
                 if isinstance(target, MdmError):
                     raise target
                 named, place = target
+                if surl in unmade:
+                    raise unmade[surl]
+                if named.guid is not None:
+                    raise BadPath("a file is put without naming a GUID", remedy="name it by its path")
                 if named.view is not None:
                     raise BadRequest(
                         "a file is put without naming a view", remedy="drop /@view from the SURL"
                     )
                 if named.lfn in targets:
                     raise BadRequest("a file is named twice in one request", remedy="name it once")
-                parent, replaces = _target(archive, caller, place, ask.overwrite, size, free)
+                entry, parent, replaces = _target(archive, caller, place, ask.overwrite, size, free)
                 targets.add(named.lfn)
             except MdmError as why:
                 files.append((surl, why))
@@ -109,27 +125,34 @@ async def prepare(archive: Archive, caller: Caller, ask: PutAsk) -> PreparedPut:
                     operation="put",
                     state="open",
                     caller=caller.name,
+                    owner=caller.owner,
+                    who=who,
                     token=caller.token,
                     description=ask.description,
                     surl=surl,
                     life=float(life),
                     secret=archive.keys.wrap_grant(private, request, item),
+                    entry=entry,
                     parent=parent,
                     name=split(place.lfn)[1],
                     replaces=replaces,
                     expected_size=size,
                 )
             )
+            acts.append(
+                Act(caller, "prepare put", guid=place.entry.guid if place.entry is not None else None)
+            )
         await grants.insert(db, rows)
+        await audit.record(db, acts)
     GRANTED.labels("put").inc(sum(isinstance(f, WriteTicket) for _, f in files))
     return PreparedPut(request, files)
 
 
 def _target(
     archive: Archive, caller: Caller, place: Place, overwrite: bool, size: int | None, free: int
-) -> tuple[int, UUID | None]:
-    """The directory to write to, and the image to be replaced."""
-    acl.demand(caller, place, Right.WRITE)
+) -> tuple[int | None, int, UUID | None]:
+    """The file to be overwritten, the directory to write to, and the image to be replaced."""
+    acl.demand_create(caller, place)
     if size is not None and size > archive.settings.transfers.max_upload:
         raise TooLarge(f"uploads may have {archive.settings.transfers.max_upload} bytes at the most")
     if free < (size or 1):
@@ -137,29 +160,39 @@ def _target(
     if place.entry is None:
         if place.parent is None:
             raise NotFound("the directory does not exist", remedy="make it first: mdm mkdir -p")
-        return place.parent.id, None
+        return None, place.parent.id, None
     if place.entry.image is None:
-        raise Exists("a directory has that name")
-    if not overwrite:
-        raise Exists("a file has that name", remedy="choose another name, or ask to overwrite")
+        raise Exists()
+    if not overwrite or not acl.allows(caller, place, Right.LIST):
+        raise Exists(remedy="choose another name, or ask to overwrite a file")
+    acl.demand(caller, place, Right.WRITE)
     acl.demand(caller, place, Right.DELETE)
     assert place.entry.parent is not None
-    return place.entry.parent, place.entry.image
+    return place.entry.id, place.entry.parent, place.entry.image
 
 
 async def open_upload(archive: Archive, token: str) -> Grant:
     """The grant behind a write transfer URL. Raises Gone when it takes no file."""
     async with archive.database.acquire() as db:
         found = await grants.by_turl(db, digest(token))
-    if found is None or not found[1] or found[0].operation != "put":
+    if found is None or not found.serves or found.grant.operation != "put":
         raise Gone(remedy="prepare the upload again")
-    return found[0]
+    if not await still_allowed(archive, [found.grant]):
+        raise Gone(remedy="prepare the upload again")
+    return found.grant
 
 
 async def receive(
-    archive: Archive, grant: Grant, body: AsyncIterator[bytes], *, length: int | None, secure: bool
+    archive: Archive,
+    grant: Grant,
+    body: AsyncIterator[bytes],
+    *,
+    length: int | None,
+    secure: bool,
+    source: str,
 ) -> Received:
     """Take the file. `length` is what the transport announced (bytes); `secure` whether it may carry clear bytes.
+    `source` is the address that they come from.
 
     Raises what `Draft.fill` does, BadSeal, InsecureChannel, BadRequest for a name that reveals, Gone.
     """
@@ -188,12 +221,19 @@ async def receive(
             )
             if won:
                 await draft.store(db)
+                await audit.record(db, [_act(grant, source, draft)])
         if won:
             draft.keep()
             INGESTED.labels(draft.state).inc()
         else:
             await _demand_repeated(archive, grant, draft)
     return Received(draft.size, draft.adler32)
+
+
+def _act(grant: Grant, source: str, draft: Draft) -> Act:
+    """Whoever has the transfer URL may use it. An original's exact size would identify it."""
+    who = Caller(grant.caller, frozenset(), source=source)
+    return Act(who, "upload", bytes=padded(draft.size), details={"transfer": grant.turl.hex()[:16]})
 
 
 async def _views_to_make(archive: Archive, grant: Grant) -> list[Served]:
@@ -247,9 +287,9 @@ async def _demand_repeated(archive: Archive, grant: Grant, draft: Draft) -> None
     """Somebody was here before: fine if he brought the same bytes."""
     async with archive.database.acquire() as db:
         found = await grants.by_turl(db, grant.turl)
-        if found is None or found[0].image is None or found[0].state not in ("uploaded", "done"):
+        if found is None or found.grant.image is None or found.grant.state not in ("uploaded", "done"):
             raise Gone(remedy="prepare the upload again")
-        if await sha256_of(archive, db, found[0].image) != draft.sha256:
+        if await sha256_of(archive, db, found.grant.image) != draft.sha256:
             raise Exists(
                 "another file was already uploaded to this transfer URL", remedy="prepare another upload"
             )

@@ -2,7 +2,7 @@
 
 from aiohttp import web
 
-from mdm_async.web import operations, problem, profiles, srm_json, turl
+from mdm_async.web import audit, operations, problem, profiles, replicas, rights, srm_json, turl
 from mdm_async.web.house import HOUSE, House
 
 
@@ -11,6 +11,6 @@ def application(house: House) -> web.Application:
         middlewares=[problem.middleware], client_max_size=house.archive.settings.transfers.max_body
     )
     app[HOUSE] = house
-    for face in (operations, profiles, srm_json, turl):
+    for face in (audit, operations, profiles, replicas, rights, srm_json, turl):
         app.add_routes(face.routes())
     return app

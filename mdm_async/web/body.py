@@ -11,14 +11,20 @@ from mdm_async.errors import BadRequest, TooLarge
 Form = TypeVar("Form", bound=BaseModel)
 
 
-async def parse(request: web.Request, form: type[Form]) -> Form:
-    """Raises BadRequest with where and why, never with the value: it may be a name."""
+async def whole(request: web.Request) -> bytes:
+    """The body, once it is there. Raises TooLarge, BadRequest."""
     try:
-        return form.model_validate(orjson.loads(await request.read() or b"{}"))
+        return await request.read()
     except web.HTTPRequestEntityTooLarge:
         raise TooLarge("the request's body is too large", remedy="name fewer files in one request") from None
     except web.RequestPayloadError:
         raise BadRequest("the request's body broke off, or is not encoded as it says") from None
+
+
+async def parse(request: web.Request, form: type[Form]) -> Form:
+    """Raises BadRequest with where and why, never with the value: it may be a name."""
+    try:
+        return form.model_validate(orjson.loads(await whole(request) or b"{}"))
     except orjson.JSONDecodeError:
         raise BadRequest("the request's body is not JSON") from None
     except ValidationError as errors:

@@ -1,4 +1,4 @@
-"""The server's certificate; a changed file is taken up without a restart."""
+"""The server's certificate and whose client certificates it asks for; changes are taken up without a restart."""
 
 import asyncio
 import ssl
@@ -7,6 +7,7 @@ from pathlib import Path
 import structlog
 
 from mdm_async.errors import UnsafeSettings
+from mdm_async.identity.certificates import Trust
 
 INTERVAL = 1.0
 
@@ -16,13 +17,15 @@ _log = structlog.get_logger()
 class Certificate:
     """A TLS context from PEM files. Connections made after a change get the new certificate."""
 
-    def __init__(self, chain: Path, key: Path) -> None:
-        self._chain, self._key = chain, key
-        self.context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        self.context.minimum_version = ssl.TLSVersion.TLSv1_2
+    def __init__(self, chain: Path, key: Path, trust: Trust | None = None) -> None:
+        """With `trust`, clients may show certificates of its authorities, and proxies (RFC 3820).
+
+        Raises UnsafeSettings.
+        """
+        self._chain, self._key, self._trust = chain, key, trust
         try:
             self._seen = self._stamp()
-            self._load(self.context)
+            self.context = self._fresh()
         except (OSError, ssl.SSLError) as why:
             raise UnsafeSettings(
                 f"the certificate cannot be used: {why}", remedy="check server.tls_cert and server.tls_key"
@@ -36,19 +39,30 @@ class Certificate:
                 stamp = self._stamp()
                 if stamp == self._seen:
                     continue
-                # Tried apart first: a failing load would leave the live context with half a pair.
-                self._load(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER))
-                self._load(self.context)
+                # A new context: the old one would go on trusting the authorities that it has read.
+                self.context = self._fresh()
             except (OSError, ssl.SSLError) as why:
                 _log.warning("the changed certificate cannot be used yet", kind=type(why).__name__)
                 continue
             self._seen = stamp
             _log.info("certificate taken up")
 
-    def _load(self, context: ssl.SSLContext) -> None:
+    def _fresh(self) -> ssl.SSLContext:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
         # Without a passphrase given, OpenSSL would ask for one on the terminal and wait for ever.
         context.load_cert_chain(self._chain, self._key, password="")
+        if self._trust is not None:
+            context.load_verify_locations(capath=self._trust.ca_directory)
+            context.verify_mode = ssl.CERT_OPTIONAL
+            context.verify_flags |= ssl.VERIFY_ALLOW_PROXY_CERTS
+            # A ticket would bring back a session without its client's chain.
+            context.options |= ssl.OP_NO_TICKET
+            # Grid clients wait for one on TLS 1.3, and take a second one for the end of the file.
+            context.num_tickets = 1
+        return context
 
     def _stamp(self) -> tuple[tuple[int, int], ...]:
         stats = (self._chain.stat(), self._key.stat())
-        return tuple((s.st_mtime_ns, s.st_ino) for s in stats)
+        authorities = ((self._trust.generation, 0),) if self._trust is not None else ()
+        return (*((s.st_mtime_ns, s.st_ino) for s in stats), *authorities)

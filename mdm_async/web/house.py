@@ -4,9 +4,11 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
-from mdm_async.identity.bearer import Bearer
+from mdm_async.identity.authenticator import Authenticator
 from mdm_async.images.archive import Archive
 from mdm_async.images.live import LiveGrants
+from mdm_async.images.reads import Reads
+from mdm_async.images.refusals import Refusals
 
 
 @dataclass(slots=True)
@@ -15,7 +17,9 @@ class House:
 
     archive: Archive
     live: LiveGrants
-    bearer: Bearer
+    authenticator: Authenticator
+    refusals: Refusals
+    reads: Reads
     port: int = 0
     tls_port: int | None = None
     draining: bool = False

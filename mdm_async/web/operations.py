@@ -12,7 +12,7 @@ from mdm_async.images import fsck, tokens
 from mdm_async.names import Scope, parse_lfn, parse_rights, parse_view
 from mdm_async.web.answer import json_answer
 from mdm_async.web.body import parse
-from mdm_async.web.channel import caller_of
+from mdm_async.web.channel import identified_caller_of
 from mdm_async.web.house import HOUSE
 
 _CENTURY = 100 * 365 * 86400
@@ -65,12 +65,12 @@ async def metrics(request: web.Request) -> web.Response:
 
 
 async def list_tokens(request: web.Request) -> web.Response:
-    found = await tokens.listing(request.app[HOUSE].archive, await caller_of(request))
+    found = await tokens.listing(request.app[HOUSE].archive, await identified_caller_of(request))
     return json_answer({"tokens": found})
 
 
 async def create_token(request: web.Request) -> web.Response:
-    caller = await caller_of(request)
+    caller = await identified_caller_of(request)
     asked = await parse(request, TokenRequest)
     if not _NAME.match(asked.name):
         raise BadRequest("a token's name is 1 to 64 letters, digits, '.', '_', '@' and '-'")
@@ -83,7 +83,7 @@ async def create_token(request: web.Request) -> web.Response:
 
 
 async def revoke_token(request: web.Request) -> web.Response:
-    caller, name = await caller_of(request), request.match_info["name"]
+    caller, name = await identified_caller_of(request), request.match_info["name"]
     if not _NAME.match(name):
         raise NotFound("no live token has that name")
     await tokens.revoke(request.app[HOUSE].archive, caller, name)
@@ -91,7 +91,7 @@ async def revoke_token(request: web.Request) -> web.Response:
 
 
 async def check(request: web.Request) -> web.Response:
-    caller = await caller_of(request)
+    caller = await identified_caller_of(request)
     asked = await parse(request, FsckRequest)
     report = await fsck.fsck(request.app[HOUSE].archive, caller, repair=asked.repair)
     return json_answer(

@@ -1,7 +1,7 @@
 """Errors as answers: RFC 9457 problem details with the request's id, in one place for every face but SRM's."""
 
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 
 import orjson
 import structlog
@@ -9,8 +9,13 @@ from aiohttp import web
 
 from mdm_async import logs
 from mdm_async.errors import BadRequest, MdmError, NotFound, NotSupported, TooLarge, Unauthenticated
+from mdm_async.web.channel import CALLER, source_of
+from mdm_async.web.house import HOUSE
 
+CHALLENGE = 'Bearer realm="mdm"'
 REQUEST_ID = web.RequestKey("request_id", str)
+ACT = web.RequestKey("act", str)
+"""What a request tries to do, where its route alone does not say."""
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -31,7 +36,7 @@ def response(error: MdmError, request: web.Request, tree: dict[str, object] | No
     if error.retry_after is not None:
         headers["Retry-After"] = str(error.retry_after)
     if isinstance(error, Unauthenticated):
-        headers["WWW-Authenticate"] = 'Bearer realm="mdm"'
+        headers["WWW-Authenticate"] = CHALLENGE
     kind = "application/json" if tree else "application/problem+json"
     return web.Response(body=orjson.dumps(body), status=error.http, content_type=kind, headers=headers)
 
@@ -45,6 +50,7 @@ async def middleware(request: web.Request, handler: Handler) -> web.StreamRespon
         answer = await handler(request)
     except MdmError as error:
         log(error)
+        note(request, [error])
         return response(error, request)
     except web.HTTPException as error:
         if error.status < 400:
@@ -62,6 +68,20 @@ async def middleware(request: web.Request, handler: Handler) -> web.StreamRespon
     if not answer.prepared:
         answer.headers.setdefault("X-Request-Id", request[REQUEST_ID])
     return answer
+
+
+def note(request: web.Request, errors: Iterable[MdmError]) -> None:
+    """Keep refused accesses for the audit, without making this answer wait."""
+    for error in errors:
+        if error.is_refusal or error.refusal is not None:
+            house = request.app[HOUSE]
+            house.refusals.note(error, request.get(CALLER), source_of(request), _act(request))
+
+
+def _act(request: web.Request) -> str:
+    """What was tried: an operation, or method and route; never a path that holds a name or a token."""
+    resource = request.match_info.route.resource
+    return request.get(ACT) or f"{request.method} {resource.canonical if resource is not None else '?'}"
 
 
 def log(error: Exception) -> None:

@@ -12,9 +12,10 @@ from mdm_async.errors import BadRequest, MdmError
 from mdm_async.images import linking, profiles, pseudonyms, quarantine, report
 from mdm_async.images.profiles import Description
 from mdm_async.images.report import ImageReport
+from mdm_async.web import problem
 from mdm_async.web.answer import json_answer
 from mdm_async.web.body import parse
-from mdm_async.web.channel import caller_of
+from mdm_async.web.channel import identified_caller_of
 from mdm_async.web.house import HOUSE
 from mdm_async.web.srm_answers import many
 
@@ -66,18 +67,18 @@ def routes() -> list[web.AbstractRouteDef]:
 
 
 async def list_profiles(request: web.Request) -> web.Response:
-    found = await profiles.listing(request.app[HOUSE].archive, await caller_of(request))
+    found = await profiles.listing(request.app[HOUSE].archive, await identified_caller_of(request))
     return json_answer({"profiles": [_profile(one) for one in found]})
 
 
 async def show_profile(request: web.Request) -> web.Response:
-    caller, name = await caller_of(request), request.match_info["name"]
+    caller, name = await identified_caller_of(request), request.match_info["name"]
     found = await profiles.show(request.app[HOUSE].archive, caller, name)
     return json_answer({**_profile(found), "toml": found.source})
 
 
 async def add_profile(request: web.Request) -> web.Response:
-    caller = await caller_of(request)
+    caller = await identified_caller_of(request)
     asked = await parse(request, ProfileForm)
     profile, before = await profiles.add(request.app[HOUSE].archive, caller, asked.toml)
     tree = {"name": profile.name, "digest": profile.digest, "replaced": before}
@@ -85,7 +86,7 @@ async def add_profile(request: web.Request) -> web.Response:
 
 
 async def plan(request: web.Request) -> web.Response:
-    caller, name = await caller_of(request), request.match_info["name"]
+    caller, name = await identified_caller_of(request), request.match_info["name"]
     asked = await parse(request, PlaceForm)
     found = await profiles.plan(request.app[HOUSE].archive, caller, name, asked.surl)
     return json_answer(
@@ -100,7 +101,7 @@ async def plan(request: web.Request) -> web.Response:
 
 async def apply(request: web.Request) -> web.Response:
     """202: the views are made in the background; ask for the progress."""
-    caller, name = await caller_of(request), request.match_info["name"]
+    caller, name = await identified_caller_of(request), request.match_info["name"]
     asked = await parse(request, ApplyForm)
     archive = request.app[HOUSE].archive
     await profiles.apply(archive, caller, name, asked.surl, default=asked.default)
@@ -108,22 +109,23 @@ async def apply(request: web.Request) -> web.Response:
 
 
 async def progress(request: web.Request) -> web.Response:
-    caller, name = await caller_of(request), request.match_info["name"]
+    caller, name = await identified_caller_of(request), request.match_info["name"]
     asked = await parse(request, PlaceForm)
     return json_answer(_states(await profiles.progress(request.app[HOUSE].archive, caller, name, asked.surl)))
 
 
 async def release(request: web.Request) -> web.Response:
-    caller, name = await caller_of(request), request.match_info["name"]
+    caller, name = await identified_caller_of(request), request.match_info["name"]
     asked = await parse(request, SurlsForm)
     _demand_few(request, asked.surls)
     results = await quarantine.release(request.app[HOUSE].archive, caller, name, asked.surls)
     answer = many([(surl, why or {}) for surl, why in results])
+    problem.note(request, answer.errors)
     return json_answer(answer.tree, answer.http)
 
 
 async def make_report(request: web.Request) -> web.Response:
-    caller = await caller_of(request)
+    caller = await identified_caller_of(request)
     asked = await parse(request, PlaceForm)
     found = await report.report(request.app[HOUSE].archive, caller, asked.surl)
     profile = found.served.profile
@@ -139,14 +141,14 @@ async def make_report(request: web.Request) -> web.Response:
 
 
 async def look_up(request: web.Request) -> web.Response:
-    caller = await caller_of(request)
+    caller = await identified_caller_of(request)
     asked = await parse(request, LookupForm)
     found = await pseudonyms.lookup(request.app[HOUSE].archive, caller, asked.pseudonym)
     return json_answer({"matches": [asdict(match) for match in found]})
 
 
 async def link(request: web.Request) -> web.Response:
-    caller = await caller_of(request)
+    caller = await identified_caller_of(request)
     asked = await parse(request, LinkForm)
     _demand_few(request, asked.surls)
     results = await linking.link(
@@ -157,6 +159,7 @@ async def link(request: web.Request) -> web.Response:
         for surl, one in results
     ]
     answer = many(files)
+    problem.note(request, answer.errors)
     return json_answer(answer.tree, answer.http)
 
 

@@ -9,7 +9,8 @@ from uuid import UUID
 from mdm_async.catalog.grants import Grant
 from mdm_async.errors import MdmError, ViewPending, ViewRefused
 from mdm_async.images import adler
-from mdm_async.images.namespace import Detail
+from mdm_async.images.listing import Detail
+from mdm_async.web import cursor
 
 Tree = dict[str, Any]
 
@@ -23,6 +24,8 @@ class Answer:
     tree: Tree
     http: int = 200
     retry_after: int | None = None
+    errors: Sequence[MdmError] = ()
+    """Why the files that failed did."""
 
 
 def status(code: str = SUCCESS, explanation: str | None = None, remedy: str | None = None) -> Tree:
@@ -59,10 +62,10 @@ def many(files: Sequence[tuple[str, Mapping[str, Any] | MdmError]], **fields: An
     ]
     tree = {"returnStatus": _overall(files, errors), **fields, "files": listed}
     if not errors or len(errors) < len(files):
-        return Answer(tree)
+        return Answer(tree, errors=errors)
     same = {error.http for error in errors}
     waits = [error.retry_after for error in errors if error.retry_after is not None]
-    return Answer(tree, same.pop() if len(same) == 1 else 422, max(waits, default=None))
+    return Answer(tree, same.pop() if len(same) == 1 else 422, max(waits, default=None), errors)
 
 
 def _view_state(error: MdmError) -> Tree:
@@ -101,6 +104,8 @@ def detail(found: Detail) -> Tree:
     if entry.is_directory:
         if found.children:
             tree["subPaths"] = [{"status": status(), **detail(child)} for child in found.children]
+        if found.last is not None:
+            tree["nextCursor"] = cursor.encode(found.last)
         return tree
     tree |= {"fileLocality": "ONLINE", "fileStorageType": "PERMANENT", "retentionPolicyInfo": "CUSTODIAL"}
     if found.view is not None:

@@ -3,13 +3,14 @@
 import orjson
 from aiohttp import web
 
-from mdm_async.errors import MdmError, NotSupported
+from mdm_async.errors import MdmError, NotSupported, Unauthenticated
 from mdm_async.web import problem
 from mdm_async.web.body import parse
 from mdm_async.web.channel import caller_of
 from mdm_async.web.house import HOUSE
 from mdm_async.web.srm_answers import Answer, failed
-from mdm_async.web.srm_operations import OPERATIONS, Context
+from mdm_async.web.srm_context import Context
+from mdm_async.web.srm_operations import OPERATIONS
 
 
 def routes() -> list[web.AbstractRouteDef]:
@@ -21,8 +22,12 @@ async def serve(request: web.Request) -> web.Response:
         answer = await _run(request)
     except MdmError as error:
         problem.log(error)
+        problem.note(request, [error])
         return problem.response(error, request, failed(error).tree)
+    problem.note(request, answer.errors)
     headers = {"Cache-Control": "no-store"}
+    if answer.http == Unauthenticated.http:
+        headers["WWW-Authenticate"] = problem.CHALLENGE
     if answer.retry_after is not None:
         headers["Retry-After"] = str(answer.retry_after)
     return web.Response(
@@ -31,8 +36,10 @@ async def serve(request: web.Request) -> web.Response:
 
 
 async def _run(request: web.Request) -> Answer:
-    caller = await caller_of(request)
     operation = OPERATIONS.get(request.match_info["operation"])
+    if operation is not None:
+        request[problem.ACT] = request.match_info["operation"]
+    caller = await caller_of(request)
     if operation is None:
         raise NotSupported("no such operation", remedy="the README lists the operations")
     asked = await parse(request, operation.form)

@@ -6,44 +6,23 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from aiohttp import web
 from pydantic import BaseModel
 
 from mdm_async import __version__
 from mdm_async.catalog.grants import Grant
 from mdm_async.errors import BadRequest, MdmError, NotFound, UnknownRequest
-from mdm_async.images import adler, download, namespace, publish, requests, upload
-from mdm_async.images.archive import Archive
-from mdm_async.images.download import Ask, ReadTicket
-from mdm_async.images.live import LiveGrants
+from mdm_async.images import adler, directories, download, listing, moving, publish, removal, requests, upload
+from mdm_async.images.download import Ask
+from mdm_async.images.pins import ReadTicket
 from mdm_async.images.publish import Done
 from mdm_async.images.upload import PutAsk, WriteTicket
-from mdm_async.names import Caller, View, parse_view
+from mdm_async.names import View, parse_view
 from mdm_async.web import srm_requests as form
+from mdm_async.web import srm_rights
 from mdm_async.web.house import HOUSE
 from mdm_async.web.srm_answers import Answer, Tree, detail, items, many, one, summary, when
+from mdm_async.web.srm_context import Context
 from mdm_async.web.turl_address import TurlAddress
-
-
-@dataclass(frozen=True, slots=True)
-class Context:
-    """Who asks, and how the transfer URLs in the answer are to look."""
-
-    archive: Archive
-    caller: Caller
-    request: web.Request
-
-    @property
-    def live(self) -> LiveGrants:
-        return self.request.app[HOUSE].live
-
-    def address(self, protocols: list[str] | None, *, sealed: bool) -> TurlAddress:
-        return TurlAddress.choose(self.request, self.request.app[HOUSE], protocols, sealed=sealed)
-
-    def bounded(self, files: list[Any]) -> None:
-        most = self.archive.settings.transfers.max_bulk
-        if len(files) > most:
-            raise BadRequest(f"one request may name {most} files", remedy="split it")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,40 +43,28 @@ async def _get_transfer_protocols(context: Context, asked: form.Nothing) -> Answ
 
 async def _ls(context: Context, asked: form.Ls) -> Answer:
     context.bounded(asked.surls)
-    found = await namespace.ls(
-        context.archive,
-        context.caller,
-        asked.surls,
-        offset=asked.offset,
-        count=asked.count,
-        depth=asked.numOfLevels,
-    )
+    found = await listing.ls(context.archive, context.caller, asked.surls, asked.page())
     return many([(surl, o if isinstance(o, MdmError) else detail(o)) for surl, o in found])
 
 
-async def _mkdir(context: Context, asked: form.OneSurl) -> Answer:
-    return one(guid=str(await namespace.mkdir(context.archive, context.caller, asked.surl)))
+async def _mkdir(context: Context, asked: form.Mkdir) -> Answer:
+    guid = await directories.mkdir(context.archive, context.caller, asked.surl, parents=asked.parents)
+    return one(guid=str(guid))
 
 
 async def _rmdir(context: Context, asked: form.Rmdir) -> Answer:
-    await namespace.rmdir(context.archive, context.caller, asked.surl, recursive=asked.recursive)
+    await removal.rmdir(context.archive, context.caller, asked.surl, recursive=asked.recursive)
     return one()
 
 
 async def _rm(context: Context, asked: form.Surls) -> Answer:
     context.bounded(asked.surls)
-    return _plain(await namespace.rm(context.archive, context.caller, asked.surls))
+    return _plain(await removal.rm(context.archive, context.caller, asked.surls))
 
 
 async def _mv(context: Context, asked: form.Mv) -> Answer:
-    await namespace.mv(context.archive, context.caller, asked.fromSURL, asked.toSURL)
+    await moving.mv(context.archive, context.caller, asked.fromSURL, asked.toSURL)
     return one()
-
-
-async def _check_permission(context: Context, asked: form.Surls) -> Answer:
-    context.bounded(asked.surls)
-    found = await namespace.check_permission(context.archive, context.caller, asked.surls)
-    return many([(surl, o if isinstance(o, MdmError) else {"permission": o}) for surl, o in found])
 
 
 async def _prepare_to_put(context: Context, asked: form.PrepareToPut) -> Answer:
@@ -108,6 +75,7 @@ async def _prepare_to_put(context: Context, asked: form.PrepareToPut) -> Answer:
         asked.overwrite,
         asked.desiredPinLifeTime,
         asked.userRequestDescription,
+        asked.createParents,
     )
     prepared = await upload.prepare(context.archive, context.caller, ask)
 
@@ -237,11 +205,13 @@ OPERATIONS: dict[str, Operation] = {
     "ping": Operation(form.Nothing, _ping),
     "getTransferProtocols": Operation(form.Nothing, _get_transfer_protocols),
     "ls": Operation(form.Ls, _ls),
-    "mkdir": Operation(form.OneSurl, _mkdir),
+    "mkdir": Operation(form.Mkdir, _mkdir),
     "rmdir": Operation(form.Rmdir, _rmdir),
     "rm": Operation(form.Surls, _rm),
     "mv": Operation(form.Mv, _mv),
-    "checkPermission": Operation(form.Surls, _check_permission),
+    "checkPermission": Operation(form.Surls, srm_rights.check_permission),
+    "getPermission": Operation(form.GetPermission, srm_rights.get_permission),
+    "setPermission": Operation(form.SetPermission, srm_rights.set_permission),
     "prepareToPut": Operation(form.PrepareToPut, _prepare_to_put),
     "statusOfPutRequest": Operation(form.OfRequest, _status_of("put")),
     "putDone": Operation(form.PutDone, _put_done),

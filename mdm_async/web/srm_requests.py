@@ -5,8 +5,12 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from mdm_async.catalog import acl_rules
+from mdm_async.catalog.acl_rules import Kind, Rule, Step
 from mdm_async.crypt4gh.exchange import agree, new_private_key
 from mdm_async.errors import BadRequest, BadSeal
+from mdm_async.images.listing import MOST, NOTHING, Page
+from mdm_async.web import cursor
 
 
 def _storable(text: str) -> str:
@@ -37,10 +41,27 @@ class OneSurl(_Request):
 
 
 class Ls(Surls):
-    offset: int = Field(0, ge=0, lt=1 << 63)
-    count: int = Field(1000, ge=0, le=10_000)
+    offset: int = Field(0, ge=0, lt=1 << 62)
+    count: int = Field(1000, ge=0, le=MOST)
     fullDetailedList: bool = False  # noqa: N815
     numOfLevels: int = Field(1, ge=0, le=1)  # noqa: N815
+    cursor: str | None = Field(None, max_length=512)
+
+    def page(self) -> Page:
+        """Raises BadRequest for a cursor that is none, or that might be of another directory."""
+        if not self.numOfLevels:
+            return NOTHING
+        if self.cursor is None:
+            return Page(self.count, offset=self.offset)
+        if len(self.surls) > 1 or self.offset:
+            raise BadRequest(
+                "a cursor is of one directory, and takes no offset", remedy="ask for each by itself"
+            )
+        return Page(self.count, after=cursor.decode(self.cursor))
+
+
+class Mkdir(OneSurl):
+    parents: bool = False
 
 
 class Rmdir(OneSurl):
@@ -76,6 +97,7 @@ class PutFile(_Request):
 class PrepareToPut(_Request):
     files: list[PutFile] = Field(min_length=1)
     overwrite: bool = False
+    createParents: bool = False  # noqa: N815
     desiredPinLifeTime: int | None = Field(None, ge=1)  # noqa: N815
     transferProtocols: list[Text] | None = None  # noqa: N815
     userRequestDescription: Text | None = Field(None, max_length=200)  # noqa: N815
@@ -116,6 +138,56 @@ class RequestTokens(_Request):
 
 class RequestSummary(_Request):
     requestTokens: list[Text] = Field(min_length=1)  # noqa: N815
+
+
+class GetPermission(Surls):
+    principals: list[Text] = Field([], max_length=100)
+    """All of one person: what they may do by the ACL is told too."""
+
+    def parsed_principals(self) -> list[str]:
+        return [acl_rules.parse_principal(one) for one in self.principals]
+
+
+class PermissionRule(_Request):
+    """`rights` may be left out of what is removed: all that the principal has."""
+
+    principal: Text
+    rights: Text = Field("", max_length=9)
+    views: list[Text] | None = Field(None, max_length=100)
+
+    def rule(self, kind: Kind) -> Rule:
+        if kind is Kind.REMOVE and not self.rights and self.views is None:
+            return Rule(acl_rules.parse_principal(self.principal), "")
+        if not self.rights and kind is not Kind.REMOVE:
+            raise BadRequest("a rule gives no right", remedy="name rights, letters of 'pdrwlxgsi'")
+        return acl_rules.rule(self.principal, self.rights, self.views)
+
+
+class PermissionStep(_Request):
+    permissionType: Kind  # noqa: N815
+    rules: list[PermissionRule] = Field(max_length=acl_rules.MOST_RULES)
+
+    def step(self) -> Step:
+        return Step(self.permissionType, tuple(one.rule(self.permissionType) for one in self.rules))
+
+
+class SetPermission(Surls):
+    """One step by its two fields, or several that are taken one after the other."""
+
+    permissionType: Kind | None = None  # noqa: N815
+    rules: list[PermissionRule] = Field([], max_length=acl_rules.MOST_RULES)
+    changes: list[PermissionStep] = Field([], max_length=100)
+    default: bool = False
+    inherit: bool = False
+    recursive: bool = False
+
+    def steps(self) -> tuple[Step, ...]:
+        named = list(self.changes)
+        if self.permissionType is not None:
+            named.insert(0, PermissionStep(permissionType=self.permissionType, rules=self.rules))
+        elif self.rules:
+            raise BadRequest("rules without a permissionType", remedy="ADD, REMOVE, CHANGE or SET")
+        return tuple(one.step() for one in named)
 
 
 def decode_key(text: str) -> bytes:

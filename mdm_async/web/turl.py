@@ -15,9 +15,10 @@ from mdm_async.errors import MdmError, NotSupported, TooLarge, TooManyRequests, 
 from mdm_async.images import adler, upload
 from mdm_async.images.live import Live
 from mdm_async.images.metrics import BYTES_IN, CLEAR_OUT, SEALED_OUT, TRANSFERS_IN
+from mdm_async.images.reads import Reading
 from mdm_async.images.sealed import BlobSlice
 from mdm_async.web import problem, ranges, sendfile
-from mdm_async.web.channel import demand_secure, is_secure
+from mdm_async.web.channel import demand_secure, is_secure, source_of
 from mdm_async.web.house import HOUSE, House
 from mdm_async.web.pace import Pace
 
@@ -99,16 +100,19 @@ async def _send(
     if transport is None:
         raise ConnectionResetError("the client has gone")
     with house.live.running(live, transport.abort), Pace(transport, _slowest(house)) as pace:
-        async with aclosing(_pieces(house, live, parts, end)) as pieces:
+        async with (
+            house.reads.reading(live, source_of(request)) as reading,
+            aclosing(_pieces(house, live, parts, end)) as pieces,
+        ):
             # Opened before the status is sent: what cannot be read is an error, not a cut connection.
             first = await anext(pieces)
             # What aiohttp writes leaves in one packet with its headers; what sendfile sends comes after them.
             answer._send_headers_immediately = isinstance(first, BlobSlice)
             await answer.prepare(request)
             try:
-                await _send_piece(request, answer, live, first, pace)
+                await _send_piece(request, answer, live, first, pace, reading)
                 async for piece in pieces:
-                    await _send_piece(request, answer, live, piece, pace)
+                    await _send_piece(request, answer, live, piece, pace, reading)
                 await answer.write_eof()
             except ConnectionError:
                 raise
@@ -145,6 +149,7 @@ async def _send_piece(
     live: Live,
     piece: bytes | memoryview | BlobSlice,
     pace: Pace,
+    reading: Reading,
 ) -> None:
     delivered = CLEAR_OUT if live.sealed is None else SEALED_OUT
     if isinstance(piece, BlobSlice):
@@ -152,11 +157,13 @@ async def _send_piece(
             _demand_going(request, live)
             delivered.inc(size)
             pace.sent(size)
+            reading.bytes += size
     else:
         _demand_going(request, live)
         await answer.write(piece)
         delivered.inc(len(piece))
         pace.sent(len(piece))
+        reading.bytes += len(piece)
 
 
 def _demand_going(request: web.Request, live: Live) -> None:
@@ -215,6 +222,9 @@ async def expect_continue(request: web.Request) -> web.Response | None:
     try:
         request[_GRANT] = await _admitted(request)
     except MdmError as error:
+        # The middleware comes after this.
+        problem.log(error)
+        problem.note(request, [error])
         return _without_body(problem.response(error, request))
     await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
     # What was written is no part of the answer; aiohttp counts it otherwise.
@@ -257,6 +267,7 @@ async def write(request: web.Request) -> web.StreamResponse:
                 _body(request),
                 length=request.content_length,
                 secure=is_secure(request),
+                source=source_of(request),
             )
         except (web.RequestPayloadError, ConnectionError) as gone:
             raise Truncated("the upload broke off", remedy="upload it again") from gone

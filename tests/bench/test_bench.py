@@ -13,7 +13,7 @@ from pathlib import Path
 import pydicom
 import pytest
 
-from bench import first_byte, heads, ingest, memory, orthanc, scrubbing, sealed, survivors, throughput
+from bench import first_byte, heads, ingest, memory, orthanc, pairs, scrubbing, sealed, survivors, throughput
 from bench.__main__ import app
 from bench.connection import Connection, WrongAnswer
 from bench.images import ct, multi_frame
@@ -63,6 +63,12 @@ async def test_no_pixels_are_decrypted_for_a_sealed_download(folder):
 async def test_ingest_is_measured_and_read_back(folder):
     finding = await ingest.measure(TINY, folder)
     assert [row["files/s"] > 0 for row in finding.rows] == [True] * 3
+
+
+async def test_pairs_are_counted_beside_bare_ones(folder):
+    finding = await pairs.measure(TINY, folder)
+    assert [row["per s"] > 0 for row in finding.rows] == [True] * 2
+    assert len(finding.targets) == 2
 
 
 async def test_the_cost_of_scrubbing_is_compared(folder, monkeypatch):

@@ -1,20 +1,28 @@
 """The namespace: how names resolve, and what cannot happen to them."""
 
 import asyncio
+from dataclasses import replace
 from uuid import UUID, uuid4
 
 import pytest
 
-from mdm_async.catalog import entries, images
+from mdm_async.catalog import entries, images, places
 from mdm_async.catalog.database import Connection, Database
+from mdm_async.catalog.entries import Entry, Listed
 from mdm_async.errors import BadRequest, Exists, MdmError, NotADirectory, NotEmpty, NotFound
-from mdm_async.names import ROOT, Lfn
+from mdm_async.names import Lfn, View
 
 
 async def _id(db: Connection, lfn: str) -> int:
-    place = await entries.resolve_one(db, Lfn(lfn))
+    place = await places.resolve_one(db, Lfn(lfn))
     assert place.entry is not None
     return place.entry.id
+
+
+async def _entry(db: Connection, lfn: str) -> Entry:
+    place = await places.resolve_one(db, Lfn(lfn))
+    assert place.entry is not None
+    return place.entry
 
 
 async def _tree(db: Connection, *lfns: str) -> None:
@@ -30,38 +38,12 @@ async def _file(db: Connection, directory: str, name: str) -> UUID:
     return image
 
 
-async def test_names_resolve_in_the_order_asked_for(db: Connection) -> None:
-    await _tree(db, "/a", "/a/b", "/c")
-    asked = [Lfn("/c"), Lfn("/a/b"), ROOT, Lfn("/a/none"), Lfn("/no/such/thing"), Lfn("/a/b")]
-    places = await entries.resolve(db, asked)
-    assert [place.lfn for place in places] == asked
-    assert [place.entry.name if place.entry else None for place in places] == ["c", "b", "", None, None, "b"]
-    assert [place.missing for place in places] == [0, 0, 0, 1, 3, 0]
-    assert places[3].parent is not None
-    assert places[3].parent.name == "a"
-    assert places[4].parent is None
-
-
 async def test_a_file_is_no_parent(db: Connection) -> None:
     await _file(db, "/", "f")
-    below = await entries.resolve_one(db, Lfn("/f/below"))
+    below = await places.resolve_one(db, Lfn("/f/below"))
     assert below.parent is None
     with pytest.raises(NotFound):
         await entries.make_directory(db, await _id(db, "/f"), "below")
-
-
-async def test_an_acl_and_a_default_view_are_inherited_from_the_nearest_ancestor(db: Connection) -> None:
-    await _tree(db, "/a", "/a/b", "/a/b/c")
-    acl = await db.fetchval(
-        "insert into acls (rules, digest) values ($1, 'x') returning id",
-        [{"principal": "user:x", "rights": "rx"}],
-    )
-    await db.execute("update entries set acl = $1, default_view = 'other' where name = 'b'", acl)
-    above, at, below = await entries.resolve(db, [Lfn("/a"), Lfn("/a/b"), Lfn("/a/b/c")])
-    assert above.rules == ()
-    assert at.rules == below.rules == (entries.Rule("user:x", "rx", None),)
-    assert (above.default_view, below.default_view) == ("basic", "other")
-    assert below.path_rules == ((), below.rules)
 
 
 async def test_a_name_is_given_once(db: Connection) -> None:
@@ -77,7 +59,7 @@ async def test_only_an_empty_directory_is_removed_alone(db: Connection) -> None:
         await entries.remove_directory(db, await _id(db, "/a"))
     image = await _file(db, "/a/b", "f")
     assert await entries.remove_tree(db, await _id(db, "/a")) == [image]
-    assert (await entries.resolve_one(db, Lfn("/a"))).entry is None
+    assert (await places.resolve_one(db, Lfn("/a"))).entry is None
 
 
 async def test_the_root_stays(db: Connection) -> None:
@@ -91,27 +73,27 @@ async def test_a_directory_does_not_move_into_itself(db: Connection) -> None:
     await _tree(db, "/a", "/a/b")
     for target in ("/a", "/a/b"):
         with pytest.raises(BadRequest):
-            await entries.move(db, await _id(db, "/a"), await _id(db, target), "x")
+            await entries.move(db, await _entry(db, "/a"), await _id(db, target), "x")
 
 
 async def test_a_move_does_not_replace_and_needs_a_directory(db: Connection) -> None:
     await _tree(db, "/a", "/b", "/b/a")
     await _file(db, "/", "f")
     with pytest.raises(Exists):
-        await entries.move(db, await _id(db, "/a"), await _id(db, "/b"), "a")
+        await entries.move(db, await _entry(db, "/a"), await _id(db, "/b"), "a")
     with pytest.raises(NotADirectory):
-        await entries.move(db, await _id(db, "/a"), await _id(db, "/f"), "a")
+        await entries.move(db, await _entry(db, "/a"), await _id(db, "/f"), "a")
 
 
 async def test_two_moves_at_once_make_no_cycle(database: Database) -> None:
     for _ in range(10):
         async with database.acquire() as db:
             await _tree(db, "/p", "/p/left", "/p/right")
-            left, right = await _id(db, "/p/left"), await _id(db, "/p/right")
+            left, right = await _entry(db, "/p/left"), await _entry(db, "/p/right")
 
-        async def move(entry: int, into: int) -> bool:
+        async def move(entry: Entry, into: Entry) -> bool:
             async with database.transaction() as db:
-                await entries.move(db, entry, into, "moved")
+                await entries.move(db, entry, into.id, "moved")
             return True
 
         outcomes = await asyncio.gather(move(left, right), move(right, left), return_exceptions=True)
@@ -120,9 +102,76 @@ async def test_two_moves_at_once_make_no_cycle(database: Database) -> None:
             await entries.remove_tree(db, await _id(db, "/p"))
 
 
+EVERYTHING = Listed(inheriting=True)
+
+
+async def _acl(db: Connection, *lfns: str) -> int:
+    """A new ACL, given to these entries as their own."""
+    acl: int = await db.fetchval(
+        "insert into acls (rules, digest) values ('[]', gen_random_uuid()::text::bytea) returning id"
+    )
+    for lfn in lfns:
+        await db.execute("update entries set acl = $2 where id = $1", await _id(db, lfn), acl)
+    return acl
+
+
 async def test_pages_of_a_directory_follow_the_order_of_bytes(db: Connection) -> None:
     await _tree(db, *(f"/{name}" for name in ("b", "A", "a", "é", "Z")))
     root = await _id(db, "/")
-    listed = [e.name for e in await entries.children(db, root, 0, 100)]
+    listed = [e.name for e in await entries.page(db, root, EVERYTHING, 100)]
     assert listed == ["A", "Z", "a", "b", "é"]
-    assert [e.name for e in await entries.children(db, root, 1, 2)] == ["Z", "a"]
+    assert [e.name for e in await entries.page(db, root, EVERYTHING, 2, offset=1)] == ["Z", "a"]
+    assert [e.name for e in await entries.page(db, root, EVERYTHING, 2, after="Z")] == ["a", "b"]
+    assert [e.name for e in await entries.page(db, root, EVERYTHING, 2, after="Zz")] == ["a", "b"]
+    assert await entries.page(db, root, EVERYTHING, 2, after="é") == []
+
+
+async def test_own_acls_of_a_directory_are_each_found_once(db: Connection) -> None:
+    await _tree(db, "/d", "/d/a", "/d/b", "/d/c", "/d/e", "/d/c/below")
+    one, other = await _acl(db, "/d/a", "/d/c"), await _acl(db, "/d/b")
+    await _acl(db, "/d/c/below", "/d")
+    assert await entries.own_acls(db, await _id(db, "/d")) == [one, other]
+    assert await entries.own_acls(db, await _id(db, "/d/e")) == []
+
+
+@pytest.mark.parametrize("inheriting", [True, False])
+async def test_pages_are_full_of_what_is_listed(db: Connection, inheriting: bool) -> None:
+    names = [f"{n:02}" for n in range(40)]
+    await _tree(db, "/d", *(f"/d/{name}" for name in names))
+    kinds = [await _acl(db, *(f"/d/{name}" for name in names[start::4])) for start in range(3)]
+    listed = Listed(inheriting, kinds[:2], ["02", "03", "none"])
+    expected = [
+        name for n, name in enumerate(names) if n % 4 in (0, 1) or n in (2, 3) or (inheriting and n % 4 == 3)
+    ]
+    directory = await _id(db, "/d")
+    assert [e.name for e in await entries.page(db, directory, listed, 100)] == expected
+    assert [e.name for e in await entries.page(db, directory, listed, 5, offset=3)] == expected[3:8]
+    seen: list[str] = []
+    while page := await entries.page(db, directory, listed, 7, after=seen[-1] if seen else ""):
+        assert len(page) == min(7, len(expected) - len(seen))
+        seen += [e.name for e in page]
+    assert seen == expected
+
+
+async def test_a_move_writes_what_the_entry_is_to_keep(db: Connection) -> None:
+    await _tree(db, "/a", "/a/moved", "/b")
+    acl = await _acl(db)
+    kept = replace(
+        await _entry(db, "/a/moved"),
+        acl=acl,
+        default_acl=acl,
+        default_view=View("other"),
+        delivery={"x": "y"},
+    )
+    await db.execute("update entries set views = '{basic,other}' where name = 'a'")
+    await db.execute("update entries set views = '{third}' where name = 'b'")
+    await entries.move(db, kept, await _id(db, "/b"), "moved")
+    moved = await _entry(db, "/b/moved")
+    assert (moved.acl, moved.default_acl, moved.default_view, moved.delivery) == (
+        acl,
+        acl,
+        "other",
+        {"x": "y"},
+    )
+    views = await db.fetchval("select views from entries where id = $1", moved.id)
+    assert sorted(views) == ["basic", "other", "third"]

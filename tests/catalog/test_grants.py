@@ -16,6 +16,7 @@ def _grant(**fields: object) -> Grant:
         operation="put",
         state="open",
         caller="user:a",
+        owner="user:a",
         surl="/a",
         life=60.0,
     )

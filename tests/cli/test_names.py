@@ -62,3 +62,42 @@ async def test_errors_name_what_was_asked_for(mdm, folder):
         assert ended.code == 2
         assert ended.err.startswith(f"mdm: {folder}/none: ")
         assert ended.err.count("\n") == 1
+
+
+async def test_a_guid_is_as_good_as_a_name(mdm, server, folder, ct, tmp_path):
+    guid = "guid:" + (await server.put(f"{folder}/ct.dcm", ct))["guid"]
+    (entry,) = (await mdm("stat", guid, "--json")).json
+    assert entry["path"] == f"{folder}/ct.dcm"
+    assert "path: " + f"{folder}/ct.dcm" in (await mdm("stat", guid)).text
+    assert (await mdm("get", guid, tmp_path)).code == 0
+    assert (tmp_path / "ct.dcm").stat().st_size
+    assert (await mdm("mv", guid, f"{folder}/other.dcm")).code == 0
+    await mdm("mkdir", f"{folder}/sub")
+    assert (await mdm("mv", guid, f"{folder}/sub", "--json")).json["to"] == f"{folder}/sub/other.dcm"
+    assert (await mdm("rm", guid)).code == 0
+    gone = await mdm("stat", guid)
+    assert gone.code == 2
+    assert gone.err.startswith(f"mdm: {guid}: ")
+
+
+async def test_a_long_directory_is_listed_to_its_end(mdm, server, folder):
+    async with server.archive.database.acquire() as db:
+        await db.execute(
+            "insert into entries (parent, name, is_directory) select e.id, lpad(n::text, 4, '0'), true"
+            " from entries e, generate_series(1, 2500) n where e.name = $1",
+            folder[1:],
+        )
+    listed = (await mdm("ls", folder)).text.split()
+    assert listed == [f"{n:04}/" for n in range(1, 2501)]
+    assert len((await mdm("ls", folder, "--json")).json) == 2500
+
+
+async def test_a_put_with_p_makes_its_directories(mdm, folder, ct, tmp_path):
+    for name in ("1.dcm", "2.dcm"):
+        (tmp_path / name).write_bytes(ct)
+    one, two = tmp_path / "1.dcm", tmp_path / "2.dcm"
+    assert (await mdm("put", one, f"{folder}/a/b/c.dcm")).code != 0
+    assert (await mdm("put", "-p", one, f"{folder}/a/b/c.dcm")).code == 0
+    assert (await mdm("put", one, two, f"{folder}/d/e")).code == 20
+    assert (await mdm("put", "--parents", one, two, f"{folder}/d/e")).code == 0
+    assert (await mdm("ls", f"{folder}/d/e")).text.split() == ["1.dcm", "2.dcm"]

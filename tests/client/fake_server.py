@@ -187,6 +187,10 @@ class FakeServer:
     async def _mkdir(self, body: dict) -> dict:
         path = body["surl"]
         parent = path.rpartition("/")[0] or "/"
+        if body["parents"]:
+            names = path.split("/")
+            self.directories |= {"/".join(names[:end]) for end in range(2, len(names) + 1)}
+            return self.answer([{"surl": path, "status": {"statusCode": "SRM_SUCCESS"}}])
         if path in self.directories:
             return self.answer([self.failure(path, "SRM_DUPLICATION_ERROR", "there")])
         if parent not in self.directories:
@@ -205,11 +209,13 @@ class FakeServer:
             for name in {*self.files, *self.directories}
             if name != "/" and (name.rpartition("/")[0] or "/") == path
         )
-        offset = body.get("offset", 0)
-        page = below[offset : offset + body["count"]] if body.get("numOfLevels", 1) else []
-        return self.answer(
-            [{**self._detail(path), "surl": path, "subPaths": [self._detail(name) for name in page]}]
+        behind = (
+            [name for name in below if name > body.get("cursor", "")] if body.get("numOfLevels", 1) else []
         )
+        page = behind[: body.get("count", 1000)]
+        more = {"nextCursor": page[-1]} if len(page) < len(behind) else {}
+        listed = [self._detail(name) for name in page]
+        return self.answer([{**self._detail(path), "surl": path, "subPaths": listed, **more}])
 
     def _detail(self, path: str) -> dict:
         status = {"statusCode": "SRM_SUCCESS"}

@@ -24,6 +24,7 @@ from mdm_async.crypt4gh.stream import Sealer
 from mdm_async.errors import UnsafeSettings
 from mdm_async.web import certificate
 from tests.conftest import Reply, Server, running_server
+from tests.identity.grid_pki import new_grid
 from tests.postgres import PostgresForTests
 from tests.web.made_images import made
 
@@ -162,6 +163,36 @@ async def test_a_listed_proxy_tells_whether_its_client_used_tls(
             json={"files": [{"surl": "/a/b.dcm"}]},
         )
         assert answer.tree["files"][0]["transferURL"].startswith("https://mdm.example.org/t/")
+
+
+async def test_what_a_proxy_shows_of_itself_is_not_its_clients(
+    postgres: PostgresForTests, migrated: str, tmp_path: Path
+) -> None:
+    """One that speaks TLS to the server, with a certificate of its own."""
+    grid = new_grid(tmp_path)
+    host = grid.host.write(tmp_path / "host.pem")
+    async with running_server(
+        tmp_path / "data",
+        await postgres.fresh_database(migrated),
+        identity={"ca_directory": grid.authorities},
+        server={"trusted_proxies": ["127.0.0.1"], "tls_cert": host, "tls_key": host},
+    ) as server:
+        trusting = ssl.create_default_context(cadata=grid.authority.chain[0])
+        trusting.load_cert_chain(grid.user.write(tmp_path / "proxy.pem"))
+
+        async def mkdir(headers: dict[str, str]) -> int:
+            url = f"https://localhost:{server.house.tls_port}/srm/v2/mkdir"
+            async with server.http.post(url, headers=headers, json={"surl": "/a"}, ssl=trusting) as answer:
+                return answer.status
+
+        # Somebody known, who has no rights; nobody; nobody who may be answered.
+        for told, status in (
+            ({}, 404),
+            ({"X-Forwarded-Proto": "https"}, 401),
+            ({"X-Forwarded-For": "198.51.100.1"}, 401),
+            ({"X-Forwarded-Proto": "http"}, 403),
+        ):
+            assert await mkdir(told) == status
 
 
 async def test_behind_a_public_name_the_loopback_counts_for_nothing(

@@ -99,7 +99,7 @@ async def test_a_connection_survives_errors(server: Server) -> None:
             ("HEAD /t/unknown/image.dcm HTTP/1.1", b"", 410),
             ("GET /nowhere HTTP/1.1", b"", 404),
             ("DELETE /health/live HTTP/1.1", b"", 501),
-            ("POST /srm/v2/ls HTTP/1.1\nContent-Length: 3", b"xyz", 401),
+            ("POST /srm/v2/ls HTTP/1.1\nContent-Length: 3", b"xyz", 400),
             ("POST /srm/v2/ls HTTP/1.1\nAuthorization: Bearer wrong\nContent-Length: 2", b"{}", 401),
             (f"POST /srm/v2/ls HTTP/1.1\nAuthorization: Bearer {server.admin_token}\nContent-Length: 1", b"{", 400),
             ("PUT /t/unknown/image.dcm HTTP/1.1\nContent-Length: 5", b"12345", 410),

@@ -1,13 +1,20 @@
 """Projects: entries of their own to the same images; pseudonyms that the hospital, and only it, traces back."""
 
+import asyncio
 import io
 from pathlib import Path
 from typing import Any
 
 import pydicom.data
+import pytest
 from pydicom import dcmread
 
+from mdm_async.catalog import entries, images
+from mdm_async.images import linking
+from mdm_async.images.sweep import sweep
+from mdm_async.names import BASIC
 from tests.conftest import Server
+from tests.faults.conditions import until
 from tests.web.made_images import made
 from tests.web.test_profiles import add, applied
 
@@ -154,3 +161,51 @@ async def test_a_report_counts_and_never_quotes(own_server: Server) -> None:
     denied = await post(server, "/admin/v1/report", await server.token("rlx", path="/no"), surl="/hospital")
     assert denied.status == 404
     assert (await post(server, "/admin/v1/report", surl="/@identified/hospital/one.dcm")).status == 400
+
+
+async def test_what_a_link_makes_is_audited_directories_too(own_server: Server, ct: bytes) -> None:
+    server = own_server
+    await server.put("/one.dcm", ct)
+    await linked(server, ["/one.dcm"], "basic", "/", template="project/{patient}/{instance}.dcm")
+    async with server.archive.database.acquire() as db:
+        acts = await db.fetch("select act, guid from audit where act in ('mkdir', 'link') order by id")
+        known = {row["guid"] for row in await db.fetch("select guid from entries")}
+    assert [row["act"] for row in acts] == ["mkdir", "mkdir", "link"]
+    assert {row["guid"] for row in acts} <= known
+
+
+async def test_an_image_removed_while_it_is_linked_gets_no_entry(
+    own_server: Server, ct: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing would be behind the entry, and the image could never be destroyed."""
+    server = own_server
+    await server.put("/one.dcm", ct)
+    lfn = linking._Linking._lfn
+
+    async def removed_meanwhile(self: Any, ready: Any) -> Any:
+        await server.srm("rm", surls=["/one.dcm"])
+        return await lfn(self, ready)
+
+    monkeypatch.setattr(linking._Linking, "_lfn", removed_meanwhile)
+    reply = await post(server, "/admin/v1/link", surls=["/one.dcm"], target="/", view="basic")
+    assert reply.status == 410
+    await sweep(server.archive)
+    async with server.archive.database.acquire() as db:
+        assert await db.fetchval("select count(*) from images") == 0
+
+
+async def test_an_image_that_is_linked_while_it_is_removed_stays(own_server: Server, ct: bytes) -> None:
+    server = own_server
+    await server.put("/one.dcm", ct)
+    async with server.archive.database.transaction() as db:
+        image = await db.fetchval("select id from images")
+        await images.keep(db, [image])
+        removal = asyncio.create_task(server.srm("rm", surls=["/one.dcm"]))
+        async with server.archive.database.acquire() as other:
+            await until(
+                lambda: other.fetchval("select true from pg_stat_activity where wait_event = 'transactionid'")
+            )
+        root = await db.fetchval("select id from entries where parent is null")
+        await entries.add_file(db, root, "linked.dcm", image, only_view=BASIC)
+    await removal
+    assert await server.read("/linked.dcm")

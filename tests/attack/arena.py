@@ -1,0 +1,213 @@
+"""What is attacked: a tree with things to reach for, all full of markers, and a victim who has done things there."""
+
+import base64
+import io
+import os
+import re
+import zlib
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import orjson
+
+from mdm_async.crypt4gh.exchange import new_private_key, public_key
+from tests.attack.principals import Principal
+from tests.conftest import Reply, Server
+from tests.identity.grid_pki import Grid
+from tests.identity.token_issuer import TokenIssuer
+from tests.web.test_privacy import MARKERS, planted
+
+OWNER = "user:owner"
+RECIPIENT = base64.b64encode(public_key(new_private_key())).decode()
+NAMES = ("veiledlfn", "vaultlfnx", "innerlfnx", "otherlfnx", "insidelfn")
+"""Markers in the names that nobody but the owner and administrators may list."""
+_UUID = re.compile(rb"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_CHANGING = ("x-request-id", "date")
+
+
+@dataclass(frozen=True)
+class Aim:
+    """Things of one place that a request can name; a free one names as long ones that nobody has."""
+
+    file: str
+    directory: str
+    guid: str
+    requests: dict[str, str]
+    """By operation: get, put, bring_online."""
+    token: str
+    """A local token's name."""
+    pseudonym: str
+    turl: str
+
+    @property
+    def words(self) -> list[str]:
+        """All that its answers may repeat, the longest first."""
+        found = [self.file, self.directory, self.guid, self.token, self.pseudonym, self.turl]
+        found += [self.file.rpartition("/")[2], *self.requests.values()]
+        return sorted(found, key=len, reverse=True)
+
+    def told(self, reply: Reply) -> bytes:
+        """An answer without what differs from one to the next anyhow, and without the names that were asked for."""
+        lines = [f"{reply.status}".encode()]
+        lines += [
+            f"{name}: {value}".encode()
+            for name, value in sorted(reply.headers.items())
+            if name.lower() not in _CHANGING
+        ]
+        text = b"\n".join([*lines, reply.body])
+        for word in self.words:
+            text = text.replace(word.encode(), b"NAME")
+        return _UUID.sub(b"ID", re.sub(rb'"requestId":"[0-9a-f]{16}"', b"", text))
+
+
+@dataclass
+class Arena:
+    """A server with its victim's things."""
+
+    server: Server
+    owner: str = ""
+    principals: dict[str, Principal] = field(default_factory=dict)
+    aims: dict[str, tuple[Aim, Aim]] = field(default_factory=dict)
+    """What may not be reached, and what is not there, by kind."""
+    secrets: set[str] = field(default_factory=set)
+    """What nobody but the owner may ever be told: GUIDs, sizes, checksums, tags, tokens."""
+    original: bytes = b""
+    log: io.StringIO = field(default_factory=io.StringIO)
+    issuer: TokenIssuer = field(default_factory=TokenIssuer)
+    grid: Grid | None = None
+    mapping: Path = Path()
+
+    async def set_acl(self, path: str, *rules: dict[str, Any], default: bool = False) -> None:
+        body: dict[str, Any] = {"permissionType": "SET", "rules": list(rules), "default": default}
+        await self.server.srm("setPermission", surls=[path], **body)
+
+    async def state(self) -> list[Any]:
+        """Digests of all that an attacker may not change."""
+        async with self.server.archive.database.acquire() as db:
+            found = [
+                await db.fetchval(f"select md5(coalesce(string_agg(t::text, '|' order by {key}), '')) from {table} t")
+                for table, key in (
+                    ("entries", "id"), ("images", "id"), ("acls", "id"), ("tokens", "id"), ("recipients", "principal"),
+                    ("profiles", "name"), ("releases", "image"), ("installation", "id"), ("views", "made"),
+                )
+            ]  # fmt: skip
+            found.append(
+                await db.fetchval(
+                    "select md5(string_agg(concat(turl, state, expires, image), '|' order by turl)) from grants"
+                    " where caller = $1",
+                    OWNER,
+                )
+            )
+            found.append(
+                await db.fetchval(
+                    "select count(*) from grants where caller <> $1 and state in ('pinned', 'open', 'uploaded')",
+                    OWNER,
+                )
+            )
+        return found
+
+    def leaks(self, told: bytes) -> list[str]:
+        """Secrets and markers in an answer, beside the names that were asked for."""
+        return [text for text in (*self.secrets, *MARKERS, *NAMES) if text.encode() in told]
+
+
+def rule(principal: str, rights: str, *views: str) -> dict[str, Any]:
+    return {"principal": principal, "rights": rights} | ({"views": list(views)} if views else {})
+
+
+OWNERS = rule(OWNER, "pdrwlxgsi", "*", "identified")
+
+
+async def built(server: Server) -> Arena:
+    """The tree, and what its owner has done in it."""
+    arena = Arena(server, original=planted())
+    arena.owner = await server.token("", name="owner")
+    for path in ("/seen", "/seen/vaultlfnx", "/otherlfnx", "/otherlfnx/below", "/mine"):
+        await server.srm("mkdir", surl=path)
+    for path, data in (
+        ("/seen/plain.dcm", planted(pixels=False)),
+        ("/seen/veiledlfn.dcm", arena.original),
+        ("/seen/vaultlfnx/innerlfnx.dcm", arena.original),
+        ("/otherlfnx/insidelfn.dcm", arena.original),
+        ("/mine/own.dcm", planted(pixels=False)),
+    ):
+        await server.put(path, data)
+    await arena.set_acl("/", rule("any:anonymous", "x"))
+    await arena.set_acl(
+        "/seen",
+        rule("any:anonymous", "xlg"),
+        rule("any:authenticated", "r"),
+        rule(OWNER, "w"),
+        rule("user:colleague", "pdrlxgs", "*"),
+    )
+    for path in ("/seen/veiledlfn.dcm", "/seen/vaultlfnx", "/otherlfnx"):
+        await arena.set_acl(path, OWNERS)
+    for path, file, directory in (
+        ("veiled", "/seen/veiledlfn.dcm", "/seen/vaultlfnx"),
+        ("inner", "/seen/vaultlfnx/innerlfnx.dcm", "/seen/vaultlfnx/innerlfnx"),
+        ("other", "/otherlfnx/insidelfn.dcm", "/otherlfnx"),
+    ):
+        arena.aims[path] = await _aim(arena, file, directory), _free(file, directory)
+    arena.secrets |= {server.admin_token, arena.owner, (server.data / "secrets" / "kek").read_text().strip()}
+    return arena
+
+
+async def _aim(arena: Arena, file: str, directory: str) -> Aim:
+    """The owner reads, writes and stages beside it, so that there are requests, pins and transfer URLs."""
+    server, owner = arena.server, arena.owner
+    (listed,) = (await server.srm("ls", token=owner, surls=[f"/@identified{file}"]))["files"]
+    sealed = await server.prepare(file, token=owner, view="identified", recipient=RECIPIENT)
+    clear = await server.prepare(file, token=owner)
+    head = await server.call("HEAD", clear["transferURL"])
+    parent = file.rpartition("/")[0]
+    put = await server.srm("prepareToPut", token=owner, files=[{"surl": f"{parent}/uploaded.dcm"}])
+    staged = await server.srm("bringOnline", token=owner, files=[{"surl": file}])
+    turl = re.search(r"/t/([\w-]+)/", clear["transferURL"])
+    assert turl is not None
+    name = f"held{os.urandom(4).hex()}"
+    arena.secrets |= {
+        await server.token("r", "/otherlfnx", name=name),
+        listed["guid"], f'"size":{listed["size"]}', listed["checkSumValue"], sha256(arena.original).hexdigest(),
+        f"{zlib.adler32(arena.original):08x}", f'"fileSize":{clear["fileSize"]}', clear["checkSumValue"],
+        head.headers["ETag"].strip('"'), sealed["checkSumValue"], sealed["senderPublicKey"],
+        put["files"][0]["uploadRecipient"],
+    }  # fmt: skip
+    for line in (sealed, clear, *put["files"]):
+        arena.secrets.add(line["transferURL"].rpartition("/t/")[2])
+    requests = {
+        "get": clear["requestToken"],
+        "put": put["requestToken"],
+        "bring_online": staged["requestToken"],
+    }
+    return Aim(file, directory, listed["guid"], requests, name, "00000000pseudo", turl[1])
+
+
+def _free(file: str, directory: str) -> Aim:
+    """Names as long as those, and numbers, that nothing has."""
+
+    def other(path: str) -> str:
+        for name, instead in zip(
+            NAMES, ("absentlfn", "vacatlfnx", "nonexlfnx", "etherlfnx", "nothinlfn"), strict=True
+        ):
+            path = path.replace(name, instead)
+        return path
+
+    requests = {operation: str(uuid4()) for operation in ("get", "put", "bring_online")}
+    return Aim(
+        other(file), other(directory), str(uuid4()), requests, f"free{os.urandom(4).hex()}", "11111111pseudo",
+        os.urandom(32).hex()[:43],
+    )  # fmt: skip
+
+
+def is_uuid(text: str) -> bool:
+    try:
+        return bool(UUID(text))
+    except ValueError:
+        return False
+
+
+def json_of(reply: Reply) -> Any:
+    return orjson.loads(reply.body)

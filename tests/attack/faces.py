@@ -1,0 +1,352 @@
+"""What can be tried through each face: of every operation of SRM and every route at least one attack.
+
+`tests/attack/test_reach.py` fails where one of them has none, so whoever adds one says here how it is attacked.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from tests.attack.arena import RECIPIENT, Aim
+from tests.attack.principals import Principal
+from tests.conftest import Reply, Server
+
+Body = Callable[[Aim], Any]
+
+
+@dataclass(frozen=True)
+class Attack:
+    """One request, made of what it aims at."""
+
+    what: str
+    method: str
+    path: Callable[[Aim], str]
+    body: Body | None = None
+    told: bool = False
+    """Answered with success whatever it is asked about; only what is told counts."""
+    judged: bool = True
+    """A right is looked at, so that a refusal must be in the audit; False: it asks for what is the caller's own."""
+    headers: dict[str, str] = field(default_factory=dict)
+
+    async def by(self, principal: Principal, server: Server, aim: Aim) -> Reply:
+        options: dict[str, Any] = {"headers": self.headers} if self.headers else {}
+        if self.body is not None:
+            options["json"] = self.body(aim)
+        return await principal.call(server, self.method, self.path(aim), **options)
+
+    @property
+    def is_public(self) -> bool:
+        """No credential is asked for besides what the URL holds."""
+        return "/t/" in self.what or "/metrics" in self.what
+
+    def __str__(self) -> str:
+        return self.what
+
+
+def _srm(operation: str, body: Body, *, variant: str = "", told: bool = False, judged: bool = True) -> Attack:
+    what = f"{operation} {variant}".strip()
+    return Attack(what, "POST", lambda aim: f"/srm/v2/{operation}", body, told, judged)
+
+
+def _of_request(operation: str, of: str, **more: Any) -> list[Attack]:
+    def body(also: dict[str, Any]) -> Body:
+        return lambda aim: {"requestToken": aim.requests[of], **also}
+
+    return [
+        _srm(operation, body(also), judged=False, variant=f"{of} {variant}".strip())
+        for variant, also in (("", more), ("some", {**more, "surls": ["/seen/absent.dcm"]}))
+    ]
+
+
+def _guid(aim: Aim) -> str:
+    return f"guid:{aim.guid}"
+
+
+def _identified(lfn: str) -> str:
+    return f"/@identified{lfn}"
+
+
+def _rules(rights: str) -> dict[str, Any]:
+    return {"permissionType": "ADD", "rules": [{"principal": "any:authenticated", "rights": rights}]}
+
+
+def _named(operation: str, **more: Any) -> list[Attack]:
+    """An operation on SURLs in every form that a SURL can have."""
+    forms: dict[str, Callable[[Aim], str]] = {
+        "": lambda aim: aim.file,
+        "directory": lambda aim: aim.directory,
+        "identified": lambda aim: _identified(aim.file),
+        "srm": lambda aim: f"srm://host:8443/srm/managerv2?SFN={aim.file}",
+        "guid": _guid,
+        "below": lambda aim: f"{aim.directory}/deeper/still",
+        "below a file": lambda aim: f"{aim.file}/deeper",
+    }
+
+    def body(form: Callable[[Aim], str]) -> Body:
+        return lambda aim: {"surls": [form(aim)], **more}
+
+    also = " ".join(f"{name}={value}" for name, value in more.items() if name != "rules")
+    return [
+        _srm(operation, body(form), variant=f"{variant} {also}".strip()) for variant, form in forms.items()
+    ]
+
+
+def _own(found: list[Attack]) -> list[Attack]:
+    return [replace(one, judged=False) for one in found]
+
+
+def _files(operation: str, **more: Any) -> list[Attack]:
+    def body(attack: Attack) -> Body:
+        assert attack.body is not None
+        inner = attack.body
+        return lambda aim: {"files": [{"surl": surl} for surl in inner(aim)["surls"]], **more}
+
+    return [
+        Attack(
+            f"{attack.what} {' '.join(more)} {more.get('view', '')}".strip(),
+            attack.method,
+            attack.path,
+            body(attack),
+            # A put that names a view is wrong whatever it is about.
+            judged=(operation, attack.what) != ("prepareToPut", "prepareToPut identified"),
+        )
+        for attack in _named(operation)
+    ]
+
+
+SRM: dict[str, list[Attack]] = {
+    "ping": [],
+    "getTransferProtocols": [],
+    "ls": [
+        *_named("ls"),
+        _srm("ls", lambda aim: {"surls": [aim.directory], "offset": 1, "count": 1}, variant="paged"),
+    ],
+    "mkdir": [
+        _srm("mkdir", lambda aim: {"surl": aim.directory}),
+        _srm("mkdir", lambda aim: {"surl": f"{aim.directory}/new"}, variant="in it"),
+        _srm("mkdir", lambda aim: {"surl": f"{aim.directory}/new/newer", "parents": True}, variant="parents"),
+    ],
+    "rmdir": [
+        _srm("rmdir", lambda aim: {"surl": aim.directory}),
+        _srm("rmdir", lambda aim: {"surl": aim.directory, "recursive": True}, variant="recursive"),
+        _srm("rmdir", lambda aim: {"surl": aim.file}, variant="of a file"),
+        _srm("rmdir", lambda aim: {"surl": _guid(aim), "recursive": True}, variant="by guid"),
+    ],
+    "rm": _named("rm"),
+    "mv": [
+        _srm("mv", lambda aim: {"fromSURL": aim.file, "toSURL": "/mine/stolen.dcm"}, variant="file"),
+        _srm("mv", lambda aim: {"fromSURL": aim.directory, "toSURL": "/mine/stolen"}, variant="directory"),
+        _srm("mv", lambda aim: {"fromSURL": _guid(aim), "toSURL": "/mine/stolen"}, variant="by guid"),
+        _srm("mv", lambda aim: {"fromSURL": "/mine/own.dcm", "toSURL": aim.directory}, variant="into"),
+        _srm(
+            "mv", lambda aim: {"fromSURL": "/mine/own.dcm", "toSURL": f"{aim.directory}/x"}, variant="into as"
+        ),
+        _srm("mv", lambda aim: {"fromSURL": "/mine/own.dcm", "toSURL": aim.file}, variant="over"),
+    ],
+    "checkPermission": _own(_named("checkPermission")),
+    "getPermission": [*_named("getPermission"), *_named("getPermission", principals=["user:owner"])],
+    "setPermission": [
+        *_named("setPermission", **_rules("rl")),
+        *_named("setPermission", **_rules("i")),
+        *_named("setPermission", inherit=True),
+        *_named("setPermission", recursive=True, **_rules("p")),
+        _srm(
+            "setPermission",
+            lambda aim: {"surls": [aim.directory], "default": True, **_rules("r")},
+            variant="default",
+        ),
+    ],
+    "prepareToPut": [
+        *_files("prepareToPut"),
+        *_files("prepareToPut", overwrite=True),
+        *_files("prepareToPut", createParents=True),
+    ],
+    "statusOfPutRequest": _of_request("statusOfPutRequest", "put"),
+    "putDone": [
+        _srm("putDone", lambda aim: {"requestToken": aim.requests["put"], "surls": [aim.file]}, judged=False),
+        _srm(
+            "putDone",
+            lambda aim: {
+                "requestToken": aim.requests["put"],
+                "files": [{"surl": aim.file, "size": 1, "sha256": "0" * 64}],
+            },
+            judged=False,
+            variant="sealed",
+        ),
+    ],
+    "prepareToGet": [
+        *_files("prepareToGet"),
+        *_files("prepareToGet", recipient=RECIPIENT),
+        *_files("prepareToGet", view="identified", recipient=RECIPIENT),
+        *_own(_files("prepareToGet", view="none-such")),
+    ],
+    "statusOfGetRequest": _of_request("statusOfGetRequest", "get"),
+    "bringOnline": [*_files("bringOnline"), *_files("bringOnline", view="identified")],
+    "statusOfBringOnlineRequest": _of_request("statusOfBringOnlineRequest", "bring_online"),
+    "releaseFiles": [*_own(_named("releaseFiles")), *_of_request("releaseFiles", "get")],
+    "abortRequest": [*_of_request("abortRequest", "get"), *_of_request("abortRequest", "put")],
+    "abortFiles": [
+        _srm(
+            "abortFiles", lambda aim: {"requestToken": aim.requests["put"], "surls": [aim.file]}, judged=False
+        )
+    ],
+    "extendFileLifeTime": _of_request("extendFileLifeTime", "get", newPinLifeTime=86400),
+    "getRequestTokens": [
+        _srm("getRequestTokens", lambda aim: {}, told=True, judged=False),
+    ],
+    "getRequestSummary": [
+        _srm(
+            "getRequestSummary",
+            lambda aim: {"requestTokens": list(aim.requests.values())},
+            told=True,
+            judged=False,
+        )
+    ],
+}
+
+
+def _admin(method: str, path: str, body: Body | None = None, variant: str = "", **options: Any) -> Attack:
+    return Attack(f"{method} {path} {variant}".strip(), method, lambda aim: path, body, **options)
+
+
+def _profile(verb: str, body: Body) -> list[Attack]:
+    return [
+        _admin("POST", f"/admin/v1/profiles/{name}/{verb}", body, name) for name in ("basic", "none-such")
+    ]
+
+
+def _link(source: Callable[[Aim], str], target: Callable[[Aim], str], view: str = "basic") -> Body:
+    return lambda aim: {"surls": [source(aim)], "target": target(aim), "view": view}
+
+
+def _path(aim: Aim) -> str:
+    return aim.file
+
+
+def _identified_file(aim: Aim) -> str:
+    return _identified(aim.file)
+
+
+def _replica(form: Callable[[Aim], str], url: str | None) -> Body:
+    return lambda aim: {"replicas": [{"surl": form(aim), "url": url}]}
+
+
+ROUTES: dict[tuple[str, str], list[Attack]] = {
+    # What anybody may know.
+    ("GET", "/health/live"): [],
+    ("GET", "/health/ready"): [],
+    ("GET", "/metrics"): [_admin("GET", "/metrics", told=True, judged=False)],
+    # Each operation has attacks of its own.
+    ("POST", "/srm/v2/{operation}"): [],
+    ("POST", "/catalog/v1/replicas/list"): [
+        _admin("POST", "/catalog/v1/replicas/list", lambda aim: {"surls": [aim.file]}),
+        _admin("POST", "/catalog/v1/replicas/list", lambda aim: {"surls": [_guid(aim)]}, "guid"),
+    ],
+    **{
+        ("POST", f"/catalog/v1/replicas/{verb}"): [
+            _admin("POST", f"/catalog/v1/replicas/{verb}", _replica(form, url), f"{name} {url}")
+            for name, form in (("path", _path), ("guid", _guid), ("identified", _identified_file))
+            for url in (None, "https://elsewhere.example/x")
+        ]
+        for verb in ("add", "remove", "master")
+    },
+    # Bearer URLs: whoever has one is served. Guesses are not.
+    ("GET", "/t/{token}/{name}"): [
+        Attack("GET /t/", "GET", lambda aim: f"/t/{aim.guid}/image.dcm", judged=False),
+    ],
+    ("HEAD", "/t/{token}/{name}"): [
+        Attack("HEAD /t/", "HEAD", lambda aim: f"/t/{aim.guid}/image.dcm", judged=False),
+    ],
+    ("PUT", "/t/{token}/{name}"): [
+        Attack("PUT /t/", "PUT", lambda aim: f"/t/{aim.guid}/image.dcm", judged=False),
+    ],
+    # For administrators.
+    ("GET", "/admin/v1/tokens"): [_admin("GET", "/admin/v1/tokens")],
+    ("POST", "/admin/v1/tokens"): [
+        _admin("POST", "/admin/v1/tokens", lambda aim: {"name": aim.token, "rights": "pdrwlxgsi", "path": aim.file})
+    ],
+    ("DELETE", "/admin/v1/tokens/{name}"): [
+        Attack("DELETE /admin/v1/tokens", "DELETE", lambda aim: f"/admin/v1/tokens/{aim.token}")
+    ],
+    ("POST", "/admin/v1/fsck"): [
+        _admin("POST", "/admin/v1/fsck", lambda aim: {}),
+        _admin("POST", "/admin/v1/fsck", lambda aim: {"repair": True}, "repair"),
+    ],
+    ("GET", "/admin/v1/profiles"): [_admin("GET", "/admin/v1/profiles")],
+    ("POST", "/admin/v1/profiles"): [
+        _admin("POST", "/admin/v1/profiles", lambda aim: {"toml": 'name = "mine"\n'}),
+        _admin("POST", "/admin/v1/profiles", lambda aim: {"toml": "no profile"}, "malformed"),
+    ],
+    ("GET", "/admin/v1/profiles/{name}"): [
+        _admin("GET", "/admin/v1/profiles/basic"),
+        _admin("GET", "/admin/v1/profiles/none-such"),
+    ],
+    ("POST", "/admin/v1/profiles/{name}/plan"): _profile("plan", lambda aim: {"surl": aim.directory}),
+    ("POST", "/admin/v1/profiles/{name}/apply"): _profile(
+        "apply", lambda aim: {"surl": aim.directory, "default": True}),
+    ("POST", "/admin/v1/profiles/{name}/progress"): _profile("progress", lambda aim: {"surl": aim.directory}),
+    ("POST", "/admin/v1/profiles/{name}/release"): [
+        _admin("POST", f"/admin/v1/profiles/{name}/release",
+            lambda aim: {"surls": [aim.file]}, judged=name == "basic")
+        for name in ("basic", "none-such")
+    ] + [_admin("POST", "/admin/v1/profiles/basic/release", lambda aim: {"surls": [_guid(aim)]}, "by guid")],
+    ("POST", "/admin/v1/report"): [
+        _admin("POST", "/admin/v1/report", lambda aim: {"surl": aim.file}, "file"),
+        _admin("POST", "/admin/v1/report", lambda aim: {"surl": aim.directory}, "directory"),
+        _admin("POST", "/admin/v1/report", lambda aim: {"surl": f"/@basic{aim.directory}"}, "view"),
+        _admin("POST", "/admin/v1/report", lambda aim: {"surl": _guid(aim)}, "guid"),
+    ],
+    ("POST", "/admin/v1/pseudonyms/lookup"): [
+        _admin("POST", "/admin/v1/pseudonyms/lookup", lambda aim: {"pseudonym": aim.pseudonym}, judged=False)
+    ],
+    ("POST", "/admin/v1/link"): [
+        _admin("POST", "/admin/v1/link", _link(lambda a: a.file, lambda a: "/mine"), "from"),
+        _admin("POST", "/admin/v1/link", _link(_guid, lambda a: "/mine"), "from guid"),
+        _admin("POST", "/admin/v1/link", _link(lambda a: "/mine/own.dcm", lambda a: a.directory), "to"),
+        _admin("POST", "/admin/v1/link", _link(lambda a: "/mine/own.dcm", lambda a: a.file), "to a file"),
+        _admin("POST", "/admin/v1/link", _link(_guid, _guid), "guids"),
+    ],
+    ("POST", "/admin/v1/audit/show"): [
+        _admin("POST", "/admin/v1/audit/show", lambda aim: {"guid": aim.guid}),
+        _admin("POST", "/admin/v1/audit/show", lambda aim: {"last": 5000}, "all"),
+    ],
+    ("POST", "/admin/v1/audit/export"): [
+        _admin("POST", "/admin/v1/audit/export", lambda aim: {"guid": aim.guid}),
+        _admin(
+            "POST",
+            "/admin/v1/audit/export",
+            lambda aim: {"cursor": {"horizon": 1 << 40, "seal": -1, "row": -1, "loose": True}},
+            "cursor",
+        ),
+    ],
+    ("POST", "/admin/v1/delivery"): [
+        _admin("POST", "/admin/v1/delivery", lambda aim: {"surl": aim.directory}),
+        _admin("POST", "/admin/v1/delivery", lambda aim: {"surl": _guid(aim)}, "guid"),
+    ],
+    ("PUT", "/admin/v1/delivery"): [
+        _admin("PUT", "/admin/v1/delivery", lambda aim: {"surl": aim.directory, "identified": "clear"}),
+        _admin("PUT", "/admin/v1/delivery",
+            lambda aim: {"surl": aim.directory, "deidentified": "clear"}, "deidentified"),
+    ],
+    ("GET", "/admin/v1/recipients"): [_admin("GET", "/admin/v1/recipients", told=True, judged=False)],
+    ("PUT", "/admin/v1/recipients"): [
+        _admin("PUT", "/admin/v1/recipients", lambda aim: {"principal": "user:owner", "key": RECIPIENT}),
+        _admin("PUT", "/admin/v1/recipients",
+            lambda aim: {"principal": f"user:{aim.token}", "key": RECIPIENT}, "other"),
+    ],
+    ("POST", "/admin/v1/recipients/remove"): [
+        _admin("POST", "/admin/v1/recipients/remove", lambda aim: {"principal": "user:owner"}),
+        _admin("POST", "/admin/v1/recipients/remove", lambda aim: {"principal": f"user:{aim.token}"}, "other"),
+    ],
+}  # fmt: skip
+
+ROUTES |= {
+    ("HEAD", path): [replace(one, method="HEAD", what=one.what.replace("GET", "HEAD")) for one in found]
+    for (method, path), found in list(ROUTES.items())
+    if method == "GET" and "{token}" not in path
+}
+
+
+EVERY = [one for found in (*SRM.values(), *ROUTES.values()) for one in found]
+FIRST = [found[0] for found in (*SRM.values(), *ROUTES.values()) if found]
+"""One of each operation and route, for callers who differ in how they say who they are only."""

@@ -1,0 +1,105 @@
+"""A database with a sealed trail, and what verification says of it."""
+
+from collections.abc import AsyncIterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import asyncpg
+
+from mdm_async.audit.findings import Verdict
+from mdm_async.audit.published import read
+from mdm_async.audit.verify import Verifier
+from mdm_async.catalog import audit, installation
+from mdm_async.catalog.audit import Act
+from mdm_async.catalog.database import Database
+from mdm_async.catalog.trail import Filter
+from mdm_async.images import trail
+from mdm_async.images.archive import Archive
+from mdm_async.images.gazette import Gazette
+from mdm_async.images.sealing import Sealer
+from mdm_async.images.trail import RowLine, SealLine
+from mdm_async.names import ROOT, Caller, Right, Scope
+from tests.audit.made import KEYS, PRIVATE
+
+ADMIN = Caller("user:admin", frozenset({"user:admin"}), (Scope(ROOT, frozenset(Right), frozenset({"*"})),))
+USER = Caller("user:a", frozenset({"user:a"}), source="192.0.2.7")
+
+
+@dataclass
+class Sealed:
+    """A database, and the sealers of as many nodes as are asked for."""
+
+    database: Database
+    dsn: str
+    folder: Path
+    pool: ThreadPoolExecutor
+    sealers: dict[str, Sealer] = field(default_factory=dict)
+
+    @property
+    def archive(self) -> Archive:
+        return cast(Archive, SimpleNamespace(database=self.database))
+
+    def file(self, node: str = "a") -> Path:
+        return self.folder / f"{node}.jsonl"
+
+    async def sealer(self, node: str = "a", *, fresh: bool = False) -> Sealer:
+        """A node's; `fresh`: as after it was started anew."""
+        if node not in self.sealers or fresh:
+            async with self.database.acquire() as db:
+                own = await installation.identity(db)
+            self.sealers[node] = Sealer(self.database, own, PRIVATE, Gazette(self.file(node)), self.pool)
+        return self.sealers[node]
+
+    async def act(self, count: int = 1, **fields: Any) -> None:
+        async with self.database.transaction() as db:
+            await audit.record(db, [Act(USER, "read", details={"n": i}, **fields) for i in range(count)])
+
+    async def seconds(self, count: int, rows: int = 3) -> None:
+        """Rows, and a seal over them, so many times."""
+        sealer = await self.sealer()
+        for _ in range(count):
+            await self.act(rows)
+            await sealer.tick()
+
+    async def sql(self, statement: str, *arguments: Any) -> list[asyncpg.Record]:
+        """What somebody does who owns the database."""
+        connection = await asyncpg.connect(self.dsn)
+        try:
+            return await connection.fetch(statement, *arguments)
+        finally:
+            await connection.close()
+
+    async def told(self, wanted: Filter = Filter(), after: int | None = None) -> list[SealLine | RowLine]:  # noqa: B008
+        lines: list[SealLine | RowLine] = []
+        at = trail.first_page(await trail.begin(self.archive, ADMIN, wanted), after)
+        while True:
+            page = await trail.page(self.archive, ADMIN, wanted, at)
+            lines += page.lines
+            if page.next is None:
+                return lines
+            at = page.next
+
+    async def verdict(
+        self, *, published: Sequence[str] | None = None, node: str = "a", without: bool = False
+    ) -> Verdict:
+        """As `mdm audit verify` finds it."""
+        lines = self.file(node).read_text().splitlines() if published is None else published
+        opening = await trail.begin(self.archive, ADMIN, Filter())
+        verifier = Verifier(KEYS, None if without else read(lines), now=opening.now)
+        for line in await self.told():
+            if isinstance(line, SealLine):
+                verifier.seal(line.number, line.text, line.index)
+            else:
+                verifier.row(line.row, line.seal)
+        return verifier.end()
+
+
+@asynccontextmanager
+async def sealed_trail(dsn: str, folder: Path) -> AsyncIterator[Sealed]:
+    with ThreadPoolExecutor(2) as pool:
+        async with Database.connect(dsn, pool_size=8) as database:
+            yield Sealed(database, dsn, folder, pool)

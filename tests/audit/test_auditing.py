@@ -1,0 +1,51 @@
+"""What is noted before the end of a node is written, sealed and published by its end."""
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
+
+import orjson
+import pytest
+import structlog.testing
+
+from mdm_async.audit.keys import parse_public
+from mdm_async.audit.seals import is_signed
+from mdm_async.errors import BadPath, UnsafeSettings
+from mdm_async.images.archive import Archive
+from mdm_async.images.auditing import auditing
+from mdm_async.images.reads import Reads
+from mdm_async.images.refusals import Refusals
+from mdm_async.settings import load
+from tests.audit.database import USER, Sealed
+from tests.audit.test_reads import live
+
+
+async def test_nothing_noted_is_lost_by_an_orderly_end(sealed: Sealed, tmp_path: Path) -> None:
+    settings = load(overrides={"data": tmp_path / "data"})
+    archive = SimpleNamespace(database=sealed.database, settings=settings, disk=sealed.pool)
+    refusals, reads = Refusals(sealed.database), Reads(sealed.database)
+    async with auditing(cast(Archive, archive), refusals, reads):
+        async with reads.reading(live(), "192.0.2.7") as reading:
+            reading.bytes += 5
+        refusals.note(BadPath(), USER, "192.0.2.7", "ls")
+        refusals.note(BadPath(), None, "192.0.2.7", "ls")
+        refusals.note(BadPath(), None, "192.0.2.7", "ls")
+    rows = await sealed.sql("select act, outcome, seal from audit order by id")
+    assert sorted((row["act"], row["outcome"]) for row in rows) == [
+        ("ls", "refused"), ("ls", "refused"), ("read", "begun"), ("read", "success"), ("refusals", "refused"),
+    ]  # fmt: skip
+    assert all(row["seal"] is not None for row in rows)
+    keys = parse_public([(settings.data / "audit" / "audit.pub").read_text()])
+    lines = (settings.data / "audit" / "seals.jsonl").read_text().splitlines()
+    assert all(is_signed(line, keys) for line in lines)
+    assert sum(orjson.loads(line)["count"] for line in lines) == 5
+
+
+async def test_without_a_usable_key_nothing_begins(sealed: Sealed, tmp_path: Path) -> None:
+    (tmp_path / "a.key").write_text("no key")
+    (tmp_path / "a.key").chmod(0o600)
+    settings = load(overrides={"data": tmp_path / "data", "audit": {"key_file": tmp_path / "a.key"}})
+    archive = SimpleNamespace(database=sealed.database, settings=settings, disk=sealed.pool)
+    with structlog.testing.capture_logs(), pytest.raises(UnsafeSettings, match="not an Ed25519"):
+        async with auditing(cast(Archive, archive), Refusals(sealed.database), Reads(sealed.database)):
+            pass

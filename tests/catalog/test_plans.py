@@ -1,0 +1,94 @@
+"""Plans made while tables are empty are kept while they fill: what every request runs looks into the right index."""
+
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any, cast
+from uuid import UUID
+
+import pytest
+
+from mdm_async.catalog import acls, entries, grants, images, places, requests, trail
+from mdm_async.catalog.database import Connection, Database
+from mdm_async.catalog.entries import Listed
+from mdm_async.catalog.trail import Filter
+from mdm_async.names import AUTHENTICATED, Caller, Lfn
+
+ID = UUID(int=1)
+CALLER = Caller("user:a", frozenset({"user:a", AUTHENTICATED}))
+SMALL = {"installation"}
+
+
+class Explained:
+    """A connection that plans each statement before it runs it."""
+
+    def __init__(self, db: Connection) -> None:
+        self._db = db
+        self.nodes: list[dict[str, Any]] = []
+
+    def __getattr__(self, name: str) -> Any:
+        run = getattr(self._db, name)
+        if name not in ("fetch", "fetchrow", "fetchval", "execute"):
+            return run
+
+        async def planned(query: str, *arguments: Any) -> Any:
+            if not query.startswith("set "):
+                told = await self._db.fetchval(f"explain (format json) {query}", *arguments)
+                self.nodes += _below(told[0]["Plan"])
+            return await run(query, *arguments)
+
+        return planned
+
+    @property
+    def indexes(self) -> set[str]:
+        return {node["Index Name"] for node in self.nodes if "Index Name" in node}
+
+
+def _below(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield node
+    for each in node.get("Plans", ()):
+        yield from _below(each)
+
+
+Statement = Callable[[Connection], Awaitable[object]]
+
+STATEMENTS: dict[str, tuple[Statement, str]] = {
+    "names are looked up": (lambda db: places.resolve(db, [Lfn("/a/b")]), "entries_parent_name_key"),
+    "entries are judged": (lambda db: places.of_entries(db, [1]), "entries_pkey"),
+    "GUIDs are looked up": (lambda db: places.of_guids(db, [ID]), "entries_guid_key"),
+    "all is listed": (
+        lambda db: entries.page(db, 1, Listed(True, [1], ["a"]), 10),
+        "entries_parent_name_key",
+    ),
+    "some is listed": (lambda db: entries.page(db, 1, Listed(False, [1], ["a"]), 10), "entries_own_acls"),
+    "own ACLs are listed": (lambda db: entries.own_acls(db, 1), "entries_own_acls"),
+    "own ACLs below are found": (lambda db: acls.owners_below(db, 1), "entries_directories"),
+    "a transfer URL is found": (lambda db: grants.by_turl(db, b"t"), "_turl_idx"),
+    "transfer URLs are watched": (lambda db: grants.liveness(db, [b"t"]), "_turl_idx"),
+    "a request is found": (lambda db: requests.of_request(db, ID, CALLER), "_request_idx"),
+    "a request is released": (lambda db: requests.release(db, CALLER, ID, None), "_request_idx"),
+    "a request is aborted": (lambda db: requests.abort(db, CALLER, ID, None), "_request_idx"),
+    "a request is extended": (lambda db: requests.extend(db, CALLER, ID, None, 60), "_request_idx"),
+    "entries are released": (lambda db: requests.release_entries(db, CALLER, [1]), "_entry_idx"),
+    "images without a name are doomed": (lambda db: images.doom_unreferenced(db, [ID]), "entries_of_image"),
+    "views are found": (lambda db: images.holdings(db, [(ID, "basic")], ["v"]), "views_pkey"),
+    "a pseudonym is found": (lambda db: images.with_pseudonym(db, b"p", ["v"], ID, 10), "views_pseudonyms"),
+    "rows wait to be sealed": (lambda db: trail.unsealed(db, 0, 10), "audit_unsealed"),
+    "sealed rows are told": (lambda db: trail.sealed_rows(db, (0, 0), 5, 10), "audit_sealed"),
+    "an entry's rows are told": (lambda db: trail.filtered_rows(db, Filter(guid=ID), 0, 10), "audit_guid"),
+    "an entry's last rows are told": (lambda db: trail.newest(db, Filter(guid=ID), 10), "audit_guid"),
+    "a caller's rows are told": (lambda db: trail.newest(db, Filter(caller="a"), 10), "audit_caller"),
+}
+
+
+@pytest.mark.parametrize("what", STATEMENTS)
+async def test_a_statement_of_requests_looks_into_its_index(database: Database, what: str) -> None:
+    statement, index = STATEMENTS[what]
+    async with database.acquire() as db:
+        await grants.keep_partitions(db)
+        explained = Explained(db)
+        await statement(cast(Connection, explained))
+    assert any(name.endswith(index) for name in explained.indexes), explained.indexes
+    for node in explained.nodes:
+        scanned = node["Node Type"] == "Seq Scan" and node["Relation Name"] not in SMALL
+        walked = node["Node Type"] in ("Index Scan", "Index Only Scan") and "Index Cond" not in node
+        assert not scanned, node
+        assert not walked, node
