@@ -64,6 +64,7 @@ class Refusals:
         self._of_one: Counter[str] = Counter()
         self._counts: dict[_Key, _Count] = {}
         self._writing: asyncio.Future[None] | None = None
+        self._one_writes = asyncio.Lock()
 
     def __repr__(self) -> str:
         return f"<Refusals {len(self._queue)} waiting, {len(self._counts)} counted>"
@@ -157,6 +158,10 @@ class Refusals:
             del self._counts[key]
 
     async def _write(self) -> None:
+        async with self._one_writes:
+            await self._write_queue()
+
+    async def _write_queue(self) -> None:
         while self._queue:
             batch = [self._queue[i] for i in range(min(len(self._queue), _BATCH))]
             now = self._clock()

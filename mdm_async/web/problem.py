@@ -12,6 +12,8 @@ from mdm_async.errors import BadRequest, MdmError, NotFound, NotSupported, TooLa
 from mdm_async.web.channel import CALLER, source_of
 from mdm_async.web.house import HOUSE
 
+_CLIENT_HAS_GONE = 499
+"""Told to nobody."""
 CHALLENGE = 'Bearer realm="mdm"'
 REQUEST_ID = web.RequestKey("request_id", str)
 ACT = web.RequestKey("act", str)
@@ -60,8 +62,11 @@ async def middleware(request: web.Request, handler: Handler) -> web.StreamRespon
             answer.headers["Allow"] = error.headers["Allow"]
         return answer
     except ConnectionError:
+        # Not raised further: to aiohttp it would be a mistake of the handler's.
         _log.debug("the client went away")
-        raise
+        if request.transport is not None:
+            request.transport.abort()
+        return web.Response(status=_CLIENT_HAS_GONE)
     except Exception as error:
         log(error)
         return response(MdmError("an unexpected failure; the server's log knows more"), request)
