@@ -3,6 +3,7 @@
 import asyncio
 import ctypes
 import functools
+import gc
 import secrets
 import signal
 from collections.abc import AsyncIterator, Callable, Coroutine
@@ -77,6 +78,7 @@ async def serve(settings: Settings) -> None:
     """Run the server until SIGTERM or SIGINT, then drain it. Prints one line when it is ready."""
     logs.configure(settings.log)
     _share_freed_memory()
+    _look_for_cycles_seldom()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):
@@ -92,6 +94,12 @@ def _share_freed_memory() -> None:
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
         mallopt(_M_ARENA_MAX, 2)
+
+
+def _look_for_cycles_seldom() -> None:
+    """Requests make few cycles and much else: the usual thresholds cost a tenth of the CPU under load."""
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
 
 
 @asynccontextmanager
