@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydicom import dcmread
 
+from mdm_async import logs
 from mdm_async.web.srm_operations import OPERATIONS
 from tests.conftest import Server
 from tests.web.made_images import made
@@ -438,11 +439,12 @@ async def test_a_summary_counts_files(server: Server, directory: str, file: str)
 
 @asynccontextmanager
 async def statements(server: Server) -> AsyncIterator[list[str]]:
-    """Everything that is asked of Postgres while the context lasts."""
+    """Everything that requests ask of Postgres while the context lasts; not what the server looks at by itself."""
     seen: list[str] = []
 
     def note(record: asyncpg.connection.LoggedQuery) -> None:
-        seen.append(record.query)
+        if logs.request_id.get():
+            seen.append(record.query)
 
     pool = server.archive.database._pool
     held = [await pool.acquire() for _ in range(pool.get_max_size())]
@@ -460,8 +462,8 @@ async def statements(server: Server) -> AsyncIterator[list[str]]:
 
 
 BULK = 3000
-ASKED_BY_TIME = ("from grants g where turl", "from profiles")
-"""Queries that are made now and then, however much is going on."""
+ASKED_BY_TIME = "from profiles"
+"""A query that is made now and then, however much is going on."""
 
 
 async def test_thousands_are_prepared_in_one_round(own_server: Server) -> None:
@@ -479,16 +481,14 @@ async def test_thousands_are_prepared_in_one_round(own_server: Server) -> None:
     async def prepared(files: list[Tree], **options: Any) -> tuple[Tree, int]:
         async with statements(own_server) as seen:
             tree = await own_server.srm("prepareToGet", files=files, **options)
-        by_time = [query for query in seen if any(one in query for one in ASKED_BY_TIME)]
-        assert len(by_time) < 40  # as long as it takes, but not for each file
-        return tree, len(seen) - len(by_time)
+        return tree, sum(ASKED_BY_TIME not in query for query in seen)
 
     _, few = await prepared([{"surl": f"{directory}/n{n}"} for n in (1, 2, 3)])
     many = [{"surl": f"{directory}/n{n}"} for n in range(1, BULK - 3)]
     bad = [{"surl": f"{directory}/missing"}, {"surl": directory}, {"surl": "relative"}, {"surl": "/x/y/z"}]
     files = many[:100] + bad + many[100:]
     tree, count = await prepared(files)
-    assert count <= few + 2
+    assert 0 < count <= few + 2
     assert code(tree) == "SRM_PARTIAL_SUCCESS"
     assert [line["surl"] for line in tree["files"]] == [one["surl"] for one in files]
     assert codes(tree)[100:104] == [f"SRM_INVALID_{why}" for why in ("PATH", "REQUEST", "REQUEST", "PATH")]
