@@ -16,8 +16,8 @@ import uvloop
 from bench.heads import typical_ct
 from mdm_async.dicom.profile import basic
 from mdm_async.dicom.scrub import PixelFacts, scrub
-from mdm_async.images.scrub_jobs import Begin
-from mdm_async.images.scrubbing import Scrubber
+from mdm_async.images.views.scrub_jobs import Begin
+from mdm_async.images.views.scrubbing import Scrubber
 from mdm_async.settings import ScrubSettings
 
 KEY = bytes(32)

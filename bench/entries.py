@@ -15,12 +15,13 @@ from uuid import uuid4
 
 from bench.report import Finding, Target
 from bench.scale import Scale
-from mdm_async.catalog import acl, entries, places
-from mdm_async.catalog.database import Connection, Database, connect
-from mdm_async.catalog.embedded import EmbeddedPostgres
-from mdm_async.catalog.entries import Listed
-from mdm_async.catalog.migrate import migrate
+from mdm_async.catalog.namespace import entries, places
+from mdm_async.catalog.namespace.entries import Listed
+from mdm_async.catalog.rights import acl
 from mdm_async.names import ANYONE, AUTHENTICATED, Caller, Lfn, Right
+from mdm_async.postgres.database import Connection, Database, connect
+from mdm_async.postgres.embedded.lifecycle import EmbeddedPostgres
+from mdm_async.postgres.migrate import migrate
 
 HOSPITAL = "hospital"
 FILES, STUDIES = 100, 10

@@ -19,13 +19,14 @@ from bench.plan import Cycle, File
 from bench.report import Finding, Target
 from bench.scale import Scale
 from bench.server import Server, running_server, surl_of
-from mdm_async.catalog import grants, places, requests
-from mdm_async.catalog.audit import Act
-from mdm_async.catalog.database import Database, connect
-from mdm_async.catalog.embedded import EmbeddedPostgres
-from mdm_async.catalog.grants import Grant
-from mdm_async.catalog.migrate import migrate
+from mdm_async.catalog.grants import grants, requests
+from mdm_async.catalog.grants.grants import Grant
+from mdm_async.catalog.namespace import places
+from mdm_async.catalog.trail.acts import Act
 from mdm_async.names import ANYONE, Caller, Lfn
+from mdm_async.postgres.database import Database, connect
+from mdm_async.postgres.embedded.lifecycle import EmbeddedPostgres
+from mdm_async.postgres.migrate import migrate
 
 BULK = 1000
 PAIRS = 500

@@ -17,37 +17,39 @@ import structlog
 from aiohttp import web
 
 from mdm_async import logs
+from mdm_async.auditing.background import auditing
+from mdm_async.auditing.reads import Reads
+from mdm_async.auditing.refusals import Refusals
 from mdm_async.blobs.local import LocalBlobs
-from mdm_async.catalog import grants, installation, tokens
-from mdm_async.catalog.callers import Callers
-from mdm_async.catalog.database import Database, connect
-from mdm_async.catalog.directory_lock import DirectoryLock
-from mdm_async.catalog.embedded import EmbeddedPostgres
-from mdm_async.catalog.migrate import migrate
+from mdm_async.catalog import installation
+from mdm_async.catalog.grants import grants
+from mdm_async.catalog.rights import tokens
+from mdm_async.catalog.rights.callers import Callers
 from mdm_async.errors import UnsafeSettings
 from mdm_async.identity.authenticator import Authenticator
 from mdm_async.identity.certificates import Trust
 from mdm_async.identity.mapping import Mapping
 from mdm_async.identity.tokens import Issuers
 from mdm_async.images.archive import Archive
-from mdm_async.images.auditing import auditing
-from mdm_async.images.backfill import backfill_forever
-from mdm_async.images.live import LiveGrants
-from mdm_async.images.reads import Reads
-from mdm_async.images.refusals import Refusals
-from mdm_async.images.scrubbing import Scrubber
-from mdm_async.images.served import BASIC_PROJECT, ServedViews
-from mdm_async.images.sweep import sweep_forever
+from mdm_async.images.reading.served import BASIC_PROJECT, ServedViews
+from mdm_async.images.transfers.live import LiveGrants
+from mdm_async.images.upkeep.sweep import sweep_forever
+from mdm_async.images.views.backfill import backfill_forever
+from mdm_async.images.views.scrubbing import Scrubber
 from mdm_async.keys import files
 from mdm_async.keys.derive import PseudonymFinder
 from mdm_async.keys.store import KeyStore
 from mdm_async.keys.wrap import Wrapper
 from mdm_async.names import Caller
+from mdm_async.postgres.database import Database, connect
+from mdm_async.postgres.directory_lock import DirectoryLock
+from mdm_async.postgres.embedded.lifecycle import EmbeddedPostgres
+from mdm_async.postgres.migrate import migrate
 from mdm_async.settings import Settings
 from mdm_async.web.application import application
-from mdm_async.web.certificate import Certificate
-from mdm_async.web.house import House
-from mdm_async.web.tls import TlsSite
+from mdm_async.web.http.certificate import Certificate
+from mdm_async.web.http.house import House
+from mdm_async.web.http.tls import TlsSite
 
 _CIPHER_THREADS, _DISK_THREADS = 2, 8
 _BODY_AHEAD = 256 << 10
@@ -119,7 +121,9 @@ async def running(settings: Settings) -> AsyncIterator[House]:
         lookup = functools.partial(_caller_of, database)
         authenticator = Authenticator(own.admin_token, lookup, issuers, trust, archive.mapping)
         house = House(archive, LiveGrants(archive), authenticator, Refusals(database), Reads(database))
-        await stack.enter_async_context(auditing(archive, house.refusals, house.reads))
+        await stack.enter_async_context(
+            auditing(settings, database, archive.disk, house.refusals, house.reads)
+        )
         beside = await stack.enter_async_context(_background())
         beside(archive.mapping.watch())
         if trust is not None:

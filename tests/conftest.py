@@ -17,10 +17,10 @@ import uvloop
 from multidict import CIMultiDictProxy
 
 from mdm_async.app import running
-from mdm_async.catalog.database import connect
-from mdm_async.catalog.migrate import migrate
+from mdm_async.postgres.database import connect
+from mdm_async.postgres.migrate import migrate
 from mdm_async.settings import load
-from mdm_async.web.house import House
+from mdm_async.web.http.house import House
 from tests.postgres import PostgresForTests, postgres_for_tests
 
 CI = bool(os.environ.get("CI"))

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 
-from mdm_async.catalog.embedded import EmbeddedPostgres
+from mdm_async.postgres.embedded.lifecycle import EmbeddedPostgres
 
 FAST = {"fsync": "off", "full_page_writes": "off", "shared_buffers": "64MB", "max_connections": "200"}
 

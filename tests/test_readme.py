@@ -48,7 +48,7 @@ def test_the_first_session_runs_as_written() -> None:
 
 
 def test_every_operation_of_srm_is_named() -> None:
-    from mdm_async.web.srm_operations import OPERATIONS
+    from mdm_async.web.srm.operations import OPERATIONS
 
     readme = (ROOT / "README.md").read_text()
     assert [name for name in OPERATIONS if name not in readme] == []

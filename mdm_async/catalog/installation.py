@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from mdm_async.catalog.database import Connection
+from mdm_async.postgres.database import Connection
 
 
 async def identity(db: Connection) -> UUID:

@@ -6,27 +6,18 @@ from typing import Annotated
 
 import typer
 
-from mdm_async.cli import (
-    acl,
-    audit,
-    config,
-    delivery,
-    demo,
-    fsck,
-    get,
-    keygen,
-    link,
-    names,
-    profile,
-    pseudonym,
-    put,
-    recipient,
-    replica,
-    serve,
-    token,
-)
+from mdm_async.cli import keygen
+from mdm_async.cli.audit import commands as audit
 from mdm_async.cli.connection import Connection
+from mdm_async.cli.demo import command as demo
+from mdm_async.cli.names import commands as names
+from mdm_async.cli.names import link, replica
 from mdm_async.cli.output import complain
+from mdm_async.cli.profile import commands as profile
+from mdm_async.cli.profile import pseudonym
+from mdm_async.cli.rights import acl, delivery, recipient, token
+from mdm_async.cli.server import config, fsck, serve
+from mdm_async.cli.transfer import get, put
 from mdm_async.errors import MdmError
 
 app = typer.Typer(

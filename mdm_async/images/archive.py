@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from mdm_async.blobs.store import BlobStore
-from mdm_async.catalog.callers import Callers
-from mdm_async.catalog.database import Database
+from mdm_async.catalog.rights.callers import Callers
 from mdm_async.identity.mapping import Mapping
 from mdm_async.images.changed import ChangedHere
-from mdm_async.images.scrubbing import Scrubber
-from mdm_async.images.served import ServedViews
+from mdm_async.images.reading.served import ServedViews
+from mdm_async.images.views.scrubbing import Scrubber
 from mdm_async.keys.derive import PseudonymFinder
 from mdm_async.keys.store import KeyStore
+from mdm_async.postgres.database import Database
 from mdm_async.settings import Settings
 
 T = TypeVar("T")

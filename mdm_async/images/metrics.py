@@ -18,8 +18,3 @@ _TRANSFERS = Gauge("mdm_transfers_running", "Transfers running now", ["direction
 TRANSFERS_OUT, TRANSFERS_IN = _TRANSFERS.labels("out"), _TRANSFERS.labels("in")
 GRANTED = Counter("mdm_grants", "Transfer URLs handed out", ["operation"])
 SWEPT = Counter("mdm_swept", "What the sweeper took away", ["what"])
-AUDIT_SEALED = Counter("mdm_audit_sealed", "Rows of the audit trail sealed by this node")
-AUDIT_CONTRADICTIONS = Counter(
-    "mdm_audit_contradictions", "Times that the database's seals were found not to be those published"
-)
-AUDIT_REFUSALS = Counter("mdm_refusals", "Accesses refused")

@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from mdm_async.catalog import acl, places
-from mdm_async.catalog.database import Connection
-from mdm_async.catalog.entries import Entry
-from mdm_async.catalog.places import Place
+from mdm_async.catalog.namespace import places
+from mdm_async.catalog.namespace.entries import Entry
+from mdm_async.catalog.namespace.places import Place
+from mdm_async.catalog.rights import acl
 from mdm_async.errors import BadRequest, MdmError, NotFound, Refusal
 from mdm_async.names import Caller, Right, Surl, parse_surl
+from mdm_async.postgres.database import Connection
 
 
 async def resolve(

@@ -2,8 +2,11 @@
 
 from aiohttp import web
 
-from mdm_async.web import audit, operations, problem, profiles, replicas, rights, srm_json, turl
-from mdm_async.web.house import HOUSE, House
+from mdm_async.web.admin import audit, operations, profiles, replicas, rights
+from mdm_async.web.http import problem
+from mdm_async.web.http.house import HOUSE, House
+from mdm_async.web.srm import over_json as srm_json
+from mdm_async.web.turls import transfer as turl
 
 
 def application(house: House) -> web.Application:

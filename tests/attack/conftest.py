@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import pytest
 import trustme
 
-from mdm_async.images import refusals
+from mdm_async.auditing import refusals
 from tests.attack.arena import Arena, built, rule
 from tests.attack.principals import Principal, bearer, holder
 from tests.attack.yard import Yard

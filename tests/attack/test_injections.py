@@ -167,7 +167,7 @@ async def test_a_listed_proxys_word_ends_where_the_clients_begins() -> None:
 
     from multidict import CIMultiDict
 
-    from mdm_async.web import channel
+    from mdm_async.web.http import channel
 
     for told, source in (
         ("203.0.113.1, 192.0.2.9", "192.0.2.9"),

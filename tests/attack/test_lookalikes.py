@@ -143,7 +143,7 @@ async def test_a_view_in_a_name_is_no_way_around_the_right_to_it(yard: Yard) -> 
 
 
 async def test_cursors_and_offsets_show_nothing_that_is_hidden(arena: Arena) -> None:
-    from mdm_async.web.cursor import encode
+    from mdm_async.web.http.cursor import encode
 
     for kind in ("anonymous", "narrow", "colleague", "certificate"):
         who = arena.principals[kind]

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from mdm_async.web.srm_operations import OPERATIONS
+from mdm_async.web.srm.operations import OPERATIONS
 from tests.attack.arena import Arena
 from tests.attack.faces import EVERY, FIRST, ROUTES, SRM, Attack
 from tests.attack.principals import Principal

@@ -13,16 +13,17 @@ import asyncpg
 from mdm_async.audit.findings import Verdict
 from mdm_async.audit.published import read
 from mdm_async.audit.verify import Verifier
-from mdm_async.catalog import audit, installation
-from mdm_async.catalog.audit import Act
-from mdm_async.catalog.database import Database
-from mdm_async.catalog.trail import Filter
-from mdm_async.images import trail
+from mdm_async.auditing import telling
+from mdm_async.auditing.gazette import Gazette
+from mdm_async.auditing.sealing import Sealer
+from mdm_async.auditing.telling import RowLine, SealLine
+from mdm_async.catalog import installation
+from mdm_async.catalog.trail import acts
+from mdm_async.catalog.trail.acts import Act
+from mdm_async.catalog.trail.ledger import Filter
 from mdm_async.images.archive import Archive
-from mdm_async.images.gazette import Gazette
-from mdm_async.images.sealing import Sealer
-from mdm_async.images.trail import RowLine, SealLine
 from mdm_async.names import ROOT, Caller, Right, Scope
+from mdm_async.postgres.database import Database
 from tests.audit.made import KEYS, PRIVATE
 
 ADMIN = Caller("user:admin", frozenset({"user:admin"}), (Scope(ROOT, frozenset(Right), frozenset({"*"})),))
@@ -56,7 +57,7 @@ class Sealed:
 
     async def act(self, count: int = 1, **fields: Any) -> None:
         async with self.database.transaction() as db:
-            await audit.record(db, [Act(USER, "read", details={"n": i}, **fields) for i in range(count)])
+            await acts.record(db, [Act(USER, "read", details={"n": i}, **fields) for i in range(count)])
 
     async def seconds(self, count: int, rows: int = 3) -> None:
         """Rows, and a seal over them, so many times."""
@@ -75,9 +76,9 @@ class Sealed:
 
     async def told(self, wanted: Filter = Filter(), after: int | None = None) -> list[SealLine | RowLine]:  # noqa: B008
         lines: list[SealLine | RowLine] = []
-        at = trail.first_page(await trail.begin(self.archive, ADMIN, wanted), after)
+        at = telling.first_page(await telling.begin(self.archive, ADMIN, wanted), after)
         while True:
-            page = await trail.page(self.archive, ADMIN, wanted, at)
+            page = await telling.page(self.archive, ADMIN, wanted, at)
             lines += page.lines
             if page.next is None:
                 return lines
@@ -88,7 +89,7 @@ class Sealed:
     ) -> Verdict:
         """As `mdm audit verify` finds it."""
         lines = self.file(node).read_text().splitlines() if published is None else published
-        opening = await trail.begin(self.archive, ADMIN, Filter())
+        opening = await telling.begin(self.archive, ADMIN, Filter())
         verifier = Verifier(KEYS, None if without else read(lines), now=opening.now)
         for line in await self.told():
             if isinstance(line, SealLine):

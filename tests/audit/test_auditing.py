@@ -10,11 +10,11 @@ import structlog.testing
 
 from mdm_async.audit.keys import parse_public
 from mdm_async.audit.seals import is_signed
+from mdm_async.auditing.background import auditing
+from mdm_async.auditing.reads import Reads
+from mdm_async.auditing.refusals import Refusals
 from mdm_async.errors import BadPath, UnsafeSettings
 from mdm_async.images.archive import Archive
-from mdm_async.images.auditing import auditing
-from mdm_async.images.reads import Reads
-from mdm_async.images.refusals import Refusals
 from mdm_async.settings import load
 from tests.audit.database import USER, Sealed
 from tests.audit.test_reads import live

@@ -8,10 +8,10 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from mdm_async.catalog.grants import Grant
+from mdm_async.auditing.reads import Reads
+from mdm_async.catalog.grants.grants import Grant
 from mdm_async.errors import Unavailable
-from mdm_async.images.live import Live
-from mdm_async.images.reads import Reads
+from mdm_async.images.transfers.live import Live
 from tests.audit.database import Sealed, sealed_trail
 from tests.faults.database_proxy import proxied
 from tests.postgres import PostgresForTests

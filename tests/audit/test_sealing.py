@@ -15,15 +15,15 @@ from hypothesis import strategies as st
 
 from mdm_async.audit.rows import canonical
 from mdm_async.audit.seals import Seal, line_hash
-from mdm_async.catalog import audit, trail
-from mdm_async.catalog.audit import Act
-from mdm_async.catalog.trail import Filter
+from mdm_async.auditing import sealing, telling
+from mdm_async.auditing.gazette import Gazette
+from mdm_async.auditing.sealing import Sealer
+from mdm_async.auditing.telling import RowLine, SealLine
+from mdm_async.catalog.trail import acts as audit
+from mdm_async.catalog.trail import ledger
+from mdm_async.catalog.trail.acts import Act
+from mdm_async.catalog.trail.ledger import Filter
 from mdm_async.errors import UnsafeSettings
-from mdm_async.images import sealing
-from mdm_async.images import trail as telling
-from mdm_async.images.gazette import Gazette
-from mdm_async.images.sealing import Sealer
-from mdm_async.images.trail import RowLine, SealLine
 from tests.audit.database import USER, Sealed, sealed_trail
 from tests.audit.made import found
 from tests.faults.database_proxy import proxied
@@ -87,7 +87,7 @@ async def test_two_nodes_seal_one_database_each_row_once(sealed: Sealed) -> None
 async def test_while_one_node_seals_the_other_does_not_wait(sealed: Sealed) -> None:
     await sealed.act(3)
     async with sealed.database.transaction() as db:
-        assert await trail.may_seal(db)
+        assert await ledger.may_seal(db)
         assert await (await sealed.sealer()).seal() == 0
     assert await (await sealed.sealer()).seal() == 3
 
@@ -326,7 +326,7 @@ async def test_sealing_goes_on_after_any_exception(sealed: Sealed, monkeypatch: 
 
     await sealed.act(1)
     with monkeypatch.context() as patched, structlog.testing.capture_logs() as logged:
-        patched.setattr(trail, "may_seal", broken)
+        patched.setattr(ledger, "may_seal", broken)
         await sealer.tick()
         await sealer.tick()
     assert len(logged) == 1
@@ -343,7 +343,7 @@ async def test_a_lock_that_is_held_so_that_nothing_is_sealed_is_told_of(
     await sealed.act(1)
     with structlog.testing.capture_logs() as logged:
         async with sealed.database.transaction() as db:
-            assert await trail.may_seal(db)
+            assert await ledger.may_seal(db)
             await sealer.tick()
             assert logged == []
             await sealer.tick()

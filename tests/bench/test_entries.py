@@ -4,7 +4,7 @@ import pytest
 
 from bench import entries
 from bench.scale import TINY
-from mdm_async.catalog.database import Database, connect
+from mdm_async.postgres.database import Database, connect
 from tests.postgres import PostgresForTests, postgres_folder
 
 

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from mdm_async.catalog.database import Connection, Database
+from mdm_async.postgres.database import Connection, Database
 from tests.postgres import PostgresForTests
 
 

@@ -4,10 +4,10 @@ from uuid import UUID
 
 from hypothesis import strategies as st
 
-from mdm_async.catalog import acls
-from mdm_async.catalog.acl_rules import Rule, Rules
-from mdm_async.catalog.database import Connection
+from mdm_async.catalog.rights import kept_acls
 from mdm_async.names import ANONYMOUS, ANYONE, AUTHENTICATED, Caller, Lfn, Scope, parse_rights
+from mdm_async.postgres.database import Connection
+from mdm_async.rules import Rule, Rules
 from tests.catalog.acl_model import ALL, Line, Node
 
 PRINCIPALS = ["user:a", "user:b", "fqan:/vo", AUTHENTICATED, ANYONE]
@@ -69,7 +69,7 @@ async def planted(db: Connection, tree: Node, image: UUID, under: int | None = N
         for lines in (node.own, node.default)
         if lines is not None
     }
-    kept = await acls.intern(db, set(told.values()))
+    kept = await kept_acls.intern(db, set(told.values()))
 
     def acl(lines: list[Line] | None) -> int | None:
         return None if lines is None else kept[told[id(lines)]]

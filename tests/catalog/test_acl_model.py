@@ -8,12 +8,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mdm_async.catalog import acl, images, places
-from mdm_async.catalog.acl_rules import canonical, gains_identity
-from mdm_async.catalog.database import Connection, Database
-from mdm_async.catalog.places import Place
+from mdm_async.catalog.holdings import images
+from mdm_async.catalog.namespace import places
+from mdm_async.catalog.namespace.places import Place
+from mdm_async.catalog.rights import acl
 from mdm_async.errors import MdmError
 from mdm_async.names import Caller, Lfn, Right, View
+from mdm_async.postgres.database import Connection, Database
+from mdm_async.rules import canonical, gains_identity
 from tests.catalog import acl_model as model
 from tests.catalog.acl_model import ALL, Node
 from tests.catalog.random_trees import LINES, VIEWS, callers, planted, rules_of, trees

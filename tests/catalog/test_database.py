@@ -15,9 +15,9 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 import asyncpg
 import pytest
 
-from mdm_async.catalog.database import Database, connect, migrate
-from mdm_async.catalog.embedded import EmbeddedPostgres
 from mdm_async.errors import Unavailable, UnsafeSettings
+from mdm_async.postgres.database import Database, connect, migrate
+from mdm_async.postgres.embedded.lifecycle import EmbeddedPostgres
 from tests.postgres import PostgresForTests, postgres_folder, postgres_for_tests
 
 

@@ -17,11 +17,11 @@ import asyncpg
 import psutil
 import pytest
 
-from mdm_async.catalog import embedded
-from mdm_async.catalog.directory_lock import DirectoryLock
-from mdm_async.catalog.embedded import EmbeddedPostgres
-from mdm_async.catalog.postgres_binaries import PostgresBinaries, installed_binaries
 from mdm_async.errors import Unavailable, UnsafeSettings
+from mdm_async.postgres.directory_lock import DirectoryLock
+from mdm_async.postgres.embedded import lifecycle
+from mdm_async.postgres.embedded.binaries import PostgresBinaries, installed_binaries
+from mdm_async.postgres.embedded.lifecycle import EmbeddedPostgres
 from tests.postgres import postgres_folder
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root runs Postgres as another user")
@@ -289,7 +289,7 @@ async def test_a_start_is_waited_for_while_the_log_grows(
     directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Recovery may take minutes or more, and Postgres reports on it."""
-    monkeypatch.setattr(embedded, "QUIET_LIMIT", 0.5)
+    monkeypatch.setattr(lifecycle, "QUIET_LIMIT", 0.5)
     recovering = "for step in 1 2 3 4 5 6 7 8; do echo redo $step; sleep 0.2; done; exit 3"
     binaries = await slow_binaries(directory, recovering)
     with pytest.raises(Unavailable, match=r"did not start: .*redo 8"):
@@ -299,7 +299,7 @@ async def test_a_start_is_waited_for_while_the_log_grows(
 async def test_a_start_that_has_gone_quiet_is_given_up(
     directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(embedded, "QUIET_LIMIT", 0.5)
+    monkeypatch.setattr(lifecycle, "QUIET_LIMIT", 0.5)
     binaries = await slow_binaries(directory, "echo redo 1; exec sleep 600")
     with pytest.raises(Unavailable, match=r"has not started in .* redo 1"):
         await EmbeddedPostgres(directory / "mdm", binaries=binaries).__aenter__()

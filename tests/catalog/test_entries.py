@@ -6,11 +6,12 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from mdm_async.catalog import entries, images, places
-from mdm_async.catalog.database import Connection, Database
-from mdm_async.catalog.entries import Entry, Listed
+from mdm_async.catalog.holdings import images
+from mdm_async.catalog.namespace import entries, places
+from mdm_async.catalog.namespace.entries import Entry, Listed
 from mdm_async.errors import BadRequest, Exists, MdmError, NotADirectory, NotEmpty, NotFound
 from mdm_async.names import Lfn, View
+from mdm_async.postgres.database import Connection, Database
 
 
 async def _id(db: Connection, lfn: str) -> int:

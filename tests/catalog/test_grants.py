@@ -3,9 +3,9 @@
 from dataclasses import replace
 from uuid import uuid4
 
-from mdm_async.catalog import grants
-from mdm_async.catalog.database import Connection, Database
-from mdm_async.catalog.grants import Grant
+from mdm_async.catalog.grants import grants
+from mdm_async.catalog.grants.grants import Grant
+from mdm_async.postgres.database import Connection, Database
 
 
 def _grant(**fields: object) -> Grant:

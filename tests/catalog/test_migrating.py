@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from mdm_async.catalog import migrate as migrating
-from mdm_async.catalog.database import Connection, connect
-from mdm_async.catalog.migrate import migrate
+from mdm_async.postgres import migrate as migrating
+from mdm_async.postgres.database import Connection, connect
+from mdm_async.postgres.migrate import migrate
 from tests.conftest import running_server
 from tests.postgres import PostgresForTests
 

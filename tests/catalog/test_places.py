@@ -8,12 +8,13 @@ from uuid import UUID, uuid4
 import orjson
 import pytest
 
-from mdm_async.catalog import entries, images, paths, places
-from mdm_async.catalog.database import Connection, Database, connect
-from mdm_async.catalog.entries import Listed
-from mdm_async.catalog.places import Place
+from mdm_async.catalog.holdings import images
+from mdm_async.catalog.namespace import entries, paths, places
+from mdm_async.catalog.namespace.entries import Listed
+from mdm_async.catalog.namespace.places import Place
 from mdm_async.errors import NotFound
 from mdm_async.names import ROOT, Lfn
+from mdm_async.postgres.database import Connection, Database, connect
 from tests.postgres import PostgresForTests
 
 

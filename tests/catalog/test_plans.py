@@ -6,11 +6,15 @@ from uuid import UUID
 
 import pytest
 
-from mdm_async.catalog import acls, entries, grants, images, places, requests, trail
-from mdm_async.catalog.database import Connection, Database
-from mdm_async.catalog.entries import Listed
-from mdm_async.catalog.trail import Filter
+from mdm_async.catalog.grants import grants, requests
+from mdm_async.catalog.holdings import images
+from mdm_async.catalog.namespace import entries, places
+from mdm_async.catalog.namespace.entries import Listed
+from mdm_async.catalog.rights import kept_acls
+from mdm_async.catalog.trail import ledger
+from mdm_async.catalog.trail.ledger import Filter
 from mdm_async.names import AUTHENTICATED, Caller, Lfn
+from mdm_async.postgres.database import Connection, Database
 
 ID = UUID(int=1)
 CALLER = Caller("user:a", frozenset({"user:a", AUTHENTICATED}))
@@ -60,7 +64,7 @@ STATEMENTS: dict[str, tuple[Statement, str]] = {
     ),
     "some is listed": (lambda db: entries.page(db, 1, Listed(False, [1], ["a"]), 10), "entries_own_acls"),
     "own ACLs are listed": (lambda db: entries.own_acls(db, 1), "entries_own_acls"),
-    "own ACLs below are found": (lambda db: acls.owners_below(db, 1), "entries_directories"),
+    "own ACLs below are found": (lambda db: kept_acls.owners_below(db, 1), "entries_directories"),
     "a transfer URL is found": (lambda db: grants.by_turl(db, b"t"), "_turl_idx"),
     "transfer URLs are watched": (lambda db: grants.liveness(db, [b"t"]), "_turl_idx"),
     "a request is found": (lambda db: requests.of_request(db, ID, CALLER), "_request_idx"),
@@ -71,11 +75,11 @@ STATEMENTS: dict[str, tuple[Statement, str]] = {
     "images without a name are doomed": (lambda db: images.doom_unreferenced(db, [ID]), "entries_of_image"),
     "views are found": (lambda db: images.holdings(db, [(ID, "basic")], ["v"]), "views_pkey"),
     "a pseudonym is found": (lambda db: images.with_pseudonym(db, b"p", ["v"], ID, 10), "views_pseudonyms"),
-    "rows wait to be sealed": (lambda db: trail.unsealed(db, 0, 10), "audit_unsealed"),
-    "sealed rows are told": (lambda db: trail.sealed_rows(db, (0, 0), 5, 10), "audit_sealed"),
-    "an entry's rows are told": (lambda db: trail.filtered_rows(db, Filter(guid=ID), 0, 10), "audit_guid"),
-    "an entry's last rows are told": (lambda db: trail.newest(db, Filter(guid=ID), 10), "audit_guid"),
-    "a caller's rows are told": (lambda db: trail.newest(db, Filter(caller="a"), 10), "audit_caller"),
+    "rows wait to be sealed": (lambda db: ledger.unsealed(db, 0, 10), "audit_unsealed"),
+    "sealed rows are told": (lambda db: ledger.sealed_rows(db, (0, 0), 5, 10), "audit_sealed"),
+    "an entry's rows are told": (lambda db: ledger.filtered_rows(db, Filter(guid=ID), 0, 10), "audit_guid"),
+    "an entry's last rows are told": (lambda db: ledger.newest(db, Filter(guid=ID), 10), "audit_guid"),
+    "a caller's rows are told": (lambda db: ledger.newest(db, Filter(caller="a"), 10), "audit_caller"),
 }
 
 

@@ -5,42 +5,42 @@ from uuid import UUID
 
 import pytest
 
-from mdm_async.catalog import audit, trail
-from mdm_async.catalog.audit import Act
-from mdm_async.catalog.database import Database
-from mdm_async.catalog.trail import FIRST, LAST, Filter
+from mdm_async.catalog.trail import acts, ledger
+from mdm_async.catalog.trail.acts import Act
+from mdm_async.catalog.trail.ledger import FIRST, LAST, Filter
 from mdm_async.names import Caller
+from mdm_async.postgres.database import Database
 
 USER = Caller("user:a", frozenset(), source="192.0.2.7")
 
 
 async def test_rows_wait_until_a_seal_covers_them(database: Database) -> None:
     async with database.transaction() as db:
-        await audit.record(db, [Act(USER, "ls") for _ in range(4)])
-        waiting = await trail.unsealed(db, FIRST, 3)
+        await acts.record(db, [Act(USER, "ls") for _ in range(4)])
+        waiting = await ledger.unsealed(db, FIRST, 3)
         ids = [row["id"] for row in waiting]
         assert ids == sorted(ids)
         assert len(ids) == 3
-        assert await trail.last_seal(db) is None
-        await trail.add_seal(db, 1, "{}", b"index", ids)
-        (left,) = await trail.unsealed(db, FIRST, 3)
+        assert await ledger.last_seal(db) is None
+        await ledger.add_seal(db, 1, "{}", b"index", ids)
+        (left,) = await ledger.unsealed(db, FIRST, 3)
         assert left["id"] not in ids
-        assert await trail.unsealed(db, left["id"], 3) == []
-        assert await trail.last_seal(db) == (1, "{}")
-        assert await trail.seals_from(db, 1, 9) == [(1, "{}")]
-        assert await trail.seals_between(db, 0, 1) == [(1, "{}", b"index")]
-        assert await trail.index_sizes(db, 0, 9, 9) == [(1, 5)]
+        assert await ledger.unsealed(db, left["id"], 3) == []
+        assert await ledger.last_seal(db) == (1, "{}")
+        assert await ledger.seals_from(db, 1, 9) == [(1, "{}")]
+        assert await ledger.seals_between(db, 0, 1) == [(1, "{}", b"index")]
+        assert await ledger.index_sizes(db, 0, 9, 9) == [(1, 5)]
 
 
 async def test_one_transaction_at_a_time_may_seal(database: Database) -> None:
     async with database.transaction() as one, database.transaction() as other:
-        assert await trail.may_seal(one)
-        assert not await trail.may_seal(other)
+        assert await ledger.may_seal(one)
+        assert not await ledger.may_seal(other)
     async with database.transaction() as telling, database.transaction() as sealing:
-        await trail.wait_for_seal(telling)
-        assert not await trail.may_seal(sealing)
+        await ledger.wait_for_seal(telling)
+        assert not await ledger.may_seal(sealing)
     async with database.transaction() as db:
-        assert await trail.may_seal(db)
+        assert await ledger.may_seal(db)
 
 
 @pytest.mark.parametrize(
@@ -55,15 +55,15 @@ async def test_one_transaction_at_a_time_may_seal(database: Database) -> None:
 )
 async def test_times_are_exact_microseconds(database: Database, at: str, microseconds: int) -> None:
     async with database.transaction() as db:
-        await audit.record(db, [Act(USER, "ls")])
+        await acts.record(db, [Act(USER, "ls")])
         await db.execute(f"update audit set at = '{at}'")
-        assert [row["at"] for row in await trail.unsealed(db, FIRST, 9)] == [microseconds]
+        assert [row["at"] for row in await ledger.unsealed(db, FIRST, 9)] == [microseconds]
 
 
 async def test_a_filter_leaves_what_was_asked_for(database: Database) -> None:
     guid = UUID(int=5)
     async with database.transaction() as db:
-        await audit.record(
+        await acts.record(
             db, [Act(USER, "ls"), Act(USER, "rm", guid=guid), Act(Caller("user:b", frozenset()), "rm")]
         )
         past, future = datetime(2020, 1, 1, tzinfo=UTC), datetime(2999, 1, 1, tzinfo=UTC)
@@ -76,9 +76,9 @@ async def test_a_filter_leaves_what_was_asked_for(database: Database) -> None:
             (Filter(since=future), 0),
             (Filter(until=past), 0),
         ):
-            assert len(await trail.newest(db, wanted, 9)) == count
-            assert len(await trail.filtered_rows(db, wanted, FIRST, 9)) == count
-        (last,) = await trail.newest(db, Filter(), 1)
+            assert len(await ledger.newest(db, wanted, 9)) == count
+            assert len(await ledger.filtered_rows(db, wanted, FIRST, 9)) == count
+        (last,) = await ledger.newest(db, Filter(), 1)
         assert last["caller"] == "user:b"
 
 
@@ -95,5 +95,7 @@ async def test_a_time_is_found_among_the_ids(database: Database) -> None:
         for since, until in ((0, 1000), (17, 18), (390, 500), (399, 401), (410, 470), (999, 2000), (-50, 0)):
             wanted = Filter(since=start + timedelta(hours=since), until=start + timedelta(hours=until))
             expected = [i for i in every if since <= i < until]
-            assert [int(row["act"]) for row in await trail.newest(db, wanted, 5000)] == expected
-            assert [int(row["act"]) for row in await trail.filtered_rows(db, wanted, FIRST, 5000)] == expected
+            assert [int(row["act"]) for row in await ledger.newest(db, wanted, 5000)] == expected
+            assert [
+                int(row["act"]) for row in await ledger.filtered_rows(db, wanted, FIRST, 5000)
+            ] == expected

@@ -5,9 +5,9 @@ import os
 import orjson
 import pytest
 
-from mdm_async.catalog.acl_rules import Rule
-from mdm_async.cli.acl_rule import parse_removal, parse_rule, read_rules
+from mdm_async.cli.rights.acl_rule import parse_removal, parse_rule, read_rules
 from mdm_async.errors import BadRequest, MdmError
+from mdm_async.rules import Rule
 
 # Rules on a command line
 

@@ -8,12 +8,12 @@ import asyncpg
 import orjson
 import pytest
 
+from mdm_async.auditing.gazette import Gazette
+from mdm_async.auditing.sealing import Sealer
+from mdm_async.auditing.signing_key import signing_key
 from mdm_async.catalog import installation
-from mdm_async.catalog.trail import LAST
+from mdm_async.catalog.trail.ledger import LAST
 from mdm_async.errors import UnsafeSettings
-from mdm_async.images.gazette import Gazette
-from mdm_async.images.sealing import Sealer
-from mdm_async.images.signing_key import signing_key
 from mdm_async.settings import load
 from tests.cli.conftest import Run
 from tests.conftest import Server

@@ -3,7 +3,7 @@
 import pytest
 
 from mdm_async import errors
-from mdm_async.cli.byte_range import parse_range
+from mdm_async.cli.transfer.byte_range import parse_range
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,9 @@ import pydicom.data
 import pytest
 
 from mdm_async import errors
-from mdm_async.cli.demo_images import DemoImage, Scanner, dicom_files, identifiers
-from mdm_async.cli.demo_report import Report, percentile
-from mdm_async.cli.demo_workers import PHASES, WHOLE_CLEAR, cuts
+from mdm_async.cli.demo.images import DemoImage, Scanner, dicom_files, identifiers
+from mdm_async.cli.demo.report import Report, percentile
+from mdm_async.cli.demo.workers import PHASES, WHOLE_CLEAR, cuts
 from tests.cli.conftest import command
 
 FILES = Path(pydicom.data.__file__).parent / "test_files"

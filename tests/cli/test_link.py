@@ -2,7 +2,7 @@
 
 import pytest
 
-from mdm_async.cli import link
+from mdm_async.cli.names import link
 from mdm_async.client.linking import Linked
 
 

@@ -10,8 +10,8 @@ import pytest
 from aiohttp import web
 from rich.console import Console
 
-from mdm_async.cli import profile_apply
-from mdm_async.cli.profile_apply import bar_on, plan_in_words, until_made
+from mdm_async.cli.profile import apply
+from mdm_async.cli.profile.apply import bar_on, plan_in_words, until_made
 from mdm_async.client.profiles import Profiles
 from tests.cli.conftest import command
 from tests.cli.test_profile_try import png_like_capture
@@ -113,7 +113,7 @@ class StubbedWire:
 
 
 async def test_it_asks_until_nothing_is_pending_and_shows_how_far_it_is(monkeypatch):
-    monkeypatch.setattr(profile_apply, "POLL_SECONDS", 0)
+    monkeypatch.setattr(apply, "POLL_SECONDS", 0)
     console = Console(file=io.StringIO(), force_terminal=True, width=100)
     with bar_on(console) as bar:
         states = await until_made(Profiles(StubbedWire(4)), "cardio", "/", bar)
@@ -170,7 +170,7 @@ def test_it_does_not_wait_for_ever_for_images_that_cannot_be_made(
         async def progress(self, name: str, directory: str) -> dict[str, int]:
             return {"ready": 1, "refused": 0, "quarantined": 0, "pending": 2}
 
-    monkeypatch.setattr(profile_apply, "PATIENCE_SECONDS", 0.0)
-    monkeypatch.setattr(profile_apply, "POLL_SECONDS", 0.001)
-    states = asyncio.run(profile_apply.until_made(cast(Any, Stuck()), "p", "/", profile_apply.Bar(None)))
+    monkeypatch.setattr(apply, "PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr(apply, "POLL_SECONDS", 0.001)
+    states = asyncio.run(apply.until_made(cast(Any, Stuck()), "p", "/", apply.Bar(None)))
     assert states["pending"] == 2

@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 import pydicom
 import pytest
 
-from mdm_async.cli.profile_report import surl_of
-from mdm_async.cli.profile_report_page import page
-from mdm_async.cli.profile_report_studies import by_study
+from mdm_async.cli.profile.report import surl_of
+from mdm_async.cli.profile.report_page import page
+from mdm_async.cli.profile.studies import by_study
 from mdm_async.dicom.profile import basic
 from mdm_async.errors import BadRequest
 from tests.cli.test_profile_try import png_like_capture, written

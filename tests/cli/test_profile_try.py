@@ -10,7 +10,7 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 from pydicom.uid import SecondaryCaptureImageStorage
 
-from mdm_async.cli.profile_try_file import try_file
+from mdm_async.cli.profile.trial_file import try_file
 from mdm_async.dicom.profiles.file import parse_profile
 from tests.pipeline import KEY, cut
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from mdm_async.cli.serve import overrides
+from mdm_async.cli.server.serve import overrides
 from tests.cli.conftest import command
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from mdm_async import errors
 from mdm_async.cli.keygen import write_key_pair
-from mdm_async.cli.token import parse_duration
+from mdm_async.cli.rights.token import parse_duration
 from mdm_async.crypt4gh.keyfile import parse_private_key, parse_public_key
 from mdm_async.crypt4gh.stream import Sealer
 

@@ -8,8 +8,8 @@ import pytest
 from rich.console import Console
 
 from mdm_async import errors
-from mdm_async.cli.get_many import place_below
-from mdm_async.cli.transfers import Job, PlainMeter, exit_code, meter_on, run_all
+from mdm_async.cli.transfer.get_many import place_below
+from mdm_async.cli.transfer.side_by_side import Job, PlainMeter, exit_code, meter_on, run_all
 from mdm_async.names import Lfn
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from mdm_async.crypt4gh.exchange import new_private_key, public_key
 from mdm_async.crypt4gh.stream import Sealer
-from mdm_async.images.sweep import sweep
+from mdm_async.images.upkeep.sweep import sweep
 from tests.conftest import Server, running_server
 from tests.faults.conditions import NOTHING, blob_files, nothing_is_stored, open_blobs, stored, until
 from tests.faults.transfers import uploads

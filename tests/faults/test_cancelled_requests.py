@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mdm_async.catalog.database import Connection, Database
+from mdm_async.postgres.database import Connection, Database
 from tests.faults.conditions import until
 from tests.postgres import PostgresForTests
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from mdm_async.images.sweep import sweep
+from mdm_async.images.upkeep.sweep import sweep
 from tests.conftest import Server, running_server
 from tests.faults.conditions import NOTHING, blob_files, nothing_is_stored, open_blobs, stored, until
 from tests.faults.database_proxy import DatabaseProxy, proxied

@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from mdm_async.errors import ScrubRefused, Unavailable
-from mdm_async.images.scrubbing import Scrubber
+from mdm_async.images.views.scrubbing import Scrubber
 from mdm_async.settings import ScrubSettings
 from tests.faults.conditions import until
 

@@ -13,8 +13,8 @@ import pytest
 from mdm_async.dicom import profile
 from mdm_async.dicom.part10 import Kind, Splitter
 from mdm_async.errors import ScrubRefused
-from mdm_async.images.scrub_jobs import Begin
-from mdm_async.images.scrubbing import Scrubber
+from mdm_async.images.views.scrub_jobs import Begin
+from mdm_async.images.views.scrubbing import Scrubber
 from mdm_async.settings import ScrubSettings
 from tests.conftest import Server, running_server
 from tests.faults.conditions import until

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mdm_async.images.sweep import sweep
+from mdm_async.images.upkeep.sweep import sweep
 from tests.conftest import Server, running_server
 from tests.faults.conditions import NOTHING, blob_files, open_blobs, stored, until
 from tests.faults.transfers import uploads

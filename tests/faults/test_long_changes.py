@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from mdm_async.catalog import acls
+from mdm_async.catalog.rights import kept_acls
 from tests.conftest import Server
 
 
@@ -28,7 +28,7 @@ async def test_who_may_not_change_rights_is_told_so_at_once(own_server: Server, 
         return [reply.status for reply in await asyncio.gather(*tries)]
 
     async with server.archive.database.transaction() as db:
-        await acls.lock(db)
+        await kept_acls.lock(db)
         async with asyncio.timeout(20):
             for _ in range(10):
                 assert set(await refused()) == {401 if token is None else 403}

@@ -3,7 +3,7 @@
 import asyncio
 from typing import Any
 
-from mdm_async.images.sweep import sweep
+from mdm_async.images.upkeep.sweep import sweep
 from tests.conftest import Reply, Server
 from tests.faults.conditions import stored
 from tests.web.made_images import made

@@ -5,7 +5,7 @@ import zlib
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mdm_async.images import adler
+from mdm_async.images.parts import adler
 
 
 @given(st.binary(max_size=100_000), st.binary(max_size=100_000))

@@ -5,7 +5,7 @@ from pathlib import Path
 import pydicom.data
 import pytest
 
-from mdm_async.images.backfill import backfill
+from mdm_async.images.views.backfill import backfill
 from tests.conftest import Server
 
 FILES = Path(pydicom.data.__file__).parent / "test_files"

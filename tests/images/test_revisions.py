@@ -8,8 +8,9 @@ import pytest
 from mdm_async.dicom.pixels.codestream import Inspector
 from mdm_async.dicom.pixels.description import PIXELS_REVISION
 from mdm_async.dicom.scrub import REVISION
-from mdm_async.images import ingest, served
-from mdm_async.images.backfill import backfill
+from mdm_async.images.intake import draft
+from mdm_async.images.reading import served
+from mdm_async.images.views.backfill import backfill
 from tests.conftest import Server
 
 
@@ -71,7 +72,7 @@ async def test_pixels_that_an_older_revision_looked_at_are_looked_at_again(
     assert b"Kakadu" in image
     with monkeypatch.context() as older:
         older.setattr(Inspector, "findings", lambda inspector: ())
-        older.setattr(ingest, "PIXELS_REVISION", PIXELS_REVISION - 1)
+        older.setattr(draft, "PIXELS_REVISION", PIXELS_REVISION - 1)
         await own_server.put("/a.dcm", image)
     assert b"Kakadu" in await own_server.read("/a.dcm")
     monkeypatch.setattr(served, "REVISION", REVISION + 1)

@@ -4,10 +4,10 @@ import asyncio
 
 import pytest
 
-from mdm_async.catalog import images
+from mdm_async.catalog.holdings import images
 from mdm_async.errors import Gone
-from mdm_async.images import served
-from mdm_async.images.backfill import backfill, make_view
+from mdm_async.images.reading import served
+from mdm_async.images.views.backfill import backfill, make_view
 from tests.conftest import Server
 from tests.web.made_images import made
 from tests.web.test_profiles import BLANKING, add, applied, ask, opened, ultrasound

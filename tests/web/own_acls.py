@@ -5,9 +5,9 @@ from typing import Any
 
 import orjson
 
-from mdm_async.catalog import places
-from mdm_async.catalog.database import Connection
+from mdm_async.catalog.namespace import places
 from mdm_async.names import Lfn
+from mdm_async.postgres.database import Connection
 from tests.conftest import Server
 
 Rules = list[dict[str, Any]]

@@ -5,7 +5,7 @@ from uuid import UUID
 
 import pytest
 
-from mdm_async.catalog import places
+from mdm_async.catalog.namespace import places
 from tests.conftest import Server
 from tests.web.made_images import made
 from tests.web.raw import connected

@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from mdm_async.crypt4gh.stream import Sealer
 from mdm_async.errors import UnsafeSettings
-from mdm_async.web import certificate
+from mdm_async.web.http import certificate
 from tests.conftest import Reply, Server, running_server
 from tests.identity.grid_pki import new_grid
 from tests.postgres import PostgresForTests

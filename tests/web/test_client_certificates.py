@@ -16,7 +16,7 @@ from mdm_async.errors import Unauthenticated
 from mdm_async.identity import peer_chain as peer_chains
 from mdm_async.identity.certificates import Trust
 from mdm_async.identity.peer_chain import peer_chain
-from mdm_async.web import certificate, tls
+from mdm_async.web.http import certificate, tls
 from tests.identity.grid_pki import HOUR, VO, dn, name, new_grid
 
 ADA = f"dn:{dn('Ada User')}"

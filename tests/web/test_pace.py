@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from mdm_async.web import pace
-from mdm_async.web.pace import Pace
+from mdm_async.web.http import pace
+from mdm_async.web.http.pace import Pace
 
 
 @pytest.fixture

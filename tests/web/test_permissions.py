@@ -11,7 +11,7 @@ import pytest
 
 from mdm_async.errors import Forbidden
 from mdm_async.identity.authenticator import ADMIN
-from mdm_async.images.acl_changes import Change, set_permission
+from mdm_async.images.rights.changes import Change, set_permission
 from tests.conftest import Server, running_server
 from tests.postgres import PostgresForTests
 from tests.web.made_images import made

@@ -15,7 +15,7 @@ from pydicom.uid import RLELossless, generate_uid
 
 from mdm_async.crypt4gh.exchange import new_private_key, public_key
 from mdm_async.crypt4gh.stream import Unsealer
-from mdm_async.images.backfill import backfill
+from mdm_async.images.views.backfill import backfill
 from tests.conftest import Server, running_server
 from tests.web.made_images import made
 

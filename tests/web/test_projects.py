@@ -9,9 +9,10 @@ import pydicom.data
 import pytest
 from pydicom import dcmread
 
-from mdm_async.catalog import entries, images
-from mdm_async.images import linking
-from mdm_async.images.sweep import sweep
+from mdm_async.catalog.holdings import images
+from mdm_async.catalog.namespace import entries
+from mdm_async.images.names import linking
+from mdm_async.images.upkeep.sweep import sweep
 from mdm_async.names import BASIC
 from tests.conftest import Server
 from tests.faults.conditions import until

@@ -14,8 +14,8 @@ from prometheus_client import REGISTRY
 
 from mdm_async.crypt4gh.exchange import new_private_key, public_key
 from mdm_async.crypt4gh.segment import SEGMENT
-from mdm_async.web import ranges
-from mdm_async.web.ranges import MAX_RANGES, Span, Unsatisfiable
+from mdm_async.web.http import ranges
+from mdm_async.web.http.ranges import MAX_RANGES, Span, Unsatisfiable
 from tests.conftest import Reply, Server, running_server
 from tests.postgres import PostgresForTests
 from tests.web.made_images import INLINE, made

@@ -10,8 +10,8 @@ import pytest
 from mdm_async.crypt4gh.exchange import new_private_key, public_key
 from mdm_async.crypt4gh.header import open_header
 from mdm_async.errors import BadSeal, Forbidden, MdmError, Unauthenticated
-from mdm_async.images import recipients
-from mdm_async.images.download import Ask, prepare
+from mdm_async.images.rights import recipients
+from mdm_async.images.transfers.download import Ask, prepare
 from mdm_async.names import ANONYMOUS, ANYONE, AUTHENTICATED, ROOT, Caller, Right, Scope
 from tests.conftest import Reply, Server
 from tests.web.made_images import made

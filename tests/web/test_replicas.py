@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from mdm_async.errors import BadRequest
-from mdm_async.images.replicas import parse_url
+from mdm_async.images.names.replicas import parse_url
 from tests.conftest import Reply, Server
 from tests.web.made_images import made
 from tests.web.own_acls import give, rule, user

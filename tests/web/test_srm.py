@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from pydicom import dcmread
 
 from mdm_async import logs
-from mdm_async.web.srm_operations import OPERATIONS
+from mdm_async.web.srm.operations import OPERATIONS
 from tests.conftest import Server
 from tests.web.made_images import made
 

@@ -1,0 +1,1 @@
+"""Grants: request items, pins and transfer URLs in one table."""

@@ -1,0 +1,250 @@
+"""Grants: one row is a request's item, its pin and its transfer URL.
+
+All expiry is by the database's clock. A transfer URL's token is known here by its SHA-256 only.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import asyncpg
+
+from mdm_async.catalog.trail import acts as audit
+from mdm_async.catalog.trail.acts import Act
+from mdm_async.errors import MdmError
+from mdm_async.postgres.database import Connection
+
+FOR_PUT_DONE = "10 minutes"
+"""How long an upload that outlived its transfer URL waits for putDone, at least."""
+LONGEST_UPLOAD = "1 day"
+"""After a transfer URL has expired, how long an upload that had begun before may still take."""
+KEEP_DAYS = 3
+"""How long a day's grants stay, at least; more than a day longer than the longest pin."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grant:
+    """A row of `grants`; times are the database's, `life` is what remains of it in seconds."""
+
+    turl: bytes
+    request: UUID
+    item: int
+    operation: str
+    state: str
+    caller: str
+    owner: str
+    """Whose request it is: `Caller.owner`."""
+    who: int | None = None
+    """The row of `callers` that says what else is known of the caller."""
+    surl: str
+    life: float
+    token: int | None = None
+    description: str | None = None
+    failure: str | None = None
+    explanation: str | None = None
+    entry: int | None = None
+    guid: UUID | None = None
+    image: UUID | None = None
+    view: str | None = None
+    version: str | None = None
+    recipient: bytes | None = None
+    secret: bytes | None = None
+    context: bytes | None = None
+    parent: int | None = None
+    name: str | None = None
+    replaces: UUID | None = None
+    expected_size: int | None = None
+    sealed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Liveness:
+    """What one query says of a live transfer URL."""
+
+    life: float
+    """Seconds left; negative when expired."""
+    revoked: bool
+    """Released, aborted, deleted, or its token ended: running transfers stop too."""
+    epoch: int
+    """How often rights have changed: when more often than they were looked at, look again."""
+
+
+STORED = tuple(name for name in Grant.__dataclass_fields__ if name != "life")
+_TYPES = {
+    "turl": "bytea", "request": "uuid", "item": "int", "token": "bigint", "who": "bigint", "entry": "bigint",
+    "guid": "uuid", "image": "uuid", "recipient": "bytea", "secret": "bytea", "context": "bytea",
+    "parent": "bigint", "replaces": "uuid", "expected_size": "bigint", "sealed": "boolean",
+}  # fmt: skip
+_INSERT = (
+    f"insert into grants (day, expires, {', '.join(STORED)})"
+    f" select current_date, now() + make_interval(secs => life), {', '.join(STORED)} from unnest("
+    + ", ".join(f"${i}::{_TYPES.get(name, 'text')}[]" for i, name in enumerate((*STORED, "life"), 1)).replace(
+        f"${len(STORED) + 1}::text[]", f"${len(STORED) + 1}::float8[]"
+    )
+    + f") as g ({', '.join(STORED)}, life)"
+)
+UNSYNCED = "set_config('synchronous_commit', 'off', true)"
+"""Within a statement: its transaction does not wait for the disk."""
+SELECT = f"select {', '.join(STORED)}, extract(epoch from expires - now())::float8 as life from grants g"
+
+
+async def insert(db: Connection, grants: Sequence[Grant]) -> None:
+    """All of a request's items in one statement."""
+    await db.execute(_INSERT, *_columns(grants))
+
+
+async def insert_audited(db: Connection, grants: Sequence[Grant], acts: Sequence[Act]) -> None:
+    """A request's items and what the audit says of them, in one statement that does not wait for the disk.
+
+    A crash of Postgres within about half a second may lose both; clients then prepare again.
+    """
+    await db.execute(_INSERT_AUDITED, *_columns(grants), *audit.arguments(acts))
+
+
+_INSERT_AUDITED = (
+    f"with granted as ({_INSERT}), audited as ({audit.insertion(len(STORED) + 2)}) select {UNSYNCED}"
+)
+
+
+def _columns(grants: Sequence[Grant]) -> list[list[Any]]:
+    return [[getattr(g, name) for g in grants] for name in (*STORED, "life")]
+
+
+class Found(NamedTuple):
+    """A grant as its transfer URL finds it."""
+
+    grant: Grant
+    serves: bool
+    """Not expired, released, deleted or revoked."""
+    epoch: int
+    """How often rights had changed by then."""
+
+
+async def by_turl(db: Connection, turl: bytes) -> Found | None:
+    row = await db.fetchrow(
+        f"{SELECT.replace(' from grants', f', {_SERVES} as serves, {_EPOCH} as epoch from grants')} where turl = $1",
+        turl,
+    )
+    return Found(grant_of(row), row["serves"], row["epoch"]) if row else None
+
+
+_EPOCH = "(select acl_epoch from installation)"
+_SERVES = """(
+    g.expires > now() and not exists (
+        select from tokens t where t.id = g.token and (t.revoked is not null or t.expires < now())
+    ) and case g.operation
+        when 'get' then g.state = 'pinned'
+            and exists (select from entries e where e.id = g.entry)
+            and exists (select from images i where i.id = g.image and i.doomed is null)
+        else g.state in ('open', 'uploaded', 'done')
+    end
+)"""
+
+
+async def liveness(db: Connection, turls: Iterable[bytes]) -> dict[bytes, Liveness]:
+    """How all live transfer URLs of a node stand, in one query. What is missing is no longer known."""
+    rows = await db.fetch(
+        f"select turl, {_EPOCH} as epoch, extract(epoch from expires - now())::float8 as life,"
+        f" {_SERVES.replace('g.expires > now() and', '', 1)} as serves"
+        " from grants g where turl = any($1::bytea[])",
+        list(turls),
+    )
+    return {row["turl"]: Liveness(row["life"], not row["serves"], row["epoch"]) for row in rows}
+
+
+async def settle(
+    db: Connection, grant: Grant, state: str, expected: str, *, image: UUID | None = None, sealed: bool = False,
+    name: str | None = None,
+) -> bool:  # fmt: skip
+    """Move one item from a state to another; False when something else moved it before, or it may no longer.
+
+    An upload that was running when its time ended may finish, and is given a while for putDone.
+    """
+    status = await db.execute(
+        # What arrived has a record of its own, encrypted; its exact size would identify it here.
+        "update grants g set state = $3, image = coalesce($5, image), sealed = sealed or $6, name = coalesce($7, name),"
+        " expected_size = null,"
+        f" expires = case $3 when 'uploaded' then greatest(expires, now() + interval '{FOR_PUT_DONE}') else expires end"
+        " where turl = $1 and item = $2 and state = $4 and (expires > now() or $3 = 'uploaded')"
+        " and not exists (select from tokens t where t.id = g.token and t.revoked is not null)",
+        grant.turl,
+        grant.item,
+        state,
+        expected,
+        image,
+        sealed,
+        name,
+    )
+    return status == "UPDATE 1"
+
+
+async def was_put_by(db: Connection, image: UUID, owner: str) -> bool:
+    """Whether this caller put the image there, as far back as grants are kept."""
+    return bool(
+        await db.fetchval(
+            "select exists (select from grants"
+            " where image = $1 and owner = $2 and operation = 'put' and state = 'done')",
+            image,
+            owner,
+        )
+    )
+
+
+async def fail(db: Connection, grant: Grant, why: MdmError) -> None:
+    """End an upload that lost to another, with the reason."""
+    await db.execute(
+        "update grants set state = 'failed', failure = $3, explanation = $4"
+        " where turl = $1 and item = $2 and state = 'uploaded'",
+        grant.turl,
+        grant.item,
+        why.srm,
+        str(why),
+    )
+
+
+_OVER = (
+    "operation = 'put' and (state = 'uploaded' and expires < now()"
+    f" or state = 'open' and expires < now() - interval '{LONGEST_UPLOAD}')"
+)
+
+
+async def expire_uploads(db: Connection, count: int) -> list[UUID]:
+    """Fail uploads whose time is over; the images that some of them had brought. Those that run may go on."""
+    rows = await db.fetch(
+        "update grants set state = 'failed', failure = 'SRM_FILE_LIFETIME_EXPIRED' where (day, turl) in ("
+        f"  select day, turl from grants where {_OVER} limit $1"
+        f") and {_OVER} returning image",
+        count,
+    )
+    return [row["image"] for row in rows if row["image"] is not None]
+
+
+async def keep_partitions(db: Connection) -> None:
+    """Make the partitions of today and the next two days; drop those of days long over."""
+    await db.execute("select pg_advisory_xact_lock(hashtext('mdm grants partitions'))")
+    today = await db.fetchval("select current_date")
+    existing = await db.fetch(
+        "select c.relname from pg_inherits i join pg_class c on c.oid = i.inhrelid"
+        " where i.inhparent = 'grants'::regclass"
+    )
+    names = {row["relname"] for row in existing}
+    for ahead in range(3):
+        name = await db.fetchval("select to_char($1::date + $2::int, '\"grants_\"YYYYMMDD')", today, ahead)
+        if name not in names:
+            bounds = await db.fetchrow("select $1::date + $2::int, $1::date + $2::int + 1", today, ahead)
+            assert bounds is not None
+            await db.execute(
+                f"create table if not exists {name} partition of grants"
+                f" for values from ('{bounds[0]}') to ('{bounds[1]}')"
+            )
+    oldest = await db.fetchval("select to_char($1::date - $2::int, '\"grants_\"YYYYMMDD')", today, KEEP_DAYS)
+    for name in sorted(names):
+        if name < oldest and not await db.fetchval(
+            f"select exists (select from {name} where operation = 'put' and state in ('open', 'uploaded'))"
+        ):
+            await db.execute(f"drop table {name}")
+
+
+def grant_of(row: asyncpg.Record) -> Grant:
+    return Grant(**{name: row[name] for name in (*STORED, "life")})

@@ -1,0 +1,108 @@
+"""Requests: what their callers may still do with all the grants that one of them made."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from mdm_async.catalog.grants.grants import SELECT, UNSYNCED, Grant, grant_of
+from mdm_async.names import Caller
+from mdm_async.postgres.database import Connection
+
+_OWNER = "owner || ''"
+"""So written it is no way to find them: somebody may have millions of grants, and a request or an entry has few."""
+
+
+async def of_request(db: Connection, request: UUID, caller: Caller) -> list[Grant]:
+    """A caller's request, item by item; empty when there is none of his."""
+    rows = await db.fetch(
+        f"{SELECT} where request = $1 and {_OWNER} = $2 order by item", request, caller.owner
+    )
+    return [grant_of(row) for row in rows]
+
+
+async def requests_of(db: Connection, caller: Caller, description: str | None) -> list[tuple[UUID, datetime]]:
+    """A caller's requests, newest first, with the time each was made."""
+    rows = await db.fetch(
+        "select request, min(created) as made from grants"
+        " where owner = $1 and ($2::text is null or description = $2) group by request order by made desc limit 1000",
+        caller.owner,
+        description,
+    )
+    return [(row["request"], row["made"]) for row in rows]
+
+
+_RELEASE = (
+    f"with released as (update grants set state = 'released' where request = $1 and {_OWNER} = $2"
+    " and state = 'pinned' and ($3::text[] is null or surl = any($3)) returning turl, guid, view),"
+    " audited as (insert into audit (caller, source, act, outcome, guid, view)"
+    " select $5, $4, 'release', 'success', guid, view from released) "
+    + SELECT.replace(
+        " from grants", f", turl in (select turl from released) as ended, (select {UNSYNCED}) from grants"
+    )
+    + f" where request = $1 and {_OWNER} = $2 order by item"
+)
+
+
+async def release(
+    db: Connection, caller: Caller, request: UUID, surls: Sequence[str] | None
+) -> list[tuple[Grant, bool]]:
+    """End a request's pins (all, or those of some SURLs); all its items as they were, and which of them this ended.
+
+    Repeating it is no error. One statement, its audit included, which does not wait for the disk.
+    """
+    rows = await db.fetch(
+        _RELEASE,
+        request,
+        caller.owner,
+        list(surls) if surls is not None else None,
+        caller.source or None,
+        caller.name,
+    )
+    return [(grant_of(row), row["ended"]) for row in rows]
+
+
+async def release_entries(db: Connection, caller: Caller, entries: Sequence[int]) -> set[int]:
+    """End all of a caller's pins on these entries, whatever request made them; the entries that he ever pinned."""
+    rows = await db.fetch(
+        "with released as ("
+        f"  update grants set state = 'released' where entry = any($1::bigint[]) and {_OWNER} = $2 and state = 'pinned'"
+        "  returning guid, view"
+        "), audited as (insert into audit (caller, source, act, outcome, guid, view)"
+        "  select $4, $3, 'release', 'success', guid, view from released)"
+        f" select distinct entry from grants where entry = any($1::bigint[]) and {_OWNER} = $2",
+        list(entries),
+        caller.owner,
+        caller.source or None,
+        caller.name,
+    )
+    return {row["entry"] for row in rows}
+
+
+async def abort(db: Connection, caller: Caller, request: UUID, surls: Sequence[str] | None) -> list[Grant]:
+    """End what a request still holds, pins and unfinished uploads; the items as they now are."""
+    rows = await db.fetch(
+        f"with g as (update grants set state = 'aborted' where request = $1 and {_OWNER} = $2"
+        f" and state in ('pinned', 'open', 'uploaded') and ($3::text[] is null or surl = any($3)) returning *)"
+        f" {SELECT.replace('grants g', 'g')}",
+        request,
+        caller.owner,
+        list(surls) if surls is not None else None,
+    )
+    return [grant_of(row) for row in rows]
+
+
+async def extend(
+    db: Connection, caller: Caller, request: UUID, surls: Sequence[str] | None, seconds: int
+) -> list[Grant]:
+    """Give live items a new life from now; the items as they now are."""
+    rows = await db.fetch(
+        f"with g as (update grants set expires = now() + make_interval(secs => $4)"
+        f" where request = $1 and {_OWNER} = $2 and state in ('pinned', 'open', 'uploaded') and expires > now()"
+        f" and ($3::text[] is null or surl = any($3)) returning *)"
+        f" {SELECT.replace('grants g', 'g')}",
+        request,
+        caller.owner,
+        list(surls) if surls is not None else None,
+        seconds,
+    )
+    return [grant_of(row) for row in rows]

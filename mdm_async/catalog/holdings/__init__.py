@@ -1,0 +1,1 @@
+"""What is held: images, their parts and views, blobs, profiles, replicas."""

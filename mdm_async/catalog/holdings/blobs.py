@@ -1,0 +1,73 @@
+"""Rows of the blob store. A row comes before its file and goes after it, so no crash loses or leaks a file."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from mdm_async.errors import Gone
+from mdm_async.postgres.database import Connection
+
+
+async def lease(db: Connection, blob: UUID, seconds: float) -> None:
+    """Announce a write, before its first byte."""
+    await db.execute(
+        "insert into blobs (id, state, lease) values ($1, 'writing', now() + make_interval(secs => $2))",
+        blob,
+        seconds,
+    )
+
+
+async def renew(db: Connection, blobs: Sequence[UUID], seconds: float) -> int:
+    """Extend the leases of running writes; how many still held."""
+    status = await db.execute(
+        "update blobs set lease = now() + make_interval(secs => $2) where id = any($1::uuid[]) and state = 'writing'",
+        list(blobs),
+        seconds,
+    )
+    return int(status.removeprefix("UPDATE "))
+
+
+async def settle(db: Connection, blobs: Sequence[UUID]) -> None:
+    """Make written blobs stored. Raises Gone when a lease lapsed and the sweeper took one."""
+    status = await db.execute(
+        "update blobs set state = 'stored', lease = null where id = any($1::uuid[]) and state = 'writing'",
+        list(blobs),
+    )
+    if status != f"UPDATE {len(blobs)}":
+        raise Gone("the upload took too long without a sign of life", remedy="upload again")
+
+
+async def give_up(db: Connection, blobs: Sequence[UUID]) -> list[UUID]:
+    """Give up writes that seem not to have succeeded; those of which that is true, whose files may now go.
+
+    Not true of blobs that a commit has stored whose answer was lost. True of those that the sweeper took meanwhile.
+    """
+    await db.execute(
+        "update blobs set state = 'doomed', lease = null where id = any($1::uuid[]) and state = 'writing'",
+        list(blobs),
+    )
+    rows = await db.fetch("select id from blobs where id = any($1::uuid[]) and state = 'stored'", list(blobs))
+    stored = {row["id"] for row in rows}
+    return [blob for blob in blobs if blob not in stored]
+
+
+async def doom_lapsed(db: Connection) -> None:
+    await db.execute(
+        "update blobs set state = 'doomed', lease = null where state = 'writing' and lease < now()"
+    )
+
+
+async def doomed(db: Connection, count: int) -> list[UUID]:
+    """Blobs whose files are to be deleted."""
+    return [
+        row["id"] for row in await db.fetch("select id from blobs where state = 'doomed' limit $1", count)
+    ]
+
+
+async def forget(db: Connection, blobs: Sequence[UUID]) -> None:
+    """Drop the rows of deleted files."""
+    await db.execute("delete from blobs where id = any($1::uuid[]) and state = 'doomed'", list(blobs))
+
+
+async def states(db: Connection) -> dict[UUID, str]:
+    """Every blob's state, for fsck."""
+    return {row["id"]: row["state"] for row in await db.fetch("select id, state from blobs")}

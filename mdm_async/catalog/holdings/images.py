@@ -1,0 +1,319 @@
+"""Images: their parts, where these lie, and the views that they make up."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+import asyncpg
+
+from mdm_async.errors import Gone
+from mdm_async.postgres.database import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A stored run of ciphertext: inline, or a blob. Plain sizes stand in the views' records."""
+
+    id: UUID
+    image: UUID
+    kind: str
+    variant: str
+    secret: str
+    format: int
+    salt: bytes
+    cipher_size: int
+    cipher_adler: int
+    inline: bytes | None
+    blob: UUID | None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredView:
+    """A view as it was made once: ready with its encrypted record, or refused with the reason."""
+
+    image: UUID
+    name: str
+    version: str
+    secret: str
+    record: bytes | None
+    reason: str | None
+    quarantined: bool = False
+    """Refused until somebody has looked at it and released it."""
+    parts: tuple[UUID, ...] = ()
+    """What it needs: parts of its own, and the pixels that it shares."""
+    pseudonyms: tuple[bytes, ...] = ()
+    """Keyed digests of the pseudonyms in it."""
+    report: bytes | None = None
+    """Encrypted: what scrubbing did."""
+
+    @property
+    def state(self) -> str:
+        if self.record is not None:
+            return "ready"
+        return "quarantined" if self.quarantined else "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """An image's registration and the view of it that was asked for, if made."""
+
+    registration: UUID
+    view: StoredView | None
+
+
+async def insert(
+    db: Connection, image: UUID, registration: UUID, parts: Sequence[Part], views: Sequence[StoredView]
+) -> None:
+    """A new image with all that belongs to it; part of the ingest transaction."""
+    await db.execute("insert into images (id, registration) values ($1, $2)", image, registration)
+    await _insert_parts(db, parts)
+    for view in views:
+        await _insert_view(db, view)
+
+
+async def _insert_parts(db: Connection, parts: Sequence[Part]) -> None:
+    await db.executemany(
+        "insert into parts (id, image, kind, variant, secret, format, salt, cipher_size, cipher_adler, inline, blob)"
+        " values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+        [
+            (
+                p.id,
+                p.image,
+                p.kind,
+                p.variant,
+                p.secret,
+                p.format,
+                p.salt,
+                p.cipher_size,
+                p.cipher_adler,
+                p.inline,
+                p.blob,
+            )
+            for p in parts
+        ],
+    )
+
+
+async def registration(db: Connection, image: UUID) -> UUID:
+    """What the image's secrets are registered under. Raises Gone."""
+    found: UUID | None = await db.fetchval("select registration from images where id = $1", image)
+    if found is None:
+        raise Gone("the image has just been deleted")
+    return found
+
+
+async def lock(db: Connection, image: UUID) -> None:
+    """Let nobody else add or drop views of this image until the transaction ends. Raises Gone."""
+    if not await db.fetchval("select true from images where id = $1 and doomed is null for update", image):
+        raise Gone("the image has just been deleted")
+
+
+async def add_view(db: Connection, parts: Sequence[Part], view: StoredView) -> bool:
+    """Add a view and the parts made for it to an image; False when another node made it first."""
+    won = await _insert_view(db, view)
+    if won:
+        await _insert_parts(db, parts)
+    return won
+
+
+async def _insert_view(db: Connection, view: StoredView) -> bool:
+    won = await db.fetchval(
+        "insert into views (image, name, version, state, reason, secret, record, parts, pseudonyms, report)"
+        " select $1, $2, $3, $4, $5, $6, $7, $8, $9, $10 from images where id = $1 and doomed is null"
+        " on conflict do nothing returning true",
+        *(view.image, view.name, view.version, view.state, view.reason, view.secret, view.record),
+        *(list(view.parts), list(view.pseudonyms), view.report),
+    )
+    return bool(won)
+
+
+async def drop_superseded(db: Connection, view: StoredView) -> None:
+    """Destroy the older versions of a view that was just made, and the parts that no view needs any more.
+
+    Not while the image is being read; then they stay, unserved, until it is made again or destroyed.
+    """
+    status = await db.execute(
+        "delete from views where image = $1 and name = $2 and version <> $3"
+        " and split_part(version, '.', 2)::int <= split_part($3, '.', 2)::int"
+        " and exists (select from images i where i.id = $1 and i.in_use_until < now())",
+        view.image,
+        view.name,
+        view.version,
+    )
+    if status == "DELETE 0":
+        return
+    await db.execute(
+        "with gone as ("
+        "  delete from parts p where image = $1 and secret = 'image'"
+        "  and not exists (select from views v where v.image = $1 and p.id = any(v.parts))"
+        "  and not exists (select from views v where v.image = $1 and v.state = 'ready' and v.parts = '{}')"
+        "  returning blob"
+        ") update blobs set state = 'doomed' where id in (select blob from gone)",
+        view.image,
+    )
+
+
+async def with_older_versions(db: Connection, count: int) -> list[StoredView]:
+    """Views of which there are older versions, each in the version that was made last."""
+    rows = await db.fetch(
+        "select distinct on (image, name) image, name, version, state, secret, record, reason from views"
+        " where (image, name) in (select image, name from views group by 1, 2 having count(*) > 1 limit $1)"
+        " order by image, name, made desc",
+        count,
+    )
+    return [view for row in rows if (view := _view(row)) is not None]
+
+
+async def holdings(
+    db: Connection, wanted: Sequence[tuple[UUID, str]], versions: Sequence[str]
+) -> dict[tuple[UUID, str], Holding]:
+    """For each (image, view name): what is there, in the first of these versions. Images that are gone are left out.
+
+    No version belongs to two views.
+    """
+    rows = await db.fetch(
+        "select w.image, w.name, v.version, i.registration, v.state, v.secret, v.record, v.reason"
+        " from unnest($1::uuid[], $2::text[]) as w (image, name)"
+        " join images i on i.id = w.image and i.doomed is null"
+        " left join views v on v.image = w.image and v.name = w.name and v.version = any($3::text[])",
+        [image for image, _ in wanted],
+        [name for _, name in wanted],
+        list(versions),
+    )
+    found: dict[tuple[UUID, str], Holding] = {}
+    for row in sorted(rows, key=lambda row: versions.index(row["version"]) if row["version"] else 0):
+        found.setdefault((row["image"], row["name"]), Holding(row["registration"], _view(row)))
+    return found
+
+
+async def views_of(db: Connection, image: UUID) -> list[StoredView]:
+    """Every view of an image that is ready, old versions too."""
+    rows = await db.fetch(
+        "select image, name, version, state, secret, record, reason from views where image = $1 and state = 'ready'",
+        image,
+    )
+    return [view for row in rows if (view := _view(row)) is not None]
+
+
+async def reports(db: Connection, wanted: Sequence[tuple[UUID, str, str]]) -> dict[UUID, bytes]:
+    """The sealed reports of these images' (image, view name, version)."""
+    rows = await db.fetch(
+        "select v.image, v.report from unnest($1::uuid[], $2::text[], $3::text[]) as w (image, name, version)"
+        " join views v using (image, name, version) where v.report is not null",
+        [image for image, _, _ in wanted],
+        [name for _, name, _ in wanted],
+        [version for _, _, version in wanted],
+    )
+    return {row["image"]: row["report"] for row in rows}
+
+
+async def with_pseudonym(
+    db: Connection, digest: bytes, versions: Sequence[str], after: UUID, count: int
+) -> list[tuple[UUID, str, str]]:
+    """(image, view name, version) of views that hold a pseudonym, by its keyed digest: some, in the images' order."""
+    # Only a bitmap scan looks into an inverted index.
+    async with db.transaction():
+        await db.execute("set local enable_bitmapscan = on")
+        rows = await db.fetch(
+            "with held as materialized ("
+            "  select image, name, version from views where pseudonyms @> array[$1::bytea]"
+            ") select * from held where version = any($2::text[]) and image > $3 order by image limit $4",
+            digest,
+            list(versions),
+            after,
+            count,
+        )
+    return [(row["image"], row["name"], row["version"]) for row in rows]
+
+
+def _view(row: asyncpg.Record) -> StoredView | None:
+    if row["state"] is None:
+        return None
+    return StoredView(
+        row["image"],
+        row["name"],
+        row["version"],
+        row["secret"],
+        row["record"],
+        row["reason"],
+        quarantined=row["state"] == "quarantined",
+    )
+
+
+async def parts(db: Connection, ids: Iterable[UUID]) -> dict[UUID, Part]:
+    rows = await db.fetch(
+        "select id, image, kind, variant, secret, format, salt, cipher_size, cipher_adler, inline, blob"
+        " from parts where id = any($1::uuid[])",
+        list(ids),
+    )
+    return {row["id"]: Part(*row.values()) for row in rows}
+
+
+async def doom_unreferenced(db: Connection, images: Iterable[UUID]) -> None:
+    """Mark images for destruction that no entry points to any more."""
+    ids = list(images)
+    # Who gives one of them another entry is waited for, and seen then by a statement of its own.
+    await db.execute("select from images where id = any($1::uuid[]) order by id for no key update", ids)
+    await db.execute(
+        "update images set doomed = now() where id = any($1::uuid[]) and doomed is null"
+        " and not exists (select from entries e where e.image = images.id offset 0)",
+        ids,
+    )
+
+
+async def keep(db: Connection, images: Iterable[UUID]) -> set[UUID]:
+    """Let nobody doom these images until the transaction ends; those that are not doomed already."""
+    rows = await db.fetch(
+        "select id from images where id = any($1::uuid[]) and doomed is null order by id for share",
+        list(images),
+    )
+    return {row["id"] for row in rows}
+
+
+async def use(db: Connection, images: Iterable[UUID], seconds: float) -> None:
+    """Hold images that are being read: nothing destroys them for so long."""
+    await db.execute(
+        "update images set in_use_until = now() + make_interval(secs => $2) where id = any($1::uuid[])",
+        list(images),
+        seconds,
+    )
+
+
+async def destroy_doomed(db: Connection, count: int) -> list[UUID]:
+    """Drop rows of doomed images that nobody reads; their blobs become doomed. Returns the registrations.
+
+    The caller destroys the registrations' secrets in the same transaction.
+    """
+    rows = await db.fetch(
+        "select id, registration from images where doomed is not null and in_use_until < now()"
+        " order by doomed limit $1 for update skip locked",
+        count,
+    )
+    ids = [row["id"] for row in rows]
+    await db.execute(
+        "with gone as (delete from parts where image = any($1::uuid[]) returning blob)"
+        " update blobs set state = 'doomed' where id in (select blob from gone)",
+        ids,
+    )
+    await db.execute("delete from images where id = any($1::uuid[])", ids)
+    return [row["registration"] for row in rows]
+
+
+async def lost_parts(db: Connection) -> list[tuple[UUID, UUID, str]]:
+    """(part, image, view name) of parts that views need and that are not there, for fsck."""
+    rows = await db.fetch(
+        "select distinct part, v.image, v.name from views v, unnest(v.parts) part"
+        " where not exists (select from parts p where p.id = part)"
+    )
+    return [(row["part"], row["image"], row["name"]) for row in rows]
+
+
+async def drop_view(db: Connection, image: UUID, name: str) -> None:
+    """Forget every version of a view, so that it is made again."""
+    await db.execute("delete from views where image = $1 and name = $2", image, name)
+
+
+async def blob_owners(db: Connection) -> dict[UUID, tuple[UUID, int]]:
+    """Image and ciphertext size of every part that lies in the blob store, for fsck."""
+    rows = await db.fetch("select blob, image, cipher_size from parts where blob is not null")
+    return {row["blob"]: (row["image"], row["cipher_size"]) for row in rows}

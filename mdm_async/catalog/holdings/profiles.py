@@ -1,0 +1,181 @@
+"""De-identification profiles as the administrators gave them, and the directories whose files get their views."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from mdm_async.catalog import installation
+from mdm_async.names import View
+from mdm_async.postgres.database import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class StoredProfile:
+    """A profile in force. `source` is its TOML, `digest` that of its rules."""
+
+    name: View
+    source: str
+    digest: str
+    added: datetime
+    added_by: str
+
+
+async def listing(db: Connection) -> list[StoredProfile]:
+    rows = await db.fetch("select name, source, digest, added, added_by from profiles order by name")
+    return [StoredProfile(*row.values()) for row in rows]
+
+
+async def digests(db: Connection) -> dict[str, str]:
+    """The digest of each profile in force, by name: enough to see that one has changed."""
+    return {row["name"]: row["digest"] for row in await db.fetch("select name, digest from profiles")}
+
+
+async def put(db: Connection, name: str, source: str, digest: str, by: str) -> str | None:
+    """Put a profile into force; the digest of the one of that name before, if there was one."""
+    before: str | None = await db.fetchval("select digest from profiles where name = $1 for update", name)
+    await db.execute(
+        "insert into profiles (name, source, digest, added_by) values ($1, $2, $3, $4) on conflict (name)"
+        " do update set source = $2, digest = $3, added_by = $4, added = now()",
+        name,
+        source,
+        digest,
+        by,
+    )
+    return before
+
+
+async def enable(db: Connection, directory: int, view: str) -> None:
+    """From now on files in this directory and below it get this view too."""
+    await db.execute("select pg_advisory_xact_lock(hashtext('mdm enable'))")  # two at once would lose one
+    enabled = await enabled_at(db, directory)
+    if view not in enabled:
+        await db.execute("update entries set views = $2 where id = $1", directory, [*enabled, view])
+    await db.execute(
+        "with recursive below as ("
+        "  select id from entries where id = $1"
+        "  union all select e.id from below b cross join lateral ("
+        "    select id from entries where parent = b.id and is_directory offset 0) e"
+        ") update entries set views = views || $2::text"
+        " where id in (select id from below) and views is not null and not $2 = any(views)",
+        directory,
+        view,
+    )
+
+
+async def enabled_at(db: Connection, directory: int) -> list[str]:
+    """The views that files in this directory get."""
+    row = await db.fetchrow(
+        "with recursive up as ("
+        "  select id, parent, views, 0 as height from entries where id = $1"
+        "  union all select e.id, e.parent, e.views, height + 1 from up cross join lateral ("
+        "    select id, parent, views from entries where id = up.parent and up.views is null offset 0) e"
+        ") select views from up where views is not null order by height limit 1",
+        directory,
+    )
+    return list(row["views"]) if row is not None else []
+
+
+async def set_default(db: Connection, directory: int, view: str) -> None:
+    """Let this view be what files in the directory give when none is named."""
+    await db.execute("update entries set default_view = $2 where id = $1", directory, view)
+    await installation.bump_acl_epoch(db)
+
+
+async def directories_with(db: Connection, view: str) -> list[int]:
+    """The directories whose files get this view; those of projects that were linked to it among them."""
+    rows = await db.fetch(
+        "with recursive d as ("
+        "  select id, views from entries where parent is null"
+        "  union all select e.id, coalesce(e.views, d.views) from d cross join lateral ("
+        "    select id, views from entries where parent = d.id and is_directory offset 0) e"
+        ") select id from d where $1 = any(views)"
+        " union select parent from entries where only_view = $1",
+        view,
+    )
+    return [row["id"] for row in rows]
+
+
+async def directories_below(db: Connection, directory: int) -> list[int]:
+    """This directory and all that are in it."""
+    rows = await db.fetch(
+        "with recursive below as ("
+        "  select id from entries where id = $1"
+        "  union all select e.id from below b cross join lateral ("
+        "    select id from entries where parent = b.id and is_directory offset 0) e"
+        ") select id from below",
+        directory,
+    )
+    return [row["id"] for row in rows]
+
+
+_CONCERNED = (
+    "exists (select from entries e where e.image = i.id and e.parent = any($1::bigint[])"
+    " and (e.only_view is null or e.only_view = $2))"
+)
+
+
+async def images_without(
+    db: Connection, directories: Sequence[int], view: str, version: str, after: UUID, count: int
+) -> list[UUID]:
+    """Images in these directories, by id, that have neither this version of a view nor its refusal."""
+    rows = await db.fetch(
+        f"select id from images i where doomed is null and id > $4 and {_CONCERNED} and not exists ("
+        "  select from views v where v.image = i.id and v.name = $2 and (v.version = $3"
+        # Made by a node that runs a newer revision already.
+        "    or split_part(v.version, '.', 2)::int > split_part($3, '.', 2)::int)"
+        ") order by id limit $5",
+        list(directories),
+        view,
+        version,
+        after,
+        count,
+    )
+    return [row["id"] for row in rows]
+
+
+async def states(db: Connection, directories: Sequence[int], view: str, version: str) -> dict[str, int]:
+    """How many images in these directories have this version of a view: by state, `pending` without one."""
+    rows = await db.fetch(
+        "select coalesce(v.state, 'pending') as state, count(*) from images i"
+        " left join views v on v.image = i.id and v.name = $2 and v.version = $3"
+        f" where doomed is null and {_CONCERNED} group by 1",
+        list(directories),
+        view,
+        version,
+    )
+    return {row["state"]: row["count"] for row in rows}
+
+
+async def lacks(db: Connection, directory: int, image: UUID, versions: Sequence[str]) -> bool:
+    """Whether an image lacks a view that the directory names, in every one of these versions."""
+    enabled = await enabled_at(db, directory)
+    made = await db.fetchval(
+        "select count(distinct name) from views where image = $1 and name = any($2::text[])"
+        " and version = any($3::text[])",
+        image,
+        enabled,
+        list(versions),
+    )
+    return bool(made < len(enabled))
+
+
+async def release(db: Connection, image: UUID, view: str, by: str) -> bool:
+    """Let a view out of quarantine: it is made again, without what held it back. False when it is not there."""
+    gone = await db.fetchval(
+        "delete from views where image = $1 and name = $2 and state = 'quarantined' returning true",
+        image,
+        view,
+    )
+    if gone:
+        await db.execute(
+            "insert into releases (image, view, released_by) values ($1, $2, $3) on conflict do nothing",
+            image,
+            view,
+            by,
+        )
+    return bool(gone)
+
+
+async def is_released(db: Connection, image: UUID, view: str) -> bool:
+    return bool(await db.fetchval("select true from releases where image = $1 and view = $2", image, view))

@@ -1,0 +1,1 @@
+"""Names: directories and files, the places that paths lead to, and the way back."""

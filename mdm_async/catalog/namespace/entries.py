@@ -1,0 +1,304 @@
+"""The namespace: directories and files by name, each file pointing to one image.
+
+Trees are walked by lateral joins behind a fence (`offset 0`): each step is a look into an index, whatever Postgres
+believed about the table when it made the plan that it keeps.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+import asyncpg
+
+from mdm_async.errors import BadRequest, Exists, NotADirectory, NotEmpty, NotFound
+from mdm_async.names import View
+from mdm_async.postgres.database import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A directory (`image` is None) or a file."""
+
+    id: int
+    guid: UUID
+    parent: int | None
+    name: str
+    image: UUID | None
+    created: datetime
+    modified: datetime
+    only_view: View | None = None
+    """The one view that it gives: the entry is a research project's own."""
+    acl: int | None = None
+    """Its own ACL; None: it inherits one."""
+    default_acl: int | None = None
+    """What entries below inherit; None: its own ACL."""
+    default_view: View | None = None
+    delivery: dict[str, str] | None = None
+
+    @property
+    def is_directory(self) -> bool:
+        return self.image is None
+
+
+COLUMNS = (
+    "id, guid, parent, name, image, created, modified, only_view, acl, default_acl, default_view, delivery"
+)
+
+
+def entry_of(row: asyncpg.Record) -> Entry:
+    return Entry(
+        row["id"],
+        row["guid"],
+        row["parent"],
+        row["name"],
+        row["image"],
+        row["created"],
+        row["modified"],
+        row["only_view"],
+        row["acl"],
+        row["default_acl"],
+        row["default_view"],
+        row["delivery"],
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """Which entries of a directory are listed: those without an ACL of their own or not, those with one of these
+    ACLs, and those of these names whatever their ACL."""
+
+    inheriting: bool
+    acls: Collection[int] = ()
+    names: Collection[str] = ()
+
+
+async def own_acls(db: Connection, directory: int) -> list[int]:
+    """The ACLs that entries of a directory have of their own: a look into an index for each, not for each entry."""
+    rows = await db.fetch(
+        "with recursive own as ("
+        "  (select acl from entries where parent = $1 and acl is not null order by acl limit 1)"
+        "  union all select (select e.acl from entries e where parent = $1 and e.acl > own.acl order by acl limit 1)"
+        "    from own where own.acl is not null"
+        ") select acl from own where acl is not null",
+        directory,
+    )
+    return [row["acl"] for row in rows]
+
+
+async def page(
+    db: Connection, directory: int, listed: Listed, count: int, *, after: str = "", offset: int = 0
+) -> list[Entry]:
+    """Some `count` of a directory's listed entries by name (byte order): those after a name, an offset on."""
+    below = f"select {COLUMNS} from entries where parent = $1 and name > $2"
+    if listed.inheriting:
+        query = f"{below} and (acl is null or acl = any($3::bigint[]) or name = any($4::text[]))"
+    else:
+        # Among any number that are not listed: the first of each ACL, by an index, and of these the first.
+        query = (
+            "select distinct on (name) * from ("
+            "  select e.* from unnest($3::bigint[]) as listed (acl) cross join lateral ("
+            f"   {below} and acl = listed.acl order by name limit $5::bigint + $6::bigint) e"
+            f" union all ({below} and name = any($4::text[]))"
+            ") e"
+        )
+    rows = await db.fetch(
+        f"{query} order by name limit $5 offset $6",
+        directory,
+        after,
+        list(listed.acls),
+        list(listed.names),
+        count,
+        offset,
+    )
+    return [entry_of(row) for row in rows]
+
+
+async def make_directory(db: Connection, parent: int, name: str) -> UUID:
+    """A new directory's GUID. Raises Exists, or NotFound when the parent has just gone."""
+    made = await make_directories(db, parent, [name])
+    if not made:
+        raise Exists()
+    return made[0]
+
+
+async def make_directories(db: Connection, parent: int, names: Sequence[str]) -> list[UUID]:
+    """New directories' GUIDs, each in the one before it: until the end, or until a name is taken. Raises NotFound."""
+    made: list[UUID] = []
+    for name in names:
+        row = await _insert(db, parent, name, None)
+        if row is None:
+            break
+        parent = row["id"]
+        made.append(row["guid"])
+    return made
+
+
+async def add_file(
+    db: Connection,
+    parent: int,
+    name: str,
+    image: UUID,
+    only_view: View | None = None,
+    delivery: dict[str, str] | None = None,
+) -> UUID | None:
+    """A new file's GUID, or None when the name is taken. Raises NotFound when the parent has just gone."""
+    row = await _insert(db, parent, name, image, only_view, delivery)
+    return row["guid"] if row is not None else None
+
+
+async def _insert(
+    db: Connection,
+    parent: int,
+    name: str,
+    image: UUID | None,
+    only_view: View | None = None,
+    delivery: dict[str, str] | None = None,
+) -> asyncpg.Record | None:
+    # The parent's row is locked against removal; a file is no parent.
+    locked = await db.fetchval(
+        "select true from entries where id = $1 and is_directory for key share", parent
+    )
+    if not locked:
+        raise NotFound("the directory has just been removed")
+    return await db.fetchrow(
+        "insert into entries (parent, name, image, is_directory, only_view, delivery)"
+        " values ($1, $2, $3, $3::uuid is null, $4, $5) on conflict do nothing returning id, guid",
+        parent,
+        name,
+        image,
+        only_view,
+        delivery,
+    )
+
+
+async def lock(db: Connection, directory: int) -> None:
+    """Let nobody else who locks this directory go on until the transaction ends. Raises NotFound."""
+    if not await db.fetchval("select true from entries where id = $1 for no key update", directory):
+        raise NotFound("the directory has just been removed")
+
+
+async def swap_image(db: Connection, parent: int, name: str, old: UUID, new: UUID) -> UUID | None:
+    """Point a file to another image if it still points to `old`: its GUID, or None when it does not.
+
+    Its replicas are copies of the old image: they are forgotten.
+    """
+    guid: UUID | None = await db.fetchval(
+        "with swapped as ("
+        "  update entries set image = $4, only_view = null, modified = now()"
+        "  where parent = $1 and name = $2 and image = $3 returning id, guid"
+        "), gone as (delete from replicas where entry = any(array(select id from swapped)))"
+        " select guid from swapped",
+        parent,
+        name,
+        old,
+        new,
+    )
+    return guid
+
+
+async def image_at(db: Connection, parent: int, name: str) -> tuple[UUID, UUID] | None:
+    """GUID and image of the file of that name, if there is one."""
+    row = await db.fetchrow(
+        "select guid, image from entries where parent = $1 and name = $2 and image is not null", parent, name
+    )
+    return (row["guid"], row["image"]) if row else None
+
+
+async def remove_files(db: Connection, ids: Collection[int]) -> dict[int, UUID]:
+    """Remove files' entries; the images of those that were still there, by entry."""
+    # Locked in one order, so that two removals of the same files wait for each other and no more.
+    rows = await db.fetch(
+        "with locked as ("
+        "  select id from entries where id = any($1::bigint[]) and image is not null order by id for update"
+        ") delete from entries where id = any(array(select id from locked)) returning id, image",
+        list(ids),
+    )
+    return {row["id"]: row["image"] for row in rows}
+
+
+async def remove_directory(db: Connection, entry: int) -> None:
+    """Remove an empty directory. Raises NotEmpty, NotFound."""
+    try:
+        status = await db.execute(
+            "delete from entries where id = $1 and is_directory and parent is not null", entry
+        )
+    except asyncpg.ForeignKeyViolationError:
+        raise NotEmpty(remedy="remove what is in it first, or remove recursively") from None
+    if status == "DELETE 0":
+        raise NotFound()
+
+
+async def remove_tree(db: Connection, entry: int) -> list[UUID]:
+    """Remove a directory and all below it; the images that its files pointed to."""
+    try:
+        rows = await db.fetch(
+            "with recursive below as ("
+            "  select id from entries where id = $1 and parent is not null"
+            "  union all select e.id from below cross join lateral ("
+            "    select id from entries where parent = below.id offset 0) e"
+            ") delete from entries where id = any(array(select id from below)) returning image",
+            entry,
+        )
+    except asyncpg.ForeignKeyViolationError:
+        raise NotEmpty("something was put there meanwhile", remedy="remove it again") from None
+    if not rows:
+        raise NotFound()
+    return [row["image"] for row in rows if row["image"] is not None]
+
+
+async def move(db: Connection, entry: Entry, parent: int, name: str) -> None:
+    """Give an entry another parent and name, and of its own what `entry` says: ACLs, default view, delivery.
+
+    A directory that is given another default view still gets the views that were made of its files.
+    Ancestors of the target are locked in id order, so that two moves cannot make a cycle between them.
+    Raises Exists, BadRequest when a directory would come to lie in itself, NotFound, NotADirectory.
+    """
+    locked = sorted({*await _up(db, parent), entry.id})
+    await db.fetch("select id from entries where id = any($1::bigint[]) order by id for update", locked)
+    if entry.id in await _up(db, parent):
+        raise BadRequest("a directory cannot be moved into itself")
+    if not await db.fetchval("select is_directory from entries where id = $1", parent):
+        raise NotADirectory()
+    try:
+        status = await db.execute(
+            "update entries e set parent = $2, name = $3, modified = now(), acl = $4, default_acl = $5,"
+            " default_view = $6, delivery = $7,"
+            " views = case when is_directory and default_view is distinct from $6 then ("
+            + _VIEWS
+            + ") else views end"
+            " where id = $1 and parent is not null",
+            entry.id,
+            parent,
+            name,
+            entry.acl,
+            entry.default_acl,
+            entry.default_view,
+            entry.delivery,
+        )
+    except asyncpg.UniqueViolationError:
+        raise Exists() from None
+    if status == "UPDATE 0":
+        raise NotFound()
+
+
+_VIEWS = """
+with recursive up as (
+    select s.id as start, s.id, s.parent, s.views from entries s where s.id in ($1, $2)
+    union all select up.start, a.id, a.parent, a.views from up cross join lateral (
+        select id, parent, views from entries where id = up.parent and up.views is null offset 0) a
+) select array_agg(distinct view) from up, unnest(views) view
+"""
+
+
+async def _up(db: Connection, entry: int) -> list[int]:
+    """The ids of an entry and of all above it."""
+    rows = await db.fetch(
+        "with recursive up as ("
+        "  select id, parent from entries where id = $1"
+        "  union all select e.id, e.parent from up cross join lateral ("
+        "    select id, parent from entries where id = up.parent offset 0) e"
+        ") select id from up",
+        entry,
+    )
+    return [row["id"] for row in rows]

@@ -1,0 +1,206 @@
+"""The one decision point: may this caller do that to this entry, in this view?
+
+A right comes from one of the caller's own scopes (a local token's, a grid token's capabilities) or from the ACL in
+force at the entry, which counts only when every directory above may be traversed. The identified view needs `i`,
+which no other right implies and "*" does not cover. A research project's own entry gives its one view and nothing
+identifying, whatever rights there are. A limited proxy neither changes rights nor sees identities.
+
+What a caller may not list does not exist to them: they are told of it what they would be told of a free name.
+"""
+
+from collections.abc import Sequence
+
+from mdm_async.catalog.namespace.places import Acl, Place, resolve_one
+from mdm_async.errors import Forbidden, MdmError, NotFound, Refusal, Unauthenticated
+from mdm_async.names import IDENTIFIED, ROOT, Caller, Lfn, Right, View
+from mdm_async.postgres.database import Connection
+from mdm_async.rules import Rule
+
+_FULL = frozenset({Right.PERMISSION, Right.IDENTITY})
+"""Rights that a limited proxy never has."""
+
+
+def allows(caller: Caller, place: Place, right: Right, view: View | None = None) -> bool:
+    """True when `caller` has `right` at `place`; of a missing entry, whether they would have it there.
+
+    `view` is asked for with READ only; without it the question is about the directory's default view.
+    """
+    view = view or place.default_view
+    if place.only_view is not None and (
+        right is Right.IDENTITY or (right is Right.READ and view != place.only_view)
+    ):
+        return False
+    return _has(caller, place.lfn, place.path, place.acl, right, view, place.default_view)
+
+
+def may_create(caller: Caller, place: Place) -> bool:
+    """True when the caller may give something this name: the right to write to the directory that holds it."""
+    return _has_above(caller, place, Right.WRITE)
+
+
+def demand(caller: Caller, place: Place, right: Right, view: View | None = None) -> None:
+    """Return when allowed, be the entry there or not. Raises Forbidden, NotFound or Unauthenticated."""
+    if allows(caller, place, right, view) and (place.entry is not None or _may_be_told(caller, place)):
+        return
+    raise _refused(caller, place, right, view)
+
+
+def demand_seen(caller: Caller, place: Place) -> None:
+    """Return when the caller may list what is there or get its metadata. Raises as `demand`."""
+    demand(
+        caller,
+        place,
+        Right.GET_METADATA if allows(caller, place, Right.GET_METADATA) else Right.LIST,
+    )
+
+
+def demand_create(caller: Caller, place: Place) -> None:
+    """Return when `may_create`; a name that is taken makes no difference. Raises as `demand`.
+
+    A directory that is missing is told of as one that is hidden.
+    """
+    is_missing = place.missing > 1
+    if not is_missing and may_create(caller, place):
+        return
+    refusal = Refusal(caller.name, Right.WRITE)
+    if not is_missing and _has_above(caller, place, Right.LIST):
+        raise _told(caller, refusal, hidden=False)
+    why = _hidden(caller, place, refusal)
+    if isinstance(why, NotFound):
+        why.detail, why.remedy = "the parent directory does not exist", "make it first: mdm mkdir -p"
+    if is_missing and may_create(caller, place):
+        why.refusal = None
+    raise why
+
+
+async def demand_administrator(db: Connection, caller: Caller) -> None:
+    """Administrators hold the permission right on the root. Raises Forbidden, Unauthenticated."""
+    if not is_administrator(caller, await resolve_one(db, ROOT)):
+        why = _told(caller, Refusal(caller.name, Right.PERMISSION), hidden=False)
+        why.detail, why.remedy = (
+            f"only an administrator may do that, not {caller.name}",
+            "use the admin token",
+        )
+        raise why
+
+
+def is_administrator(caller: Caller, root: Place) -> bool:
+    return allows(caller, root, Right.PERMISSION)
+
+
+def is_known(caller: Caller, place: Place) -> bool:
+    """Whether the caller has any right at all at an entry: to others its GUID is one that nothing has."""
+    if any(scope.rights and scope.covers(place.lfn) for scope in caller.scopes):
+        return True
+    ruled = any(rule.rights and rule.principal in caller.principals for rule in place.acl.rules)
+    return ruled and _reaches(caller, place.path)
+
+
+def reaches(caller: Caller, place: Place) -> bool:
+    """Whether ACLs let the caller traverse all directories above."""
+    return _reaches(caller, place.path)
+
+
+def rights_of(caller: Caller, place: Place) -> str:
+    """The letters of all rights that `caller` has at `place`."""
+    return "".join(right for right in Right if allows(caller, place, right))
+
+
+def granting(caller: Caller, place: Place, right: Right, view: View | None = None) -> Rule | None:
+    """The rule of the ACL in force that gives a right, if the ACL does and the entry can be reached."""
+    view = view or place.default_view
+    if not allows(caller, place, right, view) or not _reaches(caller, place.path):
+        return None
+    return _rule(caller, place.acl, right, view, place.default_view)
+
+
+def _has_above(caller: Caller, place: Place, right: Right) -> bool:
+    """Whether the caller has a right to the directory that holds, or would hold, the place's name."""
+    path, acl = (place.path[:-1], place.path[-1]) if place.path else ((), place.acl)
+    return _has(caller, place.lfn, path, acl, right, place.default_view, place.default_view)
+
+
+def _has(
+    caller: Caller, lfn: Lfn, path: Sequence[Acl], acl: Acl, right: Right, view: View, default: View
+) -> bool:
+    if caller.limited and (right in _FULL or (right is Right.READ and view == IDENTIFIED)):
+        return False
+    for scope in caller.scopes:
+        if scope.covers(lfn) and _covers(scope.rights, scope.views, right, view, default):
+            return True
+    return _rule(caller, acl, right, view, default) is not None and _reaches(caller, path)
+
+
+def _rule(caller: Caller, acl: Acl, right: Right, view: View, default: View) -> Rule | None:
+    for rule in acl.rules:
+        if rule.principal in caller.principals and _covers(rule.rights, rule.views, right, view, default):
+            return rule
+    return None
+
+
+def _reaches(caller: Caller, path: Sequence[Acl]) -> bool:
+    return all(
+        any(Right.EXECUTE in rule.rights for rule in acl.rules if rule.principal in caller.principals)
+        for acl in path
+    )
+
+
+def _covers(
+    rights: frozenset[Right] | str,
+    views: Sequence[str] | frozenset[str] | None,
+    right: Right,
+    view: View,
+    default: View,
+) -> bool:
+    if right not in rights:
+        return False
+    if right is not Right.READ:
+        return True
+    if view == IDENTIFIED:
+        return Right.IDENTITY in rights and (views is None or view in views)
+    return view == default if views is None else view in views or "*" in views
+
+
+def _refused(caller: Caller, place: Place, right: Right, view: View | None) -> MdmError:
+    refusal = Refusal(caller.name, right, None, place.entry.guid if place.entry is not None else None)
+    if right is Right.READ:
+        refusal = Refusal(refusal.principal, right, view or place.default_view, refusal.guid)
+    if place.entry is not None and allows(caller, place, Right.LIST):
+        return _told(caller, refusal, hidden=False)
+    return _hidden(caller, place, refusal)
+
+
+def _hidden(caller: Caller, place: Place, refusal: Refusal) -> MdmError:
+    """What is told of the hidden and the missing alike, whatever the ACLs of the hidden say."""
+    if not _may_be_told(caller, place):
+        return _told(caller, refusal, hidden=True)
+    why = NotFound()
+    why.refusal = refusal
+    return why
+
+
+def _may_be_told(caller: Caller, place: Place) -> bool:
+    """Whether one is told that there is nothing: who is anonymous and lists no directory above is to log in first."""
+    return not caller.is_anonymous or any(
+        _rule(caller, acl, Right.LIST, place.default_view, place.default_view) is not None
+        and _reaches(caller, place.path[:depth])
+        for depth, acl in enumerate(place.path)
+    )
+
+
+def _told(caller: Caller, refusal: Refusal, *, hidden: bool) -> MdmError:
+    wanted = f"right '{refusal.right}'"
+    if refusal.view is not None:
+        wanted += f" on the view '{refusal.view}'"
+    why: MdmError
+    if caller.is_anonymous:
+        why = Unauthenticated(
+            f"{caller.name} has no {wanted} here" if not hidden else "",
+            remedy="send 'Authorization: Bearer <token>' (mdm token create makes one)",
+        )
+    elif hidden:
+        why = NotFound()
+    else:
+        why = Forbidden(f"{caller.name} has no {wanted} here", remedy="ask the owner of the directory for it")
+    why.refusal = refusal
+    return why

@@ -1,0 +1,72 @@
+"""Callers as they were authenticated, kept with what they asked for: rights that change are looked at again."""
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Collection
+from typing import Any
+
+import orjson
+
+from mdm_async.names import Caller, Lfn, Scope, parse_rights
+from mdm_async.postgres.database import Database
+
+_REMEMBERED = 10_000
+
+
+class Callers:
+    """The callers of this node, each written to the catalog once."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._ids: OrderedDict[bytes, int] = OrderedDict()
+
+    async def id_of(self, caller: Caller) -> int:
+        """The row of this caller. It is committed before anything that names it, in a transaction of its own."""
+        scopes = [_told(scope) for scope in caller.scopes]
+        principals = sorted(caller.principals)
+        digest = hashlib.sha256(orjson.dumps([caller.name, principals, scopes, caller.limited])).digest()
+        known = self._ids.get(digest)
+        if known is None:
+            async with self._database.acquire() as db:
+                await db.execute(
+                    "insert into callers (digest, name, principals, scopes, limited) values ($1, $2, $3, $4, $5)"
+                    " on conflict do nothing",
+                    digest,
+                    caller.name,
+                    principals,
+                    scopes,
+                    caller.limited,
+                )
+                known = await db.fetchval("select id from callers where digest = $1", digest)
+            self._ids[digest] = known
+            if len(self._ids) > _REMEMBERED:
+                self._ids.popitem(last=False)
+        else:
+            self._ids.move_to_end(digest)
+        return known
+
+    async def get(self, ids: Collection[int]) -> dict[int, Caller]:
+        async with self._database.acquire() as db:
+            rows = await db.fetch(
+                "select id, name, principals, scopes, limited from callers where id = any($1::bigint[])",
+                list(ids),
+            )
+        return {
+            row["id"]: Caller(
+                row["name"],
+                frozenset(row["principals"]),
+                tuple(_scope(told) for told in row["scopes"]),
+                row["limited"],
+            )
+            for row in rows
+        }
+
+
+def _told(scope: Scope) -> dict[str, Any]:
+    views = sorted(scope.views) if scope.views is not None else None
+    return {"path": scope.path, "rights": "".join(sorted(scope.rights)), "views": views}
+
+
+def _scope(told: dict[str, Any]) -> Scope:
+    views = frozenset(told["views"]) if told["views"] is not None else None
+    return Scope(Lfn(told["path"]), parse_rights(told["rights"]), views)

@@ -1,0 +1,81 @@
+"""Local tokens: bearer credentials with rights on a path, kept as hashes only."""
+
+import hashlib
+import secrets
+from datetime import datetime
+from typing import Any
+
+import asyncpg
+
+from mdm_async.catalog import installation
+from mdm_async.catalog.trail import acts
+from mdm_async.errors import Exists, NotFound
+from mdm_async.names import ANYONE, AUTHENTICATED, Caller, Lfn, Scope, parse_rights
+from mdm_async.postgres.database import Connection
+
+
+def digest(token: str) -> bytes:
+    return hashlib.sha256(token.encode()).digest()
+
+
+async def create(db: Connection, by: Caller, name: str, scope: Scope, lifetime: int | None) -> str:
+    """A new token's text, told this once. `lifetime` in seconds. Raises Exists when the name is in use."""
+    token = secrets.token_urlsafe(32)
+    rights = "".join(sorted(scope.rights))
+    views = sorted(scope.views) if scope.views is not None else None
+    try:
+        await db.execute(
+            "insert into tokens (hash, name, rights, path, views, expires)"
+            " values ($1, $2, $3, $4, $5, now() + make_interval(secs => $6))",
+            digest(token),
+            name,
+            rights,
+            scope.path,
+            views,
+            lifetime,
+        )
+    except asyncpg.UniqueViolationError:
+        raise Exists(
+            "a token of that name is in use", remedy="revoke it first, or choose another name"
+        ) from None
+    details = {"token": name, "rights": rights, "views": views}
+    await acts.record(db, [acts.Act(by, "token create", details=details)])
+    return token
+
+
+async def revoke(db: Connection, by: Caller, name: str) -> None:
+    """Ends the token and, within a second, the transfers it started. Raises NotFound."""
+    status = await db.execute("update tokens set revoked = now() where name = $1 and revoked is null", name)
+    if status == "UPDATE 0":
+        raise NotFound("no live token has that name")
+    await installation.bump_acl_epoch(db)
+    await acts.record(db, [acts.Act(by, "token revoke", details={"token": name})])
+
+
+async def listing(db: Connection) -> list[dict[str, Any]]:
+    """All tokens without their secrets, newest first."""
+    rows = await db.fetch(
+        "select name, rights, path, views, created, expires, revoked from tokens order by id desc"
+    )
+    return [{key: _plain(value) for key, value in row.items() if value is not None} for row in rows]
+
+
+async def caller_of(db: Connection, token: str) -> Caller | None:
+    """Whose token this is, or None when it is unknown, expired or revoked."""
+    row = await db.fetchrow(
+        "select id, name, rights, path, views, expires from tokens"
+        " where hash = $1 and revoked is null and (expires is null or expires > now())",
+        digest(token),
+    )
+    if row is None:
+        return None
+    views = frozenset(row["views"]) if row["views"] is not None else None
+    scope = Scope(Lfn(row["path"]), parse_rights(row["rights"]), views)
+    principal = f"user:{row['name']}"
+    until = row["expires"].timestamp() if row["expires"] is not None else None
+    principals = frozenset({principal, AUTHENTICATED, ANYONE})
+    return Caller(principal, principals, (scope,), until=until, token=row["id"])
+
+
+def _plain(value: object) -> object:
+    return value.isoformat().replace("+00:00", "Z") if isinstance(value, datetime) else value

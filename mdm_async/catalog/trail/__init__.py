@@ -1,0 +1,1 @@
+"""The audit trail: acts written, rows read and sealed."""

@@ -1,0 +1,1 @@
+"""`mdm audit`: the trail, shown, exported and verified."""

@@ -1,0 +1,1 @@
+"""`mdm demo`: what the project is for, in one command."""

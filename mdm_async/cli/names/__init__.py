@@ -1,0 +1,1 @@
+"""`mdm ls|stat|mkdir|rm|mv|link|replica`: names."""

@@ -1,0 +1,1 @@
+"""`mdm profile`, `mdm pseudonym`: de-identification profiles."""

@@ -1,0 +1,1 @@
+"""`mdm acl|delivery|recipient|token`: who may do what."""

@@ -1,0 +1,1 @@
+"""`mdm serve|config|fsck`: running a server."""

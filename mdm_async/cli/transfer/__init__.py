@@ -1,0 +1,1 @@
+"""`mdm get`, `mdm put`: images in and out."""

@@ -1,0 +1,1 @@
+"""A stream of DICOM bytes becomes an image."""

@@ -1,0 +1,280 @@
+"""Ingest: a stream of DICOM Part 10 bytes becomes an image, its parts and its views, in constant memory.
+
+The original's bytes are encrypted while they arrive; head and tail are kept besides (up to `scrub.max_head`). The
+head is scrubbed, under every profile that its directory names, while the pixels stream in, and what is to be blanked
+or cut of these is written beside them. Nothing counts until `store` has run in a transaction of the caller's; until
+then everything goes when the context ends.
+"""
+
+import asyncio
+import hashlib
+import zlib
+from collections.abc import AsyncIterator, Iterator, Sequence
+from functools import partial
+from itertools import islice
+from types import TracebackType
+from typing import Self
+from uuid import UUID, uuid4
+
+from mdm_async.catalog.holdings import blobs, images
+from mdm_async.catalog.holdings.images import Part, StoredView
+from mdm_async.dicom.index import identifying_values, names_reveal
+from mdm_async.dicom.part10 import Kind, Piece, Splitter
+from mdm_async.dicom.pixels.description import PIXELS_REVISION
+from mdm_async.dicom.refusals import PixelFacts
+from mdm_async.dicom.scrub import Begun
+from mdm_async.errors import Malformed, NotDicom, TooLarge, Truncated
+from mdm_async.images.archive import Archive
+from mdm_async.images.intake.incoming import IncomingPixels
+from mdm_async.images.parts import record
+from mdm_async.images.parts.leases import Leases
+from mdm_async.images.parts.record import ViewRecord
+from mdm_async.images.parts.writer import PartWriter, WrittenPart
+from mdm_async.images.reading.served import IDENTIFIED_VERSION, Served
+from mdm_async.images.views.making import Maker, Source
+from mdm_async.images.views.pixels import Pixels
+from mdm_async.keys.store import IDENTITY, IMAGE, new_secrets
+from mdm_async.names import IDENTIFIED
+from mdm_async.postgres.database import Connection
+
+_BATCH = 8
+_Cleaned = dict[str, bytes]
+"""By variant: bytes to be written beside a piece of the original pixels."""
+
+
+class Draft:
+    """An image on its way in. `size`, `adler32`, `sha256` describe the bytes that arrived."""
+
+    def __init__(self, archive: Archive, served: Sequence[Served]) -> None:
+        self.image: UUID = uuid4()
+        self.size = 0
+        self.adler32 = 1
+        self._sha256 = hashlib.sha256()
+        self._archive = archive
+        self._leases = Leases(archive.database, archive.blobs, archive.settings.blobs.lease_seconds)
+        self._makers = [Maker(archive, self._leases, one) for one in served]
+        self._begun: list[asyncio.Task[Begun]] = []
+        self._secrets = new_secrets()
+        self._splitter = Splitter()
+        self._pixels: IncomingPixels | None = None
+        self._writers: dict[Kind, PartWriter] = {}
+        self._variants: dict[str, PartWriter] = {}
+        self._kept: dict[Kind, bytearray] = {Kind.HEAD: bytearray(), Kind.TAIL: bytearray()}
+        self._overflowed = False
+        self._head: bytes | None = None
+        self._parts: list[Part] = []
+        self._views: list[StoredView] = []
+
+    @property
+    def sha256(self) -> str:
+        return self._sha256.hexdigest()
+
+    @property
+    def state(self) -> str:
+        """`ready` when every de-identified view is; else `refused` or `quarantined`, as the first that is not."""
+        states = (view.state for view in self._views if view.name != IDENTIFIED)
+        return next((state for state in states if state != "ready"), "ready")
+
+    async def __aenter__(self) -> Self:
+        await self._leases.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for task in self._begun:
+            task.cancel()
+        # What they failed of has been told, or nobody wants to know any more.
+        try:
+            await asyncio.gather(*self._begun, return_exceptions=True)
+        finally:
+            await self._leases.__aexit__(kind, error, trace)
+
+    async def fill(self, chunks: AsyncIterator[bytes], *, limit: int, announced: int | None = None) -> None:
+        """Take the whole file and make its views.
+
+        `limit` and `announced` are bytes. Raises NotDicom (or one of its kinds), TooLarge, Truncated, NoSpace.
+        """
+        async for chunk in chunks:
+            self.size += len(chunk)
+            if self.size > limit:
+                raise TooLarge(f"the upload is larger than {limit} bytes")
+            if announced is not None and self.size > announced:
+                raise TooLarge(
+                    f"more than the announced {announced} bytes arrived", remedy="announce the true size"
+                )
+            # Off the loop: a head of many thousand elements takes a second to walk.
+            pieces = self._split(chunk)
+            while batch := await self._archive.on_cipher_pool(partial(_some, pieces)):
+                for piece, cleaned in batch:
+                    await self._write(piece, cleaned)
+                if len(batch) < _BATCH:
+                    break
+        if announced is not None and self.size < announced:
+            raise Truncated(
+                f"{self.size} bytes arrived of the announced {announced}", remedy="upload it again"
+            )
+        if not self.size:
+            raise NotDicom("the upload is empty")
+        for piece in self._splitter.close():
+            await self._write(piece, self._looked_into(piece))
+        await self._finish()
+
+    def reveals(self, lfn: str) -> bool:
+        """Whether a name holds identifiers of this very file.
+
+        Raises TooLarge when a head larger than may be kept was cut before its identifiers.
+        """
+        try:
+            return names_reveal(lfn, identifying_values(bytes(self._kept[Kind.HEAD])))
+        except Malformed:
+            if not self._overflowed:
+                raise
+            raise TooLarge(
+                "the patient's identifiers lie behind more bytes than scrub.max_head, so the name cannot be checked",
+                remedy="let the administrator raise scrub.max_head",
+            ) from None
+
+    async def store(self, db: Connection) -> None:
+        """Everything of this image in the caller's transaction; `keep` once that is committed."""
+        await blobs.settle(db, list(self._leases.blobs))
+        await images.insert(db, self.image, self._secrets.registration, self._parts, self._views)
+        await self._archive.keys.register(db, self.image, self._secrets)
+
+    def keep(self) -> None:
+        self._leases.keep()
+
+    def _split(self, chunk: bytes) -> Iterator[tuple[Piece, _Cleaned]]:
+        self.adler32 = zlib.adler32(chunk, self.adler32)
+        self._sha256.update(chunk)
+        for piece in self._splitter.stream(chunk):
+            yield piece, self._looked_into(piece)
+
+    def _looked_into(self, piece: Piece) -> _Cleaned:
+        kind = piece.kind
+        if kind is Kind.HEAD or kind is Kind.TAIL:
+            room = self._archive.settings.scrub.max_head - sum(map(len, self._kept.values()))
+            self._overflowed |= len(piece.data) > room
+            self._kept[kind] += piece.data[: max(room, 0)]
+        if kind is not Kind.PIXELS:
+            return {}
+        if self._pixels is None:
+            self._complete_head()
+            self._pixels = IncomingPixels.begin(
+                self._head, self._splitter.transfer_syntax or "", [m.served.profile for m in self._makers]
+            )
+        return self._pixels.feed(piece.data)
+
+    def _complete_head(self) -> None:
+        if self._head is None and not self._overflowed:
+            self._head = bytes(self._kept[Kind.HEAD])
+
+    async def _write(self, piece: Piece, cleaned: _Cleaned) -> None:
+        kind = piece.kind
+        if kind is Kind.PIXELS:
+            self._begin_views()
+            await self._write_variants(cleaned)
+        elif kind is not Kind.ORIGINAL and self._splitter.deflated:
+            return  # the original holds it; what is inflated is only needed to be scrubbed
+        writer = self._writers.get(kind)
+        if writer is None:
+            shared = kind is Kind.PIXELS and self._shares_original
+            writer = self._writers[kind] = self._writer(kind, IMAGE if shared else IDENTITY)
+        await writer.write(piece.data)
+
+    @property
+    def _shares_original(self) -> bool:
+        expected = self._pixels.expected if self._pixels is not None else None
+        return expected is not None and expected.shares_original
+
+    def _begin_views(self) -> None:
+        """Scrub the head, from now on beside the pixels."""
+        if not self._begun:
+            self._begun = [asyncio.create_task(maker.begin(self._head)) for maker in self._makers]
+
+    async def _write_variants(self, cleaned: _Cleaned) -> None:
+        for variant, data in cleaned.items():
+            writer = self._variants.get(variant)
+            if writer is None:
+                writer = self._variants[variant] = self._writer(Kind.PIXELS, IMAGE, variant)
+            await writer.write(data)
+
+    def _writer(self, kind: Kind, secret_kind: str, variant: str = "original") -> PartWriter:
+        secret = self._secrets.of(secret_kind)
+        return PartWriter(self._archive, self._leases, self.image, kind.value, secret_kind, secret, variant)
+
+    async def _finish(self) -> None:
+        self._complete_head()
+        self._begin_views()
+        tail = bytes(self._kept[Kind.TAIL])
+        written = {
+            kind: await writer.finish(
+                followed=(kind is Kind.HEAD and Kind.PIXELS in self._writers)
+                or (kind is Kind.PIXELS and bool(tail))
+            )
+            for kind, writer in self._writers.items()
+        }
+        facts = PixelFacts(
+            present=Kind.PIXELS in written,
+            value_length=self._splitter.pixel_value_length,
+            encapsulated=self._splitter.encapsulated,
+            findings=self._pixels.inspector.findings() if self._pixels else (),
+        )
+        pixels = await self._all_pixels(written.get(Kind.PIXELS), followed=bool(tail))
+        head = None if self._overflowed else self._head
+        source = Source(self.image, self._secrets, head, tail, facts, pixels)
+        made = [
+            await maker.make(source, begun) for maker, begun in zip(self._makers, self._begun, strict=True)
+        ]
+        self._views = [one.view for one in made]
+        self._parts = [part for one in made for part in one.parts]
+        if pixels is not None:
+            used = {one.pixels for one in made if one.pixels is not None}
+            if pixels.original.row.secret == IMAGE and pixels.original.record.id not in used:
+                await pixels.hide_original()
+            self._parts += await pixels.drop_unused(used)
+            written[Kind.PIXELS] = pixels.original
+        self._parts += [part.row for part in written.values()]
+        self._views.append(self._identified(written, facts))
+
+    async def _all_pixels(self, original: WrittenPart | None, *, followed: bool) -> Pixels | None:
+        if original is None or self._pixels is None:
+            return None
+        for variant, rest in self._pixels.close().items():
+            await self._variants[variant].write(rest)
+        expected = self._pixels.expected
+        made = {variant: await writer.finish(followed=followed) for variant, writer in self._variants.items()}
+        return Pixels(
+            self._archive,
+            self._leases,
+            self.image,
+            self._secrets,
+            original,
+            expected.about if expected is not None else None,
+            self._splitter.transfer_syntax or "",
+            followed,
+            shared={variant: part.record for variant, part in made.items()},
+            made=list(made.values()),
+        )
+
+    def _identified(self, written: dict[Kind, WrittenPart], facts: PixelFacts) -> StoredView:
+        order = (Kind.ORIGINAL,) if self._splitter.deflated else (Kind.HEAD, Kind.PIXELS, Kind.TAIL)
+        originals = tuple(written[kind].record for kind in order if kind in written)
+        pixels = written.get(Kind.PIXELS)
+        shared = pixels.record if pixels is not None else None
+        sealed = record.seal(
+            ViewRecord(originals, self.sha256, facts, PIXELS_REVISION, shared),
+            self._secrets.of(IDENTITY),
+            self.image,
+            IDENTIFIED,
+            IDENTIFIED_VERSION,
+        )
+        needed = {part.id for part in originals} | ({shared.id} if shared is not None else set())
+        return StoredView(
+            self.image, IDENTIFIED, IDENTIFIED_VERSION, IDENTITY, sealed, None, parts=tuple(needed)
+        )
+
+
+def _some(pieces: Iterator[tuple[Piece, _Cleaned]]) -> list[tuple[Piece, _Cleaned]]:
+    """A few at a time: a deflated chunk may inflate to a thousand times its size."""
+    return list(islice(pieces, _BATCH))

@@ -1,0 +1,1 @@
+"""The verbs on names: list, make, move, remove, link, replicas."""

@@ -1,0 +1,182 @@
+"""What is there: entries and what is known of them, and directories page by page.
+
+A page holds only what the caller may list, and is full while there is more of that. What is hidden is decided once
+for each ACL that a directory's entries have of their own, so a page costs the same in a directory of any size.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from mdm_async.catalog.namespace import entries, places
+from mdm_async.catalog.namespace.entries import Entry, Listed
+from mdm_async.catalog.namespace.places import Acl, Place
+from mdm_async.catalog.rights import acl
+from mdm_async.errors import MdmError, NotFound, TooLarge, ViewPending, ViewRefused
+from mdm_async.images.archive import Archive
+from mdm_async.images.parts.record import ViewRecord
+from mdm_async.images.reading import view
+from mdm_async.images.surls import resolve
+from mdm_async.names import IDENTIFIED, Caller, Lfn, Right, Surl, View, split
+from mdm_async.postgres.database import Connection
+
+MOST = 10_000
+"""Entries of directories in one answer."""
+_NOBODYS = Acl(0, ())
+
+
+@dataclass(frozen=True, slots=True)
+class Detail:
+    """What a listing tells of an entry; `size` (bytes) and `adler32` are those of one view, when it is ready."""
+
+    lfn: Lfn
+    entry: Entry
+    view: View | None = None
+    state: str | None = None
+    reason: str | None = None
+    size: int | None = None
+    adler32: int | None = None
+    children: list["Detail"] = field(default_factory=list)
+    last: str | None = None
+    """The last name on this page of a directory, when there is another page."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """How much of a directory is asked for: this many entries, after a name or an offset on."""
+
+    count: int = 1000
+    after: str = ""
+    offset: int = 0
+
+
+NOTHING = Page(0)
+"""A directory's own detail, without what is in it."""
+
+
+async def ls(
+    archive: Archive, caller: Caller, surls: Sequence[str], page: Page
+) -> list[tuple[str, Detail | MdmError]]:
+    """Each SURL's own detail and, of a directory, a page of what is in it that the caller may list.
+
+    One that fails fails no other. TooLarge for directories that the answer has no room for.
+    """
+    async with archive.database.acquire() as db:
+        results: dict[int, Detail | MdmError] = {}
+        files: list[tuple[int, _File]] = []
+        room = MOST
+        for item, found in enumerate(await resolve(db, caller, surls)):
+            try:
+                if isinstance(found, MdmError):
+                    raise found
+                surl, place = found
+                entry = _visible(caller, surl, place)
+                if not entry.is_directory:
+                    files.append((item, _File.of(caller, place, entry, surl.view)))
+                    continue
+                results[item] = told = await _directory(archive, db, caller, surl, place, entry, page, room)
+                room -= len(told.children)
+            except MdmError as why:
+                results[item] = why
+        details = await _details(archive, db, [file for _, file in files])
+        results.update(zip((item for item, _ in files), details, strict=True))
+    return [(text, results[item]) for item, text in enumerate(surls)]
+
+
+def _visible(caller: Caller, surl: Surl, place: Place) -> Entry:
+    # Its GUID tells where an entry is only to whom a listing would.
+    if surl.guid is None:
+        acl.demand_seen(caller, place)
+    else:
+        acl.demand(caller, place, Right.LIST)
+    if place.entry is None:
+        raise NotFound()
+    return place.entry
+
+
+async def _directory(
+    archive: Archive,
+    db: Connection,
+    caller: Caller,
+    surl: Surl,
+    place: Place,
+    entry: Entry,
+    page: Page,
+    room: int,
+) -> Detail:
+    if not page.count:
+        return Detail(place.lfn, entry)
+    acl.demand(caller, place, Right.LIST)
+    own = await places.acls_of(db, await entries.own_acls(db, entry.id))
+    # One more than asked for: whether there is another page.
+    below = await entries.page(
+        db,
+        entry.id,
+        _listed(caller, place, own),
+        min(page.count, room) + 1,
+        after=page.after,
+        offset=page.offset,
+    )
+    if len(below[: page.count]) > room:
+        raise TooLarge(
+            f"one answer lists {MOST} entries of directories at the most",
+            remedy="ask for fewer directories, or smaller pages",
+        )
+    shown = below[: page.count]
+    at = {
+        e.id: place.child(e.name, e, own.get(e.acl, _NOBODYS) if e.acl is not None else None) for e in shown
+    }
+    # Of a project's own entries the one view that they give, whatever view the directory was named with.
+    files = [_File.of(caller, at[e.id], e, e.only_view or surl.view) for e in shown if not e.is_directory]
+    details = {detail.entry.id: detail for detail in await _details(archive, db, files)}
+    children = [details.get(e.id) or Detail(at[e.id].lfn, e) for e in shown]
+    last = shown[-1].name if len(below) > len(shown) else None
+    return Detail(place.lfn, entry, children=children, last=last)
+
+
+def _listed(caller: Caller, place: Place, own: Mapping[int, Acl]) -> Listed:
+    """Which entries of a directory the caller may list. Theirs that scopes name apart are listed by name."""
+
+    def may(name: str, acl_: Acl | None) -> bool:
+        return acl.allows(caller, place.child(name, None, acl_), Right.LIST)
+
+    named = {split(scope.path)[1] for scope in caller.scopes if split(scope.path)[0] == place.lfn}
+    return Listed(
+        inheriting=may("", None),  # No scope names the empty name.
+        acls=[id_ for id_, one in own.items() if may("", one)],
+        names=[name for name in named if name and may(name, _NOBODYS)],
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    """A file to be told of, in this view; `told`: its size and checksum too."""
+
+    lfn: Lfn
+    entry: Entry
+    view: View
+    told: bool
+
+    @classmethod
+    def of(cls, caller: Caller, place: Place, entry: Entry, asked: View | None) -> "_File":
+        """Size and checksum of a de-identified default view are for all who may list; others need their right."""
+        name = asked or place.default_view
+        told = (name == place.default_view and name != IDENTIFIED) or acl.allows(
+            caller, place, Right.READ, name
+        )
+        return cls(place.lfn, entry, name, told)
+
+
+async def _details(archive: Archive, db: Connection, files: Sequence[_File]) -> list[Detail]:
+    wanted = [(file.entry.image, file.view) for file in files if file.told and file.entry.image is not None]
+    records = iter(await view.open_records(archive, db, wanted) if wanted else ())
+    return [_detail(file, next(records) if file.told else None) for file in files]
+
+
+def _detail(file: _File, opened: ViewRecord | MdmError | None) -> Detail:
+    if opened is None:
+        return Detail(file.lfn, file.entry, file.view)
+    if isinstance(opened, ViewRecord):
+        return Detail(file.lfn, file.entry, file.view, "ready", None, opened.size, opened.adler32)
+    state = "refused" if isinstance(opened, ViewRefused) else "pending"
+    reason = opened.detail if isinstance(opened, ViewRefused | ViewPending) else None
+    return Detail(file.lfn, file.entry, file.view, state, reason)

@@ -1,0 +1,109 @@
+"""Moving and renaming, which gives nobody a right, a view or a way of delivery that they had not before."""
+
+from dataclasses import replace
+
+from mdm_async.catalog import installation
+from mdm_async.catalog.namespace import entries, places
+from mdm_async.catalog.namespace.entries import Entry
+from mdm_async.catalog.namespace.places import Acl, Place
+from mdm_async.catalog.rights import acl, kept_acls
+from mdm_async.catalog.trail import acts
+from mdm_async.catalog.trail.acts import Act
+from mdm_async.errors import BadRequest, Exists, Forbidden, NotFound
+from mdm_async.images.archive import Archive
+from mdm_async.images.rights.delivery import KINDS, policy
+from mdm_async.images.surls import existing, resolve_one
+from mdm_async.names import IDENTIFIED, ROOT, Caller, Right, split
+from mdm_async.postgres.database import Connection
+
+
+async def mv(archive: Archive, caller: Caller, source: str, target: str) -> None:
+    """Move or rename; into a directory when the target is one. One transaction of a few rows, whatever lies below.
+
+    What the entry has by inheritance and would have otherwise at the new place becomes its own: ACL, default ACL,
+    default view, delivery. `mdm acl set --inherit` takes those of the new directory. Scopes and the right to
+    traverse go by path, so they change; a caller who would thereby see more may not move.
+
+    Raises Exists, NotFound, BadRequest, Forbidden. A name that is taken, be it by what the caller may not list, is
+    Exists to whoever may write there: a name is given once, so it cannot be hidden from them.
+    """
+    async with archive.database.acquire() as db:  # who may move nothing makes nobody wait
+        await existing(db, caller, source, Right.DELETE)
+    async with archive.database.transaction() as db:
+        await kept_acls.lock(db)
+        await archive.views.refresh(db)
+        before, entry = await existing(db, caller, source, Right.DELETE)
+        if before.lfn == ROOT:
+            raise BadRequest("the root cannot be moved")
+        directory, name = await _target(db, caller, target, entry)
+        kept = _kept(archive, before, entry, directory, name)
+        await _demand_nothing_gained(archive, db, caller, before, _after(before, kept, directory, name))
+        assert directory.entry is not None
+        await entries.move(db, kept, directory.entry.id, name)
+        await installation.bump_acl_epoch(db)
+        now_own = [what for what in _INHERITED if getattr(kept, what) != getattr(entry, what)]
+        await acts.record(db, [Act(caller, "mv", guid=entry.guid, details={"kept": now_own})])
+    archive.changed.everything()
+    archive.more_to_make.set()  # its new directory may name other views
+
+
+_INHERITED = ("acl", "default_acl", "default_view", "delivery")
+
+
+async def _target(db: Connection, caller: Caller, target: str, entry: Entry) -> tuple[Place, str]:
+    """The directory to move into, where the caller may write, and the name there."""
+    _, to = await resolve_one(db, caller, target)
+    if to.entry is not None and to.entry.is_directory and acl.allows(caller, to, Right.LIST):
+        acl.demand_create(caller, to.child(entry.name, None))
+        return to, entry.name
+    acl.demand_create(caller, to)
+    if to.entry is not None:
+        raise Exists("the name is taken", remedy="choose another, or remove what has it")
+    if to.parent is None:
+        raise NotFound("the target's directory does not exist", remedy="make it first: mdm mkdir -p")
+    above, name = split(to.lfn)
+    return await places.resolve_one(db, above), name
+
+
+def _kept(archive: Archive, before: Place, entry: Entry, directory: Place, name: str) -> Entry:
+    """The entry with as much of its own that at the new place all is in force that was at the old one."""
+    moved = _after(before, entry, directory, name)
+    if moved.acl.id != before.acl.id:
+        entry = replace(entry, acl=before.acl.id)
+    if entry.is_directory and _after(before, entry, directory, name).heritage.id != before.heritage.id:
+        entry = replace(entry, default_acl=before.heritage.id)
+    if moved.default_view != before.default_view:
+        entry = replace(entry, default_view=before.default_view)
+    was: dict[str, str] = {kind: policy(archive, before, kind) for kind in KINDS}
+    changed: dict[str, str] = {k: was[k] for k in KINDS if policy(archive, moved, k) != was[k]}
+    return replace(entry, delivery=(entry.delivery or {}) | changed) if changed else entry
+
+
+def _after(before: Place, entry: Entry, directory: Place, name: str) -> Place:
+    """Where the entry would be, with those ACLs that it has of its own."""
+    own = before.acl if entry.acl is not None else None
+    default = before.heritage if entry.default_acl is not None else None
+    return directory.child(name, entry, own, default)
+
+
+async def _demand_nothing_gained(
+    archive: Archive, db: Connection, caller: Caller, before: Place, after: Place
+) -> None:
+    """Raises Forbidden when the caller reaches the new place and would see there what they do not see here."""
+    pairs = [(before, after)]
+    if any(s.covers(after.lfn) and not s.covers(before.lfn) for s in caller.scopes):
+        scoped = after.child("", None, Acl(0, ()))
+        pairs += [(here, scoped) for here in await places.kinds_below(db, before, ())]
+    if not acl.reaches(caller, before) and acl.reaches(caller, after):
+        # As if nothing below stood in the way: what is refused too much the owner can move.
+        below = await places.kinds_below(db, before, ())
+        pairs += [(here, replace(here, lfn=after.lfn, path=after.path)) for here in below]
+    views = {IDENTIFIED, before.default_view, *(served.view for served in archive.views)}
+    for here, there in pairs:
+        asked = [(Right.IDENTITY, None), *((Right.READ, view) for view in views)]
+        for right, view in asked:
+            if acl.allows(caller, there, right, view) and not acl.allows(caller, here, right, view):
+                raise Forbidden(
+                    f"{caller.name} would have the right '{right}' there, and has it not here",
+                    remedy="ask the owner of the directory to move it",
+                )

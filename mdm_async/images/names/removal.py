@@ -1,0 +1,91 @@
+"""Removing files and directories."""
+
+from collections.abc import Sequence
+
+from mdm_async.catalog.holdings import images
+from mdm_async.catalog.namespace import entries, places
+from mdm_async.catalog.namespace.entries import Entry
+from mdm_async.catalog.namespace.places import Acl, Place
+from mdm_async.catalog.rights import acl
+from mdm_async.catalog.trail import acts
+from mdm_async.catalog.trail.acts import Act
+from mdm_async.errors import BadRequest, Forbidden, MdmError, NotADirectory, NotFound, Unauthenticated
+from mdm_async.images.archive import Archive
+from mdm_async.images.surls import existing, resolve
+from mdm_async.names import ROOT, Caller, Right, Surl
+from mdm_async.postgres.database import Connection
+
+
+async def rmdir(archive: Archive, caller: Caller, surl: str, *, recursive: bool = False) -> None:
+    """Remove a directory: empty, or with all below it, when the caller has `d` on all of that.
+
+    Raises NotADirectory, Forbidden, and NotEmpty: that something is there cannot be hidden from who may remove it.
+    """
+    async with archive.database.transaction() as db:
+        place, entry = await existing(db, caller, surl, Right.DELETE)
+        if not entry.is_directory:
+            raise NotADirectory("this is a file", remedy="remove it with rm")
+        if place.lfn == ROOT:
+            raise BadRequest("the root cannot be removed")
+        if recursive:
+            await _demand_all_below(db, caller, place)
+            await images.doom_unreferenced(db, await entries.remove_tree(db, entry.id))
+        else:
+            await entries.remove_directory(db, entry.id)
+        await acts.record(db, [Act(caller, "rmdir", guid=entry.guid, details={"recursive": recursive})])
+    archive.changed.everything()
+
+
+async def _demand_all_below(db: Connection, caller: Caller, place: Place) -> None:
+    """Return when the caller has `d` on everything below, by the ACLs there or by scopes. Raises Forbidden."""
+    nobodys = Acl(0, ())
+    if acl.allows(caller, place.child("", None, nobodys), Right.DELETE):
+        return  # A scope covers it all.
+    apart = [s.path for s in caller.scopes if Right.DELETE in s.rights and s.path.startswith(place.lfn + "/")]
+    covered = [there.entry.id for there in await places.resolve(db, apart) if there.entry is not None]
+    for below in await places.kinds_below(db, place, covered):
+        try:
+            acl.demand(caller, below, Right.DELETE)
+        except Unauthenticated:
+            raise
+        except MdmError as why:
+            refused = Forbidden(
+                f"{caller.name} has no right 'd' to all that is below",
+                remedy="remove what you may, one by one",
+            )
+            refused.refusal = why.refusal
+            raise refused from None
+
+
+async def rm(archive: Archive, caller: Caller, surls: Sequence[str]) -> list[tuple[str, MdmError | None]]:
+    """Remove files. Their transfer URLs die, running transfers stop, their images are destroyed soon."""
+    async with archive.database.transaction() as db:
+        found = [_removable(caller, one) for one in await resolve(db, caller, surls)]
+        wanted = {one.id: one for one in found if isinstance(one, Entry)}
+        removed = await entries.remove_files(db, wanted)
+        await images.doom_unreferenced(db, removed.values())
+        await acts.record(db, [Act(caller, "rm", guid=wanted[entry].guid) for entry in removed])
+    archive.changed.everything()
+    results: list[tuple[str, MdmError | None]] = []
+    for text, one in zip(surls, found, strict=True):
+        if isinstance(one, Entry):
+            # Named twice, or removed by somebody else meanwhile: the second time it is not there.
+            results.append((text, None if removed.pop(one.id, None) else NotFound()))
+        else:
+            results.append((text, one))
+    return results
+
+
+def _removable(caller: Caller, found: tuple[Surl, Place] | MdmError) -> Entry | MdmError:
+    if isinstance(found, MdmError):
+        return found
+    place = found[1]
+    try:
+        acl.demand(caller, place, Right.DELETE)
+    except MdmError as why:
+        return why
+    if place.entry is None:
+        return NotFound()
+    if place.entry.is_directory:
+        return BadRequest("this is a directory", remedy="remove it with rmdir, or rm -r")
+    return place.entry

@@ -1,0 +1,1 @@
+"""Parts: written under a lease, described by a view's sealed record."""

@@ -1,0 +1,100 @@
+"""A view's record: everything about its bytes, kept encrypted, for sizes and checksums identify too."""
+
+import os
+import zlib
+from dataclasses import asdict, dataclass
+from typing import Any
+from uuid import UUID
+
+import orjson
+
+from mdm_async.dicom.scrub import PixelFacts
+from mdm_async.images.parts import adler
+from mdm_async.keys.derive import RecordCipher
+
+_REPORT = " report"
+"""Keeps a report from being taken for a record."""
+
+
+@dataclass(frozen=True, slots=True)
+class PartRecord:
+    """One part of a view, in file order."""
+
+    id: UUID
+    size: int
+    """Plain bytes, without padding."""
+    adler32: int
+    """Of the plain bytes."""
+    padded: bool
+    """Stored as whole segments, the last one filled up with zeros."""
+    deflated: bool
+    """Stored deflated; inline parts only."""
+
+
+@dataclass(frozen=True, slots=True)
+class ViewRecord:
+    """The parts of a view; its size and checksum follow from them."""
+
+    parts: tuple[PartRecord, ...]
+    sha256: str | None = None
+    pixels: PixelFacts | None = None
+    """Of `identified`: what was learnt of the pixels, so that other views can be made without reading them."""
+    pixels_revision: int = 0
+    """Of `identified`: which revision has looked at the pixels."""
+    shared: PartRecord | None = None
+    """Of `identified`: the pixels that other views share; one of `parts`, but for deflated originals."""
+    version: str = ""
+    """Of which version of the view this is; beside what is sealed, and bound to it."""
+
+    @property
+    def size(self) -> int:
+        return sum(part.size for part in self.parts)
+
+    @property
+    def adler32(self) -> int:
+        total = 1
+        for part in self.parts:
+            total = adler.combine(total, part.adler32, part.size)
+        return total
+
+
+def seal(record: ViewRecord, secret: bytes, image: UUID, view: str, version: str) -> bytes:
+    tree = {
+        "parts": [_listed(part) for part in record.parts],
+        "sha256": record.sha256,
+        "pixels": asdict(record.pixels) if record.pixels is not None else None,
+        "pixels_revision": record.pixels_revision,
+        "shared": _listed(record.shared) if record.shared is not None else None,
+    }
+    return RecordCipher(secret, image).seal(orjson.dumps(tree), view, version, os.urandom(12))
+
+
+def unseal(sealed: bytes, secret: bytes, image: UUID, view: str, version: str) -> ViewRecord:
+    tree = orjson.loads(RecordCipher(secret, image).open(sealed, view, version))
+    pixels, shared = tree["pixels"], tree["shared"]
+    return ViewRecord(
+        tuple(_part(listed) for listed in tree["parts"]),
+        tree["sha256"],
+        PixelFacts(**pixels | {"findings": tuple(pixels["findings"])}) if pixels is not None else None,
+        tree.get("pixels_revision", 0),
+        _part(shared) if shared is not None else None,
+        version,
+    )
+
+
+def seal_report(report: bytes, secret: bytes, image: UUID, view: str, version: str) -> bytes:
+    """What scrubbing did to make a view, compressed and encrypted."""
+    return RecordCipher(secret, image).seal(zlib.compress(report), view, version + _REPORT, os.urandom(12))
+
+
+def unseal_report(sealed: bytes, secret: bytes, image: UUID, view: str, version: str) -> bytes:
+    return zlib.decompress(RecordCipher(secret, image).open(sealed, view, version + _REPORT))
+
+
+def _listed(part: PartRecord) -> list[object]:
+    return [str(part.id), part.size, part.adler32, part.padded, part.deflated]
+
+
+def _part(listed: list[Any]) -> PartRecord:
+    identity, *rest = listed
+    return PartRecord(UUID(identity), *rest)

@@ -1,0 +1,108 @@
+"""The de-identified views that this node makes and serves: each is a profile with its pseudonym key."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import structlog
+
+from mdm_async.catalog.holdings import profiles
+from mdm_async.dicom.profile import Profile, basic
+from mdm_async.dicom.profiles.file import parse_profile
+from mdm_async.dicom.scrub import REVISION, SECURITY_FLOOR
+from mdm_async.errors import BadRequest
+from mdm_async.keys.store import KeyStore
+from mdm_async.names import BASIC, IDENTIFIED, View
+from mdm_async.postgres.database import Connection
+
+_log = structlog.get_logger()
+
+IDENTIFIED_VERSION = "original"
+_FRESH = 0.5
+"""Seconds for which what the catalog said is trusted; as long as a warm transfer URL is."""
+BASIC_PROJECT = "/basic"
+"""Keys the pseudonyms of `basic`. No profile's project has a name like that."""
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A profile in force. `versions` are those of its view that may be served, the newest first."""
+
+    profile: Profile
+    key: bytes = field(repr=False)
+
+    @property
+    def view(self) -> View:
+        return View(self.profile.name)
+
+    @property
+    def versions(self) -> tuple[str, ...]:
+        digest = self.profile.digest[:16]
+        return tuple(f"{digest}.{revision}" for revision in range(REVISION, SECURITY_FLOOR - 1, -1))
+
+    @property
+    def version(self) -> str:
+        """The version that is made now."""
+        return self.versions[0]
+
+
+class ServedViews:
+    """All of them, as the catalog told them last."""
+
+    def __init__(self, keys: KeyStore) -> None:
+        self._keys = keys
+        self._served: dict[View, Served] = {}
+        self._known: dict[str, str] = {}
+        self._asked = float("-inf")
+
+    def __iter__(self) -> Iterator[Served]:
+        return iter(self._served.values())
+
+    def get(self, view: str) -> Served | None:
+        return self._served.get(View(view))
+
+    def exists(self, view: str) -> bool:
+        return view == IDENTIFIED or view in self._served
+
+    def serves(self, view: str, version: str | None) -> bool:
+        """Whether this version of a view may be given out."""
+        if view == IDENTIFIED:
+            return version == IDENTIFIED_VERSION
+        served = self.get(view)
+        return served is not None and version in served.versions
+
+    @property
+    def versions(self) -> list[str]:
+        """Every version of every view that may be served, the newest of each first."""
+        return [IDENTIFIED_VERSION, *(version for served in self for version in served.versions)]
+
+    async def refresh(self, db: Connection, *, now: bool = False) -> None:
+        """Learn what has changed, if the last look is not recent, or `now`."""
+        moment = time.monotonic()
+        if not now and moment - self._asked < _FRESH:
+            return
+        if await profiles.digests(db) != self._known or not self._served:
+            await self._reload(db)
+        self._asked = moment
+
+    def in_force(self, served: Served) -> bool:
+        """Whether this is still what its view is made by."""
+        now = self.get(served.view)
+        return now is not None and now.version == served.version
+
+    async def _reload(self, db: Connection) -> None:
+        served: dict[View, Served] = {}
+        if (key := await self._keys.project_key(db, BASIC_PROJECT)) is not None:
+            served[BASIC] = Served(basic(), key)
+        listed = await profiles.listing(db)
+        for stored in listed:
+            try:
+                profile = parse_profile(stored.source)
+            except BadRequest as why:  # written for another version of this code; all others go on
+                _log.error("a stored profile cannot be used", profile=stored.name, reason=why.detail)
+                continue
+            # Only read here: what is made in a transaction that fails would be a key that nobody has.
+            if (key := await self._keys.project_key(db, profile.project or profile.name)) is not None:
+                served[View(profile.name)] = Served(profile, key)
+        self._served = served
+        self._known = {stored.name: stored.digest for stored in listed}

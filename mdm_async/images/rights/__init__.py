@@ -1,0 +1,1 @@
+"""The verbs on rights: ACLs, delivery, recipients' keys, tokens."""

@@ -1,0 +1,1 @@
+"""Prepared transfers: requests, pins, transfer URLs, downloads and uploads."""

@@ -1,0 +1,186 @@
+"""Pins: of each file a row, a transfer URL, and what it will serve."""
+
+import os
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from uuid import UUID
+
+from mdm_async.catalog.grants.grants import Grant
+from mdm_async.catalog.namespace.entries import Entry
+from mdm_async.catalog.rights.tokens import digest
+from mdm_async.crypt4gh.layout import SealedPart
+from mdm_async.errors import MdmError
+from mdm_async.images.archive import Archive
+from mdm_async.images.parts.record import ViewRecord
+from mdm_async.images.reading import view
+from mdm_async.images.reading.sealed import SealedView, seal
+from mdm_async.images.reading.view import ReadyView
+from mdm_async.keys.derive import SEED_BYTES
+from mdm_async.names import Caller, View
+from mdm_async.postgres.database import Connection
+
+_WARM = 64
+"""Files of a request that are kept ready for their first GET on this node."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadTicket:
+    """One file, pinned. Sizes in bytes; `size` and `adler32` are those of what the transfer URL serves."""
+
+    surl: str
+    token: str
+    view: View
+    size: int
+    adler32: int
+    pin: int
+    plain_size: int
+    plain_adler32: int
+    sender_public: bytes | None = None
+    sealed_parts: tuple[SealedPart, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A file that the caller may read, and for whom it is sealed, if it is."""
+
+    item: int
+    surl: str
+    entry: Entry
+    image: UUID
+    view: View
+    recipient: bytes | None
+    epoch: int
+    """How often rights had changed when this caller's was looked at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A pinned file: its row, its answer, and what it serves if that was loaded."""
+
+    want: Wanted
+    grant: Grant
+    ticket: ReadTicket
+    clear: ReadyView | None = None
+    sealed: SealedView | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pins:
+    """Makes the pins of one request."""
+
+    archive: Archive
+    caller: Caller
+    who: int
+    request: UUID
+    life: int
+    description: str | None
+
+    async def make(
+        self, db: Connection, wanted: Sequence[Wanted], answers: dict[int, ReadTicket | MdmError]
+    ) -> list[Made]:
+        """The pins of these files; what cannot be pinned is an error in `answers`."""
+        clear = [want for want in wanted if want.recipient is None]
+        sealed = [want for want in wanted if want.recipient is not None]
+        made = await self._clear(db, clear, answers) if clear else []
+        return made + (await self._sealed(db, sealed, answers) if sealed else [])
+
+    async def _clear(
+        self, db: Connection, wanted: list[Wanted], answers: dict[int, ReadTicket | MdmError]
+    ) -> list[Made]:
+        """The first few are loaded whole, to be warm; of all others the record is enough."""
+        warm, cold = wanted[:_WARM], wanted[_WARM:]
+        loaded: list[ReadyView | ViewRecord | MdmError] = []
+        loaded += await view.load(self.archive, db, _views(warm))
+        loaded += await view.open_records(self.archive, db, _views(cold)) if cold else []
+        made = []
+        for want, one in zip(wanted, loaded, strict=True):
+            if isinstance(one, MdmError):
+                answers[want.item] = one
+                continue
+            token = secrets.token_urlsafe(32)
+            ticket = ReadTicket(
+                want.surl, token, want.view, one.size, one.adler32, self.life, one.size, one.adler32
+            )
+            made.append(
+                Made(
+                    want,
+                    self._grant(want, token, one.version),
+                    ticket,
+                    one if isinstance(one, ReadyView) else None,
+                )
+            )
+        return made
+
+    async def _sealed(
+        self, db: Connection, wanted: list[Wanted], answers: dict[int, ReadTicket | MdmError]
+    ) -> list[Made]:
+        """Sealing needs the small parts themselves; a few at a time, so that a bulk request stays small in memory."""
+        made: list[Made] = []
+        for batch in (wanted[start : start + _WARM] for start in range(0, len(wanted), _WARM)):
+            for want, one in zip(batch, await view.load(self.archive, db, _views(batch)), strict=True):
+                if isinstance(one, MdmError):
+                    answers[want.item] = one
+                    continue
+                assert want.recipient is not None
+                seed = os.urandom(SEED_BYTES)
+                sealed = await self.archive.on_cipher_pool(partial(seal, one, want.recipient, seed))
+                pinned = self._seal(want, one, sealed, seed)
+                # What is warm is kept whole; of the rest only what the answer tells.
+                made.append(pinned if len(made) < _WARM else replace(pinned, sealed=None))
+        return made
+
+    def _seal(self, want: Wanted, plain: ReadyView, sealed: SealedView, seed: bytes) -> Made:
+        token = secrets.token_urlsafe(32)
+        ticket = ReadTicket(
+            want.surl,
+            token,
+            want.view,
+            sealed.size,
+            sealed.adler32,
+            self.life,
+            plain.size,
+            plain.adler32,
+            sealed.sender_public,
+            sealed.parts,
+        )
+        wrapped = self.archive.keys.wrap_grant(seed, self.request, want.item)
+        return Made(
+            want, self._grant(want, token, plain.version, wrapped, sealed.context), ticket, None, sealed
+        )
+
+    def _grant(
+        self,
+        want: Wanted,
+        token: str,
+        version: str,
+        secret: bytes | None = None,
+        context: bytes | None = None,
+    ) -> Grant:
+        return Grant(
+            turl=digest(token),
+            request=self.request,
+            item=want.item,
+            operation="get",
+            state="pinned",
+            caller=self.caller.name,
+            owner=self.caller.owner,
+            who=self.who,
+            token=self.caller.token,
+            description=self.description,
+            surl=want.surl,
+            life=float(self.life),
+            entry=want.entry.id,
+            guid=want.entry.guid,
+            image=want.image,
+            view=want.view,
+            version=version,
+            recipient=want.recipient,
+            secret=secret,
+            context=context,
+        )
+
+
+def _views(wanted: Sequence[Wanted]) -> list[tuple[UUID, View]]:
+    return [(want.image, want.view) for want in wanted]

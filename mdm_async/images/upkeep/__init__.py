@@ -1,0 +1,1 @@
+"""What keeps an installation tidy: the sweeper and fsck."""

@@ -1,0 +1,1 @@
+"""De-identified views made, kept in step with profiles, reported, refused and released."""

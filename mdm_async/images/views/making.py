@@ -1,0 +1,153 @@
+"""Making a de-identified view of an image: new head and tail, pixels shared or cleaned; or the reason why not."""
+
+from collections.abc import Awaitable
+from dataclasses import dataclass
+from functools import partial
+from uuid import UUID
+
+import orjson
+
+from mdm_async.catalog.holdings.images import Part, StoredView
+from mdm_async.dicom.linking import linking_values
+from mdm_async.dicom.pixels import plan as pixel_plan
+from mdm_async.dicom.pixels.plan import PixelPlan
+from mdm_async.dicom.refusals import PixelFacts
+from mdm_async.dicom.scrub import Begun, Scrubbed
+from mdm_async.errors import ScrubRefused
+from mdm_async.images.archive import Archive
+from mdm_async.images.parts import record
+from mdm_async.images.parts.leases import Leases
+from mdm_async.images.parts.record import PartRecord, ViewRecord
+from mdm_async.images.parts.writer import PartWriter, WrittenPart
+from mdm_async.images.reading.served import Served
+from mdm_async.images.views.pixels import Pixels
+from mdm_async.images.views.scrub_jobs import Begin, Finish
+from mdm_async.keys.store import IMAGE, Secrets
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Source:
+    """What views are made of. `head` is None when, with the tail, it is larger than `scrub.max_head`."""
+
+    image: UUID
+    secrets: Secrets
+    head: bytes | None
+    tail: bytes
+    facts: PixelFacts
+    pixels: Pixels | None
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """The view, ready, refused or quarantined; the head and tail written for it; the pixels that it shares."""
+
+    view: StoredView
+    parts: list[Part]
+    pixels: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Maker:
+    """Makes views of one profile. `bulk`: among many, on all cores."""
+
+    archive: Archive
+    leases: Leases
+    served: Served
+    released: bool = False
+    """Somebody has looked at the pixels and let the view out of quarantine."""
+    bulk: bool = False
+
+    async def begin(self, head: bytes | None) -> Begun:
+        """The head's part of the work, which needs no pixels. Raises ScrubRefused."""
+        if head is None:
+            raise _too_large()
+        return await self.archive.scrubber.run(
+            Begin(self.served.profile, self.served.key, head), bulk=self.bulk
+        )
+
+    async def make(self, source: Source, begun: Awaitable[Begun]) -> Made:
+        """The view in the version now in force; refused with the reason when it cannot be made."""
+        try:
+            ready = await begun
+            if source.head is None:  # it was too much only with the tail
+                raise _too_large()
+            scrubbed, plan, pixels = await self._scrubbed(source, ready)
+        except ScrubRefused as refusal:
+            return Made(self._refused(source.image, refusal), [])
+        head = await self._write(source, "head", scrubbed.head, followed=pixels is not None)
+        written, records = [head], [head.record]
+        if pixels is not None:
+            records.append(pixels)
+        if scrubbed.tail:
+            tail = await self._write(source, "tail", scrubbed.tail, followed=False)
+            written.append(tail)
+            records.append(tail.record)
+        seal = partial(self._ready, source, scrubbed, plan, tuple(records))
+        view = await self.archive.on_cipher_pool(seal)
+        return Made(view, [part.row for part in written], pixels.id if pixels is not None else None)
+
+    async def _scrubbed(self, source: Source, begun: Begun) -> tuple[Scrubbed, PixelPlan, PartRecord | None]:
+        profile = self.served.profile
+        plan = pixel_plan.plan(begun.about, begun.sop_class, begun.transfer_syntax, profile).after(
+            source.facts
+        )
+        scrubbed = await self._finish(source, begun)
+        if source.pixels is None:
+            return scrubbed, plan, None
+        if not plan.decode:
+            return scrubbed, plan, await source.pixels.under(plan)
+        assert source.head is not None
+        pixels, edits = await source.pixels.decoded(source.head, plan, bulk=self.bulk)
+        again = Begin(profile, self.served.key, source.head, edits)
+        begun = await self.archive.scrubber.run(again, bulk=self.bulk)
+        return await self._finish(source, begun), plan, pixels
+
+    async def _finish(self, source: Source, begun: Begun) -> Scrubbed:
+        profile, key = self.served.profile, self.served.key
+        job = Finish(profile, key, begun, source.tail, source.facts, self.released)
+        # Next to nothing without a large tail: not worth the way to another process.
+        large = job.size > self.archive.settings.scrub.in_process
+        return await self.archive.scrubber.run(job, bulk=self.bulk and large)
+
+    def _refused(self, image: UUID, refusal: ScrubRefused) -> StoredView:
+        name, version = self.served.view, self.served.version
+        return StoredView(image, name, version, IMAGE, None, str(refusal), refusal.quarantined)
+
+    def _ready(
+        self, source: Source, scrubbed: Scrubbed, plan: PixelPlan, parts: tuple[PartRecord, ...]
+    ) -> StoredView:
+        name, version, secret = self.served.view, self.served.version, source.secrets.image
+        links = linking_values(scrubbed.head)
+        digest = self.archive.finder.digest
+        return StoredView(
+            source.image,
+            name,
+            version,
+            IMAGE,
+            record.seal(ViewRecord(parts), secret, source.image, name, version),
+            None,
+            parts=tuple(part.id for part in parts),
+            pseudonyms=tuple(digest(value) for value in sorted(set(links.values()))),
+            report=record.seal_report(
+                orjson.dumps(
+                    {
+                        "study": links.get("StudyInstanceUID"),
+                        "pixels": plan.variant if source.pixels is not None else None,
+                        "touched": scrubbed.touched,  # orjson writes dataclasses by itself
+                    }
+                ),
+                secret,
+                source.image,
+                name,
+                version,
+            ),
+        )
+
+    async def _write(self, source: Source, kind: str, data: bytes, *, followed: bool) -> WrittenPart:
+        writer = PartWriter(self.archive, self.leases, source.image, kind, IMAGE, source.secrets.image)
+        await writer.write(data)
+        return await writer.finish(followed=followed)
+
+
+def _too_large() -> ScrubRefused:
+    return ScrubRefused("head and tail are larger than scrub.max_head")

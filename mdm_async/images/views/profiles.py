@@ -1,0 +1,175 @@
+"""The verbs on de-identification profiles: list, show, add, and apply one to a directory's files."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from uuid import UUID
+
+from mdm_async.catalog.holdings import profiles
+from mdm_async.catalog.namespace.entries import Entry
+from mdm_async.catalog.rights import acl, kept_acls
+from mdm_async.catalog.trail import acts
+from mdm_async.catalog.trail.acts import Act
+from mdm_async.dicom.pixels import plan as pixel_plan
+from mdm_async.dicom.pixels.plan import ORIGINAL
+from mdm_async.dicom.profile import Profile
+from mdm_async.dicom.profiles.file import dump_profile, parse_profile
+from mdm_async.dicom.scrub import REVISION
+from mdm_async.errors import BadRequest, MdmError, NotADirectory, NotFound
+from mdm_async.images.archive import Archive
+from mdm_async.images.parts.leases import Leases
+from mdm_async.images.reading.served import Served
+from mdm_async.images.several import several_at_once
+from mdm_async.images.surls import resolve_one
+from mdm_async.images.views.backfill import AT_ONCE, missing
+from mdm_async.images.views.originals import source_of
+from mdm_async.names import BASIC, Caller
+from mdm_async.postgres.database import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """A profile in force. `source` is its TOML; `added` and `added_by` are None of what is built in."""
+
+    profile: Profile
+    source: str
+    revision: int = REVISION
+    added: datetime | None = None
+    added_by: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What applying a profile will do: how many images get a new head, of how many pixels are read and rewritten."""
+
+    images: int
+    heads: int
+    pixels: int
+    pixel_bytes: int
+
+
+async def listing(archive: Archive, caller: Caller) -> list[Description]:
+    async with archive.database.acquire() as db:
+        await acl.demand_administrator(db, caller)
+        await archive.views.refresh(db, now=True)
+        stored = {one.name: one for one in await profiles.listing(db)}
+    found = []
+    for served in archive.views:
+        one = stored.get(served.view)
+        if one is None:
+            found.append(Description(served.profile, dump_profile(served.profile)))
+        else:
+            found.append(Description(served.profile, one.source, added=one.added, added_by=one.added_by))
+    return found
+
+
+async def show(archive: Archive, caller: Caller, name: str) -> Description:
+    """Raises NotFound."""
+    for found in await listing(archive, caller):
+        if found.profile.name == name:
+            return found
+    raise NotFound("there is no profile of that name", remedy="`mdm profile list` names those that are")
+
+
+async def add(archive: Archive, caller: Caller, source: str) -> tuple[Profile, str | None]:
+    """Put a profile into force: it, and the digest of the one that it replaces. Raises BadRequest.
+
+    Views of the one before are not served from then on; those of the new one are pending until it is applied.
+    """
+    async with archive.database.acquire() as db:
+        await acl.demand_administrator(
+            db, caller
+        )  # whoever may not add one is told nothing of what is wrong with it
+    profile = parse_profile(source)
+    if profile.name == BASIC:
+        raise BadRequest("the profile 'basic' is built in", remedy="choose another name")
+    async with archive.database.transaction() as db:
+        before = await profiles.put(db, profile.name, source, profile.digest, caller.name)
+        await archive.keys.make_project_key(db, profile.project or profile.name)
+        details = {"profile": profile.name, "digest": profile.digest, "replaced": before}
+        await acts.record(db, [Act(caller, "profile add", details=details)])
+    async with archive.database.acquire() as db:
+        await archive.views.refresh(db, now=True)
+    archive.changed.everything()
+    archive.more_to_make.set()
+    return profile, before
+
+
+async def plan(archive: Archive, caller: Caller, name: str, surl: str) -> Plan:
+    """What `apply` would do. Reads every head that would be made anew."""
+    async with archive.database.acquire() as db:
+        await acl.demand_administrator(db, caller)
+        served, directory = await _served(archive, db, name), await _directory(db, caller, surl)
+        below = await profiles.directories_below(db, directory.id)
+        images = sum((await profiles.states(db, below, served.view, served.version)).values())
+    heads, sizes = 0, list[int]()
+
+    async def look_at(image: UUID) -> None:
+        nonlocal heads
+        heads += 1
+        if (size := await _pixels_to_write(archive, served, image)) is not None:
+            sizes.append(size)
+
+    await several_at_once(missing(archive, served, below), look_at, AT_ONCE)
+    return Plan(images, heads, len(sizes), sum(sizes))
+
+
+async def _pixels_to_write(archive: Archive, served: Served, image: UUID) -> int | None:
+    """Bytes of an image's pixels if this profile needs a variant of them that is not there yet."""
+    try:
+        async with Leases(archive.database, archive.blobs, archive.settings.blobs.lease_seconds) as leases:
+            source = await source_of(archive, leases, image)
+            if source.head is None or source.pixels is None:
+                return None
+            described = await archive.on_cipher_pool(partial(pixel_plan.describe, source.head))
+    except MdmError:
+        return None  # it will be refused, or has gone
+    wanted = pixel_plan.plan(*described, served.profile).after(source.facts)
+    if not wanted.decode and (wanted.variant == ORIGINAL or wanted.variant in source.pixels.shared):
+        return None
+    return source.pixels.original.record.size
+
+
+async def apply(archive: Archive, caller: Caller, name: str, surl: str, *, default: bool = False) -> None:
+    """From now on files below this directory get this view; those that are there get it as soon as it is made.
+
+    `default`: it is also what these files give to whoever names no view.
+    """
+    async with archive.database.transaction() as db:
+        await acl.demand_administrator(db, caller)
+        await kept_acls.lock(db)  # a move keeps the default view that it finds
+        served, directory = await _served(archive, db, name), await _directory(db, caller, surl)
+        await profiles.enable(db, directory.id, served.view)
+        if default:
+            await profiles.set_default(db, directory.id, served.view)
+        details = {"profile": name, "digest": served.profile.digest, "default": default}
+        await acts.record(db, [Act(caller, "profile apply", guid=directory.guid, details=details)])
+    if default:
+        archive.changed.everything()
+    archive.more_to_make.set()
+
+
+async def progress(archive: Archive, caller: Caller, name: str, surl: str) -> dict[str, int]:
+    """Images below a directory by the state of their view: ready, refused, quarantined, pending."""
+    async with archive.database.acquire() as db:
+        await acl.demand_administrator(db, caller)
+        served, directory = await _served(archive, db, name), await _directory(db, caller, surl)
+        below = await profiles.directories_below(db, directory.id)
+        return await profiles.states(db, below, served.view, served.version)
+
+
+async def _served(archive: Archive, db: Connection, name: str) -> Served:
+    await archive.views.refresh(db, now=True)
+    served = archive.views.get(name)
+    if served is None:
+        raise NotFound("there is no profile of that name", remedy="add it first: mdm profile add FILE")
+    return served
+
+
+async def _directory(db: Connection, caller: Caller, surl: str) -> Entry:
+    entry = (await resolve_one(db, caller, surl))[1].entry
+    if entry is None:
+        raise NotFound()
+    if not entry.is_directory:
+        raise NotADirectory("profiles are applied to directories")
+    return entry

@@ -1,0 +1,102 @@
+"""Finding a patient again: the hospital looks up whose pseudonym it is."""
+
+from dataclasses import dataclass
+from functools import partial
+from uuid import UUID
+
+from mdm_async.catalog.holdings import images
+from mdm_async.catalog.namespace import paths, places
+from mdm_async.catalog.rights import acl
+from mdm_async.catalog.trail import acts as audit
+from mdm_async.catalog.trail.acts import Act
+from mdm_async.dicom.linking import linking_values
+from mdm_async.errors import Damaged, Gone, Malformed, NotDicom, NotFound, ViewPending, ViewRefused
+from mdm_async.images.archive import Archive
+from mdm_async.images.reading import stream, view
+from mdm_async.images.views.originals import original_head
+from mdm_async.names import Caller, Right, View
+from mdm_async.postgres.database import Connection
+
+_LOOKED_AT = 500
+_OPENED = 10
+"""Images whose originals are opened: a pseudonym's original is the same in all of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """What a pseudonym stands for: the attribute's keyword, its original value, the view that it is from."""
+
+    attribute: str
+    original: str
+    view: View
+
+
+async def lookup(archive: Archive, caller: Caller, pseudonym: str) -> list[Match]:
+    """Whose pseudonym this is, as far as the caller has the right `i` on a file of theirs; audited.
+
+    Raises NotFound, also to a caller who may not know.
+    """
+    pseudonym = pseudonym.strip()
+    found = await _permitted(archive, caller, archive.finder.digest(pseudonym))
+    matches: dict[Match, UUID] = {}
+    for image, name, guid in found:
+        for match in await _matches(archive, image, name, pseudonym):
+            matches.setdefault(match, guid)
+    async with archive.database.transaction() as db:
+        acts = [
+            Act(
+                caller,
+                "pseudonym lookup",
+                guid=guid,
+                view=match.view,
+                details={"attribute": match.attribute},
+            )
+            for match, guid in matches.items()
+        ]
+        await audit.record(db, acts or [Act(caller, "pseudonym lookup", "failure")])
+    if not matches:
+        raise NotFound("no image that you may identify has this pseudonym")
+    return list(matches)
+
+
+async def _permitted(archive: Archive, caller: Caller, digest: bytes) -> list[tuple[UUID, View, UUID]]:
+    """(image, view, GUID of an entry) of views that hold the pseudonym: the first few that the caller may identify."""
+    permitted: list[tuple[UUID, View, UUID]] = []
+    after = UUID(int=0)
+    async with archive.database.acquire() as db:
+        await archive.views.refresh(db)
+        while len(permitted) < _OPENED:
+            found = await images.with_pseudonym(db, digest, archive.views.versions, after, _LOOKED_AT)
+            if not found:
+                break
+            guids = await _identifiable(db, caller, {image for image, _, _ in found})
+            permitted += [(image, View(name), guids[image]) for image, name, _ in found if image in guids]
+            after = found[-1][0]
+    return permitted[:_OPENED]
+
+
+async def _identifiable(db: Connection, caller: Caller, wanted: set[UUID]) -> dict[UUID, UUID]:
+    """Of these images those that the caller may identify, each with the GUID of an entry of it."""
+    guids: dict[UUID, UUID] = {}
+    for place in await places.resolve(db, await paths.of_images(db, wanted)):
+        entry = place.entry
+        if entry is not None and entry.image is not None and acl.allows(caller, place, Right.IDENTITY):
+            guids.setdefault(entry.image, entry.guid)
+    return guids
+
+
+async def _matches(archive: Archive, image: UUID, name: View, pseudonym: str) -> list[Match]:
+    try:
+        head = await original_head(archive, image)
+        async with archive.database.acquire() as db:
+            ready = await view.load_one(archive, db, image, name)
+        originals = await archive.on_cipher_pool(partial(linking_values, head or b""))
+        made = await stream.first_part(archive, ready)
+        given = await archive.on_cipher_pool(partial(linking_values, made))
+    except (ViewPending, ViewRefused, Gone, Damaged, Malformed, NotDicom):
+        return []  # another image of theirs may tell
+    return [
+        Match(attribute, originals[attribute], name)
+        for attribute, value in given.items()
+        if value == pseudonym and attribute in originals
+    ]

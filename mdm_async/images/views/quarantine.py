@@ -1,0 +1,57 @@
+"""Letting views out of quarantine, after somebody has looked at the pixels."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from mdm_async.catalog.holdings import profiles
+from mdm_async.catalog.namespace.places import Place
+from mdm_async.catalog.rights import acl
+from mdm_async.catalog.trail import acts
+from mdm_async.catalog.trail.acts import Act
+from mdm_async.errors import BadRequest, MdmError, NotFound
+from mdm_async.images.archive import Archive
+from mdm_async.images.reading.served import Served
+from mdm_async.images.surls import resolve
+from mdm_async.images.views.backfill import attempt
+from mdm_async.names import Caller, Right
+from mdm_async.postgres.database import Connection
+
+
+async def release(
+    archive: Archive, caller: Caller, name: str, surls: Sequence[str]
+) -> list[tuple[str, MdmError | None]]:
+    """Make a profile's views of files whose pixels the caller, who needs `i`, found to show nobody's name.
+
+    Raises NotFound when there is no such profile.
+    """
+    results: list[tuple[str, MdmError | None]] = []
+    images: list[UUID] = []
+    async with archive.database.transaction() as db:
+        await archive.views.refresh(db)
+        served = archive.views.get(name)
+        if served is None:
+            raise NotFound("there is no profile of that name")
+        for surl, found in zip(surls, await resolve(db, caller, surls), strict=True):
+            try:
+                if isinstance(found, MdmError):
+                    raise found
+                images.append(await _release(db, caller, served, found[1]))
+            except MdmError as why:
+                results.append((surl, why))
+            else:
+                results.append((surl, None))
+    archive.more_to_make.set()  # whatever fails here is made then
+    for image in images:
+        await attempt(archive, served, image)
+    return results
+
+
+async def _release(db: Connection, caller: Caller, served: Served, place: Place) -> UUID:
+    acl.demand(caller, place, Right.IDENTITY)
+    if place.entry is None or place.entry.image is None:
+        raise NotFound()
+    if not await profiles.release(db, place.entry.image, served.view, caller.name):
+        raise BadRequest(f"the view '{served.view}' of this file is not in quarantine")
+    act = Act(caller, "quarantine release", guid=place.entry.guid, view=served.view)
+    await acts.record(db, [act])
+    return place.entry.image

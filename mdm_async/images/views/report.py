@@ -1,0 +1,136 @@
+"""What de-identification did to an image: which rule touched which attribute, and how often. Never a value."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+import orjson
+from cryptography.exceptions import InvalidTag
+
+from mdm_async.catalog.holdings import images
+from mdm_async.catalog.namespace import paths, places
+from mdm_async.catalog.namespace.entries import Entry
+from mdm_async.catalog.namespace.places import Place
+from mdm_async.catalog.rights import acl
+from mdm_async.errors import BadRequest, NotFound, TooLarge
+from mdm_async.images.archive import Archive
+from mdm_async.images.parts import record
+from mdm_async.images.reading.served import Served
+from mdm_async.images.surls import resolve_one
+from mdm_async.keys.store import Secrets
+from mdm_async.names import Caller, Right, View
+from mdm_async.postgres.database import Connection
+
+_FILES = 10_000
+"""Files in one report at the most."""
+_AT_ONCE = 200
+
+
+@dataclass(frozen=True, slots=True)
+class ImageReport:
+    """Of one file. `touched`: as `dicom.report.Touched`; `study`: the study's pseudonym in the view."""
+
+    guid: UUID
+    state: str
+    reason: str | None
+    version: str | None = None
+    """Digest and revision that it was made by."""
+    study: str | None = None
+    pixels: str | None = None
+    touched: tuple[dict[str, Any], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Of one view of all files asked about, by the profile now in force."""
+
+    served: Served
+    files: list[ImageReport]
+
+
+async def report(archive: Archive, caller: Caller, surl: str) -> Report:
+    """Of a file, or of every file below a directory that the caller may read in that view.
+
+    Raises TooLarge when there are too many files.
+    """
+    async with archive.database.acquire() as db:
+        await archive.views.refresh(db)
+        named, place = await resolve_one(db, caller, surl)
+        name = named.view or place.default_view
+        if named.view is None:  # else what is wrong with the default view of the hidden would be told
+            _demand(caller, place, name)
+        served = archive.views.get(name)
+        if served is None:
+            raise BadRequest(
+                "only a de-identified view has a report", remedy="name one: mdm profile report --view basic"
+            )
+        entry = _demand(caller, place, name)
+        if not entry.is_directory:
+            return Report(served, await _of(archive, db, served, [entry]))
+        below = await paths.files_below(db, place.lfn, entry.id, _FILES + 1)
+        if len(below) > _FILES:
+            raise TooLarge(
+                f"there are more than {_FILES} files below this directory", remedy="ask for a smaller one"
+            )
+        readable = [
+            place.entry
+            for place in await places.resolve(db, below)
+            if place.entry is not None and acl.allows(caller, place, Right.READ, name)
+        ]
+        return Report(served, await _of(archive, db, served, readable))
+
+
+def _demand(caller: Caller, place: Place, name: str) -> Entry:
+    acl.demand(caller, place, Right.READ, View(name))
+    if place.entry is None:
+        raise NotFound()
+    return place.entry
+
+
+async def _of(archive: Archive, db: Connection, served: Served, files: Sequence[Entry]) -> list[ImageReport]:
+    wanted = [(entry.image, str(served.view)) for entry in files if entry.image is not None]
+    found = await images.holdings(db, wanted, list(served.versions))
+    registrations = {holding.registration for holding in found.values()}
+    secrets = await archive.keys.fetch(db, registrations, identity=False)
+    versions = {image: holding.view.version for (image, _), holding in found.items() if holding.view}
+    sealed = await images.reports(db, [(image, served.view, version) for image, version in versions.items()])
+
+    def of_some(some: Sequence[Entry]) -> list[ImageReport]:
+        return [
+            _one(entry, holding, secrets.get(entry.image), sealed.get(entry.image))
+            for entry in some
+            if entry.image is not None and (holding := found.get((entry.image, served.view))) is not None
+        ]
+
+    reports: list[ImageReport] = []
+    for start in range(0, len(files), _AT_ONCE):
+        some = files[start : start + _AT_ONCE]
+        reports += await archive.on_cipher_pool(partial(of_some, some))
+    return reports
+
+
+def _one(entry: Entry, holding: images.Holding, secrets: Secrets | None, sealed: bytes | None) -> ImageReport:
+    view = holding.view
+    if view is None or view.record is None:
+        return ImageReport(entry.guid, view.state if view else "pending", view.reason if view else None)
+    if secrets is None:
+        return ImageReport(entry.guid, "damaged", "the image's stored secrets do not open")
+    told: dict[str, Any] = {}
+    if sealed is not None:
+        try:
+            told = orjson.loads(
+                record.unseal_report(sealed, secrets.image, view.image, view.name, view.version)
+            )
+        except InvalidTag:
+            return ImageReport(entry.guid, "damaged", "the view's stored report does not open")
+    return ImageReport(
+        entry.guid,
+        "ready",
+        None,
+        view.version,
+        told.get("study"),
+        told.get("pixels"),
+        tuple(told.get("touched", ())),
+    )

@@ -1,0 +1,1 @@
+"""Connections to Postgres, migrations, and the embedded server (`embedded/`)."""

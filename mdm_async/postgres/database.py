@@ -1,0 +1,223 @@
+"""The pool of connections to Postgres, and what its absence means to a request."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, contextmanager, suppress
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
+import orjson
+
+from mdm_async.errors import Unavailable
+from mdm_async.postgres.migrate import migrate
+
+__all__ = ["Connection", "Database", "connect", "migrate"]
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    Connection = asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]
+else:
+    Connection = asyncpg.Connection
+
+RETRY_AFTER = 2  # seconds, told to callers
+
+_PLANNER = {
+    # The same few statements, all by index: planning them each time costs more than running them.
+    "plan_cache_mode": "force_generic_plan",
+    # A plan made while a table is small is kept while it grows: reading all of it is for where there is no index.
+    "enable_seqscan": "off",
+    # Of a directory that fills the table, a page is read in the index's order, not sorted out of all.
+    "enable_bitmapscan": "off",
+    # Compiling one costs more than any of them.
+    "jit": "off",
+}
+
+# Postgres says it is going, coming, full, or was cut off. A query cancelled by a timeout counts too, and so does
+# the first use of a statement whose tables another node's migration has just changed: the next try is fine.
+_AWAY = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.InvalidCachedStatementError,
+    asyncpg.OutdatedSchemaCacheError,
+)
+# What giving back or rolling back a broken connection may raise.
+_ENDED = (
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    OSError,
+    TimeoutError,
+)
+
+
+class Database:
+    """Connections to one Postgres database, shared by all requests of this node.
+
+    Everything that means "Postgres is away for now" is raised as Unavailable. Connections lost when Postgres
+    restarts are replaced when they are next asked for.
+    """
+
+    def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]", acquire_timeout: float) -> None:
+        self._pool = pool
+        self._acquire_timeout = acquire_timeout
+
+    def __repr__(self) -> str:
+        return f"<Database {self._pool.get_size()} connections, {self._pool.get_idle_size()} idle>"
+
+    @classmethod
+    @asynccontextmanager
+    async def connect(
+        cls,
+        target: str | Mapping[str, Any],
+        *,
+        pool_size: int = 16,
+        min_size: int = 1,
+        command_timeout: float = 30.0,
+        acquire_timeout: float = 10.0,
+    ) -> "AsyncIterator[Database]":
+        """A pool open for the context. `target` is a DSN or asyncpg's keyword arguments; times in seconds.
+
+        `command_timeout` bounds each statement, `acquire_timeout` the wait for a free connection.
+        """
+        arguments = {"dsn": target} if isinstance(target, str) else dict(target)
+        with _away_is_unavailable():
+            pool = await asyncpg.create_pool(
+                **arguments,
+                min_size=min(min_size, pool_size),
+                max_size=pool_size,
+                command_timeout=command_timeout,
+                server_settings=_PLANNER,
+                init=_teach_json,
+                reset=_leave_session,
+            )
+        try:
+            yield cls(pool, acquire_timeout)
+        finally:
+            await _close(pool)
+
+    @asynccontextmanager
+    async def acquire(self) -> "AsyncIterator[Connection]":
+        """A connection outside any transaction: each statement commits by itself.
+
+        Leave the session as it was found (no SET, no LISTEN, no session lock): it is not reset for the next.
+        """
+        with _away_is_unavailable():
+            connection = await self._pool.acquire(timeout=self._acquire_timeout)
+        try:
+            with _away_is_unavailable(connection):
+                yield connection
+        finally:
+            # The pool ends a connection that cannot be given back in order; what its block did stands.
+            with suppress(*_ENDED):
+                await self._pool.release(connection)
+
+    async def ping(self) -> None:
+        """Raises Unavailable unless Postgres answers."""
+        async with self.acquire() as connection:
+            await connection.fetchval("select 1")
+
+    @asynccontextmanager
+    async def transaction(self, *, sync: bool = True) -> "AsyncIterator[Connection]":
+        """A connection inside a transaction, committed when the block ends and rolled back when it raises.
+
+        `sync=False` does not wait for the disk: a crash of Postgres within about half a second may lose
+        it as a whole. Such a transaction cannot hold savepoints.
+        """
+        async with self.acquire() as connection:
+            if sync:
+                async with connection.transaction():
+                    yield connection
+                return
+            # In one round trip; asyncpg's own transaction would need two.
+            try:
+                await connection.execute("begin; set local synchronous_commit = off")
+                yield connection
+                await connection.execute("commit")
+            except BaseException:
+                await _roll_back(connection)
+                raise
+
+
+@asynccontextmanager
+async def connect(target: str | Mapping[str, Any]) -> "AsyncIterator[Connection]":
+    """One connection beside the pool, without a statement timeout: for migrations and long work."""
+    arguments = {"dsn": target} if isinstance(target, str) else dict(target)
+    with _away_is_unavailable():
+        connection = await asyncpg.connect(**arguments)
+    try:
+        await _teach_json(connection)
+        with _away_is_unavailable(connection):
+            yield connection
+    finally:
+        await connection.close(timeout=10)
+
+
+@contextmanager
+def _away_is_unavailable(connection: "Connection | None" = None) -> "Iterator[None]":
+    """Turn errors that mean "Postgres is away" into Unavailable. Without `connection`, one is being made."""
+    try:
+        yield
+    except asyncpg.DeadlockDetectedError as error:
+        raise Unavailable("two changes waited for each other", remedy="try again", retry_after=1) from error
+    except _AWAY as error:
+        raise Unavailable("the catalog's database is away", retry_after=RETRY_AFTER) from error
+    except TimeoutError as error:
+        raise Unavailable(
+            "the catalog's database does not answer in time", retry_after=RETRY_AFTER
+        ) from error
+    except asyncpg.InternalClientError as error:
+        # Postgres has said that it ends this connection, and the end itself has not arrived yet.
+        if connection is None or "cannot switch to state" not in str(error):
+            raise
+        if not _is_lost(connection):
+            connection.terminate()
+        raise Unavailable("the catalog's database is away", retry_after=RETRY_AFTER) from error
+    except (OSError, asyncpg.InterfaceError) as error:
+        # On a live connection these are something else: a file of the caller's, a mistake in our code.
+        if connection is not None and not _is_lost(connection):
+            raise
+        raise Unavailable("the catalog's database is away", retry_after=RETRY_AFTER) from error
+
+
+async def _roll_back(connection: "Connection") -> None:
+    """Roll back, or else end the connection: what the caller is told is why, not how."""
+    try:
+        await connection.execute("rollback")
+    except _ENDED:
+        if not _is_lost(connection):
+            connection.terminate()
+
+
+def _is_lost(connection: "Connection") -> bool:
+    try:
+        return connection.is_closed()
+    except asyncpg.InterfaceError:  # the pool has taken the broken connection back already
+        return True
+
+
+async def _teach_json(connection: "Connection") -> None:
+    """json and jsonb as Python objects, through orjson."""
+    await connection.set_type_codec(
+        "jsonb",
+        schema="pg_catalog",
+        format="binary",
+        encoder=lambda value: b"\x01" + orjson.dumps(value),  # the version byte of jsonb's wire format
+        decoder=lambda data: orjson.loads(data[1:]),
+    )
+    await connection.set_type_codec(
+        "json", schema="pg_catalog", format="binary", encoder=orjson.dumps, decoder=orjson.loads
+    )
+
+
+async def _leave_session(connection: "Connection") -> None:
+    """Nothing: the usual reset costs a round trip each time, and no code here changes its session."""
+
+
+async def _close(pool: "asyncpg.Pool[asyncpg.Record]") -> None:
+    try:
+        async with asyncio.timeout(10):
+            await pool.close()
+    except TimeoutError:
+        pool.terminate()

@@ -1,0 +1,1 @@
+"""A database server of our own, below a directory of our own."""

@@ -1,0 +1,111 @@
+"""The audit trail over JSON under /admin/v1, for administrators: its last rows, or all of it page by page."""
+
+import base64
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+from aiohttp import web
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from mdm_async.audit.rows import moment
+from mdm_async.auditing import telling
+from mdm_async.auditing.telling import Cursor, RowLine, SealLine
+from mdm_async.catalog.trail.ledger import FIRST, LAST, Filter
+from mdm_async.errors import BadRequest
+from mdm_async.names import Lfn
+from mdm_async.web.http.answer import json_answer
+from mdm_async.web.http.body import parse
+from mdm_async.web.http.channel import identified_caller_of
+from mdm_async.web.http.house import HOUSE
+from mdm_async.web.srm.forms import Text
+
+Moment = Annotated[
+    AwareDatetime, Field(ge=datetime(1970, 1, 1, tzinfo=UTC), le=datetime(9000, 1, 1, tzinfo=UTC))
+]
+"""A time that a row may have, with room to reckon before and after."""
+
+
+class FilterForm(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    since: Moment | None = None
+    until: Moment | None = None
+    caller: Text | None = Field(None, max_length=4096)
+    guid: UUID | None = None
+    act: Text | None = Field(None, max_length=256)
+
+    def wanted(self) -> Filter:
+        return Filter(since=self.since, until=self.until, caller=self.caller, guid=self.guid, act=self.act)
+
+
+class ShowForm(FilterForm):
+    last: int = Field(50, ge=1, le=telling.PAGE)
+
+
+class CursorForm(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    horizon: int = Field(ge=FIRST, le=LAST)
+    seal: int = Field(ge=FIRST, le=LAST)
+    row: int = Field(ge=FIRST, le=LAST)
+    loose: bool = False
+
+
+class ExportForm(FilterForm):
+    after: int | None = Field(None, ge=0, le=LAST)
+    cursor: CursorForm | None = None
+
+
+def routes() -> list[web.AbstractRouteDef]:
+    return [web.post("/admin/v1/audit/show", show), web.post("/admin/v1/audit/export", export)]
+
+
+async def show(request: web.Request) -> web.Response:
+    """The last rows, oldest first; `lfn` is what the entry is called now."""
+    caller = await identified_caller_of(request)
+    asked = await parse(request, ShowForm)
+    found = await telling.newest(request.app[HOUSE].archive.database, caller, asked.wanted(), asked.last)
+    return json_answer({"rows": [_shown(line, lfn) for line, lfn in found]})
+
+
+async def export(request: web.Request) -> web.Response:
+    """A page of lines as `mdm audit export` writes them, and the `cursor` to ask for the next with; null at the end.
+
+    The first request has no cursor; its answer begins with a line about the trail.
+    """
+    caller = await identified_caller_of(request)
+    asked = await parse(request, ExportForm)
+    database, wanted = request.app[HOUSE].archive.database, asked.wanted()
+    if asked.after is not None and wanted.is_set:
+        raise BadRequest("seals are left out of a filtered trail", remedy="give `since` instead of `after`")
+    lines: list[dict[str, Any]] = []
+    if asked.cursor is None:
+        opening = await telling.begin(database, caller, wanted)
+        lines.append(
+            {
+                "kind": "trail",
+                "installation": str(opening.installation),
+                "horizon": opening.horizon,
+                "now": opening.now,
+                "after": asked.after,
+                "filtered": wanted.is_set,
+            }
+        )
+        page = await telling.page(database, caller, wanted, telling.first_page(opening, asked.after))
+    else:
+        page = await telling.go_on(database, caller, wanted, Cursor(**asked.cursor.model_dump()))
+    lines += [_line(line) for line in page.lines]
+    return json_answer({"lines": lines, "cursor": asdict(page.next) if page.next is not None else None})
+
+
+def _line(line: RowLine | SealLine) -> dict[str, Any]:
+    if isinstance(line, RowLine):
+        return {"kind": "row", "seal": line.seal, **line.row}
+    index = base64.b64encode(line.index).decode()
+    return {"kind": "seal", "number": line.number, "text": line.text, "index": index}
+
+
+def _shown(line: RowLine, lfn: Lfn | None) -> dict[str, Any]:
+    return {**line.row, "time": moment(line.row["at"]), "seal": line.seal, "lfn": lfn}

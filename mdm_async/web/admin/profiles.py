@@ -1,0 +1,204 @@
+"""De-identification profiles, reports, pseudonyms and projects' links, over JSON under /admin/v1."""
+
+from dataclasses import asdict
+from typing import Any
+
+from aiohttp import web
+from pydantic import BaseModel, ConfigDict, Field
+
+from mdm_async.dicom.path_template import DEFAULT
+from mdm_async.dicom.scrub import REVISION
+from mdm_async.errors import BadRequest, MdmError
+from mdm_async.images.names import linking
+from mdm_async.images.views import profiles, pseudonyms, quarantine, report
+from mdm_async.images.views.profiles import Description
+from mdm_async.images.views.report import ImageReport
+from mdm_async.web.http import problem
+from mdm_async.web.http.answer import json_answer
+from mdm_async.web.http.body import parse
+from mdm_async.web.http.channel import identified_caller_of
+from mdm_async.web.http.house import HOUSE
+from mdm_async.web.srm.answers import many
+
+
+class _Form(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class ProfileForm(_Form):
+    toml: str = Field(max_length=1 << 20)
+
+
+class PlaceForm(_Form):
+    surl: str = "/"
+
+
+class ApplyForm(PlaceForm):
+    default: bool = False
+
+
+class SurlsForm(_Form):
+    surls: list[str]
+
+
+class LookupForm(_Form):
+    pseudonym: str = Field(max_length=128)
+
+
+class LinkForm(_Form):
+    surls: list[str]
+    target: str
+    view: str
+    template: str = DEFAULT
+
+
+def routes() -> list[web.AbstractRouteDef]:
+    return [
+        web.get("/admin/v1/profiles", list_profiles),
+        web.post("/admin/v1/profiles", add_profile),
+        web.get("/admin/v1/profiles/{name}", show_profile),
+        web.post("/admin/v1/profiles/{name}/plan", plan),
+        web.post("/admin/v1/profiles/{name}/apply", apply),
+        web.post("/admin/v1/profiles/{name}/progress", progress),
+        web.post("/admin/v1/profiles/{name}/release", release),
+        web.post("/admin/v1/report", make_report),
+        web.post("/admin/v1/pseudonyms/lookup", look_up),
+        web.post("/admin/v1/link", link),
+    ]
+
+
+async def list_profiles(request: web.Request) -> web.Response:
+    found = await profiles.listing(request.app[HOUSE].archive, await identified_caller_of(request))
+    return json_answer({"profiles": [_profile(one) for one in found]})
+
+
+async def show_profile(request: web.Request) -> web.Response:
+    caller, name = await identified_caller_of(request), request.match_info["name"]
+    found = await profiles.show(request.app[HOUSE].archive, caller, name)
+    return json_answer({**_profile(found), "toml": found.source})
+
+
+async def add_profile(request: web.Request) -> web.Response:
+    caller = await identified_caller_of(request)
+    asked = await parse(request, ProfileForm)
+    profile, before = await profiles.add(request.app[HOUSE].archive, caller, asked.toml)
+    tree = {"name": profile.name, "digest": profile.digest, "replaced": before}
+    return json_answer({**tree, "warnings": profile.warnings}, 201)
+
+
+async def plan(request: web.Request) -> web.Response:
+    caller, name = await identified_caller_of(request), request.match_info["name"]
+    asked = await parse(request, PlaceForm)
+    found = await profiles.plan(request.app[HOUSE].archive, caller, name, asked.surl)
+    return json_answer(
+        {
+            "images": found.images,
+            "heads": found.heads,
+            "pixels": found.pixels,
+            "pixelBytes": found.pixel_bytes,
+        }
+    )
+
+
+async def apply(request: web.Request) -> web.Response:
+    """202: the views are made in the background; ask for the progress."""
+    caller, name = await identified_caller_of(request), request.match_info["name"]
+    asked = await parse(request, ApplyForm)
+    archive = request.app[HOUSE].archive
+    await profiles.apply(archive, caller, name, asked.surl, default=asked.default)
+    return json_answer(_states(await profiles.progress(archive, caller, name, asked.surl)), 202)
+
+
+async def progress(request: web.Request) -> web.Response:
+    caller, name = await identified_caller_of(request), request.match_info["name"]
+    asked = await parse(request, PlaceForm)
+    return json_answer(_states(await profiles.progress(request.app[HOUSE].archive, caller, name, asked.surl)))
+
+
+async def release(request: web.Request) -> web.Response:
+    caller, name = await identified_caller_of(request), request.match_info["name"]
+    asked = await parse(request, SurlsForm)
+    _demand_few(request, asked.surls)
+    results = await quarantine.release(request.app[HOUSE].archive, caller, name, asked.surls)
+    answer = many([(surl, why or {}) for surl, why in results])
+    problem.note(request, answer.errors)
+    return json_answer(answer.tree, answer.http)
+
+
+async def make_report(request: web.Request) -> web.Response:
+    caller = await identified_caller_of(request)
+    asked = await parse(request, PlaceForm)
+    found = await report.report(request.app[HOUSE].archive, caller, asked.surl)
+    profile = found.served.profile
+    return json_answer(
+        {
+            "view": found.served.view,
+            "digest": profile.digest,
+            "revision": REVISION,
+            "options": sorted(profile.options),
+            "files": [_report(one) for one in found.files],
+        }
+    )
+
+
+async def look_up(request: web.Request) -> web.Response:
+    caller = await identified_caller_of(request)
+    asked = await parse(request, LookupForm)
+    found = await pseudonyms.lookup(request.app[HOUSE].archive, caller, asked.pseudonym)
+    return json_answer({"matches": [asdict(match) for match in found]})
+
+
+async def link(request: web.Request) -> web.Response:
+    caller = await identified_caller_of(request)
+    asked = await parse(request, LinkForm)
+    _demand_few(request, asked.surls)
+    results = await linking.link(
+        request.app[HOUSE].archive, caller, asked.surls, asked.target, asked.view, asked.template
+    )
+    files: list[tuple[str, dict[str, Any] | MdmError]] = [
+        (surl, one if isinstance(one, MdmError) else {"guid": str(one.guid), "lfn": one.lfn})
+        for surl, one in results
+    ]
+    answer = many(files)
+    problem.note(request, answer.errors)
+    return json_answer(answer.tree, answer.http)
+
+
+def _demand_few(request: web.Request, surls: list[str]) -> None:
+    most = request.app[HOUSE].archive.settings.transfers.max_bulk
+    if not surls or len(surls) > most:
+        raise BadRequest(f"a request names 1 to {most} files", remedy="send several requests")
+
+
+def _profile(found: Description) -> dict[str, Any]:
+    profile = found.profile
+    return {
+        "name": profile.name,
+        "base": profile.base,
+        "options": sorted(profile.options),
+        "project": profile.project,
+        "burnedIn": profile.burned_in,
+        "documents": profile.documents,
+        "digest": profile.digest,
+        "revision": found.revision,
+        "builtIn": found.added is None,
+        "added": found.added,
+        "addedBy": found.added_by,
+        "warnings": profile.warnings,
+    }
+
+
+def _states(found: dict[str, int]) -> dict[str, int]:
+    return {state: found.get(state, 0) for state in ("ready", "refused", "quarantined", "pending")}
+
+
+def _report(one: ImageReport) -> dict[str, Any]:
+    return {
+        "guid": str(one.guid),
+        "state": one.state,
+        "reason": one.reason,
+        "version": one.version,
+        "study": one.study,
+        "pixels": one.pixels,
+        "touched": list(one.touched),
+    }

@@ -1,0 +1,1 @@
+"""What every face shares: channel, bodies, problems, ranges, pace, TLS. No operation is here."""

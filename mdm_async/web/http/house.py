@@ -1,0 +1,28 @@
+"""What a handler may use, and where the server can be reached."""
+
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from mdm_async.auditing.reads import Reads
+from mdm_async.auditing.refusals import Refusals
+from mdm_async.identity.authenticator import Authenticator
+from mdm_async.images.archive import Archive
+from mdm_async.images.transfers.live import LiveGrants
+
+
+@dataclass(slots=True)
+class House:
+    """One running server. The ports are known once it listens."""
+
+    archive: Archive
+    live: LiveGrants
+    authenticator: Authenticator
+    refusals: Refusals
+    reads: Reads
+    port: int = 0
+    tls_port: int | None = None
+    draining: bool = False
+
+
+HOUSE = web.AppKey("house", House)

@@ -1,0 +1,1 @@
+"""Transfer URLs: the bytes themselves."""
