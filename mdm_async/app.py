@@ -31,6 +31,7 @@ from mdm_async.identity.certificates import Trust
 from mdm_async.identity.mapping import Mapping
 from mdm_async.identity.tokens import Issuers
 from mdm_async.images.archive import Archive
+from mdm_async.images.cipher_pool import CipherPool
 from mdm_async.images.reading.served import BASIC_PROJECT, ServedViews
 from mdm_async.images.transfers.live import LiveGrants
 from mdm_async.images.upkeep.sweep import sweep_forever
@@ -195,7 +196,7 @@ async def _archive(stack: AsyncExitStack, settings: Settings, own: Secrets, data
         database=database,
         keys=keys,
         blobs=LocalBlobs(settings.data / "blobs", disk, settings.blobs.reserve_free),
-        cipher=stack.enter_context(ThreadPoolExecutor(_CIPHER_THREADS, "cipher")),
+        cipher=stack.enter_context(CipherPool(_CIPHER_THREADS)),
         disk=disk,
         scrubber=stack.enter_context(Scrubber(settings.scrub)),
         views=views,

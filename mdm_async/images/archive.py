@@ -1,23 +1,20 @@
 """What every verb works on: the catalog, the keys, the blobs, the pools and the profiles of one installation."""
 
 import asyncio
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import TypeVar
 
 from mdm_async.blobs.store import BlobStore
 from mdm_async.catalog.rights.callers import Callers
 from mdm_async.identity.mapping import Mapping
 from mdm_async.images.changed import ChangedHere
+from mdm_async.images.cipher_pool import CipherPool
 from mdm_async.images.reading.served import ServedViews
 from mdm_async.images.views.scrubbing import Scrubber
 from mdm_async.keys.derive import PseudonymFinder
 from mdm_async.keys.store import KeyStore
 from mdm_async.postgres.database import Database
 from mdm_async.settings import Settings
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +25,7 @@ class Archive:
     database: Database
     keys: KeyStore
     blobs: BlobStore
-    cipher: ThreadPoolExecutor
+    cipher: CipherPool
     disk: ThreadPoolExecutor
     scrubber: Scrubber
     views: ServedViews
@@ -38,6 +35,3 @@ class Archive:
     changed: ChangedHere = field(default_factory=ChangedHere)
     more_to_make: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when views may be missing: a profile was applied, a file moved, a quarantine ended."""
-
-    async def on_cipher_pool(self, job: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self.cipher, job)

@@ -105,7 +105,7 @@ class Draft:
                 )
             # Off the loop: a head of many thousand elements takes a second to walk.
             pieces = self._split(chunk)
-            while batch := await self._archive.on_cipher_pool(partial(_some, pieces)):
+            while batch := await self._archive.cipher.run(partial(_some, pieces)):
                 for piece, cleaned in batch:
                     await self._write(piece, cleaned)
                 if len(batch) < _BATCH:

@@ -116,7 +116,7 @@ class _Linking:
             return ready
         try:
             head = await stream.first_part(self.archive, ready)
-            values = await self.archive.on_cipher_pool(partial(linking_values, head))
+            values = await self.archive.cipher.run(partial(linking_values, head))
             name = self.path.fill(values, self.served.key)
             return parse_lfn(f"{self.target.rstrip('/')}/{name}")
         except MdmError as why:

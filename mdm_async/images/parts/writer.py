@@ -74,7 +74,7 @@ class PartWriter:
         rest = bytes(self._waiting)
         self._waiting = bytearray()
         if self._file is None and len(rest) <= self._archive.settings.blobs.inline_max:
-            return await self._archive.on_cipher_pool(lambda: self._inline(rest))
+            return await self._archive.cipher.run(lambda: self._inline(rest))
         padding = padded(len(rest)) - len(rest) if followed else 0
         await self._store(rest, final=True, padding=padding)
         assert self._file is not None
@@ -85,7 +85,7 @@ class PartWriter:
         if self._file is None:
             self._blob = uuid4()
             self._file = await self._leases.create(self._blob)
-        sealed = await self._archive.on_cipher_pool(lambda: self._seal(run, final, padding))
+        sealed = await self._archive.cipher.run(lambda: self._seal(run, final, padding))
         await self._file.write(sealed)
 
     def _seal(self, run: bytes, final: bool, padding: int) -> bytearray:

@@ -278,7 +278,7 @@ class LiveGrants:
         assert grant.secret is not None
         recipient = grant.recipient
         seed = self.archive.keys.unwrap_grant(grant.secret, grant.request, grant.item)
-        sealed = await self.archive.on_cipher_pool(lambda: seal(ready, recipient, seed))
+        sealed = await self.archive.cipher.run(lambda: seal(ready, recipient, seed))
         if sealed.context != grant.context:
             raise Gone("the image has changed since", remedy="prepare the file again")
         return sealed

@@ -125,7 +125,7 @@ class Pins:
                     continue
                 assert want.recipient is not None
                 seed = os.urandom(SEED_BYTES)
-                sealed = await self.archive.on_cipher_pool(partial(seal, one, want.recipient, seed))
+                sealed = await self.archive.cipher.run(partial(seal, one, want.recipient, seed))
                 pinned = self._seal(want, one, sealed, seed)
                 # What is warm is kept whole; of the rest only what the answer tells.
                 made.append(pinned if len(made) < _WARM else replace(pinned, sealed=None))

@@ -217,7 +217,7 @@ async def receive(
     async with Draft(archive, await _views_to_make(archive, grant)) as draft:
         await draft.fill(body, limit=archive.settings.transfers.max_upload, announced=announced)
         # Off the loop: the patient's attributes may lie behind many others.
-        name = await archive.on_cipher_pool(partial(_safe_name, archive, grant, draft))
+        name = await archive.cipher.run(partial(_safe_name, archive, grant, draft))
         async with archive.database.transaction() as db:
             won = await grants.settle(
                 db, grant, "uploaded", "open", image=draft.image, sealed=sealed, name=name
@@ -266,7 +266,7 @@ async def _peek(body: AsyncIterator[bytes], wanted: int) -> tuple[bytes, AsyncIt
 async def _unsealed(archive: Archive, body: AsyncIterator[bytes], private: bytes) -> AsyncIterator[bytes]:
     unsealer = Unsealer(private, max_packets=64)
     async for chunk in body:
-        for plain in await archive.on_cipher_pool(partial(unsealer.feed, chunk)):
+        for plain in await archive.cipher.run(partial(unsealer.feed, chunk)):
             yield bytes(plain)
     for plain in unsealer.close():
         yield bytes(plain)

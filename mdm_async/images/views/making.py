@@ -83,7 +83,7 @@ class Maker:
             written.append(tail)
             records.append(tail.record)
         seal = partial(self._ready, source, scrubbed, plan, tuple(records))
-        view = await self.archive.on_cipher_pool(seal)
+        view = await self.archive.cipher.run(seal)
         return Made(view, [part.row for part in written], pixels.id if pixels is not None else None)
 
     async def _scrubbed(self, source: Source, begun: Begun) -> tuple[Scrubbed, PixelPlan, PartRecord | None]:

@@ -80,7 +80,7 @@ async def _pixels(
     async with archive.database.acquire() as db:
         row = (await images.parts(db, [stored.id]))[stored.id]
         shared = await _shared(archive, db, original.image, secrets)
-    about, transfer_syntax = await archive.on_cipher_pool(partial(_described, head))
+    about, transfer_syntax = await archive.cipher.run(partial(_described, head))
     return Pixels(
         archive,
         leases,
@@ -102,11 +102,11 @@ async def _findings(
     assert stored is not None
     async with archive.database.acquire() as db:
         row = (await images.parts(db, [stored.id]))[stored.id]
-    about, transfer_syntax = await archive.on_cipher_pool(partial(_described, head))
+    about, transfer_syntax = await archive.cipher.run(partial(_described, head))
     inspector = Inspector(transfer_syntax, about)
     alone = view.of_part(original.image, row, stored, secrets)
     async for piece in stream.clear(archive, alone, 0, alone.size):
-        await archive.on_cipher_pool(partial(inspector.feed, piece))
+        await archive.cipher.run(partial(inspector.feed, piece))
     return inspector.findings()
 
 
@@ -142,7 +142,7 @@ async def _inflated(archive: Archive, original: ReadyView) -> tuple[bytes | None
     async for chunk in stream.clear(archive, original, 0, original.size):
         pieces = splitter.stream(chunk)
         # Off the loop, and a few at a time: a chunk may inflate to a thousand times its size.
-        while some := await archive.on_cipher_pool(partial(_some, pieces)):
+        while some := await archive.cipher.run(partial(_some, pieces)):
             for piece in some:
                 if piece.kind in kept:
                     kept[piece.kind] += piece.data

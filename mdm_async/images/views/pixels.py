@@ -94,7 +94,7 @@ class Pixels:
         writer = self._writer(variant, secret_kind)
         async for piece in self._stored():
             if cleaner:
-                await writer.write(await self.archive.on_cipher_pool(partial(cleaner.feed, piece)))
+                await writer.write(await self.archive.cipher.run(partial(cleaner.feed, piece)))
             else:
                 await writer.write(piece)
         if cleaner:

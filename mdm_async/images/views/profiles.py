@@ -121,7 +121,7 @@ async def _pixels_to_write(archive: Archive, served: Served, image: UUID) -> int
             source = await source_of(archive, leases, image)
             if source.head is None or source.pixels is None:
                 return None
-            described = await archive.on_cipher_pool(partial(pixel_plan.describe, source.head))
+            described = await archive.cipher.run(partial(pixel_plan.describe, source.head))
     except MdmError:
         return None  # it will be refused, or has gone
     wanted = pixel_plan.plan(*described, served.profile).after(source.facts)

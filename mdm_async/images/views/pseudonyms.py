@@ -90,9 +90,9 @@ async def _matches(archive: Archive, image: UUID, name: View, pseudonym: str) ->
         head = await original_head(archive, image)
         async with archive.database.acquire() as db:
             ready = await view.load_one(archive, db, image, name)
-        originals = await archive.on_cipher_pool(partial(linking_values, head or b""))
+        originals = await archive.cipher.run(partial(linking_values, head or b""))
         made = await stream.first_part(archive, ready)
-        given = await archive.on_cipher_pool(partial(linking_values, made))
+        given = await archive.cipher.run(partial(linking_values, made))
     except (ViewPending, ViewRefused, Gone, Damaged, Malformed, NotDicom):
         return []  # another image of theirs may tell
     return [

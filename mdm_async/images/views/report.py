@@ -107,7 +107,7 @@ async def _of(archive: Archive, db: Connection, served: Served, files: Sequence[
     reports: list[ImageReport] = []
     for start in range(0, len(files), _AT_ONCE):
         some = files[start : start + _AT_ONCE]
-        reports += await archive.on_cipher_pool(partial(of_some, some))
+        reports += await archive.cipher.run(partial(of_some, some))
     return reports
 
 
