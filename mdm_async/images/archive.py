@@ -10,6 +10,7 @@ from mdm_async.identity.mapping import Mapping
 from mdm_async.images.changed import ChangedHere
 from mdm_async.images.cipher_pool import CipherPool
 from mdm_async.images.reading.served import ServedViews
+from mdm_async.images.reading.shelf import Shelf
 from mdm_async.images.views.scrubbing import Scrubber
 from mdm_async.keys.derive import PseudonymFinder
 from mdm_async.keys.store import KeyStore
@@ -35,3 +36,7 @@ class Archive:
     changed: ChangedHere = field(default_factory=ChangedHere)
     more_to_make: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when views may be missing: a profile was applied, a file moved, a quarantine ended."""
+
+    @property
+    def shelf(self) -> Shelf:
+        return Shelf(self.keys, self.views)

@@ -16,7 +16,7 @@ from mdm_async.dicom.path_template import PathTemplate
 from mdm_async.errors import BadRequest, Exists, Gone, MdmError, NotADirectory, NotFound
 from mdm_async.images.archive import Archive
 from mdm_async.images.names import directories
-from mdm_async.images.reading import stream, view
+from mdm_async.images.reading import stream
 from mdm_async.images.reading.served import Served
 from mdm_async.images.reading.view import ReadyView
 from mdm_async.images.rights.delivery import demands_sealed
@@ -89,7 +89,7 @@ class _Linking:
         async with self.archive.database.acquire() as db:
             sources = [self._source(one) for one in await resolve(db, self.caller, surls)]
             images_ = [one.image for one in sources if isinstance(one, _Source)]
-            loaded = iter(await view.load(self.archive, db, [(image, self.served.view) for image in images_]))
+            loaded = iter(await self.archive.shelf.load(db, [(image, self.served.view) for image in images_]))
         named = [(one, await self._lfn(next(loaded))) for one in sources if isinstance(one, _Source)]
         async with self.archive.database.transaction() as db:
             await entries.lock(db, self.target_id)
@@ -115,7 +115,7 @@ class _Linking:
         if isinstance(ready, MdmError):
             return ready
         try:
-            head = await stream.first_part(self.archive, ready)
+            head = await stream.first_part(self.archive.blobs, ready)
             values = await self.archive.cipher.run(partial(linking_values, head))
             name = self.path.fill(values, self.served.key)
             return parse_lfn(f"{self.target.rstrip('/')}/{name}")

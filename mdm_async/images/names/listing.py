@@ -14,7 +14,6 @@ from mdm_async.catalog.rights import acl
 from mdm_async.errors import MdmError, NotFound, TooLarge, ViewPending, ViewRefused
 from mdm_async.images.archive import Archive
 from mdm_async.images.parts.record import ViewRecord
-from mdm_async.images.reading import view
 from mdm_async.images.surls import resolve
 from mdm_async.names import IDENTIFIED, Caller, Lfn, Right, Surl, View, split
 from mdm_async.postgres.database import Connection
@@ -168,7 +167,7 @@ class _File:
 
 async def _details(archive: Archive, db: Connection, files: Sequence[_File]) -> list[Detail]:
     wanted = [(file.entry.image, file.view) for file in files if file.told and file.entry.image is not None]
-    records = iter(await view.open_records(archive, db, wanted) if wanted else ())
+    records = iter(await archive.shelf.open_records(db, wanted) if wanted else ())
     return [_detail(file, next(records) if file.told else None) for file in files]
 
 

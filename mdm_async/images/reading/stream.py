@@ -3,12 +3,11 @@
 import asyncio
 from collections.abc import AsyncGenerator
 
-from mdm_async.blobs.store import BlobReader
-from mdm_async.images.archive import Archive
+from mdm_async.blobs.store import BlobReader, BlobStore
 from mdm_async.images.reading.view import ReadyView, Run
 
 
-async def clear(archive: Archive, view: ReadyView, start: int, stop: int) -> AsyncGenerator[memoryview, None]:
+async def clear(blobs: BlobStore, view: ReadyView, start: int, stop: int) -> AsyncGenerator[memoryview, None]:
     """The view's bytes start ≤ i < stop, in pieces of up to a mebibyte."""
     readers: dict[str, BlobReader] = {}
     ahead: asyncio.Task[memoryview] | None = None
@@ -18,10 +17,10 @@ async def clear(archive: Archive, view: ReadyView, start: int, stop: int) -> Asy
             if isinstance(piece, memoryview):
                 yield piece
                 continue
-            opened = await (ahead or _read(archive, readers, piece))
+            opened = await (ahead or _read(blobs, readers, piece))
             following = work[place + 1] if place + 1 < len(work) else None
             ahead = (
-                asyncio.ensure_future(_read(archive, readers, following))
+                asyncio.ensure_future(_read(blobs, readers, following))
                 if isinstance(following, Run)
                 else None
             )
@@ -36,16 +35,16 @@ async def clear(archive: Archive, view: ReadyView, start: int, stop: int) -> Asy
             await asyncio.gather(ahead, return_exceptions=True)
 
 
-async def first_part(archive: Archive, view: ReadyView) -> bytes:
+async def first_part(blobs: BlobStore, view: ReadyView) -> bytes:
     """A view's head, whole."""
     size = view.parts[0].record.size
-    return b"".join([bytes(piece) async for piece in clear(archive, view, 0, size)])
+    return b"".join([bytes(piece) async for piece in clear(blobs, view, 0, size)])
 
 
-async def _read(archive: Archive, readers: dict[str, BlobReader], run: Run) -> memoryview:
+async def _read(blobs: BlobStore, readers: dict[str, BlobReader], run: Run) -> memoryview:
     blob = run.part.row.blob
     assert blob is not None
     reader = readers.get(blob.hex)
     if reader is None:
-        reader = readers[blob.hex] = archive.blobs.open(blob)
+        reader = readers[blob.hex] = blobs.open(blob)
     return await reader.apply(run.offset, run.size, run.open)

@@ -13,7 +13,6 @@ from mdm_async.catalog.trail.acts import Act
 from mdm_async.errors import BadRequest, MdmError, NotFound
 from mdm_async.images.archive import Archive
 from mdm_async.images.metrics import GRANTED
-from mdm_async.images.reading import view
 from mdm_async.images.rights.delivery import demand_delivery, demands_sealed
 from mdm_async.images.surls import resolve
 from mdm_async.images.transfers.live import LiveGrants
@@ -179,7 +178,7 @@ async def bring_online(
     async with archive.database.acquire() as db:
         wanted = await _allowed(archive, db, caller, ask, failed, delivered=False)
         for want, opened in zip(
-            wanted, await view.open_records(archive, db, [(w.image, w.view) for w in wanted]), strict=True
+            wanted, await archive.shelf.open_records(db, [(w.image, w.view) for w in wanted]), strict=True
         ):
             if isinstance(opened, MdmError):
                 failed[want.item] = opened

@@ -20,7 +20,7 @@ from mdm_async.catalog.rights.tokens import digest
 from mdm_async.errors import Gone, TooManyRequests, Unavailable
 from mdm_async.images.archive import Archive
 from mdm_async.images.metrics import TRANSFERS_OUT
-from mdm_async.images.reading import stream, view
+from mdm_async.images.reading import stream
 from mdm_async.images.reading.sealed import BlobSlice, SealedView, seal
 from mdm_async.images.reading.view import ReadyView
 from mdm_async.images.transfers.judging import still_allowed
@@ -172,7 +172,7 @@ class LiveGrants:
         if live.sealed is not None:
             return _as_async(live.sealed.slices(start, stop))
         assert live.clear is not None
-        return stream.clear(self.archive, live.clear, start, stop)
+        return stream.clear(self.archive.blobs, live.clear, start, stop)
 
     async def watch(self) -> None:
         """Re-check for ever. A database that stays away ends running transfers after `revocation_grace`."""
@@ -265,7 +265,7 @@ class LiveGrants:
         async with self.archive.database.acquire() as db:
             assert grant.image is not None
             assert grant.view is not None
-            ready = await view.load_one(self.archive, db, grant.image, View(grant.view))
+            ready = await self.archive.shelf.load_one(db, grant.image, View(grant.view))
             if ready.version != grant.version:
                 raise Gone("the view has been made anew since", remedy="prepare the file again")
         live = Live(grant, ready, None, asked + grant.life, asked, asked, judged)

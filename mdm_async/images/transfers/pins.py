@@ -14,7 +14,6 @@ from mdm_async.crypt4gh.layout import SealedPart
 from mdm_async.errors import MdmError
 from mdm_async.images.archive import Archive
 from mdm_async.images.parts.record import ViewRecord
-from mdm_async.images.reading import view
 from mdm_async.images.reading.sealed import SealedView, seal
 from mdm_async.images.reading.view import ReadyView
 from mdm_async.keys.derive import SEED_BYTES
@@ -92,8 +91,8 @@ class Pins:
         """The first few are loaded whole, to be warm; of all others the record is enough."""
         warm, cold = wanted[:_WARM], wanted[_WARM:]
         loaded: list[ReadyView | ViewRecord | MdmError] = []
-        loaded += await view.load(self.archive, db, _views(warm))
-        loaded += await view.open_records(self.archive, db, _views(cold)) if cold else []
+        loaded += await self.archive.shelf.load(db, _views(warm))
+        loaded += await self.archive.shelf.open_records(db, _views(cold)) if cold else []
         made = []
         for want, one in zip(wanted, loaded, strict=True):
             if isinstance(one, MdmError):
@@ -119,7 +118,7 @@ class Pins:
         """Sealing needs the small parts themselves; a few at a time, so that a bulk request stays small in memory."""
         made: list[Made] = []
         for batch in (wanted[start : start + _WARM] for start in range(0, len(wanted), _WARM)):
-            for want, one in zip(batch, await view.load(self.archive, db, _views(batch)), strict=True):
+            for want, one in zip(batch, await self.archive.shelf.load(db, _views(batch)), strict=True):
                 if isinstance(one, MdmError):
                     answers[want.item] = one
                     continue

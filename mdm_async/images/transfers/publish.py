@@ -25,7 +25,6 @@ from mdm_async.errors import (
 )
 from mdm_async.images.archive import Archive
 from mdm_async.images.parts.record import ViewRecord
-from mdm_async.images.reading import view
 from mdm_async.images.transfers.judging import still_allowed
 from mdm_async.names import IDENTIFIED, Caller, Lfn, join, parse_lfn, parse_surl, split
 from mdm_async.postgres.database import Connection
@@ -161,5 +160,5 @@ async def sha256_of(archive: Archive, db: Connection, image: UUID) -> str | None
 
 
 async def _identified(archive: Archive, db: Connection, image: UUID) -> ViewRecord | None:
-    (opened,) = await view.open_records(archive, db, [(image, IDENTIFIED)])
+    (opened,) = await archive.shelf.open_records(db, [(image, IDENTIFIED)])
     return opened if isinstance(opened, ViewRecord) else None

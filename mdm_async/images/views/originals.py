@@ -60,7 +60,7 @@ async def head_and_tail(archive: Archive, original: ReadyView) -> tuple[bytes | 
 
 async def _open(archive: Archive, image: UUID) -> tuple[ReadyView, Secrets]:
     async with archive.database.acquire() as db:
-        original = await view.load_one(archive, db, image, IDENTIFIED)
+        original = await archive.shelf.load_one(db, image, IDENTIFIED)
         registration = await images.registration(db, image)
         return original, (await archive.keys.fetch(db, [registration], identity=True))[image]
 
@@ -105,7 +105,7 @@ async def _findings(
     about, transfer_syntax = await archive.cipher.run(partial(_described, head))
     inspector = Inspector(transfer_syntax, about)
     alone = view.of_part(original.image, row, stored, secrets)
-    async for piece in stream.clear(archive, alone, 0, alone.size):
+    async for piece in stream.clear(archive.blobs, alone, 0, alone.size):
         await archive.cipher.run(partial(inspector.feed, piece))
     return inspector.findings()
 
@@ -132,14 +132,14 @@ async def _shared(archive: Archive, db: Connection, image: UUID, secrets: Secret
 
 
 async def _bytes(archive: Archive, original: ReadyView, start: int, stop: int) -> bytes:
-    return b"".join([bytes(piece) async for piece in stream.clear(archive, original, start, stop)])
+    return b"".join([bytes(piece) async for piece in stream.clear(archive.blobs, original, start, stop)])
 
 
 async def _inflated(archive: Archive, original: ReadyView) -> tuple[bytes | None, bytes]:
     """Head and tail of a deflated file; no head when they are larger than may be scrubbed."""
     kept = {Kind.HEAD: bytearray(), Kind.TAIL: bytearray()}
     splitter = Splitter()
-    async for chunk in stream.clear(archive, original, 0, original.size):
+    async for chunk in stream.clear(archive.blobs, original, 0, original.size):
         pieces = splitter.stream(chunk)
         # Off the loop, and a few at a time: a chunk may inflate to a thousand times its size.
         while some := await archive.cipher.run(partial(_some, pieces)):

@@ -103,7 +103,7 @@ class Pixels:
 
     def _stored(self) -> AsyncGenerator[memoryview, None]:
         ready = view.of_part(self.image, self.original.row, self.original.record, self.secrets)
-        return stream.clear(self.archive, ready, 0, ready.size)
+        return stream.clear(self.archive.blobs, ready, 0, ready.size)
 
     def _writer(self, variant: str, secret_kind: str) -> PartWriter:
         secret = self.secrets.of(secret_kind)

@@ -12,7 +12,7 @@ from mdm_async.catalog.trail.acts import Act
 from mdm_async.dicom.linking import linking_values
 from mdm_async.errors import Damaged, Gone, Malformed, NotDicom, NotFound, ViewPending, ViewRefused
 from mdm_async.images.archive import Archive
-from mdm_async.images.reading import stream, view
+from mdm_async.images.reading import stream
 from mdm_async.images.views.originals import original_head
 from mdm_async.names import Caller, Right, View
 from mdm_async.postgres.database import Connection
@@ -89,9 +89,9 @@ async def _matches(archive: Archive, image: UUID, name: View, pseudonym: str) ->
     try:
         head = await original_head(archive, image)
         async with archive.database.acquire() as db:
-            ready = await view.load_one(archive, db, image, name)
+            ready = await archive.shelf.load_one(db, image, name)
         originals = await archive.cipher.run(partial(linking_values, head or b""))
-        made = await stream.first_part(archive, ready)
+        made = await stream.first_part(archive.blobs, ready)
         given = await archive.cipher.run(partial(linking_values, made))
     except (ViewPending, ViewRefused, Gone, Damaged, Malformed, NotDicom):
         return []  # another image of theirs may tell

@@ -1,0 +1,127 @@
+"""Opens views: their records, and all that is needed to read them, of many images at a time."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from cryptography.exceptions import InvalidTag
+
+from mdm_async.catalog.holdings import images
+from mdm_async.catalog.holdings.images import Part, StoredView
+from mdm_async.errors import Damaged, Gone, MdmError, ViewPending, ViewRefused
+from mdm_async.images.parts import record
+from mdm_async.images.parts.record import ViewRecord
+from mdm_async.images.reading.served import ServedViews
+from mdm_async.images.reading.view import ReadyView, ready_part
+from mdm_async.keys.store import KeyStore, Secrets
+from mdm_async.names import IDENTIFIED, View
+from mdm_async.postgres.database import Connection
+
+_Key = tuple[UUID, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Shelf:
+    """The stored views, as far as this node serves them and has keys for them."""
+
+    keys: KeyStore
+    served: ServedViews
+
+    async def open_records(
+        self, db: Connection, wanted: Sequence[tuple[UUID, View]]
+    ) -> list[ViewRecord | ViewPending | ViewRefused | Gone | Damaged]:
+        """The records of many images' views, in two queries; what is not ready as the error that explains it.
+
+        One damaged image spoils no other's answer.
+        """
+        found, secrets = await self._holdings(db, wanted)
+        return [self._open(found, secrets, image, view) for image, view in wanted]
+
+    async def load(self, db: Connection, wanted: Sequence[tuple[UUID, View]]) -> list[ReadyView | MdmError]:
+        """Many images' views with all that is needed to read them, in three queries.
+
+        What is not ready comes as the error that explains it: Gone, ViewPending, ViewRefused or Damaged.
+        """
+        found, secrets = await self._holdings(db, wanted)
+        records = [self._open(found, secrets, image, view) for image, view in wanted]
+        ids = {part.id for opened in records if isinstance(opened, ViewRecord) for part in opened.parts}
+        rows = await images.parts(db, ids)
+        return [
+            _ready(image, view, opened, rows, secrets[image]) if isinstance(opened, ViewRecord) else opened
+            for (image, view), opened in zip(wanted, records, strict=True)
+        ]
+
+    async def load_one(self, db: Connection, image: UUID, view: View) -> ReadyView:
+        """As `load`; raises what is in the way."""
+        (loaded,) = await self.load(db, [(image, view)])
+        if isinstance(loaded, MdmError):
+            raise loaded
+        return loaded
+
+    async def _holdings(
+        self, db: Connection, wanted: Sequence[tuple[UUID, View]]
+    ) -> tuple[dict[_Key, images.Holding], dict[UUID, Secrets]]:
+        await self.served.refresh(db)
+        found = await images.holdings(db, wanted, self.served.versions)
+        secrets: dict[UUID, Secrets] = {}
+        # The identity secret is fetched for those images only whose identified view is asked for.
+        for identity in (False, True):
+            registrations = {h.registration for (_, v), h in found.items() if (v == IDENTIFIED) is identity}
+            if registrations:
+                secrets |= await self.keys.fetch(db, registrations, identity=identity)
+        return found, secrets
+
+    def _open(
+        self, found: dict[_Key, images.Holding], secrets: dict[UUID, Secrets], image: UUID, view: View
+    ) -> ViewRecord | ViewPending | ViewRefused | Gone | Damaged:
+        if not self.served.exists(view):
+            return ViewPending("there is no such view here", remedy="`mdm profile list` names those that are")
+        holding = found.get((image, view))
+        if holding is None:
+            return Gone("the image has just been deleted")
+        stored = holding.view
+        if stored is None:
+            return ViewPending(
+                f"the view '{view}' has not been made under the profile in force",
+                remedy=(
+                    "wait while it is made; if its directory lacks it, an administrator adds it: mdm profile apply"
+                ),
+                retry_after=60,
+            )
+        if stored.record is None:
+            return _refusal(stored)
+        if image not in secrets:
+            return Damaged("the image's stored secrets do not open")
+        return _unseal(stored, stored.record, secrets[image])
+
+
+def _ready(
+    image: UUID, view: View, opened: ViewRecord, rows: dict[UUID, Part], secrets: Secrets
+) -> ReadyView | Damaged:
+    try:
+        parts = tuple(ready_part(rows.get(part.id), part, secrets) for part in opened.parts)
+    except Damaged as why:
+        return why
+    ids = b"".join(part.row.id.bytes for part in parts)
+    etag = f'"{hashlib.sha256(ids).hexdigest()[:32]}"'
+    return ReadyView(image, view, parts, opened, opened.size, opened.adler32, etag)
+
+
+def _refusal(stored: StoredView) -> ViewRefused:
+    if stored.quarantined:
+        return ViewRefused(
+            f"the view '{stored.name}' is in quarantine: {stored.reason}",
+            remedy="somebody with the right 'i' looks at the identified view, and lifts it: mdm profile release",
+        )
+    return ViewRefused(
+        f"the view '{stored.name}' is refused: {stored.reason}",
+        remedy="an administrator can lift this for images like it, by a profile with a rule for them: mdm profile add",
+    )
+
+
+def _unseal(stored: StoredView, sealed: bytes, secrets: Secrets) -> ViewRecord | Damaged:
+    try:
+        return record.unseal(sealed, secrets.of(stored.secret), stored.image, stored.name, stored.version)
+    except InvalidTag:
+        return Damaged("the view's stored record does not open")
