@@ -98,9 +98,9 @@ async def test_credentials_that_are_not_the_whole_person_register_nothing(server
     person = Caller("dn:/CN=Ada", frozenset({"dn:/CN=Ada", AUTHENTICATED, ANYONE}))
     for less in (replace(person, limited=True), replace(person, principals=frozenset({ANYONE}))):
         with pytest.raises(Forbidden):
-            await recipients.put(server.archive, less, None, pair().public)
+            await recipients.put(server.archive.database, less, None, pair().public)
     with pytest.raises(Unauthenticated):
-        await recipients.put(server.archive, ANONYMOUS, None, pair().public)
+        await recipients.put(server.archive.database, ANONYMOUS, None, pair().public)
 
 
 @pytest.mark.parametrize(

@@ -11,19 +11,18 @@ from mdm_async.catalog.rights import acl
 from mdm_async.catalog.trail import acts
 from mdm_async.catalog.trail.acts import Act
 from mdm_async.errors import Exists, MdmError, NotADirectory, NotFound
-from mdm_async.images.archive import Archive
 from mdm_async.images.surls import resolve, resolve_one
 from mdm_async.names import Caller, Lfn, Right, join, split
-from mdm_async.postgres.database import Connection
+from mdm_async.postgres.database import Connection, Database
 
 
-async def mkdir(archive: Archive, caller: Caller, surl: str, *, parents: bool = False) -> UUID:
+async def mkdir(database: Database, caller: Caller, surl: str, *, parents: bool = False) -> UUID:
     """A new directory's GUID; with `parents` those above it are made too, and one that is there already is as good.
 
     Raises Exists, NotFound when its parent is not there, NotADirectory. Whoever may give the name is told that it is
     taken, even by what they may not list: a name is given once.
     """
-    async with archive.database.transaction() as db:
+    async with database.transaction() as db:
         _, place = await resolve_one(db, caller, surl)
         if parents:
             return (await made(db, caller, place.lfn)).guid
@@ -37,10 +36,10 @@ async def mkdir(archive: Archive, caller: Caller, surl: str, *, parents: bool = 
         return guid
 
 
-async def for_files(archive: Archive, caller: Caller, surls: Iterable[str]) -> dict[str, MdmError]:
+async def for_files(database: Database, caller: Caller, surls: Iterable[str]) -> dict[str, MdmError]:
     """Make the directories that these files would lie in; why, for each file whose directory cannot be made."""
     failures: dict[str, MdmError] = {}
-    async with archive.database.transaction() as db:
+    async with database.transaction() as db:
         wanted: dict[Lfn, list[tuple[str, Place]]] = {}
         surls = list(dict.fromkeys(surls))
         for text, found in zip(surls, await resolve(db, caller, surls), strict=True):

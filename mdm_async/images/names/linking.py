@@ -109,7 +109,9 @@ class _Linking:
                 raise BadRequest("this is a directory", remedy="name its files, or link -r")
         except MdmError as why:
             return why
-        return _Source(place.entry.image, demands_sealed(self.archive, place, self.served.view))
+        return _Source(
+            place.entry.image, demands_sealed(self.archive.settings.delivery, place, self.served.view)
+        )
 
     async def _lfn(self, ready: ReadyView | MdmError) -> Lfn | MdmError:
         if isinstance(ready, MdmError):
@@ -147,7 +149,7 @@ class _Linking:
             return Linked(place.entry.guid, lfn)
         if place.parent is None:
             raise NotADirectory("a file has the name of a directory that this one would get")
-        sealed = source.sealed and not demands_sealed(self.archive, place, self.served.view)
+        sealed = source.sealed and not demands_sealed(self.archive.settings.delivery, place, self.served.view)
         guid = await entries.add_file(
             db,
             place.parent.id,

@@ -1,5 +1,6 @@
 """Moving and renaming, which gives nobody a right, a view or a way of delivery that they had not before."""
 
+import asyncio
 from dataclasses import replace
 
 from mdm_async.catalog import installation
@@ -10,14 +11,25 @@ from mdm_async.catalog.rights import acl, kept_acls
 from mdm_async.catalog.trail import acts
 from mdm_async.catalog.trail.acts import Act
 from mdm_async.errors import BadRequest, Exists, Forbidden, NotFound
-from mdm_async.images.archive import Archive
+from mdm_async.images.changed import ChangedHere
+from mdm_async.images.reading.served import ServedViews
 from mdm_async.images.rights.delivery import KINDS, policy
 from mdm_async.images.surls import existing, resolve_one
 from mdm_async.names import IDENTIFIED, ROOT, Caller, Right, split
-from mdm_async.postgres.database import Connection
+from mdm_async.postgres.database import Connection, Database
+from mdm_async.settings import DeliverySettings
 
 
-async def mv(archive: Archive, caller: Caller, source: str, target: str) -> None:
+async def mv(
+    database: Database,
+    served: ServedViews,
+    standing: DeliverySettings,
+    changed: ChangedHere,
+    more_to_make: asyncio.Event,
+    caller: Caller,
+    source: str,
+    target: str,
+) -> None:
     """Move or rename; into a directory when the target is one. One transaction of a few rows, whatever lies below.
 
     What the entry has by inheritance and would have otherwise at the new place becomes its own: ACL, default ACL,
@@ -27,24 +39,24 @@ async def mv(archive: Archive, caller: Caller, source: str, target: str) -> None
     Raises Exists, NotFound, BadRequest, Forbidden. A name that is taken, be it by what the caller may not list, is
     Exists to whoever may write there: a name is given once, so it cannot be hidden from them.
     """
-    async with archive.database.acquire() as db:  # who may move nothing makes nobody wait
+    async with database.acquire() as db:  # who may move nothing makes nobody wait
         await existing(db, caller, source, Right.DELETE)
-    async with archive.database.transaction() as db:
+    async with database.transaction() as db:
         await kept_acls.lock(db)
-        await archive.views.refresh(db)
+        await served.refresh(db)
         before, entry = await existing(db, caller, source, Right.DELETE)
         if before.lfn == ROOT:
             raise BadRequest("the root cannot be moved")
         directory, name = await _target(db, caller, target, entry)
-        kept = _kept(archive, before, entry, directory, name)
-        await _demand_nothing_gained(archive, db, caller, before, _after(before, kept, directory, name))
+        kept = _kept(standing, before, entry, directory, name)
+        await _demand_nothing_gained(served, db, caller, before, _after(before, kept, directory, name))
         assert directory.entry is not None
         await entries.move(db, kept, directory.entry.id, name)
         await installation.bump_acl_epoch(db)
         now_own = [what for what in _INHERITED if getattr(kept, what) != getattr(entry, what)]
         await acts.record(db, [Act(caller, "mv", guid=entry.guid, details={"kept": now_own})])
-    archive.changed.everything()
-    archive.more_to_make.set()  # its new directory may name other views
+    changed.everything()
+    more_to_make.set()  # its new directory may name other views
 
 
 _INHERITED = ("acl", "default_acl", "default_view", "delivery")
@@ -65,7 +77,7 @@ async def _target(db: Connection, caller: Caller, target: str, entry: Entry) -> 
     return await places.resolve_one(db, above), name
 
 
-def _kept(archive: Archive, before: Place, entry: Entry, directory: Place, name: str) -> Entry:
+def _kept(standing: DeliverySettings, before: Place, entry: Entry, directory: Place, name: str) -> Entry:
     """The entry with as much of its own that at the new place all is in force that was at the old one."""
     moved = _after(before, entry, directory, name)
     if moved.acl.id != before.acl.id:
@@ -74,9 +86,9 @@ def _kept(archive: Archive, before: Place, entry: Entry, directory: Place, name:
         entry = replace(entry, default_acl=before.heritage.id)
     if moved.default_view != before.default_view:
         entry = replace(entry, default_view=before.default_view)
-    was: dict[str, str] = {kind: policy(archive, before, kind) for kind in KINDS}
-    changed: dict[str, str] = {k: was[k] for k in KINDS if policy(archive, moved, k) != was[k]}
-    return replace(entry, delivery=(entry.delivery or {}) | changed) if changed else entry
+    was: dict[str, str] = {kind: policy(standing, before, kind) for kind in KINDS}
+    other: dict[str, str] = {k: was[k] for k in KINDS if policy(standing, moved, k) != was[k]}
+    return replace(entry, delivery=(entry.delivery or {}) | other) if other else entry
 
 
 def _after(before: Place, entry: Entry, directory: Place, name: str) -> Place:
@@ -87,7 +99,7 @@ def _after(before: Place, entry: Entry, directory: Place, name: str) -> Place:
 
 
 async def _demand_nothing_gained(
-    archive: Archive, db: Connection, caller: Caller, before: Place, after: Place
+    served: ServedViews, db: Connection, caller: Caller, before: Place, after: Place
 ) -> None:
     """Raises Forbidden when the caller reaches the new place and would see there what they do not see here."""
     pairs = [(before, after)]
@@ -98,7 +110,7 @@ async def _demand_nothing_gained(
         # As if nothing below stood in the way: what is refused too much the owner can move.
         below = await places.kinds_below(db, before, ())
         pairs += [(here, replace(here, lfn=after.lfn, path=after.path)) for here in below]
-    views = {IDENTIFIED, before.default_view, *(served.view for served in archive.views)}
+    views = {IDENTIFIED, before.default_view, *(each.view for each in served)}
     for here, there in pairs:
         asked = [(Right.IDENTITY, None), *((Right.READ, view) for view in views)]
         for right, view in asked:

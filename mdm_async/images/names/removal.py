@@ -10,18 +10,20 @@ from mdm_async.catalog.rights import acl
 from mdm_async.catalog.trail import acts
 from mdm_async.catalog.trail.acts import Act
 from mdm_async.errors import BadRequest, Forbidden, MdmError, NotADirectory, NotFound, Unauthenticated
-from mdm_async.images.archive import Archive
+from mdm_async.images.changed import ChangedHere
 from mdm_async.images.surls import existing, resolve
 from mdm_async.names import ROOT, Caller, Right, Surl
-from mdm_async.postgres.database import Connection
+from mdm_async.postgres.database import Connection, Database
 
 
-async def rmdir(archive: Archive, caller: Caller, surl: str, *, recursive: bool = False) -> None:
+async def rmdir(
+    database: Database, changed: ChangedHere, caller: Caller, surl: str, *, recursive: bool = False
+) -> None:
     """Remove a directory: empty, or with all below it, when the caller has `d` on all of that.
 
     Raises NotADirectory, Forbidden, and NotEmpty: that something is there cannot be hidden from who may remove it.
     """
-    async with archive.database.transaction() as db:
+    async with database.transaction() as db:
         place, entry = await existing(db, caller, surl, Right.DELETE)
         if not entry.is_directory:
             raise NotADirectory("this is a file", remedy="remove it with rm")
@@ -33,7 +35,7 @@ async def rmdir(archive: Archive, caller: Caller, surl: str, *, recursive: bool 
         else:
             await entries.remove_directory(db, entry.id)
         await acts.record(db, [Act(caller, "rmdir", guid=entry.guid, details={"recursive": recursive})])
-    archive.changed.everything()
+    changed.everything()
 
 
 async def _demand_all_below(db: Connection, caller: Caller, place: Place) -> None:
@@ -57,15 +59,17 @@ async def _demand_all_below(db: Connection, caller: Caller, place: Place) -> Non
             raise refused from None
 
 
-async def rm(archive: Archive, caller: Caller, surls: Sequence[str]) -> list[tuple[str, MdmError | None]]:
+async def rm(
+    database: Database, changed: ChangedHere, caller: Caller, surls: Sequence[str]
+) -> list[tuple[str, MdmError | None]]:
     """Remove files. Their transfer URLs die, running transfers stop, their images are destroyed soon."""
-    async with archive.database.transaction() as db:
+    async with database.transaction() as db:
         found = [_removable(caller, one) for one in await resolve(db, caller, surls)]
         wanted = {one.id: one for one in found if isinstance(one, Entry)}
         removed = await entries.remove_files(db, wanted)
         await images.doom_unreferenced(db, removed.values())
         await acts.record(db, [Act(caller, "rm", guid=wanted[entry].guid) for entry in removed])
-    archive.changed.everything()
+    changed.everything()
     results: list[tuple[str, MdmError | None]] = []
     for text, one in zip(surls, found, strict=True):
         if isinstance(one, Entry):

@@ -17,10 +17,10 @@ from mdm_async.catalog.rights import acl
 from mdm_async.catalog.trail import acts as audit
 from mdm_async.catalog.trail.acts import Act
 from mdm_async.errors import BadRequest, Exists, MdmError, NotFound
-from mdm_async.images.archive import Archive
+from mdm_async.images.reading.served import ServedViews
 from mdm_async.images.surls import resolve
 from mdm_async.names import Caller, Right, Surl, View
-from mdm_async.postgres.database import Connection
+from mdm_async.postgres.database import Connection, Database
 
 SCHEMES = ("srm", "https", "davs", "root", "gsiftp", "s3")
 _LONGEST = 2048
@@ -37,10 +37,10 @@ class Change:
 
 
 async def listing(
-    archive: Archive, caller: Caller, surls: Sequence[str]
+    database: Database, caller: Caller, surls: Sequence[str]
 ) -> list[tuple[str, list[Replica] | MdmError]]:
     """The replicas of each file that the caller may know of."""
-    async with archive.database.acquire() as db:
+    async with database.acquire() as db:
         found = [_file(caller, one, Right.GET_METADATA) for one in await resolve(db, caller, surls)]
         known = await replicas.of_entries(db, [one[2].id for one in found if not isinstance(one, MdmError)])
     return [
@@ -49,13 +49,13 @@ async def listing(
     ]
 
 
-async def add(archive: Archive, caller: Caller, changes: Sequence[Change]) -> Outcomes:
+async def add(database: Database, served: ServedViews, caller: Caller, changes: Sequence[Change]) -> Outcomes:
     """Tell of copies; a view that the SURL does not name is the default one. Raises nothing: one status for each."""
 
     async def work(db: Connection, surl: Surl, place: Place, entry: Entry, url: str | None) -> View:
         view = surl.view or place.default_view
-        await archive.views.refresh(db)
-        if not archive.views.exists(view):
+        await served.refresh(db)
+        if not served.exists(view):
             raise BadRequest("there is no such view here", remedy="`mdm profile list` names those that are")
         acl.demand(caller, place, Right.READ, view)
         if url is None:
@@ -64,10 +64,10 @@ async def add(archive: Archive, caller: Caller, changes: Sequence[Change]) -> Ou
             raise Exists("the file has a replica at that URL already")
         return view
 
-    return await _change(archive, caller, "replica add", changes, work)
+    return await _change(database, caller, "replica add", changes, work)
 
 
-async def remove(archive: Archive, caller: Caller, changes: Sequence[Change]) -> Outcomes:
+async def remove(database: Database, caller: Caller, changes: Sequence[Change]) -> Outcomes:
     """Forget copies. With the master gone, the copy stored here is it."""
 
     async def work(db: Connection, surl: Surl, place: Place, entry: Entry, url: str | None) -> View:
@@ -77,10 +77,10 @@ async def remove(archive: Archive, caller: Caller, changes: Sequence[Change]) ->
         await replicas.remove(db, entry.id, url)
         return view
 
-    return await _change(archive, caller, "replica remove", changes, work)
+    return await _change(database, caller, "replica remove", changes, work)
 
 
-async def set_master(archive: Archive, caller: Caller, changes: Sequence[Change]) -> Outcomes:
+async def set_master(database: Database, caller: Caller, changes: Sequence[Change]) -> Outcomes:
     """Say which copy is the master, in place of the one that was."""
 
     async def work(db: Connection, surl: Surl, place: Place, entry: Entry, url: str | None) -> View | None:
@@ -88,18 +88,18 @@ async def set_master(archive: Archive, caller: Caller, changes: Sequence[Change]
         await replicas.set_master(db, entry.id, url)
         return view
 
-    return await _change(archive, caller, "replica master", changes, work)
+    return await _change(database, caller, "replica master", changes, work)
 
 
 Work = Callable[[Connection, Surl, Place, Entry, str | None], Awaitable[View | None]]
 
 
 async def _change(
-    archive: Archive, caller: Caller, act: str, changes: Sequence[Change], work: Work
+    database: Database, caller: Caller, act: str, changes: Sequence[Change], work: Work
 ) -> Outcomes:
     """Each by itself: one that fails fails no other. URLs are not in the audit, for they may hold names."""
     outcomes: Outcomes = []
-    async with archive.database.transaction() as db:
+    async with database.transaction() as db:
         found = await resolve(db, caller, [change.surl for change in changes])
         files = [_file(caller, one, Right.SET_METADATA) for one in found]
         there = await replicas.lock(db, [one[2].id for one in files if not isinstance(one, MdmError)])

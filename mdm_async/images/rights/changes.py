@@ -16,10 +16,10 @@ from mdm_async.catalog.rights.kept_acls import Own
 from mdm_async.catalog.trail import acts
 from mdm_async.catalog.trail.acts import Act
 from mdm_async.errors import BadRequest, MdmError, NotFound
-from mdm_async.images.archive import Archive
+from mdm_async.images.changed import ChangedHere
 from mdm_async.images.surls import resolve
 from mdm_async.names import ROOT, Caller, Lfn, Right, split
-from mdm_async.postgres.database import Connection
+from mdm_async.postgres.database import Connection, Database
 from mdm_async.rules import Kind, Rules, Step, changed, differences, gains_identity
 
 Pair = tuple[Rules | None, Rules | None]
@@ -51,18 +51,18 @@ class Counted:
 
 
 async def set_permission(
-    archive: Archive, caller: Caller, surls: Sequence[str], change: Change
+    database: Database, changed: ChangedHere, caller: Caller, surls: Sequence[str], change: Change
 ) -> list[tuple[str, Counted | MdmError]]:
     """Change the ACLs of entries, all from how they stood before. One that fails fails no other."""
     if change.inherit == bool(change.steps):
         raise BadRequest(
             "a change of rights either names rules or drops the ACL", remedy='give "rules", or "inherit"'
         )
-    async with archive.database.acquire() as db:
+    async with database.acquire() as db:
         found = [_changeable(caller, one, change) for one in await resolve(db, caller, surls)]
     if not any(isinstance(one, Place) for one in found):  # who may change nothing makes nobody wait
         return [(surl, one) for surl, one in zip(surls, found, strict=True) if isinstance(one, MdmError)]
-    async with archive.database.transaction() as db:
+    async with database.transaction() as db:
         await kept_acls.lock(db)
         root = await places.resolve_one(db, ROOT)
         work = _Work(caller, change, acl.is_administrator(caller, root))
@@ -70,7 +70,7 @@ async def set_permission(
             await work.plan(db, _changeable(caller, one, change)) for one in await resolve(db, caller, surls)
         ]
         await _write(db, caller, change, work.planned.values())
-    archive.changed.everything()
+    changed.everything()
     return list(zip(surls, outcomes, strict=True))
 
 

@@ -10,29 +10,30 @@ from mdm_async.catalog.rights import acl, kept_acls
 from mdm_async.catalog.trail import acts
 from mdm_async.catalog.trail.acts import Act
 from mdm_async.errors import Forbidden, NotADirectory, NotFound
-from mdm_async.images.archive import Archive
+from mdm_async.images.changed import ChangedHere
 from mdm_async.images.rights.origins import Origin, lineages, seen_by
 from mdm_async.images.surls import existing, resolve_one
 from mdm_async.names import IDENTIFIED, Caller, Right, View
-from mdm_async.postgres.database import Connection
+from mdm_async.postgres.database import Connection, Database
+from mdm_async.settings import DeliverySettings
 
 Kind = Literal["identified", "deidentified"]
 Value = Literal["clear", "sealed"]
 KINDS: Sequence[Kind] = ("identified", "deidentified")
 
 
-def policy(archive: Archive, place: Place, kind: Kind) -> str:
+def policy(standing: DeliverySettings, place: Place, kind: Kind) -> str:
     """`clear` or `sealed`: what the nearest directory that says so says, or else the server's settings."""
-    return place.delivery.get(kind) or getattr(archive.settings.delivery, kind)
+    return place.delivery.get(kind) or getattr(standing, kind)
 
 
-def demands_sealed(archive: Archive, place: Place, view: View) -> bool:
-    return policy(archive, place, "identified" if view == IDENTIFIED else "deidentified") == "sealed"
+def demands_sealed(standing: DeliverySettings, place: Place, view: View) -> bool:
+    return policy(standing, place, "identified" if view == IDENTIFIED else "deidentified") == "sealed"
 
 
-def demand_delivery(archive: Archive, place: Place, view: View, recipient: bytes | None) -> None:
+def demand_delivery(standing: DeliverySettings, place: Place, view: View, recipient: bytes | None) -> None:
     """Raises Forbidden when this view may leave only sealed, and nobody was named to seal it for."""
-    if recipient is None and demands_sealed(archive, place, view):
+    if recipient is None and demands_sealed(standing, place, view):
         raise Forbidden(
             f"the view '{view}' is delivered sealed only",
             remedy='name a Crypt4GH recipient key: mdm get --sealed, "recipient" in prepareToGet, or mdm recipient set',
@@ -50,24 +51,31 @@ class Policy:
     """The directory that says so, when whoever asks may list it."""
 
 
-async def get_delivery(archive: Archive, caller: Caller, surl: str) -> dict[Kind, Policy]:
+async def get_delivery(
+    database: Database, standing: DeliverySettings, caller: Caller, surl: str
+) -> dict[Kind, Policy]:
     """What is in force at a directory, told to whoever sees it. Raises NotFound, NotADirectory."""
-    async with archive.database.acquire() as db:
+    async with database.acquire() as db:
         _, place = await resolve_one(db, caller, surl)
         acl.demand_seen(caller, place)
-        return await _in_force(archive, db, caller, _directory(place))
+        return await _in_force(standing, db, caller, _directory(place))
 
 
 async def set_delivery(
-    archive: Archive, caller: Caller, surl: str, said: Mapping[Kind, Value | None]
+    database: Database,
+    standing: DeliverySettings,
+    changed: ChangedHere,
+    caller: Caller,
+    surl: str,
+    said: Mapping[Kind, Value | None],
 ) -> dict[Kind, Policy]:
     """What a directory says from now on; None: what is said above. Transfers in the clear end where it is sealed.
 
     It needs the permission right. Only administrators let identified views leave in the clear.
     """
-    async with archive.database.acquire() as db:  # who may change nothing makes nobody wait
+    async with database.acquire() as db:  # who may change nothing makes nobody wait
         await existing(db, caller, surl, Right.PERMISSION)
-    async with archive.database.transaction() as db:
+    async with database.transaction() as db:
         await kept_acls.lock(db)
         before, _ = await existing(db, caller, surl, Right.PERMISSION)
         entry = _directory(before).entry
@@ -77,31 +85,33 @@ async def set_delivery(
             db, entry.id, {k: str(v) for k, v in own.items() if v is not None} or None
         )
         _, after = await resolve_one(db, caller, before.lfn)
-        if "clear" in (said.get("identified"), _changed_to(archive, before, after)):
+        if "clear" in (said.get("identified"), _changed_to(standing, before, after)):
             await acl.demand_administrator(db, caller)
         await installation.bump_acl_epoch(db)
         assert after.entry is not None
         details = {"before": entry.delivery or {}, "after": after.entry.delivery or {}}
         await acts.record(db, [Act(caller, "set delivery", guid=entry.guid, details=details)])
-        told = await _in_force(archive, db, caller, after)
-    archive.changed.everything()
+        told = await _in_force(standing, db, caller, after)
+    changed.everything()
     return told
 
 
-def _changed_to(archive: Archive, before: Place, after: Place) -> str | None:
+def _changed_to(standing: DeliverySettings, before: Place, after: Place) -> str | None:
     """How identified views leave now, if they left otherwise before."""
-    now = policy(archive, after, "identified")
-    return now if now != policy(archive, before, "identified") else None
+    now = policy(standing, after, "identified")
+    return now if now != policy(standing, before, "identified") else None
 
 
-async def _in_force(archive: Archive, db: Connection, caller: Caller, place: Place) -> dict[Kind, Policy]:
+async def _in_force(
+    standing: DeliverySettings, db: Connection, caller: Caller, place: Place
+) -> dict[Kind, Policy]:
     assert place.entry is not None
     line = (await lineages(db, [place]))[place.entry.id]
     told: dict[Kind, Policy] = {}
     for kind in KINDS:
         says = next((p for p in reversed(line.places) if p.entry and kind in (p.entry.delivery or {})), None)
         origin = seen_by(caller, says) if says is not None else None
-        told[kind] = Policy(policy(archive, place, kind), says is None, origin)
+        told[kind] = Policy(policy(standing, place, kind), says is None, origin)
     return told
 
 

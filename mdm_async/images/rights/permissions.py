@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from mdm_async.catalog.namespace.places import Place
 from mdm_async.catalog.rights import acl
 from mdm_async.errors import MdmError, NotFound
-from mdm_async.images.archive import Archive
+from mdm_async.identity.mapping import Mapping
+from mdm_async.images.reading.served import ServedViews
 from mdm_async.images.rights.effective import Effective, bearer_of, effective
 from mdm_async.images.rights.origins import Lineage, Origin, lineages, seen_by
 from mdm_async.images.surls import resolve
 from mdm_async.names import IDENTIFIED, Caller, Right, View
+from mdm_async.postgres.database import Database
 from mdm_async.rules import Rules
 
 
@@ -42,13 +44,13 @@ class OwnRights:
 
 
 async def get_permission(
-    archive: Archive, caller: Caller, surls: Sequence[str], principals: Sequence[str] = ()
+    database: Database, mapping: Mapping, caller: Caller, surls: Sequence[str], principals: Sequence[str] = ()
 ) -> list[tuple[str, Told | MdmError]]:
     """Each entry's ACL; with principals (all of one person) their rights by it, and what gives or bars these."""
-    async with archive.database.acquire() as db:
+    async with database.acquire() as db:
         found = [_readable(caller, one) for one in await resolve(db, caller, surls)]
         lines = await lineages(db, [one for one in found if isinstance(one, Place)])
-    whose = archive.mapping.apply(bearer_of(principals)) if principals else None
+    whose = mapping.apply(bearer_of(principals)) if principals else None
     return [
         (surl, one if isinstance(one, MdmError) else _told(caller, one, lines, whose))
         for surl, one in zip(surls, found, strict=True)
@@ -83,19 +85,19 @@ def _told(caller: Caller, place: Place, lines: dict[int, Lineage], whose: Caller
 
 
 async def check_permission(
-    archive: Archive, caller: Caller, surls: Sequence[str]
+    database: Database, served: ServedViews, caller: Caller, surls: Sequence[str]
 ) -> list[tuple[str, OwnRights | MdmError]]:
     """The caller's own rights on each SURL that they may see, and the views that they may read."""
-    async with archive.database.acquire() as db:
-        await archive.views.refresh(db)
+    async with database.acquire() as db:
+        await served.refresh(db)
         found = await resolve(db, caller, surls)
     return [
-        (text, one if isinstance(one, MdmError) else _own(archive, caller, one[1]))
+        (text, one if isinstance(one, MdmError) else _own(served, caller, one[1]))
         for text, one in zip(surls, found, strict=True)
     ]
 
 
-def _own(archive: Archive, caller: Caller, place: Place) -> OwnRights | MdmError:
+def _own(served: ServedViews, caller: Caller, place: Place) -> OwnRights | MdmError:
     try:
         acl.demand_seen(caller, place)
     except MdmError as why:
@@ -104,7 +106,7 @@ def _own(archive: Archive, caller: Caller, place: Place) -> OwnRights | MdmError
         return NotFound()
     views = tuple(
         view
-        for view in (IDENTIFIED, *(served.view for served in archive.views))
+        for view in (IDENTIFIED, *(each.view for each in served))
         if acl.allows(caller, place, Right.READ, view)
     )
     return OwnRights(acl.rights_of(caller, place), views)

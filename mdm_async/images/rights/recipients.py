@@ -7,15 +7,14 @@ from mdm_async.catalog.rights.recipients import Recipient
 from mdm_async.catalog.trail import acts
 from mdm_async.catalog.trail.acts import Act
 from mdm_async.errors import BadRequest, Forbidden, NotFound, Refusal, Unauthenticated
-from mdm_async.images.archive import Archive
 from mdm_async.names import ROOT, Caller, Right
-from mdm_async.postgres.database import Connection
+from mdm_async.postgres.database import Connection, Database
 from mdm_async.rules import parse_principal
 
 
-async def listing(archive: Archive, caller: Caller) -> list[Recipient]:
+async def listing(database: Database, caller: Caller) -> list[Recipient]:
     """All keys, for administrators; for others those that their own sealed transfers may go to."""
-    async with archive.database.acquire() as db:
+    async with database.acquire() as db:
         found = await recipients.listing(db)
         if acl.is_administrator(caller, await resolve_one(db, ROOT)):
             return found
@@ -24,9 +23,9 @@ async def listing(archive: Archive, caller: Caller) -> list[Recipient]:
     return [one for one in found if one.principal in {caller.name, *caller.principals}]
 
 
-async def put(archive: Archive, caller: Caller, principal: str | None, key: bytes) -> str:
+async def put(database: Database, caller: Caller, principal: str | None, key: bytes) -> str:
     """Register a key, instead of the one before, if any; whose it is. `principal`: another than the caller."""
-    async with archive.database.transaction() as db:
+    async with database.transaction() as db:
         whose = await _whose(db, caller, principal)
         await recipients.put(db, whose, key, caller.name)
         details = {"principal": whose, "key": key.hex()}
@@ -34,9 +33,9 @@ async def put(archive: Archive, caller: Caller, principal: str | None, key: byte
     return whose
 
 
-async def remove(archive: Archive, caller: Caller, principal: str | None) -> str:
+async def remove(database: Database, caller: Caller, principal: str | None) -> str:
     """Whose key was removed. Raises NotFound when there is none."""
-    async with archive.database.transaction() as db:
+    async with database.transaction() as db:
         whose = await _whose(db, caller, principal)
         if not await recipients.remove(db, whose):
             raise NotFound("no key is registered for this principal")

@@ -136,9 +136,13 @@ async def _allowed(
             if place.entry.image is None:
                 raise BadRequest("a directory cannot be read as a file", remedy="list it instead")
             recipient = ask.recipient
-            if delivered and recipient is None and demands_sealed(archive, place, view_name):
+            if (
+                delivered
+                and recipient is None
+                and demands_sealed(archive.settings.delivery, place, view_name)
+            ):
                 recipient = await registered.key()
-                demand_delivery(archive, place, view_name, recipient)
+                demand_delivery(archive.settings.delivery, place, view_name, recipient)
         except MdmError as why:
             answers[item] = why
         else:

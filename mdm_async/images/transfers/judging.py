@@ -42,6 +42,6 @@ def _may(archive: Archive, grant: Grant, callers: Mapping[int, Caller], found: M
             return False
         return directory is not None and acl.may_create(caller, directory.child(grant.name or "", None))
     view = View(grant.view or "")
-    if entry is None or (grant.recipient is None and demands_sealed(archive, entry, view)):
+    if entry is None or (grant.recipient is None and demands_sealed(archive.settings.delivery, entry, view)):
         return False
     return acl.allows(caller, entry, Right.READ, view)

@@ -93,7 +93,7 @@ async def prepare(archive: Archive, caller: Caller, ask: PutAsk) -> PreparedPut:
     files: list[tuple[str, WriteTicket | MdmError]] = []
     unmade: Mapping[str, MdmError] = {}
     if ask.parents:
-        unmade = await directories.for_files(archive, caller, [surl for surl, _ in ask.files])
+        unmade = await directories.for_files(archive.database, caller, [surl for surl, _ in ask.files])
     async with archive.database.transaction() as db:
         found = await resolve(db, caller, [surl for surl, _ in ask.files])
         for item, ((surl, size), target) in enumerate(zip(ask.files, found, strict=True)):

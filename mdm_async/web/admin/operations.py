@@ -66,7 +66,7 @@ async def metrics(request: web.Request) -> web.Response:
 
 
 async def list_tokens(request: web.Request) -> web.Response:
-    found = await tokens.listing(request.app[HOUSE].archive, await identified_caller_of(request))
+    found = await tokens.listing(request.app[HOUSE].archive.database, await identified_caller_of(request))
     return json_answer({"tokens": found})
 
 
@@ -79,7 +79,9 @@ async def create_token(request: web.Request) -> web.Response:
         frozenset(v if v == "*" else parse_view(v) for v in asked.views) if asked.views is not None else None
     )
     scope = Scope(parse_lfn(asked.path), parse_rights(asked.rights), views)
-    token = await tokens.create(request.app[HOUSE].archive, caller, asked.name, scope, asked.lifetime)
+    token = await tokens.create(
+        request.app[HOUSE].archive.database, caller, asked.name, scope, asked.lifetime
+    )
     return json_answer({"token": token, **asked.model_dump(exclude_none=True)}, 201)
 
 
@@ -87,7 +89,8 @@ async def revoke_token(request: web.Request) -> web.Response:
     caller, name = await identified_caller_of(request), request.match_info["name"]
     if not _NAME.match(name):
         raise NotFound("no live token has that name")
-    await tokens.revoke(request.app[HOUSE].archive, caller, name)
+    archive = request.app[HOUSE].archive
+    await tokens.revoke(archive.database, archive.changed, caller, name)
     return web.Response(status=204)
 
 

@@ -1,6 +1,6 @@
 """Replicas over JSON, under /catalog/v1/replicas; a status for each file, as in SRM's answers."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field
@@ -44,9 +44,9 @@ class ReplicasForm(_Form):
 def routes() -> list[web.AbstractRouteDef]:
     return [
         web.post("/catalog/v1/replicas/list", list_replicas),
-        web.post("/catalog/v1/replicas/add", _changed_by(replicas.add)),
-        web.post("/catalog/v1/replicas/remove", _changed_by(replicas.remove)),
-        web.post("/catalog/v1/replicas/master", _changed_by(replicas.set_master)),
+        web.post("/catalog/v1/replicas/add", _changed_by(_add)),
+        web.post("/catalog/v1/replicas/remove", _changed_by(_remove)),
+        web.post("/catalog/v1/replicas/master", _changed_by(_set_master)),
     ]
 
 
@@ -54,10 +54,22 @@ async def list_replicas(request: web.Request) -> web.Response:
     caller = await caller_of(request)
     asked = await parse(request, SurlsForm)
     _demand_few(request, len(asked.surls))
-    found = await replicas.listing(request.app[HOUSE].archive, caller, asked.surls)
+    found = await replicas.listing(request.app[HOUSE].archive.database, caller, asked.surls)
     return _answer(
         request, many([(surl, one if isinstance(one, MdmError) else _told(one)) for surl, one in found])
     )
+
+
+async def _add(archive: Archive, caller: Caller, changes: Sequence[Change]) -> Outcomes:
+    return await replicas.add(archive.database, archive.views, caller, changes)
+
+
+async def _remove(archive: Archive, caller: Caller, changes: Sequence[Change]) -> Outcomes:
+    return await replicas.remove(archive.database, caller, changes)
+
+
+async def _set_master(archive: Archive, caller: Caller, changes: Sequence[Change]) -> Outcomes:
+    return await replicas.set_master(archive.database, caller, changes)
 
 
 def _changed_by(verb: Verb) -> Callable[[web.Request], Awaitable[web.Response]]:

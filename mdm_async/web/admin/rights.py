@@ -63,19 +63,23 @@ def routes() -> list[web.AbstractRouteDef]:
 async def get_delivery(request: web.Request) -> web.Response:
     caller = await caller_of(request)
     asked = await parse(request, PlaceForm)
-    found = await delivery.get_delivery(request.app[HOUSE].archive, caller, asked.surl)
+    archive = request.app[HOUSE].archive
+    found = await delivery.get_delivery(archive.database, archive.settings.delivery, caller, asked.surl)
     return json_answer(_policies(found))
 
 
 async def set_delivery(request: web.Request) -> web.Response:
     caller = await caller_of(request)
     asked = await parse(request, DeliveryForm)
-    found = await delivery.set_delivery(request.app[HOUSE].archive, caller, asked.surl, asked.said())
+    archive = request.app[HOUSE].archive
+    found = await delivery.set_delivery(
+        archive.database, archive.settings.delivery, archive.changed, caller, asked.surl, asked.said()
+    )
     return json_answer(_policies(found))
 
 
 async def list_recipients(request: web.Request) -> web.Response:
-    found = await recipients.listing(request.app[HOUSE].archive, await caller_of(request))
+    found = await recipients.listing(request.app[HOUSE].archive.database, await caller_of(request))
     return json_answer({"recipients": [_recipient(one) for one in found]})
 
 
@@ -83,14 +87,14 @@ async def set_recipient(request: web.Request) -> web.Response:
     caller = await caller_of(request)
     asked = await parse(request, RecipientForm)
     key = decode_key(asked.key)
-    principal = await recipients.put(request.app[HOUSE].archive, caller, asked.principal, key)
+    principal = await recipients.put(request.app[HOUSE].archive.database, caller, asked.principal, key)
     return json_answer({"principal": principal, "key": asked.key})
 
 
 async def remove_recipient(request: web.Request) -> web.Response:
     caller = await caller_of(request)
     asked = await parse(request, WhoseForm)
-    principal = await recipients.remove(request.app[HOUSE].archive, caller, asked.principal)
+    principal = await recipients.remove(request.app[HOUSE].archive.database, caller, asked.principal)
     return json_answer({"principal": principal})
 
 

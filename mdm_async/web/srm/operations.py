@@ -50,22 +50,42 @@ async def _ls(context: Context, asked: form.Ls) -> Answer:
 
 
 async def _mkdir(context: Context, asked: form.Mkdir) -> Answer:
-    guid = await directories.mkdir(context.archive, context.caller, asked.surl, parents=asked.parents)
+    guid = await directories.mkdir(
+        context.archive.database, context.caller, asked.surl, parents=asked.parents
+    )
     return one(guid=str(guid))
 
 
 async def _rmdir(context: Context, asked: form.Rmdir) -> Answer:
-    await removal.rmdir(context.archive, context.caller, asked.surl, recursive=asked.recursive)
+    await removal.rmdir(
+        context.archive.database,
+        context.archive.changed,
+        context.caller,
+        asked.surl,
+        recursive=asked.recursive,
+    )
     return one()
 
 
 async def _rm(context: Context, asked: form.Surls) -> Answer:
     context.bounded(asked.surls)
-    return _plain(await removal.rm(context.archive, context.caller, asked.surls))
+    return _plain(
+        await removal.rm(context.archive.database, context.archive.changed, context.caller, asked.surls)
+    )
 
 
 async def _mv(context: Context, asked: form.Mv) -> Answer:
-    await moving.mv(context.archive, context.caller, asked.fromSURL, asked.toSURL)
+    archive = context.archive
+    await moving.mv(
+        archive.database,
+        archive.views,
+        archive.settings.delivery,
+        archive.changed,
+        archive.more_to_make,
+        context.caller,
+        asked.fromSURL,
+        asked.toSURL,
+    )
     return one()
 
 

@@ -15,7 +15,9 @@ from mdm_async.web.srm.context import Context
 
 async def check_permission(context: Context, asked: form.Surls) -> Answer:
     context.bounded(asked.surls)
-    found = await permissions.check_permission(context.archive, context.caller, asked.surls)
+    found = await permissions.check_permission(
+        context.archive.database, context.archive.views, context.caller, asked.surls
+    )
     return many(
         [
             (surl, o if isinstance(o, MdmError) else {"permission": o.letters, "views": list(o.views)})
@@ -27,7 +29,11 @@ async def check_permission(context: Context, asked: form.Surls) -> Answer:
 async def get_permission(context: Context, asked: form.GetPermission) -> Answer:
     context.bounded(asked.surls)
     found = await permissions.get_permission(
-        context.archive, context.caller, asked.surls, asked.parsed_principals()
+        context.archive.database,
+        context.archive.mapping,
+        context.caller,
+        asked.surls,
+        asked.parsed_principals(),
     )
     return many([(surl, o if isinstance(o, MdmError) else _told(o)) for surl, o in found])
 
@@ -35,7 +41,9 @@ async def get_permission(context: Context, asked: form.GetPermission) -> Answer:
 async def set_permission(context: Context, asked: form.SetPermission) -> Answer:
     context.bounded(asked.surls)
     change = Change(asked.steps(), asked.default, asked.inherit, asked.recursive)
-    found = await changes.set_permission(context.archive, context.caller, asked.surls, change)
+    found = await changes.set_permission(
+        context.archive.database, context.archive.changed, context.caller, asked.surls, change
+    )
     return many(
         [
             (surl, o if isinstance(o, MdmError) else {"changed": o.changed, "left": o.left})
