@@ -5,8 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import asyncpg
 
@@ -21,7 +20,6 @@ from mdm_async.catalog import installation
 from mdm_async.catalog.trail import acts
 from mdm_async.catalog.trail.acts import Act
 from mdm_async.catalog.trail.ledger import Filter
-from mdm_async.images.archive import Archive
 from mdm_async.names import ROOT, Caller, Right, Scope
 from mdm_async.postgres.database import Database
 from tests.audit.made import KEYS, PRIVATE
@@ -39,10 +37,6 @@ class Sealed:
     folder: Path
     pool: ThreadPoolExecutor
     sealers: dict[str, Sealer] = field(default_factory=dict)
-
-    @property
-    def archive(self) -> Archive:
-        return cast(Archive, SimpleNamespace(database=self.database))
 
     def file(self, node: str = "a") -> Path:
         return self.folder / f"{node}.jsonl"
@@ -76,9 +70,9 @@ class Sealed:
 
     async def told(self, wanted: Filter = Filter(), after: int | None = None) -> list[SealLine | RowLine]:  # noqa: B008
         lines: list[SealLine | RowLine] = []
-        at = telling.first_page(await telling.begin(self.archive, ADMIN, wanted), after)
+        at = telling.first_page(await telling.begin(self.database, ADMIN, wanted), after)
         while True:
-            page = await telling.page(self.archive, ADMIN, wanted, at)
+            page = await telling.page(self.database, ADMIN, wanted, at)
             lines += page.lines
             if page.next is None:
                 return lines
@@ -89,7 +83,7 @@ class Sealed:
     ) -> Verdict:
         """As `mdm audit verify` finds it."""
         lines = self.file(node).read_text().splitlines() if published is None else published
-        opening = await telling.begin(self.archive, ADMIN, Filter())
+        opening = await telling.begin(self.database, ADMIN, Filter())
         verifier = Verifier(KEYS, None if without else read(lines), now=opening.now)
         for line in await self.told():
             if isinstance(line, SealLine):

@@ -1,8 +1,6 @@
 """What is noted before the end of a node is written, sealed and published by its end."""
 
 from pathlib import Path
-from types import SimpleNamespace
-from typing import cast
 
 import orjson
 import pytest
@@ -14,7 +12,6 @@ from mdm_async.auditing.background import auditing
 from mdm_async.auditing.reads import Reads
 from mdm_async.auditing.refusals import Refusals
 from mdm_async.errors import BadPath, UnsafeSettings
-from mdm_async.images.archive import Archive
 from mdm_async.settings import load
 from tests.audit.database import USER, Sealed
 from tests.audit.test_reads import live
@@ -22,9 +19,8 @@ from tests.audit.test_reads import live
 
 async def test_nothing_noted_is_lost_by_an_orderly_end(sealed: Sealed, tmp_path: Path) -> None:
     settings = load(overrides={"data": tmp_path / "data"})
-    archive = SimpleNamespace(database=sealed.database, settings=settings, disk=sealed.pool)
     refusals, reads = Refusals(sealed.database), Reads(sealed.database)
-    async with auditing(cast(Archive, archive), refusals, reads):
+    async with auditing(settings, sealed.database, sealed.pool, refusals, reads):
         async with reads.reading(live(), "192.0.2.7") as reading:
             reading.bytes += 5
         refusals.note(BadPath(), USER, "192.0.2.7", "ls")
@@ -45,7 +41,7 @@ async def test_without_a_usable_key_nothing_begins(sealed: Sealed, tmp_path: Pat
     (tmp_path / "a.key").write_text("no key")
     (tmp_path / "a.key").chmod(0o600)
     settings = load(overrides={"data": tmp_path / "data", "audit": {"key_file": tmp_path / "a.key"}})
-    archive = SimpleNamespace(database=sealed.database, settings=settings, disk=sealed.pool)
+    refusals, reads = Refusals(sealed.database), Reads(sealed.database)
     with structlog.testing.capture_logs(), pytest.raises(UnsafeSettings, match="not an Ed25519"):
-        async with auditing(cast(Archive, archive), Refusals(sealed.database), Reads(sealed.database)):
+        async with auditing(settings, sealed.database, sealed.pool, refusals, reads):
             pass

@@ -24,7 +24,7 @@ def live(*, sealed: bool = False, turl: bytes | None = None) -> Live:
         turl=turl or uuid4().bytes * 2, request=uuid4(), item=0, operation="get", state="pinned", caller="user:a",
         owner="user:a", surl="/a", life=60.0, view="basic", guid=GUID,
     )  # fmt: skip
-    return cast(Live, SimpleNamespace(grant=grant, sealed=object() if sealed else None, ended=False))
+    return cast(Live, SimpleNamespace(grant=grant, is_sealed=sealed, ended=False))
 
 
 async def rows(sealed: Sealed) -> list[dict[str, Any]]:

@@ -256,7 +256,9 @@ async def test_i_is_given_by_administrators_and_those_who_have_it(tree: Tree) ->
 async def test_a_limited_caller_changes_nothing(tree: Tree) -> None:
     change = Change(inherit=True)
     limited = replace(ADMIN, limited=True)
-    ((_, why),) = await set_permission(tree.server.archive, limited, [tree.path], change)
+    ((_, why),) = await set_permission(
+        tree.server.archive.database, tree.server.archive.changed, limited, [tree.path], change
+    )
     assert isinstance(why, Forbidden)
 
 
