@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from uuid import UUID
 
+from mdm_async.blobs.store import BlobStore
 from mdm_async.catalog.holdings import images
 from mdm_async.catalog.namespace import entries, places
 from mdm_async.catalog.namespace.places import Place
@@ -14,15 +15,17 @@ from mdm_async.catalog.trail.acts import Act
 from mdm_async.dicom.linking import linking_values
 from mdm_async.dicom.path_template import PathTemplate
 from mdm_async.errors import BadRequest, Exists, Gone, MdmError, NotADirectory, NotFound
-from mdm_async.images.archive import Archive
+from mdm_async.images.cipher_pool import CipherPool
 from mdm_async.images.names import directories
 from mdm_async.images.reading import stream
 from mdm_async.images.reading.served import Served
+from mdm_async.images.reading.shelf import Shelf
 from mdm_async.images.reading.view import ReadyView
 from mdm_async.images.rights.delivery import demands_sealed
 from mdm_async.images.surls import resolve, resolve_one
 from mdm_async.names import Caller, Lfn, Right, Surl, parse_lfn, split
-from mdm_async.postgres.database import Connection
+from mdm_async.postgres.database import Connection, Database
+from mdm_async.settings import DeliverySettings
 
 _AT_ONCE = 64
 
@@ -35,8 +38,20 @@ class Linked:
     lfn: Lfn
 
 
+@dataclass(frozen=True, slots=True)
+class Linker:
+    """What links are made with."""
+
+    database: Database
+    shelf: Shelf
+    blobs: BlobStore
+    cipher: CipherPool
+    standing: DeliverySettings
+    """What holds where no directory says how views leave it."""
+
+
 async def link(
-    archive: Archive, caller: Caller, sources: Sequence[str], target: str, name: str, template: str
+    linker: Linker, caller: Caller, sources: Sequence[str], target: str, name: str, template: str
 ) -> list[tuple[str, Linked | MdmError]]:
     """Give images entries below the directory `target`, which give the de-identified view `name` and no other.
 
@@ -45,9 +60,9 @@ async def link(
     One failing source fails no other.
     """
     path = PathTemplate(template)
-    async with archive.database.acquire() as db:
-        await archive.views.refresh(db)
-        served = archive.views.get(name)
+    async with linker.database.acquire() as db:
+        await linker.shelf.served.refresh(db)
+        served = linker.shelf.served.get(name)
         if served is None:
             raise BadRequest(
                 "only a de-identified view can be linked", remedy="`mdm profile list` names those that are"
@@ -57,7 +72,7 @@ async def link(
         if base.entry is None or not base.entry.is_directory:
             raise NotFound("the project's directory does not exist", remedy="make it first: mdm mkdir -p")
     results: list[tuple[str, Linked | MdmError]] = []
-    linking = _Linking(archive, caller, served, base.lfn, base.entry.id, path)
+    linking = _Linking(linker, caller, served, base.lfn, base.entry.id, path)
     for start in range(0, len(sources), _AT_ONCE):
         batch = sources[start : start + _AT_ONCE]
         results += zip(batch, await linking.batch(batch), strict=True)
@@ -77,7 +92,7 @@ class _Source:
 class _Linking:
     """Makes the entries of one request."""
 
-    archive: Archive
+    linker: Linker
     caller: Caller
     served: Served
     target: Lfn
@@ -86,12 +101,12 @@ class _Linking:
 
     async def batch(self, surls: Sequence[str]) -> list[Linked | MdmError]:
         """Few enough that their heads fit into memory. The rights are those of the moment."""
-        async with self.archive.database.acquire() as db:
+        async with self.linker.database.acquire() as db:
             sources = [self._source(one) for one in await resolve(db, self.caller, surls)]
             images_ = [one.image for one in sources if isinstance(one, _Source)]
-            loaded = iter(await self.archive.shelf.load(db, [(image, self.served.view) for image in images_]))
+            loaded = iter(await self.linker.shelf.load(db, [(image, self.served.view) for image in images_]))
         named = [(one, await self._lfn(next(loaded))) for one in sources if isinstance(one, _Source)]
-        async with self.archive.database.transaction() as db:
+        async with self.linker.database.transaction() as db:
             await entries.lock(db, self.target_id)
             kept = await images.keep(db, images_)
             made = iter([await self._made(db, one, lfn, kept) for one, lfn in named])
@@ -109,16 +124,14 @@ class _Linking:
                 raise BadRequest("this is a directory", remedy="name its files, or link -r")
         except MdmError as why:
             return why
-        return _Source(
-            place.entry.image, demands_sealed(self.archive.settings.delivery, place, self.served.view)
-        )
+        return _Source(place.entry.image, demands_sealed(self.linker.standing, place, self.served.view))
 
     async def _lfn(self, ready: ReadyView | MdmError) -> Lfn | MdmError:
         if isinstance(ready, MdmError):
             return ready
         try:
-            head = await stream.first_part(self.archive.blobs, ready)
-            values = await self.archive.cipher.run(partial(linking_values, head))
+            head = await stream.first_part(self.linker.blobs, ready)
+            values = await self.linker.cipher.run(partial(linking_values, head))
             name = self.path.fill(values, self.served.key)
             return parse_lfn(f"{self.target.rstrip('/')}/{name}")
         except MdmError as why:
@@ -149,7 +162,7 @@ class _Linking:
             return Linked(place.entry.guid, lfn)
         if place.parent is None:
             raise NotADirectory("a file has the name of a directory that this one would get")
-        sealed = source.sealed and not demands_sealed(self.archive.settings.delivery, place, self.served.view)
+        sealed = source.sealed and not demands_sealed(self.linker.standing, place, self.served.view)
         guid = await entries.add_file(
             db,
             place.parent.id,

@@ -12,11 +12,11 @@ from mdm_async.catalog.namespace.entries import Entry, Listed
 from mdm_async.catalog.namespace.places import Acl, Place
 from mdm_async.catalog.rights import acl
 from mdm_async.errors import MdmError, NotFound, TooLarge, ViewPending, ViewRefused
-from mdm_async.images.archive import Archive
 from mdm_async.images.parts.record import ViewRecord
+from mdm_async.images.reading.shelf import Shelf
 from mdm_async.images.surls import resolve
 from mdm_async.names import IDENTIFIED, Caller, Lfn, Right, Surl, View, split
-from mdm_async.postgres.database import Connection
+from mdm_async.postgres.database import Connection, Database
 
 MOST = 10_000
 """Entries of directories in one answer."""
@@ -53,13 +53,13 @@ NOTHING = Page(0)
 
 
 async def ls(
-    archive: Archive, caller: Caller, surls: Sequence[str], page: Page
+    database: Database, shelf: Shelf, caller: Caller, surls: Sequence[str], page: Page
 ) -> list[tuple[str, Detail | MdmError]]:
     """Each SURL's own detail and, of a directory, a page of what is in it that the caller may list.
 
     One that fails fails no other. TooLarge for directories that the answer has no room for.
     """
-    async with archive.database.acquire() as db:
+    async with database.acquire() as db:
         results: dict[int, Detail | MdmError] = {}
         files: list[tuple[int, _File]] = []
         room = MOST
@@ -72,11 +72,11 @@ async def ls(
                 if not entry.is_directory:
                     files.append((item, _File.of(caller, place, entry, surl.view)))
                     continue
-                results[item] = told = await _directory(archive, db, caller, surl, place, entry, page, room)
+                results[item] = told = await _directory(shelf, db, caller, surl, place, entry, page, room)
                 room -= len(told.children)
             except MdmError as why:
                 results[item] = why
-        details = await _details(archive, db, [file for _, file in files])
+        details = await _details(shelf, db, [file for _, file in files])
         results.update(zip((item for item, _ in files), details, strict=True))
     return [(text, results[item]) for item, text in enumerate(surls)]
 
@@ -93,7 +93,7 @@ def _visible(caller: Caller, surl: Surl, place: Place) -> Entry:
 
 
 async def _directory(
-    archive: Archive,
+    shelf: Shelf,
     db: Connection,
     caller: Caller,
     surl: Surl,
@@ -126,7 +126,7 @@ async def _directory(
     }
     # Of a project's own entries the one view that they give, whatever view the directory was named with.
     files = [_File.of(caller, at[e.id], e, e.only_view or surl.view) for e in shown if not e.is_directory]
-    details = {detail.entry.id: detail for detail in await _details(archive, db, files)}
+    details = {detail.entry.id: detail for detail in await _details(shelf, db, files)}
     children = [details.get(e.id) or Detail(at[e.id].lfn, e) for e in shown]
     last = shown[-1].name if len(below) > len(shown) else None
     return Detail(place.lfn, entry, children=children, last=last)
@@ -165,9 +165,9 @@ class _File:
         return cls(place.lfn, entry, name, told)
 
 
-async def _details(archive: Archive, db: Connection, files: Sequence[_File]) -> list[Detail]:
+async def _details(shelf: Shelf, db: Connection, files: Sequence[_File]) -> list[Detail]:
     wanted = [(file.entry.image, file.view) for file in files if file.told and file.entry.image is not None]
-    records = iter(await archive.shelf.open_records(db, wanted) if wanted else ())
+    records = iter(await shelf.open_records(db, wanted) if wanted else ())
     return [_detail(file, next(records) if file.told else None) for file in files]
 
 

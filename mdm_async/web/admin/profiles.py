@@ -152,9 +152,11 @@ async def link(request: web.Request) -> web.Response:
     caller = await identified_caller_of(request)
     asked = await parse(request, LinkForm)
     _demand_few(request, asked.surls)
-    results = await linking.link(
-        request.app[HOUSE].archive, caller, asked.surls, asked.target, asked.view, asked.template
+    archive = request.app[HOUSE].archive
+    linker = linking.Linker(
+        archive.database, archive.shelf, archive.blobs, archive.cipher, archive.settings.delivery
     )
+    results = await linking.link(linker, caller, asked.surls, asked.target, asked.view, asked.template)
     files: list[tuple[str, dict[str, Any] | MdmError]] = [
         (surl, one if isinstance(one, MdmError) else {"guid": str(one.guid), "lfn": one.lfn})
         for surl, one in results

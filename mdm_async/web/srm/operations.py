@@ -45,7 +45,9 @@ async def _get_transfer_protocols(context: Context, asked: form.Nothing) -> Answ
 
 async def _ls(context: Context, asked: form.Ls) -> Answer:
     context.bounded(asked.surls)
-    found = await listing.ls(context.archive, context.caller, asked.surls, asked.page())
+    found = await listing.ls(
+        context.archive.database, context.archive.shelf, context.caller, asked.surls, asked.page()
+    )
     return many([(surl, o if isinstance(o, MdmError) else detail(o)) for surl, o in found])
 
 
