@@ -1,10 +1,12 @@
 """Every way a request can fail, by name.
 
-Each error knows its HTTP status (RFC 9110), its SRM v2.2 status code and the exit code a command ends with.
+Each error knows its problem type (RFC 9457), by which programs choose what to do, its HTTP status (RFC 9110), its
+SRM v2.2 status code and the exit code a command ends with. Titles are for people and may change; types may not.
 `detail` names the thing and what was wrong with it, `remedy` what to do. Neither ever carries patient data,
 a name that a user typed, a key or a token: they are shown to callers and logged.
 """
 
+import re
 from dataclasses import dataclass
 from typing import ClassVar
 from uuid import UUID
@@ -26,10 +28,17 @@ class MdmError(Exception):
     is_refusal: ClassVar[bool] = False
     """Errors of this class are in the audit, whether or not a right was looked at."""
 
+    urn: ClassVar[str] = "urn:mdm:error:failed"
+    """The problem type. Of every other class it is made of the class's name: `urn:mdm:error:not-found`."""
     http: ClassVar[int] = 500
     srm: ClassVar[str] = "SRM_FAILURE"
     exit_code: ClassVar[int] = 5
     title: ClassVar[str] = "request failed"
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if "urn" not in vars(cls):
+            cls.urn = "urn:mdm:error:" + re.sub(r"\B(?=[A-Z])", "-", cls.__name__).lower()
 
     def __init__(self, detail: str = "", *, remedy: str = "", retry_after: int | None = None) -> None:
         self.detail = detail or self.title

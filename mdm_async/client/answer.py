@@ -7,18 +7,17 @@ from typing import Self
 import orjson
 
 from mdm_async.client.answers import Json, error_from_status
-from mdm_async.errors import MdmError, ViewPending, ViewRefused, WrongContent
+from mdm_async.errors import MdmError, WrongContent
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
     """A parsed answer; the request as a whole was understood."""
 
-    http: int
     body: Json
 
     @classmethod
-    def parse(cls, http: int, content: bytes) -> Self:
+    def parse(cls, content: bytes) -> Self:
         """Raises the request's own error when no file has one, WrongContent when it is no SRM answer."""
         try:
             body = orjson.loads(content)
@@ -27,10 +26,10 @@ class Answer:
             raise WrongContent(
                 "the server's answer is not SRM's", remedy="is MDM_URL the URL of an mdm server?"
             ) from None
-        error = error_from_status(status, http)
+        error = error_from_status(status)
         if error is not None and not body.get("files"):
             raise error
-        return cls(http, body)
+        return cls(body)
 
     @property
     def token(self) -> str | None:
@@ -38,15 +37,8 @@ class Answer:
 
     def files(self) -> Iterator[tuple[Json, MdmError | None]]:
         """Each file's answer and, if it failed, its error."""
-        files = self.body.get("files") or []
-        # The HTTP status tells more than the SRM code, when it is about one file.
-        http = self.http if len(files) == 1 else None
-        for file in files:
-            error = error_from_status(file.get("status") or {}, http)
-            if isinstance(error, ViewRefused) and file.get("viewState") == "pending":
-                # One SRM code stands for both, but only this one is worth another try.
-                error = ViewPending(error.detail, remedy=error.remedy)
-            yield file, error
+        for file in self.body.get("files") or []:
+            yield file, error_from_status(file.get("status") or {})
 
     def demand_all(self) -> None:
         """Raises the first file's error, if any failed."""

@@ -1,10 +1,10 @@
 """What the server said went wrong, as the classes of `errors`.
 
 SRM answers carry a status code for the request and one for each file; all others carry a problem document
-(RFC 9457). Several classes share a code, so the title or the HTTP status decides between them.
+(RFC 9457). The problem type in either chooses the class; what tells none (a proxy's page) goes by its code or status.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, TypeAlias
 
 import orjson
@@ -32,22 +32,27 @@ PASSING = frozenset({429, 502, 503, 504})
 """HTTP statuses after which the same request may succeed; it was not carried out."""
 
 
-def _kinds(parent: type[MdmError]) -> Iterator[type[MdmError]]:
-    for kind in parent.__subclasses__():
-        yield kind
-        yield from _kinds(kind)
+def _kinds(kind: type[MdmError]) -> Iterator[type[MdmError]]:
+    yield kind
+    for child in kind.__subclasses__():
+        yield from _kinds(child)
 
 
-_ALL = tuple(_kinds(MdmError))
+_BY_TYPE: dict[str, type[MdmError]] = {kind.urn: kind for kind in _kinds(MdmError)}
 _BY_SRM: dict[str, type[MdmError]] = {
+    "SRM_AUTHENTICATION_FAILURE": errors.Unauthenticated,
+    "SRM_AUTHORIZATION_FAILURE": errors.Forbidden,
+    "SRM_DUPLICATION_ERROR": errors.Exists,
+    "SRM_FILE_BUSY": errors.Busy,
+    "SRM_FILE_LIFETIME_EXPIRED": errors.Gone,
+    "SRM_FILE_LOST": errors.Damaged,
+    "SRM_FILE_UNAVAILABLE": errors.ViewRefused,
+    "SRM_INTERNAL_ERROR": Unavailable,
     "SRM_INVALID_PATH": errors.NotFound,
     "SRM_INVALID_REQUEST": errors.BadRequest,
-    "SRM_AUTHORIZATION_FAILURE": errors.Forbidden,
-    "SRM_FILE_UNAVAILABLE": errors.ViewRefused,
-    "SRM_INTERNAL_ERROR": errors.Unavailable,
-    "SRM_FAILURE": MdmError,
     "SRM_NON_EMPTY_DIRECTORY": errors.NotEmpty,
     "SRM_NOT_SUPPORTED": errors.NotSupported,
+    "SRM_NO_FREE_SPACE": errors.NoSpace,
 }
 _BY_HTTP: dict[int, type[MdmError]] = {
     400: errors.BadRequest,
@@ -67,23 +72,12 @@ _BY_HTTP: dict[int, type[MdmError]] = {
 }
 
 
-def _only(candidates: Iterable[type[MdmError]], default: type[MdmError]) -> type[MdmError]:
-    """The one candidate that all the others are kinds of, else the default."""
-    found = list(candidates)
-    for kind in found:
-        if all(issubclass(other, kind) for other in found):
-            return kind
-    return default
-
-
-def error_from_status(status: Mapping[str, Any], http: int | None = None) -> MdmError | None:
-    """The error that an SRM status tells, None when it tells success. `http` is the whole answer's status."""
+def error_from_status(status: Mapping[str, Any]) -> MdmError | None:
+    """The error that an SRM status tells, None when it tells success."""
     code = str(status.get("statusCode", "SRM_FAILURE"))
     if code in SUCCESS:
         return None
-    kind = _BY_SRM.get(code) or _only((k for k in _ALL if k.srm == code), MdmError)
-    if http is not None and http >= 400:
-        kind = _only((k for k in _ALL if k.srm == code and k.http == http), kind)
+    kind = _BY_TYPE.get(str(status.get("type"))) or _BY_SRM.get(code, MdmError)
     return kind(
         str(status.get("explanation") or f"the server answered {code}"),
         remedy=str(status.get("remedy") or ""),
@@ -98,11 +92,9 @@ def error_from_problem(http: int, body: bytes, headers: Mapping[str, str]) -> Md
         problem = {}
     if not isinstance(problem, dict):
         problem = {}
-    title = problem.get("title")
-    kind = _BY_HTTP.get(http, Unavailable if http >= 500 and http in PASSING else MdmError)
-    kind = next((k for k in _ALL if k.title == title and k.http == http), kind)
+    kind = _BY_TYPE.get(str(problem.get("type"))) or _BY_HTTP.get(http, MdmError)
     return kind(
-        str(problem.get("detail") or title or f"the server answered HTTP {http}"),
+        str(problem.get("detail") or problem.get("title") or f"the server answered HTTP {http}"),
         remedy=str(problem.get("remedy") or ""),
         retry_after=retry_after(headers),
     )

@@ -30,7 +30,7 @@ async def link(
     asked: Json = {"surls": list(sources), "target": target, "view": view}
     if template is not None:
         asked["template"] = template
-    answer = Answer(200, await wire.operate("POST", "admin/v1/link", asked, repeat=True))
+    answer = Answer(await wire.operate("POST", "admin/v1/link", asked, repeat=True))
     return [
         (file["surl"], error or Linked(file["surl"], parse_lfn(file["lfn"]), file["guid"]))
         for file, error in answer.files()

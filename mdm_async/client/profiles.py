@@ -53,7 +53,7 @@ class Profiles:
         outcomes: dict[str, MdmError | None] = {}
         for start in range(0, len(surls), BATCH):
             asked = {"surls": list(surls[start : start + BATCH])}
-            answer = Answer(200, await self._wire.operate("POST", _path(name, "release"), asked))
+            answer = Answer(await self._wire.operate("POST", _path(name, "release"), asked))
             outcomes |= {file["surl"]: error for file, error in answer.files()}
         return outcomes
 

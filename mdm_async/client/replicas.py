@@ -18,7 +18,7 @@ async def listing(wire: Wire, surls: Sequence[str]) -> list[tuple[str, list[Json
     found: list[tuple[str, list[Json] | MdmError]] = []
     for start in range(0, len(surls), BATCH):
         asked = {"surls": list(surls[start : start + BATCH])}
-        answer = Answer(200, await wire.operate("POST", f"{_PATH}/list", asked, repeat=True))
+        answer = Answer(await wire.operate("POST", f"{_PATH}/list", asked, repeat=True))
         found += [(file["surl"], error or file["replicas"]) for file, error in answer.files()]
     return found
 
@@ -46,6 +46,6 @@ async def _change(
     outcomes: list[tuple[str, MdmError | None]] = []
     for start in range(0, len(replicas), BATCH):
         asked = {"replicas": [{"surl": surl, "url": url} for surl, url in replicas[start : start + BATCH]]}
-        answer = Answer(200, await wire.operate("POST", f"{_PATH}/{verb}", asked))
+        answer = Answer(await wire.operate("POST", f"{_PATH}/{verb}", asked))
         outcomes += [(file["surl"], error) for file, error in answer.files()]
     return outcomes

@@ -95,8 +95,8 @@ class Wire:
     async def srm(self, operation: str, body: Json) -> Answer:
         """Call an SRM operation. Raises when the request failed as a whole; files answer for themselves."""
         url = self.base / "srm" / "v2" / operation
-        http, content = await self._call("POST", url, body, _CALL_SECONDS, repeat=operation not in _ONCE)
-        return Answer.parse(http, content)
+        _, content = await self._call("POST", url, body, _CALL_SECONDS, repeat=operation not in _ONCE)
+        return Answer.parse(content)
 
     async def operate(
         self, method: str, path: str, body: Json | None = None, *, repeat: bool = False
@@ -249,7 +249,8 @@ def _is_srm(content_type: str, content: bytes) -> bool:
 def _as_problem(content: bytes) -> bytes:
     """The whole-request status of an SRM answer as a problem document."""
     status = _object(content).get("returnStatus") or {}
-    return orjson.dumps({"detail": status.get("explanation"), "remedy": status.get("remedy")})
+    told = {"type": status.get("type"), "detail": status.get("explanation"), "remedy": status.get("remedy")}
+    return orjson.dumps(told)
 
 
 def _object(content: bytes) -> Json:

@@ -1,5 +1,6 @@
 """Calls: errors by name, patience where it is safe, listings page by page."""
 
+import orjson
 import pytest
 
 from mdm_async import errors
@@ -17,17 +18,24 @@ def every_kind(kind=errors.MdmError):
 
 @pytest.mark.parametrize("kind", list(every_kind()))
 def test_a_problem_becomes_the_error_that_it_was(kind):
-    document = b'{"title":"%s","detail":"d","remedy":"r"}' % kind.title.encode()
+    document = b'{"type":"%s","title":"t","detail":"d","remedy":"r"}' % kind.urn.encode()
     error = error_from_problem(kind.http, document, {"Retry-After": "7"})
     assert (type(error), error.detail, error.remedy, error.retry_after) == (kind, "d", "r", 7)
 
 
 @pytest.mark.parametrize("kind", list(every_kind()))
-def test_a_status_becomes_an_error_that_means_the_same(kind):
-    error = error_from_status({"statusCode": kind.srm, "explanation": "e"}, kind.http)
-    assert error is not None
-    assert error.srm == kind.srm
-    assert error.detail == "e"
+def test_a_status_becomes_the_error_that_it_was(kind):
+    error = error_from_status({"statusCode": kind.srm, "explanation": "e", "remedy": "r", "type": kind.urn})
+    assert (type(error), error.detail, error.remedy) == (kind, "e", "r")
+
+
+@pytest.mark.parametrize("type_", [None, "about:blank", "urn:mdm:error:of-tomorrow", 7, []])
+def test_a_type_that_nobody_here_knows_leaves_what_the_status_says(type_):
+    for kind in every_kind():
+        error = error_from_status({"statusCode": kind.srm, "explanation": "e", "type": type_})
+        assert (error.srm, error.detail) == (kind.srm, "e")
+        document = orjson.dumps({"type": type_, "title": kind.title, "detail": "d"})
+        assert error_from_problem(kind.http, document, {}).http == kind.http
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b"null", b"\xff"])

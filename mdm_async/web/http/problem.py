@@ -28,7 +28,7 @@ _HTTP_ERRORS: dict[int, type[MdmError]] = {404: NotFound, 405: NotSupported, 413
 def response(error: MdmError, request: web.Request, tree: dict[str, object] | None = None) -> web.Response:
     """`error` as an HTTP answer; `tree` instead of the problem details when the face has its own form."""
     body = tree or {
-        "type": "about:blank",
+        "type": error.urn,
         "title": error.title,
         "status": error.http,
         "detail": error.detail,

@@ -38,7 +38,8 @@ def status(code: str = SUCCESS, explanation: str | None = None, remedy: str | No
 
 
 def failure(error: MdmError) -> Tree:
-    return status(error.srm, error.detail, error.remedy)
+    """Several kinds of errors share a status code; `type` is the one by which clients tell them apart."""
+    return status(error.srm, error.detail, error.remedy) | {"type": error.urn}
 
 
 def one(**fields: Any) -> Answer:
@@ -83,7 +84,7 @@ def _overall(files: Sequence[object], errors: Sequence[MdmError]) -> Tree:
     if len({error.srm for error in errors}) == 1 and errors[0].srm == "SRM_INTERNAL_ERROR":
         return failure(errors[0])
     if len(errors) == 1:
-        return status("SRM_FAILURE", errors[0].detail, errors[0].remedy)
+        return failure(errors[0]) | {"statusCode": "SRM_FAILURE"}
     return status("SRM_FAILURE", "every file failed")
 
 

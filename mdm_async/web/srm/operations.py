@@ -22,7 +22,7 @@ from mdm_async.names import View, parse_view
 from mdm_async.web.http.house import HOUSE
 from mdm_async.web.srm import forms as form
 from mdm_async.web.srm import permissions
-from mdm_async.web.srm.answers import Answer, Tree, detail, items, many, one, summary, when
+from mdm_async.web.srm.answers import Answer, Tree, detail, failure, items, many, one, summary, when
 from mdm_async.web.srm.context import Context
 from mdm_async.web.turls.address import TurlAddress
 
@@ -219,9 +219,7 @@ async def _get_request_summary(context: Context, asked: form.RequestSummary) -> 
             token = _token(text)
             summaries.append(summary(await requests.summary(context.archive, context.caller, token), token))
         except MdmError as why:
-            summaries.append(
-                {"requestToken": text, "status": {"statusCode": why.srm, "explanation": why.detail}}
-            )
+            summaries.append({"requestToken": text, "status": failure(why)})
     return one(requestSummaries=summaries)
 
 

@@ -1,0 +1,53 @@
+"""Problem types: what programs choose by, so they never change and no two classes share one."""
+
+from collections.abc import Iterator
+
+from mdm_async import errors
+from mdm_async.errors import MdmError
+
+TYPES = {
+    "MdmError": "urn:mdm:error:failed",
+    "BadRequest": "urn:mdm:error:bad-request",
+    "BadPath": "urn:mdm:error:bad-path",
+    "Unauthenticated": "urn:mdm:error:unauthenticated",
+    "Forbidden": "urn:mdm:error:forbidden",
+    "InsecureChannel": "urn:mdm:error:insecure-channel",
+    "NotFound": "urn:mdm:error:not-found",
+    "UnknownRequest": "urn:mdm:error:unknown-request",
+    "Exists": "urn:mdm:error:exists",
+    "NotEmpty": "urn:mdm:error:not-empty",
+    "NotADirectory": "urn:mdm:error:not-a-directory",
+    "Busy": "urn:mdm:error:busy",
+    "ViewPending": "urn:mdm:error:view-pending",
+    "ViewRefused": "urn:mdm:error:view-refused",
+    "Gone": "urn:mdm:error:gone",
+    "TooLarge": "urn:mdm:error:too-large",
+    "NotDicom": "urn:mdm:error:not-dicom",
+    "Truncated": "urn:mdm:error:truncated",
+    "Malformed": "urn:mdm:error:malformed",
+    "WrongContent": "urn:mdm:error:wrong-content",
+    "BadSeal": "urn:mdm:error:bad-seal",
+    "TooManyRequests": "urn:mdm:error:too-many-requests",
+    "NotSupported": "urn:mdm:error:not-supported",
+    "Damaged": "urn:mdm:error:damaged",
+    "Unavailable": "urn:mdm:error:unavailable",
+    "NoSpace": "urn:mdm:error:no-space",
+    "UnsafeSettings": "urn:mdm:error:unsafe-settings",
+}
+
+
+def every_kind(kind: type[MdmError] = MdmError) -> Iterator[type[MdmError]]:
+    yield kind
+    for child in kind.__subclasses__():
+        yield from every_kind(child)
+
+
+def test_every_error_has_the_type_that_it_always_had() -> None:
+    """A class that is new comes into the list; one that is renamed keeps its type."""
+    named = {kind.__name__: kind.urn for kind in every_kind() if kind.__module__ == errors.__name__}
+    assert named == TYPES
+
+
+def test_no_two_errors_share_a_type() -> None:
+    types = [kind.urn for kind in every_kind()]
+    assert len(types) == len(set(types))
