@@ -131,7 +131,7 @@ async def running(settings: Settings) -> AsyncIterator[House]:
             beside(trust.watch())
         beside(house.live.watch())
         beside(sweep_forever(archive))
-        beside(backfill_forever(archive))
+        beside(backfill_forever(archive.workshop, archive.shelf, archive.more_to_make))
         if postgres is not None:
             beside(postgres.supervise())
         await _listen(stack, settings, house, trust, beside)

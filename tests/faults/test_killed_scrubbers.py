@@ -46,7 +46,7 @@ def workers() -> list[psutil.Process]:
 def _limit_memory(server: Server, limit: int) -> None:
     """Below what settings allow, so that a head which is stored quickly is too large."""
     scrubber = server.archive.scrubber
-    scrubber._settings = scrubber._settings.model_copy(update={"memory": limit})
+    scrubber.settings = scrubber.settings.model_copy(update={"memory": limit})
 
 
 async def state(server: Server, surl: str) -> tuple[str, str]:

@@ -7,7 +7,8 @@ import pytest
 from mdm_async.catalog.holdings import images
 from mdm_async.errors import Gone
 from mdm_async.images.reading import served
-from mdm_async.images.views.backfill import backfill, make_view
+from mdm_async.images.views.backfill import backfill
+from mdm_async.images.views.remaking import make_view
 from tests.conftest import Server
 from tests.web.made_images import made
 from tests.web.test_profiles import BLANKING, add, applied, ask, opened, ultrasound
@@ -25,7 +26,12 @@ async def test_a_replaced_profile_makes_nothing_any_more(own_server: Server, ct:
     await add(own_server, 'name = "p"\n')
     await own_server.put("/a.dcm", ct)
     line = await own_server.prepare("/a.dcm", view="p")
-    assert await make_view(own_server.archive, old, await image_of(own_server)) is False
+    assert (
+        await make_view(
+            own_server.archive.workshop, own_server.archive.shelf, old, await image_of(own_server)
+        )
+        is False
+    )
     own_server.cool()
     assert "PatientAge" not in opened(await own_server.get(line["transferURL"]))
 
@@ -36,9 +42,9 @@ async def test_nodes_of_two_revisions_do_not_undo_each_others_work(
     await own_server.put("/a.dcm", ct)
     older = served.REVISION
     monkeypatch.setattr(served, "REVISION", older + 1)
-    assert await backfill(own_server.archive) == 1
+    assert await backfill(own_server.archive.workshop, own_server.archive.shelf) == 1
     monkeypatch.setattr(served, "REVISION", older)
-    assert await backfill(own_server.archive) == 0
+    assert await backfill(own_server.archive.workshop, own_server.archive.shelf) == 0
     async with own_server.archive.database.acquire() as db:
         versions = await db.fetch("select version from views where name = 'basic'")
     assert [row["version"].partition(".")[2] for row in versions] == [str(older + 1)]
@@ -62,8 +68,18 @@ async def test_pixels_that_go_while_a_view_is_made_of_them_are_made_again(
 
     monkeypatch.setattr(images, "lock", after_the_other_has_gone)
     other = own_server.archive.views.get("other")
-    assert await make_view(own_server.archive, other, await image_of(own_server)) is False
-    assert await make_view(own_server.archive, other, await image_of(own_server)) is True
+    assert (
+        await make_view(
+            own_server.archive.workshop, own_server.archive.shelf, other, await image_of(own_server)
+        )
+        is False
+    )
+    assert (
+        await make_view(
+            own_server.archive.workshop, own_server.archive.shelf, other, await image_of(own_server)
+        )
+        is True
+    )
     assert opened(await own_server.read("/us.dcm", view="other")).PixelData[:80] == bytes(80)
 
 
@@ -109,7 +125,7 @@ async def test_a_projects_images_get_new_views_when_the_hospitals_entries_have_g
     (entry,) = reply.tree["files"]
     await own_server.srm("rm", surls=["/hospital/a.dcm"])
     await add(own_server, 'name = "p"\noptions = ["retain_patient_characteristics"]\n')
-    await backfill(own_server.archive)
+    await backfill(own_server.archive.workshop, own_server.archive.shelf)
     assert opened(await own_server.read(entry["lfn"])).PatientAge
 
 
@@ -135,7 +151,7 @@ async def test_an_image_that_goes_meanwhile_is_no_failure(own_server: Server, ct
         async with own_server.archive.database.transaction() as db:
             await images.lock(db, image)  # type: ignore[arg-type]
     basic = own_server.archive.views.get("basic")
-    assert await make_view(own_server.archive, basic, image) is False
+    assert await make_view(own_server.archive.workshop, own_server.archive.shelf, basic, image) is False
 
 
 async def test_fsck_finds_a_view_that_has_lost_a_part_and_has_it_made_again(
@@ -150,5 +166,5 @@ async def test_fsck_finds_a_view_that_has_lost_a_part_and_has_it_made_again(
         )
         (finding,) = reply.tree["findings"]
         assert (finding["kind"], finding["repaired"]) == ("lost part", repair)
-    await backfill(own_server.archive)
+    await backfill(own_server.archive.workshop, own_server.archive.shelf)
     assert await own_server.read("/a.dcm")

@@ -289,7 +289,7 @@ async def test_bulk_work_goes_on_after_the_server_was_stopped(
         await server.put(f"/{number}.dcm", made(seed=number))
     await add(server, 'name = "p"\n')
     await ask(server, "p", "apply", 202, surl="/")
-    await backfill(server.archive)
+    await backfill(server.archive.workshop, server.archive.shelf)
     async with server.archive.database.acquire() as db:
         await db.execute(
             "delete from views where name = 'p' and image in (select image from views where name = 'p' limit 5)"

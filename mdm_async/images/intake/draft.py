@@ -24,16 +24,15 @@ from mdm_async.dicom.pixels.description import PIXELS_REVISION
 from mdm_async.dicom.refusals import PixelFacts
 from mdm_async.dicom.scrub import Begun
 from mdm_async.errors import Malformed, NotDicom, TooLarge, Truncated
-from mdm_async.images.archive import Archive
 from mdm_async.images.intake.incoming import IncomingPixels
 from mdm_async.images.parts import record
-from mdm_async.images.parts.leases import Leases
 from mdm_async.images.parts.record import ViewRecord
 from mdm_async.images.parts.writer import PartWriter, WrittenPart
 from mdm_async.images.reading.served import IDENTIFIED_VERSION, Served
 from mdm_async.images.views.making import Maker, Source
 from mdm_async.images.views.pixels import Pixels
-from mdm_async.keys.store import IDENTITY, IMAGE, new_secrets
+from mdm_async.images.views.workshop import Workshop
+from mdm_async.keys.store import IDENTITY, IMAGE, KeyStore, new_secrets
 from mdm_async.names import IDENTIFIED
 from mdm_async.postgres.database import Connection
 
@@ -45,14 +44,14 @@ _Cleaned = dict[str, bytes]
 class Draft:
     """An image on its way in. `size`, `adler32`, `sha256` describe the bytes that arrived."""
 
-    def __init__(self, archive: Archive, served: Sequence[Served]) -> None:
+    def __init__(self, workshop: Workshop, keys: KeyStore, served: Sequence[Served]) -> None:
         self.image: UUID = uuid4()
         self.size = 0
         self.adler32 = 1
         self._sha256 = hashlib.sha256()
-        self._archive = archive
-        self._leases = Leases(archive.database, archive.blobs, archive.settings.blobs.lease_seconds)
-        self._makers = [Maker(archive, self._leases, one) for one in served]
+        self._workshop, self._keys = workshop, keys
+        self._leases = workshop.depot.leases()
+        self._makers = [Maker(workshop, self._leases, one) for one in served]
         self._begun: list[asyncio.Task[Begun]] = []
         self._secrets = new_secrets()
         self._splitter = Splitter()
@@ -105,7 +104,7 @@ class Draft:
                 )
             # Off the loop: a head of many thousand elements takes a second to walk.
             pieces = self._split(chunk)
-            while batch := await self._archive.cipher.run(partial(_some, pieces)):
+            while batch := await self._workshop.cipher.run(partial(_some, pieces)):
                 for piece, cleaned in batch:
                     await self._write(piece, cleaned)
                 if len(batch) < _BATCH:
@@ -139,7 +138,7 @@ class Draft:
         """Everything of this image in the caller's transaction; `keep` once that is committed."""
         await blobs.settle(db, list(self._leases.blobs))
         await images.insert(db, self.image, self._secrets.registration, self._parts, self._views)
-        await self._archive.keys.register(db, self.image, self._secrets)
+        await self._keys.register(db, self.image, self._secrets)
 
     def keep(self) -> None:
         self._leases.keep()
@@ -153,7 +152,7 @@ class Draft:
     def _looked_into(self, piece: Piece) -> _Cleaned:
         kind = piece.kind
         if kind is Kind.HEAD or kind is Kind.TAIL:
-            room = self._archive.settings.scrub.max_head - sum(map(len, self._kept.values()))
+            room = self._workshop.limits.max_head - sum(map(len, self._kept.values()))
             self._overflowed |= len(piece.data) > room
             self._kept[kind] += piece.data[: max(room, 0)]
         if kind is not Kind.PIXELS:
@@ -201,7 +200,9 @@ class Draft:
 
     def _writer(self, kind: Kind, secret_kind: str, variant: str = "original") -> PartWriter:
         secret = self._secrets.of(secret_kind)
-        return PartWriter(self._archive, self._leases, self.image, kind.value, secret_kind, secret, variant)
+        return PartWriter(
+            self._workshop.depot, self._leases, self.image, kind.value, secret_kind, secret, variant
+        )
 
     async def _finish(self) -> None:
         self._complete_head()
@@ -245,7 +246,7 @@ class Draft:
         expected = self._pixels.expected
         made = {variant: await writer.finish(followed=followed) for variant, writer in self._variants.items()}
         return Pixels(
-            self._archive,
+            self._workshop,
             self._leases,
             self.image,
             self._secrets,

@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 from mdm_async.blobs.store import BlobWriter
 from mdm_async.catalog.holdings.images import Part
 from mdm_async.crypt4gh.segment import RUN, SEGMENT, SegmentKey, padded
-from mdm_async.images.archive import Archive
+from mdm_async.images.parts.depot import Depot
 from mdm_async.images.parts.leases import Leases
 from mdm_async.images.parts.record import PartRecord
 from mdm_async.keys.derive import FORMAT, SALT_BYTES, part_key
@@ -32,7 +32,7 @@ class PartWriter:
 
     def __init__(
         self,
-        archive: Archive,
+        depot: Depot,
         leases: Leases,
         image: UUID,
         kind: str,
@@ -40,7 +40,7 @@ class PartWriter:
         secret: bytes,
         variant: str = "original",
     ) -> None:
-        self._archive, self._leases = archive, leases
+        self._depot, self._leases = depot, leases
         self._image, self._kind, self._secret_kind = image, kind, secret_kind
         self._variant = variant
         self._id = uuid4()
@@ -73,8 +73,8 @@ class PartWriter:
         """The end of the part. `followed`: other parts follow it in some view, so a blob ends in a whole segment."""
         rest = bytes(self._waiting)
         self._waiting = bytearray()
-        if self._file is None and len(rest) <= self._archive.settings.blobs.inline_max:
-            return await self._archive.cipher.run(lambda: self._inline(rest))
+        if self._file is None and len(rest) <= self._depot.settings.inline_max:
+            return await self._depot.cipher.run(lambda: self._inline(rest))
         padding = padded(len(rest)) - len(rest) if followed else 0
         await self._store(rest, final=True, padding=padding)
         assert self._file is not None
@@ -85,7 +85,7 @@ class PartWriter:
         if self._file is None:
             self._blob = uuid4()
             self._file = await self._leases.create(self._blob)
-        sealed = await self._archive.cipher.run(lambda: self._seal(run, final, padding))
+        sealed = await self._depot.cipher.run(lambda: self._seal(run, final, padding))
         await self._file.write(sealed)
 
     def _seal(self, run: bytes, final: bool, padding: int) -> bytearray:

@@ -214,7 +214,7 @@ async def receive(
         assert grant.secret is not None
         private = archive.keys.unwrap_grant(grant.secret, grant.request, grant.item)
         body = _unsealed(archive, body, private)
-    async with Draft(archive, await _views_to_make(archive, grant)) as draft:
+    async with Draft(archive.workshop, archive.keys, await _views_to_make(archive, grant)) as draft:
         await draft.fill(body, limit=archive.settings.transfers.max_upload, announced=announced)
         # Off the loop: the patient's attributes may lie behind many others.
         name = await archive.cipher.run(partial(_safe_name, archive, grant, draft))

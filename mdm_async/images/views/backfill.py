@@ -11,17 +11,15 @@ from uuid import UUID
 
 import structlog
 
-from mdm_async.catalog.holdings import blobs, images, profiles
-from mdm_async.catalog.holdings.images import Part
-from mdm_async.errors import Gone, MdmError
-from mdm_async.images.archive import Archive
-from mdm_async.images.parts.leases import Leases
-from mdm_async.images.reading.served import Served
+from mdm_async.catalog.holdings import images, profiles
+from mdm_async.errors import MdmError
+from mdm_async.images.reading.served import Served, ServedViews
+from mdm_async.images.reading.shelf import Shelf
 from mdm_async.images.several import several_at_once
-from mdm_async.images.views.making import Made, Maker
-from mdm_async.images.views.originals import source_of
+from mdm_async.images.views.remaking import attempt
 from mdm_async.images.views.scrubbing import PROCESSES
-from mdm_async.postgres.database import Connection
+from mdm_async.images.views.workshop import Workshop
+from mdm_async.postgres.database import Database
 
 _BATCH = 200
 _PAUSE = 5.0
@@ -32,31 +30,32 @@ AT_ONCE = 2 * PROCESSES
 _log = structlog.get_logger()
 
 
-async def backfill(archive: Archive) -> int:
+async def backfill(workshop: Workshop, shelf: Shelf) -> int:
     """Make the missing views of all images; how many were made."""
-    async with archive.database.acquire() as db:
-        await archive.views.refresh(db, now=True)
-    made = sum([await _backfill(archive, served) for served in list(archive.views)])
-    await _drop_leftovers(archive)
+    database = workshop.depot.database
+    async with database.acquire() as db:
+        await shelf.served.refresh(db, now=True)
+    made = sum([await _backfill(workshop, shelf, served) for served in list(shelf.served)])
+    await _drop_leftovers(database, shelf.served)
     return made
 
 
-async def _drop_leftovers(archive: Archive) -> None:
+async def _drop_leftovers(database: Database, served: ServedViews) -> None:
     """Older versions that were being read when the newer one was made."""
-    async with archive.database.acquire() as db:
+    async with database.acquire() as db:
         doubled = await images.with_older_versions(db, _BATCH)
     for view in doubled:
-        if archive.views.serves(view.name, view.version):
-            async with archive.database.transaction() as db:
+        if served.serves(view.name, view.version):
+            async with database.transaction() as db:
                 await images.drop_superseded(db, view)
 
 
-async def backfill_forever(archive: Archive) -> None:
+async def backfill_forever(workshop: Workshop, shelf: Shelf, more_to_make: asyncio.Event) -> None:
     """Run `backfill` at the start, whenever there is `more_to_make`, and now and then."""
     while True:
-        archive.more_to_make.clear()
+        more_to_make.clear()
         try:
-            made = await backfill(archive)
+            made = await backfill(workshop, shelf)
         except MdmError as why:
             _log.warning("making views put off", reason=why.detail)
             await asyncio.sleep(_PAUSE)
@@ -69,16 +68,16 @@ async def backfill_forever(archive: Archive) -> None:
             _log.info("made the views that were missing", count=made)
         try:
             async with asyncio.timeout(_AGAIN):
-                await archive.more_to_make.wait()
+                await more_to_make.wait()
         except TimeoutError:
             pass
 
 
-async def missing(archive: Archive, served: Served, directories: Sequence[int]) -> AsyncIterator[UUID]:
+async def missing(database: Database, served: Served, directories: Sequence[int]) -> AsyncIterator[UUID]:
     """The images in these directories that do not have this view in its version now in force."""
     after = UUID(int=0)
     while True:
-        async with archive.database.acquire() as db:
+        async with database.acquire() as db:
             batch = await profiles.images_without(db, directories, served.view, served.version, after, _BATCH)
         for image in batch:
             yield image
@@ -87,64 +86,16 @@ async def missing(archive: Archive, served: Served, directories: Sequence[int]) 
         after = batch[-1]
 
 
-async def _backfill(archive: Archive, served: Served) -> int:
+async def _backfill(workshop: Workshop, shelf: Shelf, served: Served) -> int:
     made = 0
-    async with archive.database.acquire() as db:
+    database = workshop.depot.database
+    async with database.acquire() as db:
         directories = await profiles.directories_with(db, served.view)
 
     async def one(image: UUID) -> None:
         nonlocal made
-        if await attempt(archive, served, image, bulk=True):
+        if await attempt(workshop, shelf, served, image, bulk=True):
             made += 1
 
-    await several_at_once(missing(archive, served, directories), one, AT_ONCE)
+    await several_at_once(missing(database, served, directories), one, AT_ONCE)
     return made
-
-
-async def attempt(archive: Archive, served: Served, image: UUID, *, bulk: bool = False) -> bool:
-    """As `make_view`; what fails is logged, and stays pending."""
-    try:
-        if not archive.views.in_force(served):
-            return False  # replaced while this runs; the next round is due already
-        return await make_view(archive, served, image, bulk=bulk)
-    except MdmError as why:
-        # One damaged image must not keep the others waiting; the next round tries it again.
-        _log.warning("a view could not be made", image=str(image), reason=why.detail)
-    except Exception as why:  # a mistake of ours, on this image; its message could quote the file
-        _log.error("a view could not be made", image=str(image), kind=type(why).__name__)
-    return False
-
-
-async def _demand_pixels(db: Connection, made: Made, parts: Sequence[Part]) -> None:
-    """Raises Gone when pixels that another view shared have been dropped with that view meanwhile."""
-    ours = {part.id for part in parts}
-    if made.pixels is not None and made.pixels not in ours and not await images.parts(db, [made.pixels]):
-        raise Gone("the pixels to be shared have just been dropped")
-
-
-async def make_view(archive: Archive, served: Served, image: UUID, *, bulk: bool = False) -> bool:
-    """Make one view of an image from its original; False when another node did, or the image has gone."""
-    try:
-        async with Leases(archive.database, archive.blobs, archive.settings.blobs.lease_seconds) as leases:
-            source = await source_of(archive, leases, image)
-            async with archive.database.acquire() as db:
-                released = await profiles.is_released(db, image, served.view)
-            maker = Maker(archive, leases, served, released=released, bulk=bulk)
-            made = await maker.make(source, maker.begin(source.head))
-            parts = list(made.parts)
-            if source.pixels is not None:
-                parts += await source.pixels.drop_unused({made.pixels} if made.pixels else set())
-            async with archive.database.transaction() as db:
-                await images.lock(db, image)
-                await archive.views.refresh(db, now=True)
-                if not archive.views.in_force(served):
-                    raise Gone("the profile has been replaced")
-                await _demand_pixels(db, made, parts)
-                await blobs.settle(db, list(leases.blobs))
-                if not await images.add_view(db, parts, made.view):
-                    raise Gone("another node made the view first")
-                await images.drop_superseded(db, made.view)
-            leases.keep()
-    except Gone:
-        return False
-    return True

@@ -14,7 +14,6 @@ from mdm_async.dicom.pixels.plan import PixelPlan
 from mdm_async.dicom.refusals import PixelFacts
 from mdm_async.dicom.scrub import Begun, Scrubbed
 from mdm_async.errors import ScrubRefused
-from mdm_async.images.archive import Archive
 from mdm_async.images.parts import record
 from mdm_async.images.parts.leases import Leases
 from mdm_async.images.parts.record import PartRecord, ViewRecord
@@ -22,6 +21,7 @@ from mdm_async.images.parts.writer import PartWriter, WrittenPart
 from mdm_async.images.reading.served import Served
 from mdm_async.images.views.pixels import Pixels
 from mdm_async.images.views.scrub_jobs import Begin, Finish
+from mdm_async.images.views.workshop import Workshop
 from mdm_async.keys.store import IMAGE, Secrets
 
 
@@ -50,7 +50,7 @@ class Made:
 class Maker:
     """Makes views of one profile. `bulk`: among many, on all cores."""
 
-    archive: Archive
+    workshop: Workshop
     leases: Leases
     served: Served
     released: bool = False
@@ -61,7 +61,7 @@ class Maker:
         """The head's part of the work, which needs no pixels. Raises ScrubRefused."""
         if head is None:
             raise _too_large()
-        return await self.archive.scrubber.run(
+        return await self.workshop.scrubber.run(
             Begin(self.served.profile, self.served.key, head), bulk=self.bulk
         )
 
@@ -83,7 +83,7 @@ class Maker:
             written.append(tail)
             records.append(tail.record)
         seal = partial(self._ready, source, scrubbed, plan, tuple(records))
-        view = await self.archive.cipher.run(seal)
+        view = await self.workshop.cipher.run(seal)
         return Made(view, [part.row for part in written], pixels.id if pixels is not None else None)
 
     async def _scrubbed(self, source: Source, begun: Begun) -> tuple[Scrubbed, PixelPlan, PartRecord | None]:
@@ -99,15 +99,15 @@ class Maker:
         assert source.head is not None
         pixels, edits = await source.pixels.decoded(source.head, plan, bulk=self.bulk)
         again = Begin(profile, self.served.key, source.head, edits)
-        begun = await self.archive.scrubber.run(again, bulk=self.bulk)
+        begun = await self.workshop.scrubber.run(again, bulk=self.bulk)
         return await self._finish(source, begun), plan, pixels
 
     async def _finish(self, source: Source, begun: Begun) -> Scrubbed:
         profile, key = self.served.profile, self.served.key
         job = Finish(profile, key, begun, source.tail, source.facts, self.released)
         # Next to nothing without a large tail: not worth the way to another process.
-        large = job.size > self.archive.settings.scrub.in_process
-        return await self.archive.scrubber.run(job, bulk=self.bulk and large)
+        large = job.size > self.workshop.limits.in_process
+        return await self.workshop.scrubber.run(job, bulk=self.bulk and large)
 
     def _refused(self, image: UUID, refusal: ScrubRefused) -> StoredView:
         name, version = self.served.view, self.served.version
@@ -118,7 +118,7 @@ class Maker:
     ) -> StoredView:
         name, version, secret = self.served.view, self.served.version, source.secrets.image
         links = linking_values(scrubbed.head)
-        digest = self.archive.finder.digest
+        digest = self.workshop.finder.digest
         return StoredView(
             source.image,
             name,
@@ -144,7 +144,7 @@ class Maker:
         )
 
     async def _write(self, source: Source, kind: str, data: bytes, *, followed: bool) -> WrittenPart:
-        writer = PartWriter(self.archive, self.leases, source.image, kind, IMAGE, source.secrets.image)
+        writer = PartWriter(self.workshop.depot, self.leases, source.image, kind, IMAGE, source.secrets.image)
         await writer.write(data)
         return await writer.finish(followed=followed)
 

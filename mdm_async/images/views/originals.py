@@ -13,60 +13,61 @@ from mdm_async.dicom.pixels.codestream import Inspector
 from mdm_async.dicom.pixels.description import PIXELS_REVISION
 from mdm_async.dicom.refusals import Description
 from mdm_async.errors import MdmError
-from mdm_async.images.archive import Archive
 from mdm_async.images.parts import record
 from mdm_async.images.parts.leases import Leases
 from mdm_async.images.parts.record import PartRecord
 from mdm_async.images.parts.writer import WrittenPart
 from mdm_async.images.reading import stream, view
+from mdm_async.images.reading.shelf import Shelf
 from mdm_async.images.reading.view import ReadyView
 from mdm_async.images.views.making import Source
 from mdm_async.images.views.pixels import Pixels
+from mdm_async.images.views.workshop import Workshop
 from mdm_async.keys.store import IMAGE, Secrets
 from mdm_async.names import IDENTIFIED
-from mdm_async.postgres.database import Connection
+from mdm_async.postgres.database import Connection, Database
 
 _PIECES = 8
 
 
-async def source_of(archive: Archive, leases: Leases, image: UUID) -> Source:
+async def source_of(workshop: Workshop, shelf: Shelf, leases: Leases, image: UUID) -> Source:
     """What views of an image are made of. Raises Gone, Damaged."""
-    original, secrets = await _open(archive, image)
-    head, tail = await head_and_tail(archive, original)
+    original, secrets = await _open(workshop.depot.database, shelf, image)
+    head, tail = await _head_and_tail(workshop, original)
     facts = original.record.pixels
     assert facts is not None
     if facts.present and original.record.pixels_revision < PIXELS_REVISION:
-        facts = replace(facts, findings=await _findings(archive, original, secrets, head))
-    pixels = await _pixels(archive, leases, original, secrets, head, followed=bool(tail))
+        facts = replace(facts, findings=await _findings(workshop, original, secrets, head))
+    pixels = await _pixels(workshop, leases, original, secrets, head, followed=bool(tail))
     return Source(image, secrets, head, tail, facts, pixels)
 
 
-async def original_head(archive: Archive, image: UUID) -> bytes | None:
+async def original_head(workshop: Workshop, shelf: Shelf, image: UUID) -> bytes | None:
     """The original's head; None when it is larger than `scrub.max_head`. Raises Gone, Damaged."""
-    original, _ = await _open(archive, image)
-    return (await head_and_tail(archive, original))[0]
+    original, _ = await _open(workshop.depot.database, shelf, image)
+    return (await _head_and_tail(workshop, original))[0]
 
 
-async def head_and_tail(archive: Archive, original: ReadyView) -> tuple[bytes | None, bytes]:
+async def _head_and_tail(workshop: Workshop, original: ReadyView) -> tuple[bytes | None, bytes]:
     """Head (None when it is larger than `scrub.max_head`) and tail; of a deflated file inflated."""
     if original.parts[0].row.kind == Kind.ORIGINAL.value:
-        return await _inflated(archive, original)
+        return await _inflated(workshop, original)
     sizes = [part.record.size for part in original.parts]
-    if sizes[0] + sum(sizes[2:]) > archive.settings.scrub.max_head:
+    if sizes[0] + sum(sizes[2:]) > workshop.limits.max_head:
         return None, b""
-    head = await _bytes(archive, original, 0, sizes[0])
-    return head, await _bytes(archive, original, sum(sizes[:2]), sum(sizes))
+    head = await _bytes(workshop, original, 0, sizes[0])
+    return head, await _bytes(workshop, original, sum(sizes[:2]), sum(sizes))
 
 
-async def _open(archive: Archive, image: UUID) -> tuple[ReadyView, Secrets]:
-    async with archive.database.acquire() as db:
-        original = await archive.shelf.load_one(db, image, IDENTIFIED)
+async def _open(database: Database, shelf: Shelf, image: UUID) -> tuple[ReadyView, Secrets]:
+    async with database.acquire() as db:
+        original = await shelf.load_one(db, image, IDENTIFIED)
         registration = await images.registration(db, image)
-        return original, (await archive.keys.fetch(db, [registration], identity=True))[image]
+        return original, (await shelf.keys.fetch(db, [registration], identity=True))[image]
 
 
 async def _pixels(
-    archive: Archive,
+    workshop: Workshop,
     leases: Leases,
     original: ReadyView,
     secrets: Secrets,
@@ -77,12 +78,12 @@ async def _pixels(
     stored = original.record.shared
     if stored is None:
         return None
-    async with archive.database.acquire() as db:
+    async with workshop.depot.database.acquire() as db:
         row = (await images.parts(db, [stored.id]))[stored.id]
-        shared = await _shared(archive, db, original.image, secrets)
-    about, transfer_syntax = await archive.cipher.run(partial(_described, head))
+        shared = await _shared(db, original.image, secrets)
+    about, transfer_syntax = await workshop.cipher.run(partial(_described, head))
     return Pixels(
-        archive,
+        workshop,
         leases,
         original.image,
         secrets,
@@ -95,18 +96,18 @@ async def _pixels(
 
 
 async def _findings(
-    archive: Archive, original: ReadyView, secrets: Secrets, head: bytes | None
+    workshop: Workshop, original: ReadyView, secrets: Secrets, head: bytes | None
 ) -> tuple[str, ...]:
     """What is found in the stored pixels today."""
     stored = original.record.shared
     assert stored is not None
-    async with archive.database.acquire() as db:
+    async with workshop.depot.database.acquire() as db:
         row = (await images.parts(db, [stored.id]))[stored.id]
-    about, transfer_syntax = await archive.cipher.run(partial(_described, head))
+    about, transfer_syntax = await workshop.cipher.run(partial(_described, head))
     inspector = Inspector(transfer_syntax, about)
     alone = view.of_part(original.image, row, stored, secrets)
-    async for piece in stream.clear(archive.blobs, alone, 0, alone.size):
-        await archive.cipher.run(partial(inspector.feed, piece))
+    async for piece in stream.clear(workshop.depot.blobs, alone, 0, alone.size):
+        await workshop.cipher.run(partial(inspector.feed, piece))
     return inspector.findings()
 
 
@@ -120,7 +121,7 @@ def _described(head: bytes | None) -> tuple[Description | None, str]:
     return about, transfer_syntax
 
 
-async def _shared(archive: Archive, db: Connection, image: UUID, secrets: Secrets) -> dict[str, PartRecord]:
+async def _shared(db: Connection, image: UUID, secrets: Secrets) -> dict[str, PartRecord]:
     """The pixels that views of this image share already, by variant."""
     records: dict[UUID, PartRecord] = {}
     for stored in await images.views_of(db, image):
@@ -131,22 +132,24 @@ async def _shared(archive: Archive, db: Connection, image: UUID, secrets: Secret
     return {row.variant: records[row.id] for row in rows.values() if row.kind == Kind.PIXELS.value}
 
 
-async def _bytes(archive: Archive, original: ReadyView, start: int, stop: int) -> bytes:
-    return b"".join([bytes(piece) async for piece in stream.clear(archive.blobs, original, start, stop)])
+async def _bytes(workshop: Workshop, original: ReadyView, start: int, stop: int) -> bytes:
+    return b"".join(
+        [bytes(piece) async for piece in stream.clear(workshop.depot.blobs, original, start, stop)]
+    )
 
 
-async def _inflated(archive: Archive, original: ReadyView) -> tuple[bytes | None, bytes]:
+async def _inflated(workshop: Workshop, original: ReadyView) -> tuple[bytes | None, bytes]:
     """Head and tail of a deflated file; no head when they are larger than may be scrubbed."""
     kept = {Kind.HEAD: bytearray(), Kind.TAIL: bytearray()}
     splitter = Splitter()
-    async for chunk in stream.clear(archive.blobs, original, 0, original.size):
+    async for chunk in stream.clear(workshop.depot.blobs, original, 0, original.size):
         pieces = splitter.stream(chunk)
         # Off the loop, and a few at a time: a chunk may inflate to a thousand times its size.
-        while some := await archive.cipher.run(partial(_some, pieces)):
+        while some := await workshop.cipher.run(partial(_some, pieces)):
             for piece in some:
                 if piece.kind in kept:
                     kept[piece.kind] += piece.data
-            if sum(map(len, kept.values())) > archive.settings.scrub.max_head:
+            if sum(map(len, kept.values())) > workshop.limits.max_head:
                 return None, b""
     return bytes(kept[Kind.HEAD]), bytes(kept[Kind.TAIL])
 

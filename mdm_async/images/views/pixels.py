@@ -11,12 +11,12 @@ from mdm_async.dicom.pixels.cleaning import PixelCleaner
 from mdm_async.dicom.pixels.plan import ORIGINAL, PixelEdits, PixelPlan
 from mdm_async.dicom.refusals import Description
 from mdm_async.errors import ScrubRefused
-from mdm_async.images.archive import Archive
 from mdm_async.images.parts.leases import Leases
 from mdm_async.images.parts.record import PartRecord
 from mdm_async.images.parts.writer import PartWriter, WrittenPart
 from mdm_async.images.reading import stream, view
 from mdm_async.images.views.scrub_jobs import Decode
+from mdm_async.images.views.workshop import Workshop
 from mdm_async.keys.store import IDENTITY, IMAGE, Secrets
 
 _COPY = "copy"
@@ -27,7 +27,7 @@ _COPY = "copy"
 class Pixels:
     """What a new view can be given of an image's pixels. Only parts under the image's own secret are shared."""
 
-    archive: Archive
+    workshop: Workshop
     leases: Leases
     image: UUID
     secrets: Secrets
@@ -59,10 +59,10 @@ class Pixels:
 
     async def decoded(self, head: bytes, plan: PixelPlan, *, bulk: bool) -> tuple[PartRecord, PixelEdits]:
         """Compressed pixels decoded with regions blanked, and what that changes in the head."""
-        limit = self.archive.settings.scrub.max_decoded
+        limit = self.workshop.limits.max_decoded
         if self.original.record.size > limit:
             raise ScrubRefused("the compressed pixels are larger than scrub.max_decoded")
-        scrubber = self.archive.scrubber
+        scrubber = self.workshop.scrubber
         async with scrubber.decoding(bulk=bulk):
             whole = b"".join([bytes(piece) async for piece in self._stored()])
             edits, pieces = await scrubber.run(Decode(plan, head, whole, limit), bulk=bulk)
@@ -94,7 +94,7 @@ class Pixels:
         writer = self._writer(variant, secret_kind)
         async for piece in self._stored():
             if cleaner:
-                await writer.write(await self.archive.cipher.run(partial(cleaner.feed, piece)))
+                await writer.write(await self.workshop.cipher.run(partial(cleaner.feed, piece)))
             else:
                 await writer.write(piece)
         if cleaner:
@@ -103,12 +103,12 @@ class Pixels:
 
     def _stored(self) -> AsyncGenerator[memoryview, None]:
         ready = view.of_part(self.image, self.original.row, self.original.record, self.secrets)
-        return stream.clear(self.archive.blobs, ready, 0, ready.size)
+        return stream.clear(self.workshop.depot.blobs, ready, 0, ready.size)
 
     def _writer(self, variant: str, secret_kind: str) -> PartWriter:
         secret = self.secrets.of(secret_kind)
         return PartWriter(
-            self.archive, self.leases, self.image, Kind.PIXELS.value, secret_kind, secret, variant
+            self.workshop.depot, self.leases, self.image, Kind.PIXELS.value, secret_kind, secret, variant
         )
 
     async def _forget(self, row: Part) -> None:

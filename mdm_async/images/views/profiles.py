@@ -1,5 +1,6 @@
 """The verbs on de-identification profiles: list, show, add, and apply one to a directory's files."""
 
+import asyncio
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -16,15 +17,16 @@ from mdm_async.dicom.profile import Profile
 from mdm_async.dicom.profiles.file import dump_profile, parse_profile
 from mdm_async.dicom.scrub import REVISION
 from mdm_async.errors import BadRequest, MdmError, NotADirectory, NotFound
-from mdm_async.images.archive import Archive
-from mdm_async.images.parts.leases import Leases
-from mdm_async.images.reading.served import Served
+from mdm_async.images.changed import ChangedHere
+from mdm_async.images.reading.served import Served, ServedViews
+from mdm_async.images.reading.shelf import Shelf
 from mdm_async.images.several import several_at_once
 from mdm_async.images.surls import resolve_one
 from mdm_async.images.views.backfill import AT_ONCE, missing
 from mdm_async.images.views.originals import source_of
+from mdm_async.images.views.workshop import Workshop
 from mdm_async.names import BASIC, Caller
-from mdm_async.postgres.database import Connection
+from mdm_async.postgres.database import Connection, Database
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,58 +50,66 @@ class Plan:
     pixel_bytes: int
 
 
-async def listing(archive: Archive, caller: Caller) -> list[Description]:
-    async with archive.database.acquire() as db:
+async def listing(database: Database, served: ServedViews, caller: Caller) -> list[Description]:
+    async with database.acquire() as db:
         await acl.demand_administrator(db, caller)
-        await archive.views.refresh(db, now=True)
+        await served.refresh(db, now=True)
         stored = {one.name: one for one in await profiles.listing(db)}
     found = []
-    for served in archive.views:
-        one = stored.get(served.view)
+    for view in served:
+        profile, one = view.profile, stored.get(view.view)
         if one is None:
-            found.append(Description(served.profile, dump_profile(served.profile)))
+            found.append(Description(profile, dump_profile(profile)))
         else:
-            found.append(Description(served.profile, one.source, added=one.added, added_by=one.added_by))
+            found.append(Description(profile, one.source, added=one.added, added_by=one.added_by))
     return found
 
 
-async def show(archive: Archive, caller: Caller, name: str) -> Description:
+async def show(database: Database, served: ServedViews, caller: Caller, name: str) -> Description:
     """Raises NotFound."""
-    for found in await listing(archive, caller):
+    for found in await listing(database, served, caller):
         if found.profile.name == name:
             return found
     raise NotFound("there is no profile of that name", remedy="`mdm profile list` names those that are")
 
 
-async def add(archive: Archive, caller: Caller, source: str) -> tuple[Profile, str | None]:
+async def add(
+    database: Database,
+    shelf: Shelf,
+    changed: ChangedHere,
+    more_to_make: asyncio.Event,
+    caller: Caller,
+    source: str,
+) -> tuple[Profile, str | None]:
     """Put a profile into force: it, and the digest of the one that it replaces. Raises BadRequest.
 
     Views of the one before are not served from then on; those of the new one are pending until it is applied.
     """
-    async with archive.database.acquire() as db:
+    async with database.acquire() as db:
         await acl.demand_administrator(
             db, caller
         )  # whoever may not add one is told nothing of what is wrong with it
     profile = parse_profile(source)
     if profile.name == BASIC:
         raise BadRequest("the profile 'basic' is built in", remedy="choose another name")
-    async with archive.database.transaction() as db:
+    async with database.transaction() as db:
         before = await profiles.put(db, profile.name, source, profile.digest, caller.name)
-        await archive.keys.make_project_key(db, profile.project or profile.name)
+        await shelf.keys.make_project_key(db, profile.project or profile.name)
         details = {"profile": profile.name, "digest": profile.digest, "replaced": before}
         await acts.record(db, [Act(caller, "profile add", details=details)])
-    async with archive.database.acquire() as db:
-        await archive.views.refresh(db, now=True)
-    archive.changed.everything()
-    archive.more_to_make.set()
+    async with database.acquire() as db:
+        await shelf.served.refresh(db, now=True)
+    changed.everything()
+    more_to_make.set()
     return profile, before
 
 
-async def plan(archive: Archive, caller: Caller, name: str, surl: str) -> Plan:
+async def plan(workshop: Workshop, shelf: Shelf, caller: Caller, name: str, surl: str) -> Plan:
     """What `apply` would do. Reads every head that would be made anew."""
-    async with archive.database.acquire() as db:
+    database = workshop.depot.database
+    async with database.acquire() as db:
         await acl.demand_administrator(db, caller)
-        served, directory = await _served(archive, db, name), await _directory(db, caller, surl)
+        served, directory = await _served(shelf.served, db, name), await _directory(db, caller, surl)
         below = await profiles.directories_below(db, directory.id)
         images = sum((await profiles.states(db, below, served.view, served.version)).values())
     heads, sizes = 0, list[int]()
@@ -107,21 +117,21 @@ async def plan(archive: Archive, caller: Caller, name: str, surl: str) -> Plan:
     async def look_at(image: UUID) -> None:
         nonlocal heads
         heads += 1
-        if (size := await _pixels_to_write(archive, served, image)) is not None:
+        if (size := await _pixels_to_write(workshop, shelf, served, image)) is not None:
             sizes.append(size)
 
-    await several_at_once(missing(archive, served, below), look_at, AT_ONCE)
+    await several_at_once(missing(database, served, below), look_at, AT_ONCE)
     return Plan(images, heads, len(sizes), sum(sizes))
 
 
-async def _pixels_to_write(archive: Archive, served: Served, image: UUID) -> int | None:
+async def _pixels_to_write(workshop: Workshop, shelf: Shelf, served: Served, image: UUID) -> int | None:
     """Bytes of an image's pixels if this profile needs a variant of them that is not there yet."""
     try:
-        async with Leases(archive.database, archive.blobs, archive.settings.blobs.lease_seconds) as leases:
-            source = await source_of(archive, leases, image)
+        async with workshop.depot.leases() as leases:
+            source = await source_of(workshop, shelf, leases, image)
             if source.head is None or source.pixels is None:
                 return None
-            described = await archive.cipher.run(partial(pixel_plan.describe, source.head))
+            described = await workshop.cipher.run(partial(pixel_plan.describe, source.head))
     except MdmError:
         return None  # it will be refused, or has gone
     wanted = pixel_plan.plan(*described, served.profile).after(source.facts)
@@ -130,37 +140,49 @@ async def _pixels_to_write(archive: Archive, served: Served, image: UUID) -> int
     return source.pixels.original.record.size
 
 
-async def apply(archive: Archive, caller: Caller, name: str, surl: str, *, default: bool = False) -> None:
+async def apply(
+    database: Database,
+    views: ServedViews,
+    changed: ChangedHere,
+    more_to_make: asyncio.Event,
+    caller: Caller,
+    name: str,
+    surl: str,
+    *,
+    default: bool = False,
+) -> None:
     """From now on files below this directory get this view; those that are there get it as soon as it is made.
 
     `default`: it is also what these files give to whoever names no view.
     """
-    async with archive.database.transaction() as db:
+    async with database.transaction() as db:
         await acl.demand_administrator(db, caller)
         await kept_acls.lock(db)  # a move keeps the default view that it finds
-        served, directory = await _served(archive, db, name), await _directory(db, caller, surl)
+        served, directory = await _served(views, db, name), await _directory(db, caller, surl)
         await profiles.enable(db, directory.id, served.view)
         if default:
             await profiles.set_default(db, directory.id, served.view)
         details = {"profile": name, "digest": served.profile.digest, "default": default}
         await acts.record(db, [Act(caller, "profile apply", guid=directory.guid, details=details)])
     if default:
-        archive.changed.everything()
-    archive.more_to_make.set()
+        changed.everything()
+    more_to_make.set()
 
 
-async def progress(archive: Archive, caller: Caller, name: str, surl: str) -> dict[str, int]:
+async def progress(
+    database: Database, views: ServedViews, caller: Caller, name: str, surl: str
+) -> dict[str, int]:
     """Images below a directory by the state of their view: ready, refused, quarantined, pending."""
-    async with archive.database.acquire() as db:
+    async with database.acquire() as db:
         await acl.demand_administrator(db, caller)
-        served, directory = await _served(archive, db, name), await _directory(db, caller, surl)
+        served, directory = await _served(views, db, name), await _directory(db, caller, surl)
         below = await profiles.directories_below(db, directory.id)
         return await profiles.states(db, below, served.view, served.version)
 
 
-async def _served(archive: Archive, db: Connection, name: str) -> Served:
-    await archive.views.refresh(db, now=True)
-    served = archive.views.get(name)
+async def _served(views: ServedViews, db: Connection, name: str) -> Served:
+    await views.refresh(db, now=True)
+    served = views.get(name)
     if served is None:
         raise NotFound("there is no profile of that name", remedy="add it first: mdm profile add FILE")
     return served

@@ -11,11 +11,13 @@ from mdm_async.catalog.trail import acts as audit
 from mdm_async.catalog.trail.acts import Act
 from mdm_async.dicom.linking import linking_values
 from mdm_async.errors import Damaged, Gone, Malformed, NotDicom, NotFound, ViewPending, ViewRefused
-from mdm_async.images.archive import Archive
 from mdm_async.images.reading import stream
+from mdm_async.images.reading.served import ServedViews
+from mdm_async.images.reading.shelf import Shelf
 from mdm_async.images.views.originals import original_head
+from mdm_async.images.views.workshop import Workshop
 from mdm_async.names import Caller, Right, View
-from mdm_async.postgres.database import Connection
+from mdm_async.postgres.database import Connection, Database
 
 _LOOKED_AT = 500
 _OPENED = 10
@@ -31,18 +33,19 @@ class Match:
     view: View
 
 
-async def lookup(archive: Archive, caller: Caller, pseudonym: str) -> list[Match]:
+async def lookup(workshop: Workshop, shelf: Shelf, caller: Caller, pseudonym: str) -> list[Match]:
     """Whose pseudonym this is, as far as the caller has the right `i` on a file of theirs; audited.
 
     Raises NotFound, also to a caller who may not know.
     """
     pseudonym = pseudonym.strip()
-    found = await _permitted(archive, caller, archive.finder.digest(pseudonym))
+    database = workshop.depot.database
+    found = await _permitted(database, shelf.served, caller, workshop.finder.digest(pseudonym))
     matches: dict[Match, UUID] = {}
     for image, name, guid in found:
-        for match in await _matches(archive, image, name, pseudonym):
+        for match in await _matches(workshop, shelf, image, name, pseudonym):
             matches.setdefault(match, guid)
-    async with archive.database.transaction() as db:
+    async with database.transaction() as db:
         acts = [
             Act(
                 caller,
@@ -59,14 +62,16 @@ async def lookup(archive: Archive, caller: Caller, pseudonym: str) -> list[Match
     return list(matches)
 
 
-async def _permitted(archive: Archive, caller: Caller, digest: bytes) -> list[tuple[UUID, View, UUID]]:
+async def _permitted(
+    database: Database, served: ServedViews, caller: Caller, digest: bytes
+) -> list[tuple[UUID, View, UUID]]:
     """(image, view, GUID of an entry) of views that hold the pseudonym: the first few that the caller may identify."""
     permitted: list[tuple[UUID, View, UUID]] = []
     after = UUID(int=0)
-    async with archive.database.acquire() as db:
-        await archive.views.refresh(db)
+    async with database.acquire() as db:
+        await served.refresh(db)
         while len(permitted) < _OPENED:
-            found = await images.with_pseudonym(db, digest, archive.views.versions, after, _LOOKED_AT)
+            found = await images.with_pseudonym(db, digest, served.versions, after, _LOOKED_AT)
             if not found:
                 break
             guids = await _identifiable(db, caller, {image for image, _, _ in found})
@@ -85,14 +90,14 @@ async def _identifiable(db: Connection, caller: Caller, wanted: set[UUID]) -> di
     return guids
 
 
-async def _matches(archive: Archive, image: UUID, name: View, pseudonym: str) -> list[Match]:
+async def _matches(workshop: Workshop, shelf: Shelf, image: UUID, name: View, pseudonym: str) -> list[Match]:
     try:
-        head = await original_head(archive, image)
-        async with archive.database.acquire() as db:
-            ready = await archive.shelf.load_one(db, image, name)
-        originals = await archive.cipher.run(partial(linking_values, head or b""))
-        made = await stream.first_part(archive.blobs, ready)
-        given = await archive.cipher.run(partial(linking_values, made))
+        head = await original_head(workshop, shelf, image)
+        async with workshop.depot.database.acquire() as db:
+            ready = await shelf.load_one(db, image, name)
+        originals = await workshop.cipher.run(partial(linking_values, head or b""))
+        made = await stream.first_part(workshop.depot.blobs, ready)
+        given = await workshop.cipher.run(partial(linking_values, made))
     except (ViewPending, ViewRefused, Gone, Damaged, Malformed, NotDicom):
         return []  # another image of theirs may tell
     return [

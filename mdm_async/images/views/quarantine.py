@@ -1,5 +1,6 @@
 """Letting views out of quarantine, after somebody has looked at the pixels."""
 
+import asyncio
 from collections.abc import Sequence
 from uuid import UUID
 
@@ -9,16 +10,22 @@ from mdm_async.catalog.rights import acl
 from mdm_async.catalog.trail import acts
 from mdm_async.catalog.trail.acts import Act
 from mdm_async.errors import BadRequest, MdmError, NotFound
-from mdm_async.images.archive import Archive
 from mdm_async.images.reading.served import Served
+from mdm_async.images.reading.shelf import Shelf
 from mdm_async.images.surls import resolve
-from mdm_async.images.views.backfill import attempt
+from mdm_async.images.views.remaking import attempt
+from mdm_async.images.views.workshop import Workshop
 from mdm_async.names import Caller, Right
 from mdm_async.postgres.database import Connection
 
 
 async def release(
-    archive: Archive, caller: Caller, name: str, surls: Sequence[str]
+    workshop: Workshop,
+    shelf: Shelf,
+    more_to_make: asyncio.Event,
+    caller: Caller,
+    name: str,
+    surls: Sequence[str],
 ) -> list[tuple[str, MdmError | None]]:
     """Make a profile's views of files whose pixels the caller, who needs `i`, found to show nobody's name.
 
@@ -26,9 +33,9 @@ async def release(
     """
     results: list[tuple[str, MdmError | None]] = []
     images: list[UUID] = []
-    async with archive.database.transaction() as db:
-        await archive.views.refresh(db)
-        served = archive.views.get(name)
+    async with workshop.depot.database.transaction() as db:
+        await shelf.served.refresh(db)
+        served = shelf.served.get(name)
         if served is None:
             raise NotFound("there is no profile of that name")
         for surl, found in zip(surls, await resolve(db, caller, surls), strict=True):
@@ -40,9 +47,9 @@ async def release(
                 results.append((surl, why))
             else:
                 results.append((surl, None))
-    archive.more_to_make.set()  # whatever fails here is made then
+    more_to_make.set()  # whatever fails here is made then
     for image in images:
-        await attempt(archive, served, image)
+        await attempt(workshop, shelf, served, image)
     return results
 
 

@@ -15,13 +15,14 @@ from mdm_async.catalog.namespace.entries import Entry
 from mdm_async.catalog.namespace.places import Place
 from mdm_async.catalog.rights import acl
 from mdm_async.errors import BadRequest, NotFound, TooLarge
-from mdm_async.images.archive import Archive
+from mdm_async.images.cipher_pool import CipherPool
 from mdm_async.images.parts import record
 from mdm_async.images.reading.served import Served
+from mdm_async.images.reading.shelf import Shelf
 from mdm_async.images.surls import resolve_one
 from mdm_async.keys.store import Secrets
 from mdm_async.names import Caller, Right, View
-from mdm_async.postgres.database import Connection
+from mdm_async.postgres.database import Connection, Database
 
 _FILES = 10_000
 """Files in one report at the most."""
@@ -50,25 +51,25 @@ class Report:
     files: list[ImageReport]
 
 
-async def report(archive: Archive, caller: Caller, surl: str) -> Report:
+async def report(database: Database, shelf: Shelf, cipher: CipherPool, caller: Caller, surl: str) -> Report:
     """Of a file, or of every file below a directory that the caller may read in that view.
 
     Raises TooLarge when there are too many files.
     """
-    async with archive.database.acquire() as db:
-        await archive.views.refresh(db)
+    async with database.acquire() as db:
+        await shelf.served.refresh(db)
         named, place = await resolve_one(db, caller, surl)
         name = named.view or place.default_view
         if named.view is None:  # else what is wrong with the default view of the hidden would be told
             _demand(caller, place, name)
-        served = archive.views.get(name)
+        served = shelf.served.get(name)
         if served is None:
             raise BadRequest(
                 "only a de-identified view has a report", remedy="name one: mdm profile report --view basic"
             )
         entry = _demand(caller, place, name)
         if not entry.is_directory:
-            return Report(served, await _of(archive, db, served, [entry]))
+            return Report(served, await _of(shelf, cipher, db, served, [entry]))
         below = await paths.files_below(db, place.lfn, entry.id, _FILES + 1)
         if len(below) > _FILES:
             raise TooLarge(
@@ -79,7 +80,7 @@ async def report(archive: Archive, caller: Caller, surl: str) -> Report:
             for place in await places.resolve(db, below)
             if place.entry is not None and acl.allows(caller, place, Right.READ, name)
         ]
-        return Report(served, await _of(archive, db, served, readable))
+        return Report(served, await _of(shelf, cipher, db, served, readable))
 
 
 def _demand(caller: Caller, place: Place, name: str) -> Entry:
@@ -89,11 +90,13 @@ def _demand(caller: Caller, place: Place, name: str) -> Entry:
     return place.entry
 
 
-async def _of(archive: Archive, db: Connection, served: Served, files: Sequence[Entry]) -> list[ImageReport]:
+async def _of(
+    shelf: Shelf, cipher: CipherPool, db: Connection, served: Served, files: Sequence[Entry]
+) -> list[ImageReport]:
     wanted = [(entry.image, str(served.view)) for entry in files if entry.image is not None]
     found = await images.holdings(db, wanted, list(served.versions))
     registrations = {holding.registration for holding in found.values()}
-    secrets = await archive.keys.fetch(db, registrations, identity=False)
+    secrets = await shelf.keys.fetch(db, registrations, identity=False)
     versions = {image: holding.view.version for (image, _), holding in found.items() if holding.view}
     sealed = await images.reports(db, [(image, served.view, version) for image, version in versions.items()])
 
@@ -107,7 +110,7 @@ async def _of(archive: Archive, db: Connection, served: Served, files: Sequence[
     reports: list[ImageReport] = []
     for start in range(0, len(files), _AT_ONCE):
         some = files[start : start + _AT_ONCE]
-        reports += await archive.cipher.run(partial(of_some, some))
+        reports += await cipher.run(partial(of_some, some))
     return reports
 
 

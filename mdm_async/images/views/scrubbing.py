@@ -47,7 +47,7 @@ class Scrubber:
     """Scrubs a bounded number of heads at a time. Use as a context; its workers end with it."""
 
     def __init__(self, settings: ScrubSettings) -> None:
-        self._settings = settings
+        self.settings = settings
         self._small = ThreadPoolExecutor(1, "scrub")
         self._large = ThreadPoolExecutor(PROCESSES, "scrub-process")
         self._mine = threading.local()
@@ -84,7 +84,7 @@ class Scrubber:
             raise Unavailable("scrubbing has ended")
         loop = asyncio.get_running_loop()
         try:
-            if not bulk and job.size <= self._settings.in_process:
+            if not bulk and job.size <= self.settings.in_process:
                 return await loop.run_in_executor(self._small, job.run)
             return await loop.run_in_executor(self._large, self._in_process, job)
         except _Died as died:
@@ -131,7 +131,7 @@ class Scrubber:
             worker = None
         if worker is None:
             try:
-                worker = self._mine.worker = _Worker(self._settings)
+                worker = self._mine.worker = _Worker(self.settings)
             except (EOFError, OSError) as why:  # the fork server has just been killed; there will be another
                 raise _Died(_LOST) from why
             self._workers.add(worker)

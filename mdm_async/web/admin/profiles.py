@@ -68,20 +68,25 @@ def routes() -> list[web.AbstractRouteDef]:
 
 
 async def list_profiles(request: web.Request) -> web.Response:
-    found = await profiles.listing(request.app[HOUSE].archive, await identified_caller_of(request))
+    archive = request.app[HOUSE].archive
+    found = await profiles.listing(archive.database, archive.views, await identified_caller_of(request))
     return json_answer({"profiles": [_profile(one) for one in found]})
 
 
 async def show_profile(request: web.Request) -> web.Response:
     caller, name = await identified_caller_of(request), request.match_info["name"]
-    found = await profiles.show(request.app[HOUSE].archive, caller, name)
+    archive = request.app[HOUSE].archive
+    found = await profiles.show(archive.database, archive.views, caller, name)
     return json_answer({**_profile(found), "toml": found.source})
 
 
 async def add_profile(request: web.Request) -> web.Response:
     caller = await identified_caller_of(request)
     asked = await parse(request, ProfileForm)
-    profile, before = await profiles.add(request.app[HOUSE].archive, caller, asked.toml)
+    archive = request.app[HOUSE].archive
+    profile, before = await profiles.add(
+        archive.database, archive.shelf, archive.changed, archive.more_to_make, caller, asked.toml
+    )
     tree = {"name": profile.name, "digest": profile.digest, "replaced": before}
     return json_answer({**tree, "warnings": profile.warnings}, 201)
 
@@ -89,7 +94,8 @@ async def add_profile(request: web.Request) -> web.Response:
 async def plan(request: web.Request) -> web.Response:
     caller, name = await identified_caller_of(request), request.match_info["name"]
     asked = await parse(request, PlaceForm)
-    found = await profiles.plan(request.app[HOUSE].archive, caller, name, asked.surl)
+    archive = request.app[HOUSE].archive
+    found = await profiles.plan(archive.workshop, archive.shelf, caller, name, asked.surl)
     return json_answer(
         {
             "images": found.images,
@@ -105,21 +111,36 @@ async def apply(request: web.Request) -> web.Response:
     caller, name = await identified_caller_of(request), request.match_info["name"]
     asked = await parse(request, ApplyForm)
     archive = request.app[HOUSE].archive
-    await profiles.apply(archive, caller, name, asked.surl, default=asked.default)
-    return json_answer(_states(await profiles.progress(archive, caller, name, asked.surl)), 202)
+    await profiles.apply(
+        archive.database,
+        archive.views,
+        archive.changed,
+        archive.more_to_make,
+        caller,
+        name,
+        asked.surl,
+        default=asked.default,
+    )
+    found = await profiles.progress(archive.database, archive.views, caller, name, asked.surl)
+    return json_answer(_states(found), 202)
 
 
 async def progress(request: web.Request) -> web.Response:
     caller, name = await identified_caller_of(request), request.match_info["name"]
     asked = await parse(request, PlaceForm)
-    return json_answer(_states(await profiles.progress(request.app[HOUSE].archive, caller, name, asked.surl)))
+    archive = request.app[HOUSE].archive
+    found = await profiles.progress(archive.database, archive.views, caller, name, asked.surl)
+    return json_answer(_states(found))
 
 
 async def release(request: web.Request) -> web.Response:
     caller, name = await identified_caller_of(request), request.match_info["name"]
     asked = await parse(request, SurlsForm)
     _demand_few(request, asked.surls)
-    results = await quarantine.release(request.app[HOUSE].archive, caller, name, asked.surls)
+    archive = request.app[HOUSE].archive
+    results = await quarantine.release(
+        archive.workshop, archive.shelf, archive.more_to_make, caller, name, asked.surls
+    )
     answer = many([(surl, why or {}) for surl, why in results])
     problem.note(request, answer.errors)
     return json_answer(answer.tree, answer.http)
@@ -128,7 +149,8 @@ async def release(request: web.Request) -> web.Response:
 async def make_report(request: web.Request) -> web.Response:
     caller = await identified_caller_of(request)
     asked = await parse(request, PlaceForm)
-    found = await report.report(request.app[HOUSE].archive, caller, asked.surl)
+    archive = request.app[HOUSE].archive
+    found = await report.report(archive.database, archive.shelf, archive.cipher, caller, asked.surl)
     profile = found.served.profile
     return json_answer(
         {
@@ -144,7 +166,8 @@ async def make_report(request: web.Request) -> web.Response:
 async def look_up(request: web.Request) -> web.Response:
     caller = await identified_caller_of(request)
     asked = await parse(request, LookupForm)
-    found = await pseudonyms.lookup(request.app[HOUSE].archive, caller, asked.pseudonym)
+    archive = request.app[HOUSE].archive
+    found = await pseudonyms.lookup(archive.workshop, archive.shelf, caller, asked.pseudonym)
     return json_answer({"matches": [asdict(match) for match in found]})
 
 

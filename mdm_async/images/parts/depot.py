@@ -1,0 +1,23 @@
+"""Where the parts of images are written: large ones to the blob store under leases, small ones into the catalog."""
+
+from dataclasses import dataclass
+
+from mdm_async.blobs.store import BlobStore
+from mdm_async.images.cipher_pool import CipherPool
+from mdm_async.images.parts.leases import Leases
+from mdm_async.postgres.database import Database
+from mdm_async.settings import BlobSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Depot:
+    """What every writer of parts needs."""
+
+    database: Database
+    blobs: BlobStore
+    cipher: CipherPool
+    settings: BlobSettings
+
+    def leases(self) -> Leases:
+        """For the blobs of one image, as a context."""
+        return Leases(self.database, self.blobs, self.settings.lease_seconds)

@@ -1,0 +1,75 @@
+"""A view made of an image's stored original, when it has none that is in force.
+
+What is made once is kept: when two nodes make it, one wins.
+"""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+import structlog
+
+from mdm_async.catalog.holdings import blobs, images, profiles
+from mdm_async.catalog.holdings.images import Part
+from mdm_async.errors import Gone, MdmError
+from mdm_async.images.reading.served import Served
+from mdm_async.images.reading.shelf import Shelf
+from mdm_async.images.views.making import Made, Maker
+from mdm_async.images.views.originals import source_of
+from mdm_async.images.views.workshop import Workshop
+from mdm_async.postgres.database import Connection
+
+_log = structlog.get_logger()
+
+
+async def attempt(
+    workshop: Workshop, shelf: Shelf, served: Served, image: UUID, *, bulk: bool = False
+) -> bool:
+    """As `make_view`; what fails is logged, and stays pending."""
+    try:
+        if not shelf.served.in_force(served):
+            return False  # replaced while this runs; the next round is due already
+        return await make_view(workshop, shelf, served, image, bulk=bulk)
+    except MdmError as why:
+        # One damaged image must not keep the others waiting; the next round tries it again.
+        _log.warning("a view could not be made", image=str(image), reason=why.detail)
+    except Exception as why:  # a mistake of ours, on this image; its message could quote the file
+        _log.error("a view could not be made", image=str(image), kind=type(why).__name__)
+    return False
+
+
+async def _demand_pixels(db: Connection, made: Made, parts: Sequence[Part]) -> None:
+    """Raises Gone when pixels that another view shared have been dropped with that view meanwhile."""
+    ours = {part.id for part in parts}
+    if made.pixels is not None and made.pixels not in ours and not await images.parts(db, [made.pixels]):
+        raise Gone("the pixels to be shared have just been dropped")
+
+
+async def make_view(
+    workshop: Workshop, shelf: Shelf, served: Served, image: UUID, *, bulk: bool = False
+) -> bool:
+    """Make one view of an image from its original; False when another node did, or the image has gone."""
+    database = workshop.depot.database
+    try:
+        async with workshop.depot.leases() as leases:
+            source = await source_of(workshop, shelf, leases, image)
+            async with database.acquire() as db:
+                released = await profiles.is_released(db, image, served.view)
+            maker = Maker(workshop, leases, served, released=released, bulk=bulk)
+            made = await maker.make(source, maker.begin(source.head))
+            parts = list(made.parts)
+            if source.pixels is not None:
+                parts += await source.pixels.drop_unused({made.pixels} if made.pixels else set())
+            async with database.transaction() as db:
+                await images.lock(db, image)
+                await shelf.served.refresh(db, now=True)
+                if not shelf.served.in_force(served):
+                    raise Gone("the profile has been replaced")
+                await _demand_pixels(db, made, parts)
+                await blobs.settle(db, list(leases.blobs))
+                if not await images.add_view(db, parts, made.view):
+                    raise Gone("another node made the view first")
+                await images.drop_superseded(db, made.view)
+            leases.keep()
+    except Gone:
+        return False
+    return True

@@ -1,0 +1,26 @@
+"""Where de-identified views are made."""
+
+from dataclasses import dataclass
+
+from mdm_async.images.cipher_pool import CipherPool
+from mdm_async.images.parts.depot import Depot
+from mdm_async.images.views.scrubbing import Scrubber
+from mdm_async.keys.derive import PseudonymFinder
+from mdm_async.settings import ScrubSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Workshop:
+    """What makes a view: it scrubs, writes the new parts, and keeps pseudonyms so that they can be found."""
+
+    depot: Depot
+    scrubber: Scrubber
+    finder: PseudonymFinder
+
+    @property
+    def cipher(self) -> CipherPool:
+        return self.depot.cipher
+
+    @property
+    def limits(self) -> ScrubSettings:
+        return self.scrubber.settings
