@@ -4,6 +4,9 @@ Each error knows its problem type (RFC 9457), by which programs choose what to d
 SRM v2.2 status code and the exit code a command ends with. Titles are for people and may change; types may not.
 `detail` names the thing and what was wrong with it, `remedy` what to do. Neither ever carries patient data,
 a name that a user typed, a key or a token: they are shown to callers and logged.
+
+Those that Python has a name for are that too: `except FileNotFoundError` catches NotFound. Where `except OSError` is
+meant for the system's own errors and one of these could come out of the same block, it is let through first.
 """
 
 import re
@@ -66,12 +69,12 @@ class BadPath(BadRequest):
     title = "the path is malformed"
 
 
-class Unauthenticated(MdmError):
+class Unauthenticated(MdmError, PermissionError):
     is_refusal = True
     http, srm, exit_code, title = 401, "SRM_AUTHENTICATION_FAILURE", 13, "no valid credential was presented"
 
 
-class Forbidden(MdmError):
+class Forbidden(MdmError, PermissionError):
     is_refusal = True
     http, srm, exit_code, title = 403, "SRM_AUTHORIZATION_FAILURE", 13, "this caller may not do that"
 
@@ -80,7 +83,7 @@ class InsecureChannel(Forbidden):
     title = "this needs TLS or the loopback"
 
 
-class NotFound(MdmError):
+class NotFound(MdmError, FileNotFoundError):
     http, srm, exit_code, title = 404, "SRM_INVALID_PATH", 2, "no such file or directory"
 
 
@@ -88,7 +91,7 @@ class UnknownRequest(MdmError):
     http, srm, exit_code, title = 404, "SRM_INVALID_REQUEST", 2, "no such request"
 
 
-class Exists(MdmError):
+class Exists(MdmError, FileExistsError):
     http, srm, exit_code, title = 409, "SRM_DUPLICATION_ERROR", 17, "the name is already taken"
 
 
@@ -96,7 +99,7 @@ class NotEmpty(MdmError):
     http, srm, exit_code, title = 409, "SRM_NON_EMPTY_DIRECTORY", 39, "the directory is not empty"
 
 
-class NotADirectory(MdmError):
+class NotADirectory(MdmError, NotADirectoryError):
     http, srm, exit_code, title = 409, "SRM_INVALID_PATH", 20, "a part of the path is not a directory"
 
 
@@ -166,6 +169,18 @@ class Unavailable(MdmError):
     """Something behind the server is away for now; the same request may succeed later."""
 
     http, srm, exit_code, title = 503, "SRM_INTERNAL_ERROR", 11, "a service behind this one is away"
+
+
+class Unreachable(Unavailable, ConnectionError):
+    """The server does not answer, or the connection to it was cut; only clients raise it."""
+
+    exit_code, title = 69, "the server cannot be reached"
+
+
+class Untrusted(Unreachable):
+    """The server's certificate is not that of a server to trust; only clients raise it."""
+
+    exit_code, title = 76, "the server's certificate is not trusted"
 
 
 class NoSpace(MdmError):

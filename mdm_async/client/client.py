@@ -5,11 +5,12 @@ async with Client() as mdm:
         await mdm.get(entry.path, Path(entry.name))
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
+import os
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, Self, TypeAlias
 
 from yarl import URL
 
@@ -18,6 +19,7 @@ from mdm_async.client.channel import demand_confidential, parse_url
 from mdm_async.client.discovery import find_token, server_url
 from mdm_async.client.download import Downloaded, download
 from mdm_async.client.entry import Entry
+from mdm_async.client.one_or_many import Name, Names, Outcome, name_of, names_of, settle
 from mdm_async.client.progress import OnBytes
 from mdm_async.client.pull import Pull
 from mdm_async.client.sent import Source
@@ -27,6 +29,8 @@ from mdm_async.client.wire import Wire
 from mdm_async.errors import Forbidden, MdmError
 from mdm_async.names import IDENTIFIED, parse_lfn, parse_surl
 
+Target: TypeAlias = str | os.PathLike[str]
+"""A file of this machine to write to."""
 PAGE: Final = 1000
 """Names asked for at once when a directory is listed."""
 BULK: Final = 5000
@@ -68,14 +72,15 @@ class Client:
 
     # -- names
 
-    async def stat(self, path: str) -> Entry:
+    async def stat(self, path: Name) -> Entry:
         """One entry, without what is below it. NotFound."""
-        answer = await self.wire.srm("ls", {"surls": [path], "numOfLevels": 0, "fullDetailedList": True})
+        asked: Json = {"surls": [name_of(path)], "numOfLevels": 0, "fullDetailedList": True}
+        answer = await self.wire.srm("ls", asked)
         return Entry.parse(answer.only())
 
-    async def ls(self, path: str) -> AsyncGenerator[Entry, None]:
+    async def ls(self, path: Name) -> AsyncGenerator[Entry, None]:
         """One level of a directory, in the server's order, page by page; a file lists itself."""
-        question: Json = {"surls": [path], "count": PAGE, "fullDetailedList": True}
+        question: Json = {"surls": [name_of(path)], "count": PAGE, "fullDetailedList": True}
         while True:
             detail = (await self.wire.srm("ls", question)).only()
             entry = Entry.parse(detail)
@@ -89,42 +94,59 @@ class Client:
                 return
             question["cursor"] = cursor
 
-    async def walk(self, path: str) -> AsyncGenerator[Entry, None]:
+    async def walk(self, path: Name) -> AsyncGenerator[Entry, None]:
         """Everything below a directory, each directory before what it holds."""
-        pending = [path]
+        pending = [name_of(path)]
         while pending:
             async for entry in self.ls(pending.pop()):
                 yield entry
                 if entry.is_directory:
                     pending.append(entry.path)
 
-    async def permissions(self, paths: Iterable[str]) -> dict[str, str]:
+    async def permissions(self, paths: Names) -> dict[str, str]:
         """The caller's rights on each path, as letters of pdrwlxgsi."""
-        answer = await self.wire.srm("checkPermission", {"surls": list(paths)})
+        answer = await self.wire.srm("checkPermission", {"surls": names_of(paths)})
         answer.demand_all()
         return {file["surl"]: str(file.get("permission", "")) for file, _ in answer.files()}
 
-    async def mkdir(self, path: str, *, parents: bool = False) -> None:
+    async def mkdir(self, path: Name, *, parents: bool = False) -> None:
         """Make a directory; with `parents` those above it too, and one that is there already is no error."""
-        (await self.wire.srm("mkdir", {"surl": parse_lfn(path), "parents": parents})).demand_all()
+        (await self.wire.srm("mkdir", {"surl": parse_lfn(name_of(path)), "parents": parents})).demand_all()
 
-    async def rmdir(self, path: str, *, recursive: bool = False) -> None:
-        (await self.wire.srm("rmdir", {"surl": path, "recursive": recursive})).demand_all()
+    async def rmdir(self, path: Name, *, recursive: bool = False) -> None:
+        (await self.wire.srm("rmdir", {"surl": name_of(path), "recursive": recursive})).demand_all()
 
-    async def rm(self, paths: Sequence[str]) -> dict[str, MdmError]:
-        """Delete files; the reason for each that is still there."""
-        answer = await self.wire.srm("rm", {"surls": list(paths)})
-        return {file["surl"]: error for file, error in answer.files() if error is not None}
+    async def rm(self, paths: Names, *, recursive: bool = False) -> None:
+        """Delete files, and with `recursive` directories with all that is below them.
 
-    async def mv(self, source: str, target: str) -> None:
-        (await self.wire.srm("mv", {"fromSURL": source, "toSURL": target})).demand_all()
+        Of one name its own error is raised; of many SomeFailed, when the others are gone.
+        """
+        outcomes: dict[str, Outcome[None]] = {path: Outcome(path, None) for path in names_of(paths)}
+        files = []
+        for path in outcomes:
+            try:
+                if recursive and (await self.stat(path)).is_directory:
+                    await self.rmdir(path, recursive=True)
+                else:
+                    files.append(path)
+            except MdmError as error:
+                outcomes[path] = Outcome(path, None, error)
+        for start in range(0, len(files), PAGE):
+            answer = await self.wire.srm("rm", {"surls": files[start : start + PAGE]})
+            outcomes |= {file["surl"]: Outcome(file["surl"], None, error) for file, error in answer.files()}
+        settle(paths, list(outcomes.values()))
+
+    async def mv(self, source: Name, target: Name) -> None:
+        """Rename; the target is the new name itself, not a directory to move into."""
+        asked = {"fromSURL": name_of(source), "toSURL": name_of(target)}
+        (await self.wire.srm("mv", asked)).demand_all()
 
     # -- bytes in
 
     async def put(
         self,
         source: Source,
-        path: str,
+        path: Name,
         *,
         sealed: bool = False,
         overwrite: bool = False,
@@ -133,13 +155,13 @@ class Client:
     ) -> Uploaded:
         """Store a DICOM file from a path, from memory or from an iterator of chunks; see `upload`."""
         how = {"sealed": sealed, "overwrite": overwrite, "parents": parents}
-        return await upload(self.wire, source, path, on_bytes=on_bytes, **how)
+        return await upload(self.wire, source, name_of(path), on_bytes=on_bytes, **how)
 
     # -- bytes out
 
     async def prepare_many(
         self,
-        paths: Sequence[str],
+        paths: Names,
         *,
         view: str | None = None,
         sealed: bool | None = None,
@@ -151,7 +173,7 @@ class Client:
         where that is forbidden, sealed. Sealed is always to a key pair of this request alone. Release what
         was prepared.
         """
-        asked = list(paths)
+        asked = names_of(paths)
         if sealed is not None:
             return await self._prepare(asked, view, sealed, pin)
         to_seal = {path for path in asked if (view or parse_surl(path).view) == IDENTIFIED}
@@ -189,7 +211,7 @@ class Client:
     @asynccontextmanager
     async def pulling(
         self,
-        path: str,
+        path: Name,
         *,
         view: str | None = None,
         sealed: bool | None = None,
@@ -200,7 +222,7 @@ class Client:
         own: list[Prepared] = []
 
         async def prepare() -> Ticket:
-            own.append(await self.prepare_many([path], view=view, sealed=sealed, pin=pin))
+            own.append(await self.prepare_many(path, view=view, sealed=sealed, pin=pin))
             return own[-1].only()
 
         try:
@@ -212,8 +234,8 @@ class Client:
 
     async def get(
         self,
-        path: str,
-        target: Path,
+        path: Name,
+        target: Target,
         *,
         view: str | None = None,
         sealed: bool | None = None,
@@ -223,11 +245,11 @@ class Client:
     ) -> Downloaded:
         """Pull a view into a file: resumed, checked, all or nothing; see `download`."""
         async with self.pulling(path, view=view, sealed=sealed, pin=pin, prepared=prepared) as pull:
-            return await download(pull, target, on_bytes=on_bytes)
+            return await download(pull, Path(target), on_bytes=on_bytes)
 
     async def read_range(
         self,
-        path: str,
+        path: Name,
         start: int = 0,
         stop: int | None = None,
         *,

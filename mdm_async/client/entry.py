@@ -18,7 +18,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One name in the catalog. What the server does not know, or not yet, is None."""
+    """One name in the catalog, and itself a name to go on with. What the server does not know, or not yet, is None."""
 
     path: Lfn
     kind: Kind
@@ -33,6 +33,9 @@ class Entry:
     """ready, pending or refused."""
     view_reason: str | None = None
     locality: str | None = None
+
+    def __fspath__(self) -> str:
+        return self.path
 
     @property
     def name(self) -> str:

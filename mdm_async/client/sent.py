@@ -89,11 +89,11 @@ class Sent:
                     yield segments
             for segments in self._sealer.close():
                 yield segments
-        except OSError as why:
-            self.failure = MdmError(f"the file cannot be read: {why.strerror}")
-            raise
         except MdmError as why:
             self.failure = why
+            raise
+        except OSError as why:
+            self.failure = MdmError(f"the file cannot be read: {why.strerror}")
             raise
 
     async def _plain(self) -> AsyncIterator[bytes]:

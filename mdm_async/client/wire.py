@@ -28,6 +28,8 @@ from mdm_async.errors import (
     NotSupported,
     Unauthenticated,
     Unavailable,
+    Unreachable,
+    Untrusted,
     WrongContent,
 )
 
@@ -226,20 +228,20 @@ def _next_hop(url: URL, location: str) -> URL:
     return target
 
 
-def _unreachable(url: URL, error: Exception) -> Unavailable:
+def _unreachable(url: URL, error: Exception) -> Unreachable:
     """Names the server but not the path, which of a transfer URL is a secret."""
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
-        return Unavailable(
+        return Untrusted(
             f"the certificate of {url.origin()} is not trusted", remedy="give its authority's with --ca"
         )
     if isinstance(error, aiohttp.ClientConnectorError):
         reason = os.strerror(error.os_error.errno) if error.os_error.errno else "no answer"
-        return Unavailable(
+        return Unreachable(
             f"no connection to {url.origin()} ({reason})", remedy="is the server up, and MDM_URL right?"
         )
     if isinstance(error, TimeoutError):
-        return Unavailable(f"{url.origin()} did not answer in time")
-    return Unavailable(f"the connection to {url.origin()} was cut")
+        return Unreachable(f"{url.origin()} did not answer in time")
+    return Unreachable(f"the connection to {url.origin()} was cut")
 
 
 def _is_srm(content_type: str, content: bytes) -> bool:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 import orjson
 
-from mdm_async.errors import Unavailable
+from mdm_async.errors import MdmError, Unavailable
 from mdm_async.postgres.migrate import migrate
 
 __all__ = ["Connection", "Database", "connect", "migrate"]
@@ -159,6 +159,8 @@ def _away_is_unavailable(connection: "Connection | None" = None) -> "Iterator[No
     """Turn errors that mean "Postgres is away" into Unavailable. Without `connection`, one is being made."""
     try:
         yield
+    except MdmError:  # Some are an OSError too, and none of them says that Postgres is away.
+        raise
     except asyncpg.DeadlockDetectedError as error:
         raise Unavailable("two changes waited for each other", remedy="try again", retry_after=1) from error
     except _AWAY as error:

@@ -15,7 +15,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 import asyncpg
 import pytest
 
-from mdm_async.errors import Unavailable, UnsafeSettings
+from mdm_async.errors import NotFound, Unavailable, UnsafeSettings
 from mdm_async.postgres.database import Database, connect, migrate
 from mdm_async.postgres.embedded.lifecycle import EmbeddedPostgres
 from tests.postgres import PostgresForTests, postgres_folder, postgres_for_tests
@@ -187,6 +187,15 @@ async def test_what_the_caller_does_wrong_stays_what_it_is(database: Database, t
     with pytest.raises(asyncpg.UndefinedTableError):
         async with database.acquire() as connection:
             await connection.execute("select * from absent")
+
+
+async def test_what_was_found_missing_stays_so_though_the_connection_is_lost_meanwhile(
+    database: Database,
+) -> None:
+    with pytest.raises(NotFound):
+        async with database.acquire() as connection:
+            connection.terminate()
+            raise NotFound  # an OSError too, and not one of the connection's
 
 
 async def test_a_server_that_is_not_there_is_unavailable(tmp_path: Path) -> None:

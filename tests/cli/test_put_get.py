@@ -124,10 +124,10 @@ async def test_a_folder_that_may_not_be_read_is_one_line(mdm, folder, tmp_path, 
     assert ended.err == f"mdm: {tmp_path}: Permission denied\n"
 
 
-async def test_no_server_is_one_line_and_code_11(run, environment):
+async def test_no_server_is_one_line_and_code_69(run, environment):
     environment.setenv("MDM_URL", "http://127.0.0.1:1")
     ended = await run("ls")
-    assert (ended.code, ended.out) == (11, b"")
+    assert (ended.code, ended.out) == (69, b"")
     assert "Connection refused" in ended.err
 
 

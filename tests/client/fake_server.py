@@ -198,6 +198,14 @@ class FakeServer:
         self.directories.add(path)
         return self.answer([{"surl": path, "status": {"statusCode": "SRM_SUCCESS"}}])
 
+    async def _rm(self, body: dict) -> dict:
+        answers = []
+        for path in body["surls"]:
+            there = self.files.pop(path, None) is not None
+            done = {"surl": path, "status": {"statusCode": "SRM_SUCCESS"}}
+            answers.append(done if there else self.failure(path, "SRM_INVALID_PATH", "no such file"))
+        return self.answer(answers)
+
     async def _ls(self, body: dict) -> dict:
         (path,) = body["surls"]
         if path in self.files:

@@ -1,7 +1,7 @@
 """`mdm ls|stat|mkdir|rm|mv`: names and what is known of them."""
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Annotated, Any
 
@@ -12,11 +12,11 @@ from mdm_async.cli.options import Json
 from mdm_async.cli.output import about, complain, error_json, print_json, print_line, stderr_console
 from mdm_async.client.client import PAGE, Client
 from mdm_async.client.entry import Entry
+from mdm_async.client.one_or_many import SomeFailed
 from mdm_async.errors import MdmError, NotADirectory
 from mdm_async.names import Lfn, join, parse_lfn, split
 
 Lfns = Annotated[list[str], typer.Argument(metavar="LFN…", show_default=False)]
-BATCH = 1000
 
 
 def register(app: typer.Typer) -> None:
@@ -117,7 +117,11 @@ def rm(
 
     async def work() -> dict[str, MdmError]:
         async with client_of(context) as client:
-            return await remove(client, paths, recursive=recursive)
+            try:
+                await client.rm(paths, recursive=recursive)
+            except SomeFailed as some:
+                return {outcome.name: outcome.error for outcome in some.outcomes if outcome.error}
+            return {}
 
     failures = complete(work())
     for path, error in failures.items():
@@ -142,23 +146,6 @@ def mv(context: typer.Context, source: str, target: str, json: Json = False) -> 
         moved = complete(work())
     if json:
         print_json({"from": source, "to": moved})
-
-
-async def remove(client: Client, paths: Sequence[str], *, recursive: bool) -> dict[str, MdmError]:
-    """Delete; the reason for each that is still there."""
-    failures: dict[str, MdmError] = {}
-    files = []
-    for path in paths:
-        try:
-            if recursive and (await client.stat(path)).is_directory:
-                await client.rmdir(path, recursive=True)
-            else:
-                files.append(path)
-        except MdmError as error:
-            failures[path] = error
-    for start in range(0, len(files), BATCH):
-        failures |= await client.rm(files[start : start + BATCH])
-    return failures
 
 
 async def move(client: Client, source: str, target: str) -> Lfn:
