@@ -33,7 +33,10 @@ from mdm_async.identity.tokens import Issuers
 from mdm_async.images.archive import Archive
 from mdm_async.images.cipher_pool import CipherPool
 from mdm_async.images.reading.served import BASIC_PROJECT, ServedViews
-from mdm_async.images.transfers.live import LiveGrants
+from mdm_async.images.transfers.admission import Admission
+from mdm_async.images.transfers.judging import Judge
+from mdm_async.images.transfers.warm import WarmTurls
+from mdm_async.images.transfers.watch import TurlWatch
 from mdm_async.images.upkeep.sweep import sweep_forever
 from mdm_async.images.views.backfill import backfill_forever
 from mdm_async.images.views.scrubbing import Scrubber
@@ -121,7 +124,10 @@ async def running(settings: Settings) -> AsyncIterator[House]:
         issuers = await stack.enter_async_context(_issuers(settings))
         lookup = functools.partial(_caller_of, database)
         authenticator = Authenticator(own.admin_token, lookup, issuers, trust, archive.mapping)
-        house = House(archive, LiveGrants(archive), authenticator, Refusals(database), Reads(database))
+        judge = Judge(database, archive.callers, archive.mapping, settings.delivery)
+        warm = WarmTurls(database, archive.shelf, archive.cipher, judge, archive.changed)
+        admission = Admission(settings.transfers.running)
+        house = House(archive, warm, admission, authenticator, Refusals(database), Reads(database))
         await stack.enter_async_context(
             auditing(settings, database, archive.disk, house.refusals, house.reads)
         )
@@ -129,7 +135,8 @@ async def running(settings: Settings) -> AsyncIterator[House]:
         beside(archive.mapping.watch())
         if trust is not None:
             beside(trust.watch())
-        beside(house.live.watch())
+        grace = settings.transfers.revocation_grace
+        beside(TurlWatch(database, archive.views, judge, warm, admission, grace).watch())
         beside(sweep_forever(archive))
         beside(backfill_forever(archive.workshop, archive.shelf, archive.more_to_make))
         if postgres is not None:
@@ -273,7 +280,7 @@ async def _drain(runner: web.AppRunner, house: House, seconds: float) -> None:
     # aiohttp's own shutdown drops what uploads still send, so they are waited for before it begins.
     with suppress(TimeoutError):
         async with asyncio.timeout(seconds):
-            await house.live.idle()
+            await house.admission.idle()
     await runner.cleanup()
 
 

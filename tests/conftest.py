@@ -136,8 +136,7 @@ class Server:
 
     def cool(self) -> None:
         """Forget what is warm, as another node would not know it."""
-        for turl in list(self.house.live._live):
-            self.house.live._drop(turl)
+        self.house.warm.forget()
 
     async def read(self, surl: str, **options: Any) -> bytes:
         """Prepare and get the whole."""

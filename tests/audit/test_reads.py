@@ -11,7 +11,7 @@ import pytest
 from mdm_async.auditing.reads import Reads
 from mdm_async.catalog.grants.grants import Grant
 from mdm_async.errors import Unavailable
-from mdm_async.images.transfers.live import Live
+from mdm_async.images.transfers.warm import WarmTurl
 from tests.audit.database import Sealed, sealed_trail
 from tests.faults.database_proxy import proxied
 from tests.postgres import PostgresForTests
@@ -19,12 +19,12 @@ from tests.postgres import PostgresForTests
 GUID = UUID(int=7)
 
 
-def live(*, sealed: bool = False, turl: bytes | None = None) -> Live:
+def live(*, sealed: bool = False, turl: bytes | None = None) -> WarmTurl:
     grant = Grant(
         turl=turl or uuid4().bytes * 2, request=uuid4(), item=0, operation="get", state="pinned", caller="user:a",
         owner="user:a", surl="/a", life=60.0, view="basic", guid=GUID,
     )  # fmt: skip
-    return cast(Live, SimpleNamespace(grant=grant, is_sealed=sealed, ended=False))
+    return cast(WarmTurl, SimpleNamespace(grant=grant, is_sealed=sealed, ended=False))
 
 
 async def rows(sealed: Sealed) -> list[dict[str, Any]]:

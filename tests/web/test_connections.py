@@ -204,5 +204,5 @@ async def test_a_client_that_goes_away_leaves_a_server_that_goes_on(server: Serv
                 await connection.reader.readexactly(1000)
         assert len(await server.get(line["transferURL"])) == line["fileSize"]
     async with asyncio.timeout(5):
-        while server.house.live._running:  # noqa: ASYNC110
+        while server.house.admission.running:  # noqa: ASYNC110
             await asyncio.sleep(0.01)

@@ -15,8 +15,8 @@ from mdm_async.images.archive import Archive
 from mdm_async.images.metrics import GRANTED
 from mdm_async.images.rights.delivery import demand_delivery, demands_sealed
 from mdm_async.images.surls import resolve
-from mdm_async.images.transfers.live import LiveGrants
 from mdm_async.images.transfers.pins import Pins, ReadTicket, Wanted
+from mdm_async.images.transfers.warm import WarmTurls
 from mdm_async.names import Caller, Right, View
 from mdm_async.postgres.database import Connection
 
@@ -40,7 +40,7 @@ class Ask:
     description: str | None = None
 
 
-async def prepare(archive: Archive, live: LiveGrants, caller: Caller, ask: Ask) -> Prepared:
+async def prepare(archive: Archive, warm: WarmTurls, caller: Caller, ask: Ask) -> Prepared:
     """Pin every file that the caller may read in the view asked for. One failing file fails no other."""
     pin = lifetime(archive, caller, ask.pin)
     answers: dict[int, ReadTicket | MdmError] = {}
@@ -49,7 +49,7 @@ async def prepare(archive: Archive, live: LiveGrants, caller: Caller, ask: Ask) 
     asked = time.monotonic()
     async with archive.database.acquire() as db:
         wanted = await _allowed(archive, db, caller, ask, answers)
-        pins = Pins(archive, caller, who, request, pin, ask.description)
+        pins = Pins(archive.shelf, archive.keys, archive.cipher, caller, who, request, pin, ask.description)
         made = await pins.make(db, wanted, answers)
         answers.update({one.want.item: one.ticket for one in made})
         rows = [one.grant for one in made]
@@ -61,7 +61,7 @@ async def prepare(archive: Archive, live: LiveGrants, caller: Caller, ask: Ask) 
         await grants.insert_audited(db, rows, [_act(caller, one.want) for one in made])
     for one in made:
         if one.clear is not None or one.sealed is not None:
-            live.admit(one.grant, one.clear, one.sealed, asked, (one.want.epoch, caller.generation))
+            warm.admit(one.grant, one.clear, one.sealed, asked, (one.want.epoch, caller.generation))
     GRANTED.labels("get").inc(len(made))
     return Prepared(request, [(surl, answers[item]) for item, surl in enumerate(ask.surls)])
 

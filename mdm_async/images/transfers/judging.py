@@ -1,47 +1,63 @@
 """Whether transfer URLs still have the rights that they were given by: asked again when rights have changed."""
 
 import asyncio
-from collections.abc import Collection, Mapping
+from collections import abc
+from collections.abc import Collection
+from dataclasses import dataclass
 
 from mdm_async.catalog.grants.grants import Grant
 from mdm_async.catalog.namespace import places
 from mdm_async.catalog.namespace.places import Place
 from mdm_async.catalog.rights import acl
-from mdm_async.images.archive import Archive
+from mdm_async.catalog.rights.callers import Callers
+from mdm_async.identity.mapping import Mapping
 from mdm_async.images.rights.delivery import demands_sealed
 from mdm_async.names import Caller, Right, View
+from mdm_async.postgres.database import Database
+from mdm_async.settings import DeliverySettings
 
 _AT_ONCE = 256
 """Judged between two turns of the event loop."""
 _TO_OVERWRITE = (Right.WRITE, Right.DELETE)
 
-
-async def still_allowed(archive: Archive, held: Collection[Grant]) -> set[bytes]:
-    """The transfer URLs among these whose caller, as authenticated then, may now what they are for."""
-    known = await archive.callers.get({grant.who for grant in held if grant.who is not None})
-    callers = {who: archive.mapping.apply(caller) for who, caller in known.items()}
-    async with archive.database.acquire() as db:
-        wanted = {place for grant in held for place in (grant.entry, grant.parent) if place is not None}
-        found = await places.of_entries(db, wanted)
-    allowed = set()
-    for count, grant in enumerate(held, 1):
-        if _may(archive, grant, callers, found):
-            allowed.add(grant.turl)
-        if count % _AT_ONCE == 0:
-            await asyncio.sleep(0)
-    return allowed
+Judged = tuple[int, int]
+"""When a right was looked at: how often ACLs, tokens and directories, and this node's mapping, had changed by then."""
 
 
-def _may(archive: Archive, grant: Grant, callers: Mapping[int, Caller], found: Mapping[int, Place]) -> bool:
-    caller = callers.get(grant.who or 0)
-    entry, directory = found.get(grant.entry or 0), found.get(grant.parent or 0)
-    if caller is None:
-        return False
-    if grant.operation == "put":
-        if entry is not None and not all(acl.allows(caller, entry, right) for right in _TO_OVERWRITE):
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """Asks the decision point about transfer URLs, as their callers were authenticated when they were given."""
+
+    database: Database
+    callers: Callers
+    mapping: Mapping
+    delivery: DeliverySettings
+
+    async def still_allowed(self, held: Collection[Grant]) -> set[bytes]:
+        """The transfer URLs among these whose caller may now what they are for."""
+        known = await self.callers.get({grant.who for grant in held if grant.who is not None})
+        callers = {who: self.mapping.apply(caller) for who, caller in known.items()}
+        async with self.database.acquire() as db:
+            wanted = {place for grant in held for place in (grant.entry, grant.parent) if place is not None}
+            found = await places.of_entries(db, wanted)
+        allowed = set()
+        for count, grant in enumerate(held, 1):
+            if self._may(grant, callers, found):
+                allowed.add(grant.turl)
+            if count % _AT_ONCE == 0:
+                await asyncio.sleep(0)
+        return allowed
+
+    def _may(self, grant: Grant, callers: abc.Mapping[int, Caller], found: abc.Mapping[int, Place]) -> bool:
+        caller = callers.get(grant.who or 0)
+        entry, directory = found.get(grant.entry or 0), found.get(grant.parent or 0)
+        if caller is None:
             return False
-        return directory is not None and acl.may_create(caller, directory.child(grant.name or "", None))
-    view = View(grant.view or "")
-    if entry is None or (grant.recipient is None and demands_sealed(archive.settings.delivery, entry, view)):
-        return False
-    return acl.allows(caller, entry, Right.READ, view)
+        if grant.operation == "put":
+            if entry is not None and not all(acl.allows(caller, entry, right) for right in _TO_OVERWRITE):
+                return False
+            return directory is not None and acl.may_create(caller, directory.child(grant.name or "", None))
+        view = View(grant.view or "")
+        if entry is None or (grant.recipient is None and demands_sealed(self.delivery, entry, view)):
+            return False
+        return acl.allows(caller, entry, Right.READ, view)

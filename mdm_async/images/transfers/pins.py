@@ -12,11 +12,13 @@ from mdm_async.catalog.namespace.entries import Entry
 from mdm_async.catalog.rights.tokens import digest
 from mdm_async.crypt4gh.layout import SealedPart
 from mdm_async.errors import MdmError
-from mdm_async.images.archive import Archive
+from mdm_async.images.cipher_pool import CipherPool
 from mdm_async.images.parts.record import ViewRecord
 from mdm_async.images.reading.sealed import SealedView, seal
+from mdm_async.images.reading.shelf import Shelf
 from mdm_async.images.reading.view import ReadyView
 from mdm_async.keys.derive import SEED_BYTES
+from mdm_async.keys.store import KeyStore
 from mdm_async.names import Caller, View
 from mdm_async.postgres.database import Connection
 
@@ -69,7 +71,9 @@ class Made:
 class Pins:
     """Makes the pins of one request."""
 
-    archive: Archive
+    shelf: Shelf
+    keys: KeyStore
+    cipher: CipherPool
     caller: Caller
     who: int
     request: UUID
@@ -91,8 +95,8 @@ class Pins:
         """The first few are loaded whole, to be warm; of all others the record is enough."""
         warm, cold = wanted[:_WARM], wanted[_WARM:]
         loaded: list[ReadyView | ViewRecord | MdmError] = []
-        loaded += await self.archive.shelf.load(db, _views(warm))
-        loaded += await self.archive.shelf.open_records(db, _views(cold)) if cold else []
+        loaded += await self.shelf.load(db, _views(warm))
+        loaded += await self.shelf.open_records(db, _views(cold)) if cold else []
         made = []
         for want, one in zip(wanted, loaded, strict=True):
             if isinstance(one, MdmError):
@@ -118,13 +122,13 @@ class Pins:
         """Sealing needs the small parts themselves; a few at a time, so that a bulk request stays small in memory."""
         made: list[Made] = []
         for batch in (wanted[start : start + _WARM] for start in range(0, len(wanted), _WARM)):
-            for want, one in zip(batch, await self.archive.shelf.load(db, _views(batch)), strict=True):
+            for want, one in zip(batch, await self.shelf.load(db, _views(batch)), strict=True):
                 if isinstance(one, MdmError):
                     answers[want.item] = one
                     continue
                 assert want.recipient is not None
                 seed = os.urandom(SEED_BYTES)
-                sealed = await self.archive.cipher.run(partial(seal, one, want.recipient, seed))
+                sealed = await self.cipher.run(partial(seal, one, want.recipient, seed))
                 pinned = self._seal(want, one, sealed, seed)
                 # What is warm is kept whole; of the rest only what the answer tells.
                 made.append(pinned if len(made) < _WARM else replace(pinned, sealed=None))
@@ -144,7 +148,7 @@ class Pins:
             sealed.sender_public,
             sealed.parts,
         )
-        wrapped = self.archive.keys.wrap_grant(seed, self.request, want.item)
+        wrapped = self.keys.wrap_grant(seed, self.request, want.item)
         return Made(
             want, self._grant(want, token, plain.version, wrapped, sealed.context), ticket, None, sealed
         )

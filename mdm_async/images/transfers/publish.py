@@ -25,7 +25,7 @@ from mdm_async.errors import (
 )
 from mdm_async.images.archive import Archive
 from mdm_async.images.parts.record import ViewRecord
-from mdm_async.images.transfers.judging import still_allowed
+from mdm_async.images.transfers.judging import Judge
 from mdm_async.names import IDENTIFIED, Caller, Lfn, join, parse_lfn, parse_surl, split
 from mdm_async.postgres.database import Connection
 
@@ -63,7 +63,8 @@ async def _publish(archive: Archive, caller: Caller, grant: Grant, done: Done) -
     if grant.image is None or grant.parent is None or grant.name is None:
         raise Gone("no file was uploaded for this SURL", remedy="PUT it to its transferURL, then putDone")
     lfn = join(split(parse_lfn(parse_surl(grant.surl).lfn))[0], grant.name)
-    if not await still_allowed(archive, [grant]):
+    judge = Judge(archive.database, archive.callers, archive.mapping, archive.settings.delivery)
+    if not await judge.still_allowed([grant]):
         async with archive.database.acquire() as db:
             if not await places.of_entries(db, [grant.parent]):
                 raise NotFound("the directory has just been removed")

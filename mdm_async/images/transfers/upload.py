@@ -40,7 +40,7 @@ from mdm_async.images.names import directories
 from mdm_async.images.reading.served import Served
 from mdm_async.images.surls import resolve
 from mdm_async.images.transfers.download import lifetime, unserved_grant
-from mdm_async.images.transfers.judging import still_allowed
+from mdm_async.images.transfers.judging import Judge
 from mdm_async.images.transfers.publish import sha256_of
 from mdm_async.names import Caller, Lfn, Right, join, parse_surl, split
 
@@ -180,7 +180,8 @@ async def open_upload(archive: Archive, token: str) -> Grant:
         found = await grants.by_turl(db, digest(token))
     if found is None or not found.serves or found.grant.operation != "put":
         raise Gone(remedy="prepare the upload again")
-    if not await still_allowed(archive, [found.grant]):
+    judge = Judge(archive.database, archive.callers, archive.mapping, archive.settings.delivery)
+    if not await judge.still_allowed([found.grant]):
         raise Gone(remedy="prepare the upload again")
     return found.grant
 

@@ -8,7 +8,8 @@ from mdm_async.auditing.reads import Reads
 from mdm_async.auditing.refusals import Refusals
 from mdm_async.identity.authenticator import Authenticator
 from mdm_async.images.archive import Archive
-from mdm_async.images.transfers.live import LiveGrants
+from mdm_async.images.transfers.admission import Admission
+from mdm_async.images.transfers.warm import WarmTurls
 
 
 @dataclass(slots=True)
@@ -16,7 +17,8 @@ class House:
     """One running server. The ports are known once it listens."""
 
     archive: Archive
-    live: LiveGrants
+    warm: WarmTurls
+    admission: Admission
     authenticator: Authenticator
     refusals: Refusals
     reads: Reads

@@ -130,7 +130,7 @@ async def _put_done(context: Context, asked: form.PutDone) -> Answer:
 async def _prepare_to_get(context: Context, asked: form.PrepareToGet) -> Answer:
     context.bounded(asked.files)
     address = context.address(asked.transferProtocols, sealed=asked.recipient is not None)
-    prepared = await download.prepare(context.archive, context.live, context.caller, _ask(asked))
+    prepared = await download.prepare(context.archive, context.warm, context.caller, _ask(asked))
 
     def line(ticket: ReadTicket) -> Tree:
         tree: Tree = {

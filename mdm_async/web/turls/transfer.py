@@ -3,7 +3,7 @@
 import asyncio
 import base64
 import re
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import aclosing, suppress
 
 import orjson
@@ -15,9 +15,10 @@ from mdm_async.catalog.grants.grants import Grant
 from mdm_async.errors import MdmError, NotSupported, TooLarge, TooManyRequests, Truncated
 from mdm_async.images.metrics import BYTES_IN, CLEAR_OUT, SEALED_OUT, TRANSFERS_IN
 from mdm_async.images.parts import adler
+from mdm_async.images.reading import stream
 from mdm_async.images.reading.sealed import BlobSlice
 from mdm_async.images.transfers import upload
-from mdm_async.images.transfers.live import Live
+from mdm_async.images.transfers.warm import WarmTurl
 from mdm_async.web.http import problem, ranges, sendfile
 from mdm_async.web.http.channel import demand_secure, is_secure, source_of
 from mdm_async.web.http.house import HOUSE, House
@@ -40,7 +41,7 @@ async def read(request: web.Request) -> web.StreamResponse:
     house = request.app[HOUSE]
     if house.draining:
         raise TooManyRequests("the server is shutting down", retry_after=10)
-    live = await house.live.open(request.match_info["token"])
+    live = await house.warm.open(request.match_info["token"])
     if live.sealed is None:
         demand_secure(request)
     served = live.served
@@ -84,7 +85,7 @@ async def read(request: web.Request) -> web.StreamResponse:
 
 async def _send(
     request: web.Request,
-    live: Live,
+    live: WarmTurl,
     status: int,
     headers: dict[str, str],
     parts: list[tuple[bytes, int, int]],
@@ -100,7 +101,7 @@ async def _send(
     transport = request.transport
     if transport is None:
         raise ConnectionResetError("the client has gone")
-    with house.live.running(live, transport.abort), Pace(transport, _slowest(house)) as pace:
+    with house.admission.sending(live, transport.abort), Pace(transport, _slowest(house)) as pace:
         async with (
             house.reads.reading(live, source_of(request)) as reading,
             aclosing(_pieces(house, live, parts, end)) as pieces,
@@ -130,10 +131,10 @@ def _slowest(house: House) -> int:
 
 
 async def _pieces(
-    house: House, live: Live, parts: list[tuple[bytes, int, int]], end: bytes
+    house: House, live: WarmTurl, parts: list[tuple[bytes, int, int]], end: bytes
 ) -> AsyncGenerator[bytes | memoryview | BlobSlice, None]:
     for preface, start, stop in parts:
-        async with aclosing(house.live.pieces(live, start, stop)) as found:
+        async with aclosing(_bytes(house, live, start, stop)) as found:
             first = await anext(found)
             if preface:
                 yield preface
@@ -144,10 +145,24 @@ async def _pieces(
         yield end
 
 
+def _bytes(
+    house: House, live: WarmTurl, start: int, stop: int
+) -> AsyncGenerator[memoryview | BlobSlice, None]:
+    if live.sealed is not None:
+        return _as_async(live.sealed.slices(start, stop))
+    assert live.clear is not None
+    return stream.clear(house.archive.blobs, live.clear, start, stop)
+
+
+async def _as_async(pieces: Iterator[memoryview | BlobSlice]) -> AsyncGenerator[memoryview | BlobSlice, None]:
+    for piece in pieces:
+        yield piece
+
+
 async def _send_piece(
     request: web.Request,
     answer: web.StreamResponse,
-    live: Live,
+    live: WarmTurl,
     piece: bytes | memoryview | BlobSlice,
     pace: Pace,
     reading: Reading,
@@ -167,7 +182,7 @@ async def _send_piece(
         reading.bytes += len(piece)
 
 
-def _demand_going(request: web.Request, live: Live) -> None:
+def _demand_going(request: web.Request, live: WarmTurl) -> None:
     """A transfer that was released, revoked or deleted stops where it is; the client sees too few bytes."""
     if live.ended:
         if request.transport is not None:
@@ -202,7 +217,7 @@ async def _stored(reader: BlobReader, offset: int, size: int) -> bytes:
     return await reader.apply(offset, size, bytes)
 
 
-def _digests(request: web.Request, live: Live) -> dict[str, str]:
+def _digests(request: web.Request, live: WarmTurl) -> dict[str, str]:
     """Digest (RFC 3230): ADLER32 always, it costs nothing; SHA-256 where it is known and asked for."""
     found = [f"adler32={adler.text(live.served.adler32)}"]
     headers = {}
@@ -260,7 +275,7 @@ async def write(request: web.Request) -> web.StreamResponse:
     transport = request.transport
     if transport is None:
         raise ConnectionResetError("the client has gone")
-    with TRANSFERS_IN.track_inprogress(), house.live.receiving(grant, transport.abort):
+    with TRANSFERS_IN.track_inprogress(), house.admission.taking(grant, transport.abort):
         try:
             received = await upload.receive(
                 house.archive,

@@ -1,0 +1,185 @@
+"""Read transfer URLs that this node has served lately, with all that serving them again needs.
+
+A warm request waits for nothing: it trusts what the last look at the catalog, less than half a second ago, said.
+"""
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from mdm_async.catalog.grants import grants
+from mdm_async.catalog.grants.grants import Grant
+from mdm_async.catalog.rights.tokens import digest
+from mdm_async.errors import Gone
+from mdm_async.images.changed import ChangedHere
+from mdm_async.images.cipher_pool import CipherPool
+from mdm_async.images.reading.sealed import BlobSlice, SealedView, seal
+from mdm_async.images.reading.shelf import Shelf
+from mdm_async.images.reading.view import ReadyView
+from mdm_async.images.transfers.judging import Judge, Judged
+from mdm_async.names import View
+from mdm_async.postgres.database import Database
+
+_FRESH = 0.5
+"""Seconds for which a warm request trusts what it knows."""
+_CACHED = 8192
+_CACHED_BYTES = 128 << 20
+
+
+@dataclass(eq=False, slots=True, repr=False)
+class WarmTurl:
+    """A read transfer URL in use on this node. Exactly one of `clear` and `sealed` is what it serves."""
+
+    grant: Grant
+    clear: ReadyView | None
+    sealed: SealedView | None
+    expires: float
+    checked: float
+    used: float
+    judged: Judged
+    ended: bool = False
+    """Released, revoked or deleted, or the database has been away for too long: running transfers stop."""
+    cuts: list[Callable[[], None]] = field(default_factory=list)
+    """How to cut the connections of running transfers, which may be waiting for a reader that does not read."""
+
+    def end(self) -> None:
+        self.ended = True
+        for cut in self.cuts:
+            cut()
+
+    @property
+    def running(self) -> bool:
+        return bool(self.cuts)
+
+    @property
+    def served(self) -> ReadyView | SealedView:
+        chosen = self.sealed or self.clear
+        assert chosen is not None
+        return chosen
+
+    @property
+    def is_sealed(self) -> bool:
+        return self.sealed is not None
+
+    @property
+    def weight(self) -> int:
+        """Bytes of memory that its inline parts take."""
+        if self.sealed is not None:
+            return sum(len(piece) for piece in self.sealed.pieces if not isinstance(piece, BlobSlice))
+        assert self.clear is not None
+        return sum(len(part.plain or b"") for part in self.clear.parts)
+
+    def serves(self, now: float) -> bool:
+        return not self.ended and now < self.expires
+
+
+@dataclass(slots=True, repr=False)
+class WarmTurls:
+    """All of them, the least recently used forgotten first; the catalog still knows those."""
+
+    database: Database
+    shelf: Shelf
+    cipher: CipherPool
+    judge: Judge
+    changed: ChangedHere
+    _turls: OrderedDict[bytes, WarmTurl] = field(default_factory=OrderedDict)
+    _weight: int = 0
+
+    def __iter__(self) -> Iterator[WarmTurl]:
+        return iter(list(self._turls.values()))
+
+    async def open(self, token: str) -> WarmTurl:
+        """What a read transfer URL serves. Raises Gone, or Unavailable when the catalog cannot be asked."""
+        turl = digest(token)
+        now = time.monotonic()
+        warm = self._turls.get(turl)
+        outdated = warm is None or self.changed.outdates(turl, warm.checked)
+        if warm is not None and not outdated and now - warm.checked < _FRESH:
+            warm.used = now
+            self._turls.move_to_end(turl)
+        else:
+            warm = await self._look_up(turl, warm)
+        if not warm.serves(time.monotonic()):
+            raise Gone(remedy="prepare the file again")
+        return warm
+
+    def admit(
+        self, grant: Grant, clear: ReadyView | None, sealed: SealedView | None, asked: float, judged: Judged
+    ) -> None:
+        """A transfer URL just prepared here: its first request finds it warm. `asked`: before the transaction."""
+        self._keep(WarmTurl(grant, clear, sealed, asked + grant.life, asked, asked, judged))
+
+    def in_use(self, since: float) -> dict[bytes, WarmTurl]:
+        """Those that run, or were used since that moment; all others are forgotten."""
+        for turl in [t for t, warm in self._turls.items() if not warm.running and warm.used <= since]:
+            self._drop(turl)
+        return dict(self._turls)
+
+    def forget_ended(self) -> None:
+        for turl in [t for t, warm in self._turls.items() if warm.ended and not warm.running]:
+            self._drop(turl)
+
+    def forget(self) -> None:
+        """All of them, as a node that has just started."""
+        self._turls.clear()
+        self._weight = 0
+
+    async def _look_up(self, turl: bytes, known: WarmTurl | None) -> WarmTurl:
+        asked, generation = time.monotonic(), self.judge.mapping.generation
+        async with self.database.acquire() as db:
+            found = await grants.by_turl(db, turl)
+            if found is None or not found.serves or found.grant.operation != "get":
+                raise Gone(remedy="prepare the file again")
+            grant = found.grant
+            await self.shelf.served.refresh(db)
+        if not self.shelf.served.serves(grant.view or "", grant.version):
+            raise Gone("the view has been made anew since", remedy="prepare the file again")
+        # The rights after the epoch: what changes in between is looked at again.
+        judged = (found.epoch, generation)
+        if (known is None or known.judged != judged) and not await self.judge.still_allowed([grant]):
+            raise Gone(remedy="prepare the file again")
+        if known is not None and not known.ended:
+            known.expires, known.checked, known.used, known.judged = asked + grant.life, asked, asked, judged
+            return known
+        async with self.database.acquire() as db:
+            assert grant.image is not None
+            assert grant.view is not None
+            ready = await self.shelf.load_one(db, grant.image, View(grant.view))
+            if ready.version != grant.version:
+                raise Gone("the view has been made anew since", remedy="prepare the file again")
+        warm = WarmTurl(grant, ready, None, asked + grant.life, asked, asked, judged)
+        if grant.recipient is not None:
+            warm.sealed, warm.clear = await self._sealed(grant, ready), None
+        return self._keep(warm)
+
+    async def _sealed(self, grant: Grant, ready: ReadyView) -> SealedView:
+        assert grant.recipient is not None
+        assert grant.secret is not None
+        recipient = grant.recipient
+        seed = self.shelf.keys.unwrap_grant(grant.secret, grant.request, grant.item)
+        sealed = await self.cipher.run(lambda: seal(ready, recipient, seed))
+        if sealed.context != grant.context:
+            raise Gone("the image has changed since", remedy="prepare the file again")
+        return sealed
+
+    def _keep(self, warm: WarmTurl) -> WarmTurl:
+        turl = warm.grant.turl
+        present = self._turls.get(turl)
+        if present is not None and not present.ended:
+            return present
+        if present is not None:
+            self._drop(turl)
+        self._turls[turl] = warm
+        self._weight += warm.weight
+        while len(self._turls) > _CACHED or (self._weight > _CACHED_BYTES and len(self._turls) > 1):
+            idle = next(
+                (t for t, other in self._turls.items() if not other.running and other is not warm), None
+            )
+            if idle is None:
+                break
+            self._drop(idle)
+        return warm
+
+    def _drop(self, turl: bytes) -> None:
+        self._weight -= self._turls.pop(turl).weight
