@@ -115,6 +115,12 @@ class ViewRefused(MdmError):
     http, srm, exit_code, title = 409, "SRM_FILE_UNAVAILABLE", 1, "the view of this image is refused"
 
 
+class NotOnline(MdmError):
+    """The file is known here, and its bytes are not: they lie at its source."""
+
+    http, srm, exit_code, title = 409, "SRM_FILE_UNAVAILABLE", 11, "the file is not online"
+
+
 class Gone(MdmError):
     is_refusal = True
     http, srm, exit_code, title = 410, "SRM_FILE_LIFETIME_EXPIRED", 2, "the transfer URL is no longer valid"

@@ -29,7 +29,7 @@ as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root runs Postgres 
 # An owner of a server, to be killed. It drops to the user id in its second argument only when all is imported.
 OWNER = """
 import asyncio, os, sys, pathlib, concurrent.futures.thread, encodings.idna
-from mdm_async.catalog.embedded import EmbeddedPostgres
+from mdm_async.postgres.embedded.lifecycle import EmbeddedPostgres
 async def main():
     async with EmbeddedPostgres(pathlib.Path(sys.argv[1])) as pg:
         print("ready", pg.pid, os.stat(f"/proc/{pg.pid}").st_uid, flush=True)

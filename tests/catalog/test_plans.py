@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 
 from mdm_async.catalog.grants import grants, requests
-from mdm_async.catalog.holdings import images
+from mdm_async.catalog.holdings import images, locality
 from mdm_async.catalog.namespace import entries, places
 from mdm_async.catalog.namespace.entries import Listed
 from mdm_async.catalog.rights import kept_acls
@@ -67,6 +67,7 @@ STATEMENTS: dict[str, tuple[Statement, str]] = {
     "own ACLs below are found": (lambda db: kept_acls.owners_below(db, 1), "entries_directories"),
     "a transfer URL is found": (lambda db: grants.by_turl(db, b"t"), "_turl_idx"),
     "transfer URLs are watched": (lambda db: grants.liveness(db, [b"t"]), "_turl_idx"),
+    "an image's pins are counted": (lambda db: grants.pins_of(db, [ID]), "_image_idx"),
     "a request is found": (lambda db: requests.of_request(db, ID, CALLER), "_request_idx"),
     "a request is released": (lambda db: requests.release(db, CALLER, ID, None), "_request_idx"),
     "a request is aborted": (lambda db: requests.abort(db, CALLER, ID, None), "_request_idx"),
@@ -74,6 +75,7 @@ STATEMENTS: dict[str, tuple[Statement, str]] = {
     "entries are released": (lambda db: requests.release_entries(db, CALLER, [1]), "_entry_idx"),
     "images without a name are doomed": (lambda db: images.doom_unreferenced(db, [ID]), "entries_of_image"),
     "views are found": (lambda db: images.holdings(db, [(ID, "basic")], ["v"]), "views_pkey"),
+    "places of images are found": (lambda db: locality.of_images(db, [ID]), "images_pkey"),
     "a pseudonym is found": (lambda db: images.with_pseudonym(db, b"p", ["v"], ID, 10), "views_pseudonyms"),
     "rows wait to be sealed": (lambda db: ledger.unsealed(db, 0, 10), "audit_unsealed"),
     "sealed rows are told": (lambda db: ledger.sealed_rows(db, (0, 0), 5, 10), "audit_sealed"),

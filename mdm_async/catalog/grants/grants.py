@@ -153,6 +153,16 @@ async def liveness(db: Connection, turls: Iterable[bytes]) -> dict[bytes, Livene
     return {row["turl"]: Liveness(row["life"], not row["serves"], row["epoch"]) for row in rows}
 
 
+async def pins_of(db: Connection, images: Iterable[UUID]) -> dict[UUID, int]:
+    """How many pins hold each image, neither released nor expired. What nobody has pinned is left out."""
+    rows = await db.fetch(
+        "select image, count(*) as pins from grants g"
+        " where image = any($1::uuid[]) and operation = 'get' and state = 'pinned' and expires > now() group by image",
+        list(images),
+    )
+    return {row["image"]: row["pins"] for row in rows}
+
+
 async def settle(
     db: Connection, grant: Grant, state: str, expected: str, *, image: UUID | None = None, sealed: bool = False,
     name: str | None = None,

@@ -6,6 +6,7 @@ from uuid import UUID
 
 import asyncpg
 
+from mdm_async.catalog.holdings.locality import Locality
 from mdm_async.errors import Gone
 from mdm_async.postgres.database import Connection
 
@@ -55,9 +56,10 @@ class StoredView:
 
 @dataclass(frozen=True, slots=True)
 class Holding:
-    """An image's registration and the view of it that was asked for, if made."""
+    """An image's registration, where its bytes are, and the view of it that was asked for, if made."""
 
     registration: UUID
+    locality: Locality
     view: StoredView | None
 
 
@@ -69,6 +71,21 @@ async def insert(
     await _insert_parts(db, parts)
     for view in views:
         await _insert_view(db, view)
+
+
+async def fill(db: Connection, image: UUID, parts: Sequence[Part], views: Sequence[StoredView]) -> bool:
+    """Give an image that was registered without bytes all that belongs to it; False when it has them, or has gone."""
+    filled = await db.fetchval(
+        "update images set locality = case when source is null then 'ONLINE' else 'ONLINE_AND_NEARLINE' end"
+        " where id = $1 and doomed is null and locality not in ('ONLINE', 'ONLINE_AND_NEARLINE') returning true",
+        image,
+    )
+    if not filled:
+        return False
+    await _insert_parts(db, parts)
+    for view in views:
+        await _insert_view(db, view)
+    return True
 
 
 async def _insert_parts(db: Connection, parts: Sequence[Part]) -> None:
@@ -172,7 +189,7 @@ async def holdings(
     No version belongs to two views.
     """
     rows = await db.fetch(
-        "select w.image, w.name, v.version, i.registration, v.state, v.secret, v.record, v.reason"
+        "select w.image, w.name, v.version, i.registration, i.locality, v.state, v.secret, v.record, v.reason"
         " from unnest($1::uuid[], $2::text[]) as w (image, name)"
         " join images i on i.id = w.image and i.doomed is null"
         " left join views v on v.image = w.image and v.name = w.name and v.version = any($3::text[])",
@@ -182,7 +199,8 @@ async def holdings(
     )
     found: dict[tuple[UUID, str], Holding] = {}
     for row in sorted(rows, key=lambda row: versions.index(row["version"]) if row["version"] else 0):
-        found.setdefault((row["image"], row["name"]), Holding(row["registration"], _view(row)))
+        holding = Holding(row["registration"], Locality(row["locality"]), _view(row))
+        found.setdefault((row["image"], row["name"]), holding)
     return found
 
 
@@ -271,9 +289,10 @@ async def keep(db: Connection, images: Iterable[UUID]) -> set[UUID]:
 
 
 async def use(db: Connection, images: Iterable[UUID], seconds: float) -> None:
-    """Hold images that are being read: nothing destroys them for so long."""
+    """Hold images that are being read: nothing destroys them for so long. It is their last use."""
     await db.execute(
-        "update images set in_use_until = now() + make_interval(secs => $2) where id = any($1::uuid[])",
+        "update images set in_use_until = now() + make_interval(secs => $2), last_used = now()"
+        " where id = any($1::uuid[])",
         list(images),
         seconds,
     )
@@ -295,7 +314,11 @@ async def destroy_doomed(db: Connection, count: int) -> list[UUID]:
         " update blobs set state = 'doomed' where id in (select blob from gone)",
         ids,
     )
-    await db.execute("delete from images where id = any($1::uuid[])", ids)
+    await db.execute(
+        "with gone as (delete from images where id = any($1::uuid[]) returning source)"
+        " delete from sources where id in (select source from gone)",
+        ids,
+    )
     return [row["registration"] for row in rows]
 
 

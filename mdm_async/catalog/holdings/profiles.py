@@ -109,6 +109,8 @@ async def directories_below(db: Connection, directory: int) -> list[int]:
     return [row["id"] for row in rows]
 
 
+_IS_ONLINE = "i.locality in ('ONLINE', 'ONLINE_AND_NEARLINE')"
+"""Of others there is nothing to make views of; they get theirs when their bytes come."""
 _CONCERNED = (
     "exists (select from entries e where e.image = i.id and e.parent = any($1::bigint[])"
     " and (e.only_view is null or e.only_view = $2))"
@@ -120,7 +122,7 @@ async def images_without(
 ) -> list[UUID]:
     """Images in these directories, by id, that have neither this version of a view nor its refusal."""
     rows = await db.fetch(
-        f"select id from images i where doomed is null and id > $4 and {_CONCERNED} and not exists ("
+        f"select id from images i where doomed is null and id > $4 and {_IS_ONLINE} and {_CONCERNED} and not exists ("
         "  select from views v where v.image = i.id and v.name = $2 and (v.version = $3"
         # Made by a node that runs a newer revision already.
         "    or split_part(v.version, '.', 2)::int > split_part($3, '.', 2)::int)"
@@ -139,7 +141,7 @@ async def states(db: Connection, directories: Sequence[int], view: str, version:
     rows = await db.fetch(
         "select coalesce(v.state, 'pending') as state, count(*) from images i"
         " left join views v on v.image = i.id and v.name = $2 and v.version = $3"
-        f" where doomed is null and {_CONCERNED} group by 1",
+        f" where doomed is null and {_IS_ONLINE} and {_CONCERNED} group by 1",
         list(directories),
         view,
         version,

@@ -187,10 +187,12 @@ def short_name(entry: Entry) -> str:
 
 
 def long_line(entry: Entry) -> str:
-    """Kind, bytes, checksum, time, state of the view, name; '-' for what is unknown."""
+    """Kind, bytes, checksum, time, state of the view or where the file is, name; '-' for what is unknown."""
     size = "-" if entry.size is None else str(entry.size)
     time = entry.modified.strftime("%Y-%m-%d %H:%M") if entry.modified else "-"
-    view = f"{entry.view or '-'}:{entry.view_state or '-'}" if not entry.is_directory else "-"
+    where = entry.locality or "ONLINE"
+    state = entry.view_state or ("-" if where.startswith("ONLINE") else where.lower())
+    view = f"{entry.view or '-'}:{state}" if not entry.is_directory else "-"
     kind = "d" if entry.is_directory else "-"
     return f"{kind} {size:>12} {entry.adler32 or '-':>8} {time:16} {view:16} {short_name(entry)}"
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-STATES: Final = ("ready", "refused", "quarantined", "pending")
+STATES: Final = ("ready", "refused", "quarantined", "pending", "nearline", "unavailable", "lost")
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,13 +5,15 @@ for each ACL that a directory's entries have of their own, so a page costs the s
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from mdm_async.catalog.holdings import locality
+from mdm_async.catalog.holdings.locality import Locality
 from mdm_async.catalog.namespace import entries, places
 from mdm_async.catalog.namespace.entries import Entry, Listed
 from mdm_async.catalog.namespace.places import Acl, Place
 from mdm_async.catalog.rights import acl
-from mdm_async.errors import MdmError, NotFound, TooLarge, ViewPending, ViewRefused
+from mdm_async.errors import MdmError, NotFound, NotOnline, TooLarge, ViewPending, ViewRefused
 from mdm_async.images.parts.record import ViewRecord
 from mdm_async.images.reading.shelf import Shelf
 from mdm_async.images.surls import resolve
@@ -29,6 +31,8 @@ class Detail:
 
     lfn: Lfn
     entry: Entry
+    locality: Locality | None = None
+    """Of a file."""
     view: View | None = None
     state: str | None = None
     reason: str | None = None
@@ -166,16 +170,23 @@ class _File:
 
 
 async def _details(shelf: Shelf, db: Connection, files: Sequence[_File]) -> list[Detail]:
+    found = [file.entry.image for file in files if file.entry.image is not None]
+    localities = await locality.of_images(db, found) if found else {}
     wanted = [(file.entry.image, file.view) for file in files if file.told and file.entry.image is not None]
     records = iter(await shelf.open_records(db, wanted) if wanted else ())
-    return [_detail(file, next(records) if file.told else None) for file in files]
+    details = []
+    for file in files:
+        where = localities.get(file.entry.image) if file.entry.image is not None else None
+        details.append(_detail(file, where, next(records) if file.told else None))
+    return details
 
 
-def _detail(file: _File, opened: ViewRecord | MdmError | None) -> Detail:
-    if opened is None:
-        return Detail(file.lfn, file.entry, file.view)
+def _detail(file: _File, where: Locality | None, opened: ViewRecord | MdmError | None) -> Detail:
+    told = Detail(file.lfn, file.entry, where, file.view)
+    if opened is None or isinstance(opened, NotOnline):
+        return told
     if isinstance(opened, ViewRecord):
-        return Detail(file.lfn, file.entry, file.view, "ready", None, opened.size, opened.adler32)
+        return replace(told, state="ready", size=opened.size, adler32=opened.adler32)
     state = "refused" if isinstance(opened, ViewRefused) else "pending"
     reason = opened.detail if isinstance(opened, ViewRefused | ViewPending) else None
-    return Detail(file.lfn, file.entry, file.view, state, reason)
+    return replace(told, state=state, reason=reason)

@@ -9,7 +9,8 @@ from cryptography.exceptions import InvalidTag
 
 from mdm_async.catalog.holdings import images
 from mdm_async.catalog.holdings.images import Part, StoredView
-from mdm_async.errors import Damaged, Gone, MdmError, ViewPending, ViewRefused
+from mdm_async.catalog.holdings.locality import Locality
+from mdm_async.errors import Damaged, Gone, MdmError, NotOnline, ViewPending, ViewRefused
 from mdm_async.images.parts import record
 from mdm_async.images.parts.record import ViewRecord
 from mdm_async.images.reading.served import ServedViews
@@ -30,7 +31,7 @@ class Shelf:
 
     async def open_records(
         self, db: Connection, wanted: Sequence[tuple[UUID, View]]
-    ) -> list[ViewRecord | ViewPending | ViewRefused | Gone | Damaged]:
+    ) -> list[ViewRecord | NotOnline | ViewPending | ViewRefused | Gone | Damaged]:
         """The records of many images' views, in two queries; what is not ready as the error that explains it.
 
         One damaged image spoils no other's answer.
@@ -41,7 +42,8 @@ class Shelf:
     async def load(self, db: Connection, wanted: Sequence[tuple[UUID, View]]) -> list[ReadyView | MdmError]:
         """Many images' views with all that is needed to read them, in three queries.
 
-        What is not ready comes as the error that explains it: Gone, ViewPending, ViewRefused or Damaged.
+        What is not ready comes as the error that explains it: Gone, NotOnline, ViewPending, ViewRefused or
+        Damaged.
         """
         found, secrets = await self._holdings(db, wanted)
         records = [self._open(found, secrets, image, view) for image, view in wanted]
@@ -74,12 +76,14 @@ class Shelf:
 
     def _open(
         self, found: dict[_Key, images.Holding], secrets: dict[UUID, Secrets], image: UUID, view: View
-    ) -> ViewRecord | ViewPending | ViewRefused | Gone | Damaged:
+    ) -> ViewRecord | NotOnline | ViewPending | ViewRefused | Gone | Damaged:
         if not self.served.exists(view):
             return ViewPending("there is no such view here", remedy="`mdm profile list` names those that are")
         holding = found.get((image, view))
         if holding is None:
             return Gone("the image has just been deleted")
+        if not holding.locality.is_online:
+            return _absent(holding.locality)
         stored = holding.view
         if stored is None:
             return ViewPending(
@@ -106,6 +110,21 @@ def _ready(
     ids = b"".join(part.row.id.bytes for part in parts)
     etag = f'"{hashlib.sha256(ids).hexdigest()[:32]}"'
     return ReadyView(image, view, parts, opened, opened.size, opened.adler32, etag)
+
+
+def _absent(locality: Locality) -> NotOnline | Damaged:
+    if locality is Locality.LOST:
+        return Damaged(
+            "the file is lost: its bytes are neither here nor at its source",
+            remedy="put it again, or remove its name: mdm rm",
+        )
+    why = "its bytes are at its source only"
+    if locality is Locality.UNAVAILABLE:
+        why = "its bytes are at its source, which cannot be reached"
+    return NotOnline(
+        f"the file is {locality}: {why}",
+        remedy="nothing fetches it from there yet: put the file itself, with overwrite",
+    )
 
 
 def _refusal(stored: StoredView) -> ViewRefused:

@@ -116,6 +116,8 @@ async def _of(
 
 def _one(entry: Entry, holding: images.Holding, secrets: Secrets | None, sealed: bytes | None) -> ImageReport:
     view = holding.view
+    if not holding.locality.is_online:
+        return ImageReport(entry.guid, holding.locality.lower(), "the file's bytes are not here")
     if view is None or view.record is None:
         return ImageReport(entry.guid, view.state if view else "pending", view.reason if view else None)
     if secrets is None:

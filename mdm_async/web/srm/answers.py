@@ -108,7 +108,9 @@ def detail(found: Detail) -> Tree:
         if found.last is not None:
             tree["nextCursor"] = cursor.encode(found.last)
         return tree
-    tree |= {"fileLocality": "ONLINE", "fileStorageType": "PERMANENT", "retentionPolicyInfo": "CUSTODIAL"}
+    tree |= {"fileStorageType": "PERMANENT", "retentionPolicyInfo": "CUSTODIAL"}
+    if found.locality is not None:
+        tree["fileLocality"] = found.locality
     if found.view is not None:
         tree["view"] = found.view
     if found.state is not None:

@@ -1,0 +1,30 @@
+"""Where the bytes of an image are (SRM v2.2, TFileLocality)."""
+
+from collections.abc import Collection
+from enum import StrEnum
+from uuid import UUID
+
+from mdm_async.postgres.database import Connection
+
+
+class Locality(StrEnum):
+    """An image is registered with its source before its bytes come, and may lose them again."""
+
+    ONLINE = "ONLINE"
+    NEARLINE = "NEARLINE"
+    """Its source has it."""
+    ONLINE_AND_NEARLINE = "ONLINE_AND_NEARLINE"
+    UNAVAILABLE = "UNAVAILABLE"
+    """Its source has it, and cannot be reached."""
+    LOST = "LOST"
+
+    @property
+    def is_online(self) -> bool:
+        """Whether its bytes are stored here."""
+        return self in (Locality.ONLINE, Locality.ONLINE_AND_NEARLINE)
+
+
+async def of_images(db: Connection, images: Collection[UUID]) -> dict[UUID, Locality]:
+    """Images that are gone are left out."""
+    rows = await db.fetch("select id, locality from images where id = any($1::uuid[])", list(images))
+    return {row["id"]: Locality(row["locality"]) for row in rows}

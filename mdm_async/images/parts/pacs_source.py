@@ -1,0 +1,50 @@
+"""Where a registered image would come from, sealed under its identity secret: UIDs and places tell whose it is."""
+
+import os
+import re
+from dataclasses import asdict, dataclass
+from uuid import UUID
+
+import orjson
+from cryptography.exceptions import InvalidTag
+
+from mdm_async.errors import BadRequest, Damaged
+from mdm_async.keys.derive import RecordCipher
+
+_UID = re.compile(r"(?=.{1,64}\Z)(?:0|[1-9]\d*)(?:\.(?:0|[1-9]\d*))*\Z", re.ASCII)
+_BLOCK = 256
+"""Sealed text is filled up to a multiple of this, so that its size tells nothing of what is in it."""
+_KIND = " source"
+"""Keeps a source from being taken for a view's record: no view has such a name."""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class PacsSource:
+    """One instance in a PACS: the PACS by name, the UIDs of study, series and instance (PS3.3 C.7.2, C.7.3, C.12.1)."""
+
+    pacs: str
+    study: str
+    series: str
+    instance: str
+
+    def __post_init__(self) -> None:
+        if not self.pacs or not all(_UID.match(uid) for uid in (self.study, self.series, self.instance)):
+            raise BadRequest(
+                "a source is malformed",
+                remedy="name a PACS, and the UIDs of a study, a series and an instance",
+            )
+
+
+def seal(source: PacsSource, identity: bytes, image: UUID, id_: UUID) -> bytes:
+    """Under an image's identity secret, bound to the image and to the row that will hold it."""
+    text = orjson.dumps(asdict(source))
+    padded = text.ljust(-(-len(text) // _BLOCK) * _BLOCK)
+    return RecordCipher(identity, image).seal(padded, _KIND, str(id_), os.urandom(12))
+
+
+def unseal(sealed: bytes, identity: bytes, image: UUID, id_: UUID) -> PacsSource:
+    """Raises Damaged."""
+    try:
+        return PacsSource(**orjson.loads(RecordCipher(identity, image).open(sealed, _KIND, str(id_))))
+    except InvalidTag:
+        raise Damaged("the image's stored source does not open") from None
