@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check bench pins clean
+.PHONY: demo test check bench mutants pins clean
 
 $(VENV)/.runtime: requirements.txt pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "mdm_async needs Python >= 3.11: make PYTHON=python3.12")'
@@ -40,11 +40,23 @@ bench: $(VENV)-bench/.done
 	tests/install-peers orthanc wrk dcmtk libgdcm-tools
 	$(VENV)-bench/bin/python -m bench
 
+# Guards that no test holds. Hours for all rooms; ROOMS=crypt4gh takes minutes.
+ROOMS ?= crypt4gh identity client web
+
+$(VENV)-mutants/.done: requirements-mutants.txt pyproject.toml
+	$(PYTHON) -m venv $(VENV)-mutants
+	$(VENV)-mutants/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-mutants.txt
+	@touch $@
+
+mutants: $(VENV)-mutants/.done
+	PYTHON=$(abspath $(VENV)-mutants/bin/python) tests/mutants $(ROOMS)
+
 pins: $(VENV)/.dev
 	$(BIN)/python -m pip install --quiet pip-tools
 	$(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options --extra build --output-file requirements.txt pyproject.toml
 	$(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options --extra build --extra dev --output-file requirements-dev.txt pyproject.toml
 	$(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options --extra build --extra dev --extra bench --output-file requirements-bench.txt pyproject.toml
+	$(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options --extra build --extra dev --extra mutants --output-file requirements-mutants.txt pyproject.toml
 
 clean:
-	rm -rf $(VENV) $(VENV)-bench build *.egg-info
+	rm -rf $(VENV) $(VENV)-bench $(VENV)-mutants build *.egg-info
