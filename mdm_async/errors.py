@@ -1,7 +1,7 @@
 """Every way a request can fail, by name.
 
-Each error knows its problem type (RFC 9457), by which programs choose what to do, its HTTP status (RFC 9110), its
-SRM v2.2 status code and the exit code a command ends with. Titles are for people and may change; types may not.
+Each error knows its problem type (RFC 9457), by which programs choose what to do, its HTTP status (RFC 9110), and
+its SRM v2.2 status code. Titles are for people and may change; types may not.
 `detail` names the thing and what was wrong with it, `remedy` what to do. Neither ever carries patient data,
 a name that a user typed, a key or a token: they are shown to callers and logged.
 
@@ -35,7 +35,6 @@ class MdmError(Exception):
     """The problem type. Of every other class it is made of the class's name: `urn:mdm:error:not-found`."""
     http: ClassVar[int] = 500
     srm: ClassVar[str] = "SRM_FAILURE"
-    exit_code: ClassVar[int] = 5
     title: ClassVar[str] = "request failed"
 
     def __init_subclass__(cls) -> None:
@@ -61,7 +60,7 @@ def _rebuild(kind: type[MdmError], detail: str, remedy: str, retry_after: int | 
 
 
 class BadRequest(MdmError):
-    http, srm, exit_code, title = 400, "SRM_INVALID_REQUEST", 22, "the request is malformed"
+    http, srm, title = 400, "SRM_INVALID_REQUEST", "the request is malformed"
 
 
 class BadPath(BadRequest):
@@ -71,12 +70,12 @@ class BadPath(BadRequest):
 
 class Unauthenticated(MdmError, PermissionError):
     is_refusal = True
-    http, srm, exit_code, title = 401, "SRM_AUTHENTICATION_FAILURE", 13, "no valid credential was presented"
+    http, srm, title = 401, "SRM_AUTHENTICATION_FAILURE", "no valid credential was presented"
 
 
 class Forbidden(MdmError, PermissionError):
     is_refusal = True
-    http, srm, exit_code, title = 403, "SRM_AUTHORIZATION_FAILURE", 13, "this caller may not do that"
+    http, srm, title = 403, "SRM_AUTHORIZATION_FAILURE", "this caller may not do that"
 
 
 class InsecureChannel(Forbidden):
@@ -84,54 +83,54 @@ class InsecureChannel(Forbidden):
 
 
 class NotFound(MdmError, FileNotFoundError):
-    http, srm, exit_code, title = 404, "SRM_INVALID_PATH", 2, "no such file or directory"
+    http, srm, title = 404, "SRM_INVALID_PATH", "no such file or directory"
 
 
 class UnknownRequest(MdmError):
-    http, srm, exit_code, title = 404, "SRM_INVALID_REQUEST", 2, "no such request"
+    http, srm, title = 404, "SRM_INVALID_REQUEST", "no such request"
 
 
 class Exists(MdmError, FileExistsError):
-    http, srm, exit_code, title = 409, "SRM_DUPLICATION_ERROR", 17, "the name is already taken"
+    http, srm, title = 409, "SRM_DUPLICATION_ERROR", "the name is already taken"
 
 
 class NotEmpty(MdmError):
-    http, srm, exit_code, title = 409, "SRM_NON_EMPTY_DIRECTORY", 39, "the directory is not empty"
+    http, srm, title = 409, "SRM_NON_EMPTY_DIRECTORY", "the directory is not empty"
 
 
 class NotADirectory(MdmError, NotADirectoryError):
-    http, srm, exit_code, title = 409, "SRM_INVALID_PATH", 20, "a part of the path is not a directory"
+    http, srm, title = 409, "SRM_INVALID_PATH", "a part of the path is not a directory"
 
 
 class Busy(MdmError):
-    http, srm, exit_code, title = 409, "SRM_FILE_BUSY", 16, "another transfer holds the file"
+    http, srm, title = 409, "SRM_FILE_BUSY", "another transfer holds the file"
 
 
 class ViewPending(MdmError):
-    http, srm, exit_code, title = 409, "SRM_FILE_UNAVAILABLE", 11, "the view is not made yet"
+    http, srm, title = 409, "SRM_FILE_UNAVAILABLE", "the view is not made yet"
 
 
 class ViewRefused(MdmError):
-    http, srm, exit_code, title = 409, "SRM_FILE_UNAVAILABLE", 1, "the view of this image is refused"
+    http, srm, title = 409, "SRM_FILE_UNAVAILABLE", "the view of this image is refused"
 
 
 class NotOnline(MdmError):
     """The file is known here, and its bytes are not: they lie at its source."""
 
-    http, srm, exit_code, title = 409, "SRM_FILE_UNAVAILABLE", 11, "the file is not online"
+    http, srm, title = 409, "SRM_FILE_UNAVAILABLE", "the file is not online"
 
 
 class Gone(MdmError):
     is_refusal = True
-    http, srm, exit_code, title = 410, "SRM_FILE_LIFETIME_EXPIRED", 2, "the transfer URL is no longer valid"
+    http, srm, title = 410, "SRM_FILE_LIFETIME_EXPIRED", "the transfer URL is no longer valid"
 
 
 class TooLarge(MdmError):
-    http, srm, exit_code, title = 413, "SRM_INVALID_REQUEST", 27, "more was sent than may be"
+    http, srm, title = 413, "SRM_INVALID_REQUEST", "more was sent than may be"
 
 
 class NotDicom(MdmError):
-    http, srm, exit_code, title = 422, "SRM_FAILURE", 65, "not a DICOM Part 10 file"
+    http, srm, title = 422, "SRM_FAILURE", "not a DICOM Part 10 file"
 
 
 class Truncated(NotDicom):
@@ -145,7 +144,7 @@ class Malformed(NotDicom):
 class WrongContent(MdmError):
     """What arrived is not what was announced (size, checksum, seal)."""
 
-    http, srm, exit_code, title = 422, "SRM_FAILURE", 65, "the content is not what was announced"
+    http, srm, title = 422, "SRM_FAILURE", "the content is not what was announced"
 
 
 class BadSeal(WrongContent):
@@ -153,17 +152,17 @@ class BadSeal(WrongContent):
 
 
 class TooManyRequests(MdmError):
-    http, srm, exit_code, title = 429, "SRM_INTERNAL_ERROR", 11, "too many requests"
+    http, srm, title = 429, "SRM_INTERNAL_ERROR", "too many requests"
 
 
 class NotSupported(MdmError):
-    http, srm, exit_code, title = 501, "SRM_NOT_SUPPORTED", 95, "the operation is not supported"
+    http, srm, title = 501, "SRM_NOT_SUPPORTED", "the operation is not supported"
 
 
 class Damaged(MdmError):
     """What is stored of an image is not what was stored: changed, moved to another place, or gone."""
 
-    http, srm, exit_code, title = 500, "SRM_FILE_LOST", 5, "what is stored of this file is damaged"
+    http, srm, title = 500, "SRM_FILE_LOST", "what is stored of this file is damaged"
 
     def __init__(
         self, detail: str = "", *, remedy: str = "run mdm fsck", retry_after: int | None = None
@@ -174,29 +173,29 @@ class Damaged(MdmError):
 class Unavailable(MdmError):
     """Something behind the server is away for now; the same request may succeed later."""
 
-    http, srm, exit_code, title = 503, "SRM_INTERNAL_ERROR", 11, "a service behind this one is away"
+    http, srm, title = 503, "SRM_INTERNAL_ERROR", "a service behind this one is away"
 
 
 class Unreachable(Unavailable, ConnectionError):
     """The server does not answer, or the connection to it was cut; only clients raise it."""
 
-    exit_code, title = 69, "the server cannot be reached"
+    title = "the server cannot be reached"
 
 
 class Untrusted(Unreachable):
     """The server's certificate is not that of a server to trust; only clients raise it."""
 
-    exit_code, title = 76, "the server's certificate is not trusted"
+    title = "the server's certificate is not trusted"
 
 
 class NoSpace(MdmError):
-    http, srm, exit_code, title = 507, "SRM_NO_FREE_SPACE", 28, "no space is left for this upload"
+    http, srm, title = 507, "SRM_NO_FREE_SPACE", "no space is left for this upload"
 
 
 class UnsafeSettings(MdmError):
     """The settings would serve patient data unsafely, or contradict each other; the server does not start."""
 
-    http, srm, exit_code, title = 500, "SRM_INTERNAL_ERROR", 78, "the settings are unsafe"
+    http, srm, title = 500, "SRM_INTERNAL_ERROR", "the settings are unsafe"
 
 
 class ScrubRefused(Exception):

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from mdm_async.cli.exit_codes import exit_code
 from mdm_async.errors import UnsafeSettings
 from mdm_async.settings import is_loopback, load
 
@@ -96,7 +97,7 @@ def test_a_secret_may_lie_in_a_file(
 def refusal(**sections: object) -> str:
     with pytest.raises(UnsafeSettings) as caught:
         load(overrides=sections)
-    assert caught.value.exit_code == 78
+    assert exit_code(caught.value) == 78
     return str(caught.value)
 
 

@@ -1,9 +1,12 @@
 """The server that a command talks to, and the loop it does so in."""
 
-from collections.abc import Coroutine
+import functools
+import inspect
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from inspect import Parameter
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, Final, TypeVar
 
 import typer
 import uvloop
@@ -12,16 +15,56 @@ from mdm_async.client.client import Client
 
 T = TypeVar("T")
 
+_PANEL: Final = "Server"
+Url = Annotated[
+    str | None,
+    typer.Option(
+        "--url", help="The server; default: MDM_URL, else http://127.0.0.1:8085.", rich_help_panel=_PANEL
+    ),
+]
+Ca = Annotated[
+    Path | None,
+    typer.Option(
+        "--ca", help="PEM file of an authority to trust besides the system's.", rich_help_panel=_PANEL
+    ),
+]
+_OPTIONS: Final = {"server_url": Url, "server_ca": Ca}
+
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """The options before the command's name."""
+    """Which server, as the command line says it."""
 
     url: str | None = None
     ca: Path | None = None
 
     def client(self) -> Client:
         return Client(self.url, ca=self.ca)
+
+    def but(self, server_url: str | None, server_ca: Path | None) -> "Connection":
+        """With what is given here instead."""
+        return Connection(server_url or self.url, server_ca or self.ca)
+
+
+def takes_server(command: Callable[..., None]) -> Callable[..., None]:
+    """The command, which takes the options of its server after its name as well as before it; unchanged if it
+    needs no server."""
+    known = inspect.signature(command).parameters
+    if "context" not in known:
+        return command
+
+    @functools.wraps(command)
+    def with_options(*, context: typer.Context, **given: Any) -> None:
+        context.obj = context.obj.but(**{name: given.pop(name) for name in _OPTIONS})
+        command(context=context, **given)
+
+    options = [
+        Parameter(name, Parameter.KEYWORD_ONLY, default=None, annotation=option)
+        for name, option in _OPTIONS.items()
+    ]
+    with_options.__signature__ = inspect.Signature([*known.values(), *options])  # type: ignore[attr-defined]
+    with_options.__annotations__ = {**command.__annotations__, **_OPTIONS}
+    return with_options
 
 
 def client_of(context: typer.Context) -> Client:

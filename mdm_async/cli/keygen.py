@@ -35,7 +35,8 @@ def keygen(
     if json:
         print_json({"private": str(secret), "public": str(public)})
     else:
-        print_line(f"private key: {secret}\npublic key:  {public}")
+        print_line(f"private key: {secret}")
+        print_line(f"public key:  {public}")
 
 
 def write_key_pair(name: Path, passphrase: str | None) -> tuple[Path, Path]:

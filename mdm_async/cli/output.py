@@ -1,15 +1,40 @@
-"""What a command says: results and JSON on stdout, complaints and progress on stderr."""
+"""What a command says: results and JSON on stdout, complaints and progress on stderr.
+
+Whatever came from a server or a file is shown as text: nothing here obeys it.
+"""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import orjson
 import typer
 from rich.console import Console
 
+from mdm_async.cli.exit_codes import exit_code, first_failure
 from mdm_async.errors import MdmError
+
+wants_json: ContextVar[bool] = ContextVar("wants_json", default=False)
+"""Whether this command line has `--json`: then failures are told as a document too."""
+
+
+def plain(text: str) -> str:
+    """What may stand on a terminal. Characters that could move its cursor, rename its window, reorder or hide what
+    stands beside them are shown by their numbers: ESC → '\\x1b', U+202E → '\\u202e'."""
+    if text.isprintable():
+        return text
+    return "".join(each if _is_harmless(each) else _number(each) for each in text)
+
+
+def _is_harmless(character: str) -> bool:
+    return character.isprintable() or character in "\t\u00a0\u3000"
+
+
+def _number(character: str) -> str:
+    code = ord(character)
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
 def stderr_console() -> Console:
@@ -19,7 +44,7 @@ def stderr_console() -> Console:
 
 def print_line(text: str = "") -> None:
     """One line of a result, for people."""
-    sys.stdout.write(text + "\n")
+    sys.stdout.write(plain(text) + "\n")
 
 
 def print_json(document: Any) -> None:
@@ -36,23 +61,51 @@ def complain(error: MdmError, subject: str = "") -> None:
     details = error.detail.splitlines() or [error.title]
     details[-1] += f"; {error.remedy}" if error.remedy else ""
     for detail in details:
-        sys.stderr.write(f"mdm: {about}{detail}\n")
+        sys.stderr.write(plain(f"mdm: {about}{detail}") + "\n")
     sys.stderr.flush()
+
+
+def fail(error: MdmError, subject: str = "") -> int:
+    """Tell why the whole command failed, with `--json` as `{"error": …}` too; its exit code."""
+    complain(error, subject)
+    if wants_json.get():
+        sys.stdout.flush()
+        print_json({"error": error_json(error)} | ({"subject": subject} if subject else {}))
+    return exit_code(error)
+
+
+class Failed(Exception):
+    """The whole command failed at one of the names on its line."""
+
+    def __init__(self, error: MdmError, subject: str) -> None:
+        super().__init__()
+        self.error, self.subject = error, subject
 
 
 @contextmanager
 def about(subject: str) -> Iterator[None]:
-    """Says which of the names on the command line an error is about, and ends the command with its code."""
+    """Adds to an error which of the names on the command line it is about, for `main` to tell."""
     try:
         yield
     except MdmError as error:
-        complain(error, subject)
-        raise typer.Exit(error.exit_code) from error
+        raise Failed(error, subject) from error
+
+
+def end(errors: Iterable[MdmError | None]) -> None:
+    """End the command with the code of the first name that failed, if one did; all has been said."""
+    if code := first_failure(errors):
+        raise typer.Exit(code)
 
 
 def error_json(error: MdmError) -> dict[str, Any]:
     """An error inside a JSON document."""
-    fields = {"code": error.srm, "detail": error.detail, "remedy": error.remedy, "exit": error.exit_code}
+    fields = {
+        "type": error.urn,
+        "code": error.srm,
+        "detail": error.detail,
+        "remedy": error.remedy,
+        "exit": exit_code(error),
+    }
     return {name: value for name, value in fields.items() if value != ""}
 
 

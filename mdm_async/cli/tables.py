@@ -8,6 +8,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from mdm_async.cli.output import plain
+
 _UNBOUNDED: Final = 4096
 """Columns where there is no terminal: what reads the lines wants them whole."""
 
@@ -53,11 +55,6 @@ def print_table(made: Table) -> None:
     """On stdout; nothing of a table without rows."""
     if made.row_count:
         Console(width=None if sys.stdout.isatty() else _UNBOUNDED).print(made, highlight=False)
-
-
-def plain(text: str) -> str:
-    """What may stand on a terminal: anything else could move its cursor or rename its window."""
-    return "".join(each if each.isprintable() else "�" for each in text)
 
 
 def counts_in_words(states: dict[str, Any]) -> str:

@@ -121,6 +121,8 @@ class Wire:
         while True:
             try:
                 return await self._call_once(method, url, body, seconds)
+            except Untrusted:
+                raise
             except Unavailable as error:
                 safe = repeat or isinstance(error.__cause__, aiohttp.ClientConnectorError)
                 failures += 1

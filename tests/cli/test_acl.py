@@ -157,15 +157,15 @@ async def test_effective_rights_are_explained(mdm, folder):
 
 async def test_one_failing_name_fails_no_other(mdm, folder):
     ended = await mdm("acl", "set", f"{folder}/none", folder, "--add", "user:a=l", "--json")
-    assert ended.code == 2
+    assert ended.code == 3
     assert f"{folder}/none: no such file or directory" in ended.err
     assert [one.get("changed") for one in ended.json] == [None, 1]
 
 
 async def test_nothing_to_change_is_an_error(mdm, folder):
-    assert (await mdm("acl", "set", folder)).code == 22
-    assert (await mdm("acl", "set", folder, "--inherit", "--add", "user:a=l")).code == 22
-    assert (await mdm("acl", "set", folder, "--add", "nobody")).code == 22
+    assert (await mdm("acl", "set", folder)).code == 2
+    assert (await mdm("acl", "set", folder, "--inherit", "--add", "user:a=l")).code == 2
+    assert (await mdm("acl", "set", folder, "--add", "nobody")).code == 2
 
 
 async def test_a_delivery_policy_is_set_and_shown(mdm, folder):
@@ -178,8 +178,8 @@ async def test_a_delivery_policy_is_set_and_shown(mdm, folder):
     assert changed.text.splitlines()[1] == f"deidentified: sealed by {folder}"
     told = (await mdm("delivery", "get", folder, "--json")).json
     assert told["deidentified"]["delivery"] == "sealed"
-    assert (await mdm("delivery", "set", folder)).code == 22
-    assert (await mdm("delivery", "set", f"{folder}/none", "--identified", "sealed")).code == 2
+    assert (await mdm("delivery", "set", folder)).code == 2
+    assert (await mdm("delivery", "set", f"{folder}/none", "--identified", "sealed")).code == 3
 
 
 async def test_a_key_is_registered_listed_and_removed(mdm, tmp_path):
@@ -192,6 +192,6 @@ async def test_a_key_is_registered_listed_and_removed(mdm, tmp_path):
     assert [one["key"] for one in listed if one["principal"] == whose] == [key]
     assert f"{key} {whose} (by user:admin" in (await mdm("recipient", "list")).text
     assert (await mdm("recipient", "remove", "--principal", whose, "--json")).json == {"principal": whose}
-    assert (await mdm("recipient", "remove", "--principal", whose)).code == 2
+    assert (await mdm("recipient", "remove", "--principal", whose)).code == 3
     assert (await mdm("recipient", "set", tmp_path / "none.pub")).code != 0
-    assert (await mdm("recipient", "set", tmp_path / "me.sec")).code == 22
+    assert (await mdm("recipient", "set", tmp_path / "me.sec")).code == 2

@@ -44,7 +44,7 @@ async def test_the_demo_compares_every_byte_and_cleans_up(own_folder):
 
 async def test_a_folder_without_images_is_told(run, tmp_path):
     ended = await run("demo", "--images", tmp_path)
-    assert ended.code == 65
+    assert ended.code == 1
 
 
 def test_only_part_10_files_are_taken(tmp_path):

@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 
+import orjson
 import pytest
 
 from tests.cli.conftest import command
@@ -27,7 +28,8 @@ async def test_an_interrupted_get_ends_with_130_and_is_resumed_by_the_next(tmp_p
                 await asyncio.sleep(0.01)
             process.send_signal(signal.SIGINT)
             out, err = await process.communicate()
-        assert (process.returncode, out, err) == (130, b"", b"")
+        assert (process.returncode, err) == (130, b"mdm: interrupted\n")
+        assert orjson.loads(out)["error"]["exit"] == 130
 
         fake.faults.stall_at = None
         process = await asyncio.create_subprocess_exec(

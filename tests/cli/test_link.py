@@ -47,7 +47,7 @@ async def test_a_directory_needs_r_and_the_rest_is_linked_all_the_same(mdm, hosp
     done = await mdm(
         "link", f"{hospital}/in", f"{hospital}/in/1.dcm", f"{hospital}/project", "--view", "basic"
     )
-    assert done.code == 22
+    assert done.code == 2
     assert done.err.startswith(f"mdm: {hospital}/in: ")
     assert "-r" in done.err
     assert done.text.startswith(f"{hospital}/in/1.dcm -> ")
@@ -62,20 +62,20 @@ async def test_names_follow_the_template(mdm, hospital):
     bad = await mdm(
         "link", f"{hospital}/in/1.dcm", f"{hospital}/project", "--view", "basic", "--template", "{name}"
     )
-    assert bad.code == 22
+    assert bad.code == 2
     assert "fields are" in bad.err
 
 
 async def test_what_cannot_be_linked_is_told(mdm, hospital):
     none = await mdm("link", "-r", f"{hospital}/none", f"{hospital}/project", "--view", "basic")
-    assert none.code == 2
+    assert none.code == 3
     assert none.err.startswith(f"mdm: {hospital}/none: ")
     nowhere = await mdm("link", f"{hospital}/in/1.dcm", f"{hospital}/nowhere", "--view", "basic")
-    assert nowhere.code == 2
+    assert nowhere.code == 3
     assert "mdm mkdir" in nowhere.err
     assert (
         await mdm("link", f"{hospital}/in/1.dcm", f"{hospital}/project", "--view", "identified")
-    ).code == 22
+    ).code == 2
 
 
 async def test_a_thousand_are_asked_for_at_once(monkeypatch):

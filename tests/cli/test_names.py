@@ -22,10 +22,10 @@ async def test_stat_tells_what_ls_does_and_more(mdm, server, folder, ct):
 
 async def test_mkdir_needs_the_parent_or_p(mdm, folder):
     ended = await mdm("mkdir", f"{folder}/a/b")
-    assert ended.code == 2
+    assert ended.code == 3
     assert (await mdm("mkdir", "-p", f"{folder}/a/b")).code == 0
     assert (await mdm("mkdir", "-p", f"{folder}/a/b")).code == 0
-    assert (await mdm("mkdir", f"{folder}/a/b")).code == 17
+    assert (await mdm("mkdir", f"{folder}/a/b")).code == 1
 
 
 async def test_rm_takes_files_and_with_r_trees(mdm, server, folder, ct):
@@ -42,7 +42,7 @@ async def test_rm_takes_files_and_with_r_trees(mdm, server, folder, ct):
 async def test_rm_tells_each_name_that_failed_and_removes_the_rest(mdm, server, folder, ct):
     await server.put(f"{folder}/1.dcm", ct)
     ended = await mdm("rm", f"{folder}/0.dcm", f"{folder}/1.dcm", "--json")
-    assert ended.code == 2
+    assert ended.code == 3
     assert "error" in ended.json[0]
     assert ended.json[1] == {"path": f"{folder}/1.dcm"}
     assert (await mdm("ls", folder)).text == ""
@@ -53,13 +53,13 @@ async def test_mv_renames_or_moves_into_a_directory(mdm, server, folder, ct):
     await mdm("mkdir", f"{folder}/a")
     assert (await mdm("mv", f"{folder}/1.dcm", f"{folder}/2.dcm")).code == 0
     assert (await mdm("mv", f"{folder}/2.dcm", f"{folder}/a", "--json")).json["to"] == f"{folder}/a/2.dcm"
-    assert (await mdm("mv", f"{folder}/a/2.dcm", f"{folder}/nothing/")).code == 20
+    assert (await mdm("mv", f"{folder}/a/2.dcm", f"{folder}/nothing/")).code == 1
 
 
 async def test_errors_name_what_was_asked_for(mdm, folder):
     for arguments in (["ls"], ["stat"], ["mv", f"{folder}/x"]):
         ended = await mdm(*arguments[:1], f"{folder}/none", *arguments[1:])
-        assert ended.code == 2
+        assert ended.code == 3
         assert ended.err.startswith(f"mdm: {folder}/none: ")
         assert ended.err.count("\n") == 1
 
@@ -76,7 +76,7 @@ async def test_a_guid_is_as_good_as_a_name(mdm, server, folder, ct, tmp_path):
     assert (await mdm("mv", guid, f"{folder}/sub", "--json")).json["to"] == f"{folder}/sub/other.dcm"
     assert (await mdm("rm", guid)).code == 0
     gone = await mdm("stat", guid)
-    assert gone.code == 2
+    assert gone.code == 3
     assert gone.err.startswith(f"mdm: {guid}: ")
 
 
@@ -98,6 +98,6 @@ async def test_a_put_with_p_makes_its_directories(mdm, folder, ct, tmp_path):
     one, two = tmp_path / "1.dcm", tmp_path / "2.dcm"
     assert (await mdm("put", one, f"{folder}/a/b/c.dcm")).code != 0
     assert (await mdm("put", "-p", one, f"{folder}/a/b/c.dcm")).code == 0
-    assert (await mdm("put", one, two, f"{folder}/d/e")).code == 20
+    assert (await mdm("put", one, two, f"{folder}/d/e")).code == 1
     assert (await mdm("put", "--parents", one, two, f"{folder}/d/e")).code == 0
     assert (await mdm("ls", f"{folder}/d/e")).text.split() == ["1.dcm", "2.dcm"]

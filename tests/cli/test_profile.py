@@ -63,14 +63,14 @@ async def test_check_tells_of_each_file_and_ends_with_the_first_failure(run, tmp
     bad.write_text('name = "x"\noptions = ["retain_everything"]\n')
     latin.write_bytes(b"name = \xe9\n")
     ended = await run("profile", "check", bad, latin, none, profile_file)
-    assert ended.code == 22
+    assert ended.code == 2
     lines = ended.err.splitlines()
     assert lines[0].startswith(f"mdm: {bad}: the profile's options[0]: is no option; write one of ")
     assert lines[1].startswith(f"mdm: {latin}: not a text in UTF-8")
     assert lines[2] == f"mdm: {none}: no such file"
     assert f"profile {name}" in ended.text
     documents = (await run("profile", "check", bad, profile_file, "--json")).json
-    assert documents[0]["error"]["exit"] == 22
+    assert documents[0]["error"]["exit"] == 2
     assert documents[1]["rules"] == documents[1]["pixelRules"] == 0
 
 
@@ -88,13 +88,13 @@ async def test_a_bad_file_is_never_sent(run, environment, tmp_path):
     path = tmp_path / "bad.toml"
     path.write_text("name = 3\n")
     ended = await run("profile", "add", path)
-    assert ended.code == 22
+    assert ended.code == 2
     assert ended.err.startswith(f"mdm: {path}: the profile's name")
 
 
-async def test_a_profile_that_is_not_there_is_code_2_and_a_name_that_is_none_22(mdm):
-    assert (await mdm("profile", "show", "nothing-like-it")).code == 2
-    assert (await mdm("profile", "show", "../tokens")).code == 22
+async def test_a_profile_that_is_not_there_is_code_3_and_a_name_that_is_none_2(mdm):
+    assert (await mdm("profile", "show", "nothing-like-it")).code == 3
+    assert (await mdm("profile", "show", "../tokens")).code == 2
 
 
 async def test_only_an_administrator_adds(mdm, server, environment, profile_file):
@@ -105,7 +105,7 @@ async def test_only_an_administrator_adds(mdm, server, environment, profile_file
 async def test_a_refused_view_says_why_and_who_may_lift_it(mdm, server, folder, tmp_path):
     await server.put(f"{folder}/sc.dcm", png_like_capture())
     ended = await mdm("get", f"{folder}/sc.dcm", tmp_path / "out.dcm")
-    assert ended.code == 1
+    assert ended.code == 4
     assert "secondary capture without Burned In Annotation NO" in ended.err
     assert "; an administrator can lift this" in ended.err
     assert "mdm profile add" in ended.err
@@ -124,7 +124,7 @@ async def test_what_is_in_quarantine_is_released_once_by_who_may(
     assert applied.text.splitlines()[-2] == f"{name}: 1 quarantined"
 
     held = await mdm("get", f"{folder}/sc.dcm", tmp_path / "out.dcm", "--view", name)
-    assert held.code == 1
+    assert held.code == 4
     assert "in quarantine" in held.err
     assert "mdm profile release" in held.err
 
@@ -134,7 +134,7 @@ async def test_what_is_in_quarantine_is_released_once_by_who_may(
 
     environment.setenv("BEARER_TOKEN", await server.token("rlxgi", views=[name, "identified"]))
     released = await mdm("profile", "release", f"{folder}/sc.dcm", f"{folder}/none.dcm", "--view", name)
-    assert released.code == 2
+    assert released.code == 3
     assert released.text == f"released: {folder}/sc.dcm\n"
     assert f"{folder}/none.dcm" in released.err
     got = await mdm("get", f"{folder}/sc.dcm", tmp_path / "out.dcm", "--view", name)
@@ -142,5 +142,5 @@ async def test_what_is_in_quarantine_is_released_once_by_who_may(
     assert pydicom.dcmread(io.BytesIO((tmp_path / "out.dcm").read_bytes())).PatientIdentityRemoved == "YES"
 
     again = await mdm("profile", "release", f"{folder}/sc.dcm", "--view", name, "--json")
-    assert again.code == 22
+    assert again.code == 2
     assert "not in quarantine" in again.json[0]["error"]["detail"]

@@ -71,7 +71,7 @@ async def test_what_is_refused_is_counted_and_where_to_read_why(mdm, server, fol
 async def test_without_a_terminal_and_without_yes_nothing_is_done(mdm, folder, profile, monkeypatch):
     monkeypatch.setattr("sys.stdin", io.StringIO())
     ended = await mdm("profile", "apply", profile, folder)
-    assert (ended.code, ended.out) == (22, b"")
+    assert (ended.code, ended.out) == (2, b"")
     assert "give --yes" in ended.err
 
 
@@ -90,9 +90,9 @@ async def test_on_a_terminal_it_asks(mdm, folder, profile, monkeypatch):
 
 
 async def test_what_is_not_there_is_code_2(mdm, folder, profile):
-    assert (await mdm("profile", "apply", profile, f"{folder}/none", "--yes")).code == 2
+    assert (await mdm("profile", "apply", profile, f"{folder}/none", "--yes")).code == 3
     ended = await mdm("profile", "apply", "no-such-profile", folder, "--yes")
-    assert ended.code == 2
+    assert ended.code == 3
     assert "mdm profile add" in ended.err
 
 
@@ -155,7 +155,10 @@ async def test_ctrl_c_says_that_the_server_goes_on():
     finally:
         await runner.cleanup()
     assert process.returncode == 130
-    assert err == b"mdm: cardio: the server goes on making these views; the same command shows it again\n"
+    assert (
+        err
+        == b"mdm: cardio: interrupted; the server goes on making these views; the same command shows it again\n"
+    )
 
 
 def test_no_pixels_touched_is_said():

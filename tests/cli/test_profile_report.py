@@ -105,12 +105,12 @@ async def test_the_page_is_one_file_that_says_it_all(mdm, study, tmp_path):
 
 
 async def test_what_has_no_report_is_told(mdm, folder, tmp_path):
-    assert (await mdm("profile", "report", f"{folder}/none.dcm")).code == 2
+    assert (await mdm("profile", "report", f"{folder}/none.dcm")).code == 3
     ended = await mdm("profile", "report", folder, "--view", "identified")
-    assert ended.code == 22
+    assert ended.code == 2
     assert "--view basic" in ended.err
     ended = await mdm("profile", "report", folder, "--page", tmp_path / "no-folder" / "x.html")
-    assert (ended.code, ended.out) == (5, b"")
+    assert (ended.code, ended.out) == (1, b"")
     assert "cannot be written" in ended.err
 
 

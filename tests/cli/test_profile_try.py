@@ -118,7 +118,7 @@ async def test_a_profile_of_the_server_is_tried(mdm, file, tmp_path):
     (tried,) = (await mdm("profile", "try", file, "--profile", "tried", "--json")).json
     (row,) = [row for row in tried["attributes"] if row["tag"] == "(0008,1010)"]
     assert (row["because"], row["unchanged"]) == ("option retain_device_identity", True)
-    assert (await mdm("profile", "try", file, "--profile", "not-there")).code == 2
+    assert (await mdm("profile", "try", file, "--profile", "not-there")).code == 3
 
 
 async def test_a_refusal_is_told_with_every_reason_and_quarantine_where_it_is_one(run, tmp_path):
@@ -140,7 +140,7 @@ async def test_a_refusal_is_told_with_every_reason_and_quarantine_where_it_is_on
 async def test_what_is_no_image_is_one_line_and_the_others_are_tried(run, file, tmp_path):
     (tmp_path / "no.txt").write_text("not an image")
     ended = await run("profile", "try", tmp_path / "no.txt", tmp_path / "none.dcm", file)
-    assert ended.code == 65
+    assert ended.code == 1
     assert [line.rpartition(": ")[0] for line in ended.err.splitlines()] == [
         f"mdm: {tmp_path}/no.txt",
         f"mdm: {tmp_path}/none.dcm",

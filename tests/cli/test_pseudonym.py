@@ -12,7 +12,7 @@ async def test_a_pseudonym_leads_back_to_its_original_for_who_may_identify(
     view = pydicom.dcmread(io.BytesIO((await mdm("get", f"{folder}/a.dcm", "-")).out))
     original = pydicom.dcmread(io.BytesIO(ct))
 
-    assert (await mdm("pseudonym", "lookup", view.PatientID)).code == 2
+    assert (await mdm("pseudonym", "lookup", view.PatientID)).code == 3
 
     environment.setenv("BEARER_TOKEN", await server.token("rlxgi", folder, views=["identified"]))
     found = await mdm("pseudonym", "lookup", view.PatientID, "--json")
@@ -24,5 +24,5 @@ async def test_a_pseudonym_leads_back_to_its_original_for_who_may_identify(
 
 async def test_what_is_no_pseudonym_is_one_line_and_code_2(mdm):
     ended = await mdm("pseudonym", "lookup", "MDMNOBODY")
-    assert (ended.code, ended.out) == (2, b"")
+    assert (ended.code, ended.out) == (3, b"")
     assert ended.err.count("\n") == 1

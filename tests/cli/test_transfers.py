@@ -8,8 +8,9 @@ import pytest
 from rich.console import Console
 
 from mdm_async import errors
+from mdm_async.cli.exit_codes import first_failure
 from mdm_async.cli.transfer.get_many import place_below
-from mdm_async.cli.transfer.side_by_side import Job, PlainMeter, exit_code, meter_on, run_all
+from mdm_async.cli.transfer.side_by_side import Job, PlainMeter, meter_on, run_all
 from mdm_async.names import Lfn
 
 
@@ -38,7 +39,7 @@ async def test_outcomes_come_in_the_order_of_the_jobs_with_the_first_error_code(
     assert [outcome.result for outcome in outcomes if outcome.error is None] == [
         n for n in range(20) if n not in (3, 5)
     ]
-    assert exit_code(outcomes) == 2
+    assert first_failure(outcome.error for outcome in outcomes) == 3
 
 
 async def test_no_more_run_at_once_than_asked_for():

@@ -79,4 +79,5 @@ def keygen(
     if json:
         print_json({"private": str(secret), "public": str(public)})
     else:
-        print_line(f"private key: {secret}\npublic key:  {public}")
+        print_line(f"private key: {secret}")
+        print_line(f"public key:  {public}")

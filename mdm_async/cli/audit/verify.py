@@ -19,6 +19,7 @@ from mdm_async.audit.published import read
 from mdm_async.audit.verify import Verifier
 from mdm_async.cli.audit.export import After, counting
 from mdm_async.cli.connection import client_of, complete
+from mdm_async.cli.exit_codes import exit_code
 from mdm_async.cli.options import Json
 from mdm_async.cli.output import print_json, print_line
 from mdm_async.client.audit import Audit
@@ -47,7 +48,7 @@ def verify(
     after: After = None,
     json: Json = False,
 ) -> None:
-    """Find rows of the trail that were changed, removed or inserted, and seals that were forged; 65 if there are any.
+    """Find rows of the trail that were changed, removed or inserted, and seals that were forged; 5 if there are any.
 
     Example: `mdm audit verify --key audit.pub --seals seals.jsonl`
     """
@@ -77,7 +78,7 @@ def verify(
             "mdm: without --seals the database's own seals were taken: rows and seals cut off at the end do not show\n"
         )
     if not verdict.is_intact:
-        raise typer.Exit(WrongContent.exit_code)
+        raise typer.Exit(exit_code(WrongContent()))
 
 
 async def _verified(

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from mdm_async.cli.demo.images import DemoImage
 from mdm_async.cli.demo.workers import PHASES, WHOLE_CLEAR, Timing
-from mdm_async.cli.output import in_words
+from mdm_async.cli.output import in_words, plain
 
 _MIB = 1 << 20
 _NAMES = 3
@@ -121,7 +121,7 @@ def show(report: Report, console: Console) -> None:
         f"found: {report.identifiers_found}"
     )
     for fault in report.faults:
-        console.print(f"[red]wrong:[/red] {escape(fault)}")
+        console.print(f"[red]wrong:[/red] {escape(plain(fault))}")
     if report.flawless:
         console.print("[green]every byte is what it must be[/green]")
 
@@ -137,7 +137,7 @@ def _refusals(report: Report) -> Table:
     table.add_column("such as", ratio=2)
     for reason, names in sorted(by_reason.items()):
         shown = names if len(names) <= _NAMES else [*names[:_NAMES], f"and {len(names) - _NAMES} more"]
-        table.add_row(str(len(names)), escape(reason), escape(", ".join(shown)))
+        table.add_row(str(len(names)), escape(plain(reason)), escape(plain(", ".join(shown))))
     return table
 
 

@@ -9,7 +9,7 @@ import typer
 
 from mdm_async.cli.connection import client_of, complete
 from mdm_async.cli.options import Json
-from mdm_async.cli.output import about, complain, error_json, print_json, print_line, stderr_console
+from mdm_async.cli.output import about, complain, end, error_json, print_json, print_line, stderr_console
 from mdm_async.client.client import PAGE, Client
 from mdm_async.client.entry import Entry
 from mdm_async.client.one_or_many import SomeFailed
@@ -128,8 +128,7 @@ def rm(
         complain(error, path)
     if json:
         print_json([outcome_json(path, failures.get(path)) for path in paths])
-    for error in failures.values():
-        raise typer.Exit(error.exit_code)
+    end(failures.values())
 
 
 def mv(context: typer.Context, source: str, target: str, json: Json = False) -> None:

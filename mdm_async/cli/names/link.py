@@ -9,7 +9,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from mdm_async.cli.connection import client_of, complete
 from mdm_async.cli.options import Json, Recursive
-from mdm_async.cli.output import about, complain, error_json, print_json, print_line, stderr_console
+from mdm_async.cli.output import about, complain, end, error_json, print_json, print_line, stderr_console
 from mdm_async.client.client import Client
 from mdm_async.client.linking import Linked
 from mdm_async.client.linking import link as link_batch
@@ -59,8 +59,7 @@ def link(
         for source, outcome in outcomes:
             if isinstance(outcome, Linked):
                 print_line(f"{source} -> {outcome.lfn}")
-    for _, error in failures:
-        raise typer.Exit(error.exit_code)
+    end(error for _, error in failures)
 
 
 async def files_of(client: Client, sources: Sequence[str]) -> AsyncIterator[str]:

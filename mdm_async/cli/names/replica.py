@@ -8,7 +8,7 @@ import typer
 from mdm_async.cli.connection import client_of, complete
 from mdm_async.cli.names.commands import Lfns, outcome_json
 from mdm_async.cli.options import Json
-from mdm_async.cli.output import complain, error_json, print_json, print_line
+from mdm_async.cli.output import complain, end, error_json, print_json, print_line
 from mdm_async.client import replicas
 from mdm_async.client.wire import Wire
 from mdm_async.errors import MdmError
@@ -47,7 +47,7 @@ def list_(context: typer.Context, paths: Lfns, json: Json = False) -> None:
             for replica in one:
                 mark = "*" if replica["master"] else " "
                 print_line(f"{path}  {mark} {replica['view']}  {replica['url']}")
-    _end([one if isinstance(one, MdmError) else None for _, one in found])
+    end([one if isinstance(one, MdmError) else None for _, one in found])
 
 
 def add(context: typer.Context, path: Lfn, urls: Urls, json: Json = False) -> None:
@@ -89,7 +89,7 @@ def master(
         complain(error, path)
     if json:
         print_json({**outcome_json(path, error), "url": url})
-    _end([error])
+    end([error])
 
 
 def _change(context: typer.Context, change: Change, path: str, urls: Sequence[str], json: bool) -> None:
@@ -104,16 +104,10 @@ def _change(context: typer.Context, change: Change, path: str, urls: Sequence[st
     if json:
         told = zip(urls, outcomes, strict=True)
         print_json([{**outcome_json(path, error), "url": url} for url, (_, error) in told])
-    _end([error for _, error in outcomes])
+    end([error for _, error in outcomes])
 
 
 def _as_json(path: str, found: list[dict[str, Any]] | MdmError) -> dict[str, Any]:
     if isinstance(found, MdmError):
         return {"path": path, "error": error_json(found)}
     return {"path": path, "replicas": found}
-
-
-def _end(errors: Sequence[MdmError | None]) -> None:
-    for error in errors:
-        if error is not None:
-            raise typer.Exit(error.exit_code)

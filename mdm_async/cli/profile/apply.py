@@ -10,11 +10,12 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from mdm_async.cli.connection import client_of, complete
+from mdm_async.cli.exit_codes import Interrupted
 from mdm_async.cli.options import Json
-from mdm_async.cli.output import about, complain, in_words, print_json, print_line, stderr_console
+from mdm_async.cli.output import about, in_words, plain, print_json, print_line, stderr_console
 from mdm_async.cli.tables import counts_in_words
 from mdm_async.client.profiles import Profiles
-from mdm_async.errors import BadRequest, MdmError, ViewPending
+from mdm_async.errors import BadRequest, ViewPending
 
 POLL_SECONDS: Final = 0.5
 PATIENCE_SECONDS: Final = 60.0
@@ -70,18 +71,18 @@ def apply(
             return
         if not yes:
             if json:
-                stderr_console().print("\n".join(plan_in_words(name, directory, plan)), markup=False)
+                for line in plan_in_words(name, directory, plan):
+                    stderr_console().print(plain(line), markup=False)
             typer.confirm("Go on?", abort=True, err=True)
         states = complete(begin())
         try:
             if wait:
                 states = complete(follow())
         except KeyboardInterrupt:
-            goes_on = MdmError(
-                "the server goes on making these views", remedy="the same command shows it again"
-            )
-            complain(goes_on, name)
-            raise typer.Exit(130) from None
+            raise Interrupted(
+                "interrupted; the server goes on making these views",
+                remedy="the same command shows it again",
+            ) from None
     if json:
         print_json({"plan": plan, "states": states})
         return

@@ -8,10 +8,10 @@ import typer
 from mdm_async.cli.connection import client_of, complete
 from mdm_async.cli.names.commands import outcome_json
 from mdm_async.cli.options import Json
-from mdm_async.cli.output import about, complain, error_json, print_json, print_line
+from mdm_async.cli.output import about, complain, end, error_json, print_json, print_line
 from mdm_async.cli.profile import apply, report, trial
 from mdm_async.cli.profile.profile_file import read_profile, read_text
-from mdm_async.cli.tables import add_row, plain, print_table, table
+from mdm_async.cli.tables import add_row, print_table, table
 from mdm_async.client.profiles import Profiles
 from mdm_async.errors import MdmError
 
@@ -76,7 +76,8 @@ def show(context: typer.Context, name: Name, json: Json = False) -> None:
     if json:
         print_json(profile)
     else:
-        print_line(profile["toml"].rstrip("\n"))
+        for line in profile["toml"].splitlines():
+            print_line(line)
 
 
 def check(
@@ -101,8 +102,7 @@ def check(
                 _print_summary(documents[-1])
     if json:
         print_json(documents)
-    for failure in failures:
-        raise typer.Exit(failure.exit_code)
+    end(failures)
 
 
 def add(
@@ -117,7 +117,7 @@ def add(
     with about(str(file)):
         profile = read_profile(file)
         for warning in profile.warnings:
-            complain(MdmError(plain(f"warning: {warning}")))
+            complain(MdmError(f"warning: {warning}"))
 
         async def work() -> dict[str, Any]:
             async with client_of(context) as client:
@@ -162,8 +162,7 @@ def release(
     else:
         for lfn in outcomes.keys() - failures.keys():
             print_line(f"released: {lfn}")
-    for error in failures.values():
-        raise typer.Exit(error.exit_code)
+    end(failures.values())
 
 
 def _summary(profile: "Profile") -> dict[str, Any]:
@@ -192,4 +191,4 @@ def _print_summary(summary: dict[str, Any]) -> None:
         ("documents", summary["documents"]),
         *(("warning", warning) for warning in summary["warnings"]),
     ):
-        print_line(f"{name:>12}: {plain(str(value))}")
+        print_line(f"{name:>12}: {value}")

@@ -12,7 +12,7 @@ from mdm_async.cli.options import Json
 from mdm_async.cli.output import about, print_json, print_line
 from mdm_async.cli.profile.report_page import page
 from mdm_async.cli.profile.studies import Study, by_study
-from mdm_async.cli.tables import add_row, counts_in_words, in_words, plain, print_table, table
+from mdm_async.cli.tables import add_row, counts_in_words, in_words, print_table, table
 from mdm_async.client.profiles import Profiles
 from mdm_async.errors import MdmError
 from mdm_async.names import parse_surl, parse_view
@@ -74,7 +74,7 @@ def write_page(file: Path, text: str) -> None:
 def _print_study(study: Study) -> None:
     which = f"study {study.uid}" if study.uid else "images without this view"
     print_line()
-    print_line(plain(f"{which}: {counts_in_words(study.states)}"))
+    print_line(f"{which}: {counts_in_words(study.states)}")
     shown = table("attribute", "name", "action", "because", "count", numbers=("count",))
     for line, count in study.lines.items():
         add_row(
@@ -87,6 +87,6 @@ def _print_study(study: Study) -> None:
         )
     print_table(shown)
     for variant, count in study.pixels.items():
-        print_line(plain(f"pixels {'as they are' if variant == 'original' else variant}: {count}"))
+        print_line(f"pixels {'as they are' if variant == 'original' else variant}: {count}")
     for (state, reason), count in Counter(withheld[1:] for withheld in study.withheld).items():
-        print_line(plain(f"{count} {state}: {reason or 'not made yet'}"))
+        print_line(f"{count} {state}: {reason or 'not made yet'}")

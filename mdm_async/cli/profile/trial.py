@@ -7,9 +7,9 @@ import typer
 
 from mdm_async.cli.connection import client_of, complete
 from mdm_async.cli.options import Json
-from mdm_async.cli.output import complain, error_json, print_json, print_line
+from mdm_async.cli.output import complain, end, error_json, print_json, print_line
 from mdm_async.cli.profile.profile_file import read_profile
-from mdm_async.cli.tables import add_row, in_words, plain, print_table, table
+from mdm_async.cli.tables import add_row, in_words, print_table, table
 from mdm_async.client.profiles import Profiles
 from mdm_async.errors import MdmError, NotFound
 from mdm_async.names import BASIC
@@ -62,8 +62,7 @@ def try_(
                 _print(file, trial, show_values=show_values)
     if json:
         print_json(documents)
-    for failure in failures:
-        raise typer.Exit(failure.exit_code)
+    end(failures)
 
 
 def find_profile(context: typer.Context, named: str) -> "Profile":
@@ -122,7 +121,7 @@ def _print(file: Path, trial: "Trial", *, show_values: bool) -> None:
     print_line(f"pixels: {trial.pixels}")
     print_line(trial.verdict)
     for reason in trial.reasons:
-        print_line(f"  {plain(reason)}")
+        print_line(f"  {reason}")
 
 
 def outcome(row: "Row") -> str:

@@ -8,9 +8,8 @@ import typer
 
 from mdm_async.cli.connection import client_of, complete
 from mdm_async.cli.options import Json
-from mdm_async.cli.output import about, complain, error_json, print_json, print_line
+from mdm_async.cli.output import about, complain, end, error_json, print_json, print_line
 from mdm_async.cli.rights.acl_rule import as_json, parse_removal, parse_rule, read_rules
-from mdm_async.cli.tables import plain
 from mdm_async.client.rights import Rights
 from mdm_async.errors import BadRequest, MdmError
 from mdm_async.rules import Kind, Rule, in_words
@@ -114,15 +113,14 @@ def _step(kind: Kind, rules: Sequence[Rule]) -> dict[str, Any]:
 def _print(outcomes: Outcomes, show: Any, *, json: bool) -> None:
     failures = [(path, one) for path, one in outcomes if isinstance(one, MdmError)]
     for path, error in failures:
-        complain(error, plain(path))
+        complain(error, path)
     if json:
         print_json([_as_json(path, one) for path, one in outcomes])
     else:
         for path, one in outcomes:
             if not isinstance(one, MdmError):
-                show(plain(path), one)
-    for _, error in failures:
-        raise typer.Exit(error.exit_code)
+                show(path, one)
+    end(error for _, error in failures)
 
 
 def _as_json(path: str, one: dict[str, Any] | MdmError) -> dict[str, Any]:
@@ -152,23 +150,23 @@ def _print_rules(rules: list[dict[str, Any]]) -> None:
 
 def _rule(one: dict[str, Any]) -> str:
     views = one.get("views")
-    return plain(f"{one['principal']}={in_words(Rule('', one['rights'], tuple(views) if views else None))}")
+    return f"{one['principal']}={in_words(Rule('', one['rights'], tuple(views) if views else None))}"
 
 
 def _from(told: dict[str, Any], name: str, otherwise: str) -> str:
     where = told.get(name)
-    return f"inherited from {plain(where['path'])}" if where else otherwise
+    return f"inherited from {where['path']}" if where else otherwise
 
 
 def _print_effective(path: str, effective: dict[str, Any], *, inherited: bool) -> None:
     print_line(f"  effective rights: {effective['permission'] or 'none'}")
     for one in effective["given"]:
         right = one["permission"] + (f" on {one['view']}" if "view" in one else "")
-        where = plain(one["from"]["path"]) if "from" in one else "a directory above" if inherited else path
+        where = one["from"]["path"] if "from" in one else "a directory above" if inherited else path
         print_line(f"  {right:>14}: {_rule(one['rule'])} at {where}")
     if effective["blocked"]:
         bar = effective.get("blockedAt")
-        barred = plain(bar["path"]) if bar else "a directory above"
+        barred = bar["path"] if bar else "a directory above"
         print_line(f"  no 'x' at {barred}: nothing below it counts")
 
 

@@ -8,7 +8,6 @@ import typer
 from mdm_async.cli.connection import client_of, complete
 from mdm_async.cli.options import Json
 from mdm_async.cli.output import about, print_json, print_line
-from mdm_async.cli.tables import plain
 from mdm_async.client.rights import Rights
 from mdm_async.errors import BadRequest
 
@@ -40,7 +39,7 @@ def get(context: typer.Context, path: Directory, json: Json = False) -> None:
         async with client_of(context) as client:
             return await Rights(client.wire).delivery(path)
 
-    with about(plain(path)):
+    with about(path):
         told = complete(work())
     _print(told, json=json)
 
@@ -65,7 +64,7 @@ def change(
                 path, identified=identified, deidentified=deidentified
             )
 
-    with about(plain(path)):
+    with about(path):
         told = complete(work())
     _print(told, json=json)
 
@@ -76,5 +75,5 @@ def _print(told: dict[str, Any], *, json: bool) -> None:
         return
     for kind, one in told.items():
         where = "the server's settings" if one["bySettings"] else "a directory above"
-        where = plain(one["from"]["path"]) if "from" in one else where
+        where = one["from"]["path"] if "from" in one else where
         print_line(f"{kind:>12}: {one['delivery']:6} by {where}")

@@ -8,7 +8,6 @@ import typer
 from mdm_async.cli.connection import client_of, complete
 from mdm_async.cli.options import Json
 from mdm_async.cli.output import about, print_json, print_line
-from mdm_async.cli.tables import plain
 from mdm_async.client.rights import Rights
 from mdm_async.crypt4gh.keyfile import parse_recipient
 from mdm_async.errors import MdmError
@@ -49,7 +48,7 @@ def register_key(
     if json:
         print_json({"principal": whose})
     else:
-        print_line(f"registered for {plain(whose)}")
+        print_line(f"registered for {whose}")
 
 
 def listing(context: typer.Context, json: Json = False) -> None:
@@ -67,7 +66,7 @@ def listing(context: typer.Context, json: Json = False) -> None:
         print_json(found)
         return
     for one in found:
-        print_line(f"{one['key']} {plain(one['principal'])} (by {plain(one['setBy'])}, {one['at'][:16]})")
+        print_line(f"{one['key']} {one['principal']} (by {one['setBy']}, {one['at'][:16]})")
 
 
 def remove(context: typer.Context, principal: Principal = None, json: Json = False) -> None:
@@ -84,7 +83,7 @@ def remove(context: typer.Context, principal: Principal = None, json: Json = Fal
     if json:
         print_json({"principal": whose})
     else:
-        print_line(f"removed that of {plain(whose)}")
+        print_line(f"removed that of {whose}")
 
 
 def _read(file: Path) -> bytes:

@@ -63,7 +63,8 @@ def as_toml(settings: Settings) -> Iterator[str]:
     yield f"data = {_quoted(settings.data)}  # {Settings.model_fields['data'].description}"
     for name, section in settings:
         if isinstance(section, BaseModel):
-            yield f"\n[{name}]"
+            yield ""
+            yield f"[{name}]"
             for key, leaf in type(section).model_fields.items():
                 value, meaning = getattr(section, key), leaf.description
                 yield f"# {key} =  # {meaning}" if value is None else f"{key} = {_quoted(value)}  # {meaning}"

@@ -11,10 +11,10 @@ import typer
 
 from mdm_async.cli.connection import client_of, complete
 from mdm_async.cli.options import PARALLEL, Json, Parallel, Recursive
-from mdm_async.cli.output import about, error_json, in_words, print_json, print_line, stderr_console
+from mdm_async.cli.output import about, end, error_json, in_words, print_json, print_line, stderr_console
 from mdm_async.cli.transfer.byte_range import ByteRange, parse_range
 from mdm_async.cli.transfer.get_many import get_all, jobs_for
-from mdm_async.cli.transfer.side_by_side import Outcome, exit_code, meter_on, run_all
+from mdm_async.cli.transfer.side_by_side import Outcome, meter_on, run_all
 from mdm_async.client.client import Client
 from mdm_async.client.download import Downloaded
 from mdm_async.client.part_file import PartFile
@@ -90,7 +90,7 @@ def get(
             if outcome.result is not None:
                 got = outcome.result
                 print_line(f"{got.target}  {in_words(got.size)}  {got.view}  adler32 {got.adler32}")
-    raise typer.Exit(exit_code(outcomes))
+    end(outcome.error for outcome in outcomes)
 
 
 def place(lfn: str, out: Path) -> Path:

@@ -11,8 +11,8 @@ import typer
 from mdm_async.cli.connection import client_of, complete
 from mdm_async.cli.names.commands import is_a_directory
 from mdm_async.cli.options import PARALLEL, Json, Parallel, Recursive
-from mdm_async.cli.output import error_json, in_words, print_json, print_line, stderr_console
-from mdm_async.cli.transfer.side_by_side import Job, Meter, Outcome, exit_code, meter_on, run_all
+from mdm_async.cli.output import end, error_json, in_words, print_json, print_line, stderr_console
+from mdm_async.cli.transfer.side_by_side import Job, Meter, Outcome, meter_on, run_all
 from mdm_async.client.client import Client
 from mdm_async.client.upload import Uploaded
 from mdm_async.errors import BadRequest, NotADirectory, NotFound
@@ -66,7 +66,7 @@ def put(
             if outcome.result is not None:
                 stored = outcome.result
                 print_line(f"{stored.path}  {in_words(stored.size)}  adler32 {stored.adler32}")
-    raise typer.Exit(exit_code(outcomes))
+    end(outcome.error for outcome in outcomes)
 
 
 async def plan_uploads(

@@ -18,7 +18,7 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
-from mdm_async.cli.output import complain
+from mdm_async.cli.output import complain, plain
 from mdm_async.client.progress import OnBytes
 from mdm_async.errors import MdmError
 
@@ -95,11 +95,6 @@ async def _outcome(job: Job[T], meter: Meter) -> Outcome[T]:
     return outcome
 
 
-def exit_code(outcomes: list[Outcome[T]]) -> int:
-    """0 when all went well, else the first error's."""
-    return next((outcome.error.exit_code for outcome in outcomes if outcome.error is not None), 0)
-
-
 class PlainMeter:
     """Says only what failed, for logs and pipes."""
 
@@ -150,7 +145,7 @@ class BarMeter:
         self._begun += 1
         self._bytes += size or 0
         self._show()
-        return BarGauge(self, name, self.progress.add_task(name[-40:], total=size))
+        return BarGauge(self, name, self.progress.add_task(plain(name[-40:]), total=size))
 
     def one_ended(self) -> None:
         """A file is through, well or not."""

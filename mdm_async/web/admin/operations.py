@@ -7,6 +7,7 @@ from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel, ConfigDict, Field
 
+from mdm_async import __version__
 from mdm_async.errors import BadRequest, NotFound, Unavailable
 from mdm_async.images.rights import tokens
 from mdm_async.images.upkeep import fsck
@@ -58,7 +59,7 @@ async def ready(request: web.Request) -> web.Response:
     if house.draining:
         raise Unavailable("the server is shutting down", retry_after=10)
     await house.archive.database.ping()
-    return web.json_response({"status": "ready"})
+    return web.json_response({"status": "ready", "version": __version__})
 
 
 async def metrics(request: web.Request) -> web.Response:

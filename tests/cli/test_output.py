@@ -1,0 +1,78 @@
+"""What a server, a file or a user wrote is shown on the terminal as text, and never obeyed."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mdm_async.cli.output import plain
+from tests.cli.conftest import Run
+from tests.client.fake_server import TOKEN, FakeServer, fake_server
+
+EVIL = "\x1b]0;owned\x07\x1b[2J\x9b31m\u202egnp.\u2066\r\b\x00\u200b"
+RAW = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
+
+
+@given(st.text())
+def test_nothing_that_steers_a_terminal_is_left(text: str) -> None:
+    assert not RAW.search(plain(text))
+    assert "\n" not in plain(text)
+
+
+@given(st.text(alphabet=st.characters(categories=["L", "M", "N", "P", "S"])))
+def test_words_of_any_script_stay_as_they_are(text: str) -> None:
+    assert plain(text) == text
+
+
+def test_what_is_not_shown_is_told_by_its_number() -> None:
+    assert plain("a\x1b[1m\u202e\U000e0001") == "a\\x1b[1m\\u202e\\U000e0001"
+
+
+@pytest.fixture
+async def liar(environment: pytest.MonkeyPatch) -> Any:
+    """A server whose names and reasons hold control characters."""
+    async with fake_server() as fake:
+        environment.setenv("MDM_URL", fake.url)
+        environment.setenv("BEARER_TOKEN", TOKEN)
+        environment.setattr(
+            FakeServer,
+            "failure",
+            staticmethod(lambda surl, code, reason: {
+                "surl": surl,
+                "status": {"statusCode": code, "explanation": f"{reason}{EVIL}", "remedy": EVIL},
+            }),
+        )  # fmt: skip
+        fake.files[f"/{EVIL}.dcm"] = b"x" * 100
+        yield fake
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["ls", "/"],
+        ["ls", "-l", "/"],
+        ["stat", f"/{EVIL}.dcm"],
+        ["stat", "/none"],
+        ["mkdir", "/none/below"],
+        ["get", "/none", "out"],
+        ["get", "-r", "/", "out"],
+        ["put", f"{EVIL}.dcm", "/x"],
+        [f"{EVIL}"],
+        ["ls", f"--{EVIL}"],
+    ],
+)
+async def test_a_lying_server_moves_no_cursor(
+    liar: FakeServer, run: Run, tmp_path: Path, words: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    ended = await run(*words)
+    assert ended.text or ended.err
+    assert not RAW.search(ended.text), ended.text
+    assert not RAW.search(ended.err), ended.err
+
+
+async def test_json_has_what_the_server_said(liar: FakeServer, run: Run) -> None:
+    assert EVIL in (await run("stat", "/none", "--json")).json["error"]["detail"]
