@@ -42,8 +42,8 @@ from mdm_async.images.views.backfill import backfill_forever
 from mdm_async.images.views.scrubbing import Scrubber
 from mdm_async.keys import files
 from mdm_async.keys.derive import PseudonymFinder
-from mdm_async.keys.store import KeyStore
 from mdm_async.keys.wrap import Wrapper
+from mdm_async.keys.wrapped import WrappedKeys
 from mdm_async.names import Caller
 from mdm_async.postgres.database import Database, connect
 from mdm_async.postgres.directory_lock import DirectoryLock
@@ -64,6 +64,8 @@ _LONGEST_FIELD = 32 << 10
 _BACKLOG = 1024
 _M_ARENA_MAX = -8
 """From malloc.h."""
+_KEY_CONNECTIONS = 4
+"""To the key store's database, beside the pool to the catalog."""
 _FINDER = "/finder"
 """No project has a name like that."""
 
@@ -119,7 +121,8 @@ async def running(settings: Settings) -> AsyncIterator[House]:
             await migrate(connection, "mdm_async.catalog")
             await migrate(connection, "mdm_async.keys")
         database = await stack.enter_async_context(Database.connect(target, pool_size=settings.database.pool))
-        archive = await _archive(stack, settings, own, database)
+        key_database = await stack.enter_async_context(Database.connect(target, pool_size=_KEY_CONNECTIONS))
+        archive = await _archive(stack, settings, own, database, key_database)
         trust = _trust(settings)
         issuers = await stack.enter_async_context(_issuers(settings))
         lookup = functools.partial(_caller_of, database)
@@ -187,13 +190,16 @@ async def _database(
     return postgres.dsn, postgres
 
 
-async def _archive(stack: AsyncExitStack, settings: Settings, own: Secrets, database: Database) -> Archive:
+async def _archive(
+    stack: AsyncExitStack, settings: Settings, own: Secrets, database: Database, key_database: Database
+) -> Archive:
     async with database.transaction() as db:
-        keys = KeyStore(Wrapper(own.kek, await installation.identity(db)))
-        await keys.prove(db)
-        await keys.make_project_key(db, BASIC_PROJECT)
-        finder = PseudonymFinder(await keys.make_project_key(db, _FINDER))
+        installed = await installation.identity(db)
         await grants.keep_partitions(db)
+    keys = WrappedKeys(key_database, Wrapper(own.kek, installed))
+    await keys.prove()
+    await keys.make_project_key(BASIC_PROJECT)
+    finder = PseudonymFinder(await keys.make_project_key(_FINDER))
     views = ServedViews(keys)
     async with database.acquire() as db:
         await views.refresh(db)

@@ -138,9 +138,8 @@ async def test_a_key_is_kept_before_it_is_used(own_server: Server) -> None:
     await ask(own_server, "p", "apply", 404, surl="/missing")
     assert own_server.archive.views.get("p") is None
     await add(own_server, 'name = "p"\n')
-    async with own_server.archive.database.acquire() as db:
-        key = await own_server.archive.keys.project_key(db, "p")
-    assert own_server.archive.views.get("p").key == key
+    keys = await own_server.archive.keys.project_keys(["p"])
+    assert own_server.archive.views.get("p").key == keys["p"]
 
 
 async def test_an_image_that_goes_meanwhile_is_no_failure(own_server: Server, ct: bytes) -> None:

@@ -159,7 +159,7 @@ async def test_a_registered_file_is_renamed_ruled_and_removed_like_any_other(ser
     async with server.archive.database.acquire() as db:
         assert not await db.fetchval("select count(*) from images where id = $1", row["id"])
         assert not await db.fetchval("select count(*) from sources where id = $1", row["source"])
-        assert not await server.archive.keys.fetch(db, [row["registration"]], identity=True)
+    assert not await server.archive.keys.fetch([row["registration"]], identity=True)
 
 
 async def test_a_project_cannot_link_what_is_not_online(own_server: Server) -> None:

@@ -301,7 +301,7 @@ async def use(db: Connection, images: Iterable[UUID], seconds: float) -> None:
 async def destroy_doomed(db: Connection, count: int) -> list[UUID]:
     """Drop rows of doomed images that nobody reads; their blobs become doomed. Returns the registrations.
 
-    The caller destroys the registrations' secrets in the same transaction.
+    The caller writes them down to be forgotten, in the same transaction.
     """
     rows = await db.fetch(
         "select id, registration from images where doomed is not null and in_use_until < now()"

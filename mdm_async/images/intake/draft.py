@@ -10,6 +10,7 @@ import asyncio
 import hashlib
 import zlib
 from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import AsyncExitStack
 from functools import partial
 from itertools import islice
 from types import TracebackType
@@ -26,13 +27,14 @@ from mdm_async.dicom.scrub import Begun
 from mdm_async.errors import Malformed, NotDicom, TooLarge, Truncated
 from mdm_async.images.intake.incoming import IncomingPixels
 from mdm_async.images.parts import record
+from mdm_async.images.parts.fresh_secrets import FreshSecrets
 from mdm_async.images.parts.record import ViewRecord
 from mdm_async.images.parts.writer import PartWriter, WrittenPart
 from mdm_async.images.reading.served import IDENTIFIED_VERSION, Served
 from mdm_async.images.views.making import Maker, Source
 from mdm_async.images.views.pixels import Pixels
 from mdm_async.images.views.workshop import Workshop
-from mdm_async.keys.store import IDENTITY, IMAGE, KeyStore, new_secrets
+from mdm_async.keys.store import IDENTITY, IMAGE, KeyStore
 from mdm_async.names import IDENTIFIED
 from mdm_async.postgres.database import Connection
 
@@ -49,11 +51,13 @@ class Draft:
         self.size = 0
         self.adler32 = 1
         self._sha256 = hashlib.sha256()
-        self._workshop, self._keys = workshop, keys
+        self._workshop = workshop
         self._leases = workshop.depot.leases()
         self._makers = [Maker(workshop, self._leases, one) for one in served]
+        self._behind = AsyncExitStack()
         self._begun: list[asyncio.Task[Begun]] = []
-        self._secrets = new_secrets()
+        self._fresh = FreshSecrets(workshop.depot.database, keys)
+        self._secrets = self._fresh.of(self.image)
         self._splitter = Splitter()
         self._pixels: IncomingPixels | None = None
         self._writers: dict[Kind, PartWriter] = {}
@@ -75,7 +79,8 @@ class Draft:
         return next((state for state in states if state != "ready"), "ready")
 
     async def __aenter__(self) -> Self:
-        await self._leases.__aenter__()
+        await self._behind.enter_async_context(self._fresh)
+        await self._behind.enter_async_context(self._leases)
         return self
 
     async def __aexit__(
@@ -87,7 +92,7 @@ class Draft:
         try:
             await asyncio.gather(*self._begun, return_exceptions=True)
         finally:
-            await self._leases.__aexit__(kind, error, trace)
+            await self._behind.__aexit__(kind, error, trace)
 
     async def fill(self, chunks: AsyncIterator[bytes], *, limit: int, announced: int | None = None) -> None:
         """Take the whole file and make its views.
@@ -118,6 +123,7 @@ class Draft:
         for piece in self._splitter.close():
             await self._write(piece, self._looked_into(piece))
         await self._finish()
+        await self._fresh.announce()
 
     def reveals(self, lfn: str) -> bool:
         """Whether a name holds identifiers of this very file.
@@ -137,10 +143,11 @@ class Draft:
     async def store(self, db: Connection) -> None:
         """Everything of this image in the caller's transaction; `keep` once that is committed."""
         await blobs.settle(db, list(self._leases.blobs))
+        await self._fresh.be_named(db)
         await images.insert(db, self.image, self._secrets.registration, self._parts, self._views)
-        await self._keys.register(db, self.image, self._secrets)
 
     def keep(self) -> None:
+        self._fresh.keep([self.image])
         self._leases.keep()
 
     def _split(self, chunk: bytes) -> Iterator[tuple[Piece, _Cleaned]]:

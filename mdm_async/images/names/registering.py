@@ -12,11 +12,14 @@ from mdm_async.catalog.trail import acts
 from mdm_async.catalog.trail.acts import Act
 from mdm_async.errors import BadPath, Exists, MdmError, NotFound
 from mdm_async.images.parts import pacs_source
+from mdm_async.images.parts.fresh_secrets import FreshSecrets
 from mdm_async.images.parts.pacs_source import PacsSource
 from mdm_async.images.surls import resolve
-from mdm_async.keys.store import IDENTITY, KeyStore, new_secrets
+from mdm_async.keys.store import IDENTITY, KeyStore, Secrets
 from mdm_async.names import Caller, Surl, split
 from mdm_async.postgres.database import Connection, Database
+
+_PAGE = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,19 +38,46 @@ async def register(
     One that fails fails no other: Exists when the name is taken, NotFound when its directory is not there.
     """
     results: list[tuple[str, UUID | MdmError]] = []
-    async with database.transaction() as db:
-        found = await resolve(db, caller, [one.surl for one in wanted])
-        for one, place in zip(wanted, found, strict=True):
-            try:
-                results.append((one.surl, await _register(db, keys, caller, place, one.source)))
-            except MdmError as why:
-                results.append((one.surl, why))
+    for start in range(0, len(wanted), _PAGE):
+        page = wanted[start : start + _PAGE]
+        made = await _register_page(database, keys, caller, page)
+        results += [(one.surl, guid) for one, guid in zip(page, made, strict=True)]
     return results
 
 
-async def _register(
-    db: Connection, keys: KeyStore, caller: Caller, found: tuple[Surl, Place] | MdmError, source: PacsSource
-) -> UUID:
+async def _register_page(
+    database: Database, keys: KeyStore, caller: Caller, page: Sequence[Registration]
+) -> list[UUID | MdmError]:
+    answers: dict[int, UUID | MdmError] = {}
+    async with database.acquire() as db:
+        for item, found in enumerate(await resolve(db, caller, [one.surl for one in page])):
+            try:
+                _free_place(caller, found)
+            except MdmError as why:
+                answers[item] = why
+    images = {item: uuid4() for item in range(len(page)) if item not in answers}
+    if not images:
+        return [answers[item] for item in range(len(page))]
+    async with FreshSecrets(database, keys) as fresh:
+        secrets = {item: fresh.of(image) for item, image in images.items()}
+        await fresh.announce()
+        async with database.transaction() as db:
+            await fresh.be_named(db)
+            again = await resolve(db, caller, [page[item].surl for item in images])
+            for (item, image), found in zip(images.items(), again, strict=True):
+                try:
+                    place = _free_place(caller, found)
+                    answers[item] = await _name(db, place, image, secrets[item], page[item].source)
+                except MdmError as why:
+                    answers[item] = why
+            named = {item: guid for item, guid in answers.items() if isinstance(guid, UUID)}
+            await acts.record(db, [Act(caller, "register", guid=guid) for guid in named.values()])
+        fresh.keep([images[item] for item in named])
+    return [answers[item] for item in range(len(page))]
+
+
+def _free_place(caller: Caller, found: tuple[Surl, Place] | MdmError) -> Place:
+    """Where the caller may make a file. Raises what is in the way."""
     if isinstance(found, MdmError):
         raise found
     surl, place = found
@@ -58,14 +88,17 @@ async def _register(
         raise Exists()
     if place.parent is None:
         raise NotFound("the directory does not exist", remedy="make it first: mdm mkdir -p")
-    image, id_, new = uuid4(), uuid4(), new_secrets()
-    sealed = pacs_source.seal(source, new.of(IDENTITY), image, id_)
+    return place
+
+
+async def _name(db: Connection, place: Place, image: UUID, secrets: Secrets, source: PacsSource) -> UUID:
+    assert place.parent is not None
+    id_ = uuid4()
+    sealed = pacs_source.seal(source, secrets.of(IDENTITY), image, id_)
     # What is begun for a name that somebody else takes meanwhile is undone.
     async with db.transaction():
-        await sources.register(db, image, new.registration, id_, sealed)
-        await keys.register(db, image, new)
+        await sources.register(db, image, secrets.registration, id_, sealed)
         guid = await entries.add_file(db, place.parent.id, split(place.lfn)[1], image)
         if guid is None:
             raise Exists()
-    await acts.record(db, [Act(caller, "register", guid=guid)])
     return guid

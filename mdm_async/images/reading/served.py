@@ -91,18 +91,22 @@ class ServedViews:
         return now is not None and now.version == served.version
 
     async def _reload(self, db: Connection) -> None:
-        served: dict[View, Served] = {}
-        if (key := await self._keys.project_key(db, BASIC_PROJECT)) is not None:
-            served[BASIC] = Served(basic(), key)
         listed = await profiles.listing(db)
+        used: list[Profile] = []
         for stored in listed:
             try:
-                profile = parse_profile(stored.source)
+                used.append(parse_profile(stored.source))
             except BadRequest as why:  # written for another version of this code; all others go on
                 _log.error("a stored profile cannot be used", profile=stored.name, reason=why.detail)
-                continue
-            # Only read here: what is made in a transaction that fails would be a key that nobody has.
-            if (key := await self._keys.project_key(db, profile.project or profile.name)) is not None:
-                served[View(profile.name)] = Served(profile, key)
+        projects = {_project(profile) for profile in used}
+        # Only read here: a key is made when a profile is added, and kept before it is used.
+        keys = await self._keys.project_keys(projects | {BASIC_PROJECT})
+        served = {View(p.name): Served(p, keys[_project(p)]) for p in used if _project(p) in keys}
+        if (key := keys.get(BASIC_PROJECT)) is not None:
+            served = {BASIC: Served(basic(), key)} | served
         self._served = served
         self._known = {stored.name: stored.digest for stored in listed}
+
+
+def _project(profile: Profile) -> str:
+    return profile.project or profile.name

@@ -71,7 +71,7 @@ class Shelf:
         for identity in (False, True):
             registrations = {h.registration for (_, v), h in found.items() if (v == IDENTIFIED) is identity}
             if registrations:
-                secrets |= await self.keys.fetch(db, registrations, identity=identity)
+                secrets |= await self.keys.fetch(registrations, identity=identity)
         return found, secrets
 
     def _open(

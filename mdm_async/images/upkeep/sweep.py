@@ -7,9 +7,11 @@ import structlog
 
 from mdm_async.catalog.grants import grants
 from mdm_async.catalog.holdings import blobs, images
+from mdm_async.catalog.work import keys_to_forget
 from mdm_async.errors import MdmError
 from mdm_async.images.archive import Archive
 from mdm_async.images.metrics import SWEPT
+from mdm_async.images.upkeep.keys import forget_keys, settle_lapsed
 
 INTERVAL = 10.0
 _BATCH = 200
@@ -41,15 +43,17 @@ async def sweep(archive: Archive) -> bool:
         SWEPT.labels("upload").inc(len(expired))
     async with archive.database.transaction() as db:
         registrations = await images.destroy_doomed(db, _BATCH)
-        await archive.keys.forget(db, registrations)
+        await keys_to_forget.add(db, registrations)
         SWEPT.labels("image").inc(len(registrations))
+    more = await forget_keys(archive.database, archive.keys)
+    more |= await settle_lapsed(archive.database, archive.keys)
     async with archive.database.acquire() as db:
         await blobs.doom_lapsed(db)
         doomed = await blobs.doomed(db, _BATCH)
         deleted = [blob for blob in doomed if await _deleted(archive, blob)]
         await blobs.forget(db, deleted)
         SWEPT.labels("blob").inc(len(deleted))
-    return _BATCH in (len(expired), len(registrations), len(deleted))
+    return more or _BATCH in (len(expired), len(registrations), len(deleted))
 
 
 async def _deleted(archive: Archive, blob: UUID) -> bool:

@@ -63,7 +63,7 @@ async def _open(database: Database, shelf: Shelf, image: UUID) -> tuple[ReadyVie
     async with database.acquire() as db:
         original = await shelf.load_one(db, image, IDENTIFIED)
         registration = await images.registration(db, image)
-        return original, (await shelf.keys.fetch(db, [registration], identity=True))[image]
+    return original, (await shelf.keys.fetch([registration], identity=True))[image]
 
 
 async def _pixels(

@@ -92,9 +92,9 @@ async def add(
     profile = parse_profile(source)
     if profile.name == BASIC:
         raise BadRequest("the profile 'basic' is built in", remedy="choose another name")
+    await shelf.keys.make_project_key(profile.project or profile.name)
     async with database.transaction() as db:
         before = await profiles.put(db, profile.name, source, profile.digest, caller.name)
-        await shelf.keys.make_project_key(db, profile.project or profile.name)
         details = {"profile": profile.name, "digest": profile.digest, "replaced": before}
         await acts.record(db, [Act(caller, "profile add", details=details)])
     async with database.acquire() as db:

@@ -96,7 +96,7 @@ async def _of(
     wanted = [(entry.image, str(served.view)) for entry in files if entry.image is not None]
     found = await images.holdings(db, wanted, list(served.versions))
     registrations = {holding.registration for holding in found.values()}
-    secrets = await shelf.keys.fetch(db, registrations, identity=False)
+    secrets = await shelf.keys.fetch(registrations, identity=False)
     versions = {image: holding.view.version for (image, _), holding in found.items() if holding.view}
     sealed = await images.reports(db, [(image, served.view, version) for image, version in versions.items()])
 
