@@ -21,7 +21,7 @@ from mdm_async.postgres.database import connect
 from mdm_async.postgres.migrate import migrate
 from mdm_async.settings import load
 from mdm_async.web.http.house import House
-from tests.postgres import PostgresForTests, postgres_for_tests
+from tests.postgres.for_tests import PostgresForTests, postgres_for_tests
 
 CI = bool(os.environ.get("CI"))
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pydicom.data
 
-from tests.postgres import postgres_folder
+from tests.postgres.for_tests import postgres_folder
 
 ROOT = Path(__file__).parents[1]
 

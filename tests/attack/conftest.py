@@ -15,7 +15,7 @@ from tests.attack.yard import Yard
 from tests.conftest import running_server
 from tests.identity.grid_pki import LIMITED, VO, dn, name, new_grid
 from tests.identity.token_issuer import AUDIENCE, TokenIssuer, install_authority
-from tests.postgres import PostgresForTests
+from tests.postgres.for_tests import PostgresForTests
 from tests.web.test_privacy import captured_log
 
 

@@ -10,6 +10,8 @@ from tests.web.made_images import made
 
 EVERY = ("*", "identified")
 
+FULL = "pdrwlxgs"
+
 
 @dataclass
 class User:
@@ -97,3 +99,12 @@ class Yard:
             "PUT", "/admin/v1/delivery", token=self.server.admin_token, json={"surl": path, **said}
         )
         assert answer.status == 200, answer.body
+
+
+async def link(user: User, source: str, target: str, **options: Any) -> Any:
+    return await user.admin("POST", "link", surls=[source], target=target, view="basic", **options)
+
+
+async def listed(yard: Yard, name: str) -> list[str]:
+    tree = await yard.server.srm("ls", surls=[yard / name])
+    return [child["path"] for child in tree["files"][0].get("subPaths", ())]

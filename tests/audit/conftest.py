@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.audit.database import Sealed, sealed_trail
-from tests.postgres import PostgresForTests
+from tests.postgres.for_tests import PostgresForTests
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from mdm_async.errors import Unavailable
 from mdm_async.images.transfers.warm import WarmTurl
 from tests.audit.database import Sealed, sealed_trail
 from tests.faults.database_proxy import proxied
-from tests.postgres import PostgresForTests
+from tests.postgres.for_tests import PostgresForTests
 
 GUID = UUID(int=7)
 

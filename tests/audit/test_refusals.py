@@ -13,7 +13,7 @@ from mdm_async.errors import BadPath, Forbidden, MdmError, NotFound, Refusal, Un
 from mdm_async.names import ANONYMOUS, Caller
 from tests.audit.database import USER, Sealed, sealed_trail
 from tests.faults.database_proxy import proxied
-from tests.postgres import PostgresForTests
+from tests.postgres.for_tests import PostgresForTests
 
 
 @dataclass

@@ -27,7 +27,7 @@ from mdm_async.errors import UnsafeSettings
 from tests.audit.database import USER, Sealed, sealed_trail
 from tests.audit.made import found
 from tests.faults.database_proxy import proxied
-from tests.postgres import PostgresForTests
+from tests.postgres.for_tests import PostgresForTests
 
 
 def published(sealed: Sealed, node: str = "a") -> list[int]:

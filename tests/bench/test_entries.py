@@ -5,7 +5,7 @@ import pytest
 from bench import entries
 from bench.scale import TINY
 from mdm_async.postgres.database import Database, connect
-from tests.postgres import PostgresForTests, postgres_folder
+from tests.postgres.for_tests import PostgresForTests, postgres_folder
 
 
 @pytest.mark.parametrize("count", [100, 3000])

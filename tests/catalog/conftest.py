@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from mdm_async.postgres.database import Connection, Database
-from tests.postgres import PostgresForTests
+from tests.postgres.for_tests import PostgresForTests
 
 
 @pytest.fixture

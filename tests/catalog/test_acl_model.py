@@ -20,7 +20,7 @@ from tests.catalog import acl_model as model
 from tests.catalog.acl_model import ALL, Node
 from tests.catalog.random_trees import LINES, VIEWS, callers, planted, rules_of, trees
 from tests.conftest import CI
-from tests.postgres import PostgresForTests
+from tests.postgres.for_tests import PostgresForTests
 
 LONG = settings(
     max_examples=600 if CI else 120,

@@ -15,7 +15,7 @@ from mdm_async.catalog.namespace.places import Place
 from mdm_async.errors import NotFound
 from mdm_async.names import ROOT, Lfn
 from mdm_async.postgres.database import Connection, Database, connect
-from tests.postgres import PostgresForTests
+from tests.postgres.for_tests import PostgresForTests
 
 
 async def _make(db: Connection, lfn: str, *, file: bool = False, **columns: Any) -> int:

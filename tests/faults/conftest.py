@@ -9,7 +9,7 @@ from structlog.typing import EventDict
 
 from tests.conftest import Server, running_server
 from tests.faults.transfers import File, stored_file
-from tests.postgres import PostgresForTests
+from tests.postgres.for_tests import PostgresForTests
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from tests.conftest import Server, running_server
 from tests.faults.conditions import NOTHING, blob_files, nothing_is_stored, open_blobs, stored, until
 from tests.faults.transfers import uploads
 from tests.faults.wire import begun
-from tests.postgres import PostgresForTests
+from tests.postgres.for_tests import PostgresForTests
 from tests.web.made_images import made
 
 MIB = 1 << 20

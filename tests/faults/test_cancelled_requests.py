@@ -9,7 +9,7 @@ import pytest
 
 from mdm_async.postgres.database import Connection, Database
 from tests.faults.conditions import until
-from tests.postgres import PostgresForTests
+from tests.postgres.for_tests import PostgresForTests
 
 WAYS = 4
 

@@ -15,7 +15,7 @@ from tests.faults.database_proxy import DatabaseProxy, proxied
 from tests.faults.serving import AWAY, Caller, serving
 from tests.faults.transfers import LARGE, downloads, stored_file, uploads
 from tests.faults.wire import begun
-from tests.postgres import PostgresForTests, postgres_folder
+from tests.postgres.for_tests import PostgresForTests, postgres_folder
 from tests.web.made_images import made
 
 GRACE = 1.5

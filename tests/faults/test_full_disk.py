@@ -11,7 +11,7 @@ import pytest
 
 from tests.conftest import Server, running_server
 from tests.faults.conditions import NOTHING, open_blobs, stored
-from tests.postgres import PostgresForTests
+from tests.postgres.for_tests import PostgresForTests
 from tests.web.made_images import made
 
 MIB = 1 << 20

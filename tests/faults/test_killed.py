@@ -12,7 +12,7 @@ import asyncpg
 
 from tests.faults.conditions import blob_files, until
 from tests.faults.serving import AWAY, Caller, Serve, serving
-from tests.postgres import postgres_folder
+from tests.postgres.for_tests import postgres_folder
 from tests.web.made_images import made
 
 ROUNDS = 20

@@ -9,7 +9,7 @@ from pydicom import dcmread
 
 from tests.faults.conditions import blob_files
 from tests.faults.serving import AWAY, Caller, serving
-from tests.postgres import postgres_folder
+from tests.postgres.for_tests import postgres_folder
 from tests.web.made_images import made
 
 IMAGES, KILLS = 24, 5

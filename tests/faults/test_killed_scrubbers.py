@@ -18,7 +18,7 @@ from mdm_async.images.views.scrubbing import Scrubber
 from mdm_async.settings import ScrubSettings
 from tests.conftest import Server, running_server
 from tests.faults.conditions import until
-from tests.postgres import PostgresForTests
+from tests.postgres.for_tests import PostgresForTests
 from tests.web.made_images import made
 
 MIB = 1 << 20

@@ -12,7 +12,7 @@ from tests.conftest import Server, running_server
 from tests.faults.conditions import NOTHING, blob_files, open_blobs, stored, until
 from tests.faults.transfers import uploads
 from tests.faults.wire import Client, begun
-from tests.postgres import PostgresForTests
+from tests.postgres.for_tests import PostgresForTests
 from tests.web.made_images import made
 
 MIB = 1 << 20

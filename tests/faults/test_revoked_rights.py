@@ -15,7 +15,7 @@ from tests.faults.conditions import stored, until
 from tests.faults.database_proxy import DatabaseProxy, proxied
 from tests.faults.transfers import LARGE, RECIPIENT, downloads, large, uploads
 from tests.faults.wire import begun
-from tests.postgres import PostgresForTests
+from tests.postgres.for_tests import PostgresForTests
 from tests.web.made_images import made
 
 WITHIN = 5.0

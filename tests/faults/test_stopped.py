@@ -13,7 +13,7 @@ from tests.faults.conditions import until
 from tests.faults.serving import AWAY, Caller, Serve, serving
 from tests.faults.transfers import large
 from tests.faults.wire import begun
-from tests.postgres import postgres_folder
+from tests.postgres.for_tests import postgres_folder
 
 SETTINGS = {"blobs__reserve_free": "0", "delivery__identified": "clear", "log__level": "error"}
 

@@ -8,7 +8,7 @@ import pytest
 from pydicom import dcmread
 
 from tests.conftest import Server, running_server
-from tests.postgres import PostgresForTests
+from tests.postgres.for_tests import PostgresForTests
 from tests.web.made_images import made
 
 MAX_HEAD = 65_536

@@ -25,7 +25,7 @@ from mdm_async.errors import UnsafeSettings
 from mdm_async.web.http import certificate
 from tests.conftest import Reply, Server, running_server
 from tests.identity.grid_pki import new_grid
-from tests.postgres import PostgresForTests
+from tests.postgres.for_tests import PostgresForTests
 from tests.web.made_images import made
 
 RECIPIENT = "CUVoYNXJqUgy0IC1rSb3g1MsdzFkDa0MWv8k1cyyBGE="

@@ -15,7 +15,7 @@ from tests.catalog import acl_model as model
 from tests.catalog.acl_model import Node
 from tests.catalog.random_trees import callers, planted, trees
 from tests.conftest import CI, Server, running_server
-from tests.postgres import PostgresForTests
+from tests.postgres.for_tests import PostgresForTests
 from tests.web.made_images import made
 
 KEY = "CUVoYNXJqUgy0IC1rSb3g1MsdzFkDa0MWv8k1cyyBGE="

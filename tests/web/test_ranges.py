@@ -17,7 +17,7 @@ from mdm_async.crypt4gh.segment import SEGMENT
 from mdm_async.web.http import ranges
 from mdm_async.web.http.ranges import MAX_RANGES, Span, Unsatisfiable
 from tests.conftest import Reply, Server, running_server
-from tests.postgres import PostgresForTests
+from tests.postgres.for_tests import PostgresForTests
 from tests.web.made_images import INLINE, made
 
 RECIPIENT = base64.b64encode(public_key(new_private_key())).decode()

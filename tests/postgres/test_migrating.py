@@ -9,7 +9,7 @@ from mdm_async.postgres import migrate as migrating
 from mdm_async.postgres.database import Connection, connect
 from mdm_async.postgres.migrate import migrate
 from tests.conftest import running_server
-from tests.postgres import PostgresForTests
+from tests.postgres.for_tests import PostgresForTests
 
 TOKEN, READ, WRITE = "reader's token", "a transfer URL", "an upload's"
 

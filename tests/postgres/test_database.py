@@ -18,7 +18,7 @@ import pytest
 from mdm_async.errors import NotFound, Unavailable, UnsafeSettings
 from mdm_async.postgres.database import Database, connect, migrate
 from mdm_async.postgres.embedded.lifecycle import EmbeddedPostgres
-from tests.postgres import PostgresForTests, postgres_folder, postgres_for_tests
+from tests.postgres.for_tests import PostgresForTests, postgres_folder, postgres_for_tests
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,105 @@
+"""Local tokens: made, listed and ended by administrators, and unknown after their end."""
+
+import os
+from typing import Any
+
+import pytest
+
+from tests.conftest import Reply, Server
+from tests.web.grown_tree import ALL
+
+
+async def admin(server: Server, method: str, where: str, token: str, **body: Any) -> Reply:
+    return await server.call(method, f"/admin/v1/{where}", token=token, json=body)
+
+
+async def test_only_administrators_make_and_end_tokens(server: Server) -> None:
+    victim = await server.token("r", name=f"victim-{os.urandom(4).hex()}")
+    for rights, path in ((ALL.replace("p", ""), "/"), (ALL, await server.directory())):
+        token = await server.token(rights, path=path)
+        for method, where, body in (
+            ("GET", "tokens", {}),
+            ("POST", "tokens", {"name": f"n{os.urandom(4).hex()}", "rights": "r"}),
+            ("DELETE", "tokens/victim", {}),
+            ("POST", "fsck", {}),
+            ("POST", "fsck", {"repair": True}),
+        ):
+            assert (await admin(server, method, where, token, **body)).status == 403
+    await server.srm("ping", token=victim)
+    assert (await admin(server, "GET", "tokens", await server.token("p"))).status == 200
+
+
+async def test_an_admin_without_a_token_is_nobody(server: Server) -> None:
+    for method, path in (("GET", "tokens"), ("POST", "tokens"), ("DELETE", "tokens/x"), ("POST", "fsck")):
+        answer = await server.call(method, f"/admin/v1/{path}")
+        assert answer.status == 401
+        assert answer.headers["WWW-Authenticate"] == 'Bearer realm="mdm"'
+
+
+async def test_a_revoked_token_is_unknown_at_once(server: Server) -> None:
+    name = f"gone-{os.urandom(4).hex()}"
+    token = await server.token("l", name=name)
+    await server.srm("ls", token=token, surls=["/"])
+    assert (await admin(server, "DELETE", f"tokens/{name}", server.admin_token)).status == 204
+    tree = await server.srm("ls", token=token, expect=401, surls=["/"])
+    assert tree["returnStatus"]["statusCode"] == "SRM_AUTHENTICATION_FAILURE"
+    assert (await admin(server, "DELETE", f"tokens/{name}", server.admin_token)).status == 404
+
+
+async def test_an_expired_token_is_unknown(server: Server) -> None:
+    name = f"old-{os.urandom(4).hex()}"
+    answer = await admin(server, "POST", "tokens", server.admin_token, name=name, rights="l", lifetime=3600)
+    token = answer.tree["token"]
+    await server.srm("ls", token=token, surls=["/"])
+    async with server.archive.database.acquire() as db:
+        await db.execute("update tokens set expires = now() - interval '1 s' where name = $1", name)
+    await server.srm("ls", token=token, expect=401, surls=["/"])
+
+
+async def test_no_local_token_takes_the_administrators_name(server: Server) -> None:
+    answer = await admin(server, "POST", "tokens", server.admin_token, name="admin", rights="r")
+    assert answer.status == 409
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"name": "a"},
+        {"rights": "r"},
+        {"name": "", "rights": "r"},
+        {"name": "a/b", "rights": "r"},
+        {"name": "x" * 65, "rights": "r"},
+        {"name": "a", "rights": "q"},
+        {"name": "a", "rights": "r", "path": "relative"},
+        {"name": "a", "rights": "r", "views": ["UPPER"]},
+        {"name": "a", "rights": "r", "lifetime": 0},
+        {"name": "a", "rights": "r", "lifetime": 10**30},
+        {"name": "a", "rights": "r", "lifetime": 10**12},
+        {"name": "a", "rights": "r", "more": 1},
+    ],
+)
+async def test_a_malformed_token_is_refused(server: Server, body: dict[str, Any]) -> None:
+    assert (await admin(server, "POST", "tokens", server.admin_token, **body)).status == 400
+
+
+async def test_the_list_of_tokens_holds_no_secret(server: Server) -> None:
+    name = f"listed-{os.urandom(4).hex()}"
+    token = await server.token("rl", name=name, path="/", views=["basic"])
+    answer = await admin(server, "GET", "tokens", server.admin_token)
+    (line,) = [line for line in answer.tree["tokens"] if line["name"] == name]
+    assert (line["rights"], line["path"], line["views"]) == ("lr", "/", ["basic"])
+    assert token not in answer.body.decode()
+    assert "hash" not in line
+
+
+async def test_making_and_ending_a_token_is_audited(server: Server) -> None:
+    name = f"seen-{os.urandom(4).hex()}"
+    await server.token("rli", name=name)
+    await admin(server, "DELETE", f"tokens/{name}", server.admin_token)
+    async with server.archive.database.acquire() as db:
+        acts = await db.fetch("select caller, act, details from audit where details->>'token' = $1", name)
+    assert [(row["caller"], row["act"]) for row in acts] == [
+        ("user:admin", "token create"),
+        ("user:admin", "token revoke"),
+    ]
+    assert acts[0]["details"]["rights"] == "ilr"
