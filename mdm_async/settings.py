@@ -10,7 +10,6 @@ import os
 import tomllib
 from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, Self
 from urllib.parse import urlsplit
@@ -34,6 +33,7 @@ from pydantic_settings import (
 )
 
 from mdm_async.errors import UnsafeSettings
+from mdm_async.loopback import is_loopback
 
 KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
 PREFIX = "MDM_"
@@ -269,17 +269,6 @@ class Settings(BaseSettings):
     @property
     def tls(self) -> bool:
         return self.server.tls_cert is not None
-
-
-@lru_cache(1024)
-def is_loopback(host: str) -> bool:
-    """True for localhost, 127.0.0.0/8 and ::1; False for names that would have to be looked up."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
 
 
 _config_file: ContextVar[Path | None] = ContextVar("config_file", default=None)

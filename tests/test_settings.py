@@ -10,7 +10,8 @@ from pydantic import ValidationError
 
 from mdm_async.cli.exit_codes import exit_code
 from mdm_async.errors import UnsafeSettings
-from mdm_async.settings import is_loopback, load
+from mdm_async.loopback import is_loopback
+from mdm_async.settings import load
 
 DSN = "postgresql://mdm:very-secret@db.example.org/mdm"
 Write = Callable[[str], Path]

@@ -6,12 +6,12 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from inspect import Parameter
 from pathlib import Path
-from typing import Annotated, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
 
 import typer
-import uvloop
 
-from mdm_async.client.client import Client
+if TYPE_CHECKING:
+    from mdm_async.client.client import Client
 
 T = TypeVar("T")
 
@@ -38,7 +38,10 @@ class Connection:
     url: str | None = None
     ca: Path | None = None
 
-    def client(self) -> Client:
+    def client(self) -> "Client":
+        # Here, for `mdm --help` needs no client.
+        from mdm_async.client.client import Client
+
         return Client(self.url, ca=self.ca)
 
     def but(self, server_url: str | None, server_ca: Path | None) -> "Connection":
@@ -67,7 +70,7 @@ def takes_server(command: Callable[..., None]) -> Callable[..., None]:
     return with_options
 
 
-def client_of(context: typer.Context) -> Client:
+def client_of(context: typer.Context) -> "Client":
     """The client for this command line, not yet entered."""
     connection = context.obj
     assert isinstance(connection, Connection)
@@ -76,4 +79,10 @@ def client_of(context: typer.Context) -> Client:
 
 def complete(work: Coroutine[Any, Any, T]) -> T:
     """Run to the end. Ctrl-C cancels the work, waits for it to clean up, and raises KeyboardInterrupt."""
+    try:
+        import uvloop
+    except ModuleNotFoundError:  # Of the server's packages; a client does without.
+        import asyncio
+
+        return asyncio.run(work)
     return uvloop.run(work)

@@ -23,7 +23,7 @@ MEANINGS: Final = {
     13: "no right, or no valid credential",
     69: "the server cannot be reached",
     76: "the server's certificate is not trusted",
-    78: "the settings are unsafe or incomplete",
+    78: "the settings are unsafe or incomplete, or the server is not installed",
     INTERRUPTED: "interrupted",
 }
 
@@ -32,6 +32,12 @@ class Interrupted(MdmError):
     """Somebody pressed Ctrl-C; `detail` says what is done, `remedy` how to go on."""
 
     title = "interrupted"
+
+
+class ServerMissing(MdmError):
+    """The command is one of the server's, and only the client is installed."""
+
+    title = "the server is not installed"
 
 
 _CODES: Final[dict[type[MdmError], int]] = {
@@ -52,6 +58,7 @@ _CODES: Final[dict[type[MdmError], int]] = {
     errors.Unreachable: 69,
     errors.Untrusted: 76,
     errors.UnsafeSettings: 78,
+    ServerMissing: 78,
     Interrupted: INTERRUPTED,
 }
 """Of each class and what is derived from it, unless that has one of its own."""

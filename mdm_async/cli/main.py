@@ -6,35 +6,101 @@ from typing import Annotated
 
 import typer
 
-from mdm_async import __version__
-from mdm_async.cli import keygen
-from mdm_async.cli.audit import commands as audit
 from mdm_async.cli.connection import Ca, Connection, Url, takes_server
-from mdm_async.cli.demo import command as demo
-from mdm_async.cli.exit_codes import INTERRUPTED, OTHER, Interrupted, as_epilogue
-from mdm_async.cli.names import commands as names
-from mdm_async.cli.names import link, replica
+from mdm_async.cli.exit_codes import INTERRUPTED, OTHER, Interrupted, ServerMissing, as_epilogue
+from mdm_async.cli.lazy_group import LazyGroup, Listed
 from mdm_async.cli.output import Failed, fail, print_line, wants_json
-from mdm_async.cli.profile import commands as profile
-from mdm_async.cli.profile import pseudonym
-from mdm_async.cli.rights import acl, delivery, recipient, token
-from mdm_async.cli.server import config, fsck, ping, serve
-from mdm_async.cli.transfer import get, put
 from mdm_async.errors import BadRequest, MdmError
+
+
+class Commands(LazyGroup):
+    """All of them."""
+
+    table = {  # noqa: RUF012 — never written to
+        "serve": Listed(
+            "mdm_async.cli.server.serve",
+            "Serve images until SIGTERM; prints one line with the URL when ready.",
+        ),
+        "config": Listed("mdm_async.cli.server.config", "Show and check the settings."),
+        "put": Listed(
+            "mdm_async.cli.transfer.put",
+            "Store DICOM files; into LFN when it is a directory or there are several.",
+        ),
+        "get": Listed(
+            "mdm_async.cli.transfer.get",
+            "Pull a view of an image, resumed where an earlier pull ended, and checked.",
+        ),
+        "ls": Listed("mdm_async.cli.names.commands", "List a directory."),
+        "stat": Listed(
+            "mdm_async.cli.names.commands",
+            "Show all that is known of names, or of GUIDs such as guid:3f2504e0-4f89-41d3-9a0c-0305e82c3301.",
+        ),
+        "mkdir": Listed("mdm_async.cli.names.commands", "Make directories."),
+        "rm": Listed("mdm_async.cli.names.commands", "Delete files, and with -r directories."),
+        "mv": Listed("mdm_async.cli.names.commands", "Move or rename; into TARGET when that is a directory."),
+        "link": Listed(
+            "mdm_async.cli.names.link",
+            "Give a research project names of its own for images, in a directory that is there; nothing is copied.",
+        ),
+        "replica": Listed("mdm_async.cli.names.replica", "Tell where else copies of images lie."),
+        "acl": Listed("mdm_async.cli.rights.acl", "Who may do what: rights on files and directories."),
+        "delivery": Listed(
+            "mdm_async.cli.rights.delivery", "How views leave a directory: in the clear over TLS, or sealed."
+        ),
+        "recipient": Listed("mdm_async.cli.rights.recipient", "Keys that sealed images are sealed for."),
+        "token": Listed("mdm_async.cli.rights.token", "Make, list and revoke local tokens."),
+        "keygen": Listed(
+            "mdm_async.cli.keygen",
+            "Make a key pair to receive sealed images with; `crypt4gh decrypt --sk NAME.sec` opens them.",
+        ),
+        "profile": Listed(
+            "mdm_async.cli.profile.commands", "De-identification profiles: what views are made by."
+        ),
+        "pseudonym": Listed("mdm_async.cli.profile.pseudonym", "Find whom a pseudonym stands for."),
+        "audit": Listed("mdm_async.cli.audit.commands", "Look at the audit trail, keep it, verify it."),
+        "fsck": Listed(
+            "mdm_async.cli.server.fsck",
+            "Compare stored ciphertext with the catalog; exits 1 when something is left unrepaired.",
+        ),
+        "ping": Listed(
+            "mdm_async.cli.server.ping",
+            "Ask the server whether it is there: its version, and how long the answer took.",
+        ),
+        "demo": Listed(
+            "mdm_async.cli.demo.command",
+            "Start a server, store images, pull them de-identified with many workers, and check every byte.",
+        ),
+    }
+
+    def adapt(self, room: typer.Typer) -> None:
+        _let_options_stand_anywhere(room)
+
+
+def _let_options_stand_anywhere(group: typer.Typer) -> None:
+    for command in group.registered_commands:
+        if command.callback is not None:
+            command.callback = takes_server(command.callback)
+    for below in group.registered_groups:
+        if below.typer_instance is not None:
+            _let_options_stand_anywhere(below.typer_instance)
+
 
 app = typer.Typer(
     name="mdm",
+    cls=Commands,
     help="Medical Data Manager: DICOM images, de-identified and encrypted on the way to the grid.",
     epilog=as_epilogue(),
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    rich_markup_mode="markdown",
+    rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 
 def _show_version(wanted: bool) -> None:
     if wanted:
+        from mdm_async import __version__
+
         print_line(f"mdm {__version__}")
         raise typer.Exit
 
@@ -50,41 +116,6 @@ def connection(
 ) -> None:
     """What all commands that talk to a server share."""
     context.obj = Connection(url, ca)
-
-
-for room in (
-    serve,
-    config,
-    put,
-    get,
-    names,
-    profile,
-    link,
-    pseudonym,
-    token,
-    keygen,
-    acl,
-    delivery,
-    recipient,
-    replica,
-    audit,
-    fsck,
-    ping,
-    demo,
-):
-    room.register(app)
-
-
-def _let_options_stand_anywhere(group: typer.Typer) -> None:
-    for command in group.registered_commands:
-        if command.callback is not None:
-            command.callback = takes_server(command.callback)
-    for below in group.registered_groups:
-        if below.typer_instance is not None:
-            _let_options_stand_anywhere(below.typer_instance)
-
-
-_let_options_stand_anywhere(app)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -103,6 +134,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return wrong.exit_code
     except typer.Abort:
         return fail(MdmError("given up"))
+    except ModuleNotFoundError as missing:
+        if (missing.name or "").startswith("mdm_async"):
+            raise
+        return fail(
+            ServerMissing(
+                f"this command needs the server's packages, and {missing.name} is not there",
+                remedy="pip install 'mdm_async[server]'",
+            )
+        )
     except OSError as why:  # Of a file that the user named.
         return fail(MdmError(f"{why.filename}: {why.strerror}" if why.filename else str(why)))
     except SystemExit as end:  # Of a reader of stdout that went away.

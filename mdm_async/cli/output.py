@@ -7,14 +7,16 @@ import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 import typer
-from rich.console import Console
 
 from mdm_async.cli.exit_codes import exit_code, first_failure
 from mdm_async.errors import MdmError
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 wants_json: ContextVar[bool] = ContextVar("wants_json", default=False)
 """Whether this command line has `--json`: then failures are told as a document too."""
@@ -37,8 +39,10 @@ def _number(character: str) -> str:
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
-def stderr_console() -> Console:
+def stderr_console() -> "Console":
     """For progress and tables beside the result."""
+    from rich.console import Console
+
     return Console(stderr=True)
 
 

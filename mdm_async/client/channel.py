@@ -7,7 +7,7 @@ Only a sealed stream at its transfer URL may use plain HTTP elsewhere. Asked bef
 from yarl import URL
 
 from mdm_async.errors import BadRequest, InsecureChannel
-from mdm_async.settings import is_loopback
+from mdm_async.loopback import is_loopback
 
 
 def parse_url(text: str | URL) -> URL:

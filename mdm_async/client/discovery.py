@@ -14,7 +14,7 @@ from yarl import URL
 
 from mdm_async.client.channel import parse_url
 from mdm_async.errors import Unauthenticated
-from mdm_async.settings import is_loopback
+from mdm_async.loopback import is_loopback
 
 DEFAULT_URL = "http://127.0.0.1:8085"
 SHARED_TMP = Path("/tmp")  # noqa: S108 — the place that WLCG bearer-token discovery names

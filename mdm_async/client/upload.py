@@ -13,7 +13,7 @@ from mdm_async.client.answers import Json
 from mdm_async.client.channel import demand_transfer_channel, parse_url
 from mdm_async.client.patience import pause
 from mdm_async.client.progress import OnBytes
-from mdm_async.client.sent import Sent, Source, size_of
+from mdm_async.client.sent import Sent, Source, rewinder, size_of
 from mdm_async.client.ticket import decode_key
 from mdm_async.client.wire import Wire
 from mdm_async.errors import BadRequest, MdmError, TooManyRequests, Unavailable, WrongContent
@@ -50,6 +50,7 @@ async def upload(
     plaintext bytes sent, negative when they are sent again. `parents`: directories that are missing are made.
     """
     failures = 0
+    rewind = rewinder(source)
     while True:
         told = _Told(on_bytes)
         try:
@@ -59,6 +60,7 @@ async def upload(
             if size_of(source) is None or failures >= _ATTEMPTS:  # A stream cannot be read twice.
                 raise
             told.take_back()
+            rewind()
             await pause(failures, error.retry_after)
 
 

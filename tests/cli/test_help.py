@@ -1,25 +1,25 @@
 """Every command explains itself."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import typer
 
-from mdm_async.cli.main import app
+from mdm_async.cli.main import Commands, app
 
 
-def commands(
-    group: typer.Typer = app, before: tuple[str, ...] = ()
-) -> Iterator[tuple[tuple[str, ...], object]]:
-    for each in group.registered_commands:
-        assert each.callback is not None
-        yield (*before, each.name or each.callback.__name__), each.callback
-    for each in group.registered_groups:
-        assert each.typer_instance is not None
-        yield from commands(each.typer_instance, (*before, str(each.name)))
+def commands(group: Any, before: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    for name in group.list_commands(None):
+        found = group.get_command(None, name)
+        if hasattr(found, "list_commands"):
+            yield from commands(found, (*before, name))
+        else:
+            yield (*before, name), found.callback
 
 
-ALL = list(commands())
+MDM: Any = typer.main.get_command(app)
+ALL = list(commands(MDM))
 
 
 @pytest.mark.parametrize(("name", "callback"), ALL, ids=[" ".join(name) for name, _ in ALL])
@@ -41,3 +41,19 @@ async def test_help_is_shown(run):
 
 async def test_a_wrong_option_is_code_2(run):
     assert (await run("ls", "--nonsense")).code == 2
+
+
+async def test_a_wrong_command_is_code_2_and_the_like_of_it_is_named(run):
+    ended = await run("gte")
+    assert ended.code == 2
+    assert "get" in ended.err
+
+
+@pytest.mark.parametrize("name", Commands.table)
+def test_the_table_has_the_summary_of_the_command_itself(name):
+    shown = MDM.get_command(None, name).get_short_help_str(1000)
+    assert shown.rstrip(".") == Commands.table[name].summary.rstrip(".")
+
+
+def test_every_command_that_a_module_registers_is_in_the_table():
+    assert set(MDM.commands) == set(Commands.table)

@@ -1,7 +1,9 @@
 """Sending an image: what arrives is what was sent, or nothing does."""
 
 import asyncio
+import io
 import os
+from pathlib import PurePosixPath
 
 import pytest
 
@@ -40,6 +42,23 @@ async def test_bytes_and_streams_of_unknown_size_arrive(fake, client, image, sea
     await client.put(pieces(image), SURL, sealed=sealed)
     assert fake.files[SURL] == image
     assert fake.transfer_headers[1]["Transfer-Encoding"] == "chunked"
+
+
+async def test_an_open_file_is_sent_from_where_it_stands_also_the_second_time(fake, client, image, sealed):
+    file = io.BytesIO(b"before" + image)
+    file.seek(6)
+    fake.faults.put_status = 503
+    await client.put(file, SURL, sealed=sealed)
+    assert fake.files[SURL] == image
+    assert not file.closed
+
+
+async def test_a_file_is_named_by_text_too(fake, client, image, tmp_path):
+    (tmp_path / "b.dcm").write_bytes(image)
+    await client.put(str(tmp_path / "b.dcm"), PurePosixPath(SURL))
+    assert fake.files[SURL] == image
+    with pytest.raises(TypeError):
+        await client.put(image.hex, SURL)
 
 
 async def test_a_sealed_upload_crosses_the_wire_as_ciphertext(fake, client, image):

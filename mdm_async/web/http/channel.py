@@ -12,8 +12,8 @@ from aiohttp import web
 
 from mdm_async.errors import Forbidden, InsecureChannel, Unauthenticated
 from mdm_async.identity.peer_chain import peer_chain
+from mdm_async.loopback import is_loopback
 from mdm_async.names import Caller
-from mdm_async.settings import is_loopback
 from mdm_async.web.http.body import whole
 from mdm_async.web.http.house import HOUSE
 
