@@ -32,6 +32,8 @@ from mdm_async.identity.mapping import Mapping
 from mdm_async.identity.tokens import Issuers
 from mdm_async.images.archive import Archive
 from mdm_async.images.cipher_pool import CipherPool
+from mdm_async.images.intake.intake import Intake
+from mdm_async.images.intake.placing import Placing
 from mdm_async.images.reading.served import BASIC_PROJECT, ServedViews
 from mdm_async.images.transfers.admission import Admission
 from mdm_async.images.transfers.judging import Judge
@@ -130,7 +132,12 @@ async def running(settings: Settings) -> AsyncIterator[House]:
         judge = Judge(database, archive.callers, archive.mapping, settings.delivery)
         warm = WarmTurls(database, archive.shelf, archive.cipher, judge, archive.changed)
         admission = Admission(settings.transfers.running)
-        house = House(archive, warm, admission, authenticator, Refusals(database), Reads(database))
+        placing = Placing(archive.shelf, archive.more_to_make)
+        largest = settings.transfers.max_upload
+        intake = Intake(archive.workshop, archive.shelf, placing, settings.naming, largest)
+        house = House(
+            archive, intake, judge, warm, admission, authenticator, Refusals(database), Reads(database)
+        )
         await stack.enter_async_context(
             auditing(settings, database, archive.disk, house.refusals, house.reads)
         )

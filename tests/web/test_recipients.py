@@ -149,7 +149,13 @@ class Reader:
         """Whether what is got by naming this recipient, or none, is opened by that key."""
         server = self.server
         ask = Ask([self.surl], recipient=recipient)
-        made_ready = await prepare(server.archive, server.house.warm, self.caller, ask)
+        made_ready = await prepare(
+            server.house.judge,
+            server.house.warm,
+            server.archive.settings.transfers,
+            self.caller,
+            ask,
+        )
         ((_, ticket),) = made_ready.files
         if isinstance(ticket, MdmError):
             raise ticket

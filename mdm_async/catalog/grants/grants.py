@@ -3,7 +3,7 @@
 All expiry is by the database's clock. A transfer URL's token is known here by its SHA-256 only.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -56,6 +56,8 @@ class Grant:
     replaces: UUID | None = None
     expected_size: int | None = None
     sealed: bool = False
+    kept: bool = True
+    """False: it is of one request only, and has no row; the node that serves it watches it all the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,7 @@ class Liveness:
     """How often rights have changed: when more often than they were looked at, look again."""
 
 
-STORED = tuple(name for name in Grant.__dataclass_fields__ if name != "life")
+STORED = tuple(name for name in Grant.__dataclass_fields__ if name not in ("life", "kept"))
 _TYPES = {
     "turl": "bytea", "request": "uuid", "item": "int", "token": "bigint", "who": "bigint", "entry": "bigint",
     "guid": "uuid", "image": "uuid", "recipient": "bytea", "secret": "bytea", "context": "bytea",
@@ -153,6 +155,25 @@ async def liveness(db: Connection, turls: Iterable[bytes]) -> dict[bytes, Livene
     return {row["turl"]: Liveness(row["life"], not row["serves"], row["epoch"]) for row in rows}
 
 
+async def liveness_unkept(db: Connection, grants: Collection[Grant]) -> dict[bytes, Liveness]:
+    """As `liveness`, of grants that have no row: by what they say themselves."""
+    rows = await db.fetch(
+        f"select turl, {_EPOCH} as epoch, {_SERVES} as serves from ("
+        "  select *, 'infinity'::timestamptz as expires"
+        "  from unnest($1::bytea[], $2::bigint[], $3::text[], $4::text[], $5::bigint[], $6::uuid[])"
+        "    as u (turl, token, operation, state, entry, image)"
+        ") g",
+        [g.turl for g in grants],
+        [g.token for g in grants],
+        [g.operation for g in grants],
+        [g.state for g in grants],
+        [g.entry for g in grants],
+        [g.image for g in grants],
+    )
+    lives = {g.turl: g.life for g in grants}
+    return {row["turl"]: Liveness(lives[row["turl"]], not row["serves"], row["epoch"]) for row in rows}
+
+
 async def pins_of(db: Connection, images: Iterable[UUID]) -> dict[UUID, int]:
     """How many pins hold each image, neither released nor expired. What nobody has pinned is left out."""
     rows = await db.fetch(
@@ -187,18 +208,6 @@ async def settle(
         name,
     )
     return status == "UPDATE 1"
-
-
-async def was_put_by(db: Connection, image: UUID, owner: str) -> bool:
-    """Whether this caller put the image there, as far back as grants are kept."""
-    return bool(
-        await db.fetchval(
-            "select exists (select from grants"
-            " where image = $1 and owner = $2 and operation = 'put' and state = 'done')",
-            image,
-            owner,
-        )
-    )
 
 
 async def fail(db: Connection, grant: Grant, why: MdmError) -> None:

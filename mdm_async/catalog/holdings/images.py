@@ -64,10 +64,17 @@ class Holding:
 
 
 async def insert(
-    db: Connection, image: UUID, registration: UUID, parts: Sequence[Part], views: Sequence[StoredView]
+    db: Connection,
+    image: UUID,
+    registration: UUID,
+    parts: Sequence[Part],
+    views: Sequence[StoredView],
+    owner: str | None = None,
 ) -> None:
-    """A new image with all that belongs to it; part of the ingest transaction."""
-    await db.execute("insert into images (id, registration) values ($1, $2)", image, registration)
+    """A new image with all that belongs to it; part of the ingest transaction. `owner`: whose file it is."""
+    await db.execute(
+        "insert into images (id, registration, brought_by) values ($1, $2, $3)", image, registration, owner
+    )
     await _insert_parts(db, parts)
     for view in views:
         await _insert_view(db, view)
@@ -108,6 +115,15 @@ async def _insert_parts(db: Connection, parts: Sequence[Part]) -> None:
             )
             for p in parts
         ],
+    )
+
+
+async def was_brought_by(db: Connection, image: UUID, owner: str) -> bool:
+    """Whether this caller (`Caller.owner`) brought the image here."""
+    return bool(
+        await db.fetchval(
+            "select exists (select from images where id = $1 and brought_by = $2)", image, owner
+        )
     )
 
 

@@ -52,6 +52,11 @@ async def revoke(db: Connection, by: Caller, name: str) -> None:
     await acts.record(db, [acts.Act(by, "token revoke", details={"token": name})])
 
 
+async def is_revoked(db: Connection, token: int) -> bool:
+    """Whether this token, which was shown before, has been revoked since."""
+    return bool(await db.fetchval("select revoked is not null from tokens where id = $1", token))
+
+
 async def listing(db: Connection) -> list[dict[str, Any]]:
     """All tokens without their secrets, newest first."""
     rows = await db.fetch(

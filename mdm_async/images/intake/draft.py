@@ -140,11 +140,14 @@ class Draft:
                 remedy="let the administrator raise scrub.max_head",
             ) from None
 
-    async def store(self, db: Connection) -> None:
-        """Everything of this image in the caller's transaction; `keep` once that is committed."""
+    async def store(self, db: Connection, owner: str) -> None:
+        """Everything of this image in the caller's transaction; `keep` once that is committed.
+
+        `owner`: of whoever brings it.
+        """
         await blobs.settle(db, list(self._leases.blobs))
         await self._fresh.be_named(db)
-        await images.insert(db, self.image, self._secrets.registration, self._parts, self._views)
+        await images.insert(db, self.image, self._secrets.registration, self._parts, self._views, owner)
 
     def keep(self) -> None:
         self._fresh.keep([self.image])

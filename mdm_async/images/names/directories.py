@@ -66,16 +66,21 @@ async def made(db: Connection, caller: Caller, lfn: Lfn, wanted: Place | None = 
             if place.entry.guid not in mine:
                 _demand_directory(caller, place, place.entry)
             return place.entry
-        first = _first_missing(place)
-        if place.ancestor.guid not in mine and not acl.may_create(caller, first):
-            # Of the whole name: below what is hidden one is told what is told below what is missing.
-            acl.demand_create(caller, wanted or place)
-        if not place.ancestor.is_directory:
-            raise NotADirectory("a file has the name of a directory above")
+        if place.ancestor.guid not in mine:
+            demand_makeable(caller, place, wanted)
         # Those of them that somebody else has just made are looked at then.
         guids = await entries.make_directories(db, place.ancestor.id, lfn.split("/")[-place.missing :])
         await acts.record(db, [Act(caller, "mkdir", guid=guid) for guid in guids])
         mine.update(guids)
+
+
+def demand_makeable(caller: Caller, place: Place, wanted: Place | None = None) -> None:
+    """Return when the caller may make what is missing above this place. Raises as `made`."""
+    if not acl.may_create(caller, _first_missing(place)):
+        # Of the whole name: below what is hidden one is told what is told below what is missing.
+        acl.demand_create(caller, wanted or place)
+    if not place.ancestor.is_directory:
+        raise NotADirectory("a file has the name of a directory above")
 
 
 def _demand_directory(caller: Caller, place: Place, entry: Entry) -> None:

@@ -90,6 +90,12 @@ class ServedViews:
         now = self.get(served.view)
         return now is not None and now.version == served.version
 
+    async def enabled_at(self, db: Connection, directory: int) -> list[Served]:
+        """The views that files in this directory get, as far as their profiles are in force."""
+        await self.refresh(db)
+        enabled = await profiles.enabled_at(db, directory)
+        return [served for view in enabled if (served := self.get(view)) is not None]
+
     async def _reload(self, db: Connection) -> None:
         listed = await profiles.listing(db)
         used: list[Profile] = []

@@ -61,6 +61,11 @@ class Shelf:
             raise loaded
         return loaded
 
+    async def original(self, db: Connection, image: UUID) -> ViewRecord | None:
+        """What is known of an image's original, its size and SHA-256 among it; None when it does not open."""
+        (opened,) = await self.open_records(db, [(image, IDENTIFIED)])
+        return opened if isinstance(opened, ViewRecord) else None
+
     async def _holdings(
         self, db: Connection, wanted: Sequence[tuple[UUID, View]]
     ) -> tuple[dict[_Key, images.Holding], dict[UUID, Secrets]]:

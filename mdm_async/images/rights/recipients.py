@@ -43,6 +43,23 @@ async def remove(database: Database, caller: Caller, principal: str | None) -> s
     return whose
 
 
+class RegisteredKey:
+    """The key registered for a caller, asked for once: their own, or else that of their most special group."""
+
+    def __init__(self, db: Connection, caller: Caller) -> None:
+        self._db, self._caller = db, caller
+        self._key: bytes | None = None
+        self._asked = False
+
+    async def key(self) -> bytes | None:
+        if not self._asked:
+            keys = await recipients.keys_of(self._db, [self._caller.name, *self._caller.principals])
+            order = sorted(keys, key=lambda who: (who != self._caller.name, -len(who), who))
+            self._key = keys[order[0]] if order else None
+            self._asked = True
+        return self._key
+
+
 async def _whose(db: Connection, caller: Caller, principal: str | None) -> str:
     """The principal whose key it is; the caller's own, unless another is named. Raises Forbidden."""
     if caller.is_anonymous:

@@ -14,7 +14,7 @@ from mdm_async.catalog.trail.acts import Act
 from mdm_async.errors import MdmError, NotFound, Unauthenticated, UnknownRequest
 from mdm_async.images.archive import Archive
 from mdm_async.images.surls import resolve
-from mdm_async.images.transfers.download import lifetime
+from mdm_async.images.transfers.granting import lifetime
 from mdm_async.names import Caller, Right, Surl
 
 
@@ -109,7 +109,9 @@ async def extend(
     async with archive.database.transaction() as db:
         if not await requests.of_request(db, request, caller):
             raise UnknownRequest()
-        extended = await requests.extend(db, caller, request, surls, lifetime(archive, caller, seconds))
+        extended = await requests.extend(
+            db, caller, request, surls, lifetime(archive.settings.transfers, caller, seconds)
+        )
         await acts.record(db, [Act(caller, "extend", guid=item.guid, view=item.view) for item in extended])
     archive.changed.turls(item.turl for item in extended)
     return extended

@@ -106,9 +106,9 @@ class WarmTurls:
 
     def admit(
         self, grant: Grant, clear: ReadyView | None, sealed: SealedView | None, asked: float, judged: Judged
-    ) -> None:
+    ) -> WarmTurl:
         """A transfer URL just prepared here: its first request finds it warm. `asked`: before the transaction."""
-        self._keep(WarmTurl(grant, clear, sealed, asked + grant.life, asked, asked, judged))
+        return self._keep(WarmTurl(grant, clear, sealed, asked + grant.life, asked, asked, judged))
 
     def in_use(self, since: float) -> dict[bytes, WarmTurl]:
         """Those that run, or were used since that moment; all others are forgotten."""

@@ -73,12 +73,15 @@ class TurlWatch:
         receiving = self.admission.receiving
         if not in_use and not receiving:
             return
+        held: dict[bytes, WarmTurl | Receiving] = {**in_use, **receiving}
+        unkept = [one.grant for one in held.values() if not one.grant.kept]
         generation = self.judge.mapping.generation
         async with self.database.acquire() as db:
-            found = await grants.liveness(db, [*in_use, *receiving])
+            found = await grants.liveness(db, held)
+            if unkept:
+                found |= await grants.liveness_unkept(db, unkept)
             await self.served.refresh(db)
         standing = {turl: (state.epoch, generation) for turl, state in found.items() if not state.revoked}
-        held: dict[bytes, WarmTurl | Receiving] = {**in_use, **receiving}
         changed = {turl for turl, judged in standing.items() if held[turl].judged != judged}
         if changed:
             changed -= await self.judge.still_allowed([held[turl].grant for turl in changed])

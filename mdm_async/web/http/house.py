@@ -8,7 +8,9 @@ from mdm_async.auditing.reads import Reads
 from mdm_async.auditing.refusals import Refusals
 from mdm_async.identity.authenticator import Authenticator
 from mdm_async.images.archive import Archive
+from mdm_async.images.intake.intake import Intake
 from mdm_async.images.transfers.admission import Admission
+from mdm_async.images.transfers.judging import Judge
 from mdm_async.images.transfers.warm import WarmTurls
 
 
@@ -17,6 +19,8 @@ class House:
     """One running server. The ports are known once it listens."""
 
     archive: Archive
+    intake: Intake
+    judge: Judge
     warm: WarmTurls
     admission: Admission
     authenticator: Authenticator

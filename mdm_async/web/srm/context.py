@@ -7,7 +7,6 @@ from aiohttp import web
 
 from mdm_async.errors import BadRequest
 from mdm_async.images.archive import Archive
-from mdm_async.images.transfers.warm import WarmTurls
 from mdm_async.names import Caller
 from mdm_async.web.http.house import HOUSE
 from mdm_async.web.turls.address import TurlAddress
@@ -20,10 +19,6 @@ class Context:
     archive: Archive
     caller: Caller
     request: web.Request
-
-    @property
-    def warm(self) -> WarmTurls:
-        return self.request.app[HOUSE].warm
 
     def address(self, protocols: list[str] | None, *, sealed: bool) -> TurlAddress:
         return TurlAddress.choose(self.request, self.request.app[HOUSE], protocols, sealed=sealed)

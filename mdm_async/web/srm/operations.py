@@ -101,7 +101,10 @@ async def _prepare_to_put(context: Context, asked: form.PrepareToPut) -> Answer:
         asked.userRequestDescription,
         asked.createParents,
     )
-    prepared = await upload.prepare(context.archive, context.caller, ask)
+    house = context.request.app[HOUSE]
+    prepared = await upload.prepare(
+        house.intake, house.judge.callers, house.archive.settings.transfers, context.caller, ask
+    )
 
     def line(ticket: WriteTicket) -> Tree:
         return {
@@ -120,7 +123,9 @@ async def _put_done(context: Context, asked: form.PutDone) -> Answer:
     done += [Done(surl) for surl in asked.surls or ()]
     if not done:
         raise BadRequest("putDone names no file", remedy='give "surls", or "files" for sealed uploads')
-    found = await publish.put_done(context.archive, context.caller, _token(asked.requestToken), done)
+    house = context.request.app[HOUSE]
+    token = _token(asked.requestToken)
+    found = await publish.put_done(house.judge, house.intake.placing, context.caller, token, done)
     return many(
         [(s, o if isinstance(o, MdmError) else {"guid": str(o[0]), "path": o[1]}) for s, o in found],
         requestToken=asked.requestToken,
@@ -130,7 +135,10 @@ async def _put_done(context: Context, asked: form.PutDone) -> Answer:
 async def _prepare_to_get(context: Context, asked: form.PrepareToGet) -> Answer:
     context.bounded(asked.files)
     address = context.address(asked.transferProtocols, sealed=asked.recipient is not None)
-    prepared = await download.prepare(context.archive, context.warm, context.caller, _ask(asked))
+    house = context.request.app[HOUSE]
+    prepared = await download.prepare(
+        house.judge, house.warm, house.archive.settings.transfers, context.caller, _ask(asked)
+    )
 
     def line(ticket: ReadTicket) -> Tree:
         tree: Tree = {
@@ -161,7 +169,10 @@ async def _prepare_to_get(context: Context, asked: form.PrepareToGet) -> Answer:
 
 async def _bring_online(context: Context, asked: form.PrepareToGet) -> Answer:
     context.bounded(asked.files)
-    request, outcomes = await download.bring_online(context.archive, context.caller, _ask(asked))
+    house = context.request.app[HOUSE]
+    request, outcomes = await download.bring_online(
+        house.judge, house.warm.shelf, house.archive.settings.transfers, context.caller, _ask(asked)
+    )
     return many([(surl, why or {}) for surl, why in outcomes], requestToken=str(request))
 
 

@@ -17,7 +17,7 @@ from mdm_async.images.metrics import BYTES_IN, CLEAR_OUT, SEALED_OUT, TRANSFERS_
 from mdm_async.images.parts import adler
 from mdm_async.images.reading import stream
 from mdm_async.images.reading.sealed import BlobSlice
-from mdm_async.images.transfers import upload
+from mdm_async.images.transfers import arrival
 from mdm_async.images.transfers.warm import WarmTurl
 from mdm_async.web.http import problem, ranges, sendfile
 from mdm_async.web.http.channel import demand_secure, is_secure, source_of
@@ -265,7 +265,7 @@ async def _admitted(request: web.Request) -> Grant:
         raise TooManyRequests("the server is shutting down", retry_after=10)
     if (request.content_length or 0) > house.archive.settings.transfers.max_upload:
         raise TooLarge(f"an upload may have {house.archive.settings.transfers.max_upload} bytes at the most")
-    return await upload.open_upload(house.archive, request.match_info["token"])
+    return await arrival.open_upload(house.judge, request.match_info["token"])
 
 
 async def write(request: web.Request) -> web.StreamResponse:
@@ -277,8 +277,8 @@ async def write(request: web.Request) -> web.StreamResponse:
         raise ConnectionResetError("the client has gone")
     with TRANSFERS_IN.track_inprogress(), house.admission.taking(grant, transport.abort):
         try:
-            received = await upload.receive(
-                house.archive,
+            received = await arrival.receive(
+                house.intake,
                 grant,
                 _body(request),
                 length=request.content_length,

@@ -1,0 +1,67 @@
+"""What every way in shares: room for the file, an image and views of it, and a name that tells nobody the patient."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from uuid import uuid4
+
+from mdm_async.errors import BadRequest
+from mdm_async.images.intake.draft import Draft
+from mdm_async.images.intake.placing import Placing
+from mdm_async.images.intake.target import Room
+from mdm_async.images.reading.shelf import Shelf
+from mdm_async.images.views.workshop import Workshop
+from mdm_async.names import Lfn, join
+from mdm_async.postgres.database import Database
+from mdm_async.settings import NamingSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """Takes files in, up to `largest` bytes each."""
+
+    workshop: Workshop
+    shelf: Shelf
+    placing: Placing
+    naming: NamingSettings
+    largest: int
+
+    @property
+    def database(self) -> Database:
+        return self.workshop.depot.database
+
+    async def room(self) -> Room:
+        return Room(await self.workshop.depot.blobs.free(), self.largest)
+
+    @asynccontextmanager
+    async def draft(
+        self, directory: int, body: AsyncIterator[bytes], *, announced: int | None
+    ) -> AsyncIterator[Draft]:
+        """The whole file, with the views that this directory's files get. It goes with the context unless kept.
+
+        `announced`: bytes that there must be. Raises as `Draft.fill`.
+        """
+        async with self.database.acquire() as db:
+            served = await self.shelf.served.enabled_at(db, directory)
+        async with Draft(self.workshop, self.shelf.keys, served) as draft:
+            await draft.fill(body, limit=self.largest, announced=announced)
+            yield draft
+
+    async def safe_name(self, draft: Draft, directory: Lfn, name: str) -> str:
+        """The file's name; another one when it tells who the patient is and `naming.identifying` is `rename`.
+
+        Raises BadRequest when that does not help.
+        """
+        # Off the loop: the patient's attributes may lie behind many others.
+        return await self.workshop.cipher.run(partial(self._safe_name, draft, directory, name))
+
+    def _safe_name(self, draft: Draft, directory: Lfn, name: str) -> str:
+        if not draft.reveals(join(directory, name)):
+            return name
+        if self.naming.identifying == "rename" and not draft.reveals(directory):
+            return f"{uuid4()}.dcm"
+        raise BadRequest(
+            "the file's name holds identifiers of its patient, which users without the right to them would see",
+            remedy="choose a name without the patient's name, ID or accession number",
+        )

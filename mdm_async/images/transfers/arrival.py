@@ -1,0 +1,103 @@
+"""A file that comes to its transfer URL. It is whole and durable then, but has no name until putDone."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from mdm_async.catalog.grants import grants
+from mdm_async.catalog.grants.grants import Grant
+from mdm_async.catalog.rights.tokens import digest
+from mdm_async.catalog.trail import acts
+from mdm_async.catalog.trail.acts import Act
+from mdm_async.crypt4gh.segment import padded
+from mdm_async.errors import Exists, Gone, InsecureChannel, WrongContent
+from mdm_async.images.intake.draft import Draft
+from mdm_async.images.intake.intake import Intake
+from mdm_async.images.intake.unsealing import peeked, unsealed
+from mdm_async.images.metrics import INGESTED
+from mdm_async.images.transfers.judging import Judge
+from mdm_async.names import Caller, parse_surl, split
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """What arrived, unsealed: size in bytes and checksum."""
+
+    size: int
+    adler32: int
+
+
+async def open_upload(judge: Judge, token: str) -> Grant:
+    """The grant behind a write transfer URL. Raises Gone when it takes no file."""
+    async with judge.database.acquire() as db:
+        found = await grants.by_turl(db, digest(token))
+    if found is None or not found.serves or found.grant.operation != "put":
+        raise Gone(remedy="prepare the upload again")
+    if not await judge.still_allowed([found.grant]):
+        raise Gone(remedy="prepare the upload again")
+    return found.grant
+
+
+async def receive(
+    intake: Intake,
+    grant: Grant,
+    body: AsyncIterator[bytes],
+    *,
+    length: int | None,
+    secure: bool,
+    source: str,
+) -> Received:
+    """Take the file. `length` is what the transport announced (bytes); `secure` whether it may carry clear bytes.
+    `source` is the address that they come from.
+
+    Raises what `Draft.fill` does, BadSeal, InsecureChannel, BadRequest for a name that reveals, Gone.
+    """
+    assert grant.parent is not None
+    assert grant.name is not None
+    sealed, body = await peeked(body)
+    if not sealed and not secure:
+        raise InsecureChannel(
+            "clear bytes do not cross plain HTTP", remedy="use https, or seal the file to uploadRecipient"
+        )
+    announced = grant.expected_size
+    if not sealed and length is not None:
+        if announced is not None and length != announced:
+            raise WrongContent(f"{length} bytes are sent but {announced} were announced by prepareToPut")
+        announced = length
+    if sealed:
+        assert grant.secret is not None
+        private = intake.shelf.keys.unwrap_grant(grant.secret, grant.request, grant.item)
+        body = unsealed(intake.workshop.cipher, body, private)
+    async with intake.draft(grant.parent, body, announced=announced) as draft:
+        name = await intake.safe_name(draft, split(parse_surl(grant.surl).lfn)[0], grant.name)
+        async with intake.database.transaction() as db:
+            won = await grants.settle(
+                db, grant, "uploaded", "open", image=draft.image, sealed=sealed, name=name
+            )
+            if won:
+                await draft.store(db, grant.owner)
+                await acts.record(db, [_act(grant, source, draft)])
+        if won:
+            draft.keep()
+            INGESTED.labels(draft.state).inc()
+        else:
+            await _demand_repeated(intake, grant, draft)
+    return Received(draft.size, draft.adler32)
+
+
+def _act(grant: Grant, source: str, draft: Draft) -> Act:
+    """Whoever has the transfer URL may use it. An original's exact size would identify it."""
+    who = Caller(grant.caller, frozenset(), source=source)
+    return Act(who, "upload", bytes=padded(draft.size), details={"transfer": grant.turl.hex()[:16]})
+
+
+async def _demand_repeated(intake: Intake, grant: Grant, draft: Draft) -> None:
+    """Somebody was here before: fine if he brought the same bytes."""
+    async with intake.database.acquire() as db:
+        found = await grants.by_turl(db, grant.turl)
+        if found is None or found.grant.image is None or found.grant.state not in ("uploaded", "done"):
+            raise Gone(remedy="prepare the upload again")
+        there = await intake.shelf.original(db, found.grant.image)
+    if there is None or there.sha256 != draft.sha256:
+        raise Exists(
+            "another file was already uploaded to this transfer URL", remedy="prepare another upload"
+        )

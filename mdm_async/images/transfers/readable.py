@@ -1,0 +1,87 @@
+"""Which view of a file a caller may have, and how it leaves: rights, view, and delivery policy."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from mdm_async.catalog.namespace.entries import Entry
+from mdm_async.catalog.namespace.places import Place
+from mdm_async.catalog.rights import acl
+from mdm_async.errors import BadRequest, MdmError, NotFound
+from mdm_async.images.reading.served import ServedViews
+from mdm_async.images.rights.delivery import demand_delivery, demands_sealed
+from mdm_async.images.rights.recipients import RegisteredKey
+from mdm_async.images.surls import resolve
+from mdm_async.names import Caller, Right, Surl, View
+from mdm_async.postgres.database import Connection
+from mdm_async.settings import DeliverySettings
+
+
+@dataclass(frozen=True, slots=True)
+class Readable:
+    """A view of a file that the caller may have: sealed for a recipient (an X25519 key), or clear."""
+
+    entry: Entry
+    image: UUID
+    view: View
+    recipient: bytes | None
+    epoch: int
+    """How often rights had changed when this caller's was looked at."""
+
+
+async def readable(
+    served: ServedViews,
+    delivery: DeliverySettings,
+    db: Connection,
+    caller: Caller,
+    surls: Sequence[str],
+    *,
+    view: View | None,
+    recipient: bytes | None,
+    delivered: bool = True,
+) -> list[Readable | MdmError]:
+    """Of each SURL what the caller may read, or why not; `view` is of those that name none.
+
+    `delivered`: its bytes are to leave, so that the delivery policy counts, and a registered key where none is given.
+    """
+    await served.refresh(db)
+    registered = RegisteredKey(db, caller)
+    found: list[Readable | MdmError] = []
+    for one in await resolve(db, caller, surls):
+        try:
+            if isinstance(one, MdmError):
+                raise one
+            surl, place = one
+            entry, image, name = _allowed(served, caller, surl, place, view)
+            key = recipient
+            if delivered and key is None and demands_sealed(delivery, place, name):
+                key = await registered.key()
+                demand_delivery(delivery, place, name, key)
+        except MdmError as why:
+            found.append(why)
+        else:
+            found.append(Readable(entry, image, name, key, place.epoch))
+    return found
+
+
+def _allowed(
+    served: ServedViews, caller: Caller, surl: Surl, place: Place, asked: View | None
+) -> tuple[Entry, UUID, View]:
+    """The file, its image, and the view that the caller may read of it."""
+    named = surl.view or asked
+    if named is not None:
+        _demand_view(served, named)
+    acl.demand(caller, place, Right.READ, named)
+    if place.entry is None:
+        raise NotFound()
+    # Only now: whether there is a default view would tell that the entry exists.
+    name = named or place.default_view
+    _demand_view(served, name)
+    if place.entry.image is None:
+        raise BadRequest("a directory cannot be read as a file", remedy="list it instead")
+    return place.entry, place.entry.image, name
+
+
+def _demand_view(served: ServedViews, name: View) -> None:
+    if not served.exists(name):
+        raise BadRequest("there is no such view here", remedy="`mdm profile list` names those that are")
