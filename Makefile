@@ -59,4 +59,4 @@ pins: $(VENV)/.dev
 	$(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options --extra server --extra build --extra dev --extra mutants --output-file requirements-mutants.txt pyproject.toml
 
 clean:
-	rm -rf $(VENV) $(VENV)-bench $(VENV)-mutants build *.egg-info
+	rm -rf $(VENV) $(VENV)-3.13 $(VENV)-bench $(VENV)-mutants build *.egg-info
