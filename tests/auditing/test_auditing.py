@@ -13,8 +13,8 @@ from mdm_async.auditing.reads import Reads
 from mdm_async.auditing.refusals import Refusals
 from mdm_async.errors import BadPath, UnsafeSettings
 from mdm_async.settings import load
-from tests.audit.database import USER, Sealed
-from tests.audit.test_reads import live
+from tests.auditing.database import USER, Sealed
+from tests.auditing.test_reads import live
 
 
 async def test_nothing_noted_is_lost_by_an_orderly_end(sealed: Sealed, tmp_path: Path) -> None:

@@ -24,8 +24,8 @@ from mdm_async.catalog.trail import ledger
 from mdm_async.catalog.trail.acts import Act
 from mdm_async.catalog.trail.ledger import Filter
 from mdm_async.errors import UnsafeSettings
-from tests.audit.database import USER, Sealed, sealed_trail
 from tests.audit.made import found
+from tests.auditing.database import USER, Sealed, sealed_trail
 from tests.faults.database_proxy import proxied
 from tests.postgres.for_tests import PostgresForTests
 

@@ -11,7 +11,7 @@ import structlog.testing
 from mdm_async.auditing.refusals import Refusals
 from mdm_async.errors import BadPath, Forbidden, MdmError, NotFound, Refusal, Unauthenticated
 from mdm_async.names import ANONYMOUS, Caller
-from tests.audit.database import USER, Sealed, sealed_trail
+from tests.auditing.database import USER, Sealed, sealed_trail
 from tests.faults.database_proxy import proxied
 from tests.postgres.for_tests import PostgresForTests
 

@@ -4,8 +4,8 @@ import pytest
 
 from mdm_async.audit import seals
 from mdm_async.audit.seals import Seal
-from tests.audit.database import Sealed
 from tests.audit.made import OTHER, found
+from tests.auditing.database import Sealed
 
 CHANGES = [
     "at = at + interval '1 microsecond'",

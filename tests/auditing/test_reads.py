@@ -12,7 +12,7 @@ from mdm_async.auditing.reads import Reads
 from mdm_async.catalog.grants.grants import Grant
 from mdm_async.errors import Unavailable
 from mdm_async.images.transfers.warm import WarmTurl
-from tests.audit.database import Sealed, sealed_trail
+from tests.auditing.database import Sealed, sealed_trail
 from tests.faults.database_proxy import proxied
 from tests.postgres.for_tests import PostgresForTests
 

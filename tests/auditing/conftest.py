@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.audit.database import Sealed, sealed_trail
+from tests.auditing.database import Sealed, sealed_trail
 from tests.postgres.for_tests import PostgresForTests
 
 
