@@ -12,6 +12,7 @@ from mdm_async.images.transfers import opening, storing
 from mdm_async.images.transfers.opening import OpenedView
 from mdm_async.images.transfers.storing import StoreAsk, StoredFile
 from mdm_async.names import Caller
+from mdm_async.web.http.house import House
 from tests.conftest import Server
 
 PRIVATE = new_private_key()
@@ -29,10 +30,10 @@ async def chunks(data: bytes, size: int = 64 << 10) -> AsyncIterator[bytes]:
 
 
 class Stream:
-    """A body that comes as far as `half`, and on when it is let."""
+    """A body that comes as far as `half`, and on when it is let. `deaf`: nobody but its sender can cut it."""
 
-    def __init__(self, data: bytes) -> None:
-        self.data = data
+    def __init__(self, data: bytes, *, deaf: bool = False) -> None:
+        self.data, self.deaf = data, deaf
         self.half, self.on = asyncio.Event(), asyncio.Event()
         self.cut = False
 
@@ -56,7 +57,7 @@ async def store(
 ) -> StoredFile:
     house = server.house
     coming = chunks(body) if isinstance(body, bytes) else aiter(body)
-    cut = body.break_off if isinstance(body, Stream) else lambda: None
+    cut = body.break_off if isinstance(body, Stream) and not body.deaf else lambda: None
     asked = StoreAsk(surl, **ask)
     return await storing.store(
         house.intake, house.judge, house.admission, await caller(server, token), asked, coming, cut
@@ -69,29 +70,31 @@ async def opened(server: Server, surl: str, token: str | None = None, **options:
     )
 
 
-async def content(server: Server, view: OpenedView) -> bytes:
-    """All that a face would send: the plain bytes, or the sealed stream opened with the test's key."""
-    served = view.live.served
+async def sent(house: House, view: OpenedView) -> AsyncIterator[bytes]:
+    """All that a face would send of it."""
+    served, blobs = view.live.served, house.intake.workshop.depot.blobs
     if not isinstance(served, SealedView):
-        pieces = stream.clear(server.archive.blobs, served, 0, served.size)
-        return b"".join([bytes(piece) async for piece in pieces])
-    unsealer, plain = Unsealer(PRIVATE), bytearray()
+        async for piece in stream.clear(blobs, served, 0, served.size):
+            yield bytes(piece)
+        return
     for piece in served.slices(0, served.size):
-        data = await _stored(server, piece) if isinstance(piece, BlobSlice) else bytes(piece)
-        for opened_ in unsealer.feed(data):
-            plain += opened_
-    for opened_ in unsealer.close():
-        plain += opened_
-    return bytes(plain)
+        if isinstance(piece, BlobSlice):
+            reader = blobs.open(piece.blob)
+            try:
+                yield await reader.apply(piece.offset, piece.size, bytes)
+            finally:
+                reader.close()
+        else:
+            yield bytes(piece)
 
 
-async def _stored(server: Server, piece: BlobSlice) -> bytes:
-    reader = server.archive.blobs.open(piece.blob)
-    try:
-        data: bytes = await reader.apply(piece.offset, piece.size, bytes)
+async def content(server: Server, view: OpenedView) -> bytes:
+    """Its bytes; those of a sealed stream opened with the test's key."""
+    data = b"".join([piece async for piece in sent(server.house, view)])
+    if not view.live.is_sealed:
         return data
-    finally:
-        reader.close()
+    unsealer = Unsealer(PRIVATE)
+    return b"".join([bytes(piece) for piece in (*unsealer.feed(data), *unsealer.close())])
 
 
 async def read(server: Server, surl: str, token: str | None = None, **options: Any) -> bytes:

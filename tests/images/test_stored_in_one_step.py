@@ -204,6 +204,28 @@ async def test_the_same_bytes_again_are_no_error(own_server: Server) -> None:
         await store(own_server, "/a.dcm", OTHER, token, overwrite=True)
 
 
+async def test_a_file_of_ones_own_that_is_hidden_since_is_told_of_as_any_other(own_server: Server) -> None:
+    await give(own_server, "/", [rule("user:writer", "wlx")])
+    token = await own_server.token("", name="writer")
+    await store(own_server, "/a.dcm", SMALL, token)
+    assert await store(own_server, "/a.dcm", SMALL, token)
+    await give(own_server, "/a.dcm", [])
+    with pytest.raises(Exists):
+        await store(own_server, "/a.dcm", SMALL, token)
+
+
+async def test_a_directory_removed_meanwhile_is_missed(own_server: Server) -> None:
+    await own_server.srm("mkdir", surl="/d")
+    body = Stream(LARGE, deaf=True)
+    storing = asyncio.create_task(store(own_server, "/d/a.dcm", body))
+    await body.half.wait()
+    await own_server.srm("rmdir", surl="/d")
+    body.on.set()
+    with pytest.raises(NotFound):
+        await storing
+    assert await nothing_came_of_it(own_server)
+
+
 async def test_to_another_the_same_bytes_are_another_file(own_server: Server) -> None:
     """Else a writer could try which patient an image is of."""
     await store(own_server, "/a.dcm", SMALL)
@@ -218,14 +240,13 @@ async def test_a_repetition_by_the_other_way_is_one_too(own_server: Server) -> N
 
 async def test_a_token_revoked_meanwhile_stores_nothing(own_server: Server) -> None:
     token = await own_server.token("rwl", name="writer")
-    body = Stream(LARGE)
+    body = Stream(LARGE, deaf=True)
     storing = asyncio.create_task(store(own_server, "/a.dcm", body, token))
     await body.half.wait()
-    # Not told to the watch, which would cut it: what counts is looked at when all is there.
-    async with own_server.archive.database.acquire() as db:
-        await db.execute("update tokens set revoked = now() where name = 'writer'")
-        body.on.set()
-    with pytest.raises((Unauthenticated, ConnectionResetError)):
+    answer = await own_server.call("DELETE", "/admin/v1/tokens/writer", token=own_server.admin_token)
+    assert answer.status == 204
+    body.on.set()
+    with pytest.raises(Unauthenticated, match="revoked"):
         await storing
     assert await nothing_came_of_it(own_server)
 
@@ -233,16 +254,23 @@ async def test_a_token_revoked_meanwhile_stores_nothing(own_server: Server) -> N
 async def test_a_right_lost_meanwhile_stores_nothing(own_server: Server) -> None:
     await own_server.srm("mkdir", surl="/d")
     await give(own_server, "/", [rule("any:authenticated", "lx"), rule("user:admin", "pdrwlxgs")])
-    await give(own_server, "/d", [rule("user:writer", "wlx")])
+    await own_server.put("/d/there.dcm", SMALL)
+    before = await stored(own_server)
     token = await own_server.token("", name="writer")
-    body = Stream(LARGE)
-    storing = asyncio.create_task(store(own_server, "/d/a.dcm", body, token))
-    await body.half.wait()
-    await give(own_server, "/d", [rule("user:writer", "lx")])  # and no node has been told
-    body.on.set()
-    with pytest.raises(Forbidden, match="'w'"):
-        await storing
-    assert await stored(own_server) == NOTHING
+    for name, rights, left, lost in (
+        ("new.dcm", "wlx", "lx", "'w'"),
+        ("there.dcm", "wdlx", "wlx", "'d'"),
+        ("there.dcm", "wdlx", "dlx", "'w'"),
+    ):
+        await give(own_server, "/d", [rule("user:writer", rights)])
+        body = Stream(LARGE, deaf=True)
+        storing = asyncio.create_task(store(own_server, f"/d/{name}", body, token, overwrite=True))
+        await body.half.wait()
+        await give(own_server, "/d", [rule("user:writer", left)])
+        body.on.set()
+        with pytest.raises(Forbidden, match=lost):
+            await storing
+    assert await stored(own_server) == before
 
 
 async def test_a_running_one_is_cut_when_its_token_is_revoked(own_server: Server) -> None:

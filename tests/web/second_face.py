@@ -1,0 +1,85 @@
+"""A face of the tests' own, as small as one can be: PUT and GET of /face/<name>, by the one-step verbs alone.
+
+What another protocol would add is its own words; rights, views, names and bytes are no business of a face.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+from aiohttp import web
+
+from mdm_async.errors import Truncated
+from mdm_async.images.transfers.opening import open_view
+from mdm_async.images.transfers.storing import StoreAsk, store
+from mdm_async.names import Caller
+from mdm_async.web.http import problem
+from mdm_async.web.http.channel import CALLER, demand_secure, source_of
+from mdm_async.web.http.house import HOUSE, House
+from tests.images.one_step import sent
+
+
+async def put(request: web.Request) -> web.Response:
+    house, caller = request.app[HOUSE], await _caller(request)
+    ask = StoreAsk(
+        f"/{request.match_info['name']}",
+        overwrite=request.headers.get("If-None-Match") != "*",
+        parents="X-Make-Directories" in request.headers,
+        size=request.content_length,
+        sha256=request.headers.get("X-Sha256"),
+    )
+    assert request.transport is not None
+    try:
+        file = await store(
+            house.intake,
+            house.judge,
+            house.admission,
+            caller,
+            ask,
+            request.content.iter_any(),
+            request.transport.abort,
+        )
+    except (web.RequestPayloadError, ConnectionError) as gone:
+        raise Truncated("the upload broke off") from gone
+    return web.Response(status=204 if file.replaced else 201, headers={"X-Guid": str(file.guid)})
+
+
+async def get(request: web.Request) -> web.StreamResponse:
+    house, caller = request.app[HOUSE], await _caller(request)
+    view = await open_view(house.judge, house.warm, caller, f"/{request.match_info['name']}")
+    answer = web.StreamResponse(headers={"ETag": view.live.served.etag})
+    answer.content_length = view.live.served.size
+    assert request.transport is not None
+    with house.admission.sending(view.live, request.transport.abort):
+        async with house.reads.reading(view.live, source_of(request)) as reading:
+            await answer.prepare(request)
+            if request.method == "GET":
+                async for piece in sent(house, view):
+                    await answer.write(piece)
+                    reading.bytes += len(piece)
+            await answer.write_eof()
+    return answer
+
+
+async def _caller(request: web.Request) -> Caller:
+    """Who asks; the body has not been waited for."""
+    demand_secure(request)
+    shown = request.headers.get("Authorization")
+    caller = await request.app[HOUSE].authenticator.caller(shown, None)
+    request[CALLER] = replace(caller, source=source_of(request))
+    return request[CALLER]
+
+
+@asynccontextmanager
+async def second_face(house: House) -> AsyncIterator[str]:
+    """Where it is, while it is there."""
+    app = web.Application(middlewares=[problem.middleware])
+    app[HOUSE] = house
+    app.add_routes([web.put("/face/{name:.+}", put), web.get("/face/{name:.+}", get)])
+    runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=1)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}/face"
+    finally:
+        await runner.cleanup()
