@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import zlib
+from pathlib import Path
 
 import pytest
 
@@ -20,9 +21,10 @@ from mdm_async.errors import (
 from mdm_async.images.transfers import upload
 from mdm_async.images.transfers.upload import PutAsk
 from mdm_async.names import IDENTIFIED
-from tests.conftest import Server
+from tests.conftest import Server, running_server
 from tests.faults.conditions import NOTHING, stored
 from tests.images.one_step import RECIPIENT, Stream, caller, read, store
+from tests.postgres.for_tests import PostgresForTests
 from tests.web.made_images import made
 from tests.web.own_acls import give, rule
 
@@ -299,3 +301,22 @@ async def test_it_is_audited_without_its_size(own_server: Server) -> None:
     assert row["outcome"] == "success"
     assert row["guid"] is not None
     assert row["bytes"] % (64 << 10) == 0
+
+
+async def test_neither_way_needs_a_grant(own_server: Server) -> None:
+    await store(own_server, "/a.dcm", SMALL)
+    await read(own_server, "/a.dcm")
+    async with own_server.archive.database.acquire() as db:
+        assert await db.fetchval("select count(*) from grants") == 0
+
+
+async def test_a_name_that_tells_the_patient_is_exchanged_where_that_is_set(
+    postgres: PostgresForTests, migrated: str, tmp_path: Path
+) -> None:
+    dsn = await postgres.fresh_database(migrated)
+    async with running_server(tmp_path / "data", dsn, naming={"identifying": "rename"}) as server:
+        await server.put("/mustermann-erika.dcm", SMALL)
+        file = await store(server, "/mustermann-erika.dcm", made(name="Mustermann^Erika"), overwrite=True)
+        assert "mustermann" not in file.lfn
+        assert not file.replaced
+        assert await read(server, file.lfn)

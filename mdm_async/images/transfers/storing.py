@@ -83,14 +83,13 @@ async def store(
     room = await intake.room()
     async with intake.database.acquire() as db:
         beginning = await _begin(db, caller, ask, room)
-    lfn = beginning.place.lfn
-    directory, name = split(lfn)
+    directory, asked = split(beginning.place.lfn)
     grant = _unkept(caller, await judge.callers.id_of(caller), beginning, ask)
     with admission.taking(grant, cut):
         async with intake.draft(_above(beginning.place), body, announced=ask.size) as draft:
             if ask.sha256 is not None and draft.sha256 != ask.sha256.lower():
                 raise WrongContent("the SHA-256 is not that of what arrived", remedy="send the file again")
-            name = await intake.safe_name(draft, directory, name)
+            name = await intake.safe_name(draft, directory, asked)
             async with intake.database.transaction() as db:
                 parent = await _directory(db, judge.mapping.apply(caller), ask, beginning)
                 target = Target(parent, name, beginning.entry, beginning.replaces)
@@ -103,7 +102,7 @@ async def store(
                 await acts.record(db, [Act(caller, "put", guid=guid, bytes=padded(draft.size))])
             draft.keep()
             INGESTED.labels(draft.state).inc()
-    replaced = beginning.replaces is not None
+    replaced = beginning.replaces is not None and name == asked
     return StoredFile(guid, join(directory, name), draft.size, draft.adler32, draft.sha256, replaced)
 
 
