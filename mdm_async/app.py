@@ -55,6 +55,7 @@ from mdm_async.settings import Settings
 from mdm_async.web.application import application
 from mdm_async.web.http.certificate import Certificate
 from mdm_async.web.http.house import House
+from mdm_async.web.http.local_socket import LocalSite
 from mdm_async.web.http.tls import TlsSite
 
 _CIPHER_THREADS, _DISK_THREADS = 2, 8
@@ -283,6 +284,7 @@ async def _listen(
         refused = house.refusals.tls_refused
         tls = TlsSite(runner, host, port, lambda: certificate.context, refused, backlog=_BACKLOG)
         house.tls_port = await _started(tls, runner, host, port)
+    await LocalSite(runner, settings.data, backlog=_BACKLOG).start()
 
 
 async def _drain(runner: web.AppRunner, house: House, seconds: float) -> None:

@@ -84,6 +84,19 @@ class Scope:
         return self.path == ROOT or lfn == self.path or lfn.startswith(self.path + "/")
 
 
+class Credential(StrEnum):
+    """By what a caller is known."""
+
+    NONE = "none"
+    LOCAL_TOKEN = "local token"  # noqa: S105
+    ADMIN_TOKEN = "admin token"  # noqa: S105
+    ISSUED_TOKEN = "JWT"  # noqa: S105
+    CERTIFICATE = "certificate"
+    PROXY = "proxy"
+    VOMS = "VOMS proxy"
+    SOCKET = "socket"
+
+
 @dataclass(frozen=True, slots=True)
 class Caller:
     """Who is calling, as one credential says.
@@ -105,6 +118,7 @@ class Caller:
     """The address that the request came from."""
     generation: int = field(default=0, compare=False)
     """Of the mapping file, when the groups were taken from it."""
+    credential: Credential = field(default=Credential.NONE, compare=False)
 
     @property
     def is_anonymous(self) -> bool:

@@ -31,7 +31,7 @@ def test_the_first_session_runs_as_written() -> None:
         shutil.copy(Path(pydicom.data.__file__).parent / "test_files" / "CT_small.dcm", folder / "image.dcm")
         (folder / "cardio.toml").write_text(profile)
         environment = {k: v for k, v in os.environ.items() if not k.startswith(("MDM_", "BEARER_"))}
-        environment |= {"MDM_SERVER__PORT": port, "MDM_URL": f"http://127.0.0.1:{port}"}
+        environment |= {"MDM_SERVER__PORT": port}
         done = subprocess.run(
             ["bash", "-euo", "pipefail", "-c", script],
             cwd=folder,

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
 
 import typer
 
+from mdm_async.errors import BadRequest
+
 if TYPE_CHECKING:
     from mdm_async.client.client import Client
 
@@ -18,9 +20,7 @@ T = TypeVar("T")
 _PANEL: Final = "Server"
 Url = Annotated[
     str | None,
-    typer.Option(
-        "--url", help="The server; default: MDM_URL, else http://127.0.0.1:8085.", rich_help_panel=_PANEL
-    ),
+    typer.Option("--url", help="The server; default: MDM_URL, else that of --data.", rich_help_panel=_PANEL),
 ]
 Ca = Annotated[
     Path | None,
@@ -28,7 +28,15 @@ Ca = Annotated[
         "--ca", help="PEM file of an authority to trust besides the system's.", rich_help_panel=_PANEL
     ),
 ]
-_OPTIONS: Final = {"server_url": Url, "server_ca": Ca}
+Data = Annotated[
+    Path | None,
+    typer.Option(
+        "--data",
+        help="Folder of a server on this machine, reached by its socket; default: MDM_DATA, else mdm-data.",
+        rich_help_panel=_PANEL,
+    ),
+]
+_OPTIONS: Final = {"server_url": Url, "server_ca": Ca, "server_data": Data}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,16 +45,19 @@ class Connection:
 
     url: str | None = None
     ca: Path | None = None
+    data: Path | None = None
 
     def client(self) -> "Client":
+        if self.url is not None and self.data is not None:
+            raise BadRequest("--url and --data name two servers", remedy="give one of them")
         # Here, for `mdm --help` needs no client.
         from mdm_async.client.client import Client
 
-        return Client(self.url, ca=self.ca)
+        return Client(self.url, data=self.data, ca=self.ca)
 
-    def but(self, server_url: str | None, server_ca: Path | None) -> "Connection":
+    def but(self, server_url: str | None, server_ca: Path | None, server_data: Path | None) -> "Connection":
         """With what is given here instead."""
-        return Connection(server_url or self.url, server_ca or self.ca)
+        return Connection(server_url or self.url, server_ca or self.ca, server_data)
 
 
 def takes_server(command: Callable[..., None]) -> Callable[..., None]:

@@ -16,9 +16,10 @@ from yarl import URL
 
 from mdm_async.client.answers import Json
 from mdm_async.client.channel import demand_confidential, parse_url
-from mdm_async.client.discovery import find_token, server_url
+from mdm_async.client.discovery import find_local_server, find_token, server_url
 from mdm_async.client.download import Downloaded, download
 from mdm_async.client.entry import Entry
+from mdm_async.client.local_server import BASE
 from mdm_async.client.one_or_many import Name, Names, Outcome, name_of, names_of, settle
 from mdm_async.client.progress import OnBytes
 from mdm_async.client.pull import Pull
@@ -40,6 +41,7 @@ BULK: Final = 5000
 class Client:
     """An async context manager. Without `url` and `token` they are discovered (see `discovery`).
 
+    `data`: the directory of a server on this machine, reached by the socket there, as its administrator.
     `ca`: a PEM file trusted besides the system's authorities. Every method raises the classes of `errors`;
     InsecureChannel comes before anything is sent.
     """
@@ -49,17 +51,18 @@ class Client:
         url: str | URL | None = None,
         token: str | None = None,
         *,
+        data: Path | None = None,
         ca: Path | None = None,
         connections: int = 64,
     ) -> None:
-        base = server_url() if url is None else parse_url(url)
+        local = find_local_server(data) if url is None else None
+        base = BASE if local is not None else server_url() if url is None else parse_url(url)
         demand_confidential(base, "a request")
-        self.wire = Wire(
-            base, token if token is not None else find_token(base), ca=ca, connections=connections
-        )
+        token = token if token is not None else find_token()
+        self.wire = Wire(base, token, local=local, ca=ca, connections=connections)
 
     def __repr__(self) -> str:
-        return f"<Client of {self.wire.base.origin()}>"
+        return f"<Client of {self.wire.place}>"
 
     async def __aenter__(self) -> Self:
         await self.wire.__aenter__()

@@ -1,8 +1,8 @@
 """Where the server is and which credential to show it.
 
-The URL comes from MDM_URL. The token comes from WLCG bearer-token discovery (BEARER_TOKEN,
-BEARER_TOKEN_FILE, $XDG_RUNTIME_DIR/bt_u<uid>, /tmp/bt_u<uid>), else it is the admin token that a server on
-this machine left in its data directory, which is shown to the loopback only.
+The server is that of MDM_URL, else one on this machine by its socket (`local_server`), else what listens on the
+default port. The token comes from WLCG bearer-token discovery (BEARER_TOKEN, BEARER_TOKEN_FILE,
+$XDG_RUNTIME_DIR/bt_u<uid>, /tmp/bt_u<uid>).
 """
 
 import os
@@ -13,8 +13,8 @@ from pathlib import Path
 from yarl import URL
 
 from mdm_async.client.channel import parse_url
+from mdm_async.client.local_server import LocalServer, find_local
 from mdm_async.errors import Unauthenticated
-from mdm_async.loopback import is_loopback
 
 DEFAULT_URL = "http://127.0.0.1:8085"
 SHARED_TMP = Path("/tmp")  # noqa: S108 — the place that WLCG bearer-token discovery names
@@ -26,10 +26,17 @@ def server_url(environ: Mapping[str, str] = os.environ) -> URL:
     return parse_url(environ.get("MDM_URL") or DEFAULT_URL)
 
 
-def find_token(
-    url: URL, environ: Mapping[str, str] = os.environ, *, shared_tmp: Path = SHARED_TMP
-) -> str | None:
-    """The credential for `url`, or None when there is none.
+def find_local_server(
+    data: Path | None = None, environ: Mapping[str, str] = os.environ
+) -> LocalServer | None:
+    """The one whose directory is given, else, unless MDM_URL names another, the one that is found here."""
+    if data is not None:
+        return LocalServer(data, was_named=True)
+    return None if environ.get("MDM_URL") else find_local(environ)
+
+
+def find_token(environ: Mapping[str, str] = os.environ, *, shared_tmp: Path = SHARED_TMP) -> str | None:
+    """The credential to show, or None when there is none.
 
     A token or a file that the environment names must be usable (Unauthenticated); files at the usual places
     are passed over when they are missing, not ours, or writable by others.
@@ -41,8 +48,6 @@ def find_token(
     places = [shared_tmp / f"bt_u{os.geteuid()}"]
     if runtime := environ.get("XDG_RUNTIME_DIR"):
         places.insert(0, Path(runtime) / f"bt_u{os.geteuid()}")
-    if is_loopback(url.host or ""):
-        places.append(Path(environ.get("MDM_DATA") or "mdm-data") / "secrets" / "admin.token")
     return next(filter(None, map(_read_ours, places)), None)
 
 

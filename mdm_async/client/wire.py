@@ -8,7 +8,7 @@ import os
 import re
 import ssl
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -20,6 +20,7 @@ from yarl import URL
 from mdm_async.client.answer import Answer
 from mdm_async.client.answers import PASSING, Json, error_from_problem
 from mdm_async.client.channel import demand_confidential, demand_transfer_channel, parse_url
+from mdm_async.client.local_server import LocalServer
 from mdm_async.client.patience import pause
 from mdm_async.errors import (
     BadRequest,
@@ -60,6 +61,7 @@ class Wire:
         base: URL,
         token: str | None,
         *,
+        local: LocalServer | None = None,
         ca: Path | None = None,
         connections: int = 64,
         attempts: int = ATTEMPTS,
@@ -68,16 +70,25 @@ class Wire:
             raise Unauthenticated("the token holds characters that no token has")
         self.base = base
         self.attempts = attempts
+        self.place = f"the server of {local.directory}" if local is not None else str(base.origin())
+        """What to call the server."""
         self._token = token
+        self._local = local
+        self._stack = ExitStack()
         self._ca = ca
         self._connections = connections
         self._session: aiohttp.ClientSession | None = None
 
     def __repr__(self) -> str:
-        return f"<Wire to {self.base.origin()}>"
+        return f"<Wire to {self.place}>"
 
     async def __aenter__(self) -> Self:
-        connector = aiohttp.TCPConnector(limit=self._connections, ssl=_tls(self._ca))
+        connector: aiohttp.BaseConnector
+        if self._local is not None:
+            path = self._stack.enter_context(self._local.socket())
+            connector = aiohttp.UnixConnector(path, limit=self._connections)
+        else:
+            connector = aiohttp.TCPConnector(limit=self._connections, ssl=_tls(self._ca))
         # No cookies, no proxy from the environment, no decoding of what must arrive byte for byte.
         self._session = aiohttp.ClientSession(
             connector=connector,
@@ -93,6 +104,7 @@ class Wire:
         if self._session is not None:
             await self._session.close()
             self._session = None
+        self._stack.close()
 
     async def srm(self, operation: str, body: Json) -> Answer:
         """Call an SRM operation. Raises when the request failed as a whole; files answer for themselves."""
@@ -149,7 +161,7 @@ class Wire:
             ) as response:
                 content = await response.read()
         except (aiohttp.ClientError, TimeoutError) as error:
-            raise _unreachable(url, error) from error
+            raise self._unreachable(url, error) from error
         if response.status in _REDIRECTS:
             raise NotSupported(
                 f"the server at {url.origin()} redirects elsewhere",
@@ -157,7 +169,8 @@ class Wire:
             )
         if response.status == 401 and self._token is None:
             raise Unauthenticated(
-                "no token was found to show the server", remedy="set BEARER_TOKEN or BEARER_TOKEN_FILE"
+                "no token was found to show the server",
+                remedy="set BEARER_TOKEN or BEARER_TOKEN_FILE, or on its own machine give --data",
             )
         if response.status >= 400 and not _is_srm(response.content_type, content):
             raise error_from_problem(response.status, content, response.headers)
@@ -197,10 +210,29 @@ class Wire:
                     if response.status not in _REDIRECTS or data is not None:
                         yield response
                         return
+                    if self._local is not None:
+                        raise NotSupported("a transfer over the socket is redirected elsewhere")
                     url = _next_hop(url, response.headers.get("Location", ""))
         except (aiohttp.ClientError, TimeoutError) as error:
-            raise _unreachable(url, error) from error
+            raise self._unreachable(url, error) from error
         raise WrongContent(f"more than {_MAX_HOPS} redirects")
+
+    def _unreachable(self, url: URL, error: Exception) -> Unreachable:
+        """Names the server but not the path, which of a transfer URL is a secret."""
+        place = self.place if self._local is not None else str(url.origin())
+        if isinstance(error, aiohttp.ClientConnectorCertificateError):
+            return Untrusted(
+                f"the certificate of {place} is not trusted", remedy="give its authority's with --ca"
+            )
+        if isinstance(error, aiohttp.ClientConnectorError):
+            reason = os.strerror(error.os_error.errno) if error.os_error.errno else "no answer"
+            remedy = "is the server up, and MDM_URL right?"
+            if self._local is not None:
+                remedy = f"start it: mdm serve --data {self._local.directory}; or name another with --url"
+            return Unreachable(f"no connection to {place} ({reason})", remedy=remedy)
+        if isinstance(error, TimeoutError):
+            return Unreachable(f"{place} did not answer in time")
+        return Unreachable(f"the connection to {place} was cut")
 
     @property
     def _open(self) -> aiohttp.ClientSession:
@@ -228,22 +260,6 @@ def _next_hop(url: URL, location: str) -> URL:
     if url.scheme == "https" and target.scheme != "https":
         raise InsecureChannel("a transfer is redirected from TLS to plain HTTP")
     return target
-
-
-def _unreachable(url: URL, error: Exception) -> Unreachable:
-    """Names the server but not the path, which of a transfer URL is a secret."""
-    if isinstance(error, aiohttp.ClientConnectorCertificateError):
-        return Untrusted(
-            f"the certificate of {url.origin()} is not trusted", remedy="give its authority's with --ca"
-        )
-    if isinstance(error, aiohttp.ClientConnectorError):
-        reason = os.strerror(error.os_error.errno) if error.os_error.errno else "no answer"
-        return Unreachable(
-            f"no connection to {url.origin()} ({reason})", remedy="is the server up, and MDM_URL right?"
-        )
-    if isinstance(error, TimeoutError):
-        return Unreachable(f"{url.origin()} did not answer in time")
-    return Unreachable(f"the connection to {url.origin()} was cut")
 
 
 def _is_srm(content_type: str, content: bytes) -> bool:

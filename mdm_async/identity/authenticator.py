@@ -5,17 +5,19 @@ A request's token decides alone: who shows one beside a certificate gets what th
 
 import hmac
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 
 from mdm_async.errors import Unauthenticated
 from mdm_async.identity.certificates import Trust
 from mdm_async.identity.mapping import Mapping
 from mdm_async.identity.tokens import Issuers
-from mdm_async.names import ANONYMOUS, ANYONE, AUTHENTICATED, ROOT, Caller, Right, Scope
+from mdm_async.names import ANONYMOUS, ANYONE, AUTHENTICATED, ROOT, Caller, Credential, Right, Scope
 
 ADMIN = Caller(
     "user:admin",
     frozenset({"user:admin", AUTHENTICATED, ANYONE}),
     (Scope(ROOT, frozenset(Right) - {Right.IDENTITY}, frozenset({"*"})),),
+    credential=Credential.ADMIN_TOKEN,
 )
 """Every right but `i`, on everything: identities must be granted, and the grant is audited."""
 
@@ -44,6 +46,10 @@ class Authenticator:
         if chain and self._trust is not None:
             return self._mapping.apply(self._trust.caller(chain))
         return ANONYMOUS
+
+    def administrator(self) -> Caller:
+        """Whoever the operating system says may administer the server: by the socket in its directory."""
+        return self._mapping.apply(replace(ADMIN, credential=Credential.SOCKET))
 
     async def _bearer(self, authorization: str) -> Caller:
         scheme, _, token = authorization.partition(" ")

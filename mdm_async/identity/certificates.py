@@ -18,7 +18,7 @@ from mdm_async.identity.proxies import owner
 from mdm_async.identity.shapes import Unreadable
 from mdm_async.identity.voms import memberships
 from mdm_async.identity.x509 import read_certificate
-from mdm_async.names import ANYONE, AUTHENTICATED, Caller
+from mdm_async.names import ANYONE, AUTHENTICATED, Caller, Credential
 
 _LOOKED_AT_EVERY = 1.0
 _REMEMBERED = 4096
@@ -113,5 +113,10 @@ class Trust:
             frozenset({name, AUTHENTICATED, ANYONE} | fqans),
             limited=found.limited,
             until=min([until, *(membership.until for membership in joined)]),
+            credential=Credential.VOMS
+            if joined
+            else Credential.PROXY
+            if found.proxies
+            else Credential.CERTIFICATE,
         )
         return _Known(caller, min([until, current, *(membership.current_until for membership in joined)]))

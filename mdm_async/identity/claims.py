@@ -13,7 +13,7 @@ from typing import Any
 
 from mdm_async.errors import Unauthenticated
 from mdm_async.identity.capabilities import BadCapability, has_capabilities, scopes_of
-from mdm_async.names import ANYONE, AUTHENTICATED, Caller, Lfn
+from mdm_async.names import ANYONE, AUTHENTICATED, Caller, Credential, Lfn
 
 ANY_AUDIENCE = "https://wlcg.cern.ch/jwt/v1/any"
 SKEW = 60
@@ -62,10 +62,11 @@ def caller_of(claims: dict[str, Any], terms: Terms, now: float) -> Caller:
             scopes = scopes_of(scope, terms.base)
         except BadCapability as why:
             raise refused(f"has {why}") from None
-        return Caller(name, frozenset({ANYONE}), scopes, until=until)
+        return Caller(name, frozenset({ANYONE}), scopes, until=until, credential=Credential.ISSUED_TOKEN)
     groups = _groups(claims, wlcg, refused)
     own = {f"group:{terms.issuer}#{group}" for group in groups}
-    return Caller(name, frozenset({name, AUTHENTICATED, ANYONE} | own), until=until)
+    principals = frozenset({name, AUTHENTICATED, ANYONE} | own)
+    return Caller(name, principals, until=until, credential=Credential.ISSUED_TOKEN)
 
 
 _Refused = Callable[..., Unauthenticated]

@@ -14,7 +14,7 @@ async def test_the_version_is_the_packages(run: Run) -> None:
 
 async def test_ping_tells_where_which_version_and_how_long(mdm: Run, server: Server) -> None:
     told = (await mdm("ping", "--json")).json
-    assert told["url"] == server.url
+    assert told["server"] == server.url
     assert told["version"] == importlib.metadata.version("mdm_async")
     assert 0 < told["seconds"] < 60
     assert (await mdm("ping")).text.startswith(f"{server.url}: mdm {told['version']}, ")

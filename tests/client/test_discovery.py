@@ -1,14 +1,15 @@
 """Which credential is found, in which order, and which is not trusted."""
 
 import os
+from pathlib import Path
 
 import pytest
 from yarl import URL
 
 from mdm_async import errors
-from mdm_async.client.discovery import DEFAULT_URL, find_token, server_url
+from mdm_async.client.discovery import DEFAULT_URL, find_local_server, find_token, server_url
+from mdm_async.client.local_server import LocalServer
 
-HERE = URL("http://127.0.0.1:8085")
 THERE = URL("https://mdm.example.org")
 
 
@@ -20,9 +21,9 @@ def places(tmp_path):
     return tmp_path
 
 
-def find(places, url=HERE, **environ):
+def find(places, **environ):
     environ = {"XDG_RUNTIME_DIR": str(places / "run"), "MDM_DATA": str(places / "data")} | environ
-    return find_token(url, environ, shared_tmp=places / "tmp")
+    return find_token(environ, shared_tmp=places / "tmp")
 
 
 def leave(path, text):
@@ -35,7 +36,7 @@ def test_the_order_of_discovery(places):
     uid = os.geteuid()
     assert find(places) is None
     leave(places / "data/secrets/admin.token", "admin")
-    assert find(places) == "admin"
+    assert find(places) is None
     leave(places / f"tmp/bt_u{uid}", "tmp")
     assert find(places) == "tmp"
     leave(places / f"run/bt_u{uid}", "runtime")
@@ -45,10 +46,31 @@ def test_the_order_of_discovery(places):
     assert find(places, BEARER_TOKEN_FILE=str(named), BEARER_TOKEN=" given ") == "given"
 
 
-def test_the_admin_token_is_shown_to_the_loopback_only(places):
-    leave(places / "data/secrets/admin.token", "admin")
-    assert find(places, THERE) is None
-    assert find(places, URL("https://127.0.0.1:8443")) == "admin"
+def test_a_server_on_this_machine_is_found_by_its_directory(places, monkeypatch):
+    there = {"MDM_DATA": str(places / "data")}
+    assert find_local_server(None, there) == LocalServer(places / "data", was_named=True)
+    assert find_local_server(places / "other", there) == LocalServer(places / "other", was_named=True)
+    monkeypatch.chdir(places)
+    assert find_local_server(None, {}) is None
+    (places / "data").rename("mdm-data")
+    assert find_local_server(None, {}) == LocalServer(Path("mdm-data"), was_named=False)
+    assert find_local_server(None, {"MDM_URL": "https://mdm.example.org"}) is None
+
+
+def test_a_directory_where_others_could_have_put_a_socket_is_passed_over(places):
+    (places / "data").chmod(0o770)
+    assert find_local_server(None, {"MDM_DATA": str(places / "data")}) is None
+    with pytest.raises(errors.InsecureChannel), LocalServer(places / "data", was_named=True).socket():
+        pass
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a directory away")
+def test_root_takes_anothers_directory_only_if_it_was_named(places, monkeypatch):
+    (places / "data").rename(places / "mdm-data")
+    os.chown(places / "mdm-data", 12345, 12345)
+    monkeypatch.chdir(places)
+    assert find_local_server(None, {}) is None
+    assert find_local_server(None, {"MDM_DATA": "mdm-data"}) is not None
 
 
 def test_a_file_that_others_could_have_written_is_passed_over(places):

@@ -63,6 +63,7 @@ async def test_what_runs_is_finished_and_nothing_new_begins(
         server.process.terminate()
         await until(refuses)
         assert server.process.returncode is None
+        assert not (server.data / "admin.sock").exists()
         await writer.send(large()[4 << 20 :])
         assert (await writer.head())[0] == 201
         await reader.reader.readexactly(line["fileSize"])

@@ -10,7 +10,7 @@ import asyncpg
 from mdm_async.catalog import installation
 from mdm_async.catalog.trail import acts
 from mdm_async.errors import Exists, NotFound
-from mdm_async.names import ANYONE, AUTHENTICATED, Caller, Lfn, Scope, parse_rights
+from mdm_async.names import ANYONE, AUTHENTICATED, Caller, Credential, Lfn, Scope, parse_rights
 from mdm_async.postgres.database import Connection
 
 
@@ -79,7 +79,9 @@ async def caller_of(db: Connection, token: str) -> Caller | None:
     principal = f"user:{row['name']}"
     until = row["expires"].timestamp() if row["expires"] is not None else None
     principals = frozenset({principal, AUTHENTICATED, ANYONE})
-    return Caller(principal, principals, (scope,), until=until, token=row["id"])
+    return Caller(
+        principal, principals, (scope,), until=until, token=row["id"], credential=Credential.LOCAL_TOKEN
+    )
 
 
 def _plain(value: object) -> object:

@@ -28,11 +28,11 @@ def ping(context: typer.Context, json: Json = False) -> None:
         async with client:
             began = time.perf_counter()
             told = await client.wire.operate("GET", "health/ready")
-            return told, time.perf_counter() - began, str(client.wire.base.origin())
+            return told, time.perf_counter() - began, client.wire.place
 
     told, seconds, where = complete(work())
     version = str(told.get("version", "unknown"))
     if json:
-        print_json({"url": where, "version": version, "seconds": round(seconds, 6)})
+        print_json({"server": where, "version": version, "seconds": round(seconds, 6)})
     else:
         print_line(f"{where}: mdm {version}, {seconds * 1000:.1f} ms")

@@ -1,7 +1,8 @@
 """Which requests came over a channel that may carry credentials, names, metadata or clear bytes.
 
-That is TLS, ours or a listed proxy's, or true loopback. A server whose configured public URL is not on the loopback
-may stand behind a proxy that hides where its requests come from, so there the loopback counts for nothing.
+That is TLS, ours or a listed proxy's, the socket in the data directory, or true loopback. A server whose configured
+public URL is not on the loopback may stand behind a proxy that hides where its requests come from, so there the
+loopback counts for nothing.
 """
 
 import ipaddress
@@ -16,6 +17,7 @@ from mdm_async.loopback import is_loopback
 from mdm_async.names import Caller
 from mdm_async.web.http.body import whole
 from mdm_async.web.http.house import HOUSE
+from mdm_async.web.http.local_socket import SOURCE, came_by_socket, demand_own_peer
 
 CALLER = web.RequestKey("caller", Caller)
 """Set as soon as it is known who asks."""
@@ -33,7 +35,7 @@ def is_encrypted(request: web.Request) -> bool:
 
 
 def is_secure(request: web.Request) -> bool:
-    if is_encrypted(request):
+    if came_by_socket(request) or is_encrypted(request):
         return True
     settings = request.app[HOUSE].archive.settings.server
     if _from_proxy(request):
@@ -88,7 +90,12 @@ async def _authenticated(request: web.Request) -> Caller:
     authorization = shown[0] if shown else None
     if authorization is None:
         _demand_own_page(request)
-    caller = await request.app[HOUSE].authenticator.caller(authorization, _chain(request))
+    authenticator = request.app[HOUSE].authenticator
+    if came_by_socket(request):
+        demand_own_peer(request)
+        if authorization is None:
+            return replace(authenticator.administrator(), source=SOURCE)
+    caller = await authenticator.caller(authorization, _chain(request))
     return replace(caller, source=source_of(request))
 
 
@@ -114,7 +121,7 @@ def source_of(request: web.Request) -> str:
     # What is left of the proxy's own word is the client's, who may write anything there.
     if _from_proxy(request) and told[-1] and _is_address(told[-1]):
         return told[-1]
-    return request.remote or ""
+    return SOURCE if came_by_socket(request) else request.remote or ""
 
 
 def _is_address(text: str) -> bool:

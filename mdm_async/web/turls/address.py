@@ -1,4 +1,7 @@
-"""Where transfer URLs point: the configured public URL, or the way by which the request for them came."""
+"""Where transfer URLs point: the configured public URL, or the way by which the request for them came.
+
+What is prepared over the socket in the data directory is transferred over it.
+"""
 
 from dataclasses import dataclass
 from typing import Self
@@ -9,6 +12,7 @@ from aiohttp import web
 from mdm_async.errors import NotSupported
 from mdm_async.web.http.channel import is_encrypted
 from mdm_async.web.http.house import House
+from mdm_async.web.http.local_socket import came_by_socket
 
 _NAME = "image.dcm"
 """The last component: the same for all, for an LFN in a URL ends in logs and histories."""
@@ -43,6 +47,6 @@ class TurlAddress:
     @staticmethod
     def _own(request: web.Request, house: House) -> str:
         public = house.archive.settings.server.public_url
-        if public is not None:
+        if public is not None and not came_by_socket(request):
             return public.rstrip("/")
         return f"{'https' if is_encrypted(request) else 'http'}://{request.host}"
