@@ -6,6 +6,7 @@ import functools
 import gc
 import secrets
 import signal
+import socket
 from collections.abc import AsyncIterator, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
@@ -39,8 +40,9 @@ from mdm_async.images.transfers.admission import Admission
 from mdm_async.images.transfers.judging import Judge
 from mdm_async.images.transfers.warm import WarmTurls
 from mdm_async.images.transfers.watch import TurlWatch
-from mdm_async.images.upkeep.sweep import sweep_forever
-from mdm_async.images.views.backfill import backfill_forever
+from mdm_async.images.upkeep.queues import begin_work
+from mdm_async.images.upkeep.sweep import Sweeper
+from mdm_async.images.views.backfill import check_directories_forever, make_views_forever
 from mdm_async.images.views.scrubbing import Scrubber
 from mdm_async.keys import files
 from mdm_async.keys.derive import PseudonymFinder
@@ -133,12 +135,14 @@ async def running(settings: Settings) -> AsyncIterator[House]:
         judge = Judge(database, archive.callers, archive.mapping, settings.delivery)
         warm = WarmTurls(database, archive.shelf, archive.cipher, judge, archive.changed)
         admission = Admission(settings.transfers.running)
-        placing = Placing(archive.shelf, archive.more_to_make)
+        placing = Placing(archive.shelf)
         largest = settings.transfers.max_upload
         intake = Intake(archive.workshop, archive.shelf, placing, settings.naming, largest)
-        house = House(
-            archive, intake, judge, warm, admission, authenticator, Refusals(database), Reads(database)
-        )
+        node = f"{socket.gethostname()}:{settings.data.absolute()}"
+        await begin_work(database, archive.views, node)
+        sweeper = Sweeper(database, archive.keys, archive.blobs, node)
+        refusals, reads = Refusals(database), Reads(database)
+        house = House(archive, intake, judge, warm, admission, authenticator, refusals, reads, sweeper, node)
         await stack.enter_async_context(
             auditing(settings, database, archive.disk, house.refusals, house.reads)
         )
@@ -148,8 +152,9 @@ async def running(settings: Settings) -> AsyncIterator[House]:
             beside(trust.watch())
         grace = settings.transfers.revocation_grace
         beside(TurlWatch(database, archive.views, judge, warm, admission, grace).watch())
-        beside(sweep_forever(archive))
-        beside(backfill_forever(archive.workshop, archive.shelf, archive.more_to_make))
+        beside(sweeper.forever())
+        beside(check_directories_forever(database, archive.views, node))
+        beside(make_views_forever(archive.workshop, archive.shelf, node))
         if postgres is not None:
             beside(postgres.supervise())
         await _listen(stack, settings, house, trust, beside)

@@ -1,6 +1,5 @@
 """What every verb works on: the catalog, the keys, the blobs, the pools and the profiles of one installation."""
 
-import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -36,8 +35,6 @@ class Archive:
     callers: Callers
     mapping: Mapping
     changed: ChangedHere = field(default_factory=ChangedHere)
-    more_to_make: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set when views may be missing: a profile was applied, a file moved, a quarantine ended."""
 
     @property
     def shelf(self) -> Shelf:

@@ -131,5 +131,5 @@ async def test_pins_hold_an_image_until_they_are_released_or_expire(db: Connecti
 async def test_the_source_of_an_image_goes_with_it(db: Connection) -> None:
     image = await registered(db)
     await images.doom_unreferenced(db, [image])
-    await images.destroy_doomed(db, 10)
+    await images.destroy_doomed(db, [image])
     assert await db.fetchval("select count(*) from sources") == 0

@@ -14,7 +14,6 @@ import pytest
 
 from mdm_async.crypt4gh.exchange import new_private_key, public_key
 from mdm_async.crypt4gh.stream import Sealer
-from mdm_async.images.upkeep.sweep import sweep
 from tests.conftest import Server, running_server
 from tests.faults.conditions import NOTHING, blob_files, nothing_is_stored, open_blobs, stored, until
 from tests.faults.transfers import uploads
@@ -76,7 +75,7 @@ async def _emptied(server: Server) -> None:
     listed = await server.srm("ls", surls=["/"])
     for entry in listed["files"][0].get("subPaths", []):
         await server.srm("rmdir", surl=entry["path"], recursive=True)
-    await sweep(server.archive)
+    await server.house.sweeper.sweep()
     assert await stored(server) == NOTHING
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from mdm_async.images.upkeep.sweep import sweep
 from tests.conftest import Server, running_server
 from tests.faults.conditions import NOTHING, blob_files, nothing_is_stored, open_blobs, stored, until
 from tests.faults.database_proxy import DatabaseProxy, proxied
@@ -123,7 +122,7 @@ async def test_an_upload_during_an_absence_leaves_nothing(behind: Behind) -> Non
     behind.proxy.restore()
 
     async def swept() -> bool:
-        await sweep(server.archive)
+        await server.house.sweeper.sweep()
         return await nothing_is_stored(server)
 
     await until(swept)
@@ -154,7 +153,7 @@ async def test_a_commit_whose_answer_is_lost_keeps_its_files(behind: Behind) -> 
     held = await stored(server)
     assert held["images"] == 1
     assert held["files"] == held["blobs"] > 1
-    await sweep(server.archive)
+    await server.house.sweeper.sweep()
     assert await stored(server) == held
     # The client knows no better than to send it again.
     assert (await server.call("PUT", url, data=data)).status == 201

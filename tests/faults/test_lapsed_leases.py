@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from mdm_async.images.upkeep.sweep import sweep
 from tests.conftest import Server, running_server
 from tests.faults.conditions import NOTHING, blob_files, open_blobs, stored, until
 from tests.faults.transfers import uploads
@@ -39,7 +38,7 @@ async def lapse(server: Server) -> None:
 async def test_a_late_commit_is_gone_and_stores_nothing(own_server: Server) -> None:
     async with half_sent(own_server) as (client, url):
         await lapse(own_server)
-        await sweep(own_server.archive)
+        await own_server.house.sweeper.sweep()
         assert await stored(own_server) == NOTHING
         await client.send(DATA[3 * MIB :])
         assert (await client.head())[0] == 410
@@ -55,7 +54,7 @@ async def test_a_commit_after_its_blobs_were_doomed_is_gone(own_server: Server) 
             await db.execute("update blobs set state = 'doomed', lease = null")
         await client.send(DATA[3 * MIB :])
         assert (await client.head())[0] == 410
-    await sweep(own_server.archive)
+    await own_server.house.sweeper.sweep()
     assert await stored(own_server) == NOTHING
 
 
@@ -65,7 +64,7 @@ async def test_a_writer_that_vanished_with_its_node_is_swept(own_server: Server)
             await db.execute("update blobs set state = 'writing', lease = now() - interval '1 second'")
         client.vanish()
         await until(lambda: uploads() == 0)
-    await sweep(own_server.archive)
+    await own_server.house.sweeper.sweep()
     assert await stored(own_server) == NOTHING
 
 
@@ -80,7 +79,7 @@ async def test_a_slow_writer_keeps_its_lease(
         for part in range(6):
             await asyncio.sleep(0.35)  # slowness is the test
             await client.send(DATA[(3 * MIB) + part * 1000 : (3 * MIB) + (part + 1) * 1000])
-            await sweep(server.archive)
+            await server.house.sweeper.sweep()
         await client.send(DATA[(3 * MIB) + 6000 :])
         assert (await client.head())[0] == 201
 
@@ -102,8 +101,8 @@ async def test_a_file_that_cannot_be_deleted_does_not_keep_others(
     await own_server.srm("rmdir", surl=directory, recursive=True)
     with monkeypatch.context() as patch:
         patch.setattr(Path, "unlink", failing)
-        await sweep(own_server.archive)
+        await own_server.house.sweeper.sweep()
     assert blob_files(own_server.data) == [stuck]
     assert (await stored(own_server))["blobs"] == 1
-    await sweep(own_server.archive)
+    await own_server.house.sweeper.sweep()
     assert await stored(own_server) == NOTHING

@@ -3,7 +3,6 @@
 import asyncio
 from typing import Any
 
-from mdm_async.images.upkeep.sweep import sweep
 from tests.conftest import Reply, Server
 from tests.faults.conditions import stored
 from tests.web.made_images import made
@@ -51,7 +50,7 @@ async def content(server: Server, surl: str) -> bytes:
 
 async def images(server: Server) -> int:
     """How many there are after a sweep."""
-    await sweep(server.archive)
+    await server.house.sweeper.sweep()
     counts = await stored(server)
     assert counts["files"] == counts["blobs"]
     return counts["images"]

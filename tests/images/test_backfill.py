@@ -5,7 +5,7 @@ from pathlib import Path
 import pydicom.data
 import pytest
 
-from mdm_async.images.views.backfill import backfill
+from tests.backfilled import backfill
 from tests.conftest import Server
 
 FILES = Path(pydicom.data.__file__).parent / "test_files"
@@ -29,10 +29,10 @@ async def test_a_missing_view_is_pending_until_it_is_made_again(own_server: Serv
     assert listed["files"][0]["viewState"] == "pending"
     assert "size" not in listed["files"][0]
 
-    assert await backfill(own_server.archive.workshop, own_server.archive.shelf) == 1
+    assert await backfill(own_server) == 1
     if served:
         assert await own_server.read("/a.dcm") == first
     else:
         after = await own_server.srm("prepareToGet", expect=409, files=[{"surl": "/a.dcm"}])
         assert after["files"][0]["status"] == first
-    assert await backfill(own_server.archive.workshop, own_server.archive.shelf) == 0
+    assert await backfill(own_server) == 0

@@ -10,7 +10,7 @@ from mdm_async.dicom.pixels.description import PIXELS_REVISION
 from mdm_async.dicom.scrub import REVISION
 from mdm_async.images.intake import draft
 from mdm_async.images.reading import served
-from mdm_async.images.views.backfill import backfill
+from tests.backfilled import backfill
 from tests.conftest import Server
 
 
@@ -23,7 +23,7 @@ async def test_an_older_head_is_served_until_it_is_made_anew(
     own_server.cool()
     assert await own_server.get(line["transferURL"])
     assert await own_server.read("/a.dcm")
-    assert await backfill(own_server.archive.workshop, own_server.archive.shelf) == 1
+    assert await backfill(own_server) == 1
     async with own_server.archive.database.acquire() as db:
         assert await db.fetchval("select count(*) from views where name = 'basic'") == 1
         assert await db.fetchval("select count(*) from parts where kind = 'head'") == 2  # and the original's
@@ -45,7 +45,7 @@ async def test_a_security_revision_stops_older_heads(
         assert stopped.status in (409, 410)
     pending = await own_server.srm("prepareToGet", expect=409, files=[{"surl": "/a.dcm"}])
     assert pending["files"][0]["viewState"] == "pending"
-    assert await backfill(own_server.archive.workshop, own_server.archive.shelf) == 1
+    assert await backfill(own_server) == 1
     assert await own_server.read("/a.dcm")
 
 
@@ -77,5 +77,5 @@ async def test_pixels_that_an_older_revision_looked_at_are_looked_at_again(
     assert b"Kakadu" in await own_server.read("/a.dcm")
     monkeypatch.setattr(served, "REVISION", REVISION + 1)
     monkeypatch.setattr(served, "SECURITY_FLOOR", REVISION + 1)
-    assert await backfill(own_server.archive.workshop, own_server.archive.shelf) == 1
+    assert await backfill(own_server) == 1
     assert b"Kakadu" not in await own_server.read("/a.dcm")

@@ -7,8 +7,8 @@ import pytest
 from mdm_async.catalog.holdings import images
 from mdm_async.errors import Gone
 from mdm_async.images.reading import served
-from mdm_async.images.views.backfill import backfill
 from mdm_async.images.views.remaking import make_view
+from tests.backfilled import backfill
 from tests.conftest import Server
 from tests.web.made_images import made
 from tests.web.test_profiles import BLANKING, add, applied, ask, opened, ultrasound
@@ -42,9 +42,9 @@ async def test_nodes_of_two_revisions_do_not_undo_each_others_work(
     await own_server.put("/a.dcm", ct)
     older = served.REVISION
     monkeypatch.setattr(served, "REVISION", older + 1)
-    assert await backfill(own_server.archive.workshop, own_server.archive.shelf) == 1
+    assert await backfill(own_server) == 1
     monkeypatch.setattr(served, "REVISION", older)
-    assert await backfill(own_server.archive.workshop, own_server.archive.shelf) == 0
+    assert await backfill(own_server) == 0
     async with own_server.archive.database.acquire() as db:
         versions = await db.fetch("select version from views where name = 'basic'")
     assert [row["version"].partition(".")[2] for row in versions] == [str(older + 1)]
@@ -125,7 +125,7 @@ async def test_a_projects_images_get_new_views_when_the_hospitals_entries_have_g
     (entry,) = reply.tree["files"]
     await own_server.srm("rm", surls=["/hospital/a.dcm"])
     await add(own_server, 'name = "p"\noptions = ["retain_patient_characteristics"]\n')
-    await backfill(own_server.archive.workshop, own_server.archive.shelf)
+    await backfill(own_server)
     assert opened(await own_server.read(entry["lfn"])).PatientAge
 
 
@@ -165,5 +165,5 @@ async def test_fsck_finds_a_view_that_has_lost_a_part_and_has_it_made_again(
         )
         (finding,) = reply.tree["findings"]
         assert (finding["kind"], finding["repaired"]) == ("lost part", repair)
-    await backfill(own_server.archive.workshop, own_server.archive.shelf)
+    await backfill(own_server)
     assert await own_server.read("/a.dcm")

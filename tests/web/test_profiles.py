@@ -15,7 +15,7 @@ from pydicom.uid import RLELossless, generate_uid
 
 from mdm_async.crypt4gh.exchange import new_private_key, public_key
 from mdm_async.crypt4gh.stream import Unsealer
-from mdm_async.images.views.backfill import backfill
+from tests.backfilled import backfill
 from tests.conftest import Server, running_server
 from tests.web.made_images import made
 
@@ -289,10 +289,12 @@ async def test_bulk_work_goes_on_after_the_server_was_stopped(
         await server.put(f"/{number}.dcm", made(seed=number))
     await add(server, 'name = "p"\n')
     await ask(server, "p", "apply", 202, surl="/")
-    await backfill(server.archive.workshop, server.archive.shelf)
+    await backfill(server)
     async with server.archive.database.acquire() as db:
         await db.execute(
-            "delete from views where name = 'p' and image in (select image from views where name = 'p' limit 5)"
+            "with unmade as (delete from views where name = 'p'"
+            "  and image in (select image from views where name = 'p' limit 5) returning image)"
+            " insert into views_to_make (image, view) select image, 'p' from unmade"
         )
     async with running_server(
         tmp_path / "data2",

@@ -12,7 +12,6 @@ from pydicom import dcmread
 from mdm_async.catalog.holdings import images
 from mdm_async.catalog.namespace import entries
 from mdm_async.images.names import linking
-from mdm_async.images.upkeep.sweep import sweep
 from mdm_async.names import BASIC
 from tests.conftest import Server
 from tests.faults.conditions import until
@@ -190,7 +189,7 @@ async def test_an_image_removed_while_it_is_linked_gets_no_entry(
     monkeypatch.setattr(linking._Linking, "_lfn", removed_meanwhile)
     reply = await post(server, "/admin/v1/link", surls=["/one.dcm"], target="/", view="basic")
     assert reply.status == 410
-    await sweep(server.archive)
+    await server.house.sweeper.sweep()
     async with server.archive.database.acquire() as db:
         assert await db.fetchval("select count(*) from images") == 0
 

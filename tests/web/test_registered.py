@@ -14,7 +14,6 @@ from mdm_async.errors import BadRequest, Exists, Forbidden, MdmError, NotFound
 from mdm_async.images.names import registering
 from mdm_async.images.names.registering import Registration
 from mdm_async.images.parts.pacs_source import PacsSource
-from mdm_async.images.upkeep.sweep import sweep
 from mdm_async.names import AUTHENTICATED, Caller, Lfn, Scope, parse_rights
 from tests.conftest import Server
 
@@ -154,7 +153,7 @@ async def test_a_registered_file_is_renamed_ruled_and_removed_like_any_other(ser
         assert row is not None
     await server.srm("rm", surls=[moved])
     await server.srm("ls", surls=[moved], expect=404)
-    while await sweep(server.archive):
+    while await server.house.sweeper.sweep():
         pass
     async with server.archive.database.acquire() as db:
         assert not await db.fetchval("select count(*) from images where id = $1", row["id"])

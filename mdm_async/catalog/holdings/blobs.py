@@ -42,7 +42,8 @@ async def give_up(db: Connection, blobs: Sequence[UUID]) -> list[UUID]:
     Not true of blobs that a commit has stored whose answer was lost. True of those that the sweeper took meanwhile.
     """
     await db.execute(
-        "update blobs set state = 'doomed', lease = null where id = any($1::uuid[]) and state = 'writing'",
+        "update blobs set state = 'doomed', doomed = now(), lease = null"
+        " where id = any($1::uuid[]) and state = 'writing'",
         list(blobs),
     )
     rows = await db.fetch("select id from blobs where id = any($1::uuid[]) and state = 'stored'", list(blobs))
@@ -50,17 +51,14 @@ async def give_up(db: Connection, blobs: Sequence[UUID]) -> list[UUID]:
     return [blob for blob in blobs if blob not in stored]
 
 
-async def doom_lapsed(db: Connection) -> None:
-    await db.execute(
-        "update blobs set state = 'doomed', lease = null where state = 'writing' and lease < now()"
+async def doom_lapsed(db: Connection, count: int) -> int:
+    """Give up writes of which no sign of life has come for long: some; how many."""
+    status = await db.execute(
+        "update blobs set state = 'doomed', doomed = now(), lease = null where state = 'writing' and id in ("
+        "  select id from blobs where state = 'writing' and lease < now() limit $1 for update skip locked)",
+        count,
     )
-
-
-async def doomed(db: Connection, count: int) -> list[UUID]:
-    """Blobs whose files are to be deleted."""
-    return [
-        row["id"] for row in await db.fetch("select id from blobs where state = 'doomed' limit $1", count)
-    ]
+    return int(status.removeprefix("UPDATE "))
 
 
 async def forget(db: Connection, blobs: Sequence[UUID]) -> None:

@@ -160,8 +160,8 @@ async def _insert_view(db: Connection, view: StoredView) -> bool:
     return bool(won)
 
 
-async def drop_superseded(db: Connection, view: StoredView) -> None:
-    """Destroy the older versions of a view that was just made, and the parts that no view needs any more.
+async def drop_superseded(db: Connection, image: UUID, view: str, version: str) -> None:
+    """Destroy the older versions of a view that was made, and the parts that no view needs any more.
 
     Not while the image is being read; then they stay, unserved, until it is made again or destroyed.
     """
@@ -169,9 +169,9 @@ async def drop_superseded(db: Connection, view: StoredView) -> None:
         "delete from views where image = $1 and name = $2 and version <> $3"
         " and split_part(version, '.', 2)::int <= split_part($3, '.', 2)::int"
         " and exists (select from images i where i.id = $1 and i.in_use_until < now())",
-        view.image,
-        view.name,
-        view.version,
+        image,
+        view,
+        version,
     )
     if status == "DELETE 0":
         return
@@ -181,20 +181,9 @@ async def drop_superseded(db: Connection, view: StoredView) -> None:
         "  and not exists (select from views v where v.image = $1 and p.id = any(v.parts))"
         "  and not exists (select from views v where v.image = $1 and v.state = 'ready' and v.parts = '{}')"
         "  returning blob"
-        ") update blobs set state = 'doomed' where id in (select blob from gone)",
-        view.image,
+        ") update blobs set state = 'doomed', doomed = now() where id in (select blob from gone)",
+        image,
     )
-
-
-async def with_older_versions(db: Connection, count: int) -> list[StoredView]:
-    """Views of which there are older versions, each in the version that was made last."""
-    rows = await db.fetch(
-        "select distinct on (image, name) image, name, version, state, secret, record, reason from views"
-        " where (image, name) in (select image, name from views group by 1, 2 having count(*) > 1 limit $1)"
-        " order by image, name, made desc",
-        count,
-    )
-    return [view for row in rows if (view := _view(row)) is not None]
 
 
 async def holdings(
@@ -314,20 +303,20 @@ async def use(db: Connection, images: Iterable[UUID], seconds: float) -> None:
     )
 
 
-async def destroy_doomed(db: Connection, count: int) -> list[UUID]:
-    """Drop rows of doomed images that nobody reads; their blobs become doomed. Returns the registrations.
+async def destroy_doomed(db: Connection, images: Sequence[UUID]) -> list[UUID]:
+    """Drop rows of doomed images, but for those that are being read now; their blobs become doomed.
 
-    The caller writes them down to be forgotten, in the same transaction.
+    Returns the registrations. The caller writes them down to be forgotten, in the same transaction.
     """
     rows = await db.fetch(
-        "select id, registration from images where doomed is not null and in_use_until < now()"
-        " order by doomed limit $1 for update skip locked",
-        count,
+        "select id, registration from images where id = any($1::uuid[]) and doomed is not null"
+        " and in_use_until < now() order by id for update",
+        images,
     )
     ids = [row["id"] for row in rows]
     await db.execute(
         "with gone as (delete from parts where image = any($1::uuid[]) returning blob)"
-        " update blobs set state = 'doomed' where id in (select blob from gone)",
+        " update blobs set state = 'doomed', doomed = now() where id in (select blob from gone)",
         ids,
     )
     await db.execute(

@@ -82,20 +82,6 @@ async def set_default(db: Connection, directory: int, view: str) -> None:
     await installation.bump_acl_epoch(db)
 
 
-async def directories_with(db: Connection, view: str) -> list[int]:
-    """The directories whose files get this view; those of projects that were linked to it among them."""
-    rows = await db.fetch(
-        "with recursive d as ("
-        "  select id, views from entries where parent is null"
-        "  union all select e.id, coalesce(e.views, d.views) from d cross join lateral ("
-        "    select id, views from entries where parent = d.id and is_directory offset 0) e"
-        ") select id from d where $1 = any(views)"
-        " union select parent from entries where only_view = $1",
-        view,
-    )
-    return [row["id"] for row in rows]
-
-
 async def directories_below(db: Connection, directory: int) -> list[int]:
     """This directory and all that are in it."""
     rows = await db.fetch(
@@ -109,7 +95,7 @@ async def directories_below(db: Connection, directory: int) -> list[int]:
     return [row["id"] for row in rows]
 
 
-_IS_ONLINE = "i.locality in ('ONLINE', 'ONLINE_AND_NEARLINE')"
+IS_ONLINE = "i.locality in ('ONLINE', 'ONLINE_AND_NEARLINE')"
 """Of others there is nothing to make views of; they get theirs when their bytes come."""
 _CONCERNED = (
     "exists (select from entries e where e.image = i.id and e.parent = any($1::bigint[])"
@@ -122,7 +108,7 @@ async def images_without(
 ) -> list[UUID]:
     """Images in these directories, by id, that have neither this version of a view nor its refusal."""
     rows = await db.fetch(
-        f"select id from images i where doomed is null and id > $4 and {_IS_ONLINE} and {_CONCERNED} and not exists ("
+        f"select id from images i where doomed is null and id > $4 and {IS_ONLINE} and {_CONCERNED} and not exists ("
         "  select from views v where v.image = i.id and v.name = $2 and (v.version = $3"
         # Made by a node that runs a newer revision already.
         "    or split_part(v.version, '.', 2)::int > split_part($3, '.', 2)::int)"
@@ -141,25 +127,12 @@ async def states(db: Connection, directories: Sequence[int], view: str, version:
     rows = await db.fetch(
         "select coalesce(v.state, 'pending') as state, count(*) from images i"
         " left join views v on v.image = i.id and v.name = $2 and v.version = $3"
-        f" where doomed is null and {_IS_ONLINE} and {_CONCERNED} group by 1",
+        f" where doomed is null and {IS_ONLINE} and {_CONCERNED} group by 1",
         list(directories),
         view,
         version,
     )
     return {row["state"]: row["count"] for row in rows}
-
-
-async def lacks(db: Connection, directory: int, image: UUID, versions: Sequence[str]) -> bool:
-    """Whether an image lacks a view that the directory names, in every one of these versions."""
-    enabled = await enabled_at(db, directory)
-    made = await db.fetchval(
-        "select count(distinct name) from views where image = $1 and name = any($2::text[])"
-        " and version = any($3::text[])",
-        image,
-        enabled,
-        list(versions),
-    )
-    return bool(made < len(enabled))
 
 
 async def release(db: Connection, image: UUID, view: str, by: str) -> bool:

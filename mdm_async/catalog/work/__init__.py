@@ -1,1 +1,1 @@
-"""Work as rows: taken in pages, by any node, until it is done."""
+"""Work as rows: queues that any node takes pages of."""

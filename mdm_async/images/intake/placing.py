@@ -3,12 +3,12 @@
 Two different files put under one name have one winner; the same file put twice by one caller succeeds twice.
 """
 
-import asyncio
 from dataclasses import dataclass
 from uuid import UUID
 
 from mdm_async.catalog.holdings import images, profiles
 from mdm_async.catalog.namespace import entries
+from mdm_async.catalog.work import views_to_make
 from mdm_async.errors import Exists
 from mdm_async.images.intake.target import Target
 from mdm_async.images.reading.shelf import Shelf
@@ -20,7 +20,6 @@ class Placing:
     """Gives names to images that are stored and have none yet."""
 
     shelf: Shelf
-    more_to_make: asyncio.Event
 
     async def place(
         self, db: Connection, target: Target, image: UUID, owner: str, sha256: str | None = None
@@ -30,10 +29,13 @@ class Placing:
         `sha256` (hex) is the image's; without it, what its record says. Raises Exists when another file was first,
         NotFound when the directory has gone.
         """
+        await views_to_make.share_demands(db)
         guid, there = await self._point(db, target, image)
         if there == image:
-            if await profiles.lacks(db, target.parent, image, self.shelf.served.versions):
-                self.more_to_make.set()  # a profile was applied or replaced while it was on its way
+            # A profile may have been applied or replaced while it was on its way.
+            await self.shelf.served.refresh(db, now=True)
+            enabled = await profiles.enabled_at(db, target.parent)
+            await views_to_make.add_lacking(db, [image], enabled, self.shelf.served.newest)
         else:
             await self._demand_same(db, there, image, owner, sha256)
             await images.doom_unreferenced(db, [image])

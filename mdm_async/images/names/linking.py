@@ -12,6 +12,7 @@ from mdm_async.catalog.namespace.places import Place
 from mdm_async.catalog.rights import acl
 from mdm_async.catalog.trail import acts
 from mdm_async.catalog.trail.acts import Act
+from mdm_async.catalog.work import views_to_make
 from mdm_async.dicom.linking import linking_values
 from mdm_async.dicom.path_template import PathTemplate
 from mdm_async.errors import BadRequest, Exists, Gone, MdmError, NotADirectory, NotFound
@@ -107,9 +108,14 @@ class _Linking:
             loaded = iter(await self.linker.shelf.load(db, [(image, self.served.view) for image in images_]))
         named = [(one, await self._lfn(next(loaded))) for one in sources if isinstance(one, _Source)]
         async with self.linker.database.transaction() as db:
+            await views_to_make.share_demands(db)
+            await self.linker.shelf.served.refresh(db, now=True)
             await entries.lock(db, self.target_id)
             kept = await images.keep(db, images_)
             made = iter([await self._made(db, one, lfn, kept) for one, lfn in named])
+            # The profile may have been replaced since the view was opened.
+            newest = self.linker.shelf.served.newest
+            await views_to_make.add_lacking(db, images_, [self.served.view], newest)
         return [next(made) if isinstance(one, _Source) else one for one in sources]
 
     def _source(self, found: tuple[Surl, Place] | MdmError) -> _Source | MdmError:

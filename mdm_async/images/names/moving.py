@@ -1,15 +1,17 @@
 """Moving and renaming, which gives nobody a right, a view or a way of delivery that they had not before."""
 
-import asyncio
 from dataclasses import replace
 
 from mdm_async.catalog import installation
+from mdm_async.catalog.holdings.profiles import enabled_at
 from mdm_async.catalog.namespace import entries, places
 from mdm_async.catalog.namespace.entries import Entry
 from mdm_async.catalog.namespace.places import Acl, Place
 from mdm_async.catalog.rights import acl, kept_acls
 from mdm_async.catalog.trail import acts
 from mdm_async.catalog.trail.acts import Act
+from mdm_async.catalog.work import directories_to_check, views_to_make
+from mdm_async.catalog.work.views_to_make import lock_demands
 from mdm_async.errors import BadRequest, Exists, Forbidden, NotFound
 from mdm_async.images.changed import ChangedHere
 from mdm_async.images.reading.served import ServedViews
@@ -25,7 +27,6 @@ async def mv(
     served: ServedViews,
     standing: DeliverySettings,
     changed: ChangedHere,
-    more_to_make: asyncio.Event,
     caller: Caller,
     source: str,
     target: str,
@@ -42,8 +43,9 @@ async def mv(
     async with database.acquire() as db:  # who may move nothing makes nobody wait
         await existing(db, caller, source, Right.DELETE)
     async with database.transaction() as db:
+        await lock_demands(db)
         await kept_acls.lock(db)
-        await served.refresh(db)
+        await served.refresh(db, now=True)
         before, entry = await existing(db, caller, source, Right.DELETE)
         if before.lfn == ROOT:
             raise BadRequest("the root cannot be moved")
@@ -52,11 +54,15 @@ async def mv(
         await _demand_nothing_gained(served, db, caller, before, _after(before, kept, directory, name))
         assert directory.entry is not None
         await entries.move(db, kept, directory.entry.id, name)
+        if entry.image is None:
+            await directories_to_check.add(db, entry.id)  # its new directory may name other views
+        else:
+            views = [entry.only_view] if entry.only_view else await enabled_at(db, directory.entry.id)
+            await views_to_make.add_lacking(db, [entry.image], views, served.newest)
         await installation.bump_acl_epoch(db)
         now_own = [what for what in _INHERITED if getattr(kept, what) != getattr(entry, what)]
         await acts.record(db, [Act(caller, "mv", guid=entry.guid, details={"kept": now_own})])
     changed.everything()
-    more_to_make.set()  # its new directory may name other views
 
 
 _INHERITED = ("acl", "default_acl", "default_view", "delivery")

@@ -76,6 +76,16 @@ class ServedViews:
         """Every version of every view that may be served, the newest of each first."""
         return [IDENTIFIED_VERSION, *(version for served in self for version in served.versions)]
 
+    @property
+    def newest(self) -> list[tuple[str, str]]:
+        """The name of each de-identified view and the version in which it is made now."""
+        return [(served.view, served.version) for served in self]
+
+    @property
+    def basic(self) -> str:
+        """The version in which the built-in view is made now; it tells a newer node from an older."""
+        return self._served[BASIC].version
+
     async def refresh(self, db: Connection, *, now: bool = False) -> None:
         """Learn what has changed, if the last look is not recent, or `now`."""
         moment = time.monotonic()

@@ -1,7 +1,9 @@
 """What the key store is still to be told: which registrations count, and which secrets are to be destroyed."""
 
-from mdm_async.catalog.work import keys_to_forget
+from mdm_async.catalog.work.keys_to_forget import KEYS_TO_FORGET
+from mdm_async.catalog.work.queue import Row
 from mdm_async.images.parts.fresh_secrets import settle
+from mdm_async.images.shift import Shift
 from mdm_async.keys.store import LAPSE, KeyStore
 from mdm_async.postgres.database import Database
 
@@ -16,12 +18,12 @@ async def settle_lapsed(database: Database, keys: KeyStore) -> bool:
     return len(intents) == _PAGE
 
 
-async def forget_keys(database: Database, keys: KeyStore) -> bool:
-    """One page of the secrets of destroyed images; whether there may be more."""
-    async with database.acquire() as db:
-        registrations = await keys_to_forget.take(db, _PAGE)
-    if registrations:
-        await keys.forget(registrations)
-        async with database.acquire() as db:
-            await keys_to_forget.done(db, registrations)
-    return len(registrations) == _PAGE
+async def forget_keys(database: Database, keys: KeyStore, node: str) -> None:
+    """Destroy the secrets of destroyed images."""
+    async with Shift(database, KEYS_TO_FORGET, node, _PAGE) as shift:
+
+        async def forget(rows: list[Row]) -> None:
+            await keys.forget([row.key[0] for row in rows])
+            await shift.done(rows)
+
+        await shift.pages(forget)

@@ -1,66 +1,80 @@
 """The sweeper: what nobody finished, holds or needs any more goes, file before row."""
 
-import asyncio
-from uuid import UUID
+from dataclasses import dataclass
 
-import structlog
-
+from mdm_async.blobs.store import BlobStore
 from mdm_async.catalog.grants import grants
 from mdm_async.catalog.holdings import blobs, images
 from mdm_async.catalog.work import keys_to_forget
-from mdm_async.errors import MdmError
-from mdm_async.images.archive import Archive
+from mdm_async.catalog.work.doomed import BLOBS_TO_DELETE, IMAGES_TO_DESTROY
+from mdm_async.catalog.work.keys_to_forget import KEYS_TO_FORGET
+from mdm_async.catalog.work.queue import Row
 from mdm_async.images.metrics import SWEPT
+from mdm_async.images.shift import Shift, over_and_over
 from mdm_async.images.upkeep.keys import forget_keys, settle_lapsed
+from mdm_async.keys.store import KeyStore
+from mdm_async.postgres.database import Database
 
 INTERVAL = 10.0
-_BATCH = 200
-
-_log = structlog.get_logger()
+_PAGE = 200
 
 
-async def sweep_forever(archive: Archive) -> None:
-    while True:
-        try:
-            while await sweep(archive):
-                pass
-        except MdmError as why:
-            _log.warning("sweep put off", reason=why.detail)
-        except Exception as why:  # whatever it was, the next sweep is due
-            _log.error("sweep failed", kind=type(why).__name__)
-        await asyncio.sleep(INTERVAL)
+@dataclass(frozen=True, slots=True)
+class Sweeper:
+    """Of one node; when several sweep, each takes what the others have not."""
 
+    database: Database
+    keys: KeyStore
+    blobs: BlobStore
+    node: str
 
-async def sweep(archive: Archive) -> bool:
-    """One pass: expired uploads, images without a name, writes whose lease lapsed, grants of days long over.
+    async def forever(self) -> None:
+        await over_and_over("sweep", self._sweep, INTERVAL)
 
-    True when there may be more of it than a pass takes.
-    """
-    async with archive.database.transaction() as db:
-        await grants.keep_partitions(db)
-        expired = await grants.expire_uploads(db, _BATCH)
-        await images.doom_unreferenced(db, expired)
-        SWEPT.labels("upload").inc(len(expired))
-    async with archive.database.transaction() as db:
-        registrations = await images.destroy_doomed(db, _BATCH)
-        await keys_to_forget.add(db, registrations)
+    async def sweep(self) -> None:
+        """All there is to sweep, and what could not be lately too."""
+        async with self.database.acquire() as db:
+            for queue in (IMAGES_TO_DESTROY, KEYS_TO_FORGET, BLOBS_TO_DELETE):
+                await queue.hurry(db)
+        await self._sweep()
+
+    async def _sweep(self) -> None:
+        """Expired uploads, images without a name, writes whose lease lapsed, grants of days long over."""
+        await self._end_uploads()
+        await self._destroy_images()
+        while await settle_lapsed(self.database, self.keys):
+            pass
+        await forget_keys(self.database, self.keys, self.node)
+        await self._delete_blobs()
+
+    async def _end_uploads(self) -> None:
+        more = True
+        while more:
+            async with self.database.transaction() as db:
+                await grants.keep_partitions(db)
+                expired = await grants.expire_uploads(db, _PAGE)
+                await images.doom_unreferenced(db, expired)
+                more = await blobs.doom_lapsed(db, _PAGE) == _PAGE or len(expired) == _PAGE
+            SWEPT.labels("upload").inc(len(expired))
+
+    async def _destroy_images(self) -> None:
+        async with Shift(self.database, IMAGES_TO_DESTROY, self.node, _PAGE) as shift:
+            await shift.pages(self._destroy)
+
+    async def _destroy(self, rows: list[Row]) -> None:
+        async with self.database.transaction() as db:
+            registrations = await images.destroy_doomed(db, [row.key[0] for row in rows])
+            await keys_to_forget.add(db, registrations)
         SWEPT.labels("image").inc(len(registrations))
-    more = await forget_keys(archive.database, archive.keys)
-    more |= await settle_lapsed(archive.database, archive.keys)
-    async with archive.database.acquire() as db:
-        await blobs.doom_lapsed(db)
-        doomed = await blobs.doomed(db, _BATCH)
-        deleted = [blob for blob in doomed if await _deleted(archive, blob)]
-        await blobs.forget(db, deleted)
-        SWEPT.labels("blob").inc(len(deleted))
-    return more or _BATCH in (len(expired), len(registrations), len(deleted))
 
+    async def _delete(self, row: Row) -> None:
+        (blob,) = row.key
+        await self.blobs.delete(blob)
+        async with self.database.acquire() as db:
+            await blobs.forget(db, [blob])
+        SWEPT.labels("blob").inc()
 
-async def _deleted(archive: Archive, blob: UUID) -> bool:
-    """One file that cannot be deleted must not keep all others."""
-    try:
-        await archive.blobs.delete(blob)
-    except MdmError as why:
-        _log.warning("a blob stays for now", blob=str(blob), reason=why.detail)
-        return False
-    return True
+    async def _delete_blobs(self) -> None:
+        async with Shift(self.database, BLOBS_TO_DELETE, self.node, _PAGE) as shift:
+            async for row in shift.rows():
+                await shift.attempt(row, self._delete)

@@ -1,6 +1,6 @@
 """The verbs on de-identification profiles: list, show, add, and apply one to a directory's files."""
 
-import asyncio
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -11,6 +11,8 @@ from mdm_async.catalog.namespace.entries import Entry
 from mdm_async.catalog.rights import acl, kept_acls
 from mdm_async.catalog.trail import acts
 from mdm_async.catalog.trail.acts import Act
+from mdm_async.catalog.work import directories_to_check
+from mdm_async.catalog.work.views_to_make import lock_demands
 from mdm_async.dicom.pixels import plan as pixel_plan
 from mdm_async.dicom.pixels.plan import ORIGINAL
 from mdm_async.dicom.profile import Profile
@@ -22,11 +24,13 @@ from mdm_async.images.reading.served import Served, ServedViews
 from mdm_async.images.reading.shelf import Shelf
 from mdm_async.images.several import several_at_once
 from mdm_async.images.surls import resolve_one
-from mdm_async.images.views.backfill import AT_ONCE, missing
+from mdm_async.images.views.backfill import AT_ONCE
 from mdm_async.images.views.originals import source_of
 from mdm_async.images.views.workshop import Workshop
 from mdm_async.names import BASIC, Caller
 from mdm_async.postgres.database import Connection, Database
+
+_BATCH = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +81,6 @@ async def add(
     database: Database,
     shelf: Shelf,
     changed: ChangedHere,
-    more_to_make: asyncio.Event,
     caller: Caller,
     source: str,
 ) -> tuple[Profile, str | None]:
@@ -94,13 +97,15 @@ async def add(
         raise BadRequest("the profile 'basic' is built in", remedy="choose another name")
     await shelf.keys.make_project_key(profile.project or profile.name)
     async with database.transaction() as db:
+        await lock_demands(db)
         before = await profiles.put(db, profile.name, source, profile.digest, caller.name)
+        if before not in (None, profile.digest):
+            await directories_to_check.add_all(db)
         details = {"profile": profile.name, "digest": profile.digest, "replaced": before}
         await acts.record(db, [Act(caller, "profile add", details=details)])
     async with database.acquire() as db:
         await shelf.served.refresh(db, now=True)
     changed.everything()
-    more_to_make.set()
     return profile, before
 
 
@@ -120,8 +125,21 @@ async def plan(workshop: Workshop, shelf: Shelf, caller: Caller, name: str, surl
         if (size := await _pixels_to_write(workshop, shelf, served, image)) is not None:
             sizes.append(size)
 
-    await several_at_once(missing(database, served, below), look_at, AT_ONCE)
+    await several_at_once(_missing(database, served, below), look_at, AT_ONCE)
     return Plan(images, heads, len(sizes), sum(sizes))
+
+
+async def _missing(database: Database, served: Served, directories: Sequence[int]) -> AsyncIterator[UUID]:
+    """The images in these directories that do not have this view in its version now in force."""
+    after = UUID(int=0)
+    while True:
+        async with database.acquire() as db:
+            batch = await profiles.images_without(db, directories, served.view, served.version, after, _BATCH)
+        for image in batch:
+            yield image
+        if not batch:
+            return
+        after = batch[-1]
 
 
 async def _pixels_to_write(workshop: Workshop, shelf: Shelf, served: Served, image: UUID) -> int | None:
@@ -144,7 +162,6 @@ async def apply(
     database: Database,
     views: ServedViews,
     changed: ChangedHere,
-    more_to_make: asyncio.Event,
     caller: Caller,
     name: str,
     surl: str,
@@ -157,16 +174,17 @@ async def apply(
     """
     async with database.transaction() as db:
         await acl.demand_administrator(db, caller)
+        await lock_demands(db)
         await kept_acls.lock(db)  # a move keeps the default view that it finds
         served, directory = await _served(views, db, name), await _directory(db, caller, surl)
         await profiles.enable(db, directory.id, served.view)
+        await directories_to_check.add(db, directory.id)
         if default:
             await profiles.set_default(db, directory.id, served.view)
         details = {"profile": name, "digest": served.profile.digest, "default": default}
         await acts.record(db, [Act(caller, "profile apply", guid=directory.guid, details=details)])
     if default:
         changed.everything()
-    more_to_make.set()
 
 
 async def progress(

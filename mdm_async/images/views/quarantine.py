@@ -1,6 +1,5 @@
 """Letting views out of quarantine, after somebody has looked at the pixels."""
 
-import asyncio
 from collections.abc import Sequence
 from uuid import UUID
 
@@ -9,6 +8,7 @@ from mdm_async.catalog.namespace.places import Place
 from mdm_async.catalog.rights import acl
 from mdm_async.catalog.trail import acts
 from mdm_async.catalog.trail.acts import Act
+from mdm_async.catalog.work import views_to_make
 from mdm_async.errors import BadRequest, MdmError, NotFound
 from mdm_async.images.reading.served import Served
 from mdm_async.images.reading.shelf import Shelf
@@ -18,11 +18,13 @@ from mdm_async.images.views.workshop import Workshop
 from mdm_async.names import Caller, Right
 from mdm_async.postgres.database import Connection
 
+_MADE_HERE = 30.0
+"""Seconds."""
+
 
 async def release(
     workshop: Workshop,
     shelf: Shelf,
-    more_to_make: asyncio.Event,
     caller: Caller,
     name: str,
     surls: Sequence[str],
@@ -47,7 +49,8 @@ async def release(
                 results.append((surl, why))
             else:
                 results.append((surl, None))
-    more_to_make.set()  # whatever fails here is made then
+        # Made here and now; what fails, or this node with it, another makes then.
+        await views_to_make.add(db, [(image, served.view) for image in images], wait=_MADE_HERE)
     for image in images:
         await attempt(workshop, shelf, served, image)
     return results

@@ -21,20 +21,14 @@ from mdm_async.postgres.database import Connection
 _log = structlog.get_logger()
 
 
-async def attempt(
-    workshop: Workshop, shelf: Shelf, served: Served, image: UUID, *, bulk: bool = False
-) -> bool:
-    """As `make_view`; what fails is logged, and stays pending."""
+async def attempt(workshop: Workshop, shelf: Shelf, served: Served, image: UUID) -> None:
+    """As `make_view`, of a view that is among those to be made anyway: what fails is logged."""
     try:
-        if not shelf.served.in_force(served):
-            return False  # replaced while this runs; the next round is due already
-        return await make_view(workshop, shelf, served, image, bulk=bulk)
+        await make_view(workshop, shelf, served, image)
     except MdmError as why:
-        # One damaged image must not keep the others waiting; the next round tries it again.
         _log.warning("a view could not be made", image=str(image), reason=why.detail)
     except Exception as why:  # a mistake of ours, on this image; its message could quote the file
         _log.error("a view could not be made", image=str(image), kind=type(why).__name__)
-    return False
 
 
 async def _demand_pixels(db: Connection, made: Made, parts: Sequence[Part]) -> None:
@@ -68,7 +62,7 @@ async def make_view(
                 await blobs.settle(db, list(leases.blobs))
                 if not await images.add_view(db, parts, made.view):
                     raise Gone("another node made the view first")
-                await images.drop_superseded(db, made.view)
+                await images.drop_superseded(db, image, served.view, served.version)
             leases.keep()
     except Gone:
         return False

@@ -98,7 +98,7 @@ async def revoke_token(request: web.Request) -> web.Response:
 async def check(request: web.Request) -> web.Response:
     caller = await identified_caller_of(request)
     asked = await parse(request, FsckRequest)
-    report = await fsck.fsck(request.app[HOUSE].archive, caller, repair=asked.repair)
+    report = await fsck.fsck(request.app[HOUSE].sweeper, caller, repair=asked.repair)
     return json_answer(
         {"findings": [asdict(f) for f in report.findings], "blobs": report.blobs, "bytes": report.bytes}
     )

@@ -84,9 +84,7 @@ async def add_profile(request: web.Request) -> web.Response:
     caller = await identified_caller_of(request)
     asked = await parse(request, ProfileForm)
     archive = request.app[HOUSE].archive
-    profile, before = await profiles.add(
-        archive.database, archive.shelf, archive.changed, archive.more_to_make, caller, asked.toml
-    )
+    profile, before = await profiles.add(archive.database, archive.shelf, archive.changed, caller, asked.toml)
     tree = {"name": profile.name, "digest": profile.digest, "replaced": before}
     return json_answer({**tree, "warnings": profile.warnings}, 201)
 
@@ -115,7 +113,6 @@ async def apply(request: web.Request) -> web.Response:
         archive.database,
         archive.views,
         archive.changed,
-        archive.more_to_make,
         caller,
         name,
         asked.surl,
@@ -138,9 +135,7 @@ async def release(request: web.Request) -> web.Response:
     asked = await parse(request, SurlsForm)
     _demand_few(request, asked.surls)
     archive = request.app[HOUSE].archive
-    results = await quarantine.release(
-        archive.workshop, archive.shelf, archive.more_to_make, caller, name, asked.surls
-    )
+    results = await quarantine.release(archive.workshop, archive.shelf, caller, name, asked.surls)
     answer = many([(surl, why or {}) for surl, why in results])
     problem.note(request, answer.errors)
     return json_answer(answer.tree, answer.http)

@@ -12,6 +12,7 @@ from mdm_async.images.intake.intake import Intake
 from mdm_async.images.transfers.admission import Admission
 from mdm_async.images.transfers.judging import Judge
 from mdm_async.images.transfers.warm import WarmTurls
+from mdm_async.images.upkeep.sweep import Sweeper
 
 
 @dataclass(slots=True)
@@ -26,6 +27,8 @@ class House:
     authenticator: Authenticator
     refusals: Refusals
     reads: Reads
+    sweeper: Sweeper
+    node: str
     port: int = 0
     tls_port: int | None = None
     draining: bool = False

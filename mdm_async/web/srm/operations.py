@@ -83,7 +83,6 @@ async def _mv(context: Context, asked: form.Mv) -> Answer:
         archive.views,
         archive.settings.delivery,
         archive.changed,
-        archive.more_to_make,
         context.caller,
         asked.fromSURL,
         asked.toSURL,

@@ -1,0 +1,26 @@
+"""The queues of work of an installation: taken up when a node starts, and how they stand."""
+
+from mdm_async.catalog.work import directories_to_check
+from mdm_async.catalog.work.directories_to_check import DIRECTORIES_TO_CHECK
+from mdm_async.catalog.work.doomed import BLOBS_TO_DELETE, IMAGES_TO_DESTROY
+from mdm_async.catalog.work.keys_to_forget import KEYS_TO_FORGET
+from mdm_async.catalog.work.queue import Queue
+from mdm_async.catalog.work.views_to_make import VIEWS_TO_MAKE
+from mdm_async.images.reading.served import ServedViews
+from mdm_async.postgres.database import Database
+
+QUEUES: tuple[Queue, ...] = (
+    DIRECTORIES_TO_CHECK,
+    VIEWS_TO_MAKE,
+    IMAGES_TO_DESTROY,
+    KEYS_TO_FORGET,
+    BLOBS_TO_DELETE,
+)
+
+
+async def begin_work(database: Database, served: ServedViews, node: str) -> None:
+    """Before a node works: nothing is its own yet, and everything is checked if it makes views by newer rules."""
+    async with database.transaction() as db:
+        await directories_to_check.check_all_by_newer_rules(db, served.basic)
+        for queue in QUEUES:
+            await queue.give_back(db, node)

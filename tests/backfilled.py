@@ -1,0 +1,29 @@
+"""Everything that is stored looked through for views that are missing, and these made."""
+
+from mdm_async.catalog.work import directories_to_check
+from mdm_async.catalog.work.views_to_make import lock_demands
+from mdm_async.images.views.backfill import check_directories, make_views
+from tests.conftest import Server
+from tests.faults.conditions import until
+
+
+async def backfill(server: Server) -> int:
+    """How many views were made, be it by the server at the same time."""
+    archive, node = server.archive, server.house.node
+    async with archive.database.transaction() as db:
+        await lock_demands(db)
+        await directories_to_check.add_all(db)
+        began = await db.fetchval("select clock_timestamp()")
+    await check_directories(archive.database, archive.views, node)
+    await make_views(archive.workshop, archive.shelf, node)
+
+    async def nothing_is_due() -> bool:
+        async with archive.database.acquire() as db:
+            return not await db.fetchval(
+                "select exists (select from views_to_make where taken_by is not null or due <= now())"
+                " or exists (select from directories_to_check)"
+            )
+
+    await until(nothing_is_due)
+    async with archive.database.acquire() as db:
+        return int(await db.fetchval("select count(*) from views where made >= $1", began))
