@@ -46,7 +46,7 @@ from mdm_async.images.views.backfill import check_directories_forever, make_view
 from mdm_async.images.views.scrubbing import Scrubber
 from mdm_async.keys import files
 from mdm_async.keys.derive import PseudonymFinder
-from mdm_async.keys.wrap import Wrapper
+from mdm_async.keys.store import KeyStore
 from mdm_async.keys.wrapped import WrappedKeys
 from mdm_async.names import Caller
 from mdm_async.postgres.database import Database, connect
@@ -83,7 +83,8 @@ _log = structlog.get_logger()
 class Secrets:
     """What lies in DIR/secrets."""
 
-    kek: bytes
+    keks: list[bytes]
+    """The one in use first."""
     admin_token: str
 
 
@@ -126,8 +127,8 @@ async def running(settings: Settings) -> AsyncIterator[House]:
             await migrate(connection, "mdm_async.catalog")
             await migrate(connection, "mdm_async.keys")
         database = await stack.enter_async_context(Database.connect(target, pool_size=settings.database.pool))
-        key_database = await stack.enter_async_context(Database.connect(target, pool_size=_KEY_CONNECTIONS))
-        archive = await _archive(stack, settings, own, database, key_database)
+        keys = await _keys(stack, target, own, database)
+        archive = await _archive(stack, settings, database, keys)
         trust = _trust(settings)
         issuers = await stack.enter_async_context(_issuers(settings))
         lookup = functools.partial(_caller_of, database)
@@ -185,13 +186,13 @@ def _secrets(settings: Settings) -> Secrets:
             file=str(directory / "admin.token"),
         )
     if settings.keys.kek is not None:
-        return Secrets(files.decode_kek(settings.keys.kek.get_secret_value()), admin)
+        return Secrets(files.decode_keks(settings.keys.kek.get_secret_value()), admin)
     kek, made = files.read_or_create(directory / "kek", files.fresh_kek())
     if made:
         _log.warning(
             "made a key-encryption key; back it up apart from the database", file=str(directory / "kek")
         )
-    return Secrets(files.decode_kek(kek), admin)
+    return Secrets(files.decode_keks(kek), admin)
 
 
 async def _database(
@@ -203,14 +204,19 @@ async def _database(
     return postgres.dsn, postgres
 
 
-async def _archive(
-    stack: AsyncExitStack, settings: Settings, own: Secrets, database: Database, key_database: Database
-) -> Archive:
-    async with database.transaction() as db:
+async def _keys(stack: AsyncExitStack, target: str, own: Secrets, database: Database) -> KeyStore:
+    async with database.acquire() as db:
         installed = await installation.identity(db)
+    key_database = await stack.enter_async_context(Database.connect(target, pool_size=_KEY_CONNECTIONS))
+    keys = await WrappedKeys.open(key_database, own.keks, installed)
+    beside = await stack.enter_async_context(_background())
+    beside(keys.wrap_anew())
+    return keys
+
+
+async def _archive(stack: AsyncExitStack, settings: Settings, database: Database, keys: KeyStore) -> Archive:
+    async with database.transaction() as db:
         await grants.keep_partitions(db)
-    keys = WrappedKeys(key_database, Wrapper(own.kek, installed))
-    await keys.prove()
     await keys.make_project_key(BASIC_PROJECT)
     finder = PseudonymFinder(await keys.make_project_key(_FINDER))
     views = ServedViews(keys)

@@ -105,12 +105,14 @@ class DatabaseSettings(_Section):
 
 
 class KeySettings(_Section):
-    """Where the key-encryption key comes from."""
+    """Where the key-encryption keys come from."""
 
     kek: SecretStr | None = Field(
-        None, description="key-encryption key, 32 bytes in base64; default: DIR/secrets/kek"
+        None,
+        description="key-encryption key, 32 bytes in base64, and below it older ones that still open what they "
+        "wrapped; default: DIR/secrets/kek",
     )
-    kek_file: Path | None = Field(default=None, description="file that holds the key-encryption key")
+    kek_file: Path | None = Field(default=None, description="file that holds them, one a line")
 
     @model_validator(mode="before")
     @classmethod

@@ -48,14 +48,22 @@ def _sync_directory(directory: Path) -> None:
         os.close(descriptor)
 
 
-def decode_kek(text: str) -> bytes:
+def decode_keks(text: str) -> list[bytes]:
+    """Key-encryption keys, one a line: the one in use, then older ones. Raises UnsafeSettings."""
+    keks = [_decode_kek(line) for line in text.split()]
+    if not keks:
+        raise UnsafeSettings("there is no key-encryption key", remedy="restore DIR/secrets/kek")
+    return list(dict.fromkeys(keks))
+
+
+def _decode_kek(text: str) -> bytes:
     try:
         kek = base64.b64decode(text, validate=True)
     except binascii.Error:
         kek = b""
     if len(kek) != KEY_BYTES:
         raise UnsafeSettings(
-            f"the key-encryption key is not {KEY_BYTES} bytes in base64", remedy="restore DIR/secrets/kek"
+            f"a key-encryption key is not {KEY_BYTES} bytes in base64", remedy="restore DIR/secrets/kek"
         )
     return kek
 

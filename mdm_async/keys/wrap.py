@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCMSIV
 from mdm_async.errors import Unavailable
 
 KEY_BYTES = 32
-_NONCE_BYTES = 12
+NONCE_BYTES, TAG_BYTES = 12, 16
 
 
 class Wrapper:
@@ -30,15 +30,15 @@ class Wrapper:
         self._installation = installation.bytes
 
     def wrap(self, secret: bytes, *owner: bytes | str) -> bytes:
-        nonce = os.urandom(_NONCE_BYTES)
+        nonce = os.urandom(NONCE_BYTES)
         return nonce + self._cipher.encrypt(nonce, secret, self._bind(owner))
 
     def unwrap(self, wrapped: bytes, epoch: int, *owner: bytes | str) -> bytes:
         """The secret; Unavailable when this KEK does not open it."""
         if epoch == self.epoch:
             try:
-                return self._cipher.decrypt(wrapped[:_NONCE_BYTES], wrapped[_NONCE_BYTES:], self._bind(owner))
-            except InvalidTag:
+                return self._cipher.decrypt(wrapped[:NONCE_BYTES], wrapped[NONCE_BYTES:], self._bind(owner))
+            except (InvalidTag, ValueError):  # ValueError: too short to be one
                 pass
         raise Unavailable(
             "a stored secret does not open under the key-encryption key",

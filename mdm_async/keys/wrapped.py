@@ -1,33 +1,40 @@
-"""The key store in one Postgres database: secrets wrapped under a key-encryption key."""
+"""The key store in one Postgres database: secrets wrapped under key-encryption keys (KEKs)."""
 
+import asyncio
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from functools import partial
+from typing import Self, TypeVar
 from uuid import UUID
 
+import structlog
+
 from mdm_async.errors import Unavailable
+from mdm_async.keys import proofs, rewrapping
+from mdm_async.keys.ring import KeyRing
 from mdm_async.keys.store import IDENTITY, IMAGE, SECRET_BYTES, Intent, Secrets
-from mdm_async.keys.wrap import Wrapper
-from mdm_async.postgres.database import Database
+from mdm_async.postgres.database import Connection, Database
+
+_PAUSE = 10.0
+_T = TypeVar("_T")
+
+_log = structlog.get_logger()
 
 
 class WrappedKeys:
     """Needs connections of its own: whoever waits for a key may hold one to the catalog."""
 
-    def __init__(self, database: Database, wrapper: Wrapper) -> None:
-        self._database, self._wrapper = database, wrapper
+    def __init__(self, database: Database, ring: KeyRing) -> None:
+        self._database, self._ring = database, ring
 
-    async def prove(self) -> None:
-        """Raises Unavailable when this database's secrets were wrapped under another KEK."""
-        async with self._database.acquire() as db:
-            await db.execute(
-                "insert into mdm_keys.kek_proofs values ($1, $2) on conflict do nothing",
-                self._wrapper.epoch,
-                self._wrapper.wrap(b"mdm", "proof"),
-            )
-            wrapped = await db.fetchval(
-                "select wrapped from mdm_keys.kek_proofs where epoch = $1", self._wrapper.epoch
-            )
-        self._wrapper.unwrap(wrapped, self._wrapper.epoch, "proof")
+    @classmethod
+    async def open(cls, database: Database, keks: Sequence[bytes], installation: UUID) -> Self:
+        """With the first KEK in use, and others that still open what they wrapped.
+
+        Raises Unavailable when they do not open all that this database holds.
+        """
+        async with database.transaction() as db:
+            return cls(database, await proofs.prove(db, keks, installation))
 
     async def register(self, secrets: Mapping[UUID, Secrets]) -> None:
         async with self._database.acquire() as db:
@@ -42,7 +49,7 @@ class WrappedKeys:
                 " union all select registration, image, 'identity', $3, identifying from given",
                 [one.registration for one in secrets.values()],
                 list(secrets),
-                self._wrapper.epoch,
+                self._ring.epoch,
                 [self._wrap(one, image, IMAGE) for image, one in secrets.items()],
                 [self._wrap(one, image, IDENTITY) for image, one in secrets.items()],
             )
@@ -77,7 +84,7 @@ class WrappedKeys:
         for row in rows:
             owner = (row["registration"].bytes, row["image"].bytes, row["kind"])
             try:
-                secret = self._wrapper.unwrap(row["wrapped"], row["epoch"], *owner)
+                secret = self._ring.unwrap(row["wrapped"], row["epoch"], *owner)
             except Unavailable:
                 continue
             found.setdefault(row["image"], {})[row["kind"]] = secret
@@ -104,8 +111,8 @@ class WrappedKeys:
                 "insert into mdm_keys.project_keys (project, epoch, wrapped) values ($1, $2, $3)"
                 " on conflict do nothing",
                 project,
-                self._wrapper.epoch,
-                self._wrapper.wrap(fresh, "project", project),
+                self._ring.epoch,
+                self._ring.wrap(fresh, "project", project),
             )
         return (await self.project_keys([project]))[project]
 
@@ -116,17 +123,36 @@ class WrappedKeys:
                 list(projects),
             )
         return {
-            row["project"]: self._wrapper.unwrap(row["wrapped"], row["epoch"], "project", row["project"])
+            row["project"]: self._ring.unwrap(row["wrapped"], row["epoch"], "project", row["project"])
             for row in rows
         }
 
     def wrap_grant(self, secret: bytes, request: UUID, item: int) -> bytes:
-        return self._wrapper.wrap(secret, "grant", request.bytes, item.to_bytes(4, "big"))
+        return self._ring.wrap_marked(secret, "grant", request.bytes, item.to_bytes(4, "big"))
 
     def unwrap_grant(self, wrapped: bytes, request: UUID, item: int) -> bytes:
-        return self._wrapper.unwrap(
-            wrapped, self._wrapper.epoch, "grant", request.bytes, item.to_bytes(4, "big")
-        )
+        return self._ring.unwrap_marked(wrapped, "grant", request.bytes, item.to_bytes(4, "big"))
+
+    async def wrap_anew(self) -> None:
+        """Wrap all that is under older KEKs under the one in use. Stopped, it begins again at the next start."""
+        if not self._ring.older:
+            return
+        count = await self._patiently(lambda db: rewrapping.project_keys(db, self._ring))
+        after: tuple[UUID, str] | None = (UUID(int=0), "")
+        while after is not None:
+            page = partial(rewrapping.image_secrets, ring=self._ring, after=after)
+            wrapped, after = await self._patiently(page)
+            count += wrapped
+        _log.info("all stored secrets are wrapped under the key-encryption key in use", anew=count)
+
+    async def _patiently(self, work: Callable[[Connection], Awaitable[_T]]) -> _T:
+        while True:
+            try:
+                async with self._database.acquire() as db:
+                    return await work(db)
+            except Unavailable as why:
+                _log.warning("wrapping anew put off", reason=why.detail)
+                await asyncio.sleep(_PAUSE)
 
     def _wrap(self, secrets: Secrets, image: UUID, kind: str) -> bytes:
-        return self._wrapper.wrap(secrets.of(kind), secrets.registration.bytes, image.bytes, kind)
+        return self._ring.wrap(secrets.of(kind), secrets.registration.bytes, image.bytes, kind)

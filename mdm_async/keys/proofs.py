@@ -1,0 +1,73 @@
+"""Which key-encryption key (KEK) is which: a constant wrapped under each tells its epoch.
+
+So an administrator numbers nothing, and a server that starts with other keys is refused, not left to fail later.
+"""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+import asyncpg
+
+from mdm_async.errors import Unavailable
+from mdm_async.keys.ring import KeyRing
+from mdm_async.keys.wrap import Wrapper
+from mdm_async.postgres.database import Connection
+
+_PROOF, _OWNER = b"mdm", "proof"
+
+
+async def known(db: Connection, keks: Sequence[bytes], installation: UUID) -> list[Wrapper | None]:
+    """For each KEK its wrapper if it has an epoch here, None if it is new.
+
+    Raises Unavailable when secrets in this database were wrapped under a KEK that is not among these.
+    """
+    proofs = await db.fetch("select epoch, wrapped from mdm_keys.kek_proofs order by epoch")
+    found = [_of_one(proofs, kek, installation) for kek in keks]
+    lost = {row["epoch"] for row in proofs} - {wrapper.epoch for wrapper in found if wrapper is not None}
+    # An epoch that nothing is wrapped under any more may be forgotten.
+    used = await db.fetch(
+        "select epoch from unnest($1::int[]) as lost (epoch)"
+        " where exists (select from mdm_keys.project_keys k where k.epoch = lost.epoch)"
+        " or exists (select from mdm_keys.image_secrets s where s.epoch = lost.epoch) order by epoch",
+        sorted(lost),
+    )
+    if used:
+        numbers = ", ".join(str(row["epoch"]) for row in used)
+        raise Unavailable(
+            f"no key-encryption key given opens what this database holds under its key number {numbers}",
+            remedy="start the server with the key that this database was made with (DIR/secrets/kek); "
+            "after changing it, keep the old one on a line below the new one until all is wrapped anew",
+        )
+    return found
+
+
+async def prove(db: Connection, keks: Sequence[bytes], installation: UUID) -> KeyRing:
+    """The ring of these KEKs, the first in use; new ones get their epochs. Raises as `known`.
+
+    Call it in a transaction.
+    """
+    await db.execute("lock table mdm_keys.kek_proofs in share row exclusive mode")
+    found = await known(db, keks, installation)
+    last = await db.fetchval("select coalesce(max(epoch), 0) from mdm_keys.kek_proofs")
+    # The older first: the KEK in use is the newest.
+    for place in reversed(range(len(keks))):
+        if found[place] is None:
+            last += 1
+            found[place] = wrapper = Wrapper(keks[place], installation, last)
+            await db.execute(
+                "insert into mdm_keys.kek_proofs (epoch, wrapped) values ($1, $2)",
+                last,
+                wrapper.wrap(_PROOF, _OWNER),
+            )
+    return KeyRing([wrapper for wrapper in found if wrapper is not None])
+
+
+def _of_one(proofs: Sequence[asyncpg.Record], kek: bytes, installation: UUID) -> Wrapper | None:
+    for row in proofs:
+        wrapper = Wrapper(kek, installation, row["epoch"])
+        try:
+            wrapper.unwrap(row["wrapped"], row["epoch"], _OWNER)
+        except Unavailable:
+            continue
+        return wrapper
+    return None
