@@ -134,7 +134,7 @@ async def running(settings: Settings) -> AsyncIterator[House]:
         lookup = functools.partial(_caller_of, database)
         authenticator = Authenticator(own.admin_token, lookup, issuers, trust, archive.mapping)
         judge = Judge(database, archive.callers, archive.mapping, settings.delivery)
-        warm = WarmTurls(database, archive.shelf, archive.cipher, judge, archive.changed)
+        warm = WarmTurls(database, archive.shelf, archive.blobs, archive.cipher, judge, archive.changed)
         admission = Admission(settings.transfers.running)
         placing = Placing(archive.shelf)
         largest = settings.transfers.max_upload

@@ -10,10 +10,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
+from uuid import UUID
 
 import structlog
 
-from mdm_async.catalog.grants.grants import Grant
 from mdm_async.catalog.trail import acts
 from mdm_async.catalog.trail.acts import Act
 from mdm_async.crypt4gh.segment import padded
@@ -28,16 +28,21 @@ _BATCH: Final = 1_000
 
 _log = structlog.get_logger()
 _Pair = tuple[bytes, str]
-"""Transfer URL (its hash) and source."""
+"""Key and source."""
 
 
-class Readable(Protocol):
-    """What is being read: a transfer URL in use."""
+@dataclass(frozen=True, slots=True)
+class Read:
+    """Who reads what. `key` joins its rows, and those of all who read alike: of a hash, for it opens nothing."""
 
-    @property
-    def grant(self) -> Grant: ...
-    @property
-    def is_sealed(self) -> bool: ...
+    key: bytes
+    caller: str
+    guid: UUID | None
+    view: str | None
+    sealed: bool
+
+
+class Ends(Protocol):
     @property
     def ended(self) -> bool:
         """Released, revoked or deleted while it was read."""
@@ -55,7 +60,7 @@ class Reading:
 class _Sum:
     """Of the requests that ended alike since the last row."""
 
-    grant: Grant
+    read: Read
     requests: int = 0
     bytes: int = 0
 
@@ -78,29 +83,29 @@ class Reads:
         self._writing: asyncio.Future[None] | None = None
 
     @asynccontextmanager
-    async def reading(self, read: Readable, source: str) -> AsyncIterator[Reading]:
-        """While a read transfer URL's bytes are sent; its intent is on the database's disk when this begins.
+    async def reading(self, read: Read, ending: Ends, source: str) -> AsyncIterator[Reading]:
+        """While bytes are sent; its intent is on the database's disk when this begins.
 
         Raises Unavailable when that cannot be.
         """
-        await self.begin(read.grant, source, sealed=read.is_sealed)
+        await self.begin(read, source)
         reading, ended = Reading(), "broken"
         try:
             yield reading
             ended = "success"
         finally:
-            self.sent(read.grant, source, reading.bytes, "ended" if read.ended else ended)
+            self.sent(read, source, reading.bytes, "ended" if ending.ended else ended)
 
-    async def begin(self, grant: Grant, source: str, *, sealed: bool) -> None:
-        """Write the intent, once for a transfer URL and a source. Raises Unavailable.
+    async def begin(self, read: Read, source: str) -> None:
+        """Write the intent, once for a key and a source. Raises Unavailable.
 
         The first sealed byte gives the key of that image's pixels to its recipient.
         """
-        pair = grant.turl, source
+        pair = read.key, source
         written = self._begun.get(pair)
         if written is None:
-            details: dict[str, Any] = {"disclosed": "whole image"} if sealed else {}
-            intent = _Intent(_act(grant, source, "begun", None, details))
+            details: dict[str, Any] = {"disclosed": "whole image"} if read.sealed else {}
+            intent = _Intent(_act(read, source, "begun", None, details))
             self._begun[pair] = written = intent.written
             self._intents.append(intent)
             if self._writing_intents is None:
@@ -114,16 +119,16 @@ class Reads:
             await asyncio.shield(written)
         elif written.cancelled() or written.exception() is not None:
             self._begun.pop(pair, None)
-            await self.begin(grant, source, sealed=sealed)
+            await self.begin(read, source)
 
-    def sent(self, grant: Grant, source: str, size: int, ended: str) -> None:
+    def sent(self, read: Read, source: str, size: int, ended: str) -> None:
         """A request has ended: `success`, `broken`, or `ended` as the transfer URL was.
 
         An original's exact size would identify it, so of the identified view whole segments are counted.
         """
-        if grant.view == IDENTIFIED:
+        if read.view == IDENTIFIED:
             size = padded(size)
-        total = self._ended.setdefault(((grant.turl, source), ended), _Sum(grant))
+        total = self._ended.setdefault(((read.key, source), ended), _Sum(read))
         total.requests += 1
         total.bytes += size
 
@@ -174,7 +179,7 @@ class Reads:
                     await acts.record(db, [_outcome(key, total) for key, total in batch.items()])
             except Exception as why:
                 for (pair, ended), total in batch.items():
-                    again = self._ended.setdefault((pair, ended), _Sum(total.grant))
+                    again = self._ended.setdefault((pair, ended), _Sum(total.read))
                     again.requests += total.requests
                     again.bytes += total.bytes
                 if not isinstance(why, MdmError):
@@ -184,17 +189,16 @@ class Reads:
 
 def _outcome(key: tuple[_Pair, str], total: _Sum) -> Act:
     (_, source), ended = key
-    return _act(total.grant, source, ended, total.bytes, {"requests": total.requests})
+    return _act(total.read, source, ended, total.bytes, {"requests": total.requests})
 
 
-def _act(grant: Grant, source: str, outcome: str, size: int | None, details: dict[str, Any]) -> Act:
-    """`transfer` joins a read's rows; it is of a hash, and opens nothing."""
+def _act(read: Read, source: str, outcome: str, size: int | None, details: dict[str, Any]) -> Act:
     return Act(
-        Caller(grant.caller, frozenset(), source=source),
+        Caller(read.caller, frozenset(), source=source),
         "read",
         outcome,
-        guid=grant.guid,
-        view=grant.view,
+        guid=read.guid,
+        view=read.view,
         bytes=size,
-        details={"transfer": grant.turl.hex()[:16], **details},
+        details={"transfer": read.key.hex()[:16], **details},
     )

@@ -10,15 +10,18 @@ import os
 import re
 import shutil
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import aclosing, suppress
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 from uuid import UUID
 
-from mdm_async.blobs.cached import open_cached, read_cached
-from mdm_async.errors import NoSpace, Unavailable
+from mdm_async.blobs.ahead import one_ahead
+from mdm_async.blobs.cached import in_memory, open_cached, read_cached
+from mdm_async.blobs.store import STEP, FileRange, Piece
+from mdm_async.errors import Damaged, NoSpace, Unavailable
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -42,8 +45,14 @@ class LocalBlobs:
     def create(self, blob: UUID) -> "_LocalWriter":
         return _LocalWriter(self._disk, self._path(blob))
 
-    def open(self, blob: UUID) -> "_LocalReader":
-        return _LocalReader(self._disk, self._path(blob))
+    async def open(self, blob: UUID, size: int) -> "_LocalReader":
+        reader = _LocalReader(self._disk, self._path(blob), size)
+        try:
+            await reader.open()
+        except BaseException:
+            reader.close()
+            raise
+        return reader
 
     async def delete(self, blob: UUID) -> None:
         await self._run(_delete, self._path(blob))
@@ -118,10 +127,8 @@ class _LocalWriter:
 
 
 class _LocalReader:
-    """Opened by the first job that needs it, so that a small answer costs one hop to the pool."""
-
-    def __init__(self, disk: ThreadPoolExecutor, path: Path) -> None:
-        self._disk, self._path = disk, path
+    def __init__(self, disk: ThreadPoolExecutor, path: Path, size: int) -> None:
+        self._disk, self._path, self._size = disk, path, size
         self._descriptor = -1
         self._closed = False
         self._lock = threading.Lock()
@@ -131,8 +138,28 @@ class _LocalReader:
             return job(found)
         return await self._run(lambda: self._read(offset, size), job)
 
-    async def descriptor(self) -> int:
-        return await self._run(self._open, int)
+    async def open(self) -> None:
+        try:
+            self._descriptor = open_cached(self._path)
+        except OSError:  # its directory or it itself must be looked for on the disk
+            await self._run(self._open_file, lambda _: None)
+        self._demand_size()
+
+    async def pieces(self, offset: int, size: int, *, files: bool) -> AsyncGenerator[Piece, None]:
+        read = self._file_range if files else self._chunk
+        steps = ((place, min(STEP, offset + size - place)) for place in range(offset, offset + size, STEP))
+        async with aclosing(one_ahead(partial(read, *step) for step in steps)) as pieces:
+            async for piece in pieces:
+                yield piece
+
+    async def _chunk(self, offset: int, size: int) -> Piece:
+        return await self.apply(offset, size, bytes)
+
+    async def _file_range(self, offset: int, size: int) -> Piece:
+        """A range whose pages are in memory: to wait for others would hold the event loop for milliseconds."""
+        if not in_memory(self._descriptor, offset, size):
+            await self._run(lambda: self._read(offset, size), len)
+        return FileRange(self._descriptor, offset, size)
 
     async def _run(self, use: Callable[[], U], job: Callable[[U], T]) -> T:
         def locked() -> T:
@@ -152,8 +179,6 @@ class _LocalReader:
         if self._closed or not self._lock.acquire(blocking=False):
             return None
         try:
-            if self._descriptor < 0:
-                self._descriptor = open_cached(self._path)
             view = _scratch(size)
             return view if read_cached(self._descriptor, view, offset) else None
         except OSError:
@@ -173,26 +198,32 @@ class _LocalReader:
             os.close(self._descriptor)
             self._descriptor = -1
 
-    def _open(self) -> int:
+    def _open_file(self) -> None:
         if self._closed:
             raise Unavailable("the transfer has ended")
-        if self._descriptor < 0:
-            try:
-                self._descriptor = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
-            except OSError as why:
-                raise Unavailable(f"a blob cannot be opened: {why.strerror}", remedy="run mdm fsck") from why
-        return self._descriptor
+        try:
+            self._descriptor = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError as why:
+            raise Damaged("a blob is missing") from why
+        except OSError as why:
+            raise Unavailable(f"a blob cannot be opened: {why.strerror}", remedy="run mdm fsck") from why
+
+    def _demand_size(self) -> None:
+        if (found := os.fstat(self._descriptor).st_size) != self._size:
+            longer = "longer" if found > self._size else "shorter"
+            raise Damaged(f"a blob is {longer} than the catalog says")
 
     def _read(self, offset: int, size: int) -> memoryview:
+        if self._closed:
+            raise Unavailable("the transfer has ended")
         view = whole = _scratch(size)
-        descriptor = self._open()
         while view:
             try:
-                count = os.preadv(descriptor, [view], offset)
+                count = os.preadv(self._descriptor, [view], offset)
             except OSError as why:
                 raise Unavailable(f"a blob cannot be read: {why.strerror}", remedy="run mdm fsck") from why
             if count == 0:
-                raise Unavailable("a blob is shorter than the catalog says", remedy="run mdm fsck")
+                raise Damaged("a blob is shorter than the catalog says")
             view, offset = view[count:], offset + count
         return whole
 

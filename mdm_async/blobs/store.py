@@ -1,10 +1,29 @@
 """What the rest of the house may ask of a blob store."""
 
-from collections.abc import AsyncIterator, Callable
-from typing import Protocol, TypeVar
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from dataclasses import dataclass
+from typing import Final, Protocol, TypeVar
 from uuid import UUID
 
 T = TypeVar("T")
+STEP: Final = 1 << 20
+"""Bytes of a piece at the most."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileRange:
+    """Bytes of an open file, to be sent as they lie there; good until the next piece is asked for."""
+
+    descriptor: int
+    offset: int
+    size: int
+
+    def __len__(self) -> int:
+        return self.size
+
+
+Piece = bytes | memoryview | FileRange
+"""What can be sent: bytes, or a range of a file."""
 
 
 class BlobWriter(Protocol):
@@ -28,11 +47,14 @@ class BlobReader(Protocol):
         """Read `size` bytes at `offset` and hand them to `job`: off the event loop, in one hop, unless they are
         few and in memory. `job` must not keep them: their buffer is used again.
 
-        Raises Unavailable when the blob is shorter or gone.
+        Raises Damaged when the blob has become shorter, Unavailable when it cannot be read.
         """
 
-    async def descriptor(self) -> int:
-        """A file descriptor for sendfile, valid until `close`."""
+    def pieces(self, offset: int, size: int, *, files: bool) -> AsyncGenerator[Piece, None]:
+        """`size` bytes at `offset` to be sent, the next piece read ahead while one is.
+
+        `files`: ranges of files may be among them. Raises as `apply` does.
+        """
 
     def close(self) -> None: ...
 
@@ -43,7 +65,10 @@ class BlobStore(Protocol):
     def create(self, blob: UUID) -> BlobWriter:
         """A new blob; nothing of it is in the store before the first `write`."""
 
-    def open(self, blob: UUID) -> BlobReader: ...
+    async def open(self, blob: UUID, size: int) -> BlobReader:
+        """A blob of so many bytes, to be read. Raises Damaged when it is not there or has another size, and
+        Unavailable when that cannot be told.
+        """
 
     async def delete(self, blob: UUID) -> None:
         """Deleting what is not there is no error."""

@@ -2,16 +2,14 @@
 
 import asyncio
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 
-from mdm_async.auditing.reads import Reads
-from mdm_async.catalog.grants.grants import Grant
+from mdm_async.auditing.reads import Read, Reads
 from mdm_async.errors import Unavailable
-from mdm_async.images.transfers.warm import WarmTurl
+from mdm_async.images.reading.representation import Ending
 from tests.auditing.database import Sealed, sealed_trail
 from tests.faults.database_proxy import proxied
 from tests.postgres.for_tests import PostgresForTests
@@ -19,12 +17,8 @@ from tests.postgres.for_tests import PostgresForTests
 GUID = UUID(int=7)
 
 
-def live(*, sealed: bool = False, turl: bytes | None = None) -> WarmTurl:
-    grant = Grant(
-        turl=turl or uuid4().bytes * 2, request=uuid4(), item=0, operation="get", state="pinned", caller="user:a",
-        owner="user:a", surl="/a", life=60.0, view="basic", guid=GUID,
-    )  # fmt: skip
-    return cast(WarmTurl, SimpleNamespace(grant=grant, is_sealed=sealed, ended=False))
+def read(*, sealed: bool = False) -> Read:
+    return Read(uuid4().bytes * 2, "user:a", GUID, "basic", sealed)
 
 
 async def rows(sealed: Sealed) -> list[dict[str, Any]]:
@@ -33,8 +27,8 @@ async def rows(sealed: Sealed) -> list[dict[str, Any]]:
 
 
 async def test_the_intent_is_written_before_the_first_byte_and_the_outcome_after(sealed: Sealed) -> None:
-    reads, what = Reads(sealed.database), live()
-    async with reads.reading(what, "192.0.2.7") as reading:
+    reads, what = Reads(sealed.database), read()
+    async with reads.reading(what, Ending(), "192.0.2.7") as reading:
         (begun,) = await rows(sealed)
         reading.bytes += 100
     await reads.close()
@@ -48,20 +42,20 @@ async def test_the_intent_is_written_before_the_first_byte_and_the_outcome_after
 
 async def test_a_sealed_read_says_that_the_whole_image_is_disclosed(sealed: Sealed) -> None:
     reads = Reads(sealed.database)
-    await reads.begin(live(sealed=True).grant, "192.0.2.7", sealed=True)
+    await reads.begin(read(sealed=True), "192.0.2.7")
     assert (await rows(sealed))[0]["details"]["disclosed"] == "whole image"
 
 
 async def test_many_ranges_are_one_intent_and_one_outcome(sealed: Sealed) -> None:
-    reads, what = Reads(sealed.database), live()
+    reads, what = Reads(sealed.database), read()
 
     async def one() -> None:
-        async with reads.reading(what, "192.0.2.7") as reading:
+        async with reads.reading(what, Ending(), "192.0.2.7") as reading:
             reading.bytes += 10
 
     await asyncio.gather(*[one() for _ in range(50)])
     await one()
-    async with reads.reading(what, "192.0.2.8"):
+    async with reads.reading(what, Ending(), "192.0.2.8"):
         pass
     await reads.close()
     found = await rows(sealed)
@@ -71,12 +65,13 @@ async def test_many_ranges_are_one_intent_and_one_outcome(sealed: Sealed) -> Non
 
 @pytest.mark.parametrize("ended", [False, True])
 async def test_a_read_that_did_not_come_to_its_end_says_so(sealed: Sealed, ended: bool) -> None:
-    reads, what = Reads(sealed.database), live()
+    reads, what = Reads(sealed.database), read()
 
     async def cut() -> None:
-        async with reads.reading(what, "192.0.2.7") as reading:
+        ending = Ending()
+        async with reads.reading(what, ending, "192.0.2.7") as reading:
             reading.bytes += 5
-            what.ended = ended
+            ending.ended = ended
             raise ConnectionResetError
 
     with pytest.raises(ConnectionResetError):
@@ -90,16 +85,16 @@ async def test_a_read_that_did_not_come_to_its_end_says_so(sealed: Sealed, ended
 
 async def test_intents_that_come_together_share_commits(sealed: Sealed) -> None:
     reads = Reads(sealed.database)
-    await asyncio.gather(*[reads.begin(live().grant, "192.0.2.7", sealed=False) for _ in range(500)])
+    await asyncio.gather(*[reads.begin(read(), "192.0.2.7") for _ in range(500)])
     (found,) = await sealed.sql("select count(*) as rows, count(distinct xmin::text) as commits from audit")
     assert found["rows"] == 500
     assert found["commits"] <= 3
 
 
 async def test_a_reader_who_leaves_does_not_take_the_intent_along(sealed: Sealed) -> None:
-    reads, what = Reads(sealed.database), live()
-    leaving = asyncio.ensure_future(reads.begin(what.grant, "192.0.2.7", sealed=False))
-    staying = asyncio.ensure_future(reads.begin(what.grant, "192.0.2.7", sealed=False))
+    reads, what = Reads(sealed.database), read()
+    leaving = asyncio.ensure_future(reads.begin(what, "192.0.2.7"))
+    staying = asyncio.ensure_future(reads.begin(what, "192.0.2.7"))
     await asyncio.sleep(0)
     leaving.cancel()
     await staying
@@ -113,16 +108,16 @@ async def test_no_byte_is_sent_while_the_intent_cannot_be_written(
         proxied(await postgres.fresh_database(migrated)) as proxy,
         sealed_trail(proxy.dsn, tmp_path) as sealed,
     ):
-        reads, what, known = Reads(sealed.database), live(), live()
-        await reads.begin(known.grant, "192.0.2.7", sealed=False)
+        reads, what, known = Reads(sealed.database), read(), read()
+        await reads.begin(known, "192.0.2.7")
         proxy.cut()
         for _ in range(2):
             with pytest.raises(Unavailable):
-                await reads.begin(what.grant, "192.0.2.7", sealed=False)
-        async with reads.reading(known, "192.0.2.7") as reading:
+                await reads.begin(what, "192.0.2.7")
+        async with reads.reading(known, Ending(), "192.0.2.7") as reading:
             reading.bytes += 8
         await reads._write()
         proxy.restore()
-        await reads.begin(what.grant, "192.0.2.7", sealed=False)
+        await reads.begin(what, "192.0.2.7")
         await reads.close()
         assert [row["outcome"] for row in await rows(sealed)] == ["begun", "begun", "success"]

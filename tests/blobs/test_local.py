@@ -10,7 +10,8 @@ from uuid import uuid4
 import pytest
 
 from mdm_async.blobs.local import LocalBlobs
-from mdm_async.errors import Unavailable
+from mdm_async.blobs.store import FileRange
+from mdm_async.errors import Damaged
 
 
 @pytest.fixture
@@ -31,10 +32,13 @@ async def _write(store: LocalBlobs, data: bytes) -> object:
 async def test_what_is_written_is_read_back_in_any_piece(store: LocalBlobs) -> None:
     data = os.urandom(100_000)
     blob = await _write(store, data)
-    reader = store.open(blob)  # type: ignore[arg-type]
+    reader = await store.open(blob, len(data))  # type: ignore[arg-type]
     assert await reader.apply(0, len(data), bytes) == data
     assert await reader.apply(77, 1000, bytes) == data[77:1077]
-    assert os.pread(await reader.descriptor(), 10, 5) == data[5:15]
+    assert [piece async for piece in reader.pieces(5, 10, files=False)] == [data[5:15]]
+    (range_,) = [piece async for piece in reader.pieces(5, 10, files=True)]
+    assert isinstance(range_, FileRange)
+    assert os.pread(range_.descriptor, range_.size, range_.offset) == data[5:15]
     reader.close()
     assert [(b, size) async for b, size in store.listing()] == [(blob, len(data))]
 
@@ -56,19 +60,21 @@ async def test_an_abandoned_blob_leaves_nothing(store: LocalBlobs, tmp_path: Pat
 
 async def test_a_blob_that_is_gone_or_too_short_is_an_error_not_wrong_bytes(store: LocalBlobs) -> None:
     blob = await _write(store, b"short")
-    with pytest.raises(Unavailable, match="shorter"):
-        await store.open(blob).apply(0, 6, bytes)  # type: ignore[arg-type]
+    with pytest.raises(Damaged, match="shorter"):
+        await store.open(blob, 6)  # type: ignore[arg-type]
+    with pytest.raises(Damaged, match="longer"):
+        await store.open(blob, 4)  # type: ignore[arg-type]
     await store.delete(blob)  # type: ignore[arg-type]
     await store.delete(blob)  # type: ignore[arg-type]
-    with pytest.raises(Unavailable, match="cannot be opened"):
-        await store.open(blob).apply(0, 1, bytes)  # type: ignore[arg-type]
+    with pytest.raises(Damaged, match="missing"):
+        await store.open(blob, 5)  # type: ignore[arg-type]
 
 
 async def test_a_reader_closed_while_it_reads_leaks_no_descriptor(store: LocalBlobs) -> None:
     blob = await _write(store, os.urandom(1 << 20))
     before = sum(1 for _ in Path("/proc/self/fd").iterdir())
     for _ in range(50):
-        reader = store.open(blob)  # type: ignore[arg-type]
+        reader = await store.open(blob, 1 << 20)  # type: ignore[arg-type]
         reading = asyncio.ensure_future(reader.apply(0, 1 << 20, len))
         await asyncio.sleep(0)
         reader.close()

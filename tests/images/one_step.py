@@ -4,15 +4,13 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
+from mdm_async.blobs.store import FileRange
 from mdm_async.crypt4gh.exchange import new_private_key, public_key
 from mdm_async.crypt4gh.stream import Unsealer
-from mdm_async.images.reading import stream
-from mdm_async.images.reading.sealed import BlobSlice, SealedView
 from mdm_async.images.transfers import opening, storing
 from mdm_async.images.transfers.opening import OpenedView
 from mdm_async.images.transfers.storing import StoreAsk, StoredFile
 from mdm_async.names import Caller
-from mdm_async.web.http.house import House
 from tests.conftest import Server
 
 PRIVATE = new_private_key()
@@ -70,31 +68,20 @@ async def opened(server: Server, surl: str, token: str | None = None, **options:
     )
 
 
-async def sent(house: House, view: OpenedView) -> AsyncIterator[bytes]:
-    """All that a face would send of it."""
-    served, blobs = view.live.served, house.intake.workshop.depot.blobs
-    if not isinstance(served, SealedView):
-        async for piece in stream.clear(blobs, served, 0, served.size):
-            yield bytes(piece)
-        return
-    for piece in served.slices(0, served.size):
-        if isinstance(piece, BlobSlice):
-            reader = blobs.open(piece.blob)
-            try:
-                yield await reader.apply(piece.offset, piece.size, bytes)
-            finally:
-                reader.close()
-        else:
-            yield bytes(piece)
-
-
 async def content(server: Server, view: OpenedView) -> bytes:
-    """Its bytes; those of a sealed stream opened with the test's key."""
-    data = b"".join([piece async for piece in sent(server.house, view)])
-    if not view.live.is_sealed:
-        return data
-    unsealer = Unsealer(PRIVATE)
-    return b"".join([bytes(piece) for piece in (*unsealer.feed(data), *unsealer.close())])
+    """All that a face would send: the plain bytes, or the sealed stream opened with the test's key."""
+    served = view.live.served
+    async with served.open([(0, served.size)], files=False) as pieces:
+        sent = [bytes(piece) async for piece in pieces(0, served.size) if not isinstance(piece, FileRange)]
+    if not served.sealed:
+        return b"".join(sent)
+    unsealer, plain = Unsealer(PRIVATE), bytearray()
+    for piece in sent:
+        for opened_ in unsealer.feed(piece):
+            plain += opened_
+    for opened_ in unsealer.close():
+        plain += opened_
+    return bytes(plain)
 
 
 async def read(server: Server, surl: str, token: str | None = None, **options: Any) -> bytes:

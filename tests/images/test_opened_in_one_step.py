@@ -63,7 +63,7 @@ async def test_the_identified_view_leaves_sealed_only(server: Server) -> None:
     with pytest.raises(Forbidden, match="sealed only"):
         await opened(server, f"{folder}/a.dcm", token, view=IDENTIFIED)
     view = await opened(server, f"{folder}/a.dcm", token, view=IDENTIFIED, recipient=RECIPIENT)
-    assert view.live.is_sealed
+    assert view.live.served.sealed
     assert await content(server, view) == data
     assert await read(server, f"/@identified{folder}/a.dcm", token, recipient=RECIPIENT) == data
 
@@ -71,26 +71,26 @@ async def test_the_identified_view_leaves_sealed_only(server: Server) -> None:
 async def test_it_ends_when_its_file_goes(own_server: Server) -> None:
     await own_server.put("/a.dcm", made())
     view = await opened(own_server, "/a.dcm")
-    with own_server.house.admission.sending(view.live, lambda: None):
+    with own_server.house.admission.sending(view.live.ending, lambda: None):
         await own_server.srm("rm", surls=["/a.dcm"])
-        await until(lambda: view.live.ended)
+        await until(lambda: view.live.ending.ended)
 
 
 async def test_it_ends_when_its_token_is_revoked(own_server: Server) -> None:
     await own_server.put("/a.dcm", made())
     view = await opened(own_server, "/a.dcm", await own_server.token("r", name="reader"))
-    with own_server.house.admission.sending(view.live, lambda: None):
+    with own_server.house.admission.sending(view.live.ending, lambda: None):
         await own_server.call("DELETE", "/admin/v1/tokens/reader", token=own_server.admin_token)
-        await until(lambda: view.live.ended)
+        await until(lambda: view.live.ending.ended)
 
 
 async def test_it_goes_on_while_nothing_changes(own_server: Server) -> None:
     await own_server.put("/a.dcm", made())
     view = await opened(own_server, "/a.dcm")
-    with own_server.house.admission.sending(view.live, lambda: None):
+    with own_server.house.admission.sending(view.live.ending, lambda: None):
         looked = view.live.checked
         await until(lambda: view.live.checked > looked)
-        assert not view.live.ended
+        assert not view.live.ending.ended
 
 
 async def test_it_is_in_the_audit_before_its_first_byte(own_server: Server) -> None:

@@ -15,8 +15,8 @@ from mdm_async.images.transfers.storing import StoreAsk, store
 from mdm_async.names import Caller
 from mdm_async.web.http import problem
 from mdm_async.web.http.channel import CALLER, demand_secure, source_of
+from mdm_async.web.http.get import get as answer
 from mdm_async.web.http.house import HOUSE, House
-from tests.images.one_step import sent
 
 
 async def put(request: web.Request) -> web.Response:
@@ -47,18 +47,7 @@ async def put(request: web.Request) -> web.Response:
 async def get(request: web.Request) -> web.StreamResponse:
     house, caller = request.app[HOUSE], await _caller(request)
     view = await open_view(house.judge, house.warm, caller, f"/{request.match_info['name']}")
-    answer = web.StreamResponse(headers={"ETag": view.live.served.etag})
-    answer.content_length = view.live.served.size
-    assert request.transport is not None
-    with house.admission.sending(view.live, request.transport.abort):
-        async with house.reads.reading(view.live, source_of(request)) as reading:
-            await answer.prepare(request)
-            if request.method == "GET":
-                async for piece in sent(house, view):
-                    await answer.write(piece)
-                    reading.bytes += len(piece)
-            await answer.write_eof()
-    return answer
+    return await answer(request, view.live.served, view.live.read)
 
 
 async def _caller(request: web.Request) -> Caller:

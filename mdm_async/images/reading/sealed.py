@@ -44,6 +44,13 @@ class SealedView:
     def etag(self) -> str:
         return f'"{hashlib.sha256(self.sender_public + self.context).hexdigest()[:32]}"'
 
+    def blobs(self, start: int, stop: int) -> Iterator[tuple[UUID, int]]:
+        """The blobs that the stream's bytes start ≤ i < stop lie in, and their sizes."""
+        whole = {piece.blob: piece.size for piece in self.pieces if isinstance(piece, BlobSlice)}
+        for piece in self.slices(start, stop):
+            if isinstance(piece, BlobSlice):
+                yield piece.blob, whole[piece.blob]
+
     def slices(self, start: int, stop: int) -> Iterator[memoryview | BlobSlice]:
         """What to send for the stream's bytes start ≤ i < stop."""
         begin = 0

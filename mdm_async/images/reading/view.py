@@ -72,6 +72,15 @@ class ReadyView:
     def sha256(self) -> str | None:
         return self.record.sha256
 
+    def blobs(self, start: int, stop: int) -> Iterator[tuple[UUID, int]]:
+        """The blobs that the bytes start ≤ i < stop lie in, and their sizes."""
+        begin = 0
+        for part in self.parts:
+            end = begin + part.record.size
+            if part.row.blob is not None and max(start, begin) < min(stop, end):
+                yield part.row.blob, part.row.cipher_size
+            begin = end
+
     def runs(self, start: int, stop: int) -> Iterator[Run | memoryview]:
         """What to read for the bytes start ≤ i < stop, in order: inline bytes, and runs of up to a mebibyte."""
         begin = 0

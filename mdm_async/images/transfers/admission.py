@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from mdm_async.catalog.grants.grants import Grant
 from mdm_async.errors import TooManyRequests
 from mdm_async.images.metrics import TRANSFERS_OUT
+from mdm_async.images.reading.representation import Ending
 from mdm_async.images.transfers.judging import Judged
-from mdm_async.images.transfers.warm import WarmTurl
 
 _NEVER: Judged = (-1, -1)
 
@@ -43,17 +43,16 @@ class Admission:
         return dict(self._receiving)
 
     @contextmanager
-    def sending(self, warm: WarmTurl, cut: Callable[[], None]) -> Iterator[None]:
+    def sending(self, ending: Ending, cut: Callable[[], None]) -> Iterator[None]:
         """While a download runs; `cut` ends its connection. Raises TooManyRequests at once when too many do."""
         if self.running >= self._most:
             raise TooManyRequests("this server runs as many transfers as it may", retry_after=2)
         self.running += 1
-        warm.cuts.append(cut)
         TRANSFERS_OUT.inc()
         try:
-            yield
+            with ending.cutting(cut):
+                yield
         finally:
-            warm.cuts.remove(cut)
             self.running -= 1
             self._ended.set()
             TRANSFERS_OUT.dec()

@@ -62,8 +62,8 @@ async def prepare(
         ]
         await grants.insert_audited(db, rows, [_act(caller, one.want) for one in made])
     for one in made:
-        if one.clear is not None or one.sealed is not None:
-            warm.admit(one.grant, one.clear, one.sealed, asked, (one.want.epoch, caller.generation))
+        if one.content is not None:
+            warm.admit(one.grant, one.content, asked, (one.want.epoch, caller.generation))
     GRANTED.labels("get").inc(len(made))
     return Prepared(request, [(surl, answers[item]) for item, surl in enumerate(ask.surls)])
 

@@ -12,7 +12,7 @@ HOLD = 60.0
 
 async def hold(database: Database, turls: Iterable[WarmTurl]) -> None:
     """Hold the images of those that run."""
-    held = {warm.grant.image for warm in turls if warm.running and warm.grant.image}
+    held = {warm.grant.image for warm in turls if warm.ending.running and warm.grant.image}
     if held:
         async with database.acquire() as db:
             await images.use(db, held, HOLD)

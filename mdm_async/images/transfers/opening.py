@@ -14,7 +14,7 @@ from mdm_async.catalog.grants.grants import Grant
 from mdm_async.catalog.trail import acts
 from mdm_async.catalog.trail.acts import Act
 from mdm_async.errors import MdmError
-from mdm_async.images.reading.sealed import seal
+from mdm_async.images.reading.sealed import SealedView, seal
 from mdm_async.images.reading.view import ReadyView
 from mdm_async.images.transfers.judging import Judge
 from mdm_async.images.transfers.readable import Readable, readable
@@ -56,12 +56,11 @@ async def open_view(
         plain = await warm.shelf.load_one(db, file.image, file.view)
         details = {"recipient": file.recipient.hex()} if file.recipient is not None else {}
         await acts.record(db, [Act(caller, "open", guid=file.entry.guid, view=file.view, details=details)])
-    sealed = None
+    content: ReadyView | SealedView = plain
     if file.recipient is not None:
-        sealed = await warm.cipher.run(partial(seal, plain, file.recipient, os.urandom(SEED_BYTES)))
+        content = await warm.cipher.run(partial(seal, plain, file.recipient, os.urandom(SEED_BYTES)))
     judged = file.epoch, caller.generation
-    clear = plain if sealed is None else None
-    live = warm.admit(_unkept(caller, who, surl, file, plain), clear, sealed, asked, judged)
+    live = warm.admit(_unkept(caller, who, surl, file, plain), content, asked, judged)
     return OpenedView(file, plain, live)
 
 

@@ -63,8 +63,7 @@ class Made:
     want: Wanted
     grant: Grant
     ticket: ReadTicket
-    clear: ReadyView | None = None
-    sealed: SealedView | None = None
+    content: ReadyView | SealedView | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +130,7 @@ class Pins:
                 sealed = await self.cipher.run(partial(seal, one, want.recipient, seed))
                 pinned = self._seal(want, one, sealed, seed)
                 # What is warm is kept whole; of the rest only what the answer tells.
-                made.append(pinned if len(made) < _WARM else replace(pinned, sealed=None))
+                made.append(pinned if len(made) < _WARM else replace(pinned, content=None))
         return made
 
     def _seal(self, want: Wanted, plain: ReadyView, sealed: SealedView, seed: bytes) -> Made:
@@ -149,9 +148,7 @@ class Pins:
             sealed.parts,
         )
         wrapped = self.keys.wrap_grant(seed, self.request, want.item)
-        return Made(
-            want, self._grant(want, token, plain.version, wrapped, sealed.context), ticket, None, sealed
-        )
+        return Made(want, self._grant(want, token, plain.version, wrapped, sealed.context), ticket, sealed)
 
     def _grant(
         self,

@@ -5,16 +5,19 @@ A warm request waits for nothing: it trusts what the last look at the catalog, l
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from mdm_async.auditing.reads import Read
+from mdm_async.blobs.store import BlobStore
 from mdm_async.catalog.grants import grants
 from mdm_async.catalog.grants.grants import Grant
 from mdm_async.catalog.rights.tokens import digest
 from mdm_async.errors import Gone
 from mdm_async.images.changed import ChangedHere
 from mdm_async.images.cipher_pool import CipherPool
-from mdm_async.images.reading.sealed import BlobSlice, SealedView, seal
+from mdm_async.images.reading.representation import ClearView, Ending, SealedStream
+from mdm_async.images.reading.sealed import SealedView, seal
 from mdm_async.images.reading.shelf import Shelf
 from mdm_async.images.reading.view import ReadyView
 from mdm_async.images.transfers.judging import Judge, Judged
@@ -29,49 +32,27 @@ _CACHED_BYTES = 128 << 20
 
 @dataclass(eq=False, slots=True, repr=False)
 class WarmTurl:
-    """A read transfer URL in use on this node. Exactly one of `clear` and `sealed` is what it serves."""
+    """A read transfer URL in use on this node."""
 
     grant: Grant
-    clear: ReadyView | None
-    sealed: SealedView | None
+    served: ClearView | SealedStream
     expires: float
     checked: float
     used: float
     judged: Judged
-    ended: bool = False
-    """Released, revoked or deleted, or the database has been away for too long: running transfers stop."""
-    cuts: list[Callable[[], None]] = field(default_factory=list)
-    """How to cut the connections of running transfers, which may be waiting for a reader that does not read."""
-
-    def end(self) -> None:
-        self.ended = True
-        for cut in self.cuts:
-            cut()
 
     @property
-    def running(self) -> bool:
-        return bool(self.cuts)
+    def ending(self) -> Ending:
+        return self.served.ending
 
     @property
-    def served(self) -> ReadyView | SealedView:
-        chosen = self.sealed or self.clear
-        assert chosen is not None
-        return chosen
-
-    @property
-    def is_sealed(self) -> bool:
-        return self.sealed is not None
-
-    @property
-    def weight(self) -> int:
-        """Bytes of memory that its inline parts take."""
-        if self.sealed is not None:
-            return sum(len(piece) for piece in self.sealed.pieces if not isinstance(piece, BlobSlice))
-        assert self.clear is not None
-        return sum(len(part.plain or b"") for part in self.clear.parts)
+    def read(self) -> Read:
+        """What the audit tells of a read of it."""
+        grant = self.grant
+        return Read(grant.turl, grant.caller, grant.guid, grant.view, sealed=self.served.sealed)
 
     def serves(self, now: float) -> bool:
-        return not self.ended and now < self.expires
+        return not self.ending.ended and now < self.expires
 
 
 @dataclass(slots=True, repr=False)
@@ -80,6 +61,7 @@ class WarmTurls:
 
     database: Database
     shelf: Shelf
+    blobs: BlobStore
     cipher: CipherPool
     judge: Judge
     changed: ChangedHere
@@ -104,20 +86,18 @@ class WarmTurls:
             raise Gone(remedy="prepare the file again")
         return warm
 
-    def admit(
-        self, grant: Grant, clear: ReadyView | None, sealed: SealedView | None, asked: float, judged: Judged
-    ) -> WarmTurl:
+    def admit(self, grant: Grant, content: ReadyView | SealedView, asked: float, judged: Judged) -> WarmTurl:
         """A transfer URL just prepared here: its first request finds it warm. `asked`: before the transaction."""
-        return self._keep(WarmTurl(grant, clear, sealed, asked + grant.life, asked, asked, judged))
+        return self._keep(grant, content, asked, judged)
 
     def in_use(self, since: float) -> dict[bytes, WarmTurl]:
         """Those that run, or were used since that moment; all others are forgotten."""
-        for turl in [t for t, warm in self._turls.items() if not warm.running and warm.used <= since]:
+        for turl in [t for t, warm in self._turls.items() if not warm.ending.running and warm.used <= since]:
             self._drop(turl)
         return dict(self._turls)
 
     def forget_ended(self) -> None:
-        for turl in [t for t, warm in self._turls.items() if warm.ended and not warm.running]:
+        for turl in [t for t, warm in self._turls.items() if warm.ending.ended and not warm.ending.running]:
             self._drop(turl)
 
     def forget(self) -> None:
@@ -139,7 +119,7 @@ class WarmTurls:
         judged = (found.epoch, generation)
         if (known is None or known.judged != judged) and not await self.judge.still_allowed([grant]):
             raise Gone(remedy="prepare the file again")
-        if known is not None and not known.ended:
+        if known is not None and not known.ending.ended:
             known.expires, known.checked, known.used, known.judged = asked + grant.life, asked, asked, judged
             return known
         async with self.database.acquire() as db:
@@ -148,10 +128,8 @@ class WarmTurls:
             ready = await self.shelf.load_one(db, grant.image, View(grant.view))
             if ready.version != grant.version:
                 raise Gone("the view has been made anew since", remedy="prepare the file again")
-        warm = WarmTurl(grant, ready, None, asked + grant.life, asked, asked, judged)
-        if grant.recipient is not None:
-            warm.sealed, warm.clear = await self._sealed(grant, ready), None
-        return self._keep(warm)
+        content = ready if grant.recipient is None else await self._sealed(grant, ready)
+        return self._keep(grant, content, asked, judged)
 
     async def _sealed(self, grant: Grant, ready: ReadyView) -> SealedView:
         assert grant.recipient is not None
@@ -163,18 +141,25 @@ class WarmTurls:
             raise Gone("the image has changed since", remedy="prepare the file again")
         return sealed
 
-    def _keep(self, warm: WarmTurl) -> WarmTurl:
-        turl = warm.grant.turl
+    def _keep(self, grant: Grant, content: ReadyView | SealedView, asked: float, judged: Judged) -> WarmTurl:
+        turl = grant.turl
         present = self._turls.get(turl)
-        if present is not None and not present.ended:
+        if present is not None and not present.ending.ended:
             return present
         if present is not None:
             self._drop(turl)
+        served = (
+            SealedStream(content, self.blobs)
+            if isinstance(content, SealedView)
+            else ClearView(content, self.blobs)
+        )
+        warm = WarmTurl(grant, served, asked + grant.life, asked, asked, judged)
         self._turls[turl] = warm
-        self._weight += warm.weight
+        self._weight += served.weight
         while len(self._turls) > _CACHED or (self._weight > _CACHED_BYTES and len(self._turls) > 1):
             idle = next(
-                (t for t, other in self._turls.items() if not other.running and other is not warm), None
+                (t for t, other in self._turls.items() if not other.ending.running and other is not warm),
+                None,
             )
             if idle is None:
                 break
@@ -182,4 +167,4 @@ class WarmTurls:
         return warm
 
     def _drop(self, turl: bytes) -> None:
-        self._weight -= self._turls.pop(turl).weight
+        self._weight -= self._turls.pop(turl).served.weight

@@ -65,7 +65,7 @@ class TurlWatch:
             await asyncio.sleep(_LOOK)
             if time.monotonic() - self._answered > self.grace + _LOOK:
                 for warm in self.warm:
-                    warm.end()
+                    warm.ending.end()
                 self.warm.forget_ended()
 
     async def _recheck(self, now: float) -> None:
@@ -93,7 +93,7 @@ class TurlWatch:
         for turl, warm in in_use.items():
             served = self.served.serves(warm.grant.view or "", warm.grant.version)
             if turl not in standing or turl in changed or not served:
-                warm.end()
+                warm.ending.end()
             else:
                 warm.expires, warm.checked, warm.judged = now + found[turl].life, now, standing[turl]
         self.warm.forget_ended()

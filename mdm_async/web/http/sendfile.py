@@ -1,47 +1,44 @@
 """Bytes from a file to a socket without passing through Python.
 
 uvloop has no sendfile of its own; a duplicate of the socket's descriptor with `os.sendfile` and a writer callback
-works, once the transport's buffer is empty. Pages that are not in memory would block the loop for milliseconds, so
-they are looked for first and read ahead in the disk pool.
+works, once the transport's buffer is empty.
 """
 
 import asyncio
 import os
 import socket
-from concurrent.futures import Executor
+from collections.abc import AsyncGenerator
 
-STEP = 1 << 20
-"""Bytes sent between two looks at whether the transfer may go on."""
-
-_PROBE = bytearray(1)
+from mdm_async.blobs.store import FileRange
 
 
-async def send(transport: asyncio.Transport, descriptor: int, offset: int, size: int, disk: Executor) -> None:
-    """Send a step of a file. The transport's buffer must be empty (`flushed`).
+async def send(transport: asyncio.Transport, piece: FileRange) -> AsyncGenerator[int, None]:
+    """Send a range of a file after all that was written before; yields how many bytes have gone, as they go.
 
     Raises ConnectionError when the client has gone, or EOFError when the file is shorter.
     """
-    loop = asyncio.get_running_loop()
+    await _flushed(transport)
     own = _duplicate(transport)
     try:
+        offset, size = piece.offset, piece.size
         while size:
-            step = min(size, 256 << 10)
-            if not _in_memory(descriptor, offset, step):
-                await loop.run_in_executor(disk, _read_ahead, descriptor, offset, step)
-            sent = await _send_some(loop, own, descriptor, offset, step)
+            sent = await _send_some(own, piece.descriptor, offset, size)
             if sent == 0:
                 raise EOFError("the file is shorter than announced")
             offset, size = offset + sent, size - sent
+            yield sent
     finally:
         os.close(own)
 
 
-async def flushed(transport: asyncio.Transport) -> None:
-    """Wait until all that was written has left the transport's buffer."""
+async def _flushed(transport: asyncio.Transport) -> None:
+    """Wait until all that was written has left the transport's buffer: what sendfile sends would overtake it."""
+    pause = 0.0  # uvloop writes once the loop has turned
     while transport.get_write_buffer_size():
         if transport.is_closing():
             raise ConnectionResetError("the client has gone")
-        await asyncio.sleep(0.001)
+        await asyncio.sleep(pause)
+        pause = 0.001
 
 
 def _duplicate(transport: asyncio.Transport) -> int:
@@ -51,9 +48,8 @@ def _duplicate(transport: asyncio.Transport) -> int:
     return os.dup(connection.fileno())
 
 
-async def _send_some(
-    loop: asyncio.AbstractEventLoop, out: int, descriptor: int, offset: int, size: int
-) -> int:
+async def _send_some(out: int, descriptor: int, offset: int, size: int) -> int:
+    loop = asyncio.get_running_loop()
     while True:
         try:
             return os.sendfile(out, descriptor, offset, size)
@@ -69,18 +65,3 @@ async def _send_some(
 def _wake(writable: "asyncio.Future[None]") -> None:
     if not writable.done():
         writable.set_result(None)
-
-
-def _in_memory(descriptor: int, offset: int, size: int) -> bool:
-    try:
-        for place in (offset, offset + size - 1):
-            os.preadv(descriptor, [_PROBE], place, os.RWF_NOWAIT)
-    except BlockingIOError:
-        return False
-    except OSError:
-        return False
-    return True
-
-
-def _read_ahead(descriptor: int, offset: int, size: int) -> None:
-    os.pread(descriptor, size, offset)

@@ -1,0 +1,167 @@
+"""What somebody may read, whole or in part, and what ends it: any face that gives out bytes gives out one of these."""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Protocol
+
+from mdm_async.blobs.store import BlobStore, Piece
+from mdm_async.images.reading import stream
+from mdm_async.images.reading.opened import Readers, opened
+from mdm_async.images.reading.sealed import BlobSlice, SealedView
+from mdm_async.images.reading.view import ReadyView
+
+Span = tuple[int, int]
+"""The bytes start ≤ i < stop."""
+Pieces = Callable[[int, int], AsyncGenerator[Piece, None]]
+"""Gives the bytes start ≤ i < stop, in order."""
+
+
+@dataclass(eq=False, slots=True, repr=False)
+class Ending:
+    """Whether a read may go on: not once it was released, revoked or deleted, or is no longer watched."""
+
+    ended: bool = False
+    _cuts: list[Callable[[], None]] = field(default_factory=list)
+
+    @property
+    def running(self) -> bool:
+        """Whether somebody reads now."""
+        return bool(self._cuts)
+
+    def end(self) -> None:
+        self.ended = True
+        for cut in self._cuts:
+            cut()
+
+    @contextmanager
+    def cutting(self, cut: Callable[[], None]) -> Iterator[None]:
+        """While somebody reads; `cut` ends their connection, which may wait for a reader that does not read."""
+        self._cuts.append(cut)
+        try:
+            yield
+        finally:
+            self._cuts.remove(cut)
+
+
+class Representation(Protocol):
+    """Bytes that never change."""
+
+    @property
+    def size(self) -> int: ...
+    @property
+    def etag(self) -> str:
+        """A strong entity tag, in its quotes; it tells nothing of what is in the bytes."""
+        ...
+
+    @property
+    def media_type(self) -> str: ...
+    @property
+    def adler32(self) -> int: ...
+    @property
+    def sha256(self) -> str | None:
+        """In hexadecimal digits, where it is known."""
+        ...
+
+    @property
+    def sealed(self) -> bool:
+        """Encrypted for its recipient, so that it may cross a channel that anyone hears."""
+        ...
+
+    @property
+    def ending(self) -> Ending: ...
+
+    def open(self, spans: Sequence[Span], *, files: bool) -> AbstractAsyncContextManager[Pieces]:
+        """All that these spans need, open; `files`: pieces may be ranges of files.
+
+        Raises Damaged or Unavailable while nothing has been sent; so may the pieces, but seldom.
+        """
+        ...
+
+
+@dataclass(frozen=True, eq=False, slots=True, repr=False)
+class ClearView:
+    """A view as it is."""
+
+    view: ReadyView
+    blobs: BlobStore
+    ending: Ending = field(default_factory=Ending)
+
+    media_type = "application/dicom"
+    sealed = False
+
+    @property
+    def size(self) -> int:
+        return self.view.size
+
+    @property
+    def etag(self) -> str:
+        return self.view.etag
+
+    @property
+    def adler32(self) -> int:
+        return self.view.adler32
+
+    @property
+    def sha256(self) -> str | None:
+        return self.view.sha256
+
+    @property
+    def weight(self) -> int:
+        """Bytes of memory that it takes."""
+        return sum(len(part.plain or b"") for part in self.view.parts)
+
+    @asynccontextmanager
+    async def open(self, spans: Sequence[Span], *, files: bool) -> AsyncIterator[Pieces]:
+        wanted = (blob for span in spans for blob in self.view.blobs(*span))
+        async with opened(self.blobs, wanted) as readers:
+            yield partial(stream.decrypted, readers, self.view)
+
+
+@dataclass(frozen=True, eq=False, slots=True, repr=False)
+class SealedStream:
+    """A view's Crypt4GH stream for one recipient."""
+
+    stream: SealedView
+    blobs: BlobStore
+    ending: Ending = field(default_factory=Ending)
+
+    media_type = "application/octet-stream"
+    sealed = True
+    sha256 = None
+
+    @property
+    def size(self) -> int:
+        return self.stream.size
+
+    @property
+    def etag(self) -> str:
+        return self.stream.etag
+
+    @property
+    def adler32(self) -> int:
+        return self.stream.adler32
+
+    @property
+    def weight(self) -> int:
+        """Bytes of memory that it takes."""
+        return sum(len(piece) for piece in self.stream.pieces if not isinstance(piece, BlobSlice))
+
+    @asynccontextmanager
+    async def open(self, spans: Sequence[Span], *, files: bool) -> AsyncIterator[Pieces]:
+        wanted = (blob for span in spans for blob in self.stream.blobs(*span))
+        async with opened(self.blobs, wanted) as readers:
+            yield partial(self._pieces, readers, files)
+
+    async def _pieces(
+        self, readers: Readers, files: bool, start: int, stop: int
+    ) -> AsyncGenerator[Piece, None]:
+        for piece in self.stream.slices(start, stop):
+            if not isinstance(piece, BlobSlice):
+                yield piece
+                continue
+            reader = readers[piece.blob]
+            async with aclosing(reader.pieces(piece.offset, piece.size, files=files)) as stored:
+                async for one in stored:
+                    yield one

@@ -1,0 +1,87 @@
+"""GET and HEAD of a representation (RFC 9110 §13, §14): preconditions, ranges, digests. Every face answers with it."""
+
+import base64
+import re
+
+from aiohttp import web
+
+from mdm_async.auditing.reads import Read
+from mdm_async.errors import TooManyRequests
+from mdm_async.images.parts import adler
+from mdm_async.images.reading.representation import Representation
+from mdm_async.web.http import ranges
+from mdm_async.web.http.channel import demand_secure
+from mdm_async.web.http.house import HOUSE
+from mdm_async.web.http.sending import Body, Section, send
+
+
+async def get(request: web.Request, served: Representation, read: Read) -> web.StreamResponse:
+    """The whole of it, a range, several ranges, or their headers alone; `read` is for the audit.
+
+    Raises InsecureChannel, TooManyRequests, Damaged and Unavailable, all before the status is sent.
+    """
+    if request.app[HOUSE].draining:
+        raise TooManyRequests("the server is shutting down", retry_after=10)
+    if not served.sealed:
+        demand_secure(request)
+    headers = {
+        "ETag": served.etag,
+        "Accept-Ranges": "bytes",
+        "Cache-Control": "no-store",
+        "X-Content-Type-Options": "nosniff",
+        **_digests(request, served),
+    }
+    asked = request.headers
+    if "If-Match" in asked and not ranges.matches(asked.getall("If-Match"), served.etag, weak=False):
+        return web.Response(status=412, headers=headers)
+    if ranges.matches(asked.getall("If-None-Match", ()), served.etag, weak=True):
+        return web.Response(status=304, headers=headers)
+    try:
+        status, about, body = _chosen(request, served)
+    except ranges.Unsatisfiable:
+        return web.Response(status=416, headers=headers | {"Content-Range": f"bytes */{served.size}"})
+    answer = web.StreamResponse(status=status, headers=headers | about)
+    answer.content_length = body.size
+    if request.method == "HEAD":
+        await answer.prepare(request)
+    else:
+        await send(request, answer, served, read, body)
+    return answer
+
+
+def _chosen(request: web.Request, served: Representation) -> tuple[int, dict[str, str], Body]:
+    """Status, headers and body of what is asked for. Raises Unsatisfiable."""
+    spans = None
+    if request.method == "GET" and ranges.range_applies(request.headers.get("If-Range"), served.etag):
+        spans = ranges.parse(request.headers.get("Range"), served.size)
+    kind = {"Content-Type": served.media_type}
+    if spans is None:
+        return 200, kind, Body([Section(0, served.size)])
+    if len(spans) == 1:
+        (span,) = spans
+        return 206, kind | {"Content-Range": span.content_range}, Body([Section(span.start, span.stop)])
+    boundary = served.etag.strip('"')
+    sections = [
+        Section(
+            span.start,
+            span.stop,
+            f"\r\n--{boundary}\r\nContent-Type: {served.media_type}\r\n"
+            f"Content-Range: {span.content_range}\r\n\r\n".encode(),
+        )
+        for span in spans
+    ]
+    kind = {"Content-Type": f"multipart/byteranges; boundary={boundary}"}
+    return 206, kind, Body(sections, f"\r\n--{boundary}--\r\n".encode())
+
+
+def _digests(request: web.Request, served: Representation) -> dict[str, str]:
+    """Digest (RFC 3230): ADLER32 always, it costs nothing; SHA-256 where it is known and asked for."""
+    found = [f"adler32={adler.text(served.adler32)}"]
+    headers = {}
+    if served.sha256 is not None:
+        encoded = base64.b64encode(bytes.fromhex(served.sha256)).decode()
+        if re.search(r"\bsha-256\b", request.headers.get("Want-Digest", ""), re.IGNORECASE):
+            found.append(f"sha-256={encoded}")
+        if re.search(r"\bsha-256\b", request.headers.get("Want-Repr-Digest", ""), re.IGNORECASE):
+            headers["Repr-Digest"] = f"sha-256=:{encoded}:"
+    return headers | {"Digest": ",".join(found)}
