@@ -20,6 +20,7 @@ TYPES = {
     "Busy": "urn:mdm:error:busy",
     "ViewPending": "urn:mdm:error:view-pending",
     "ViewRefused": "urn:mdm:error:view-refused",
+    "NotOnline": "urn:mdm:error:not-online",
     "Gone": "urn:mdm:error:gone",
     "TooLarge": "urn:mdm:error:too-large",
     "NotDicom": "urn:mdm:error:not-dicom",
@@ -31,6 +32,8 @@ TYPES = {
     "NotSupported": "urn:mdm:error:not-supported",
     "Damaged": "urn:mdm:error:damaged",
     "Unavailable": "urn:mdm:error:unavailable",
+    "Unreachable": "urn:mdm:error:unreachable",
+    "Untrusted": "urn:mdm:error:untrusted",
     "NoSpace": "urn:mdm:error:no-space",
     "UnsafeSettings": "urn:mdm:error:unsafe-settings",
 }

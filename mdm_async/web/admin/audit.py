@@ -15,10 +15,10 @@ from mdm_async.auditing.telling import Cursor, RowLine, SealLine
 from mdm_async.catalog.trail.ledger import FIRST, LAST, Filter
 from mdm_async.errors import BadRequest
 from mdm_async.names import Lfn
-from mdm_async.web.http.answer import json_answer
 from mdm_async.web.http.body import parse
 from mdm_async.web.http.channel import identified_caller_of
 from mdm_async.web.http.house import HOUSE
+from mdm_async.web.http.reply import json_reply
 from mdm_async.web.srm.forms import Text
 
 Moment = Annotated[
@@ -67,7 +67,7 @@ async def show(request: web.Request) -> web.Response:
     caller = await identified_caller_of(request)
     asked = await parse(request, ShowForm)
     found = await telling.newest(request.app[HOUSE].archive.database, caller, asked.wanted(), asked.last)
-    return json_answer({"rows": [_shown(line, lfn) for line, lfn in found]})
+    return json_reply(request, {"rows": [_shown(line, lfn) for line, lfn in found]})
 
 
 async def export(request: web.Request) -> web.Response:
@@ -97,7 +97,9 @@ async def export(request: web.Request) -> web.Response:
     else:
         page = await telling.go_on(database, caller, wanted, Cursor(**asked.cursor.model_dump()))
     lines += [_line(line) for line in page.lines]
-    return json_answer({"lines": lines, "cursor": asdict(page.next) if page.next is not None else None})
+    return json_reply(
+        request, {"lines": lines, "cursor": asdict(page.next) if page.next is not None else None}
+    )
 
 
 def _line(line: RowLine | SealLine) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """De-identification profiles, reports, pseudonyms and projects' links, over JSON under /admin/v1."""
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from aiohttp import web
@@ -10,15 +10,17 @@ from mdm_async.dicom.path_template import DEFAULT
 from mdm_async.dicom.scrub import REVISION
 from mdm_async.errors import BadRequest, MdmError
 from mdm_async.images.names import linking
+from mdm_async.images.names.linking import Linked
 from mdm_async.images.views import profiles, pseudonyms, quarantine, report
 from mdm_async.images.views.profiles import Description
 from mdm_async.images.views.report import ImageReport
-from mdm_async.web.http import problem
-from mdm_async.web.http.answer import json_answer
 from mdm_async.web.http.body import parse
 from mdm_async.web.http.channel import identified_caller_of
 from mdm_async.web.http.house import HOUSE
-from mdm_async.web.srm.answers import many
+from mdm_async.web.http.reply import json_reply
+from mdm_async.web.srm.json_renderer import Tree
+from mdm_async.web.srm.over_json import files_reply, surls_reply
+from mdm_async.web.srm.results import Files, SurlStatus
 
 
 class _Form(BaseModel):
@@ -52,6 +54,11 @@ class LinkForm(_Form):
     template: str = DEFAULT
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkedFile(SurlStatus):
+    linked: Linked | None = None
+
+
 def routes() -> list[web.AbstractRouteDef]:
     return [
         web.get("/admin/v1/profiles", list_profiles),
@@ -70,14 +77,14 @@ def routes() -> list[web.AbstractRouteDef]:
 async def list_profiles(request: web.Request) -> web.Response:
     archive = request.app[HOUSE].archive
     found = await profiles.listing(archive.database, archive.views, await identified_caller_of(request))
-    return json_answer({"profiles": [_profile(one) for one in found]})
+    return json_reply(request, {"profiles": [_profile(one) for one in found]})
 
 
 async def show_profile(request: web.Request) -> web.Response:
     caller, name = await identified_caller_of(request), request.match_info["name"]
     archive = request.app[HOUSE].archive
     found = await profiles.show(archive.database, archive.views, caller, name)
-    return json_answer({**_profile(found), "toml": found.source})
+    return json_reply(request, {**_profile(found), "toml": found.source})
 
 
 async def add_profile(request: web.Request) -> web.Response:
@@ -86,7 +93,7 @@ async def add_profile(request: web.Request) -> web.Response:
     archive = request.app[HOUSE].archive
     profile, before = await profiles.add(archive.database, archive.shelf, archive.changed, caller, asked.toml)
     tree = {"name": profile.name, "digest": profile.digest, "replaced": before}
-    return json_answer({**tree, "warnings": profile.warnings}, 201)
+    return json_reply(request, {**tree, "warnings": profile.warnings}, 201)
 
 
 async def plan(request: web.Request) -> web.Response:
@@ -94,13 +101,14 @@ async def plan(request: web.Request) -> web.Response:
     asked = await parse(request, PlaceForm)
     archive = request.app[HOUSE].archive
     found = await profiles.plan(archive.workshop, archive.shelf, caller, name, asked.surl)
-    return json_answer(
+    return json_reply(
+        request,
         {
             "images": found.images,
             "heads": found.heads,
             "pixels": found.pixels,
             "pixelBytes": found.pixel_bytes,
-        }
+        },
     )
 
 
@@ -119,7 +127,7 @@ async def apply(request: web.Request) -> web.Response:
         default=asked.default,
     )
     found = await profiles.progress(archive.database, archive.views, caller, name, asked.surl)
-    return json_answer(_states(found), 202)
+    return json_reply(request, _states(found), 202)
 
 
 async def progress(request: web.Request) -> web.Response:
@@ -127,7 +135,7 @@ async def progress(request: web.Request) -> web.Response:
     asked = await parse(request, PlaceForm)
     archive = request.app[HOUSE].archive
     found = await profiles.progress(archive.database, archive.views, caller, name, asked.surl)
-    return json_answer(_states(found))
+    return json_reply(request, _states(found))
 
 
 async def release(request: web.Request) -> web.Response:
@@ -135,10 +143,8 @@ async def release(request: web.Request) -> web.Response:
     asked = await parse(request, SurlsForm)
     _demand_few(request, asked.surls)
     archive = request.app[HOUSE].archive
-    results = await quarantine.release(archive.workshop, archive.shelf, caller, name, asked.surls)
-    answer = many([(surl, why or {}) for surl, why in results])
-    problem.note(request, answer.errors)
-    return json_answer(answer.tree, answer.http)
+    outcomes = await quarantine.release(archive.workshop, archive.shelf, caller, name, asked.surls)
+    return surls_reply(request, outcomes)
 
 
 async def make_report(request: web.Request) -> web.Response:
@@ -147,14 +153,15 @@ async def make_report(request: web.Request) -> web.Response:
     archive = request.app[HOUSE].archive
     found = await report.report(archive.database, archive.shelf, archive.cipher, caller, asked.surl)
     profile = found.served.profile
-    return json_answer(
+    return json_reply(
+        request,
         {
             "view": found.served.view,
             "digest": profile.digest,
             "revision": REVISION,
             "options": sorted(profile.options),
             "files": [_report(one) for one in found.files],
-        }
+        },
     )
 
 
@@ -163,7 +170,7 @@ async def look_up(request: web.Request) -> web.Response:
     asked = await parse(request, LookupForm)
     archive = request.app[HOUSE].archive
     found = await pseudonyms.lookup(archive.workshop, archive.shelf, caller, asked.pseudonym)
-    return json_answer({"matches": [asdict(match) for match in found]})
+    return json_reply(request, {"matches": [asdict(match) for match in found]})
 
 
 async def link(request: web.Request) -> web.Response:
@@ -174,14 +181,16 @@ async def link(request: web.Request) -> web.Response:
     linker = linking.Linker(
         archive.database, archive.shelf, archive.blobs, archive.cipher, archive.settings.delivery
     )
-    results = await linking.link(linker, caller, asked.surls, asked.target, asked.view, asked.template)
-    files: list[tuple[str, dict[str, Any] | MdmError]] = [
-        (surl, one if isinstance(one, MdmError) else {"guid": str(one.guid), "lfn": one.lfn})
-        for surl, one in results
+    linked = await linking.link(linker, caller, asked.surls, asked.target, asked.view, asked.template)
+    files = [
+        LinkedFile.failed(surl, one) if isinstance(one, MdmError) else LinkedFile(surl=surl, linked=one)
+        for surl, one in linked
     ]
-    answer = many(files)
-    problem.note(request, answer.errors)
-    return json_answer(answer.tree, answer.http)
+    return files_reply(request, Files.done(files), _linked)
+
+
+def _linked(file: LinkedFile) -> Tree:
+    return {} if file.linked is None else {"guid": str(file.linked.guid), "lfn": file.linked.lfn}
 
 
 def _demand_few(request: web.Request, surls: list[str]) -> None:

@@ -1,23 +1,24 @@
 """Replicas over JSON, under /catalog/v1/replicas; a status for each file, as in SRM's answers."""
 
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field
 
 from mdm_async.catalog.holdings.replicas import Replica
-from mdm_async.errors import BadRequest, MdmError, Unauthenticated
+from mdm_async.errors import BadRequest, MdmError
 from mdm_async.images.archive import Archive
 from mdm_async.images.names import replicas
 from mdm_async.images.names.replicas import Change, Outcomes
 from mdm_async.names import Caller
-from mdm_async.web.http import problem
-from mdm_async.web.http.answer import json_answer
 from mdm_async.web.http.body import parse
 from mdm_async.web.http.channel import caller_of
 from mdm_async.web.http.house import HOUSE
-from mdm_async.web.srm.answers import Answer, Tree, many, when
 from mdm_async.web.srm.forms import Text
+from mdm_async.web.srm.json_renderer import Tree, when
+from mdm_async.web.srm.over_json import files_reply, surls_reply
+from mdm_async.web.srm.results import Files, SurlStatus
 
 Verb = Callable[[Archive, Caller, list[Change]], Awaitable[Outcomes]]
 
@@ -41,6 +42,11 @@ class ReplicasForm(_Form):
     replicas: list[ReplicaForm] = Field(min_length=1)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplicatedFile(SurlStatus):
+    replicas: list[Replica] | None = None
+
+
 def routes() -> list[web.AbstractRouteDef]:
     return [
         web.post("/catalog/v1/replicas/list", list_replicas),
@@ -55,9 +61,13 @@ async def list_replicas(request: web.Request) -> web.Response:
     asked = await parse(request, SurlsForm)
     _demand_few(request, len(asked.surls))
     found = await replicas.listing(request.app[HOUSE].archive.database, caller, asked.surls)
-    return _answer(
-        request, many([(surl, one if isinstance(one, MdmError) else _told(one)) for surl, one in found])
-    )
+    files = [
+        ReplicatedFile.failed(surl, one)
+        if isinstance(one, MdmError)
+        else ReplicatedFile(surl=surl, replicas=one)
+        for surl, one in found
+    ]
+    return files_reply(request, Files.done(files), _told)
 
 
 async def _add(archive: Archive, caller: Caller, changes: Sequence[Change]) -> Outcomes:
@@ -79,13 +89,15 @@ def _changed_by(verb: Verb) -> Callable[[web.Request], Awaitable[web.Response]]:
         _demand_few(request, len(asked.replicas))
         changes = [Change(one.surl, one.url) for one in asked.replicas]
         outcomes = await verb(request.app[HOUSE].archive, caller, changes)
-        return _answer(request, many([(surl, why or {}) for surl, why in outcomes]))
+        return surls_reply(request, outcomes)
 
     return change
 
 
-def _told(found: list[Replica]) -> Tree:
+def _told(file: ReplicatedFile) -> Tree:
     """The copy stored here is not among them: it is the master when none of these is."""
+    if file.replicas is None:
+        return {}
     return {
         "replicas": [
             {
@@ -95,17 +107,9 @@ def _told(found: list[Replica]) -> Tree:
                 "addedBy": one.added_by,
                 "at": when(one.at),
             }
-            for one in found
+            for one in file.replicas
         ]
     }
-
-
-def _answer(request: web.Request, answer: Answer) -> web.Response:
-    problem.note(request, answer.errors)
-    response = json_answer(answer.tree, answer.http)
-    if answer.http == Unauthenticated.http:
-        response.headers["WWW-Authenticate"] = problem.CHALLENGE
-    return response
 
 
 def _demand_few(request: web.Request, count: int) -> None:

@@ -9,12 +9,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from mdm_async.catalog.rights.recipients import Recipient
 from mdm_async.images.rights import delivery, recipients
 from mdm_async.images.rights.delivery import Kind, Policy, Value
-from mdm_async.web.http.answer import json_answer
 from mdm_async.web.http.body import parse
 from mdm_async.web.http.channel import caller_of
 from mdm_async.web.http.house import HOUSE
+from mdm_async.web.http.reply import json_reply
 from mdm_async.web.srm.forms import Text, decode_key
-from mdm_async.web.srm.permissions import origin_tree
+from mdm_async.web.srm.json_renderer import origin_tree
 
 
 class _Form(BaseModel):
@@ -65,7 +65,7 @@ async def get_delivery(request: web.Request) -> web.Response:
     asked = await parse(request, PlaceForm)
     archive = request.app[HOUSE].archive
     found = await delivery.get_delivery(archive.database, archive.settings.delivery, caller, asked.surl)
-    return json_answer(_policies(found))
+    return json_reply(request, _policies(found))
 
 
 async def set_delivery(request: web.Request) -> web.Response:
@@ -75,12 +75,12 @@ async def set_delivery(request: web.Request) -> web.Response:
     found = await delivery.set_delivery(
         archive.database, archive.settings.delivery, archive.changed, caller, asked.surl, asked.said()
     )
-    return json_answer(_policies(found))
+    return json_reply(request, _policies(found))
 
 
 async def list_recipients(request: web.Request) -> web.Response:
     found = await recipients.listing(request.app[HOUSE].archive.database, await caller_of(request))
-    return json_answer({"recipients": [_recipient(one) for one in found]})
+    return json_reply(request, {"recipients": [_recipient(one) for one in found]})
 
 
 async def set_recipient(request: web.Request) -> web.Response:
@@ -88,14 +88,14 @@ async def set_recipient(request: web.Request) -> web.Response:
     asked = await parse(request, RecipientForm)
     key = decode_key(asked.key)
     principal = await recipients.put(request.app[HOUSE].archive.database, caller, asked.principal, key)
-    return json_answer({"principal": principal, "key": asked.key})
+    return json_reply(request, {"principal": principal, "key": asked.key})
 
 
 async def remove_recipient(request: web.Request) -> web.Response:
     caller = await caller_of(request)
     asked = await parse(request, WhoseForm)
     principal = await recipients.remove(request.app[HOUSE].archive.database, caller, asked.principal)
-    return json_answer({"principal": principal})
+    return json_reply(request, {"principal": principal})
 
 
 def _policies(found: dict[Kind, Policy]) -> dict[str, object]:

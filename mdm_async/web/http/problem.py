@@ -1,23 +1,16 @@
-"""Errors as answers: RFC 9457 problem details with the request's id, in one place for every face but SRM's."""
+"""Errors as answers: RFC 9457 problem details, for every face that has no form of its own for them."""
 
-import secrets
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 
 import orjson
 import structlog
 from aiohttp import web
 
-from mdm_async import logs
-from mdm_async.errors import BadRequest, MdmError, NotFound, NotSupported, TooLarge, Unauthenticated
-from mdm_async.web.http.channel import CALLER, source_of
-from mdm_async.web.http.house import HOUSE
+from mdm_async.errors import BadRequest, MdmError, NotFound, NotSupported, TooLarge
+from mdm_async.web.http.reply import reply, request_id
 
 _CLIENT_HAS_GONE = 499
 """Told to nobody."""
-CHALLENGE = 'Bearer realm="mdm"'
-REQUEST_ID = web.RequestKey("request_id", str)
-ACT = web.RequestKey("act", str)
-"""What a request tries to do, where its route alone does not say."""
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -25,42 +18,36 @@ _log = structlog.get_logger()
 _HTTP_ERRORS: dict[int, type[MdmError]] = {404: NotFound, 405: NotSupported, 413: TooLarge}
 
 
-def response(error: MdmError, request: web.Request, tree: dict[str, object] | None = None) -> web.Response:
-    """`error` as an HTTP answer; `tree` instead of the problem details when the face has its own form."""
-    body = tree or {
+def answer(request: web.Request, error: MdmError) -> web.Response:
+    """The problem details of `error`."""
+    problem = {
         "type": error.urn,
         "title": error.title,
         "status": error.http,
         "detail": error.detail,
-        "requestId": request.get(REQUEST_ID, ""),
-    } | ({"remedy": error.remedy} if error.remedy else {})
-    headers = {"Cache-Control": "no-store", "X-Request-Id": request.get(REQUEST_ID, "")}
-    if error.retry_after is not None:
-        headers["Retry-After"] = str(error.retry_after)
-    if isinstance(error, Unauthenticated):
-        headers["WWW-Authenticate"] = CHALLENGE
-    kind = "application/json" if tree else "application/problem+json"
-    return web.Response(body=orjson.dumps(body), status=error.http, content_type=kind, headers=headers)
+        "requestId": request_id(request),
+    }
+    if error.remedy:
+        problem["remedy"] = error.remedy
+    return reply(request, orjson.dumps(problem), "application/problem+json", error.http, errors=[error])
 
 
 @web.middleware
 async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Names every request, turns every error into an answer, and logs what was not the caller's fault."""
-    request[REQUEST_ID] = secrets.token_hex(8)
-    logs.request_id.set(request[REQUEST_ID])
+    name = request_id(request)
     try:
-        answer = await handler(request)
+        done = await handler(request)
     except MdmError as error:
         log(error)
-        note(request, [error])
-        return response(error, request)
+        return answer(request, error)
     except web.HTTPException as error:
         if error.status < 400:
             raise
-        answer = response(_HTTP_ERRORS.get(error.status, BadRequest)(error.reason), request)
+        told = answer(request, _HTTP_ERRORS.get(error.status, BadRequest)(error.reason))
         if "Allow" in error.headers:
-            answer.headers["Allow"] = error.headers["Allow"]
-        return answer
+            told.headers["Allow"] = error.headers["Allow"]
+        return told
     except ConnectionError:
         # Not raised further: to aiohttp it would be a mistake of the handler's.
         _log.debug("the client went away")
@@ -69,24 +56,10 @@ async def middleware(request: web.Request, handler: Handler) -> web.StreamRespon
         return web.Response(status=_CLIENT_HAS_GONE)
     except Exception as error:
         log(error)
-        return response(MdmError("an unexpected failure; the server's log knows more"), request)
-    if not answer.prepared:
-        answer.headers.setdefault("X-Request-Id", request[REQUEST_ID])
-    return answer
-
-
-def note(request: web.Request, errors: Iterable[MdmError]) -> None:
-    """Keep refused accesses for the audit, without making this answer wait."""
-    for error in errors:
-        if error.is_refusal or error.refusal is not None:
-            house = request.app[HOUSE]
-            house.refusals.note(error, request.get(CALLER), source_of(request), _act(request))
-
-
-def _act(request: web.Request) -> str:
-    """What was tried: an operation, or method and route; never a path that holds a name or a token."""
-    resource = request.match_info.route.resource
-    return request.get(ACT) or f"{request.method} {resource.canonical if resource is not None else '?'}"
+        return answer(request, MdmError("an unexpected failure; the server's log knows more"))
+    if not done.prepared:
+        done.headers["X-Request-Id"] = name
+    return done
 
 
 def log(error: Exception) -> None:

@@ -2,12 +2,13 @@
 
 import base64
 from typing import Annotated
+from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from mdm_async import rules as acl_rules
 from mdm_async.crypt4gh.exchange import agree, new_private_key
-from mdm_async.errors import BadRequest, BadSeal
+from mdm_async.errors import BadRequest, BadSeal, UnknownRequest
 from mdm_async.images.names.listing import MOST, NOTHING, Page
 from mdm_async.rules import Kind, Rule, Step
 from mdm_async.web.http import cursor
@@ -109,9 +110,20 @@ class DoneFile(_Request):
     sha256: Text | None = Field(None, pattern=r"^[0-9a-fA-F]{64}$")
 
 
+def request_token(text: str) -> UUID:
+    """Raises UnknownRequest for what is none: nobody has such a request."""
+    try:
+        return UUID(text)
+    except ValueError:
+        raise UnknownRequest() from None
+
+
 class OfRequest(_Request):
     requestToken: Text  # noqa: N815
     surls: list[Text] | None = None
+
+    def token(self) -> UUID:
+        return request_token(self.requestToken)
 
 
 class PutDone(OfRequest):
@@ -121,6 +133,9 @@ class PutDone(OfRequest):
 class Release(_Request):
     requestToken: Text | None = None  # noqa: N815
     surls: list[Text] | None = None
+
+    def token(self) -> UUID | None:
+        return None if self.requestToken is None else request_token(self.requestToken)
 
 
 class AbortFiles(OfRequest):

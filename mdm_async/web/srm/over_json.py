@@ -1,16 +1,21 @@
 """SRM over JSON: POST /srm/v2/<operation>. Errors are SRM status codes inside HTTP statuses that mean the same."""
 
-import orjson
+from collections.abc import Callable, Sequence
+from functools import partial
+
 from aiohttp import web
 
-from mdm_async.errors import MdmError, NotSupported, Unauthenticated
+from mdm_async.errors import MdmError, NotSupported
 from mdm_async.web.http import problem
 from mdm_async.web.http.body import parse
 from mdm_async.web.http.channel import caller_of
 from mdm_async.web.http.house import HOUSE
-from mdm_async.web.srm.answers import Answer, failed
+from mdm_async.web.http.reply import ACT, json_reply
 from mdm_async.web.srm.context import Context
+from mdm_async.web.srm.json_renderer import Tree, files_tree, http_status, tree
 from mdm_async.web.srm.operations import OPERATIONS
+from mdm_async.web.srm.results import File, Files, Result, SurlStatus
+from mdm_async.web.turls.address import TurlAddress
 
 
 def routes() -> list[web.AbstractRouteDef]:
@@ -19,28 +24,40 @@ def routes() -> list[web.AbstractRouteDef]:
 
 async def serve(request: web.Request) -> web.Response:
     try:
-        answer = await _run(request)
+        result = await _run(request)
     except MdmError as error:
         problem.log(error)
-        problem.note(request, [error])
-        return problem.response(error, request, failed(error).tree)
-    problem.note(request, answer.errors)
-    headers = {"Cache-Control": "no-store"}
-    if answer.http == Unauthenticated.http:
-        headers["WWW-Authenticate"] = problem.CHALLENGE
-    if answer.retry_after is not None:
-        headers["Retry-After"] = str(answer.retry_after)
-    return web.Response(
-        body=orjson.dumps(answer.tree), status=answer.http, content_type="application/json", headers=headers
-    )
+        result = Result.failed(error)
+    return json_reply(request, tree(result), http_status(result), errors=result.errors)
 
 
-async def _run(request: web.Request) -> Answer:
+def files_reply(request: web.Request, result: Files[File], told: Callable[[File], Tree]) -> web.Response:
+    """The statuses of files, of requests that are none of SRM's. `told`: what is said of a file beside its status."""
+    return json_reply(request, files_tree(result, told), http_status(result), errors=result.errors)
+
+
+def surls_reply(request: web.Request, outcomes: Sequence[tuple[str, MdmError | None]]) -> web.Response:
+    """As `files_reply`, where a file has its status alone."""
+    return files_reply(request, Files.done([SurlStatus.of(*one) for one in outcomes]), lambda _: {})
+
+
+async def _run(request: web.Request) -> Result:
     operation = OPERATIONS.get(request.match_info["operation"])
     if operation is not None:
-        request[problem.ACT] = request.match_info["operation"]
+        request[ACT] = request.match_info["operation"]
     caller = await caller_of(request)
     if operation is None:
         raise NotSupported("no such operation", remedy="the README lists the operations")
     asked = await parse(request, operation.form)
-    return await operation.run(Context(request.app[HOUSE].archive, caller, request), asked)
+    house = request.app[HOUSE]
+    context = Context(
+        caller=caller,
+        archive=house.archive,
+        intake=house.intake,
+        judge=house.judge,
+        warm=house.warm,
+        transfers=house.archive.settings.transfers,
+        protocols=TurlAddress.protocols(house),
+        address=partial(TurlAddress.choose, request, house),
+    )
+    return await operation.run(context, asked)

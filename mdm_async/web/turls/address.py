@@ -23,7 +23,7 @@ class TurlAddress:
     base: str
 
     @classmethod
-    def choose(cls, request: web.Request, house: House, protocols: list[str] | None, *, sealed: bool) -> Self:
+    def choose(cls, request: web.Request, house: House, protocols: list[str] | None, sealed: bool) -> Self:
         """The first of the caller's protocols that may carry the transfer. Raises NotSupported when none may."""
         own = cls._own(request, house)
         for wanted in protocols or [urlsplit(own).scheme]:

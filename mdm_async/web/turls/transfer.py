@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import suppress
 
-import orjson
 from aiohttp import web
 
 from mdm_async.catalog.grants.grants import Grant
@@ -16,6 +15,7 @@ from mdm_async.web.http import problem
 from mdm_async.web.http.channel import is_secure, source_of
 from mdm_async.web.http.get import get
 from mdm_async.web.http.house import HOUSE
+from mdm_async.web.http.reply import json_reply
 
 PATH = "/t/{token}/{name}"
 _GRANT = web.RequestKey("grant", Grant)
@@ -44,8 +44,7 @@ async def expect_continue(request: web.Request) -> web.Response | None:
     except MdmError as error:
         # The middleware comes after this.
         problem.log(error)
-        problem.note(request, [error])
-        return _without_body(problem.response(error, request))
+        return _without_body(problem.answer(request, error))
     await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
     # What was written is no part of the answer; aiohttp counts it otherwise.
     request.writer.output_size = 0
@@ -92,12 +91,8 @@ async def write(request: web.Request) -> web.StreamResponse:
         except (web.RequestPayloadError, ConnectionError) as gone:
             raise Truncated("the upload broke off", remedy="upload it again") from gone
     checksum = adler.text(received.adler32)
-    return web.Response(
-        status=201,
-        body=orjson.dumps({"size": received.size, "adler32": checksum}),
-        content_type="application/json",
-        headers={"Digest": f"adler32={checksum}", "Cache-Control": "no-store"},
-    )
+    told = {"size": received.size, "adler32": checksum}
+    return json_reply(request, told, 201, headers={"Digest": f"adler32={checksum}"})
 
 
 async def _body(request: web.Request) -> AsyncIterator[bytes]:

@@ -1,0 +1,34 @@
+"""Whether the server lives and is ready, and its metrics; they tell nothing that needs a channel or a caller."""
+
+from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from mdm_async import __version__
+from mdm_async.errors import Unavailable
+from mdm_async.web.http.house import HOUSE
+from mdm_async.web.http.reply import json_reply
+
+
+def routes() -> list[web.AbstractRouteDef]:
+    return [
+        web.get("/health/live", live),
+        web.get("/health/ready", ready),
+        web.get("/metrics", metrics),
+    ]
+
+
+async def live(request: web.Request) -> web.Response:
+    return json_reply(request, {"status": "live"})
+
+
+async def ready(request: web.Request) -> web.Response:
+    """503 while the catalog is away or the server drains."""
+    house = request.app[HOUSE]
+    if house.draining:
+        raise Unavailable("the server is shutting down", retry_after=10)
+    await house.archive.database.ping()
+    return json_reply(request, {"status": "ready", "version": __version__})
+
+
+async def metrics(request: web.Request) -> web.Response:
+    return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})

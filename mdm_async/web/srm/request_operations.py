@@ -1,0 +1,144 @@
+"""The operations of SRM v2.2 on requests made before: how they stand, released, aborted, extended, told of."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Literal, TypeVar
+
+from mdm_async.catalog.grants.grants import Grant
+from mdm_async.errors import BadRequest, MdmError, NotFound, UnknownRequest
+from mdm_async.images.transfers import requests
+from mdm_async.web.srm import forms as form
+from mdm_async.web.srm.context import Context
+from mdm_async.web.srm.results import (
+    SUCCESS,
+    BringOnlineFile,
+    ExtendedFile,
+    FileCounts,
+    Files,
+    GetFile,
+    PutFile,
+    RequestSummaries,
+    RequestSummary,
+    RequestToken,
+    RequestTokens,
+    ReturnStatus,
+    SurlStatus,
+)
+
+Standing = TypeVar("Standing", GetFile, PutFile, BringOnlineFile)
+
+_STATES = {
+    ("get", "pinned"): "SRM_FILE_PINNED",
+    ("put", "open"): "SRM_SPACE_AVAILABLE",
+    ("put", "uploaded"): "SRM_SPACE_AVAILABLE",
+    ("put", "done"): SUCCESS.code,
+    ("bring_online", "done"): SUCCESS.code,
+}
+_REQUEST_TYPES: dict[str, Literal["PREPARE_TO_GET", "PREPARE_TO_PUT", "BRING_ONLINE"]] = {
+    "get": "PREPARE_TO_GET",
+    "put": "PREPARE_TO_PUT",
+    "bring_online": "BRING_ONLINE",
+}
+
+
+def status_of(
+    operation: str, file: type[Standing]
+) -> Callable[[Context, form.OfRequest], Awaitable[Files[Standing]]]:
+    async def run(context: Context, asked: form.OfRequest) -> Files[Standing]:
+        """Transfer URLs are told once: they are known here by hash only."""
+        request = asked.token()
+        items = _of(await requests.status(context.archive, context.caller, request, operation), asked.surls)
+        failed = sum(isinstance(item, MdmError) or item.state == "failed" for _, item in items)
+        return Files.standing([_standing(file, surl, item) for surl, item in items], failed, str(request))
+
+    return run
+
+
+def _standing(file: type[Standing], surl: str, item: Grant | MdmError) -> Standing:
+    if isinstance(item, MdmError):
+        return file.failed(surl, item)
+    live = item.state in ("pinned", "open", "uploaded") and item.life > 0
+    status = ReturnStatus(_code(item), item.explanation)
+    return file(surl=surl, status=status, remaining_pin_time=int(item.life) if live else None)
+
+
+def _code(item: Grant) -> str:
+    """How one item of a request stands, as SRM status code."""
+    if item.state == "failed":
+        return item.failure or "SRM_FAILURE"
+    if item.state == "released":
+        return "SRM_RELEASED"
+    if item.state == "aborted":
+        return "SRM_ABORTED"
+    if item.state != "done" and item.life <= 0:
+        return "SRM_FILE_LIFETIME_EXPIRED"
+    return _STATES[item.operation, item.state]
+
+
+async def release_files(context: Context, asked: form.Release) -> Files[SurlStatus]:
+    token = asked.token()
+    if token is not None:
+        found = await requests.release(context.archive, context.caller, token, asked.surls)
+        return _done(_of(found, asked.surls))
+    if not asked.surls:
+        raise BadRequest(
+            "releaseFiles names neither a request nor files", remedy='give "requestToken" or "surls"'
+        )
+    context.bounded(asked.surls)
+    released = await requests.release_surls(context.archive, context.caller, asked.surls)
+    return Files.done([SurlStatus.of(surl, why) for surl, why in released])
+
+
+async def abort(context: Context, asked: form.OfRequest) -> Files[SurlStatus]:
+    found = await requests.abort(context.archive, context.caller, asked.token(), asked.surls)
+    return _done(_of(found, asked.surls))
+
+
+def _done(found: Sequence[tuple[str, Grant | MdmError]]) -> Files[SurlStatus]:
+    return Files.done(
+        [SurlStatus.of(surl, one if isinstance(one, MdmError) else None) for surl, one in found]
+    )
+
+
+async def extend_file_life_time(context: Context, asked: form.Extend) -> Files[ExtendedFile]:
+    seconds = asked.newPinLifeTime or asked.newFileLifeTime
+    found = await requests.extend(context.archive, context.caller, asked.token(), asked.surls, seconds)
+    live = {item.surl: ExtendedFile(surl=item.surl, pin_lifetime=int(item.life)) for item in found}
+    gone = UnknownRequest("the file's pin has ended", remedy="prepare the file again")
+    if not live:
+        raise gone
+    named = asked.surls or list(live)
+    return Files.done(
+        [live.get(surl) or ExtendedFile.failed(surl, gone) for surl in named], asked.requestToken
+    )
+
+
+async def get_request_tokens(context: Context, asked: form.RequestTokens) -> RequestTokens:
+    found = await requests.listing(context.archive, context.caller, asked.userRequestDescription)
+    return RequestTokens(tokens=tuple(RequestToken(token, made) for token, made in found))
+
+
+async def get_request_summary(context: Context, asked: form.RequestSummary) -> RequestSummaries:
+    context.bounded(asked.requestTokens)
+    return RequestSummaries(summaries=tuple([await _summary(context, text) for text in asked.requestTokens]))
+
+
+async def _summary(context: Context, text: str) -> RequestSummary:
+    try:
+        token = form.request_token(text)
+        items = await requests.summary(context.archive, context.caller, token)
+    except MdmError as why:
+        return RequestSummary(token=text, status=ReturnStatus.of(why))
+    failed = sum(item.state in ("failed", "aborted") for item in items)
+    waiting = sum(item.operation == "put" and item.state in ("open", "uploaded") for item in items)
+    kind = _REQUEST_TYPES[items[0].operation]
+    counts = FileCounts(kind, len(items), len(items) - failed - waiting, waiting, failed)
+    return RequestSummary(token=str(token), counts=counts)
+
+
+def _of(found: Sequence[Grant], surls: list[str] | None) -> list[tuple[str, Grant | MdmError]]:
+    """A request's items: all, or those of the SURLs named, and why there is none for some of these."""
+    if surls is None:
+        return [(item.surl, item) for item in found]
+    held = {item.surl: item for item in found}
+    absent = NotFound("the request has no such SURL")
+    return [(surl, held.get(surl, absent)) for surl in dict.fromkeys(surls)]

@@ -1,0 +1,55 @@
+"""The operations of SRM v2.2 on rights: getPermission, setPermission, checkPermission."""
+
+from mdm_async.errors import MdmError
+from mdm_async.images.rights import changes, permissions
+from mdm_async.images.rights.changes import Change
+from mdm_async.web.srm import forms as form
+from mdm_async.web.srm.context import Context
+from mdm_async.web.srm.results import Files, OwnPermission, PermissionDetail, PermissionSet
+
+
+async def check_permission(context: Context, asked: form.Surls) -> Files[OwnPermission]:
+    context.bounded(asked.surls)
+    archive = context.archive
+    found = await permissions.check_permission(archive.database, archive.views, context.caller, asked.surls)
+    return Files.done(
+        [
+            OwnPermission.failed(surl, one)
+            if isinstance(one, MdmError)
+            else OwnPermission(surl=surl, permission=one.letters, views=one.views)
+            for surl, one in found
+        ]
+    )
+
+
+async def get_permission(context: Context, asked: form.GetPermission) -> Files[PermissionDetail]:
+    context.bounded(asked.surls)
+    archive = context.archive
+    found = await permissions.get_permission(
+        archive.database, archive.mapping, context.caller, asked.surls, asked.parsed_principals()
+    )
+    return Files.done(
+        [
+            PermissionDetail.failed(surl, one)
+            if isinstance(one, MdmError)
+            else PermissionDetail(surl=surl, told=one)
+            for surl, one in found
+        ]
+    )
+
+
+async def set_permission(context: Context, asked: form.SetPermission) -> Files[PermissionSet]:
+    context.bounded(asked.surls)
+    archive = context.archive
+    change = Change(asked.steps(), asked.default, asked.inherit, asked.recursive)
+    found = await changes.set_permission(
+        archive.database, archive.changed, context.caller, asked.surls, change
+    )
+    return Files.done(
+        [
+            PermissionSet.failed(surl, one)
+            if isinstance(one, MdmError)
+            else PermissionSet(surl=surl, changed=one.changed, left=one.left)
+            for surl, one in found
+        ]
+    )
