@@ -66,6 +66,10 @@ class Commands(LazyGroup):
             "mdm_async.cli.server.ping",
             "Ask the server whether it is there: its version, and how long the answer took.",
         ),
+        "whoami": Listed(
+            "mdm_async.cli.rights.whoami",
+            "Tell who the server takes you for, by which credential, until when, and with what rights at LFN.",
+        ),
         "demo": Listed(
             "mdm_async.cli.demo.command",
             "Start a server, store images, pull them de-identified with many workers, and check every byte.",

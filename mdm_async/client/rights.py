@@ -53,6 +53,10 @@ class Rights:
             outcomes += [(str(file["surl"]), error or file) for file, error in answer.files()]
         return outcomes
 
+    async def whoami(self, path: str = "/") -> Json:
+        """Who the server takes the caller for, by which credential, and with what rights at `path` (`here`)."""
+        return await self._wire.operate("POST", "admin/v1/whoami", {"surl": path}, repeat=True)
+
     async def delivery(self, path: str) -> Json:
         """How views leave a directory, `identified` and `deidentified`: the `delivery`, and `from` where it comes."""
         return await self._wire.operate("POST", _DELIVERY, {"surl": path}, repeat=True)

@@ -2,7 +2,7 @@
 
 from aiohttp import web
 
-from mdm_async.web.admin import audit, consistency, health, local_tokens, profiles, replicas, rights
+from mdm_async.web.admin import audit, consistency, health, local_tokens, profiles, replicas, rights, whoami
 from mdm_async.web.http import problem
 from mdm_async.web.http.house import HOUSE, House
 from mdm_async.web.srm import over_json as srm_json
@@ -14,6 +14,17 @@ def application(house: House) -> web.Application:
         middlewares=[problem.middleware], client_max_size=house.archive.settings.transfers.max_body
     )
     app[HOUSE] = house
-    for face in (audit, consistency, health, local_tokens, profiles, replicas, rights, srm_json, turl):
+    for face in (
+        audit,
+        consistency,
+        health,
+        local_tokens,
+        profiles,
+        replicas,
+        rights,
+        whoami,
+        srm_json,
+        turl,
+    ):
         app.add_routes(face.routes())
     return app

@@ -227,6 +227,10 @@ def _identified_file(aim: Aim) -> str:
     return _identified(aim.file)
 
 
+def _surl(form: Callable[[Aim], str]) -> Body:
+    return lambda aim: {"surl": form(aim)}
+
+
 def _replica(form: Callable[[Aim], str], url: str | None) -> Body:
     return lambda aim: {"replicas": [{"surl": form(aim), "url": url}]}
 
@@ -327,6 +331,10 @@ ROUTES: dict[tuple[str, str], list[Attack]] = {
         _admin("PUT", "/admin/v1/delivery", lambda aim: {"surl": aim.directory, "identified": "clear"}),
         _admin("PUT", "/admin/v1/delivery",
             lambda aim: {"surl": aim.directory, "deidentified": "clear"}, "deidentified"),
+    ],
+    ("POST", "/admin/v1/whoami"): [
+        _admin("POST", "/admin/v1/whoami", _surl(form), name, told=True, judged=False)
+        for name, form in (("path", _path), ("guid", _guid), ("identified", _identified_file))
     ],
     ("GET", "/admin/v1/recipients"): [_admin("GET", "/admin/v1/recipients", told=True, judged=False)],
     ("PUT", "/admin/v1/recipients"): [

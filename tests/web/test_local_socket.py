@@ -154,3 +154,8 @@ async def test_a_second_server_leaves_the_firsts_alone(server: Server, line: Lin
         async with running_server(server.data, server.dsn):
             pass
     assert (await line.call("GET", "/health/ready"))[0] == 200
+
+
+async def test_it_is_told_as_the_credential(line: Line) -> None:
+    _, told = await line.call("POST", "/admin/v1/whoami", {"surl": "/"})
+    assert (told["name"], told["credential"], told["until"]) == ("user:admin", "socket", None)

@@ -1,0 +1,58 @@
+"""`mdm whoami`: who the server takes one for."""
+
+from typing import Annotated, Any
+
+import typer
+
+from mdm_async.cli.connection import client_of, complete
+from mdm_async.cli.options import Json
+from mdm_async.cli.output import about, print_json, print_line
+from mdm_async.client.answers import error_from_status
+from mdm_async.client.rights import Rights
+
+
+def register(app: typer.Typer) -> None:
+    app.command()(whoami)
+
+
+def whoami(
+    context: typer.Context, path: Annotated[str, typer.Argument(metavar="LFN")] = "/", json: Json = False
+) -> None:
+    """Tell who the server takes you for, by which credential, until when, and with what rights at LFN.
+
+    Example: `mdm whoami /demo`
+    """
+
+    async def work() -> dict[str, Any]:
+        async with client_of(context) as client:
+            return await Rights(client.wire).whoami(path)
+
+    with about(path):
+        told = complete(work())
+    if json:
+        print_json(told)
+    else:
+        _print(path, told)
+
+
+def _print(path: str, told: dict[str, Any]) -> None:
+    print_line(f"{told['name']}, by {told['credential']}")
+    lines = [
+        ("principals", ", ".join(told["principals"])),
+        ("ends", told["until"] or "when revoked"),
+    ]
+    if told["limited"]:
+        lines.append(("limited", "may neither change rights nor see identities"))
+    for scope in told["scopes"]:
+        views = f" ({', '.join(scope['views'])})" if scope["views"] else ""
+        lines.append(("by itself", f"{scope['rights']}{views} at {scope['path']}"))
+    here = told["here"]
+    if (error := error_from_status(here["status"])) is not None:
+        rights = error.detail
+    else:
+        views = f", reads {', '.join(here['views'])}" if here["views"] else ""
+        rights = f"{here['permission'] or 'none'}{views}"
+    lines.append((f"at {path}", rights))
+    width = max(len(name) for name, _ in lines)
+    for name, value in lines:
+        print_line(f"{name:>{width}}: {value}")
