@@ -1,0 +1,35 @@
+"""A key store whose calls fail when a test says so: before they are done, or after, as when the answer is lost."""
+
+from collections.abc import Callable, Collection, Mapping
+from typing import Any
+from uuid import UUID
+
+from mdm_async.errors import Unavailable
+from mdm_async.keys.store import Secrets
+from mdm_async.keys.wrapped import WrappedKeys
+
+
+class KeysThatFail(WrappedKeys):
+    """Ours, with faults: names of calls that fail."""
+
+    _before: frozenset[str] = frozenset()
+    _after: frozenset[str] = frozenset()
+
+    def fail(self, *, before: Collection[str] = (), after: Collection[str] = ()) -> None:
+        self._before, self._after = frozenset(before), frozenset(after)
+
+    async def register(self, secrets: Mapping[UUID, Secrets]) -> None:
+        await self._failing(super().register, secrets)
+
+    async def confirm(self, registrations: Collection[UUID]) -> None:
+        await self._failing(super().confirm, registrations)
+
+    async def forget(self, registrations: Collection[UUID]) -> None:
+        await self._failing(super().forget, registrations)
+
+    async def _failing(self, call: Callable[..., Any], *arguments: Any) -> None:
+        if call.__name__ in self._before:
+            raise Unavailable("the key store is away")
+        await call(*arguments)
+        if call.__name__ in self._after:
+            raise Unavailable("the key store is away")
