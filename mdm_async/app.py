@@ -26,11 +26,8 @@ from mdm_async.catalog import installation
 from mdm_async.catalog.grants import grants
 from mdm_async.catalog.rights import tokens
 from mdm_async.catalog.rights.callers import Callers
-from mdm_async.errors import UnsafeSettings
 from mdm_async.identity.authenticator import Authenticator
-from mdm_async.identity.certificates import Trust
 from mdm_async.identity.mapping import Mapping
-from mdm_async.identity.tokens import Issuers
 from mdm_async.images.archive import Archive
 from mdm_async.images.cipher_pool import CipherPool
 from mdm_async.images.intake.intake import Intake
@@ -53,6 +50,7 @@ from mdm_async.postgres.database import Database, connect
 from mdm_async.postgres.directory_lock import DirectoryLock
 from mdm_async.postgres.embedded.lifecycle import EmbeddedPostgres
 from mdm_async.postgres.migrate import migrate
+from mdm_async.premises import cannot_listen, premises
 from mdm_async.settings import Settings
 from mdm_async.web.application import application
 from mdm_async.web.http.certificate import Certificate
@@ -120,6 +118,7 @@ def _look_for_cycles_seldom() -> None:
 async def running(settings: Settings) -> AsyncIterator[House]:
     """A server that listens, with its database, sweeper and watches; all of them end with the context."""
     async with AsyncExitStack() as stack:
+        stands_on = premises(settings)
         lock = stack.enter_context(_locked(settings.data))
         own = _secrets(settings)
         target, postgres = await _database(stack, settings, lock)
@@ -128,9 +127,9 @@ async def running(settings: Settings) -> AsyncIterator[House]:
             await migrate(connection, "mdm_async.keys")
         database = await stack.enter_async_context(Database.connect(target, pool_size=settings.database.pool))
         keys = await _keys(stack, target, own, database)
-        archive = await _archive(stack, settings, database, keys)
-        trust = _trust(settings)
-        issuers = await stack.enter_async_context(_issuers(settings))
+        archive = await _archive(stack, settings, database, keys, stands_on.mapping)
+        trust = stands_on.trust
+        issuers = await stack.enter_async_context(stands_on.issuers)
         lookup = functools.partial(_caller_of, database)
         authenticator = Authenticator(own.admin_token, lookup, issuers, trust, archive.mapping)
         judge = Judge(database, archive.callers, archive.mapping, settings.delivery)
@@ -158,18 +157,8 @@ async def running(settings: Settings) -> AsyncIterator[House]:
         beside(make_views_forever(archive.workshop, archive.shelf, node))
         if postgres is not None:
             beside(postgres.supervise())
-        await _listen(stack, settings, house, trust, beside)
+        await _listen(stack, settings, house, stands_on.certificate, beside)
         yield house
-
-
-def _trust(settings: Settings) -> Trust | None:
-    known = settings.identity
-    return Trust(known.ca_directory, known.voms_directory) if known.ca_directory is not None else None
-
-
-def _issuers(settings: Settings) -> Issuers:
-    own = (settings.server.public_url or "").rstrip("/")
-    return Issuers(settings.identity.issuers, [own] if own else [], settings.identity.ca_directory)
 
 
 def _locked(data: Path) -> DirectoryLock:
@@ -214,7 +203,9 @@ async def _keys(stack: AsyncExitStack, target: str, own: Secrets, database: Data
     return keys
 
 
-async def _archive(stack: AsyncExitStack, settings: Settings, database: Database, keys: KeyStore) -> Archive:
+async def _archive(
+    stack: AsyncExitStack, settings: Settings, database: Database, keys: KeyStore, mapping: Mapping
+) -> Archive:
     async with database.transaction() as db:
         await grants.keep_partitions(db)
     await keys.make_project_key(BASIC_PROJECT)
@@ -234,7 +225,7 @@ async def _archive(stack: AsyncExitStack, settings: Settings, database: Database
         views=views,
         finder=finder,
         callers=Callers(database),
-        mapping=Mapping(settings.identity.mapping),
+        mapping=mapping,
     )
 
 
@@ -272,7 +263,7 @@ async def _listen(
     stack: AsyncExitStack,
     settings: Settings,
     house: House,
-    trust: Trust | None,
+    certificate: Certificate | None,
     beside: _Beside,
 ) -> None:
     runner = web.AppRunner(
@@ -288,12 +279,12 @@ async def _listen(
     host = settings.server.host
     plain = web.TCPSite(runner, host, settings.server.port, backlog=_BACKLOG)
     house.port = await _started(plain, runner, host, settings.server.port)
-    if settings.server.tls_cert is not None and settings.server.tls_key is not None:
-        certificate = Certificate(settings.server.tls_cert, settings.server.tls_key, trust)
+    if certificate is not None:
+        current = certificate
         beside(certificate.watch())
         port = settings.server.tls_port
         refused = house.refusals.tls_refused
-        tls = TlsSite(runner, host, port, lambda: certificate.context, refused, backlog=_BACKLOG)
+        tls = TlsSite(runner, host, port, lambda: current.context, refused, backlog=_BACKLOG)
         house.tls_port = await _started(tls, runner, host, port)
     await LocalSite(runner, settings.data, backlog=_BACKLOG).start()
 
@@ -315,9 +306,7 @@ async def _started(site: web.BaseSite, runner: web.AppRunner, host: str, port: i
     try:
         await site.start()
     except OSError as why:
-        raise UnsafeSettings(
-            f"cannot listen on {host}:{port}: {why.strerror}", remedy="choose another --port"
-        ) from why
+        raise cannot_listen(host, port, why) from why
     address: tuple[str, int] = runner.addresses[-1][:2]
     return address[1]
 

@@ -35,6 +35,11 @@ def _read(settings: Settings) -> str:
                 public=str(settings.data / "audit" / "audit.pub"),
             )
         return pem
+    return read_key_file(given)
+
+
+def read_key_file(given: Path) -> str:
+    """Raises UnsafeSettings."""
     try:
         if given.stat().st_mode & 0o077:
             raise UnsafeSettings(f"{given} is open to others", remedy=f"chmod 600 {given}")

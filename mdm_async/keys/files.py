@@ -13,9 +13,15 @@ def secrets_directory(data: Path) -> Path:
     """DIR/secrets, made if missing. Raises UnsafeSettings when others may enter it."""
     directory = data / "secrets"
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if directory.stat().st_mode & 0o077:
-        raise UnsafeSettings(f"{directory} is open to others", remedy=f"chmod 700 {directory}")
+    demand_private(directory)
     return directory
+
+
+def demand_private(path: Path) -> None:
+    """Raises UnsafeSettings when others may enter the directory, or read the file."""
+    if path.stat().st_mode & 0o077:
+        how, mode = ("open to others", 700) if path.is_dir() else ("readable by others", 600)
+        raise UnsafeSettings(f"{path} is {how}", remedy=f"chmod {mode} {path}")
 
 
 def read_or_create(path: Path, fresh: str) -> tuple[str, bool]:
@@ -35,8 +41,7 @@ def read_or_create(path: Path, fresh: str) -> tuple[str, bool]:
             return fresh, True
         finally:
             draft.unlink()
-    if path.stat().st_mode & 0o077:
-        raise UnsafeSettings(f"{path} is readable by others", remedy=f"chmod 600 {path}")
+    demand_private(path)
     return path.read_text().strip(), False
 
 

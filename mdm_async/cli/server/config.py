@@ -8,8 +8,10 @@ import orjson
 import typer
 from pydantic import BaseModel, SecretStr
 
+from mdm_async.cli.connection import complete
 from mdm_async.cli.options import Json
-from mdm_async.cli.output import print_json, print_line
+from mdm_async.cli.output import complain, print_json, print_line
+from mdm_async.errors import MdmError, UnsafeSettings
 from mdm_async.settings import Settings, load
 
 Config = Annotated[Path | None, typer.Option(help="Settings file (TOML).")]
@@ -37,25 +39,28 @@ def show(config: Config = None, json: Json = False) -> None:
 
 
 def check(config: Config = None, json: Json = False) -> None:
-    """Check the settings; exits 78 with every reason when a server would not start with them.
+    """Check the settings and all that they name; exits 78 with every reason when a server would not start.
 
     Example: `mdm config check --config /etc/mdm.toml && systemctl restart mdm`
     """
-    load(config)
+    settings = load(config)
+    # Here, for only this command and `serve` need the server's rooms, which take half a second to load.
+    from mdm_async.premises import reasons_against, warnings_about
+
+    warnings = warnings_about(settings)
+    for warning in warnings:
+        complain(MdmError(f"warning: {warning}"))
+    if reasons := complete(reasons_against(settings)):
+        raise UnsafeSettings("\n".join(reasons))
     if json:
-        print_json({"ok": True})
+        print_json({"ok": True} | ({"warnings": warnings} if warnings else {}))
     else:
         print_line("the settings are fit to serve with")
 
 
 def as_tree(settings: Settings) -> dict[str, Any]:
     """Sections of values as JSON has them."""
-    return {
-        name: {key: _plain(value) for key, value in section}
-        if isinstance(section, BaseModel)
-        else _plain(section)
-        for name, section in settings
-    }
+    return {name: _plain(section) for name, section in settings}
 
 
 def as_toml(settings: Settings) -> Iterator[str]:
@@ -65,14 +70,38 @@ def as_toml(settings: Settings) -> Iterator[str]:
         if isinstance(section, BaseModel):
             yield ""
             yield f"[{name}]"
-            for key, leaf in type(section).model_fields.items():
-                value, meaning = getattr(section, key), leaf.description
-                yield f"# {key} =  # {meaning}" if value is None else f"{key} = {_quoted(value)}  # {meaning}"
+            yield from _section(section)
+            yield from _tables(name, section)
+
+
+def _section(section: BaseModel) -> Iterator[str]:
+    for key, leaf in type(section).model_fields.items():
+        value, meaning = getattr(section, key), leaf.description
+        if not _is_tables(value):
+            is_set = value is not None and getattr(section, f"{key}_file", None) is None
+            yield f"{key} = {_quoted(value)}  # {meaning}" if is_set else f"# {key} =  # {meaning}"
+
+
+def _tables(name: str, section: BaseModel) -> Iterator[str]:
+    for key, value in section:
+        if _is_tables(value):
+            for one in value:
+                yield ""
+                yield f"[[{name}.{key}]]"
+                yield from _section(one)
+
+
+def _is_tables(value: Any) -> bool:
+    return isinstance(value, tuple) and bool(value) and all(isinstance(one, BaseModel) for one in value)
 
 
 def _plain(value: Any) -> Any:
     if isinstance(value, SecretStr):
         return _MASK
+    if isinstance(value, BaseModel):
+        return {key: _plain(one) for key, one in value}
+    if isinstance(value, tuple):
+        return [_plain(one) for one in value]
     return str(value) if isinstance(value, Path) else value
 
 

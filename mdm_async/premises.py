@@ -1,0 +1,202 @@
+"""What a server stands on besides its database: certificates, authorities, mapping, issuers, keys.
+
+Made from the settings before anything is started, with every reason why that cannot be; `mdm config check` does the
+same and starts nothing.
+"""
+
+import os
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TypeVar
+
+from cryptography import x509
+
+from mdm_async.audit.keys import parse_private
+from mdm_async.auditing.gazette import Gazette
+from mdm_async.auditing.signing_key import read_key_file
+from mdm_async.errors import MdmError, UnsafeSettings
+from mdm_async.identity.certificates import Trust
+from mdm_async.identity.mapping import Mapping
+from mdm_async.identity.tokens import Issuers
+from mdm_async.keys import files
+from mdm_async.postgres.database import connect
+from mdm_async.postgres.directory_lock import DirectoryLock
+from mdm_async.settings import Settings
+from mdm_async.web.http.certificate import Certificate
+
+T = TypeVar("T")
+_SOON = timedelta(days=14)
+
+
+@dataclass(frozen=True, slots=True)
+class Premises:
+    trust: Trust | None
+    issuers: Issuers
+    mapping: Mapping
+    certificate: Certificate | None
+
+
+def premises(settings: Settings) -> Premises:
+    """Raises UnsafeSettings with every reason, one a line."""
+    reasons: list[MdmError] = []
+
+    def made(make: Callable[[], T]) -> T | None:
+        try:
+            return make()
+        except UnsafeSettings as why:
+            reasons.append(why)
+            return None
+
+    made(lambda: _demand_usable_directory(settings.data))
+    made(lambda: _demand_good_secrets(settings))
+    made(lambda: _demand_good_signing_key(settings))
+    made(lambda: Gazette.of(settings.audit.seals, settings.data))
+    trust = made(lambda: _trust(settings))
+    issuers = made(lambda: _issuers(settings))
+    mapping = made(lambda: Mapping(settings.identity.mapping))
+    certificate = made(lambda: _certificate(settings, trust))
+    if reasons or issuers is None or mapping is None:
+        raise UnsafeSettings("\n".join(map(str, reasons)))
+    return Premises(trust, issuers, mapping, certificate)
+
+
+async def reasons_against(settings: Settings) -> list[str]:
+    """Why a server would not start with these settings, as `premises` says it; and whether its ports and its
+    database can be had, which a start finds out by taking them."""
+    reasons: list[str] = []
+    with _noting(reasons):
+        premises(settings)
+    if not _is_running(settings.data):
+        ports = [settings.server.port, *([settings.server.tls_port] if settings.tls else [])]
+        for port in ports:
+            with _noting(reasons):
+                _demand_free(settings.server.host, port)
+    if settings.database.dsn is not None:
+        with _noting(reasons):
+            try:
+                async with connect(settings.database.dsn.get_secret_value()):
+                    pass
+            except MdmError:
+                raise
+            except (
+                Exception
+            ) as why:  # A DSN can be wrong in many ways, and their words could hold the password.
+                raise UnsafeSettings(
+                    f"the catalog's database lets nobody in ({type(why).__name__})",
+                    remedy="check database.dsn",
+                ) from None
+    return reasons
+
+
+def warnings_about(settings: Settings) -> list[str]:
+    """What does not keep a server from starting, but its clients away."""
+    found = []
+    now = datetime.now(UTC)
+    for certificate in _certificates(settings.server.tls_cert):
+        name = certificate.subject.rfc4514_string() or "without a name"
+        if certificate.not_valid_before_utc > now:
+            found.append(f"server.tls_cert: the certificate {name} is not valid yet; set the clock")
+        elif certificate.not_valid_after_utc < now:
+            found.append(f"server.tls_cert: the certificate {name} has expired; ask for a new one")
+        elif certificate.not_valid_after_utc < now + _SOON:
+            found.append(f"server.tls_cert: the certificate {name} expires within 14 days; ask for a new one")
+    known = settings.identity.ca_directory
+    if known is not None and known.is_dir() and not any(known.glob("*.0")):
+        found.append(f"identity.ca_directory: {known} holds no authority; install <hash>.0 files")
+    return found
+
+
+def _trust(settings: Settings) -> Trust | None:
+    known = settings.identity
+    return Trust(known.ca_directory, known.voms_directory) if known.ca_directory is not None else None
+
+
+def _issuers(settings: Settings) -> Issuers:
+    own = (settings.server.public_url or "").rstrip("/")
+    return Issuers(settings.identity.issuers, [own] if own else [], settings.identity.ca_directory)
+
+
+def _certificate(settings: Settings, trust: Trust | None) -> Certificate | None:
+    chain, key = settings.server.tls_cert, settings.server.tls_key
+    return Certificate(chain, key, trust) if chain is not None and key is not None else None
+
+
+def _certificates(chain: Path | None) -> list[x509.Certificate]:
+    try:
+        return x509.load_pem_x509_certificates(chain.read_bytes()) if chain is not None else []
+    except (OSError, ValueError):
+        return []  # Told already, as a reason.
+
+
+def _demand_usable_directory(data: Path) -> None:
+    """It is made when it is missing."""
+    nearest = next(folder for folder in (data.absolute(), *data.absolute().parents) if folder.exists())
+    if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
+        raise UnsafeSettings(
+            f"{data} cannot be used: {nearest} is no folder that you may write to",
+            remedy="choose a directory that the user who runs mdm may write to",
+        )
+
+
+def _demand_good_secrets(settings: Settings) -> None:
+    if settings.keys.kek is not None:
+        files.decode_keks(settings.keys.kek.get_secret_value())
+    directory = settings.data / "secrets"
+    if not directory.is_dir():
+        return
+    files.demand_private(directory)
+    for name in ("admin.token", "kek", "audit.key"):
+        if (directory / name).exists():
+            files.demand_private(directory / name)
+    kek = directory / "kek"
+    if settings.keys.kek is None and kek.exists() and os.access(kek, os.R_OK):
+        files.decode_keks(kek.read_text())
+
+
+def _demand_good_signing_key(settings: Settings) -> None:
+    given, own = settings.audit.key_file, settings.data / "secrets" / "audit.key"
+    if given is not None or own.exists():
+        parse_private(read_key_file(given if given is not None else own))
+
+
+def _is_running(data: Path) -> bool:
+    """Whether a server has the directory, and with it, presumably, its ports."""
+    lock = DirectoryLock(data)
+    if not lock.path.exists():
+        return False
+    try:
+        lock.acquire()
+    except UnsafeSettings:
+        return False
+    except MdmError:
+        return True
+    lock.release()
+    return False
+
+
+def _demand_free(host: str, port: int) -> None:
+    try:
+        for family, kind, _, _, address in socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        ):
+            with socket.socket(family, kind) as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind(address)
+    except OSError as why:
+        raise cannot_listen(host, port, why) from why
+
+
+def cannot_listen(host: str, port: int, why: OSError) -> UnsafeSettings:
+    return UnsafeSettings(f"cannot listen on {host}:{port}: {why.strerror}", remedy="choose another --port")
+
+
+@contextmanager
+def _noting(reasons: list[str]) -> Iterator[None]:
+    try:
+        yield
+    except MdmError as why:
+        reasons += str(why).splitlines()

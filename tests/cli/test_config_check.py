@@ -1,0 +1,228 @@
+"""`mdm config check` says what a start would, and a start what the check does; `config show` shows every setting."""
+
+import re
+import socket
+import tomllib
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trustme
+
+from mdm_async.app import running
+from mdm_async.audit.keys import fresh_private
+from mdm_async.errors import UnsafeSettings
+from mdm_async.settings import load
+from tests.cli.conftest import Run
+from tests.conftest import Server
+
+DEPLOY = Path(__file__).parents[2] / "deploy"
+Break = Callable[[Path, dict[str, Any]], None]
+
+
+@pytest.fixture(autouse=True)
+def _no_other_data(environment: pytest.MonkeyPatch) -> None:
+    environment.delenv("MDM_DATA")
+
+
+def good(folder: Path, *, until: datetime | None = None) -> dict[str, Any]:
+    """A folder with all that settings can name, and settings that name it."""
+    certificate = trustme.CA().issue_cert("localhost", not_after=until)
+    chain = certificate.cert_chain_pems[0]
+    chain.write_to_path(folder / "chain.pem")
+    certificate.private_key_pem.write_to_path(folder / "key.pem")
+    (folder / "ca").mkdir()
+    (folder / "ca" / "12345678.0").write_text("")
+    (folder / "vo").mkdir()
+    (folder / "groups.toml").write_text('[groups]\nteam = ["user:ada"]\n')
+    (folder / "audit.key").write_text(fresh_private())
+    (folder / "audit.key").chmod(0o600)
+    (folder / "kek").write_text("A" * 43 + "=")
+    return {
+        "data": str(folder / "data"),
+        "server": {
+            "port": 0,
+            "tls_port": 0,
+            "tls_cert": str(folder / "chain.pem"),
+            "tls_key": str(folder / "key.pem"),
+        },
+        "keys": {"kek_file": str(folder / "kek")},
+        "identity": {
+            "ca_directory": str(folder / "ca"),
+            "voms_directory": str(folder / "vo"),
+            "mapping": str(folder / "groups.toml"),
+            "issuers": [{"url": "https://issuer.example.org", "audience": ["me"]}],
+        },
+        "audit": {"key_file": str(folder / "audit.key"), "seals": str(folder / "seals.jsonl")},
+    }
+
+
+def written(folder: Path, settings: dict[str, Any]) -> Path:
+    lines = [f'data = "{settings["data"]}"']
+    issuers = settings["identity"]["issuers"]
+    for name, section in settings.items():
+        if isinstance(section, dict):
+            lines += [f"[{name}]", *(f"{key} = {_toml(v)}" for key, v in section.items() if key != "issuers")]
+    for issuer in issuers:
+        lines += ["[[identity.issuers]]", *(f"{key} = {_toml(value)}" for key, value in issuer.items())]
+    (folder / "mdm.toml").write_text("\n".join(lines))
+    return folder / "mdm.toml"
+
+
+def _toml(value: Any) -> str:
+    return repr(value).replace("'", '"')
+
+
+async def test_what_is_in_order_passes_and_nothing_is_made(run: Run, tmp_path: Path) -> None:
+    file = written(tmp_path, good(tmp_path))
+    ended = await run("config", "check", "--config", file, "--json")
+    assert (ended.code, ended.err) == (0, "")
+    assert ended.json == {"ok": True}
+    assert not (tmp_path / "data").exists()
+
+
+def _another_key(folder: Path, settings: dict[str, Any]) -> None:
+    trustme.CA().issue_cert("localhost").private_key_pem.write_to_path(folder / "key.pem")
+
+
+def _open_secrets(folder: Path, settings: dict[str, Any]) -> None:
+    (folder / "data" / "secrets").mkdir(parents=True)
+    (folder / "data" / "secrets").chmod(0o755)
+
+
+def _open_token(folder: Path, settings: dict[str, Any]) -> None:
+    (folder / "data" / "secrets").mkdir(parents=True, mode=0o700)
+    (folder / "data" / "secrets" / "admin.token").write_text("x")
+    (folder / "data" / "secrets" / "admin.token").chmod(0o644)
+
+
+def _short_kek(folder: Path, settings: dict[str, Any]) -> None:
+    (folder / "kek").write_text("c2hvcnQ=")
+
+
+def _broken_mapping(folder: Path, settings: dict[str, Any]) -> None:
+    (folder / "groups.toml").write_text("[groups")
+
+
+def _issuer_without_tls(folder: Path, settings: dict[str, Any]) -> None:
+    settings["identity"]["issuers"][0]["url"] = "http://issuer.example.org"
+
+
+def _no_authorities(folder: Path, settings: dict[str, Any]) -> None:
+    settings["identity"]["ca_directory"] = str(folder / "none")
+
+
+def _no_vos(folder: Path, settings: dict[str, Any]) -> None:
+    settings["identity"]["voms_directory"] = str(folder / "none")
+
+
+def _open_audit_key(folder: Path, settings: dict[str, Any]) -> None:
+    (folder / "audit.key").chmod(0o644)
+
+
+def _no_audit_key(folder: Path, settings: dict[str, Any]) -> None:
+    (folder / "audit.key").write_text("no key")
+
+
+def _no_syslog(folder: Path, settings: dict[str, Any]) -> None:
+    settings["audit"]["seals"] = "syslog:nowhere"
+
+
+def _file_for_a_folder(folder: Path, settings: dict[str, Any]) -> None:
+    settings["data"] = str(folder / "mdm.toml" / "data")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        (_another_key, "certificate cannot be used.*; check server.tls_cert and server.tls_key"),
+        (_open_secrets, "open to others; chmod 700"),
+        (_open_token, "readable by others; chmod 600"),
+        (_short_kek, "is not 32 bytes in base64; restore"),
+        (_broken_mapping, "mapping file .* is not TOML"),
+        (_issuer_without_tls, "identity.issuers"),
+        (_no_authorities, "authorities cannot be read.*; check identity.ca_directory"),
+        (_no_vos, "authorities cannot be read.*; check .* identity.voms_directory"),
+        (_open_audit_key, "open to others; chmod 600"),
+        (_no_audit_key, "not an Ed25519 private key; make one with `mdm audit keygen`"),
+        (_no_syslog, "names no syslog; write syslog:"),
+        (_file_for_a_folder, "no folder that you may write to; choose"),
+    ],
+)
+async def test_what_is_wrong_is_told_with_the_remedy_by_the_check_and_by_a_start(
+    run: Run, tmp_path: Path, wrong: Break, told: str
+) -> None:
+    settings = good(tmp_path)
+    wrong(tmp_path, settings)
+    file = written(tmp_path, settings)
+    ended = await run("config", "check", "--config", file)
+    assert (ended.code, ended.out) == (78, b"")
+    (line,) = ended.err.splitlines()
+    assert re.search(told, line), line
+    with pytest.raises(UnsafeSettings) as refused:
+        async with running(load(file)):
+            pass
+    assert f"mdm: {refused.value}" == line
+    assert not (tmp_path / "data" / ".mdm.lock").exists()
+
+
+async def test_all_that_is_wrong_is_told_at_once(run: Run, tmp_path: Path) -> None:
+    settings = good(tmp_path)
+    for wrong in (_another_key, _broken_mapping, _no_syslog):
+        wrong(tmp_path, settings)
+    ended = await run("config", "check", "--config", written(tmp_path, settings), "--json")
+    assert len(ended.err.splitlines()) == 3
+    assert ended.json["error"]["exit"] == 78
+
+
+async def test_a_port_that_another_has_is_told_and_a_servers_own_is_not(
+    run: Run, server: Server, tmp_path: Path
+) -> None:
+    settings = good(tmp_path)
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        settings["server"]["port"] = other.getsockname()[1]
+        ended = await run("config", "check", "--config", written(tmp_path, settings))
+        assert ended.code == 78
+        assert re.search("cannot listen on .*; choose another --port", ended.err)
+    settings |= {"data": str(server.data), "server": settings["server"] | {"port": server.house.port}}
+    settings["keys"] = {}
+    assert (await run("config", "check", "--config", written(tmp_path, settings))).code == 0
+
+
+async def test_a_database_that_does_not_answer_is_told_without_its_password(
+    run: Run, tmp_path: Path, unused_tcp_port: int
+) -> None:
+    settings = good(tmp_path)
+    settings["database"] = {"dsn": f"postgresql://mdm:very-secret@127.0.0.1:{unused_tcp_port}/mdm"}
+    ended = await run("config", "check", "--config", written(tmp_path, settings))
+    assert ended.code == 78
+    assert "database is away" in ended.err
+    assert "very-secret" not in ended.err
+
+
+@pytest.mark.parametrize(("days", "told"), [(-1, "has expired"), (3, "within 14 days")])
+async def test_a_certificate_that_ends_is_warned_of(run: Run, tmp_path: Path, days: int, told: str) -> None:
+    settings = good(tmp_path, until=datetime.now(UTC) + timedelta(days=days))
+    ended = await run("config", "check", "--config", written(tmp_path, settings), "--json")
+    assert ended.code == 0
+    assert told in ended.err
+    assert told in ended.json["warnings"][0]
+
+
+async def test_show_works_with_every_setting_set_and_hides_secrets(run: Run, tmp_path: Path) -> None:
+    text = (DEPLOY / "mdm.toml").read_text()
+    (tmp_path / "dsn").write_text("postgresql://mdm:very-secret@db/mdm")
+    (tmp_path / "mdm.toml").write_text(text.replace("/etc/mdm/dsn", str(tmp_path / "dsn")))
+    shown = await run("config", "show", "--config", tmp_path / "mdm.toml")
+    assert shown.code == 0, shown.err
+    assert "very-secret" not in shown.text
+    assert tomllib.loads(shown.text)["identity"]["issuers"][0]["url"] == "https://issuer.example.org/"
+    (tmp_path / "again.toml").write_bytes(shown.out)
+    assert (await run("config", "show", "--config", tmp_path / "again.toml")).out == shown.out
+    tree = (await run("config", "show", "--config", tmp_path / "mdm.toml", "--json")).json
+    assert tree["identity"]["issuers"][0]["path"] == "/"
+    assert tree["database"]["dsn"] == "********"
