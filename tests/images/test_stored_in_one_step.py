@@ -154,6 +154,14 @@ def _told(why: MdmError) -> tuple[object, ...]:
     return why.detail, why.remedy, why.refusal
 
 
+async def test_directories_that_may_not_be_made_are_refused_before_a_byte_is_read(own_server: Server) -> None:
+    token = await own_server.token("l")
+    body = Stream(LARGE)
+    with pytest.raises(NotFound):
+        await store(own_server, "/vo/a.dcm", body, token, parents=True)
+    assert not body.half.is_set()
+
+
 async def test_to_overwrite_needs_d(server: Server) -> None:
     folder = await server.directory()
     await server.put(f"{folder}/a.dcm", SMALL)
@@ -233,6 +241,16 @@ async def test_to_another_the_same_bytes_are_another_file(own_server: Server) ->
     await store(own_server, "/a.dcm", SMALL)
     with pytest.raises(Exists):
         await store(own_server, "/a.dcm", SMALL, await own_server.token("rwl"))
+
+
+async def test_even_when_it_was_first_by_a_moment(own_server: Server) -> None:
+    body = Stream(SMALL)
+    storing = asyncio.create_task(store(own_server, "/a.dcm", body, await own_server.token("rwl")))
+    await body.half.wait()
+    await store(own_server, "/a.dcm", SMALL)
+    body.on.set()
+    with pytest.raises(Exists):
+        await storing
 
 
 async def test_a_repetition_by_the_other_way_is_one_too(own_server: Server) -> None:

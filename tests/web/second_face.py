@@ -9,7 +9,6 @@ from dataclasses import replace
 
 from aiohttp import web
 
-from mdm_async.errors import Truncated
 from mdm_async.images.transfers.opening import open_view
 from mdm_async.images.transfers.storing import StoreAsk, store
 from mdm_async.names import Caller
@@ -17,6 +16,7 @@ from mdm_async.web.http import problem
 from mdm_async.web.http.channel import CALLER, demand_secure, source_of
 from mdm_async.web.http.get import get as answer
 from mdm_async.web.http.house import HOUSE, House
+from mdm_async.web.http.incoming import coming, demand_whole
 
 
 async def put(request: web.Request) -> web.Response:
@@ -28,19 +28,9 @@ async def put(request: web.Request) -> web.Response:
         size=request.content_length,
         sha256=request.headers.get("X-Sha256"),
     )
-    assert request.transport is not None
-    try:
-        file = await store(
-            house.intake,
-            house.judge,
-            house.admission,
-            caller,
-            ask,
-            request.content.iter_any(),
-            request.transport.abort,
-        )
-    except (web.RequestPayloadError, ConnectionError) as gone:
-        raise Truncated("the upload broke off") from gone
+    demand_whole(request)
+    with coming(request) as (body, cut):
+        file = await store(house.intake, house.judge, house.admission, caller, ask, body, cut)
     return web.Response(status=204 if file.replaced else 201, headers={"X-Guid": str(file.guid)})
 
 

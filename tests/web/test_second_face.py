@@ -58,6 +58,16 @@ async def test_a_file_put_by_srm_is_given_there(face: Face) -> None:
     assert (head.headers["ETag"], head.headers["Content-Length"]) == (got.headers["ETag"], str(len(got.body)))
 
 
+async def test_ranges_and_preconditions_hold_there(face: Face) -> None:
+    await face.put("a.dcm", SMALL)
+    whole = await face.call("GET", "a.dcm")
+    part = await face.call("GET", "a.dcm", headers={"Range": "bytes=100-299"})
+    assert (part.status, part.body) == (206, whole.body[100:300])
+    known = await face.call("GET", "a.dcm", headers={"If-None-Match": whole.headers["ETag"]})
+    assert known.status == 304
+    assert (await face.put("b.dcm", SMALL, Content_Range="bytes 0-1/2")).status == 501
+
+
 async def test_an_overwritten_file_is_the_new_one(face: Face) -> None:
     await face.put("a.dcm", SMALL)
     before = (await face.call("GET", "a.dcm")).body

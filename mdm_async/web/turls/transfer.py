@@ -1,20 +1,16 @@
 """Transfer URLs: GET, HEAD and PUT of /t/<token>/<name>. The token is the credential; nothing else is asked for."""
 
-import asyncio
-from collections.abc import AsyncIterator
-from contextlib import suppress
-
 from aiohttp import web
 
 from mdm_async.catalog.grants.grants import Grant
-from mdm_async.errors import MdmError, NotSupported, TooLarge, TooManyRequests, Truncated
-from mdm_async.images.metrics import BYTES_IN, TRANSFERS_IN
+from mdm_async.errors import MdmError
 from mdm_async.images.parts import adler
 from mdm_async.images.transfers import arrival
 from mdm_async.web.http import problem
 from mdm_async.web.http.channel import is_secure, source_of
 from mdm_async.web.http.get import get
 from mdm_async.web.http.house import HOUSE
+from mdm_async.web.http.incoming import coming, demand_whole
 from mdm_async.web.http.reply import json_reply
 
 PATH = "/t/{token}/{name}"
@@ -59,45 +55,23 @@ def _without_body(answer: web.Response) -> web.Response:
 
 async def _admitted(request: web.Request) -> Grant:
     """The grant to take a file under, as far as can be told without its bytes."""
-    house = request.app[HOUSE]
-    if "Content-Range" in request.headers:
-        raise NotSupported("uploads in pieces are not supported", remedy="PUT the whole file")
-    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
-        raise NotSupported("content encodings are not supported", remedy="PUT the file as it is")
-    if house.draining:
-        raise TooManyRequests("the server is shutting down", retry_after=10)
-    if (request.content_length or 0) > house.archive.settings.transfers.max_upload:
-        raise TooLarge(f"an upload may have {house.archive.settings.transfers.max_upload} bytes at the most")
-    return await arrival.open_upload(house.judge, request.match_info["token"])
+    demand_whole(request)
+    return await arrival.open_upload(request.app[HOUSE].judge, request.match_info["token"])
 
 
 async def write(request: web.Request) -> web.StreamResponse:
     """Take a file: 201 with size and ADLER32 of what arrived (unsealed)."""
     house = request.app[HOUSE]
     grant = request.get(_GRANT) or await _admitted(request)
-    transport = request.transport
-    if transport is None:
-        raise ConnectionResetError("the client has gone")
-    with TRANSFERS_IN.track_inprogress(), house.admission.taking(grant, transport.abort):
-        try:
-            received = await arrival.receive(
-                house.intake,
-                grant,
-                _body(request),
-                length=request.content_length,
-                secure=is_secure(request),
-                source=source_of(request),
-            )
-        except (web.RequestPayloadError, ConnectionError) as gone:
-            raise Truncated("the upload broke off", remedy="upload it again") from gone
+    with coming(request) as (body, cut), house.admission.taking(grant, cut):
+        received = await arrival.receive(
+            house.intake,
+            grant,
+            body,
+            length=request.content_length,
+            secure=is_secure(request),
+            source=source_of(request),
+        )
     checksum = adler.text(received.adler32)
     told = {"size": received.size, "adler32": checksum}
     return json_reply(request, told, 201, headers={"Digest": f"adler32={checksum}"})
-
-
-async def _body(request: web.Request) -> AsyncIterator[bytes]:
-    counted = BYTES_IN
-    with suppress(asyncio.IncompleteReadError):
-        async for chunk in request.content.iter_any():
-            counted.inc(len(chunk))
-            yield chunk

@@ -1,0 +1,48 @@
+"""A file that comes as the body of a PUT: what is refused before it comes, and its bytes as they come."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager, suppress
+
+from aiohttp import web
+
+from mdm_async.errors import NotSupported, TooLarge, TooManyRequests, Truncated
+from mdm_async.images.metrics import BYTES_IN, TRANSFERS_IN
+from mdm_async.web.http.house import HOUSE
+
+
+def demand_whole(request: web.Request) -> None:
+    """Return when the body may come, as far as can be told without its bytes.
+
+    Raises NotSupported, TooManyRequests, TooLarge.
+    """
+    house = request.app[HOUSE]
+    if "Content-Range" in request.headers:
+        raise NotSupported("uploads in pieces are not supported", remedy="PUT the whole file")
+    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise NotSupported("content encodings are not supported", remedy="PUT the file as it is")
+    if house.draining:
+        raise TooManyRequests("the server is shutting down", retry_after=10)
+    if (request.content_length or 0) > house.intake.largest:
+        raise TooLarge(f"an upload may have {house.intake.largest} bytes at the most")
+
+
+@contextmanager
+def coming(request: web.Request) -> Iterator[tuple[AsyncIterator[bytes], Callable[[], None]]]:
+    """The body's bytes, and what cuts their connection. Raises Truncated when they broke off."""
+    transport = request.transport
+    if transport is None:
+        raise ConnectionResetError("the client has gone")
+    with TRANSFERS_IN.track_inprogress():
+        try:
+            yield _body(request), transport.abort
+        except (web.RequestPayloadError, ConnectionError) as gone:
+            raise Truncated("the upload broke off", remedy="upload it again") from gone
+
+
+async def _body(request: web.Request) -> AsyncIterator[bytes]:
+    counted = BYTES_IN
+    with suppress(asyncio.IncompleteReadError):
+        async for chunk in request.content.iter_any():
+            counted.inc(len(chunk))
+            yield chunk
