@@ -9,7 +9,6 @@ import pytest
 from mdm_async import app
 from mdm_async.crypt4gh.exchange import new_private_key, public_key
 from mdm_async.crypt4gh.stream import Unsealer
-from mdm_async.images.upkeep.sweep import sweep
 from mdm_async.keys.store import KeyStore
 from tests.conftest import running_server
 from tests.keys.memory_keys import MemoryKeys
@@ -42,8 +41,7 @@ async def test_a_house_with_another_key_store_ingests_serves_and_destroys(
         assert b"".join(map(bytes, [*pieces, *unsealer.close()])) == basic
 
         await server.srm("rm", surls=["/a.dcm"])
-        while await sweep(server.archive):
-            pass
+        await server.house.sweeper.sweep()
         assert not memory.images
         async with server.archive.database.acquire() as db:
             for table in (
