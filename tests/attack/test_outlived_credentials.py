@@ -161,7 +161,14 @@ async def test_a_connection_does_not_outlive_its_certificate(yard: Yard) -> None
 # Browsers, which show a certificate for whatever page asks
 
 
-@pytest.mark.parametrize("origin", [{"Origin": "https://evil.example"}, {"Sec-Fetch-Site": "cross-site"}])
+@pytest.mark.parametrize(
+    "origin",
+    [
+        {"Origin": "https://evil.example"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+    ],
+)
 async def test_another_sites_page_does_nothing_with_a_browsers_certificate(
     yard: Yard, origin: dict[str, str]
 ) -> None:

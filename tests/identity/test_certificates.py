@@ -150,6 +150,28 @@ def test_a_revoked_certificate_and_its_proxies_are_refused(grid, encoding):
     assert caller(grid, grid.host).name == f"dn:{dn('localhost')}"
 
 
+@pytest.mark.parametrize("older", ["r0", "r1"])
+def test_of_two_revocation_lists_the_newest_counts(grid, older):
+    """Sites leave old ones beside the new; the older may still be current."""
+    newer = {"r0": "r1", "r1": "r0"}[older]
+
+    def lay(extension, certificates, start):
+        list_ = grid.authority.revoke(certificates, start=start)
+        lists[extension] = list_.read_bytes()
+        list_.unlink()
+
+    for before, after, is_refused in (([], [grid.user], True), ([grid.user], [], False)):
+        lists = {}
+        lay(older, before, -2 * HOUR)
+        lay(newer, after, -HOUR)
+        for extension, content in lists.items():
+            (grid.authority.directory / f"{grid.authority.hash}.{extension}").write_bytes(content)
+        if is_refused:
+            assert "revoked" in refusal(grid, grid.user)
+        else:
+            assert caller(grid, grid.user).name == ADA
+
+
 def test_an_expired_revocation_list_refuses_whom_it_may_revoke(grid):
     grid.authority.revoke(start=-2 * HOUR, end=-HOUR)
     assert "revocation list has expired" in refusal(grid, grid.user)

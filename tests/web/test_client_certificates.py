@@ -282,6 +282,16 @@ async def test_who_only_connects_keeps_nobody_out_for_long(site, grid, monkeypat
         writer.close()
 
 
+async def test_a_handshake_has_its_time_and_no_more(site, monkeypatch):
+    assert tls._HANDSHAKE_SECONDS <= 30
+    monkeypatch.setattr(tls, "_HANDSHAKE_SECONDS", 0.2)
+    reader, writer = await asyncio.open_connection("127.0.0.1", site.port)
+    async with asyncio.timeout(20):
+        with suppress(ConnectionError):
+            assert await reader.read() == b""
+    writer.close()
+
+
 async def test_a_burst_of_clients_is_served_though_handshakes_are_bounded(site, grid, monkeypatch):
     monkeypatch.setattr(tls, "_HANDSHAKES", 2)
     found = await asyncio.gather(*(site.ask(grid.user) for _ in range(30)))
