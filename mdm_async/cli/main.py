@@ -62,6 +62,10 @@ class Commands(LazyGroup):
             "mdm_async.cli.server.fsck",
             "Compare stored ciphertext with the catalog; exits 1 when something is left unrepaired.",
         ),
+        "status": Listed(
+            "mdm_async.cli.server.status",
+            "Show how a server stands: node, version, space, transfers, and the work that waits or fails.",
+        ),
         "ping": Listed(
             "mdm_async.cli.server.ping",
             "Ask the server whether it is there: its version, and how long the answer took.",

@@ -85,6 +85,14 @@ async def migrate(connection: "Connection", package: str) -> int:
             await connection.execute("select pg_advisory_unlock($1)", LOCK)
 
 
+async def schema(connection: "Connection") -> dict[str, int]:
+    """The number of the last migration of each room."""
+    rows = await connection.fetch(
+        "select room, max(number) as last from schema_migrations group by room order by room"
+    )
+    return {row["room"]: row["last"] for row in rows}
+
+
 def _check(package: str, known: list[Migration], applied: list[asyncpg.Record]) -> None:
     """Whether what was applied is the beginning of what is known."""
     if len(applied) > len(known):

@@ -2,7 +2,17 @@
 
 from aiohttp import web
 
-from mdm_async.web.admin import audit, consistency, health, local_tokens, profiles, replicas, rights, whoami
+from mdm_async.web.admin import (
+    audit,
+    consistency,
+    health,
+    local_tokens,
+    profiles,
+    replicas,
+    rights,
+    status,
+    whoami,
+)
 from mdm_async.web.http import problem
 from mdm_async.web.http.house import HOUSE, House
 from mdm_async.web.srm import over_json as srm_json
@@ -22,6 +32,7 @@ def application(house: House) -> web.Application:
         profiles,
         replicas,
         rights,
+        status,
         whoami,
         srm_json,
         turl,

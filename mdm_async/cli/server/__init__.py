@@ -1,1 +1,1 @@
-"""`mdm serve|config|fsck`: running a server."""
+"""`mdm serve|config|fsck|status`: running a server."""

@@ -1,0 +1,51 @@
+"""`mdm status`: how a server stands, and the work that waits."""
+
+from datetime import timedelta
+from typing import Any
+
+import typer
+
+from mdm_async.cli.connection import client_of, complete
+from mdm_async.cli.options import Json
+from mdm_async.cli.output import in_words, plain, print_json, print_line
+from mdm_async.cli.tables import add_row, print_table, table
+
+
+def register(app: typer.Typer) -> None:
+    app.command()(status)
+
+
+def status(context: typer.Context, json: Json = False) -> None:
+    """Show how a server stands: node, version, space, transfers, and the work that waits or fails.
+
+    Example: `mdm status`
+    """
+
+    async def ask() -> dict[str, Any]:
+        async with client_of(context) as client:
+            return await client.wire.operate("GET", "admin/v1/status")
+
+    found = complete(ask())
+    if json:
+        print_json(found)
+        return
+    schema = ", ".join(f"{room.rpartition('.')[2]} {number}" for room, number in found["schema"].items())
+    print_line(plain(f"{found['node']}, mdm {found['version']}, schema: {schema}"))
+    moving = found["transfers"]
+    print_line(
+        f"space for {in_words(found['blobs']['free'])}; sending {moving['sending']}, receiving {moving['receiving']}"
+    )
+    queues = table("queue", "waiting", "taken", "failed", "oldest", numbers=("waiting", "taken", "failed"))
+    failures = table("failed", "reason", "attempts", "again at", numbers=("attempts",))
+    for queue in found["queues"]:
+        length = f"{queue['length']}{'+' if queue['more'] else ''}"
+        add_row(queues, queue["name"], length, queue["taken"], queue["failed"], _age(queue["oldestSeconds"]))
+        for failure in queue["failures"]:
+            row = " ".join((queue["name"] + ":", *failure["row"]))
+            add_row(failures, row, failure["reason"], failure["attempts"], failure["due"])
+    print_table(queues)
+    print_table(failures)
+
+
+def _age(seconds: float | None) -> str:
+    return "" if seconds is None else str(timedelta(seconds=int(seconds)))

@@ -1,0 +1,20 @@
+"""`mdm status` tells how a server stands."""
+
+from tests.cli.conftest import Run
+
+
+async def test_status_tells_node_version_schema_space_transfers_and_queues(mdm: Run) -> None:
+    ended = await mdm("status")
+    assert ended.code == 0
+    for word in ("schema: catalog", "space for", "sending 0, receiving 0", "views to make", "keys to forget"):
+        assert word in ended.text
+    told = (await mdm("status", "--json")).json
+    assert told["node"]
+    assert told["schema"]["mdm_async.catalog"] >= 9
+    assert [one["name"] for one in told["queues"]] == [
+        "directories to check",
+        "views to make",
+        "images to destroy",
+        "keys to forget",
+        "blobs to delete",
+    ]
