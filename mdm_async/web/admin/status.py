@@ -7,9 +7,9 @@ from aiohttp import web
 from mdm_async import __version__
 from mdm_async.catalog.work.queue import COUNTED, Standing
 from mdm_async.images.upkeep.status import status
-from mdm_async.web.http.answer import json_answer
 from mdm_async.web.http.channel import identified_caller_of
 from mdm_async.web.http.house import HOUSE
+from mdm_async.web.http.reply import json_reply
 
 
 def routes() -> list[web.AbstractRouteDef]:
@@ -20,7 +20,8 @@ async def show(request: web.Request) -> web.Response:
     house = request.app[HOUSE]
     caller = await identified_caller_of(request)
     found = await status(house.archive.database, house.archive.blobs, house.admission, caller)
-    return json_answer(
+    return json_reply(
+        request,
         {
             "node": house.node,
             "version": __version__,
@@ -28,7 +29,7 @@ async def show(request: web.Request) -> web.Response:
             "queues": [_queue(one) for one in found.queues],
             "blobs": {"free": found.free},
             "transfers": {"sending": found.sending, "receiving": found.receiving},
-        }
+        },
     )
 
 
