@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 import typer
 
-from mdm_async.cli.exit_codes import exit_code, first_failure
+from mdm_async.cli.exit_codes import Interrupted, exit_code, first_failure
 from mdm_async.errors import MdmError
 
 if TYPE_CHECKING:
@@ -93,6 +93,15 @@ def about(subject: str) -> Iterator[None]:
         yield
     except MdmError as error:
         raise Failed(error, subject) from error
+
+
+@contextmanager
+def on_interrupt(done: str, how_to_go_on: str) -> Iterator[None]:
+    """On Ctrl-C, says what is done by then and what to do next."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise Interrupted(f"interrupted; {done}", remedy=how_to_go_on) from None
 
 
 def end(errors: Iterable[MdmError | None]) -> None:

@@ -39,6 +39,13 @@ async def test_help_is_shown(run):
         assert "Example" in ended.text
 
 
+async def test_each_tells_a_failure_as_json_too(run):
+    for name, callback in ALL:
+        if "json" in callback.__annotations__:
+            ended = await run(*name, "--no-such-option", "--json")
+            assert (ended.code, ended.json["error"]["exit"]) == (2, 2), name
+
+
 async def test_a_wrong_option_is_code_2(run):
     assert (await run("ls", "--nonsense")).code == 2
 

@@ -28,7 +28,9 @@ async def test_an_interrupted_get_ends_with_130_and_is_resumed_by_the_next(tmp_p
                 await asyncio.sleep(0.01)
             process.send_signal(signal.SIGINT)
             out, err = await process.communicate()
-        assert (process.returncode, err) == (130, b"mdm: interrupted\n")
+        assert process.returncode == 130
+        assert err.startswith(b"mdm: interrupted; files that are whole are in place")
+        assert err.endswith(b"; the same command goes on from there\n")
         assert orjson.loads(out)["error"]["exit"] == 130
 
         fake.faults.stall_at = None
@@ -39,3 +41,28 @@ async def test_an_interrupted_get_ends_with_130_and_is_resumed_by_the_next(tmp_p
         assert process.returncode == 0
         assert b'"resumed":0' not in out
         assert (tmp_path / "a.dcm").read_bytes() == image
+
+
+@pytest.mark.usefixtures("environment")
+async def test_any_command_says_that_it_was_interrupted():
+    asked = asyncio.Event()
+
+    async def never(reader, writer):
+        await reader.read(1)
+        asked.set()
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(never, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    process = await asyncio.create_subprocess_exec(
+        *command("ls", "/", "--url", url),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    async with asyncio.timeout(60):
+        await asked.wait()
+        process.send_signal(signal.SIGINT)
+        out, err = await process.communicate()
+    server.close()
+    assert (process.returncode, out, err) == (130, b"", b"mdm: interrupted\n")

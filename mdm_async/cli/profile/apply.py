@@ -10,9 +10,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from mdm_async.cli.connection import client_of, complete
-from mdm_async.cli.exit_codes import Interrupted
 from mdm_async.cli.options import Json
-from mdm_async.cli.output import about, in_words, plain, print_json, print_line, stderr_console
+from mdm_async.cli.output import about, in_words, on_interrupt, plain, print_json, print_line, stderr_console
 from mdm_async.cli.tables import counts_in_words
 from mdm_async.client.profiles import Profiles
 from mdm_async.errors import BadRequest, ViewPending
@@ -75,14 +74,9 @@ def apply(
                     stderr_console().print(plain(line), markup=False)
             typer.confirm("Go on?", abort=True, err=True)
         states = complete(begin())
-        try:
-            if wait:
+        if wait:
+            with on_interrupt("the server goes on making these views", "the same command shows it again"):
                 states = complete(follow())
-        except KeyboardInterrupt:
-            raise Interrupted(
-                "interrupted; the server goes on making these views",
-                remedy="the same command shows it again",
-            ) from None
     if json:
         print_json({"plan": plan, "states": states})
         return

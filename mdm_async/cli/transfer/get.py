@@ -11,7 +11,16 @@ import typer
 
 from mdm_async.cli.connection import client_of, complete
 from mdm_async.cli.options import PARALLEL, Json, Parallel, Recursive
-from mdm_async.cli.output import about, end, error_json, in_words, print_json, print_line, stderr_console
+from mdm_async.cli.output import (
+    about,
+    end,
+    error_json,
+    in_words,
+    on_interrupt,
+    print_json,
+    print_line,
+    stderr_console,
+)
 from mdm_async.cli.transfer.byte_range import ByteRange, parse_range
 from mdm_async.cli.transfer.get_many import get_all, jobs_for
 from mdm_async.cli.transfer.side_by_side import Outcome, meter_on, run_all
@@ -82,7 +91,11 @@ def get(
                         return await run_all(jobs_for(client, {lfn: file}, choice), parallel=1, meter=meter)
                     return [Outcome(lfn, await get_range(client, lfn, file, wanted, choice), None)]
 
-    outcomes = complete(work())
+    with on_interrupt(
+        "files that are whole are in place, and of others what has come is kept",
+        "the same command goes on from there",
+    ):
+        outcomes = complete(work())
     if json:
         print_json({"files": [downloaded_json(outcome) for outcome in outcomes]})
     elif out != "-":

@@ -11,7 +11,15 @@ import typer
 from mdm_async.cli.connection import client_of, complete
 from mdm_async.cli.names.commands import is_a_directory
 from mdm_async.cli.options import PARALLEL, Json, Parallel, Recursive
-from mdm_async.cli.output import end, error_json, in_words, print_json, print_line, stderr_console
+from mdm_async.cli.output import (
+    end,
+    error_json,
+    in_words,
+    on_interrupt,
+    print_json,
+    print_line,
+    stderr_console,
+)
 from mdm_async.cli.transfer.side_by_side import Job, Meter, Outcome, meter_on, run_all
 from mdm_async.client.client import Client
 from mdm_async.client.upload import Uploaded
@@ -58,7 +66,10 @@ def put(
                 how = {"sealed": sealed, "overwrite": overwrite, "parents": parents}
                 return await put_all(client, plan, meter, how, parallel=parallel)
 
-    outcomes = complete(work())
+    with on_interrupt(
+        "files that were through are stored, and nothing of others", "the same command stores the rest too"
+    ):
+        outcomes = complete(work())
     if json:
         print_json({"files": [uploaded_json(outcome) for outcome in outcomes]})
     else:
