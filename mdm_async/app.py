@@ -26,7 +26,7 @@ from mdm_async.catalog import installation
 from mdm_async.catalog.grants import grants
 from mdm_async.catalog.rights import tokens
 from mdm_async.catalog.rights.callers import Callers
-from mdm_async.identity.authenticator import Authenticator
+from mdm_async.identity.authenticator import AdminToken, Authenticator, IssuedTokens, LocalTokens
 from mdm_async.identity.mapping import Mapping
 from mdm_async.images.archive import Archive
 from mdm_async.images.cipher_pool import CipherPool
@@ -130,8 +130,9 @@ async def running(settings: Settings) -> AsyncIterator[House]:
         archive = await _archive(stack, settings, database, keys, stands_on.mapping)
         trust = stands_on.trust
         issuers = await stack.enter_async_context(stands_on.issuers)
-        lookup = functools.partial(_caller_of, database)
-        authenticator = Authenticator(own.admin_token, lookup, issuers, trust, archive.mapping)
+        local = LocalTokens(functools.partial(_caller_of, database))
+        kinds = (AdminToken(own.admin_token), IssuedTokens(issuers), local)
+        authenticator = Authenticator(kinds, trust, archive.mapping)
         judge = Judge(database, archive.callers, archive.mapping, settings.delivery)
         warm = WarmTurls(database, archive.shelf, archive.blobs, archive.cipher, judge, archive.changed)
         admission = Admission(settings.transfers.running)

@@ -1,11 +1,12 @@
-"""Credentials in, callers out: bearer tokens of three kinds, client certificates, or none.
+"""Credentials in, callers out: bearer tokens of several kinds, client certificates, or none.
 
 A request's token decides alone: who shows one beside a certificate gets what the token gives and no more.
 """
 
 import hmac
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Protocol
 
 from mdm_async.errors import Unauthenticated
 from mdm_async.identity.certificates import Trust
@@ -21,37 +22,90 @@ ADMIN = Caller(
 )
 """Every right but `i`, on everything: identities must be granted, and the grant is audited."""
 
-Lookup = Callable[[str], Awaitable[Caller | None]]
+
+@dataclass(frozen=True, slots=True)
+class Circumstances:
+    """What a credential may be limited to, of the request that shows it; never the request's body.
+
+    `path` is that of the URL, percent-decoded but for '/' and '%'. Where names stand in the body, as in SRM, it
+    names an operation: what limits a credential to names is the scopes of its caller, which every verb asks.
+    """
+
+    method: str
+    path: str
+    source: str
+    """The address that the request came from."""
+
+
+class TokenKind(Protocol):
+    """One kind of bearer token."""
+
+    async def caller(self, token: str, circumstances: Circumstances) -> Caller | None:
+        """Whom the token speaks for; None when it is none of this kind.
+
+        Raises Unauthenticated when it is, but is not valid, or not valid under these circumstances.
+        """
+        ...
+
+
+class AdminToken:
+    """The one in the server's own directory."""
+
+    def __init__(self, token: str) -> None:
+        self._token = token.encode()
+
+    async def caller(self, token: str, circumstances: Circumstances) -> Caller | None:
+        return ADMIN if token.isascii() and hmac.compare_digest(token.encode(), self._token) else None
+
+
+class IssuedTokens:
+    """WLCG's and OIDC's, which are JWTs."""
+
+    def __init__(self, issuers: Issuers) -> None:
+        self._issuers = issuers
+
+    async def caller(self, token: str, circumstances: Circumstances) -> Caller | None:
+        return await self._issuers.caller(token) if token.count(".") == 2 else None
+
+
+class LocalTokens:
+    """Those that the catalog knows."""
+
+    def __init__(self, lookup: Callable[[str], Awaitable[Caller | None]]) -> None:
+        self._lookup = lookup
+
+    async def caller(self, token: str, circumstances: Circumstances) -> Caller | None:
+        return await self._lookup(token) if token.isascii() else None
 
 
 class Authenticator:
     """Turns what a request shows into its caller."""
 
-    def __init__(
-        self, admin_token: str, lookup: Lookup, issuers: Issuers, trust: Trust | None, mapping: Mapping
-    ) -> None:
-        self._admin = admin_token.encode()
-        self._lookup = lookup
-        self._issuers = issuers
+    def __init__(self, kinds: Sequence[TokenKind], trust: Trust | None, mapping: Mapping) -> None:
+        """`kinds` are asked in this order."""
+        self._kinds = kinds
         self._trust = trust
         self._mapping = mapping
 
-    async def caller(self, authorization: str | None, chain: Sequence[bytes] | None) -> Caller:
+    async def caller(
+        self, authorization: str | None, chain: Sequence[bytes] | None, circumstances: Circumstances
+    ) -> Caller:
         """`chain`: the client's certificate and those that signed it, DER, as TLS verified them.
 
         Raises Unauthenticated when what is shown is not valid; who shows nothing is anonymous.
         """
+        caller = ANONYMOUS
         if authorization is not None:
-            return self._mapping.apply(await self._bearer(authorization))
-        if chain and self._trust is not None:
-            return self._mapping.apply(self._trust.caller(chain))
-        return ANONYMOUS
+            caller = self._mapping.apply(await self._bearer(authorization, circumstances))
+        elif chain and self._trust is not None:
+            caller = self._mapping.apply(self._trust.caller(chain))
+        return replace(caller, source=circumstances.source)
 
-    def administrator(self) -> Caller:
+    def administrator(self, source: str) -> Caller:
         """Whoever the operating system says may administer the server: by the socket in its directory."""
-        return self._mapping.apply(replace(ADMIN, credential=Credential.SOCKET))
+        return self._mapping.apply(replace(ADMIN, credential=Credential.SOCKET, source=source))
 
-    async def _bearer(self, authorization: str) -> Caller:
+    async def _bearer(self, authorization: str, circumstances: Circumstances) -> Caller:
         scheme, _, token = authorization.partition(" ")
         token = token.strip()
         if scheme.lower() != "bearer" or not token:
@@ -59,11 +113,8 @@ class Authenticator:
                 "the Authorization header is not a bearer token's",
                 remedy="send 'Authorization: Bearer <token>' (mdm token create makes one)",
             )
-        if token.isascii() and hmac.compare_digest(token.encode(), self._admin):
-            return ADMIN
-        if token.count(".") == 2:
-            return await self._issuers.caller(token)
-        found = await self._lookup(token) if token.isascii() else None
-        if found is None:
-            raise Unauthenticated("the token is unknown, expired or revoked", remedy="ask for a new one")
-        return found
+        for kind in self._kinds:
+            caller = await kind.caller(token, circumstances)
+            if caller is not None:
+                return caller
+        raise Unauthenticated("the token is unknown, expired or revoked", remedy="ask for a new one")

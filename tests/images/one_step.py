@@ -7,6 +7,7 @@ from typing import Any
 from mdm_async.blobs.store import FileRange
 from mdm_async.crypt4gh.exchange import new_private_key, public_key
 from mdm_async.crypt4gh.stream import Unsealer
+from mdm_async.identity.authenticator import Circumstances
 from mdm_async.images.transfers import opening, storing
 from mdm_async.images.transfers.opening import OpenedView
 from mdm_async.images.transfers.storing import StoreAsk, StoredFile
@@ -19,7 +20,8 @@ RECIPIENT = public_key(PRIVATE)
 
 async def caller(server: Server, token: str | None = None) -> Caller:
     """Whose token this is; the administrator without one."""
-    return await server.house.authenticator.caller(f"Bearer {token or server.admin_token}", None)
+    shown = f"Bearer {token or server.admin_token}"
+    return await server.house.authenticator.caller(shown, None, Circumstances("PUT", "/", ""))
 
 
 async def chunks(data: bytes, size: int = 64 << 10) -> AsyncIterator[bytes]:

@@ -5,22 +5,20 @@ What another protocol would add is its own words; rights, views, names and bytes
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 
 from aiohttp import web
 
 from mdm_async.images.transfers.opening import open_view
 from mdm_async.images.transfers.storing import StoreAsk, store
-from mdm_async.names import Caller
 from mdm_async.web.http import problem
-from mdm_async.web.http.channel import CALLER, demand_secure, source_of
+from mdm_async.web.http.credential import caller_of
 from mdm_async.web.http.get import get as answer
 from mdm_async.web.http.house import HOUSE, House
 from mdm_async.web.http.incoming import coming, demand_whole
 
 
 async def put(request: web.Request) -> web.Response:
-    house, caller = request.app[HOUSE], await _caller(request)
+    house, caller = request.app[HOUSE], await caller_of(request)
     ask = StoreAsk(
         f"/{request.match_info['name']}",
         overwrite=request.headers.get("If-None-Match") != "*",
@@ -35,18 +33,9 @@ async def put(request: web.Request) -> web.Response:
 
 
 async def get(request: web.Request) -> web.StreamResponse:
-    house, caller = request.app[HOUSE], await _caller(request)
+    house, caller = request.app[HOUSE], await caller_of(request)
     view = await open_view(house.judge, house.warm, caller, f"/{request.match_info['name']}")
     return await answer(request, view.live.served, view.live.read)
-
-
-async def _caller(request: web.Request) -> Caller:
-    """Who asks; the body has not been waited for."""
-    demand_secure(request)
-    shown = request.headers.get("Authorization")
-    caller = await request.app[HOUSE].authenticator.caller(shown, None)
-    request[CALLER] = replace(caller, source=source_of(request))
-    return request[CALLER]
 
 
 @asynccontextmanager

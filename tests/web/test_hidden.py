@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 
+from mdm_async.identity.authenticator import Circumstances
 from mdm_async.names import ANYONE, Caller, Lfn
 from tests.catalog import acl_model as model
 from tests.catalog.acl_model import Node
@@ -72,7 +73,9 @@ class As:
 
     now: Caller
 
-    async def caller(self, authorization: str | None, chain: Sequence[bytes] | None) -> Caller:
+    async def caller(
+        self, authorization: str | None, chain: Sequence[bytes] | None, circumstances: Circumstances
+    ) -> Caller:
         return self.now
 
 

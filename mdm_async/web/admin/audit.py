@@ -15,8 +15,7 @@ from mdm_async.auditing.telling import Cursor, RowLine, SealLine
 from mdm_async.catalog.trail.ledger import FIRST, LAST, Filter
 from mdm_async.errors import BadRequest
 from mdm_async.names import Lfn
-from mdm_async.web.http.body import parse
-from mdm_async.web.http.channel import identified_caller_of
+from mdm_async.web.http.asked import asked_by_name
 from mdm_async.web.http.house import HOUSE
 from mdm_async.web.http.reply import json_reply
 from mdm_async.web.srm.forms import Text
@@ -64,9 +63,8 @@ def routes() -> list[web.AbstractRouteDef]:
 
 async def show(request: web.Request) -> web.Response:
     """The last rows, oldest first; `lfn` is what the entry is called now."""
-    caller = await identified_caller_of(request)
-    asked = await parse(request, ShowForm)
-    found = await telling.newest(request.app[HOUSE].archive.database, caller, asked.wanted(), asked.last)
+    caller, form = await asked_by_name(request, ShowForm)
+    found = await telling.newest(request.app[HOUSE].archive.database, caller, form.wanted(), form.last)
     return json_reply(request, {"rows": [_shown(line, lfn) for line, lfn in found]})
 
 
@@ -75,13 +73,12 @@ async def export(request: web.Request) -> web.Response:
 
     The first request has no cursor; its answer begins with a line about the trail.
     """
-    caller = await identified_caller_of(request)
-    asked = await parse(request, ExportForm)
-    database, wanted = request.app[HOUSE].archive.database, asked.wanted()
-    if asked.after is not None and wanted.is_set:
+    caller, form = await asked_by_name(request, ExportForm)
+    database, wanted = request.app[HOUSE].archive.database, form.wanted()
+    if form.after is not None and wanted.is_set:
         raise BadRequest("seals are left out of a filtered trail", remedy="give `since` instead of `after`")
     lines: list[dict[str, Any]] = []
-    if asked.cursor is None:
+    if form.cursor is None:
         opening = await telling.begin(database, caller, wanted)
         lines.append(
             {
@@ -89,13 +86,13 @@ async def export(request: web.Request) -> web.Response:
                 "installation": str(opening.installation),
                 "horizon": opening.horizon,
                 "now": opening.now,
-                "after": asked.after,
+                "after": form.after,
                 "filtered": wanted.is_set,
             }
         )
-        page = await telling.page(database, caller, wanted, telling.first_page(opening, asked.after))
+        page = await telling.page(database, caller, wanted, telling.first_page(opening, form.after))
     else:
-        page = await telling.go_on(database, caller, wanted, Cursor(**asked.cursor.model_dump()))
+        page = await telling.go_on(database, caller, wanted, Cursor(**form.cursor.model_dump()))
     lines += [_line(line) for line in page.lines]
     return json_reply(
         request, {"lines": lines, "cursor": asdict(page.next) if page.next is not None else None}

@@ -6,8 +6,7 @@ from aiohttp import web
 from pydantic import BaseModel, ConfigDict
 
 from mdm_async.images.upkeep import fsck
-from mdm_async.web.http.body import parse
-from mdm_async.web.http.channel import identified_caller_of
+from mdm_async.web.http.asked import asked_by_name
 from mdm_async.web.http.house import HOUSE
 from mdm_async.web.http.reply import json_reply
 
@@ -23,8 +22,7 @@ def routes() -> list[web.AbstractRouteDef]:
 
 
 async def check(request: web.Request) -> web.Response:
-    caller = await identified_caller_of(request)
-    asked = await parse(request, FsckForm)
-    report = await fsck.fsck(request.app[HOUSE].sweeper, caller, repair=asked.repair)
+    caller, form = await asked_by_name(request, FsckForm)
+    report = await fsck.fsck(request.app[HOUSE].sweeper, caller, repair=form.repair)
     findings = [asdict(finding) for finding in report.findings]
     return json_reply(request, {"findings": findings, "blobs": report.blobs, "bytes": report.bytes})

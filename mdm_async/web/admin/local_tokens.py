@@ -8,8 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from mdm_async.errors import BadRequest, NotFound
 from mdm_async.images.rights import tokens
 from mdm_async.names import Scope, parse_lfn, parse_rights, parse_view
-from mdm_async.web.http.body import parse
-from mdm_async.web.http.channel import identified_caller_of
+from mdm_async.web.http.asked import asked_by_name
+from mdm_async.web.http.credential import identified_caller_of
 from mdm_async.web.http.house import HOUSE
 from mdm_async.web.http.reply import json_reply
 
@@ -41,18 +41,15 @@ async def list_tokens(request: web.Request) -> web.Response:
 
 
 async def create_token(request: web.Request) -> web.Response:
-    caller = await identified_caller_of(request)
-    asked = await parse(request, TokenForm)
-    if not _NAME.match(asked.name):
+    caller, form = await asked_by_name(request, TokenForm)
+    if not _NAME.match(form.name):
         raise BadRequest("a token's name is 1 to 64 letters, digits, '.', '_', '@' and '-'")
     views = (
-        frozenset(v if v == "*" else parse_view(v) for v in asked.views) if asked.views is not None else None
+        frozenset(v if v == "*" else parse_view(v) for v in form.views) if form.views is not None else None
     )
-    scope = Scope(parse_lfn(asked.path), parse_rights(asked.rights), views)
-    token = await tokens.create(
-        request.app[HOUSE].archive.database, caller, asked.name, scope, asked.lifetime
-    )
-    return json_reply(request, {"token": token, **asked.model_dump(exclude_none=True)}, 201)
+    scope = Scope(parse_lfn(form.path), parse_rights(form.rights), views)
+    token = await tokens.create(request.app[HOUSE].archive.database, caller, form.name, scope, form.lifetime)
+    return json_reply(request, {"token": token, **form.model_dump(exclude_none=True)}, 201)
 
 
 async def revoke_token(request: web.Request) -> web.Response:

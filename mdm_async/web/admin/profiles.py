@@ -14,8 +14,8 @@ from mdm_async.images.names.linking import Linked
 from mdm_async.images.views import profiles, pseudonyms, quarantine, report
 from mdm_async.images.views.profiles import Description
 from mdm_async.images.views.report import ImageReport
-from mdm_async.web.http.body import parse
-from mdm_async.web.http.channel import identified_caller_of
+from mdm_async.web.http.asked import asked_by_name
+from mdm_async.web.http.credential import identified_caller_of
 from mdm_async.web.http.house import HOUSE
 from mdm_async.web.http.reply import json_reply
 from mdm_async.web.srm.json_renderer import Tree
@@ -88,19 +88,18 @@ async def show_profile(request: web.Request) -> web.Response:
 
 
 async def add_profile(request: web.Request) -> web.Response:
-    caller = await identified_caller_of(request)
-    asked = await parse(request, ProfileForm)
+    caller, form = await asked_by_name(request, ProfileForm)
     archive = request.app[HOUSE].archive
-    profile, before = await profiles.add(archive.database, archive.shelf, archive.changed, caller, asked.toml)
+    profile, before = await profiles.add(archive.database, archive.shelf, archive.changed, caller, form.toml)
     tree = {"name": profile.name, "digest": profile.digest, "replaced": before}
     return json_reply(request, {**tree, "warnings": profile.warnings}, 201)
 
 
 async def plan(request: web.Request) -> web.Response:
-    caller, name = await identified_caller_of(request), request.match_info["name"]
-    asked = await parse(request, PlaceForm)
+    caller, form = await asked_by_name(request, PlaceForm)
+    name = request.match_info["name"]
     archive = request.app[HOUSE].archive
-    found = await profiles.plan(archive.workshop, archive.shelf, caller, name, asked.surl)
+    found = await profiles.plan(archive.workshop, archive.shelf, caller, name, form.surl)
     return json_reply(
         request,
         {
@@ -114,8 +113,8 @@ async def plan(request: web.Request) -> web.Response:
 
 async def apply(request: web.Request) -> web.Response:
     """202: the views are made in the background; ask for the progress."""
-    caller, name = await identified_caller_of(request), request.match_info["name"]
-    asked = await parse(request, ApplyForm)
+    caller, form = await asked_by_name(request, ApplyForm)
+    name = request.match_info["name"]
     archive = request.app[HOUSE].archive
     await profiles.apply(
         archive.database,
@@ -123,35 +122,34 @@ async def apply(request: web.Request) -> web.Response:
         archive.changed,
         caller,
         name,
-        asked.surl,
-        default=asked.default,
+        form.surl,
+        default=form.default,
     )
-    found = await profiles.progress(archive.database, archive.views, caller, name, asked.surl)
+    found = await profiles.progress(archive.database, archive.views, caller, name, form.surl)
     return json_reply(request, _states(found), 202)
 
 
 async def progress(request: web.Request) -> web.Response:
-    caller, name = await identified_caller_of(request), request.match_info["name"]
-    asked = await parse(request, PlaceForm)
+    caller, form = await asked_by_name(request, PlaceForm)
+    name = request.match_info["name"]
     archive = request.app[HOUSE].archive
-    found = await profiles.progress(archive.database, archive.views, caller, name, asked.surl)
+    found = await profiles.progress(archive.database, archive.views, caller, name, form.surl)
     return json_reply(request, _states(found))
 
 
 async def release(request: web.Request) -> web.Response:
-    caller, name = await identified_caller_of(request), request.match_info["name"]
-    asked = await parse(request, SurlsForm)
-    _demand_few(request, asked.surls)
+    caller, form = await asked_by_name(request, SurlsForm)
+    name = request.match_info["name"]
+    _demand_few(request, form.surls)
     archive = request.app[HOUSE].archive
-    outcomes = await quarantine.release(archive.workshop, archive.shelf, caller, name, asked.surls)
+    outcomes = await quarantine.release(archive.workshop, archive.shelf, caller, name, form.surls)
     return surls_reply(request, outcomes)
 
 
 async def make_report(request: web.Request) -> web.Response:
-    caller = await identified_caller_of(request)
-    asked = await parse(request, PlaceForm)
+    caller, form = await asked_by_name(request, PlaceForm)
     archive = request.app[HOUSE].archive
-    found = await report.report(archive.database, archive.shelf, archive.cipher, caller, asked.surl)
+    found = await report.report(archive.database, archive.shelf, archive.cipher, caller, form.surl)
     profile = found.served.profile
     return json_reply(
         request,
@@ -166,22 +164,20 @@ async def make_report(request: web.Request) -> web.Response:
 
 
 async def look_up(request: web.Request) -> web.Response:
-    caller = await identified_caller_of(request)
-    asked = await parse(request, LookupForm)
+    caller, form = await asked_by_name(request, LookupForm)
     archive = request.app[HOUSE].archive
-    found = await pseudonyms.lookup(archive.workshop, archive.shelf, caller, asked.pseudonym)
+    found = await pseudonyms.lookup(archive.workshop, archive.shelf, caller, form.pseudonym)
     return json_reply(request, {"matches": [asdict(match) for match in found]})
 
 
 async def link(request: web.Request) -> web.Response:
-    caller = await identified_caller_of(request)
-    asked = await parse(request, LinkForm)
-    _demand_few(request, asked.surls)
+    caller, form = await asked_by_name(request, LinkForm)
+    _demand_few(request, form.surls)
     archive = request.app[HOUSE].archive
     linker = linking.Linker(
         archive.database, archive.shelf, archive.blobs, archive.cipher, archive.settings.delivery
     )
-    linked = await linking.link(linker, caller, asked.surls, asked.target, asked.view, asked.template)
+    linked = await linking.link(linker, caller, form.surls, form.target, form.view, form.template)
     files = [
         LinkedFile.failed(surl, one) if isinstance(one, MdmError) else LinkedFile(surl=surl, linked=one)
         for surl, one in linked

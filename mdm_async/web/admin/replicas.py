@@ -12,8 +12,7 @@ from mdm_async.images.archive import Archive
 from mdm_async.images.names import replicas
 from mdm_async.images.names.replicas import Change, Outcomes
 from mdm_async.names import Caller
-from mdm_async.web.http.body import parse
-from mdm_async.web.http.channel import caller_of
+from mdm_async.web.http.asked import asked
 from mdm_async.web.http.house import HOUSE
 from mdm_async.web.srm.forms import Text
 from mdm_async.web.srm.json_renderer import Tree, when
@@ -57,10 +56,9 @@ def routes() -> list[web.AbstractRouteDef]:
 
 
 async def list_replicas(request: web.Request) -> web.Response:
-    caller = await caller_of(request)
-    asked = await parse(request, SurlsForm)
-    _demand_few(request, len(asked.surls))
-    found = await replicas.listing(request.app[HOUSE].archive.database, caller, asked.surls)
+    caller, form = await asked(request, SurlsForm)
+    _demand_few(request, len(form.surls))
+    found = await replicas.listing(request.app[HOUSE].archive.database, caller, form.surls)
     files = [
         ReplicatedFile.failed(surl, one)
         if isinstance(one, MdmError)
@@ -84,10 +82,9 @@ async def _set_master(archive: Archive, caller: Caller, changes: Sequence[Change
 
 def _changed_by(verb: Verb) -> Callable[[web.Request], Awaitable[web.Response]]:
     async def change(request: web.Request) -> web.Response:
-        caller = await caller_of(request)
-        asked = await parse(request, ReplicasForm)
-        _demand_few(request, len(asked.replicas))
-        changes = [Change(one.surl, one.url) for one in asked.replicas]
+        caller, form = await asked(request, ReplicasForm)
+        _demand_few(request, len(form.replicas))
+        changes = [Change(one.surl, one.url) for one in form.replicas]
         outcomes = await verb(request.app[HOUSE].archive, caller, changes)
         return surls_reply(request, outcomes)
 

@@ -9,8 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from mdm_async.catalog.rights.recipients import Recipient
 from mdm_async.images.rights import delivery, recipients
 from mdm_async.images.rights.delivery import Kind, Policy, Value
-from mdm_async.web.http.body import parse
-from mdm_async.web.http.channel import caller_of
+from mdm_async.web.http.asked import asked
+from mdm_async.web.http.credential import caller_of
 from mdm_async.web.http.house import HOUSE
 from mdm_async.web.http.reply import json_reply
 from mdm_async.web.srm.forms import Text, decode_key
@@ -61,19 +61,17 @@ def routes() -> list[web.AbstractRouteDef]:
 
 
 async def get_delivery(request: web.Request) -> web.Response:
-    caller = await caller_of(request)
-    asked = await parse(request, PlaceForm)
+    caller, form = await asked(request, PlaceForm)
     archive = request.app[HOUSE].archive
-    found = await delivery.get_delivery(archive.database, archive.settings.delivery, caller, asked.surl)
+    found = await delivery.get_delivery(archive.database, archive.settings.delivery, caller, form.surl)
     return json_reply(request, _policies(found))
 
 
 async def set_delivery(request: web.Request) -> web.Response:
-    caller = await caller_of(request)
-    asked = await parse(request, DeliveryForm)
+    caller, form = await asked(request, DeliveryForm)
     archive = request.app[HOUSE].archive
     found = await delivery.set_delivery(
-        archive.database, archive.settings.delivery, archive.changed, caller, asked.surl, asked.said()
+        archive.database, archive.settings.delivery, archive.changed, caller, form.surl, form.said()
     )
     return json_reply(request, _policies(found))
 
@@ -84,17 +82,15 @@ async def list_recipients(request: web.Request) -> web.Response:
 
 
 async def set_recipient(request: web.Request) -> web.Response:
-    caller = await caller_of(request)
-    asked = await parse(request, RecipientForm)
-    key = decode_key(asked.key)
-    principal = await recipients.put(request.app[HOUSE].archive.database, caller, asked.principal, key)
-    return json_reply(request, {"principal": principal, "key": asked.key})
+    caller, form = await asked(request, RecipientForm)
+    key = decode_key(form.key)
+    principal = await recipients.put(request.app[HOUSE].archive.database, caller, form.principal, key)
+    return json_reply(request, {"principal": principal, "key": form.key})
 
 
 async def remove_recipient(request: web.Request) -> web.Response:
-    caller = await caller_of(request)
-    asked = await parse(request, WhoseForm)
-    principal = await recipients.remove(request.app[HOUSE].archive.database, caller, asked.principal)
+    caller, form = await asked(request, WhoseForm)
+    principal = await recipients.remove(request.app[HOUSE].archive.database, caller, form.principal)
     return json_reply(request, {"principal": principal})
 
 

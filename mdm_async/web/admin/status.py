@@ -7,7 +7,7 @@ from aiohttp import web
 from mdm_async import __version__
 from mdm_async.catalog.work.queue import COUNTED, Standing
 from mdm_async.images.upkeep.status import status
-from mdm_async.web.http.channel import identified_caller_of
+from mdm_async.web.http.credential import identified_caller_of
 from mdm_async.web.http.house import HOUSE
 from mdm_async.web.http.reply import json_reply
 

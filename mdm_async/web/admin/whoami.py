@@ -8,8 +8,7 @@ from mdm_async.errors import MdmError
 from mdm_async.images.rights.standing import Standing, standing
 from mdm_async.names import Scope
 from mdm_async.web.admin.rights import PlaceForm
-from mdm_async.web.http.body import parse
-from mdm_async.web.http.channel import caller_of
+from mdm_async.web.http.asked import asked
 from mdm_async.web.http.house import HOUSE
 from mdm_async.web.http.reply import json_reply
 from mdm_async.web.srm.json_renderer import Tree, tree, when
@@ -21,10 +20,9 @@ def routes() -> list[web.AbstractRouteDef]:
 
 
 async def whoami(request: web.Request) -> web.Response:
-    caller = await caller_of(request)
-    asked = await parse(request, PlaceForm)
+    caller, form = await asked(request, PlaceForm)
     archive = request.app[HOUSE].archive
-    told = await standing(archive.database, archive.views, caller, asked.surl)
+    told = await standing(archive.database, archive.views, caller, form.surl)
     return json_reply(request, _tree(told))
 
 

@@ -12,7 +12,7 @@ Form = TypeVar("Form", bound=BaseModel)
 
 
 async def whole(request: web.Request) -> bytes:
-    """The body, once it is there. Raises TooLarge, BadRequest."""
+    """The body, once all of it is there. Raises TooLarge, BadRequest."""
     try:
         return await request.read()
     except web.HTTPRequestEntityTooLarge:
@@ -21,10 +21,10 @@ async def whole(request: web.Request) -> bytes:
         raise BadRequest("the request's body broke off, or is not encoded as it says") from None
 
 
-async def parse(request: web.Request, form: type[Form]) -> Form:
+def parsed(body: bytes, form: type[Form]) -> Form:
     """Raises BadRequest with where and why, never with the value: it may be a name."""
     try:
-        return form.model_validate(orjson.loads(await whole(request) or b"{}"))
+        return form.model_validate(orjson.loads(body or b"{}"))
     except orjson.JSONDecodeError:
         raise BadRequest("the request's body is not JSON") from None
     except ValidationError as errors:

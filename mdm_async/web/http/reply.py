@@ -8,7 +8,8 @@ from aiohttp import web
 
 from mdm_async import logs
 from mdm_async.errors import MdmError, Unauthenticated
-from mdm_async.web.http.channel import CALLER, source_of
+from mdm_async.web.http.channel import source_of
+from mdm_async.web.http.credential import CALLER
 from mdm_async.web.http.house import HOUSE
 
 JSON = "application/json"

@@ -2,6 +2,10 @@
 
 from collections.abc import Callable, Sized
 from dataclasses import dataclass
+from functools import partial
+from typing import Self
+
+from aiohttp import web
 
 from mdm_async.errors import BadRequest
 from mdm_async.images.archive import Archive
@@ -10,6 +14,7 @@ from mdm_async.images.transfers.judging import Judge
 from mdm_async.images.transfers.warm import WarmTurls
 from mdm_async.names import Caller
 from mdm_async.settings import TransferSettings
+from mdm_async.web.http.house import HOUSE
 from mdm_async.web.turls.address import TurlAddress
 
 
@@ -27,6 +32,20 @@ class Context:
     """What transfer URLs may begin with."""
     address: Callable[[list[str] | None, bool], TurlAddress]
     """Where transfer URLs point, by the protocols asked for and whether they are sealed. Raises NotSupported."""
+
+    @classmethod
+    def of(cls, request: web.Request, caller: Caller) -> Self:
+        house = request.app[HOUSE]
+        return cls(
+            caller=caller,
+            archive=house.archive,
+            intake=house.intake,
+            judge=house.judge,
+            warm=house.warm,
+            transfers=house.archive.settings.transfers,
+            protocols=TurlAddress.protocols(house),
+            address=partial(TurlAddress.choose, request, house),
+        )
 
     def bounded(self, files: Sized) -> None:
         most = self.transfers.max_bulk

@@ -1,21 +1,18 @@
 """SRM over JSON: POST /srm/v2/<operation>. Errors are SRM status codes inside HTTP statuses that mean the same."""
 
 from collections.abc import Callable, Sequence
-from functools import partial
 
 from aiohttp import web
 
 from mdm_async.errors import MdmError, NotSupported
 from mdm_async.web.http import problem
-from mdm_async.web.http.body import parse
-from mdm_async.web.http.channel import caller_of
-from mdm_async.web.http.house import HOUSE
+from mdm_async.web.http.asked import asked
+from mdm_async.web.http.credential import caller_of
 from mdm_async.web.http.reply import ACT, json_reply
 from mdm_async.web.srm.context import Context
 from mdm_async.web.srm.json_renderer import Tree, files_tree, http_status, tree
 from mdm_async.web.srm.operations import OPERATIONS
 from mdm_async.web.srm.results import File, Files, Result, SurlStatus
-from mdm_async.web.turls.address import TurlAddress
 
 
 def routes() -> list[web.AbstractRouteDef]:
@@ -43,21 +40,9 @@ def surls_reply(request: web.Request, outcomes: Sequence[tuple[str, MdmError | N
 
 async def _run(request: web.Request) -> Result:
     operation = OPERATIONS.get(request.match_info["operation"])
-    if operation is not None:
-        request[ACT] = request.match_info["operation"]
-    caller = await caller_of(request)
     if operation is None:
+        await caller_of(request)
         raise NotSupported("no such operation", remedy="the README lists the operations")
-    asked = await parse(request, operation.form)
-    house = request.app[HOUSE]
-    context = Context(
-        caller=caller,
-        archive=house.archive,
-        intake=house.intake,
-        judge=house.judge,
-        warm=house.warm,
-        transfers=house.archive.settings.transfers,
-        protocols=TurlAddress.protocols(house),
-        address=partial(TurlAddress.choose, request, house),
-    )
-    return await operation.run(context, asked)
+    request[ACT] = request.match_info["operation"]
+    caller, form = await asked(request, operation.form)
+    return await operation.run(Context.of(request, caller), form)
