@@ -12,16 +12,17 @@ from mdm_async.auditing.background import auditing
 from mdm_async.auditing.reads import Reads
 from mdm_async.auditing.refusals import Refusals
 from mdm_async.errors import BadPath, UnsafeSettings
+from mdm_async.images.reading.representation import Ending
 from mdm_async.settings import load
 from tests.auditing.database import USER, Sealed
-from tests.auditing.test_reads import live
+from tests.auditing.test_reads import read
 
 
 async def test_nothing_noted_is_lost_by_an_orderly_end(sealed: Sealed, tmp_path: Path) -> None:
     settings = load(overrides={"data": tmp_path / "data"})
     refusals, reads = Refusals(sealed.database), Reads(sealed.database)
     async with auditing(settings, sealed.database, sealed.pool, refusals, reads):
-        async with reads.reading(live(), "192.0.2.7") as reading:
+        async with reads.reading(read(), Ending(), "192.0.2.7") as reading:
             reading.bytes += 5
         refusals.note(BadPath(), USER, "192.0.2.7", "ls")
         refusals.note(BadPath(), None, "192.0.2.7", "ls")
