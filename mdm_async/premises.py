@@ -25,6 +25,9 @@ from mdm_async.identity.tokens import Issuers
 from mdm_async.keys import files
 from mdm_async.postgres.database import connect
 from mdm_async.postgres.directory_lock import DirectoryLock
+from mdm_async.postgres.embedded.binaries import installed_binaries
+from mdm_async.postgres.embedded.cluster_directory import PostgresDirectory
+from mdm_async.postgres.embedded.system_user import postgres_user
 from mdm_async.settings import Settings
 from mdm_async.web.http.certificate import Certificate
 
@@ -52,6 +55,7 @@ def premises(settings: Settings) -> Premises:
             return None
 
     made(lambda: _demand_usable_directory(settings.data))
+    made(lambda: _demand_usable_cluster(settings))
     made(lambda: _demand_good_secrets(settings))
     made(lambda: _demand_good_signing_key(settings))
     made(lambda: Gazette.of(settings.audit.seals, settings.data))
@@ -140,6 +144,12 @@ def _demand_usable_directory(data: Path) -> None:
             f"{data} cannot be used: {nearest} is no folder that you may write to",
             remedy="choose a directory that the user who runs mdm may write to",
         )
+
+
+def _demand_usable_cluster(settings: Settings) -> None:
+    """That of embedded Postgres, where there is one."""
+    if settings.database.dsn is None and (settings.data / "postgres").exists():
+        PostgresDirectory(settings.data, postgres_user(), installed_binaries()).check()
 
 
 def _demand_good_secrets(settings: Settings) -> None:

@@ -1,5 +1,6 @@
 """`mdm config check` says what a start would, and a start what the check does; `config show` shows every setting."""
 
+import os
 import re
 import socket
 import tomllib
@@ -14,6 +15,7 @@ import trustme
 from mdm_async.app import running
 from mdm_async.audit.keys import fresh_private
 from mdm_async.errors import UnsafeSettings
+from mdm_async.postgres.embedded.system_user import postgres_user
 from mdm_async.settings import load
 from tests.cli.conftest import Run
 from tests.conftest import Server
@@ -134,9 +136,17 @@ def _file_for_a_folder(folder: Path, settings: dict[str, Any]) -> None:
     settings["data"] = str(folder / "mdm.toml" / "data")
 
 
+def _older_postgres(folder: Path, settings: dict[str, Any]) -> None:
+    user = postgres_user()
+    (folder / "data" / "postgres").mkdir(parents=True)
+    os.chown(folder / "data" / "postgres", user.uid, user.gid)
+    (folder / "data" / "postgres" / "PG_VERSION").write_text("14\n")
+
+
 @pytest.mark.parametrize(
     ("wrong", "told"),
     [
+        (_older_postgres, "is of PostgreSQL 14, .*; run the mdm that brings PostgreSQL 14"),
         (_another_key, "certificate cannot be used.*; check server.tls_cert and server.tls_key"),
         (_open_secrets, "open to others; chmod 700"),
         (_open_token, "readable by others; chmod 600"),

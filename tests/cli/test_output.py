@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mdm_async.cli import output
 from mdm_async.cli.output import plain
 from tests.cli.conftest import Run
 from tests.client.fake_server import TOKEN, FakeServer, fake_server
@@ -29,6 +30,24 @@ def test_words_of_any_script_stay_as_they_are(text: str) -> None:
 
 def test_what_is_not_shown_is_told_by_its_number() -> None:
     assert plain("a\x1b[1m\u202e\U000e0001") == "a\\x1b[1m\\u202e\\U000e0001"
+
+
+CLI = Path(output.__file__).parent
+_AROUND = re.compile(r"\bprint\(|\.print\(|sys\.(?:stdout|stderr)\.write\(|typer\.(?:echo|secho)\(")
+_OWN_WORDS = {
+    "output.py": "the one place",
+    "tables.py": "its rows are plain",
+    "audit/verify.py": "one sentence of its own",
+    "demo/report.py": "its own words; faults are plain",
+    "demo/run.py": "its own server's URL",
+    "demo/command.py": "its own folder",
+    "profile/apply.py": "plain lines",
+}
+
+
+def test_nothing_goes_to_the_terminal_around_it() -> None:
+    found = {str(file.relative_to(CLI)) for file in CLI.rglob("*.py") if _AROUND.search(file.read_text())}
+    assert found <= _OWN_WORDS.keys()
 
 
 @pytest.fixture

@@ -128,7 +128,7 @@ def rm(
         complain(error, path)
     if json:
         print_json([outcome_json(path, failures.get(path)) for path in paths])
-    end(failures.values())
+    end(failures.get(path) for path in paths)
 
 
 def mv(context: typer.Context, source: str, target: str, json: Json = False) -> None:

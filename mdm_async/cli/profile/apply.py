@@ -120,7 +120,7 @@ class Bar:
         made = {state: count for state, count in states.items() if state != "pending"}
         self._progress.update(
             self._task,
-            description=counts_in_words(made),
+            description=plain(counts_in_words(made)),
             total=sum(states.values()),
             completed=sum(made.values()),
         )
