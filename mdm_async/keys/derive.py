@@ -3,6 +3,7 @@
 HKDF-SHA256 (RFC 5869). Every derivation has its own salt and label, so that no key and no nonce ever repeats.
 """
 
+import base64
 import hmac
 from dataclasses import dataclass
 from uuid import UUID
@@ -62,6 +63,12 @@ class PseudonymFinder:
     def digest(self, pseudonym: str) -> bytes:
         """16 bytes."""
         return hmac.digest(self._key, pseudonym.encode(), "sha256")[:16]
+
+
+def turl_token(secret: bytes) -> str:
+    """The token of a transfer URL, from its grant's own secret: 256 bits, which do not disclose the secret."""
+    made = hmac.digest(secret, b"mdm transfer url" + bytes([FORMAT]), "sha256")
+    return base64.urlsafe_b64encode(made).rstrip(b"=").decode()
 
 
 class SealedKeys:

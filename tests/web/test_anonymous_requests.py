@@ -24,5 +24,8 @@ async def test_anonymous_callers_neither_see_nor_end_each_others_requests(own_se
     assert "requestToken" in str(refused)
     assert (await own_server.call("GET", line["transferURL"])).status == 200
     assert (await ask("getRequestSummary", requestTokens=[token]))[0] == 200
+    status, told = await ask("statusOfGetRequest", requestToken=token)
+    assert status == 200
+    assert "transferURL" not in told["files"][0]
     assert (await ask("releaseFiles", requestToken=token))[0] == 200
     assert (await own_server.call("GET", line["transferURL"])).status == 410

@@ -10,6 +10,7 @@ from uuid import UUID
 
 import asyncpg
 
+from mdm_async.catalog.grants.states import State
 from mdm_async.catalog.trail import acts as audit
 from mdm_async.catalog.trail.acts import Act
 from mdm_async.errors import MdmError
@@ -31,7 +32,7 @@ class Grant:
     request: UUID
     item: int
     operation: str
-    state: str
+    state: State
     caller: str
     owner: str
     """Whose request it is: `Caller.owner`."""
@@ -185,7 +186,7 @@ async def pins_of(db: Connection, images: Iterable[UUID]) -> dict[UUID, int]:
 
 
 async def settle(
-    db: Connection, grant: Grant, state: str, expected: str, *, image: UUID | None = None, sealed: bool = False,
+    db: Connection, grant: Grant, state: State, expected: State, *, image: UUID | None = None, sealed: bool = False,
     name: str | None = None,
 ) -> bool:  # fmt: skip
     """Move one item from a state to another; False when something else moved it before, or it may no longer.
@@ -206,6 +207,26 @@ async def settle(
         image,
         sealed,
         name,
+    )
+    return status == "UPDATE 1"
+
+
+async def pin(
+    db: Connection, grant: Grant, version: str, seconds: float, context: bytes | None = None
+) -> bool:
+    """Let a file's transfer URL serve, now that it is online; False when it does not wait for that any more.
+
+    `version` is that of its view, `context` what the sealed transfer's keys depend on. It lives for so many seconds.
+    """
+    status = await db.execute(
+        "update grants g set state = 'pinned', version = $3, context = $4, expires = now() + make_interval(secs => $5)"
+        " where turl = $1 and item = $2 and operation = 'get' and state in ('queued', 'staging') and expires > now()"
+        " and not exists (select from tokens t where t.id = g.token and t.revoked is not null)",
+        grant.turl,
+        grant.item,
+        version,
+        context,
+        seconds,
     )
     return status == "UPDATE 1"
 

@@ -33,7 +33,8 @@ async def requests_of(db: Connection, caller: Caller, description: str | None) -
 
 _RELEASE = (
     f"with released as (update grants set state = 'released' where request = $1 and {_OWNER} = $2"
-    " and state = 'pinned' and ($3::text[] is null or surl = any($3)) returning turl, guid, view),"
+    " and state in ('pinned', 'queued', 'staging') and ($3::text[] is null or surl = any($3))"
+    " returning turl, guid, view),"
     " audited as (insert into audit (caller, source, act, outcome, guid, view)"
     " select $5, $4, 'release', 'success', guid, view from released) "
     + SELECT.replace(
@@ -65,8 +66,8 @@ async def release_entries(db: Connection, caller: Caller, entries: Sequence[int]
     """End all of a caller's pins on these entries, whatever request made them; the entries that he ever pinned."""
     rows = await db.fetch(
         "with released as ("
-        f"  update grants set state = 'released' where entry = any($1::bigint[]) and {_OWNER} = $2 and state = 'pinned'"
-        "  returning guid, view"
+        f"  update grants set state = 'released' where entry = any($1::bigint[]) and {_OWNER} = $2"
+        "  and state in ('pinned', 'queued', 'staging') returning guid, view"
         "), audited as (insert into audit (caller, source, act, outcome, guid, view)"
         "  select $4, $3, 'release', 'success', guid, view from released)"
         f" select distinct entry from grants where entry = any($1::bigint[]) and {_OWNER} = $2",
@@ -82,7 +83,8 @@ async def abort(db: Connection, caller: Caller, request: UUID, surls: Sequence[s
     """End what a request still holds, pins and unfinished uploads; the items as they now are."""
     rows = await db.fetch(
         f"with g as (update grants set state = 'aborted' where request = $1 and {_OWNER} = $2"
-        f" and state in ('pinned', 'open', 'uploaded') and ($3::text[] is null or surl = any($3)) returning *)"
+        " and state in ('queued', 'staging', 'pinned', 'open', 'uploaded')"
+        " and ($3::text[] is null or surl = any($3)) returning *)"
         f" {SELECT.replace('grants g', 'g')}",
         request,
         caller.owner,

@@ -1,7 +1,6 @@
 """Pins: of each file a row, a transfer URL, and what it will serve."""
 
 import os
-import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -17,7 +16,7 @@ from mdm_async.images.parts.record import ViewRecord
 from mdm_async.images.reading.sealed import SealedView, seal
 from mdm_async.images.reading.shelf import Shelf
 from mdm_async.images.reading.view import ReadyView
-from mdm_async.keys.derive import SEED_BYTES
+from mdm_async.keys.derive import SEED_BYTES, turl_token
 from mdm_async.keys.store import KeyStore
 from mdm_async.names import Caller, View
 from mdm_async.postgres.database import Connection
@@ -101,14 +100,15 @@ class Pins:
             if isinstance(one, MdmError):
                 answers[want.item] = one
                 continue
-            token = secrets.token_urlsafe(32)
+            seed = os.urandom(SEED_BYTES)
+            token = turl_token(seed)
             ticket = ReadTicket(
                 want.surl, token, want.view, one.size, one.adler32, self.life, one.size, one.adler32
             )
             made.append(
                 Made(
                     want,
-                    self._grant(want, token, one.version),
+                    self._grant(want, token, one.version, seed),
                     ticket,
                     one if isinstance(one, ReadyView) else None,
                 )
@@ -134,7 +134,7 @@ class Pins:
         return made
 
     def _seal(self, want: Wanted, plain: ReadyView, sealed: SealedView, seed: bytes) -> Made:
-        token = secrets.token_urlsafe(32)
+        token = turl_token(seed)
         ticket = ReadTicket(
             want.surl,
             token,
@@ -147,15 +147,14 @@ class Pins:
             sealed.sender_public,
             sealed.parts,
         )
-        wrapped = self.keys.wrap_grant(seed, self.request, want.item)
-        return Made(want, self._grant(want, token, plain.version, wrapped, sealed.context), ticket, sealed)
+        return Made(want, self._grant(want, token, plain.version, seed, sealed.context), ticket, sealed)
 
     def _grant(
         self,
         want: Wanted,
         token: str,
         version: str,
-        secret: bytes | None = None,
+        seed: bytes,
         context: bytes | None = None,
     ) -> Grant:
         return Grant(
@@ -177,7 +176,7 @@ class Pins:
             view=want.view,
             version=version,
             recipient=want.recipient,
-            secret=secret,
+            secret=self.keys.wrap_grant(seed, self.request, want.item),
             context=context,
         )
 

@@ -1,65 +1,111 @@
 """What a caller may still do with his requests: ask for their status, release, abort, extend them."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
 from mdm_async.catalog.grants import requests
 from mdm_async.catalog.grants.grants import Grant
+from mdm_async.catalog.grants.states import LIVE
 from mdm_async.catalog.holdings import images
 from mdm_async.catalog.namespace.places import Place
 from mdm_async.catalog.rights import acl
+from mdm_async.catalog.rights.tokens import digest
 from mdm_async.catalog.trail import acts
 from mdm_async.catalog.trail.acts import Act
-from mdm_async.errors import MdmError, NotFound, Unauthenticated, UnknownRequest
-from mdm_async.images.archive import Archive
+from mdm_async.crypt4gh.exchange import public_key
+from mdm_async.errors import MdmError, NotFound, Unauthenticated, Unavailable, UnknownRequest
+from mdm_async.images.changed import ChangedHere
+from mdm_async.images.cipher_pool import CipherPool
 from mdm_async.images.surls import resolve
 from mdm_async.images.transfers.granting import lifetime
+from mdm_async.keys.derive import SealedKeys, turl_token
+from mdm_async.keys.store import KeyStore
 from mdm_async.names import Caller, Right, Surl
+from mdm_async.postgres.database import Database
+from mdm_async.settings import TransferSettings
 
 
-async def status(archive: Archive, caller: Caller, request: UUID, operation: str) -> list[Grant]:
-    """A request's items. Raises UnknownRequest when the caller has no such request of that operation."""
-    async with archive.database.acquire() as db:
+@dataclass(frozen=True, slots=True, repr=False)
+class Item:
+    """An item of a request, and what opens it while it is live."""
+
+    grant: Grant
+    token: str | None = None
+    """Of its transfer URL."""
+    public: bytes | None = None
+    """The key that a sealed transfer comes from, or an upload may be sealed for."""
+
+
+async def status(
+    database: Database, keys: KeyStore, cipher: CipherPool, caller: Caller, request: UUID, operation: str
+) -> list[Item]:
+    """A request's items, those that are live with their transfer URLs' tokens.
+
+    Anonymous callers share their name, so they are told of no tokens. Raises UnknownRequest when the caller has no
+    such request of that operation.
+    """
+    async with database.acquire() as db:
         items = await requests.of_request(db, request, caller)
     items = [item for item in items if item.operation == operation]
     if not items:
         raise UnknownRequest()
-    return items
+    if caller.is_anonymous:
+        return [Item(item) for item in items]
+    # Off the loop: a request may have thousands.
+    return await cipher.run(lambda: [_opened(keys, item) for item in items])
 
 
-async def summary(archive: Archive, caller: Caller, request: UUID) -> list[Grant]:
+def _opened(keys: KeyStore, grant: Grant) -> Item:
+    if grant.secret is None or grant.state not in LIVE or grant.life <= 0:
+        return Item(grant)
+    try:
+        secret = keys.unwrap_grant(grant.secret, grant.request, grant.item)
+    except Unavailable:
+        return Item(grant)
+    token = turl_token(secret)
+    if digest(token) != grant.turl:  # made when tokens were not derived
+        return Item(grant)
+    if grant.operation == "put":
+        return Item(grant, token, public_key(secret))
+    if grant.context is None:
+        return Item(grant, token)
+    return Item(grant, token, public_key(SealedKeys(secret, grant.context).sender_private()))
+
+
+async def summary(database: Database, caller: Caller, request: UUID) -> list[Grant]:
     """A request's items, whatever it asked for. Raises UnknownRequest."""
-    async with archive.database.acquire() as db:
+    async with database.acquire() as db:
         items = await requests.of_request(db, request, caller)
     if not items:
         raise UnknownRequest()
     return items
 
 
-async def listing(archive: Archive, caller: Caller, description: str | None) -> list[tuple[UUID, datetime]]:
+async def listing(database: Database, caller: Caller, description: str | None) -> list[tuple[UUID, datetime]]:
     """The caller's requests, newest first. Anonymous callers share their name, so nobody is told of theirs."""
     if caller.is_anonymous:
         return []
-    async with archive.database.acquire() as db:
+    async with database.acquire() as db:
         return await requests.requests_of(db, caller, description)
 
 
 async def release(
-    archive: Archive, caller: Caller, request: UUID, surls: Sequence[str] | None
+    database: Database, changed: ChangedHere, caller: Caller, request: UUID, surls: Sequence[str] | None
 ) -> list[Grant]:
     """End pins of a request; its transfer URLs die, running transfers stop. Repeating it is no error."""
-    async with archive.database.acquire() as db:
+    async with database.acquire() as db:
         found = await requests.release(db, caller, request, surls)
     if not found:
         raise UnknownRequest()
     ended = [item.turl for item, now in found if now]
-    archive.changed.turls(ended)
+    changed.turls(ended)
     return [item for item, _ in found if surls is None or item.surl in surls]
 
 
 async def release_surls(
-    archive: Archive, caller: Caller, surls: Sequence[str]
+    database: Database, changed: ChangedHere, caller: Caller, surls: Sequence[str]
 ) -> list[tuple[str, MdmError | None]]:
     """End all pins that the caller holds on these files, whatever request made them.
 
@@ -70,11 +116,11 @@ async def release_surls(
         raise Unauthenticated(
             "anonymous callers release by request token only", remedy="send the requestToken of prepareToGet"
         )
-    async with archive.database.transaction() as db:
+    async with database.transaction() as db:
         found = await resolve(db, caller, surls)
         there = [one[1].entry.id for one in found if not isinstance(one, MdmError) and one[1].entry]
         pinned = await requests.release_entries(db, caller, there)
-    archive.changed.everything()
+    changed.everything()
     return list({text: _missing(caller, one, pinned) for text, one in zip(surls, found, strict=True)}.items())
 
 
@@ -87,9 +133,11 @@ def _missing(caller: Caller, found: tuple[Surl, Place] | MdmError, pinned: set[i
     return NotFound()
 
 
-async def abort(archive: Archive, caller: Caller, request: UUID, surls: Sequence[str] | None) -> list[Grant]:
+async def abort(
+    database: Database, changed: ChangedHere, caller: Caller, request: UUID, surls: Sequence[str] | None
+) -> list[Grant]:
     """End what a request still holds; what its uploads brought is destroyed. Finished uploads stay."""
-    async with archive.database.transaction() as db:
+    async with database.transaction() as db:
         known = await requests.of_request(db, request, caller)
         if not known:
             raise UnknownRequest()
@@ -98,20 +146,24 @@ async def abort(archive: Archive, caller: Caller, request: UUID, surls: Sequence
             db, [item.image for item in aborted if item.operation == "put" and item.image is not None]
         )
         await acts.record(db, [Act(caller, "abort", guid=item.guid, view=item.view) for item in aborted])
-    archive.changed.turls(item.turl for item in aborted)
+    changed.turls(item.turl for item in aborted)
     return [item for item in known if surls is None or item.surl in surls]
 
 
 async def extend(
-    archive: Archive, caller: Caller, request: UUID, surls: Sequence[str] | None, seconds: int | None
+    database: Database,
+    changed: ChangedHere,
+    settings: TransferSettings,
+    caller: Caller,
+    request: UUID,
+    surls: Sequence[str] | None,
+    seconds: int | None,
 ) -> list[Grant]:
     """Give live items a new life from now, within `transfers.max_pin`."""
-    async with archive.database.transaction() as db:
+    async with database.transaction() as db:
         if not await requests.of_request(db, request, caller):
             raise UnknownRequest()
-        extended = await requests.extend(
-            db, caller, request, surls, lifetime(archive.settings.transfers, caller, seconds)
-        )
+        extended = await requests.extend(db, caller, request, surls, lifetime(settings, caller, seconds))
         await acts.record(db, [Act(caller, "extend", guid=item.guid, view=item.view) for item in extended])
-    archive.changed.turls(item.turl for item in extended)
+    changed.turls(item.turl for item in extended)
     return extended

@@ -1,6 +1,5 @@
 """Preparing files to be put: rights, name and transfer URL, thousands of SURLs in one round."""
 
-import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID, uuid4
@@ -19,6 +18,7 @@ from mdm_async.images.metrics import GRANTED
 from mdm_async.images.names import directories
 from mdm_async.images.surls import resolve
 from mdm_async.images.transfers.granting import lifetime, unserved_grant
+from mdm_async.keys.derive import turl_token
 from mdm_async.names import Caller, Lfn
 from mdm_async.settings import TransferSettings
 
@@ -85,7 +85,7 @@ async def prepare(
                 rows.append(unserved_grant(request, item, "put", caller, surl, why, life, ask.description))
                 continue
             private = new_private_key()
-            ticket = WriteTicket(surl, secrets.token_urlsafe(32), public_key(private), life)
+            ticket = WriteTicket(surl, turl_token(private), public_key(private), life)
             files.append((surl, ticket))
             wrapped = intake.shelf.keys.wrap_grant(private, request, item)
             rows.append(_grant(request, item, caller, who, ask, ticket, wrapped, target, size))

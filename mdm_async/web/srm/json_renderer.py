@@ -106,7 +106,7 @@ def _file(file: SurlStatus) -> Tree:
                 remainingPinTime=file.remaining_pin_time,
                 **_checksum(file.checksum),
                 view=file.view,
-                **(_sealed(file.sealed) if file.sealed is not None else {}),
+                **_sealed(file.sealed, file.sender_public_key),
             )
         case results.PutFile():
             return _known(
@@ -155,7 +155,9 @@ def _detail(found: PathDetail) -> Tree:
     return told
 
 
-def _sealed(sealed: Sealed) -> Tree:
+def _sealed(sealed: Sealed | None, sender: bytes | None) -> Tree:
+    if sealed is None:
+        return _known(senderPublicKey=_base64(sender))
     return {
         "senderPublicKey": _base64(sealed.sender_public_key),
         "plainSize": sealed.plain_size,

@@ -61,13 +61,13 @@ OPERATIONS: dict[str, Operation] = {
     "getPermission": Operation(form.GetPermission, rights.get_permission),
     "setPermission": Operation(form.SetPermission, rights.set_permission),
     "prepareToPut": Operation(form.PrepareToPut, transfers.prepare_to_put),
-    "statusOfPutRequest": Operation(form.OfRequest, requests.status_of("put", PutFile)),
+    "statusOfPutRequest": Operation(form.OfRequest, requests.status_of("put", PutFile, requests.put_stands)),
     "putDone": Operation(form.PutDone, transfers.put_done),
     "prepareToGet": Operation(form.PrepareToGet, transfers.prepare_to_get),
-    "statusOfGetRequest": Operation(form.OfRequest, requests.status_of("get", GetFile)),
+    "statusOfGetRequest": Operation(form.OfRequest, requests.status_of("get", GetFile, requests.get_stands)),
     "bringOnline": Operation(form.PrepareToGet, transfers.bring_online),
     "statusOfBringOnlineRequest": Operation(
-        form.OfRequest, requests.status_of("bring_online", BringOnlineFile)
+        form.OfRequest, requests.status_of("bring_online", BringOnlineFile, requests.bring_online_stands)
     ),
     "releaseFiles": Operation(form.Release, requests.release_files),
     "abortRequest": Operation(form.OfRequest, requests.abort),

@@ -4,11 +4,15 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Literal, TypeVar
 
 from mdm_async.catalog.grants.grants import Grant
+from mdm_async.catalog.grants.states import LIVE, WAITING
 from mdm_async.errors import BadRequest, MdmError, NotFound, UnknownRequest
 from mdm_async.images.transfers import requests
+from mdm_async.images.transfers.requests import Item
 from mdm_async.web.srm import forms as form
 from mdm_async.web.srm.context import Context
 from mdm_async.web.srm.results import (
+    IN_PROGRESS,
+    QUEUED,
     SUCCESS,
     BringOnlineFile,
     ExtendedFile,
@@ -25,8 +29,11 @@ from mdm_async.web.srm.results import (
 )
 
 Standing = TypeVar("Standing", GetFile, PutFile, BringOnlineFile)
+Found = TypeVar("Found")
 
 _STATES = {
+    ("get", "queued"): QUEUED,
+    ("get", "staging"): IN_PROGRESS,
     ("get", "pinned"): "SRM_FILE_PINNED",
     ("put", "open"): "SRM_SPACE_AVAILABLE",
     ("put", "uploaded"): "SRM_SPACE_AVAILABLE",
@@ -41,24 +48,62 @@ _REQUEST_TYPES: dict[str, Literal["PREPARE_TO_GET", "PREPARE_TO_PUT", "BRING_ONL
 
 
 def status_of(
-    operation: str, file: type[Standing]
+    operation: str, file: type[Standing], stands: Callable[[Context, str, Item], Standing]
 ) -> Callable[[Context, form.OfRequest], Awaitable[Files[Standing]]]:
     async def run(context: Context, asked: form.OfRequest) -> Files[Standing]:
-        """Transfer URLs are told once: they are known here by hash only."""
-        request = asked.token()
-        items = _of(await requests.status(context.archive, context.caller, request, operation), asked.surls)
-        failed = sum(isinstance(item, MdmError) or item.state == "failed" for _, item in items)
-        return Files.standing([_standing(file, surl, item) for surl, item in items], failed, str(request))
+        request, archive = asked.token(), context.archive
+        found = await requests.status(
+            archive.database, archive.keys, archive.cipher, context.caller, request, operation
+        )
+        items = _of(found, [item.grant.surl for item in found], asked.surls)
+        failed = sum(isinstance(item, MdmError) or item.grant.state == "failed" for _, item in items)
+        files = [
+            file.failed(surl, item) if isinstance(item, MdmError) else stands(context, surl, item)
+            for surl, item in items
+        ]
+        return Files.standing(files, failed, str(request))
 
     return run
 
 
-def _standing(file: type[Standing], surl: str, item: Grant | MdmError) -> Standing:
-    if isinstance(item, MdmError):
-        return file.failed(surl, item)
-    live = item.state in ("pinned", "open", "uploaded") and item.life > 0
-    status = ReturnStatus(_code(item), item.explanation)
-    return file(surl=surl, status=status, remaining_pin_time=int(item.life) if live else None)
+def get_stands(context: Context, surl: str, item: Item) -> GetFile:
+    return GetFile(
+        surl=surl,
+        status=_status(item.grant),
+        transfer_url=_url(context, item),
+        remaining_pin_time=_remaining(item.grant),
+        view=item.grant.view,
+        sender_public_key=item.public,
+    )
+
+
+def put_stands(context: Context, surl: str, item: Item) -> PutFile:
+    return PutFile(
+        surl=surl,
+        status=_status(item.grant),
+        transfer_url=_url(context, item),
+        upload_recipient=item.public,
+        remaining_pin_time=_remaining(item.grant),
+    )
+
+
+def bring_online_stands(context: Context, surl: str, item: Item) -> BringOnlineFile:
+    return BringOnlineFile(surl=surl, status=_status(item.grant), remaining_pin_time=_remaining(item.grant))
+
+
+def _status(item: Grant) -> ReturnStatus:
+    return ReturnStatus(_code(item), item.explanation)
+
+
+def _remaining(item: Grant) -> int | None:
+    return int(item.life) if item.state in LIVE and item.life > 0 else None
+
+
+def _url(context: Context, item: Item) -> str | None:
+    if item.token is None:
+        return None
+    may_be_sealed = item.grant.operation == "put" or item.grant.recipient is not None
+    return context.address(None, may_be_sealed).url(item.token)
 
 
 def _code(item: Grant) -> str:
@@ -75,22 +120,23 @@ def _code(item: Grant) -> str:
 
 
 async def release_files(context: Context, asked: form.Release) -> Files[SurlStatus]:
-    token = asked.token()
+    token, database, changed = asked.token(), context.archive.database, context.archive.changed
     if token is not None:
-        found = await requests.release(context.archive, context.caller, token, asked.surls)
-        return _done(_of(found, asked.surls))
+        found = await requests.release(database, changed, context.caller, token, asked.surls)
+        return _done(_items(found, asked.surls))
     if not asked.surls:
         raise BadRequest(
             "releaseFiles names neither a request nor files", remedy='give "requestToken" or "surls"'
         )
     context.bounded(asked.surls)
-    released = await requests.release_surls(context.archive, context.caller, asked.surls)
+    released = await requests.release_surls(database, changed, context.caller, asked.surls)
     return Files.done([SurlStatus.of(surl, why) for surl, why in released])
 
 
 async def abort(context: Context, asked: form.OfRequest) -> Files[SurlStatus]:
-    found = await requests.abort(context.archive, context.caller, asked.token(), asked.surls)
-    return _done(_of(found, asked.surls))
+    database, changed = context.archive.database, context.archive.changed
+    found = await requests.abort(database, changed, context.caller, asked.token(), asked.surls)
+    return _done(_items(found, asked.surls))
 
 
 def _done(found: Sequence[tuple[str, Grant | MdmError]]) -> Files[SurlStatus]:
@@ -101,7 +147,10 @@ def _done(found: Sequence[tuple[str, Grant | MdmError]]) -> Files[SurlStatus]:
 
 async def extend_file_life_time(context: Context, asked: form.Extend) -> Files[ExtendedFile]:
     seconds = asked.newPinLifeTime or asked.newFileLifeTime
-    found = await requests.extend(context.archive, context.caller, asked.token(), asked.surls, seconds)
+    database, changed = context.archive.database, context.archive.changed
+    found = await requests.extend(
+        database, changed, context.transfers, context.caller, asked.token(), asked.surls, seconds
+    )
     live = {item.surl: ExtendedFile(surl=item.surl, pin_lifetime=int(item.life)) for item in found}
     gone = UnknownRequest("the file's pin has ended", remedy="prepare the file again")
     if not live:
@@ -113,7 +162,7 @@ async def extend_file_life_time(context: Context, asked: form.Extend) -> Files[E
 
 
 async def get_request_tokens(context: Context, asked: form.RequestTokens) -> RequestTokens:
-    found = await requests.listing(context.archive, context.caller, asked.userRequestDescription)
+    found = await requests.listing(context.archive.database, context.caller, asked.userRequestDescription)
     return RequestTokens(tokens=tuple(RequestToken(token, made) for token, made in found))
 
 
@@ -125,20 +174,26 @@ async def get_request_summary(context: Context, asked: form.RequestSummary) -> R
 async def _summary(context: Context, text: str) -> RequestSummary:
     try:
         token = form.request_token(text)
-        items = await requests.summary(context.archive, context.caller, token)
+        items = await requests.summary(context.archive.database, context.caller, token)
     except MdmError as why:
         return RequestSummary(token=text, status=ReturnStatus.of(why))
     failed = sum(item.state in ("failed", "aborted") for item in items)
-    waiting = sum(item.operation == "put" and item.state in ("open", "uploaded") for item in items)
+    waiting = sum(item.state in (*WAITING, "open", "uploaded") for item in items)
     kind = _REQUEST_TYPES[items[0].operation]
     counts = FileCounts(kind, len(items), len(items) - failed - waiting, waiting, failed)
     return RequestSummary(token=str(token), counts=counts)
 
 
-def _of(found: Sequence[Grant], surls: list[str] | None) -> list[tuple[str, Grant | MdmError]]:
-    """A request's items: all, or those of the SURLs named, and why there is none for some of these."""
+def _items(found: Sequence[Grant], surls: list[str] | None) -> list[tuple[str, Grant | MdmError]]:
+    return _of(found, [item.surl for item in found], surls)
+
+
+def _of(
+    found: Sequence[Found], names: Sequence[str], surls: list[str] | None
+) -> list[tuple[str, Found | MdmError]]:
+    """A request's items, of these names: all, or those of the SURLs named, and why there is none for some of these."""
     if surls is None:
-        return [(item.surl, item) for item in found]
-    held = {item.surl: item for item in found}
+        return list(zip(names, found, strict=True))
+    held = dict(zip(names, found, strict=True))
     absent = NotFound("the request has no such SURL")
     return [(surl, held.get(surl, absent)) for surl in dict.fromkeys(surls)]

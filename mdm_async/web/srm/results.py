@@ -30,6 +30,7 @@ class ReturnStatus:
 
 
 SUCCESS = ReturnStatus()
+QUEUED, IN_PROGRESS = "SRM_REQUEST_QUEUED", "SRM_REQUEST_INPROGRESS"
 
 
 # One file of a request; each class stands for the standard's, which has its own name for the SURL.
@@ -116,6 +117,8 @@ class GetFile(SurlStatus):
     checksum: Checksum | None = None
     view: str | None = None
     sealed: Sealed | None = None
+    sender_public_key: bytes | None = None
+    """Of a sealed stream, where no more is told of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -262,6 +265,11 @@ class Files(Result, Generic[File]):
     @classmethod
     def standing(cls, files: Sequence[File], failed: int, request_token: str) -> Self:
         """How the files of an earlier request stand. Asking has succeeded, whatever became of them."""
+        codes = {file.status.code for file in files}
+        if codes & {QUEUED, IN_PROGRESS}:
+            # Queued as a whole while nothing has begun.
+            status = ReturnStatus(QUEUED if codes == {QUEUED} else IN_PROGRESS)
+            return cls(status=status, files=tuple(files), request_token=request_token)
         code = ("SRM_PARTIAL_SUCCESS" if failed < len(files) else "SRM_FAILURE") if failed else SUCCESS.code
         return cls(status=ReturnStatus(code), files=tuple(files), request_token=request_token)
 
