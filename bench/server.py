@@ -70,7 +70,7 @@ class Server:
 
     async def turls(self, images: Sequence[Image], *, sealed: bool = False) -> list[Ticket]:
         """Transfer URLs of their basic views, in order."""
-        prepared = await self.client.prepare_many([surl_of(i) for i in images], view="basic", sealed=sealed)
+        prepared = await self.client.prepare([surl_of(i) for i in images], view="basic", sealed=sealed)
         for error in prepared.failures.values():
             raise error
         return list(prepared.tickets)
@@ -79,11 +79,11 @@ class Server:
         """The head of a view, once all of the view was read and found right: de-identified, the same pixels."""
         served = bytearray()
         checksum = 1
-        async with self.client.pulling(ticket.surl, prepared=ticket) as pull:
-            async for chunk in pull.chunks():
+        async with await self.client.open(ticket.surl, prepared=ticket) as file:
+            async for chunk in file.pull.chunks():
                 checksum = zlib.adler32(chunk, checksum)
-                served += chunk[: max(0, pull.size - image.pixels - len(served))]
-            pull.demand_checksum(checksum)
+                served += chunk[: max(0, file.pull.size - image.pixels - len(served))]
+            file.pull.demand_checksum(checksum)
         head = bytes(served)
         wanted = zlib.adler32(head)
         for index in range(image.frames):

@@ -1,49 +1,60 @@
-"""The client: names in, bytes out. Everything a worker node asks of a Medical Data Manager.
+"""The client: names in, bytes out. Everything that is asked of a Medical Data Manager.
 
 async with Client() as mdm:
     async for entry in mdm.ls("/vo/study"):
-        await mdm.get(entry.path, Path(entry.name))
+        await mdm.get(entry, entry.name)
 """
 
 import os
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncGenerator
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self, TypeAlias
+from typing import BinaryIO, Final, Self
 
 from yarl import URL
 
-from mdm_async.client.answers import Json
+from mdm_async.client import linking, listing, tree_download, tree_upload
+from mdm_async.client.acls import Acls
+from mdm_async.client.audit import Audit
 from mdm_async.client.channel import demand_confidential, parse_url
+from mdm_async.client.delivery import Delivery
 from mdm_async.client.discovery import find_local_server, find_token, server_url
-from mdm_async.client.download import Downloaded, download
+from mdm_async.client.download import Downloaded, download, download_into, download_range
 from mdm_async.client.entry import Entry
+from mdm_async.client.fsck import FsckReport
+from mdm_async.client.identity import Identity
+from mdm_async.client.linking import Linked
 from mdm_async.client.local_server import BASE
-from mdm_async.client.one_or_many import Name, Names, Outcome, name_of, names_of, settle
+from mdm_async.client.one_or_many import LocalPath, Name, Names, Outcome, is_one, name_of, names_of, settle
+from mdm_async.client.profiles import Profiles
 from mdm_async.client.progress import OnBytes
 from mdm_async.client.pull import Pull
+from mdm_async.client.recipients import Recipients
+from mdm_async.client.remote_file import RemoteFile
+from mdm_async.client.replicas import Replicas
 from mdm_async.client.sent import Source
+from mdm_async.client.side_by_side import PARALLEL, Meter
 from mdm_async.client.ticket import Prepared, Recipient, Ticket, encode_key
+from mdm_async.client.tokens import Tokens
+from mdm_async.client.told_errors import Json
 from mdm_async.client.upload import Uploaded, upload
 from mdm_async.client.wire import Wire
 from mdm_async.errors import Forbidden, MdmError
 from mdm_async.names import IDENTIFIED, parse_lfn, parse_surl
 
-Target: TypeAlias = str | os.PathLike[str]
-"""A file of this machine to write to."""
-PAGE: Final = 1000
-"""Names asked for at once when a directory is listed."""
 BULK: Final = 5000
 """Files prepared by one request at the most."""
 
 
 class Client:
-    """An async context manager. Without `url` and `token` they are discovered (see `discovery`).
+    """An async context manager; `mdm_async.connect` makes its blocking twin, with the same methods.
 
-    `data`: the directory of a server on this machine, reached by the socket there, as its administrator.
-    `ca`: a PEM file trusted besides the system's authorities. Every method raises the classes of `errors`;
-    InsecureChannel comes before anything is sent.
+    Without `url` and `token` they are discovered (see `discovery`). `data`: the directory of a server on this machine,
+    reached by the socket there, as its administrator. `ca`: a PEM file trusted besides the system's authorities.
+
+    Where one name is given its own error is raised, one of `errors`; where many are, all that can be done is done,
+    and SomeFailed tells of the rest. InsecureChannel comes before anything is sent.
     """
 
     def __init__(
@@ -51,15 +62,23 @@ class Client:
         url: str | URL | None = None,
         token: str | None = None,
         *,
-        data: Path | None = None,
-        ca: Path | None = None,
+        data: LocalPath | None = None,
+        ca: LocalPath | None = None,
         connections: int = 64,
     ) -> None:
-        local = find_local_server(data) if url is None else None
+        local = find_local_server(None if data is None else Path(data)) if url is None else None
         base = BASE if local is not None else server_url() if url is None else parse_url(url)
         demand_confidential(base, "a request")
         token = token if token is not None else find_token()
-        self.wire = Wire(base, token, local=local, ca=ca, connections=connections)
+        authority = None if ca is None else Path(ca)
+        self.wire = Wire(base, token, local=local, ca=authority, connections=connections)
+        self.acl = Acls(self.wire)
+        self.audit = Audit(self.wire)
+        self.delivery = Delivery(self.wire)
+        self.profiles = Profiles(self.wire)
+        self.recipients = Recipients(self.wire)
+        self.replicas = Replicas(self.wire)
+        self.tokens = Tokens(self.wire)
 
     def __repr__(self) -> str:
         return f"<Client of {self.wire.place}>"
@@ -77,27 +96,18 @@ class Client:
 
     async def stat(self, path: Name) -> Entry:
         """One entry, without what is below it. NotFound."""
-        asked: Json = {"surls": [name_of(path)], "numOfLevels": 0, "fullDetailedList": True}
-        answer = await self.wire.srm("ls", asked)
-        return Entry.parse(answer.only())
+        return settle(path, await listing.stat_all(self.wire, [name_of(path)]))[name_of(path)]
 
-    async def ls(self, path: Name) -> AsyncGenerator[Entry, None]:
+    async def stat_all(self, paths: Names) -> dict[str, Entry]:
+        """Entries by name, a thousand asked for in one request."""
+        return settle(paths, await listing.stat_all(self.wire, names_of(paths)))
+
+    async def ls(self, path: Name = "/") -> AsyncGenerator[Entry, None]:
         """One level of a directory, in the server's order, page by page; a file lists itself."""
-        question: Json = {"surls": [name_of(path)], "count": PAGE, "fullDetailedList": True}
-        while True:
-            detail = (await self.wire.srm("ls", question)).only()
-            entry = Entry.parse(detail)
-            if not entry.is_directory:
-                yield entry
-                return
-            for child in detail.get("subPaths") or []:
-                yield Entry.parse(child)
-            cursor = detail.get("nextCursor")
-            if cursor is None:
-                return
-            question["cursor"] = cursor
+        async for entry in listing.ls(self.wire, name_of(path)):
+            yield entry
 
-    async def walk(self, path: Name) -> AsyncGenerator[Entry, None]:
+    async def walk(self, path: Name = "/") -> AsyncGenerator[Entry, None]:
         """Everything below a directory, each directory before what it holds."""
         pending = [name_of(path)]
         while pending:
@@ -117,13 +127,11 @@ class Client:
         (await self.wire.srm("mkdir", {"surl": parse_lfn(name_of(path)), "parents": parents})).demand_all()
 
     async def rmdir(self, path: Name, *, recursive: bool = False) -> None:
+        """Remove a directory that is empty, or with `recursive` with all that is below it. NotEmpty."""
         (await self.wire.srm("rmdir", {"surl": name_of(path), "recursive": recursive})).demand_all()
 
     async def rm(self, paths: Names, *, recursive: bool = False) -> None:
-        """Delete files, and with `recursive` directories with all that is below them.
-
-        Of one name its own error is raised; of many SomeFailed, when the others are gone.
-        """
+        """Delete files, and with `recursive` directories with all that is below them."""
         outcomes: dict[str, Outcome[None]] = {path: Outcome(path, None) for path in names_of(paths)}
         files = []
         for path in outcomes:
@@ -134,8 +142,8 @@ class Client:
                     files.append(path)
             except MdmError as error:
                 outcomes[path] = Outcome(path, None, error)
-        for start in range(0, len(files), PAGE):
-            answer = await self.wire.srm("rm", {"surls": files[start : start + PAGE]})
+        for start in range(0, len(files), listing.PAGE):
+            answer = await self.wire.srm("rm", {"surls": files[start : start + listing.PAGE]})
             outcomes |= {file["surl"]: Outcome(file["surl"], None, error) for file, error in answer.files()}
         settle(paths, list(outcomes.values()))
 
@@ -143,6 +151,30 @@ class Client:
         """Rename; the target is the new name itself, not a directory to move into."""
         asked = {"fromSURL": name_of(source), "toSURL": name_of(target)}
         (await self.wire.srm("mv", asked)).demand_all()
+
+    async def link(
+        self,
+        sources: Names,
+        directory: Name,
+        *,
+        view: str,
+        template: str | None = None,
+        meter: Meter | None = None,
+    ) -> dict[str, Linked]:
+        """Give images names of a research project's own below a directory, for one de-identified view of them.
+
+        `template` is of the names, with pseudonyms in braces: {patient}/{study}/{series}/{instance}.dcm. Nothing is
+        copied, and a repetition finds what is there.
+        """
+        outcomes = await linking.link(
+            self.wire, names_of(sources), name_of(directory), view=view, template=template, meter=meter
+        )
+        return settle(sources, outcomes)
+
+    async def look_up(self, pseudonym: str) -> list[Json]:
+        """Whose pseudonym it is: `attribute`, `original` and `view` of each match. NotFound, also if one may not
+        know."""
+        return await linking.look_up(self.wire, pseudonym)
 
     # -- bytes in
 
@@ -156,34 +188,62 @@ class Client:
         parents: bool = False,
         on_bytes: OnBytes | None = None,
     ) -> Uploaded:
-        """Store a DICOM file from a path, from memory or from an iterator of chunks; see `upload`."""
+        """Store a DICOM file: one of this machine by its path, an open one, bytes, or an iterator of chunks.
+
+        `sealed`: encrypted to the upload's own key before it is sent. `parents`: directories that are missing are
+        made. `on_bytes` is told the bytes sent.
+        """
         how = {"sealed": sealed, "overwrite": overwrite, "parents": parents}
         return await upload(self.wire, source, name_of(path), on_bytes=on_bytes, **how)
 
+    async def put_all(
+        self,
+        sources: tree_upload.Folders,
+        target: Name,
+        *,
+        recursive: bool = False,
+        sealed: bool = False,
+        overwrite: bool = False,
+        parents: bool = False,
+        parallel: int = PARALLEL,
+        meter: Meter | None = None,
+    ) -> dict[str, Uploaded]:
+        """Store many files, and with `recursive` folders with all that is below them, as `cp` would; by path.
+
+        Into the target when it is a directory, or there are several; NotADirectory when it is none, unless `parents`
+        makes it. A file that fails stops no other; SomeFailed tells of each.
+        """
+        how = tree_upload.Sending(sealed, overwrite, parents)
+        return settle(
+            [],
+            await tree_upload.put_all(
+                self, sources, name_of(target), how, recursive=recursive, parallel=parallel, meter=meter
+            ),
+        )
+
     # -- bytes out
 
-    async def prepare_many(
-        self,
-        paths: Names,
-        *,
-        view: str | None = None,
-        sealed: bool | None = None,
-        pin: int | None = None,
+    async def prepare(
+        self, paths: Names, *, view: str | None = None, sealed: bool | None = None, pin: int | None = None
     ) -> Prepared:
-        """Transfer URLs for many files in one request, each with `pin` seconds to live.
+        """Transfer URLs for many files in one request, each with `pin` seconds to live. Release them.
 
         `sealed=None` asks for what each view's delivery allows: the identified view sealed, others clear and,
-        where that is forbidden, sealed. Sealed is always to a key pair of this request alone. Release what
-        was prepared.
+        where that is forbidden, sealed. Sealed is always to a key pair of this request alone. What of many could not
+        be prepared is among its `failures`.
         """
         asked = names_of(paths)
         if sealed is not None:
-            return await self._prepare(asked, view, sealed, pin)
-        to_seal = {path for path in asked if (view or parse_surl(path).view) == IDENTIFIED}
-        prepared = await self._prepare([path for path in asked if path not in to_seal], view, False, pin)
-        to_seal |= {path for path, error in prepared.failures.items() if isinstance(error, Forbidden)}
-        sealed_ones = await self._prepare([path for path in asked if path in to_seal], view, True, pin)
-        return prepared.joined(sealed_ones).in_order(asked)
+            prepared = await self._prepare(asked, view, sealed, pin)
+        else:
+            to_seal = {path for path in asked if (view or parse_surl(path).view) == IDENTIFIED}
+            prepared = await self._prepare([path for path in asked if path not in to_seal], view, False, pin)
+            to_seal |= {path for path, error in prepared.failures.items() if isinstance(error, Forbidden)}
+            sealed_ones = await self._prepare([path for path in asked if path in to_seal], view, True, pin)
+            prepared = prepared.joined(sealed_ones).in_order(asked)
+        if is_one(paths):
+            prepared.only()
+        return prepared
 
     async def _prepare(self, paths: list[str], view: str | None, sealed: bool, pin: int | None) -> Prepared:
         prepared = Prepared((), (), {})
@@ -211,8 +271,7 @@ class Client:
         for token in prepared.tokens:
             await self.wire.srm("releaseFiles", {"requestToken": token})
 
-    @asynccontextmanager
-    async def pulling(
+    async def open(
         self,
         path: Name,
         *,
@@ -220,37 +279,29 @@ class Client:
         sealed: bool | None = None,
         pin: int | None = None,
         prepared: Ticket | None = None,
-    ) -> AsyncIterator[Pull]:
-        """One file, prepared (unless it already is) and released at the end; see `Pull` for reading it."""
+    ) -> RemoteFile:
+        """A view as a file to read from any place: `async with await mdm.open(path) as file`.
+
+        It is prepared (unless it already is) and released at the end; it may be prepared again on the way.
+        """
         own: list[Prepared] = []
 
         async def prepare() -> Ticket:
-            own.append(await self.prepare_many(path, view=view, sealed=sealed, pin=pin))
+            own.append(await self.prepare([name_of(path)], view=view, sealed=sealed, pin=pin))
             return own[-1].only()
 
+        async def release() -> None:
+            while own:
+                with suppress(MdmError):  # It expires anyway; what was read counts.
+                    await self.release(own.pop())
+
         try:
-            yield Pull(self.wire, prepared or await prepare(), renew=prepare)
-        finally:
-            for each in own:
-                with suppress(MdmError):  # It expires anyway; the pull's own outcome counts.
-                    await self.release(each)
+            return RemoteFile(Pull(self.wire, prepared or await prepare(), renew=prepare), release)
+        except BaseException:
+            await release()
+            raise
 
-    async def get(
-        self,
-        path: Name,
-        target: Target,
-        *,
-        view: str | None = None,
-        sealed: bool | None = None,
-        pin: int | None = None,
-        prepared: Ticket | None = None,
-        on_bytes: OnBytes | None = None,
-    ) -> Downloaded:
-        """Pull a view into a file: resumed, checked, all or nothing; see `download`."""
-        async with self.pulling(path, view=view, sealed=sealed, pin=pin, prepared=prepared) as pull:
-            return await download(pull, Path(target), on_bytes=on_bytes)
-
-    async def read_range(
+    async def read(
         self,
         path: Name,
         start: int = 0,
@@ -259,6 +310,71 @@ class Client:
         view: str | None = None,
         sealed: bool | None = None,
     ) -> bytes:
-        """The view's bytes start ≤ i < stop (None: to the end), in memory."""
-        async with self.pulling(path, view=view, sealed=sealed) as pull:
-            return await pull.read(start, stop)
+        """The bytes [start:stop] of a view, in memory; a negative start counts from its end."""
+        async with await self.open(path, view=view, sealed=sealed) as file:
+            return await file.pull.read(start if start >= 0 else max(0, file.size + start), stop)
+
+    async def get(
+        self,
+        path: Name,
+        target: LocalPath | BinaryIO,
+        start: int = 0,
+        stop: int | None = None,
+        *,
+        view: str | None = None,
+        sealed: bool | None = None,
+        pin: int | None = None,
+        prepared: Ticket | None = None,
+        on_bytes: OnBytes | None = None,
+    ) -> Downloaded:
+        """Pull a view, or its bytes [start:stop], into a file, a folder or an open file.
+
+        A whole view into a file is resumed where an earlier pull ended, checked, and there all or not at all. Files of
+        the identified view can be read by their owner alone. `on_bytes` is told the bytes that came.
+        """
+        place: Path | BinaryIO
+        if isinstance(target, str | os.PathLike):
+            place = await listing.place(self.wire, name_of(path), target)
+        else:
+            place = target
+        async with await self.open(path, view=view, sealed=sealed, pin=pin, prepared=prepared) as file:
+            if not isinstance(place, Path):
+                return await download_into(file.pull, place, start, stop, on_bytes=on_bytes)
+            if (start, stop) != (0, None):
+                return await download_range(file.pull, place, start, stop, on_bytes=on_bytes)
+            return await download(file.pull, place, on_bytes=on_bytes)
+
+    async def get_all(
+        self,
+        paths: Names,
+        folder: LocalPath,
+        *,
+        recursive: bool = False,
+        view: str | None = None,
+        sealed: bool | None = None,
+        pin: int | None = None,
+        parallel: int = PARALLEL,
+        meter: Meter | None = None,
+    ) -> dict[str, Downloaded]:
+        """Pull many files, and with `recursive` all below directories, into a folder; by name.
+
+        Prepared in bulk, pulled side by side, released as batches end. What is there already, by size and checksum, is
+        not pulled again. The folder is made, but none above it. A file that fails stops no other; SomeFailed tells
+        of each.
+        """
+        wanted = tree_download.Wanted(view, sealed, pin)
+        outcomes = await tree_download.get_all(
+            self, names_of(paths), Path(folder), wanted, recursive=recursive, parallel=parallel, meter=meter
+        )
+        return settle([], outcomes)
+
+    # -- the server
+
+    async def whoami(self, path: Name = "/") -> Identity:
+        """Who the server takes the caller for, by which credential, and with what rights at `path`."""
+        told = await self.wire.operate("POST", "admin/v1/whoami", {"surl": name_of(path)}, repeat=True)
+        return Identity.parse(told)
+
+    async def fsck(self, *, repair: bool = False) -> FsckReport:
+        """Have the server compare its stored ciphertext with its catalog, and repair what is safe to repair."""
+        return FsckReport.parse(await self.wire.operate("POST", "admin/v1/fsck", {"repair": repair}))

@@ -5,7 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Self
 
-from mdm_async.client.answers import Json
+from mdm_async.client.told_errors import Json
 from mdm_async.errors import BadRequest, WrongContent
 from mdm_async.names import Lfn, parse_lfn
 

@@ -2,12 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
-from mdm_async.client.answer import Answer
-from mdm_async.client.answers import Json
+from mdm_async.client.one_or_many import Outcome
+from mdm_async.client.side_by_side import Meter
+from mdm_async.client.srm_reply import Reply
+from mdm_async.client.told_errors import Json
 from mdm_async.client.wire import Wire
-from mdm_async.errors import MdmError
 from mdm_async.names import Lfn, parse_lfn
+
+BATCH: Final = 1000
+"""Files named in one request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,21 +25,29 @@ class Linked:
 
 
 async def link(
-    wire: Wire, sources: Sequence[str], target: str, *, view: str, template: str | None = None
-) -> list[tuple[str, Linked | MdmError]]:
-    """Give images names of a project's own below the directory `target`, for one de-identified view of them.
-
-    `template` is of the names (see `dicom.path_template`). One request: name a thousand or so at once. A repetition
-    finds what is there.
-    """
-    asked: Json = {"surls": list(sources), "target": target, "view": view}
-    if template is not None:
-        asked["template"] = template
-    answer = Answer(await wire.operate("POST", "admin/v1/link", asked, repeat=True))
-    return [
-        (file["surl"], error or Linked(file["surl"], parse_lfn(file["lfn"]), file["guid"]))
-        for file, error in answer.files()
-    ]
+    wire: Wire, sources: Sequence[str], target: str, *, view: str, template: str | None, meter: Meter | None
+) -> list[Outcome[Linked]]:
+    """See `Client.link`; the meter counts files, not bytes."""
+    outcomes: list[Outcome[Linked]] = []
+    gauge = meter.begin(target, len(sources)) if meter else None
+    for start in range(0, len(sources), BATCH):
+        asked: Json = {"surls": list(sources[start : start + BATCH]), "target": target, "view": view}
+        if template is not None:
+            asked["template"] = template
+        answer = Reply(await wire.operate("POST", "admin/v1/link", asked, repeat=True))
+        outcomes += [
+            Outcome(
+                file["surl"],
+                None if error else Linked(file["surl"], parse_lfn(file["lfn"]), file["guid"]),
+                error,
+            )
+            for file, error in answer.files()
+        ]
+        if gauge:
+            gauge(len(outcomes) - start)
+    if gauge:
+        gauge.end(None)
+    return outcomes
 
 
 async def look_up(wire: Wire, pseudonym: str) -> list[Json]:

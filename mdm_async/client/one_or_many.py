@@ -6,7 +6,7 @@ A single name is never iterated: the letters of "/demo/x" are no names.
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, Self, TypeAlias, TypeVar
+from typing import Any, Generic, Self, TypeAlias, TypeGuard, TypeVar
 
 from mdm_async.errors import MdmError, WrongContent
 
@@ -16,6 +16,8 @@ Name: TypeAlias = str | os.PathLike[str]
 """A path on the server (`/vo/study/a.dcm`, `guid:…`), as text, as a PurePosixPath or as an `Entry`."""
 Names: TypeAlias = Name | Iterable[Name]
 """One, or many."""
+LocalPath: TypeAlias = str | os.PathLike[str]
+"""A file or folder of this machine."""
 
 
 def name_of(name: Name) -> str:
@@ -24,6 +26,11 @@ def name_of(name: Name) -> str:
     if not isinstance(text, str):
         raise TypeError("names on the server are text, not bytes")
     return text
+
+
+def is_one(names: Names) -> TypeGuard[Name]:
+    """Whether a single name was given; a list of one is many."""
+    return isinstance(names, str | os.PathLike)
 
 
 def names_of(names: Names) -> list[str]:
@@ -65,9 +72,12 @@ class SomeFailed(ExceptionGroup[MdmError]):
 
 
 def settle(asked: Names, outcomes: Sequence[Outcome[T]]) -> dict[str, T]:
-    """The results by name. Of one name asked for its own error is raised; of many, SomeFailed if any failed."""
+    """The results by name. Of one name asked for its own error is raised; of many, SomeFailed if any failed.
+
+    Of a tree nobody named each file: `asked` is empty then.
+    """
     failed = [outcome.error for outcome in outcomes if outcome.error is not None]
-    if isinstance(asked, str | os.PathLike):
+    if is_one(asked):
         if failed:
             raise failed[0]
         if len(outcomes) != 1:

@@ -19,6 +19,7 @@ from mdm_async.errors import Busy, MdmError, NotADirectory
 RESUMABLE: Final = 1 << 20
 """Bytes below which nothing is noted while a pull runs: so little is pulled again sooner than it is resumed."""
 _BLOCK: Final = 1 << 20
+_FLAGS: Final = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,15 +45,17 @@ class Content:
 class PartFile:
     """The unfinished file beside `target`, locked against a second pull of the same (Busy).
 
-    `position` bytes are written, `adler` is their ADLER32.
+    `position` bytes are written, `adler` is their ADLER32. `private`: for the eyes of its owner alone, also when it is
+    in its place.
     """
 
-    def __init__(self, target: Path) -> None:
+    def __init__(self, target: Path, *, private: bool = False) -> None:
         self.target = target
         self.position = 0
         self.adler = zlib.adler32(b"")
         self._part = target.with_name(target.name + ".part")
         self._note = target.with_name(target.name + ".part.json")
+        self._mode = 0o600 if private else 0o666
         self._noted: Content | None = None
         self._lock = threading.RLock()
         self._file = self._open()
@@ -60,7 +63,7 @@ class PartFile:
     def _open(self) -> IO[bytes]:
         try:
             while True:
-                descriptor = os.open(self._part, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+                descriptor = os.open(self._part, _FLAGS, self._mode)
                 file = os.fdopen(descriptor, "r+b", buffering=0)
                 try:
                     fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -68,6 +71,8 @@ class PartFile:
                     file.close()
                     raise Busy("another process is pulling to the same file") from None
                 if self._still_named(descriptor):
+                    if self._mode == 0o600:  # An earlier pull may have left it open to others.
+                        os.fchmod(descriptor, self._mode)
                     return file
                 file.close()  # Its pull ended between our open and our lock.
         except FileNotFoundError:
@@ -124,6 +129,7 @@ class PartFile:
         """Tell a later pull what lies here."""
         if content != self._noted:
             temporary = self._note.with_name(self._note.name + ".new")
+            temporary.touch(self._mode)
             temporary.write_bytes(orjson.dumps(asdict(content)))
             temporary.replace(self._note)
             self._noted = content

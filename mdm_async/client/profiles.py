@@ -1,12 +1,11 @@
 """De-identification profiles as a server has them: asked for, added, applied, and what they did reported."""
 
-from collections.abc import Sequence
 from typing import Final
 
-from mdm_async.client.answer import Answer
-from mdm_async.client.answers import Json
+from mdm_async.client.one_or_many import Name, Names, Outcome, name_of, names_of, settle
+from mdm_async.client.srm_reply import Reply
+from mdm_async.client.told_errors import Json
 from mdm_async.client.wire import Wire
-from mdm_async.errors import MdmError
 from mdm_async.names import parse_view
 
 BATCH: Final = 1000
@@ -31,35 +30,39 @@ class Profiles:
         """Put a profile into force: its name and digest, that of the one it `replaced` or None, and `warnings`."""
         return await self._wire.operate("POST", "admin/v1/profiles", {"toml": toml})
 
-    async def plan(self, name: str, directory: str) -> Json:
+    async def plan(self, name: str, directory: Name) -> Json:
         """What applying it would do: numbers of `images`, of `heads` to make, of images whose `pixels` would be
         read and rewritten, and their `pixelBytes`."""
-        return await self._wire.operate("POST", _path(name, "plan"), {"surl": directory}, repeat=True)
+        return await self._wire.operate(
+            "POST", _path(name, "plan"), {"surl": name_of(directory)}, repeat=True
+        )
 
-    async def apply(self, name: str, directory: str, *, default: bool = False) -> Json:
+    async def apply(self, name: str, directory: Name, *, default: bool = False) -> Json:
         """Have the views of all files below a directory made, now and of files to come; states as `progress`.
 
         `default`: the view is also what these files give to whoever names none.
         """
-        asked = {"surl": directory, "default": default}
+        asked = {"surl": name_of(directory), "default": default}
         return await self._wire.operate("POST", _path(name, "apply"), asked, repeat=True)
 
-    async def progress(self, name: str, directory: str) -> Json:
+    async def progress(self, name: str, directory: Name) -> Json:
         """How many images below a directory are `ready`, `refused`, `quarantined` and `pending` in this view."""
-        return await self._wire.operate("POST", _path(name, "progress"), {"surl": directory}, repeat=True)
+        return await self._wire.operate(
+            "POST", _path(name, "progress"), {"surl": name_of(directory)}, repeat=True
+        )
 
-    async def release(self, name: str, surls: Sequence[str]) -> dict[str, MdmError | None]:
-        """Let views out of quarantine; None for each that is out, or the reason why it is not."""
-        outcomes: dict[str, MdmError | None] = {}
+    async def release(self, name: str, paths: Names) -> None:
+        """Let views out of quarantine."""
+        surls, outcomes = names_of(paths), list[Outcome[None]]()
         for start in range(0, len(surls), BATCH):
-            asked = {"surls": list(surls[start : start + BATCH])}
-            answer = Answer(await self._wire.operate("POST", _path(name, "release"), asked))
-            outcomes |= {file["surl"]: error for file, error in answer.files()}
-        return outcomes
+            asked = {"surls": surls[start : start + BATCH]}
+            answer = Reply(await self._wire.operate("POST", _path(name, "release"), asked))
+            outcomes += [Outcome(file["surl"], None, error) for file, error in answer.files()]
+        settle(paths, outcomes)
 
-    async def report(self, surl: str) -> Json:
+    async def report(self, path: Name) -> Json:
         """What was done to a file, or to each below a directory: `view`, `digest`, `revision`, `options`, `files`."""
-        return await self._wire.operate("POST", "admin/v1/report", {"surl": surl}, repeat=True)
+        return await self._wire.operate("POST", "admin/v1/report", {"surl": name_of(path)}, repeat=True)
 
 
 def _path(name: str, verb: str = "") -> str:

@@ -8,9 +8,9 @@ from typing import Self
 
 from yarl import URL
 
-from mdm_async.client.answer import Answer
-from mdm_async.client.answers import Json
 from mdm_async.client.channel import demand_transfer_channel, parse_url
+from mdm_async.client.srm_reply import Reply
+from mdm_async.client.told_errors import Json
 from mdm_async.crypt4gh.exchange import new_private_key, public_key
 from mdm_async.crypt4gh.layout import SealedPart
 from mdm_async.errors import BadRequest, MdmError, WrongContent
@@ -128,7 +128,7 @@ class Prepared:
         return self.tickets[0]
 
     @classmethod
-    def parse(cls, answer: Answer, asked: Sequence[str], recipient: Recipient | None) -> Self:
+    def parse(cls, answer: Reply, asked: Sequence[str], recipient: Recipient | None) -> Self:
         """From a prepareToGet answer, in the order asked. A file without an answer counts as failed."""
         tickets: list[Ticket] = []
         failures: dict[str, MdmError] = {}

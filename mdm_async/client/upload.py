@@ -9,12 +9,12 @@ from typing import Final
 import orjson
 from yarl import URL
 
-from mdm_async.client.answers import Json
 from mdm_async.client.channel import demand_transfer_channel, parse_url
 from mdm_async.client.patience import pause
 from mdm_async.client.progress import OnBytes
 from mdm_async.client.sent import Sent, Source, rewinder, size_of
 from mdm_async.client.ticket import decode_key
+from mdm_async.client.told_errors import Json
 from mdm_async.client.wire import Wire
 from mdm_async.errors import BadRequest, MdmError, TooManyRequests, Unavailable, WrongContent
 

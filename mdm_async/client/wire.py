@@ -17,11 +17,11 @@ import aiohttp
 import orjson
 from yarl import URL
 
-from mdm_async.client.answer import Answer
-from mdm_async.client.answers import PASSING, Json, error_from_problem
 from mdm_async.client.channel import demand_confidential, demand_transfer_channel, parse_url
 from mdm_async.client.local_server import LocalServer
 from mdm_async.client.patience import pause
+from mdm_async.client.srm_reply import Reply
+from mdm_async.client.told_errors import PASSING, Json, error_from_problem
 from mdm_async.errors import (
     BadRequest,
     InsecureChannel,
@@ -106,11 +106,11 @@ class Wire:
             self._session = None
         self._stack.close()
 
-    async def srm(self, operation: str, body: Json) -> Answer:
+    async def srm(self, operation: str, body: Json) -> Reply:
         """Call an SRM operation. Raises when the request failed as a whole; files answer for themselves."""
         url = self.base / "srm" / "v2" / operation
         _, content = await self._call("POST", url, body, _CALL_SECONDS, repeat=operation not in _ONCE)
-        return Answer.parse(content)
+        return Reply.parse(content)
 
     async def operate(
         self, method: str, path: str, body: Json | None = None, *, repeat: bool = False

@@ -7,27 +7,21 @@ from mdm_async.cli.transfer.byte_range import parse_range
 
 
 @pytest.mark.parametrize(
-    ("text", "size", "expected"),
+    ("text", "expected"),
     [
-        ("0-0", 10, (0, 1)),
-        ("2-5", 10, (2, 6)),
-        ("2-", 10, (2, 10)),
-        ("-3", 10, (7, 10)),
-        ("-30", 10, (0, 10)),
-        ("8-100", 10, (8, 10)),
+        ("0-0", b"0"),
+        ("2-5", b"2345"),
+        ("2-", b"23456789"),
+        ("-3", b"789"),
+        ("-30", b"0123456789"),
+        ("8-100", b"89"),
     ],
 )
-def test_first_and_last_are_both_included(text, size, expected):
-    assert parse_range(text).within(size) == expected
+def test_first_and_last_are_both_included(text, expected):
+    assert b"0123456789"[slice(*parse_range(text).as_slice())] == expected
 
 
-@pytest.mark.parametrize("text", ["", "-", "5", "a-b", "5-4", "1-2-3", "1,2", " 1-2", "٣-٤"])
+@pytest.mark.parametrize("text", ["", "-", "5", "a-b", "5-4", "1-2-3", "1,2", "-0", "-00", " 1-2", "٣-٤"])
 def test_nonsense_is_refused(text):
     with pytest.raises(errors.BadRequest):
         parse_range(text)
-
-
-@pytest.mark.parametrize(("text", "size"), [("10-", 10), ("10-12", 10), ("-0", 10), ("0-", 0)])
-def test_a_range_without_a_byte_is_refused(text, size):
-    with pytest.raises(errors.BadRequest):
-        parse_range(text).within(size)

@@ -29,7 +29,9 @@ async def test_an_interrupted_get_ends_with_130_and_is_resumed_by_the_next(tmp_p
             process.send_signal(signal.SIGINT)
             out, err = await process.communicate()
         assert process.returncode == 130
-        assert err.startswith(b"mdm: interrupted; files that are whole are in place")
+        assert err.startswith(
+            b"mdm: interrupted; 0 of 1 files begun are done, and of others what came is kept; "
+        )
         assert err.endswith(b"; the same command goes on from there\n")
         assert orjson.loads(out)["error"]["exit"] == 130
 

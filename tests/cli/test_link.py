@@ -1,9 +1,6 @@
-"""`mdm link`: a project's own names for images, a thousand at a time."""
+"""`mdm link`: a project's own names for images."""
 
 import pytest
-
-from mdm_async.cli.names import link
-from mdm_async.client.linking import Linked
 
 
 @pytest.fixture
@@ -76,19 +73,3 @@ async def test_what_cannot_be_linked_is_told(mdm, hospital):
     assert (
         await mdm("link", f"{hospital}/in/1.dcm", f"{hospital}/project", "--view", "identified")
     ).code == 2
-
-
-async def test_a_thousand_are_asked_for_at_once(monkeypatch):
-    asked = []
-
-    async def batch(wire, files, directory, *, view, template):
-        asked.append(len(files))
-        return [(file, Linked(file, "/p/x", "g")) for file in files]
-
-    class NoClient:
-        wire = None
-
-    monkeypatch.setattr(link, "link_batch", batch)
-    outcomes = await link.link_all(NoClient(), [f"/a/{n}" for n in range(2500)], "/p", "basic", None)
-    assert asked == [1000, 1000, 500]
-    assert [source for source, _ in outcomes[:2]] == ["/a/0", "/a/1"]

@@ -94,4 +94,4 @@ async def test_a_lying_server_moves_no_cursor(
 
 
 async def test_json_has_what_the_server_said(liar: FakeServer, run: Run) -> None:
-    assert EVIL in (await run("stat", "/none", "--json")).json["error"]["detail"]
+    assert EVIL in (await run("stat", "/none", "--json")).json[0]["error"]["detail"]

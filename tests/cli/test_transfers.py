@@ -9,8 +9,9 @@ from rich.console import Console
 
 from mdm_async import errors
 from mdm_async.cli.exit_codes import first_failure
-from mdm_async.cli.transfer.get_many import place_below
-from mdm_async.cli.transfer.side_by_side import Job, PlainMeter, meter_on, run_all
+from mdm_async.cli.transfer.meters import Tally, metered
+from mdm_async.client.local_place import place_below
+from mdm_async.client.side_by_side import Job, run_all
 from mdm_async.names import Lfn
 
 
@@ -34,7 +35,7 @@ async def jobs_of(jobs):
 
 async def test_outcomes_come_in_the_order_of_the_jobs_with_the_first_error_code():
     jobs = [job(n, fails=n in (3, 5)) for n in range(20)]
-    outcomes = await run_all(jobs_of(jobs), parallel=4, meter=PlainMeter())
+    outcomes = await run_all(jobs_of(jobs), parallel=4, meter=Tally())
     assert [outcome.name for outcome in outcomes] == [f"file {n}" for n in range(20)]
     assert [outcome.result for outcome in outcomes if outcome.error is None] == [
         n for n in range(20) if n not in (3, 5)
@@ -52,7 +53,7 @@ async def test_no_more_run_at_once_than_asked_for():
         await asyncio.sleep(0.001)
         running -= 1
 
-    await run_all(jobs_of([Job(str(n), None, work) for n in range(30)]), parallel=3, meter=PlainMeter())
+    await run_all(jobs_of([Job(str(n), None, work) for n in range(30)]), parallel=3, meter=Tally())
     assert high == 3
 
 
@@ -61,12 +62,12 @@ async def test_what_is_no_ordinary_failure_stops_all():
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        await run_all(jobs_of([Job("x", None, broken), job(1)]), parallel=2, meter=PlainMeter())
+        await run_all(jobs_of([Job("x", None, broken), job(1)]), parallel=2, meter=Tally())
 
 
 async def test_on_a_terminal_there_are_bars_and_failures_are_still_told():
     console = Console(file=io.StringIO(), force_terminal=True, width=100)
-    with meter_on(console) as meter:
+    with metered("and so on", "again", console) as meter:
         jobs = [job(n, fails=n == 2) for n in (0, 1, 2, 3, 3)]
         await run_all(jobs_of(jobs), parallel=2, meter=meter)
     shown = console.file.getvalue()

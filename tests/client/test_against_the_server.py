@@ -41,8 +41,8 @@ async def test_what_goes_in_comes_out_the_same_whichever_way(admin, accredited, 
     assert got.sealed
     assert (tmp_path / "original.dcm").read_bytes() == ct
 
-    whole = await admin.read_range(f"{folder}/ct.dcm", sealed=False)
-    assert await admin.read_range(f"{folder}/ct.dcm", sealed=True) == whole
+    whole = await admin.read(f"{folder}/ct.dcm", sealed=False)
+    assert await admin.read(f"{folder}/ct.dcm", sealed=True) == whole
     assert whole != ct
     entry = await admin.stat(f"{folder}/ct.dcm")
     assert (entry.size, entry.view, entry.view_state) == (len(whole), "basic", "ready")
@@ -50,27 +50,27 @@ async def test_what_goes_in_comes_out_the_same_whichever_way(admin, accredited, 
 
 async def test_ranges_put_together_are_the_whole(admin, folder, ct, sealed):
     await admin.put(ct, f"{folder}/ct.dcm")
-    whole = await admin.read_range(f"{folder}/ct.dcm")
-    async with admin.pulling(f"{folder}/ct.dcm", sealed=sealed) as pull:
+    whole = await admin.read(f"{folder}/ct.dcm")
+    async with await admin.open(f"{folder}/ct.dcm", sealed=sealed) as file:
         edges = [0, 1, 500, 1200, 30_000, len(whole) - 1, len(whole)]
-        pieces = [await pull.read(start, stop) for start, stop in itertools.pairwise(edges)]
+        pieces = [await file.pull.read(start, stop) for start, stop in itertools.pairwise(edges)]
     assert b"".join(pieces) == whole
 
 
 async def test_a_view_chosen_by_the_name_is_served(admin, accredited, folder, ct):
     await admin.put(ct, f"{folder}/ct.dcm")
-    assert await accredited.read_range(f"/@identified{folder}/ct.dcm") == ct
+    assert await accredited.read(f"/@identified{folder}/ct.dcm") == ct
 
 
 async def test_a_caller_without_the_right_does_not_get_the_identified_view(admin, folder, ct):
     await admin.put(ct, f"{folder}/ct.dcm")
     with pytest.raises(errors.Forbidden):
-        await admin.read_range(f"{folder}/ct.dcm", view="identified")
+        await admin.read(f"{folder}/ct.dcm", view="identified")
 
 
 async def test_a_released_transfer_url_is_dead(admin, folder, ct, sealed):
     await admin.put(ct, f"{folder}/ct.dcm")
-    prepared = await admin.prepare_many([f"{folder}/ct.dcm"], sealed=sealed)
+    prepared = await admin.prepare([f"{folder}/ct.dcm"], sealed=sealed)
     pull = Pull(admin.wire, prepared.only())
     await admin.release(prepared)
     with pytest.raises(errors.Gone):
@@ -81,11 +81,11 @@ async def test_a_released_transfer_url_is_dead(admin, folder, ct, sealed):
 async def test_a_transfer_url_that_died_is_replaced_on_the_way(admin, folder, ct, tmp_path, sealed):
     path = f"{folder}/ct.dcm"
     await admin.put(ct, path)
-    prepared = await admin.prepare_many([path], sealed=sealed)
+    prepared = await admin.prepare([path], sealed=sealed)
     await admin.release(prepared)
     got = await admin.get(path, tmp_path / "ct.dcm", sealed=sealed, prepared=prepared.only())
     assert hashlib.sha256((tmp_path / "ct.dcm").read_bytes()).digest() == (
-        hashlib.sha256(await admin.read_range(path)).digest()
+        hashlib.sha256(await admin.read(path)).digest()
     )
     assert got.sealed is sealed
 
@@ -132,7 +132,7 @@ async def test_names_are_made_listed_moved_and_removed(admin, folder, ct):
 async def test_a_bulk_prepare_of_many_is_one_request(admin, folder, ct):
     await admin.put(ct, f"{folder}/0.dcm")
     paths = [f"{folder}/0.dcm", *(f"{folder}/{n}.dcm" for n in range(1, 500))]
-    prepared = await admin.prepare_many(paths, sealed=False)
+    prepared = await admin.prepare(paths, sealed=False)
     assert len(prepared.tickets) == 1
     assert len(prepared.failures) == 499
     assert len(prepared.tokens) == 1

@@ -5,8 +5,8 @@ import pytest
 
 from mdm_async import errors
 from mdm_async.client import Client
-from mdm_async.client.answers import error_from_problem, error_from_status
 from mdm_async.client.patience import delay
+from mdm_async.client.told_errors import error_from_problem, error_from_status
 
 
 def every_kind(kind=errors.MdmError):
@@ -106,7 +106,7 @@ async def test_mkdir_parents_is_one_call(fake, client):
 
 async def test_a_bulk_prepare_tells_each_file_its_own_fate(fake, client):
     fake.files |= {"/vo/1": b"1", "/vo/2": b"2"}
-    prepared = await client.prepare_many(["/vo/2", "/vo/0", "/vo/1"])
+    prepared = await client.prepare(["/vo/2", "/vo/0", "/vo/1"])
     assert [ticket.surl for ticket in prepared.tickets] == ["/vo/2", "/vo/1"]
     assert isinstance(prepared.failures["/vo/0"], errors.NotFound)
     assert fake.calls["prepareToGet"] == 1
@@ -114,7 +114,7 @@ async def test_a_bulk_prepare_tells_each_file_its_own_fate(fake, client):
 
 async def test_the_identified_view_is_asked_for_sealed_without_being_told(fake, client):
     fake.files["/vo/1"] = b"1" * 100
-    prepared = await client.prepare_many(["/vo/1"], view="identified")
+    prepared = await client.prepare(["/vo/1"], view="identified")
     assert prepared.only().sealed is not None
     assert fake.calls["prepareToGet"] == 1
 
@@ -122,12 +122,12 @@ async def test_the_identified_view_is_asked_for_sealed_without_being_told(fake, 
 async def test_asked_for_clear_the_servers_no_is_told(fake, client):
     fake.files["/vo/1"] = b"1" * 100
     with pytest.raises(errors.Forbidden, match="only sealed"):
-        await client.read_range("/vo/1", view="identified", sealed=False)
+        await client.read("/vo/1", view="identified", sealed=False)
 
 
 async def test_every_sealed_request_has_a_key_of_its_own(fake, client):
     fake.files["/vo/1"] = b"1" * 100
     for _ in range(2):
-        await client.prepare_many(["/vo/1"], sealed=True)
+        await client.prepare(["/vo/1"], sealed=True)
     first, second = (body["recipient"] for operation, body in fake.requests if operation == "prepareToGet")
     assert first != second

@@ -91,7 +91,7 @@ async def test_a_clear_transfer_url_on_plain_http_elsewhere_is_refused(fake, cli
     fake.files[SURL] = image
     fake.faults.transfer_base = "http://mdm.example.org"
     with pytest.raises(errors.InsecureChannel):
-        await client.read_range(SURL, sealed=False)
+        await client.read(SURL, sealed=False)
     with pytest.raises(errors.InsecureChannel):
         await client.put(image, "/vo/b.dcm", sealed=False)
     assert fake.calls["abortRequest"] == 1
@@ -101,7 +101,7 @@ async def test_a_clear_transfer_url_on_plain_http_elsewhere_is_refused(fake, cli
 async def test_where_clear_bytes_may_not_travel_they_are_asked_for_sealed(fake, client, image):
     fake.files[SURL] = image
     fake.faults.transfer_base = "http://mdm.example.org"
-    prepared = await client.prepare_many([SURL])
+    prepared = await client.prepare([SURL])
     assert prepared.only().sealed is not None
 
 
@@ -115,24 +115,24 @@ async def test_a_clear_transfer_is_not_followed_to_a_weaker_channel(fake, client
     fake.files[SURL] = image
     fake.faults.redirects = ["http://mdm.example.org/t/x"]
     with pytest.raises(errors.InsecureChannel):
-        await client.read_range(SURL, sealed=False)
+        await client.read(SURL, sealed=False)
     with pytest.raises(errors.InsecureChannel):
         _next_hop(URL("https://mdm.example.org/t/x"), "http://127.0.0.1/t/x")
 
 
 async def test_a_transfer_is_followed_where_its_bytes_may_go(fake, client, image):
     fake.files[SURL] = image
-    async with client.pulling(SURL) as pull:
-        fake.faults.redirects = [str(pull.ticket.url)]
-        assert await pull.read() == image
+    async with await client.open(SURL) as file:
+        fake.faults.redirects = [str(file.pull.ticket.url)]
+        assert await file.pull.read() == image
 
 
 async def test_redirects_without_end_are_given_up(fake, client, image):
     fake.files[SURL] = image
-    async with client.pulling(SURL) as pull:
-        fake.faults.redirects = [str(pull.ticket.url)] * 10
+    async with await client.open(SURL) as file:
+        fake.faults.redirects = [str(file.pull.ticket.url)] * 10
         with pytest.raises(errors.WrongContent):
-            await pull.read()
+            await file.pull.read()
 
 
 def test_a_token_that_could_break_a_header_is_refused():
@@ -143,7 +143,7 @@ def test_a_token_that_could_break_a_header_is_refused():
 
 async def test_transfers_never_carry_the_credential(fake, client, image):
     fake.files[SURL] = image
-    await client.read_range(SURL)
+    await client.read(SURL)
     await client.put(image, "/vo/b.dcm")
     assert len(fake.transfer_headers) == 2
     assert not any("Authorization" in headers for headers in fake.transfer_headers)

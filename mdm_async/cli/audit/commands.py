@@ -13,7 +13,6 @@ from mdm_async.cli.keygen import write_new
 from mdm_async.cli.options import Json
 from mdm_async.cli.output import print_json, print_line
 from mdm_async.cli.tables import add_row, print_table, table
-from mdm_async.client.audit import Audit
 from mdm_async.errors import Exists
 
 
@@ -43,7 +42,7 @@ def show(
 
     async def work() -> list[dict[str, Any]]:
         async with client_of(context) as client:
-            return await Audit(client.wire).last(last, **filters(since, until, by, guid, act))
+            return await client.audit.last(last, **filters(since, until, by, guid, act))
 
     rows = complete(work())
     if json:

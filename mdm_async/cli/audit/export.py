@@ -14,7 +14,6 @@ from mdm_async.cli.audit.filters import Act, By, Guid, Since, Until, filters
 from mdm_async.cli.connection import client_of, complete
 from mdm_async.cli.options import Json
 from mdm_async.cli.output import print_json, stderr_console
-from mdm_async.client.audit import Audit
 from mdm_async.errors import Exists
 
 After = Annotated[
@@ -50,7 +49,7 @@ def export(
             task = progress.add_task("exporting", rows=0)
             async with client_of(context) as client:
                 chosen = filters(since, until, by, guid, act)
-                async for lines in Audit(client.wire).pages(after=after, **chosen):
+                async for lines in client.audit.pages(after=after, **chosen):
                     counts["rows"] += sum(line["kind"] == "row" for line in lines)
                     counts["seals"] += sum(line["kind"] == "seal" for line in lines)
                     file.write(

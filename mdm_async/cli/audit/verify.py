@@ -22,7 +22,6 @@ from mdm_async.cli.connection import client_of, complete
 from mdm_async.cli.exit_codes import exit_code
 from mdm_async.cli.options import Json
 from mdm_async.cli.output import print_json, print_line
-from mdm_async.client.audit import Audit
 from mdm_async.errors import BadRequest, WrongContent
 
 _PAGE = 2000
@@ -65,7 +64,7 @@ def verify(
             if file is not None:
                 return await _verified(_of_file(file), keys, published, offline=True, progress=progress)
             async with client_of(context) as client:
-                pages = Audit(client.wire).pages(after=after)
+                pages = client.audit.pages(after=after)
                 return await _verified(pages, keys, published, offline=False, progress=progress)
 
         verdict = complete(work())

@@ -12,7 +12,6 @@ from mdm_async.cli.demo.images import DemoImage, dicom_files
 from mdm_async.cli.demo.report import Report
 from mdm_async.cli.demo.server import DemoServer, running_server
 from mdm_async.cli.demo.workers import PHASES, ingest, pull_phase
-from mdm_async.cli.rights.token import create_token
 from mdm_async.client.client import Client
 from mdm_async.errors import NotDicom
 
@@ -38,11 +37,11 @@ async def _with_server(server: DemoServer, sources: Sequence[Path], workers: int
     async with Client(server.url, server.admin_token, connections=workers) as admin:
         await admin.mkdir(_FOLDER)
         # A worker's token cannot open identities; another, for accredited staff, can.
-        worker = (await create_token(admin, "demo-worker", "rlxg", _FOLDER, views=["basic"]))["token"]
-        accredited = await create_token(admin, "demo-accredited", "rlxgi", _FOLDER, views=["identified"])
+        worker = (await admin.tokens.create("demo-worker", "rlxg", _FOLDER, views=["basic"])).secret
+        accredited = await admin.tokens.create("demo-accredited", "rlxgi", _FOLDER, views=["identified"])
         report.phases.append(await ingest(admin, demo_images, workers, console))
     for phase in PHASES:
-        token = accredited["token"] if phase.identified else worker
+        token = accredited.secret if phase.identified else worker
         async with Client(server.url, token, connections=workers) as client:
             report.phases.append(await pull_phase(client, phase, demo_images, workers, console))
     report.judge()

@@ -96,7 +96,7 @@ async def pull_phase(
 
     async def pull(batch: Sequence[DemoImage]) -> None:
         by_lfn = {image.lfn: image for image in batch}
-        prepared = await client.prepare_many(list(by_lfn), view=phase.view, sealed=phase.sealed)
+        prepared = await client.prepare(list(by_lfn), view=phase.view, sealed=phase.sealed)
         try:
             for lfn, error in prepared.failures.items():
                 _note_failure(by_lfn[lfn], phase, error)

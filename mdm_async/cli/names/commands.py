@@ -8,15 +8,19 @@ from typing import Annotated, Any
 import typer
 
 from mdm_async.cli.connection import client_of, complete
+from mdm_async.cli.files_from import FilesFrom, all_names, names_in
 from mdm_async.cli.options import Json
 from mdm_async.cli.output import about, complain, end, error_json, print_json, print_line, stderr_console
-from mdm_async.client.client import PAGE, Client
+from mdm_async.cli.settled import settled
+from mdm_async.client.client import Client
 from mdm_async.client.entry import Entry
-from mdm_async.client.one_or_many import SomeFailed
+from mdm_async.client.listing import PAGE
+from mdm_async.client.one_or_many import Outcome, settle
+from mdm_async.client.tree_upload import is_a_directory
 from mdm_async.errors import MdmError, NotADirectory
 from mdm_async.names import Lfn, join, parse_lfn, split
 
-Lfns = Annotated[list[str], typer.Argument(metavar="LFN…", show_default=False)]
+Lfns = Annotated[list[str] | None, typer.Argument(metavar="LFN…", show_default=False)]
 
 
 def register(app: typer.Typer) -> None:
@@ -26,61 +30,101 @@ def register(app: typer.Typer) -> None:
 
 def ls(
     context: typer.Context,
-    path: Annotated[str, typer.Argument(metavar="LFN")] = "/",
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[LFN…]", help="Default: /", show_default=False)
+    ] = None,
     long: Annotated[bool, typer.Option("--long", "-l", help="Size, time, checksum, view.")] = False,
+    files_from: FilesFrom = None,
     json: Json = False,
 ) -> None:
     """List a directory.
 
     Example: `mdm ls -l /demo`
     """
+    paths = [*(names or []), *names_in(files_from)] or ["/"]
 
-    async def work() -> list[Entry]:
-        shown, count = [], 0
+    async def work() -> dict[str, list[Entry]]:
+        listed: dict[str, list[Entry]] = {}
+        failed: dict[str, MdmError] = {}
         async with client_of(context) as client:
             with counting(quiet=sys.stdout.isatty() and not json) as tell:
-                async for entry in client.ls(path):
-                    if json:
-                        shown.append(entry)
-                    else:
-                        print_line(long_line(entry) if long else short_name(entry))
-                    count += 1
-                    if count % PAGE == 0:
-                        tell(count)
-        return shown
+                for path in paths:
+                    listed[path] = []
+                    if len(paths) > 1 and not json:
+                        print_line(f"{path}:")
+                    try:
+                        await show(client, path, listed[path], tell)
+                    except MdmError as error:
+                        if len(paths) == 1:
+                            raise
+                        failed[path] = error
+                        complain(error, path)
+        return settle([], [Outcome(path, entries, failed.get(path)) for path, entries in listed.items()])
 
-    with about(path):
-        entries = complete(work())
+    async def show(client: Client, path: str, listed: list[Entry], tell: Callable[[int], None]) -> None:
+        count = 0
+        async for entry in client.ls(path):
+            if json:
+                listed.append(entry)
+            else:
+                print_line(long_line(entry) if long else short_name(entry))
+            count += 1
+            if count % PAGE == 0:
+                tell(count)
+
+    with about(paths[0]):
+        outcomes = settled(work())
     if json:
-        print_json([entry.as_json() for entry in entries])
+        print_json(
+            [
+                document
+                for outcome in outcomes
+                for document in (
+                    [outcome_json(outcome.name, outcome.error)]
+                    if outcome.error
+                    else [entry.as_json() for entry in outcome.result or []]
+                )
+            ]
+        )
+    end(outcome.error for outcome in outcomes)
 
 
-def stat(context: typer.Context, paths: Lfns, json: Json = False) -> None:
+def stat(
+    context: typer.Context, names: Lfns = None, files_from: FilesFrom = None, json: Json = False
+) -> None:
     """Show all that is known of names, or of GUIDs such as guid:3f2504e0-4f89-41d3-9a0c-0305e82c3301.
 
     Example: `mdm stat /demo/CT_small.dcm`
     """
+    paths = all_names(names, files_from)
 
-    async def work() -> list[Entry]:
-        found = []
+    async def work() -> dict[str, Entry]:
         async with client_of(context) as client:
-            for path in paths:
-                with about(path):
-                    found.append(await client.stat(path))
-        return found
+            return await client.stat_all(paths)
 
-    documents = [entry.as_json() for entry in complete(work())]
+    outcomes = settled(work())
+    for outcome in outcomes:
+        if outcome.error is not None:
+            complain(outcome.error, outcome.name)
     if json:
-        print_json(documents)
-        return
-    for document in documents:
-        for name, value in document.items():
-            print_line(f"{name:>12}: {value}")
+        print_json(
+            [
+                outcome_json(outcome.name, outcome.error)
+                if outcome.result is None
+                else outcome.result.as_json()
+                for outcome in outcomes
+            ]
+        )
+    else:
+        for entry in (outcome.result for outcome in outcomes if outcome.result is not None):
+            for name, value in entry.as_json().items():
+                print_line(f"{name:>12}: {value}")
+    end(outcome.error for outcome in outcomes)
 
 
 def mkdir(
     context: typer.Context,
-    paths: Lfns,
+    names: Annotated[list[str], typer.Argument(metavar="LFN…", show_default=False)],
     parents: Annotated[
         bool, typer.Option("--parents", "-p", help="Make what is missing above; fine if it is there.")
     ] = False,
@@ -93,42 +137,42 @@ def mkdir(
 
     async def work() -> None:
         async with client_of(context) as client:
-            for path in paths:
+            for path in names:
                 with about(path):
                     await client.mkdir(path, parents=parents)
 
     complete(work())
     if json:
-        print_json([{"path": path} for path in paths])
+        print_json([{"path": path} for path in names])
 
 
 def rm(
     context: typer.Context,
-    paths: Lfns,
+    names: Lfns = None,
     recursive: Annotated[
         bool, typer.Option("--recursive", "-r", help="Directories with all that is below them.")
     ] = False,
+    files_from: FilesFrom = None,
     json: Json = False,
 ) -> None:
     """Delete files, and with -r directories.
 
     Example: `mdm rm -r /demo/study-1`
     """
+    paths = all_names(names, files_from)
 
-    async def work() -> dict[str, MdmError]:
+    async def work() -> dict[str, None]:
         async with client_of(context) as client:
-            try:
-                await client.rm(paths, recursive=recursive)
-            except SomeFailed as some:
-                return {outcome.name: outcome.error for outcome in some.outcomes if outcome.error}
-            return {}
+            await client.rm(paths, recursive=recursive)
+            return dict.fromkeys(paths)
 
-    failures = complete(work())
-    for path, error in failures.items():
-        complain(error, path)
+    outcomes = settled(work())
+    for outcome in outcomes:
+        if outcome.error is not None:
+            complain(outcome.error, outcome.name)
     if json:
-        print_json([outcome_json(path, failures.get(path)) for path in paths])
-    end(failures.get(path) for path in paths)
+        print_json([outcome_json(outcome.name, outcome.error) for outcome in outcomes])
+    end(outcome.error for outcome in outcomes)
 
 
 def mv(context: typer.Context, source: str, target: str, json: Json = False) -> None:
@@ -158,16 +202,6 @@ async def move(client: Client, source: str, target: str) -> Lfn:
         wanted = join(wanted, (await client.stat(source)).name if by_guid else split(parse_lfn(source))[1])
     await client.mv(source, wanted)
     return wanted
-
-
-async def is_a_directory(client: Client, path: str) -> bool:
-    """False too when there is nothing of that name."""
-    try:
-        return (await client.stat(path)).is_directory
-    except MdmError as error:
-        if error.http == 404:
-            return False
-        raise
 
 
 @contextmanager

@@ -1,21 +1,22 @@
 """`mdm link`: a research project's own names for images."""
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import nullcontext
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 import typer
+from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from mdm_async.cli.connection import client_of, complete
+from mdm_async.cli.connection import client_of
 from mdm_async.cli.options import Json, Recursive
 from mdm_async.cli.output import about, complain, end, error_json, print_json, print_line, stderr_console
+from mdm_async.cli.settled import settled
 from mdm_async.client.client import Client
 from mdm_async.client.linking import Linked
-from mdm_async.client.linking import link as link_batch
+from mdm_async.client.one_or_many import Outcome
+from mdm_async.client.side_by_side import Meter
 from mdm_async.errors import MdmError
-
-BATCH = 1000
 
 
 def register(app: typer.Typer) -> None:
@@ -43,23 +44,24 @@ def link(
     Example: `mdm link -r /hospital/ct /projects/cardio --view cardio`
     """
 
-    async def work() -> list[tuple[str, Linked | MdmError]]:
+    async def work() -> dict[str, Linked]:
         async with client_of(context) as client:
             files = [path async for path in files_of(client, sources)] if recursive else sources
-            return await link_all(client, files, directory, view, template)
+            with linked_on(stderr_console()) as meter:
+                return await client.link(files, directory, view=view, template=template, meter=meter)
 
     with about(directory):
-        outcomes = complete(work())
-    failures = [(source, outcome) for source, outcome in outcomes if isinstance(outcome, MdmError)]
-    for source, error in failures:
-        complain(error, source)
+        outcomes = settled(work())
+    for outcome in outcomes:
+        if outcome.error is not None:
+            complain(outcome.error, outcome.name)
     if json:
-        print_json({"files": [_as_json(source, outcome) for source, outcome in outcomes]})
+        print_json({"files": [_as_json(outcome) for outcome in outcomes]})
     else:
-        for source, outcome in outcomes:
-            if isinstance(outcome, Linked):
-                print_line(f"{source} -> {outcome.lfn}")
-    end(error for _, error in failures)
+        for outcome in outcomes:
+            if outcome.result is not None:
+                print_line(f"{outcome.name} -> {outcome.result.lfn}")
+    end(outcome.error for outcome in outcomes)
 
 
 async def files_of(client: Client, sources: Sequence[str]) -> AsyncIterator[str]:
@@ -74,30 +76,36 @@ async def files_of(client: Client, sources: Sequence[str]) -> AsyncIterator[str]
                     yield entry.path
 
 
-async def link_all(
-    client: Client, files: Sequence[str], directory: str, view: str, template: str | None
-) -> list[tuple[str, Linked | MdmError]]:
-    """A thousand at a time, with a bar on a terminal."""
-    console = stderr_console()
-    progress = Progress(
-        TextColumn("linked"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=console,
-        transient=True,
-    )
-    outcomes: list[tuple[str, Linked | MdmError]] = []
-    with progress if console.is_terminal else nullcontext():
-        task = progress.add_task("", total=len(files))
-        for start in range(0, len(files), BATCH):
-            batch = files[start : start + BATCH]
-            outcomes += await link_batch(client.wire, batch, directory, view=view, template=template)
-            progress.update(task, completed=len(outcomes))
-    return outcomes
+@contextmanager
+def linked_on(console: Console) -> Iterator[Meter | None]:
+    """A bar on a terminal."""
+    if not console.is_terminal:
+        yield None
+        return
+    columns = (TextColumn("linked"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
+        yield _Bar(progress)
 
 
-def _as_json(source: str, outcome: Linked | MdmError) -> dict[str, Any]:
-    if isinstance(outcome, MdmError):
-        return {"source": source, "error": error_json(outcome)}
-    return {"source": source, "path": outcome.lfn, "guid": outcome.guid}
+class _Bar:
+    """The meter and its only gauge."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress, self._task = progress, progress.add_task("")
+
+    def begin(self, name: str, size: int | None) -> "_Bar":
+        self._progress.update(self._task, total=size)
+        return self
+
+    def __call__(self, count: int, /) -> None:
+        self._progress.advance(self._task, count)
+
+    def end(self, error: MdmError | None) -> None:
+        """The bar goes with its progress."""
+
+
+def _as_json(outcome: Outcome[Linked]) -> dict[str, Any]:
+    if outcome.result is None:
+        assert outcome.error is not None
+        return {"source": outcome.name, "error": error_json(outcome.error)}
+    return {"source": outcome.name, "path": outcome.result.lfn, "guid": outcome.result.guid}

@@ -6,16 +6,16 @@ from typing import Annotated, Any
 import typer
 
 from mdm_async.cli.connection import client_of, complete
-from mdm_async.cli.names.commands import Lfns, outcome_json
+from mdm_async.cli.names.commands import outcome_json
 from mdm_async.cli.options import Json
-from mdm_async.cli.output import complain, end, error_json, print_json, print_line
-from mdm_async.client import replicas
-from mdm_async.client.wire import Wire
-from mdm_async.errors import MdmError
+from mdm_async.cli.output import about, complain, end, error_json, print_json, print_line
+from mdm_async.cli.settled import settled
+from mdm_async.client.one_or_many import Outcome
+from mdm_async.client.replicas import Replica, Replicas
 
 Lfn = Annotated[str, typer.Argument(metavar="LFN", show_default=False)]
 Urls = Annotated[list[str], typer.Argument(metavar="URL…", show_default=False)]
-Change = Callable[[Wire, Sequence[tuple[str, str]]], Awaitable[list[tuple[str, MdmError | None]]]]
+Change = Callable[[Replicas, str, Sequence[str]], Awaitable[None]]
 
 
 def register(app: typer.Typer) -> None:
@@ -27,27 +27,31 @@ def register(app: typer.Typer) -> None:
     app.add_typer(group, name="replica")
 
 
-def list_(context: typer.Context, paths: Lfns, json: Json = False) -> None:
+def list_(
+    context: typer.Context,
+    paths: Annotated[list[str], typer.Argument(metavar="LFN…", show_default=False)],
+    json: Json = False,
+) -> None:
     """List the copies of files that lie elsewhere; '*' marks the master, which is the server's own if none is marked.
 
     Example: `mdm replica list /demo/CT_small.dcm`
     """
 
-    async def work() -> list[tuple[str, list[dict[str, Any]] | MdmError]]:
+    async def work() -> dict[str, list[Replica]]:
         async with client_of(context) as client:
-            return await replicas.listing(client.wire, paths)
+            return await client.replicas.listing(paths)
 
-    found = complete(work())
-    if json:
-        print_json([_as_json(path, one) for path, one in found])
-    for path, one in found:
-        if isinstance(one, MdmError):
-            complain(one, path)
+    outcomes = settled(work())
+    for outcome in outcomes:
+        if outcome.error is not None:
+            complain(outcome.error, outcome.name)
         elif not json:
-            for replica in one:
-                mark = "*" if replica["master"] else " "
-                print_line(f"{path}  {mark} {replica['view']}  {replica['url']}")
-    end([one if isinstance(one, MdmError) else None for _, one in found])
+            for replica in outcome.result or []:
+                mark = "*" if replica.master else " "
+                print_line(f"{outcome.name}  {mark} {replica.view}  {replica.url}")
+    if json:
+        print_json([_as_json(outcome) for outcome in outcomes])
+    end(outcome.error for outcome in outcomes)
 
 
 def add(context: typer.Context, path: Lfn, urls: Urls, json: Json = False) -> None:
@@ -55,7 +59,7 @@ def add(context: typer.Context, path: Lfn, urls: Urls, json: Json = False) -> No
 
     Example: `mdm replica add /demo/CT_small.dcm https://se.example.org/store/1234`
     """
-    _change(context, replicas.add, path, urls, json)
+    _change(context, Replicas.add, path, urls, json)
 
 
 def remove(context: typer.Context, path: Lfn, urls: Urls, json: Json = False) -> None:
@@ -63,7 +67,7 @@ def remove(context: typer.Context, path: Lfn, urls: Urls, json: Json = False) ->
 
     Example: `mdm replica remove /demo/CT_small.dcm https://se.example.org/store/1234`
     """
-    _change(context, replicas.remove, path, urls, json)
+    _change(context, Replicas.remove, path, urls, json)
 
 
 def master(
@@ -80,34 +84,32 @@ def master(
     Example: `mdm replica master /demo/CT_small.dcm https://se.example.org/store/1234`
     """
 
-    async def work() -> list[tuple[str, MdmError | None]]:
+    async def work() -> None:
         async with client_of(context) as client:
-            return await replicas.set_master(client.wire, [(path, url)])
+            await client.replicas.set_master(path, url)
 
-    ((_, error),) = complete(work())
-    if error is not None:
-        complain(error, path)
+    with about(path):
+        complete(work())
     if json:
-        print_json({**outcome_json(path, error), "url": url})
-    end([error])
+        print_json({"path": path, "url": url})
 
 
 def _change(context: typer.Context, change: Change, path: str, urls: Sequence[str], json: bool) -> None:
-    async def work() -> list[tuple[str, MdmError | None]]:
+    async def work() -> dict[str, None]:
         async with client_of(context) as client:
-            return await change(client.wire, [(path, url) for url in urls])
+            await change(client.replicas, path, urls)
+        return dict.fromkeys(urls)
 
-    outcomes = complete(work())
-    for _, error in outcomes:
-        if error is not None:
-            complain(error, path)
+    outcomes = settled(work())
+    for outcome in outcomes:
+        if outcome.error is not None:
+            complain(outcome.error, path)
     if json:
-        told = zip(urls, outcomes, strict=True)
-        print_json([{**outcome_json(path, error), "url": url} for url, (_, error) in told])
-    end([error for _, error in outcomes])
+        print_json([{**outcome_json(path, outcome.error), "url": outcome.name} for outcome in outcomes])
+    end(outcome.error for outcome in outcomes)
 
 
-def _as_json(path: str, found: list[dict[str, Any]] | MdmError) -> dict[str, Any]:
-    if isinstance(found, MdmError):
-        return {"path": path, "error": error_json(found)}
-    return {"path": path, "replicas": found}
+def _as_json(outcome: Outcome[list[Replica]]) -> dict[str, Any]:
+    if outcome.error is not None:
+        return {"path": outcome.name, "error": error_json(outcome.error)}
+    return {"path": outcome.name, "replicas": [replica.told for replica in outcome.result or []]}

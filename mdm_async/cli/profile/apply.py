@@ -48,16 +48,16 @@ def apply(
 
     async def ask_plan() -> dict[str, Any]:
         async with client_of(context) as client:
-            return await Profiles(client.wire).plan(name, directory)
+            return await client.profiles.plan(name, directory)
 
     async def begin() -> dict[str, Any]:
         async with client_of(context) as client:
-            return await Profiles(client.wire).apply(name, directory, default=default)
+            return await client.profiles.apply(name, directory, default=default)
 
     async def follow() -> dict[str, Any]:
         async with client_of(context) as client:
             with bar_on(stderr_console()) as bar:
-                return await until_made(Profiles(client.wire), name, directory, bar)
+                return await until_made(client.profiles, name, directory, bar)
 
     with about(name):
         plan = complete(ask_plan())

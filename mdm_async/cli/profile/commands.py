@@ -11,8 +11,8 @@ from mdm_async.cli.options import Json
 from mdm_async.cli.output import about, complain, end, error_json, print_json, print_line
 from mdm_async.cli.profile import apply, report, trial
 from mdm_async.cli.profile.profile_file import read_profile, read_text
+from mdm_async.cli.settled import settled
 from mdm_async.cli.tables import add_row, print_table, table
-from mdm_async.client.profiles import Profiles
 from mdm_async.errors import MdmError
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def listing(context: typer.Context, json: Json = False) -> None:
 
     async def work() -> list[dict[str, Any]]:
         async with client_of(context) as client:
-            return await Profiles(client.wire).listing()
+            return await client.profiles.listing()
 
     profiles = complete(work())
     if json:
@@ -69,7 +69,7 @@ def show(context: typer.Context, name: Name, json: Json = False) -> None:
 
     async def work() -> dict[str, Any]:
         async with client_of(context) as client:
-            return await Profiles(client.wire).show(name)
+            return await client.profiles.show(name)
 
     with about(name):
         profile = complete(work())
@@ -121,7 +121,7 @@ def add(
 
         async def work() -> dict[str, Any]:
             async with client_of(context) as client:
-                return await Profiles(client.wire).add(read_text(file))
+                return await client.profiles.add(read_text(file))
 
         added = complete(work())
     if json:
@@ -149,20 +149,20 @@ def release(
     Example: `mdm profile release /demo/us-1.dcm --view cardio`
     """
 
-    async def work() -> dict[str, MdmError | None]:
+    async def work() -> dict[str, None]:
         async with client_of(context) as client:
-            return await Profiles(client.wire).release(view, lfns)
+            await client.profiles.release(view, lfns)
+        return dict.fromkeys(lfns)
 
-    outcomes = complete(work())
-    failures = {lfn: error for lfn, error in outcomes.items() if error is not None}
-    for lfn, error in failures.items():
-        complain(error, lfn)
+    outcomes = settled(work())
+    for outcome in outcomes:
+        if outcome.error is not None:
+            complain(outcome.error, outcome.name)
+        elif not json:
+            print_line(f"released: {outcome.name}")
     if json:
-        print_json([outcome_json(lfn, error) for lfn, error in outcomes.items()])
-    else:
-        for lfn in outcomes.keys() - failures.keys():
-            print_line(f"released: {lfn}")
-    end(failures.values())
+        print_json([outcome_json(outcome.name, outcome.error) for outcome in outcomes])
+    end(outcome.error for outcome in outcomes)
 
 
 def _summary(profile: "Profile") -> dict[str, Any]:

@@ -8,7 +8,6 @@ from mdm_async.cli.connection import client_of, complete
 from mdm_async.cli.options import Json
 from mdm_async.cli.output import print_json
 from mdm_async.cli.tables import add_row, print_table, table
-from mdm_async.client.linking import look_up
 
 
 def register(app: typer.Typer) -> None:
@@ -29,7 +28,7 @@ def lookup(
 
     async def work() -> list[dict[str, Any]]:
         async with client_of(context) as client:
-            return await look_up(client.wire, pseudonym)
+            return await client.look_up(pseudonym)
 
     matches = complete(work())
     if json:

@@ -13,7 +13,6 @@ from mdm_async.cli.output import about, print_json, print_line
 from mdm_async.cli.profile.report_page import page
 from mdm_async.cli.profile.studies import Study, by_study
 from mdm_async.cli.tables import add_row, counts_in_words, in_words, print_table, table
-from mdm_async.client.profiles import Profiles
 from mdm_async.errors import MdmError
 from mdm_async.names import parse_surl, parse_view
 
@@ -39,7 +38,7 @@ def report(
 
     async def work() -> dict[str, Any]:
         async with client_of(context) as client:
-            return await Profiles(client.wire).report(surl_of(lfn, view))
+            return await client.profiles.report(surl_of(lfn, view))
 
     with about(lfn):
         told = complete(work())

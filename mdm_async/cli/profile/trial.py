@@ -10,7 +10,6 @@ from mdm_async.cli.options import Json
 from mdm_async.cli.output import complain, end, error_json, print_json, print_line
 from mdm_async.cli.profile.profile_file import read_profile
 from mdm_async.cli.tables import add_row, in_words, print_table, table
-from mdm_async.client.profiles import Profiles
 from mdm_async.errors import MdmError, NotFound
 from mdm_async.names import BASIC
 
@@ -77,7 +76,7 @@ def find_profile(context: typer.Context, named: str) -> "Profile":
 
     async def work() -> dict[str, Any]:
         async with client_of(context) as client:
-            return await Profiles(client.wire).show(named)
+            return await client.profiles.show(named)
 
     return parse_profile(complete(work())["toml"])
 

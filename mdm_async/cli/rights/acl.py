@@ -6,16 +6,17 @@ from typing import Annotated, Any
 
 import typer
 
-from mdm_async.cli.connection import client_of, complete
+from mdm_async.cli.connection import client_of
 from mdm_async.cli.options import Json
 from mdm_async.cli.output import about, complain, end, error_json, print_json, print_line
-from mdm_async.cli.rights.acl_rule import as_json, parse_removal, parse_rule, read_rules
-from mdm_async.client.rights import Rights
-from mdm_async.errors import BadRequest, MdmError
+from mdm_async.cli.rights.acl_rule import parse_removal, parse_rule, read_rules
+from mdm_async.cli.settled import settled
+from mdm_async.client.acls import Acl, Change, Changed
+from mdm_async.client.one_or_many import Outcome
+from mdm_async.errors import BadRequest
 from mdm_async.rules import Kind, Rule, in_words
 
 Paths = Annotated[list[str], typer.Argument(metavar="LFN…", show_default=False)]
-Outcomes = list[tuple[str, dict[str, Any] | MdmError]]
 
 
 def register(app: typer.Typer) -> None:
@@ -41,11 +42,11 @@ def get(
     Example: `mdm acl get /demo --principal fqan:/vo/radiology`
     """
 
-    async def work() -> Outcomes:
+    async def work() -> dict[str, Acl]:
         async with client_of(context) as client:
-            return await Rights(client.wire).acls(paths, principal or ())
+            return await client.acl.get(paths, principal or ())
 
-    _print(complete(work()), _print_acl, json=json)
+    _print(settled(work()), _print_acl, json=json)
 
 
 def change(
@@ -80,53 +81,50 @@ def change(
     if inherit == bool(changes):
         raise BadRequest("give rules, or --inherit", remedy="mdm acl set --help")
 
-    async def work() -> Outcomes:
+    async def work() -> dict[str, Changed]:
         async with client_of(context) as client:
-            return await Rights(client.wire).change(
+            return await client.acl.change(
                 paths, changes, default=default, inherit=inherit, recursive=recursive
             )
 
-    _print(complete(work()), _print_changed, json=json)
+    _print(settled(work()), _print_changed, json=json)
 
 
 def _changes(
     add: Sequence[str], remove: Sequence[str], replace: Sequence[str], file: Path | None
-) -> list[dict[str, Any]]:
+) -> list[Change]:
     """In this order: the whole, removals, replacements, additions."""
     steps = [
         (Kind.REMOVE, [parse_removal(text) for text in remove]),
         (Kind.CHANGE, [parse_rule(text) for text in replace]),
         (Kind.ADD, [parse_rule(text) for text in add]),
     ]
-    changes = [_step(kind, rules) for kind, rules in steps if rules]
+    changes = [Change(kind, rules) for kind, rules in steps if rules]
     if file is not None:
         with about(str(file)):
-            changes.insert(0, _step(Kind.SET, read_rules(file)))
+            changes.insert(0, Change(Kind.SET, read_rules(file)))
     return changes
 
 
-def _step(kind: Kind, rules: Sequence[Rule]) -> dict[str, Any]:
-    told = [as_json(rule) for rule in rules]
-    return {"permissionType": kind, "rules": told}
-
-
-def _print(outcomes: Outcomes, show: Any, *, json: bool) -> None:
-    failures = [(path, one) for path, one in outcomes if isinstance(one, MdmError)]
-    for path, error in failures:
-        complain(error, path)
+def _print(outcomes: Sequence[Outcome[Any]], show: Any, *, json: bool) -> None:
+    for outcome in outcomes:
+        if outcome.error is not None:
+            complain(outcome.error, outcome.name)
     if json:
-        print_json([_as_json(path, one) for path, one in outcomes])
+        print_json([_as_json(outcome) for outcome in outcomes])
     else:
-        for path, one in outcomes:
-            if not isinstance(one, MdmError):
-                show(path, one)
-    end(error for _, error in failures)
+        for outcome in outcomes:
+            if outcome.result is not None:
+                show(outcome.name, outcome.result.told)
+    end(outcome.error for outcome in outcomes)
 
 
-def _as_json(path: str, one: dict[str, Any] | MdmError) -> dict[str, Any]:
-    if isinstance(one, MdmError):
-        return {"path": path, "error": error_json(one)}
-    return {"path": path, **{name: value for name, value in one.items() if name not in ("surl", "status")}}
+def _as_json(outcome: Outcome[Any]) -> dict[str, Any]:
+    if outcome.result is None:
+        assert outcome.error is not None
+        return {"path": outcome.name, "error": error_json(outcome.error)}
+    told = outcome.result.told.items()
+    return {"path": outcome.name, **{name: value for name, value in told if name not in ("surl", "status")}}
 
 
 def _print_acl(path: str, told: dict[str, Any]) -> None:

@@ -54,13 +54,6 @@ def read_rules(file: Path) -> tuple[Rule, ...]:
     return tuple(_rule(number, one) for number, one in enumerate(listed, 1))
 
 
-def as_json(rule: Rule) -> dict[str, Any]:
-    """As requests have it."""
-    return {"principal": rule.principal, "rights": rule.rights} | (
-        {"views": list(rule.views)} if rule.views is not None else {}
-    )
-
-
 def _rule(number: int, told: object) -> Rule:
     if isinstance(told, str):
         return parse_rule(told)

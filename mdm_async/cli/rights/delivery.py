@@ -8,7 +8,7 @@ import typer
 from mdm_async.cli.connection import client_of, complete
 from mdm_async.cli.options import Json
 from mdm_async.cli.output import about, print_json, print_line
-from mdm_async.client.rights import Rights
+from mdm_async.client.delivery import Policies
 from mdm_async.errors import BadRequest
 
 Directory = Annotated[str, typer.Argument(metavar="LFN", show_default=False)]
@@ -35,13 +35,13 @@ def get(context: typer.Context, path: Directory, json: Json = False) -> None:
     Example: `mdm delivery get /demo`
     """
 
-    async def work() -> dict[str, Any]:
+    async def work() -> Policies:
         async with client_of(context) as client:
-            return await Rights(client.wire).delivery(path)
+            return await client.delivery.get(path)
 
     with about(path):
         told = complete(work())
-    _print(told, json=json)
+    _print(told.told, json=json)
 
 
 def change(
@@ -58,15 +58,13 @@ def change(
     if identified is None and deidentified is None:
         raise BadRequest("nothing is to be set", remedy="give --identified or --deidentified")
 
-    async def work() -> dict[str, Any]:
+    async def work() -> Policies:
         async with client_of(context) as client:
-            return await Rights(client.wire).set_delivery(
-                path, identified=identified, deidentified=deidentified
-            )
+            return await client.delivery.set(path, identified=identified, deidentified=deidentified)
 
     with about(path):
         told = complete(work())
-    _print(told, json=json)
+    _print(told.told, json=json)
 
 
 def _print(told: dict[str, Any], *, json: bool) -> None:

@@ -1,14 +1,14 @@
 """`mdm recipient set|list|remove`: keys that sealed transfers go to when a request names none."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from mdm_async.cli.connection import client_of, complete
 from mdm_async.cli.options import Json
 from mdm_async.cli.output import about, print_json, print_line
-from mdm_async.client.rights import Rights
+from mdm_async.client.recipients import RegisteredKey
 from mdm_async.crypt4gh.keyfile import parse_recipient
 from mdm_async.errors import MdmError
 
@@ -42,7 +42,7 @@ def register_key(
 
     async def work() -> str:
         async with client_of(context) as client:
-            return await Rights(client.wire).set_recipient(public, principal)
+            return await client.recipients.set(public, principal)
 
     whose = complete(work())
     if json:
@@ -57,16 +57,16 @@ def listing(context: typer.Context, json: Json = False) -> None:
     Example: `mdm recipient list`
     """
 
-    async def work() -> list[dict[str, Any]]:
+    async def work() -> list[RegisteredKey]:
         async with client_of(context) as client:
-            return await Rights(client.wire).recipients()
+            return await client.recipients.listing()
 
     found = complete(work())
     if json:
-        print_json(found)
+        print_json([one.told for one in found])
         return
     for one in found:
-        print_line(f"{one['key']} {one['principal']} (by {one['setBy']}, {one['at'][:16]})")
+        print_line(f"{one.told['key']} {one.principal} (by {one.set_by}, {one.at[:16]})")
 
 
 def remove(context: typer.Context, principal: Principal = None, json: Json = False) -> None:
@@ -77,7 +77,7 @@ def remove(context: typer.Context, principal: Principal = None, json: Json = Fal
 
     async def work() -> str:
         async with client_of(context) as client:
-            return await Rights(client.wire).remove_recipient(principal)
+            return await client.recipients.remove(principal)
 
     whose = complete(work())
     if json:

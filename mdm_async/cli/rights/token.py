@@ -1,18 +1,16 @@
 """`mdm token create|list|revoke`: local tokens."""
 
 import re
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from mdm_async.cli.connection import client_of, complete
 from mdm_async.cli.options import Json
 from mdm_async.cli.output import print_json, print_line
-from mdm_async.client.client import Client
+from mdm_async.client.tokens import Token
 from mdm_async.errors import BadRequest
-from mdm_async.names import parse_lfn, parse_rights
 
-_TOKENS = "admin/v1/tokens"
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 Name = Annotated[str, typer.Option(help="Who or what it is for; shown in the audit.")]
 
@@ -42,15 +40,17 @@ def create(
     Example: `mdm token create --name worker-7 --rights rlxg --path /demo --lifetime 12h`
     """
 
-    async def work() -> dict[str, Any]:
-        async with client_of(context) as client:
-            return await create_token(client, name, rights, path, views=view, lifetime=lifetime)
+    seconds = None if lifetime is None else parse_duration(lifetime)
 
-    answer = complete(work())
+    async def work() -> Token:
+        async with client_of(context) as client:
+            return await client.tokens.create(name, rights, path, views=view, lifetime=seconds)
+
+    token = complete(work())
     if json:
-        print_json(answer)
+        print_json(token.told)
     else:
-        print_line(answer["token"])
+        print_line(token.secret or "")
 
 
 def show(context: typer.Context, json: Json = False) -> None:
@@ -59,18 +59,18 @@ def show(context: typer.Context, json: Json = False) -> None:
     Example: `mdm token list`
     """
 
-    async def work() -> list[dict[str, Any]]:
+    async def work() -> list[Token]:
         async with client_of(context) as client:
-            return list((await client.wire.operate("GET", _TOKENS)).get("tokens", []))
+            return await client.tokens.listing()
 
     tokens = complete(work())
     if json:
-        print_json(tokens)
+        print_json([each.told for each in tokens])
         return
     for each in tokens:
-        views = ",".join(each.get("views") or []) or "(default)"
-        state = "revoked" if each.get("revoked") else f"until {each.get('expires') or 'revoked'}"
-        print_line(f"{each['name']:24} {each['rights']:10} {each['path']:24} {views:24} {state}")
+        views = ",".join(each.views or ()) or "(default)"
+        state = "revoked" if each.revoked else f"until {each.expires or 'revoked'}"
+        print_line(f"{each.name:24} {each.rights:10} {each.path:24} {views:24} {state}")
 
 
 def revoke(context: typer.Context, name: str, json: Json = False) -> None:
@@ -81,30 +81,11 @@ def revoke(context: typer.Context, name: str, json: Json = False) -> None:
 
     async def work() -> None:
         async with client_of(context) as client:
-            await client.wire.operate("DELETE", f"{_TOKENS}/{name}")
+            await client.tokens.revoke(name)
 
     complete(work())
     if json:
         print_json({"name": name, "revoked": True})
-
-
-async def create_token(
-    client: Client,
-    name: str,
-    rights: str,
-    path: str,
-    *,
-    views: list[str] | None = None,
-    lifetime: str | None = None,
-) -> dict[str, Any]:
-    """The new token's description, with the token itself."""
-    parse_rights(rights)
-    wanted: dict[str, Any] = {"name": name, "rights": rights, "path": parse_lfn(path)}
-    if views:
-        wanted["views"] = views
-    if lifetime:
-        wanted["lifetime"] = parse_duration(lifetime)
-    return await client.wire.operate("POST", _TOKENS, wanted)
 
 
 def parse_duration(text: str) -> int:

@@ -1,14 +1,13 @@
 """`mdm whoami`: who the server takes one for."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from mdm_async.cli.connection import client_of, complete
 from mdm_async.cli.options import Json
 from mdm_async.cli.output import about, print_json, print_line
-from mdm_async.client.answers import error_from_status
-from mdm_async.client.rights import Rights
+from mdm_async.client.identity import Identity
 
 
 def register(app: typer.Typer) -> None:
@@ -23,23 +22,24 @@ def whoami(
     Example: `mdm whoami /demo`
     """
 
-    async def work() -> dict[str, Any]:
+    async def work() -> Identity:
         async with client_of(context) as client:
-            return await Rights(client.wire).whoami(path)
+            return await client.whoami(path)
 
     with about(path):
-        told = complete(work())
+        found = complete(work())
     if json:
-        print_json(told)
+        print_json(found.told)
     else:
-        _print(path, told)
+        _print(path, found)
 
 
-def _print(path: str, told: dict[str, Any]) -> None:
-    print_line(f"{told['name']}, by {told['credential']}")
+def _print(path: str, found: Identity) -> None:
+    told = found.told
+    print_line(f"{found.name}, by {found.credential}")
     lines = [
-        ("principals", ", ".join(told["principals"])),
-        ("ends", told["until"] or "when revoked"),
+        ("principals", ", ".join(found.principals)),
+        ("ends", found.until or "when revoked"),
     ]
     if told["limited"]:
         lines.append(("limited", "may neither change rights nor see identities"))
@@ -47,11 +47,11 @@ def _print(path: str, told: dict[str, Any]) -> None:
         views = f" ({', '.join(scope['views'])})" if scope["views"] else ""
         lines.append(("by itself", f"{scope['rights']}{views} at {scope['path']}"))
     here = told["here"]
-    if (error := error_from_status(here["status"])) is not None:
-        rights = error.detail
+    if found.error is not None:
+        rights = found.error.detail
     else:
         views = f", reads {', '.join(here['views'])}" if here["views"] else ""
-        rights = f"{here['permission'] or 'none'}{views}"
+        rights = f"{found.permission or 'none'}{views}"
     lines.append((f"at {path}", rights))
     width = max(len(name) for name, _ in lines)
     for name, value in lines:

@@ -1,12 +1,16 @@
 """`mdm fsck`: stored ciphertext and catalog compared."""
 
-from typing import Annotated, Any
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mdm_async.cli.connection import client_of, complete
 from mdm_async.cli.options import Json
 from mdm_async.cli.output import in_words, print_json, print_line
+
+if TYPE_CHECKING:
+    from mdm_async.client.fsck import FsckReport
 
 
 def register(app: typer.Typer) -> None:
@@ -23,18 +27,16 @@ def fsck(
     Example: `mdm fsck --repair`
     """
 
-    async def work() -> dict[str, Any]:
+    async def work() -> "FsckReport":
         async with client_of(context) as client:
-            return await client.wire.operate("POST", "admin/v1/fsck", {"repair": repair})
+            return await client.fsck(repair=repair)
 
     report = complete(work())
-    findings = report.get("findings") or []
     if json:
-        print_json(report)
+        print_json(asdict(report))
     else:
-        for finding in findings:
-            subject = finding.get("blob") or finding.get("image") or ""
-            print_line(f"{finding['kind']} {subject}{'  repaired' if finding.get('repaired') else ''}")
-        print_line(f"{report['blobs']} blobs, {in_words(report['bytes'])}, {len(findings)} findings")
-    if any(not finding.get("repaired") for finding in findings):
+        for finding in report.findings:
+            print_line(f"{finding.kind} {finding.blob}{'  repaired' if finding.repaired else ''}")
+        print_line(f"{report.blobs} blobs, {in_words(report.bytes)}, {len(report.findings)} findings")
+    if any(not finding.repaired for finding in report.findings):
         raise typer.Exit(1)

@@ -15,21 +15,17 @@ class ByteRange:
     first: int | None
     last: int | None
 
-    def within(self, size: int) -> tuple[int, int]:
-        """Start and stop (excluded) in `size` bytes. BadRequest when no byte is there."""
+    def as_slice(self) -> tuple[int, int | None]:
+        """Start and stop (excluded), as Python counts."""
         if self.first is None:
-            start, stop = max(0, size - (self.last or 0)), size
-        else:
-            start, stop = self.first, size if self.last is None else min(self.last + 1, size)
-        if start >= stop:
-            raise BadRequest(f"no byte of the range is in the view ({size} bytes)")
-        return start, stop
+            return -(self.last or 0), None
+        return self.first, None if self.last is None else self.last + 1
 
 
 def parse_range(text: str) -> ByteRange:
     """'0-499', '500-' or '-500'."""
     match = _FORM.fullmatch(text)
-    if match is None or text == "-":
+    if match is None or text == "-" or re.fullmatch("-0+", text):
         raise BadRequest("a range is malformed", remedy="write it as 0-499, 500- or -500")
     first, last = (int(number) if number else None for number in match.groups())
     if first is not None and last is not None and last < first:

@@ -1,34 +1,25 @@
 """`mdm get`: images out."""
 
-import asyncio
 import sys
-import zlib
-from contextlib import aclosing
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from mdm_async.cli.connection import client_of, complete
+from mdm_async.cli.connection import client_of
+from mdm_async.cli.files_from import FilesFrom, all_names
 from mdm_async.cli.options import PARALLEL, Json, Parallel, Recursive
-from mdm_async.cli.output import (
-    about,
-    end,
-    error_json,
-    in_words,
-    on_interrupt,
-    print_json,
-    print_line,
-    stderr_console,
-)
+from mdm_async.cli.output import end, error_json, in_words, print_json, print_line
+from mdm_async.cli.settled import settled
 from mdm_async.cli.transfer.byte_range import ByteRange, parse_range
-from mdm_async.cli.transfer.get_many import get_all, jobs_for
-from mdm_async.cli.transfer.side_by_side import Outcome, meter_on, run_all
+from mdm_async.cli.transfer.meters import metered
 from mdm_async.client.client import Client
 from mdm_async.client.download import Downloaded
-from mdm_async.client.part_file import PartFile
-from mdm_async.errors import BadRequest
-from mdm_async.names import parse_surl, split
+from mdm_async.client.one_or_many import Outcome, settle
+from mdm_async.client.side_by_side import Gauge, Meter
+from mdm_async.errors import BadRequest, MdmError, NotADirectory
+
+_INTERRUPTED = ("and of others what came is kept", "the same command goes on from there")
 
 
 def register(app: typer.Typer) -> None:
@@ -37,10 +28,14 @@ def register(app: typer.Typer) -> None:
 
 def get(
     context: typer.Context,
-    lfn: Annotated[str, typer.Argument(metavar="LFN", show_default=False)],
-    out: Annotated[
-        str | None,
-        typer.Argument(metavar="[OUT]", help="File, folder, or '-' for stdout.", show_default=False),
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="LFN… [OUT]",
+            help="What to pull, and where to, if there are two or more words or --files-from: a file, a folder, or "
+            "'-' for stdout; else into the folder one is in.",
+            show_default=False,
+        ),
     ] = None,
     view: Annotated[
         str | None, typer.Option(help="View to pull; default: the directory's default view.")
@@ -58,91 +53,71 @@ def get(
     ] = None,
     recursive: Recursive = False,
     pin: Annotated[int | None, typer.Option(min=1, help="Seconds that transfer URLs shall live.")] = None,
+    files_from: FilesFrom = None,
     parallel: Parallel = PARALLEL,
     json: Json = False,
 ) -> None:
     """Pull a view of an image, resumed where an earlier pull ended, and checked.
 
+    Several, or with -r all that is below directories, go into a folder; what is there and verified is not pulled again.
+
     Example: `mdm get /demo/CT_small.dcm --view basic --sealed`
     """
-    if out == "-" and (recursive or json):
+    lfns, out = _divided(names or [], files_from)
+    several = recursive or len(lfns) > 1 or files_from is not None
+    if out == "-" and (several or json):
         raise BadRequest("only the bytes of one file go to stdout", remedy="leave out -r and --json")
     wanted = None if bytes_ is None else parse_range(bytes_)
-    if recursive and wanted is not None:
+    if several and wanted is not None:
         raise BadRequest("a range is of one file", remedy="leave out -r")
+    if len(lfns) > 1 and not Path(out).is_dir():
+        raise NotADirectory(f"{out} is not a folder", remedy="make it with mkdir")
     choice: dict[str, Any] = {"view": view, "sealed": sealed, "pin": pin}
 
-    async def work() -> list[Outcome[Downloaded]]:
+    async def work() -> dict[str, Downloaded]:
         async with client_of(context) as client:
-            if out == "-":
-                with about(lfn):
-                    await to_stdout(client, lfn, wanted, choice)
-                return []
-            target = Path(out or ".")
-            with meter_on(stderr_console()) as meter:
-                if recursive:
-                    return await get_all(client, lfn, target, choice, meter, parallel=parallel)
+            if several:
+                how = {"recursive": recursive, "parallel": parallel, "meter": meter, **choice}
+                return await client.get_all(lfns, out, **how)
+            return settle([], [await _get_one(client, lfns[0], out, wanted, choice, meter)])
 
-                with about(lfn):
-                    # A GUID is no file's name.
-                    named = (await client.stat(lfn)).path if lfn.startswith("guid:") else lfn
-                    file = place(named, target)
-                    if wanted is None:
-                        return await run_all(jobs_for(client, {lfn: file}, choice), parallel=1, meter=meter)
-                    return [Outcome(lfn, await get_range(client, lfn, file, wanted, choice), None)]
-
-    with on_interrupt(
-        "files that are whole are in place, and of others what has come is kept",
-        "the same command goes on from there",
-    ):
-        outcomes = complete(work())
+    with metered(*_INTERRUPTED) as meter:
+        outcomes = settled(work())
     if json:
         print_json({"files": [downloaded_json(outcome) for outcome in outcomes]})
     elif out != "-":
         for outcome in outcomes:
             if outcome.result is not None:
-                got = outcome.result
-                print_line(f"{got.target}  {in_words(got.size)}  {got.view}  adler32 {got.adler32}")
+                print_line(_in_line(outcome.result))
     end(outcome.error for outcome in outcomes)
 
 
-def place(lfn: str, out: Path) -> Path:
-    """The file to write: OUT, or the image's own name in it when it is a folder."""
-    return out / split(parse_surl(lfn).lfn)[1] if out.is_dir() else out
+def _divided(names: list[str], files_from: Path | None) -> tuple[list[str], str]:
+    """What to pull, and where to: of two words or more the last is that, beside --files-from any is."""
+    *lfns, out = names if len(names) > 1 or (names and files_from is not None) else [*names, "."]
+    return all_names(lfns, files_from), out
 
 
-async def get_range(
-    client: Client, lfn: str, target: Path, wanted: ByteRange, choice: dict[str, Any]
-) -> Downloaded:
-    """A range of one file, into a file of its own; `adler32` of the result is that of the range."""
-    async with client.pulling(lfn, **choice) as pull:
-        start, stop = wanted.within(pull.size)
-        part = await asyncio.to_thread(PartFile, target)
-        try:
-            await asyncio.to_thread(part.restart)
-            async with aclosing(pull.chunks(start, stop)) as chunks:
-                async for chunk in chunks:
-                    await asyncio.to_thread(part.write, chunk)
-            await asyncio.to_thread(part.finish)
-        finally:
-            part.close()
-        ticket, adler = pull.ticket, f"{part.adler:08x}"
-        return Downloaded(lfn, target, ticket.view, stop - start, adler, ticket.sealed is not None)
+async def _get_one(
+    client: Client, lfn: str, out: str, wanted: ByteRange | None, choice: dict[str, Any], meter: Meter
+) -> Outcome[Downloaded]:
+    start, stop = (0, None) if wanted is None else wanted.as_slice()
+    target = sys.stdout.buffer if out == "-" else out
+    gauge: Gauge | None = None
+    try:
+        async with await client.open(lfn, **choice) as file:
+            gauge, ticket = meter.begin(lfn, file.size), file.pull.ticket
+            got = await client.get(lfn, target, start, stop, prepared=ticket, on_bytes=gauge, **choice)
+    except MdmError as error:
+        (gauge or meter.begin(lfn, None)).end(error)
+        return Outcome(lfn, None, error)
+    gauge.end(None)
+    return Outcome(lfn, got)
 
 
-async def to_stdout(client: Client, lfn: str, wanted: ByteRange | None, choice: dict[str, Any]) -> None:
-    """The bytes as they come. All of them are checked, but only at the end: mind the exit code."""
-    adler = None if wanted else 1
-    async with client.pulling(lfn, **choice) as pull:
-        start, stop = wanted.within(pull.size) if wanted else (0, pull.size)
-        async with aclosing(pull.chunks(start, stop)) as chunks:
-            async for chunk in chunks:
-                await asyncio.to_thread(sys.stdout.buffer.write, chunk)
-                if adler is not None:
-                    adler = zlib.adler32(chunk, adler)
-        sys.stdout.buffer.flush()
-        if adler is not None:
-            pull.demand_checksum(adler)
+def _in_line(got: Downloaded) -> str:
+    there = "  was there" if got.was_there else ""
+    return f"{got.target}  {in_words(got.size)}  {got.view}  adler32 {got.adler32}{there}"
 
 
 def downloaded_json(outcome: Outcome[Downloaded]) -> dict[str, Any]:
@@ -159,4 +134,5 @@ def downloaded_json(outcome: Outcome[Downloaded]) -> dict[str, Any]:
         "adler32": got.adler32,
         "sealed": got.sealed,
         "resumed": got.resumed,
+        "wasThere": got.was_there,
     }

@@ -6,12 +6,12 @@ from typing import Self
 
 import orjson
 
-from mdm_async.client.answers import Json, error_from_status
+from mdm_async.client.told_errors import Json, error_from_status
 from mdm_async.errors import MdmError, WrongContent
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Reply:
     """A parsed answer; the request as a whole was understood."""
 
     body: Json

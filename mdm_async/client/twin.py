@@ -1,0 +1,195 @@
+"""The blocking client: the same names, the same methods, without `await`.
+
+with mdm_async.connect("https://mdm.example.org") as mdm:
+    for entry in mdm.ls("/vo/study"):
+        mdm.get(entry, entry.name)
+"""
+
+import io
+from types import TracebackType
+from typing import Any, BinaryIO, Self, cast
+
+from yarl import URL
+
+from mdm_async.client.acls import Acls
+from mdm_async.client.audit import Audit
+from mdm_async.client.blocking import Blocking, LoopThread, iterates, waits
+from mdm_async.client.client import Client
+from mdm_async.client.delivery import Delivery
+from mdm_async.client.one_or_many import LocalPath, Name, name_of
+from mdm_async.client.profiles import Profiles
+from mdm_async.client.recipients import Recipients
+from mdm_async.client.remote_file import RemoteFile
+from mdm_async.client.replicas import Replicas
+from mdm_async.client.ticket import Ticket
+from mdm_async.client.tokens import Tokens
+
+READ_AHEAD = 256 * 1024
+"""Bytes asked for at once by whoever reads a file bit by bit."""
+
+
+class BlockingAcls(Blocking[Acls]):
+    """`mdm.acl`."""
+
+    get = waits(Acls.get)
+    change = waits(Acls.change)
+
+
+class BlockingAudit(Blocking[Audit]):
+    """`mdm.audit`."""
+
+    last = waits(Audit.last)
+    pages = iterates(Audit.pages)
+
+
+class BlockingDelivery(Blocking[Delivery]):
+    """`mdm.delivery`."""
+
+    get = waits(Delivery.get)
+    set = waits(Delivery.set)
+
+
+class BlockingProfiles(Blocking[Profiles]):
+    """`mdm.profiles`."""
+
+    listing = waits(Profiles.listing)
+    show = waits(Profiles.show)
+    add = waits(Profiles.add)
+    plan = waits(Profiles.plan)
+    apply = waits(Profiles.apply)
+    progress = waits(Profiles.progress)
+    release = waits(Profiles.release)
+    report = waits(Profiles.report)
+
+
+class BlockingRecipients(Blocking[Recipients]):
+    """`mdm.recipients`."""
+
+    listing = waits(Recipients.listing)
+    set = waits(Recipients.set)
+    remove = waits(Recipients.remove)
+
+
+class BlockingReplicas(Blocking[Replicas]):
+    """`mdm.replicas`."""
+
+    listing = waits(Replicas.listing)
+    add = waits(Replicas.add)
+    remove = waits(Replicas.remove)
+    set_master = waits(Replicas.set_master)
+
+
+class BlockingTokens(Blocking[Tokens]):
+    """`mdm.tokens`."""
+
+    create = waits(Tokens.create)
+    listing = waits(Tokens.listing)
+    revoke = waits(Tokens.revoke)
+
+
+class BlockingClient(Blocking[Client]):
+    """What `connect` gives: a context manager. Progress is told from its own thread; see `Client` for the rest."""
+
+    def __init__(self, twin: Client, loop: LoopThread) -> None:
+        super().__init__(twin, loop)
+        self.acl = BlockingAcls(twin.acl, loop)
+        self.audit = BlockingAudit(twin.audit, loop)
+        self.delivery = BlockingDelivery(twin.delivery, loop)
+        self.profiles = BlockingProfiles(twin.profiles, loop)
+        self.recipients = BlockingRecipients(twin.recipients, loop)
+        self.replicas = BlockingReplicas(twin.replicas, loop)
+        self.tokens = BlockingTokens(twin.tokens, loop)
+
+    def __enter__(self) -> Self:
+        self._loop.run(self._twin.__aenter__())
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            self._loop.run(self._twin.__aexit__(kind, error, trace))
+        finally:
+            self._loop.stop()
+
+    stat = waits(Client.stat)
+    stat_all = waits(Client.stat_all)
+    ls = iterates(Client.ls)
+    walk = iterates(Client.walk)
+    permissions = waits(Client.permissions)
+    mkdir = waits(Client.mkdir)
+    rmdir = waits(Client.rmdir)
+    rm = waits(Client.rm)
+    mv = waits(Client.mv)
+    link = waits(Client.link)
+    look_up = waits(Client.look_up)
+    put = waits(Client.put)
+    put_all = waits(Client.put_all)
+    prepare = waits(Client.prepare)
+    release = waits(Client.release)
+    read = waits(Client.read)
+    get = waits(Client.get)
+    get_all = waits(Client.get_all)
+    whoami = waits(Client.whoami)
+    fsck = waits(Client.fsck)
+
+    def open(
+        self,
+        path: Name,
+        *,
+        view: str | None = None,
+        sealed: bool | None = None,
+        pin: int | None = None,
+        prepared: Ticket | None = None,
+    ) -> BinaryIO:
+        """A view as a file to read from any place, such as for `pydicom.dcmread`. Close it, or use `with`."""
+        file = self._loop.run(self._twin.open(path, view=view, sealed=sealed, pin=pin, prepared=prepared))
+        return cast(BinaryIO, io.BufferedReader(_Raw(file, self._loop, name_of(path)), READ_AHEAD))
+
+
+class _Raw(io.RawIOBase):
+    """An open view as the base of Python's buffered files."""
+
+    def __init__(self, file: RemoteFile, loop: LoopThread, name: str) -> None:
+        self._file, self._loop = file, loop
+        self.name = f"mdm:{name}"
+        """As of any open file; never that of a file of this machine."""
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        with memoryview(buffer).cast("B") as view:
+            content = self._loop.run(self._file.read(len(view)))
+            view[: len(content)] = content
+        return len(content)
+
+    def readall(self) -> bytes:
+        return self._loop.run(self._file.read())
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def close(self) -> None:
+        if not self.closed:
+            super().close()
+            if self._loop.is_running:
+                self._loop.run(self._file.aclose())
+
+
+def connect(
+    url: str | URL | None = None,
+    token: str | None = None,
+    *,
+    data: LocalPath | None = None,
+    ca: LocalPath | None = None,
+    connections: int = 64,
+) -> BlockingClient:
+    """A blocking client; the arguments are those of `Client`."""
+    return BlockingClient(Client(url, token, data=data, ca=ca, connections=connections), LoopThread())
