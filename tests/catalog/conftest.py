@@ -1,9 +1,11 @@
-"""A migrated database of the test's own."""
+"""A migrated database of the test's own, or one that a module's tests roll back."""
 
 from collections.abc import AsyncIterator
+from uuid import UUID, uuid4
 
 import pytest
 
+from mdm_async.catalog.holdings import images
 from mdm_async.postgres.database import Connection, Database
 from tests.postgres.for_tests import PostgresForTests
 
@@ -18,3 +20,13 @@ async def database(postgres: PostgresForTests, migrated: str) -> AsyncIterator[D
 async def db(database: Database) -> AsyncIterator[Connection]:
     async with database.acquire() as connection:
         yield connection
+
+
+@pytest.fixture(scope="module")
+async def catalog(postgres: PostgresForTests, migrated: str) -> AsyncIterator[tuple[Database, UUID]]:
+    """A namespace that each example plants its tree in and rolls back, and an image for its files."""
+    async with Database.connect(await postgres.fresh_database(migrated), pool_size=2) as database:
+        image = uuid4()
+        async with database.acquire() as db:
+            await images.insert(db, image, uuid4(), [], [])
+        yield database, image

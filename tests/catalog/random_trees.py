@@ -2,6 +2,7 @@
 
 from uuid import UUID
 
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from mdm_async.catalog.rights import kept_acls
@@ -9,6 +10,13 @@ from mdm_async.names import ANONYMOUS, ANYONE, AUTHENTICATED, Caller, Lfn, Scope
 from mdm_async.postgres.database import Connection
 from mdm_async.rules import Rule, Rules
 from tests.catalog.acl_model import ALL, Line, Node
+from tests.conftest import CI
+
+LONG = settings(
+    max_examples=600 if CI else 120,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
 
 PRINCIPALS = ["user:a", "user:b", "fqan:/vo", AUTHENTICATED, ANYONE]
 VIEWS = ["basic", "cardio", "identified"]

@@ -1,14 +1,11 @@
 """The decision point against a slow, obvious model, over random trees in Postgres."""
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
-from uuid import UUID, uuid4
+from uuid import UUID
 
-import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from mdm_async.catalog.holdings import images
 from mdm_async.catalog.namespace import places
 from mdm_async.catalog.namespace.places import Place
 from mdm_async.catalog.rights import acl
@@ -18,26 +15,9 @@ from mdm_async.postgres.database import Connection, Database
 from mdm_async.rules import canonical, gains_identity
 from tests.catalog import acl_model as model
 from tests.catalog.acl_model import ALL, Node
-from tests.catalog.random_trees import LINES, VIEWS, callers, planted, rules_of, trees
-from tests.conftest import CI
-from tests.postgres.for_tests import PostgresForTests
+from tests.catalog.random_trees import LINES, LONG, VIEWS, callers, planted, rules_of, trees
 
-LONG = settings(
-    max_examples=600 if CI else 120,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
-)
 QUESTIONS: list[tuple[str, str | None]] = [(right, None) for right in ALL] + [("r", view) for view in VIEWS]
-
-
-@pytest.fixture(scope="module")
-async def catalog(postgres: PostgresForTests, migrated: str) -> AsyncIterator[tuple[Database, UUID]]:
-    """A namespace that each example plants its tree in and rolls back, and an image for its files."""
-    async with Database.connect(await postgres.fresh_database(migrated), pool_size=2) as database:
-        image = uuid4()
-        async with database.acquire() as db:
-            await images.insert(db, image, uuid4(), [], [])
-        yield database, image
 
 
 def names(tree: Node) -> list[tuple[Node, bool]]:

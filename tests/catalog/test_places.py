@@ -12,10 +12,14 @@ from mdm_async.catalog.holdings import images
 from mdm_async.catalog.namespace import entries, paths, places
 from mdm_async.catalog.namespace.entries import Listed
 from mdm_async.catalog.namespace.places import Place
+from mdm_async.catalog.rights import visible
+from mdm_async.catalog.rights.verdicts import Verdict
 from mdm_async.errors import NotFound
-from mdm_async.names import ROOT, Lfn
+from mdm_async.names import AUTHENTICATED, ROOT, Caller, Lfn, Right, Scope
 from mdm_async.postgres.database import Connection, Database, connect
 from tests.postgres.for_tests import PostgresForTests
+
+ALL_SEEING = Caller("user:a", frozenset({AUTHENTICATED}), (Scope(ROOT, frozenset({Right.READ})),))
 
 
 async def _make(db: Connection, lfn: str, *, file: bool = False, **columns: Any) -> int:
@@ -190,11 +194,12 @@ async def test_trees_are_walked_by_index_however_small_the_table_was(database: D
         assert root is not None
 
         async def walk(directory: int, image: UUID) -> None:
-            await paths.files_below(db, Lfn("/d"), directory, 10)
             await paths.of_images(db, [image])
             await entries.own_acls(db, directory)
             for place in (await places.of_entries(db, [directory])).values():
                 await places.kinds_below(db, place, ())
+                seen = await visible.below(db, ALL_SEEING, Verdict(0, {}), place)
+                await visible.files(db, seen, None, 10)
             await entries.remove_files(db, [0])
 
         await walk(root.id, uuid4())

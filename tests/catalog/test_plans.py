@@ -10,14 +10,15 @@ from mdm_async.catalog.grants import grants, requests
 from mdm_async.catalog.holdings import images, locality
 from mdm_async.catalog.namespace import entries, places
 from mdm_async.catalog.namespace.entries import Listed
-from mdm_async.catalog.rights import kept_acls
+from mdm_async.catalog.rights import kept_acls, visible
+from mdm_async.catalog.rights.verdicts import Verdict, Verdicts
 from mdm_async.catalog.trail import ledger
 from mdm_async.catalog.trail.ledger import Filter
-from mdm_async.names import AUTHENTICATED, Caller, Lfn
+from mdm_async.names import AUTHENTICATED, ROOT, Caller, Lfn, Right, Scope
 from mdm_async.postgres.database import Connection, Database
 
 ID = UUID(int=1)
-CALLER = Caller("user:a", frozenset({"user:a", AUTHENTICATED}))
+CALLER = Caller("user:a", frozenset({"user:a", AUTHENTICATED}), (Scope(ROOT, frozenset({Right.READ})),))
 SMALL = {"installation"}
 
 
@@ -52,6 +53,11 @@ def _below(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield from _below(each)
 
 
+async def _readable_files(db: Connection) -> None:
+    seen = await visible.below(db, CALLER, Verdict(0, {}), await places.resolve_one(db, ROOT))
+    await visible.files(db, seen, None, 10)
+
+
 Statement = Callable[[Connection], Awaitable[object]]
 
 STATEMENTS: dict[str, tuple[Statement, str]] = {
@@ -63,6 +69,9 @@ STATEMENTS: dict[str, tuple[Statement, str]] = {
         "entries_parent_name_key",
     ),
     "some is listed": (lambda db: entries.page(db, 1, Listed(False, [1], ["a"]), 10), "entries_own_acls"),
+    "directories are looked into": (_readable_files, "entries_directories"),
+    "files that may be read are told": (_readable_files, "entries_parent_name_key"),
+    "ACLs that name one are found": (lambda db: Verdicts().of(db, CALLER, 0), "acls_principals"),
     "own ACLs are listed": (lambda db: entries.own_acls(db, 1), "entries_own_acls"),
     "own ACLs below are found": (lambda db: kept_acls.owners_below(db, 1), "entries_directories"),
     "a transfer URL is found": (lambda db: grants.by_turl(db, b"t"), "_turl_idx"),

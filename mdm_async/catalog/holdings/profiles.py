@@ -55,7 +55,7 @@ async def enable(db: Connection, directory: int, view: str) -> None:
         "with recursive below as ("
         "  select id from entries where id = $1"
         "  union all select e.id from below b cross join lateral ("
-        "    select id from entries where parent = b.id and is_directory offset 0) e"
+        "    select id from entries where is_directory and case when is_directory then parent end = b.id offset 0) e"
         ") update entries set views = views || $2::text"
         " where id in (select id from below) and views is not null and not $2 = any(views)",
         directory,
@@ -88,7 +88,7 @@ async def directories_below(db: Connection, directory: int) -> list[int]:
         "with recursive below as ("
         "  select id from entries where id = $1"
         "  union all select e.id from below b cross join lateral ("
-        "    select id from entries where parent = b.id and is_directory offset 0) e"
+        "    select id from entries where is_directory and case when is_directory then parent end = b.id offset 0) e"
         ") select id from below",
         directory,
     )

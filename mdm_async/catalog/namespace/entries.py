@@ -1,7 +1,9 @@
 """The namespace: directories and files by name, each file pointing to one image.
 
 Trees are walked by lateral joins behind a fence (`offset 0`): each step is a look into an index, whatever Postgres
-believed about the table when it made the plan that it keeps.
+believed about the table when it made the plan that it keeps. Directories in a directory are those where `is_directory
+and case when is_directory then parent end` is that directory: only their own index answers that, not the index of
+names, in which they lie among files.
 """
 
 from collections.abc import Collection, Sequence

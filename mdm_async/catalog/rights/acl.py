@@ -161,6 +161,25 @@ def _covers(
     return view == default if views is None else view in views or "*" in views
 
 
+def gives(
+    rights: frozenset[Right] | str,
+    views: Sequence[str] | frozenset[str] | None,
+    *,
+    limited: bool,
+) -> set[str]:
+    """The same as `_covers`, to be asked in SQL (`visible`): what rights on views let be listed, traversed and read.
+
+    "x" and "l" are these rights. "@" is `r` on each entry's default view, "@basic" on that view, "@*" on every
+    de-identified one; "@identified" is the identified view.
+    """
+    given = {str(right) for right in (Right.EXECUTE, Right.LIST) if right in rights}
+    if Right.READ in rights:
+        given |= {"@"} if views is None else {f"@{view}" for view in views if view != IDENTIFIED}
+        if Right.IDENTITY in rights and not limited and (views is None or IDENTIFIED in views):
+            given.add(f"@{IDENTIFIED}")
+    return given
+
+
 def _refused(caller: Caller, place: Place, right: Right, view: View | None) -> MdmError:
     refusal = Refusal(caller.name, right, None, place.entry.guid if place.entry is not None else None)
     if right is Right.READ:

@@ -57,7 +57,7 @@ async def owners_below(db: Connection, directory: int) -> list[int]:
         "with recursive below as ("
         "  select id, 0 as depth from entries where id = $1"
         "  union all select e.id, b.depth + 1 from below b cross join lateral ("
-        "    select id from entries where parent = b.id and is_directory offset 0) e"
+        "    select id from entries where is_directory and case when is_directory then parent end = b.id offset 0) e"
         ") select e.id from below b cross join lateral ("
         "    select id from entries where parent = b.id and (acl is not null or default_acl is not null) offset 0) e"
         " order by b.depth, e.id",

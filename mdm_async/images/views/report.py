@@ -10,10 +10,10 @@ import orjson
 from cryptography.exceptions import InvalidTag
 
 from mdm_async.catalog.holdings import images
-from mdm_async.catalog.namespace import paths, places
 from mdm_async.catalog.namespace.entries import Entry
 from mdm_async.catalog.namespace.places import Place
-from mdm_async.catalog.rights import acl
+from mdm_async.catalog.rights import acl, visible
+from mdm_async.catalog.rights.verdicts import Verdicts
 from mdm_async.errors import BadRequest, NotFound, TooLarge
 from mdm_async.images.cipher_pool import CipherPool
 from mdm_async.images.parts import record
@@ -51,10 +51,12 @@ class Report:
     files: list[ImageReport]
 
 
-async def report(database: Database, shelf: Shelf, cipher: CipherPool, caller: Caller, surl: str) -> Report:
+async def report(
+    database: Database, shelf: Shelf, cipher: CipherPool, verdicts: Verdicts, caller: Caller, surl: str
+) -> Report:
     """Of a file, or of every file below a directory that the caller may read in that view.
 
-    Raises TooLarge when there are too many files.
+    Raises TooLarge when there are too many of these.
     """
     async with database.acquire() as db:
         await shelf.served.refresh(db)
@@ -70,16 +72,13 @@ async def report(database: Database, shelf: Shelf, cipher: CipherPool, caller: C
         entry = _demand(caller, place, name)
         if not entry.is_directory:
             return Report(served, await _of(shelf, cipher, db, served, [entry]))
-        below = await paths.files_below(db, place.lfn, entry.id, _FILES + 1)
-        if len(below) > _FILES:
+        verdict = await verdicts.of(db, caller, place.epoch)
+        seen = await visible.below(db, caller, verdict, place)
+        readable = await visible.files(db, seen, View(name), _FILES + 1)
+        if len(readable) > _FILES:
             raise TooLarge(
                 f"there are more than {_FILES} files below this directory", remedy="ask for a smaller one"
             )
-        readable = [
-            place.entry
-            for place in await places.resolve(db, below)
-            if place.entry is not None and acl.allows(caller, place, Right.READ, name)
-        ]
         return Report(served, await _of(shelf, cipher, db, served, readable))
 
 

@@ -148,8 +148,11 @@ async def release(request: web.Request) -> web.Response:
 
 async def make_report(request: web.Request) -> web.Response:
     caller, form = await asked_by_name(request, PlaceForm)
-    archive = request.app[HOUSE].archive
-    found = await report.report(archive.database, archive.shelf, archive.cipher, caller, form.surl)
+    house = request.app[HOUSE]
+    archive = house.archive
+    found = await report.report(
+        archive.database, archive.shelf, archive.cipher, house.verdicts, caller, form.surl
+    )
     profile = found.served.profile
     return json_reply(
         request,

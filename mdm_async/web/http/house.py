@@ -1,11 +1,12 @@
 """What a handler may use, and where the server can be reached."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from aiohttp import web
 
 from mdm_async.auditing.reads import Reads
 from mdm_async.auditing.refusals import Refusals
+from mdm_async.catalog.rights.verdicts import Verdicts
 from mdm_async.identity.authenticator import Authenticator
 from mdm_async.images.archive import Archive
 from mdm_async.images.intake.intake import Intake
@@ -29,6 +30,7 @@ class House:
     reads: Reads
     sweeper: Sweeper
     node: str
+    verdicts: Verdicts = field(default_factory=Verdicts)
     port: int = 0
     tls_port: int | None = None
     draining: bool = False
