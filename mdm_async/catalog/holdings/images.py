@@ -194,7 +194,7 @@ async def holdings(
     No version belongs to two views.
     """
     rows = await db.fetch(
-        "select w.image, w.name, v.version, i.registration, i.locality, v.state, v.secret, v.record, v.reason"
+        "select w.image, w.name, v.version, i.registration, i.locality, v.state, v.secret, v.record, v.reason, v.parts"
         " from unnest($1::uuid[], $2::text[]) as w (image, name)"
         " join images i on i.id = w.image and i.doomed is null"
         " left join views v on v.image = w.image and v.name = w.name and v.version = any($3::text[])",
@@ -260,6 +260,7 @@ def _view(row: asyncpg.Record) -> StoredView | None:
         row["record"],
         row["reason"],
         quarantined=row["state"] == "quarantined",
+        parts=tuple(row.get("parts") or ()),
     )
 
 
@@ -270,6 +271,17 @@ async def parts(db: Connection, ids: Iterable[UUID]) -> dict[UUID, Part]:
         list(ids),
     )
     return {row["id"]: Part(*row.values()) for row in rows}
+
+
+async def parts_of_views(db: Connection, holdings: Iterable[Holding]) -> dict[UUID, Part]:
+    """All parts of views as they were found; of those that were made before they said which, all of their images."""
+    views = [held.view for held in holdings if held.view is not None and held.view.record is not None]
+    untold = [view.image for view in views if not view.parts]
+    ids = {part for view in views for part in view.parts}
+    if untold:
+        rows = await db.fetch("select id from parts where image = any($1::uuid[])", untold)
+        ids |= {row["id"] for row in rows}
+    return await parts(db, ids) if ids else {}
 
 
 async def doom_unreferenced(db: Connection, images: Iterable[UUID]) -> None:

@@ -105,7 +105,9 @@ class _Linking:
         async with self.linker.database.acquire() as db:
             sources = [self._source(one) for one in await resolve(db, self.caller, surls)]
             images_ = [one.image for one in sources if isinstance(one, _Source)]
-            loaded = iter(await self.linker.shelf.load(db, [(image, self.served.view) for image in images_]))
+            views = [(image, self.served.view) for image in images_]
+            found = await self.linker.shelf.find_whole(db, views)
+        loaded = iter(await self.linker.shelf.load(found))
         named = [(one, await self._lfn(next(loaded))) for one in sources if isinstance(one, _Source)]
         async with self.linker.database.transaction() as db:
             await views_to_make.share_demands(db)

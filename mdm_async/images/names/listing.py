@@ -6,6 +6,7 @@ for each ACL that a directory's entries have of their own, so a page costs the s
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from uuid import UUID
 
 from mdm_async.catalog.holdings import locality
 from mdm_async.catalog.holdings.locality import Locality
@@ -15,7 +16,7 @@ from mdm_async.catalog.namespace.places import Acl, Place
 from mdm_async.catalog.rights import acl
 from mdm_async.errors import MdmError, NotFound, NotOnline, TooLarge, ViewPending, ViewRefused
 from mdm_async.images.parts.record import ViewRecord
-from mdm_async.images.reading.shelf import Shelf
+from mdm_async.images.reading.shelf import Found, Shelf
 from mdm_async.images.surls import resolve
 from mdm_async.names import IDENTIFIED, Caller, Lfn, Right, Surl, View, split
 from mdm_async.postgres.database import Connection, Database
@@ -65,7 +66,8 @@ async def ls(
     """
     async with database.acquire() as db:
         results: dict[int, Detail | MdmError] = {}
-        files: list[tuple[int, _File]] = []
+        directories: dict[int, _Directory] = {}
+        files: dict[int, _File] = {}
         room = MOST
         for item, found in enumerate(await resolve(db, caller, surls)):
             try:
@@ -74,14 +76,16 @@ async def ls(
                 surl, place = found
                 entry = _visible(caller, surl, place)
                 if not entry.is_directory:
-                    files.append((item, _File.of(caller, place, entry, surl.view)))
+                    files[item] = _File.of(caller, place, entry, surl.view)
                     continue
-                results[item] = told = await _directory(shelf, db, caller, surl, place, entry, page, room)
+                directories[item] = told = await _directory(shelf, db, caller, surl, place, entry, page, room)
                 room -= len(told.children)
             except MdmError as why:
                 results[item] = why
-        details = await _details(shelf, db, [file for _, file in files])
-        results.update(zip((item for item, _ in files), details, strict=True))
+        closed = await _find(shelf, db, list(files.values()))
+    results.update(zip(files, await closed.details(shelf), strict=True))
+    for item, directory in directories.items():
+        results[item] = await directory.detail(shelf)
     return [(text, results[item]) for item, text in enumerate(surls)]
 
 
@@ -105,9 +109,9 @@ async def _directory(
     entry: Entry,
     page: Page,
     room: int,
-) -> Detail:
+) -> "_Directory":
     if not page.count:
-        return Detail(place.lfn, entry)
+        return _Directory(place, entry, [], await _find(shelf, db, []))
     acl.demand(caller, place, Right.LIST)
     own = await places.acls_of(db, await entries.own_acls(db, entry.id))
     # One more than asked for: whether there is another page.
@@ -130,10 +134,24 @@ async def _directory(
     }
     # Of a project's own entries the one view that they give, whatever view the directory was named with.
     files = [_File.of(caller, at[e.id], e, e.only_view or surl.view) for e in shown if not e.is_directory]
-    details = {detail.entry.id: detail for detail in await _details(shelf, db, files)}
-    children = [details.get(e.id) or Detail(at[e.id].lfn, e) for e in shown]
     last = shown[-1].name if len(below) > len(shown) else None
-    return Detail(place.lfn, entry, children=children, last=last)
+    return _Directory(place, entry, [(at[e.id].lfn, e) for e in shown], await _find(shelf, db, files), last)
+
+
+@dataclass(frozen=True, slots=True)
+class _Directory:
+    """A directory to be told of, with the names and entries in it that are shown."""
+
+    place: Place
+    entry: Entry
+    children: Sequence[tuple[Lfn, Entry]]
+    files: "_Closed"
+    last: str | None = None
+
+    async def detail(self, shelf: Shelf) -> Detail:
+        details = {detail.entry.id: detail for detail in await self.files.details(shelf)}
+        children = [details.get(entry.id) or Detail(lfn, entry) for lfn, entry in self.children]
+        return Detail(self.place.lfn, self.entry, children=children, last=self.last)
 
 
 def _listed(caller: Caller, place: Place, own: Mapping[int, Acl]) -> Listed:
@@ -169,16 +187,28 @@ class _File:
         return cls(place.lfn, entry, name, told)
 
 
-async def _details(shelf: Shelf, db: Connection, files: Sequence[_File]) -> list[Detail]:
-    found = [file.entry.image for file in files if file.entry.image is not None]
-    localities = await locality.of_images(db, found) if found else {}
+@dataclass(frozen=True, slots=True)
+class _Closed:
+    """Files as the catalog knows them; their sizes lie in records that are to be opened."""
+
+    files: Sequence[_File]
+    localities: Mapping[UUID, Locality]
+    found: Found | None
+
+    async def details(self, shelf: Shelf) -> list[Detail]:
+        records = iter(await shelf.open_records(self.found) if self.found is not None else ())
+        details = []
+        for file in self.files:
+            where = self.localities.get(file.entry.image) if file.entry.image is not None else None
+            details.append(_detail(file, where, next(records) if file.told else None))
+        return details
+
+
+async def _find(shelf: Shelf, db: Connection, files: Sequence[_File]) -> _Closed:
+    images = [file.entry.image for file in files if file.entry.image is not None]
+    localities = await locality.of_images(db, images) if images else {}
     wanted = [(file.entry.image, file.view) for file in files if file.told and file.entry.image is not None]
-    records = iter(await shelf.open_records(db, wanted) if wanted else ())
-    details = []
-    for file in files:
-        where = localities.get(file.entry.image) if file.entry.image is not None else None
-        details.append(_detail(file, where, next(records) if file.told else None))
-    return details
+    return _Closed(files, localities, await shelf.find(db, wanted) if wanted else None)
 
 
 def _detail(file: _File, where: Locality | None, opened: ViewRecord | MdmError | None) -> Detail:

@@ -1,8 +1,12 @@
-"""Opens views: their records, and all that is needed to read them, of many images at a time."""
+"""Opens views: their records, and all that is needed to read them, of many images at a time.
+
+What the catalog knows is found first. Opening it takes the key store's answer, for which no connection to the catalog
+need be held.
+"""
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 from cryptography.exceptions import InvalidTag
@@ -17,9 +21,18 @@ from mdm_async.images.reading.served import ServedViews
 from mdm_async.images.reading.view import ReadyView, ready_part
 from mdm_async.keys.store import KeyStore, Secrets
 from mdm_async.names import IDENTIFIED, View
-from mdm_async.postgres.database import Connection
+from mdm_async.postgres.database import Connection, Database
 
 _Key = tuple[UUID, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What the catalog has of the views wanted, still closed; `parts` only if they are to be loaded."""
+
+    wanted: Sequence[tuple[UUID, View]]
+    holdings: dict[_Key, images.Holding]
+    parts: dict[UUID, Part]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,55 +42,73 @@ class Shelf:
     keys: KeyStore
     served: ServedViews
 
+    async def find(self, db: Connection, wanted: Sequence[tuple[UUID, View]]) -> Found:
+        """Many images' views, to open their records; one query."""
+        await self.served.refresh(db)
+        return Found(wanted, await images.holdings(db, wanted, self.served.versions), {})
+
+    async def find_whole(self, db: Connection, wanted: Sequence[tuple[UUID, View]]) -> Found:
+        """Many images' views, to load them; two queries."""
+        found = await self.find(db, wanted)
+        return replace(found, parts=await images.parts_of_views(db, found.holdings.values()))
+
     async def open_records(
-        self, db: Connection, wanted: Sequence[tuple[UUID, View]]
+        self, found: Found
     ) -> list[ViewRecord | NotOnline | ViewPending | ViewRefused | Gone | Damaged]:
-        """The records of many images' views, in two queries; what is not ready as the error that explains it.
+        """The records of what was found, as it was wanted; what is not ready as the error that explains it.
 
         One damaged image spoils no other's answer.
         """
-        found, secrets = await self._holdings(db, wanted)
-        return [self._open(found, secrets, image, view) for image, view in wanted]
+        return self._records(found, await self._secrets(found))
 
-    async def load(self, db: Connection, wanted: Sequence[tuple[UUID, View]]) -> list[ReadyView | MdmError]:
-        """Many images' views with all that is needed to read them, in three queries.
+    async def load(self, found: Found) -> list[ReadyView | MdmError]:
+        """The views that were found whole, with all that is needed to read them.
 
         What is not ready comes as the error that explains it: Gone, NotOnline, ViewPending, ViewRefused or
         Damaged.
         """
-        found, secrets = await self._holdings(db, wanted)
-        records = [self._open(found, secrets, image, view) for image, view in wanted]
-        ids = {part.id for opened in records if isinstance(opened, ViewRecord) for part in opened.parts}
-        rows = await images.parts(db, ids)
+        secrets = await self._secrets(found)
         return [
-            _ready(image, view, opened, rows, secrets[image]) if isinstance(opened, ViewRecord) else opened
-            for (image, view), opened in zip(wanted, records, strict=True)
+            _ready(image, view, opened, found.parts, secrets[image])
+            if isinstance(opened, ViewRecord)
+            else opened
+            for (image, view), opened in zip(found.wanted, self._records(found, secrets), strict=True)
         ]
 
-    async def load_one(self, db: Connection, image: UUID, view: View) -> ReadyView:
-        """As `load`; raises what is in the way."""
-        (loaded,) = await self.load(db, [(image, view)])
+    async def load_one(self, database: Database, image: UUID, view: View) -> ReadyView:
+        """One view, found and loaded; raises what is in the way."""
+        async with database.acquire() as db:
+            found = await self.find_whole(db, [(image, view)])
+        (loaded,) = await self.load(found)
         if isinstance(loaded, MdmError):
             raise loaded
         return loaded
 
     async def original(self, db: Connection, image: UUID) -> ViewRecord | None:
-        """What is known of an image's original, its size and SHA-256 among it; None when it does not open."""
-        (opened,) = await self.open_records(db, [(image, IDENTIFIED)])
+        """What is known of an image's original, its size and SHA-256 among it; None when it does not open.
+
+        For transactions that must know it: they wait for the key store.
+        """
+        (opened,) = await self.open_records(await self.find(db, [(image, IDENTIFIED)]))
         return opened if isinstance(opened, ViewRecord) else None
 
-    async def _holdings(
-        self, db: Connection, wanted: Sequence[tuple[UUID, View]]
-    ) -> tuple[dict[_Key, images.Holding], dict[UUID, Secrets]]:
-        await self.served.refresh(db)
-        found = await images.holdings(db, wanted, self.served.versions)
+    async def _secrets(self, found: Found) -> dict[UUID, Secrets]:
         secrets: dict[UUID, Secrets] = {}
         # The identity secret is fetched for those images only whose identified view is asked for.
         for identity in (False, True):
-            registrations = {h.registration for (_, v), h in found.items() if (v == IDENTIFIED) is identity}
+            registrations = {
+                holding.registration
+                for (_, view), holding in found.holdings.items()
+                if (view == IDENTIFIED) is identity
+            }
             if registrations:
                 secrets |= await self.keys.fetch(registrations, identity=identity)
-        return found, secrets
+        return secrets
+
+    def _records(
+        self, found: Found, secrets: dict[UUID, Secrets]
+    ) -> list[ViewRecord | NotOnline | ViewPending | ViewRefused | Gone | Damaged]:
+        return [self._open(found.holdings, secrets, image, view) for image, view in found.wanted]
 
     def _open(
         self, found: dict[_Key, images.Holding], secrets: dict[UUID, Secrets], image: UUID, view: View

@@ -51,15 +51,16 @@ async def prepare(
     asked = time.monotonic()
     async with judge.database.acquire() as db:
         wanted = await _wanted(judge, warm.shelf.served, db, caller, ask, answers)
-        pins = Pins(warm.shelf, warm.shelf.keys, warm.cipher, caller, who, request, pin, ask.description)
-        made = await pins.make(db, wanted, answers)
-        answers.update({one.want.item: one.ticket for one in made})
-        rows = [one.grant for one in made]
-        rows += [
-            unserved_grant(request, item, "get", caller, ask.surls[item], why, pin, ask.description)
-            for item, why in answers.items()
-            if isinstance(why, MdmError)
-        ]
+    pins = Pins(judge.database, warm.shelf, warm.cipher, caller, who, request, pin, ask.description)
+    made = await pins.make(wanted, answers)
+    answers.update({one.want.item: one.ticket for one in made})
+    rows = [one.grant for one in made]
+    rows += [
+        unserved_grant(request, item, "get", caller, ask.surls[item], why, pin, ask.description)
+        for item, why in answers.items()
+        if isinstance(why, MdmError)
+    ]
+    async with judge.database.acquire() as db:
         await grants.insert_audited(db, rows, [_act(caller, one.want) for one in made])
     for one in made:
         if one.content is not None:
@@ -110,22 +111,23 @@ async def bring_online(
     failed: dict[int, ReadTicket | MdmError] = {}
     async with judge.database.acquire() as db:
         wanted = await _wanted(judge, shelf.served, db, caller, ask, failed, delivered=False)
-        records = await shelf.open_records(db, [(want.image, want.view) for want in wanted])
-        for want, opened in zip(wanted, records, strict=True):
-            if isinstance(opened, MdmError):
-                failed[want.item] = opened
-        outcomes = [
-            (surl, why if isinstance(why := failed.get(item), MdmError) else None)
-            for item, surl in enumerate(ask.surls)
-        ]
-        rows = [
-            unserved_grant(request, item, "bring_online", caller, surl, why, life, ask.description)
-            for item, (surl, why) in enumerate(outcomes)
-        ]
-        acts = [
-            Act(caller, "bring online", guid=want.entry.guid, view=want.view)
-            for want in wanted
-            if want.item not in failed
-        ]
+        found = await shelf.find(db, [(want.image, want.view) for want in wanted])
+    for want, opened in zip(wanted, await shelf.open_records(found), strict=True):
+        if isinstance(opened, MdmError):
+            failed[want.item] = opened
+    outcomes = [
+        (surl, why if isinstance(why := failed.get(item), MdmError) else None)
+        for item, surl in enumerate(ask.surls)
+    ]
+    rows = [
+        unserved_grant(request, item, "bring_online", caller, surl, why, life, ask.description)
+        for item, (surl, why) in enumerate(outcomes)
+    ]
+    acts = [
+        Act(caller, "bring online", guid=want.entry.guid, view=want.view)
+        for want in wanted
+        if want.item not in failed
+    ]
+    async with judge.database.acquire() as db:
         await grants.insert_audited(db, rows, acts)
     return request, outcomes

@@ -51,9 +51,10 @@ async def open_view(
         (file,) = await readable(
             warm.shelf.served, judge.delivery, db, caller, [surl], view=view, recipient=recipient
         )
-        if isinstance(file, MdmError):
-            raise file
-        plain = await warm.shelf.load_one(db, file.image, file.view)
+    if isinstance(file, MdmError):
+        raise file
+    plain = await warm.shelf.load_one(judge.database, file.image, file.view)
+    async with judge.database.acquire() as db:
         details = {"recipient": file.recipient.hex()} if file.recipient is not None else {}
         await acts.record(db, [Act(caller, "open", guid=file.entry.guid, view=file.view, details=details)])
     content: ReadyView | SealedView = plain

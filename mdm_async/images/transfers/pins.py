@@ -17,9 +17,8 @@ from mdm_async.images.reading.sealed import SealedView, seal
 from mdm_async.images.reading.shelf import Shelf
 from mdm_async.images.reading.view import ReadyView
 from mdm_async.keys.derive import SEED_BYTES, turl_token
-from mdm_async.keys.store import KeyStore
 from mdm_async.names import Caller, View
-from mdm_async.postgres.database import Connection
+from mdm_async.postgres.database import Database
 
 _WARM = 64
 """Files of a request that are kept ready for their first GET on this node."""
@@ -69,8 +68,8 @@ class Made:
 class Pins:
     """Makes the pins of one request."""
 
+    database: Database
     shelf: Shelf
-    keys: KeyStore
     cipher: CipherPool
     caller: Caller
     who: int
@@ -78,23 +77,22 @@ class Pins:
     life: int
     description: str | None
 
-    async def make(
-        self, db: Connection, wanted: Sequence[Wanted], answers: dict[int, ReadTicket | MdmError]
-    ) -> list[Made]:
+    async def make(self, wanted: Sequence[Wanted], answers: dict[int, ReadTicket | MdmError]) -> list[Made]:
         """The pins of these files; what cannot be pinned is an error in `answers`."""
         clear = [want for want in wanted if want.recipient is None]
         sealed = [want for want in wanted if want.recipient is not None]
-        made = await self._clear(db, clear, answers) if clear else []
-        return made + (await self._sealed(db, sealed, answers) if sealed else [])
+        made = await self._clear(clear, answers) if clear else []
+        return made + (await self._sealed(sealed, answers) if sealed else [])
 
-    async def _clear(
-        self, db: Connection, wanted: list[Wanted], answers: dict[int, ReadTicket | MdmError]
-    ) -> list[Made]:
+    async def _clear(self, wanted: list[Wanted], answers: dict[int, ReadTicket | MdmError]) -> list[Made]:
         """The first few are loaded whole, to be warm; of all others the record is enough."""
         warm, cold = wanted[:_WARM], wanted[_WARM:]
+        async with self.database.acquire() as db:
+            whole = await self.shelf.find_whole(db, _views(warm))
+            records = await self.shelf.find(db, _views(cold)) if cold else None
         loaded: list[ReadyView | ViewRecord | MdmError] = []
-        loaded += await self.shelf.load(db, _views(warm))
-        loaded += await self.shelf.open_records(db, _views(cold)) if cold else []
+        loaded += await self.shelf.load(whole)
+        loaded += await self.shelf.open_records(records) if records is not None else []
         made = []
         for want, one in zip(wanted, loaded, strict=True):
             if isinstance(one, MdmError):
@@ -115,13 +113,13 @@ class Pins:
             )
         return made
 
-    async def _sealed(
-        self, db: Connection, wanted: list[Wanted], answers: dict[int, ReadTicket | MdmError]
-    ) -> list[Made]:
+    async def _sealed(self, wanted: list[Wanted], answers: dict[int, ReadTicket | MdmError]) -> list[Made]:
         """Sealing needs the small parts themselves; a few at a time, so that a bulk request stays small in memory."""
         made: list[Made] = []
         for batch in (wanted[start : start + _WARM] for start in range(0, len(wanted), _WARM)):
-            for want, one in zip(batch, await self.shelf.load(db, _views(batch)), strict=True):
+            async with self.database.acquire() as db:
+                found = await self.shelf.find_whole(db, _views(batch))
+            for want, one in zip(batch, await self.shelf.load(found), strict=True):
                 if isinstance(one, MdmError):
                     answers[want.item] = one
                     continue
@@ -176,7 +174,7 @@ class Pins:
             view=want.view,
             version=version,
             recipient=want.recipient,
-            secret=self.keys.wrap_grant(seed, self.request, want.item),
+            secret=self.shelf.keys.wrap_grant(seed, self.request, want.item),
             context=context,
         )
 

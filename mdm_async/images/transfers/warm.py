@@ -122,12 +122,11 @@ class WarmTurls:
         if known is not None and not known.ending.ended:
             known.expires, known.checked, known.used, known.judged = asked + grant.life, asked, asked, judged
             return known
-        async with self.database.acquire() as db:
-            assert grant.image is not None
-            assert grant.view is not None
-            ready = await self.shelf.load_one(db, grant.image, View(grant.view))
-            if ready.version != grant.version:
-                raise Gone("the view has been made anew since", remedy="prepare the file again")
+        assert grant.image is not None
+        assert grant.view is not None
+        ready = await self.shelf.load_one(self.database, grant.image, View(grant.view))
+        if ready.version != grant.version:
+            raise Gone("the view has been made anew since", remedy="prepare the file again")
         content = ready if grant.recipient is None else await self._sealed(grant, ready)
         return self._keep(grant, content, asked, judged)
 

@@ -60,8 +60,8 @@ async def _head_and_tail(workshop: Workshop, original: ReadyView) -> tuple[bytes
 
 
 async def _open(database: Database, shelf: Shelf, image: UUID) -> tuple[ReadyView, Secrets]:
+    original = await shelf.load_one(database, image, IDENTIFIED)
     async with database.acquire() as db:
-        original = await shelf.load_one(db, image, IDENTIFIED)
         registration = await images.registration(db, image)
     return original, (await shelf.keys.fetch([registration], identity=True))[image]
 

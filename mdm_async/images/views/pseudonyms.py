@@ -93,8 +93,7 @@ async def _identifiable(db: Connection, caller: Caller, wanted: set[UUID]) -> di
 async def _matches(workshop: Workshop, shelf: Shelf, image: UUID, name: View, pseudonym: str) -> list[Match]:
     try:
         head = await original_head(workshop, shelf, image)
-        async with workshop.depot.database.acquire() as db:
-            ready = await shelf.load_one(db, image, name)
+        ready = await shelf.load_one(workshop.depot.database, image, name)
         originals = await workshop.cipher.run(partial(linking_values, head or b""))
         made = await stream.first_part(workshop.depot.blobs, ready)
         given = await workshop.cipher.run(partial(linking_values, made))

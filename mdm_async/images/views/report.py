@@ -1,6 +1,6 @@
 """What de-identification did to an image: which rule touched which attribute, and how often. Never a value."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -22,7 +22,7 @@ from mdm_async.images.reading.shelf import Shelf
 from mdm_async.images.surls import resolve_one
 from mdm_async.keys.store import Secrets
 from mdm_async.names import Caller, Right, View
-from mdm_async.postgres.database import Connection, Database
+from mdm_async.postgres.database import Database
 
 _FILES = 10_000
 """Files in one report at the most."""
@@ -70,16 +70,22 @@ async def report(
                 "only a de-identified view has a report", remedy="name one: mdm profile report --view basic"
             )
         entry = _demand(caller, place, name)
-        if not entry.is_directory:
-            return Report(served, await _of(shelf, cipher, db, served, [entry]))
-        verdict = await verdicts.of(db, caller, place.epoch)
-        seen = await visible.below(db, caller, verdict, place)
-        readable = await visible.files(db, seen, View(name), _FILES + 1)
-        if len(readable) > _FILES:
-            raise TooLarge(
-                f"there are more than {_FILES} files below this directory", remedy="ask for a smaller one"
-            )
-        return Report(served, await _of(shelf, cipher, db, served, readable))
+        files = [entry]
+        if entry.is_directory:
+            verdict = await verdicts.of(db, caller, place.epoch)
+            seen = await visible.below(db, caller, verdict, place)
+            files = list(await visible.files(db, seen, View(name), _FILES + 1))
+            if len(files) > _FILES:
+                raise TooLarge(
+                    f"there are more than {_FILES} files below this directory", remedy="ask for a smaller one"
+                )
+        wanted = [(file.image, str(served.view)) for file in files if file.image is not None]
+        found = await images.holdings(db, wanted, list(served.versions))
+        versions = {image: holding.view.version for (image, _), holding in found.items() if holding.view}
+        sealed = await images.reports(
+            db, [(image, served.view, version) for image, version in versions.items()]
+        )
+    return Report(served, await _opened(shelf, cipher, served, files, found, sealed))
 
 
 def _demand(caller: Caller, place: Place, name: str) -> Entry:
@@ -89,15 +95,16 @@ def _demand(caller: Caller, place: Place, name: str) -> Entry:
     return place.entry
 
 
-async def _of(
-    shelf: Shelf, cipher: CipherPool, db: Connection, served: Served, files: Sequence[Entry]
+async def _opened(
+    shelf: Shelf,
+    cipher: CipherPool,
+    served: Served,
+    files: Sequence[Entry],
+    found: Mapping[tuple[UUID, str], images.Holding],
+    sealed: Mapping[UUID, bytes],
 ) -> list[ImageReport]:
-    wanted = [(entry.image, str(served.view)) for entry in files if entry.image is not None]
-    found = await images.holdings(db, wanted, list(served.versions))
     registrations = {holding.registration for holding in found.values()}
     secrets = await shelf.keys.fetch(registrations, identity=False)
-    versions = {image: holding.view.version for (image, _), holding in found.items() if holding.view}
-    sealed = await images.reports(db, [(image, served.view, version) for image, version in versions.items()])
 
     def of_some(some: Sequence[Entry]) -> list[ImageReport]:
         return [
