@@ -18,12 +18,13 @@ from cryptography import x509
 from mdm_async.audit.keys import parse_private
 from mdm_async.auditing.gazette import Gazette
 from mdm_async.auditing.signing_key import read_key_file
+from mdm_async.catalog import installation
 from mdm_async.errors import MdmError, UnsafeSettings
 from mdm_async.identity.certificates import Trust
 from mdm_async.identity.mapping import Mapping
 from mdm_async.identity.tokens import Issuers
-from mdm_async.keys import files
-from mdm_async.postgres.database import connect
+from mdm_async.keys import files, proofs
+from mdm_async.postgres.database import Connection, connect
 from mdm_async.postgres.directory_lock import DirectoryLock
 from mdm_async.postgres.embedded.binaries import installed_binaries
 from mdm_async.postgres.embedded.cluster_directory import PostgresDirectory
@@ -82,8 +83,8 @@ async def reasons_against(settings: Settings) -> list[str]:
     if settings.database.dsn is not None:
         with _noting(reasons):
             try:
-                async with connect(settings.database.dsn.get_secret_value()):
-                    pass
+                async with connect(settings.database.dsn.get_secret_value()) as db:
+                    await _demand_opening_keks(db, _keks(settings))
             except MdmError:
                 raise
             except (
@@ -153,8 +154,7 @@ def _demand_usable_cluster(settings: Settings) -> None:
 
 
 def _demand_good_secrets(settings: Settings) -> None:
-    if settings.keys.kek is not None:
-        files.decode_keks(settings.keys.kek.get_secret_value())
+    _keks(settings)
     directory = settings.data / "secrets"
     if not directory.is_dir():
         return
@@ -162,9 +162,19 @@ def _demand_good_secrets(settings: Settings) -> None:
     for name in ("admin.token", "kek", "audit.key"):
         if (directory / name).exists():
             files.demand_private(directory / name)
-    kek = directory / "kek"
-    if settings.keys.kek is None and kek.exists() and os.access(kek, os.R_OK):
-        files.decode_keks(kek.read_text())
+
+
+def _keks(settings: Settings) -> list[bytes]:
+    """None when they are not made yet, or not for the one who asks to read."""
+    if settings.keys.kek is not None:
+        return files.decode_keks(settings.keys.kek.get_secret_value())
+    kek = settings.data / "secrets" / "kek"
+    return files.decode_keks(kek.read_text()) if kek.exists() and os.access(kek, os.R_OK) else []
+
+
+async def _demand_opening_keks(db: Connection, keks: list[bytes]) -> None:
+    if keks and await proofs.are_there(db):
+        await proofs.known(db, keks, await installation.identity(db))
 
 
 def _demand_good_signing_key(settings: Settings) -> None:

@@ -16,6 +16,11 @@ from mdm_async.postgres.database import Connection
 _PROOF, _OWNER = b"mdm", "proof"
 
 
+async def are_there(db: Connection) -> bool:
+    """Whether the database has been a key store's before."""
+    return bool(await db.fetchval("select to_regclass('mdm_keys.kek_proofs') is not null"))
+
+
 async def known(db: Connection, keks: Sequence[bytes], installation: UUID) -> list[Wrapper | None]:
     """For each KEK its wrapper if it has an epoch here, None if it is new.
 

@@ -214,6 +214,17 @@ async def test_a_database_that_does_not_answer_is_told_without_its_password(
     assert "very-secret" not in ended.err
 
 
+async def test_keys_that_do_not_open_the_database_are_told(run: Run, tmp_path: Path, server: Server) -> None:
+    settings = good(tmp_path)
+    settings["database"] = {"dsn": server.dsn}
+    used, other = (server.data / "secrets" / "kek").read_text().strip(), (tmp_path / "kek").read_text()
+    for keks, code in ((other, 78), (used, 0), (f"{other}\n{used}", 0)):
+        (tmp_path / "kek").write_text(keks)
+        ended = await run("config", "check", "--config", written(tmp_path, settings))
+        assert ended.code == code, ended.err
+        assert ("no key-encryption key given opens what this database holds" in ended.err) is (code == 78)
+
+
 @pytest.mark.parametrize(("days", "told"), [(-1, "has expired"), (3, "within 14 days")])
 async def test_a_certificate_that_ends_is_warned_of(run: Run, tmp_path: Path, days: int, told: str) -> None:
     settings = good(tmp_path, until=datetime.now(UTC) + timedelta(days=days))
