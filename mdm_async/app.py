@@ -37,6 +37,7 @@ from mdm_async.images.transfers.admission import Admission
 from mdm_async.images.transfers.judging import Judge
 from mdm_async.images.transfers.warm import WarmTurls
 from mdm_async.images.transfers.watch import TurlWatch
+from mdm_async.images.upkeep.claim import claim_store
 from mdm_async.images.upkeep.queues import begin_work
 from mdm_async.images.upkeep.sweep import Sweeper
 from mdm_async.images.views.backfill import check_directories_forever, make_views_forever
@@ -215,11 +216,14 @@ async def _archive(
     async with database.acquire() as db:
         await views.refresh(db)
     disk = stack.enter_context(ThreadPoolExecutor(_DISK_THREADS, "disk"))
+    blobs = LocalBlobs(settings.data / "blobs", disk, settings.blobs.reserve_free)
+    await claim_store(database, blobs)
+    stack.enter_context(blobs.held(shared=settings.blobs.shared))
     return Archive(
         settings=settings,
         database=database,
         keys=keys,
-        blobs=LocalBlobs(settings.data / "blobs", disk, settings.blobs.reserve_free),
+        blobs=blobs,
         cipher=stack.enter_context(CipherPool(_CIPHER_THREADS)),
         disk=disk,
         scrubber=stack.enter_context(Scrubber(settings.scrub)),

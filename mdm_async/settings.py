@@ -124,6 +124,9 @@ class BlobSettings(_Section):
     """The store of ciphertext."""
 
     reserve_free: int = Field(1 * GIB, ge=0, description="bytes of free disk below which uploads are refused")
+    shared: bool = Field(
+        False, description="other nodes of this installation use the same directory of blobs"
+    )
     lease_seconds: float = Field(60, gt=1, description="how long a write may go without a sign of life")
     inline_max: int = Field(
         256 * KIB, ge=0, le=MIB, description="parts up to this many bytes live in Postgres"

@@ -12,15 +12,16 @@ import shutil
 import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import aclosing, suppress
+from contextlib import AbstractContextManager, aclosing, suppress
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
 from uuid import UUID
 
+from mdm_async.blobs import id_file
 from mdm_async.blobs.ahead import one_ahead
 from mdm_async.blobs.cached import in_memory, open_cached, read_cached
-from mdm_async.blobs.store import STEP, FileRange, Piece
+from mdm_async.blobs.store import STEP, FileRange, Piece, StoreId
 from mdm_async.errors import Damaged, NoSpace, Unavailable
 
 T = TypeVar("T")
@@ -42,6 +43,9 @@ class LocalBlobs:
         self._disk = disk
         self._reserve = reserve_free
 
+    def __str__(self) -> str:
+        return str(self._directory)
+
     def create(self, blob: UUID) -> "_LocalWriter":
         return _LocalWriter(self._disk, self._path(blob))
 
@@ -61,6 +65,16 @@ class LocalBlobs:
         for shard in await self._run(_shards, self._directory):
             for blob, size in await self._run(_files, shard):
                 yield blob, size
+
+    async def identity(self) -> StoreId | None:
+        return await self._run(id_file.read, self._directory)
+
+    async def mark(self, mine: StoreId) -> None:
+        await self._run(id_file.write, self._directory, mine)
+
+    def held(self, *, shared: bool) -> AbstractContextManager[None]:
+        """While this process uses it; `shared`: others may too. Raises UnsafeSettings."""
+        return id_file.held(self._directory, shared=shared)
 
     async def free(self) -> int:
         usage = await self._run(shutil.disk_usage, self._directory)
@@ -204,6 +218,7 @@ class _LocalReader:
         try:
             self._descriptor = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError as why:
+            id_file.demand(self._path.parent.parent)
             raise Damaged("a blob is missing") from why
         except OSError as why:
             raise Unavailable(f"a blob cannot be opened: {why.strerror}", remedy="run mdm fsck") from why
@@ -239,6 +254,7 @@ def _scratch(size: int) -> memoryview:
 def _create(path: Path) -> int:
     try:
         if not path.parent.exists():
+            id_file.demand(path.parent.parent)
             path.parent.mkdir(mode=0o700, exist_ok=True)
             _sync_directory(path.parent.parent)
         return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
@@ -273,7 +289,9 @@ def _sync_directory(directory: Path) -> None:
 
 def _delete(path: Path) -> None:
     try:
-        path.unlink(missing_ok=True)
+        path.unlink()
+    except FileNotFoundError:
+        id_file.demand(path.parent.parent)
     except OSError as why:
         raise Unavailable(f"a blob cannot be deleted: {why.strerror}") from why
 

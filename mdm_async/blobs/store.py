@@ -11,6 +11,14 @@ STEP: Final = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
+class StoreId:
+    """Which store it is, and of which installation: what its id file says."""
+
+    store: UUID
+    installation: UUID
+
+
+@dataclass(frozen=True, slots=True)
 class FileRange:
     """Bytes of an open file, to be sent as they lie there; good until the next piece is asked for."""
 
@@ -75,6 +83,12 @@ class BlobStore(Protocol):
 
     def listing(self) -> AsyncIterator[tuple[UUID, int]]:
         """Every blob that lies in the store, with its size in bytes."""
+
+    async def identity(self) -> StoreId | None:
+        """What its id file says; None when there is none. Raises UnsafeSettings when it cannot be read."""
+
+    async def mark(self, mine: StoreId) -> None:
+        """Write its id file, where there is none."""
 
     async def free(self) -> int:
         """Bytes that can still be stored before the reserve is touched; 0 when it is."""

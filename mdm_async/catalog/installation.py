@@ -11,6 +11,17 @@ async def identity(db: Connection) -> UUID:
     return found
 
 
+async def blob_store(db: Connection) -> tuple[UUID, UUID | None]:
+    """Its id, and that of its blob store, if it has one; no other node looks until the transaction ends."""
+    row = await db.fetchrow("select id, blob_store from installation for update")
+    assert row is not None
+    return row["id"], row["blob_store"]
+
+
+async def set_blob_store(db: Connection, store: UUID) -> None:
+    await db.execute("update installation set blob_store = $1", store)
+
+
 async def bump_acl_epoch(db: Connection) -> None:
     """Say that rights have changed, in the transaction that changes them; every node re-checks its live grants."""
     await db.execute("update installation set acl_epoch = acl_epoch + 1")

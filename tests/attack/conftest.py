@@ -49,6 +49,7 @@ async def arena(
                 folder / "data",
                 await postgres.fresh_database(migrated),
                 identity=identity,
+                blobs={"shared": True},
                 server={"tls_cert": host, "tls_key": host},
             ) as server:
                 arena = await built(server)

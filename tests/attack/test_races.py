@@ -156,7 +156,7 @@ async def test_two_nodes_end_a_reader_within_a_second(yard: Yard) -> None:
     shutil.copytree(one.data / "secrets", folder / "secrets", dirs_exist_ok=True)
     if not (folder / "blobs").exists():
         (folder / "blobs").symlink_to(one.data / "blobs")
-    async with running_server(folder, one.dsn) as other:
+    async with running_server(folder, one.dsn, blobs={"shared": True}) as other:
         for how in ("token", "acl"):
             user = await yard.user("xr" if how == "token" else "")
             await yard.set(yard.path, user.may("xr"))

@@ -10,14 +10,16 @@ from uuid import uuid4
 import pytest
 
 from mdm_async.blobs.local import LocalBlobs
-from mdm_async.blobs.store import FileRange
+from mdm_async.blobs.store import FileRange, StoreId
 from mdm_async.errors import Damaged
 
 
 @pytest.fixture
 async def store(tmp_path: Path) -> AsyncIterator[LocalBlobs]:
     with ThreadPoolExecutor(4) as disk:
-        yield LocalBlobs(tmp_path / "blobs", disk, 0)
+        blobs = LocalBlobs(tmp_path / "blobs", disk, 0)
+        await blobs.mark(StoreId(uuid4(), uuid4()))
+        yield blobs
 
 
 async def _write(store: LocalBlobs, data: bytes) -> object:
@@ -45,7 +47,7 @@ async def test_what_is_written_is_read_back_in_any_piece(store: LocalBlobs) -> N
 
 async def test_names_are_random_and_files_for_their_owner_only(store: LocalBlobs, tmp_path: Path) -> None:
     blob = await _write(store, b"x")
-    (path,) = (p for p in (tmp_path / "blobs").rglob("*") if p.is_file())
+    (path,) = (p for p in (tmp_path / "blobs").glob("??/*") if p.is_file())
     assert path.name == blob.hex  # type: ignore[attr-defined]
     assert path.stat().st_mode & 0o777 == 0o600
     assert (tmp_path / "blobs").stat().st_mode & 0o777 == 0o700
@@ -55,7 +57,7 @@ async def test_an_abandoned_blob_leaves_nothing(store: LocalBlobs, tmp_path: Pat
     writer = store.create(uuid4())
     await writer.write(b"half")
     await writer.abandon()
-    assert [p for p in (tmp_path / "blobs").rglob("*") if p.is_file()] == []
+    assert [p for p in (tmp_path / "blobs").glob("??/*") if p.is_file()] == []
 
 
 async def test_a_blob_that_is_gone_or_too_short_is_an_error_not_wrong_bytes(store: LocalBlobs) -> None:

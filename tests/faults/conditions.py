@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+from mdm_async.blobs import id_file
 from tests.conftest import Server
 
 
@@ -26,7 +27,7 @@ async def until(true: Callable[[], Any | Awaitable[Any]], *, within: float = 10.
 
 def blob_files(data: Path) -> list[Path]:
     """Every file in the blob store of a server's data directory."""
-    return [path for path in (data / "blobs").rglob("*") if path.is_file()]
+    return [path for path in (data / "blobs").glob("??/*") if path.is_file()]
 
 
 async def stored(server: Server) -> dict[str, int]:
@@ -54,7 +55,7 @@ def open_blobs(data: Path) -> list[str]:
             target = os.readlink(descriptor)
         except OSError:  # closed since
             continue
-        if target.startswith(str(data / "blobs") + "/"):
+        if target.startswith(str(data / "blobs") + "/") and not target.endswith(id_file.NAME):
             found.append(target)
     return found
 

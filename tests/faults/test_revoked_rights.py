@@ -59,7 +59,7 @@ async def site(postgres: PostgresForTests, migrated: str, tmp_path: Path) -> Asy
     dsn = await postgres.fresh_database(migrated)
     mapping = tmp_path / "groups.toml"
     mapping.write_text(f'[groups]\nradiology = ["{READER}"]\n')
-    identity = {"identity": {"mapping": mapping}}
+    identity = {"identity": {"mapping": mapping}, "blobs": {"shared": True}}
     async with AsyncExitStack() as stack:
         first = await stack.enter_async_context(running_server(tmp_path / "first", dsn, **identity))
         (tmp_path / "second").mkdir(mode=0o700)

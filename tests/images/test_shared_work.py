@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -15,6 +16,7 @@ from mdm_async.images.views import backfill
 from mdm_async.images.views.backfill import make_views
 from tests.conftest import Server, running_server
 from tests.faults.conditions import until
+from tests.postgres.for_tests import PostgresForTests
 from tests.web.made_images import made
 from tests.web.test_profiles import add, applied, ask
 
@@ -22,10 +24,26 @@ IMAGES = 16
 
 
 @pytest.fixture
+async def own_server(postgres: PostgresForTests, migrated: str, tmp_path: Path) -> AsyncIterator[Server]:
+    """A node that shares its blobs."""
+    dsn = await postgres.fresh_database(migrated)
+    async with running_server(tmp_path / "data", dsn, blobs={"shared": True}) as running:
+        yield running
+
+
+@asynccontextmanager
+async def beside(first: Server, data: Path) -> AsyncIterator[Server]:
+    """Another node of the same installation."""
+    data.mkdir(mode=0o700)
+    (data / "blobs").symlink_to(first.data / "blobs")
+    kek = (first.data / "secrets/kek").read_text().strip()
+    async with running_server(data, first.dsn, keys={"kek": kek}, blobs={"shared": True}) as running:
+        yield running
+
+
+@pytest.fixture
 async def other(own_server: Server, tmp_path: Path) -> AsyncIterator[Server]:
-    """Another node of the same installation; what it makes lies in Postgres."""
-    kek = (own_server.data / "secrets/kek").read_text().strip()
-    async with running_server(tmp_path / "other", own_server.dsn, keys={"kek": kek}) as running:
+    async with beside(own_server, tmp_path / "other") as running:
         yield running
 
 
@@ -177,8 +195,7 @@ async def test_a_node_that_starts_with_newer_rules_has_everything_checked(
     await own_server.srm("mkdir", surl="/d")
     await own_server.put("/d/a.dcm", made())
     monkeypatch.setattr(served, "REVISION", served.REVISION + 1)
-    kek = (own_server.data / "secrets/kek").read_text().strip()
-    async with running_server(tmp_path / "newer", own_server.dsn, keys={"kek": kek}) as newer:
+    async with beside(own_server, tmp_path / "newer") as newer:
         version = newer.archive.views.basic
 
         async def is_made_anew() -> bool:

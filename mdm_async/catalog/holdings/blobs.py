@@ -66,6 +66,16 @@ async def forget(db: Connection, blobs: Sequence[UUID]) -> None:
     await db.execute("delete from blobs where id = any($1::uuid[]) and state = 'doomed'", list(blobs))
 
 
+async def recognised(db: Connection, listed: Sequence[UUID]) -> bool:
+    """Whether some of these blobs are known here; or none lie there, and none are stored."""
+    found: bool = await db.fetchval(
+        "select exists(select from blobs where id = any($1::uuid[]))"
+        " or cardinality($1::uuid[]) = 0 and not exists(select from blobs where state = 'stored')",
+        list(listed),
+    )
+    return found
+
+
 async def states(db: Connection) -> dict[UUID, str]:
     """Every blob's state, for fsck."""
     return {row["id"]: row["state"] for row in await db.fetch("select id, state from blobs")}

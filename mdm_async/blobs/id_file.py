@@ -1,0 +1,95 @@
+"""The id file of a blob directory: which store it is, whose, and which processes use it now."""
+
+import fcntl
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from uuid import UUID
+
+from mdm_async.blobs.store import StoreId
+from mdm_async.errors import Unavailable, UnsafeSettings
+
+NAME = "store.id"
+_LINE = re.compile(r"blob store ([0-9a-f-]{36}) of mdm installation ([0-9a-f-]{36})\n?\Z")
+_LONGEST = 200
+
+
+def line(known: StoreId) -> str:
+    """What the file says."""
+    return f"blob store {known.store} of mdm installation {known.installation}"
+
+
+def read(directory: Path) -> StoreId | None:
+    """None when there is no such file. Raises UnsafeSettings when it cannot be read as one."""
+    path = directory / NAME
+    try:
+        with path.open("rb") as file:
+            match = _LINE.match(file.read(_LONGEST).decode("ascii", "replace"))
+        if match is not None:
+            return StoreId(UUID(match[1]), UUID(match[2]))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError):
+        pass
+    raise UnsafeSettings(f"{path} does not say whose blobs these are", remedy="restore that file")
+
+
+def write(directory: Path, mine: StoreId) -> None:
+    """Make the file, whole or not at all, and sync it."""
+    path, new = directory / NAME, directory / f"{NAME}.new"
+    try:
+        with new.open("w") as file:
+            new.chmod(0o600)
+            file.write(line(mine) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        new.replace(path)
+        descriptor = os.open(directory, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as why:
+        raise UnsafeSettings(f"{path} cannot be written: {why.strerror}") from why
+
+
+def demand(directory: Path) -> None:
+    """Raises Unavailable when the file is not there: then the directory's disk is not mounted."""
+    if not (directory / NAME).exists():
+        raise Unavailable("the blob store is not there", remedy="mount its disk again")
+
+
+@contextmanager
+def held(directory: Path, *, shared: bool) -> Iterator[None]:
+    """While this process uses the directory: by itself, or beside others that share it. The kernel keeps count.
+
+    Raises UnsafeSettings when others use it and not all say that they share it.
+    """
+    path = directory / NAME
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except OSError as why:
+        raise UnsafeSettings(f"{path} cannot be opened: {why.strerror}") from why
+    try:
+        _lock(descriptor, directory, shared)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _lock(descriptor: int, directory: Path, shared: bool) -> None:
+    try:
+        fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+    except BlockingIOError as why:
+        raise UnsafeSettings(
+            f"another node uses the blob directory {directory}",
+            remedy="stop it; or set blobs.shared = true on every node that shares the directory",
+        ) from why
+    except OSError as why:
+        if not shared:  # a file system without locks tells nothing of other nodes
+            raise UnsafeSettings(
+                f"{directory} cannot be locked: {why.strerror}",
+                remedy="use another file system; or set blobs.shared = true",
+            ) from why

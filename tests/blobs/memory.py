@@ -1,0 +1,79 @@
+"""A blob store in memory. It has no files, so all that it can give are chunks; their size is its own affair."""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import AbstractContextManager, nullcontext
+from typing import TypeVar
+from uuid import UUID
+
+from mdm_async.blobs.store import Piece, StoreId
+from mdm_async.errors import Damaged
+
+T = TypeVar("T")
+_CHUNK = 77_777
+
+
+class MemoryBlobs:
+    """As a server makes its store; where a directory would be does not matter."""
+
+    def __init__(self, *_: object) -> None:
+        self.blobs: dict[UUID, bytes] = {}
+        self._id: StoreId | None = None
+
+    def create(self, blob: UUID) -> "_Writer":
+        return _Writer(self, blob)
+
+    async def open(self, blob: UUID, size: int) -> "_Reader":
+        if len(self.blobs.get(blob, b"")) != size:
+            raise Damaged("a blob is missing")
+        return _Reader(self.blobs[blob])
+
+    async def delete(self, blob: UUID) -> None:
+        self.blobs.pop(blob, None)
+
+    async def listing(self) -> AsyncIterator[tuple[UUID, int]]:
+        for blob, data in list(self.blobs.items()):
+            yield blob, len(data)
+
+    async def identity(self) -> StoreId | None:
+        return self._id
+
+    async def mark(self, mine: StoreId) -> None:
+        self._id = mine
+
+    async def free(self) -> int:
+        return 1 << 40
+
+    def held(self, *, shared: bool) -> AbstractContextManager[None]:
+        return nullcontext()
+
+
+class _Writer:
+    def __init__(self, store: MemoryBlobs, blob: UUID) -> None:
+        self._store, self._blob, self._data = store, blob, bytearray()
+
+    async def write(self, data: bytes | bytearray | memoryview) -> None:
+        self._data += data
+
+    async def commit(self) -> None:
+        self._store.blobs[self._blob] = bytes(self._data)
+
+    async def abandon(self) -> None:
+        self._store.blobs.pop(self._blob, None)
+
+    async def detach(self) -> None:
+        pass
+
+
+class _Reader:
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+
+    async def apply(self, offset: int, size: int, job: Callable[[memoryview], T]) -> T:
+        return job(memoryview(self._data)[offset : offset + size])
+
+    async def pieces(self, offset: int, size: int, *, files: bool) -> AsyncGenerator[Piece, None]:
+        for place in range(offset, offset + size, _CHUNK):
+            yield self._data[place : min(place + _CHUNK, offset + size)]
+
+    def close(self) -> None:
+        pass
