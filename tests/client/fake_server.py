@@ -57,6 +57,10 @@ class Faults:
     corrupt_at: int | None = None
     """Flip a bit of the sealed or clear stream at this place."""
     forget_etag: bool = False
+    excess: bytes = b""
+    """GETs end with this besides, and do not tell their length."""
+    forget_adler: bool = False
+    """Uploads are not answered with a checksum."""
     identified_clear_is_forbidden: bool = True
 
 
@@ -207,6 +211,9 @@ class FakeServer:
         return self.answer(answers)
 
     async def _ls(self, body: dict) -> dict:
+        if len(body["surls"]) > 1:
+            each = [await self._ls(body | {"surls": [path]}) for path in body["surls"]]
+            return self.answer([file for answer in each for file in answer["files"]])
         (path,) = body["surls"]
         if path in self.files:
             return self.answer([{**self._detail(path), "surl": path}])
@@ -260,7 +267,7 @@ class FakeServer:
         if_range = request.headers.get("If-Range")
         ranged = "Range" in request.headers and if_range in (None, stream.etag)
         start, stop = (wanted.start or 0, min(wanted.stop or size, size)) if ranged else (0, size)
-        headers = {"Content-Length": str(stop - start)}
+        headers = {} if self.faults.excess else {"Content-Length": str(stop - start)}
         if not self.faults.forget_etag:
             headers["ETag"] = stream.etag
         if ranged:
@@ -277,7 +284,7 @@ class FakeServer:
             assert request.transport is not None
             request.transport.close()
             return response
-        await response.write(content)
+        await response.write(content + self.faults.excess)
         return response
 
     async def _put(self, request: web.Request) -> web.Response:
@@ -298,7 +305,8 @@ class FakeServer:
             body = b"".join([*unsealer.feed(body), *unsealer.close()])
         upload["plain"] = body
         told = "00000000" if self.faults.lie_about_adler else adler(body)
-        return web.json_response({"size": len(body), "adler32": told}, status=201)
+        checksum = {} if self.faults.forget_adler else {"adler32": told}
+        return web.json_response({"size": len(body), **checksum}, status=201)
 
 
 def _method(operation: str) -> str:

@@ -1,7 +1,9 @@
 """Pulling a view into a file: whole, resumed, and never wrong."""
 
 import asyncio
+import io
 import json
+import os
 
 import pytest
 
@@ -166,3 +168,78 @@ async def test_a_folder_that_is_not_there_is_told(fake, client, image, tmp_path)
     fake.files[SURL] = image
     with pytest.raises(errors.NotADirectory):
         await client.get(SURL, tmp_path / "nowhere" / "a.dcm")
+
+
+async def test_more_bytes_than_were_asked_for_are_refused(fake, client, image):
+    fake.files[SURL] = image
+    fake.faults.excess = b"x"
+    with pytest.raises(errors.WrongContent, match="more bytes came"):
+        await client.read(SURL, 0, 10, sealed=False)
+    with pytest.raises(errors.WrongContent, match="more bytes came"):
+        await client.read(SURL, sealed=False)
+
+
+async def test_a_link_in_the_place_of_the_part_is_not_followed(fake, client, image, tmp_path):
+    fake.files[SURL] = image
+    victim = tmp_path / "victim"
+    victim.write_bytes(b"precious")
+    (tmp_path / "a.dcm.part").symlink_to(victim)
+    with pytest.raises(errors.MdmError, match="cannot be written"):
+        await client.get(SURL, tmp_path / "a.dcm")
+    assert victim.read_bytes() == b"precious"
+
+
+async def test_a_file_is_on_disk_before_it_has_its_name_and_so_is_its_name(
+    fake, client, image, tmp_path, monkeypatch
+):
+    fake.files[SURL] = image
+    synced = []
+    real = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        synced.append((os.readlink(f"/proc/self/fd/{descriptor}"), (tmp_path / "a.dcm").exists()))
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    await client.get(SURL, tmp_path / "a.dcm")
+    assert synced == [(str(tmp_path / "a.dcm.part"), False), (str(tmp_path), True)]
+
+
+async def test_files_of_the_identified_view_are_for_their_owner_alone(fake, client, image, tmp_path):
+    fake.files[SURL] = image
+    (tmp_path / "id.dcm.part").touch(0o644)
+    await client.get(SURL, tmp_path / "id.dcm", view="identified")
+    assert (tmp_path / "id.dcm").stat().st_mode & 0o777 == 0o600
+    await client.get(SURL, tmp_path / "range", 10, 20, view="identified")
+    assert (tmp_path / "range").stat().st_mode & 0o777 == 0o600
+    await client.get(SURL, tmp_path / "basic.dcm", view="basic")
+    assert (tmp_path / "basic.dcm").stat().st_mode & 0o077
+
+
+async def test_a_range_goes_into_a_file_of_its_own_or_an_open_one(fake, client, image, tmp_path, sealed):
+    fake.files[SURL] = image
+    got = await client.get(SURL, tmp_path / "r", -10, sealed=sealed)
+    assert (got.size, (tmp_path / "r").read_bytes()) == (10, image[-10:])
+    into = io.BytesIO(b"before")
+    into.seek(6)
+    got = await client.get(SURL, into, 5, 9, sealed=sealed)
+    assert (got.target, into.getvalue()) == (None, b"before" + image[5:9])
+    for start, stop in ((len(image), None), (len(image), len(image) + 2), (5, 5)):
+        with pytest.raises(errors.BadRequest, match="no byte"):
+            await client.get(SURL, tmp_path / "none", start, stop, sealed=sealed)
+
+
+async def test_an_open_file_is_checked_when_all_has_come(fake, client, image):
+    fake.files[SURL] = image
+    fake.faults.corrupt_at = 2_000_000
+    with pytest.raises(errors.WrongContent):
+        await client.get(SURL, io.BytesIO(), sealed=False)
+
+
+async def test_what_goes_into_a_folder_keeps_its_name(fake, client, image, tmp_path):
+    fake.files[SURL] = image
+    await client.get(SURL, tmp_path)
+    assert (tmp_path / "a.dcm").read_bytes() == image
+    with pytest.raises(NotADirectoryError):
+        await client.get(SURL, f"{tmp_path}/mistyped/")
+    assert not (tmp_path / "mistyped").exists()

@@ -154,3 +154,11 @@ async def test_a_missing_file_is_told_before_anything_is_asked(fake, client, tmp
     with pytest.raises(errors.NotFound):
         await client.put(tmp_path / "nothing", SURL)
     assert not fake.calls
+
+
+async def test_a_server_that_tells_no_checksum_is_not_believed(fake, client, image, sealed):
+    fake.faults.forget_adler = True
+    with pytest.raises(errors.WrongContent, match="did not tell the checksum"):
+        await client.put(image, SURL, sealed=sealed)
+    assert SURL not in fake.files
+    assert fake.calls["abortRequest"] == 1

@@ -162,13 +162,22 @@ class TestOverHttps:
             await issuers.caller(issuer.token())
         assert issuer.asked == {"openid-configuration": 1}
 
-    @pytest.mark.parametrize("to", ["http://localhost/jwks", "https://evil.example/jwks", "/elsewhere"])
-    async def test_redirects_are_not_followed(self, world, to):
+    @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+    @pytest.mark.parametrize("absolute", [True, False])
+    async def test_redirects_are_not_followed(self, world, status, absolute):
         issuer, issuers = world
-        issuer.jwks_answer = web.Response(status=302, headers={"Location": to})
+        to = f"{issuer.url}/moved" if absolute else "/moved"
+        issuer.jwks_answer = web.Response(status=status, headers={"Location": to})
         with pytest.raises(Unavailable):
             await issuers.caller(issuer.token())
         assert issuer.asked == {"openid-configuration": 1, "jwks": 1}
+
+    async def test_where_a_redirect_leads_there_are_keys(self, world):
+        """Or else the test above could not fail."""
+        issuer, issuers = world
+        issuer.metadata = {"jwks_uri": f"{issuer.url}/moved"}
+        await issuers.caller(issuer.token())
+        assert issuer.asked == {"openid-configuration": 1, "moved": 1}
 
     @pytest.mark.parametrize(
         "answer",

@@ -81,6 +81,11 @@ class TokenIssuer:
         await self._before(request)
         return self.jwks_answer or web.json_response({"keys": self.published})
 
+    async def _moved(self, request: web.Request) -> web.StreamResponse:
+        """The keys at another place, good ones: whoever follows a redirect gets them."""
+        await self._before(request)
+        return web.json_response({"keys": self.published})
+
     async def _before(self, request: web.Request) -> None:
         self.asked[request.path.rpartition("/")[2]] += 1
         self.was_asked.set()
@@ -93,6 +98,7 @@ class TokenIssuer:
         app = web.Application()
         app.router.add_get(self.path + "/.well-known/openid-configuration", self._metadata)
         app.router.add_get(self.path + "/jwks", self._jwks)
+        app.router.add_get(self.path + "/moved", self._moved)
         runner = web.AppRunner(app, shutdown_timeout=0.1)
         await runner.setup()
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
