@@ -1,5 +1,6 @@
-"""The README's first session is run, as it stands, in an empty folder."""
+"""The README's first session and its example in Python are run, as they stand."""
 
+import asyncio
 import os
 import re
 import shutil
@@ -7,6 +8,7 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pydicom.data
 
@@ -45,6 +47,23 @@ def test_the_first_session_runs_as_written() -> None:
         assert (folder / "out.dcm").read_bytes() == (folder / "sealed.dcm").read_bytes()
         assert "cardio" in (folder / "report.html").read_text()
         assert (folder / "start.bin").read_bytes() == (folder / "out.dcm").read_bytes()[:1024]
+
+
+async def test_the_example_in_python_runs_as_written(server: Any, tmp_path: Path) -> None:
+    (example,) = re.findall(
+        r"^```python\n(.*?)^```", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL
+    )
+    assert len([line for line in example.splitlines() if line]) == 5
+    shutil.copy(Path(pydicom.data.__file__).parent / "test_files" / "CT_small.dcm", tmp_path / "image.dcm")
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith(("MDM_", "BEARER_"))
+    }
+    environment |= {"MDM_URL": server.url, "BEARER_TOKEN": server.admin_token, "PYTHONPATH": str(ROOT)}
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", example, cwd=tmp_path, env=environment, stdout=asyncio.subprocess.PIPE
+    )
+    out, _ = await process.communicate()
+    assert (process.returncode, out) == (0, b"/demo/api/one.dcm YES\n")
 
 
 def test_every_operation_of_srm_is_named() -> None:
