@@ -7,13 +7,19 @@ from uuid import UUID
 import pytest
 
 from mdm_async.catalog.grants import grants, requests
-from mdm_async.catalog.holdings import images, locality
+from mdm_async.catalog.holdings import blobs, images, locality
 from mdm_async.catalog.namespace import entries, places
 from mdm_async.catalog.namespace.entries import Listed
 from mdm_async.catalog.rights import kept_acls, visible
 from mdm_async.catalog.rights.verdicts import Verdict, Verdicts
 from mdm_async.catalog.trail import ledger
 from mdm_async.catalog.trail.ledger import Filter
+from mdm_async.catalog.work import directories_to_check, views_to_make
+from mdm_async.catalog.work.directories_to_check import DIRECTORIES_TO_CHECK
+from mdm_async.catalog.work.doomed import BLOBS_TO_DELETE, IMAGES_TO_DESTROY
+from mdm_async.catalog.work.keys_to_forget import KEYS_TO_FORGET
+from mdm_async.catalog.work.queue import Row
+from mdm_async.catalog.work.views_to_make import VIEWS_TO_MAKE
 from mdm_async.names import AUTHENTICATED, ROOT, Caller, Lfn, Right, Scope
 from mdm_async.postgres.database import Connection, Database
 
@@ -58,6 +64,17 @@ async def _readable_files(db: Connection) -> None:
     await visible.files(db, seen, None, 10)
 
 
+TAKEN = Row((ID, "basic"), "a#1")
+
+
+async def _check(db: Connection) -> None:
+    await db.execute(
+        "insert into directories_to_check (directory) select id from entries where parent is null"
+    )
+    (row,) = await DIRECTORIES_TO_CHECK.take(db, "a", 1)
+    await directories_to_check.check_page(db, row, [("basic", "a.1")])
+
+
 Statement = Callable[[Connection], Awaitable[object]]
 
 STATEMENTS: dict[str, tuple[Statement, str]] = {
@@ -86,6 +103,23 @@ STATEMENTS: dict[str, tuple[Statement, str]] = {
     "views are found": (lambda db: images.holdings(db, [(ID, "basic")], ["v"]), "views_pkey"),
     "places of images are found": (lambda db: locality.of_images(db, [ID]), "images_pkey"),
     "a pseudonym is found": (lambda db: images.with_pseudonym(db, b"p", ["v"], ID, 10), "views_pseudonyms"),
+    "views to make are taken": (lambda db: VIEWS_TO_MAKE.take(db, "a", 10), "views_to_make_due"),
+    "directories to check are taken": (
+        lambda db: DIRECTORIES_TO_CHECK.take(db, "a", 10),
+        "directories_to_check_due",
+    ),
+    "images to destroy are taken": (lambda db: IMAGES_TO_DESTROY.take(db, "a", 10), "images_to_destroy"),
+    "keys to forget are taken": (lambda db: KEYS_TO_FORGET.take(db, "a", 10), "keys_to_forget_due"),
+    "blobs to delete are taken": (lambda db: BLOBS_TO_DELETE.take(db, "a", 10), "blobs_to_delete"),
+    "lapsed writes are given up": (lambda db: blobs.doom_lapsed(db, 10), "blobs_being_written"),
+    "a row of work is settled": (lambda db: VIEWS_TO_MAKE.done(db, [TAKEN]), "views_to_make_pkey"),
+    "a row of work fails": (lambda db: VIEWS_TO_MAKE.fail(db, TAKEN, "Damaged"), "views_to_make_pkey"),
+    "what an image lacks is found": (lambda db: views_to_make.lack(db, ID, "basic", "a.1"), "views_pkey"),
+    "what a named image lacks is added": (
+        lambda db: views_to_make.add_lacking(db, [ID], ["basic"], [("basic", "a.1")]),
+        "views_pkey",
+    ),
+    "a directory is checked": (_check, "entries_parent_name_key"),
     "rows wait to be sealed": (lambda db: ledger.unsealed(db, 0, 10), "audit_unsealed"),
     "sealed rows are told": (lambda db: ledger.sealed_rows(db, (0, 0), 5, 10), "audit_sealed"),
     "an entry's rows are told": (lambda db: ledger.filtered_rows(db, Filter(guid=ID), 0, 10), "audit_guid"),

@@ -43,11 +43,12 @@ async def lock_demands(db: Connection) -> None:
 
 
 _REVISION = "split_part({}, '.', 2)::int"
+# Row by row, by index: so written they are never joined with all that is stored.
 _MADE = (
     "exists (select from views v where v.image = w.image and v.name = w.view"
-    f" and (v.version = w.version or {_REVISION.format('v.version')} > {_REVISION.format('w.version')}))"
+    f" and (v.version = w.version or {_REVISION.format('v.version')} > {_REVISION.format('w.version')}) offset 0)"
 )
-_THERE = f"exists (select from images i where i.id = w.image and i.doomed is null and {IS_ONLINE})"
+_THERE = f"exists (select from images i where i.id = w.image and i.doomed is null and {IS_ONLINE} offset 0)"
 LACKS = f"not {_MADE} and {_THERE}"
 """Of an image and a view in a version `w`: it has neither that version nor one of a newer revision."""
 AGAIN = (
