@@ -11,7 +11,6 @@ import pytest
 
 from mdm_async.catalog.work import directories_to_check, views_to_make
 from mdm_async.catalog.work.views_to_make import VIEWS_TO_MAKE
-from mdm_async.images import shift
 from mdm_async.images.reading import served
 from mdm_async.images.views import backfill
 from mdm_async.images.views.backfill import make_views
@@ -112,54 +111,6 @@ async def test_what_a_killed_node_had_taken_is_taken_again_when_its_lease_has_la
         return bool(await fetch(own_server, "select from views where name = 'basic'"))
 
     await until(is_made)
-
-
-@pytest.fixture
-async def held(own_server: Server, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[asyncio.Task[int]]:
-    """A node that is making a view for as long as the test takes."""
-    await own_server.put("/a.dcm", made())
-    making = asyncio.Event()
-
-    async def never(*_: Any, **__: Any) -> bool:
-        making.set()
-        await asyncio.Event().wait()
-        return True
-
-    monkeypatch.setattr(backfill, "make_view", never)
-    # Faster than any lease lapses.
-    monkeypatch.setattr(shift, "LEASE", 0.1)
-    await fetch(
-        own_server,
-        "with gone as (delete from views where name = 'basic' returning image)"
-        " insert into views_to_make (image, view) select image, 'basic' from gone",
-    )
-    task = asyncio.ensure_future(
-        make_views(own_server.archive.workshop, own_server.archive.shelf, "another node")
-    )
-    await making.wait()
-    yield task
-    task.cancel()
-    await asyncio.wait([task])
-
-
-async def test_a_lease_is_renewed_while_its_holder_lives(own_server: Server, held: asyncio.Task[int]) -> None:
-    ((due,),) = await fetch(own_server, "select due from views_to_make")
-
-    async def is_renewed() -> bool:
-        return bool(await fetch(own_server, "select from views_to_make where due > $1", due))
-
-    await until(is_renewed)
-
-
-async def test_a_node_that_is_stopped_gives_back_what_it_had_taken(
-    own_server: Server, held: asyncio.Task[int]
-) -> None:
-    rows = await fetch(own_server, "select split_part(taken_by, '#', 1) as node from views_to_make")
-    (node,) = {row["node"] for row in rows}
-    if node == "another node":
-        held.cancel()
-        await asyncio.wait([held])
-        assert not await fetch(own_server, "select from views_to_make where taken_by like 'another node#%'")
 
 
 async def test_older_versions_that_are_being_read_go_later(
