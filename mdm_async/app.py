@@ -27,12 +27,13 @@ from mdm_async.catalog.grants import grants
 from mdm_async.catalog.rights import tokens
 from mdm_async.catalog.rights.callers import Callers
 from mdm_async.identity.authenticator import AdminToken, Authenticator, IssuedTokens, LocalTokens
-from mdm_async.identity.mapping import Mapping
-from mdm_async.images.archive import Archive
+from mdm_async.images.changed import ChangedHere
 from mdm_async.images.cipher_pool import CipherPool
 from mdm_async.images.intake.intake import Intake
 from mdm_async.images.intake.placing import Placing
+from mdm_async.images.parts.depot import Depot
 from mdm_async.images.reading.served import BASIC_PROJECT, ServedViews
+from mdm_async.images.reading.shelf import Shelf
 from mdm_async.images.transfers.admission import Admission
 from mdm_async.images.transfers.judging import Judge
 from mdm_async.images.transfers.warm import WarmTurls
@@ -42,6 +43,7 @@ from mdm_async.images.upkeep.queues import begin_work
 from mdm_async.images.upkeep.sweep import Sweeper
 from mdm_async.images.views.backfill import check_directories_forever, make_views_forever
 from mdm_async.images.views.scrubbing import Scrubber
+from mdm_async.images.views.workshop import Workshop
 from mdm_async.keys import files
 from mdm_async.keys.derive import PseudonymFinder
 from mdm_async.keys.store import KeyStore
@@ -51,7 +53,7 @@ from mdm_async.postgres.database import Database, connect
 from mdm_async.postgres.directory_lock import DirectoryLock
 from mdm_async.postgres.embedded.lifecycle import EmbeddedPostgres
 from mdm_async.postgres.migrate import migrate
-from mdm_async.premises import cannot_listen, premises
+from mdm_async.premises import Premises, cannot_listen, premises
 from mdm_async.settings import Settings
 from mdm_async.web.application import application
 from mdm_async.web.http.certificate import Certificate
@@ -128,35 +130,18 @@ async def running(settings: Settings) -> AsyncIterator[House]:
             await migrate(connection, "mdm_async.keys")
         database = await stack.enter_async_context(Database.connect(target, pool_size=settings.database.pool))
         keys = await _keys(stack, target, own, database)
-        archive = await _archive(stack, settings, database, keys, stands_on.mapping)
-        trust = stands_on.trust
-        issuers = await stack.enter_async_context(stands_on.issuers)
-        local = LocalTokens(functools.partial(_caller_of, database))
-        kinds = (AdminToken(own.admin_token), IssuedTokens(issuers), local)
-        authenticator = Authenticator(kinds, trust, archive.mapping)
-        judge = Judge(database, archive.callers, archive.mapping, settings.delivery)
-        warm = WarmTurls(database, archive.shelf, archive.blobs, archive.cipher, judge, archive.changed)
-        admission = Admission(settings.transfers.running)
-        placing = Placing(archive.shelf)
-        largest = settings.transfers.max_upload
-        intake = Intake(archive.workshop, archive.shelf, placing, settings.naming, largest)
-        node = f"{socket.gethostname()}:{settings.data.absolute()}"
-        await begin_work(database, archive.views, node)
-        sweeper = Sweeper(database, archive.keys, archive.blobs, node)
-        refusals, reads = Refusals(database), Reads(database)
-        house = House(archive, intake, judge, warm, admission, authenticator, refusals, reads, sweeper, node)
-        await stack.enter_async_context(
-            auditing(settings, database, archive.disk, house.refusals, house.reads)
-        )
+        disk = stack.enter_context(ThreadPoolExecutor(_DISK_THREADS, "disk"))
+        house = await _house(stack, settings, own.admin_token, stands_on, database, keys, disk)
+        await stack.enter_async_context(auditing(settings, database, disk, house.refusals, house.reads))
         beside = await stack.enter_async_context(_background())
-        beside(archive.mapping.watch())
-        if trust is not None:
-            beside(trust.watch())
+        beside(house.mapping.watch())
+        if stands_on.trust is not None:
+            beside(stands_on.trust.watch())
         grace = settings.transfers.revocation_grace
-        beside(TurlWatch(database, archive.views, judge, warm, admission, grace).watch())
-        beside(sweeper.forever())
-        beside(check_directories_forever(database, archive.views, node))
-        beside(make_views_forever(archive.workshop, archive.shelf, node))
+        beside(TurlWatch(database, house.views, house.judge, house.warm, house.admission, grace).watch())
+        beside(house.sweeper.forever())
+        beside(check_directories_forever(database, house.views, house.node))
+        beside(make_views_forever(house.workshop, house.shelf, house.node))
         if postgres is not None:
             beside(postgres.supervise())
         await _listen(stack, settings, house, stands_on.certificate, beside)
@@ -205,33 +190,67 @@ async def _keys(stack: AsyncExitStack, target: str, own: Secrets, database: Data
     return keys
 
 
-async def _archive(
-    stack: AsyncExitStack, settings: Settings, database: Database, keys: KeyStore, mapping: Mapping
-) -> Archive:
+async def _house(
+    stack: AsyncExitStack,
+    settings: Settings,
+    admin_token: str,
+    stands_on: Premises,
+    database: Database,
+    keys: KeyStore,
+    disk: ThreadPoolExecutor,
+) -> House:
+    """What the server's handlers and what runs beside it work on."""
     async with database.transaction() as db:
         await grants.keep_partitions(db)
-    await keys.make_project_key(BASIC_PROJECT)
-    finder = PseudonymFinder(await keys.make_project_key(_FINDER))
-    views = ServedViews(keys)
-    async with database.acquire() as db:
-        await views.refresh(db)
-    disk = stack.enter_context(ThreadPoolExecutor(_DISK_THREADS, "disk"))
+    views = await _served_views(database, keys)
+    shelf = Shelf(keys, views)
     blobs = LocalBlobs(settings.data / "blobs", disk, settings.blobs.reserve_free)
     await claim_store(database, blobs)
     stack.enter_context(blobs.held(shared=settings.blobs.shared))
-    return Archive(
+    cipher = stack.enter_context(CipherPool(_CIPHER_THREADS))
+    scrubber = stack.enter_context(Scrubber(settings.scrub))
+    finder = PseudonymFinder(await keys.make_project_key(_FINDER))
+    workshop = Workshop(Depot(database, blobs, cipher, settings.blobs), scrubber, finder)
+    mapping = stands_on.mapping
+    issuers = await stack.enter_async_context(stands_on.issuers)
+    local = LocalTokens(functools.partial(_caller_of, database))
+    kinds = (AdminToken(admin_token), IssuedTokens(issuers), local)
+    changed = ChangedHere()
+    judge = Judge(database, Callers(database), mapping, settings.delivery)
+    warm = WarmTurls(database, shelf, blobs, cipher, judge, changed)
+    admission = Admission(settings.transfers.running)
+    largest = settings.transfers.max_upload
+    node = f"{socket.gethostname()}:{settings.data.absolute()}"
+    await begin_work(database, views, node)
+    return House(
         settings=settings,
         database=database,
         keys=keys,
         blobs=blobs,
-        cipher=stack.enter_context(CipherPool(_CIPHER_THREADS)),
-        disk=disk,
-        scrubber=stack.enter_context(Scrubber(settings.scrub)),
+        cipher=cipher,
         views=views,
-        finder=finder,
-        callers=Callers(database),
+        shelf=shelf,
+        workshop=workshop,
+        changed=changed,
         mapping=mapping,
+        intake=Intake(workshop, shelf, Placing(shelf), settings.naming, largest),
+        judge=judge,
+        warm=warm,
+        admission=admission,
+        authenticator=Authenticator(kinds, stands_on.trust, mapping),
+        refusals=Refusals(database),
+        reads=Reads(database),
+        sweeper=Sweeper(database, keys, blobs, node),
+        node=node,
     )
+
+
+async def _served_views(database: Database, keys: KeyStore) -> ServedViews:
+    await keys.make_project_key(BASIC_PROJECT)
+    views = ServedViews(keys)
+    async with database.acquire() as db:
+        await views.refresh(db)
+    return views
 
 
 async def _caller_of(database: Database, token: str) -> Caller | None:

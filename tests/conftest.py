@@ -72,8 +72,8 @@ class Server:
     http: aiohttp.ClientSession
 
     @property
-    def archive(self) -> Any:
-        return self.house.archive
+    def archive(self) -> House:
+        return self.house
 
     async def srm(
         self, operation: str, *, token: str | None = None, expect: int | None = 200, **body: Any

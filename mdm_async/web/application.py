@@ -20,9 +20,7 @@ from mdm_async.web.turls import transfer as turl
 
 
 def application(house: House) -> web.Application:
-    app = web.Application(
-        middlewares=[problem.middleware], client_max_size=house.archive.settings.transfers.max_body
-    )
+    app = web.Application(middlewares=[problem.middleware], client_max_size=house.settings.transfers.max_body)
     app[HOUSE] = house
     for face in (
         audit,

@@ -45,7 +45,7 @@ def workers() -> list[psutil.Process]:
 
 def _limit_memory(server: Server, limit: int) -> None:
     """Below what settings allow, so that a head which is stored quickly is too large."""
-    scrubber = server.archive.scrubber
+    scrubber = server.house.workshop.scrubber
     scrubber.settings = scrubber.settings.model_copy(update={"memory": limit})
 
 

@@ -64,7 +64,7 @@ def routes() -> list[web.AbstractRouteDef]:
 async def show(request: web.Request) -> web.Response:
     """The last rows, oldest first; `lfn` is what the entry is called now."""
     caller, form = await asked_by_name(request, ShowForm)
-    found = await telling.newest(request.app[HOUSE].archive.database, caller, form.wanted(), form.last)
+    found = await telling.newest(request.app[HOUSE].database, caller, form.wanted(), form.last)
     return json_reply(request, {"rows": [_shown(line, lfn) for line, lfn in found]})
 
 
@@ -74,7 +74,7 @@ async def export(request: web.Request) -> web.Response:
     The first request has no cursor; its answer begins with a line about the trail.
     """
     caller, form = await asked_by_name(request, ExportForm)
-    database, wanted = request.app[HOUSE].archive.database, form.wanted()
+    database, wanted = request.app[HOUSE].database, form.wanted()
     if form.after is not None and wanted.is_set:
         raise BadRequest("seals are left out of a filtered trail", remedy="give `since` instead of `after`")
     lines: list[dict[str, Any]] = []

@@ -26,7 +26,7 @@ async def ready(request: web.Request) -> web.Response:
     house = request.app[HOUSE]
     if house.draining:
         raise Unavailable("the server is shutting down", retry_after=10)
-    await house.archive.database.ping()
+    await house.database.ping()
     return json_reply(request, {"status": "ready", "version": __version__})
 
 

@@ -36,7 +36,7 @@ def routes() -> list[web.AbstractRouteDef]:
 
 
 async def list_tokens(request: web.Request) -> web.Response:
-    found = await tokens.listing(request.app[HOUSE].archive.database, await identified_caller_of(request))
+    found = await tokens.listing(request.app[HOUSE].database, await identified_caller_of(request))
     return json_reply(request, {"tokens": found})
 
 
@@ -48,7 +48,7 @@ async def create_token(request: web.Request) -> web.Response:
         frozenset(v if v == "*" else parse_view(v) for v in form.views) if form.views is not None else None
     )
     scope = Scope(parse_lfn(form.path), parse_rights(form.rights), views)
-    token = await tokens.create(request.app[HOUSE].archive.database, caller, form.name, scope, form.lifetime)
+    token = await tokens.create(request.app[HOUSE].database, caller, form.name, scope, form.lifetime)
     return json_reply(request, {"token": token, **form.model_dump(exclude_none=True)}, 201)
 
 
@@ -56,6 +56,6 @@ async def revoke_token(request: web.Request) -> web.Response:
     caller, name = await identified_caller_of(request), request.match_info["name"]
     if not _NAME.match(name):
         raise NotFound("no live token has that name")
-    archive = request.app[HOUSE].archive
-    await tokens.revoke(archive.database, archive.changed, caller, name)
+    house = request.app[HOUSE]
+    await tokens.revoke(house.database, house.changed, caller, name)
     return web.Response(status=204)

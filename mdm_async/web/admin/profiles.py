@@ -75,22 +75,22 @@ def routes() -> list[web.AbstractRouteDef]:
 
 
 async def list_profiles(request: web.Request) -> web.Response:
-    archive = request.app[HOUSE].archive
-    found = await profiles.listing(archive.database, archive.views, await identified_caller_of(request))
+    house = request.app[HOUSE]
+    found = await profiles.listing(house.database, house.views, await identified_caller_of(request))
     return json_reply(request, {"profiles": [_profile(one) for one in found]})
 
 
 async def show_profile(request: web.Request) -> web.Response:
     caller, name = await identified_caller_of(request), request.match_info["name"]
-    archive = request.app[HOUSE].archive
-    found = await profiles.show(archive.database, archive.views, caller, name)
+    house = request.app[HOUSE]
+    found = await profiles.show(house.database, house.views, caller, name)
     return json_reply(request, {**_profile(found), "toml": found.source})
 
 
 async def add_profile(request: web.Request) -> web.Response:
     caller, form = await asked_by_name(request, ProfileForm)
-    archive = request.app[HOUSE].archive
-    profile, before = await profiles.add(archive.database, archive.shelf, archive.changed, caller, form.toml)
+    house = request.app[HOUSE]
+    profile, before = await profiles.add(house.database, house.shelf, house.changed, caller, form.toml)
     tree = {"name": profile.name, "digest": profile.digest, "replaced": before}
     return json_reply(request, {**tree, "warnings": profile.warnings}, 201)
 
@@ -98,8 +98,8 @@ async def add_profile(request: web.Request) -> web.Response:
 async def plan(request: web.Request) -> web.Response:
     caller, form = await asked_by_name(request, PlaceForm)
     name = request.match_info["name"]
-    archive = request.app[HOUSE].archive
-    found = await profiles.plan(archive.workshop, archive.shelf, caller, name, form.surl)
+    house = request.app[HOUSE]
+    found = await profiles.plan(house.workshop, house.shelf, caller, name, form.surl)
     return json_reply(
         request,
         {
@@ -115,25 +115,25 @@ async def apply(request: web.Request) -> web.Response:
     """202: the views are made in the background; ask for the progress."""
     caller, form = await asked_by_name(request, ApplyForm)
     name = request.match_info["name"]
-    archive = request.app[HOUSE].archive
+    house = request.app[HOUSE]
     await profiles.apply(
-        archive.database,
-        archive.views,
-        archive.changed,
+        house.database,
+        house.views,
+        house.changed,
         caller,
         name,
         form.surl,
         default=form.default,
     )
-    found = await profiles.progress(archive.database, archive.views, caller, name, form.surl)
+    found = await profiles.progress(house.database, house.views, caller, name, form.surl)
     return json_reply(request, _states(found), 202)
 
 
 async def progress(request: web.Request) -> web.Response:
     caller, form = await asked_by_name(request, PlaceForm)
     name = request.match_info["name"]
-    archive = request.app[HOUSE].archive
-    found = await profiles.progress(archive.database, archive.views, caller, name, form.surl)
+    house = request.app[HOUSE]
+    found = await profiles.progress(house.database, house.views, caller, name, form.surl)
     return json_reply(request, _states(found))
 
 
@@ -141,18 +141,15 @@ async def release(request: web.Request) -> web.Response:
     caller, form = await asked_by_name(request, SurlsForm)
     name = request.match_info["name"]
     _demand_few(request, form.surls)
-    archive = request.app[HOUSE].archive
-    outcomes = await quarantine.release(archive.workshop, archive.shelf, caller, name, form.surls)
+    house = request.app[HOUSE]
+    outcomes = await quarantine.release(house.workshop, house.shelf, caller, name, form.surls)
     return surls_reply(request, outcomes)
 
 
 async def make_report(request: web.Request) -> web.Response:
     caller, form = await asked_by_name(request, PlaceForm)
     house = request.app[HOUSE]
-    archive = house.archive
-    found = await report.report(
-        archive.database, archive.shelf, archive.cipher, house.verdicts, caller, form.surl
-    )
+    found = await report.report(house.database, house.shelf, house.cipher, house.verdicts, caller, form.surl)
     profile = found.served.profile
     return json_reply(
         request,
@@ -168,18 +165,16 @@ async def make_report(request: web.Request) -> web.Response:
 
 async def look_up(request: web.Request) -> web.Response:
     caller, form = await asked_by_name(request, LookupForm)
-    archive = request.app[HOUSE].archive
-    found = await pseudonyms.lookup(archive.workshop, archive.shelf, caller, form.pseudonym)
+    house = request.app[HOUSE]
+    found = await pseudonyms.lookup(house.workshop, house.shelf, caller, form.pseudonym)
     return json_reply(request, {"matches": [asdict(match) for match in found]})
 
 
 async def link(request: web.Request) -> web.Response:
     caller, form = await asked_by_name(request, LinkForm)
     _demand_few(request, form.surls)
-    archive = request.app[HOUSE].archive
-    linker = linking.Linker(
-        archive.database, archive.shelf, archive.blobs, archive.cipher, archive.settings.delivery
-    )
+    house = request.app[HOUSE]
+    linker = linking.Linker(house.database, house.shelf, house.blobs, house.cipher, house.settings.delivery)
     linked = await linking.link(linker, caller, form.surls, form.target, form.view, form.template)
     files = [
         LinkedFile.failed(surl, one) if isinstance(one, MdmError) else LinkedFile(surl=surl, linked=one)
@@ -193,7 +188,7 @@ def _linked(file: LinkedFile) -> Tree:
 
 
 def _demand_few(request: web.Request, surls: list[str]) -> None:
-    most = request.app[HOUSE].archive.settings.transfers.max_bulk
+    most = request.app[HOUSE].settings.transfers.max_bulk
     if not surls or len(surls) > most:
         raise BadRequest(f"a request names 1 to {most} files", remedy="send several requests")
 

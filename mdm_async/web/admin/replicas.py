@@ -8,18 +8,17 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from mdm_async.catalog.holdings.replicas import Replica
 from mdm_async.errors import BadRequest, MdmError
-from mdm_async.images.archive import Archive
 from mdm_async.images.names import replicas
 from mdm_async.images.names.replicas import Change, Outcomes
 from mdm_async.names import Caller
 from mdm_async.web.http.asked import asked
-from mdm_async.web.http.house import HOUSE
+from mdm_async.web.http.house import HOUSE, House
 from mdm_async.web.srm.forms import Text
 from mdm_async.web.srm.json_renderer import Tree, when
 from mdm_async.web.srm.over_json import files_reply, surls_reply
 from mdm_async.web.srm.results import Files, SurlStatus
 
-Verb = Callable[[Archive, Caller, list[Change]], Awaitable[Outcomes]]
+Verb = Callable[[House, Caller, list[Change]], Awaitable[Outcomes]]
 
 
 class _Form(BaseModel):
@@ -58,7 +57,7 @@ def routes() -> list[web.AbstractRouteDef]:
 async def list_replicas(request: web.Request) -> web.Response:
     caller, form = await asked(request, SurlsForm)
     _demand_few(request, len(form.surls))
-    found = await replicas.listing(request.app[HOUSE].archive.database, caller, form.surls)
+    found = await replicas.listing(request.app[HOUSE].database, caller, form.surls)
     files = [
         ReplicatedFile.failed(surl, one)
         if isinstance(one, MdmError)
@@ -68,16 +67,16 @@ async def list_replicas(request: web.Request) -> web.Response:
     return files_reply(request, Files.done(files), _told)
 
 
-async def _add(archive: Archive, caller: Caller, changes: Sequence[Change]) -> Outcomes:
-    return await replicas.add(archive.database, archive.views, caller, changes)
+async def _add(house: House, caller: Caller, changes: Sequence[Change]) -> Outcomes:
+    return await replicas.add(house.database, house.views, caller, changes)
 
 
-async def _remove(archive: Archive, caller: Caller, changes: Sequence[Change]) -> Outcomes:
-    return await replicas.remove(archive.database, caller, changes)
+async def _remove(house: House, caller: Caller, changes: Sequence[Change]) -> Outcomes:
+    return await replicas.remove(house.database, caller, changes)
 
 
-async def _set_master(archive: Archive, caller: Caller, changes: Sequence[Change]) -> Outcomes:
-    return await replicas.set_master(archive.database, caller, changes)
+async def _set_master(house: House, caller: Caller, changes: Sequence[Change]) -> Outcomes:
+    return await replicas.set_master(house.database, caller, changes)
 
 
 def _changed_by(verb: Verb) -> Callable[[web.Request], Awaitable[web.Response]]:
@@ -85,7 +84,7 @@ def _changed_by(verb: Verb) -> Callable[[web.Request], Awaitable[web.Response]]:
         caller, form = await asked(request, ReplicasForm)
         _demand_few(request, len(form.replicas))
         changes = [Change(one.surl, one.url) for one in form.replicas]
-        outcomes = await verb(request.app[HOUSE].archive, caller, changes)
+        outcomes = await verb(request.app[HOUSE], caller, changes)
         return surls_reply(request, outcomes)
 
     return change
@@ -110,6 +109,6 @@ def _told(file: ReplicatedFile) -> Tree:
 
 
 def _demand_few(request: web.Request, count: int) -> None:
-    most = request.app[HOUSE].archive.settings.transfers.max_bulk
+    most = request.app[HOUSE].settings.transfers.max_bulk
     if count > most:
         raise BadRequest(f"a request names {most} files at the most", remedy="send several requests")

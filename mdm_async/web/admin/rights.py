@@ -62,35 +62,35 @@ def routes() -> list[web.AbstractRouteDef]:
 
 async def get_delivery(request: web.Request) -> web.Response:
     caller, form = await asked(request, PlaceForm)
-    archive = request.app[HOUSE].archive
-    found = await delivery.get_delivery(archive.database, archive.settings.delivery, caller, form.surl)
+    house = request.app[HOUSE]
+    found = await delivery.get_delivery(house.database, house.settings.delivery, caller, form.surl)
     return json_reply(request, _policies(found))
 
 
 async def set_delivery(request: web.Request) -> web.Response:
     caller, form = await asked(request, DeliveryForm)
-    archive = request.app[HOUSE].archive
+    house = request.app[HOUSE]
     found = await delivery.set_delivery(
-        archive.database, archive.settings.delivery, archive.changed, caller, form.surl, form.said()
+        house.database, house.settings.delivery, house.changed, caller, form.surl, form.said()
     )
     return json_reply(request, _policies(found))
 
 
 async def list_recipients(request: web.Request) -> web.Response:
-    found = await recipients.listing(request.app[HOUSE].archive.database, await caller_of(request))
+    found = await recipients.listing(request.app[HOUSE].database, await caller_of(request))
     return json_reply(request, {"recipients": [_recipient(one) for one in found]})
 
 
 async def set_recipient(request: web.Request) -> web.Response:
     caller, form = await asked(request, RecipientForm)
     key = decode_key(form.key)
-    principal = await recipients.put(request.app[HOUSE].archive.database, caller, form.principal, key)
+    principal = await recipients.put(request.app[HOUSE].database, caller, form.principal, key)
     return json_reply(request, {"principal": principal, "key": form.key})
 
 
 async def remove_recipient(request: web.Request) -> web.Response:
     caller, form = await asked(request, WhoseForm)
-    principal = await recipients.remove(request.app[HOUSE].archive.database, caller, form.principal)
+    principal = await recipients.remove(request.app[HOUSE].database, caller, form.principal)
     return json_reply(request, {"principal": principal})
 
 

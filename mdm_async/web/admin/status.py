@@ -19,7 +19,7 @@ def routes() -> list[web.AbstractRouteDef]:
 async def show(request: web.Request) -> web.Response:
     house = request.app[HOUSE]
     caller = await identified_caller_of(request)
-    found = await status(house.archive.database, house.archive.blobs, house.admission, caller)
+    found = await status(house.database, house.blobs, house.admission, caller)
     return json_reply(
         request,
         {

@@ -21,8 +21,8 @@ def routes() -> list[web.AbstractRouteDef]:
 
 async def whoami(request: web.Request) -> web.Response:
     caller, form = await asked(request, PlaceForm)
-    archive = request.app[HOUSE].archive
-    told = await standing(archive.database, archive.views, caller, form.surl)
+    house = request.app[HOUSE]
+    told = await standing(house.database, house.views, caller, form.surl)
     return json_reply(request, _tree(told))
 
 

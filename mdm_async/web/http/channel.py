@@ -31,7 +31,7 @@ def is_encrypted(request: web.Request) -> bool:
 def is_secure(request: web.Request) -> bool:
     if came_by_socket(request) or is_encrypted(request):
         return True
-    settings = request.app[HOUSE].archive.settings.server
+    settings = request.app[HOUSE].settings.server
     if is_from_proxy(request):
         return False
     if settings.public_url is not None and not is_loopback(urlsplit(settings.public_url).hostname or ""):
@@ -42,7 +42,7 @@ def is_secure(request: web.Request) -> bool:
 
 
 def is_from_proxy(request: web.Request) -> bool:
-    return request.remote in request.app[HOUSE].archive.settings.server.trusted_proxies
+    return request.remote in request.app[HOUSE].settings.server.trusted_proxies
 
 
 def is_forwarded(request: web.Request) -> bool:

@@ -6,21 +6,39 @@ from aiohttp import web
 
 from mdm_async.auditing.reads import Reads
 from mdm_async.auditing.refusals import Refusals
+from mdm_async.blobs.store import BlobStore
 from mdm_async.catalog.rights.verdicts import Verdicts
 from mdm_async.identity.authenticator import Authenticator
-from mdm_async.images.archive import Archive
+from mdm_async.identity.mapping import Mapping
+from mdm_async.images.changed import ChangedHere
+from mdm_async.images.cipher_pool import CipherPool
 from mdm_async.images.intake.intake import Intake
+from mdm_async.images.reading.served import ServedViews
+from mdm_async.images.reading.shelf import Shelf
 from mdm_async.images.transfers.admission import Admission
 from mdm_async.images.transfers.judging import Judge
 from mdm_async.images.transfers.warm import WarmTurls
 from mdm_async.images.upkeep.sweep import Sweeper
+from mdm_async.images.views.workshop import Workshop
+from mdm_async.keys.store import KeyStore
+from mdm_async.postgres.database import Database
+from mdm_async.settings import Settings
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class House:
     """One running server. The ports are known once it listens."""
 
-    archive: Archive
+    settings: Settings
+    database: Database
+    keys: KeyStore
+    blobs: BlobStore
+    cipher: CipherPool
+    views: ServedViews
+    shelf: Shelf
+    workshop: Workshop
+    changed: ChangedHere
+    mapping: Mapping
     intake: Intake
     judge: Judge
     warm: WarmTurls

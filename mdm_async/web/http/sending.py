@@ -48,7 +48,7 @@ async def send(
     house = request.app[HOUSE]
     spans = [(one.start, one.stop) for one in body.sections]
     plain = transport.get_extra_info("sslcontext") is None
-    slowest = house.archive.settings.transfers.slowest
+    slowest = house.settings.transfers.slowest
     with house.admission.sending(served.ending, transport.abort), Pace(transport, slowest) as pace:
         async with (
             house.reads.reading(read, served.ending, source_of(request)) as reading,

@@ -8,12 +8,18 @@ from typing import Self
 from aiohttp import web
 
 from mdm_async.errors import BadRequest
-from mdm_async.images.archive import Archive
+from mdm_async.identity.mapping import Mapping
+from mdm_async.images.changed import ChangedHere
+from mdm_async.images.cipher_pool import CipherPool
 from mdm_async.images.intake.intake import Intake
+from mdm_async.images.reading.served import ServedViews
+from mdm_async.images.reading.shelf import Shelf
 from mdm_async.images.transfers.judging import Judge
 from mdm_async.images.transfers.warm import WarmTurls
+from mdm_async.keys.store import KeyStore
 from mdm_async.names import Caller
-from mdm_async.settings import TransferSettings
+from mdm_async.postgres.database import Database
+from mdm_async.settings import DeliverySettings, TransferSettings
 from mdm_async.web.http.house import HOUSE
 from mdm_async.web.turls.address import TurlAddress
 
@@ -23,7 +29,14 @@ class Context:
     """Who asks, what the verbs work on, and how the transfer URLs in the answer are to look."""
 
     caller: Caller
-    archive: Archive
+    database: Database
+    keys: KeyStore
+    cipher: CipherPool
+    views: ServedViews
+    shelf: Shelf
+    changed: ChangedHere
+    mapping: Mapping
+    delivery: DeliverySettings
     intake: Intake
     judge: Judge
     warm: WarmTurls
@@ -38,11 +51,18 @@ class Context:
         house = request.app[HOUSE]
         return cls(
             caller=caller,
-            archive=house.archive,
+            database=house.database,
+            keys=house.keys,
+            cipher=house.cipher,
+            views=house.views,
+            shelf=house.shelf,
+            changed=house.changed,
+            mapping=house.mapping,
+            delivery=house.settings.delivery,
             intake=house.intake,
             judge=house.judge,
             warm=house.warm,
-            transfers=house.archive.settings.transfers,
+            transfers=house.settings.transfers,
             protocols=TurlAddress.protocols(house),
             address=partial(TurlAddress.choose, request, house),
         )

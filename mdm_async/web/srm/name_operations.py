@@ -21,8 +21,7 @@ from mdm_async.web.srm.results import (
 
 async def ls(context: Context, asked: form.Ls) -> Files[Listed]:
     context.bounded(asked.surls)
-    archive = context.archive
-    found = await listing.ls(archive.database, archive.shelf, context.caller, asked.surls, asked.page())
+    found = await listing.ls(context.database, context.shelf, context.caller, asked.surls, asked.page())
     return Files.done(
         [
             Listed.failed(surl, one) if isinstance(one, MdmError) else Listed(surl=surl, detail=_detail(one))
@@ -56,33 +55,30 @@ def _facts(found: Detail) -> FileFacts:
 
 
 async def mkdir(context: Context, asked: form.Mkdir) -> DirectoryMade:
-    database = context.archive.database
+    database = context.database
     guid = await directories.mkdir(database, context.caller, asked.surl, parents=asked.parents)
     return DirectoryMade(guid=guid)
 
 
 async def rmdir(context: Context, asked: form.Rmdir) -> Result:
-    archive = context.archive
     await removal.rmdir(
-        archive.database, archive.changed, context.caller, asked.surl, recursive=asked.recursive
+        context.database, context.changed, context.caller, asked.surl, recursive=asked.recursive
     )
     return Result()
 
 
 async def rm(context: Context, asked: form.Surls) -> Files[SurlStatus]:
     context.bounded(asked.surls)
-    archive = context.archive
-    removed = await removal.rm(archive.database, archive.changed, context.caller, asked.surls)
+    removed = await removal.rm(context.database, context.changed, context.caller, asked.surls)
     return Files.done([SurlStatus.of(surl, why) for surl, why in removed])
 
 
 async def mv(context: Context, asked: form.Mv) -> Result:
-    archive = context.archive
     await moving.mv(
-        archive.database,
-        archive.views,
-        archive.settings.delivery,
-        archive.changed,
+        context.database,
+        context.views,
+        context.delivery,
+        context.changed,
         context.caller,
         asked.fromSURL,
         asked.toSURL,

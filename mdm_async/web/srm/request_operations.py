@@ -51,9 +51,9 @@ def status_of(
     operation: str, file: type[Standing], stands: Callable[[Context, str, Item], Standing]
 ) -> Callable[[Context, form.OfRequest], Awaitable[Files[Standing]]]:
     async def run(context: Context, asked: form.OfRequest) -> Files[Standing]:
-        request, archive = asked.token(), context.archive
+        request = asked.token()
         found = await requests.status(
-            archive.database, archive.keys, archive.cipher, context.caller, request, operation
+            context.database, context.keys, context.cipher, context.caller, request, operation
         )
         items = _of(found, [item.grant.surl for item in found], asked.surls)
         failed = sum(isinstance(item, MdmError) or item.grant.state == "failed" for _, item in items)
@@ -120,7 +120,7 @@ def _code(item: Grant) -> str:
 
 
 async def release_files(context: Context, asked: form.Release) -> Files[SurlStatus]:
-    token, database, changed = asked.token(), context.archive.database, context.archive.changed
+    token, database, changed = asked.token(), context.database, context.changed
     if token is not None:
         found = await requests.release(database, changed, context.caller, token, asked.surls)
         return _done(_items(found, asked.surls))
@@ -134,7 +134,7 @@ async def release_files(context: Context, asked: form.Release) -> Files[SurlStat
 
 
 async def abort(context: Context, asked: form.OfRequest) -> Files[SurlStatus]:
-    database, changed = context.archive.database, context.archive.changed
+    database, changed = context.database, context.changed
     found = await requests.abort(database, changed, context.caller, asked.token(), asked.surls)
     return _done(_items(found, asked.surls))
 
@@ -147,7 +147,7 @@ def _done(found: Sequence[tuple[str, Grant | MdmError]]) -> Files[SurlStatus]:
 
 async def extend_file_life_time(context: Context, asked: form.Extend) -> Files[ExtendedFile]:
     seconds = asked.newPinLifeTime or asked.newFileLifeTime
-    database, changed = context.archive.database, context.archive.changed
+    database, changed = context.database, context.changed
     found = await requests.extend(
         database, changed, context.transfers, context.caller, asked.token(), asked.surls, seconds
     )
@@ -162,7 +162,7 @@ async def extend_file_life_time(context: Context, asked: form.Extend) -> Files[E
 
 
 async def get_request_tokens(context: Context, asked: form.RequestTokens) -> RequestTokens:
-    found = await requests.listing(context.archive.database, context.caller, asked.userRequestDescription)
+    found = await requests.listing(context.database, context.caller, asked.userRequestDescription)
     return RequestTokens(tokens=tuple(RequestToken(token, made) for token, made in found))
 
 
@@ -174,7 +174,7 @@ async def get_request_summary(context: Context, asked: form.RequestSummary) -> R
 async def _summary(context: Context, text: str) -> RequestSummary:
     try:
         token = form.request_token(text)
-        items = await requests.summary(context.archive.database, context.caller, token)
+        items = await requests.summary(context.database, context.caller, token)
     except MdmError as why:
         return RequestSummary(token=text, status=ReturnStatus.of(why))
     failed = sum(item.state in ("failed", "aborted") for item in items)

@@ -10,8 +10,7 @@ from mdm_async.web.srm.results import Files, OwnPermission, PermissionDetail, Pe
 
 async def check_permission(context: Context, asked: form.Surls) -> Files[OwnPermission]:
     context.bounded(asked.surls)
-    archive = context.archive
-    found = await permissions.check_permission(archive.database, archive.views, context.caller, asked.surls)
+    found = await permissions.check_permission(context.database, context.views, context.caller, asked.surls)
     return Files.done(
         [
             OwnPermission.failed(surl, one)
@@ -24,9 +23,8 @@ async def check_permission(context: Context, asked: form.Surls) -> Files[OwnPerm
 
 async def get_permission(context: Context, asked: form.GetPermission) -> Files[PermissionDetail]:
     context.bounded(asked.surls)
-    archive = context.archive
     found = await permissions.get_permission(
-        archive.database, archive.mapping, context.caller, asked.surls, asked.parsed_principals()
+        context.database, context.mapping, context.caller, asked.surls, asked.parsed_principals()
     )
     return Files.done(
         [
@@ -40,10 +38,9 @@ async def get_permission(context: Context, asked: form.GetPermission) -> Files[P
 
 async def set_permission(context: Context, asked: form.SetPermission) -> Files[PermissionSet]:
     context.bounded(asked.surls)
-    archive = context.archive
     change = Change(asked.steps(), asked.default, asked.inherit, asked.recursive)
     found = await changes.set_permission(
-        archive.database, archive.changed, context.caller, asked.surls, change
+        context.database, context.changed, context.caller, asked.surls, change
     )
     return Files.done(
         [

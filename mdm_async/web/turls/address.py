@@ -46,7 +46,7 @@ class TurlAddress:
 
     @staticmethod
     def _own(request: web.Request, house: House) -> str:
-        public = house.archive.settings.server.public_url
+        public = house.settings.server.public_url
         if public is not None and not came_by_socket(request):
             return public.rstrip("/")
         return f"{'https' if is_encrypted(request) else 'http'}://{request.host}"
