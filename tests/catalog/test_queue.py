@@ -82,6 +82,15 @@ async def test_a_row_that_fails_waits_longer_each_time_and_keeps_no_other(db: Co
     assert (await QUEUE.standing(db)).length == 1 + len(others)
 
 
+async def test_a_row_that_was_put_back_has_not_failed(db: Connection) -> None:
+    await filled(db, 1)
+    for _ in range(12):
+        await QUEUE.put_back(db, await QUEUE.take(db, "a", 1), 0)
+    (row,) = await QUEUE.take(db, "a", 1)
+    await QUEUE.fail(db, row, "Damaged")
+    assert await db.fetchval("select due - now() < interval '10 seconds' from views_to_make")
+
+
 async def test_no_pause_is_longer_than_an_hour(db: Connection) -> None:
     await filled(db, 1)
     await db.execute("update views_to_make set attempts = 5000")

@@ -43,6 +43,12 @@ async def stored(server: Server) -> dict[str, int]:
 NOTHING = {"images": 0, "parts": 0, "views": 0, "blobs": 0, "mdm_keys.image_secrets": 0, "files": 0}
 
 
+async def waiting_for_a_lock(server: Server) -> bool:
+    """Whether somebody waits for what another transaction holds."""
+    async with server.archive.database.acquire() as db:
+        return bool(await db.fetchval("select exists (select from pg_locks where not granted)"))
+
+
 async def nothing_is_stored(server: Server) -> bool:
     return await stored(server) == NOTHING
 

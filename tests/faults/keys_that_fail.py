@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from mdm_async.errors import Unavailable
-from mdm_async.keys.store import Secrets
+from mdm_async.keys.store import Intent, Secrets
 from mdm_async.keys.wrapped import WrappedKeys
 
 
@@ -24,12 +24,17 @@ class KeysThatFail(WrappedKeys):
     async def confirm(self, registrations: Collection[UUID]) -> None:
         await self._failing(super().confirm, registrations)
 
+    async def unconfirmed(self, age: float, count: int) -> list[Intent]:
+        found: list[Intent] = await self._failing(super().unconfirmed, age, count)
+        return found
+
     async def forget(self, registrations: Collection[UUID]) -> None:
         await self._failing(super().forget, registrations)
 
-    async def _failing(self, call: Callable[..., Any], *arguments: Any) -> None:
+    async def _failing(self, call: Callable[..., Any], *arguments: Any) -> Any:
         if call.__name__ in self._before:
             raise Unavailable("the key store is away")
-        await call(*arguments)
+        answer = await call(*arguments)
         if call.__name__ in self._after:
             raise Unavailable("the key store is away")
+        return answer

@@ -9,13 +9,15 @@ from typing import Any
 import pytest
 
 from mdm_async import app
+from mdm_async.errors import Unavailable
 from mdm_async.images.parts import fresh_secrets
 from mdm_async.images.upkeep.keys import settle_lapsed
 from mdm_async.keys.store import LAPSE
 from tests.conftest import Server, running_server
-from tests.faults.conditions import NOTHING, nothing_is_stored, stored, until
+from tests.faults.conditions import NOTHING, blob_files, nothing_is_stored, stored, until
 from tests.faults.keys_that_fail import KeysThatFail
 from tests.postgres.for_tests import PostgresForTests
+from tests.web.made_images import made
 
 
 @pytest.fixture
@@ -113,6 +115,21 @@ async def test_an_acknowledged_image_whose_secrets_were_not_confirmed_keeps_them
     keys.fail()
     await settled_later(server)
     assert await original(server) == ct
+
+
+async def test_a_key_store_that_is_away_keeps_no_blob_from_being_deleted(
+    failing: tuple[Server, KeysThatFail],
+) -> None:
+    server, keys = failing
+    await server.put("/a.dcm", made(pixels=3_000_000))
+    keys.fail(before=["unconfirmed", "forget"])
+    await server.srm("rm", surls=["/a.dcm"])
+    with pytest.raises(Unavailable):
+        await server.house.sweeper.sweep()
+    assert blob_files(server.data) == []
+    keys.fail()
+    await server.house.sweeper.sweep()
+    assert await stored(server) == NOTHING
 
 
 async def test_nobody_sweeps_what_a_running_transaction_is_naming(

@@ -84,6 +84,14 @@ async def test_it_ends_when_its_token_is_revoked(own_server: Server) -> None:
         await until(lambda: view.live.ending.ended)
 
 
+async def test_it_ends_when_it_is_not_read_and_so_no_longer_watched(own_server: Server) -> None:
+    await own_server.put("/a.dcm", made())
+    view = await opened(own_server, "/a.dcm")
+    view.live.used = float("-inf")
+    await until(lambda: view.live.ending.ended)
+    assert list(own_server.house.warm) == []
+
+
 async def test_it_goes_on_while_nothing_changes(own_server: Server) -> None:
     await own_server.put("/a.dcm", made())
     view = await opened(own_server, "/a.dcm")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from mdm_async.catalog.work.views_to_make import lock_demands
 from mdm_async.errors import (
     Exists,
     Forbidden,
@@ -22,7 +23,7 @@ from mdm_async.images.transfers import upload
 from mdm_async.images.transfers.upload import PutAsk
 from mdm_async.names import IDENTIFIED
 from tests.conftest import Server, running_server
-from tests.faults.conditions import NOTHING, stored
+from tests.faults.conditions import NOTHING, stored, until, waiting_for_a_lock
 from tests.images.one_step import RECIPIENT, Stream, caller, read, store
 from tests.postgres.for_tests import PostgresForTests
 from tests.web.made_images import made
@@ -338,3 +339,13 @@ async def test_a_name_that_tells_the_patient_is_exchanged_where_that_is_set(
         assert "mustermann" not in file.lfn
         assert not file.replaced
         assert await read(server, file.lfn)
+
+
+async def test_it_waits_for_who_moves_entries_before_it_holds_any(own_server: Server) -> None:
+    """Or each would wait for the other, and the whole file would have to be sent again."""
+    async with own_server.archive.database.transaction() as moving:
+        await lock_demands(moving)
+        storing = asyncio.create_task(store(own_server, "/x/a.dcm", SMALL, parents=True))
+        await until(lambda: waiting_for_a_lock(own_server))
+        await moving.execute("select from entries where parent is null for update nowait")
+    assert (await storing).lfn == "/x/a.dcm"

@@ -3,10 +3,12 @@
 import hashlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from typing import Any
 
 import orjson
 import pytest
 
+from mdm_async.images.transfers.opening import OpenedView, open_view
 from tests.conftest import Reply, Server
 from tests.faults.conditions import nothing_is_stored, until
 from tests.faults.wire import begun
@@ -149,3 +151,19 @@ async def test_clear_bytes_need_a_secure_channel(face: Face) -> None:
     for method in ("PUT", "GET"):
         answer = await face.call(method, "a.dcm", headers={"X-Forwarded-For": "192.0.2.1"})
         assert answer.status == 403
+
+
+async def test_what_ended_before_its_first_byte_is_an_error_before_the_status(
+    face: Face, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await face.server.put("/a.dcm", SMALL)
+
+    async def open_late(*arguments: Any) -> OpenedView:
+        view = await open_view(*arguments)
+        view.live.ending.end()
+        return view
+
+    monkeypatch.setattr("tests.web.second_face.open_view", open_late)
+    got = await face.call("GET", "a.dcm")
+    assert (got.status, got.tree["type"]) == (410, "urn:mdm:error:gone")
+    assert await face.acts("read") == []

@@ -100,9 +100,10 @@ class Queue:
         )
 
     async def put_back(self, db: Connection, rows: Collection[Row], seconds: float) -> None:
-        """Let go of rows that are not done; they are due again in so many seconds."""
+        """Let go of rows that are not done; they are due again in so many seconds, and have not failed."""
         await db.execute(
-            f"update {self.table} t set taken_by = null, due = now() + make_interval(secs => ${self._last})"
+            f"update {self.table} t set taken_by = null, due = now() + make_interval(secs => ${self._last}),"
+            " attempts = attempts - 1"
             f" from {self._held} where {self._mine}",
             *self._columns(rows),
             seconds,

@@ -15,6 +15,7 @@ from mdm_async.catalog.namespace.places import Place
 from mdm_async.catalog.rights import acl, tokens
 from mdm_async.catalog.trail import acts
 from mdm_async.catalog.trail.acts import Act
+from mdm_async.catalog.work import views_to_make
 from mdm_async.crypt4gh.segment import padded
 from mdm_async.errors import Exists, Forbidden, MdmError, NotFound, Unauthenticated, WrongContent
 from mdm_async.images.intake.intake import Intake
@@ -91,6 +92,8 @@ async def store(
                 raise WrongContent("the SHA-256 is not that of what arrived", remedy="send the file again")
             name = await intake.safe_name(draft, directory, asked)
             async with intake.database.transaction() as db:
+                # Before any entry is locked, as whoever moves one does.
+                await views_to_make.share_demands(db)
                 parent = await _directory(db, judge.mapping.apply(caller), ask, beginning)
                 target = Target(parent, name, beginning.entry, beginning.replaces)
                 await draft.store(db, caller.owner)

@@ -166,4 +166,7 @@ class WarmTurls:
         return warm
 
     def _drop(self, turl: bytes) -> None:
-        self._weight -= self._turls.pop(turl).served.weight
+        """It is watched no more, so who has it in hand must not begin to read by it."""
+        dropped = self._turls.pop(turl)
+        dropped.ending.end()
+        self._weight -= dropped.served.weight

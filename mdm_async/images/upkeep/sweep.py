@@ -42,10 +42,11 @@ class Sweeper:
         """Expired uploads, images without a name, writes whose lease lapsed, grants of days long over."""
         await self._end_uploads()
         await self._destroy_images()
+        await self._delete_blobs()
+        # Last: a key store that is away keeps nothing from being deleted.
+        await forget_keys(self.database, self.keys, self.node)
         while await settle_lapsed(self.database, self.keys):
             pass
-        await forget_keys(self.database, self.keys, self.node)
-        await self._delete_blobs()
 
     async def _end_uploads(self) -> None:
         more = True

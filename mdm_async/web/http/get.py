@@ -18,7 +18,7 @@ from mdm_async.web.http.sending import Body, Section, send
 async def get(request: web.Request, served: Representation, read: Read) -> web.StreamResponse:
     """The whole of it, a range, several ranges, or their headers alone; `read` is for the audit.
 
-    Raises InsecureChannel, TooManyRequests, Damaged and Unavailable, all before the status is sent.
+    Raises InsecureChannel, TooManyRequests, Gone, Damaged and Unavailable, all before the status is sent.
     """
     if request.app[HOUSE].draining:
         raise TooManyRequests("the server is shutting down", retry_after=10)

@@ -9,6 +9,7 @@ from aiohttp import web
 
 from mdm_async.auditing.reads import Read, Reading
 from mdm_async.blobs.store import FileRange, Piece
+from mdm_async.errors import Gone
 from mdm_async.images.metrics import CLEAR_OUT, SEALED_OUT
 from mdm_async.images.reading.representation import Pieces, Representation
 from mdm_async.web.http import problem, sendfile
@@ -45,6 +46,8 @@ async def send(
     transport = request.transport
     if transport is None:
         raise ConnectionResetError("the client has gone")
+    if served.ending.ended:
+        raise Gone(remedy="ask for it again")
     house = request.app[HOUSE]
     spans = [(one.start, one.stop) for one in body.sections]
     plain = transport.get_extra_info("sslcontext") is None
