@@ -14,9 +14,9 @@ async def test_a_url_that_is_forgotten_while_it_is_looked_up_is_watched_again(ow
     url = (await own_server.prepare("/a.dcm"))["transferURL"]
     house = own_server.house
     (idle,) = house.warm
-    async with house.archive.database.transaction() as db:
+    async with house.database.transaction() as db:
         await db.execute("lock table grants in access exclusive mode")
-        house.archive.changed.everything()  # so that it must be looked up
+        house.changed.everything()  # so that it must be looked up
         opening = asyncio.create_task(house.warm.open(url.split("/t/")[1].split("/")[0]))
         await until(lambda: waiting_for_a_lock(own_server))
         house.warm.in_use(since=time.monotonic())
