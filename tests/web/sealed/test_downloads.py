@@ -1,31 +1,23 @@
 """Sealed transfers: what the reference tool makes of them, what our strict reader refuses, and sealed uploads."""
 
-import asyncio
 import base64
-import hashlib
 import os
-import subprocess
-import sys
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pydicom
 import pytest
 from prometheus_client import REGISTRY
 
-from mdm_async.client.sealed_reader import SealedReader
 from mdm_async.crypt4gh.exchange import new_private_key, public_key
 from mdm_async.crypt4gh.header import DataKey, EditList, Packet, open_header, seal_header
-from mdm_async.crypt4gh.keyfile import format_private_key, format_public_key
-from mdm_async.crypt4gh.layout import SealedPart, packet_order
+from mdm_async.crypt4gh.layout import packet_order
 from mdm_async.crypt4gh.segment import CIPHER_SEGMENT, SEGMENT
-from mdm_async.crypt4gh.stream import Sealer
 from mdm_async.errors import BadSeal
 from tests.conftest import Server
 from tests.web.made_images import BLOB, INLINE, made
+from tests.web.sealed.pulling import Pair, Pulled, reference
 
 KINDS: dict[str, Callable[[], bytes]] = {
     "no pixels": lambda: made(pixels=None),
@@ -42,34 +34,6 @@ KINDS: dict[str, Callable[[], bytes]] = {
 }
 
 
-@dataclass(frozen=True)
-class Pair:
-    """A recipient's keys: in memory, and in files for the reference tool."""
-
-    private: bytes
-    secret_file: Path
-    public_file: Path
-
-    @property
-    def recipient(self) -> str:
-        return base64.b64encode(public_key(self.private)).decode()
-
-
-@pytest.fixture(scope="module")
-def reader(tmp_path_factory: pytest.TempPathFactory) -> Pair:
-    folder = tmp_path_factory.mktemp("keys")
-    pair = Pair(new_private_key(), folder / "reader", folder / "reader.pub")
-    pair.secret_file.write_text(format_private_key(pair.private))
-    pair.public_file.write_text(format_public_key(public_key(pair.private)))
-    return pair
-
-
-@pytest.fixture(scope="module")
-async def identity(server: Server) -> str:
-    """A token that may do all, and read the identified view too."""
-    return await server.token("pdrwlxgsi", views=["*", "identified"])
-
-
 @pytest.fixture(scope="module")
 async def stored(server: Server) -> dict[str, str]:
     """One file of each kind, by its SURL."""
@@ -78,34 +42,6 @@ async def stored(server: Server) -> dict[str, str]:
     for kind, surl in surls.items():
         await server.put(surl, KINDS[kind]())
     return surls
-
-
-@dataclass(frozen=True)
-class Pulled:
-    """A sealed transfer as it was announced and as it came."""
-
-    line: dict[str, Any]
-    stream: bytes
-    private: bytes
-
-    def strict_reader(self, **changed: Any) -> SealedReader:
-        told: dict[str, Any] = {
-            "parts": [
-                SealedPart(part["plainSize"], bytes.fromhex(part["noncePrefix"]), padded=part["padded"])
-                for part in self.line["sealedParts"]
-            ],
-            "recipient_private": self.private,
-            "sender_public": base64.b64decode(self.line["senderPublicKey"]),
-            "sealed_size": self.line["fileSize"],
-            "plain_size": self.line["plainSize"],
-        } | changed
-        return SealedReader(told.pop("parts"), **told)
-
-    def opened(self, stream: bytes | None = None) -> bytes:
-        reader = self.strict_reader()
-        plain = b"".join(reader.feed(self.stream if stream is None else stream))
-        reader.close()
-        return plain
 
 
 async def pull(server: Server, surl: str, reader: Pair, *, view: str, token: str) -> Pulled:
@@ -119,14 +55,6 @@ async def pull(server: Server, surl: str, reader: Pair, *, view: str, token: str
         f"{zlib.adler32(answer.body):08x}",
     )
     return Pulled(line, answer.body, reader.private)
-
-
-async def reference(*arguments: str | Path, given: bytes) -> bytes:
-    """The reference's `crypt4gh` command."""
-    code = "import sys; from crypt4gh.__main__ import main; main(sys.argv[1:])"
-    command = [sys.executable, "-W", "ignore", "-c", code, *map(str, arguments)]
-    done = await asyncio.to_thread(subprocess.run, command, input=given, capture_output=True, check=True)
-    return done.stdout
 
 
 @pytest.mark.parametrize("view", ["basic", "identified"])
@@ -293,124 +221,6 @@ async def test_a_recipient_of_low_order_is_refused(server: Server, stored: dict[
     weak = base64.b64encode(bytes(32)).decode()
     tree = await server.srm("prepareToGet", expect=400, files=[{"surl": stored["no pixels"]}], recipient=weak)
     assert tree["returnStatus"]["statusCode"] == "SRM_INVALID_REQUEST"
-
-
-class Upload:
-    """One sealed upload, step by step."""
-
-    def __init__(self, server: Server, surl: str, prepared: dict[str, Any]) -> None:
-        self.server, self.surl = server, surl
-        self.request = prepared["requestToken"]
-        self.url: str = prepared["files"][0]["transferURL"]
-        self.recipient = base64.b64decode(prepared["files"][0]["uploadRecipient"])
-
-    async def done(self, expect: int = 200, **of_file: Any) -> dict[str, Any]:
-        files = [{"surl": self.surl} | of_file]
-        return await self.server.srm("putDone", expect=expect, requestToken=self.request, files=files)
-
-    async def is_visible(self) -> bool:
-        tree = await self.server.srm("ls", expect=None, surls=[self.surl])
-        return bool(tree["returnStatus"]["statusCode"] == "SRM_SUCCESS")
-
-
-@pytest.fixture
-async def upload(server: Server) -> Upload:
-    surl = f"{await server.directory()}/up.dcm"
-    return Upload(server, surl, await server.srm("prepareToPut", files=[{"surl": surl}]))
-
-
-async def test_an_upload_sealed_by_the_reference_is_opened(
-    server: Server, upload: Upload, tmp_path: Path
-) -> None:
-    data = made(pixels=BLOB, seed=1)
-    key = tmp_path / "upload.pub"
-    key.write_text(format_public_key(upload.recipient))
-    stream = await reference("encrypt", "--recipient_pk", key, given=data)
-    answer = await server.call("PUT", upload.url, data=stream)
-    assert answer.status == 201
-    assert answer.tree == {"size": len(data), "adler32": f"{zlib.adler32(data):08x}"}
-    assert not await upload.is_visible()
-    sha256 = hashlib.sha256(data).hexdigest()
-    for wrong in (
-        {},
-        {"size": len(data)},
-        {"sha256": sha256},
-        {"size": len(data) + 1, "sha256": sha256},
-        {"size": len(data), "sha256": hashlib.sha256(b"other").hexdigest()},
-    ):
-        tree = await upload.done(expect=400 if len(wrong) < 2 else 422, **wrong)
-        assert tree["returnStatus"]["statusCode"] == "SRM_FAILURE"
-        assert sha256 not in str(tree)
-        assert not await upload.is_visible()
-    await upload.done(size=len(data), sha256=sha256.upper())
-    await upload.done(size=len(data), sha256=sha256)
-    identity = await server.token("ri", views=["*", "identified"])
-    reader = new_private_key()
-    line = await server.prepare(
-        upload.surl,
-        view="identified",
-        token=identity,
-        recipient=base64.b64encode(public_key(reader)).decode(),
-    )
-    assert Pulled(line, await server.get(line["transferURL"]), reader).opened() == data
-
-
-def sealed(data: bytes, recipient: bytes) -> bytes:
-    sealer = Sealer(recipient)
-    return b"".join([sealer.header(), *sealer.feed(data), *sealer.close()])
-
-
-async def test_every_upload_has_a_recipient_of_its_own(server: Server) -> None:
-    directory = await server.directory()
-    prepared = await server.srm(
-        "prepareToPut", files=[{"surl": f"{directory}/{name}"} for name in ("a", "b")]
-    )
-    one, other = (file["uploadRecipient"] for file in prepared["files"])
-    assert one != other
-
-
-async def test_an_upload_sealed_to_another_recipient_is_refused(server: Server, upload: Upload) -> None:
-    stream = sealed(made(pixels=BLOB, seed=2), public_key(new_private_key()))
-    await _is_refused(server, upload, stream)
-
-
-@pytest.mark.parametrize("place", [200, 5_000, 200_000, -1])
-async def test_an_upload_with_a_flipped_bit_is_refused(server: Server, upload: Upload, place: int) -> None:
-    stream = bytearray(sealed(made(pixels=BLOB, seed=3), upload.recipient))
-    stream[place] ^= 1
-    await _is_refused(server, upload, bytes(stream))
-
-
-@pytest.mark.parametrize("left", [4, 12, 60, 150, 40_000, 200_000])
-async def test_a_sealed_upload_that_ends_early_is_refused(server: Server, upload: Upload, left: int) -> None:
-    await _is_refused(server, upload, sealed(made(pixels=BLOB, seed=4), upload.recipient)[:left])
-
-
-async def _is_refused(server: Server, upload: Upload, stream: bytes) -> None:
-    async def held() -> tuple[int, int]:
-        files = sum(path.is_file() for path in (server.data / "blobs").glob("??/*"))
-        async with server.archive.database.acquire() as db:
-            return files, await db.fetchval("select count(*) from images")
-
-    before = await held()
-    answer = await server.call("PUT", upload.url, data=stream)
-    assert answer.status == 422, answer.body
-    assert answer.headers["Content-Type"] == "application/problem+json"
-    assert await held() == before
-    await upload.done(expect=410, size=1, sha256="0" * 64)
-    assert not await upload.is_visible()
-
-
-async def test_a_segment_dropped_on_the_way_up_is_found_by_putdone(server: Server, upload: Upload) -> None:
-    """Crypt4GH itself does not tell; size and SHA-256 over the authenticated channel do."""
-    data = made(pixels=BLOB, seed=5)
-    stream = sealed(data, upload.recipient)
-    header = len(Sealer(upload.recipient).header())
-    cut = stream[: header + CIPHER_SEGMENT] + stream[header + 2 * CIPHER_SEGMENT :]
-    answer = await server.call("PUT", upload.url, data=cut)
-    if answer.status == 201:
-        await upload.done(expect=422, size=len(data), sha256=hashlib.sha256(data).hexdigest())
-    assert not await upload.is_visible()
 
 
 def _shipped(name: str) -> bytes:
