@@ -10,6 +10,7 @@ import structlog
 
 from mdm_async.catalog.work.queue import LEASE, Queue, Row
 from mdm_async.errors import MdmError
+from mdm_async.images.uninterrupted import uninterrupted
 from mdm_async.postgres.database import Database
 
 _log = structlog.get_logger()
@@ -94,12 +95,7 @@ class Shift:
         if not self._held:
             return
         # Not needed for others to go on, who would wait for the lease: so the server's end waits for no database.
-        giving_back = asyncio.ensure_future(self._give_back())
-        try:
-            await asyncio.shield(giving_back)
-        except asyncio.CancelledError:
-            await asyncio.wait([giving_back])
-            raise
+        await uninterrupted(self._give_back())
 
     async def _give_back(self) -> None:
         with suppress(MdmError):

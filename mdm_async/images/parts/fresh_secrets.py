@@ -1,6 +1,5 @@
 """New images' secrets on their way into the key store: registered before the catalog names them, confirmed after."""
 
-import asyncio
 import time
 from collections.abc import Collection, Sequence
 from contextlib import suppress
@@ -10,6 +9,7 @@ from uuid import UUID
 
 from mdm_async.catalog.holdings import registrations
 from mdm_async.errors import MdmError, Unavailable
+from mdm_async.images.uninterrupted import uninterrupted
 from mdm_async.keys.store import LAPSE, Intent, KeyStore, Secrets, new_secrets
 from mdm_async.postgres.database import Connection, Database
 
@@ -53,12 +53,7 @@ class FreshSecrets:
         if self._begun is None:
             return
         # A client that went away cancels us, and must not leave secrets behind.
-        ending = asyncio.ensure_future(self._end())
-        try:
-            await asyncio.shield(ending)
-        except asyncio.CancelledError:
-            await asyncio.wait([ending])
-            raise
+        await uninterrupted(self._end())
 
     async def _end(self) -> None:
         kept = [self._made[image].registration for image in self._kept]

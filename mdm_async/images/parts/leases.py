@@ -10,6 +10,7 @@ from uuid import UUID
 from mdm_async.blobs.store import BlobStore, BlobWriter
 from mdm_async.catalog.holdings import blobs
 from mdm_async.errors import MdmError, NoSpace
+from mdm_async.images.uninterrupted import uninterrupted
 from mdm_async.postgres.database import Database
 
 
@@ -57,12 +58,7 @@ class Leases:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         # A client that went away cancels us, and must not leave files behind.
-        ending = asyncio.ensure_future(self._end())
-        try:
-            await asyncio.shield(ending)
-        except asyncio.CancelledError:
-            await asyncio.wait([ending])
-            raise
+        await uninterrupted(self._end())
 
     async def _end(self) -> None:
         if self._renewing is not None:
