@@ -5,7 +5,9 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from mdm_async.catalog.work import views_to_make
+from mdm_async.catalog.namespace import entries
+from mdm_async.catalog.work import directories_to_check, views_to_make
+from mdm_async.catalog.work.directories_to_check import DIRECTORIES_TO_CHECK
 from mdm_async.catalog.work.queue import COUNTED, Row
 from mdm_async.catalog.work.views_to_make import VIEWS_TO_MAKE as QUEUE
 from mdm_async.postgres.database import Connection, Database
@@ -106,6 +108,23 @@ async def test_what_is_added_again_while_it_is_worked_on_stays(db: Connection) -
     await views_to_make.add(db, [(image, "basic")])
     await QUEUE.done(db, mine)
     assert [row.key[0] for row in await QUEUE.take(db, "b", 1)] == [image]
+
+
+async def test_a_directory_that_is_added_anew_is_checked_from_its_beginning(
+    db: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever is in the midst of it looked at its first names by what is not in force any more."""
+    monkeypatch.setattr(directories_to_check, "PAGE", 1)
+    root = await db.fetchval("select id from entries where parent is null")
+    for name in ("a", "b", "c"):
+        await entries.make_directory(db, root, name)
+    await directories_to_check.add(db, root)
+    (row,) = await DIRECTORIES_TO_CHECK.take(db, "here", 1)
+    assert await directories_to_check.check_page(db, row, [("basic", "digest.1")])
+    await directories_to_check.add(db, root)
+    assert not await directories_to_check.check_page(db, row, [("basic", "digest.1")])
+    await DIRECTORIES_TO_CHECK.done(db, [row])
+    assert await db.fetchval("select after from directories_to_check where directory = $1", root) == ""
 
 
 async def test_a_node_that_starts_again_gives_back_what_it_had(db: Connection) -> None:

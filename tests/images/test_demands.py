@@ -7,8 +7,6 @@ from typing import Any
 
 import pytest
 
-from mdm_async.catalog.work import directories_to_check
-from mdm_async.catalog.work.directories_to_check import DIRECTORIES_TO_CHECK
 from mdm_async.catalog.work.views_to_make import lock_demands, share_demands
 from tests.conftest import Server
 from tests.faults.conditions import until
@@ -77,26 +75,6 @@ async def test_what_changes_the_views_that_files_get_waits_for_what_gives_images
 ) -> None:
     act = await prepared(own_server)
     await waits(own_server, share_demands, act())
-
-
-async def test_a_directory_that_is_added_anew_is_checked_from_its_beginning(
-    own_server: Server, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Whoever is in the midst of it looked at its first names by what is not in force any more."""
-    monkeypatch.setattr(directories_to_check, "PAGE", 1)
-    for name in ("a", "b", "c"):
-        await own_server.srm("mkdir", surl=f"/{name}")
-    in_force = own_server.house.views.newest
-    async with own_server.house.database.transaction() as db:
-        await lock_demands(db)
-        root = await db.fetchval("select id from entries where parent is null")
-        await directories_to_check.add(db, root)
-        (row,) = await DIRECTORIES_TO_CHECK.take(db, "here", 1)
-        assert await directories_to_check.check_page(db, row, in_force)
-        await directories_to_check.add(db, root)
-        assert not await directories_to_check.check_page(db, row, in_force)
-        await DIRECTORIES_TO_CHECK.done(db, [row])
-        assert await db.fetchval("select after from directories_to_check where directory = $1", root) == ""
 
 
 async def test_a_replaced_profiles_views_are_made_anew_wherever_they_are(own_server: Server) -> None:
