@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import abc
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from mdm_async.catalog.grants.grants import Grant
@@ -37,19 +37,28 @@ class Judge:
         """The transfer URLs among these whose caller may now what they are for."""
         known = await self.callers.get({grant.who for grant in held if grant.who is not None})
         callers = {who: self.mapping.apply(caller) for who, caller in known.items()}
+        return await self._allowed(held, lambda grant: callers.get(grant.who or 0))
+
+    async def allowed_to(self, caller: Caller, held: Collection[Grant]) -> set[bytes]:
+        """Those among these that this caller, by the credential that he shows now, may have himself: one person's
+        credentials may differ in roles and groups."""
+        return await self._allowed(held, lambda grant: caller)
+
+    async def _allowed(
+        self, held: Collection[Grant], caller_of: Callable[[Grant], Caller | None]
+    ) -> set[bytes]:
         async with self.database.acquire() as db:
             wanted = {place for grant in held for place in (grant.entry, grant.parent) if place is not None}
             found = await places.of_entries(db, wanted)
         allowed = set()
         for count, grant in enumerate(held, 1):
-            if self._may(grant, callers, found):
+            if self._may(grant, caller_of(grant), found):
                 allowed.add(grant.turl)
             if count % _AT_ONCE == 0:
                 await asyncio.sleep(0)
         return allowed
 
-    def _may(self, grant: Grant, callers: abc.Mapping[int, Caller], found: abc.Mapping[int, Place]) -> bool:
-        caller = callers.get(grant.who or 0)
+    def _may(self, grant: Grant, caller: Caller | None, found: abc.Mapping[int, Place]) -> bool:
         entry, directory = found.get(grant.entry or 0), found.get(grant.parent or 0)
         if caller is None:
             return False

@@ -20,6 +20,7 @@ from mdm_async.images.changed import ChangedHere
 from mdm_async.images.cipher_pool import CipherPool
 from mdm_async.images.surls import resolve
 from mdm_async.images.transfers.granting import lifetime
+from mdm_async.images.transfers.judging import Judge
 from mdm_async.keys.derive import SealedKeys, turl_token
 from mdm_async.keys.store import KeyStore
 from mdm_async.names import Caller, Right, Surl
@@ -39,27 +40,33 @@ class Item:
 
 
 async def status(
-    database: Database, keys: KeyStore, cipher: CipherPool, caller: Caller, request: UUID, operation: str
+    judge: Judge, keys: KeyStore, cipher: CipherPool, caller: Caller, request: UUID, operation: str
 ) -> list[Item]:
     """A request's items, those that are live with their transfer URLs' tokens.
 
-    Anonymous callers share their name, so they are told of no tokens. Raises UnknownRequest when the caller has no
-    such request of that operation.
+    Nobody is told of a token who could not ask for it now, by this credential; anonymous callers share their name, and
+    are told of none. Raises UnknownRequest when the caller has no such request of that operation.
     """
-    async with database.acquire() as db:
+    async with judge.database.acquire() as db:
         items = await requests.of_request(db, request, caller)
     items = [item for item in items if item.operation == operation]
     if not items:
         raise UnknownRequest()
     if caller.is_anonymous:
         return [Item(item) for item in items]
+    allowed = await judge.allowed_to(caller, [item for item in items if _is_live(item)])
     # Off the loop: a request may have thousands.
-    return await cipher.run(lambda: [_opened(keys, item) for item in items])
+    return await cipher.run(
+        lambda: [_opened(keys, item) if item.turl in allowed else Item(item) for item in items]
+    )
+
+
+def _is_live(grant: Grant) -> bool:
+    return grant.secret is not None and grant.state in LIVE and grant.life > 0
 
 
 def _opened(keys: KeyStore, grant: Grant) -> Item:
-    if grant.secret is None or grant.state not in LIVE or grant.life <= 0:
-        return Item(grant)
+    assert grant.secret is not None
     try:
         secret = keys.unwrap_grant(grant.secret, grant.request, grant.item)
     except Unavailable:

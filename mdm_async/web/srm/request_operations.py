@@ -53,7 +53,7 @@ def status_of(
     async def run(context: Context, asked: form.OfRequest) -> Files[Standing]:
         request = asked.token()
         found = await requests.status(
-            context.database, context.keys, context.cipher, context.caller, request, operation
+            context.judge, context.keys, context.cipher, context.caller, request, operation
         )
         items = _of(found, [item.grant.surl for item in found], asked.surls)
         failed = sum(isinstance(item, MdmError) or item.grant.state == "failed" for _, item in items)
