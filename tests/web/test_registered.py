@@ -16,6 +16,7 @@ from mdm_async.images.names.registering import Registration
 from mdm_async.images.parts.pacs_source import PacsSource
 from mdm_async.names import AUTHENTICATED, Caller, Lfn, Scope, parse_rights
 from tests.conftest import Server
+from tests.faults.conditions import stored
 
 SOURCE = PacsSource("main", "1.2.840.99.1", "1.2.840.99.1.2", "1.2.840.99.1.2.3")
 
@@ -200,3 +201,15 @@ async def test_reports_and_profiles_count_no_view_of_what_is_not_there(own_serve
         below = [(await places.resolve_one(db, Lfn(directory))).ancestor.id]
         served = server.archive.views.get("basic")
         assert not await profiles.images_without(db, below, "basic", served.version, UUID(int=0), 10)
+
+
+async def test_what_gets_no_name_leaves_no_secrets(own_server: Server) -> None:
+    wanted = [Registration("/one.dcm", SOURCE), Registration("/one.dcm", SOURCE)]
+    house = own_server.house
+    (_, first), (_, second) = await registering.register(house.database, house.keys, hospital("/"), wanted)
+    assert isinstance(first, UUID)
+    assert isinstance(second, Exists)
+    counts = await stored(own_server)
+    assert (counts["images"], counts["mdm_keys.image_secrets"]) == (1, 2)
+    async with house.database.acquire() as db:
+        assert await db.fetchval("select count(*) from mdm_keys.intents") == 0

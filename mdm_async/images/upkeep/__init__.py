@@ -1,1 +1,1 @@
-"""What keeps an installation tidy: the sweeper and fsck."""
+"""What keeps an installation tidy: the sweeper, its queues and their standing, fsck, the claim of the blob store."""
