@@ -90,4 +90,4 @@ def _unkept(caller: Caller, who: int, surl: str, file: Readable, plain: ReadyVie
 
 
 _LIFE = 60.0
-"""Seconds, from each look of the watch anew. Long before they are over, what nobody reads is watched no more and ends."""
+"""Seconds, from each look of the watch anew. What nobody reads ends long before they are over: it is not watched."""
