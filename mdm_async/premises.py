@@ -169,7 +169,7 @@ def _keks(settings: Settings) -> list[bytes]:
     if settings.keys.kek is not None:
         return files.decode_keks(settings.keys.kek.get_secret_value())
     kek = settings.data / "secrets" / "kek"
-    return files.decode_keks(kek.read_text()) if kek.exists() and os.access(kek, os.R_OK) else []
+    return files.decode_keks(files.read_text(kek)) if kek.exists() and os.access(kek, os.R_OK) else []
 
 
 async def _demand_opening_keks(db: Connection, keks: list[bytes]) -> None:

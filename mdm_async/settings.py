@@ -53,6 +53,8 @@ def _read_secret(given: dict[str, Any], name: str) -> dict[str, Any]:
         return given | {name: Path(path).read_text().strip()}
     except OSError as why:
         raise ValueError(f"{name}_file cannot be read: {why.strerror}") from why
+    except UnicodeDecodeError:  # Its words tell a byte.
+        raise ValueError(f"{name}_file is not text") from None
 
 
 class ServerSettings(_Section):

@@ -43,7 +43,7 @@ def read_key_file(given: Path) -> str:
     try:
         if given.stat().st_mode & 0o077:
             raise UnsafeSettings(f"{given} is open to others", remedy=f"chmod 600 {given}")
-        return given.read_text()
+        return files.read_text(given)
     except OSError as why:
         raise UnsafeSettings(
             f"audit.key_file cannot be read: {why.strerror}", remedy="make a key with `mdm audit keygen`"

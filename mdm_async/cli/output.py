@@ -56,7 +56,14 @@ def print_json(document: Any) -> None:
     options = orjson.OPT_APPEND_NEWLINE | orjson.OPT_NON_STR_KEYS | orjson.OPT_UTC_Z
     if sys.stdout.isatty():
         options |= orjson.OPT_INDENT_2
-    sys.stdout.write(orjson.dumps(document, option=options).decode())
+    text = orjson.dumps(document, option=options).decode()
+    sys.stdout.write("".join(each if each == "\n" or _is_harmless(each) else _as_json(each) for each in text))
+
+
+def _as_json(character: str) -> str:
+    """As a string in JSON may write it: what reads the document has it as it was, and a terminal only shows it."""
+    units = character.encode("utf-16-be")
+    return "".join(f"\\u{units[at : at + 2].hex()}" for at in range(0, len(units), 2))
 
 
 def complain(error: MdmError, subject: str = "") -> None:

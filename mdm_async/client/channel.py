@@ -24,7 +24,7 @@ def parse_url(text: str | URL) -> URL:
 
 
 def is_confidential(url: URL) -> bool:
-    """True for TLS and for the loopback of this machine, which no one else can listen to."""
+    """True for TLS and for the loopback of this machine, which no other machine hears."""
     return url.scheme == "https" or (url.scheme == "http" and is_loopback(url.host or ""))
 
 

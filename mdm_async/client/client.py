@@ -19,7 +19,7 @@ from mdm_async.client.acls import Acls
 from mdm_async.client.audit import Audit
 from mdm_async.client.channel import demand_confidential, parse_url
 from mdm_async.client.delivery import Delivery
-from mdm_async.client.discovery import find_local_server, find_token, server_url
+from mdm_async.client.discovery import find_local_server, find_token, is_named, server_url
 from mdm_async.client.download import Downloaded, download, download_into, download_range
 from mdm_async.client.entry import Entry
 from mdm_async.client.fsck import FsckReport
@@ -69,9 +69,11 @@ class Client:
         local = find_local_server(None if data is None else Path(data)) if url is None else None
         base = BASE if local is not None else server_url() if url is None else parse_url(url)
         demand_confidential(base, "a request")
-        token = token if token is not None else find_token()
+        named = local is not None or is_named(url)
+        if token is None and named:
+            token = find_token()
         authority = None if ca is None else Path(ca)
-        self.wire = Wire(base, token, local=local, ca=authority, connections=connections)
+        self.wire = Wire(base, token, local=local, named=named, ca=authority, connections=connections)
         self.acl = Acls(self.wire)
         self.audit = Audit(self.wire)
         self.delivery = Delivery(self.wire)

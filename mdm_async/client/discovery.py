@@ -1,7 +1,8 @@
 """Where the server is and which credential to show it.
 
 The server is that of MDM_URL, else one on this machine by its socket (`local_server`), else what listens on the
-default port. The token comes from WLCG bearer-token discovery (BEARER_TOKEN, BEARER_TOKEN_FILE,
+default port. That one nobody named and nothing proves: anybody on this machine may listen there, so it is shown no
+token and sent no image. The token comes from WLCG bearer-token discovery (BEARER_TOKEN, BEARER_TOKEN_FILE,
 $XDG_RUNTIME_DIR/bt_u<uid>, /tmp/bt_u<uid>).
 """
 
@@ -24,6 +25,11 @@ _MAX_TOKEN_BYTES = 64 * 1024
 def server_url(environ: Mapping[str, str] = os.environ) -> URL:
     """MDM_URL, else the default port on this machine."""
     return parse_url(environ.get("MDM_URL") or DEFAULT_URL)
+
+
+def is_named(url: URL | str | None, environ: Mapping[str, str] = os.environ) -> bool:
+    """Whether somebody said which server it is."""
+    return url is not None or bool(environ.get("MDM_URL"))
 
 
 def find_local_server(

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Self
 
 from mdm_async.client.told_errors import Json, error_from_status
-from mdm_async.errors import MdmError
+from mdm_async.errors import MdmError, WrongContent
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,13 +25,19 @@ class Identity:
 
     @classmethod
     def parse(cls, told: Json) -> Self:
-        here = told["here"]
-        return cls(
-            name=told["name"],
-            credential=told["credential"],
-            principals=tuple(told["principals"]),
-            until=told["until"],
-            permission=str(here.get("permission") or ""),
-            error=error_from_status(here["status"]),
-            told=told,
-        )
+        """Raises WrongContent for an answer that misses something."""
+        try:
+            here = told["here"]
+            return cls(
+                name=str(told["name"]),
+                credential=str(told["credential"]),
+                principals=tuple(map(str, told["principals"])),
+                until=told["until"],
+                permission=str(here.get("permission") or ""),
+                error=error_from_status(here["status"]),
+                told=told,
+            )
+        except (KeyError, TypeError, AttributeError):
+            raise WrongContent(
+                "the server's answer is not understood", remedy="is it the URL of an mdm server?"
+            ) from None

@@ -49,6 +49,7 @@ async def put_all(
     meter: Meter | None,
 ) -> list[Outcome[Uploaded]]:
     """Send files, and with `recursive` folders, to below `target`; see `plan_uploads`."""
+    client.wire.demand_named("an image")
     paths = [Path(sources)] if isinstance(sources, str | os.PathLike) else [Path(each) for each in sources]
     plan = await plan_uploads(client, paths, target, recursive=recursive, parents=how.parents)
     for directory in plan.directories:

@@ -49,6 +49,7 @@ async def upload(
     A failed attempt is aborted; files and bytes are tried again after what may pass. `on_bytes` is told the
     plaintext bytes sent, negative when they are sent again. `parents`: directories that are missing are made.
     """
+    wire.demand_named("an image")
     failures = 0
     rewind = rewinder(source)
     while True:

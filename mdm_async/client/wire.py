@@ -40,6 +40,7 @@ _ONCE: Final = frozenset({"mkdir", "rmdir", "rm", "mv", "prepareToPut"})
 _REDIRECTS: Final = frozenset({301, 302, 307, 308})
 _MAX_HOPS: Final = 5
 _TOKEN: Final = re.compile(r"[!-~]+")
+_NAME_IT: Final = "name the server with --url or MDM_URL, or on its own machine with --data"
 _MAX_PROBLEM: Final = 64 * 1024
 _CONNECT_SECONDS: Final = 10
 _CALL_SECONDS: Final = 120
@@ -52,8 +53,8 @@ _PUT_SECONDS: Final = 600
 class Wire:
     """An async context manager around the session to `base`.
 
-    `ca` (PEM) is trusted besides the system's store, which SSL_CERT_FILE replaces. `attempts` bounds the
-    tries of a call that may be repeated.
+    `named`: somebody said that it is this server; else anybody may listen there. `ca` (PEM) is trusted besides the
+    system's store, which SSL_CERT_FILE replaces. `attempts` bounds the tries of a call that may be repeated.
     """
 
     def __init__(
@@ -62,6 +63,7 @@ class Wire:
         token: str | None,
         *,
         local: LocalServer | None = None,
+        named: bool = True,
         ca: Path | None = None,
         connections: int = 64,
         attempts: int = ATTEMPTS,
@@ -73,7 +75,7 @@ class Wire:
         self.place = f"the server of {local.directory}" if local is not None else str(base.origin())
         """What to call the server."""
         self._token = token
-        self._local = local
+        self._local, self._named = local, named
         self._stack = ExitStack()
         self._ca = ca
         self._connections = connections
@@ -105,6 +107,11 @@ class Wire:
             await self._session.close()
             self._session = None
         self._stack.close()
+
+    def demand_named(self, what: str) -> None:
+        """InsecureChannel where the server could be anybody on this machine."""
+        if not self._named:
+            raise InsecureChannel(f"{what} is not sent to {self.place}, which nobody named", remedy=_NAME_IT)
 
     async def srm(self, operation: str, body: Json) -> Reply:
         """Call an SRM operation. Raises when the request failed as a whole; files answer for themselves."""
@@ -167,6 +174,8 @@ class Wire:
                 f"the server at {url.origin()} redirects elsewhere",
                 remedy="give the URL that it redirects to",
             )
+        if response.status == 401 and self._token is None and not self._named:
+            raise Unauthenticated(f"{self.place} is shown no token, for nobody named it", remedy=_NAME_IT)
         if response.status == 401 and self._token is None:
             raise Unauthenticated(
                 "no token was found to show the server",

@@ -42,7 +42,15 @@ def read_or_create(path: Path, fresh: str) -> tuple[str, bool]:
         finally:
             draft.unlink()
     demand_private(path)
-    return path.read_text().strip(), False
+    return read_text(path).strip(), False
+
+
+def read_text(path: Path) -> str:
+    """Raises UnsafeSettings for what is not text, such as a key that was never encoded, and tells no byte of it."""
+    try:
+        return path.read_text()
+    except UnicodeDecodeError:
+        raise UnsafeSettings(f"{path} is not text", remedy="restore that file") from None
 
 
 def _sync_directory(directory: Path) -> None:

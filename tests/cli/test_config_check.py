@@ -104,6 +104,22 @@ def _short_kek(folder: Path, settings: dict[str, Any]) -> None:
     (folder / "kek").write_text("c2hvcnQ=")
 
 
+def _raw_kek(folder: Path, settings: dict[str, Any]) -> None:
+    """As `openssl rand 32` makes it."""
+    (folder / "kek").write_bytes(b"\x85" * 32)
+
+
+def _raw_own_kek(folder: Path, settings: dict[str, Any]) -> None:
+    del settings["keys"]["kek_file"]
+    (folder / "data" / "secrets").mkdir(parents=True, mode=0o700)
+    (folder / "data" / "secrets" / "kek").write_bytes(b"\x85" * 32)
+    (folder / "data" / "secrets" / "kek").chmod(0o600)
+
+
+def _raw_audit_key(folder: Path, settings: dict[str, Any]) -> None:
+    (folder / "audit.key").write_bytes(b"\x85" * 32)
+
+
 def _broken_mapping(folder: Path, settings: dict[str, Any]) -> None:
     (folder / "groups.toml").write_text("[groups")
 
@@ -151,6 +167,9 @@ def _older_postgres(folder: Path, settings: dict[str, Any]) -> None:
         (_open_secrets, "open to others; chmod 700"),
         (_open_token, "readable by others; chmod 600"),
         (_short_kek, "is not 32 bytes in base64; restore"),
+        (_raw_kek, "kek_file is not text"),
+        (_raw_own_kek, "kek is not text; restore"),
+        (_raw_audit_key, "audit.key is not text"),
         (_broken_mapping, "mapping file .* is not TOML"),
         (_issuer_without_tls, "identity.issuers"),
         (_no_authorities, "authorities cannot be read.*; check identity.ca_directory"),

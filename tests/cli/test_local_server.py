@@ -127,6 +127,47 @@ async def test_an_impostor_that_is_named_is_shown_no_admin_token(
         assert "the-admin-token" not in str(request.headers)
 
 
+@pytest.mark.parametrize("words", [["ls", "/"], ["token", "list"], ["put", __file__, "/a.dcm"], ["ping"]])
+async def test_a_server_that_nobody_named_is_shown_no_token_and_sent_no_image(
+    run: Run, impostor: Impostor, environment: pytest.MonkeyPatch, tmp_path: Path, words: list[str]
+) -> None:
+    environment.delenv("MDM_DATA")
+    environment.setenv("BEARER_TOKEN", "a-users-token")
+    environment.chdir(tmp_path)
+    ended = await run(*words)
+    for request in impostor.requests:
+        assert "Authorization" not in request.headers
+        assert not request.path.endswith("prepareToPut")
+    if words[0] == "put":
+        assert impostor.requests == []
+        assert ended.code == 13
+        assert "name the server" in ended.err
+
+
+@pytest.mark.parametrize("words", [["whoami"], ["status"]])
+async def test_what_is_no_servers_answer_is_told_in_one_line(
+    run: Run, impostor: Impostor, words: list[str]
+) -> None:
+    ended = await run(*words, "--url", impostor.url)
+    assert ended.code == 5, ended.err
+    assert ended.err == "mdm: " + ended.err[5:].replace("\n", "") + "\n"
+    assert "not understood; is it the URL of an mdm server?" in ended.err
+
+
+async def test_who_must_show_a_token_to_a_server_that_nobody_named_is_told_to_name_it(
+    run: Run, impostor: Impostor, server: Server, environment: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    environment.delenv("MDM_DATA")
+    environment.setenv("BEARER_TOKEN", await server.token("l", "/"))
+    environment.setattr("mdm_async.client.discovery.DEFAULT_URL", server.url)
+    environment.chdir(tmp_path)
+    ended = await run("ls", "/")
+    assert ended.code == 13
+    assert "shown no token" in ended.err
+    environment.setenv("MDM_URL", server.url)
+    assert (await run("ls", "/")).code == 0
+
+
 async def test_a_folder_that_others_may_write_to_proves_nothing(run: Run, left: Path) -> None:
     left.chmod(0o777)
     ended = await run("ls", "/", "--data", left)

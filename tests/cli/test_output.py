@@ -1,9 +1,12 @@
 """What a server, a file or a user wrote is shown on the terminal as text, and never obeyed."""
 
 import re
+from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -94,4 +97,14 @@ async def test_a_lying_server_moves_no_cursor(
 
 
 async def test_json_has_what_the_server_said(liar: FakeServer, run: Run) -> None:
-    assert EVIL in (await run("stat", "/none", "--json")).json[0]["error"]["detail"]
+    ended = await run("stat", "/none", "--json")
+    assert EVIL in ended.json[0]["error"]["detail"]
+    assert not RAW.search(ended.text)
+
+
+@given(st.text())
+def test_json_steers_no_terminal_and_reads_as_it_was(text: str) -> None:
+    with redirect_stdout(StringIO()) as out:
+        output.print_json({"detail": text})
+    assert not RAW.search(out.getvalue())
+    assert orjson.loads(out.getvalue()) == {"detail": text}

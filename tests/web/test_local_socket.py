@@ -118,9 +118,16 @@ async def test_it_counts_as_secure_whatever_the_public_url_and_the_headers_say(
         async for line in line_to(server.data):
             body = {"surls": ["/"]}
             assert (await line.call("POST", "/srm/v2/ls", body))[0] == 200
-            assert (await line.call("POST", "/srm/v2/ls", body, **{"X-Forwarded-For": "10.0.0.1"}))[0] == 200
+            bearer = {"Authorization": f"Bearer {server.admin_token}", "X-Forwarded-For": "10.0.0.1"}
+            assert (await line.call("POST", "/srm/v2/ls", body, **bearer))[0] == 200
             _, told = await line.call("POST", "/srm/v2/prepareToPut", {"files": [{"surl": "/a.dcm"}]})
             assert told["files"][0]["transferURL"].startswith("http://localhost/t/")
+
+
+@pytest.mark.parametrize("header", ["X-Forwarded-For", "Forwarded", "Via", "X-Real-IP"])
+async def test_what_a_proxy_passes_on_to_it_is_no_administrators(line: Line, header: str) -> None:
+    status, _ = await line.call("POST", "/srm/v2/ls", {"surls": ["/"]}, **{header: "203.0.113.9"})
+    assert status == 403
 
 
 async def test_what_a_killed_server_left_is_replaced_and_nothing_is_left_at_the_end(

@@ -8,6 +8,7 @@ from mdm_async.cli.connection import client_of, complete
 from mdm_async.cli.options import Json
 from mdm_async.cli.output import about, print_json, print_line
 from mdm_async.client.identity import Identity
+from mdm_async.errors import WrongContent
 
 
 def register(app: typer.Typer) -> None:
@@ -30,8 +31,13 @@ def whoami(
         found = complete(work())
     if json:
         print_json(found.told)
-    else:
+        return
+    try:
         _print(path, found)
+    except (KeyError, TypeError, AttributeError):
+        raise WrongContent(
+            "the server's answer is not understood", remedy="is it the URL of an mdm server?"
+        ) from None
 
 
 def _print(path: str, found: Identity) -> None:

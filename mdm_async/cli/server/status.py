@@ -9,6 +9,7 @@ from mdm_async.cli.connection import client_of, complete
 from mdm_async.cli.options import Json
 from mdm_async.cli.output import in_words, plain, print_json, print_line
 from mdm_async.cli.tables import add_row, print_table, table
+from mdm_async.errors import WrongContent
 
 
 def register(app: typer.Typer) -> None:
@@ -29,6 +30,15 @@ def status(context: typer.Context, json: Json = False) -> None:
     if json:
         print_json(found)
         return
+    try:
+        _print(found)
+    except (KeyError, TypeError, AttributeError):
+        raise WrongContent(
+            "the server's answer is not understood", remedy="is it the URL of an mdm server?"
+        ) from None
+
+
+def _print(found: dict[str, Any]) -> None:
     schema = ", ".join(f"{room.rpartition('.')[2]} {number}" for room, number in found["schema"].items())
     print_line(plain(f"{found['node']}, mdm {found['version']}, schema: {schema}"))
     moving = found["transfers"]
