@@ -1,6 +1,7 @@
 """Transfer URLs are handed out later too: to whom they belong, while they live, and to no reader of the database."""
 
 from base64 import b64encode
+from collections.abc import Callable
 from dataclasses import replace
 from uuid import UUID, uuid4
 
@@ -9,6 +10,7 @@ import pytest
 from mdm_async.catalog.grants import grants
 from mdm_async.catalog.rights.tokens import digest
 from mdm_async.crypt4gh.exchange import new_private_key, public_key
+from mdm_async.images.cipher_pool import CipherPool
 from mdm_async.keys.derive import turl_token
 from tests.conftest import Server
 from tests.web.made_images import made
@@ -70,6 +72,27 @@ async def test_of_a_sealed_stream_the_senders_key_is_told_too(server: Server, fi
     again = await told(server, line["requestToken"])
     for name in ("transferURL", "senderPublicKey"):
         assert again[name] == line[name]
+
+
+async def test_a_request_of_many_files_keeps_no_thread_for_long(
+    server: Server, file: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Others' reads are decrypted by the same few threads."""
+    asked = await server.srm("prepareToGet", files=[{"surl": file}] * 200)
+    jobs: list[int] = []
+    run = CipherPool.run
+
+    async def counted(self: CipherPool, job: Callable[[], list[object]]) -> list[object]:
+        done = await run(self, job)
+        jobs.append(len(done))
+        return done
+
+    monkeypatch.setattr(CipherPool, "run", counted)
+    again = await server.srm("statusOfGetRequest", requestToken=asked["requestToken"])
+    urls = [[line["transferURL"] for line in tree["files"]] for tree in (asked, again)]
+    assert urls[0] == urls[1]
+    assert sum(jobs) == 200
+    assert max(jobs) <= 64
 
 
 async def test_what_the_database_holds_opens_nothing(server: Server, file: str) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from uuid import UUID
 
 from mdm_async.catalog.grants import requests
@@ -26,6 +27,8 @@ from mdm_async.keys.store import KeyStore
 from mdm_async.names import Caller, Right, Surl
 from mdm_async.postgres.database import Database
 from mdm_async.settings import TransferSettings
+
+_AT_ONCE = 64
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -55,10 +58,15 @@ async def status(
     if caller.is_anonymous:
         return [Item(item) for item in items]
     allowed = await judge.allowed_to(caller, [item for item in items if _is_live(item)])
-    # Off the loop: a request may have thousands.
-    return await cipher.run(
-        lambda: [_opened(keys, item) if item.turl in allowed else Item(item) for item in items]
-    )
+    # Off the loop, and few at a time: a request may have thousands, and others' reads wait for the same threads.
+    opened: list[Item] = []
+    for start in range(0, len(items), _AT_ONCE):
+        opened += await cipher.run(partial(_opened_if, allowed, keys, items[start : start + _AT_ONCE]))
+    return opened
+
+
+def _opened_if(allowed: set[bytes], keys: KeyStore, items: list[Grant]) -> list[Item]:
+    return [_opened(keys, item) if item.turl in allowed else Item(item) for item in items]
 
 
 def _is_live(grant: Grant) -> bool:
