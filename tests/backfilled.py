@@ -9,21 +9,21 @@ from tests.faults.conditions import until
 
 async def backfill(server: Server) -> int:
     """How many views were made, be it by the server at the same time."""
-    archive, node = server.archive, server.house.node
-    async with archive.database.transaction() as db:
+    house, node = server.house, server.house.node
+    async with house.database.transaction() as db:
         await lock_demands(db)
         await directories_to_check.add_all(db)
         began = await db.fetchval("select clock_timestamp()")
-    await check_directories(archive.database, archive.views, node)
-    await make_views(archive.workshop, archive.shelf, node)
+    await check_directories(house.database, house.views, node)
+    await make_views(house.workshop, house.shelf, node)
 
     async def nothing_is_due() -> bool:
-        async with archive.database.acquire() as db:
+        async with house.database.acquire() as db:
             return not await db.fetchval(
                 "select exists (select from views_to_make where taken_by is not null or due <= now())"
                 " or exists (select from directories_to_check)"
             )
 
     await until(nothing_is_due)
-    async with archive.database.acquire() as db:
+    async with house.database.acquire() as db:
         return int(await db.fetchval("select count(*) from views where made >= $1", began))

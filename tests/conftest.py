@@ -71,10 +71,6 @@ class Server:
     admin_token: str
     http: aiohttp.ClientSession
 
-    @property
-    def archive(self) -> House:
-        return self.house
-
     async def srm(
         self, operation: str, *, token: str | None = None, expect: int | None = 200, **body: Any
     ) -> dict[str, Any]:

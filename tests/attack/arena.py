@@ -86,7 +86,7 @@ class Arena:
 
     async def state(self) -> list[Any]:
         """Digests of all that an attacker may not change."""
-        async with self.server.archive.database.acquire() as db:
+        async with self.server.house.database.acquire() as db:
             found = [
                 await db.fetchval(f"select md5(coalesce(string_agg(t::text, '|' order by {key}), '')) from {table} t")
                 for table, key in (

@@ -148,7 +148,7 @@ async def test_what_an_ended_token_asked_for_is_not_kept_alive_by_another(yard: 
     narrow = User(yard.server, subject, issuer.token(sub=subject, scope="storage.read:/elsewhere"))
     prepared = (await brief.get(file)).tree
     await narrow.srm("extendFileLifeTime", requestToken=prepared["requestToken"], newPinLifeTime=86400)
-    async with yard.server.archive.database.acquire() as db:
+    async with yard.server.house.database.acquire() as db:
         life = await db.fetchval(
             "select extract(epoch from max(expires) - now())::float8 from grants where request = $1::text::uuid",
             prepared["requestToken"],

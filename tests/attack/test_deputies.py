@@ -119,7 +119,7 @@ async def test_parallel_moves_into_each_other_make_no_cycle(yard: Yard) -> None:
                 if one != other
             )
         )
-    async with yard.server.archive.database.acquire() as db:
+    async with yard.server.house.database.acquire() as db:
         lost = await db.fetchval(
             "with recursive down as ("
             "  select id from entries where parent is null"

@@ -155,7 +155,7 @@ async def test_an_administrator_takes_identities_only_by_a_grant_that_is_audited
     body = {"surls": [file], "permissionType": "ADD", "rules": [rule(admin, "ri", "identified")]}
     await server.srm("setPermission", **body)
     await server.prepare(file, view="identified", recipient=RECIPIENT)
-    async with server.archive.database.acquire() as db:
+    async with server.house.database.acquire() as db:
         found = await db.fetch(
             "select details from audit where act = 'set permission' and details::text like '%user:admin%'"
         )

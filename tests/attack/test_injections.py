@@ -17,7 +17,7 @@ NASTY = [
 
 
 async def rows(arena: Arena) -> list[dict[str, Any]]:
-    async with arena.server.archive.database.acquire() as db:
+    async with arena.server.house.database.acquire() as db:
         return [dict(row) for row in await db.fetch("select * from audit")]
 
 
@@ -113,7 +113,7 @@ async def test_a_subject_full_of_quotes_is_one_principal_in_the_audit(yard: Yard
     await yard.directory("d", rule("user:somebody-else", "l"))
     await eve.srm("rmdir", surl=yard / "d")
     await eve.admin("GET", "tokens")
-    async with arena.server.archive.database.acquire() as db:
+    async with arena.server.house.database.acquire() as db:
         await db.execute("select pg_sleep(0.05)")
     found = [row for row in await rows(arena) if row["caller"] == name]
     assert {row["outcome"] for row in found} == {"refused"}
@@ -180,6 +180,6 @@ async def test_a_listed_proxys_word_ends_where_the_clients_begins() -> None:
         request: Any = SimpleNamespace(
             remote="127.0.0.1",
             headers=CIMultiDict({"X-Forwarded-For": told}),
-            app={channel.HOUSE: SimpleNamespace(archive=SimpleNamespace(settings=settings))},
+            app={channel.HOUSE: SimpleNamespace(settings=settings)},
         )
         assert channel.source_of(request) == source, told

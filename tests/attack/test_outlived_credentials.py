@@ -119,7 +119,7 @@ async def test_a_request_held_open_does_not_outlive_its_group(yard: Yard) -> Non
     await yard.set(yard.path, rule("group:local#/brief", "xr"), rule("any:authenticated", "x"))
     file = await yard.file("a.dcm")
     before = mapping.read_text()
-    refresh = yard.server.archive.mapping.refresh
+    refresh = yard.server.house.mapping.refresh
     try:
         mapping.write_text(before + f'brief = ["{user.principal}"]\n')
         await refresh()
@@ -212,7 +212,7 @@ async def test_nobody_but_a_listed_proxy_forwards(arena: Arena, headers: dict[st
         )
         status, _, body = await line.answer()
     assert status == 403, body
-    async with arena.server.archive.database.acquire() as db:
+    async with arena.server.house.database.acquire() as db:
         assert not await db.fetchval("select exists (select from audit where source like '203.0.113%')")
 
 

@@ -41,7 +41,7 @@ async def all_written(arena: Arena) -> None:
 async def rows_since(arena: Arena, mark: int) -> list[dict[str, Any]]:
     """What the audit has got since, all of it written."""
     await all_written(arena)
-    async with arena.server.archive.database.acquire() as db:
+    async with arena.server.house.database.acquire() as db:
         return [
             dict(row)
             for row in await db.fetch(
@@ -51,7 +51,7 @@ async def rows_since(arena: Arena, mark: int) -> list[dict[str, Any]]:
 
 
 async def last_row(arena: Arena) -> int:
-    async with arena.server.archive.database.acquire() as db:
+    async with arena.server.house.database.acquire() as db:
         return int(await db.fetchval("select coalesce(max(id), 0) from audit"))
 
 

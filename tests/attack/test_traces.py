@@ -39,7 +39,7 @@ async def test_the_metrics_hold_no_name_no_token_and_nobodys_data(arena: Arena) 
 
 async def test_the_audit_holds_no_name_no_token_and_nobodys_data(arena: Arena) -> None:
     await afresh(arena)
-    async with arena.server.archive.database.acquire() as db:
+    async with arena.server.house.database.acquire() as db:
         rows = await db.fetch("select row_to_json(a)::text as told from audit a")
     told = "\n".join(row["told"] for row in rows)
     assert len(rows) > 20

@@ -65,7 +65,7 @@ async def test_what_a_version_without_id_files_stored_is_adopted_once(dsn: str, 
 
 async def forget_the_store(server: Server) -> None:
     """As a version without id files leaves it."""
-    async with server.archive.database.acquire() as db:
+    async with server.house.database.acquire() as db:
         await db.execute("update installation set blob_store = null")
     (server.data / "blobs" / id_file.NAME).unlink()
 
@@ -96,7 +96,7 @@ async def test_a_start_that_died_before_it_committed_is_gone_on_with(dsn: str, t
     data = tmp_path / "data"
     async with running_server(data, dsn) as server:
         await server.put("/a.dcm", FILE)
-        async with server.archive.database.acquire() as db:
+        async with server.house.database.acquire() as db:
             await db.execute("update installation set blob_store = null")
     await starts(data, dsn)
 

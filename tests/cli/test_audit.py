@@ -34,7 +34,7 @@ def seal(own_server: Server) -> Seal:
     """Seals now what the server's own sealer would within a second."""
 
     async def seal() -> None:
-        settings, database = own_server.archive.settings, own_server.archive.database
+        settings, database = own_server.house.settings, own_server.house.database
         async with database.acquire() as db:
             own = await installation.identity(db)
         with ThreadPoolExecutor(1) as pool:
@@ -178,7 +178,7 @@ async def test_only_administrators_read_the_trail(
     environment.setenv("BEARER_TOKEN", await own_server.token("drwlxgsi"))
     for command in (("show",), ("export",), ("verify", *against(own_server))):
         if command[0] == "verify":
-            signing_key(own_server.archive.settings)
+            signing_key(own_server.house.settings)
             (own_server.data / "audit" / "seals.jsonl").touch()
         assert (await audited("audit", *command)).code == 13
     for cursor in ({"horizon": 9, "seal": 0, "row": 0}, {"horizon": 9, "seal": 0, "row": 0, "loose": True}):

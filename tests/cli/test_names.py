@@ -81,7 +81,7 @@ async def test_a_guid_is_as_good_as_a_name(mdm, server, folder, ct, tmp_path):
 
 
 async def test_a_long_directory_is_listed_to_its_end(mdm, server, folder):
-    async with server.archive.database.acquire() as db:
+    async with server.house.database.acquire() as db:
         await db.execute(
             "insert into entries (parent, name, is_directory) select e.id, lpad(n::text, 4, '0'), true"
             " from entries e, generate_series(1, 2500) n where e.name = $1",

@@ -32,7 +32,7 @@ def blob_files(data: Path) -> list[Path]:
 
 async def stored(server: Server) -> dict[str, int]:
     """How many rows and files there are of what uploads make."""
-    async with server.archive.database.acquire() as db:
+    async with server.house.database.acquire() as db:
         counts = {
             table: await db.fetchval(f"select count(*) from {table}")
             for table in ("images", "parts", "views", "blobs", "mdm_keys.image_secrets")
@@ -45,7 +45,7 @@ NOTHING = {"images": 0, "parts": 0, "views": 0, "blobs": 0, "mdm_keys.image_secr
 
 async def waiting_for_a_lock(server: Server) -> bool:
     """Whether somebody waits for what another transaction holds."""
-    async with server.archive.database.acquire() as db:
+    async with server.house.database.acquire() as db:
         return bool(await db.fetchval("select exists (select from pg_locks where not granted)"))
 
 

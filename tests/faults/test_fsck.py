@@ -30,7 +30,7 @@ async def blob(own_server: Server) -> Path:
 
 
 async def _execute(server: Server, statement: str, *arguments: Any) -> None:
-    async with server.archive.database.acquire() as db:
+    async with server.house.database.acquire() as db:
         await db.execute(statement, *arguments)
 
 
@@ -51,7 +51,7 @@ async def test_a_missing_file_is_reported_with_its_image(own_server: Server, blo
     for repair in (False, True, False):
         assert await fsck(own_server, repair=repair) == [("missing", UUID(hex=blob.name), False)]
     answer = await own_server.call("POST", "/admin/v1/fsck", token=own_server.admin_token, json={})
-    async with own_server.archive.database.acquire() as db:
+    async with own_server.house.database.acquire() as db:
         assert answer.tree["findings"][0]["image"] == str(await db.fetchval("select id from images"))
 
 

@@ -49,7 +49,7 @@ async def test_a_file_larger_than_what_is_free_is_refused_before_it_is_sent(serv
         expect=None,
         files=[{"surl": "/too-large.dcm", "expectedFileSize": 60 << 30}, {"surl": "/a.dcm"}],
     )
-    free = await server.archive.blobs.free()
+    free = await server.house.blobs.free()
     expected = "SRM_NO_FREE_SPACE" if free < 60 << 30 else "SRM_SPACE_AVAILABLE"
     assert [file["status"]["statusCode"] for file in tree["files"]] == [expected, "SRM_SPACE_AVAILABLE"]
 

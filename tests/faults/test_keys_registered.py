@@ -28,7 +28,7 @@ async def failing(
     monkeypatch.setattr(app, "WrappedKeys", KeysThatFail)
     dsn = await postgres.fresh_database(migrated)
     async with running_server(tmp_path / "data", dsn, delivery={"identified": "clear"}) as server:
-        yield server, server.archive.keys
+        yield server, server.house.keys
 
 
 async def upload(server: Server, data: bytes) -> int:
@@ -42,7 +42,7 @@ async def _put(server: Server, prepared: dict[str, Any], data: bytes) -> int:
 
 
 async def execute(server: Server, statement: str) -> Any:
-    async with server.archive.database.acquire() as db:
+    async with server.house.database.acquire() as db:
         return await db.fetchval(statement)
 
 
@@ -54,7 +54,7 @@ async def intents(server: Server) -> int:
 async def settled_later(server: Server) -> None:
     """The sweeper comes when the intents have become old."""
     await execute(server, "update mdm_keys.intents set at = at - interval '1 day'")
-    assert not await settle_lapsed(server.archive.database, server.archive.keys)
+    assert not await settle_lapsed(server.house.database, server.house.keys)
     assert await intents(server) == 0
 
 
@@ -138,12 +138,12 @@ async def test_nobody_sweeps_what_a_running_transaction_is_naming(
     """However old the intent looks: the sweeper waits for the commit, and then sees it."""
     server, _ = failing
     prepared = await server.srm("prepareToPut", files=[{"surl": "/a.dcm"}])
-    async with server.archive.database.transaction() as db:
+    async with server.house.database.transaction() as db:
         await db.execute("lock table audit in share mode")  # the last that the upload writes
         uploading = asyncio.create_task(_put(server, prepared, ct))
         await until(lambda: naming(server))
         await execute(server, "update mdm_keys.intents set at = at - interval '1 day'")
-        await settle_lapsed(server.archive.database, server.archive.keys)
+        await settle_lapsed(server.house.database, server.house.keys)
         assert await intents(server) == 1
     assert await uploading == 201
     await server.srm("putDone", requestToken=prepared["requestToken"], surls=["/a.dcm"])

@@ -31,7 +31,7 @@ async def half_sent(server: Server) -> AsyncIterator[tuple[Client, str]]:
 
 async def lapse(server: Server) -> None:
     """As if no writer had been heard of for long."""
-    async with server.archive.database.acquire() as db:
+    async with server.house.database.acquire() as db:
         await db.execute("update blobs set lease = now() - interval '1 second' where state = 'writing'")
 
 
@@ -50,7 +50,7 @@ async def test_a_late_commit_is_gone_and_stores_nothing(own_server: Server) -> N
 async def test_a_commit_after_its_blobs_were_doomed_is_gone(own_server: Server) -> None:
     """The sweeper, of this node or another, is between marking and deleting."""
     async with half_sent(own_server) as (client, _):
-        async with own_server.archive.database.acquire() as db:
+        async with own_server.house.database.acquire() as db:
             await db.execute("update blobs set state = 'doomed', lease = null")
         await client.send(DATA[3 * MIB :])
         assert (await client.head())[0] == 410
@@ -60,7 +60,7 @@ async def test_a_commit_after_its_blobs_were_doomed_is_gone(own_server: Server) 
 
 async def test_a_writer_that_vanished_with_its_node_is_swept(own_server: Server) -> None:
     async with half_sent(own_server) as (client, _):
-        async with own_server.archive.database.acquire() as db:
+        async with own_server.house.database.acquire() as db:
             await db.execute("update blobs set state = 'writing', lease = now() - interval '1 second'")
         client.vanish()
         await until(lambda: uploads() == 0)

@@ -27,7 +27,7 @@ async def test_who_may_not_change_rights_is_told_so_at_once(own_server: Server, 
         )
         return [reply.status for reply in await asyncio.gather(*tries)]
 
-    async with server.archive.database.transaction() as db:
+    async with server.house.database.transaction() as db:
         await kept_acls.lock(db)
         async with asyncio.timeout(20):
             for _ in range(10):

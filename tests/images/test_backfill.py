@@ -19,7 +19,7 @@ async def test_a_missing_view_is_pending_until_it_is_made_again(own_server: Serv
     before = await own_server.srm("prepareToGet", expect=None, files=[{"surl": "/a.dcm"}])
     served = "transferURL" in before["files"][0]
     first = await own_server.read("/a.dcm") if served else before["files"][0]["status"]
-    async with own_server.archive.database.acquire() as db:
+    async with own_server.house.database.acquire() as db:
         await db.execute("delete from views where name = 'basic'")
 
     pending = await own_server.srm("prepareToGet", expect=409, files=[{"surl": "/a.dcm"}])

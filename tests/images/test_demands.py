@@ -18,7 +18,7 @@ Act = Callable[[Server], Awaitable[Any]]
 
 async def waits(server: Server, lock: Callable[[Any], Awaitable[None]], act: Awaitable[Any]) -> Any:
     """What the act comes to, which must wait until a transaction ends that holds this lock."""
-    async with server.archive.database.transaction() as db:
+    async with server.house.database.transaction() as db:
         await lock(db)
         acting = asyncio.ensure_future(act)
         while not await db.fetchval("select exists (select from pg_locks where not granted)"):

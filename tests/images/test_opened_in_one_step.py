@@ -39,7 +39,7 @@ async def test_it_is_refused_as_preparing_it_would_be(own_server: Server) -> Non
     refused = []
     for view in (None, IDENTIFIED, View("other")):
         prepared = await download.prepare(
-            house.judge, house.warm, own_server.archive.settings.transfers, who, Ask(surls, view)
+            house.judge, house.warm, own_server.house.settings.transfers, who, Ask(surls, view)
         )
         for surl, why in prepared.files:
             if not isinstance(why, MdmError):
@@ -104,7 +104,7 @@ async def test_it_goes_on_while_nothing_changes(own_server: Server) -> None:
 async def test_it_is_in_the_audit_before_its_first_byte(own_server: Server) -> None:
     await own_server.put("/a.dcm", made())
     view = await opened(own_server, "/a.dcm", recipient=RECIPIENT)
-    async with own_server.archive.database.acquire() as db:
+    async with own_server.house.database.acquire() as db:
         (row,) = await db.fetch("select * from audit where act = 'open'")
     assert (row["guid"], row["view"]) == (view.file.entry.guid, "basic")
     assert row["details"] == {"recipient": RECIPIENT.hex()}

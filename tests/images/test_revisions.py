@@ -24,7 +24,7 @@ async def test_an_older_head_is_served_until_it_is_made_anew(
     assert await own_server.get(line["transferURL"])
     assert await own_server.read("/a.dcm")
     assert await backfill(own_server) == 1
-    async with own_server.archive.database.acquire() as db:
+    async with own_server.house.database.acquire() as db:
         assert await db.fetchval("select count(*) from views where name = 'basic'") == 1
         assert await db.fetchval("select count(*) from parts where kind = 'head'") == 2  # and the original's
     assert await own_server.read("/a.dcm")
@@ -52,11 +52,11 @@ async def test_a_security_revision_stops_older_heads(
 async def test_a_stored_profile_that_cannot_be_read_any_more_stops_nothing_else(
     own_server: Server, ct: bytes
 ) -> None:
-    async with own_server.archive.database.acquire() as db:
+    async with own_server.house.database.acquire() as db:
         await db.execute(
             "insert into profiles (name, source, digest, added_by) values ('old', 'name = 7', 'x', 'somebody')"
         )
-        await own_server.archive.views.refresh(db, now=True)
+        await own_server.house.views.refresh(db, now=True)
     await own_server.put("/a.dcm", ct)
     assert await own_server.read("/a.dcm")
     refused = await own_server.srm("prepareToGet", expect=400, files=[{"surl": "/a.dcm"}], view="old")

@@ -53,7 +53,7 @@ async def stored(server: Server) -> None:
 
 
 async def fetch(server: Server, statement: str, *arguments: Any) -> list[Any]:
-    async with server.archive.database.acquire() as db:
+    async with server.house.database.acquire() as db:
         return list(await db.fetch(statement, *arguments))
 
 
@@ -101,10 +101,10 @@ async def test_what_a_killed_node_had_taken_is_taken_again_when_its_lease_has_la
 ) -> None:
     await own_server.put("/a.dcm", made())
     ((image,),) = await fetch(own_server, "delete from views where name = 'basic' returning image")
-    async with own_server.archive.database.transaction() as db:
+    async with own_server.house.database.transaction() as db:
         await views_to_make.add(db, [(image, "basic")])
         assert len(await VIEWS_TO_MAKE.take(db, "a killed node", 10)) == 1
-    assert await make_views(own_server.archive.workshop, own_server.archive.shelf, own_server.house.node) == 0
+    assert await make_views(own_server.house.workshop, own_server.house.shelf, own_server.house.node) == 0
     await fetch(own_server, "update views_to_make set due = now()")
 
     async def is_made() -> bool:
@@ -139,7 +139,7 @@ async def test_older_versions_that_are_being_read_go_later(
 
 
 async def check_all(server: Server) -> None:
-    async with server.archive.database.transaction() as db:
+    async with server.house.database.transaction() as db:
         await views_to_make.lock_demands(db)
         await directories_to_check.add_all(db)
 
@@ -184,7 +184,7 @@ async def test_a_file_that_is_named_while_a_profile_is_applied_gets_its_view(own
     await own_server.srm("mkdir", surl="/d")
     await own_server.put("/a.dcm", made())
     await add(own_server, 'name = "p"\n')
-    async with own_server.archive.database.transaction() as db:
+    async with own_server.house.database.transaction() as db:
         await views_to_make.share_demands(db)
         await db.execute(
             "insert into entries (parent, name, image, is_directory) select d.id, 'b.dcm', f.image, false"
@@ -203,13 +203,13 @@ async def test_a_node_of_an_older_revision_leaves_the_queue_to_the_newer(
 ) -> None:
     await own_server.put("/a.dcm", made())
     ((image,),) = await fetch(own_server, "select image from entries where image is not null")
-    version = own_server.archive.views.basic
+    version = own_server.house.views.basic
     newer = f"{version.partition('.')[0]}.{served.REVISION + 1}"
     await fetch(own_server, "update installation set basic = $1", newer)
-    async with own_server.archive.database.acquire() as db:
+    async with own_server.house.database.acquire() as db:
         await views_to_make.add(db, [(image, "basic")])
     for node in (own_server, other):
-        await make_views(node.archive.workshop, node.archive.shelf, node.house.node)
+        await make_views(node.house.workshop, node.house.shelf, node.house.node)
     assert await fetch(own_server, "select from views_to_make")
     await own_server.put("/b.dcm", made(seed=1))
     assert len(await fetch(own_server, "select from views_to_make")) == 2
@@ -228,7 +228,7 @@ async def test_a_node_that_starts_with_newer_rules_has_everything_checked(
     await own_server.put("/d/a.dcm", made())
     monkeypatch.setattr(served, "REVISION", served.REVISION + 1)
     async with beside(own_server, tmp_path / "newer") as newer:
-        version = newer.archive.views.basic
+        version = newer.house.views.basic
 
         async def is_made_anew() -> bool:
             return [

@@ -33,7 +33,7 @@ SMALL, LARGE, OTHER = made(), made(pixels=3_000_000, head=300_000), made(seed=1)
 
 
 async def names(server: Server) -> list[str]:
-    async with server.archive.database.acquire() as db:
+    async with server.house.database.acquire() as db:
         return [row["name"] for row in await db.fetch("select name from entries where parent is not null")]
 
 
@@ -42,7 +42,7 @@ async def nothing_came_of_it(server: Server) -> bool:
 
 
 async def acts(server: Server) -> list[tuple[str, str]]:
-    async with server.archive.database.acquire() as db:
+    async with server.house.database.acquire() as db:
         rows = await db.fetch(
             "select act, caller from audit where act in ('put', 'mkdir', 'open') order by id"
         )
@@ -140,7 +140,7 @@ async def test_it_is_refused_as_preparing_it_would_be(own_server: Server) -> Non
     for overwrite in (False, True):
         ask = PutAsk([(surl, None) for surl in surls], overwrite)
         prepared = await upload.prepare(
-            house.intake, house.judge.callers, own_server.archive.settings.transfers, who, ask
+            house.intake, house.judge.callers, own_server.house.settings.transfers, who, ask
         )
         for surl, why in prepared.files:
             assert isinstance(why, MdmError), surl
@@ -186,7 +186,7 @@ async def test_two_at_once_have_one_winner(own_server: Server) -> None:
     ended = await asyncio.gather(*storing, return_exceptions=True)
     (lost,) = [one for one in ended if isinstance(one, BaseException)]
     assert isinstance(lost, Exists)
-    async with own_server.archive.database.acquire() as db:
+    async with own_server.house.database.acquire() as db:
         assert await db.fetchval("select count(*) from images") == 1
 
 
@@ -315,7 +315,7 @@ async def test_a_name_that_tells_the_patient_is_refused(own_server: Server) -> N
 
 async def test_it_is_audited_without_its_size(own_server: Server) -> None:
     await store(own_server, "/a.dcm", SMALL)
-    async with own_server.archive.database.acquire() as db:
+    async with own_server.house.database.acquire() as db:
         (row,) = await db.fetch("select * from audit where act = 'put'")
     assert row["outcome"] == "success"
     assert row["guid"] is not None
@@ -325,7 +325,7 @@ async def test_it_is_audited_without_its_size(own_server: Server) -> None:
 async def test_neither_way_needs_a_grant(own_server: Server) -> None:
     await store(own_server, "/a.dcm", SMALL)
     await read(own_server, "/a.dcm")
-    async with own_server.archive.database.acquire() as db:
+    async with own_server.house.database.acquire() as db:
         assert await db.fetchval("select count(*) from grants") == 0
 
 
@@ -343,7 +343,7 @@ async def test_a_name_that_tells_the_patient_is_exchanged_where_that_is_set(
 
 async def test_it_waits_for_who_moves_entries_before_it_holds_any(own_server: Server) -> None:
     """Or each would wait for the other, and the whole file would have to be sent again."""
-    async with own_server.archive.database.transaction() as moving:
+    async with own_server.house.database.transaction() as moving:
         await lock_demands(moving)
         storing = asyncio.create_task(store(own_server, "/x/a.dcm", SMALL, parents=True))
         await until(lambda: waiting_for_a_lock(own_server))

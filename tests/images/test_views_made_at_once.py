@@ -15,21 +15,19 @@ from tests.web.test_profiles import BLANKING, add, applied, ask, opened, ultraso
 
 
 async def image_of(server: Server) -> object:
-    async with server.archive.database.acquire() as db:
+    async with server.house.database.acquire() as db:
         return await db.fetchval("select image from entries where image is not null limit 1")
 
 
 async def test_a_replaced_profile_makes_nothing_any_more(own_server: Server, ct: bytes) -> None:
     await add(own_server, 'name = "p"\noptions = ["retain_patient_characteristics"]\n')
     await applied(own_server, "p", "/")
-    old = own_server.archive.views.get("p")
+    old = own_server.house.views.get("p")
     await add(own_server, 'name = "p"\n')
     await own_server.put("/a.dcm", ct)
     line = await own_server.prepare("/a.dcm", view="p")
     assert (
-        await make_view(
-            own_server.archive.workshop, own_server.archive.shelf, old, await image_of(own_server)
-        )
+        await make_view(own_server.house.workshop, own_server.house.shelf, old, await image_of(own_server))
         is False
     )
     own_server.cool()
@@ -45,7 +43,7 @@ async def test_nodes_of_two_revisions_do_not_undo_each_others_work(
     assert await backfill(own_server) == 1
     monkeypatch.setattr(served, "REVISION", older)
     assert await backfill(own_server) == 0
-    async with own_server.archive.database.acquire() as db:
+    async with own_server.house.database.acquire() as db:
         versions = await db.fetch("select version from views where name = 'basic'")
     assert [row["version"].partition(".")[2] for row in versions] == [str(older + 1)]
 
@@ -61,23 +59,19 @@ async def test_pixels_that_go_while_a_view_is_made_of_them_are_made_again(
 
     async def after_the_other_has_gone(db: object, image: object) -> None:
         monkeypatch.setattr(images, "lock", lock)
-        async with own_server.archive.database.transaction() as other:
+        async with own_server.house.database.transaction() as other:
             await other.execute("delete from views where name = 'sono'")
             await other.execute("delete from parts where variant like 'cleaned-%'")
         await lock(db, image)  # type: ignore[arg-type]
 
     monkeypatch.setattr(images, "lock", after_the_other_has_gone)
-    other = own_server.archive.views.get("other")
+    other = own_server.house.views.get("other")
     assert (
-        await make_view(
-            own_server.archive.workshop, own_server.archive.shelf, other, await image_of(own_server)
-        )
+        await make_view(own_server.house.workshop, own_server.house.shelf, other, await image_of(own_server))
         is False
     )
     assert (
-        await make_view(
-            own_server.archive.workshop, own_server.archive.shelf, other, await image_of(own_server)
-        )
+        await make_view(own_server.house.workshop, own_server.house.shelf, other, await image_of(own_server))
         is True
     )
     assert opened(await own_server.read("/us.dcm", view="other")).PixelData[:80] == bytes(80)
@@ -88,7 +82,7 @@ async def test_two_profiles_applied_at_once_are_both_applied(own_server: Server)
     for name in names:
         await add(own_server, f'name = "{name}"\n')
     await asyncio.gather(*(ask(own_server, name, "apply", 202, surl="/") for name in names))
-    async with own_server.archive.database.acquire() as db:
+    async with own_server.house.database.acquire() as db:
         views = await db.fetchval("select views from entries where parent is null")
     assert set(views) == {"basic", *names}
 
@@ -131,15 +125,15 @@ async def test_a_projects_images_get_new_views_when_the_hospitals_entries_have_g
 
 async def test_a_key_is_kept_before_it_is_used(own_server: Server) -> None:
     """What a failing request has made would be a key that no other node has."""
-    async with own_server.archive.database.acquire() as db:
+    async with own_server.house.database.acquire() as db:
         await db.execute(
             "insert into profiles (name, source, digest, added_by) values ('p', 'name = \"p\"', 'x', 'somebody')"
         )
     await ask(own_server, "p", "apply", 404, surl="/missing")
-    assert own_server.archive.views.get("p") is None
+    assert own_server.house.views.get("p") is None
     await add(own_server, 'name = "p"\n')
-    keys = await own_server.archive.keys.project_keys(["p"])
-    assert own_server.archive.views.get("p").key == keys["p"]
+    keys = await own_server.house.keys.project_keys(["p"])
+    assert own_server.house.views.get("p").key == keys["p"]
 
 
 async def test_an_image_that_goes_meanwhile_is_no_failure(own_server: Server, ct: bytes) -> None:
@@ -147,17 +141,17 @@ async def test_an_image_that_goes_meanwhile_is_no_failure(own_server: Server, ct
     image = await image_of(own_server)
     await own_server.srm("rm", surls=["/a.dcm"])
     with pytest.raises(Gone):
-        async with own_server.archive.database.transaction() as db:
+        async with own_server.house.database.transaction() as db:
             await images.lock(db, image)  # type: ignore[arg-type]
-    basic = own_server.archive.views.get("basic")
-    assert await make_view(own_server.archive.workshop, own_server.archive.shelf, basic, image) is False
+    basic = own_server.house.views.get("basic")
+    assert await make_view(own_server.house.workshop, own_server.house.shelf, basic, image) is False
 
 
 async def test_fsck_finds_a_view_that_has_lost_a_part_and_has_it_made_again(
     own_server: Server, ct: bytes
 ) -> None:
     await own_server.put("/a.dcm", ct)
-    async with own_server.archive.database.acquire() as db:
+    async with own_server.house.database.acquire() as db:
         await db.execute("delete from parts where kind = 'head' and secret = 'image'")
     for repair in (False, True):
         reply = await own_server.call(

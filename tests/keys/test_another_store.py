@@ -43,7 +43,7 @@ async def test_a_house_with_another_key_store_ingests_serves_and_destroys(
         await server.srm("rm", surls=["/a.dcm"])
         await server.house.sweeper.sweep()
         assert not memory.images
-        async with server.archive.database.acquire() as db:
+        async with server.house.database.acquire() as db:
             for table in (
                 "mdm_keys.image_secrets",
                 "mdm_keys.project_keys",

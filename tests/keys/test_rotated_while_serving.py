@@ -25,7 +25,7 @@ async def get(server: Server, url: str) -> bytes:
 
 
 async def epochs(server: Server) -> set[int]:
-    async with server.archive.database.acquire() as db:
+    async with server.house.database.acquire() as db:
         rows = await db.fetch("select distinct epoch from mdm_keys.image_secrets")
     return {row["epoch"] for row in rows}
 
@@ -83,7 +83,7 @@ async def test_a_transfer_url_of_the_version_before_serves_the_same_bytes(
         assert grant is not None
         wrapper = Wrapper(kek, await db.fetchval("select id from installation"))
         request, item = grant["request"], grant["item"]
-        seed = own_server.archive.keys.unwrap_grant(grant["secret"], request, item)
+        seed = own_server.house.keys.unwrap_grant(grant["secret"], request, item)
         before = wrapper.wrap(seed, "grant", request.bytes, item.to_bytes(4, "big"))
         await db.execute("update grants set secret = $1 where recipient is not null", before)
     own_server.cool()

@@ -19,7 +19,7 @@ def rule(principal: str, rights: str, views: list[str] | None = None) -> dict[st
 
 async def give(server: Server, lfn: str, rules: Rules | None, default: Rules | None = None) -> None:
     """An entry's own ACL, and its default ACL; None: it has none."""
-    async with server.archive.database.transaction() as db:
+    async with server.house.database.transaction() as db:
         place = await places.resolve_one(db, Lfn(lfn))
         assert place.entry is not None
         await db.execute(

@@ -27,7 +27,7 @@ class Acls:
     async def set(self, path: str, rules: Rules | None) -> None:
         """The ACL of one entry; None: inherited."""
         place: int | None = None
-        async with self.server.archive.database.transaction() as db:
+        async with self.server.house.database.transaction() as db:
             for name in path.strip("/").split("/") if path != "/" else ():
                 place = await db.fetchval(
                     "select id from entries where name = $1"

@@ -29,7 +29,7 @@ async def remote(
 
 async def test_a_clear_view_and_its_ranges_are_served(remote: Server) -> None:
     await remote.put("/a.dcm", LARGE)
-    assert len(remote.archive.blobs.blobs) > 1
+    assert len(remote.house.blobs.blobs) > 1
     token = await remote.token("ri", views=["identified"])
     url = (await remote.prepare("/@identified/a.dcm", token=token))["transferURL"]
     assert await remote.get(url) == LARGE
@@ -51,5 +51,5 @@ async def test_a_sealed_view_and_its_ranges_are_served(remote: Server) -> None:
 async def test_a_blob_that_is_not_there_is_an_error_before_the_status(remote: Server) -> None:
     await remote.put("/a.dcm", LARGE)
     url = (await remote.prepare("/a.dcm"))["transferURL"]
-    remote.archive.blobs.blobs.clear()
+    remote.house.blobs.blobs.clear()
     assert (await remote.call("GET", url)).status == 500

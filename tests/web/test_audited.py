@@ -12,7 +12,7 @@ from tests.web.raw import connected
 
 
 async def acts(server: Server) -> list[dict[str, Any]]:
-    async with server.archive.database.acquire() as db:
+    async with server.house.database.acquire() as db:
         return [dict(row) for row in await db.fetch("select * from audit order by id")]
 
 

@@ -61,7 +61,7 @@ class LimitedTokens:
 
 def taking_limited_tokens(server: Server) -> Server:
     kinds = (LimitedTokens(), AdminToken(server.admin_token))
-    server.house.authenticator = Authenticator(kinds, None, server.archive.mapping)
+    server.house.authenticator = Authenticator(kinds, None, server.house.mapping)
     return server
 
 

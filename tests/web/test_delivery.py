@@ -138,7 +138,7 @@ async def test_what_is_not_a_policy_is_refused(server: Server, folder: str, body
 async def test_a_change_is_audited_without_names(server: Server, folder: str) -> None:
     await say(server, folder, deidentified="sealed", identified="sealed")
     await say(server, folder, identified="inherit")
-    async with server.archive.database.acquire() as db:
+    async with server.house.database.acquire() as db:
         acts = await db.fetch(
             "select a.caller, a.details from audit a join entries e using (guid)"
             " where e.name = $1 and a.act = 'set delivery' order by a.id",

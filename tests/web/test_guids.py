@@ -100,7 +100,7 @@ async def test_where_an_entry_is_only_those_learn_who_may_list_it(own_server: Se
 
 async def test_thousands_of_guids_are_looked_up_in_one_request(own_server: Server) -> None:
     top = await own_server.directory()
-    async with own_server.archive.database.transaction() as db:
+    async with own_server.house.database.transaction() as db:
         rows = await db.fetch(
             "insert into entries (parent, name, is_directory) select e.id, n::text, true"
             " from entries e, generate_series(1, 2000) n where e.name = $1 returning guid, name",

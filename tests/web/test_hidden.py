@@ -93,7 +93,7 @@ async def open_server(
             rules=[{"principal": ANYONE, "rights": "x"}],
         )
         await server.put("/image.dcm", made())
-        async with server.archive.database.acquire() as db:
+        async with server.house.database.acquire() as db:
             yield server, await db.fetchval("select image from entries where image is not null")
 
 
@@ -121,7 +121,7 @@ async def test_the_hidden_and_the_free_are_answered_alike(
     tree = data.draw(trees())
     caller = data.draw(callers(tree))
     base = await server.directory()
-    async with server.archive.database.transaction() as db:
+    async with server.house.database.transaction() as db:
         top = await db.fetchval("select id from entries where name = $1", base.strip("/"))
         ids = await planted(db, tree, image, under=top)
         guids = dict(
@@ -139,7 +139,7 @@ async def test_the_hidden_and_the_free_are_answered_alike(
                 if "/new" not in str(body("")) and "/@" not in str(body(""))
             ]
         as_hidden = await answers(server, moved(caller, base), asked)
-        async with server.archive.database.transaction() as db:
+        async with server.house.database.transaction() as db:
             await db.execute(
                 "with recursive below as (select $1::bigint as id"
                 " union all select e.id from entries e join below b on e.parent = b.id)"

@@ -150,7 +150,7 @@ async def test_size_and_checksum_are_told_by_each_files_own_acl(own_server: Serv
 
 async def test_one_answer_lists_so_many_entries_and_no_more(own_server: Server) -> None:
     top = await own_server.directory()
-    async with own_server.archive.database.transaction() as db:
+    async with own_server.house.database.transaction() as db:
         await db.execute(
             "insert into entries (parent, name, is_directory) select e.id, n::text, true"
             " from entries e, generate_series(1, 6000) n where e.name = $1",

@@ -51,7 +51,7 @@ async def test_an_expired_token_is_unknown(server: Server) -> None:
     answer = await admin(server, "POST", "tokens", server.admin_token, name=name, rights="l", lifetime=3600)
     token = answer.tree["token"]
     await server.srm("ls", token=token, surls=["/"])
-    async with server.archive.database.acquire() as db:
+    async with server.house.database.acquire() as db:
         await db.execute("update tokens set expires = now() - interval '1 s' where name = $1", name)
     await server.srm("ls", token=token, expect=401, surls=["/"])
 
@@ -96,7 +96,7 @@ async def test_making_and_ending_a_token_is_audited(server: Server) -> None:
     name = f"seen-{os.urandom(4).hex()}"
     await server.token("rli", name=name)
     await admin(server, "DELETE", f"tokens/{name}", server.admin_token)
-    async with server.archive.database.acquire() as db:
+    async with server.house.database.acquire() as db:
         acts = await db.fetch("select caller, act, details from audit where details->>'token' = $1", name)
     assert [(row["caller"], row["act"]) for row in acts] == [
         ("user:admin", "token create"),

@@ -31,7 +31,7 @@ async def may_read(server: Server, token: str, surl: str, view: str = "basic") -
 
 
 async def columns(server: Server, name: str) -> dict[str, Any]:
-    async with server.archive.database.acquire() as db:
+    async with server.house.database.acquire() as db:
         row = await db.fetchrow(
             "select acl, default_acl, default_view, delivery from entries where name = $1", name
         )
@@ -76,7 +76,7 @@ async def test_defaults_views_and_delivery_stay_what_they_were(open_root: Server
     (who, token), (below, lower) = await user(server), await user(server)
     await give(server, strict, [rule(who, "xl")], [rule(below, "xlr")])
     await give(server, lax, [rule("user:z", "xlr")])
-    async with server.archive.database.transaction() as db:
+    async with server.house.database.transaction() as db:
         await db.execute(
             "update entries set default_view = 'identified', delivery = '{\"deidentified\": \"clear\"}'"
             " where name = $1",
@@ -220,7 +220,7 @@ async def test_mkdir_with_parents_makes_them_all_and_audits_each(open_root: Serv
     made_ = await server.srm("mkdir", token=token, surl=f"{top}/a/b/c", parents=True)
     again = await server.srm("mkdir", token=token, surl=f"{top}/a/b/c", parents=True)
     assert made_["guid"] == again["guid"]
-    async with server.archive.database.acquire() as db:
+    async with server.house.database.acquire() as db:
         assert await db.fetchval("select count(*) from audit where act = 'mkdir' and caller = $1", who) == 3
     await server.put(f"{top}/file", made())
     assert await code(server, "mkdir", token, surl=f"{top}/file", parents=True) == "SRM_INVALID_PATH"

@@ -109,7 +109,7 @@ class Spy:
 
     async def database(self) -> AsyncIterator[tuple[str, str, bytes]]:
         """Every value of every table that is text or bytes: table, column, value."""
-        async with self.server.archive.database.acquire() as db:
+        async with self.server.house.database.acquire() as db:
             tables = await db.fetch(
                 "select c.oid::regclass::text as name, coalesce(p.relname, c.relname) as parent"
                 " from pg_class c join pg_namespace n on n.oid = c.relnamespace"

@@ -166,7 +166,7 @@ async def test_regions_are_blanked_in_a_variant_of_its_own_and_the_original_is_k
     assert blanked == (bytes(80) + b"\x55" * 240) * 3
     assert "pixel rule" in (await explained(server, "/us.dcm", "basic"))["explanation"]
 
-    async with server.archive.database.acquire() as db:
+    async with server.house.database.acquire() as db:
         rows = await db.fetch("select variant, secret from parts where kind = 'pixels'")
     assert {row["secret"] for row in rows if row["variant"] == "original"} == {"identity"}
     assert [row["secret"] for row in rows if row["variant"] != "original"] == ["image"]
@@ -199,7 +199,7 @@ async def test_two_profiles_with_the_same_pixel_rules_share_the_cleaned_pixels(o
     }
     await applied(server, "other", "/")
     assert (await server.read("/us.dcm", view="other")).endswith((bytes(80) + b"\x55" * 240) * 3)
-    async with server.archive.database.acquire() as db:
+    async with server.house.database.acquire() as db:
         assert await db.fetchval("select count(*) from parts where variant <> 'original'") == 1
 
 
@@ -241,7 +241,7 @@ async def test_a_comment_in_a_codestream_is_wiped_in_a_variant(
     scope = await server.token("rlxgi", views=["identified", "basic"])
     assert await unsealed(server, "/j.dcm", scope, "identified") == written.getvalue()
     assert await unsealed(server, "/j.dcm", scope, "basic") == view
-    async with server.archive.database.acquire() as db:
+    async with server.house.database.acquire() as db:
         rows = await db.fetch("select variant, secret from parts where kind = 'pixels' order by secret")
         blobs = await db.fetchval("select count(*) from blobs where state <> 'stored'")
     assert [row["secret"] for row in rows] == ["identity", "image"]
@@ -277,7 +277,7 @@ async def test_quarantine_holds_back_until_somebody_with_the_right_i_has_looked(
     assert opened(await server.read("/us.dcm", view="careful")).PixelData == opened(ultrasound()).PixelData
     again = await server.call("POST", url, token=looker, json={"surls": ["/us.dcm"]})
     assert again.tree["files"][0]["status"]["statusCode"] == "SRM_INVALID_REQUEST"
-    async with server.archive.database.acquire() as db:
+    async with server.house.database.acquire() as db:
         assert await db.fetchval("select count(*) from audit where act = 'quarantine release'") == 1
 
 
@@ -290,7 +290,7 @@ async def test_bulk_work_goes_on_after_the_server_was_stopped(
     await add(server, 'name = "p"\n')
     await ask(server, "p", "apply", 202, surl="/")
     await backfill(server)
-    async with server.archive.database.acquire() as db:
+    async with server.house.database.acquire() as db:
         await db.execute(
             "with unmade as (delete from views where name = 'p'"
             "  and image in (select image from views where name = 'p' limit 5) returning image)"
@@ -304,7 +304,7 @@ async def test_bulk_work_goes_on_after_the_server_was_stopped(
     ) as other:
 
         async def complete() -> bool:
-            async with other.archive.database.acquire() as db:
+            async with other.house.database.acquire() as db:
                 return bool(await db.fetchval("select count(*) = 12 from views where name = 'p'"))
 
         await until(complete)

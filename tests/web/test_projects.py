@@ -126,7 +126,7 @@ async def test_the_hospital_finds_the_patient_again_and_the_audit_says_so(own_se
     elsewhere = await server.token("rlxi", path="/elsewhere")
     found = await post(server, "/admin/v1/pseudonyms/lookup", elsewhere, pseudonym=view.PatientID)
     assert found.status == 404
-    async with server.archive.database.acquire() as db:
+    async with server.house.database.acquire() as db:
         rows = await db.fetch(
             "select caller, details::text as said from audit where act = 'pseudonym lookup'"
             " and outcome = 'success'"
@@ -167,7 +167,7 @@ async def test_what_a_link_makes_is_audited_directories_too(own_server: Server, 
     server = own_server
     await server.put("/one.dcm", ct)
     await linked(server, ["/one.dcm"], "basic", "/", template="project/{patient}/{instance}.dcm")
-    async with server.archive.database.acquire() as db:
+    async with server.house.database.acquire() as db:
         acts = await db.fetch("select act, guid from audit where act in ('mkdir', 'link') order by id")
         known = {row["guid"] for row in await db.fetch("select guid from entries")}
     assert [row["act"] for row in acts] == ["mkdir", "mkdir", "link"]
@@ -190,18 +190,18 @@ async def test_an_image_removed_while_it_is_linked_gets_no_entry(
     reply = await post(server, "/admin/v1/link", surls=["/one.dcm"], target="/", view="basic")
     assert reply.status == 410
     await server.house.sweeper.sweep()
-    async with server.archive.database.acquire() as db:
+    async with server.house.database.acquire() as db:
         assert await db.fetchval("select count(*) from images") == 0
 
 
 async def test_an_image_that_is_linked_while_it_is_removed_stays(own_server: Server, ct: bytes) -> None:
     server = own_server
     await server.put("/one.dcm", ct)
-    async with server.archive.database.transaction() as db:
+    async with server.house.database.transaction() as db:
         image = await db.fetchval("select id from images")
         await images.keep(db, [image])
         removal = asyncio.create_task(server.srm("rm", surls=["/one.dcm"]))
-        async with server.archive.database.acquire() as other:
+        async with server.house.database.acquire() as other:
             await until(
                 lambda: other.fetchval("select true from pg_stat_activity where wait_event = 'transactionid'")
             )

@@ -98,9 +98,9 @@ async def test_credentials_that_are_not_the_whole_person_register_nothing(server
     person = Caller("dn:/CN=Ada", frozenset({"dn:/CN=Ada", AUTHENTICATED, ANYONE}))
     for less in (replace(person, limited=True), replace(person, principals=frozenset({ANYONE}))):
         with pytest.raises(Forbidden):
-            await recipients.put(server.archive.database, less, None, pair().public)
+            await recipients.put(server.house.database, less, None, pair().public)
     with pytest.raises(Unauthenticated):
-        await recipients.put(server.archive.database, ANONYMOUS, None, pair().public)
+        await recipients.put(server.house.database, ANONYMOUS, None, pair().public)
 
 
 @pytest.mark.parametrize(
@@ -122,7 +122,7 @@ async def test_it_is_audited_with_the_key(server: Server, name: str) -> None:
     key = pair()
     await register(server, key.text, token)
     await remove(server, token)
-    async with server.archive.database.acquire() as db:
+    async with server.house.database.acquire() as db:
         acts = await db.fetch(
             "select act, details from audit where caller = $1 and act like '%recipient' order by id",
             f"user:{name}",
@@ -152,7 +152,7 @@ class Reader:
         made_ready = await prepare(
             server.house.judge,
             server.house.warm,
-            server.archive.settings.transfers,
+            server.house.settings.transfers,
             self.caller,
             ask,
         )

@@ -28,9 +28,9 @@ def hospital(directory: str, rights: str = "wlx") -> Caller:
 
 
 async def register(server: Server, caller: Caller, surl: str) -> UUID | MdmError:
-    archive = server.archive
+    house = server.house
     ((named, found),) = await registering.register(
-        archive.database, archive.keys, caller, [Registration(surl, SOURCE)]
+        house.database, house.keys, caller, [Registration(surl, SOURCE)]
     )
     assert named == surl
     return found
@@ -93,7 +93,7 @@ async def test_what_is_not_online_is_told_at_once_to_those_who_may_read(
 )
 async def test_what_cannot_be_reached_or_is_lost_is_told_so(server: Server, locality: str, code: str) -> None:
     _, surl = await registered(server)
-    async with server.archive.database.acquire() as db:
+    async with server.house.database.acquire() as db:
         await db.execute(
             "update images set locality = $2 where id = (select image from entries where guid = $1)",
             UUID((await detail(server, surl))["guid"]),
@@ -120,7 +120,7 @@ async def test_registering_needs_the_right_to_write_and_a_free_name(server: Serv
     assert isinstance(await register(server, caller, f"/@basic{free}"), BadRequest)
     assert isinstance(await register(server, hospital("/elsewhere"), free), NotFound)
     assert isinstance(await register(server, hospital(directory, "rlx"), free), Forbidden)
-    async with server.archive.database.acquire() as db:
+    async with server.house.database.acquire() as db:
         left = "not exists (select from entries e where e.image = i.id)"
         assert not await db.fetchval(f"select count(*) from images i where locality = 'NEARLINE' and {left}")
 
@@ -128,7 +128,7 @@ async def test_registering_needs_the_right_to_write_and_a_free_name(server: Serv
 async def test_registering_is_audited(server: Server) -> None:
     _, surl = await registered(server)
     guid = UUID((await detail(server, surl))["guid"])
-    async with server.archive.database.acquire() as db:
+    async with server.house.database.acquire() as db:
         row = await db.fetchrow(
             "select caller, act, details from audit where guid = $1 and act = 'register'", guid
         )
@@ -146,7 +146,7 @@ async def test_a_registered_file_is_renamed_ruled_and_removed_like_any_other(ser
     told = await server.srm("getPermission", surls=[moved])
     assert told["files"][0]["rules"] == rules
     guid = UUID((await detail(server, moved))["guid"])
-    async with server.archive.database.acquire() as db:
+    async with server.house.database.acquire() as db:
         row = await db.fetchrow(
             "select i.id, i.registration, i.source from images i join entries e on e.image = i.id where e.guid = $1",
             guid,
@@ -156,10 +156,10 @@ async def test_a_registered_file_is_renamed_ruled_and_removed_like_any_other(ser
     await server.srm("ls", surls=[moved], expect=404)
     while await server.house.sweeper.sweep():
         pass
-    async with server.archive.database.acquire() as db:
+    async with server.house.database.acquire() as db:
         assert not await db.fetchval("select count(*) from images where id = $1", row["id"])
         assert not await db.fetchval("select count(*) from sources where id = $1", row["source"])
-    assert not await server.archive.keys.fetch([row["registration"]], identity=True)
+    assert not await server.house.keys.fetch([row["registration"]], identity=True)
 
 
 async def test_a_project_cannot_link_what_is_not_online(own_server: Server) -> None:
@@ -197,9 +197,9 @@ async def test_reports_and_profiles_count_no_view_of_what_is_not_there(own_serve
     assert reply.tree == {"ready": 1, "refused": 0, "quarantined": 0, "pending": 0}
     reply = await server.call("POST", "/admin/v1/fsck", token=token, json={"repair": True})
     assert reply.tree["findings"] == []
-    async with server.archive.database.acquire() as db:
+    async with server.house.database.acquire() as db:
         below = [(await places.resolve_one(db, Lfn(directory))).ancestor.id]
-        served = server.archive.views.get("basic")
+        served = server.house.views.get("basic")
         assert not await profiles.images_without(db, below, "basic", served.version, UUID(int=0), 10)
 
 

@@ -146,7 +146,7 @@ async def test_they_go_with_their_entry_and_are_audited_without_their_urls(own_s
     await change(own_server, "master", (surl, A))
     await change(own_server, "remove", (surl, B))
     await own_server.srm("rm", surls=[surl])
-    async with own_server.archive.database.acquire() as db:
+    async with own_server.house.database.acquire() as db:
         assert await db.fetchval("select count(*) from replicas") == 0
         rows = await db.fetch(
             "select act, guid, view, details from audit where act like 'replica %' order by id"

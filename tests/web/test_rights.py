@@ -60,7 +60,7 @@ def codes(tree: dict[str, Any]) -> list[str]:
 
 
 async def held(server: Server) -> list[tuple[Any, ...]]:
-    async with server.archive.database.acquire() as db:
+    async with server.house.database.acquire() as db:
         return [
             tuple(row) for row in await db.fetch("select guid, parent, name, image from entries order by id")
         ]
@@ -250,7 +250,7 @@ async def test_a_listing_tells_no_size_of_the_identified_view_without_i(server: 
 
 async def test_an_identified_default_view_tells_its_size_to_nobody_without_i(own_server: Server) -> None:
     tree = await grown(own_server)
-    async with own_server.archive.database.acquire() as db:
+    async with own_server.house.database.acquire() as db:
         await db.execute(
             "update entries set default_view = 'identified' where name = $1", tree.path.removeprefix("/")
         )

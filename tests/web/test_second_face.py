@@ -32,7 +32,7 @@ class Face:
         return await self.call("PUT", name, token, data=data, headers=named)
 
     async def acts(self, act: str) -> list[str]:
-        async with self.server.archive.database.acquire() as db:
+        async with self.server.house.database.acquire() as db:
             rows = await db.fetch("select outcome from audit where act = $1 order by id", act)
         return [row["outcome"] for row in rows]
 
@@ -108,7 +108,7 @@ async def test_what_is_refused_is_a_problem_and_in_the_audit(face: Face) -> None
     assert (await face.call("GET", "b.dcm", await face.server.token(""))).body != hidden.body
 
     async def audited() -> bool:
-        async with face.server.archive.database.acquire() as db:
+        async with face.server.house.database.acquire() as db:
             rows = await db.fetch("select act from audit where outcome = 'refused'")
         return {"PUT /face/{name}", "GET /face/{name}"} <= {row["act"] for row in rows}
 

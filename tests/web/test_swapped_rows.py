@@ -30,7 +30,7 @@ class Pair:
     identity: str
 
     async def execute(self, statement: str) -> None:
-        async with self.server.archive.database.acquire() as db:
+        async with self.server.house.database.acquire() as db:
             await db.execute(statement)
 
     async def prepared(self, **options: Any) -> list[dict[str, Any]]:

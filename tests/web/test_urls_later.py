@@ -43,7 +43,7 @@ async def test_a_url_that_is_over_is_told_no_more(server: Server, file: str) -> 
     await server.srm("releaseFiles", requestToken=line["requestToken"])
     assert "transferURL" not in await told(server, line["requestToken"])
     line = await server.prepare(file)
-    async with server.archive.database.acquire() as db:
+    async with server.house.database.acquire() as db:
         await db.execute("update grants set expires = now() where request = $1", UUID(line["requestToken"]))
     assert "transferURL" not in await told(server, line["requestToken"])
 
@@ -97,7 +97,7 @@ async def test_a_request_of_many_files_keeps_no_thread_for_long(
 
 async def test_what_the_database_holds_opens_nothing(server: Server, file: str) -> None:
     lines = [await server.prepare(file) for _ in range(2)]
-    async with server.archive.database.acquire() as db:
+    async with server.house.database.acquire() as db:
         rows = [
             await db.fetchrow("select * from grants where request = $1", UUID(line["requestToken"]))
             for line in lines
@@ -120,12 +120,12 @@ async def test_a_file_waits_is_staged_and_pinned_and_then_its_url_is_told(server
     """Bringing it about comes with staging; the catalog, the answers and the URL are ready for it."""
     line = await server.prepare(file)
     secret, request = bytes(range(32)), uuid4()
-    async with server.archive.database.acquire() as db:
+    async with server.house.database.acquire() as db:
         (pinned,) = [
             grants.grant_of(row)
             for row in await db.fetch(f"{grants.SELECT} where request = $1", UUID(line["requestToken"]))
         ]
-        wrapped = server.archive.keys.wrap_grant(secret, request, 0)
+        wrapped = server.house.keys.wrap_grant(secret, request, 0)
         waiting = replace(
             pinned,
             turl=digest(turl_token(secret)),
@@ -149,12 +149,12 @@ async def test_a_file_waits_is_staged_and_pinned_and_then_its_url_is_told(server
     assert await stands() == ("SRM_REQUEST_QUEUED", "SRM_REQUEST_QUEUED", False)
     assert await counts() == (1, 0)
     assert (await server.call("GET", url)).status == 410
-    async with server.archive.database.acquire() as db:
+    async with server.house.database.acquire() as db:
         assert await grants.settle(db, waiting, "staging", "queued")
     assert await stands() == ("SRM_REQUEST_INPROGRESS", "SRM_REQUEST_INPROGRESS", False)
-    async with server.archive.database.acquire() as db:
-        assert await grants.pin(db, waiting, server.archive.views.basic, 60.0)
-        assert not await grants.pin(db, waiting, server.archive.views.basic, 60.0)
+    async with server.house.database.acquire() as db:
+        assert await grants.pin(db, waiting, server.house.views.basic, 60.0)
+        assert not await grants.pin(db, waiting, server.house.views.basic, 60.0)
     assert await stands() == ("SRM_SUCCESS", "SRM_FILE_PINNED", True)
     assert await counts() == (0, 1)
     again = await told(server, str(request))
@@ -164,10 +164,10 @@ async def test_a_file_waits_is_staged_and_pinned_and_then_its_url_is_told(server
 
 async def test_a_file_that_waits_can_be_aborted_and_is_not_pinned_then(server: Server, file: str) -> None:
     line = await server.prepare(file)
-    async with server.archive.database.acquire() as db:
+    async with server.house.database.acquire() as db:
         row = await db.fetchrow(f"{grants.SELECT} where request = $1", UUID(line["requestToken"]))
         await db.execute("update grants set state = 'staging' where request = $1", row["request"])
     await server.srm("abortRequest", requestToken=line["requestToken"])
-    async with server.archive.database.acquire() as db:
+    async with server.house.database.acquire() as db:
         assert not await grants.pin(db, grants.grant_of(row), row["version"], 60.0)
     assert (await told(server, line["requestToken"]))["status"]["statusCode"] == "SRM_ABORTED"

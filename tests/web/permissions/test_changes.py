@@ -41,7 +41,7 @@ async def test_several_steps_are_one_change(tree: Tree) -> None:
 
 async def audited(tree: Tree, surl: str) -> list[Any]:
     guid = (await tree.server.srm("ls", surls=[surl], numOfLevels=0))["files"][0]["guid"]
-    async with tree.server.archive.database.acquire() as db:
+    async with tree.server.house.database.acquire() as db:
         return list(
             await db.fetch(
                 "select caller, act, details from audit where guid = $1 and act like 'set %' order by id",

@@ -27,7 +27,7 @@ async def test_changes_at_the_same_time_all_stand(tree: Tree) -> None:
 async def test_equal_acls_are_kept_once(tree: Tree) -> None:
     await tree.set(tree.path, "SET", rule("user:a", "rl"), rule("user:b", "x"))
     await tree.set(tree.below, "SET", rule("user:b", "x"), rule("user:a", "l"), rule("user:a", "r"))
-    async with tree.server.archive.database.acquire() as db:
+    async with tree.server.house.database.acquire() as db:
         kept = await db.fetchval(
             "select count(distinct acl) from entries where guid = any($1::uuid[])",
             [(await tree.get(surl))["guid"] for surl in (tree.path, tree.below)],
@@ -89,7 +89,7 @@ async def test_a_big_tree_is_changed_at_once(own_server: Server) -> None:
     """Only what has an ACL of its own is touched: here every hundredth of ten thousand."""
     tree = Tree(own_server, await own_server.directory())
     await tree.set(tree.path, "SET", rule("user:a", "rlx"))
-    async with own_server.archive.database.transaction() as db:
+    async with own_server.house.database.transaction() as db:
         top, acl = await db.fetchrow("select id, acl from entries where name = $1", tree.path.strip("/"))
         await db.execute(
             "insert into entries (parent, name, is_directory, acl)"

@@ -15,7 +15,7 @@ async def test_a_limited_caller_changes_nothing(tree: Tree) -> None:
     change = Change(inherit=True)
     limited = replace(ADMIN, limited=True)
     ((_, why),) = await set_permission(
-        tree.server.archive.database, tree.server.archive.changed, limited, [tree.path], change
+        tree.server.house.database, tree.server.house.changed, limited, [tree.path], change
     )
     assert isinstance(why, Forbidden)
 

@@ -111,7 +111,7 @@ async def test_a_sealed_upload_that_ends_early_is_refused(server: Server, upload
 async def _is_refused(server: Server, upload: Upload, stream: bytes) -> None:
     async def held() -> tuple[int, int]:
         files = sum(path.is_file() for path in (server.data / "blobs").glob("??/*"))
-        async with server.archive.database.acquire() as db:
+        async with server.house.database.acquire() as db:
             return files, await db.fetchval("select count(*) from images")
 
     before = await held()

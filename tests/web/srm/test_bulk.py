@@ -26,7 +26,7 @@ async def statements(server: Server) -> AsyncIterator[list[str]]:
         if logs.request_id.get():
             seen.append(record.query)
 
-    pool = server.archive.database._pool
+    pool = server.house.database._pool
     held = [await pool.acquire() for _ in range(pool.get_max_size())]
     bare = [connection._con for connection in held]
     for connection in bare:
@@ -53,7 +53,7 @@ async def test_thousands_are_prepared_in_one_round(own_server: Server) -> None:
     directory = await own_server.directory()
     surl = f"{directory}/a.dcm"
     await own_server.put(surl, made())
-    async with own_server.archive.database.acquire() as db:
+    async with own_server.house.database.acquire() as db:
         await db.execute(
             "insert into entries (parent, name, image, is_directory)"
             " select parent, 'n' || n, image, false from entries, generate_series(1, $1::int) n where name = 'a.dcm'",

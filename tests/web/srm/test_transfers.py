@@ -237,7 +237,7 @@ async def test_a_summary_counts_files(server: Server, directory: str, file: str)
 
 
 async def _expire(server: Server, request: str) -> None:
-    async with server.archive.database.acquire() as db:
+    async with server.house.database.acquire() as db:
         await db.execute(
             "update grants set expires = now() - interval '1 s' where request = $1::text::uuid", request
         )
