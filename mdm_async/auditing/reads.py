@@ -171,9 +171,10 @@ class Reads:
             intent.written.exception()
 
     async def _write(self) -> None:
-        while self._ended:
-            keys = list(self._ended)[:_BATCH]
-            batch = {key: self._ended.pop(key) for key in keys}
+        # What ends meanwhile waits for the next second, or steady readers would get rows without end.
+        due = list(self._ended)
+        for start in range(0, len(due), _BATCH):
+            batch = {key: self._ended.pop(key) for key in due[start : start + _BATCH]}
             try:
                 async with self._database.acquire() as db:
                     await acts.record(db, [_outcome(key, total) for key, total in batch.items()])
