@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 import aiohttp
 import asyncpg
+import pytest
 
 from tests.faults.conditions import blob_files, until
 from tests.faults.serving import AWAY, Caller, Serve, serving
@@ -61,6 +62,7 @@ async def _chunks(data: bytes) -> AsyncIterator[bytes]:
         yield data[start : start + (1 << 16)]
 
 
+@pytest.mark.timeout(600)  # twenty starts, on machines that do other things too
 async def test_what_was_acknowledged_is_there_and_nothing_else() -> None:
     chance = random.Random(20)
     small = [made(pixels=20_000, seed=seed) for seed in range(6)]
