@@ -21,7 +21,7 @@ demo: $(VENV)/.runtime
 
 test: $(VENV)/.dev
 	tests/install-peers dcmtk voms-clients
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(TESTS)
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .
