@@ -110,8 +110,12 @@ async def download_into(
 
 
 async def found_there(pull: Pull, target: Path) -> Downloaded | None:
-    """The file that is at `target` already, if it is all of this view: by its size, and then by its checksum."""
-    if not await asyncio.to_thread(_holds, target, pull.size, pull.ticket.plain_adler32):
+    """The file that is at `target` already, if it is all of this view: by its size, and then by its checksum.
+
+    Of the identified view it is its owner's alone from now on; one that is another's does not count.
+    """
+    ticket, private = pull.ticket, _is_private(pull)
+    if not await asyncio.to_thread(_holds, target, pull.size, ticket.plain_adler32, private=private):
         return None
     return _done(pull, target, pull.size, pull.ticket.plain_adler32, was_there=True)
 
@@ -153,7 +157,7 @@ async def _fill(pull: Pull, part: PartFile, tell: OnBytes) -> None:
             part.note(content_of(pull))
 
 
-def _holds(path: Path, size: int, adler32: str) -> bool:
+def _holds(path: Path, size: int, adler32: str, *, private: bool) -> bool:
     try:
         with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb", buffering=0) as file:
             if os.fstat(file.fileno()).st_size != size:
@@ -161,9 +165,12 @@ def _holds(path: Path, size: int, adler32: str) -> bool:
             adler = zlib.adler32(b"")
             while block := file.read(_BLOCK):
                 adler = zlib.adler32(block, adler)
+            is_it = f"{adler:08x}" == adler32
+            if is_it and private:
+                os.fchmod(file.fileno(), 0o600)
     except OSError:
         return False
-    return f"{adler:08x}" == adler32
+    return is_it
 
 
 def _ignore(_: int) -> None:

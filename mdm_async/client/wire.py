@@ -4,6 +4,7 @@ The credential goes to the server's own URL and nowhere else; a redirect there i
 redirected, each hop under the channel rule. Every failure leaves here as one of `errors`.
 """
 
+import errno
 import os
 import re
 import ssl
@@ -236,7 +237,9 @@ class Wire:
         if isinstance(error, aiohttp.ClientConnectorError):
             reason = os.strerror(error.os_error.errno) if error.os_error.errno else "no answer"
             remedy = "is the server up, and MDM_URL right?"
-            if self._local is not None:
+            if self._local is not None and error.os_error.errno == errno.EACCES:
+                remedy = "its socket is for its own user and root; name it with --url, and show a token"
+            elif self._local is not None:
                 remedy = f"start it: mdm serve --data {self._local.directory}; or name another with --url"
             return Unreachable(f"no connection to {place} ({reason})", remedy=remedy)
         if isinstance(error, TimeoutError):

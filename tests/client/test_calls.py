@@ -1,5 +1,8 @@
 """Calls: errors by name, patience where it is safe, listings page by page."""
 
+import asyncio
+import errno
+
 import orjson
 import pytest
 
@@ -131,3 +134,15 @@ async def test_every_sealed_request_has_a_key_of_its_own(fake, client):
         await client.prepare(["/vo/1"], sealed=True)
     first, second = (body["recipient"] for operation, body in fake.requests if operation == "prepareToGet")
     assert first != second
+
+
+async def test_whom_the_socket_is_not_for_is_not_told_to_start_the_server(tmp_path, monkeypatch):
+    async def refused(*_):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "create_unix_connection", refused, raising=False)
+    async with Client(data=tmp_path) as client:
+        client.wire.attempts = 1
+        with pytest.raises(errors.Unreachable) as told:
+            await client.stat("/")
+    assert "own user and root" in str(told.value)

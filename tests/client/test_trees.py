@@ -40,6 +40,14 @@ async def test_what_is_there_and_right_is_not_pulled_again(tree, client, tmp_pat
     assert contents(tmp_path)["b/3.dcm"] == b"3" * 300
 
 
+async def test_what_is_there_of_the_identified_view_becomes_its_owners_alone(tree, client, tmp_path):
+    await client.get_all("/vo", tmp_path, recursive=True, view="identified")
+    (tmp_path / "1.dcm").chmod(0o644)
+    got = await client.get_all("/vo", tmp_path, recursive=True, view="identified")
+    assert got["/vo/1.dcm"].was_there
+    assert (tmp_path / "1.dcm").stat().st_mode & 0o777 == 0o600
+
+
 async def test_several_directories_each_get_a_folder(tree, client, tmp_path):
     tree.directories.add("/other")
     tree.files["/other/4.dcm"] = b"4"
