@@ -52,3 +52,20 @@ async def test_a_held_image_is_not_destroyed_though_it_is_doomed(own_server: Ser
         assert await images.destroy_doomed(db, [read]) == []
         await db.execute("update images set in_use_until = '-infinity' where id = $1", read)
         assert len(await images.destroy_doomed(db, [read])) == 1
+
+
+async def test_a_read_that_is_over_before_anybody_looks_is_a_use_all_the_same(
+    own_server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await own_server.put("/a.dcm", made())
+    async with own_server.house.database.acquire() as db:
+        await db.execute("update images set last_used = now() - interval '2 days'")
+    await own_server.read("/a.dcm")
+    monkeypatch.setattr(watch, "HOLD", 0.0)
+
+    async def noted() -> bool:
+        async with own_server.house.database.acquire() as db:
+            return bool(await db.fetchval("select last_used > now() - interval '1 hour' from images"))
+
+    await until(noted)
+    assert not await held(own_server)

@@ -11,8 +11,9 @@ HOLD = 60.0
 
 
 async def hold(database: Database, turls: Iterable[WarmTurl]) -> None:
-    """Hold the images of those that run."""
-    held = {warm.grant.image for warm in turls if warm.ending.running and warm.grant.image}
-    if held:
+    """Hold the images of those that run; of all of them it is a use, for most reads are over before the next call."""
+    found = [(warm.grant.image, warm.ending.running) for warm in turls if warm.grant.image is not None]
+    if found:
         async with database.acquire() as db:
-            await images.use(db, held, HOLD)
+            await images.use(db, {image for image, running in found if running}, HOLD)
+            await images.note_use(db, {image for image, _ in found})
