@@ -52,7 +52,7 @@ def _read_secret(given: dict[str, Any], name: str) -> dict[str, Any]:
     try:
         return given | {name: Path(path).read_text().strip()}
     except OSError as why:
-        raise ValueError(f"{name}_file cannot be read: {why.strerror}") from why
+        raise ValueError(f"{name}_file {path} cannot be read: {why.strerror}") from why
     except UnicodeDecodeError:  # Its words tell a byte.
         raise ValueError(f"{name}_file is not text") from None
 
@@ -312,13 +312,17 @@ def load(config: Path | None = None, *, overrides: Mapping[str, Any] | None = No
     Raises UnsafeSettings with every reason, one a line.
     """
     if config is not None and not config.is_file():
-        raise UnsafeSettings(f"the settings file {config} does not exist")
+        why = "is no file" if config.exists() else "does not exist"
+        raise UnsafeSettings(f"the settings file {config} {why}")
     _refuse_unknown_variables()
     token = _config_file.set(config)
     try:
         return Settings(**(overrides or {}))
     except ValidationError as errors:
-        reasons = [f"{'.'.join(map(str, e['loc'])) or 'settings'}: {e['msg']}" for e in errors.errors()]
+        reasons = [
+            f"{'.'.join(map(str, e['loc'])) or 'settings'}: {e['msg'].removeprefix('Value error, ')}"
+            for e in errors.errors()
+        ]
         raise UnsafeSettings("\n".join(reasons)) from None
     except (tomllib.TOMLDecodeError, SettingsError) as why:
         raise UnsafeSettings(f"the settings cannot be read: {why}") from why

@@ -26,7 +26,7 @@ def all_names(given: Sequence[str] | None, files_from: Path | None) -> list[str]
 
 
 def names_in(files_from: Path | None) -> list[str]:
-    """A name a line; empty lines are passed over."""
+    """A name a line; empty and blank lines are passed over."""
     if files_from is None:
         return []
     try:
@@ -35,4 +35,4 @@ def names_in(files_from: Path | None) -> list[str]:
         raise BadRequest(f"{files_from} is not UTF-8 text") from None
     except OSError as why:
         raise MdmError(f"{files_from} cannot be read: {why.strerror}") from None
-    return [line for line in text.splitlines() if line]
+    return [line for line in text.splitlines() if line.strip()]

@@ -136,9 +136,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return fail(error)
     except Failed as at:
         return fail(at.error, at.subject)
-    except typer.TyperException as wrong:  # Without a message, help was shown instead.
-        if wrong.message:
-            fail(BadRequest(wrong.format_message(), remedy="see mdm --help"))
+    except typer.TyperException as wrong:
+        told = wrong.format_message()
+        if told.startswith("Usage: ") and not wants_json.get():  # Of a family of commands none is named.
+            for line in told.splitlines():
+                print_line(line)
+        else:
+            told = "no command is named" if told.startswith("Usage: ") else told.rstrip(".")
+            fail(BadRequest(told, remedy="see mdm --help"))
         return wrong.exit_code
     except typer.Abort:
         return fail(MdmError("given up"))

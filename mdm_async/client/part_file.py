@@ -14,7 +14,7 @@ from typing import IO, Final
 
 import orjson
 
-from mdm_async.errors import Busy, MdmError, NotADirectory
+from mdm_async.errors import BadRequest, Busy, MdmError, NotADirectory
 
 RESUMABLE: Final = 1 << 20
 """Bytes below which nothing is noted while a pull runs: so little is pulled again sooner than it is resumed."""
@@ -58,6 +58,8 @@ class PartFile:
         self._mode = 0o600 if private else 0o666
         self._noted: Content | None = None
         self._lock = threading.RLock()
+        if target.exists() and not target.is_file():  # A device would be replaced by a file.
+            raise BadRequest(f"{target} is no regular file", remedy="give another name, or '-' for stdout")
         self._file = self._open()
 
     def _open(self) -> IO[bytes]:
@@ -76,7 +78,7 @@ class PartFile:
                     return file
                 file.close()  # Its pull ended between our open and our lock.
         except FileNotFoundError:
-            raise NotADirectory("the folder to write to does not exist") from None
+            raise NotADirectory(f"the folder {self.target.parent} does not exist", remedy="make it") from None
         except OSError as why:
             raise MdmError(f"the output file cannot be written: {why.strerror}") from None
 

@@ -109,10 +109,9 @@ class Prepared:
     def joined(self, later: "Prepared") -> "Prepared":
         """Both; a file that was prepared or refused later counts as it did then."""
         served = {ticket.surl for ticket in later.tickets}
-        failures = {path: error for path, error in self.failures.items() if path not in served}
-        return Prepared(
-            self.tokens + later.tokens, self.tickets + later.tickets, {**later.failures, **failures}
-        )
+        earlier = {path: error for path, error in self.failures.items() if path not in served}
+        failures = {**earlier, **later.failures}
+        return Prepared(self.tokens + later.tokens, self.tickets + later.tickets, failures)
 
     def in_order(self, asked: Sequence[str]) -> "Prepared":
         place = {path: number for number, path in enumerate(asked)}

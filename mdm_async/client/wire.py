@@ -235,7 +235,10 @@ class Wire:
                 f"the certificate of {place} is not trusted", remedy="give its authority's with --ca"
             )
         if isinstance(error, aiohttp.ClientConnectorError):
-            reason = os.strerror(error.os_error.errno) if error.os_error.errno else "no answer"
+            if isinstance(error.os_error, ssl.SSLError):
+                return Unreachable(f"{place} does not answer as TLS", remedy="is its port that of https?")
+            number = error.os_error.errno or 0  # Negative: the name has no address.
+            reason = os.strerror(number) if number > 0 else error.os_error.strerror or "no answer"
             remedy = "is the server up, and MDM_URL right?"
             if self._local is not None and error.os_error.errno == errno.EACCES:
                 remedy = "its socket is for its own user and root; name it with --url, and show a token"

@@ -38,6 +38,8 @@ async def test_3_not_found(mdm: Run, folder: str) -> None:
 async def test_4_the_view_is_refused(mdm: Run, server: Server, folder: str, tmp_path: Path) -> None:
     await server.put(f"{folder}/sc.dcm", png_like_capture())
     assert (await mdm("get", f"{folder}/sc.dcm", tmp_path)).code == 4
+    await mdm("delivery", "set", folder, "--deidentified", "sealed")
+    assert (await mdm("get", f"{folder}/sc.dcm", tmp_path)).code == 4
 
 
 async def test_5_what_comes_is_damaged(run: Run, environment: pytest.MonkeyPatch, tmp_path: Path) -> None:

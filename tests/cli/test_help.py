@@ -64,3 +64,17 @@ def test_the_table_has_the_summary_of_the_command_itself(name):
 
 def test_every_command_that_a_module_registers_is_in_the_table():
     assert set(MDM.commands) == set(Commands.table)
+
+
+async def test_what_is_missing_is_named(run):
+    for words, missing in ((("mkdir",), "LFN"), (("put", "--json"), "LFN"), (("token", "create"), "--name")):
+        ended = await run(*words)
+        assert ended.code == 2
+        assert missing in ended.err
+        assert ("--json" in words) == bool(ended.out)
+
+
+async def test_a_family_of_commands_by_itself_shows_its_help(run):
+    ended = await run("token")
+    assert (ended.code, ended.err) == (2, "")
+    assert ended.text == (await run("token", "--help")).text

@@ -21,7 +21,7 @@ async def fake(environment):
 @pytest.fixture
 def names(tmp_path):
     file = tmp_path / "names"
-    file.write_text("/vo/1.dcm\n\n/vo/2.dcm\n")
+    file.write_text("/vo/1.dcm\r\n\n  \n/vo/2.dcm\n")
     return file
 
 

@@ -31,6 +31,7 @@ async def test_nobody_is_anonymous(mdm: Run, environment: pytest.MonkeyPatch) ->
     told = await mdm("whoami")
     assert told.code == 0, told.err
     assert told.text.startswith("any:anonymous, by none\n")
+    assert "ends" not in told.text
     assert "no valid credential" in told.text
 
 

@@ -166,7 +166,7 @@ async def test_two_pulls_to_one_file_do_not_mix(fake, client, image, tmp_path):
 
 async def test_a_folder_that_is_not_there_is_told(fake, client, image, tmp_path):
     fake.files[SURL] = image
-    with pytest.raises(errors.NotADirectory):
+    with pytest.raises(errors.NotADirectory, match="nowhere does not exist"):
         await client.get(SURL, tmp_path / "nowhere" / "a.dcm")
 
 
@@ -243,3 +243,12 @@ async def test_what_goes_into_a_folder_keeps_its_name(fake, client, image, tmp_p
     with pytest.raises(NotADirectoryError):
         await client.get(SURL, f"{tmp_path}/mistyped/")
     assert not (tmp_path / "mistyped").exists()
+
+
+async def test_a_device_is_not_replaced_by_a_file(fake, client, image, tmp_path):
+    fake.files[SURL] = image
+    device = tmp_path / "device"
+    os.mkfifo(device)
+    with pytest.raises(errors.BadRequest, match="no regular file"):
+        await client.get(SURL, device)
+    assert device.is_fifo()

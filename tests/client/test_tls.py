@@ -64,3 +64,14 @@ async def test_a_certificate_file_that_is_none_is_told(secure_url, tmp_path):
     with pytest.raises(errors.BadRequest):
         async with Client(secure_url, "t", ca=tmp_path / "ca.pem"):
             pass
+
+
+async def test_a_port_that_speaks_no_tls_and_a_name_without_address_are_told_apart(fake):
+    for url, why in (
+        (fake.url.replace("http:", "https:"), "as TLS"),
+        ("https://no.invalid", r"no connection to \S+ \([A-Z]"),
+    ):
+        async with Client(url, "t") as client:
+            with pytest.raises(errors.Unreachable, match=why) as told:
+                await client.stat("/")
+        assert "Unknown error" not in str(told.value)

@@ -52,7 +52,9 @@ def show(
         "time (UTC)", "who", "act", "outcome", "what", "view", "bytes", "from", "more", numbers=("bytes",)
     )
     for row in rows:
-        more = ", ".join(f"{name}: {value}" for name, value in (row["details"] or {}).items())
+        more = ", ".join(
+            f"{name}: {value}" for name, value in (row["details"] or {}).items() if value is not None
+        )
         time, what = row["time"].replace("T", " ").removesuffix("Z"), row["lfn"] or row["guid"] or ""
         size = "" if row["bytes"] is None else row["bytes"]
         add_row(

@@ -43,10 +43,9 @@ def whoami(
 def _print(path: str, found: Identity) -> None:
     told = found.told
     print_line(f"{found.name}, by {found.credential}")
-    lines = [
-        ("principals", ", ".join(found.principals)),
-        ("ends", found.until or "when revoked"),
-    ]
+    lines = [("principals", ", ".join(found.principals))]
+    if found.credential not in ("none", "socket"):  # Of those nothing ends, nor can it be revoked.
+        lines.append(("ends", found.until or "when revoked"))
     if told["limited"]:
         lines.append(("limited", "may neither change rights nor see identities"))
     for scope in told["scopes"]:

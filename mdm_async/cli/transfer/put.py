@@ -16,7 +16,11 @@ from mdm_async.client.upload import Uploaded
 from mdm_async.errors import BadRequest, MdmError
 
 _STDIN = "-"
-_INTERRUPTED = ("and nothing of others is stored", "give the same command for those that are left")
+_INTERRUPTED = "and nothing of others is stored"
+_GO_ON = "give the same command for those that are left"
+_GO_ON_FOLDER = (
+    f"{_GO_ON}, or, if it made LFN, name what is in the folder (FOLDER/*): a folder goes into a directory"
+)
 
 
 def register(app: typer.Typer) -> None:
@@ -70,7 +74,7 @@ def put(
             finally:
                 gauge.end(error)
 
-    with metered(*_INTERRUPTED) as meter:
+    with metered(_INTERRUPTED, _GO_ON_FOLDER if recursive else _GO_ON) as meter:
         outcomes = settled(work())
     if json:
         print_json({"files": [uploaded_json(outcome) for outcome in outcomes]})

@@ -4,7 +4,7 @@ Reading an ACL needs the permission right at the entry. One's own rights are tol
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mdm_async.catalog.namespace.places import Place
 from mdm_async.catalog.rights import acl
@@ -50,11 +50,17 @@ async def get_permission(
     async with database.acquire() as db:
         found = [_readable(caller, one) for one in await resolve(db, caller, surls)]
         lines = await lineages(db, [one for one in found if isinstance(one, Place)])
-    whose = mapping.apply(bearer_of(principals)) if principals else None
+    whose = _whose(mapping, principals) if principals else None
     return [
         (surl, one if isinstance(one, MdmError) else _told(caller, one, lines, whose))
         for surl, one in zip(surls, found, strict=True)
     ]
+
+
+def _whose(mapping: Mapping, principals: Sequence[str]) -> Caller:
+    """Whoever has these: also local groups that are asked about by themselves, which the mapping gives to nobody."""
+    known = mapping.apply(bearer_of(principals))
+    return replace(known, principals=known.principals | set(principals))
 
 
 def _readable(caller: Caller, found: tuple[object, Place] | MdmError) -> Place | MdmError:

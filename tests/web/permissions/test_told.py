@@ -22,6 +22,12 @@ async def test_effective_rights_name_the_rule_and_the_entry_that_give_them(tree:
     assert {one["from"]["path"] for one in given.values()} == {tree.path}
 
 
+async def test_what_a_local_group_may_do_is_told_though_the_mapping_has_nobody_in_it(tree: Tree) -> None:
+    await tree.set(tree.path, "SET", rule("group:local#/cardiology", "rlx"))
+    effective = (await tree.get(tree.file, principals=["group:local#/cardiology"]))["effective"]
+    assert (effective["permission"], effective["blocked"]) == ("rlx", False)
+
+
 async def test_a_directory_that_bars_the_way_is_named(tree: Tree) -> None:
     await tree.set(tree.path, "SET", rule("user:b", "rlx"))
     await tree.set(tree.below, "SET", rule("user:a", "rlx"))
