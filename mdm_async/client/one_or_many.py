@@ -79,6 +79,7 @@ def settle(asked: Names, outcomes: Sequence[Outcome[T]]) -> dict[str, T]:
     failed = [outcome.error for outcome in outcomes if outcome.error is not None]
     if is_one(asked):
         if failed:
+            failed[0].add_note(name_of(asked))
             raise failed[0]
         if len(outcomes) != 1:
             raise WrongContent("the server did not answer for the name that was asked for")

@@ -70,3 +70,9 @@ async def test_a_server_that_is_away_is_a_connection_error(fake, client):
     with pytest.raises(errors.Unavailable) as away:
         await client.stat("/")
     assert not isinstance(away.value, OSError)
+
+
+async def test_an_error_of_one_name_tells_it_below_its_reason(client):
+    with pytest.raises(FileNotFoundError) as told:
+        await client.stat("/nowhere")
+    assert told.value.__notes__ == ["/nowhere"]

@@ -78,7 +78,7 @@ def _allowed(
     name = named or place.default_view
     _demand_view(served, name)
     if place.entry.image is None:
-        raise BadRequest("a directory cannot be read as a file", remedy="list it instead")
+        raise BadRequest("a directory cannot be read as a file", remedy="list it, or get it with -r")
     return place.entry, place.entry.image, name
 
 
