@@ -151,3 +151,12 @@ async def test_a_queue_is_not_counted_to_its_end(db: Connection) -> None:
         COUNTED + 10,
     )
     assert (await QUEUE.standing(db)).length == COUNTED
+
+
+async def test_a_row_with_the_largest_count_keeps_no_page(db: Connection) -> None:
+    await filled(db, 3)
+    await db.execute(
+        "update views_to_make set attempts = 2147483647"
+        " where image = (select image from views_to_make limit 1)"
+    )
+    assert len(await QUEUE.take(db, "a", 10)) == 3

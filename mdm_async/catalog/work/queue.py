@@ -18,6 +18,8 @@ COUNTED = 100_000
 """A longer queue is not counted to its end."""
 SHOWN = 20
 """Failures that are told of a queue."""
+_MOST_ATTEMPTS = 1_000_000
+"""Counted no further: one row's count must not keep a page from being taken."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 5.0, 3600.0
 """Seconds that a row waits after its first failure, and at the most; the pause doubles each time."""
 
@@ -76,7 +78,7 @@ class Queue:
             f"with page as materialized (select {keys} from {self.table} where {self.only} and due <= now()"
             "  order by due limit $2 for update skip locked)"
             f" update {self.table} t set taken_by = $1, due = now() + make_interval(secs => $3),"
-            f" attempts = attempts + 1 from page w where {self._same}"
+            f" attempts = least(attempts, {_MOST_ATTEMPTS}) + 1 from page w where {self._same}"
             f" returning {', '.join(f't.{name}' for name in self.key)}",
             taker,
             count,
