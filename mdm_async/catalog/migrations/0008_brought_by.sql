@@ -4,4 +4,4 @@ alter table images add column brought_by text;
 
 update images i set brought_by = g.owner
 from grants g
-where g.image = i.id and g.operation = 'put' and g.state = 'done';
+where g.image = i.id and g.operation = 'put' and g.state in ('uploaded', 'done');
