@@ -72,7 +72,7 @@ async def opened(server: Server, surl: str, token: str | None = None, **options:
 
 async def content(server: Server, view: OpenedView) -> bytes:
     """All that a face would send: the plain bytes, or the sealed stream opened with the test's key."""
-    served = view.live.served
+    served = view.warm.served
     async with served.open([(0, served.size)], files=False) as pieces:
         sent = [bytes(piece) async for piece in pieces(0, served.size) if not isinstance(piece, FileRange)]
     if not served.sealed:

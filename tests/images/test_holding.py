@@ -24,7 +24,7 @@ async def read(own_server: Server, monkeypatch: pytest.MonkeyPatch) -> AsyncIter
     monkeypatch.setattr(watch, "HOLD", 0.0)
     await own_server.put("/a.dcm", made())
     view = await opened(own_server, "/a.dcm")
-    with own_server.house.admission.sending(view.live.ending, lambda: None):
+    with own_server.house.admission.sending(view.warm.ending, lambda: None):
         yield view.file.image
 
 
@@ -39,8 +39,8 @@ async def test_an_image_that_was_only_opened_is_not_held(
     await own_server.put("/a.dcm", made())
     view = await opened(own_server, "/a.dcm")
     for _ in range(2):
-        looked = view.live.checked
-        await until(lambda looked=looked: view.live.checked > looked)
+        looked = view.warm.checked
+        await until(lambda looked=looked: view.warm.checked > looked)
     assert not await held(own_server)
 
 

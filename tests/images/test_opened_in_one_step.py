@@ -19,9 +19,9 @@ async def test_it_tells_what_it_is_made_of(server: Server) -> None:
     line = await server.prepare(f"{folder}/a.dcm")
     view = await opened(server, f"{folder}/a.dcm")
     assert view.file.view == "basic"
-    assert view.live.served.size == view.plain.size == line["fileSize"]
+    assert view.warm.served.size == view.plain.size == line["fileSize"]
     assert f"{view.plain.adler32:08x}" == line["checkSumValue"]
-    assert (await opened(server, f"{folder}/a.dcm")).live.served.etag == view.live.served.etag
+    assert (await opened(server, f"{folder}/a.dcm")).warm.served.etag == view.warm.served.etag
 
 
 async def test_it_is_refused_as_preparing_it_would_be(own_server: Server) -> None:
@@ -63,7 +63,7 @@ async def test_the_identified_view_leaves_sealed_only(server: Server) -> None:
     with pytest.raises(Forbidden, match="sealed only"):
         await opened(server, f"{folder}/a.dcm", token, view=IDENTIFIED)
     view = await opened(server, f"{folder}/a.dcm", token, view=IDENTIFIED, recipient=RECIPIENT)
-    assert view.live.served.sealed
+    assert view.warm.served.sealed
     assert await content(server, view) == data
     assert await read(server, f"/@identified{folder}/a.dcm", token, recipient=RECIPIENT) == data
 
@@ -71,34 +71,34 @@ async def test_the_identified_view_leaves_sealed_only(server: Server) -> None:
 async def test_it_ends_when_its_file_goes(own_server: Server) -> None:
     await own_server.put("/a.dcm", made())
     view = await opened(own_server, "/a.dcm")
-    with own_server.house.admission.sending(view.live.ending, lambda: None):
+    with own_server.house.admission.sending(view.warm.ending, lambda: None):
         await own_server.srm("rm", surls=["/a.dcm"])
-        await until(lambda: view.live.ending.ended)
+        await until(lambda: view.warm.ending.ended)
 
 
 async def test_it_ends_when_its_token_is_revoked(own_server: Server) -> None:
     await own_server.put("/a.dcm", made())
     view = await opened(own_server, "/a.dcm", await own_server.token("r", name="reader"))
-    with own_server.house.admission.sending(view.live.ending, lambda: None):
+    with own_server.house.admission.sending(view.warm.ending, lambda: None):
         await own_server.call("DELETE", "/admin/v1/tokens/reader", token=own_server.admin_token)
-        await until(lambda: view.live.ending.ended)
+        await until(lambda: view.warm.ending.ended)
 
 
 async def test_it_ends_when_it_is_not_read_and_so_no_longer_watched(own_server: Server) -> None:
     await own_server.put("/a.dcm", made())
     view = await opened(own_server, "/a.dcm")
-    view.live.used = float("-inf")
-    await until(lambda: view.live.ending.ended)
+    view.warm.used = float("-inf")
+    await until(lambda: view.warm.ending.ended)
     assert list(own_server.house.warm) == []
 
 
 async def test_it_goes_on_while_nothing_changes(own_server: Server) -> None:
     await own_server.put("/a.dcm", made())
     view = await opened(own_server, "/a.dcm")
-    with own_server.house.admission.sending(view.live.ending, lambda: None):
-        looked = view.live.checked
-        await until(lambda: view.live.checked > looked)
-        assert not view.live.ending.ended
+    with own_server.house.admission.sending(view.warm.ending, lambda: None):
+        looked = view.warm.checked
+        await until(lambda: view.warm.checked > looked)
+        assert not view.warm.ending.ended
 
 
 async def test_it_is_in_the_audit_before_its_first_byte(own_server: Server) -> None:

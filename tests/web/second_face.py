@@ -35,7 +35,7 @@ async def put(request: web.Request) -> web.Response:
 async def get(request: web.Request) -> web.StreamResponse:
     house, caller = request.app[HOUSE], await caller_of(request)
     view = await open_view(house.judge, house.warm, caller, f"/{request.match_info['name']}")
-    return await answer(request, view.live.served, view.live.read)
+    return await answer(request, view.warm.served, view.warm.read)
 
 
 @asynccontextmanager

@@ -160,7 +160,7 @@ async def test_what_ended_before_its_first_byte_is_an_error_before_the_status(
 
     async def open_late(*arguments: Any) -> OpenedView:
         view = await open_view(*arguments)
-        view.live.ending.end()
+        view.warm.ending.end()
         return view
 
     monkeypatch.setattr("tests.web.second_face.open_view", open_late)

@@ -29,7 +29,7 @@ class OpenedView:
 
     file: Readable
     plain: ReadyView
-    live: WarmTurl
+    warm: WarmTurl
 
 
 async def open_view(
@@ -61,8 +61,8 @@ async def open_view(
     if file.recipient is not None:
         content = await warm.cipher.run(partial(seal, plain, file.recipient, os.urandom(SEED_BYTES)))
     judged = file.epoch, caller.generation
-    live = warm.admit(_unkept(caller, who, surl, file, plain), content, asked, judged)
-    return OpenedView(file, plain, live)
+    admitted = warm.admit(_unkept(caller, who, surl, file, plain), content, asked, judged)
+    return OpenedView(file, plain, admitted)
 
 
 def _unkept(caller: Caller, who: int, surl: str, file: Readable, plain: ReadyView) -> Grant:
