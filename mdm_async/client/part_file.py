@@ -58,12 +58,14 @@ class PartFile:
         self._mode = 0o600 if private else 0o666
         self._noted: Content | None = None
         self._lock = threading.RLock()
-        if target.exists() and not target.is_file():  # A device would be replaced by a file.
-            raise BadRequest(f"{target} is no regular file", remedy="give another name, or '-' for stdout")
         self._file = self._open()
 
     def _open(self) -> IO[bytes]:
         try:
+            if self.target.exists() and not self.target.is_file():  # A device would be replaced by a file.
+                raise BadRequest(
+                    f"{self.target} is no regular file", remedy="give another name, or '-' for stdout"
+                )
             while True:
                 descriptor = os.open(self._part, _FLAGS, self._mode)
                 file = os.fdopen(descriptor, "r+b", buffering=0)

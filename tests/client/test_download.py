@@ -8,6 +8,7 @@ import os
 import pytest
 
 from mdm_async import errors
+from mdm_async.client.part_file import PartFile
 
 SURL = "/vo/a.dcm"
 
@@ -252,3 +253,9 @@ async def test_a_device_is_not_replaced_by_a_file(fake, client, image, tmp_path)
     with pytest.raises(errors.BadRequest, match="no regular file"):
         await client.get(SURL, device)
     assert device.is_fifo()
+
+
+def test_a_file_that_cannot_be_looked_at_is_one_of_our_errors(tmp_path):
+    """Of a tree it is one failure then; the other files are pulled all the same."""
+    with pytest.raises(errors.MdmError, match="cannot be written"):
+        PartFile(tmp_path / ("x" * 300))
