@@ -3,7 +3,7 @@
 import asyncio
 import base64
 import io
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from mdm_async.crypt4gh.exchange import new_private_key, public_key
 from mdm_async.crypt4gh.stream import Unsealer
 from tests.backfilled import backfill
 from tests.conftest import Server, running_server
+from tests.postgres.for_tests import PostgresForTests
 from tests.web.made_images import made
 
 FILES = Path(pydicom.data.__file__).parent / "test_files"
@@ -281,10 +282,16 @@ async def test_quarantine_holds_back_until_somebody_with_the_right_i_has_looked(
         assert await db.fetchval("select count(*) from audit where act = 'quarantine release'") == 1
 
 
-async def test_bulk_work_goes_on_after_the_server_was_stopped(
-    own_server: Server, tmp_path: Path, postgres: Any
-) -> None:
-    server = own_server
+@pytest.fixture
+async def sharing(postgres: PostgresForTests, migrated: str, tmp_path: Path) -> AsyncIterator[Server]:
+    """A node whose blobs another may share."""
+    dsn = await postgres.fresh_database(migrated)
+    async with running_server(tmp_path / "data", dsn, blobs={"shared": True}) as running:
+        yield running
+
+
+async def test_bulk_work_goes_on_after_the_server_was_stopped(sharing: Server, tmp_path: Path) -> None:
+    server = sharing
     for number in range(12):
         await server.put(f"/{number}.dcm", made(seed=number))
     await add(server, 'name = "p"\n')
@@ -296,12 +303,11 @@ async def test_bulk_work_goes_on_after_the_server_was_stopped(
             "  and image in (select image from views where name = 'p' limit 5) returning image)"
             " insert into views_to_make (image, view) select image, 'p' from unmade"
         )
-    async with running_server(
-        tmp_path / "data2",
-        server.dsn,
-        keys={"kek": (server.data / "secrets/kek").read_text().strip()},
-        blobs={},
-    ) as other:
+    data = tmp_path / "data2"
+    data.mkdir(mode=0o700)
+    (data / "blobs").symlink_to(server.data / "blobs")
+    kek = (server.data / "secrets/kek").read_text().strip()
+    async with running_server(data, server.dsn, keys={"kek": kek}, blobs={"shared": True}) as other:
 
         async def complete() -> bool:
             async with other.house.database.acquire() as db:
