@@ -54,13 +54,20 @@ async def test_a_held_image_is_not_destroyed_though_it_is_doomed(own_server: Ser
         assert len(await images.destroy_doomed(db, [read])) == 1
 
 
+@pytest.mark.parametrize("released", [False, True])
 async def test_a_read_that_is_over_before_anybody_looks_is_a_use_all_the_same(
-    own_server: Server, monkeypatch: pytest.MonkeyPatch
+    own_server: Server, monkeypatch: pytest.MonkeyPatch, released: bool
 ) -> None:
     await own_server.put("/a.dcm", made())
     async with own_server.house.database.acquire() as db:
         await db.execute("update images set last_used = now() - interval '2 days'")
-    await own_server.read("/a.dcm")
+    if released:
+        prepared = await own_server.srm("prepareToGet", files=[{"surl": "/a.dcm"}])
+        assert (await own_server.call("GET", prepared["files"][0]["transferURL"])).status == 200
+        await own_server.srm("releaseFiles", requestToken=prepared["requestToken"])
+        await until(lambda: not list(own_server.house.warm))
+    else:
+        await own_server.read("/a.dcm")
     monkeypatch.setattr(watch, "HOLD", 0.0)
 
     async def noted() -> bool:

@@ -7,6 +7,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from uuid import UUID
 
 from mdm_async.auditing.reads import Read
 from mdm_async.blobs.store import BlobStore
@@ -67,6 +68,7 @@ class WarmTurls:
     changed: ChangedHere
     _turls: OrderedDict[bytes, WarmTurl] = field(default_factory=OrderedDict)
     _weight: int = 0
+    _dropped: set[UUID] = field(default_factory=set)
 
     def __iter__(self) -> Iterator[WarmTurl]:
         return iter(list(self._turls.values()))
@@ -99,6 +101,11 @@ class WarmTurls:
     def forget_ended(self) -> None:
         for turl in [t for t, warm in self._turls.items() if warm.ending.ended and not warm.ending.running]:
             self._drop(turl)
+
+    def dropped(self) -> set[UUID]:
+        """Images whose transfer URLs were dropped since this was asked before."""
+        images, self._dropped = self._dropped, set()
+        return images
 
     def forget(self) -> None:
         """All of them, as a node that has just started."""
@@ -169,4 +176,6 @@ class WarmTurls:
         """It is watched no more, so who has it in hand must not begin to read by it."""
         dropped = self._turls.pop(turl)
         dropped.ending.end()
+        if dropped.grant.image is not None:
+            self._dropped.add(dropped.grant.image)
         self._weight -= dropped.served.weight
