@@ -133,7 +133,7 @@ def _certificate(settings: Settings, trust: Trust | None) -> Certificate | None:
 def _certificates(chain: Path | None) -> list[x509.Certificate]:
     try:
         return x509.load_pem_x509_certificates(chain.read_bytes()) if chain is not None else []
-    except (OSError, ValueError):
+    except (OSError, ValueError, x509.InvalidVersion):
         return []  # Told already, as a reason.
 
 

@@ -29,6 +29,7 @@ class RevocationList:
             OverflowError,
             UnsupportedAlgorithm,
             x509.DuplicateExtension,
+            x509.InvalidVersion,
             x509.UnsupportedGeneralNameType,
         ) as why:
             raise Unreadable("not a revocation list") from why

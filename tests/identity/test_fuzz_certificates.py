@@ -89,6 +89,13 @@ def test_a_mutated_revocation_list_is_read_or_unreadable(data):
     assert not found.is_signed_by(authority)
 
 
+def test_a_revocation_list_of_no_known_version_is_unreadable():
+    changed = revocation_list().replace(b"\x02\x01\x01", b"\x02\x01\x00", 1)
+    assert changed != revocation_list()
+    with pytest.raises(Unreadable):
+        RevocationList(changed)
+
+
 @MANY
 @given(st.data())
 def test_mutated_policies_and_lsc_files_are_read_or_unreadable(data):
