@@ -63,9 +63,12 @@ class TurlWatch:
         # Beside the checks: a database that hangs keeps one of them waiting for longer than the grace.
         while True:
             await asyncio.sleep(_LOOK)
-            if time.monotonic() - self._answered > self.grace + _LOOK:
+            unanswered = time.monotonic() - self.grace - _LOOK
+            if self._answered < unanswered:
                 for warm in self.warm:
-                    warm.ending.end()
+                    # Not what a request has just asked a database that is back: the next look will know it.
+                    if warm.checked < unanswered:
+                        warm.ending.end()
                 self.warm.forget_ended()
 
     async def _recheck(self, now: float) -> None:
