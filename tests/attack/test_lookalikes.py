@@ -35,6 +35,7 @@ FACES: list[tuple[str, str, Body]] = [
     ("POST", "/admin/v1/link", lambda n: {"surls": [n], "target": "/mine", "view": "basic"}),
     ("POST", "/admin/v1/link", lambda n: {"surls": ["/mine/own.dcm"], "target": n, "view": "basic"}),
     ("POST", "/admin/v1/delivery", lambda n: {"surl": n}),
+    ("POST", "/admin/v1/whoami", lambda n: {"surl": n}),
     ("PUT", "/admin/v1/delivery", lambda n: {"surl": n, "deidentified": "sealed"}),
     ("POST", "/catalog/v1/replicas/list", lambda n: {"surls": [n]}),
     ("POST", "/catalog/v1/replicas/add", lambda n: {"replicas": [{"surl": n, "url": "https://e.example/x"}]}),
