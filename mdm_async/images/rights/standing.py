@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from mdm_async.errors import MdmError
+from mdm_async.errors import BadRequest, MdmError
 from mdm_async.images.reading.served import ServedViews
 from mdm_async.images.rights.permissions import OwnRights, check_permission
 from mdm_async.names import Caller
@@ -19,6 +19,8 @@ class Standing:
 
 
 async def standing(database: Database, served: ServedViews, caller: Caller, surl: str) -> Standing:
-    """Told to everybody about themselves, whoever they are."""
+    """Told to everybody about themselves, whoever they are. Raises BadRequest for a name that is none."""
     ((_, rights),) = await check_permission(database, served, caller, [surl])
+    if isinstance(rights, BadRequest):
+        raise rights
     return Standing(caller, surl, rights)
