@@ -70,10 +70,11 @@ class Client:
         base = BASE if local is not None else server_url() if url is None else parse_url(url)
         demand_confidential(base, "a request")
         named = local is not None or is_named(url)
-        if token is None and named:
-            token = find_token()
+        shown = find_token() if token is None and named else token
         authority = None if ca is None else Path(ca)
-        self.wire = Wire(base, token, local=local, named=named, ca=authority, connections=connections)
+        self.wire = Wire(base, shown, local=local, named=named, ca=authority, connections=connections)
+        if token is not None:
+            self.wire.demand_named("a token")
         self.acl = Acls(self.wire)
         self.audit = Audit(self.wire)
         self.delivery = Delivery(self.wire)

@@ -236,7 +236,11 @@ class Wire:
             )
         if isinstance(error, aiohttp.ClientConnectorError):
             if isinstance(error.os_error, ssl.SSLError):
-                return Unreachable(f"{place} does not answer as TLS", remedy="is its port that of https?")
+                if error.os_error.reason in ("WRONG_VERSION_NUMBER", "HTTP_REQUEST"):
+                    return Unreachable(f"{place} does not answer as TLS", remedy="is its port that of https?")
+                return Unreachable(
+                    f"no TLS connection to {place} ({error.os_error.reason or 'no reason given'})"
+                )
             number = error.os_error.errno or 0  # Negative: the name has no address.
             reason = os.strerror(number) if number > 0 else error.os_error.strerror or "no answer"
             remedy = "is the server up, and MDM_URL right?"

@@ -7,6 +7,7 @@ import pytest
 from yarl import URL
 
 from mdm_async import errors
+from mdm_async.client import Client
 from mdm_async.client.discovery import DEFAULT_URL, find_local_server, find_token, server_url
 from mdm_async.client.local_server import LocalServer
 
@@ -109,3 +110,14 @@ def test_the_servers_url():
     assert server_url({"MDM_URL": "https://mdm.example.org"}) == THERE
     with pytest.raises(errors.BadRequest):
         server_url({"MDM_URL": "mdm.example.org"})
+
+
+def test_a_token_is_given_for_a_server_that_somebody_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in ("MDM_URL", "MDM_DATA"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(errors.InsecureChannel, match="which nobody named"):
+        Client(token="of-somebody")
+    Client("http://127.0.0.1:8085", token="of-somebody")

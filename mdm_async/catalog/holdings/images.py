@@ -308,8 +308,9 @@ async def keep(db: Connection, images: Iterable[UUID]) -> set[UUID]:
 async def use(db: Connection, images: Iterable[UUID], seconds: float) -> None:
     """Hold images that are being read: nothing destroys them for so long. It is their last use."""
     await db.execute(
-        "update images set in_use_until = now() + make_interval(secs => $2), last_used = now()"
-        " where id = any($1::uuid[])",
+        # In the order in which all lock images, so that nobody waits for each other.
+        "update images set in_use_until = now() + make_interval(secs => $2), last_used = now() where id in ("
+        "  select id from images where id = any($1::uuid[]) order by id for no key update)",
         list(images),
         seconds,
     )

@@ -42,9 +42,10 @@ class Sweeper:
         """Expired uploads, images without a name, writes whose lease lapsed, grants of days long over."""
         await self._end_uploads()
         await self._destroy_images()
-        await self._delete_blobs()
-        # Last: a key store that is away keeps nothing from being deleted.
+        # Before the blobs, of which there may be many: without its secrets an image is gone.
         await forget_keys(self.database, self.keys, self.node)
+        await self._delete_blobs()
+        # Last: it fails when the key store is away, which keeps nothing from being deleted.
         while await settle_lapsed(self.database, self.keys):
             pass
 

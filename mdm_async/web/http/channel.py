@@ -29,7 +29,10 @@ def is_encrypted(request: web.Request) -> bool:
 
 
 def is_secure(request: web.Request) -> bool:
-    if came_by_socket(request) or is_encrypted(request):
+    if came_by_socket(request):
+        # What a proxy passes on to it came to that proxy by nobody knows what.
+        return not is_forwarded(request)
+    if is_encrypted(request):
         return True
     settings = request.app[HOUSE].settings.server
     if is_from_proxy(request):
@@ -58,6 +61,11 @@ def _asked_host(request: web.Request) -> str:
 
 def demand_secure(request: web.Request) -> None:
     """Raises InsecureChannel."""
+    if came_by_socket(request) and is_forwarded(request):
+        raise InsecureChannel(
+            "this was passed on to the socket from elsewhere",
+            remedy="have the proxy pass requests on to the server's port",
+        )
     if not is_secure(request):
         raise InsecureChannel(remedy="use the server's https URL; only sealed transfers may use plain HTTP")
 

@@ -41,18 +41,8 @@ async def _authenticated(request: web.Request) -> Caller:
     if came_by_socket(request):
         demand_own_peer(request)
         if authorization is None:
-            _demand_own_request(request)
             return authenticator.administrator(circumstances.source)
     return await authenticator.caller(authorization, _chain(request), circumstances)
-
-
-def _demand_own_request(request: web.Request) -> None:
-    """Whoever passes on to the socket what others ask is not who asks. Raises Forbidden."""
-    if is_forwarded(request):
-        raise Forbidden(
-            "this was passed on to the socket from elsewhere",
-            remedy="have the proxy pass requests on to the server's port",
-        )
 
 
 def _demand_own_page(request: web.Request) -> None:
