@@ -3,11 +3,13 @@
 header  = 'crypt4gh' ‖ u32 version ‖ u32 packet count ‖ packets                        (little endian)
 packet  = u32 length, itself included ‖ u32 method 0 ‖ writer's public key(32) ‖ nonce(12)
           ‖ encrypted payload ‖ tag(16)
-payload = u32 type 0 ‖ u32 method 0 ‖ data key(32)      or      u32 type 1 ‖ u32 n ‖ n × u64 length
+payload = u32 type 0 ‖ u32 method 0 ‖ data key(32)      or      u32 type 1 ‖ u32 n ‖ n × u64 length,
+          then padding of any length, by which writers may hide the packet's type
 """
 
 import struct
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
@@ -28,7 +30,7 @@ MAX_PACKETS: Final = 10_000
 
 _X25519_CHACHA20 = 0
 _DATA_KEY, _EDIT_LIST = 0, 1
-_CHACHA20 = 0
+_CHACHA20, _CHACHA20_WITH_AEAD = 0, 1
 _ENVELOPE = 4 + 4 + 32 + NONCE + TAG
 _DATA_KEY_PAYLOAD = 4 + 4 + 32
 
@@ -51,7 +53,7 @@ class DataKey:
 class EditList:
     """A packet that says which plaintext bytes to keep: skip, keep, skip, keep …
 
-    An odd last skip keeps all the rest; after a last keep all the rest is dropped.
+    An odd last skip keeps all the rest; after a last keep all the rest is dropped, so no length at all keeps nothing.
     """
 
     lengths: tuple[int, ...]
@@ -188,9 +190,9 @@ def open_header(data: Bytes, *, recipient_private: bytes, expected_sender: bytes
     """Open the header at the beginning of `data`; bytes after it are left alone.
 
     Packets that this key does not open are ignored, as the standard asks. With `expected_sender` (a public
-    key) nothing is forgiven: every packet must open and must come from that sender. BadSeal when nothing
-    opens, for two edit lists, an unknown packet type or cipher, a malformed or oversized header. Thousands of
-    packets take most of a second: open headers of strangers outside the event loop.
+    key) nothing is forgiven: every packet must open, must come from that sender and has no padding. BadSeal
+    when nothing opens, for two edit lists, an unknown packet type or cipher, a malformed or oversized header.
+    Thousands of packets take most of a second: open headers of strangers outside the event loop.
     """
     reader = HeaderReader()
     reader.feed(bytes(data[:MAX_HEADER]))
@@ -199,6 +201,10 @@ def open_header(data: Bytes, *, recipient_private: bytes, expected_sender: bytes
     edit_list: tuple[int, ...] | None = None
     for payload in _payloads(header, recipient_private, expected_sender):
         packet = _parse(payload)
+        if expected_sender is not None and packet.payload() != payload:
+            raise BadSeal(
+                "a header packet holds more than it has to say", remedy="prepare the transfer again"
+            )
         if isinstance(packet, DataKey):
             keys.append(packet.key)
         elif edit_list is not None:
@@ -212,7 +218,7 @@ def open_header(data: Bytes, *, recipient_private: bytes, expected_sender: bytes
 
 def _payloads(header: bytes, recipient_private: bytes, expected_sender: bytes | None) -> Iterator[bytes]:
     reader_public = public_key(recipient_private)
-    ciphers: dict[bytes, ChaCha20Poly1305] = {}
+    ciphers: dict[bytes, ChaCha20Poly1305 | None] = {}
     position = PREAMBLE
     while position < len(header):
         length, method = struct.unpack_from("<II", header, position)
@@ -223,17 +229,29 @@ def _payloads(header: bytes, recipient_private: bytes, expected_sender: bytes | 
             raise BadSeal("the header is from another transfer", remedy="prepare the transfer again")
         if method == _X25519_CHACHA20 and length >= _ENVELOPE:
             if writer not in ciphers:
-                secret = agree(recipient_private, writer)
-                ciphers[writer] = ChaCha20Poly1305(
-                    packet_key(secret, reader_public=reader_public, writer_public=writer)
+                ciphers[writer] = _cipher(
+                    recipient_private, reader_public, writer, strict=bool(expected_sender)
                 )
-            try:
-                yield ciphers[writer].decrypt(nonce, sealed, None)
-                continue
-            except InvalidTag:
-                pass
+            cipher = ciphers[writer]
+            if cipher is not None:
+                with suppress(InvalidTag):
+                    yield cipher.decrypt(nonce, sealed, None)
+                    continue
         if expected_sender is not None:
             raise BadSeal("a header packet was changed or is for another recipient")
+
+
+def _cipher(
+    recipient_private: bytes, reader_public: bytes, writer: bytes, *, strict: bool
+) -> ChaCha20Poly1305 | None:
+    """None for a writer's key of low order, zero for example: its secret is known to all, so it opens nothing."""
+    try:
+        secret = agree(recipient_private, writer)
+    except BadSeal:
+        if strict:
+            raise
+        return None
+    return ChaCha20Poly1305(packet_key(secret, reader_public=reader_public, writer_public=writer))
 
 
 def _parse(payload: bytes) -> Packet:
@@ -241,12 +259,18 @@ def _parse(payload: bytes) -> Packet:
         raise BadSeal("a header packet is too short")
     kind, number = struct.unpack_from("<II", payload)
     if kind == _DATA_KEY:
-        if number != _CHACHA20 or len(payload) != _DATA_KEY_PAYLOAD:
-            raise BadSeal("the header asks for a cipher other than ChaCha20-Poly1305")
-        return DataKey(payload[8:])
+        if number == _CHACHA20_WITH_AEAD:
+            raise BadSeal(
+                "the data is sealed with chacha20_ietf_poly1305_with_AEAD (method 1), which is not supported",
+                remedy="seal it with chacha20_ietf_poly1305 (method 0), as `crypt4gh encrypt` does",
+            )
+        if number != _CHACHA20:
+            raise BadSeal(f"the header asks for the unknown cipher {number}; ChaCha20-Poly1305 (0) is read")
+        if len(payload) < _DATA_KEY_PAYLOAD:
+            raise BadSeal("a header packet is too short for its data key")
+        return DataKey(payload[8:_DATA_KEY_PAYLOAD])
     if kind != _EDIT_LIST:
         raise BadSeal(f"a header packet has the unknown type {kind}")
-    # Other tools tolerate bytes after the last length; none at all would keep nothing or everything.
-    if number == 0 or len(payload) < 8 + 8 * number:
-        raise BadSeal("the edit list is malformed")
+    if len(payload) < 8 + 8 * number:
+        raise BadSeal("the edit list is shorter than it says")
     return EditList(struct.unpack_from(f"<{number}Q", payload, 8))

@@ -91,10 +91,7 @@ class Unsealer:
         self._over = True
         if self.header is None:
             raise BadSeal("the stream ends inside its header")
-        plain = self._open(len(self._buffer)) if self._buffer else []
-        if self._editor is not None and not self._editor.satisfied:
-            raise BadSeal("the stream ends before its edit list does")
-        return plain
+        return self._open(len(self._buffer)) if self._buffer else []
 
     def _demand_going(self) -> None:
         if self._over:
@@ -152,23 +149,15 @@ class Unsealer:
 
 
 class _Editor:
-    """Applies an edit list (Crypt4GH 1.0 §3.3.2) to a plaintext that comes in pieces."""
+    """Applies an edit list (Crypt4GH 1.0 §4.3) to a plaintext that comes in pieces, and may end before the list."""
 
     def __init__(self, lengths: tuple[int, ...]) -> None:
-        keeps = [place for place, length in enumerate(lengths) if place % 2 and length]
-        self._missing = sum(lengths[: keeps[-1] + 1]) if keeps else 0
         self._lengths = iter(lengths)
-        self._keeping = True
-        self._left: int | None = 0
-
-    @property
-    def satisfied(self) -> bool:
-        """Whether every byte that the list names to be kept has come."""
-        return self._missing <= 0
+        self._keeping = bool(lengths)
+        self._left: int | None = 0 if lengths else None
 
     def keep(self, plain: memoryview) -> list[memoryview]:
         """The pieces of `plain`, which follows what was given before, that are kept."""
-        self._missing -= len(plain)
         kept = []
         position = 0
         while position < len(plain):

@@ -5,11 +5,10 @@ import struct
 import time
 
 import pytest
-from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mdm_async.crypt4gh.exchange import agree, new_private_key, packet_key, public_key
+from mdm_async.crypt4gh.exchange import new_private_key, public_key
 from mdm_async.crypt4gh.header import (
     MAX_HEADER,
     MAX_PACKETS,
@@ -23,6 +22,7 @@ from mdm_async.crypt4gh.header import (
     seal_header,
 )
 from mdm_async.errors import BadSeal
+from tests.crypt4gh import foreign
 
 READER, SENDER, STRANGER = bytes([1]) * 32, bytes([2]) * 32, bytes([3]) * 32
 FIRST, SECOND = DataKey(b"k" * 32), DataKey(b"q" * 32)
@@ -49,12 +49,7 @@ def joined(*headers: bytes) -> bytes:
 
 def raw_packet(payload: bytes, *, method: int = 0) -> bytes:
     """A header of one packet with any payload, sealed for READER."""
-    writer, nonce = public_key(SENDER), bytes(12)
-    key = packet_key(
-        agree(SENDER, public_key(READER)), reader_public=public_key(READER), writer_public=writer
-    )
-    body = writer + nonce + ChaCha20Poly1305(key).encrypt(nonce, payload, None)
-    return b"crypt4gh" + struct.pack("<IIII", 1, 1, len(body) + 8, method) + body
+    return foreign.header(foreign.packet(payload, public_key(READER), method=method, sender=SENDER))
 
 
 def test_a_header_comes_back_with_keys_in_packet_order() -> None:
@@ -122,11 +117,10 @@ def test_two_edit_lists_are_refused() -> None:
     [
         (b"", "too short"),
         (struct.pack("<I", 0), "too short"),
-        (struct.pack("<II", 0, 0) + b"k" * 31, "cipher"),
-        (struct.pack("<II", 0, 0) + b"k" * 33, "cipher"),
-        (struct.pack("<II", 0, 1) + b"k" * 32, "cipher"),
+        (struct.pack("<II", 0, 0) + b"k" * 31, "too short for its data key"),
+        (struct.pack("<II", 0, 1) + b"k" * 40, "with_AEAD .* is not supported; seal it with .*method 0"),
+        (struct.pack("<II", 0, 2) + b"k" * 32, "unknown cipher 2"),
         (struct.pack("<II", 2, 0) + b"k" * 32, "unknown type 2"),
-        (struct.pack("<II", 1, 0), "edit list"),
         (struct.pack("<IIQ", 1, 2, 5), "edit list"),
         (struct.pack("<IIQ", 1, 2**32 - 1, 5), "edit list"),
     ],
@@ -136,13 +130,43 @@ def test_malformed_payloads_are_refused(payload: bytes, reason: str) -> None:
         open_header(raw_packet(payload), recipient_private=READER)
 
 
+@pytest.mark.parametrize("padding", [b"\0", bytes(1000), b"k" * 32, os.urandom(7)])
+@pytest.mark.parametrize("packet", [FIRST, EDITS, EditList(())])
+def test_padding_after_a_packet_is_let_pass_unless_strict(packet: Packet, padding: bytes) -> None:
+    padded = joined(raw_packet(packet.payload() + padding), sealed(SECOND))
+    opened = open_header(padded, recipient_private=READER)
+    if isinstance(packet, DataKey):
+        assert opened.keys == (FIRST.key, SECOND.key)
+    else:
+        assert opened.edit_list == packet.lengths
+    with pytest.raises(BadSeal, match="more than it has to say"):
+        open_header(padded, recipient_private=READER, expected_sender=public_key(SENDER))
+
+
+@pytest.mark.parametrize("point", LOW_ORDER)
+def test_a_packet_whose_writer_is_of_low_order_is_ignored_unless_strict(point: bytes) -> None:
+    forged = bytearray(sealed(FIRST))
+    forged[24:56] = point
+    mixed = joined(bytes(forged), sealed(SECOND))
+    assert open_header(mixed, recipient_private=READER).keys == (SECOND.key,)
+    for sender, why in ((point, "low order"), (public_key(SENDER), "another transfer")):
+        with pytest.raises(BadSeal, match=why):
+            open_header(mixed, recipient_private=READER, expected_sender=sender)
+
+
+def test_data_methods_are_not_mixed() -> None:
+    mixed = joined(sealed(FIRST), raw_packet(foreign.data_key(b"k" * 32, method=1, after=bytes(8))))
+    with pytest.raises(BadSeal, match="AEAD"):
+        open_header(mixed, recipient_private=READER)
+
+
 @pytest.mark.parametrize("point", LOW_ORDER)
 def test_points_of_low_order_are_refused(point: bytes) -> None:
     with pytest.raises(BadSeal, match="low order"):
         seal_header([FIRST], sender_private=SENDER, recipient_public=point, nonces=[bytes(12)])
     forged = bytearray(sealed(FIRST))
     forged[24:56] = point
-    with pytest.raises(BadSeal, match="low order"):
+    with pytest.raises(BadSeal, match="no data key"):
         open_header(forged, recipient_private=READER)
     with pytest.raises(BadSeal, match="low order"):
         open_header(forged, recipient_private=READER, expected_sender=point)

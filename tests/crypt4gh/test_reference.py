@@ -23,6 +23,7 @@ from mdm_async.crypt4gh.layout import SealedLayout, SealedPart, packet_order
 from mdm_async.crypt4gh.segment import SEGMENT, SegmentKey
 from mdm_async.crypt4gh.stream import Sealer, Unsealer
 from mdm_async.errors import BadSeal
+from tests.crypt4gh import foreign
 
 MAIN = "import sys; from crypt4gh.__main__ import main; main(sys.argv[1:])"
 KEYGEN = "from crypt4gh.keys.__main__ import main; main()"
@@ -180,6 +181,16 @@ def test_an_edit_list_made_by_the_reference_is_applied(reader: Pair) -> None:
     assert cut.returncode == 0, cut.stderr
     assert open_header(cut.stdout, recipient_private=reader.private).edit_list == (70_000 - SEGMENT, 70_000)
     assert unsealed(cut.stdout, reader.private) == plain[70_000:140_000]
+
+
+@pytest.mark.parametrize("after", [b"", bytes(40)])
+def test_a_last_keep_past_the_end_is_read_as_the_reference_reads_it(reader: Pair, after: bytes) -> None:
+    plain, key = os.urandom(SEGMENT + 5), os.urandom(32)
+    payloads = [foreign.edit_list(0, 10, 20, 2 * SEGMENT, after=after), foreign.data_key(key)]
+    packets = [foreign.packet(payload, reader.public) for payload in payloads]
+    stream = foreign.header(*packets) + foreign.segments(plain, [key])
+    assert decrypted(stream, "--sk", reader.secret_file) == plain[:10] + plain[30:]
+    assert unsealed(stream, reader.private) == plain[:10] + plain[30:]
 
 
 def test_key_files_of_the_reference_are_read(tmp_path: Path) -> None:

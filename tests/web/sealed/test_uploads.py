@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import os
 import zlib
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,8 @@ from mdm_async.crypt4gh.exchange import new_private_key, public_key
 from mdm_async.crypt4gh.keyfile import format_public_key
 from mdm_async.crypt4gh.segment import CIPHER_SEGMENT
 from mdm_async.crypt4gh.stream import Sealer
-from tests.conftest import Server
+from tests.conftest import Reply, Server
+from tests.crypt4gh import foreign
 from tests.web.made_images import BLOB, made
 from tests.web.sealed.pulling import Pulled, reference
 
@@ -108,7 +110,42 @@ async def test_a_sealed_upload_that_ends_early_is_refused(server: Server, upload
     await _is_refused(server, upload, sealed(made(pixels=BLOB, seed=4), upload.recipient)[:left])
 
 
-async def _is_refused(server: Server, upload: Upload, stream: bytes) -> None:
+async def test_a_sealed_upload_may_have_padding_foreign_packets_and_an_edit_list(
+    server: Server, upload: Upload
+) -> None:
+    data, key = made(pixels=BLOB, seed=5), os.urandom(32)
+    packets = [
+        foreign.ZERO_WRITER,
+        foreign.packet(foreign.data_key(key, after=bytes(50)), upload.recipient),
+        foreign.packet(foreign.edit_list(9, 2 * len(data), after=bytes(3)), upload.recipient),
+    ]
+    stream = foreign.header(*packets) + foreign.segments(b"not these" + data, [key])
+    answer = await server.call("PUT", upload.url, data=stream)
+    assert answer.status == 201, answer.body
+    await upload.done(size=len(data), sha256=hashlib.sha256(data).hexdigest())
+
+
+@pytest.mark.parametrize(
+    ("method", "lengths", "reason"),
+    [
+        (0, (), "edit list keeps no byte; seal the file without an edit list"),
+        (0, (5, 0), "edit list keeps no byte"),
+        (1, None, "chacha20_ietf_poly1305_with_AEAD (method 1), which is not supported"),
+    ],
+)
+async def test_a_sealed_upload_that_holds_nothing_to_read_is_told_why(
+    server: Server, upload: Upload, method: int, lengths: tuple[int, ...] | None, reason: str
+) -> None:
+    data, key = made(pixels=BLOB, seed=6), os.urandom(32)
+    payloads = [foreign.data_key(key, method=method, after=bytes(8))]
+    if lengths is not None:
+        payloads.append(foreign.edit_list(*lengths))
+    packets = [foreign.packet(payload, upload.recipient) for payload in payloads]
+    answer = await _is_refused(server, upload, foreign.header(*packets) + foreign.segments(data, [key]))
+    assert reason in answer.tree["detail"] + "; " + answer.tree.get("remedy", "")
+
+
+async def _is_refused(server: Server, upload: Upload, stream: bytes) -> Reply:
     async def held() -> tuple[int, int]:
         files = sum(path.is_file() for path in (server.data / "blobs").glob("??/*"))
         async with server.house.database.acquire() as db:
@@ -121,6 +158,7 @@ async def _is_refused(server: Server, upload: Upload, stream: bytes) -> None:
     assert await held() == before
     await upload.done(expect=410, size=1, sha256="0" * 64)
     assert not await upload.is_visible()
+    return answer
 
 
 async def test_a_segment_dropped_on_the_way_up_is_found_by_putdone(server: Server, upload: Upload) -> None:
