@@ -1,5 +1,6 @@
 """Walk encoded elements (any VR encoding, byte order, nesting) without decoding their values (PS3.5 §7).
 
+The headers of items and delimiters, which have no VR, are read by `items`.
 Everything here works on offsets into one buffer. Each length is checked against its container; what does not fit is
 `Malformed`, with the offset in bytes at which it was found (`base` is added where the buffer is part of a stream).
 """
@@ -8,14 +9,12 @@ import struct
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
+from mdm_async.dicom.items import BIG, HEADER, ITEM, ITEM_END, LITTLE, SEQUENCE_END
 from mdm_async.errors import Malformed
 
 Buffer = bytes | bytearray | memoryview
 
 UNDEFINED: Final = 0xFFFFFFFF
-ITEM: Final = 0xFFFEE000
-ITEM_END: Final = 0xFFFEE00D
-SEQUENCE_END: Final = 0xFFFEE0DD
 PIXEL_TAGS: Final = frozenset({0x7FE00008, 0x7FE00009, 0x7FE00010})
 MAX_DEPTH: Final = 64
 """Sequences inside sequences; real files stay below ten."""
@@ -28,12 +27,14 @@ _BULK_VRS: Final = frozenset(b"OB OD OF OL OV OW".split())
 class Encoding:
     """How elements are written: explicit or implicit VR, little or big endian. Use the four constants below."""
 
-    __slots__ = ("_short", "big_endian", "explicit", "tag_and_length", "u16", "u32")
+    __slots__ = ("_short", "big_endian", "explicit", "items", "tag_and_length", "u16", "u32")
 
     def __init__(self, *, explicit: bool, big_endian: bool) -> None:
         order = ">" if big_endian else "<"
         self.explicit = explicit
         self.big_endian = big_endian
+        self.items = BIG if big_endian else LITTLE
+        """Reads items and delimiters in this byte order."""
         self._short = struct.Struct(order + "HH2sH")
         self.tag_and_length = struct.Struct(order + "HHL")
         self.u16 = struct.Struct(order + "H")
@@ -46,25 +47,23 @@ class Encoding:
         """Bytes of the element header at `at`: 8 or 12, or 0 when fewer than are needed are `available`."""
         if available < 8:
             return 0
-        long = self.explicit and bytes(data[at + 4 : at + 6]) in LONG_VRS
-        size = 12 if long and self.u16.unpack_from(data, at)[0] != 0xFFFE else 8
+        size = 12 if self.explicit and bytes(data[at + 4 : at + 6]) in LONG_VRS else 8
         return size if size <= available else 0
 
     def header(self, data: Buffer, at: int, end: int, base: int = 0) -> tuple[int, bytes, int, int]:
         """(tag, VR, value offset, length) of the element at `at`; the VR is b"" when it is not written.
 
-        The length may be UNDEFINED, and is not checked. Items and delimiters are read in either VR encoding.
+        The length may be UNDEFINED, and is not checked. Raises Malformed for what is no element.
         """
         if end - at < 8:
             raise Malformed(f"an element header is cut short at byte {base + at}")
-        if not self.explicit:
-            group, element, length = self.tag_and_length.unpack_from(data, at)
-            return group << 16 | element, b"", at + 8, length
         group, element, vr, length = self._short.unpack_from(data, at)
+        if group == 0xFFFE:
+            raise Malformed(f"an item or a delimiter at byte {base + at} where an element should be")
+        if not self.explicit:
+            return group << 16 | element, b"", at + 8, self.u32.unpack_from(data, at + 4)[0]
         if vr in SHORT_VRS:
             return group << 16 | element, vr, at + 8, length
-        if group == 0xFFFE:
-            return group << 16 | element, b"", at + 8, self.u32.unpack_from(data, at + 4)[0]
         if vr not in LONG_VRS:
             # The size of the length field depends on the VR: going on would be a guess (pydicom makes one).
             raise Malformed(
@@ -81,7 +80,7 @@ class Encoding:
         elsewhere). Like pydicom, the first element's VR bytes tell: two capital letters would otherwise be a first
         element longer than 16 kB. A wrong guess cannot go unseen, since lengths would no longer fit.
         """
-        if not self.explicit or end - at < 6 or self.u16.unpack_from(data, at)[0] == 0xFFFE:
+        if not self.explicit or end - at < 6 or self.items.is_at(data, at):
             return self
         first, second = data[at + 4], data[at + 5]
         if 0x41 <= first <= 0x5A and 0x41 <= second <= 0x5A:
@@ -138,36 +137,51 @@ class Nesting:
         return bool(self._open)
 
     def header_size(self, data: Buffer, at: int, available: int) -> int:
-        """As `Encoding.header_size`, for whatever may come next here."""
-        if available < 8:
+        """As `Encoding.header_size`, for whatever may come next here: an element, an item or a delimiter."""
+        if available < HEADER:
             return 0
-        return self._here(data, at, at + available).header_size(data, at, available)
+        encoding = self._here(data, at, at + available)
+        if self._awaits_items or encoding.items.is_at(data, at):
+            return HEADER
+        return encoding.header_size(data, at, available)
 
-    def step(self, data: Buffer, at: int, end: int, base: int = 0) -> tuple[int, bytes, int, int]:
-        """Take the header at `at`: (tag, VR, value offset, bytes of value to skip before the next header)."""
-        tag, vr, value, length = self._here(data, at, end).header(data, at, end, base)
-        level = self._open[-1] if self._open else None
-        if level is None or level.kind == "item":
-            if tag == ITEM_END and level is not None and length == 0:
-                self._open.pop()
-            elif tag >> 16 == 0xFFFE:
+    def step(self, data: Buffer, at: int, end: int, base: int = 0) -> tuple[int, int, int]:
+        """Take the header at `at`: (tag, value offset, bytes of value to skip before the next header)."""
+        if self._awaits_items:
+            return self._item(data, at, end, base)
+        encoding = self._here(data, at, end)
+        if self._open and encoding.items.is_at(data, at):
+            tag, value, length = encoding.items.header(data, at, end, base)
+            if tag != ITEM_END or length:
                 raise Malformed(f"an item or a delimiter at byte {base + at} where an element should be")
-            elif length == UNDEFINED:
-                self.enter(tag, vr, base + at)
-            else:
-                return tag, vr, value, length
-        elif tag == SEQUENCE_END and length == 0:
+            self._open.pop()
+            return tag, value, 0
+        tag, vr, value, length = encoding.header(data, at, end, base)
+        if length == UNDEFINED:
+            self.enter(tag, vr, base + at)
+            length = 0
+        return tag, value, length
+
+    def _item(self, data: Buffer, at: int, end: int, base: int) -> tuple[int, int, int]:
+        level = self._open[-1]
+        assert level.encoding is not None
+        tag, value, length = level.encoding.items.header(data, at, end, base)
+        if tag == SEQUENCE_END and length == 0:
             self._open.pop()
         elif tag != ITEM:
             raise Malformed(f"neither an item nor a delimiter at byte {base + at}")
         elif length != UNDEFINED:
-            return tag, vr, value, length
+            return tag, value, length
         elif level.kind == "fragments":
             raise Malformed(f"a fragment of undefined length at byte {base + at}")
         else:
             # Which encoding is in the item shows only with its first element.
             self._open.append(_Level("item", None))
-        return tag, vr, value, 0
+        return tag, value, 0
+
+    @property
+    def _awaits_items(self) -> bool:
+        return bool(self._open) and self._open[-1].kind != "item"
 
     def enter(self, tag: int, vr: bytes, at: int) -> None:
         """Go into a value of undefined length, whose header at stream offset `at` has been read."""
@@ -221,7 +235,7 @@ def skip_undefined(
     nesting = Nesting(encoding)
     nesting.enter(tag, vr, base + at)
     while nesting:
-        _, _, value, skip = nesting.step(data, at, end, base)
+        _, value, skip = nesting.step(data, at, end, base)
         if skip > end - value:
             raise Malformed(f"a length at byte {base + at} points past the end of its container")
         at = value + skip
@@ -231,18 +245,9 @@ def skip_undefined(
 def walk(data: Buffer, at: int, end: int, encoding: Encoding, base: int = 0) -> Iterator[Element]:
     """The elements of one data set, in file order, not going into sequences."""
     while at < end:
-        tag, vr, value, length = encoding.header(data, at, end, base)
-        if tag >> 16 == 0xFFFE:
-            raise Malformed(f"an item or a delimiter at byte {base + at} where an element should be")
-        if length == UNDEFINED:
-            after = skip_undefined(data, tag, vr, value, end, encoding, base)
-            yield Element(tag, vr, at, value, after - value - 8, after, True)
-        else:
-            after = value + length
-            if after > end:
-                raise Malformed(f"a length at byte {base + at} points past the end of its container")
-            yield Element(tag, vr, at, value, length, after, False)
-        at = after
+        element = _element(data, at, end, encoding, base)
+        yield element
+        at = element.end
 
 
 def items(data: Buffer, sequence: Element, encoding: Encoding, base: int = 0) -> Iterator[Item]:
@@ -250,13 +255,13 @@ def items(data: Buffer, sequence: Element, encoding: Encoding, base: int = 0) ->
     encoding = encoding.inside(sequence.vr)
     at, end = sequence.value, sequence.value + sequence.length
     while at < end:
-        tag, _, value, length = encoding.header(data, at, end, base)
+        tag, value, length = encoding.items.header(data, at, end, base)
         if tag != ITEM:
             raise Malformed(f"neither an item nor a delimiter at byte {base + at}")
         inner = encoding.of_item(data, value, end)
         if length == UNDEFINED:
             after = _end_of_item(data, value, end, inner, base)
-            yield Item(value, after - 8, inner)
+            yield Item(value, after - HEADER, inner)
         else:
             after = value + length
             if after > end:
@@ -265,14 +270,21 @@ def items(data: Buffer, sequence: Element, encoding: Encoding, base: int = 0) ->
         at = after
 
 
+def _element(data: Buffer, at: int, end: int, encoding: Encoding, base: int) -> Element:
+    tag, vr, value, length = encoding.header(data, at, end, base)
+    if length == UNDEFINED:
+        after = skip_undefined(data, tag, vr, value, end, encoding, base)
+        return Element(tag, vr, at, value, after - value - HEADER, after, True)
+    if length > end - value:
+        raise Malformed(f"a length at byte {base + at} points past the end of its container")
+    return Element(tag, vr, at, value, length, value + length, False)
+
+
 def _end_of_item(data: Buffer, at: int, end: int, encoding: Encoding, base: int) -> int:
-    while True:
-        tag, vr, value, length = encoding.header(data, at, end, base)
-        if tag == ITEM_END:
-            return value
-        if length == UNDEFINED:
-            at = skip_undefined(data, tag, vr, value, end, encoding, base)
-        elif length > end - value:
-            raise Malformed(f"a length at byte {base + at} points past the end of its container")
-        else:
-            at = value + length
+    """The offset after the delimiter of an item of undefined length."""
+    while not encoding.items.is_at(data, at):
+        at = _element(data, at, end, encoding, base).end
+    tag, after, length = encoding.items.header(data, at, end, base)
+    if tag != ITEM_END or length:
+        raise Malformed(f"an item or a delimiter at byte {base + at} where an element should be")
+    return after

@@ -2,7 +2,8 @@
 
 from typing import Final
 
-from mdm_async.dicom.elements import EXPLICIT_LITTLE, ITEM, LONG_VRS, Encoding
+from mdm_async.dicom.elements import EXPLICIT_LITTLE, LONG_VRS, Encoding
+from mdm_async.dicom.items import ITEM
 
 IMPLEMENTATION_CLASS: Final = b"2.25.190727123413518690211996673433710474661"
 IMPLEMENTATION_VERSION: Final = b"MDM_ASYNC"
@@ -28,7 +29,7 @@ def element(tag: int, vr: bytes, value: bytes, encoding: Encoding) -> bytes:
 def item(elements: list[tuple[int, bytes, bytes]], encoding: Encoding) -> bytes:
     """One item of a sequence; `elements` are (tag, VR, value) in ascending order."""
     body = b"".join(element(tag, vr, value, encoding) for tag, vr, value in elements)
-    return encoding.tag_and_length.pack(ITEM >> 16, ITEM & 0xFFFF, len(body)) + body
+    return encoding.items.encoded(ITEM, len(body)) + body
 
 
 def code(value: bytes, scheme: bytes, meaning: bytes, encoding: Encoding) -> bytes:

@@ -149,7 +149,7 @@ class _Cutter:
                 self._carry = bytes(data[at:])
                 break
             top = not self._nesting
-            tag, _, value, self._skip = self._nesting.step(data, at, end, base)
+            tag, value, self._skip = self._nesting.step(data, at, end, base)
             if top and (kind := self._kind_from(tag)) is not self._kind:
                 yield from self._cut(data[start:at])
                 start, self._kind = at, kind

@@ -7,7 +7,8 @@ comments, application segments, bytes after the end of a codestream; run-length 
 from collections.abc import Callable
 from typing import Final
 
-from mdm_async.dicom.elements import ITEM, UNDEFINED, Buffer, encoding_of
+from mdm_async.dicom.elements import UNDEFINED, Buffer, encoding_of
+from mdm_async.dicom.items import HEADER, ITEM
 from mdm_async.dicom.pixels import jpeg, jpeg2000
 from mdm_async.dicom.pixels.description import Description
 from mdm_async.dicom.pixels.findings import Findings
@@ -92,11 +93,11 @@ class Inspector:
             yield from source.rest()
 
     def _fragments(self, source: Pulled, frames: "_Codestreams | RunLengths") -> Steps:
-        encoding = encoding_of(self._transfer_syntax)
+        reader = encoding_of(self._transfer_syntax).items
         table: OffsetTable | None = None
         while True:
             at = source.taken
-            tag, _, _, length = encoding.header((yield from source.take(8)), 0, 8)
+            tag, _, length = reader.header((yield from source.take(HEADER)), 0, HEADER)
             if tag != ITEM:
                 break
             if table is None:

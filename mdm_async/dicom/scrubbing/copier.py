@@ -9,6 +9,7 @@ from typing import Final
 
 from mdm_async.dicom import encode
 from mdm_async.dicom.elements import MAX_DEPTH, PIXEL_TAGS, UNDEFINED, Encoding, skip_undefined
+from mdm_async.dicom.items import HEADER, ITEM, SEQUENCE_END
 from mdm_async.dicom.pixels.description import Description, watched
 from mdm_async.dicom.scrubbing.graphics import shows_region
 from mdm_async.dicom.scrubbing.private_blocks import PrivateBlocks
@@ -125,7 +126,7 @@ class Copier:
                     touched[here] = touched.get(here, 0) + 1
                 at = self._sequence(here, value, length, end, encoding, depth, cleaned=cleaned)
             elif step is Step.ITEM_END:
-                if not closed or length:
+                if not closed or encoding.items.header(data, at, end)[2]:
                     raise Malformed(f"an item or a delimiter at byte {at} where an element should be")
                 return value
             elif step is Step.PRIVATE:
@@ -154,21 +155,18 @@ class Copier:
             raise Malformed(f"sequences are nested deeper than {MAX_DEPTH} levels at byte {value}")
         data, out, undefined, outer_scheme = self._data, self.out, length == UNDEFINED, self._public_scheme
         encoding = around.inside(here.written)
-        header, of_item = encoding.tag_and_length.unpack_from, encoding.of_item
+        reader, of_item = encoding.items, encoding.of_item
         # A byte that is copied from offset x comes to lie at x + moved, until something changes.
         moved = len(out) - self._run
         judged, item_out = cleaned and here.tag == CONTENT, 0
         at, stop = value, end if undefined else value + length
         while at < stop:
-            if stop - at < 8:
-                raise Malformed(f"an element header is cut short at byte {at}")
-            group, element, item_length = header(data, at)
-            if group == 0xFFFE and element == 0xE0DD and undefined and not item_length:
+            tag, first, item_length = reader.header(data, at, stop)
+            if tag == SEQUENCE_END and undefined and not item_length:
                 self._public_scheme = outer_scheme
-                return at + 8
-            if group != 0xFFFE or element != 0xE000:
+                return first
+            if tag != ITEM:
                 raise Malformed(f"neither an item nor a delimiter at byte {at}")
-            first = at + 8
             inner = of_item(data, first, stop)
             self._public_scheme = None
             if judged:
@@ -182,9 +180,9 @@ class Copier:
                 item_moved, at = len(out) - self._run, first + item_length
                 self._data_set(first, at, inner, depth + 1, cleaned=cleaned, closed=False)
                 if grown := len(out) - self._run - item_moved:
-                    encoding.u32.pack_into(out, first - 4 + item_moved, item_length + grown)
+                    reader.write_length(out, first + item_moved, item_length + grown)
             if judged and not is_known_content(
-                data, first, at - (8 if item_length == UNDEFINED else 0), inner
+                data, first, at - (HEADER if item_length == UNDEFINED else 0), inner
             ):
                 del out[item_out:]
                 self._run = at
@@ -241,7 +239,7 @@ class Copier:
 
     def _scheme_ahead(self, at: int, end: int, encoding: Encoding) -> bool | None:
         """Whether the Coding Scheme Designator that follows a Code Value is a published one; None without any."""
-        if end - at < 8:
+        if end - at < 8 or encoding.items.is_at(self._data, at):
             return None
         tag, _, value, length = encoding.header(self._data, at, end)
         return self._data[value : value + length].strip(b"\0 ") in PUBLIC_SCHEMES if tag == SCHEME else None
@@ -299,10 +297,9 @@ class Copier:
         self, group: int, at: int, end: int, encoding: Encoding
     ) -> Iterator[tuple[int, bytes, int, int, int, int]]:
         """(tag, VR, offset, value offset, length, offset after it) of the group's elements that follow each other."""
-        while at < end:
+        start = encoding.u16.pack(group)
+        while at < end and self._data.startswith(start, at):
             tag, vr, value, length = encoding.header(self._data, at, end)
-            if tag >> 16 != group:
-                return
             if length == UNDEFINED:
                 after = skip_undefined(self._data, tag, vr, value, end, encoding)
             else:

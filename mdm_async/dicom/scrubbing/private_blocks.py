@@ -2,7 +2,8 @@
 
 from typing import Final
 
-from mdm_async.dicom.elements import ITEM, UNDEFINED, Buffer, Encoding
+from mdm_async.dicom.elements import UNDEFINED, Buffer, Encoding
+from mdm_async.dicom.items import HEADER, ITEM
 from mdm_async.dicom.scrubbing.rules import NOT_LOOKED_INTO, ORPHAN, Step, Treatment
 from mdm_async.dicom.scrubbing.treatments import Book
 
@@ -74,10 +75,9 @@ class PrivateBlocks:
 
 
 def _begins_with_item(data: Buffer, at: int, length: int, encoding: Encoding) -> bool:
-    if length < 8:
+    if length < HEADER or not encoding.items.is_at(data, at):
         return False
-    group, element, _ = encoding.tag_and_length.unpack_from(data, at)
-    return (group, element) == (ITEM >> 16, ITEM & 0xFFFF)
+    return encoding.items.header(data, at, at + length)[0] == ITEM
 
 
 def _text(value: bytes) -> str:

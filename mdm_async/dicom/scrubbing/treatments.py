@@ -10,12 +10,12 @@ from mdm_async.dicom.elements import (
     EXPLICIT_LITTLE,
     IMPLICIT_BIG,
     IMPLICIT_LITTLE,
-    ITEM_END,
     UNDEFINED,
     Buffer,
     Encoding,
     skip_undefined,
 )
+from mdm_async.dicom.items import ITEM_END
 from mdm_async.dicom.profile import Action, Profile, Rule
 from mdm_async.dicom.scrubbing.rules import Step, Treatment, of_private, of_rule, treatment
 from mdm_async.errors import Malformed
@@ -46,12 +46,12 @@ class Treatments:
 
     def meet(self, data: Buffer, at: int, end: int) -> Treatment:
         """The treatment of an element whose beginning is not known yet. Raises Malformed."""
-        tag, vr, value, length = self.encoding.header(data, at, end)
-        if tag == ITEM_END and length == 0:
+        if self.encoding.items.is_at(data, at):
+            if self.encoding.items.header(data, at, end)[0] != ITEM_END:
+                raise Malformed(f"an item or a delimiter at byte {at} where an element should be")
             found = _END
-        elif tag >> 16 == 0xFFFE:
-            raise Malformed(f"an item or a delimiter at byte {at} where an element should be")
         else:
+            tag, vr, value, _ = self.encoding.header(data, at, end)
             found = treatment(tag, vr, self.profile, cleaned=self.cleaned)
             found.long = value - at == 12
         if len(self.known) >= _MOST:
