@@ -5,8 +5,7 @@ from dataclasses import dataclass, field
 from functools import cache, lru_cache
 from typing import Final, Literal
 
-from mdm_async.dicom.profiles.keywords import keyword_of
-from mdm_async.dicom.profiles.rules import (
+from mdm_async.dicom.profiles.attribute_rules import (
     GROUPS,
     PRIVATE,
     REPEATING,
@@ -16,6 +15,7 @@ from mdm_async.dicom.profiles.rules import (
     public_rules,
     retained_by,
 )
+from mdm_async.dicom.profiles.keywords import keyword_of
 from mdm_async.dicom.profiles.safe_private import PrivateKey, can_be_kept, private_key, safe_private
 from mdm_async.dicom.profiles.table import EDITION, OPTIONS
 

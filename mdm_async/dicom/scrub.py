@@ -13,13 +13,13 @@ from mdm_async.dicom.pixels.plan import PixelEdits
 from mdm_async.dicom.profile import Action, Profile
 from mdm_async.dicom.pseudonym import Pseudonyms
 from mdm_async.dicom.refusals import Description, PixelFacts, reasons
-from mdm_async.dicom.scrubbing import report
+from mdm_async.dicom.scrubbing import counts
 from mdm_async.dicom.scrubbing.copier import Copier
+from mdm_async.dicom.scrubbing.counts import Touched
 from mdm_async.dicom.scrubbing.patient import Patient
 from mdm_async.dicom.scrubbing.replacing import Replacing
-from mdm_async.dicom.scrubbing.report import Touched
-from mdm_async.dicom.scrubbing.rules import BURNED_IN, IDENTIFIERS, PATIENT_ID, SOP_INSTANCE
-from mdm_async.dicom.scrubbing.treatments import book_of
+from mdm_async.dicom.scrubbing.step_book import book_of
+from mdm_async.dicom.scrubbing.steps import BURNED_IN, IDENTIFIERS, PATIENT_ID, SOP_INSTANCE
 from mdm_async.dicom.scrubbing.words import Words
 from mdm_async.errors import ScrubRefused
 
@@ -35,9 +35,9 @@ __all__ = [
     "scrub",
 ]
 
-REVISION: int = 2
+REVISION: int = 3
 """Goes up with every change of what comes out; the version of a view is (profile digest, revision)."""
-SECURITY_FLOOR: int = 2
+SECURITY_FLOOR: int = 3
 """Views that an older revision made are not served: they may hold what should not be in them."""
 
 _METHOD_CODES: Final = 0x00120064
@@ -63,7 +63,7 @@ class Begun:
     patient: bytes
     days: int
     refused: tuple[str, ...]
-    touched: report.Counts
+    touched: counts.Counts
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,7 @@ def begin(head: bytes, *, profile: Profile, key: bytes, edits: PixelEdits | None
         patient=pseudonym,
         days=days,
         refused=tuple(refused),
-        touched=report.counted(copier.touched),
+        touched=counts.counted(copier.touched),
     )
 
 
@@ -160,7 +160,7 @@ def finish(
         copier = Copier(tail, encoding, book_of(profile), replacing, about, [], frozenset())
         copier.top_level(0)
         after, burned_in = bytes(copier.out), burned_in + copier.burned_in
-        touched = report.added(touched, report.counted(copier.touched))
+        touched = counts.added(touched, counts.counted(copier.touched))
         if copier.pixels_seen:
             refused.append(_MORE_PIXELS)
     found = list(dict.fromkeys(reasons(about, begun.sop_class, begun.transfer_syntax, pixels, plan, profile)))
@@ -184,7 +184,7 @@ def finish(
             view[begun.burned_in_at :],
         )
     )
-    return Scrubbed(head, after, report.lines(touched))
+    return Scrubbed(head, after, counts.lines(touched))
 
 
 _MORE_PIXELS: Final = "there are pixels beside those that the file was split at"

@@ -57,7 +57,7 @@ async def study(server, folder, ct):
 async def test_one_image_has_a_line_for_each_attribute_and_no_value(mdm, server, folder, ct):
     await server.put(f"{folder}/a.dcm", ct)
     text = (await mdm("profile", "report", f"{folder}/a.dcm")).text
-    assert text.splitlines()[0] == f"view basic, digest {basic().digest}, scrubber revision 2, no options"
+    assert text.splitlines()[0] == f"view basic, digest {basic().digest}, scrubber revision 3, no options"
     (line,) = [line for line in text.splitlines() if "(0010,0010)" in line]
     assert re.split(r"\s{2,}", line.strip()) == [
         "(0010,0010)",

@@ -15,9 +15,9 @@ from mdm_async.dicom.elements import UNDEFINED, Element, Encoding, Item, items, 
 from mdm_async.dicom.profile import Action, Profile, Rule
 from mdm_async.dicom.scrubbing.graphics import shows_region
 from mdm_async.dicom.scrubbing.private_blocks import PrivateBlocks
-from mdm_async.dicom.scrubbing.rules import CONTENT, NO_REGION, SCHEME, Step, Treatment, treatment
+from mdm_async.dicom.scrubbing.step_book import StepBook, book_of
+from mdm_async.dicom.scrubbing.steps import CONTENT, NO_REGION, SCHEME, Step, StepKind, step_of
 from mdm_async.dicom.scrubbing.structured import PUBLIC_SCHEMES, is_known_content
-from mdm_async.dicom.scrubbing.treatments import Book, book_of
 from mdm_async.errors import Malformed
 
 ADDED: Final = "+"
@@ -84,19 +84,21 @@ def compare(before: DataSet, after: DataSet | None, profile: Profile) -> Iterato
     return _rows(before, after, book_of(profile), 0, cleaned=False)
 
 
-def _rows(before: DataSet, after: DataSet | None, book: Book, depth: int, *, cleaned: bool) -> Iterator[Row]:
+def _rows(
+    before: DataSet, after: DataSet | None, book: StepBook, depth: int, *, cleaned: bool
+) -> Iterator[Row]:
     """`cleaned`: inside a sequence that is kept for what can be cleaned of it."""
     made = {} if after is None else {element.tag: element for element in after.elements()}
     added = sorted(made.keys() - {element.tag for element in before.elements()})
-    for element, here in _treatments(before, book, cleaned=cleaned):
+    for element, here in _steps(before, book, cleaned=cleaned):
         while after is not None and added and added[0] < element.tag:
             yield _added(after, made[added.pop(0)], depth)
         out = made.get(element.tag)
-        entered = here.step in (Step.ENTER, Step.CLEAN) or (
+        entered = here.kind in (StepKind.ENTER, StepKind.CLEAN) or (
             element.undefined and here.holds_items_if_undefined
         )
         unchanged = not entered and _same(before, element, after, out)
-        published = here.step in (Step.SCHEME, Step.CODE, Step.MEANING) and _is_published(before)
+        published = here.kind in (StepKind.SCHEME, StepKind.CODE, StepKind.MEANING) and _is_published(before)
         yield Row(
             depth=depth,
             tag=_tag(element.tag),
@@ -110,7 +112,7 @@ def _rows(before: DataSet, after: DataSet | None, book: Book, depth: int, *, cle
             known=after is not None,
         )
         if entered and (out is not None or after is None):
-            inside = cleaned or here.step is Step.CLEAN
+            inside = cleaned or here.kind is StepKind.CLEAN
             yield from _inside(before, element, after, out, book, depth + 1, cleaned=inside)
     for tag in added:
         assert after is not None
@@ -128,7 +130,7 @@ def _inside(
     sequence: Element,
     after: DataSet | None,
     out: Element | None,
-    book: Book,
+    book: StepBook,
     depth: int,
     *,
     cleaned: bool,
@@ -147,17 +149,16 @@ def _inside(
         yield from _rows(before.at(item), counterpart, book, depth, cleaned=cleaned)
 
 
-def _treatments(data_set: DataSet, book: Book, *, cleaned: bool) -> Iterator[tuple[Element, Treatment]]:
+def _steps(data_set: DataSet, book: StepBook, *, cleaned: bool) -> Iterator[tuple[Element, Step]]:
     """Each element with what scrubbing does to it, which of private and overlay groups depends on the whole group."""
     for _, elements in groupby(data_set.elements(), lambda element: element.tag >> 16):
         found = [
-            (element, treatment(element.tag, element.vr, book.profile, cleaned=cleaned))
-            for element in elements
+            (element, step_of(element.tag, element.vr, book.profile, cleaned=cleaned)) for element in elements
         ]
-        steps = {here.step for _, here in found}
-        if Step.PRIVATE in steps:
+        steps = {here.kind for _, here in found}
+        if StepKind.PRIVATE in steps:
             yield from _of_private_group(data_set, [element for element, _ in found], book)
-        elif Step.OVERLAY in steps:
+        elif StepKind.OVERLAY in steps:
             region = shows_region(
                 ((element.tag, data_set.bytes_of(element)) for element, _ in found), data_set.encoding
             )
@@ -168,8 +169,8 @@ def _treatments(data_set: DataSet, book: Book, *, cleaned: bool) -> Iterator[tup
 
 
 def _of_private_group(
-    data_set: DataSet, elements: list[Element], book: Book
-) -> Iterator[tuple[Element, Treatment]]:
+    data_set: DataSet, elements: list[Element], book: StepBook
+) -> Iterator[tuple[Element, Step]]:
     blocks, data, encoding = PrivateBlocks(book), data_set.data, data_set.encoding
     for each in elements:
         length = UNDEFINED if each.undefined else each.length
@@ -178,9 +179,9 @@ def _of_private_group(
         length = UNDEFINED if each.undefined else each.length
         if each.tag & 0xFFFF in _CREATORS:
             rule = Rule(Action.KEEP, "names a block") if blocks.creator(each.tag) else _EMPTY_BLOCK
-            yield each, Treatment(each.tag, each.vr, Step.COPY, rule)
+            yield each, Step(each.tag, each.vr, StepKind.COPY, rule)
         else:
-            yield each, blocks.treatment(data, each.tag, each.vr, each.value, length, encoding)
+            yield each, blocks.step_of(data, each.tag, each.vr, each.value, length, encoding)
 
 
 def _same(before: DataSet, old: Element, after: DataSet | None, new: Element | None) -> bool:

@@ -24,7 +24,7 @@ _WATCHED: Final = frozenset({SOP_CLASS, BURNED_IN, *LAYOUT, *PIXEL_RULE_ATTRIBUT
 _NUMBERS: Final = frozenset(LAYOUT) - {PHOTOMETRIC, FRAMES}
 
 
-PIXELS_REVISION: Final = 1
+PIXELS_REVISION: Final = 2
 """Goes up with every change of what is found in pixels, or of how they are cleaned; `scrub.REVISION` then does too.
 
 Pixels that an older one looked at are looked at again before a view is made of them.

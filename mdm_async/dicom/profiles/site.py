@@ -5,8 +5,8 @@ from typing import Final
 
 from mdm_async.dicom.dictionary import vr_of
 from mdm_async.dicom.profile import SiteRule, shown
+from mdm_async.dicom.profiles.attribute_rules import CLEANED_TEXT, GROUPS, OVERLAY_DATA, Action
 from mdm_async.dicom.profiles.keywords import keyword_of, tag_of
-from mdm_async.dicom.profiles.rules import CLEANED_TEXT, GROUPS, OVERLAY_DATA, Action
 from mdm_async.dicom.profiles.safe_private import PrivateKey
 from mdm_async.dicom.profiles.values import is_legal, what_is_legal
 from mdm_async.errors import BadRequest

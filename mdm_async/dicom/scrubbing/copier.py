@@ -14,7 +14,8 @@ from mdm_async.dicom.pixels.description import Description, watched
 from mdm_async.dicom.scrubbing.graphics import shows_region
 from mdm_async.dicom.scrubbing.private_blocks import PrivateBlocks
 from mdm_async.dicom.scrubbing.replacing import Replacing
-from mdm_async.dicom.scrubbing.rules import (
+from mdm_async.dicom.scrubbing.step_book import StepBook, StepTable
+from mdm_async.dicom.scrubbing.steps import (
     BURNED_IN,
     CODE_VALUE,
     CONTENT,
@@ -22,10 +23,9 @@ from mdm_async.dicom.scrubbing.rules import (
     SCHEME,
     SOP_INSTANCE,
     Step,
-    Treatment,
+    StepKind,
 )
 from mdm_async.dicom.scrubbing.structured import PUBLIC_SCHEMES, is_known_content
-from mdm_async.dicom.scrubbing.treatments import Book, Treatments
 from mdm_async.errors import Malformed
 
 _NEVER: Final = 1 << 32
@@ -33,7 +33,7 @@ _NEVER: Final = 1 << 32
 _WATCHED_BYTES: Final = 256
 _MOST_KINDS: Final = 1 << 16
 """Tags and VRs in one data set; files have some hundreds."""
-_VERBATIM: Final = frozenset((Step.COPY, Step.SCHEME, Step.CODE, Step.MEANING))
+_VERBATIM: Final = frozenset((StepKind.COPY, StepKind.SCHEME, StepKind.CODE, StepKind.MEANING))
 """Steps that may copy a value."""
 
 
@@ -44,7 +44,7 @@ class Copier:
         self,
         data: bytes,
         encoding: Encoding,
-        book: Book,
+        book: StepBook,
         replacing: Replacing,
         about: Description,
         additions: list[tuple[int, bytes]],
@@ -60,7 +60,7 @@ class Copier:
         self.places: dict[int, int] = {}
         """Where in `out` each addition begins."""
         self.pixels_seen = False
-        self.touched: dict[Treatment, int] = {}
+        self.touched: dict[Step, int] = {}
         self._data = data
         self._view = memoryview(data)
         self._encoding = encoding
@@ -113,25 +113,25 @@ class Copier:
                 if here.tag in aside:
                     at = self._set_aside(here, at, value, length, end, encoding)
                     continue
-            step = here.step
-            if step is Step.COPY and length != UNDEFINED:
+            kind = here.kind
+            if kind is StepKind.COPY and length != UNDEFINED:
                 if here.counted:
                     touched[here] = touched.get(here, 0) + 1
                 at = after
-            elif step is Step.DROP and length != UNDEFINED:
+            elif kind is StepKind.DROP and length != UNDEFINED:
                 self._drop(here, at, after)
                 at = after
-            elif step is Step.ENTER:
+            elif kind is StepKind.ENTER:
                 if here.counted:
                     touched[here] = touched.get(here, 0) + 1
                 at = self._sequence(here, value, length, end, encoding, depth, cleaned=cleaned)
-            elif step is Step.ITEM_END:
+            elif kind is StepKind.ITEM_END:
                 if not closed or encoding.items.header(data, at, end)[2]:
                     raise Malformed(f"an item or a delimiter at byte {at} where an element should be")
                 return value
-            elif step is Step.PRIVATE:
+            elif kind is StepKind.PRIVATE:
                 at = self._private_group(here.tag >> 16, at, end, encoding, depth, cleaned=cleaned)
-            elif step is Step.OVERLAY:
+            elif kind is StepKind.OVERLAY:
                 at = self._overlay_group(here.tag >> 16, at, end, encoding, depth, cleaned=cleaned)
             else:
                 at = self._apply(here, at, value, length, end, encoding, depth, cleaned=cleaned)
@@ -141,7 +141,7 @@ class Copier:
 
     def _sequence(
         self,
-        here: Treatment,
+        here: Step,
         value: int,
         length: int,
         end: int,
@@ -195,7 +195,7 @@ class Copier:
 
     def _apply(
         self,
-        here: Treatment,
+        here: Step,
         at: int,
         value: int,
         length: int,
@@ -205,22 +205,22 @@ class Copier:
         *,
         cleaned: bool,
     ) -> int:
-        """Do what the treatment says to the element at `at`; the offset after it."""
-        step, data = here.step, self._data
+        """Do what the step says to the element at `at`; the offset after it."""
+        kind, data = here.kind, self._data
         if here.counted:
             self.touched[here] = self.touched.get(here, 0) + 1
-        entered = step is Step.ENTER or (length == UNDEFINED and here.holds_items_if_undefined)
-        if entered or step is Step.CLEAN:
-            cleaned = cleaned or step is Step.CLEAN
+        entered = kind is StepKind.ENTER or (length == UNDEFINED and here.holds_items_if_undefined)
+        if entered or kind is StepKind.CLEAN:
+            cleaned = cleaned or kind is StepKind.CLEAN
             return self._sequence(here, value, length, end, encoding, depth, cleaned=cleaned)
         if length == UNDEFINED:
             after = skip_undefined(data, here.tag, here.written, value, end, encoding)
-            if step in _VERBATIM:  # fragments, which nobody has looked into
-                step = Step.DROP
+            if kind in _VERBATIM:  # fragments, which nobody has looked into
+                kind = StepKind.DROP
         else:
             after = value + length
-        if step in (Step.SCHEME, Step.CODE, Step.MEANING):
-            if step is Step.SCHEME:
+        if kind in (StepKind.SCHEME, StepKind.CODE, StepKind.MEANING):
+            if kind is StepKind.SCHEME:
                 public = data[value:after].strip(b"\0 ") in PUBLIC_SCHEMES
                 self._public_scheme = public and self._public_scheme is not False
             elif here.tag == CODE_VALUE and self._public_scheme is None:
@@ -228,10 +228,10 @@ class Copier:
             if self._public_scheme:
                 return after
             self.touched[here] = self.touched.get(here, 0) + 1
-        if step is Step.COPY:
+        if kind is StepKind.COPY:
             return after
         self._flush(at, after)
-        if step is not Step.DROP:
+        if kind is not StepKind.DROP:
             new = self._replacing.value(here, data[value:after], encoding, nested=depth > 0)
             if new is not None:
                 self.out += encode.element(here.tag, here.vr, new, encoding)
@@ -253,8 +253,8 @@ class Copier:
             blocks.survey(data, tag, vr, value, length, after, encoding)
             at = after
         if not blocks.kept:
-            for treatment, count in blocks.found.items():
-                self.touched[treatment] = self.touched.get(treatment, 0) + count
+            for step, count in blocks.found.items():
+                self.touched[step] = self.touched.get(step, 0) + count
             self._flush(start, at)
             return at
         for tag, vr, before, value, length, after in self._group(group, start, end, encoding):
@@ -263,8 +263,8 @@ class Copier:
                 if creator := blocks.creator(tag):
                     self.out += encode.element(tag, b"LO", creator, encoding)
                 continue
-            here = blocks.treatment(data, tag, vr, value, length, encoding)
-            if here.step is Step.DROP:
+            here = blocks.step_of(data, tag, vr, value, length, encoding)
+            if here.kind is StepKind.DROP:
                 self._drop(here, before, after)
             else:
                 self._apply(here, before, value, length, end, encoding, depth, cleaned=cleaned)
@@ -286,7 +286,7 @@ class Copier:
             if not depth and watched(tag):
                 self._note(tag, value, length)
             here = self._book.overlay(tag, vr) if region else NO_REGION
-            if here.step is Step.DROP:
+            if here.kind is StepKind.DROP:
                 self._drop(here, before, after)
             else:
                 self._apply(here, before, value, length, end, encoding, depth, cleaned=cleaned)
@@ -309,9 +309,7 @@ class Copier:
             yield tag, vr, at, value, length, after
             at = after
 
-    def _set_aside(
-        self, here: Treatment, at: int, value: int, length: int, end: int, encoding: Encoding
-    ) -> int:
+    def _set_aside(self, here: Step, at: int, value: int, length: int, end: int, encoding: Encoding) -> int:
         """Leave out a top-level element that is replaced, or written only once the pixels are known."""
         self._flush(at, at)
         start = len(self.out)
@@ -330,14 +328,14 @@ class Copier:
             self.out += encoded
         return self._additions[0][0] if self._additions else _NEVER
 
-    def _meet(self, table: Treatments, at: int, end: int) -> Treatment:
-        """The treatment of an element of a kind that was not remembered."""
+    def _meet(self, table: StepTable, at: int, end: int) -> Step:
+        """The step of an element of a kind that was not remembered."""
         self._kinds += 1
         if self._kinds > _MOST_KINDS:
             raise Malformed(f"more than {_MOST_KINDS} kinds of elements by byte {at}")
         return table.meet(self._data, at, end)
 
-    def _drop(self, here: Treatment, at: int, after: int) -> None:
+    def _drop(self, here: Step, at: int, after: int) -> None:
         self.touched[here] = self.touched.get(here, 0) + 1
         self._flush(at, after)
 

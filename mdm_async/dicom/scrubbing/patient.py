@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Self
 
-from mdm_async.dicom.scrubbing.treatments import Treatments
+from mdm_async.dicom.scrubbing.step_book import StepTable
 
 _NAME, _ID, _BIRTH_DATE, _STUDY = 0x00100010, 0x00100020, 0x00100030, 0x0020000D
 _PADDING = b"\0 "
@@ -21,7 +21,7 @@ class Patient:
     """Study Instance UID; not looked for when the patient is known."""
 
     @classmethod
-    def of(cls, data: bytes, at: int, table: Treatments) -> Self:
+    def of(cls, data: bytes, at: int, table: StepTable) -> Self:
         """What the data set from `at` says at top level, looked for no further than ascending order allows."""
         found: dict[int, bytes] = {}
         for here, value, end in table.walk(data, at):

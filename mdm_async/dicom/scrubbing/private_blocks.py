@@ -4,23 +4,23 @@ from typing import Final
 
 from mdm_async.dicom.elements import UNDEFINED, Buffer, Encoding
 from mdm_async.dicom.items import HEADER, ITEM
-from mdm_async.dicom.scrubbing.rules import NOT_LOOKED_INTO, ORPHAN, Step, Treatment
-from mdm_async.dicom.scrubbing.treatments import Book
+from mdm_async.dicom.scrubbing.step_book import StepBook
+from mdm_async.dicom.scrubbing.steps import NOT_LOOKED_INTO, ORPHAN, Step, StepKind
 
 _CREATOR_VRS: Final = frozenset((b"LO", b"UN", b""))
-_NOT_ITEMS: Final = Treatment(0x00090000, b"", Step.DROP, NOT_LOOKED_INTO)
+_NOT_ITEMS: Final = Step(0x00090000, b"", StepKind.DROP, NOT_LOOKED_INTO)
 
 
 class PrivateBlocks:
-    """Filled by `survey` with every element of the group, before `treatment` is asked for any."""
+    """Filled by `survey` with every element of the group, before a step is asked for."""
 
-    def __init__(self, book: Book) -> None:
+    def __init__(self, book: StepBook) -> None:
         self._book = book
         self._creators: dict[int, str] = {}
         """By block number; "" when it was reserved twice, since readers would differ in whose it is."""
         self._kept: set[int] = set()
-        self.found: dict[Treatment, int] = {}
-        """How many elements of blocks get each treatment."""
+        self.found: dict[Step, int] = {}
+        """How many elements of blocks get each step."""
         self._opened: set[int] = set()
 
     def survey(
@@ -32,9 +32,9 @@ class PrivateBlocks:
             creator = _text(data[value:end]) if vr in _CREATOR_VRS and length != UNDEFINED else ""
             self._creators[number] = creator if self._creators.get(number, creator) == creator else ""
             return
-        found = self._treatment(data, tag, vr, value, length, encoding)
+        found = self._step(data, tag, vr, value, length, encoding)
         self.found[found] = self.found.get(found, 0) + 1
-        if found.step is not Step.DROP:
+        if found.kind is not StepKind.DROP:
             self._kept.add(number >> 8)
 
     @property
@@ -52,22 +52,18 @@ class PrivateBlocks:
         self._opened.add(number)
         return b"" if again or number not in self._kept else self._creators[number].encode()
 
-    def treatment(
-        self, data: bytes, tag: int, vr: bytes, value: int, length: int, encoding: Encoding
-    ) -> Treatment:
+    def step_of(self, data: bytes, tag: int, vr: bytes, value: int, length: int, encoding: Encoding) -> Step:
         """What happens to an element of a block; one that nobody has reserved is removed."""
         if (tag & 0xFFFF) >> 8 not in self._opened:
             return ORPHAN
-        return self._treatment(data, tag, vr, value, length, encoding)
+        return self._step(data, tag, vr, value, length, encoding)
 
-    def _treatment(
-        self, data: bytes, tag: int, vr: bytes, value: int, length: int, encoding: Encoding
-    ) -> Treatment:
+    def _step(self, data: bytes, tag: int, vr: bytes, value: int, length: int, encoding: Encoding) -> Step:
         creator = self._creators.get((tag & 0xFFFF) >> 8)
         if not creator:
             return ORPHAN
         found = self._book.private(creator, tag, vr)
-        if found.step in (Step.ENTER, Step.CLEAN) and length:
+        if found.kind in (StepKind.ENTER, StepKind.CLEAN) and length:
             inside = encoding.inside(vr)
             if not (length == UNDEFINED or _begins_with_item(data, value, length, inside)):
                 return _NOT_ITEMS

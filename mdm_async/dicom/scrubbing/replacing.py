@@ -6,7 +6,7 @@ from mdm_async.dicom.elements import Encoding
 from mdm_async.dicom.pseudonym import Pseudonyms
 from mdm_async.dicom.scrubbing.dates import shifted
 from mdm_async.dicom.scrubbing.dummies import dummy
-from mdm_async.dicom.scrubbing.rules import IDENTIFIERS, Step, Treatment
+from mdm_async.dicom.scrubbing.steps import IDENTIFIERS, Step, StepKind
 from mdm_async.dicom.scrubbing.words import Words
 
 _OWN_SCHEME: Final = b"99MDM"
@@ -23,32 +23,32 @@ class Replacing:
         self._days = days
         self._words = words
 
-    def value(self, treatment: Treatment, old: bytes, encoding: Encoding, *, nested: bool) -> bytes | None:
+    def value(self, step: Step, old: bytes, encoding: Encoding, *, nested: bool) -> bytes | None:
         """The new value, unpadded; None when the element goes. What was empty stays empty: it told nothing."""
-        step, new = treatment.step, b""
-        if step is Step.VALUE:
-            return treatment.value
-        if step in (Step.WORDS, Step.MEANING):
-            new = self._words.cleaned(old, treatment.vr) if self._words is not None else b""
+        kind, new = step.kind, b""
+        if kind is StepKind.VALUE:
+            return step.value
+        if kind in (StepKind.WORDS, StepKind.MEANING):
+            new = self._words.cleaned(old, step.vr) if self._words is not None else b""
             if new:
                 return new
-            step = treatment.fallback
-        if step is Step.DROP:
+            kind = step.fallback
+        if kind is StepKind.DROP:
             return None
-        if step is Step.UID:
+        if kind is StepKind.UID:
             new = self._pseudonyms.uid_value(old)
-        elif step is Step.IDENTIFIER:
-            new = self._pseudonyms.identifier(IDENTIFIERS[treatment.tag], old)
-        elif step is Step.SCHEME and old:
+        elif kind is StepKind.IDENTIFIER:
+            new = self._pseudonyms.identifier(IDENTIFIERS[step.tag], old)
+        elif kind is StepKind.SCHEME and old:
             new = _OWN_SCHEME
-        elif step is Step.CODE and treatment.vr != b"UR":
+        elif kind is StepKind.CODE and step.vr != b"UR":
             new = self._pseudonyms.identifier("code", old)
-        elif step is Step.NAME and not nested:
+        elif kind is StepKind.NAME and not nested:
             # The patient of this file; a name elsewhere may be another's, and becomes empty.
             new = self._patient if old.strip(_EMPTY) else b""
-        elif step is Step.SHIFT:
-            moved = shifted(treatment.vr, old, self._days)
-            new = dummy(treatment.tag, treatment.vr, encoding) if moved is None else moved
-        elif step in (Step.DUMMY, Step.CODE) and old:
-            new = dummy(treatment.tag, treatment.vr, encoding)
+        elif kind is StepKind.SHIFT:
+            moved = shifted(step.vr, old, self._days)
+            new = dummy(step.tag, step.vr, encoding) if moved is None else moved
+        elif kind in (StepKind.DUMMY, StepKind.CODE) and old:
+            new = dummy(step.tag, step.vr, encoding)
         return new

@@ -12,7 +12,7 @@ from typing import Final, Self
 
 from mdm_async.dicom.index import identifying_values
 from mdm_async.dicom.scrubbing.protocol_words import CONNECTING, PROTOCOL_WORDS, UNITS
-from mdm_async.dicom.scrubbing.treatments import Treatments
+from mdm_async.dicom.scrubbing.step_book import StepTable
 
 _LAST_WITH_NAMES: Final = 0x0072FFFF
 
@@ -40,7 +40,7 @@ class Words:
         self._texts: dict[bytes, bytes] = {}
 
     @classmethod
-    def of(cls, head: bytes, at: int, table: Treatments) -> Self:
+    def of(cls, head: bytes, at: int, table: StepTable) -> Self:
         """The words that may stay in this file: none of the names and numbers of people at top level.
 
         `head` as `part10` found it, `at` where its data set begins, `table` for its encoding. Raises Malformed.
@@ -169,7 +169,7 @@ def _ascii_parts(text: bytes) -> list[bytes]:
     return [*parts, text[at:]] if readable else parts
 
 
-def _own_words(data: bytes, at: int, table: Treatments) -> frozenset[str]:
+def _own_words(data: bytes, at: int, table: StepTable) -> frozenset[str]:
     """Words of every name of a person at top level, and of the numbers that people and their studies have."""
     found: set[str] = set()
     for here, value, end in table.walk(data, at):

@@ -1,4 +1,4 @@
-"""Treatments looked up by the bytes an element begins with, so that each kind of element is thought about once."""
+"""StepTable looked up by the bytes an element begins with, so that each kind of element is thought about once."""
 
 import struct
 from collections.abc import Iterator
@@ -17,22 +17,22 @@ from mdm_async.dicom.elements import (
 )
 from mdm_async.dicom.items import ITEM_END
 from mdm_async.dicom.profile import Action, Profile, Rule
-from mdm_async.dicom.scrubbing.rules import Step, Treatment, of_private, of_rule, treatment
+from mdm_async.dicom.scrubbing.steps import Step, StepKind, step_of, step_of_private, step_of_public
 from mdm_async.errors import Malformed
 
 _MOST: Final = 8192
-"""Treatments remembered by one table; files have hundreds of kinds of elements, hostile ones any number."""
+"""StepTable remembered by one table; files have hundreds of kinds of elements, hostile ones any number."""
 _BEGINNINGS: Final = {
     EXPLICIT_LITTLE: struct.Struct("<6sH"),
     EXPLICIT_BIG: struct.Struct(">6sH"),
     IMPLICIT_LITTLE: struct.Struct("<4sL"),
     IMPLICIT_BIG: struct.Struct(">4sL"),
 }
-_END: Final = Treatment(ITEM_END, b"", Step.ITEM_END, Rule(Action.KEEP, ""))
+_END: Final = Step(ITEM_END, b"", StepKind.ITEM_END, Rule(Action.KEEP, ""))
 
 
-class Treatments:
-    """The treatments of one profile for elements of one encoding, inside or outside cleaned sequences."""
+class StepTable:
+    """The steps of one profile for elements of one encoding, inside or outside cleaned sequences."""
 
     __slots__ = ("beginning", "cleaned", "encoding", "known", "profile")
 
@@ -42,25 +42,25 @@ class Treatments:
         self.cleaned = cleaned
         self.beginning = _BEGINNINGS[encoding]
         """An element's first 8 bytes: tag and VR, and a length of 2 bytes, or tag and a length of 4."""
-        self.known: dict[bytes, Treatment] = {}
+        self.known: dict[bytes, Step] = {}
 
-    def meet(self, data: Buffer, at: int, end: int) -> Treatment:
-        """The treatment of an element whose beginning is not known yet. Raises Malformed."""
+    def meet(self, data: Buffer, at: int, end: int) -> Step:
+        """The step of an element whose beginning is not known yet. Raises Malformed."""
         if self.encoding.items.is_at(data, at):
             if self.encoding.items.header(data, at, end)[0] != ITEM_END:
                 raise Malformed(f"an item or a delimiter at byte {at} where an element should be")
             found = _END
         else:
             tag, vr, value, _ = self.encoding.header(data, at, end)
-            found = treatment(tag, vr, self.profile, cleaned=self.cleaned)
+            found = step_of(tag, vr, self.profile, cleaned=self.cleaned)
             found.long = value - at == 12
         if len(self.known) >= _MOST:
             self.known.clear()
         self.known[self.beginning.unpack_from(data, at)[0]] = found
         return found
 
-    def walk(self, data: bytes, at: int) -> Iterator[tuple[Treatment, int, int]]:
-        """(treatment, value offset, offset after the value) of every element to the buffer's end.
+    def walk(self, data: bytes, at: int) -> Iterator[tuple[Step, int, int]]:
+        """(step, value offset, offset after the value) of every element to the buffer's end.
 
         As `elements.walk`, for who needs a few values of a data set that is gone through anyway; values of undefined
         length are left out.
@@ -83,51 +83,51 @@ class Treatments:
             yield here, value, at
 
 
-class Book:
-    """All treatments of one profile."""
+class StepBook:
+    """All steps of one profile."""
 
     def __init__(self, profile: Profile) -> None:
         self.profile = profile
         self._tables = {
-            (encoding, cleaned): Treatments(profile, encoding, cleaned=cleaned)
+            (encoding, cleaned): StepTable(profile, encoding, cleaned=cleaned)
             for encoding in _BEGINNINGS
             for cleaned in (False, True)
         }
-        self._private: dict[tuple[str, int, bytes], Treatment] = {}
-        """Of private elements, and of overlays with the creator "": (creator, tag, VR) and treatment."""
-        self._dropped: dict[str, Treatment] = {}
+        self._private: dict[tuple[str, int, bytes], Step] = {}
+        """Of private elements, and of overlays with the creator "": (creator, tag, VR) and step."""
+        self._dropped: dict[str, Step] = {}
         """One for all private elements that are removed for the same reason."""
 
-    def table(self, encoding: Encoding, *, cleaned: bool) -> Treatments:
+    def table(self, encoding: Encoding, *, cleaned: bool) -> StepTable:
         return self._tables[encoding, cleaned]
 
-    def private(self, creator: str, tag: int, vr: bytes) -> Treatment:
-        """The treatment of an element in a block of this creator."""
+    def private(self, creator: str, tag: int, vr: bytes) -> Step:
+        """The step of an element in a block of this creator."""
         key = (creator, tag, vr)
         found = self._private.get(key)
         if found is None:
-            found = of_private(tag, vr, creator, self.profile)
-            if found.step is Step.DROP:
+            found = step_of_private(tag, vr, creator, self.profile)
+            if found.kind is StepKind.DROP:
                 found = self._dropped.setdefault(found.because, found)
             self._remember(key, found)
         return found
 
-    def overlay(self, tag: int, vr: bytes) -> Treatment:
-        """The treatment of an element of an overlay that shows a region of interest."""
+    def overlay(self, tag: int, vr: bytes) -> Step:
+        """The step of an element of an overlay that shows a region of interest."""
         key = ("", tag, vr)
         found = self._private.get(key)
         if found is None:
-            found = of_rule(tag, vr, self.profile.rule(tag), self.profile)
+            found = step_of_public(tag, vr, self.profile.rule(tag), self.profile)
             self._remember(key, found)
         return found
 
-    def _remember(self, key: tuple[str, int, bytes], found: Treatment) -> None:
+    def _remember(self, key: tuple[str, int, bytes], found: Step) -> None:
         if len(self._private) >= _MOST:
             self._private.clear()
         self._private[key] = found
 
 
 @lru_cache(maxsize=16)
-def book_of(profile: Profile) -> Book:
-    """The treatments of a profile, which go on growing while files of new kinds come by."""
-    return Book(profile)
+def book_of(profile: Profile) -> StepBook:
+    """The steps of a profile, which go on growing while files of new kinds come by."""
+    return StepBook(profile)

@@ -7,7 +7,7 @@ from functools import lru_cache
 from pydicom.datadict import dictionary_description
 from pydicom.tag import Tag
 
-from mdm_async.dicom.scrubbing.rules import Treatment
+from mdm_async.dicom.scrubbing.steps import Step
 
 
 @dataclass(frozen=True)
@@ -31,12 +31,12 @@ Counts = tuple[tuple[_Key, int], ...]
 _PRIVATE = -1
 
 
-def counted(touched: Mapping[Treatment, int]) -> Counts:
+def counted(touched: Mapping[Step, int]) -> Counts:
     """What a copier did."""
     total: dict[_Key, int] = {}
-    for treatment, count in touched.items():
-        tag = _PRIVATE if treatment.tag >> 16 & 1 else treatment.tag
-        key = (tag, treatment.letter, treatment.because)
+    for step, count in touched.items():
+        tag = _PRIVATE if step.tag >> 16 & 1 else step.tag
+        key = (tag, step.letter, step.because)
         total[key] = total.get(key, 0) + count
     return tuple(sorted(total.items()))
 
