@@ -73,6 +73,9 @@ class Scrubbed:
     head: bytes = field(repr=False)
     tail: bytes = field(repr=False)
     touched: tuple[Touched, ...]
+    """What was removed or changed."""
+    stayed: tuple[Touched, ...]
+    """What was kept, of sequences the containers too: by a rule that names it, or because none does."""
 
 
 def scrub(
@@ -184,7 +187,7 @@ def finish(
             view[begun.burned_in_at :],
         )
     )
-    return Scrubbed(head, after, counts.lines(touched))
+    return Scrubbed(head, after, counts.went(touched), counts.stayed(touched))
 
 
 _MORE_PIXELS: Final = "there are pixels beside those that the file was split at"

@@ -166,9 +166,10 @@ def test_it_tells_of_exactly_what_scrubbing_reports(name, profile):
     file, made = FILES / f"{name}.dcm", parse_profile(profile)
     rows = try_file(file, made).rows
     parts = cut(file.read_bytes())
-    touched = scrub(parts.head, parts.tail, profile=made, key=KEY, pixels=parts.facts).touched
-    assert touched
-    for line in touched:
+    told = scrub(parts.head, parts.tail, profile=made, key=KEY, pixels=parts.facts)
+    assert told.touched
+    assert told.stayed
+    for line in (*told.touched, *told.stayed):
         if line.tag == "private":
             same = [
                 row

@@ -150,8 +150,12 @@ def test_the_report_counts_what_was_done_and_never_says_what_was_there(write):
         Touched("(0008,0018)", "SOP Instance UID", "U", "PS3.15 basic", 1),
         Touched("(0008,0020)", "Study Date", "Z", "PS3.15 basic", 1),
         Touched("(0010,0010)", "Patient's Name", "Z", "PS3.15 basic", 4),
-        Touched("(0010,1030)", "Patient's Weight", "K", "option retain_patient_characteristics", 1),
         Touched("private", "", "X", "PS3.15 basic", 1),
+    )
+    assert made.stayed == (
+        Touched("(0008,0016)", "SOP Class UID", "K", "no rule", 1),
+        Touched("(0008,2218)", "Anatomic Region Sequence", "K", "no rule", 1),
+        Touched("(0010,1030)", "Patient's Weight", "K", "option retain_patient_characteristics", 1),
     )
 
 

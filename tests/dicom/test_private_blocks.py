@@ -129,8 +129,10 @@ def test_a_sites_rules_for_private_attributes(write):
 
 def test_the_report_counts_private_attributes_together(write):
     body = block(write, 0x10, PHILIPS, (0x06, "CS", b"Y "), (0xFE, "LO", b"SECRET"), (0xFF, "LO", b"SECRET"))
-    touched = scrub(write.file(body), b"", profile=SAFE, key=KEY, pixels=NO_PIXELS).touched
-    private = {(one.tag, one.name, one.action, one.because): one.count for one in touched[-2:]}
+    made = scrub(write.file(body), b"", profile=SAFE, key=KEY, pixels=NO_PIXELS)
+    private = {
+        (one.tag, one.name, one.action, one.because): one.count for one in (made.touched[-1], made.stayed[-1])
+    }
     assert private == {
         ("private", "", "K", "option retain_safe_private"): 1,
         ("private", "", "X", "PS3.15 basic"): 2,

@@ -33,7 +33,8 @@ _NEVER: Final = 1 << 32
 _WATCHED_BYTES: Final = 256
 _MOST_KINDS: Final = 1 << 16
 """Tags and VRs in one data set; files have some hundreds."""
-_VERBATIM: Final = frozenset((StepKind.COPY, StepKind.SCHEME, StepKind.CODE, StepKind.MEANING))
+_JUDGED_BY_SCHEME: Final = frozenset((StepKind.SCHEME, StepKind.CODE, StepKind.MEANING))
+_VERBATIM: Final = _JUDGED_BY_SCHEME | {StepKind.COPY}
 """Steps that may copy a value."""
 
 
@@ -115,15 +116,13 @@ class Copier:
                     continue
             kind = here.kind
             if kind is StepKind.COPY and length != UNDEFINED:
-                if here.counted:
-                    touched[here] = touched.get(here, 0) + 1
+                touched[here] = touched.get(here, 0) + 1
                 at = after
             elif kind is StepKind.DROP and length != UNDEFINED:
                 self._drop(here, at, after)
                 at = after
             elif kind is StepKind.ENTER:
-                if here.counted:
-                    touched[here] = touched.get(here, 0) + 1
+                touched[here] = touched.get(here, 0) + 1
                 at = self._sequence(here, value, length, end, encoding, depth, cleaned=cleaned)
             elif kind is StepKind.ITEM_END:
                 if not closed or encoding.items.header(data, at, end)[2]:
@@ -207,7 +206,7 @@ class Copier:
     ) -> int:
         """Do what the step says to the element at `at`; the offset after it."""
         kind, data = here.kind, self._data
-        if here.counted:
+        if kind not in _JUDGED_BY_SCHEME:
             self.touched[here] = self.touched.get(here, 0) + 1
         entered = kind is StepKind.ENTER or (length == UNDEFINED and here.holds_items_if_undefined)
         if entered or kind is StepKind.CLEAN:
@@ -219,7 +218,7 @@ class Copier:
                 kind = StepKind.DROP
         else:
             after = value + length
-        if kind in (StepKind.SCHEME, StepKind.CODE, StepKind.MEANING):
+        if kind in _JUDGED_BY_SCHEME:
             if kind is StepKind.SCHEME:
                 public = data[value:after].strip(b"\0 ") in PUBLIC_SCHEMES
                 self._public_scheme = public and self._public_scheme is not False

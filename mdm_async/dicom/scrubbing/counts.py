@@ -1,6 +1,6 @@
 """What was done to which attributes of one image: counts, never values."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -29,6 +29,7 @@ _Key = tuple[int, str, str]
 Counts = tuple[tuple[_Key, int], ...]
 """(attribute, letter, why) and how often, ascending."""
 _PRIVATE = -1
+_KEPT = "K"
 
 
 def counted(touched: Mapping[Step, int]) -> Counts:
@@ -49,8 +50,17 @@ def added(first: Counts, second: Counts) -> Counts:
     return tuple(sorted(total.items()))
 
 
-def lines(counts: Counts) -> tuple[Touched, ...]:
-    """The report's lines; private attributes last."""
+def went(counts: Counts) -> tuple[Touched, ...]:
+    """Lines of what was removed or changed; private attributes last."""
+    return _lines(pair for pair in counts if pair[0][1] != _KEPT)
+
+
+def stayed(counts: Counts) -> tuple[Touched, ...]:
+    """Lines of what was kept, whether a rule names it or not; private attributes last."""
+    return _lines(pair for pair in counts if pair[0][1] == _KEPT)
+
+
+def _lines(counts: Iterable[tuple[_Key, int]]) -> tuple[Touched, ...]:
     found = [_line(key, count) for key, count in counts]
     private = [line for line in found if line.tag == "private"]
     return tuple(found[len(private) :] + private)

@@ -53,7 +53,7 @@ class Step:
     """What happens to every element of one tag and VR under one profile, and what says so."""
 
     __slots__ = (
-        *("because", "counted", "fallback", "holds_items_if_undefined", "kind", "letter", "long"),
+        *("because", "fallback", "holds_items_if_undefined", "kind", "letter", "long"),
         *("names_people", "tag", "value", "vr", "watched", "written"),
     )
 
@@ -66,7 +66,6 @@ class Step:
         *,
         vr: bytes | None = None,
         fallback: StepKind = StepKind.DROP,
-        counted: bool = True,
     ) -> None:
         self.tag = tag
         self.written = written
@@ -80,8 +79,6 @@ class Step:
         """What a site's rule writes."""
         self.fallback = fallback
         """What is done when cleaning leaves nothing: as the basic profile has it."""
-        self.counted = counted
-        """Whether the report has a line of it."""
         self.watched = watched(tag) or tag in PIXEL_TAGS or tag == SOP_INSTANCE
         """Looked at where it stands at top level."""
         self.names_people = b"PN" in (written, vr_of(tag)) or tag in OWN_NUMBERS
@@ -223,7 +220,7 @@ def step_of_public(tag: int, vr: bytes, rule: Rule, profile: Profile, *, cleaned
     fallback = _FALLBACKS.get(basic().rule(tag).action, StepKind.EMPTY)
     if not named and (tag == _TEXT_VALUE or (cleaned and known in _FREE_TEXTS)):
         rule, fallback = _of_free_text(profile), StepKind.DUMMY
-    return _step(tag, vr, effective, known or effective, rule, fallback, counted=named)
+    return _step(tag, vr, effective, known or effective, rule, fallback)
 
 
 def step_of_private(tag: int, vr: bytes, creator: str, profile: Profile) -> Step:
@@ -236,12 +233,10 @@ def step_of_private(tag: int, vr: bytes, creator: str, profile: Profile) -> Step
     effective = (listed or b"UN") if vr in (b"", b"UN") else vr
     if listed and effective != listed and rule.action is not Action.REMOVE:
         return Step(tag, vr, StepKind.DROP, NOT_LOOKED_INTO)
-    return _step(tag, vr, effective, effective, rule, StepKind.DROP, counted=True)
+    return _step(tag, vr, effective, effective, rule, StepKind.DROP)
 
 
-def _step(
-    tag: int, vr: bytes, effective: bytes, due: bytes, rule: Rule, fallback: StepKind, *, counted: bool
-) -> Step:
+def _step(tag: int, vr: bytes, effective: bytes, due: bytes, rule: Rule, fallback: StepKind) -> Step:
     """The step of the policy's table, or of the exceptions to it.
 
     `effective` is the VR that the element has, `due` the one that the dictionary gives it: a pseudonym is text, a moved
@@ -259,8 +254,7 @@ def _step(
     if kind is _AS_BASIC:
         return Step(tag, vr, fallback, rule, vr=effective)
     if kind in (StepKind.COPY, StepKind.ENTER, StepKind.CLEAN, StepKind.DROP):
-        kept_in_silence = rule.action is Action.KEEP and not counted
-        return Step(tag, vr, kind, rule, counted=not kept_in_silence)
+        return Step(tag, vr, kind, rule)
     if kind in (StepKind.EMPTY, StepKind.DUMMY):
         return Step(tag, vr, kind, rule, vr=effective)
     return Step(tag, vr, kind, rule, vr=b"UI" if kind is StepKind.UID else due, fallback=fallback)
@@ -273,9 +267,9 @@ def _inside_cleaned(tag: int, vr: bytes, profile: Profile) -> Step:
         return Step(tag, vr, StepKind.DROP, _DRAWN)
     if tag == _MEANING:
         said = _of_free_text(profile)
-        return Step(tag, vr, StepKind.MEANING, said, vr=known, fallback=StepKind.DUMMY, counted=False)
+        return Step(tag, vr, StepKind.MEANING, said, vr=known, fallback=StepKind.DUMMY)
     kind = StepKind.SCHEME if tag == SCHEME else StepKind.CODE
-    return Step(tag, vr, kind, _OWN_CODE, vr=known, counted=False)
+    return Step(tag, vr, kind, _OWN_CODE, vr=known)
 
 
 def _of_free_text(profile: Profile) -> Rule:

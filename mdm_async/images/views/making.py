@@ -134,6 +134,7 @@ class Maker:
                         "study": links.get("StudyInstanceUID"),
                         "pixels": plan.variant if source.pixels is not None else None,
                         "touched": scrubbed.touched,  # orjson writes dataclasses by itself
+                        "stayed": scrubbed.stayed,
                     }
                 ),
                 secret,
