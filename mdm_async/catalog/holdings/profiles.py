@@ -135,22 +135,32 @@ async def states(db: Connection, directories: Sequence[int], view: str, version:
     return {row["state"]: row["count"] for row in rows}
 
 
-async def release(db: Connection, image: UUID, view: str, by: str) -> bool:
+async def release(db: Connection, image: UUID, view: str, version: str, by: str) -> bool:
     """Let a view out of quarantine: it is made again, without what held it back. False when it is not there."""
     gone = await db.fetchval(
-        "delete from views where image = $1 and name = $2 and state = 'quarantined' returning true",
+        "delete from views where image = $1 and name = $2 and version = $3 and state = 'quarantined' returning true",
         image,
         view,
+        version,
     )
     if gone:
         await db.execute(
-            "insert into releases (image, view, released_by) values ($1, $2, $3) on conflict do nothing",
+            "insert into releases (image, view, released_by, revision)"
+            " values ($1, $2, $4, split_part($3, '.', 2)::int)"
+            " on conflict (image, view) do update"
+            " set released_by = excluded.released_by, revision = excluded.revision, at = now()",
             image,
             view,
+            version,
             by,
         )
     return bool(gone)
 
 
-async def is_released(db: Connection, image: UUID, view: str) -> bool:
-    return bool(await db.fetchval("select true from releases where image = $1 and view = $2", image, view))
+async def is_released(db: Connection, image: UUID, view: str, floor: int) -> bool:
+    """Whether somebody let it go who was asked by the rules of this revision, or of a later one."""
+    return bool(
+        await db.fetchval(
+            "select true from releases where image = $1 and view = $2 and revision >= $3", image, view, floor
+        )
+    )

@@ -60,7 +60,7 @@ async def _release(db: Connection, caller: Caller, served: Served, place: Place)
     acl.demand(caller, place, Right.IDENTITY)
     if place.entry is None or place.entry.image is None:
         raise NotFound()
-    if not await profiles.release(db, place.entry.image, served.view, caller.name):
+    if not await profiles.release(db, place.entry.image, served.view, served.version, caller.name):
         raise BadRequest(f"the view '{served.view}' of this file is not in quarantine")
     act = Act(caller, "quarantine release", guid=place.entry.guid, view=served.view)
     await acts.record(db, [act])

@@ -10,6 +10,7 @@ import structlog
 
 from mdm_async.catalog.holdings import blobs, images, profiles
 from mdm_async.catalog.holdings.images import Part
+from mdm_async.dicom.scrub import SECURITY_FLOOR
 from mdm_async.errors import Gone, MdmError
 from mdm_async.images.reading.served import Served
 from mdm_async.images.reading.shelf import Shelf
@@ -47,7 +48,7 @@ async def make_view(
         async with workshop.depot.leases() as leases:
             source = await source_of(workshop, shelf, leases, image)
             async with database.acquire() as db:
-                released = await profiles.is_released(db, image, served.view)
+                released = await profiles.is_released(db, image, served.view, SECURITY_FLOOR)
             maker = Maker(workshop, leases, served, released=released, bulk=bulk)
             made = await maker.make(source, maker.begin(source.head))
             parts = list(made.parts)
