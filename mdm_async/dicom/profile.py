@@ -1,7 +1,7 @@
 """De-identification profiles: a base, options of PS3.15 Annex E, a site's own rules, and what to do about pixels."""
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cache, lru_cache
 from typing import Final, Literal
 
@@ -13,9 +13,10 @@ from mdm_async.dicom.profiles.attribute_rules import (
     Action,
     Rule,
     public_rules,
-    retained_by,
 )
-from mdm_async.dicom.profiles.keywords import keyword_of
+from mdm_async.dicom.profiles.conditions import PIXEL_RULE_ATTRIBUTES
+from mdm_async.dicom.profiles.lets_through import lets_through, shown
+from mdm_async.dicom.profiles.precedence import SiteRule, plain_rules
 from mdm_async.dicom.profiles.safe_private import PrivateKey, can_be_kept, private_key, safe_private
 from mdm_async.dicom.profiles.table import EDITION, OPTIONS
 
@@ -33,22 +34,6 @@ __all__ = [
     "basic",
     "shown",
 ]
-
-PIXEL_RULE_ATTRIBUTES: Final = {
-    0x00080008: "ImageType",
-    0x00080016: "SOPClassUID",
-    0x00080060: "Modality",
-    0x00080064: "ConversionType",
-    0x00080070: "Manufacturer",
-    0x00081010: "StationName",
-    0x00081090: "ManufacturerModelName",
-    0x00181000: "DeviceSerialNumber",
-    0x00181020: "SoftwareVersions",
-    0x00280004: "PhotometricInterpretation",
-    0x00280010: "Rows",
-    0x00280011: "Columns",
-}
-"""What pixel rules may ask for: top-level attributes that tell devices, and layouts of the screen, apart."""
 
 # PS3.16 CID 7050.
 _CODES: Final = {
@@ -70,11 +55,7 @@ _CODES: Final = {
     "retain_institution_identity": ("113112", "Retain Institution Identity Option"),
 }
 
-SiteRule = tuple[int | PrivateKey, Action, str | None]
-"""(attribute, action, value): a site's own rule, which beats the base and the options."""
-
 _ENCAPSULATED_DOCUMENT: Final = 0x00420011
-_SITE: Final = "site rule"
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +91,7 @@ class Profile:
     burned_in: Literal["refuse", "quarantine"] = "refuse"
     documents: Literal["refuse", "quarantine", "allow"] = "refuse"
     site: tuple[SiteRule, ...] = ()
-    """The site's own rules, those of public attributes first, each in ascending order."""
+    """The site's own rules: of public attributes, of private ones, of patterns, each in ascending order."""
     pixel_rules: tuple[PixelRule, ...] = ()
     edition: str = EDITION
     """Of PS3.15."""
@@ -123,28 +104,18 @@ class Profile:
         public, private = public_rules(self.options), _private_rules(self.options)
         if self.documents != "refuse":  # what is in quarantine is kept for when it is released
             public[_ENCAPSULATED_DOCUMENT] = Rule(Action.KEEP, "documents allowed")
-        for of, action, value in self.site:
+        for of, rule in plain_rules(self.site):
             if isinstance(of, int):
-                public[of] = Rule(action, _SITE, value)
+                public[of] = rule
             else:
-                private[of] = Rule(action, _SITE, value)
+                private[of] = rule
         object.__setattr__(self, "_public", public)
         object.__setattr__(self, "_private", private)
         object.__setattr__(self, "digest", hashlib.sha256("\n".join(self._effects()).encode()).hexdigest())
 
     def __reduce__(self) -> tuple[object, ...]:
         # A profile goes with every job to the scrubbing processes, which build each one's rules once.
-        return _built, (
-            self.name,
-            self.base,
-            self.options,
-            self.project,
-            self.burned_in,
-            self.documents,
-            self.site,
-            self.pixel_rules,
-            self.edition,
-        )
+        return _built, tuple(getattr(self, each.name) for each in fields(self) if each.init)
 
     def rule(self, tag: int) -> Rule:
         """What happens to this public attribute, at any depth; of a private group: removed."""
@@ -181,21 +152,7 @@ class Profile:
     @property
     def warnings(self) -> tuple[str, ...]:
         """In words, what the site's rules let through that the standard takes away; empty when nothing."""
-        said = []
-        for of, action, _ in self.site:
-            if action is not Action.KEEP:
-                continue
-            if not isinstance(of, int):
-                if of not in safe_private():
-                    said.append(f"keeps {shown(of)}, which the standard does not list as safe")
-                elif not can_be_kept(safe_private()[of]):
-                    said.append(f"keeps {shown(of)}, bytes into which nobody can look")
-                continue
-            options = retained_by(of)
-            if basic().rule(of).action is Action.KEEP or self.options.intersection(options):
-                continue
-            unless = f" unless under {' or '.join(options)}" if options else ""
-            said.append(f"keeps {shown(of)}, which identifies{unless}")
+        said = list(lets_through(self, basic()))
         if any(rule.trust and not any(p.strip("*") for _, p in rule.when) for rule in self.pixel_rules):
             said.append("trusts every device to burn nothing into its pictures")
         if self.documents == "allow":
@@ -221,13 +178,6 @@ class Profile:
 def basic() -> Profile:
     """The Basic Application Level Confidentiality Profile, without options (PS3.15 §E.2)."""
     return Profile("basic")
-
-
-def shown(of: int | PrivateKey) -> str:
-    """An attribute for people: "PatientName (0010,0010)", "(0019,xx10) of ACME 1.1"."""
-    if isinstance(of, int):
-        return f"{keyword_of(of)} ({of >> 16:04X},{of & 0xFFFF:04X})".lstrip()
-    return f"({of.group:04X},xx{of.element:02X}) of {of.creator}"
 
 
 def _private_rules(options: frozenset[str]) -> dict[PrivateKey, Rule]:

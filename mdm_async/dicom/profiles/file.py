@@ -7,6 +7,9 @@ from collections.abc import Sequence
 from typing import Final, Literal, TypeVar, cast
 
 from mdm_async.dicom.profile import OPTIONS, PIXEL_RULE_ATTRIBUTES, PixelRule, Profile, Region, SiteRule
+from mdm_async.dicom.profiles.patterns import Pattern
+from mdm_async.dicom.profiles.precedence import contradiction
+from mdm_async.dicom.profiles.safe_private import PrivateKey
 from mdm_async.dicom.profiles.site import in_table, site_key, site_rule, wrong
 
 _KEYS: Final = ("name", "base", "options", "project", "burned_in", "documents", "attributes", "pixels")
@@ -17,6 +20,7 @@ _BURNED_IN: Final[tuple[Literal["refuse", "quarantine"], ...]] = ("refuse", "qua
 _DOCUMENTS: Final[tuple[Literal["refuse", "quarantine", "allow"], ...]] = ("refuse", "quarantine", "allow")
 _LIMIT: Final = 1 << 20
 """Characters."""
+_MOST_PATTERNS: Final = 200
 _EXAMPLE_RULE: Final = (
     'write when = { Modality = "US" } and either blank = [[x, y, width, height]] or trust = true'
 )
@@ -42,6 +46,13 @@ def parse_profile(text: str) -> Profile:
     name = _name("name", said.get("name"))
     if name in _TAKEN:
         raise wrong("name", "is that of a view that is built in", "write another name")
+    site = _site(said.get("attributes", {}))
+    if found := contradiction(site, ()):
+        raise wrong(
+            "attributes",
+            f"{site_key(found[0])} and {site_key(found[1])} contradict each other",
+            "name the attributes that both reach, or write one pattern narrower than the other",
+        )
     return Profile(
         name=name,
         base=_one_of("base", said.get("base", "basic"), ("basic",)),
@@ -49,7 +60,7 @@ def parse_profile(text: str) -> Profile:
         project=_name("project", said.get("project", name)),
         burned_in=_one_of("burned_in", said.get("burned_in", "refuse"), _BURNED_IN),
         documents=_one_of("documents", said.get("documents", "refuse"), _DOCUMENTS),
-        site=_site(said.get("attributes", {})),
+        site=site,
         pixel_rules=_pixel_rules(said.get("pixels", [])),
     )
 
@@ -119,9 +130,12 @@ def _site(said: object) -> tuple[SiteRule, ...]:
                 in_table("attributes", key), "there is a rule for this attribute already", "leave one out"
             )
         rules[parsed[0]] = parsed
+    patterns = sorted(rule for rule in rules.values() if isinstance(rule[0], Pattern))
+    if len(patterns) > _MOST_PATTERNS:
+        raise wrong("attributes", f"has more than {_MOST_PATTERNS} patterns", "name the attributes")
     public = sorted(rule for rule in rules.values() if isinstance(rule[0], int))
-    private = sorted(rule for rule in rules.values() if not isinstance(rule[0], int))
-    return (*public, *private)
+    private = sorted(rule for rule in rules.values() if isinstance(rule[0], PrivateKey))
+    return (*public, *private, *patterns)
 
 
 def _pixel_rules(said: object) -> tuple[PixelRule, ...]:

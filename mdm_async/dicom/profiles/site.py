@@ -5,24 +5,17 @@ from typing import Final
 
 from mdm_async.dicom.dictionary import vr_of
 from mdm_async.dicom.profile import SiteRule, shown
-from mdm_async.dicom.profiles.attribute_rules import CLEANED_TEXT, GROUPS, OVERLAY_DATA, Action
+from mdm_async.dicom.profiles.attribute_rules import Action
+from mdm_async.dicom.profiles.deciding import decided, why_undecidable, why_unfit
 from mdm_async.dicom.profiles.keywords import keyword_of, tag_of
+from mdm_async.dicom.profiles.patterns import Pattern
 from mdm_async.dicom.profiles.safe_private import PrivateKey
 from mdm_async.dicom.profiles.values import is_legal, what_is_legal
 from mdm_async.errors import BadRequest
 
-_PUBLIC: Final = re.compile("([0-9A-Fa-f]{4}),([0-9A-Fa-f]{4})")
+_PUBLIC: Final = re.compile(r"\(?([0-9A-Fa-f]{4}),([0-9A-Fa-f]{4})\)?")
 _PRIVATE: Final = re.compile(r"([0-9A-Fa-f]{4}),xx([0-9A-Fa-f]{2}) ([!-\[\]-~]([ -\[\]-~]{0,62}[!-\[\]-~])?)")
 _ACTIONS: Final = {action.value: action for action in Action if action is not Action.SHIFT}
-
-_SAID: Final = frozenset({0x00120062, 0x00120063, 0x00120064, 0x00280303})
-_SIGNATURES: Final = frozenset({0x4FFE0001, 0xFFFAFFFA})
-_SOP_INSTANCE: Final = 0x00080018
-# Character set, SOP class, and the description of the pixels (PS3.3 §C.7.6.3).
-_NEEDED: Final = frozenset(
-    {0x00080005, 0x00080016, 0x00280002, 0x00280004, 0x00280006, 0x00280008, 0x00280010, 0x00280011}
-    | {0x00280100, 0x00280101, 0x00280102, 0x00280103}
-)
 
 
 def wrong(key: str, what: str, remedy: str) -> BadRequest:
@@ -45,14 +38,17 @@ def site_rule(key: str, said: object) -> SiteRule:
         raise wrong(where, f"{letter} writes no value", 'leave out the value, or write action = "D"')
     if private := _PRIVATE.fullmatch(key):
         return _private(where, private, action)
+    if pattern := Pattern.of(key):
+        return _pattern(where, pattern, action, value)
     tag = _tag(where, key)
-    _decidable(where, tag, action)
     _fits(where, tag, action, value)
     return tag, action, value
 
 
-def site_key(of: int | PrivateKey) -> str:
+def site_key(of: int | PrivateKey | Pattern) -> str:
     """The key under which `site_rule` finds this attribute: its keyword where it has one."""
+    if isinstance(of, Pattern):
+        return str(of)
     if not isinstance(of, int):
         return f"{of.group:04X},xx{of.element:02X} {of.creator}"
     keyword = keyword_of(of)
@@ -99,6 +95,20 @@ def _tag(where: str, key: str) -> int:
     return found
 
 
+def _pattern(where: str, pattern: Pattern, action: Action, value: str | None) -> SiteRule:
+    if value is not None:
+        raise wrong(
+            where, "writes one value into many attributes", "leave out the value, or name one attribute"
+        )
+    if not decided(pattern, action):
+        raise wrong(
+            where,
+            f"reaches no attribute of which {action.value} can be said",
+            'write a keyword with *, as "Patient*", a tag with x, as "(0010,xxxx)", or a VR, as "VR:LT"',
+        )
+    return pattern, action, None
+
+
 def _private(where: str, key: re.Match[str], action: Action) -> SiteRule:
     group = int(key[1], 16)
     if not group & 1 or group < 9 or group == 0xFFFF:
@@ -112,46 +122,15 @@ def _private(where: str, key: re.Match[str], action: Action) -> SiteRule:
     return PrivateKey(key[3], group, int(key[2], 16)), action, None
 
 
-def _decidable(where: str, tag: int, action: Action) -> None:
-    """Refuse rules on what is said of every image, always removed, or needed to read the file at all."""
-    always = None
-    if not tag & 0xFFFF:
-        always = "group lengths are always removed: they would be wrong"
-    elif tag >> 16 in GROUPS or tag >> 16 >= 0xFFFE:
-        always = "this group has no place in a data set and is always removed or made anew"
-    elif tag in _SAID:
-        always = "is said anew of every de-identified image"
-    elif tag >> 24 == 0x7F:
-        always = "is about pixels, about which [[pixels]] decides"
-    elif tag in _SIGNATURES:
-        always = "digital signatures are always removed: they would be wrong"
-    if always:
-        raise wrong(where, always, "leave out the rule")
-    if tag in _NEEDED and action is not Action.KEEP:
-        raise wrong(where, "without it the file cannot be read, so it is always kept", "leave out the rule")
-    if tag == _SOP_INSTANCE and action not in (Action.KEEP, Action.UID):
-        raise wrong(where, "every image needs a UID of its own", "write U or K")
-
-
 def _fits(where: str, tag: int, action: Action, value: str | None) -> None:
-    """Refuse actions and values that mean nothing for the attribute's VR."""
+    """Refuse rules on which no site decides, and actions and values that mean nothing for the attribute's VR."""
+    refusal = why_undecidable(tag, action) or why_unfit(tag, action, with_value=value is not None)
+    if refusal:
+        raise wrong(where, *refusal)
     vr = vr_of(tag)
-    if action is Action.REMOVE:
-        return
-    if vr is None:
-        raise wrong(
-            where,
-            "is not in the public dictionary, so nothing says what it holds: it can only be removed",
-            "write X, or leave out the rule",
-        )
-    of = f"{shown(tag)} has the VR {vr.decode()}"
-    if action is Action.UID and vr != b"UI":
-        raise wrong(where, f"only UIDs can be replaced by UIDs; {of}", "write another action")
-    if action is Action.CLEAN and vr != b"SQ" and vr not in CLEANED_TEXT and tag & 0xFF00FFFF != OVERLAY_DATA:
-        raise wrong(where, f"only text, sequences and overlays can be cleaned; {of}", "write X, Z, D or K")
-    if action is Action.DUMMY and vr == b"UI" and value is None:
-        raise wrong(where, f"there is no dummy UID; {of}", "write U, or a value")
-    if value is not None and not is_legal(vr, value):
-        legal = what_is_legal(vr)
+    if value is not None and not (vr and is_legal(vr, value)):
+        legal = what_is_legal(vr) if vr else ""
         remedy = f"write {legal}" if legal else 'leave out the value: action "D" writes a dummy'
-        raise wrong(f"{where}.value", f"is not legal; {of}", remedy)
+        raise wrong(
+            f"{where}.value", f"is not legal; {shown(tag)} has the VR {(vr or b'UN').decode()}", remedy
+        )

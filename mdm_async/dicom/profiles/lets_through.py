@@ -1,0 +1,57 @@
+"""What a site's rules let through that the standard takes away, in words."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Final
+
+from mdm_async.dicom.profiles.attribute_rules import Action, retained_by
+from mdm_async.dicom.profiles.deciding import decided
+from mdm_async.dicom.profiles.keywords import keyword_of
+from mdm_async.dicom.profiles.patterns import Pattern
+from mdm_async.dicom.profiles.precedence import SiteRule
+from mdm_async.dicom.profiles.safe_private import PrivateKey, can_be_kept, safe_private
+
+if TYPE_CHECKING:
+    from mdm_async.dicom.profile import Profile
+
+_NAMED: Final = 3
+
+
+def lets_through(profile: "Profile", basic: "Profile") -> Iterator[str]:
+    """A line for each rule that keeps what identifies, of a pattern with how much that is."""
+    for rule in profile.site:
+        yield from _of_rule(rule, profile, basic)
+
+
+def shown(of: int | PrivateKey | Pattern) -> str:
+    """An attribute for people: "PatientName (0010,0010)", "(0019,xx10) of ACME 1.1"; a pattern as it is written."""
+    if isinstance(of, Pattern):
+        return str(of)
+    if isinstance(of, int):
+        return f"{keyword_of(of)} ({of >> 16:04X},{of & 0xFFFF:04X})".lstrip()
+    return f"({of.group:04X},xx{of.element:02X}) of {of.creator}"
+
+
+def _of_rule(rule: SiteRule, profile: "Profile", basic: "Profile") -> Iterator[str]:
+    of, action, _ = rule
+    if action is not Action.KEEP:
+        return
+    if isinstance(of, PrivateKey):
+        if of not in safe_private():
+            yield f"keeps {shown(of)}, which the standard does not list as safe"
+        elif not can_be_kept(safe_private()[of]):
+            yield f"keeps {shown(of)}, bytes into which nobody can look"
+    elif isinstance(of, Pattern):
+        kept = [tag for tag in sorted(decided(of, action)) if profile.rule(tag).action is Action.KEEP]
+        identifying = [keyword_of(tag) for tag in kept if _identifies(tag, profile, basic)]
+        if identifying:
+            some = ", ".join(identifying[:_NAMED]) + (", …" if len(identifying) > _NAMED else "")
+            yield f"{of} keeps {len(kept)} attributes, of which {len(identifying)} identify: {some}"
+    elif _identifies(of, profile, basic):
+        options = retained_by(of)
+        unless = f" unless under {' or '.join(options)}" if options else ""
+        yield f"keeps {shown(of)}, which identifies{unless}"
+
+
+def _identifies(tag: int, profile: "Profile", basic: "Profile") -> bool:
+    """Whether the basic profile takes it away, and no option of this profile keeps it."""
+    return basic.rule(tag).action is not Action.KEEP and not profile.options.intersection(retained_by(tag))
