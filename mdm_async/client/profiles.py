@@ -61,7 +61,8 @@ class Profiles:
         settle(paths, outcomes)
 
     async def report(self, path: Name) -> Json:
-        """What was done to a file, or to each below a directory: `view`, `digest`, `revision`, `options`, `files`."""
+        """What was done to a file, or to each below a directory: the profile in force, and of each of `files` what went
+        (`touched`) and what `stayed`, by attribute and rule."""
         return await self._wire.operate("POST", "admin/v1/report", {"surl": name_of(path)}, repeat=True)
 
 

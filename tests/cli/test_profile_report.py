@@ -23,7 +23,11 @@ def touched(tag="(0010,0010)", name="Patient's Name", action="Z", count=1):
     return {"tag": tag, "name": name, "action": action, "because": "PS3.15 basic", "count": count}
 
 
-def ready(study, *lines, pixels="original"):
+def stayed(tag="(0018,1210)", name="Convolution Kernel", because="no rule", count=1):
+    return {"tag": tag, "name": name, "action": "K", "because": because, "count": count}
+
+
+def ready(study, *lines, pixels="original", kept=()):
     return {
         "guid": "g",
         "state": "ready",
@@ -31,16 +35,19 @@ def ready(study, *lines, pixels="original"):
         "study": study,
         "pixels": pixels,
         "touched": list(lines),
+        "stayed": list(kept),
     }
 
 
 def withheld(guid, state="refused", reason="an identifying payload"):
-    return {"guid": guid, "state": state, "reason": reason, "study": None, "pixels": None, "touched": []}
+    of_nobody = {"study": None, "pixels": None, "touched": [], "stayed": []}
+    return {"guid": guid, "state": state, "reason": reason, **of_nobody}
 
 
 def told(*files):
     options = ["retain_uids"]
-    return {"view": "cardio", "digest": "d" * 64, "revision": 2, "options": options, "files": list(files)}
+    rules = {"base": "basic", "edition": "2025e", "digest": "d" * 64, "revision": 3, "options": options}
+    return {"view": "cardio", **rules, "files": list(files)}
 
 
 @pytest.fixture
@@ -71,6 +78,12 @@ async def test_one_image_has_a_line_for_each_attribute_and_no_value(mdm, server,
         "1",
     ]
     assert "pixels as they are: 1" in text
+    lines = text.splitlines()
+    (rows,) = [number for number, line in enumerate(lines) if "(0028,0010)" in line]
+    (name,) = [number for number, line in enumerate(lines) if "(0010,0010)" in line]
+    assert lines.index("went:") < name < lines.index("stayed:")
+    assert lines.index("stayed:") < rows
+    assert "K kept" in lines[rows]
     assert "CompressedSamples" not in text
 
 
@@ -99,6 +112,9 @@ async def test_the_page_is_one_file_that_says_it_all(mdm, study, tmp_path):
         basic().digest,
         "3 ready, 1 refused",
         "Patient's Name",
+        "What went",
+        "What stayed",
+        "Rows",
         "secondary capture without",
         "Equal pixels link",
         "faces are not removed",
@@ -125,13 +141,16 @@ def test_counts_are_summed_by_attribute_action_and_rule():
             withheld("a"),
             ready("2.25.2", date),
             ready("2.25.1", name, date),
-            ready("2.25.1", name, pixels="cleaned-0123"),
+            ready("2.25.1", name, pixels="cleaned-0123", kept=[stayed(), stayed(count=2)]),
         ]
     )
     assert first.uid == "2.25.1"
-    assert [(line.tag, count) for line, count in first.lines.items()] == [
+    assert [(line.tag, count) for line, count in first.went.items()] == [
         ("(0008,0020)", 1),
         ("(0010,0010)", 4),
+    ]
+    assert [(line.name, line.because, count) for line, count in first.stayed.items()] == [
+        ("Convolution Kernel", "no rule", 3)
     ]
     assert first.pixels == {"cleaned-0123": 1, "original": 1}
     assert (second.uid, rest.uid) == ("2.25.2", None)
@@ -140,12 +159,12 @@ def test_counts_are_summed_by_attribute_action_and_rule():
 
 def test_nothing_on_the_page_is_taken_for_markup():
     line = touched(HOSTILE, HOSTILE, HOSTILE) | {"because": HOSTILE}
-    files = [ready(HOSTILE, line, pixels=HOSTILE), withheld(HOSTILE, "refused", HOSTILE)]
+    files = [ready(HOSTILE, line, pixels=HOSTILE, kept=[line]), withheld(HOSTILE, "refused", HOSTILE)]
     report = told(*files) | {"view": HOSTILE, "digest": HOSTILE, "options": [HOSTILE]}
     text = page(report, by_study(files), datetime(2026, 1, 2, tzinfo=UTC))
     assert HOSTILE not in text
     assert "<script" not in text
-    assert text.count(html.escape(HOSTILE)) >= 9
+    assert text.count(html.escape(HOSTILE)) >= 13
     assert "2026-01-02 00:00 UTC" in text
 
 

@@ -74,6 +74,8 @@ async def test_each_attribute_is_told_with_its_rule_and_what_comes_out(run, file
     assert by_tag["(0012,0062)", 0] | {"action": "+", "becomes": "YES"} == by_tag["(0012,0062)", 0]
     assert by_tag["(0008,1155)", 1]["becomes"].startswith("2.25.")
     assert (tried["verdict"], tried["reasons"], tried["pixels"]) == ("served", [], "as they are")
+    assert sum(tried["went"].values()) == sum(row["action"] not in "K+" for row in tried["attributes"])
+    assert sum(tried["stayed"].values()) == sum(row["action"] == "K" for row in tried["attributes"]) > 0
 
 
 async def test_no_original_is_printed_unless_asked_for(run, file):
@@ -87,6 +89,10 @@ async def test_the_table_has_a_line_for_each_attribute_nested_ones_indented(run,
     lines = (await run("profile", "try", file)).text.splitlines()
     assert lines[0] == str(file)
     assert lines[-1] == "served"
+    (went,), (stayed,) = (
+        [line for line in lines if line.startswith(half)] for half in ("went: ", "stayed: ")
+    )
+    assert lines.index(went) < lines.index(stayed)
     (nested,) = [line for line in lines if "(0008,1155)" in line]
     assert nested.startswith("   (0008,1155)")
     assert "U UID replaced" in nested

@@ -31,7 +31,7 @@ def report(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Tell which rule touched which attribute of an image, or of the studies below a directory.
+    """Tell what went of an image, or of the studies below a directory, and what stayed: attributes, rules, counts.
 
     Example: `mdm profile report /cardio --view cardio --page cardio.html`
     """
@@ -74,17 +74,14 @@ def _print_study(study: Study) -> None:
     which = f"study {study.uid}" if study.uid else "images without this view"
     print_line()
     print_line(f"{which}: {counts_in_words(study.states)}")
-    shown = table("attribute", "name", "action", "because", "count", numbers=("count",))
-    for line, count in study.lines.items():
-        add_row(
-            shown,
-            line.tag,
-            line.name,
-            f"{line.action} {in_words(line.action, line.tag)}",
-            line.because,
-            count,
-        )
-    print_table(shown)
+    for title, lines in (("went:", study.went), ("stayed:", study.stayed)):
+        if lines:
+            print_line(title)
+        shown = table("attribute", "name", "action", "because", "count", numbers=("count",))
+        for line, count in lines.items():
+            action = f"{line.action} {in_words(line.action, line.tag)}"
+            add_row(shown, line.tag, line.name, action, line.because, count)
+        print_table(shown)
     for variant, count in study.pixels.items():
         print_line(f"pixels {'as they are' if variant == 'original' else variant}: {count}")
     for (state, reason), count in Counter(withheld[1:] for withheld in study.withheld).items():

@@ -13,6 +13,7 @@ _STYLE: Final = """
 body { font: 11pt/1.45 Georgia, "Times New Roman", serif; color: #111 }
 body { max-width: 60em; margin: 2em auto; padding: 0 1em }
 h1 { font-size: 1.6em; margin-bottom: .2em } h2 { font-size: 1.15em; margin: 2em 0 .3em; overflow-wrap: anywhere }
+h3 { font-size: 1em; margin: 1em 0 .2em }
 table { border-collapse: collapse; width: 100%; font-size: .85em; margin: .6em 0 }
 th, td { border-bottom: 1px solid #bbb; padding: .2em .6em .2em 0; text-align: left; vertical-align: top }
 thead { display: table-header-group } th { border-bottom: 2px solid #555 } tr { break-inside: avoid }
@@ -22,6 +23,11 @@ section.notes { border-top: 1px solid #555; margin-top: 2.5em }
 @media print { body { margin: 0; max-width: none } h2 { break-after: avoid } }
 """
 
+_BASES: Final = {
+    "basic": "Basic Application Level Confidentiality Profile (DICOM PS3.15 Annex E); what it does not name is denied",
+    "ps3.15": "Basic Application Level Confidentiality Profile (DICOM PS3.15 Annex E); what it does not name is kept",
+    "keep-only": "nothing is kept but what the profile names",
+}
 _NOT_DONE: Final = (
     "Equal pixels link: whoever holds two copies of an image can tell that they are the same, whatever their "
     "pseudonyms. Pseudonyms stop casual joining of projects, not a comparison of images.",
@@ -40,7 +46,8 @@ def page(told: dict[str, Any], studies: Sequence[Study], made: datetime) -> str:
         ("View", told["view"]),
         ("Images", counts_in_words(in_order(states))),
         ("Studies", sum(study.uid is not None for study in studies)),
-        ("Base", "Basic Application Level Confidentiality Profile, DICOM PS3.15 Annex E"),
+        ("Base", _BASES.get(told["base"], told["base"])),
+        ("DICOM PS3.15", f"edition {told['edition']}"),
         ("Options", ", ".join(told["options"]) or "none"),
         ("Profile digest", told["digest"]),
         ("Scrubber revision", told["revision"]),
@@ -52,7 +59,8 @@ def page(told: dict[str, Any], studies: Sequence[Study], made: datetime) -> str:
             '<meta name="viewport" content="width=device-width">',
             f"<title>De-identification report: {_text(told['view'])}</title>",
             f"<style>{_STYLE}</style></head><body>\n<h1>De-identification report</h1>\n",
-            "<p>Which rule did what to which attribute, and how often. Values are never shown; "
+            "<p>What was removed or changed and what was kept: which rule did it to which attribute, and how often. "
+            "Values are never shown; "
             "studies are named by their pseudonyms.</p>\n<dl>",
             *(f"<dt>{_text(name)}</dt><dd>{_text(value)}</dd>" for name, value in facts),
             "</dl>\n",
@@ -67,12 +75,14 @@ def page(told: dict[str, Any], studies: Sequence[Study], made: datetime) -> str:
 def _study(study: Study) -> str:
     which = f"Study <code>{_text(study.uid)}</code>" if study.uid else "Images without this view"
     parts = [f"<section><h2>{which}</h2><p>{_text(counts_in_words(study.states))}</p>\n"]
-    if study.lines:
-        rows = (
-            (line.tag, line.name, in_words(line.action, line.tag), line.because, count)
-            for line, count in study.lines.items()
-        )
-        parts.append(_table(("Attribute", "Name", "Action", "Rule", "Count"), rows))
+    for title, lines in (("What went", study.went), ("What stayed", study.stayed)):
+        if lines:
+            rows = (
+                (line.tag, line.name, in_words(line.action, line.tag), line.because, count)
+                for line, count in lines.items()
+            )
+            parts.append(f"<h3>{title}</h3>")
+            parts.append(_table(("Attribute", "Name", "Action", "Rule", "Count"), rows))
     if study.pixels:
         rows_of_pixels = ((_pixels(variant), count) for variant, count in study.pixels.items())
         parts.append(_table(("Pixels", "Images"), rows_of_pixels))

@@ -1,7 +1,7 @@
 """The report of single images summed up by study."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -25,8 +25,10 @@ class Study:
     uid: str | None
     states: dict[str, int]
     """How many images are ready, refused, quarantined, pending."""
-    lines: dict[Line, int]
-    """How many elements of all its images each line is about."""
+    went: dict[Line, int]
+    """What was removed or changed, and how many elements of all its images each line is about."""
+    stayed: dict[Line, int]
+    """What was kept."""
     pixels: dict[str, int]
     """How many images have which variant of their pixels."""
     withheld: tuple[tuple[str, str, str], ...]
@@ -42,21 +44,25 @@ def by_study(files: Sequence[dict[str, Any]]) -> list[Study]:
 
 
 def _summed(uid: str | None, files: Sequence[dict[str, Any]]) -> Study:
-    lines: Counter[Line] = Counter()
-    for file in files:
-        for each in file["touched"]:
-            lines[Line(each["tag"], each["name"], each["action"], each["because"])] += each["count"]
-    # The report's order: by tag, which is how "(gggg,eeee)" sorts, private attributes last.
-    ordered = sorted(lines, key=lambda line: (line.tag, line.action, line.because))
     return Study(
         uid=uid,
         states=in_order(Counter(file["state"] for file in files)),
-        lines={line: lines[line] for line in ordered},
+        went=_counted(each for file in files for each in file["touched"]),
+        stayed=_counted(each for file in files for each in file["stayed"]),
         pixels=dict(sorted(Counter(file["pixels"] for file in files if file["pixels"]).items())),
         withheld=tuple(
             (file["guid"], file["state"], file["reason"] or "") for file in files if file["state"] != "ready"
         ),
     )
+
+
+def _counted(told: Iterable[dict[str, Any]]) -> dict[Line, int]:
+    lines: Counter[Line] = Counter()
+    for each in told:
+        lines[Line(each["tag"], each["name"], each["action"], each["because"])] += each["count"]
+    # The report's order: by tag, which is how "(gggg,eeee)" sorts, private attributes last.
+    ordered = sorted(lines, key=lambda line: (line.tag, line.action, line.because))
+    return {line: lines[line] for line in ordered}
 
 
 def in_order(states: dict[str, int]) -> dict[str, int]:

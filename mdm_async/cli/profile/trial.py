@@ -1,5 +1,7 @@
 """`mdm profile try`: what a profile would do to files, before it is let at anything."""
 
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,6 +14,8 @@ from mdm_async.cli.profile.profile_file import read_profile
 from mdm_async.cli.tables import add_row, in_words, print_table, table
 from mdm_async.errors import MdmError, NotFound
 from mdm_async.names import BASIC
+
+_KEPT = "K"
 
 if TYPE_CHECKING:
     from mdm_async.cli.profile.trial_file import Trial
@@ -86,6 +90,7 @@ def as_json(trial: "Trial", *, show_values: bool) -> dict[str, Any]:
         "verdict": trial.verdict,
         "reasons": list(trial.reasons),
         "pixels": trial.pixels,
+        **dict(halves(trial.rows)),
         "attributes": [_row_json(row, show_values=show_values) for row in trial.rows],
     }
 
@@ -117,10 +122,26 @@ def _print(file: Path, trial: "Trial", *, show_values: bool) -> None:
         cells = (row.tag, row.name, row.vr, words, row.because, outcome(row))
         add_row(shown, *cells, *((row.before or "",) if show_values else ()), indent=row.depth)
     print_table(shown)
+    for half, counts in halves(trial.rows):
+        total = "1 element" if counts.total() == 1 else f"{counts.total()} elements"
+        print_line(f"{half}: {total}")
+        for because, count in counts.most_common():
+            print_line(f"  {count} {because}")
     print_line(f"pixels: {trial.pixels}")
     print_line(trial.verdict)
     for reason in trial.reasons:
         print_line(f"  {reason}")
+
+
+def halves(rows: Sequence["Row"]) -> tuple[tuple[str, Counter[str]], tuple[str, Counter[str]]]:
+    """What went and what stayed: how many elements, by what says so."""
+    went, stayed = Counter[str](), Counter[str]()
+    for row in rows:
+        if row.action == _KEPT:
+            stayed[row.because] += 1
+        elif row.before is not None:
+            went[row.because] += 1
+    return ("went", went), ("stayed", stayed)
 
 
 def outcome(row: "Row") -> str:

@@ -1,4 +1,4 @@
-"""What de-identification did to an image: which rule touched which attribute, and how often. Never a value."""
+"""What de-identification did to an image: what went and what stayed, by which rule, and how often. Never a value."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ _AT_ONCE = 200
 
 @dataclass(frozen=True, slots=True)
 class ImageReport:
-    """Of one file. `touched`: as `dicom.report.Touched`; `study`: the study's pseudonym in the view."""
+    """Of one file. `touched` and `stayed`: as `scrub.Touched`; `study`: the study's pseudonym in the view."""
 
     guid: UUID
     state: str
@@ -41,6 +41,9 @@ class ImageReport:
     study: str | None = None
     pixels: str | None = None
     touched: tuple[dict[str, Any], ...] = ()
+    """What was removed or changed."""
+    stayed: tuple[dict[str, Any], ...] = ()
+    """What was kept, by a rule or because no rule names it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,4 +147,5 @@ def _one(entry: Entry, holding: images.Holding, secrets: Secrets | None, sealed:
         told.get("study"),
         told.get("pixels"),
         tuple(told.get("touched", ())),
+        tuple(told.get("stayed", ())),
     )

@@ -155,6 +155,8 @@ async def make_report(request: web.Request) -> web.Response:
         request,
         {
             "view": found.served.view,
+            "base": profile.base,
+            "edition": profile.edition,
             "digest": profile.digest,
             "revision": REVISION,
             "options": sorted(profile.options),
@@ -224,4 +226,5 @@ def _report(one: ImageReport) -> dict[str, Any]:
         "study": one.study,
         "pixels": one.pixels,
         "touched": list(one.touched),
+        "stayed": list(one.stayed),
     }
