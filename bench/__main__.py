@@ -14,7 +14,19 @@ import orjson
 import typer
 from rich.console import Console
 
-from bench import entries, first_byte, ingest, memory, pairs, scrubbing, sealed, survivors, throughput
+from bench import (
+    entries,
+    first_byte,
+    ingest,
+    memory,
+    pairs,
+    removal,
+    retention,
+    scrubbing,
+    sealed,
+    survivors,
+    throughput,
+)
 from bench.connection import WrongAnswer
 from bench.report import Finding, as_json, show, show_targets
 from bench.scale import FULL, QUICK, Scale
@@ -32,6 +44,8 @@ class Scenario(StrEnum):
     INGEST = "ingest"
     SCRUBBING = "scrubbing"
     SURVIVORS = "survivors"
+    REMOVAL = "removal"
+    RETENTION = "retention"
     PAIRS = "pairs"
     ENTRIES = "entries"
 
@@ -72,6 +86,8 @@ async def run(scale: Scale, chosen: list[Scenario], tables: Console, *, with_ort
         Scenario.ENTRIES: lambda folder: entries.measure(scale, folder),
         Scenario.PAIRS: lambda folder: pairs.measure(scale, folder),
         Scenario.SURVIVORS: lambda folder: survivors.measure(folder, with_orthanc=with_orthanc),
+        Scenario.REMOVAL: removal.measure,
+        Scenario.RETENTION: retention.measure,
     }
     findings = []
     for scenario in chosen:

@@ -1,6 +1,7 @@
 """The bench, tiny: that every scenario runs and checks what it reads. Nothing here is about time."""
 
 import asyncio
+import csv
 import hashlib
 import io
 import shutil
@@ -13,13 +14,27 @@ from pathlib import Path
 import pydicom
 import pytest
 
-from bench import first_byte, heads, ingest, memory, orthanc, pairs, scrubbing, sealed, survivors, throughput
+from bench import (
+    first_byte,
+    heads,
+    ingest,
+    memory,
+    orthanc,
+    pairs,
+    removal,
+    retention,
+    scrubbing,
+    sealed,
+    survivors,
+    throughput,
+)
 from bench.__main__ import app
 from bench.connection import Connection, WrongAnswer
 from bench.images import ct, multi_frame
 from bench.load import drive
 from bench.plan import Exchange, Plan
 from bench.scale import TINY
+from tests.canary_everywhere import everything
 
 
 @pytest.fixture
@@ -92,6 +107,35 @@ async def test_survivors_are_counted_and_missing_peers_say_so(folder, monkeypatc
     assert finding.rows[0]["survivors"] == 0
     assert finding.rows[1]["survivors"] > 3000
     assert "apt-get" in finding.rows[2]["remark"]
+
+
+async def test_what_survives_anywhere_is_counted_for_each_tool(folder, monkeypatch):
+    def nothing(source: Path, _: Path) -> bytes:
+        return source.read_bytes()
+
+    monkeypatch.setattr(removal, "PEERS", {"ours": survivors.ours, "nothing": nothing})
+    made = everything(1)
+    monkeypatch.setattr(removal, "everything", lambda _: {"own VR, explicit": made["own VR, explicit"]})
+    finding = await removal.measure(folder)
+    assert finding.rows[1]["survivors"] == len(made["own VR, explicit"].markers)
+    assert finding.rows[0]["survivors"] == finding.rows[0]["own VR"]
+
+
+async def test_what_analysis_reads_is_counted_for_each_tool(folder, monkeypatch):
+    def nothing(source: Path, _: Path) -> bytes:
+        return source.read_bytes()
+
+    monkeypatch.setattr(retention, "TOOLS", {"ours": retention.ours, "nothing": nothing})
+    finding = await retention.measure(folder)
+    assert finding.rows[1]["retained"] == 100
+    assert finding.rows[0]["values"] == finding.rows[1]["values"] > 3000
+
+
+def test_the_list_of_what_analysis_reads_names_attributes_and_reasons():
+    with Path(retention.__file__).with_name("analysis.csv").open(encoding="ascii") as table:
+        rows = list(csv.DictReader(table))
+    assert len(rows) == len(retention.attributes()) > 300
+    assert all(row["why analysis reads it"] for row in rows)
 
 
 def test_heads_to_scrub_are_what_they_are_said_to_be():
