@@ -21,7 +21,10 @@ MAX_DEPTH: Final = 64
 
 SHORT_VRS: Final = frozenset(b"AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI UL US".split())
 LONG_VRS: Final = frozenset(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())
+BLANK_VRS: Final = frozenset((b"  ", b"??", b"\0\0"))
+"""What some writers put where they know no VR. The length after it has two bytes, as dcmtk reads it too."""
 _BULK_VRS: Final = frozenset(b"OB OD OF OL OV OW".split())
+_ZEROS: Final = bytes(8)
 
 
 class Encoding:
@@ -44,11 +47,17 @@ class Encoding:
         return f"{'explicit' if self.explicit else 'implicit'} VR {'big' if self.big_endian else 'little'} endian"
 
     def header_size(self, data: Buffer, at: int, available: int) -> int:
-        """Bytes of the element header at `at`: 8 or 12, or 0 when fewer than are needed are `available`."""
+        """Bytes of the element header at `at`: 8 or 12, or 0 when `available` are too few to tell."""
         if available < 8:
             return 0
-        size = 12 if self.explicit and bytes(data[at + 4 : at + 6]) in LONG_VRS else 8
-        return size if size <= available else 0
+        size = needed = 8
+        if self.explicit:
+            vr = bytes(data[at + 4 : at + 6])
+            if vr in LONG_VRS:
+                size = needed = 12
+            elif vr in BLANK_VRS and data[at + 6 : at + 8] == b"\0\0":
+                needed = 16
+        return size if needed <= available else 0
 
     def header(self, data: Buffer, at: int, end: int, base: int = 0) -> tuple[int, bytes, int, int]:
         """(tag, VR, value offset, length) of the element at `at`; the VR is b"" when it is not written.
@@ -64,6 +73,11 @@ class Encoding:
             return group << 16 | element, b"", at + 8, self.u32.unpack_from(data, at + 4)[0]
         if vr in SHORT_VRS:
             return group << 16 | element, vr, at + 8, length
+        if vr in BLANK_VRS and (group or element):
+            if not length and not self._goes_on(data, at + 8, end, group << 16 | element):
+                # Two zero bytes and a length of four are as likely.
+                raise Malformed(f"the VR is left blank at byte {base + at + 4}, and so is what follows it")
+            return group << 16 | element, vr, at + 8, length
         if vr not in LONG_VRS:
             # The size of the length field depends on the VR: going on would be a guess (pydicom makes one).
             raise Malformed(
@@ -78,24 +92,79 @@ class Encoding:
 
         Explicit VR files may hold items written in implicit VR (always so in UN, PS3.5 §6.2.2, and by some writers
         elsewhere). Like pydicom, the first element's VR bytes tell: two capital letters would otherwise be a first
-        element longer than 16 kB. A wrong guess cannot go unseen, since lengths would no longer fit.
+        element longer than 16 kB, which in UN may well be, so there what comes after the element tells. A wrong guess
+        cannot go unseen, since lengths would no longer fit.
         """
-        if not self.explicit or end - at < 6 or self.items.is_at(data, at):
+        if not self.explicit:
             return self
-        first, second = data[at + 4], data[at + 5]
-        if 0x41 <= first <= 0x5A and 0x41 <= second <= 0x5A:
-            return self
+        explicit = EXPLICIT_BIG if self.big_endian else EXPLICIT_LITTLE
+        if end - at < 8 or self.items.is_at(data, at):
+            return explicit
+        vr = bytes(data[at + 4 : at + 6])
+        if self is IN_UN:
+            written = self._written_in_un(data, at, end, vr)
+        elif vr in BLANK_VRS:
+            written = data[at + 4 : at + 8] != bytes(4)
+        else:
+            written = all(0x41 <= letter <= 0x5A for letter in vr)
+        if written:
+            return explicit
         return IMPLICIT_BIG if self.big_endian else IMPLICIT_LITTLE
+
+    def bytes_to_tell(self, data: Buffer, at: int, available: int) -> int:
+        """How many bytes `of_item` has to see of an item in UN: up to 64 kB; 0 when `available` are too few to say."""
+        if available < 12 and not self.items.is_at(data, at):
+            return 0
+        vr = bytes(data[at + 4 : at + 6])
+        if self.items.is_at(data, at) or vr not in SHORT_VRS | LONG_VRS:
+            return 8
+        return min(self._ends_of_first(data, at, vr)) - at + 8
+
+    def _ends_of_first(self, data: Buffer, at: int, vr: bytes) -> tuple[int, int]:
+        """Where the first element of an item ends if VRs are written, and if they are not."""
+        implicit = at + 8 + self.u32.unpack_from(data, at + 4)[0]
+        if vr in SHORT_VRS:
+            return at + 8 + self.u16.unpack_from(data, at + 6)[0], implicit
+        length = self.u32.unpack_from(data, at + 8)[0]
+        if length == UNDEFINED or (length >= HEADER and vr == b"SQ"):
+            length = 0  # its own items tell
+        return at + 12 + length, implicit
+
+    def _written_in_un(self, data: Buffer, at: int, end: int, vr: bytes) -> bool:
+        if vr not in SHORT_VRS | LONG_VRS or (vr in LONG_VRS and end - at < 12):
+            return False
+        tag = self.u16.unpack_from(data, at)[0] << 16 | self.u16.unpack_from(data, at + 2)[0]
+        explicit, implicit = self._ends_of_first(data, at, vr)
+        if explicit <= implicit:
+            return self._goes_on(data, explicit, end, 0)
+        return not IMPLICIT_LITTLE._goes_on(data, implicit, end, tag)
+
+    def _goes_on(self, data: Buffer, at: int, end: int, above: int) -> bool:
+        """Whether at `at` is what may follow an element: the end, an item or delimiter, an element of a higher tag."""
+        if at == end:
+            return True
+        if end - at < 8:
+            return False
+        group, element, vr, _ = self._short.unpack_from(data, at)
+        if group == 0xFFFE:
+            return True
+        if group << 16 | element <= above:
+            return False
+        if self.explicit:
+            return vr in SHORT_VRS or vr in LONG_VRS or vr in BLANK_VRS
+        return data[at + 7] in (0, 0xFF)  # shorter than 16 MB, or undefined
 
     def inside(self, vr: bytes) -> "Encoding":
         """The encoding of the items of a sequence written with this VR: UN is little endian (PS3.5 §6.2.2)."""
-        return EXPLICIT_LITTLE if vr == b"UN" else self
+        return IN_UN if vr == b"UN" else self
 
 
 EXPLICIT_LITTLE: Final = Encoding(explicit=True, big_endian=False)
 EXPLICIT_BIG: Final = Encoding(explicit=True, big_endian=True)
 IMPLICIT_LITTLE: Final = Encoding(explicit=False, big_endian=False)
 IMPLICIT_BIG: Final = Encoding(explicit=False, big_endian=True)
+IN_UN: Final = Encoding(explicit=True, big_endian=False)
+"""Of items in UN: in which VR encoding each is, `of_item` has to find out."""
 
 DEFLATED: Final = "1.2.840.10008.1.2.1.99"
 _ENCODINGS: Final = {"1.2.840.10008.1.2": IMPLICIT_LITTLE, "1.2.840.10008.1.2.2": EXPLICIT_BIG}
@@ -140,6 +209,10 @@ class Nesting:
         """As `Encoding.header_size`, for whatever may come next here: an element, an item or a delimiter."""
         if available < HEADER:
             return 0
+        if self.in_doubt:
+            needed = IN_UN.bytes_to_tell(data, at, available)
+            if not needed or needed > available:
+                return 0
         encoding = self._here(data, at, at + available)
         if self._awaits_items or encoding.items.is_at(data, at):
             return HEADER
@@ -151,8 +224,8 @@ class Nesting:
             return self._item(data, at, end, base)
         encoding = self._here(data, at, end)
         if self._open and encoding.items.is_at(data, at):
-            tag, value, length = encoding.items.header(data, at, end, base)
-            if tag != ITEM_END or length:
+            tag, value, _ = encoding.items.header(data, at, end, base)
+            if tag != ITEM_END:
                 raise Malformed(f"an item or a delimiter at byte {base + at} where an element should be")
             self._open.pop()
             return tag, value, 0
@@ -166,7 +239,7 @@ class Nesting:
         level = self._open[-1]
         assert level.encoding is not None
         tag, value, length = level.encoding.items.header(data, at, end, base)
-        if tag == SEQUENCE_END and length == 0:
+        if tag == SEQUENCE_END:
             self._open.pop()
         elif tag != ITEM:
             raise Malformed(f"neither an item nor a delimiter at byte {base + at}")
@@ -178,6 +251,11 @@ class Nesting:
             # Which encoding is in the item shows only with its first element.
             self._open.append(_Level("item", None))
         return tag, value, 0
+
+    @property
+    def in_doubt(self) -> bool:
+        """Whether more than a header may have to be seen of what comes next."""
+        return bool(self._open) and self._open[-1].encoding is None and self._open[-2].encoding is IN_UN
 
     @property
     def _awaits_items(self) -> bool:
@@ -245,6 +323,8 @@ def skip_undefined(
 def walk(data: Buffer, at: int, end: int, encoding: Encoding, base: int = 0) -> Iterator[Element]:
     """The elements of one data set, in file order, not going into sequences."""
     while at < end:
+        if is_padding(data, at, end):
+            return
         element = _element(data, at, end, encoding, base)
         yield element
         at = element.end
@@ -258,16 +338,21 @@ def items(data: Buffer, sequence: Element, encoding: Encoding, base: int = 0) ->
         tag, value, length = encoding.items.header(data, at, end, base)
         if tag != ITEM:
             raise Malformed(f"neither an item nor a delimiter at byte {base + at}")
-        inner = encoding.of_item(data, value, end)
         if length == UNDEFINED:
+            inner = encoding.of_item(data, value, end)
             after = _end_of_item(data, value, end, inner, base)
             yield Item(value, after - HEADER, inner)
         else:
             after = value + length
             if after > end:
                 raise Malformed(f"an item at byte {base + at} points past the end of its sequence")
-            yield Item(value, after, inner)
+            yield Item(value, after, encoding.of_item(data, value, after))
         at = after
+
+
+def is_padding(data: Buffer, at: int, end: int) -> bool:
+    """Whether there are only zeros from here on, with which some writers fill up their files."""
+    return data[at : at + 8] == _ZEROS[: end - at] and not bytes(data[at:end]).strip(b"\0")
 
 
 def _element(data: Buffer, at: int, end: int, encoding: Encoding, base: int) -> Element:
@@ -284,7 +369,7 @@ def _end_of_item(data: Buffer, at: int, end: int, encoding: Encoding, base: int)
     """The offset after the delimiter of an item of undefined length."""
     while not encoding.items.is_at(data, at):
         at = _element(data, at, end, encoding, base).end
-    tag, after, length = encoding.items.header(data, at, end, base)
-    if tag != ITEM_END or length:
+    tag, after, _ = encoding.items.header(data, at, end, base)
+    if tag != ITEM_END:
         raise Malformed(f"an item or a delimiter at byte {base + at} where an element should be")
     return after

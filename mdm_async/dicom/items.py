@@ -1,6 +1,7 @@
 """Items and their delimiters, of sequences and of fragments: a tag and a length of four bytes (PS3.5 §7.5, §A.4).
 
 They have no VR in any encoding, and are never read as elements: the length of an item may spell a VR (20,300 is "LO").
+Nothing follows a delimiter, whatever length some writers give it; pydicom and dcmtk do not look at it either.
 """
 
 import struct

@@ -16,8 +16,13 @@ from mdm_async.dicom.elements import DEFLATED, PIXEL_TAGS, Buffer, Encoding, Nes
 from mdm_async.dicom.filemeta import MetaReader
 from mdm_async.errors import Malformed, Truncated
 
+_TRAILER: Final = 8
+"""Bytes of a checksum and a size."""
 INFLATE_STEP: Final = 1 << 20
 """Bytes of one inflated piece at most: a bomb costs its reader steps, not memory."""
+
+
+_PADDING: Final = bytes(8)
 
 
 class Kind(Enum):
@@ -107,8 +112,7 @@ class Splitter:
         assert self._cutter is not None
         if self._inflate is not None:
             self._inflate.close()
-        self._cutter.close()
-        return pieces
+        return pieces + self._cutter.close()
 
     def _begin(self, meta: bytes) -> Iterator[Piece]:
         transfer_syntax = self._meta.transfer_syntax
@@ -132,6 +136,8 @@ class _Cutter:
         self._nesting = Nesting(encoding)
         self._skip = 0
         self._carry = b""
+        self._padding = False
+        """Whether zeros were met after the data set: nothing else may come any more."""
 
     def feed(self, chunk: Buffer) -> Iterator[Piece]:
         # Only a header cut by the chunk's end is carried over; inside a value the chunk is used as it is.
@@ -145,10 +151,21 @@ class _Cutter:
             self._skip -= step
             if at == end:
                 break
-            if end - at < 12 and not self._nesting.header_size(data, at, end - at):
+            top = not self._nesting
+            if top and (self._padding or data[at : at + 8] == _PADDING):
+                if bytes(data[at:]).strip(b"\0"):
+                    raise Malformed(
+                        f"there is something after the zeros that end the data set by byte {base + at}"
+                    )
+                yield from self._cut(data[start:at])
+                start, at, self._padding = at, end, True
+                self._kind = Kind.HEAD if self._kind is Kind.HEAD else Kind.TAIL
+                break
+            if (end - at < 16 or self._nesting.in_doubt) and not self._nesting.header_size(
+                data, at, end - at
+            ):
                 self._carry = bytes(data[at:])
                 break
-            top = not self._nesting
             tag, value, self._skip = self._nesting.step(data, at, end, base)
             if top and (kind := self._kind_from(tag)) is not self._kind:
                 yield from self._cut(data[start:at])
@@ -160,16 +177,19 @@ class _Cutter:
         yield from self._cut(data[start:at])
         self._offset = base + at
 
-    def close(self) -> None:
+    def close(self) -> list[Piece]:
+        """The stream has ended: what was held back, which must be zeros."""
         where = f"at byte {self._offset + len(self._carry)}"
         if self._skip:
             raise Truncated(f"the stream ends {where}, {self._skip} bytes before the end of a value")
-        if self._carry:
-            raise Truncated(f"the stream ends {where}, inside an element's header")
         if self._nesting:
             raise Truncated(
                 f"the stream ends {where}, inside a sequence or fragments without their delimiter"
             )
+        if self._carry.strip(b"\0"):
+            raise Truncated(f"the stream ends {where}, inside an element's header")
+        self._kind = Kind.HEAD if self._kind is Kind.HEAD else Kind.TAIL
+        return list(self._cut(memoryview(self._carry)))
 
     def _kind_from(self, tag: int) -> Kind:
         """What the top-level element with this tag belongs to."""
@@ -187,8 +207,8 @@ class _Cutter:
 class _Inflate:
     """Inflates a data set deflated as PS3.5 §A.5 says: a raw stream.
 
-    After its end come nothing, one NUL for even length, or the checksum and size that gzip would write (some writers
-    use it); those are checked.
+    After its end come nothing, or the checksum and size that gzip would write (some writers use it), which are checked;
+    and then zeros, one for even length or as many as there are.
     """
 
     def __init__(self) -> None:
@@ -210,13 +230,14 @@ class _Inflate:
                 self._size += len(inflated)
                 yield inflated
             data = self._inflater.unused_data if self._inflater.eof else self._inflater.unconsumed_tail
-        self._after += bytes(data[:16])
-        if len(self._after) > 9:
+        missing = _TRAILER - len(self._after)
+        self._after += bytes(data[:missing])
+        if bytes(data[missing:]).strip(b"\0"):
             raise Malformed("there are bytes after the end of the deflated data set")
 
     def close(self) -> None:
         if not self._inflater.eof:
             raise Truncated("the stream ends inside the deflated data set")
         trailer = struct.pack("<LL", self._checksum, self._size & 0xFFFFFFFF)
-        if self._after not in (b"", b"\0", trailer, trailer + b"\0"):
+        if self._after.strip(b"\0") and self._after != trailer:
             raise Malformed("there are bytes after the end of the deflated data set")

@@ -213,7 +213,7 @@ def test_broken_structure_is_refused_with_its_offset(write, writer, split):
     with pytest.raises(Malformed, match=f"at byte {start}"):
         split(write.file(write.item(b"stray")))
     with pytest.raises(Malformed, match=f"no known VR at byte {start + 4}"):
-        split(write.file(b"\x10\x00\x10\x00\0\0\0\0"))
+        split(write.file(b"\x10\x00\x10\x00\2\0\0\0AB"))
     with pytest.raises(Malformed, match="no known VR"):
         split(writer(IMPLICIT_LITTLE).file(b"", "1.2.840.10008.1.2.1"))
     with pytest.raises(Malformed, match="neither an item"):

@@ -7,7 +7,7 @@ comments, application segments, bytes after the end of a codestream; run-length 
 from collections.abc import Callable
 from typing import Final
 
-from mdm_async.dicom.elements import UNDEFINED, Buffer, encoding_of
+from mdm_async.dicom.elements import BLANK_VRS, UNDEFINED, Buffer, encoding_of
 from mdm_async.dicom.items import HEADER, ITEM
 from mdm_async.dicom.pixels import jpeg, jpeg2000
 from mdm_async.dicom.pixels.description import Description
@@ -78,7 +78,10 @@ class Inspector:
         header = yield from source.take(8)
         if encoding.header_size(header, 0, 12) == 12:
             header += yield from source.take(4)
-        if encoding.header(header, 0, len(header))[3] != UNDEFINED:
+        _, vr, _, length = encoding.header(header, 0, len(header))
+        if vr in BLANK_VRS:
+            self._findings.note("pixels whose VR is left blank")
+        if length != UNDEFINED:
             if self._transfer_syntax not in NATIVE:
                 self._findings.note("native pixels under a transfer syntax of compressed ones")
         elif self._transfer_syntax in _WALKS or self._transfer_syntax == _RLE:
@@ -115,6 +118,8 @@ class Inspector:
                 length -= len(some)
                 self._findings.fragment(source.taken - len(some), len(some))
                 frames.feed(some)
+        if length:
+            self._findings.note("a delimiter that announces a length")
         self.delimited = True
         if table and not table.true:
             self._findings.note("an offset table that is none")

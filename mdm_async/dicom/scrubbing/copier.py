@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from typing import Final
 
 from mdm_async.dicom import encode
-from mdm_async.dicom.elements import MAX_DEPTH, PIXEL_TAGS, UNDEFINED, Encoding, skip_undefined
-from mdm_async.dicom.items import HEADER, ITEM, SEQUENCE_END
+from mdm_async.dicom.elements import MAX_DEPTH, PIXEL_TAGS, UNDEFINED, Encoding, is_padding, skip_undefined
+from mdm_async.dicom.items import HEADER, ITEM, ITEM_END, SEQUENCE_END
 from mdm_async.dicom.pixels.description import Description, watched
 from mdm_async.dicom.scrubbing.graphics import shows_region
 from mdm_async.dicom.scrubbing.private_blocks import PrivateBlocks
@@ -94,6 +94,9 @@ class Copier:
         next_addition = self._additions[0][0] if self._additions and not depth else _NEVER
         while at < end:
             if end - at < 8:
+                if not depth and is_padding(data, at, end):
+                    self._flush(at, end)
+                    break
                 raise Malformed(f"an element header is cut short at byte {at}")
             beginning, length = unpack(data, at)
             here = known(beginning) or self._meet(table, at, end)
@@ -103,7 +106,7 @@ class Copier:
                     raise Malformed(f"an element header is cut short at byte {at}")
                 value, length = at + 12, u32(data, value)[0]
             after = value + length
-            if after > end and length != UNDEFINED:
+            if after > end and length != UNDEFINED and here.kind is not StepKind.ITEM_END:
                 raise Malformed(f"a length at byte {at} points past the end of its container")
             if not depth:
                 if here.tag >= next_addition:
@@ -125,9 +128,15 @@ class Copier:
                 touched[here] = touched.get(here, 0) + 1
                 at = self._sequence(here, value, length, end, encoding, depth, cleaned=cleaned)
             elif kind is StepKind.ITEM_END:
-                if not closed or encoding.items.header(data, at, end)[2]:
+                if not closed:
                     raise Malformed(f"an item or a delimiter at byte {at} where an element should be")
+                self._delimit(ITEM_END, at, encoding)
                 return value
+            elif kind is StepKind.PADDING:
+                if depth or not is_padding(data, at, end):
+                    raise Malformed(f"zeros at byte {at} where an element should be")
+                self._flush(at, end)
+                at = end
             elif kind is StepKind.PRIVATE:
                 at = self._private_group(here.tag >> 16, at, end, encoding, depth, cleaned=cleaned)
             elif kind is StepKind.OVERLAY:
@@ -161,22 +170,24 @@ class Copier:
         at, stop = value, end if undefined else value + length
         while at < stop:
             tag, first, item_length = reader.header(data, at, stop)
-            if tag == SEQUENCE_END and undefined and not item_length:
+            if tag == SEQUENCE_END and undefined:
                 self._public_scheme = outer_scheme
+                self._delimit(SEQUENCE_END, at, encoding)
                 return first
             if tag != ITEM:
                 raise Malformed(f"neither an item nor a delimiter at byte {at}")
-            inner = of_item(data, first, stop)
             self._public_scheme = None
             if judged:
                 self._flush(at, at)
                 item_out = len(out)
             if item_length == UNDEFINED:
+                inner = of_item(data, first, stop)
                 at = self._data_set(first, stop, inner, depth + 1, cleaned=cleaned, closed=True)
             elif item_length > stop - first:
                 raise Malformed(f"an item at byte {at} points past the end of its sequence")
             else:
                 item_moved, at = len(out) - self._run, first + item_length
+                inner = of_item(data, first, at)
                 self._data_set(first, at, inner, depth + 1, cleaned=cleaned, closed=False)
                 if grown := len(out) - self._run - item_moved:
                     reader.write_length(out, first + item_moved, item_length + grown)
@@ -333,6 +344,13 @@ class Copier:
         if self._kinds > _MOST_KINDS:
             raise Malformed(f"more than {_MOST_KINDS} kinds of elements by byte {at}")
         return table.meet(self._data, at, end)
+
+    def _delimit(self, tag: int, at: int, encoding: Encoding) -> None:
+        """Copy the delimiter at `at`, without the length that it should not have: that could be text."""
+        delimiter = encoding.items.encoded(tag, 0)
+        if not self._data.startswith(delimiter, at):
+            self._flush(at, at + HEADER)
+            self.out += delimiter
 
     def _drop(self, here: Step, at: int, after: int) -> None:
         self.touched[here] = self.touched.get(here, 0) + 1

@@ -28,6 +28,8 @@ class Replacing:
         kind, new = step.kind, b""
         if kind is StepKind.VALUE:
             return step.value
+        if kind is StepKind.RESTATE:
+            return old
         if kind in (StepKind.WORDS, StepKind.MEANING):
             new = self._words.cleaned(old, step.vr) if self._words is not None else b""
             if new:

@@ -28,6 +28,7 @@ _BEGINNINGS: Final = {
     IMPLICIT_LITTLE: struct.Struct("<4sL"),
     IMPLICIT_BIG: struct.Struct(">4sL"),
 }
+_PADDING: Final = Step(0, b"", StepKind.PADDING, Rule(Action.REMOVE, "zeros after the data set"))
 _END: Final = Step(ITEM_END, b"", StepKind.ITEM_END, Rule(Action.KEEP, ""))
 
 
@@ -50,6 +51,8 @@ class StepTable:
             if self.encoding.items.header(data, at, end)[0] != ITEM_END:
                 raise Malformed(f"an item or a delimiter at byte {at} where an element should be")
             found = _END
+        elif data[at : at + 8] == bytes(8):
+            found = _PADDING
         else:
             tag, vr, value, _ = self.encoding.header(data, at, end)
             found = step_of(tag, vr, self.profile, cleaned=self.cleaned)
@@ -70,6 +73,8 @@ class StepTable:
             beginning, length = unpack(data, at)
             here = known(beginning) or self.meet(data, at, end)
             value = at + 8
+            if here is _PADDING:
+                return
             if here is _END:
                 raise Malformed(f"an item or a delimiter at byte {at} where an element should be")
             if here.long:

@@ -8,7 +8,7 @@ from enum import Enum, auto
 from typing import Final
 
 from mdm_async.dicom.dictionary import vr_of
-from mdm_async.dicom.elements import PIXEL_TAGS
+from mdm_async.dicom.elements import BLANK_VRS, PIXEL_TAGS
 from mdm_async.dicom.profile import Action, Profile, Rule, basic
 from mdm_async.dicom.refusals import watched
 
@@ -42,7 +42,11 @@ class StepKind(Enum):
     """The first element of a private group, which is gone through as a whole."""
     OVERLAY = auto()
     """The first element of an overlay's group, which is gone through as a whole."""
+    RESTATE = auto()
+    """A value that is kept, of an element whose VR was left blank: it is written with the one that is due."""
     ITEM_END = auto()
+    PADDING = auto()
+    """Zeros up to the end of the file, which are left out."""
 
 
 OWN_NUMBERS: Final = frozenset({0x00080050, 0x00100020, 0x00101000, 0x00200010, 0x00380010})
@@ -207,6 +211,8 @@ def step_of(tag: int, vr: bytes, profile: Profile, *, cleaned: bool = False) -> 
 
 def step_of_public(tag: int, vr: bytes, rule: Rule, profile: Profile, *, cleaned: bool = False) -> Step:
     """What a rule makes of a public element, whatever group it is in."""
+    if vr in BLANK_VRS:
+        return _restated(step_of_public(tag, b"UN", rule, profile, cleaned=cleaned), vr, vr_of(tag))
     known, named = vr_of(tag), profile.names(tag)
     if rule.action is Action.REMOVE:
         return Step(tag, vr, StepKind.DROP, rule)
@@ -230,10 +236,26 @@ def step_of_private(tag: int, vr: bytes, creator: str, profile: Profile) -> Step
     the standard say that it is safe.
     """
     rule, listed = profile.private_rule(creator, tag)
+    if vr in BLANK_VRS:
+        return _restated(step_of_private(tag, b"UN", creator, profile), vr, listed)
     effective = (listed or b"UN") if vr in (b"", b"UN") else vr
     if listed and effective != listed and rule.action is not Action.REMOVE:
         return Step(tag, vr, StepKind.DROP, NOT_LOOKED_INTO)
     return _step(tag, vr, effective, effective, rule, StepKind.DROP)
+
+
+def _restated(step: Step, written: bytes, due: bytes | None) -> Step:
+    """The step for an element whose VR was left blank, from that for the same element as UN.
+
+    Nothing of such an element is copied as it stands, and what would be gone into is dropped.
+    """
+    step.written = written
+    step.holds_items_if_undefined = False
+    if step.kind is StepKind.COPY:
+        step.kind, step.vr = StepKind.RESTATE, due or b"UN"
+    elif step.kind in (StepKind.ENTER, StepKind.CLEAN, StepKind.SCHEME, StepKind.CODE, StepKind.MEANING):
+        step.kind, step.because = StepKind.DROP, NOT_LOOKED_INTO.because
+    return step
 
 
 def _step(tag: int, vr: bytes, effective: bytes, due: bytes, rule: Rule, fallback: StepKind) -> Step:
