@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from mdm_async.dicom.elements import IMPLICIT_LITTLE
 from mdm_async.dicom.profile import Profile
 from mdm_async.dicom.scrub import PixelFacts, scrub
-from mdm_async.dicom.scrubbing.words import Words, vocabulary
+from mdm_async.dicom.scrubbing.words import Words
+from mdm_async.dicom.values.vocabulary import vocabulary
 from tests.dicom.build_vocabulary import published
 from tests.pipeline import read
 

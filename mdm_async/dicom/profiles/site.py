@@ -10,7 +10,7 @@ from mdm_async.dicom.profiles.deciding import decided, why_undecidable, why_unfi
 from mdm_async.dicom.profiles.keywords import keyword_of, tag_of
 from mdm_async.dicom.profiles.patterns import Pattern
 from mdm_async.dicom.profiles.safe_private import PrivateKey
-from mdm_async.dicom.profiles.values import is_legal, what_is_legal
+from mdm_async.dicom.profiles.written import may_be_written, what_is_legal
 from mdm_async.errors import BadRequest
 
 _PUBLIC: Final = re.compile(r"\(?([0-9A-Fa-f]{4}),([0-9A-Fa-f]{4})\)?")
@@ -128,7 +128,7 @@ def _fits(where: str, tag: int, action: Action, value: str | None) -> None:
     if refusal:
         raise wrong(where, *refusal)
     vr = vr_of(tag)
-    if value is not None and not (vr and is_legal(vr, value)):
+    if value is not None and not (vr and may_be_written(vr, value)):
         legal = what_is_legal(vr) if vr else ""
         remedy = f"write {legal}" if legal else 'leave out the value: action "D" writes a dummy'
         raise wrong(

@@ -6,13 +6,12 @@ of those that stay none is the file's own: a patient called Hand loses the hand.
 
 import re
 from enum import Enum, auto
-from functools import cache
-from importlib import resources
 from typing import Final, Self
 
 from mdm_async.dicom.index import identifying_values
-from mdm_async.dicom.scrubbing.protocol_words import CONNECTING, PROTOCOL_WORDS, UNITS
 from mdm_async.dicom.scrubbing.step_book import StepTable
+from mdm_async.dicom.values.protocol_words import CONNECTING, UNITS
+from mdm_async.dicom.values.vocabulary import vocabulary
 
 _LAST_WITH_NAMES: Final = 0x0072FFFF
 
@@ -141,16 +140,6 @@ class _Kind(Enum):
     UNIT = auto()
     DIGITS = auto()
     """Not known, and with digits in it."""
-
-
-@cache
-def vocabulary() -> frozenset[str]:
-    """Words in small letters that tell nobody apart: of the standard's code meanings and attributes, and of protocols.
-
-    The table is made by tests/dicom/build_vocabulary.py. The content is a fact of the standard (NEMA).
-    """
-    table = resources.files("mdm_async.dicom.tables") / "vocabulary.csv"
-    return frozenset(table.read_text(encoding="ascii").split()[1:]) | PROTOCOL_WORDS
 
 
 def _ascii_parts(text: bytes) -> list[bytes]:

@@ -1,0 +1,68 @@
+"""Code strings: whether a value is a term known for its attribute, or made of words that name nobody.
+
+`tables/code-string-terms.csv` has the Enumerated Values and Defined Terms of PS3.3 and terms that are common in files;
+sites may extend it. SMITH JOHN is lexically a legal code string, so the VR alone tells nothing.
+"""
+
+import csv
+import re
+from collections import defaultdict
+from collections.abc import Mapping
+from functools import cache, lru_cache
+from importlib import resources
+from typing import Final
+
+from mdm_async.dicom.profiles.reviewed import first_of
+from mdm_async.dicom.values.vocabulary import nameless_words
+
+ANYWHERE: Final = "*"
+"""Stands for the tag of words that any code string may be made of."""
+_PARTS: Final = re.compile(r"[ _/+-]+")
+_SHORT: Final = re.compile(r"[a-z]?\d{1,3}[a-z]?|[a-z]")
+_LONGEST: Final = 32
+
+
+def is_term(tag: int, value: bytes) -> bool:
+    """Whether every value, with backslashes between, is empty, a term of the attribute, or made of known words."""
+    return _is_term(first_of(tag), value)
+
+
+@lru_cache(maxsize=16384)
+def _is_term(tag: int, value: bytes) -> bool:
+    if not value.isascii():
+        return False
+    terms = _terms().get(tag, frozenset())
+    return all(_one(one.strip("\0 "), terms) for one in value.decode("ascii").split("\\"))
+
+
+def _one(value: str, terms: frozenset[str]) -> bool:
+    return not value or value in terms or (len(value) <= _LONGEST and _of_words(value.lower()))
+
+
+def _of_words(value: str) -> bool:
+    parts = [part for part in _PARTS.split(value) if part]
+    digits = sum(character.isdigit() for character in value)
+    known = nameless_words() | _words()
+    return digits <= 4 and all(part in known or _SHORT.fullmatch(part) for part in parts)
+
+
+@cache
+def _rows() -> tuple[tuple[str, str], ...]:
+    table = resources.files("mdm_async.dicom.tables") / "code-string-terms.csv"
+    return tuple(
+        (row["tag"], row["term"]) for row in csv.DictReader(table.read_text(encoding="ascii").splitlines())
+    )
+
+
+@cache
+def _terms() -> Mapping[int, frozenset[str]]:
+    terms: dict[int, set[str]] = defaultdict(set)
+    for tag, term in _rows():
+        if tag != ANYWHERE:
+            terms[int((tag[1:5] + tag[6:10]).replace("x", "0"), 16)].add(term)
+    return {tag: frozenset(of) for tag, of in terms.items()}
+
+
+@cache
+def _words() -> frozenset[str]:
+    return frozenset(term.lower() for tag, term in _rows() if tag == ANYWHERE)
