@@ -31,13 +31,19 @@ def encapsulated(*fragments: bytes, offsets: bytes = b"") -> bytes:
 ONE_JPEG = encapsulated(JPEG_START + JPEG_REST)
 
 
-def described(bits: int = 8, stored: int | None = None) -> bytes:
+def described(bits: int = 8, stored: int | None = None, high: int | None = None, signed: int = 0) -> bytes:
     """The attributes of a grey picture of 2 rows and 4 columns, explicit VR little endian."""
     stored = stored or bits
-    numbers = {0x00280010: 2, 0x00280011: 4, 0x00280100: bits, 0x00280101: stored, 0x00280102: stored - 1}
+    numbers = {
+        0x00280010: 2,
+        0x00280011: 4,
+        0x00280100: bits,
+        0x00280101: stored,
+        0x00280102: stored - 1 if high is None else high,
+    }
     body = EXPLICIT.number(0x00280002, 1) + EXPLICIT.element(0x00280004, "CS", b"MONOCHROME2")
     return (
         body
         + b"".join(EXPLICIT.number(tag, value) for tag, value in numbers.items())
-        + EXPLICIT.number(0x00280103, 0)
+        + EXPLICIT.number(0x00280103, signed)
     )

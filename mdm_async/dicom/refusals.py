@@ -6,7 +6,6 @@ from typing import Final
 
 from mdm_async.dicom.filemeta import is_uid
 from mdm_async.dicom.pixels import plan as pixel_plan
-from mdm_async.dicom.pixels.codestream import can_be_cleaned
 from mdm_async.dicom.pixels.description import BURNED_IN, SOP_CLASS, Description, PixelFacts, watched
 from mdm_async.dicom.pixels.layout import Layout
 from mdm_async.dicom.pixels.plan import PixelPlan
@@ -95,7 +94,7 @@ def _of_findings(pixels: PixelFacts, plan: PixelPlan) -> Iterator[Reason]:
     if plan.decode and pixels.encapsulated:
         return  # only the decoded picture is served
     for finding in pixels.findings:
-        if not (plan.codestreams and can_be_cleaned(finding)):
+        if not plan.mends(finding):
             yield Reason(f"the pixels hold: {finding}")
 
 

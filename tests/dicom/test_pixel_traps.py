@@ -4,10 +4,11 @@ import struct
 
 import pytest
 
-from mdm_async.dicom.profile import PixelRule, Profile, Region
+from mdm_async.dicom.pixels.plan import ORIGINAL
+from mdm_async.dicom.profile import PixelRule, Profile, Region, basic
 from mdm_async.errors import ScrubRefused
 from tests.canary_pixels import JPEG_REST, JPEG_START, described, encapsulated, segment
-from tests.pipeline import cut, deidentified, read
+from tests.pipeline import assembled, cut, deidentified, plan_of, read
 
 SECRET = b"SECRET^WOMAN"
 JPEG = "1.2.840.10008.1.2.4.50"
@@ -153,6 +154,48 @@ def test_trap_overlays_in_unused_bits_of_the_pixels(write):
     pixels = write.element(0x7FE00010, "OW", struct.pack("<8H", *samples))
     made = read(deidentified(write.file(body + overlay + pixels)))
     assert struct.unpack("<8H", made.PixelData) == tuple(one & 0x0FFF for one in samples)
+
+
+@pytest.mark.parametrize("piece", [1, 7, 1 << 16])
+@pytest.mark.parametrize(
+    ("stored", "high", "signed"),
+    [(12, 11, 0), (12, 15, 0), (10, 13, 0), (8, 7, 0), (12, 11, 1), (8, 7, 1), (12, 15, 1)],
+)
+def test_trap_text_in_bits_that_are_not_the_pictures(write, stored, high, signed, piece):
+    shift = high + 1 - stored
+    shown = [number << shift for number in (5, 1, 3, 7, 0, 2, 6, 4)]
+    other = 0xFFFF & ~((1 << stored) - 1 << shift)
+    body = described(16, stored=stored, high=high, signed=signed)
+    planted = [number | (other if number & 2 << shift else 0) for number in shown]
+    parts = cut(write.file(body + write.element(0x7FE00010, "OW", struct.pack("<8H", *planted))))
+    made = read(assembled(parts, basic(), piece=piece))
+    assert struct.unpack("<8H", made.PixelData) == tuple(shown)
+    clean = cut(write.file(body + write.element(0x7FE00010, "OW", struct.pack("<8H", *shown))))
+    assert plan_of(clean, basic()).variant == ORIGINAL
+    assert assembled(clean, basic()).endswith(clean.pixels)
+
+
+def test_trap_a_sign_written_again_stays_and_decodes_the_same(write):
+    samples = [-5, 3, -2048, 2047, 0, -1, 8, 9]
+    body = described(16, stored=12, signed=1)
+    pixels = write.element(0x7FE00010, "OW", struct.pack("<8h", *samples))
+    assert deidentified(write.file(body + pixels)).endswith(pixels)
+    # One pixel that is not like the others, as an overlay of one pixel would make it: the others stay as they are.
+    planted = struct.pack("<8h", *samples[:-1], 9 + 0x3000)
+    made = deidentified(write.file(body + write.element(0x7FE00010, "OW", planted)))
+    assert made.endswith(pixels)
+
+
+@pytest.mark.parametrize("tag", [0x7FE00008, 0x7FE00009], ids=["float", "double"])
+def test_trap_floats_have_no_bits_that_are_not_the_pictures(write, tag):
+    bits = 32 if tag == 0x7FE00008 else 64
+    pixels = write.element(tag, "OF" if bits == 32 else "OD", b"\xff" * bits)
+    assert deidentified(write.file(described(bits, stored=12) + pixels)).endswith(pixels)
+
+
+def test_trap_bits_that_cannot_be_told_apart_are_refused(write):
+    body = described(16, stored=12, high=7)
+    assert "bits" in refusal(write.file(body + write.element(0x7FE00010, "OW", bytes(16))))
 
 
 def test_trap_encapsulated_pixel_data_is_walked_by_its_items(write):

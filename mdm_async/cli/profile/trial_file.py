@@ -79,7 +79,7 @@ def pixels_in_words(planned: PixelPlan) -> str:
     if planned.regions:
         count = len(planned.regions)
         said.append(f"{count} region{'s' * (count > 1)} of every frame blanked")
-    if planned.mask is not None:
+    if planned.clear_unused:
         said.append("unused bits cleared")
     if planned.excess:
         said.append("bytes after the last frame cut")

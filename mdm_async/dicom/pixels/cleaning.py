@@ -44,12 +44,14 @@ class _Native:
         self._encoding = encoding_of(transfer_syntax)
         self._cut = plan.cut
         self._layout = layout
-        self._masker = Masker(layout, plan.mask) if layout and plan.mask is not None else None
+        self._masker = Masker(layout) if layout and plan.clear_unused else None
         self._blanker = Blanker(layout, plan.regions) if layout and plan.regions else None
         self._header: bytearray | None = bytearray()
         """Gathered until it is whole, then None."""
         self._at = 0
         """Bytes of the value so far."""
+        self._given = 0
+        """Bytes of it that were given back."""
         self._length = 0
         """Bytes that it has."""
         self._kept = 0
@@ -91,7 +93,10 @@ class _Native:
         if self._cut is not None:
             chunk = chunk[: max(0, self._kept - at)]
         if self._masker:
-            chunk = self._masker.mask(chunk, at)
+            chunk = self._masker.mask(chunk)
+            if self._at >= self._kept:
+                chunk += self._masker.close()
+        at, self._given = self._given, self._given + len(chunk)
         padding = self._padding() - at
         if not self._blanker and not 0 <= padding < len(chunk):
             return bytes(chunk)

@@ -1,6 +1,6 @@
 """Look for what is no picture inside pixels, while they stream by and without decoding them.
 
-Native pixels have no place for it but after the last frame (`refusals`). Encapsulated JPEG, JPEG-LS and JPEG 2000 do:
+Native pixels have places for it in unused bits, and after the last frame (`refusals`). Encapsulated ones have more:
 comments, application segments, bytes after the end of a codestream; run-length encoded frames have only the last.
 """
 
@@ -10,11 +10,13 @@ from typing import Final
 from mdm_async.dicom.elements import BLANK_VRS, UNDEFINED, Buffer, encoding_of
 from mdm_async.dicom.items import HEADER, ITEM
 from mdm_async.dicom.pixels import jpeg, jpeg2000
+from mdm_async.dicom.pixels import mask as pixel_mask
 from mdm_async.dicom.pixels.description import Description
 from mdm_async.dicom.pixels.findings import Findings
 from mdm_async.dicom.pixels.jpeg import NO_END, Unrecognisable, walk_jpeg
 from mdm_async.dicom.pixels.jpeg2000 import walk_jpeg2000
 from mdm_async.dicom.pixels.layout import Layout
+from mdm_async.dicom.pixels.mask import UNUSED_BITS, UnusedBits
 from mdm_async.dicom.pixels.offset_table import OffsetTable
 from mdm_async.dicom.pixels.pulled import Pulled, Steps
 from mdm_async.dicom.pixels.run_lengths import AFTER_A_SEGMENT, RunLengths
@@ -31,6 +33,9 @@ NATIVE: Final = frozenset(
     {"1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2", "1.2.840.10008.1.2.1.99"}
 )
 """Transfer syntaxes of pixels that are not compressed."""
+
+PIXEL_DATA: Final = 0x7FE00010
+"""Not Float and Double Float Pixel Data, all of whose bits are the picture's."""
 
 _AFTER_THE_END: Final = "bytes after the end of a codestream"
 _SECOND: Final = "a second codestream in a fragment"
@@ -78,12 +83,14 @@ class Inspector:
         header = yield from source.take(8)
         if encoding.header_size(header, 0, 12) == 12:
             header += yield from source.take(4)
-        _, vr, _, length = encoding.header(header, 0, len(header))
+        tag, vr, _, length = encoding.header(header, 0, len(header))
         if vr in BLANK_VRS:
             self._findings.note("pixels whose VR is left blank")
         if length != UNDEFINED:
             if self._transfer_syntax not in NATIVE:
                 self._findings.note("native pixels under a transfer syntax of compressed ones")
+            elif tag == PIXEL_DATA and self._layout and self._layout.stored < self._layout.bits:
+                yield from self._samples(source, self._layout)
         elif self._transfer_syntax in _WALKS or self._transfer_syntax == _RLE:
             if self._transfer_syntax == _RLE:
                 self._frames = RunLengths(self._layout, self._findings)
@@ -94,6 +101,19 @@ class Inspector:
             self._findings.note("compressed pixels of a transfer syntax that is not looked into")
         while True:
             yield from source.rest()
+
+    def _samples(self, source: Pulled, layout: Layout) -> Steps:
+        """Look at the bits of native samples that are not the picture's."""
+        if why := pixel_mask.obstacle(layout):
+            self._findings.note(f"bits that are not the picture's: {why}")
+            return
+        unused, left = UnusedBits(layout), layout.total
+        while left and not unused.found:
+            some = yield from source.rest(left)
+            left -= len(some)
+            unused.feed(some)
+            if unused.found:
+                self._findings.note(UNUSED_BITS)
 
     def _fragments(self, source: Pulled, frames: "_Codestreams | RunLengths") -> Steps:
         reader = encoding_of(self._transfer_syntax).items

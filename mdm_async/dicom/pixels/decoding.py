@@ -53,6 +53,8 @@ def decode(head: bytes, pixels: bytes, plan: PixelPlan) -> tuple[PixelEdits, Ite
     size = layout.frame_bits // 8 * layout.frames
     if plan.regions and (why := pixel_regions.obstacle(layout)):
         raise ScrubRefused(f"regions of the decoded pixels cannot be blanked: {why}")
+    if plan.clear_unused and (why := pixel_mask.obstacle(layout)):
+        raise ScrubRefused(f"bits of the decoded pixels cannot be cleared: {why}")
     if layout.bits % 8:
         raise ScrubRefused("the compressed pixels cannot be decoded: single bits")
     if size > _LONGEST:
@@ -164,7 +166,8 @@ def _element(layout: Layout, plan: PixelPlan, frames: Iterator[bytes]) -> Iterat
     size = layout.frame_bits // 8
     total = size * layout.frames
     blanker = pixel_regions.Blanker(layout, plan.regions) if plan.regions else None
-    masker = pixel_mask.Masker(layout, pixel_mask.stored_bits(layout)) if plan.mask is not None else None
+    # Always: what is decoded anyway need not be looked at first.
+    masker = None if pixel_mask.obstacle(layout) else pixel_mask.Masker(layout)
     vr = b"OB" if layout.bits <= 8 else b"OW"
     group, number = _PIXEL_DATA >> 16, _PIXEL_DATA & 0xFFFF
     yield struct.pack("<HH2sHL", group, number, vr, 0, total + total % 2)
@@ -173,7 +176,7 @@ def _element(layout: Layout, plan: PixelPlan, frames: Iterator[bytes]) -> Iterat
             raise ScrubRefused(
                 "the compressed pixels cannot be decoded: a frame is not of the size described"
             )
-        data = bytearray(masker.mask(frame, 0) if masker else frame)
+        data = bytearray(masker.mask(frame) if masker else frame)
         if blanker:
             blanker.blank(data, 0)
         yield bytes(data)

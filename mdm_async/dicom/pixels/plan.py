@@ -39,8 +39,8 @@ class PixelPlan:
 
     regions: tuple[Region, ...] = ()
     """To be blanked in every frame; within the picture."""
-    mask: int | None = None
-    """The bits of every sample that stay, when the others are to be cleared."""
+    clear_unused: bool = False
+    """Whether the bits of samples that are not the picture's are to be cleared."""
     cut: int | None = None
     """Bytes that the value of native pixels has at most, None when that cannot be told."""
     excess: bool = False
@@ -57,10 +57,10 @@ class PixelPlan:
     @property
     def variant(self) -> str:
         """`ORIGINAL`, or a name (40 characters at most) that, for one image, is equal exactly for equal changes."""
-        if not (self.regions or self.mask is not None or self.excess or self.codestreams):
+        if not (self.regions or self.clear_unused or self.excess or self.codestreams):
             return ORIGINAL
         # Whatever else is done, excess bytes go too: only where nothing else is done they make a difference.
-        changes = (PIXELS_REVISION, self.regions, self.mask, self.codestreams, self.decode)
+        changes = (PIXELS_REVISION, self.regions, self.clear_unused, self.codestreams, self.decode)
         return "cleaned-" + sha256(repr(changes).encode()).hexdigest()[:32]
 
     @property
@@ -75,7 +75,17 @@ class PixelPlan:
         if facts.encapsulated:
             # What is decoded leaves everything else of its codestreams behind.
             return replace(self, codestreams=not self.decode and any(map(can_be_cleaned, facts.findings)))
-        return replace(self, excess=self.cut is not None and facts.value_length > self.cut)
+        return replace(
+            self,
+            excess=self.cut is not None and facts.value_length > self.cut,
+            clear_unused=self.clear_unused or pixel_mask.UNUSED_BITS in facts.findings,
+        )
+
+    def mends(self, finding: str) -> bool:
+        """Whether nothing is left of what was found when this has been carried out."""
+        if finding == pixel_mask.UNUSED_BITS:
+            return self.clear_unused
+        return self.codestreams and can_be_cleaned(finding)
 
 
 def describe(head: bytes) -> tuple[Description, str | None, str]:
@@ -98,25 +108,24 @@ def plan(about: Description, sop_class: str | None, transfer_syntax: str, profil
     layout = Layout.of(about)
     native = transfer_syntax in NATIVE
     obstacles = []
-    mask = None
+    clear = False
     regions: tuple[Region, ...] = ()
     if layout is not None:
         regions = pixel_regions.clipped(wanted, layout)
         if native and regions and (why := pixel_regions.obstacle(layout)):
             obstacles.append(f"regions of the pixels cannot be blanked: {why}")
             regions = ()
-        if overlays and not (why := pixel_mask.obstacle(layout, about, list(overlays.values()))):
-            mask = pixel_mask.stored_bits(layout)
+        clear = bool(overlays) and not pixel_mask.obstacle_of_overlays(layout, about, list(overlays.values()))
     elif wanted:
         obstacles.append("regions of the pixels cannot be blanked: the description is not whole")
-    if overlays and mask is None:
+    if overlays and not clear:
         groups = ", ".join(f"{group:04X}" for group in overlays)
         obstacles.append(f"an overlay (group {groups}) lies in bits of the pixels that cannot be cleared")
     return PixelPlan(
         regions=regions,
-        mask=mask,
+        clear_unused=clear,
         cut=layout.total + layout.total % 2 if layout is not None and native else None,
-        decode=not native and (bool(regions) or mask is not None),
+        decode=not native and (bool(regions) or clear),
         trusted=any(rule.trust for rule in rules),
         obstacles=tuple(obstacles),
     )
