@@ -1,7 +1,7 @@
 """De-identification profiles: a base, options of PS3.15 Annex E, a site's own rules, and what to do about pixels."""
 
 import hashlib
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from functools import cache, lru_cache
 from typing import Final, Literal
 
@@ -14,9 +14,9 @@ from mdm_async.dicom.profiles.attribute_rules import (
     Rule,
     public_rules,
 )
-from mdm_async.dicom.profiles.conditions import PIXEL_RULE_ATTRIBUTES
+from mdm_async.dicom.profiles.conditions import PIXEL_RULE_ATTRIBUTES, Readings
 from mdm_async.dicom.profiles.lets_through import lets_through, shown
-from mdm_async.dicom.profiles.precedence import SiteRule, plain_rules
+from mdm_async.dicom.profiles.precedence import ConditionalRules, Drop, SiteRule, plain_rules
 from mdm_async.dicom.profiles.safe_private import PrivateKey, can_be_kept, private_key, safe_private
 from mdm_async.dicom.profiles.table import EDITION, OPTIONS
 
@@ -28,6 +28,7 @@ __all__ = [
     "PixelRule",
     "PrivateKey",
     "Profile",
+    "Readings",
     "Region",
     "Rule",
     "SiteRule",
@@ -55,6 +56,7 @@ _CODES: Final = {
     "retain_institution_identity": ("113112", "Retain Institution Identity Option"),
 }
 
+_TAKING_AWAY: Final = (Action.REMOVE, Action.EMPTY, Action.DUMMY)
 _ENCAPSULATED_DOCUMENT: Final = 0x00420011
 
 
@@ -93,6 +95,10 @@ class Profile:
     site: tuple[SiteRule, ...] = ()
     """The site's own rules: of public attributes, of private ones, of patterns, each in ascending order."""
     pixel_rules: tuple[PixelRule, ...] = ()
+    conditional: tuple[ConditionalRules, ...] = ()
+    """Rules of some images only; see `given`."""
+    drops: tuple[Drop, ...] = ()
+    """Images that get no view."""
     edition: str = EDITION
     """Of PS3.15."""
     digest: str = field(init=False, compare=False)
@@ -116,6 +122,28 @@ class Profile:
     def __reduce__(self) -> tuple[object, ...]:
         # A profile goes with every job to the scrubbing processes, which build each one's rules once.
         return _built, tuple(getattr(self, each.name) for each in fields(self) if each.init)
+
+    @property
+    def asked(self) -> frozenset[int]:
+        """The attributes that its conditions ask for."""
+        conditions = [each.when for each in self.conditional] + [drop.when for drop in self.drops]
+        return frozenset(tag for when in conditions for tag, _ in when.asks)
+
+    def given(self, readings: Readings) -> "Profile":
+        """The profile of an image of which this is read: its conditional rules are rules, or are gone."""
+        if not self.conditional:
+            return self
+        holding = [
+            rule
+            for each in sorted(self.conditional, key=lambda each: len(each.when.asks))
+            for rule in each.site
+            if each.when.holds(readings, letting_through=rule[1] not in _TAKING_AWAY)
+        ]
+        return _given(self, tuple(holding))
+
+    def dropped(self, readings: Readings) -> list[str]:
+        """Why an image of which this may be read gets no view; nothing when it gets one."""
+        return [drop.because for drop in self.drops if drop.when.holds(readings, letting_through=False)]
 
     def rule(self, tag: int) -> Rule:
         """What happens to this public attribute, at any depth; of a private group: removed."""
@@ -171,6 +199,12 @@ class Profile:
             f"pixels {rule.when!r} {[(r.x, r.y, r.width, r.height) for r in rule.blank]!r} {rule.trust}"
             for rule in self.pixel_rules
         ]
+        lines += sorted(
+            f"when {each.when.asks!r} {of!r} {action.value} {value!r}"
+            for each in self.conditional
+            for of, action, value in each.site
+        )
+        lines += sorted(f"drop {drop.when.asks!r} {drop.because!r}" for drop in self.drops)
         return lines
 
 
@@ -192,6 +226,11 @@ def _private_rules(options: frozenset[str]) -> dict[PrivateKey, Rule]:
 
 def _effect(attribute: str, rule: Rule) -> str:
     return f"{attribute} {rule.action.value} {rule.value!r}"
+
+
+@lru_cache(maxsize=64)
+def _given(profile: Profile, holding: tuple[SiteRule, ...]) -> Profile:
+    return replace(profile, site=(*profile.site, *holding), conditional=())
 
 
 @lru_cache(maxsize=64)

@@ -17,6 +17,7 @@ from mdm_async.dicom.scrubbing import counts
 from mdm_async.dicom.scrubbing.copier import Copier
 from mdm_async.dicom.scrubbing.counts import Touched
 from mdm_async.dicom.scrubbing.patient import Patient
+from mdm_async.dicom.scrubbing.readings import readings
 from mdm_async.dicom.scrubbing.replacing import Replacing
 from mdm_async.dicom.scrubbing.step_book import book_of
 from mdm_async.dicom.scrubbing.steps import BURNED_IN, IDENTIFIERS, PATIENT_ID, SOP_INSTANCE
@@ -49,6 +50,8 @@ _CLEAN_PIXELS: Final = ("113101", "Clean Pixel Data Option")
 class Begun:
     """What the head gave; only `finish` makes of it what may be served."""
 
+    profile: Profile
+    """With the conditional rules that hold for this image, and no others."""
     head: bytes
     """Without the codes of what was done and without Burned In Annotation, which depend on the pixels."""
     about: Description
@@ -99,6 +102,9 @@ def begin(head: bytes, *, profile: Profile, key: bytes, edits: PixelEdits | None
     transfer_syntax = meta.transfer_syntax
     encoding = encoding_of(transfer_syntax)
     pseudonyms = Pseudonyms(key)
+    read = readings(head, meta.end, encoding, profile)
+    refused = [f"the profile drops it: {because}" for because in profile.dropped(read)]
+    profile = profile.given(read)
     book = book_of(profile)
     table = book.table(encoding, cleaned=False)
     patient = Patient.of(head, meta.end, table)
@@ -118,7 +124,6 @@ def begin(head: bytes, *, profile: Profile, key: bytes, edits: PixelEdits | None
 
     about = copier.about
     instance = copier.instance or (meta.sop_instance or "").encode()
-    refused = []
     if copier.pixels_seen:
         refused.append(_MORE_PIXELS)
     if not instance:
@@ -130,6 +135,7 @@ def begin(head: bytes, *, profile: Profile, key: bytes, edits: PixelEdits | None
         transfer_syntax=_served_as(edits.transfer_syntax if edits else transfer_syntax),
     )
     return Begun(
+        profile=profile,
         head=start + copier.out,
         about=about,
         sop_class=meta.sop_class,
@@ -160,7 +166,9 @@ def finish(
         # Whose words would be known to be harmless is not known any more: text that comes after pixels goes.
         replacing = Replacing(Pseudonyms(key), begun.patient, begun.days, None)
         about = copy.deepcopy(about)
-        copier = Copier(tail, encoding, book_of(profile), replacing, about, [], frozenset())
+        if readings(tail, 0, encoding, profile):
+            refused.append("what comes after the pixels is asked for by the profile's conditions")
+        copier = Copier(tail, encoding, book_of(begun.profile), replacing, about, [], frozenset())
         copier.top_level(0)
         after, burned_in = bytes(copier.out), burned_in + copier.burned_in
         touched = counts.added(touched, counts.counted(copier.touched))

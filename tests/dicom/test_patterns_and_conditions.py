@@ -72,14 +72,16 @@ SCREENS = Condition(((TYPE, ("*screen save*", "*LOCALIZER*")), (MODALITY, ("MR",
     ],
 )
 def test_what_keeps_needs_every_reading_and_what_removes_one(readings, for_all, for_any):
-    assert MR.holds_for_all(readings) is for_all
-    assert MR.holds_for_any(readings) is for_any
+    assert MR.holds(readings, letting_through=True) is for_all
+    assert MR.holds(readings, letting_through=False) is for_any
 
 
 def test_one_of_several_patterns_is_enough_and_every_attribute_counts():
-    assert SCREENS.holds_for_all({TYPE: {"DERIVED\\SECONDARY\\SCREEN SAVE"}, MODALITY: {"MR"}})
-    assert SCREENS.holds_for_any({TYPE: {"ORIGINAL\\PRIMARY\\LOCALIZER"}, MODALITY: {"MR", "CT"}})
-    assert not SCREENS.holds_for_any({TYPE: {"ORIGINAL\\PRIMARY"}, MODALITY: {"MR"}})
+    assert SCREENS.holds({TYPE: {"DERIVED\\SECONDARY\\SCREEN SAVE"}, MODALITY: {"MR"}}, letting_through=True)
+    assert SCREENS.holds(
+        {TYPE: {"ORIGINAL\\PRIMARY\\LOCALIZER"}, MODALITY: {"MR", "CT"}}, letting_through=False
+    )
+    assert not SCREENS.holds({TYPE: {"ORIGINAL\\PRIMARY"}, MODALITY: {"MR"}}, letting_through=False)
 
 
 def test_conditions_may_be_narrower_or_exclude_each_other():

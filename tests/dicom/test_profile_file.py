@@ -15,8 +15,11 @@ from mdm_async.dicom.profile import (
     Rule,
     basic,
 )
+from mdm_async.dicom.profiles.conditions import CONDITION_ATTRIBUTES, Condition
 from mdm_async.dicom.profiles.file import dump_profile, parse_profile
 from mdm_async.dicom.profiles.keywords import tag_of
+from mdm_async.dicom.profiles.patterns import Pattern
+from mdm_async.dicom.profiles.precedence import ConditionalRules, Drop
 from mdm_async.errors import BadRequest
 
 CARDIO = """
@@ -101,7 +104,9 @@ def test_what_is_written_out_is_read_as_the_same_profile():
     assert dump_profile(basic()).startswith('name = "basic"\nbase = "basic"\noptions = []\nburned_in')
 
 
-printable = st.text(min_size=1, max_size=30).filter(lambda text: text.strip() and text.isprintable())
+printable = st.text(
+    st.characters(categories=["L", "N", "P", "S"], include_characters=" "), min_size=1, max_size=30
+).filter(lambda text: text.strip() and text.isprintable())
 
 
 ascii_word = st.text("abcXYZ019 ,.'\"#=[]{}()/-", min_size=1, max_size=16).filter(
@@ -136,6 +141,29 @@ conditions = st.dictionaries(st.sampled_from(sorted(PIXEL_RULE_ATTRIBUTES)), pri
 )
 
 
+pattern_rules = st.dictionaries(
+    st.sampled_from(["Patient*", "VR:LT", "(0010,xxxx)", "60xx,3000", "Contrast*"]).map(Pattern.of),
+    st.sampled_from([Action.KEEP, Action.REMOVE, Action.EMPTY]).map(lambda action: (action, None)),
+    max_size=3,
+)
+
+
+sites = st.builds(
+    lambda *tables: tuple((of, *rule) for rules in tables for of, rule in sorted(rules.items())),
+    public_rules,
+    private_rules,
+    pattern_rules,
+)
+
+
+whens = st.dictionaries(
+    st.sampled_from(sorted(CONDITION_ATTRIBUTES)),
+    st.sampled_from([("CT",), ("*", "x'y"), ('"', "ä\\b")]),
+    min_size=1,
+    max_size=2,
+).map(lambda asks: Condition(tuple(sorted(asks.items()))))
+
+
 pixel_rules = st.builds(PixelRule, conditions, st.lists(regions, min_size=1).map(tuple)) | st.builds(
     PixelRule, conditions, trust=st.just(True)
 )
@@ -150,13 +178,10 @@ profiles = st.builds(
     project=st.from_regex("[a-z][a-z0-9_-]{0,62}", fullmatch=True),
     burned_in=st.sampled_from(["refuse", "quarantine"]),
     documents=st.sampled_from(["refuse", "quarantine", "allow"]),
-    site=st.builds(
-        lambda public, private: tuple(
-            (of, *rule) for rules in (public, private) for of, rule in sorted(rules.items())
-        ),
-        public_rules,
-        private_rules,
-    ),
+    site=sites,
+    conditional=st.just(())
+    | st.builds(ConditionalRules, whens, sites.filter(bool)).map(lambda rules: (rules,)),
+    drops=st.just(()) | st.builds(Drop, whens, st.just('no "dose" reports')).map(lambda drop: (drop,)),
     pixel_rules=st.lists(pixel_rules, max_size=3).map(tuple),
 )
 

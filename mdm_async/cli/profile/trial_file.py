@@ -64,7 +64,7 @@ def try_file(file: Path, profile: Profile) -> Trial:
         verdict, reasons = "quarantined" if why.quarantined else "refused", tuple(str(why).split("; "))
     except MdmError as why:
         verdict, reasons = "refused", (f"the data set cannot be walked: {why.detail}",)
-    rows = _rows(parts, head or (begun.head if begun else None), tail, profile)
+    rows = _rows(parts, head or (begun.head if begun else None), tail, begun.profile if begun else profile)
     if head is None:
         # Only a head that is served says whether something is burned in.
         rows = (replace(row, known=row.known and row.tag != _BURNED_IN) for row in rows)

@@ -44,17 +44,20 @@ class Condition:
     asks: tuple[tuple[int, tuple[str, ...]], ...]
     """(tag, patterns as of fnmatch of which one must match, whatever the case), in ascending order of tags."""
 
-    def holds_for_all(self, readings: Readings) -> bool:
-        """Whether it holds however readers take the file: what a rule needs that lets something through."""
+    def holds(self, readings: Readings, *, letting_through: bool) -> bool:
+        """Whether it holds however readers take the file, which a rule needs that lets something through; to take
+        something away it is enough that one reader may take it so.
+        """
+        enough = all if letting_through else any
         return all(
-            readings.get(tag) and all(_matches(one, patterns) for one in readings[tag])
+            bool(readings.get(tag)) and enough(_matches(one, patterns) for one in readings[tag])
             for tag, patterns in self.asks
         )
 
-    def holds_for_any(self, readings: Readings) -> bool:
-        """Whether a reader may take the file so: enough for a rule that takes something away."""
-        return all(
-            any(_matches(one, patterns) for one in readings.get(tag, ())) for tag, patterns in self.asks
+    def __str__(self) -> str:
+        """In words: "Modality MR, ImageType *SCREEN SAVE* or *LOCALIZER*"."""
+        return ", ".join(
+            f"{CONDITION_ATTRIBUTES[tag]} {' or '.join(patterns)}" for tag, patterns in self.asks
         )
 
     def is_narrower_than(self, other: "Condition") -> bool:

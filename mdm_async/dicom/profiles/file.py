@@ -6,13 +6,24 @@ import tomllib
 from collections.abc import Sequence
 from typing import Final, Literal, TypeVar, cast
 
-from mdm_async.dicom.profile import OPTIONS, PIXEL_RULE_ATTRIBUTES, PixelRule, Profile, Region, SiteRule
-from mdm_async.dicom.profiles.patterns import Pattern
+from mdm_async.dicom.profile import OPTIONS, PIXEL_RULE_ATTRIBUTES, PixelRule, Profile, Region
+from mdm_async.dicom.profiles.conditions import CONDITION_ATTRIBUTES, Condition
 from mdm_async.dicom.profiles.precedence import contradiction
-from mdm_async.dicom.profiles.safe_private import PrivateKey
-from mdm_async.dicom.profiles.site import in_table, site_key, site_rule, wrong
+from mdm_async.dicom.profiles.rule_tables import conditional_rules, drops
+from mdm_async.dicom.profiles.site import in_table, site_key, site_line, site_rules, toml, wrong
 
-_KEYS: Final = ("name", "base", "options", "project", "burned_in", "documents", "attributes", "pixels")
+_KEYS: Final = (
+    "name",
+    "base",
+    "options",
+    "project",
+    "burned_in",
+    "documents",
+    "attributes",
+    "rules",
+    "drop",
+    "pixels",
+)
 _NAME: Final = re.compile("[a-z][a-z0-9_-]{0,62}")
 _NAME_IN_WORDS: Final = "write a small letter, then up to 62 small letters, digits, _ and -"
 _TAKEN: Final = ("identified", "basic")
@@ -20,7 +31,6 @@ _BURNED_IN: Final[tuple[Literal["refuse", "quarantine"], ...]] = ("refuse", "qua
 _DOCUMENTS: Final[tuple[Literal["refuse", "quarantine", "allow"], ...]] = ("refuse", "quarantine", "allow")
 _LIMIT: Final = 1 << 20
 """Characters."""
-_MOST_PATTERNS: Final = 200
 _EXAMPLE_RULE: Final = (
     'write when = { Modality = "US" } and either blank = [[x, y, width, height]] or trust = true'
 )
@@ -46,12 +56,15 @@ def parse_profile(text: str) -> Profile:
     name = _name("name", said.get("name"))
     if name in _TAKEN:
         raise wrong("name", "is that of a view that is built in", "write another name")
-    site = _site(said.get("attributes", {}))
-    if found := contradiction(site, ()):
+    site, conditional = (
+        site_rules("attributes", said.get("attributes", {})),
+        conditional_rules(said.get("rules", [])),
+    )
+    if found := contradiction(site, conditional):
         raise wrong(
             "attributes",
             f"{site_key(found[0])} and {site_key(found[1])} contradict each other",
-            "name the attributes that both reach, or write one pattern narrower than the other",
+            "name the attributes that both reach, or write one pattern or condition narrower than the other",
         )
     return Profile(
         name=name,
@@ -61,6 +74,8 @@ def parse_profile(text: str) -> Profile:
         burned_in=_one_of("burned_in", said.get("burned_in", "refuse"), _BURNED_IN),
         documents=_one_of("documents", said.get("documents", "refuse"), _DOCUMENTS),
         site=site,
+        conditional=conditional,
+        drops=drops(said.get("drop", [])),
         pixel_rules=_pixel_rules(said.get("pixels", [])),
     )
 
@@ -68,30 +83,32 @@ def parse_profile(text: str) -> Profile:
 def dump_profile(profile: Profile) -> str:
     """The profile as a TOML file, from which `parse_profile` makes an equal one."""
     options = [option for option in OPTIONS if option in profile.options]
-    lines = [f"name = {_toml(profile.name)}", f"base = {_toml(profile.base)}", f"options = {_toml(options)}"]
+    lines = [f"name = {toml(profile.name)}", f"base = {toml(profile.base)}", f"options = {toml(options)}"]
     if profile.project is not None:
-        lines.append(f"project = {_toml(profile.project)}")
-    lines += [f"burned_in = {_toml(profile.burned_in)}", f"documents = {_toml(profile.documents)}"]
+        lines.append(f"project = {toml(profile.project)}")
+    lines += [f"burned_in = {toml(profile.burned_in)}", f"documents = {toml(profile.documents)}"]
     if profile.site:
-        lines += ["", "[attributes]"]
-    for of, action, value in profile.site:
-        letter = _toml(action.value)
-        rule = letter if value is None else f"{{ action = {letter}, value = {_toml(value)} }}"
-        key = site_key(of)
-        lines.append(f"{key if key.isalnum() else _toml(key)} = {rule}")
+        lines += ["", "[attributes]", *map(site_line, profile.site)]
+    for rules in profile.conditional:
+        lines += ["", "[[rules]]", _dumped(rules.when), "[rules.attributes]", *map(site_line, rules.site)]
+    for drop in profile.drops:
+        lines += ["", "[[drop]]", _dumped(drop.when), f"because = {toml(drop.because)}"]
     for pixel_rule in profile.pixel_rules:
-        when = ", ".join(f"{PIXEL_RULE_ATTRIBUTES[tag]} = {_toml(text)}" for tag, text in pixel_rule.when)
+        when = ", ".join(f"{PIXEL_RULE_ATTRIBUTES[tag]} = {toml(text)}" for tag, text in pixel_rule.when)
         lines += ["", "[[pixels]]", f"when = {{ {when} }}"]
         if pixel_rule.blank:
-            lines.append(f"blank = {_toml([[r.x, r.y, r.width, r.height] for r in pixel_rule.blank])}")
+            lines.append(f"blank = {toml([[r.x, r.y, r.width, r.height] for r in pixel_rule.blank])}")
         if pixel_rule.trust:
             lines.append("trust = true")
     return "\n".join(lines) + "\n"
 
 
-def _toml(value: object) -> str:
-    # JSON's strings and arrays are TOML's too, as long as nothing outside the basic plane is escaped.
-    return json.dumps(value, ensure_ascii=False)
+def _dumped(when: Condition) -> str:
+    asks = ", ".join(
+        f"{CONDITION_ATTRIBUTES[tag]} = {toml(patterns[0] if len(patterns) == 1 else list(patterns))}"
+        for tag, patterns in when.asks
+    )
+    return f"when = {{ {asks} }}"
 
 
 def _name(key: str, said: object) -> str:
@@ -117,25 +134,6 @@ def _options(said: object) -> frozenset[str]:
     if {"retain_longitudinal_full_dates", "retain_longitudinal_modified_dates"} <= set(said):
         raise wrong("options", "dates can be kept or moved, not both", "leave out one of the two")
     return frozenset(said)
-
-
-def _site(said: object) -> tuple[SiteRule, ...]:
-    if not isinstance(said, dict):
-        raise wrong("attributes", "is no table", 'write [attributes] and below it lines as PatientSex = "K"')
-    rules: dict[object, SiteRule] = {}
-    for key, rule in said.items():
-        parsed = site_rule(key, rule)
-        if parsed[0] in rules:
-            raise wrong(
-                in_table("attributes", key), "there is a rule for this attribute already", "leave one out"
-            )
-        rules[parsed[0]] = parsed
-    patterns = sorted(rule for rule in rules.values() if isinstance(rule[0], Pattern))
-    if len(patterns) > _MOST_PATTERNS:
-        raise wrong("attributes", f"has more than {_MOST_PATTERNS} patterns", "name the attributes")
-    public = sorted(rule for rule in rules.values() if isinstance(rule[0], int))
-    private = sorted(rule for rule in rules.values() if isinstance(rule[0], PrivateKey))
-    return (*public, *private, *patterns)
 
 
 def _pixel_rules(said: object) -> tuple[PixelRule, ...]:

@@ -1,9 +1,9 @@
 """What a profile's rules do beside single attributes, in words, for who checks one."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
-from mdm_async.dicom.profile import Action, Profile
+from mdm_async.dicom.profile import Action, Profile, SiteRule
 from mdm_async.dicom.profiles.deciding import decided
 from mdm_async.dicom.profiles.patterns import Pattern
 
@@ -19,8 +19,18 @@ _DOES: Final = {
 
 
 def in_words(profile: Profile) -> Iterator[str]:
-    """A line for each pattern."""
-    for of, action, _ in profile.site:
+    """A line for each pattern, each table of conditional rules, each kind of images that is dropped."""
+    yield from _of_patterns(profile.site)
+    for rules in profile.conditional:
+        count = len(rules.site)
+        yield f"of images with {rules.when}: {count} rule{'s' * (count > 1)} more"
+        yield from (f"  {line}" for line in _of_patterns(rules.site))
+    for drop in profile.drops:
+        yield f"drops images with {drop.when}: {drop.because}"
+
+
+def _of_patterns(site: Sequence[SiteRule]) -> Iterator[str]:
+    for of, action, _ in site:
         if isinstance(of, Pattern):
             count = len(decided(of, action))
             yield f"{of} {_DOES[action]} {count} attribute{'s' * (count > 1)}"

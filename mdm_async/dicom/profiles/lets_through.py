@@ -1,6 +1,7 @@
 """What a site's rules let through that the standard takes away, in words."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from mdm_async.dicom.profiles.attribute_rules import Action, retained_by
@@ -20,6 +21,10 @@ def lets_through(profile: "Profile", basic: "Profile") -> Iterator[str]:
     """A line for each rule that keeps what identifies, of a pattern with how much that is."""
     for rule in profile.site:
         yield from _of_rule(rule, profile, basic)
+    for rules in profile.conditional:
+        given = replace(profile, site=(*profile.site, *rules.site), conditional=())
+        for rule in rules.site:
+            yield from (f"{said} (of images with {rules.when})" for said in _of_rule(rule, given, basic))
 
 
 def shown(of: int | PrivateKey | Pattern) -> str:

@@ -28,6 +28,14 @@ class ConditionalRules:
     site: tuple[SiteRule, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """Images that get no view, and why not."""
+
+    when: Condition
+    because: str
+
+
 def plain_rules(site: Iterable[SiteRule]) -> Iterator[tuple[int | PrivateKey, Rule]]:
     """Each attribute with its rule, in an order in which the last one counts. Of equals the later comes last."""
     for of, action, value in sorted(site, key=_specific):

@@ -1,14 +1,16 @@
 """A site's rules about single attributes, as profile files say them: checked, or refused with what to write instead."""
 
+import json
 import re
 from typing import Final
 
 from mdm_async.dicom.dictionary import vr_of
-from mdm_async.dicom.profile import SiteRule, shown
+from mdm_async.dicom.profile import shown
 from mdm_async.dicom.profiles.attribute_rules import Action
 from mdm_async.dicom.profiles.deciding import decided, why_undecidable, why_unfit
 from mdm_async.dicom.profiles.keywords import keyword_of, tag_of
 from mdm_async.dicom.profiles.patterns import Pattern
+from mdm_async.dicom.profiles.precedence import Of, SiteRule
 from mdm_async.dicom.profiles.safe_private import PrivateKey
 from mdm_async.dicom.profiles.written import may_be_written, what_is_legal
 from mdm_async.errors import BadRequest
@@ -18,18 +20,59 @@ _PRIVATE: Final = re.compile(r"([0-9A-Fa-f]{4}),xx([0-9A-Fa-f]{2}) ([!-\[\]-~]([
 _ACTIONS: Final = {action.value: action for action in Action if action is not Action.SHIFT}
 
 
+_MOST_PATTERNS: Final = 200
+
+
 def wrong(key: str, what: str, remedy: str) -> BadRequest:
     """The refusal of a profile, naming the key as it stands in the file."""
     return BadRequest(f"the profile's {key}: {what}", remedy=remedy)
 
 
-def site_rule(key: str, said: object) -> SiteRule:
-    """One line of [attributes]: `PatientSex = "K"`, `"0019,xx10 ACME 1.1" = "K"`, `{ action = "D", value = "Study" }`.
+def site_rules(table: str, said: object) -> tuple[SiteRule, ...]:
+    """The rules of a table: of public attributes, of private ones, of patterns, each in ascending order.
+
+    Raises BadRequest.
+    """
+    if not isinstance(said, dict):
+        raise wrong(table, "is no table", 'write [attributes] and below it lines as PatientSex = "K"')
+    rules: dict[Of, SiteRule] = {}
+    patterns = 0
+    for key, rule in said.items():
+        parsed = _site_rule(in_table(table, key), key, rule)
+        patterns += isinstance(parsed[0], Pattern)
+        if parsed[0] in rules:
+            raise wrong(in_table(table, key), "there is a rule for this attribute already", "leave one out")
+        if patterns > _MOST_PATTERNS:
+            raise wrong(table, f"has more than {_MOST_PATTERNS} patterns", "name the attributes")
+        rules[parsed[0]] = parsed
+    return tuple(sorted(rules.values(), key=_place))
+
+
+def site_line(rule: SiteRule) -> str:
+    """A rule as a line of a profile file."""
+    of, action, value = rule
+    key, letter = site_key(of), toml(action.value)
+    said = letter if value is None else f"{{ action = {letter}, value = {toml(value)} }}"
+    return f"{key if key.isalnum() else toml(key)} = {said}"
+
+
+def toml(value: object) -> str:
+    """A text, or a list of texts or numbers, as a profile file has it."""
+    # JSON's strings and arrays are TOML's too, as long as nothing outside the basic plane is escaped.
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _place(rule: SiteRule) -> tuple[int, Of]:
+    of = rule[0]
+    return (0 if isinstance(of, int) else 1 if isinstance(of, PrivateKey) else 2), of
+
+
+def _site_rule(where: str, key: str, said: object) -> SiteRule:
+    """`PatientSex = "K"`, `"0019,xx10 ACME 1.1" = "K"`, `{ action = "D", value = "Study" }`.
 
     Raises BadRequest for what is no attribute or no action, for attributes on which no site decides, and for actions
     and values that the attribute's VR does not allow.
     """
-    where = in_table("attributes", key)
     letter, value = _said(where, said)
     action = _ACTIONS.get(letter)
     if action is None:
@@ -45,8 +88,8 @@ def site_rule(key: str, said: object) -> SiteRule:
     return tag, action, value
 
 
-def site_key(of: int | PrivateKey | Pattern) -> str:
-    """The key under which `site_rule` finds this attribute: its keyword where it has one."""
+def site_key(of: Of) -> str:
+    """The key under which `site_rules` finds this attribute: its keyword where it has one."""
     if isinstance(of, Pattern):
         return str(of)
     if not isinstance(of, int):
