@@ -1,5 +1,6 @@
 """De-identification profiles as a server has them: asked for, added, applied, and what they did reported."""
 
+from collections.abc import AsyncGenerator
 from typing import Final
 
 from mdm_async.client.one_or_many import Name, Names, Outcome, name_of, names_of, settle
@@ -64,6 +65,18 @@ class Profiles:
         """What was done to a file, or to each below a directory: the profile in force, and of each of `files` what went
         (`touched`) and what `stayed`, by attribute and rule."""
         return await self._wire.operate("POST", "admin/v1/report", {"surl": name_of(path)}, repeat=True)
+
+    async def survivors(self, path: Name) -> AsyncGenerator[Json, None]:
+        """The texts left in a view of a file, or of all below a directory, page by page: numbers of `files` that were
+        looked at and of those `withheld`, `total` on the first page, and `attributes` with their `texts` and counts.
+        """
+        asked: Json = {"surl": name_of(path), "after": None}
+        while True:
+            page = await self._wire.operate("POST", "admin/v1/survivors", asked, repeat=True)
+            yield page
+            if page["after"] is None:
+                return
+            asked["after"] = page["after"]
 
 
 def _path(name: str, verb: str = "") -> str:

@@ -2,7 +2,7 @@
 
 from functools import lru_cache
 
-from pydicom.datadict import get_entry
+from pydicom.datadict import dictionary_description, get_entry
 from pydicom.tag import Tag
 
 
@@ -17,3 +17,13 @@ def vr_of(tag: int) -> bytes | None:
     except KeyError:
         return None
     return vr[:2].encode()
+
+
+@lru_cache(maxsize=8192)
+def for_people(tag: int) -> tuple[str, str]:
+    """An attribute as "(0010,0010)" and by its name, which is "" when it is not in the dictionary."""
+    try:
+        name: str = dictionary_description(Tag(tag))
+    except KeyError:
+        name = ""
+    return f"({tag >> 16:04X},{tag & 0xFFFF:04X})", name

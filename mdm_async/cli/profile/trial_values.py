@@ -1,13 +1,10 @@
 """Encoded values as short text, for people to look at."""
 
 import struct
-import warnings
-from collections.abc import Sequence
 from typing import Final
 
-from pydicom.charset import convert_encodings, decode_bytes
-
 from mdm_async.dicom.elements import Encoding
+from mdm_async.dicom.texts import CharacterSet
 
 _LONGEST: Final = 48
 """Characters."""
@@ -30,15 +27,12 @@ class Values:
     """Reads the values of one file, whose Specific Character Set (0008,0005) this is."""
 
     def __init__(self, character_set: bytes = b"") -> None:
-        names = [name.strip() for name in character_set.decode("ascii", "replace").strip("\0 ").split("\\")]
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of unknown ones; it is only looked at
-            self._encodings: Sequence[str] = _python_encodings(names)
+        self._character_set = CharacterSet(character_set)
 
     def text(self, vr: bytes, value: bytes, encoding: Encoding) -> str:
         """At most 48 characters; of bytes that are no text how many there are."""
         if vr in _TEXTS:
-            return shortened(self._decoded(value).strip("\0 "))
+            return shortened(self._character_set.text(value))
         if (code := _NUMBERS.get(vr)) and value and not len(value) % struct.calcsize("<" + code):
             count = len(value) // struct.calcsize("<" + code)
             order = ">" if encoding.big_endian else "<"
@@ -46,22 +40,6 @@ class Values:
             return "\\".join(f"{number:g}" for number in some) + ("\\…" if count > _MOST else "")
         return f"{len(value)} bytes" if value else ""
 
-    def _decoded(self, value: bytes) -> str:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            try:
-                return decode_bytes(value, self._encodings, set())
-            except (UnicodeError, LookupError):
-                return value.decode("latin-1")
-
 
 def shortened(text: str) -> str:
     return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
-
-
-def _python_encodings(names: list[str]) -> Sequence[str]:
-    try:
-        found: Sequence[str] = convert_encodings(names)
-    except (LookupError, ValueError):
-        return ["iso8859"]
-    return found

@@ -4,9 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
-from pydicom.datadict import dictionary_description
-from pydicom.tag import Tag
-
+from mdm_async.dicom.dictionary import for_people
 from mdm_async.dicom.scrubbing.steps import Step
 
 
@@ -71,8 +69,4 @@ def _line(key: _Key, count: int) -> Touched:
     tag, action, because = key
     if tag == _PRIVATE:
         return Touched("private", "", action, because, count)
-    try:
-        name: str = dictionary_description(Tag(tag))
-    except KeyError:
-        name = ""
-    return Touched(f"({tag >> 16:04X},{tag & 0xFFFF:04X})", name, action, because, count)
+    return Touched(*for_people(tag), action, because, count)

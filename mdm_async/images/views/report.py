@@ -82,13 +82,21 @@ async def report(
                 raise TooLarge(
                     f"there are more than {_FILES} files below this directory", remedy="ask for a smaller one"
                 )
-        wanted = [(file.image, str(served.view)) for file in files if file.image is not None]
+    return Report(served, await reports_of(database, shelf, cipher, served, files))
+
+
+async def reports_of(
+    database: Database, shelf: Shelf, cipher: CipherPool, served: Served, files: Sequence[Entry]
+) -> list[ImageReport]:
+    """Of files of which the caller may read this view; those that have just gone are left out."""
+    wanted = [(file.image, str(served.view)) for file in files if file.image is not None]
+    async with database.acquire() as db:
         found = await images.holdings(db, wanted, list(served.versions))
         versions = {image: holding.view.version for (image, _), holding in found.items() if holding.view}
         sealed = await images.reports(
             db, [(image, served.view, version) for image, version in versions.items()]
         )
-    return Report(served, await _opened(shelf, cipher, served, files, found, sealed))
+    return await _opened(shelf, cipher, served, files, found, sealed)
 
 
 def _demand(caller: Caller, place: Place, name: str) -> Entry:

@@ -6,14 +6,16 @@ from typing import Any
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field
 
+from mdm_async.dicom.dictionary import for_people
 from mdm_async.dicom.path_template import DEFAULT
 from mdm_async.dicom.scrub import REVISION
 from mdm_async.errors import BadRequest, MdmError
 from mdm_async.images.names import linking
 from mdm_async.images.names.linking import Linked
-from mdm_async.images.views import profiles, pseudonyms, quarantine, report
+from mdm_async.images.views import profiles, pseudonyms, quarantine, report, survivors
 from mdm_async.images.views.profiles import Description
 from mdm_async.images.views.report import ImageReport
+from mdm_async.images.views.survivors import Attribute
 from mdm_async.web.http.asked import asked_by_name
 from mdm_async.web.http.credential import identified_caller_of
 from mdm_async.web.http.house import HOUSE
@@ -37,6 +39,10 @@ class PlaceForm(_Form):
 
 class ApplyForm(PlaceForm):
     default: bool = False
+
+
+class SurvivorsForm(PlaceForm):
+    after: tuple[int, str] | None = None
 
 
 class SurlsForm(_Form):
@@ -69,6 +75,7 @@ def routes() -> list[web.AbstractRouteDef]:
         web.post("/admin/v1/profiles/{name}/progress", progress),
         web.post("/admin/v1/profiles/{name}/release", release),
         web.post("/admin/v1/report", make_report),
+        web.post("/admin/v1/survivors", list_survivors),
         web.post("/admin/v1/pseudonyms/lookup", look_up),
         web.post("/admin/v1/link", link),
     ]
@@ -165,6 +172,25 @@ async def make_report(request: web.Request) -> web.Response:
     )
 
 
+async def list_survivors(request: web.Request) -> web.Response:
+    caller, form = await asked_by_name(request, SurvivorsForm)
+    house = request.app[HOUSE]
+    found = await survivors.survivors(
+        house.workshop, house.shelf, house.verdicts, caller, form.surl, form.after
+    )
+    return json_reply(
+        request,
+        {
+            "digest": found.digest,
+            "files": found.files,
+            "withheld": found.withheld,
+            "total": found.total,
+            "attributes": [_left(one) for one in found.attributes],
+            "after": found.after,
+        },
+    )
+
+
 async def look_up(request: web.Request) -> web.Response:
     caller, form = await asked_by_name(request, LookupForm)
     house = request.app[HOUSE]
@@ -215,6 +241,11 @@ def _profile(found: Description) -> dict[str, Any]:
 
 def _states(found: dict[str, int]) -> dict[str, int]:
     return {state: found.get(state, 0) for state in ("ready", "refused", "quarantined", "pending")}
+
+
+def _left(one: Attribute) -> dict[str, Any]:
+    tag, name = for_people(one.tag)
+    return {"tag": tag, "name": name, "vr": one.vr, "texts": one.texts, "more": one.more}
 
 
 def _report(one: ImageReport) -> dict[str, Any]:

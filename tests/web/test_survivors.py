@@ -1,0 +1,102 @@
+"""The texts that are left in views: for whoever may identify, of the files that they may identify, and in no log."""
+
+import io
+
+import pydicom
+import pytest
+
+from mdm_async.images.views import survivors
+from tests.cli.test_profile_try import written
+from tests.conftest import Server
+
+KERNEL = "(0018,1210)"
+
+
+def with_kernel(ct: bytes, kernel: str) -> bytes:
+    dataset = pydicom.dcmread(io.BytesIO(ct))
+    dataset.ConvolutionKernel = kernel
+    return written(dataset)
+
+
+async def asked(server: Server, token: str, surl: str, expect: int = 200, **more: object):
+    answer = await server.call("POST", "/admin/v1/survivors", token=token, json={"surl": surl, **more})
+    assert answer.status == expect, answer.tree
+    return answer.tree
+
+
+def texts(page, tag: str) -> dict[str, int]:
+    return next((one["texts"] for one in page["attributes"] if one["tag"] == tag), {})
+
+
+async def test_each_distinct_text_is_told_with_its_count_and_ours_are_not(server, ct):
+    folder = await server.directory()
+    for name, kernel in (("1", "B30F"), ("2", "B30F"), ("3", "B70F")):
+        await server.put(f"{folder}/{name}", with_kernel(ct, kernel))
+    page = await asked(server, await server.token("rlxi", folder, views=["identified"]), folder)
+    assert texts(page, KERNEL) == {"B30F": 2, "B70F": 1}
+    assert (page["files"], page["withheld"], page["total"], page["after"]) == (3, 0, 3, None)
+    told = {one["tag"] for one in page["attributes"]}
+    assert not told & {"(0010,0010)", "(0010,0020)", "(0012,0063)"}
+
+
+async def test_pages_go_on_where_the_one_before_ended(server, ct, monkeypatch):
+    monkeypatch.setattr(survivors, "_FILES", 2)
+    folder = await server.directory()
+    for number in range(5):
+        await server.put(f"{folder}/{number}", with_kernel(ct, f"B{number}0F"))
+    token = await server.token("rlxi", folder, views=["identified"])
+    found, after, totals = {}, None, []
+    for _ in range(3):
+        page = await asked(server, token, folder, after=after)
+        found |= texts(page, KERNEL)
+        totals.append(page["total"])
+        after = page["after"]
+    assert set(found) == {f"B{number}0F" for number in range(5)}
+    assert (totals, after) == ([5, None, None], None)
+
+
+async def test_hidden_files_and_who_may_not_identify_are_told_nothing(server, ct):
+    folder = await server.directory()
+    await server.put(f"{folder}/seen", with_kernel(ct, "B30F"))
+    await server.srm("mkdir", surl=f"{folder}/hidden")
+    await server.put(f"{folder}/hidden/1", with_kernel(ct, "B99F"))
+    for rights, views in (("rlxg", ["basic"]), ("rlxg", None), ("li", None)):
+        token = await server.token(rights, folder, views=views)
+        assert "attributes" not in await asked(server, token, folder, 403)
+    of_one = await server.token("rxi", f"{folder}/seen", views=["identified"])
+    await asked(server, of_one, folder, 404)
+    page = await asked(server, of_one, f"{folder}/seen")
+    assert texts(page, KERNEL) == {"B30F": 1}
+
+
+async def test_it_is_in_the_audit_file_by_file_and_no_text_is_in_audit_or_log(server, ct, capsys):
+    folder = await server.directory()
+    line = await server.put(f"{folder}/a", with_kernel(ct, "QXKERNEL"))
+    token = await server.token("rlxi", folder, views=["identified"], name="reads-survivors")
+    assert texts(await asked(server, token, f"/@basic{folder}"), KERNEL) == {"QXKERNEL": 1}
+    async with server.house.database.acquire() as db:
+        rows = await db.fetch(
+            "select * from audit where caller = 'user:reads-survivors' and act = 'survivors'"
+        )
+    assert [(str(row["guid"]), row["view"], row["outcome"]) for row in rows] == [
+        (line["guid"], "basic", "success")
+    ]
+    said = capsys.readouterr()
+    assert "QXKERNEL" not in said.out + said.err + str(rows)
+
+
+async def test_only_a_deidentified_view_has_survivors(server, ct):
+    folder = await server.directory()
+    token = await server.token("rlxi", folder, views=["identified"])
+    await asked(server, token, f"/@identified{folder}", 400)
+    await asked(server, token, folder, 400, after=["x", "y"])
+
+
+@pytest.mark.parametrize("after", [[-(1 << 40), ""], [1 << 62, "x"]])
+async def test_a_cursor_of_ones_own_making_leads_nowhere_else(server, ct, after):
+    folder = await server.directory()
+    await server.put(f"{folder}/a", with_kernel(ct, "B30F"))
+    other = await server.directory()
+    token = await server.token("rlxi", other, views=["identified"])
+    page = await asked(server, token, other, after=after)
+    assert (page["attributes"], page["files"]) == ([], 0)
