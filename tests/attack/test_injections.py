@@ -28,7 +28,7 @@ def fields(text: str) -> list[tuple[str, str, dict[str, Any]]]:
         ("tokens", {"name": text, "rights": "r"}), ("tokens", {"name": "n", "rights": text}),
         ("tokens", {"name": "n", "rights": "r", "views": [text]}), ("profiles", {"toml": text}),
         ("profiles", {"toml": f"name = {orjson.dumps(text).decode()}"}), (f"profiles/{'x'}/apply", {"surl": text}),
-        ("report", {"surl": text}), ("pseudonyms/lookup", {"pseudonym": text}),
+        ("report", {"surl": text}), ("survivors", {"surl": text}), ("pseudonyms/lookup", {"pseudonym": text}),
         ("link", {"surls": ["/mine/own.dcm"], "target": "/mine", "view": text}),
         ("link", {"surls": ["/mine/own.dcm"], "target": "/mine", "view": "basic", "template": text}),
         ("audit/show", {"caller": text}), ("audit/show", {"act": text}), ("audit/export", {"caller": text}),

@@ -1,18 +1,21 @@
 """An archive that the version before stored, opened by this one: what it made is not served until it is made anew."""
 
+import csv
 import io
 import json
 import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
+from uuid import UUID
 
 import pytest
 
 from mdm_async.dicom.scrub import SECURITY_FLOOR
 from mdm_async.postgres.database import connect
 from mdm_async.postgres.migrate import REGISTER, migrations_of
-from tests.backfilled import backfill
 from tests.conftest import Server, running_server
+from tests.faults.conditions import until
 from tests.pipeline import read
 from tests.postgres.for_tests import PostgresForTests
 
@@ -22,20 +25,31 @@ CLEANED = ("comment.dcm", "spelled.dcm")
 KEK = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
 
 
+def older_parts() -> set[UUID]:
+    """What views were made of: heads, and pixels that were rewritten."""
+    rows = csv.DictReader(io.StringIO(stored()["tables"]["public.parts"]))
+    made = (row for row in rows if row["secret"] == "image")
+    return {UUID(row["id"]) for row in made if row["kind"] == "head" or row["variant"] != "original"}
+
+
+def stored() -> Any:
+    return json.loads((ARCHIVE / "rows.json").read_text())
+
+
 async def restore(dsn: str) -> None:
     """The database as the version before left it."""
-    stored = json.loads((ARCHIVE / "rows.json").read_text())
+    rows_of = stored()
     async with connect(dsn) as db:
         await db.execute(REGISTER)
-        for package, last in stored["migrations"].items():
+        for package, last in rows_of["migrations"].items():
             for migration in migrations_of(package)[:last]:
                 await db.execute(migration.sql)
                 await db.execute(
                     "insert into schema_migrations (room, number, name, sha256) values ($1, $2, $3, $4)",
                     *(package, migration.number, migration.name, migration.sha256),
                 )
-        await db.execute(f"truncate {', '.join(stored['tables'])} cascade")
-        for table, rows in stored["tables"].items():
+        await db.execute(f"truncate {', '.join(rows_of['tables'])} cascade")
+        for table, rows in rows_of["tables"].items():
             schema, name = table.split(".")
             await db.copy_to_table(
                 name,
@@ -52,15 +66,27 @@ async def restore(dsn: str) -> None:
 
 
 @pytest.fixture
-async def upgraded(
-    postgres: PostgresForTests, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[Server]:
-    """This version on that archive, which makes no views by itself, so that what is pending can be seen."""
+async def archive(postgres: PostgresForTests, tmp_path: Path) -> tuple[Path, str]:
+    """Data directory and database as the version before left them."""
     dsn = await postgres.fresh_database()
     await restore(dsn)
     shutil.copytree(ARCHIVE / "blobs", tmp_path / "data" / "blobs")
-    monkeypatch.setattr("mdm_async.app.make_views_forever", _never)
-    async with running_server(tmp_path / "data", dsn, keys={"kek": KEK}) as server:
+    return tmp_path / "data", dsn
+
+
+@pytest.fixture
+async def upgraded(archive: tuple[Path, str]) -> AsyncIterator[Server]:
+    """This version on that archive, once it has done all that is to be done."""
+    async with running_server(*archive, keys={"kek": KEK}) as server:
+
+        async def nothing_is_left_to_do() -> bool:
+            async with server.house.database.acquire() as db:
+                return not await db.fetchval(
+                    "select exists (select from views_to_make) or exists (select from directories_to_check)"
+                )
+
+        await until(nothing_is_left_to_do)
+        server.cool()
         yield server
 
 
@@ -79,20 +105,19 @@ async def states(server: Server, view: str) -> dict[str, str]:
     return found
 
 
-async def test_nothing_that_the_version_before_made_is_served(upgraded: Server) -> None:
+async def test_nothing_that_the_version_before_made_is_served(
+    archive: tuple[Path, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert SECURITY_FLOOR == 3
-    for view in ("basic", "careful"):
-        found = await states(upgraded, view)
-        assert len(found) == 6
-        assert set(found.values()) == {"pending"}
+    monkeypatch.setattr("mdm_async.app.make_views_forever", _never)
+    async with running_server(*archive, keys={"kek": KEK}) as server:
+        for view in ("basic", "careful"):
+            found = await states(server, view)
+            assert len(found) == 6
+            assert set(found.values()) == {"pending"}
 
 
 async def test_what_is_made_anew_is_clean_and_nothing_older_is_left(upgraded: Server) -> None:
-    async with upgraded.house.database.acquire() as db:
-        older = {row["id"] for row in await db.fetch("select id from parts where variant <> 'original'")}
-        assert older
-    await backfill(upgraded)
-    upgraded.cool()
     found = await states(upgraded, "basic")
     assert set(found.values()) <= {"ready", "refused", "quarantined"}
     for name in CLEANED:
@@ -100,9 +125,11 @@ async def test_what_is_made_anew_is_clean_and_nothing_older_is_left(upgraded: Se
         data = await upgraded.read(f"/{name}")
         read(data)
         assert b"SMITH" not in data.upper(), name
+    assert len(older_parts()) == 11
     async with upgraded.house.database.acquire() as db:
         assert await db.fetchval("select count(*) from views where version like '%.2'") == 0
-        assert not await db.fetchval("select count(*) from parts where id = any($1::uuid[])", older)
+        kept = {row["id"] for row in await db.fetch("select id from parts where secret = 'image'")}
+    assert not kept & older_parts()
 
 
 async def test_a_release_by_the_rules_before_lets_nothing_out(upgraded: Server) -> None:
@@ -117,7 +144,6 @@ async def test_a_release_by_the_rules_before_lets_nothing_out(upgraded: Server) 
                 )
             )
 
-    await backfill(upgraded)
     assert await state() == "quarantined"
     again = "/admin/v1/profiles/careful/release"
     await upgraded.call("POST", again, token=await upgraded.token("lri"), json={"surls": ["/capture.dcm"]})
