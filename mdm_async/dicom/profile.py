@@ -99,6 +99,8 @@ class Profile:
     """Rules of some images only; see `given`."""
     drops: tuple[Drop, ...] = ()
     """Images that get no view."""
+    added: tuple[tuple[int, str], ...] = ()
+    """(attribute, value) at top level of every view, whatever the file had there; ascending."""
     edition: str = EDITION
     """Of PS3.15."""
     digest: str = field(init=False, compare=False)
@@ -204,6 +206,7 @@ class Profile:
             for each in self.conditional
             for of, action, value in each.site
         )
+        lines += [f"add {tag:08X} {value!r}" for tag, value in self.added]
         lines += sorted(f"drop {drop.when.asks!r} {drop.because!r}" for drop in self.drops)
         return lines
 

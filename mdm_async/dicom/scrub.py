@@ -116,8 +116,12 @@ def begin(head: bytes, *, profile: Profile, key: bytes, edits: PixelEdits | None
         (tag, encode.element(tag, vr_of(tag) or b"UN", value, encoding))
         for tag, value in (edits.values if edits else ())
     ]
-    additions = sorted(_additions(profile, encoding) + edited)
-    replaced = frozenset(tag for tag, _ in edited)
+    added = [
+        (tag, encode.element(tag, vr_of(tag) or b"UN", value.encode(), encoding))
+        for tag, value in profile.added
+    ]
+    additions = sorted(_additions(profile, encoding) + edited + added)
+    replaced = frozenset(tag for tag, _ in edited + added)
     replacing = Replacing(pseudonyms, pseudonym, days, words)
     copier = Copier(head, encoding, book, replacing, Description(encoding), additions, replaced)
     copier.top_level(meta.end)
@@ -168,7 +172,15 @@ def finish(
         about = copy.deepcopy(about)
         if readings(tail, 0, encoding, profile):
             refused.append("what comes after the pixels is asked for by the profile's conditions")
-        copier = Copier(tail, encoding, book_of(begun.profile), replacing, about, [], frozenset())
+        copier = Copier(
+            tail,
+            encoding,
+            book_of(begun.profile),
+            replacing,
+            about,
+            [],
+            frozenset(tag for tag, _ in profile.added),
+        )
         copier.top_level(0)
         after, burned_in = bytes(copier.out), burned_in + copier.burned_in
         touched = counts.added(touched, counts.counted(copier.touched))

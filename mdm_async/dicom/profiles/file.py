@@ -7,10 +7,19 @@ from collections.abc import Sequence
 from typing import Final, Literal, TypeVar, cast
 
 from mdm_async.dicom.profile import OPTIONS, PIXEL_RULE_ATTRIBUTES, PixelRule, Profile, Region
+from mdm_async.dicom.profiles.adding import added
 from mdm_async.dicom.profiles.conditions import CONDITION_ATTRIBUTES, Condition
-from mdm_async.dicom.profiles.precedence import contradiction
+from mdm_async.dicom.profiles.precedence import ConditionalRules, SiteRule, contradiction
 from mdm_async.dicom.profiles.rule_tables import conditional_rules, drops
-from mdm_async.dicom.profiles.site import in_table, site_key, site_line, site_rules, toml, wrong
+from mdm_async.dicom.profiles.site import (
+    bare_or_quoted,
+    in_table,
+    site_key,
+    site_line,
+    site_rules,
+    toml,
+    wrong,
+)
 
 _KEYS: Final = (
     "name",
@@ -20,6 +29,7 @@ _KEYS: Final = (
     "burned_in",
     "documents",
     "attributes",
+    "add",
     "rules",
     "drop",
     "pixels",
@@ -76,6 +86,7 @@ def parse_profile(text: str) -> Profile:
         site=site,
         conditional=conditional,
         drops=drops(said.get("drop", [])),
+        added=added(said.get("add", {}), _ruled(site, conditional)),
         pixel_rules=_pixel_rules(said.get("pixels", [])),
     )
 
@@ -89,6 +100,12 @@ def dump_profile(profile: Profile) -> str:
     lines += [f"burned_in = {toml(profile.burned_in)}", f"documents = {toml(profile.documents)}"]
     if profile.site:
         lines += ["", "[attributes]", *map(site_line, profile.site)]
+    if profile.added:
+        lines += [
+            "",
+            "[add]",
+            *(f"{bare_or_quoted(site_key(tag))} = {toml(value)}" for tag, value in profile.added),
+        ]
     for rules in profile.conditional:
         lines += ["", "[[rules]]", _dumped(rules.when), "[rules.attributes]", *map(site_line, rules.site)]
     for drop in profile.drops:
@@ -101,6 +118,10 @@ def dump_profile(profile: Profile) -> str:
         if pixel_rule.trust:
             lines.append("trust = true")
     return "\n".join(lines) + "\n"
+
+
+def _ruled(site: Sequence[SiteRule], conditional: Sequence[ConditionalRules]) -> frozenset[object]:
+    return frozenset(of for of, _, _ in (*site, *(rule for each in conditional for rule in each.site)))
 
 
 def _dumped(when: Condition) -> str:

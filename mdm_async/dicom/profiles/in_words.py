@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from mdm_async.dicom.profile import Action, Profile, SiteRule
+from mdm_async.dicom.profile import Action, Profile, SiteRule, shown
 from mdm_async.dicom.profiles.deciding import decided
 from mdm_async.dicom.profiles.patterns import Pattern
 
@@ -19,12 +19,14 @@ _DOES: Final = {
 
 
 def in_words(profile: Profile) -> Iterator[str]:
-    """A line for each pattern, each table of conditional rules, each kind of images that is dropped."""
+    """A line for each thing that the file says in a table, beside rules of single attributes."""
     yield from _of_patterns(profile.site)
     for rules in profile.conditional:
         count = len(rules.site)
         yield f"of images with {rules.when}: {count} rule{'s' * (count > 1)} more"
         yield from (f"  {line}" for line in _of_patterns(rules.site))
+    for tag, value in profile.added:
+        yield f"adds {shown(tag)} with the value {value}"
     for drop in profile.drops:
         yield f"drops images with {drop.when}: {drop.because}"
 

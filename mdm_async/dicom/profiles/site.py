@@ -51,9 +51,13 @@ def site_rules(table: str, said: object) -> tuple[SiteRule, ...]:
 def site_line(rule: SiteRule) -> str:
     """A rule as a line of a profile file."""
     of, action, value = rule
-    key, letter = site_key(of), toml(action.value)
+    letter = toml(action.value)
     said = letter if value is None else f"{{ action = {letter}, value = {toml(value)} }}"
-    return f"{key if key.isalnum() else toml(key)} = {said}"
+    return f"{bare_or_quoted(site_key(of))} = {said}"
+
+
+def bare_or_quoted(key: str) -> str:
+    return key if key.isalnum() else toml(key)
 
 
 def toml(value: object) -> str:
@@ -83,7 +87,7 @@ def _site_rule(where: str, key: str, said: object) -> SiteRule:
         return _private(where, private, action)
     if pattern := Pattern.of(key):
         return _pattern(where, pattern, action, value)
-    tag = _tag(where, key)
+    tag = public_tag(where, key)
     _fits(where, tag, action, value)
     return tag, action, value
 
@@ -118,7 +122,8 @@ def _said(where: str, said: object) -> tuple[str, str | None]:
     return said["action"], value
 
 
-def _tag(where: str, key: str) -> int:
+def public_tag(where: str, key: str) -> int:
+    """The attribute of a keyword or tag. Raises BadRequest."""
     if public := _PUBLIC.fullmatch(key):
         tag = int(public[1] + public[2], 16)
         if tag >> 16 & 1:
