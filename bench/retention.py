@@ -3,8 +3,9 @@ removal, as the MIDI-B challenge counts it.
 
 `analysis.csv` lists the attributes, with what they are read for. Each of them that has a value in a file, at any depth
 outside private attributes, is one that should be found again in the same place with the same value; codes count in the
-sequences that the list names. UIDs of instances count when each has become one UID, the same everywhere. Not counted is
-what stands in a sequence that PS3.15 Table E.1-1 itself takes away as a whole: reports are, but for an option.
+sequences that the list names, unless their scheme is somebody's own. UIDs of instances count when each has become one
+UID, the same everywhere. Not counted is what stands in a sequence that PS3.15 Table E.1-1 itself takes away as a whole:
+reports are, but for an option.
 """
 
 import asyncio
@@ -13,6 +14,7 @@ import io
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -88,7 +90,8 @@ def _row(
         own = folder / str(number)
         own.mkdir()
         try:
-            _compare(tool(path, own), places, count)
+            with _quiet():
+                _compare(tool(path, own), places, count)
         except (Missing, ImportError) as why:
             return {
                 "values": None,
@@ -134,8 +137,7 @@ def _is_instance(place: Place, value: Any) -> bool:
 
 def _read(data: bytes) -> dict[Place, Any]:
     """What analysis reads of a file; nothing of what pydicom cannot read."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with _quiet():
         try:
             found = dict(_values(pydicom.dcmread(io.BytesIO(data))))
         except Exception:
@@ -153,8 +155,14 @@ def _values(data: pydicom.Dataset, above: Place = ()) -> Iterator[tuple[Place, A
                 yield (*above, (tag, 0)), len(element.value)
             for number, item in enumerate(element.value):
                 yield from _values(item, (*above, (tag, number)))
-        elif tag in attributes() and (tag not in _CODES or (above and above[-1][0] in attributes())):
+        elif tag in attributes() and (tag not in _CODES or _is_read(data, above)):
             yield (*above, (tag, 0)), element.value
+
+
+def _is_read(code: pydicom.Dataset, above: Place) -> bool:
+    """Whether it is a code of a sequence that the list names, and of nobody's own scheme (PS3.16 §8)."""
+    own = str(code.get("CodingSchemeDesignator", "99")).startswith("99")
+    return not own and bool(above) and above[-1][0] in attributes()
 
 
 def _stands(place: Place, options: frozenset[str]) -> bool:
@@ -180,6 +188,14 @@ def _served(path: Path) -> bool:
     except (MdmError, ScrubRefused):
         return False
     return True
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without what pydicom says of every value that is not as it should be."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 @cache
