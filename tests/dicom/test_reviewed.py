@@ -10,6 +10,7 @@ from mdm_async.dicom.profiles.attribute_rules import Action
 from mdm_async.dicom.profiles.reviewed import first_of, reviewed
 from mdm_async.dicom.profiles.table import OPTIONS, rows
 from mdm_async.dicom.values.kept_text import BY_OTHER_RULES, NUMBERS, names
+from tests.dicom.write_what_stays import PAGE, page
 
 NUMERIC = {"AT", "DS", "FD", "FL", "IS", "SL", "SS", "SV", "UL", "US", "UV", "US or SS"}
 DECIDED_BY_VR = NUMERIC | {"CS", "SQ", "NONE"}
@@ -110,3 +111,12 @@ def test_rows_are_found_by_tag():
     assert reviewed()[0x00189423].under == {"clean_descriptors": "C"}
     assert reviewed()[first_of(0x60040022)].keyword == "OverlayDescription"
     assert reviewed()[0x04000500 | 0x20].keyword == "EncryptedContent"
+
+
+def test_the_document_on_what_stays_says_what_the_tables_say():
+    """Run tests/dicom/write_what_stays.py after a change of theirs."""
+    assert PAGE.read_text(encoding="utf-8") == page()
+
+
+def test_the_document_explains_every_pattern_and_vocabulary():
+    assert all(f"| `{name}` | " in page() for name in names())

@@ -1,7 +1,8 @@
 """Text that stays although nothing is cleaned: only what passes a pattern or a vocabulary of its own.
 
 `tables/kept-text.csv` has, by name, patterns of whole values (`value`), and words (`words`) and patterns of words
-(`token`) of which values may be made; `attributes.csv` says which attribute keeps what.
+(`token`) of which values may be made, and what this is in words (`is`); `attributes.csv` says which attribute keeps
+what.
 """
 
 import csv
@@ -109,7 +110,7 @@ def _table() -> dict[str, _Kept]:
             if _KEYWORDS in content:
                 words |= {entry[4].lower() for entry in DicomDictionary.values()}
             kept.words = (kept.words or frozenset()) | words
-        else:
+        elif row["kind"] != "is":
             patterns = kept.values if row["kind"] == "value" else kept.tokens
             patterns.append(re.compile(content))
     return dict(table)
