@@ -21,6 +21,7 @@ from mdm_async import logs
 from mdm_async.auditing.background import auditing
 from mdm_async.auditing.reads import Reads
 from mdm_async.auditing.refusals import Refusals
+from mdm_async.auditing.signing_key import signing_key
 from mdm_async.blobs.local import LocalBlobs
 from mdm_async.catalog import installation
 from mdm_async.catalog.grants import grants
@@ -242,6 +243,7 @@ async def _house(
         reads=Reads(database),
         sweeper=Sweeper(database, keys, blobs, node),
         node=node,
+        signing_key=signing_key(settings),
     )
 
 

@@ -56,6 +56,9 @@ class Commands(LazyGroup):
         "profile": Listed(
             "mdm_async.cli.profile.commands", "De-identification profiles: what views are made by."
         ),
+        "certificate": Listed(
+            "mdm_async.cli.profile.certificate", "Verify certificates of de-identification, offline."
+        ),
         "pseudonym": Listed("mdm_async.cli.profile.pseudonym", "Find whom a pseudonym stands for."),
         "audit": Listed("mdm_async.cli.audit.commands", "Look at the audit trail, keep it, verify it."),
         "fsck": Listed(

@@ -66,6 +66,14 @@ class Profiles:
         (`touched`) and what `stayed`, by attribute and rule."""
         return await self._wire.operate("POST", "admin/v1/report", {"surl": name_of(path)}, repeat=True)
 
+    async def certificate(self, path: Name) -> str:
+        """What was done to a view of a file, or of all below a directory, signed by the server: a text to be kept as
+        it is."""
+        answer = await self._wire.operate(
+            "POST", "admin/v1/certificate", {"surl": name_of(path)}, repeat=True
+        )
+        return str(answer["certificate"])
+
     async def survivors(self, path: Name) -> AsyncGenerator[Json, None]:
         """The texts left in a view of a file, or of all below a directory, page by page: numbers of `files` that were
         looked at and of those `withheld`, `total` on the first page, and `attributes` with their `texts` and counts.

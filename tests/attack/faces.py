@@ -301,6 +301,12 @@ ROUTES: dict[tuple[str, str], list[Attack]] = {
         _admin("POST", "/admin/v1/report", lambda aim: {"surl": f"/@basic{aim.directory}"}, "view"),
         _admin("POST", "/admin/v1/report", lambda aim: {"surl": _guid(aim)}, "guid"),
     ],
+    ("POST", "/admin/v1/certificate"): [
+        _admin("POST", "/admin/v1/certificate", lambda aim: {"surl": aim.file}, "file"),
+        _admin("POST", "/admin/v1/certificate", lambda aim: {"surl": aim.directory}, "directory"),
+        _admin("POST", "/admin/v1/certificate", lambda aim: {"surl": f"/@basic{aim.directory}"}, "view"),
+        _admin("POST", "/admin/v1/certificate", lambda aim: {"surl": _guid(aim)}, "guid"),
+    ],
     ("POST", "/admin/v1/survivors"): [
         _admin("POST", "/admin/v1/survivors", lambda aim: {"surl": aim.file}, "file"),
         _admin("POST", "/admin/v1/survivors", lambda aim: {"surl": aim.directory}, "directory"),

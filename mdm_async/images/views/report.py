@@ -51,7 +51,12 @@ class Report:
     """Of one view of all files asked about, by the profile now in force."""
 
     served: Served
+    of: Entry
+    """The file or directory that was named."""
+    entries: list[Entry]
+    """The file, or those below the directory."""
     files: list[ImageReport]
+    """Of the entries, but for those that have just gone."""
 
 
 async def report(
@@ -82,7 +87,7 @@ async def report(
                 raise TooLarge(
                     f"there are more than {_FILES} files below this directory", remedy="ask for a smaller one"
                 )
-    return Report(served, await reports_of(database, shelf, cipher, served, files))
+    return Report(served, entry, files, await reports_of(database, shelf, cipher, served, files))
 
 
 async def reports_of(

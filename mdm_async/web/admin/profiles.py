@@ -13,6 +13,7 @@ from mdm_async.errors import BadRequest, MdmError
 from mdm_async.images.names import linking
 from mdm_async.images.names.linking import Linked
 from mdm_async.images.views import profiles, pseudonyms, quarantine, report, survivors
+from mdm_async.images.views.certifying import Certifier, certificate
 from mdm_async.images.views.profiles import Description
 from mdm_async.images.views.report import ImageReport
 from mdm_async.images.views.survivors import Attribute
@@ -75,6 +76,7 @@ def routes() -> list[web.AbstractRouteDef]:
         web.post("/admin/v1/profiles/{name}/progress", progress),
         web.post("/admin/v1/profiles/{name}/release", release),
         web.post("/admin/v1/report", make_report),
+        web.post("/admin/v1/certificate", certify),
         web.post("/admin/v1/survivors", list_survivors),
         web.post("/admin/v1/pseudonyms/lookup", look_up),
         web.post("/admin/v1/link", link),
@@ -170,6 +172,13 @@ async def make_report(request: web.Request) -> web.Response:
             "files": [_report(one) for one in found.files],
         },
     )
+
+
+async def certify(request: web.Request) -> web.Response:
+    caller, form = await asked_by_name(request, PlaceForm)
+    house = request.app[HOUSE]
+    certifier = Certifier(house.workshop, house.shelf, house.verdicts, house.signing_key)
+    return json_reply(request, {"certificate": await certificate(certifier, caller, form.surl)})
 
 
 async def list_survivors(request: web.Request) -> web.Response:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from aiohttp import web
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from mdm_async.auditing.reads import Reads
 from mdm_async.auditing.refusals import Refusals
@@ -48,6 +49,8 @@ class House:
     reads: Reads
     sweeper: Sweeper
     node: str
+    signing_key: Ed25519PrivateKey
+    """The audit's."""
     verdicts: Verdicts = field(default_factory=Verdicts)
     port: int = 0
     tls_port: int | None = None
