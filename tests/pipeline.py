@@ -28,9 +28,9 @@ class Parts:
     facts: PixelFacts
 
 
-def cut(data: bytes) -> Parts:
+def cut(data: bytes, *, force: bool = False) -> Parts:
     """Raises NotDicom, Malformed or Truncated."""
-    splitter, found = Splitter(), {kind: bytearray() for kind in Kind}
+    splitter, found = Splitter(force=force), {kind: bytearray() for kind in Kind}
     for piece in (*splitter.feed(data), *splitter.close()):
         found[piece.kind] += piece.data
     head, pixels, tail = (bytes(found[kind]) for kind in (Kind.HEAD, Kind.PIXELS, Kind.TAIL))
@@ -50,9 +50,11 @@ def plan_of(parts: Parts, profile: Profile) -> PixelPlan:
     return pixel_plan.plan(about, sop_class, transfer_syntax, profile).after(parts.facts)
 
 
-def deidentified(data: bytes, profile: Profile | None = None, key: bytes = KEY) -> bytes:
+def deidentified(
+    data: bytes, profile: Profile | None = None, key: bytes = KEY, *, force: bool = False
+) -> bytes:
     """The whole file as a view. Raises as `cut`, and ScrubRefused."""
-    return assembled(cut(data), profile or basic(), key)
+    return assembled(cut(data, force=force), profile or basic(), key)
 
 
 def assembled(parts: Parts, profile: Profile, key: bytes = KEY, piece: int = 1 << 16) -> bytes:

@@ -15,6 +15,7 @@ from mdm_async.errors import Malformed
 Buffer = bytes | bytearray | memoryview
 
 UNDEFINED: Final = 0xFFFFFFFF
+DIRECTORY_RECORDS: Final = 0x00041220
 PIXEL_TAGS: Final = frozenset({0x7FE00008, 0x7FE00009, 0x7FE00010})
 MAX_DEPTH: Final = 64
 """Sequences inside sequences; real files stay below ten."""
@@ -42,6 +43,10 @@ class Encoding:
         self.tag_and_length = struct.Struct(order + "HHL")
         self.u16 = struct.Struct(order + "H")
         self.u32 = struct.Struct(order + "L")
+
+    def __reduce__(self) -> str:
+        # There is one of each: a copy is the constant itself, in another process too.
+        return f"{'EXPLICIT' if self.explicit else 'IMPLICIT'}_{'BIG' if self.big_endian else 'LITTLE'}"
 
     def __repr__(self) -> str:
         return f"{'explicit' if self.explicit else 'implicit'} VR {'big' if self.big_endian else 'little'} endian"
@@ -167,7 +172,11 @@ IN_UN: Final = Encoding(explicit=True, big_endian=False)
 """Of items in UN: in which VR encoding each is, `of_item` has to find out."""
 
 DEFLATED: Final = "1.2.840.10008.1.2.1.99"
-_ENCODINGS: Final = {"1.2.840.10008.1.2": IMPLICIT_LITTLE, "1.2.840.10008.1.2.2": EXPLICIT_BIG}
+_ENCODINGS: Final = {
+    "1.2.840.10008.1.2": IMPLICIT_LITTLE,
+    "1.2.840.10008.1.2.2": EXPLICIT_BIG,
+    "1.2.840.113619.5.2": IMPLICIT_LITTLE,  # of GE
+}
 
 
 def encoding_of(transfer_syntax: str) -> Encoding:
@@ -348,6 +357,11 @@ def items(data: Buffer, sequence: Element, encoding: Encoding, base: int = 0) ->
                 raise Malformed(f"an item at byte {base + at} points past the end of its sequence")
             yield Item(value, after, encoding.of_item(data, value, after))
         at = after
+
+
+def is_blank_and_empty(data: Buffer) -> bool:
+    """Whether this is a whole element, with neither a VR nor a value."""
+    return len(data) == 8 and bytes(data[4:6]) in BLANK_VRS and data[6:] == b"\0\0"
 
 
 def is_padding(data: Buffer, at: int, end: int) -> bool:

@@ -9,7 +9,7 @@ from typing import Final
 from pydicom.charset import convert_encodings, decode_bytes
 from pydicom.valuerep import TEXT_VR_DELIMS
 
-from mdm_async.dicom.elements import Encoding, encoding_of, items, walk
+from mdm_async.dicom.elements import Encoding, items, walk
 from mdm_async.dicom.filemeta import read_meta
 
 _CHARACTER_SET, _OTHER_IDS_SEQUENCE = 0x00080005, 0x00101002
@@ -83,7 +83,7 @@ def _runs(segment: str) -> Iterator[str]:
 
 def _data_set(head: bytes) -> tuple[int, Encoding]:
     meta = read_meta(head)
-    return meta.end, encoding_of(meta.transfer_syntax)
+    return meta.end, meta.encoding
 
 
 def _of_patient(data: bytes, at: int, end: int, encoding: Encoding, charsets: list[str]) -> Iterator[str]:

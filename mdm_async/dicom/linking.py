@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from mdm_async.dicom.elements import encoding_of, walk
+from mdm_async.dicom.elements import walk
 from mdm_async.dicom.filemeta import read_meta
 
 LINKING: Final = {
@@ -24,7 +24,7 @@ def linking_values(head: bytes) -> dict[str, str]:
     """
     meta = read_meta(head)
     found: dict[str, str] = {}
-    for element in walk(head, meta.end, len(head), encoding_of(meta.transfer_syntax)):
+    for element in walk(head, meta.end, len(head), meta.encoding):
         if element.tag > _LAST:
             break
         if element.tag in LINKING:

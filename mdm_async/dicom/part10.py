@@ -12,8 +12,16 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
-from mdm_async.dicom.elements import DEFLATED, PIXEL_TAGS, Buffer, Encoding, Nesting, encoding_of
-from mdm_async.dicom.filemeta import MetaReader
+from mdm_async.dicom.elements import (
+    DEFLATED,
+    DIRECTORY_RECORDS,
+    PIXEL_TAGS,
+    Buffer,
+    Encoding,
+    Nesting,
+    is_blank_and_empty,
+)
+from mdm_async.dicom.filemeta import MetaReader, directory
 from mdm_async.errors import Malformed, Truncated
 
 _TRAILER: Final = 8
@@ -52,8 +60,9 @@ class Splitter:
     Raises NotDicom, Malformed or Truncated, with offsets in the (inflated) file.
     """
 
-    def __init__(self) -> None:
-        self._meta = MetaReader()
+    def __init__(self, *, force: bool = False) -> None:
+        """`force`: somebody vouches for a file that breaks PS3.10 (`quirks`)."""
+        self._meta = MetaReader(force=force)
         self._cutter: _Cutter | None = None
         self._inflate: _Inflate | None = None
 
@@ -88,12 +97,9 @@ class Splitter:
     def stream(self, chunk: Buffer) -> Iterator[Piece]:
         """As `feed`, one piece at a time: deflated data is inflated as the pieces are taken. Take them all."""
         if self._cutter is None:
-            if not self._meta.feed(chunk):
-                return
-            whole = bytes(self._meta.data)
-            chunk = memoryview(whole)[self._meta.end :]
-            yield from self._begin(whole[: self._meta.end])
-        assert self._cutter is not None
+            if self._meta.feed(chunk):
+                yield from self._begin()
+            return
         if not len(chunk):
             return
         if self._inflate is None:
@@ -108,21 +114,23 @@ class Splitter:
         pieces: list[Piece] = []
         if self._cutter is None:
             self._meta.close()
-            pieces += self._begin(bytes(self._meta.data))
+            pieces += self._begin()
         assert self._cutter is not None
         if self._inflate is not None:
             self._inflate.close()
         return pieces + self._cutter.close()
 
-    def _begin(self, meta: bytes) -> Iterator[Piece]:
-        transfer_syntax = self._meta.transfer_syntax
-        assert transfer_syntax is not None
+    def _begin(self) -> Iterator[Piece]:
+        """What has been fed so far, now that the meta is complete."""
+        whole, end = bytes(self._meta.data), self._meta.end
         self._meta.data.clear()
-        if transfer_syntax == DEFLATED:
+        if self._meta.transfer_syntax == DEFLATED:
             self._inflate = _Inflate()
-            yield Piece(Kind.ORIGINAL, meta)
-        self._cutter = _Cutter(encoding_of(transfer_syntax), len(meta))
-        yield Piece(Kind.HEAD, meta)
+            yield Piece(Kind.ORIGINAL, whole[:end])
+        self._cutter = _Cutter(self._meta.encoding, end)
+        if end:
+            yield Piece(Kind.HEAD, whole[:end])
+        yield from self.stream(memoryview(whole)[end:])
 
 
 class _Cutter:
@@ -167,6 +175,8 @@ class _Cutter:
                 self._carry = bytes(data[at:])
                 break
             tag, value, self._skip = self._nesting.step(data, at, end, base)
+            if top and tag == DIRECTORY_RECORDS:
+                raise directory()
             if top and (kind := self._kind_from(tag)) is not self._kind:
                 yield from self._cut(data[start:at])
                 start, self._kind = at, kind
@@ -186,7 +196,7 @@ class _Cutter:
             raise Truncated(
                 f"the stream ends {where}, inside a sequence or fragments without their delimiter"
             )
-        if self._carry.strip(b"\0"):
+        if self._carry.strip(b"\0") and not is_blank_and_empty(self._carry):
             raise Truncated(f"the stream ends {where}, inside an element's header")
         self._kind = Kind.HEAD if self._kind is Kind.HEAD else Kind.TAIL
         return list(self._cut(memoryview(self._carry)))

@@ -4,12 +4,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from mdm_async.dicom.elements import encoding_of
 from mdm_async.dicom.filemeta import is_uid
 from mdm_async.dicom.pixels import plan as pixel_plan
 from mdm_async.dicom.pixels.description import BURNED_IN, SOP_CLASS, Description, PixelFacts, watched
 from mdm_async.dicom.pixels.layout import Layout
 from mdm_async.dicom.pixels.plan import PixelPlan
 from mdm_async.dicom.profile import Profile
+from mdm_async.dicom.quirks import GE
 
 __all__ = ["Description", "PixelFacts", "Reason", "reasons", "watched"]
 
@@ -53,6 +55,10 @@ def reasons(
         yield Reason("the SOP class is no UID")
     for one in sorted(classes):
         yield from _of_payload(one, profile)
+    if transfer_syntax == GE:
+        yield Reason("the pixels are big endian under a private transfer syntax, of GE")
+    elif about.encoding is not encoding_of(transfer_syntax):
+        yield Reason("compressed pixels in implicit VR, which no transfer syntax allows")
     if not plan.settles_burned_in:
         liftable = profile.burned_in == "quarantine"
         yield from (Reason(text, liftable) for text in _of_burned_in(about, classes))

@@ -6,7 +6,7 @@ from typing import Final
 
 from mdm_async.dicom import encode
 from mdm_async.dicom.dictionary import vr_of
-from mdm_async.dicom.elements import DEFLATED, Encoding, encoding_of
+from mdm_async.dicom.elements import DEFLATED, Encoding
 from mdm_async.dicom.filemeta import read_meta, uid_text
 from mdm_async.dicom.pixels import plan as pixel_plan
 from mdm_async.dicom.pixels.plan import PixelEdits
@@ -100,7 +100,7 @@ def begin(head: bytes, *, profile: Profile, key: bytes, edits: PixelEdits | None
     """De-identify the head. `edits`: the pixels are decoded, so that they are described anew. Raises Malformed."""
     meta = read_meta(head)
     transfer_syntax = meta.transfer_syntax
-    encoding = encoding_of(transfer_syntax)
+    encoding = meta.encoding
     pseudonyms = Pseudonyms(key)
     read = readings(head, meta.end, encoding, profile)
     refused = [f"the profile drops it: {because}" for because in profile.dropped(read)]
@@ -163,7 +163,8 @@ def finish(
 
     Raises ScrubRefused with every reason why the view cannot be made, Malformed.
     """
-    encoding, about = encoding_of(begun.transfer_syntax), begun.about
+    about = begun.about
+    encoding = about.encoding
     plan = pixel_plan.plan(about, begun.sop_class, begun.transfer_syntax, profile).after(pixels)
     refused, burned_in, after, touched = list(begun.refused), begun.burned_in, b"", begun.touched
     if tail:

@@ -33,16 +33,21 @@ FILES = {path.relative_to(ROOT).as_posix(): path for path in SAMPLES} | {
 
 
 LIFTED = " (a pixel rule of the profile can blank or trust this device)"
+FORCE = (
+    'if it is DICOM all the same, store it with --force (mdm put, "force" in the interfaces), '
+    "or let its directory take such files: mdm intake set"
+)
 REFUSED = {
     f"secondary capture without Burned In Annotation NO{LIFTED}": 70,
     f"ultrasound without Burned In Annotation NO{LIFTED}": 18,
-    "no DICM prefix at byte …; send a DICOM Part … file, with preamble and meta": 10,
+    "no DICM prefix at byte …; send a DICOM Part … file, with preamble and meta": 6,
+    f"the file has no preamble; {FORCE}": 4,
+    f"the file has an implicit VR data set under a transfer syntax of explicit VR; {FORCE}": 1,
     "this is a DICOMDIR, whose byte offsets would lie; send the files that it lists": 8,
     "the stream ends at byte …, … bytes before the end of a value": 2,
-    "no known VR at byte …, though the transfer syntax has explicit VRs": 1,
     "without a description of the pixels, excess bytes cannot be told from frames": 1,
     "the SOP class is missing; the SOP Instance UID is missing": 1,
-    "the file meta information names no transfer syntax (…,…)": 1,
+    f"the file has no transfer syntax in the file meta information (…,…); {FORCE}": 1,
     "the SOP class is missing; without a description of the pixels, excess bytes cannot be told from frames; "
     "the SOP Instance UID is missing": 1,
     "the stream ends at byte …, inside a sequence or fragments without their delimiter": 1,

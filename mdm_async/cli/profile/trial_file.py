@@ -8,7 +8,7 @@ from typing import Final
 
 from mdm_async.cli.profile.trial_rows import DataSet, Row, compare
 from mdm_async.cli.profile.trial_values import Values
-from mdm_async.dicom.elements import encoding_of, walk
+from mdm_async.dicom.elements import walk
 from mdm_async.dicom.filemeta import read_meta
 from mdm_async.dicom.part10 import Kind, Piece, Splitter
 from mdm_async.dicom.pixels.codestream import Inspector
@@ -149,7 +149,7 @@ def _rows(parts: _Parts, head: bytes | None, tail: bytes | None, profile: Profil
 
 def _data_set(head: bytes) -> DataSet:
     meta = read_meta(head)
-    encoding = encoding_of(meta.transfer_syntax)
+    encoding = meta.encoding
     character_set = b""
     for element in walk(head, meta.end, len(head), encoding):
         if element.tag >= _CHARACTER_SET:

@@ -5,6 +5,7 @@ comments, application segments, bytes after the end of a codestream; run-length 
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final
 
 from mdm_async.dicom.elements import BLANK_VRS, UNDEFINED, Buffer, encoding_of
@@ -20,6 +21,7 @@ from mdm_async.dicom.pixels.mask import UNUSED_BITS, UnusedBits
 from mdm_async.dicom.pixels.offset_table import OffsetTable
 from mdm_async.dicom.pixels.pulled import Pulled, Steps
 from mdm_async.dicom.pixels.run_lengths import AFTER_A_SEGMENT, RunLengths
+from mdm_async.errors import Malformed
 
 Walk = Callable[[Pulled, Findings], Steps]
 
@@ -83,10 +85,12 @@ class Inspector:
         header = yield from source.take(8)
         if encoding.header_size(header, 0, 12) == 12:
             header += yield from source.take(4)
-        tag, vr, _, length = encoding.header(header, 0, len(header))
-        if vr in BLANK_VRS:
+        tag, vr, length = 0, b"", 0
+        with suppress(Malformed):
+            tag, vr, _, length = encoding.header(header, 0, len(header))
+        if encoding.explicit and (not vr or vr in BLANK_VRS):
             self._findings.note("pixels whose VR is left blank")
-        if length != UNDEFINED:
+        elif length != UNDEFINED:
             if self._transfer_syntax not in NATIVE:
                 self._findings.note("native pixels under a transfer syntax of compressed ones")
             elif tag == PIXEL_DATA and self._layout and self._layout.stored < self._layout.bits:

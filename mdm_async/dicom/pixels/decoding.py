@@ -12,6 +12,7 @@ from itertools import chain
 from typing import Any, Final
 
 from mdm_async.dicom.elements import EXPLICIT_LITTLE, UNDEFINED, walk
+from mdm_async.dicom.filemeta import read_meta
 from mdm_async.dicom.pixels import mask as pixel_mask
 from mdm_async.dicom.pixels import regions as pixel_regions
 from mdm_async.dicom.pixels.description import (
@@ -119,10 +120,10 @@ def _frames(
 
 def _offsets(head: bytes) -> tuple[bytes, bytes] | None:
     """The Extended Offset Table and its lengths, where frames begin if fragments do not tell."""
-    at = 132  # after preamble and prefix: the meta is explicit little endian like all of it
+    meta = read_meta(head)
     values = {
         element.tag: head[element.value : element.value + element.length]
-        for element in walk(head, at, len(head), EXPLICIT_LITTLE)
+        for element in walk(head, meta.end, len(head), meta.encoding)
         if element.tag in (_OFFSETS, _LENGTHS)
     }
     return (values[_OFFSETS], values[_LENGTHS]) if len(values) == 2 and all(values.values()) else None

@@ -55,6 +55,7 @@ class Description:
     """
 
     def __init__(self, encoding: Encoding) -> None:
+        self.encoding = encoding
         self.big_endian = encoding.big_endian
         self.values: dict[int, bytes] = {}
         """The last value of each."""

@@ -5,7 +5,7 @@ from fnmatch import fnmatchcase
 from hashlib import sha256
 from typing import Final, Self
 
-from mdm_async.dicom.elements import encoding_of, walk
+from mdm_async.dicom.elements import walk
 from mdm_async.dicom.filemeta import read_meta
 from mdm_async.dicom.pixels import mask as pixel_mask
 from mdm_async.dicom.pixels import regions as pixel_regions
@@ -92,7 +92,7 @@ def describe(head: bytes) -> tuple[Description, str | None, str]:
     """(watched values of the outermost data set, SOP class and transfer syntax of the meta). Raises Malformed."""
     meta = read_meta(head)
     transfer_syntax = meta.transfer_syntax
-    encoding = encoding_of(transfer_syntax)
+    encoding = meta.encoding
     about = Description(encoding)
     for element in walk(head, meta.end, len(head), encoding):
         if watched(element.tag):
