@@ -23,7 +23,6 @@ _OFTEN_BURNED_IN: Final = {
     "ultrasound": ("3", "3.1", "6.1", "6.2", "6.3"),
     "visible light": ("77.1",),
 }
-_VIDEO: Final = tuple(f"1.2.840.10008.1.2.4.10{digit}" for digit in range(10))
 _BY_RULE: Final = "a pixel rule of the profile can blank or trust this device"
 
 
@@ -62,8 +61,6 @@ def reasons(
     if not plan.settles_burned_in:
         liftable = profile.burned_in == "quarantine"
         yield from (Reason(text, liftable) for text in _of_burned_in(about, classes))
-    if transfer_syntax.startswith(_VIDEO):
-        yield Reason("video streams are not looked into")
     if pixels.present:
         plan = plan.after(pixels)
         if pixel_plan.plan(about, sop_class, transfer_syntax, profile).after(pixels) != plan:

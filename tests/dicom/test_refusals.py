@@ -77,10 +77,6 @@ def test_burned_in_annotation(write):
     assert "secondary" in refusal(write.file(no + write.element(0x00280301, "CS", b""), sop_class="7"))
 
 
-def test_video(write):
-    assert "video" in refusal(write.file(b"", "1.2.840.10008.1.2.4.102"), FRAGMENTS)
-
-
 def test_findings_that_cannot_be_cleaned_are_the_reason(write):
     found = ("JPEG comment", "a codestream without its end")
     head = write.file(b"", "1.2.840.10008.1.2.4.50")

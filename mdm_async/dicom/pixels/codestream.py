@@ -6,7 +6,7 @@ comments, application segments, bytes after the end of a codestream; run-length 
 
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Final
+from typing import Final, Protocol
 
 from mdm_async.dicom.elements import BLANK_VRS, UNDEFINED, Buffer, encoding_of
 from mdm_async.dicom.items import HEADER, ITEM
@@ -21,6 +21,8 @@ from mdm_async.dicom.pixels.mask import UNUSED_BITS, UnusedBits
 from mdm_async.dicom.pixels.offset_table import OffsetTable
 from mdm_async.dicom.pixels.pulled import Pulled, Steps
 from mdm_async.dicom.pixels.run_lengths import AFTER_A_SEGMENT, RunLengths
+from mdm_async.dicom.pixels.video import streams as video
+from mdm_async.dicom.pixels.video.streams import SYNTAXES, VideoStream
 from mdm_async.errors import Malformed
 
 Walk = Callable[[Pulled, Findings], Steps]
@@ -31,6 +33,7 @@ _WALKS: Final[dict[str, Walk]] = {
     **{f"{_JPEG}{number}": walk_jpeg2000 for number in (90, 91, 92, 93, 201, 202, 203)},
 }
 _RLE: Final = "1.2.840.10008.1.2.5"
+_LOOKED_INTO: Final = {*_WALKS, _RLE, *SYNTAXES}
 NATIVE: Final = frozenset(
     {"1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2", "1.2.840.10008.1.2.1.99"}
 )
@@ -42,7 +45,7 @@ PIXEL_DATA: Final = 0x7FE00010
 _AFTER_THE_END: Final = "bytes after the end of a codestream"
 _SECOND: Final = "a second codestream in a fragment"
 _STARTS: Final = (b"\xff\xd8", b"\xff\x4f")
-_CLEANABLE: Final = jpeg.CLEANABLE | jpeg2000.CLEANABLE | {_AFTER_THE_END, AFTER_A_SEGMENT}
+_CLEANABLE: Final = jpeg.CLEANABLE | jpeg2000.CLEANABLE | {_AFTER_THE_END, AFTER_A_SEGMENT} | video.CLEANABLE
 
 
 def can_be_cleaned(finding: str) -> bool:
@@ -66,7 +69,7 @@ class Inspector:
         self._layout = Layout.of(about) if about else None
         self._findings = findings or Findings()
         self._parse = self._element(Pulled())
-        self._frames: _Codestreams | RunLengths | None = None
+        self._frames: _Frames | None = None
         next(self._parse)
 
     def feed(self, chunk: Buffer) -> None:
@@ -95,11 +98,8 @@ class Inspector:
                 self._findings.note("native pixels under a transfer syntax of compressed ones")
             elif tag == PIXEL_DATA and self._layout and self._layout.stored < self._layout.bits:
                 yield from self._samples(source, self._layout)
-        elif self._transfer_syntax in _WALKS or self._transfer_syntax == _RLE:
-            if self._transfer_syntax == _RLE:
-                self._frames = RunLengths(self._layout, self._findings)
-            else:
-                self._frames = _Codestreams(_WALKS[self._transfer_syntax], self._findings)
+        elif self._transfer_syntax in _LOOKED_INTO:
+            self._frames = self._frames_of(self._transfer_syntax)
             yield from self._fragments(source, self._frames)
         else:
             self._findings.note("compressed pixels of a transfer syntax that is not looked into")
@@ -119,7 +119,14 @@ class Inspector:
             if unused.found:
                 self._findings.note(UNUSED_BITS)
 
-    def _fragments(self, source: Pulled, frames: "_Codestreams | RunLengths") -> Steps:
+    def _frames_of(self, transfer_syntax: str) -> "_Frames":
+        if transfer_syntax in SYNTAXES:
+            return VideoStream(transfer_syntax, self._findings)
+        if transfer_syntax == _RLE:
+            return RunLengths(self._layout, self._findings)
+        return _Codestreams(_WALKS[transfer_syntax], self._findings)
+
+    def _fragments(self, source: Pulled, frames: "_Frames") -> Steps:
         reader = encoding_of(self._transfer_syntax).items
         table: OffsetTable | None = None
         while True:
@@ -144,11 +151,29 @@ class Inspector:
                 frames.feed(some)
         if length:
             self._findings.note("a delimiter that announces a length")
+        frames.close()
         self.delimited = True
         if table and not table.true:
             self._findings.note("an offset table that is none")
         if self._layout and frames.frames > self._layout.frames:
             self._findings.note("more frames than described")
+
+
+class _Frames(Protocol):
+    """What walks fragments."""
+
+    @property
+    def frames(self) -> int:
+        """Frames seen so far, at least."""
+
+    def next_fragment(self, length: int) -> None:
+        """Another fragment begins."""
+
+    def feed(self, some: bytes) -> None:
+        """The next bytes of it."""
+
+    def close(self) -> None:
+        """There are no more fragments; may be told again."""
 
 
 class _Codestreams:

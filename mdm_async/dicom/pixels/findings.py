@@ -3,7 +3,7 @@
 from collections import deque
 from typing import Final, NamedTuple
 
-HELD: Final = 64
+HELD: Final = 1 << 16
 """A walk reports a range before it has been sent this many bytes of fragments after the range's begin."""
 
 

@@ -18,6 +18,7 @@ from mdm_async.dicom.pixels.description import (
     watched,
 )
 from mdm_async.dicom.pixels.layout import Layout
+from mdm_async.dicom.pixels.video.streams import SYNTAXES
 from mdm_async.dicom.profile import PixelRule, Profile, Region
 
 ORIGINAL: Final = "original"
@@ -118,6 +119,10 @@ def plan(about: Description, sop_class: str | None, transfer_syntax: str, profil
         clear = bool(overlays) and not pixel_mask.obstacle_of_overlays(layout, about, list(overlays.values()))
     elif wanted:
         obstacles.append("regions of the pixels cannot be blanked: the description is not whole")
+    if transfer_syntax in SYNTAXES:
+        if regions:
+            obstacles.append("regions of a video cannot be blanked")
+        regions, clear = (), False
     if overlays and not clear:
         groups = ", ".join(f"{group:04X}" for group in overlays)
         obstacles.append(f"an overlay (group {groups}) lies in bits of the pixels that cannot be cleared")

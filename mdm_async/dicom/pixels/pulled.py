@@ -7,6 +7,9 @@ Steps = Generator[None, bytes, None]
 Take = Generator[None, bytes, bytes]
 Count = Generator[None, bytes, int]
 Check = Generator[None, bytes, bool]
+Until = Generator[None, bytes, tuple[bytes, bytes]]
+
+_NOT_ZERO = re.compile(rb"[^\0]")
 
 
 class Pulled:
@@ -67,3 +70,42 @@ class Pulled:
             self.taken += len(self._chunk) - self._at - len(last)
             self._chunk = last + (yield)
             self._at = 0
+
+    def before(self, pattern: re.Pattern[bytes], length: int) -> Until:
+        """The next bytes before a match of a pattern for `length` bytes, some at a time; and the match, taken too.
+
+        b"" where there is none so far.
+        """
+        while True:
+            if match := pattern.search(self._chunk, self._at):
+                before = self._chunk[self._at : match.start()]
+                self._step(match.end())
+                return before, match.group()
+            if (stop := len(self._chunk) - length + 1) > self._at:
+                before = self._chunk[self._at : stop]
+                self._step(stop)
+                return before, b""
+            self._chunk = self._chunk[self._at :] + (yield)
+            self._at = 0
+
+    def after_zeros(self) -> Take:
+        """Step over zeros, however many, and take the byte after them."""
+        while not (match := _NOT_ZERO.search(self._chunk, self._at)):
+            self._step(len(self._chunk))
+            self._chunk = yield
+            self._at = 0
+        self._step(match.end())
+        return match.group()
+
+    def give_back(self, count: int) -> None:
+        """Untake the last `count` bytes of what was taken by one call just now."""
+        self._step(self._at - count)
+
+    @property
+    def left(self) -> bytes:
+        """What has been sent and not been taken."""
+        return self._chunk[self._at :]
+
+    def _step(self, to: int) -> None:
+        self.taken += to - self._at
+        self._at = to
