@@ -23,8 +23,9 @@ DEPTHS = (TOP, NESTED, DEEP)
 
 _NEEDED = frozenset(
     {0x00080005, 0x00080008, 0x00080016, 0x00080018, 0x00080060, 0x00280301, 0x60000100, 0x60000102}
+    | {0x00041220}
 )
-"""What says how to read the file, or that it may be served: planted below, and not at the top."""
+"""What says how to read the file, or whether it may be served: planted below, and not at the top."""
 _NUMBERS = frozenset(("US", "SS", "UL", "SL", "SV", "UV", "FL", "FD", "AT"))
 _LIES = ("LO", "PN", "CS", "UI", "LT", "UN", "OB", "DS")
 """VRs under which an attribute is written though it has another."""
@@ -93,7 +94,7 @@ class Planting:
         """Every sequence, with what people put into them."""
         made = {}
         for number, (tag, vr) in enumerate(dictionary().items()):
-            if vr != "SQ" or tag in path or tag in CARRIERS:
+            if vr != "SQ" or tag in path or tag in CARRIERS or (tag in _NEEDED and not path):
                 continue
             below = (*path, tag)
             scheme = (b"DCM", b"SCT", b"99SITE", b"UCUM")[number % 4]
