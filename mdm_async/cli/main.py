@@ -43,6 +43,10 @@ class Commands(LazyGroup):
             "Give a research project names of its own for images, in a directory that is there; nothing is copied.",
         ),
         "replica": Listed("mdm_async.cli.names.replica", "Tell where else copies of images lie."),
+        "intake": Listed(
+            "mdm_async.cli.names.intake",
+            "What a directory takes in: whether files that break DICOM's file format are let in.",
+        ),
         "acl": Listed("mdm_async.cli.rights.acl", "Who may do what: rights on files and directories."),
         "delivery": Listed(
             "mdm_async.cli.rights.delivery", "How views leave a directory: in the clear over TLS, or sealed."

@@ -24,6 +24,7 @@ from mdm_async.client.download import Downloaded, download, download_into, downl
 from mdm_async.client.entry import Entry
 from mdm_async.client.fsck import FsckReport
 from mdm_async.client.identity import Identity
+from mdm_async.client.intake import Intake
 from mdm_async.client.linking import Linked
 from mdm_async.client.local_server import BASE
 from mdm_async.client.one_or_many import LocalPath, Name, Names, Outcome, is_one, name_of, names_of, settle
@@ -78,6 +79,7 @@ class Client:
         self.acl = Acls(self.wire)
         self.audit = Audit(self.wire)
         self.delivery = Delivery(self.wire)
+        self.intake = Intake(self.wire)
         self.profiles = Profiles(self.wire)
         self.recipients = Recipients(self.wire)
         self.replicas = Replicas(self.wire)
@@ -189,14 +191,16 @@ class Client:
         sealed: bool = False,
         overwrite: bool = False,
         parents: bool = False,
+        force: bool = False,
         on_bytes: OnBytes | None = None,
     ) -> Uploaded:
         """Store a DICOM file: one of this machine by its path, an open one, bytes, or an iterator of chunks.
 
         `sealed`: encrypted to the upload's own key before it is sent. `parents`: directories that are missing are
-        made. `on_bytes` is told the bytes sent.
+        made. `force`: you vouch for a file that breaks PS3.10 (no preamble, no file meta information, another VR
+        encoding than it says). `on_bytes` is told the bytes sent.
         """
-        how = {"sealed": sealed, "overwrite": overwrite, "parents": parents}
+        how = {"sealed": sealed, "overwrite": overwrite, "parents": parents, "force": force}
         return await upload(self.wire, source, name_of(path), on_bytes=on_bytes, **how)
 
     async def put_all(
@@ -208,6 +212,7 @@ class Client:
         sealed: bool = False,
         overwrite: bool = False,
         parents: bool = False,
+        force: bool = False,
         parallel: int = PARALLEL,
         meter: Meter | None = None,
     ) -> dict[str, Uploaded]:
@@ -216,7 +221,7 @@ class Client:
         Into the target when it is a directory, or there are several; NotADirectory when it is none, unless `parents`
         makes it. A file that fails stops no other; SomeFailed tells of each.
         """
-        how = tree_upload.Sending(sealed, overwrite, parents)
+        how = tree_upload.Sending(sealed, overwrite, parents, force)
         return settle(
             [],
             await tree_upload.put_all(

@@ -36,6 +36,7 @@ class Sending:
     sealed: bool
     overwrite: bool
     parents: bool
+    force: bool
 
 
 async def put_all(
@@ -131,5 +132,11 @@ def _size(path: Path) -> int | None:
 
 async def _send(client: "Client", path: Path, lfn: Lfn, how: Sending, on_bytes: OnBytes) -> Uploaded:
     return await client.put(
-        path, lfn, sealed=how.sealed, overwrite=how.overwrite, parents=how.parents, on_bytes=on_bytes
+        path,
+        lfn,
+        sealed=how.sealed,
+        overwrite=how.overwrite,
+        parents=how.parents,
+        force=how.force,
+        on_bytes=on_bytes,
     )

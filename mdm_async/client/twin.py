@@ -16,6 +16,7 @@ from mdm_async.client.audit import Audit
 from mdm_async.client.blocking import Blocking, LoopThread, iterates, waits
 from mdm_async.client.client import Client
 from mdm_async.client.delivery import Delivery
+from mdm_async.client.intake import Intake
 from mdm_async.client.one_or_many import LocalPath, Name, name_of
 from mdm_async.client.profiles import Profiles
 from mdm_async.client.recipients import Recipients
@@ -47,6 +48,13 @@ class BlockingDelivery(Blocking[Delivery]):
 
     get = waits(Delivery.get)
     set = waits(Delivery.set)
+
+
+class BlockingIntake(Blocking[Intake]):
+    """`mdm.intake`."""
+
+    get = waits(Intake.get)
+    set = waits(Intake.set)
 
 
 class BlockingProfiles(Blocking[Profiles]):
@@ -95,6 +103,7 @@ class BlockingClient(Blocking[Client]):
         self.acl = BlockingAcls(twin.acl, loop)
         self.audit = BlockingAudit(twin.audit, loop)
         self.delivery = BlockingDelivery(twin.delivery, loop)
+        self.intake = BlockingIntake(twin.intake, loop)
         self.profiles = BlockingProfiles(twin.profiles, loop)
         self.recipients = BlockingRecipients(twin.recipients, loop)
         self.replicas = BlockingReplicas(twin.replicas, loop)

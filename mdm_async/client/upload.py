@@ -42,12 +42,14 @@ async def upload(
     sealed: bool = False,
     overwrite: bool = False,
     parents: bool = False,
+    force: bool = False,
     on_bytes: OnBytes | None = None,
 ) -> Uploaded:
     """Prepare, send, have the server's count and checksum agree with ours, and make it visible.
 
     A failed attempt is aborted; files and bytes are tried again after what may pass. `on_bytes` is told the
     plaintext bytes sent, negative when they are sent again. `parents`: directories that are missing are made.
+    `force`: a file that breaks PS3.10 is taken too.
     """
     wire.demand_named("an image")
     failures = 0
@@ -55,7 +57,8 @@ async def upload(
     while True:
         told = _Told(on_bytes)
         try:
-            return await _attempt(wire, source, surl, sealed, told, overwrite=overwrite, parents=parents)
+            how = {"overwrite": overwrite, "parents": parents, "force": force}
+            return await _attempt(wire, source, surl, sealed, told, **how)
         except (Unavailable, TooManyRequests) as error:
             failures += 1
             if size_of(source) is None or failures >= _ATTEMPTS:  # A stream cannot be read twice.
@@ -66,7 +69,15 @@ async def upload(
 
 
 async def _attempt(
-    wire: Wire, source: Source, surl: str, sealed: bool, on_bytes: OnBytes, *, overwrite: bool, parents: bool
+    wire: Wire,
+    source: Source,
+    surl: str,
+    sealed: bool,
+    on_bytes: OnBytes,
+    *,
+    overwrite: bool,
+    parents: bool,
+    force: bool,
 ) -> Uploaded:
     size = size_of(source)
     file: Json = {"surl": surl} if size is None else {"surl": surl, "expectedFileSize": size}
@@ -77,7 +88,7 @@ async def _attempt(
         prepared = answer.only()
         url, recipient = _parse(prepared, sealed)
         async with Sent(source, recipient=recipient, on_bytes=on_bytes) as sent:
-            await _send(wire, url, sent)
+            await _send(wire, url.update_query(force="yes") if force else url, sent)
         done: Json = {"requestToken": token}
         if sealed:
             done["files"] = [{"surl": surl, "size": sent.size, "sha256": sent.sha256}]

@@ -346,6 +346,13 @@ ROUTES: dict[tuple[str, str], list[Attack]] = {
         _admin("PUT", "/admin/v1/delivery",
             lambda aim: {"surl": aim.directory, "deidentified": "clear"}, "deidentified"),
     ],
+    ("POST", "/admin/v1/intake"): [
+        _admin("POST", "/admin/v1/intake", lambda aim: {"surl": aim.directory}),
+        _admin("POST", "/admin/v1/intake", lambda aim: {"surl": _guid(aim)}, "guid"),
+    ],
+    ("PUT", "/admin/v1/intake"): [
+        _admin("PUT", "/admin/v1/intake", lambda aim: {"surl": aim.directory, "force": "yes"}),
+    ],
     ("POST", "/admin/v1/whoami"): [
         _admin("POST", "/admin/v1/whoami", _surl(form), name, told=True, judged=False)
         for name, form in (("path", _path), ("guid", _guid), ("identified", _identified_file))

@@ -37,6 +37,8 @@ FACES: list[tuple[str, str, Body]] = [
     ("POST", "/admin/v1/link", lambda n: {"surls": [n], "target": "/mine", "view": "basic"}),
     ("POST", "/admin/v1/link", lambda n: {"surls": ["/mine/own.dcm"], "target": n, "view": "basic"}),
     ("POST", "/admin/v1/delivery", lambda n: {"surl": n}),
+    ("POST", "/admin/v1/intake", lambda n: {"surl": n}),
+    ("PUT", "/admin/v1/intake", lambda n: {"surl": n, "force": "yes"}),
     ("POST", "/admin/v1/whoami", lambda n: {"surl": n}),
     ("PUT", "/admin/v1/delivery", lambda n: {"surl": n, "deidentified": "sealed"}),
     ("POST", "/catalog/v1/replicas/list", lambda n: {"surls": [n]}),

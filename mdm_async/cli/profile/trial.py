@@ -37,6 +37,9 @@ def try_(
     show_values: Annotated[
         bool, typer.Option("--show-values", help="Print original values too: patient data on this terminal.")
     ] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Read files that break DICOM's file format too.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Print what would become of each attribute of DICOM files, and whether they would be served; writes nothing.
@@ -54,7 +57,7 @@ def try_(
         try:
             if not file.is_file():
                 raise NotFound("no such file")
-            trial = try_file(file, chosen)
+            trial = try_file(file, chosen, force=force)
         except MdmError as error:
             complain(error, str(file))
             failures.append(error)

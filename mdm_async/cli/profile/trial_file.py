@@ -43,10 +43,10 @@ class _Parts:
     facts: PixelFacts
 
 
-def try_file(file: Path, profile: Profile) -> Trial:
-    """Raises NotDicom, Malformed or Truncated for what would not be stored at all."""
+def try_file(file: Path, profile: Profile, *, force: bool = False) -> Trial:
+    """`force` as of `mdm put`. Raises NotDicom, Malformed or Truncated for what would not be stored at all."""
     key = secrets.token_bytes(32)
-    parts = _cut(file)
+    parts = _cut(file, force=force)
     begun, head, tail = None, None, None
     reasons: tuple[str, ...] = ()
     verdict, pixels = "served", "there are none"
@@ -95,8 +95,8 @@ def _described(head: bytes) -> Description | None:
         return None  # scrubbing will say what is wrong with it
 
 
-def _cut(file: Path) -> _Parts:
-    splitter = Splitter()
+def _cut(file: Path, *, force: bool) -> _Parts:
+    splitter = Splitter(force=force)
     found = {Kind.HEAD: bytearray(), Kind.TAIL: bytearray()}
     inspector = None
     for piece in _pieces(file, splitter):
@@ -125,7 +125,7 @@ def _pieces(file: Path, splitter: Splitter) -> Iterator[Piece]:
 
 def _decoded(file: Path, parts: _Parts, planned: PixelPlan, profile: Profile, key: bytes) -> Begun:
     """The head as it is with decoded pixels. ScrubRefused when they cannot be decoded here."""
-    pixels = b"".join(bytes(p.data) for p in _pieces(file, Splitter()) if p.kind is Kind.PIXELS)
+    pixels = b"".join(bytes(p.data) for p in _pieces(file, Splitter(force=True)) if p.kind is Kind.PIXELS)
     edits, frames = decode(parts.head, pixels, planned)
     for _ in frames:
         pass

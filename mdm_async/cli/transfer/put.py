@@ -43,6 +43,10 @@ def put(
     parents: Annotated[
         bool, typer.Option("--parents", "-p", help="Make the directories that are missing.")
     ] = False,
+    force: Annotated[
+        bool,
+        typer.Option("--force", help="Store files that break DICOM's file format too: see `mdm intake`."),
+    ] = False,
     files_from: FilesFrom = None,
     parallel: Parallel = PARALLEL,
     json: Json = False,
@@ -57,7 +61,7 @@ def put(
         raise BadRequest("stdin is one file", remedy="put it alone")
     if _STDIN in paths and lfn.endswith("/"):
         raise BadRequest("what comes from stdin has no name", remedy="give that of the file to be")
-    how: dict[str, Any] = {"sealed": sealed, "overwrite": overwrite, "parents": parents}
+    how: dict[str, Any] = {"sealed": sealed, "overwrite": overwrite, "parents": parents, "force": force}
 
     async def work() -> dict[str, Uploaded]:
         async with client_of(context) as client:

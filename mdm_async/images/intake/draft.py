@@ -46,7 +46,10 @@ _Cleaned = dict[str, bytes]
 class Draft:
     """An image on its way in. `size`, `adler32`, `sha256` describe the bytes that arrived."""
 
-    def __init__(self, workshop: Workshop, keys: KeyStore, served: Sequence[Served]) -> None:
+    def __init__(
+        self, workshop: Workshop, keys: KeyStore, served: Sequence[Served], *, force: bool = False
+    ) -> None:
+        """`force`: somebody vouches for a file that breaks PS3.10."""
         self.image: UUID = uuid4()
         self.size = 0
         self.adler32 = 1
@@ -58,7 +61,7 @@ class Draft:
         self._begun: list[asyncio.Task[Begun]] = []
         self._fresh = FreshSecrets(workshop.depot.database, keys)
         self._secrets = self._fresh.of(self.image)
-        self._splitter = Splitter()
+        self._splitter = Splitter(force=force)
         self._pixels: IncomingPixels | None = None
         self._writers: dict[Kind, PartWriter] = {}
         self._variants: dict[str, PartWriter] = {}

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from uuid import uuid4
 
+from mdm_async.catalog.namespace.forcing import force_at
 from mdm_async.errors import BadRequest
 from mdm_async.images.intake.draft import Draft
 from mdm_async.images.intake.placing import Placing
@@ -36,15 +37,18 @@ class Intake:
 
     @asynccontextmanager
     async def draft(
-        self, directory: int, body: AsyncIterator[bytes], *, announced: int | None
+        self, directory: int, body: AsyncIterator[bytes], *, announced: int | None, force: bool = False
     ) -> AsyncIterator[Draft]:
         """The whole file, with the views that this directory's files get. It goes with the context unless kept.
 
-        `announced`: bytes that there must be. Raises as `Draft.fill`.
+        `announced`: bytes that there must be. `force`: somebody vouches for a file that breaks PS3.10; the directory
+        may do so for all. Raises as `Draft.fill`.
         """
         async with self.database.acquire() as db:
             served = await self.shelf.served.enabled_at(db, directory)
-        async with Draft(self.workshop, self.shelf.keys, served) as draft:
+            said = None if force else await force_at(db, directory)
+        force = force or (said is not None and said.force)
+        async with Draft(self.workshop, self.shelf.keys, served, force=force) as draft:
             await draft.fill(body, limit=self.largest, announced=announced)
             yield draft
 

@@ -45,9 +45,10 @@ async def receive(
     length: int | None,
     secure: bool,
     source: str,
+    force: bool = False,
 ) -> Received:
     """Take the file. `length` is what the transport announced (bytes); `secure` whether it may carry clear bytes.
-    `source` is the address that they come from.
+    `source` is the address that they come from. `force`: who sends it vouches for a file that breaks PS3.10.
 
     Raises what `Draft.fill` does, BadSeal, InsecureChannel, BadRequest for a name that reveals, Gone.
     """
@@ -67,7 +68,7 @@ async def receive(
         assert grant.secret is not None
         private = intake.shelf.keys.unwrap_grant(grant.secret, grant.request, grant.item)
         body = unsealed(intake.workshop.cipher, body, private)
-    async with intake.draft(grant.parent, body, announced=announced) as draft:
+    async with intake.draft(grant.parent, body, announced=announced, force=force) as draft:
         name = await intake.safe_name(draft, split(parse_surl(grant.surl).lfn)[0], grant.name)
         async with intake.database.transaction() as db:
             won = await grants.settle(

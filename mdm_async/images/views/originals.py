@@ -141,7 +141,7 @@ async def _bytes(workshop: Workshop, original: ReadyView, start: int, stop: int)
 async def _inflated(workshop: Workshop, original: ReadyView) -> tuple[bytes | None, bytes]:
     """Head and tail of a deflated file; no head when they are larger than may be scrubbed."""
     kept = {Kind.HEAD: bytearray(), Kind.TAIL: bytearray()}
-    splitter = Splitter()
+    splitter = Splitter(force=True)  # what is stored was let in
     async for chunk in stream.clear(workshop.depot.blobs, original, 0, original.size):
         pieces = splitter.stream(chunk)
         # Off the loop, and a few at a time: a chunk may inflate to a thousand times its size.
