@@ -1,13 +1,13 @@
 """De-identification certificates: what was done to a view's images by which rules, signed with the audit's key.
 
-A certificate is a text: JSON with sorted keys, indented by two, and `signature`, which is over the same JSON without
-it, after a line that no seal begins with. It names images by GUID, size and checksums of their de-identified bytes, and
-nothing that identifies.
+A certificate is a text in ASCII: JSON with sorted keys, indented by two, and `signature`, which is over the same JSON
+without it, after a line that no seal begins with. It names images by GUID, size and checksums of their de-identified
+bytes, and nothing that identifies.
 """
 
 import base64
-import binascii
 import hashlib
+import json
 import zlib
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
@@ -22,7 +22,6 @@ from mdm_async.errors import WrongContent
 
 KIND: Final = "mdm de-identification certificate 1"
 _SIGNED: Final = KIND.encode() + b"\n"
-_FORM: Final = orjson.OPT_SORT_KEYS | orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
 _MALFORMED: Final = "this is no de-identification certificate, or it has been changed"
 
 
@@ -72,10 +71,8 @@ class ViewCertificate:
             "key": key_id(public),
             "publicKey": base64.b64encode(public.public_bytes_raw()).decode(),
         }
-        signature = private.sign(_SIGNED + orjson.dumps(tree, option=_FORM))
-        return orjson.dumps(
-            {**tree, "signature": base64.b64encode(signature).decode()}, option=_FORM
-        ).decode()
+        signature = private.sign(_SIGNED + _text(tree).encode())
+        return _text({**tree, "signature": base64.b64encode(signature).decode()})
 
     @classmethod
     def verified(cls, text: str, keys: Keys | None) -> tuple[Self, str]:
@@ -85,16 +82,16 @@ class ViewCertificate:
         """
         try:
             tree = orjson.loads(text)
-            exact = orjson.dumps(tree, option=_FORM) == text.encode() and tree.pop("certificate") == KIND
+            exact = _text(tree) == text and tree.pop("certificate") == KIND
             signature = base64.b64decode(tree.pop("signature"), validate=True)
             public = Ed25519PublicKey.from_public_bytes(base64.b64decode(tree["publicKey"], validate=True))
-        except (orjson.JSONDecodeError, AttributeError, KeyError, TypeError, ValueError, binascii.Error):
+        except (AttributeError, KeyError, TypeError, ValueError, RecursionError):
             exact = False
         if not exact:
             raise WrongContent(_MALFORMED, remedy="ask for the file as it was written")
         signed_by = key_id(public)
         try:
-            public.verify(signature, _SIGNED + orjson.dumps({**tree, "certificate": KIND}, option=_FORM))
+            public.verify(signature, _SIGNED + _text({**tree, "certificate": KIND}).encode())
             matching = tree.pop("key") == signed_by
             del tree["publicKey"]
             images = [CertifiedImage(**image) for image in tree.pop("images")]
@@ -130,3 +127,7 @@ class ViewCertificate:
             "these bytes are none that the certificate is of",
             remedy="pull the view again as it is now, and ask for a new certificate: mdm profile certificate",
         )
+
+
+def _text(tree: dict[str, Any]) -> str:
+    return json.dumps(tree, sort_keys=True, indent=2) + "\n"

@@ -73,7 +73,7 @@ async def test_what_was_changed_and_what_another_signed_is_code_5(mdm, study, tm
     assert (await mdm("certificate", "verify", tmp_path / "none")).code == 3
     unnamed = await mdm("certificate", "verify", paper)
     assert unnamed.code == 0
-    assert "not by whom" in unnamed.err
+    assert "signed by anybody" in unnamed.err
 
 
 async def test_it_takes_the_right_to_the_view_and_is_in_the_audit(mdm, server, study, environment):

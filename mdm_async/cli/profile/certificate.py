@@ -10,11 +10,11 @@ from mdm_async.audit.keys import parse_public
 from mdm_async.audit.view_certificate import ViewCertificate
 from mdm_async.cli.connection import client_of, complete
 from mdm_async.cli.options import Json
-from mdm_async.cli.output import about, print_json, print_line, stderr_console
+from mdm_async.cli.output import about, complain, print_json, print_line
 from mdm_async.cli.profile.profile_file import read_text
 from mdm_async.cli.profile.report import surl_of, write_page
 from mdm_async.cli.tables import counts_in_words, in_words
-from mdm_async.errors import BadRequest, NotFound
+from mdm_async.errors import BadRequest, MdmError, NotFound
 
 _CHUNK = 1 << 20
 
@@ -90,10 +90,8 @@ def verify(
     else:
         _print(found, signed_by, images)
     if keys is None:
-        stderr_console().print(
-            "mdm: without --key this says only that nothing was changed since it was signed, not by whom",
-            markup=False,
-            soft_wrap=True,
+        complain(
+            MdmError("warning: without --key it may be signed by anybody; only later changes would show")
         )
 
 

@@ -9,7 +9,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from mdm_async.cli.connection import client_of, complete
 from mdm_async.cli.options import Json
-from mdm_async.cli.output import about, print_json, print_line, stderr_console
+from mdm_async.cli.output import about, plain, print_json, print_line, stderr_console
 from mdm_async.cli.profile.report import surl_of
 from mdm_async.cli.tables import add_row, print_table, table
 
@@ -55,7 +55,7 @@ def survivors(
     left = Left()
 
     async def work(lfn: str, progress: Progress) -> None:
-        task = progress.add_task(lfn, total=None)
+        task = progress.add_task(plain(lfn), total=None)
         async with client_of(context) as client:
             async for page in client.profiles.survivors(surl_of(lfn, view)):
                 left.add(page)
