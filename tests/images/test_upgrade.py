@@ -11,7 +11,9 @@ from uuid import UUID
 
 import pytest
 
+from mdm_async.dicom.pixels.description import PIXELS_REVISION
 from mdm_async.dicom.scrub import SECURITY_FLOOR
+from mdm_async.names import IDENTIFIED
 from mdm_async.postgres.database import connect
 from mdm_async.postgres.migrate import REGISTER, migrations_of
 from tests.conftest import Server, running_server
@@ -130,6 +132,15 @@ async def test_what_is_made_anew_is_clean_and_nothing_older_is_left(upgraded: Se
         assert await db.fetchval("select count(*) from views where version like '%.2'") == 0
         kept = {row["id"] for row in await db.fetch("select id from parts where secret = 'image'")}
     assert not kept & older_parts()
+
+
+async def test_pixels_are_looked_at_once(upgraded: Server) -> None:
+    house = upgraded.house
+    async with house.database.acquire() as db:
+        images = [row["image"] for row in await db.fetch("select image from entries where image is not null")]
+    for image in images:
+        original = await house.shelf.load_one(house.database, image, IDENTIFIED)
+        assert original.record.pixels_revision == PIXELS_REVISION
 
 
 async def test_a_release_by_the_rules_before_lets_nothing_out(upgraded: Server) -> None:

@@ -149,6 +149,17 @@ async def add_view(db: Connection, parts: Sequence[Part], view: StoredView) -> b
     return won
 
 
+async def renew_record(db: Connection, image: UUID, view: str, version: str, record: bytes) -> None:
+    """Let a ready view's record say more of the same bytes."""
+    await db.execute(
+        "update views set record = $4 where image = $1 and name = $2 and version = $3 and state = 'ready'",
+        image,
+        view,
+        version,
+        record,
+    )
+
+
 async def _insert_view(db: Connection, view: StoredView) -> bool:
     won = await db.fetchval(
         "insert into views (image, name, version, state, reason, secret, record, parts, pseudonyms, report)"

@@ -11,7 +11,7 @@ from mdm_async.dicom.part10 import Kind, Piece, Splitter
 from mdm_async.dicom.pixels import plan as pixel_plan
 from mdm_async.dicom.pixels.codestream import Inspector
 from mdm_async.dicom.pixels.description import PIXELS_REVISION
-from mdm_async.dicom.refusals import Description
+from mdm_async.dicom.refusals import Description, PixelFacts
 from mdm_async.errors import MdmError
 from mdm_async.images.parts import record
 from mdm_async.images.parts.leases import Leases
@@ -23,7 +23,7 @@ from mdm_async.images.reading.view import ReadyView
 from mdm_async.images.views.making import Source
 from mdm_async.images.views.pixels import Pixels
 from mdm_async.images.views.workshop import Workshop
-from mdm_async.keys.store import IMAGE, Secrets
+from mdm_async.keys.store import IDENTITY, IMAGE, Secrets
 from mdm_async.names import IDENTIFIED
 from mdm_async.postgres.database import Connection, Database
 
@@ -38,6 +38,7 @@ async def source_of(workshop: Workshop, shelf: Shelf, leases: Leases, image: UUI
     assert facts is not None
     if facts.present and original.record.pixels_revision < PIXELS_REVISION:
         facts = replace(facts, findings=await _findings(workshop, original, secrets, head))
+        await _remember(workshop, original, secrets, facts)
     pixels = await _pixels(workshop, leases, original, secrets, head, followed=bool(tail))
     return Source(image, secrets, head, tail, facts, pixels)
 
@@ -109,6 +110,14 @@ async def _findings(
     async for piece in stream.clear(workshop.depot.blobs, alone, 0, alone.size):
         await workshop.cipher.run(partial(inspector.feed, piece))
     return inspector.findings()
+
+
+async def _remember(workshop: Workshop, original: ReadyView, secrets: Secrets, facts: PixelFacts) -> None:
+    """So that the next view need not look at the pixels."""
+    known = replace(original.record, pixels=facts, pixels_revision=PIXELS_REVISION)
+    sealed = record.seal(known, secrets.of(IDENTITY), original.image, IDENTIFIED, original.version)
+    async with workshop.depot.database.acquire() as db:
+        await images.renew_record(db, original.image, IDENTIFIED, original.version, sealed)
 
 
 def _described(head: bytes | None) -> tuple[Description | None, str]:

@@ -28,7 +28,7 @@ from mdm_async.images.reading.view import ReadyView
 from mdm_async.images.surls import resolve_one
 from mdm_async.images.views.report import ImageReport, reports_of
 from mdm_async.images.views.workshop import Workshop
-from mdm_async.names import IDENTIFIED, Caller, Right, View
+from mdm_async.names import IDENTIFIED, Caller, Right
 from mdm_async.postgres.database import Connection
 
 _FILES: Final = 100
@@ -80,7 +80,7 @@ async def survivors(
     async with database.acquire() as db:
         await shelf.served.refresh(db)
         named, place = await resolve_one(db, caller, surl)
-        acl.demand(caller, place, Right.READ, View(IDENTIFIED))
+        acl.demand(caller, place, Right.READ, IDENTIFIED)
         if place.entry is None:
             raise NotFound()
         served = shelf.served.get(named.view or place.default_view)
@@ -133,7 +133,7 @@ async def _files(
     if not entry.is_directory:
         return [entry], 1
     seen = await visible.below(db, caller, await verdicts.of(db, caller, place.epoch), place)
-    identified = View(IDENTIFIED)
+    identified = IDENTIFIED
     total = None
     if after is None:
         count = len(await visible.files(db, seen, identified, _COUNTED + 1))
