@@ -15,6 +15,7 @@ from mdm_async.dicom.profiles.attribute_rules import (
     public_rules,
 )
 from mdm_async.dicom.profiles.conditions import PIXEL_RULE_ATTRIBUTES, Readings
+from mdm_async.dicom.profiles.kinds import Kind
 from mdm_async.dicom.profiles.lets_through import lets_through, shown
 from mdm_async.dicom.profiles.precedence import ConditionalRules, Drop, SiteRule, plain_rules
 from mdm_async.dicom.profiles.safe_private import PrivateKey, can_be_kept, private_key, safe_private
@@ -79,6 +80,8 @@ class PixelRule:
     blank: tuple[Region, ...] = ()
     trust: bool = False
     """This device burns nothing in."""
+    blank_outside: Literal["ultrasound regions"] | None = None
+    """Everything is blanked but what the image itself says was examined."""
 
 
 @dataclass(frozen=True)
@@ -101,6 +104,8 @@ class Profile:
     """Images that get no view."""
     added: tuple[tuple[int, str], ...] = ()
     """(attribute, value) at top level of every view, whatever the file had there; ascending."""
+    kinds: tuple[Kind, ...] = ()
+    """The site's own, beside those of known-kinds.toml."""
     edition: str = EDITION
     """Of PS3.15."""
     digest: str = field(init=False, compare=False)
@@ -199,6 +204,7 @@ class Profile:
         lines += [_effect(repr(tuple(key)), rule) for key, rule in sorted(self._private.items())]
         lines += [
             f"pixels {rule.when!r} {[(r.x, r.y, r.width, r.height) for r in rule.blank]!r} {rule.trust}"
+            f" {rule.blank_outside}"
             for rule in self.pixel_rules
         ]
         lines += sorted(
@@ -208,6 +214,7 @@ class Profile:
         )
         lines += [f"add {tag:08X} {value!r}" for tag, value in self.added]
         lines += sorted(f"drop {drop.when.asks!r} {drop.because!r}" for drop in self.drops)
+        lines += [f"kind {kind.name!r} {kind.when.asks!r}" for kind in self.kinds]
         return lines
 
 

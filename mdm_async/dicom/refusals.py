@@ -6,11 +6,13 @@ from typing import Final
 
 from mdm_async.dicom.elements import encoding_of
 from mdm_async.dicom.filemeta import is_uid
+from mdm_async.dicom.pixels import burned_in
 from mdm_async.dicom.pixels import plan as pixel_plan
-from mdm_async.dicom.pixels.description import BURNED_IN, SOP_CLASS, Description, PixelFacts, watched
+from mdm_async.dicom.pixels.description import SOP_CLASS, Description, PixelFacts, watched
 from mdm_async.dicom.pixels.layout import Layout
 from mdm_async.dicom.pixels.plan import PixelPlan
 from mdm_async.dicom.profile import Profile
+from mdm_async.dicom.profiles.kinds import known_kinds
 from mdm_async.dicom.quirks import GE
 
 __all__ = ["Description", "PixelFacts", "Reason", "reasons", "watched"]
@@ -18,12 +20,6 @@ __all__ = ["Description", "PixelFacts", "Reason", "reasons", "watched"]
 _STORAGE: Final = "1.2.840.10008.5.1.4.1.1."
 _DOCUMENTS: Final = _STORAGE + "104."
 _VOICE: Final = _STORAGE + "9.4."
-_OFTEN_BURNED_IN: Final = {
-    "secondary capture": ("7",),
-    "ultrasound": ("3", "3.1", "6.1", "6.2", "6.3"),
-    "visible light": ("77.1",),
-}
-_BY_RULE: Final = "a pixel rule of the profile can blank or trust this device"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +54,13 @@ def reasons(
         yield Reason("the pixels are big endian under a private transfer syntax, of GE")
     elif about.encoding is not encoding_of(transfer_syntax):
         yield Reason("compressed pixels in implicit VR, which no transfer syntax allows")
+    liftable = profile.burned_in == "quarantine"
     if not plan.settles_burned_in:
-        liftable = profile.burned_in == "quarantine"
-        yield from (Reason(text, liftable) for text in _of_burned_in(about, classes))
+        found = burned_in.reasons(about, classes, pixels=pixels.present)
+        yield from (Reason(text, liftable) for text in found)
+    if pixels.present:
+        kinds = (*known_kinds(), *profile.kinds)
+        yield from (Reason(text, liftable) for text in burned_in.of_kinds(about, classes, plan, kinds))
     if pixels.present:
         plan = plan.after(pixels)
         if pixel_plan.plan(about, sop_class, transfer_syntax, profile).after(pixels) != plan:
@@ -79,18 +79,6 @@ def _of_payload(sop_class: str, profile: Profile) -> Iterator[Reason]:
         )
     if sop_class.startswith(_VOICE):
         yield Reason("a voice recording is an identifying payload")
-
-
-def _of_burned_in(about: Description, classes: set[str]) -> Iterator[str]:
-    said = about.texts(BURNED_IN)
-    if "YES" in said:
-        yield f"Burned In Annotation is YES ({_BY_RULE})"
-    if said == {"NO"}:
-        return
-    for name, stems in _OFTEN_BURNED_IN.items():
-        ours = tuple(_STORAGE + stem for stem in stems)
-        if any(one in ours or one.startswith(tuple(f"{stem}." for stem in ours)) for one in classes):
-            yield f"{name} without Burned In Annotation NO ({_BY_RULE})"
 
 
 def _of_findings(pixels: PixelFacts, plan: PixelPlan) -> Iterator[Reason]:

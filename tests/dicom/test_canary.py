@@ -67,7 +67,9 @@ def illegal(data: pydicom.Dataset) -> Iterator[tuple[pydicom.tag.BaseTag, str]]:
 def test_a_real_ct_in_which_everything_is_planted_once_more(ct):
     """Behind its own elements, out of order and so many of them twice."""
     planter, parts = Planter(SEED, EXPLICIT), cut(ct)
-    head = parts.head + joined(planter.data_set((), range(0x00080001, 0x7FE00010)))
+    more = planter.data_set((), range(0x00080001, 0x7FE00010))
+    more[0x00280301] = EXPLICIT.element(0x00280301, "CS", b"NO")  # a digitiser is planted too
+    head = parts.head + joined(more)
     out = assembled(replace(parts, head=head, tail=parts.tail + planter.tail()), basic())
     left = Canary(b"", planter.markers).survivors(out)
     assert [str(one) for one in left if fate(one, ()) is Fate.GONE] == []

@@ -39,7 +39,8 @@ FORCE = (
 )
 REFUSED = {
     f"secondary capture without Burned In Annotation NO{LIFTED}": 70,
-    f"ultrasound without Burned In Annotation NO{LIFTED}": 18,
+    f"ultrasound without Burned In Annotation NO{LIFTED}": 20,
+    f"digitised video (ConversionType) without Burned In Annotation NO{LIFTED}": 1,
     "no DICM prefix at byte …; send a DICOM Part … file, with preamble and meta": 6,
     f"the file has no preamble; {FORCE}": 4,
     f"the file has an implicit VR data set under a transfer syntax of explicit VR; {FORCE}": 1,

@@ -54,7 +54,7 @@ def test_cleaned_pixels_are_said_to_be(write):
 
 
 def test_cutting_excess_bytes_says_nothing_of_what_is_burned_in(write):
-    data = write.file(frame(write))
+    data = write.file(frame(write, modality=b"MR"))
     found = read(scrub(data, b"", profile=basic(), key=KEY, pixels=PixelFacts(True, 40, False, ())).head)
     assert codes(found) == ["113100"]
     assert "BurnedInAnnotation" not in found
@@ -104,7 +104,7 @@ def test_decoded_pixels_are_described_anew(write):
         "1.2.840.10008.1.2.1", ((0x00280004, b"RGB "), (0x00280006, b"\0\0"), (0x00281101, b"\1\0\2\0\3\0"))
     )
     nested = write.sequence(0x00540220, write.element(0x00280004, "CS", b"MONOCHROME2"))
-    data = write.file(frame(write) + nested, "1.2.840.10008.1.2.4.50")
+    data = write.file(frame(write, modality=b"MR") + nested, "1.2.840.10008.1.2.4.50")
     begun = begin(data, profile=basic(), key=KEY, edits=edits)
     assert begun.transfer_syntax == "1.2.840.10008.1.2.4.50"
     found = read(finish(begun, b"", profile=basic(), key=KEY, pixels=PixelFacts(True, 9, True, ())).head)

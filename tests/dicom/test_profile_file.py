@@ -18,6 +18,7 @@ from mdm_async.dicom.profile import (
 from mdm_async.dicom.profiles.conditions import CONDITION_ATTRIBUTES, Condition
 from mdm_async.dicom.profiles.file import dump_profile, parse_profile
 from mdm_async.dicom.profiles.keywords import tag_of
+from mdm_async.dicom.profiles.kinds import Kind
 from mdm_async.dicom.profiles.patterns import Pattern
 from mdm_async.dicom.profiles.precedence import ConditionalRules, Drop
 from mdm_async.errors import BadRequest
@@ -39,6 +40,12 @@ blank = [[0, 0, 640, 40], [0, 440, 640, 40]]
 [[pixels]]
 when = { ManufacturerModelName = "Plain 3" }
 trust = true
+[[pixels]]
+when = { Modality = "US" }
+blank_outside = "ultrasound regions"
+[[kinds]]
+name = "worksheet"
+when = { SeriesDescription = "*work sheet*", Modality = "US" }
 """
 
 
@@ -61,7 +68,9 @@ def test_a_profile_is_what_its_file_says():
                 ((0x00080060, "US"), (0x00080070, "ACME*")), (Region(0, 0, 640, 40), Region(0, 440, 640, 40))
             ),
             PixelRule(((0x00081090, "Plain 3"),), trust=True),
+            PixelRule(((0x00080060, "US"),), blank_outside="ultrasound regions"),
         ),
+        kinds=(Kind("worksheet", Condition(((0x00080060, ("US",)), (0x0008103E, ("*work sheet*",))))),),
     )
     assert profile.rule(0x00081030) == Rule(Action.DUMMY, "site rule", "Study")
     assert profile.private_rule("ACME 1.1", 0x00194210) == (Rule(Action.KEEP, "site rule"), b"")
@@ -84,10 +93,12 @@ def test_comments_order_and_another_name_do_not_change_the_digest():
         pixels = [
           { when = { Manufacturer = "ACME*", Modality = "US" }, blank = [[0, 0, 640, 40], [0, 440, 640, 40]] },
           { trust = true, when = { ManufacturerModelName = "Plain 3" } },
+          { blank_outside = "ultrasound regions", when = { Modality = "US" } },
         ]
         attributes."0019,xx10 ACME 1.1" = { action = "K" }
         attributes.StudyDescription = { value = "Study", action = "D" }
         attributes."0010,0040" = "K"
+        kinds = [{ when = { SeriesDescription = "*work sheet*", Modality = "US" }, name = "worksheet" }]
         """
     )
     assert same.digest == parse_profile(CARDIO).digest

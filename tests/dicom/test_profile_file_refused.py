@@ -10,6 +10,10 @@ def attribute(line: str) -> str:
     return f'name = "x"\n[attributes]\n{line}\n'
 
 
+def kind(lines: str) -> str:
+    return f'name = "x"\n[[kinds]]\n{lines}\n'
+
+
 def pixels(lines: str) -> str:
     return f'name = "x"\n[[pixels]]\n{lines}\n'
 
@@ -185,6 +189,30 @@ REFUSED = {
     "far away": (pixels(US + "blank = [[0, 65536, 1, 1]]"), "blank[0]", "outside", "top left"),
     "no width": (pixels(US + "blank = [[0, 0, 0, 1]]"), "blank[0]", "no width", "top left"),
     "second": (pixels(US + "blank = [[0, 0, 1, 1], [0, 0, 1, 0]]"), "blank[1]", "no height", "top left"),
+    "outside of what": (
+        pixels(US + 'blank_outside = "regions"'),
+        "pixels[0].blank_outside",
+        "not known",
+        '"ultrasound regions"',
+    ),
+    "trusts and blanks outside": (
+        pixels(US + 'trust = true\nblank_outside = "ultrasound regions"'),
+        "pixels[0]",
+        "both trusts",
+        "leave out",
+    ),
+    "kinds in words": ('name = "x"\nkinds = "none"', "kinds", "no list", "[[kinds]]"),
+    "kinds in numbers": ('name = "x"\nkinds = [1]', "kinds[0]", "no table", "when"),
+    "key of a kind": (kind('name = "a"\nwhat = 1'), "kinds[0].what", "not known", "when"),
+    "nameless kind": (kind('when = { Modality = "US" }'), "kinds[0].name", "missing", "worksheet"),
+    "lines in a kind": (
+        kind('name = "a\\nb"\nwhen = { Modality = "US" }'),
+        "kinds[0].name",
+        "no short name",
+        "worksheet",
+    ),
+    "kind of nothing": (kind('name = "a"'), "kinds[0].when", "which images", "Modality"),
+    "kind of all": (kind('name = "a"\nwhen = { Modality = "*" }'), "kinds[0].when", "every picture", "when"),
     "negative": (pixels(US + "blank = [[0, 0, 1, -1]]"), "blank[0]", "outside", "top left"),
 }
 

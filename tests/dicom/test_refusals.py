@@ -99,7 +99,7 @@ def image(
     frames=b"",
     photometric=b"MONOCHROME2",
     body=b"",
-    sop_class="4",
+    sop_class=None,
     syntax=None,
 ) -> bytes:
     """A head; `body` are further elements."""
@@ -116,6 +116,7 @@ def image(
     if frames:
         elements[0x00280008] = write.element(0x00280008, "IS", frames)
     syntax = syntax or ("1.2.840.10008.1.2.2" if write.encoding.big_endian else "1.2.840.10008.1.2.1")
+    sop_class = sop_class or ("4" if photometric.startswith(b"MONOCHROME") else "4.3")
     return write.file(body + b"".join(elements[tag] for tag in sorted(elements)), syntax, sop_class)
 
 

@@ -20,10 +20,12 @@ from tests.conftest import Server, running_server
 from tests.faults.conditions import until
 from tests.pipeline import read
 from tests.postgres.for_tests import PostgresForTests
+from tests.web.test_profiles import add, applied
 
 ARCHIVE = Path(__file__).parent.parent / "data" / "revision_2"
 CLEANED = ("comment.dcm", "spelled.dcm", "high-bits.dcm")
 """What was served with a name in it, or refused by a mistake."""
+TRUSTING = 'name = "trusting"\npixels = [{ when = { Modality = "*" }, trust = true }]\n'
 KEK = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
 
 
@@ -122,9 +124,13 @@ async def test_nothing_that_the_version_before_made_is_served(
 async def test_what_is_made_anew_is_clean_and_nothing_older_is_left(upgraded: Server) -> None:
     found = await states(upgraded, "basic")
     assert set(found.values()) <= {"ready", "refused", "quarantined"}
+    assert found["comment.dcm"] == "refused"  # colours of another modality under a class of slices
+    await add(upgraded, TRUSTING)
+    await applied(upgraded, "trusting", "/")
+    found = await states(upgraded, "trusting")
     for name in CLEANED:
         assert found[name] == "ready"
-        data = await upgraded.read(f"/{name}")
+        data = await upgraded.read(f"/{name}", view="trusting")
         assert name != "high-bits.dcm" or set(read(data).PixelData[1::2]) == {0x01}
         assert b"SMITH" not in data.upper(), name
     assert len(older_parts()) == 11

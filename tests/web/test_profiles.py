@@ -231,6 +231,7 @@ async def test_a_comment_in_a_codestream_is_wiped_in_a_variant(
     many = comment * -(-size // 60_000)
     image.PixelData = encapsulate([frame[:start] + many + frame[start:]])
     image.SOPClassUID = image.file_meta.MediaStorageSOPClassUID = "1.2.840.10008.5.1.4.1.1.2"
+    image.BurnedInAnnotation = "NO"
     if tail:
         image.add_new(0x7FE10010, "LO", "TAIL")
     written = io.BytesIO()

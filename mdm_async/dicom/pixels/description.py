@@ -5,7 +5,9 @@ from typing import Final
 
 from mdm_async.dicom.elements import Encoding
 from mdm_async.dicom.filemeta import uid_text
-from mdm_async.dicom.profile import PIXEL_RULE_ATTRIBUTES
+from mdm_async.dicom.pixels.burned_in_table import judgements
+from mdm_async.dicom.profile import Region
+from mdm_async.dicom.profiles.conditions import CONDITION_ATTRIBUTES
 
 SOP_CLASS, BURNED_IN = 0x00080016, 0x00280301
 SAMPLES, PHOTOMETRIC, PLANAR, FRAMES = 0x00280002, 0x00280004, 0x00280006, 0x00280008
@@ -20,7 +22,9 @@ OVERLAY_DATA, OVERLAY_BITS, OVERLAY_POSITION = 0x60003000, 0x60000100, 0x6000010
 """Of the first overlay group; others are (group - 6000) << 16 higher."""
 
 _OVERLAY: Final = frozenset({OVERLAY_DATA, OVERLAY_BITS, OVERLAY_POSITION})
-_WATCHED: Final = frozenset({SOP_CLASS, BURNED_IN, *LAYOUT, *PIXEL_RULE_ATTRIBUTES})
+_WATCHED: Final = frozenset({SOP_CLASS, BURNED_IN, *LAYOUT, *CONDITION_ATTRIBUTES, *judgements()})
+WATCHED_BYTES: Final = 1024
+"""More of one value is not noted."""
 _NUMBERS: Final = frozenset(LAYOUT) - {PHOTOMETRIC, FRAMES}
 
 
@@ -60,10 +64,16 @@ class Description:
         self.values: dict[int, bytes] = {}
         """The last value of each."""
         self._all: dict[int, set[bytes]] = {}
+        self.ultrasound_regions: list[tuple[Region, ...] | None] = []
+        """Of every Sequence of Ultrasound Regions; None for one that cannot be understood."""
 
     def note(self, tag: int, value: bytes) -> None:
         self.values[tag] = value
         self._all.setdefault(tag, set()).add(value)
+
+    def cut(self, tag: int) -> bool:
+        """Whether a value may be longer than what was noted of it."""
+        return any(len(value) >= WATCHED_BYTES for value in self._all.get(tag, ()))
 
     def text(self, tag: int) -> str:
         """The last value in capitals, "" when there is none."""

@@ -9,10 +9,12 @@ from mdm_async.dicom.elements import walk
 from mdm_async.dicom.filemeta import read_meta
 from mdm_async.dicom.pixels import mask as pixel_mask
 from mdm_async.dicom.pixels import regions as pixel_regions
+from mdm_async.dicom.pixels import ultrasound
 from mdm_async.dicom.pixels.codestream import NATIVE, can_be_cleaned
 from mdm_async.dicom.pixels.description import (
     PIXELS_REVISION,
     SOP_CLASS,
+    WATCHED_BYTES,
     Description,
     PixelFacts,
     watched,
@@ -20,6 +22,7 @@ from mdm_async.dicom.pixels.description import (
 from mdm_async.dicom.pixels.layout import Layout
 from mdm_async.dicom.pixels.video.streams import SYNTAXES
 from mdm_async.dicom.profile import PixelRule, Profile, Region
+from mdm_async.dicom.profiles.kinds import Kind
 
 ORIGINAL: Final = "original"
 """The variant of pixels that nothing is done to."""
@@ -52,6 +55,8 @@ class PixelPlan:
     """Compressed pixels have to become native first."""
     trusted: bool = False
     """The profile says that this device burns nothing in."""
+    settled_by: tuple[frozenset[int], ...] = ()
+    """What each pixel rule asks for that blanks something of the picture, or trusts."""
     obstacles: tuple[str, ...] = ()
     """What would have to be done, and cannot be done exactly: reasons to refuse."""
 
@@ -68,6 +73,13 @@ class PixelPlan:
     def settles_burned_in(self) -> bool:
         """Whether the profile's pixel rules answer for text in the picture."""
         return self.trusted or bool(self.regions)
+
+    def settles(self, kind: Kind) -> bool:
+        """Whether a pixel rule answers for text in pictures of this kind: it asks for all by which they are known.
+
+        A rule about a device, all of whose slices are clean, is not about the dose reports that it makes too.
+        """
+        return self.settles_burned_in and any(kind.tags <= asked for asked in self.settled_by)
 
     def after(self, facts: PixelFacts) -> Self:
         """The plan once all pixels have been seen: with what they hold beside the picture."""
@@ -97,7 +109,9 @@ def describe(head: bytes) -> tuple[Description, str | None, str]:
     about = Description(encoding)
     for element in walk(head, meta.end, len(head), encoding):
         if watched(element.tag):
-            about.note(element.tag, head[element.value : element.value + min(element.length, 256)])
+            about.note(element.tag, head[element.value : element.value + min(element.length, WATCHED_BYTES)])
+        elif element.tag == ultrasound.REGIONS:
+            about.ultrasound_regions.append(ultrasound.read(head, element, encoding))
     return about, meta.sop_class, transfer_syntax
 
 
@@ -111,13 +125,19 @@ def plan(about: Description, sop_class: str | None, transfer_syntax: str, profil
     obstacles = []
     clear = False
     regions: tuple[Region, ...] = ()
+    wants_outside = any(rule.blank_outside for rule in rules)
+    outside: tuple[Region, ...] = ()
+    if layout is not None and wants_outside:
+        outside, why = ultrasound.outside(about.ultrasound_regions, layout)
+        if why:
+            obstacles.append(f"what lies outside of the ultrasound regions cannot be blanked: {why}")
     if layout is not None:
-        regions = pixel_regions.clipped(wanted, layout)
+        regions = pixel_regions.clipped((*wanted, *outside), layout)
         if native and regions and (why := pixel_regions.obstacle(layout)):
             obstacles.append(f"regions of the pixels cannot be blanked: {why}")
             regions = ()
         clear = bool(overlays) and not pixel_mask.obstacle_of_overlays(layout, about, list(overlays.values()))
-    elif wanted:
+    elif wanted or wants_outside:
         obstacles.append("regions of the pixels cannot be blanked: the description is not whole")
     if transfer_syntax in SYNTAXES:
         if regions:
@@ -132,8 +152,21 @@ def plan(about: Description, sop_class: str | None, transfer_syntax: str, profil
         cut=layout.total + layout.total % 2 if layout is not None and native else None,
         decode=not native and (bool(regions) or clear),
         trusted=any(rule.trust for rule in rules),
+        settled_by=tuple(
+            _asked(rule)
+            for rule in rules
+            if rule.trust or _on_picture(rule, layout) or (rule.blank_outside and outside)
+        ),
         obstacles=tuple(obstacles),
     )
+
+
+def _asked(rule: PixelRule) -> frozenset[int]:
+    return frozenset(tag for tag, pattern in rule.when if pattern.strip("*"))
+
+
+def _on_picture(rule: PixelRule, layout: Layout | None) -> bool:
+    return layout is not None and bool(pixel_regions.clipped(rule.blank, layout))
 
 
 def _matches(rule: PixelRule, about: Description, sop_class: str | None) -> bool:

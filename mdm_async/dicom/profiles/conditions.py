@@ -12,22 +12,23 @@ PIXEL_RULE_ATTRIBUTES: Final = {
     0x00080064: "ConversionType",
     0x00080070: "Manufacturer",
     0x00081010: "StationName",
+    0x00081030: "StudyDescription",
+    0x0008103E: "SeriesDescription",
     0x00081090: "ManufacturerModelName",
     0x00181000: "DeviceSerialNumber",
     0x00181020: "SoftwareVersions",
+    0x00181030: "ProtocolName",
     0x00280004: "PhotometricInterpretation",
     0x00280010: "Rows",
     0x00280011: "Columns",
+    0x00480010: "SpecimenLabelInImage",
 }
-"""What pixel rules may ask for: top-level attributes that tell devices, and layouts of the screen, apart."""
+"""What pixel rules may ask for: top-level attributes that tell devices, kinds of pictures and layouts apart."""
 
 CONDITION_ATTRIBUTES: Final = PIXEL_RULE_ATTRIBUTES | {
     0x00080068: "PresentationIntentType",
     0x00080080: "InstitutionName",
-    0x00081030: "StudyDescription",
-    0x0008103E: "SeriesDescription",
     0x00180015: "BodyPartExamined",
-    0x00181030: "ProtocolName",
     0x00200011: "SeriesNumber",
     0x00280301: "BurnedInAnnotation",
 }

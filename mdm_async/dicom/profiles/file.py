@@ -10,7 +10,7 @@ from mdm_async.dicom.profile import OPTIONS, PIXEL_RULE_ATTRIBUTES, PixelRule, P
 from mdm_async.dicom.profiles.adding import added
 from mdm_async.dicom.profiles.conditions import CONDITION_ATTRIBUTES, Condition
 from mdm_async.dicom.profiles.precedence import ConditionalRules, SiteRule, contradiction
-from mdm_async.dicom.profiles.rule_tables import conditional_rules, drops
+from mdm_async.dicom.profiles.rule_tables import conditional_rules, drops, kinds
 from mdm_async.dicom.profiles.site import (
     bare_or_quoted,
     in_table,
@@ -33,6 +33,7 @@ _KEYS: Final = (
     "rules",
     "drop",
     "pixels",
+    "kinds",
 )
 _NAME: Final = re.compile("[a-z][a-z0-9_-]{0,62}")
 _NAME_IN_WORDS: Final = "write a small letter, then up to 62 small letters, digits, _ and -"
@@ -42,7 +43,8 @@ _DOCUMENTS: Final[tuple[Literal["refuse", "quarantine", "allow"], ...]] = ("refu
 _LIMIT: Final = 1 << 20
 """Characters."""
 _EXAMPLE_RULE: Final = (
-    'write when = { Modality = "US" } and either blank = [[x, y, width, height]] or trust = true'
+    'write when = { Modality = "US" } and one of blank = [[x, y, width, height]], '
+    'blank_outside = "ultrasound regions" and trust = true'
 )
 
 Word = TypeVar("Word", bound=str)
@@ -88,6 +90,7 @@ def parse_profile(text: str) -> Profile:
         drops=drops(said.get("drop", [])),
         added=added(said.get("add", {}), _ruled(site, conditional)),
         pixel_rules=_pixel_rules(said.get("pixels", [])),
+        kinds=kinds(said.get("kinds", [])),
     )
 
 
@@ -115,8 +118,12 @@ def dump_profile(profile: Profile) -> str:
         lines += ["", "[[pixels]]", f"when = {{ {when} }}"]
         if pixel_rule.blank:
             lines.append(f"blank = {toml([[r.x, r.y, r.width, r.height] for r in pixel_rule.blank])}")
+        if pixel_rule.blank_outside:
+            lines.append(f"blank_outside = {toml(pixel_rule.blank_outside)}")
         if pixel_rule.trust:
             lines.append("trust = true")
+    for kind in profile.kinds:
+        lines += ["", "[[kinds]]", f"name = {toml(kind.name)}", _dumped(kind.when)]
     return "\n".join(lines) + "\n"
 
 
@@ -167,18 +174,21 @@ def _pixel_rule(where: str, said: object) -> PixelRule:
     if not isinstance(said, dict):
         raise wrong(where, "is no table", _EXAMPLE_RULE)
     for key in said:
-        if key not in ("when", "blank", "trust"):
+        if key not in ("when", "blank", "blank_outside", "trust"):
             raise wrong(in_table(where, key), "is not known", _EXAMPLE_RULE)
     when = _when(f"{where}.when", said.get("when", {}))
     blank = _blank(f"{where}.blank", said["blank"]) if "blank" in said else ()
     trust = said.get("trust", False)
     if not isinstance(trust, bool):
         raise wrong(f"{where}.trust", "is neither true nor false", "write trust = true, or leave it out")
-    if trust and blank:
+    outside = said.get("blank_outside")
+    if outside not in (None, "ultrasound regions"):
+        raise wrong(f"{where}.blank_outside", "is not known", 'write "ultrasound regions", or leave it out')
+    if trust and (blank or outside):
         raise wrong(where, "both trusts the device and blanks its text", "leave out one of the two")
-    if not trust and not blank:
+    if not trust and not blank and not outside:
         raise wrong(where, "neither blanks nor trusts", _EXAMPLE_RULE)
-    return PixelRule(when, blank, trust)
+    return PixelRule(when, blank, trust, outside)
 
 
 def _when(where: str, said: object) -> tuple[tuple[int, str], ...]:

@@ -1,8 +1,10 @@
-"""[[rules]] and [[drop]] of profile files: rules of images of which something is so, and images without a view."""
+"""[[rules]], [[drop]] and [[kinds]] of profile files: what is said of those images of which something is so."""
 
+import re
 from typing import Final
 
 from mdm_async.dicom.profiles.conditions import CONDITION_ATTRIBUTES, Condition
+from mdm_async.dicom.profiles.kinds import Kind
 from mdm_async.dicom.profiles.precedence import ConditionalRules, Drop
 from mdm_async.dicom.profiles.site import in_table, site_rules, wrong
 
@@ -11,6 +13,8 @@ _MOST: Final = 64
 _LONGEST_REASON: Final = 64
 _RULES: Final = 'write when = { Modality = "MR" } and attributes = { ProtocolName = "K" }'
 _DROP: Final = 'write when = { SeriesDescription = "*dose report*" } and because = "no dose reports"'
+_KIND: Final = 'write name = "worksheet" and when = { SeriesDescription = "*worksheet*" }'
+_KIND_NAME: Final = re.compile("[A-Za-z0-9][A-Za-z0-9 _-]{0,62}")
 _WHEN: Final = 'write when = { Modality = "MR", ImageType = ["*SCREEN SAVE*", "*LOCALIZER*"] }'
 
 
@@ -31,6 +35,18 @@ def drops(said: object) -> tuple[Drop, ...]:
         )
         for where, table in _tables("drop", said, ("when", "because"), _DROP)
     )
+
+
+def kinds(said: object) -> tuple[Kind, ...]:
+    found = []
+    for where, table in _tables("kinds", said, ("name", "when"), _KIND):
+        name, when = table.get("name"), condition(f"{where}.when", table.get("when"))
+        if not isinstance(name, str) or not _KIND_NAME.fullmatch(name):
+            raise wrong(f"{where}.name", "is missing or no short name", _KIND)
+        if not any(pattern.strip("*") for _, patterns in when.asks for pattern in patterns):
+            raise wrong(f"{where}.when", "would name every picture", _KIND)
+        found.append(Kind(name, when))
+    return tuple(found)
 
 
 def condition(where: str, said: object) -> Condition:

@@ -8,9 +8,18 @@ from collections.abc import Iterator
 from typing import Final
 
 from mdm_async.dicom import encode
-from mdm_async.dicom.elements import MAX_DEPTH, PIXEL_TAGS, UNDEFINED, Encoding, is_padding, skip_undefined
+from mdm_async.dicom.elements import (
+    MAX_DEPTH,
+    PIXEL_TAGS,
+    UNDEFINED,
+    Encoding,
+    is_padding,
+    skip_undefined,
+    walk,
+)
 from mdm_async.dicom.items import HEADER, ITEM, ITEM_END, SEQUENCE_END
-from mdm_async.dicom.pixels.description import Description, watched
+from mdm_async.dicom.pixels import ultrasound
+from mdm_async.dicom.pixels.description import WATCHED_BYTES, Description, watched
 from mdm_async.dicom.scrubbing.graphics import shows_region
 from mdm_async.dicom.scrubbing.private_blocks import PrivateBlocks
 from mdm_async.dicom.scrubbing.replacing import Replacing
@@ -30,7 +39,6 @@ from mdm_async.errors import Malformed
 
 _NEVER: Final = 1 << 32
 """Above every tag."""
-_WATCHED_BYTES: Final = 256
 _MOST_KINDS: Final = 1 << 16
 """Tags and VRs in one data set; files have some hundreds."""
 _JUDGED_BY_SCHEME: Final = frozenset((StepKind.SCHEME, StepKind.CODE, StepKind.MEANING))
@@ -113,7 +121,10 @@ class Copier:
                     self._flush(at, at)
                     next_addition = self._add_before(here.tag)
                 if here.watched:
-                    self._note(here.tag, value, length)
+                    if here.tag == ultrasound.REGIONS:
+                        self._note_regions(at, end, encoding)
+                    else:
+                        self._note(here.tag, value, length)
                 if here.tag in aside:
                     at = self._set_aside(here, at, value, length, end, encoding)
                     continue
@@ -362,10 +373,14 @@ class Copier:
             self.out += self._view[self._run : upto]
         self._run = resume
 
+    def _note_regions(self, at: int, end: int, encoding: Encoding) -> None:
+        sequence = next(walk(self._data, at, end, encoding))
+        self.about.ultrasound_regions.append(ultrasound.read(self._data, sequence, encoding))
+
     def _note(self, tag: int, value: int, length: int) -> None:
         if tag in PIXEL_TAGS:
             self.pixels_seen = True
         elif tag == SOP_INSTANCE:
-            self.instance = self._data[value : value + min(length, _WATCHED_BYTES)].strip(b"\0 ")
+            self.instance = self._data[value : value + min(length, WATCHED_BYTES)].strip(b"\0 ")
         else:
-            self.about.note(tag, self._data[value : value + min(length, _WATCHED_BYTES)])
+            self.about.note(tag, self._data[value : value + min(length, WATCHED_BYTES)])

@@ -9,6 +9,7 @@ from typing import Final
 
 from mdm_async.dicom.dictionary import vr_of
 from mdm_async.dicom.elements import BLANK_VRS, PIXEL_TAGS
+from mdm_async.dicom.pixels import ultrasound
 from mdm_async.dicom.profile import Action, Profile, Rule, basic
 from mdm_async.dicom.refusals import watched
 
@@ -83,7 +84,7 @@ class Step:
         """What a site's rule writes."""
         self.fallback = fallback
         """What is done when cleaning leaves nothing: as the basic profile has it."""
-        self.watched = watched(tag) or tag in PIXEL_TAGS or tag == SOP_INSTANCE
+        self.watched = watched(tag) or tag in PIXEL_TAGS or tag in (SOP_INSTANCE, ultrasound.REGIONS)
         """Looked at where it stands at top level."""
         self.names_people = b"PN" in (written, vr_of(tag)) or tag in OWN_NUMBERS
         """Whether its words and numbers are somebody's, and are not to stay anywhere."""
