@@ -6,7 +6,7 @@ from typing import Final
 
 from mdm_async.dicom.elements import encoding_of
 from mdm_async.dicom.filemeta import is_uid
-from mdm_async.dicom.pixels import burned_in
+from mdm_async.dicom.pixels import burned_in, faces
 from mdm_async.dicom.pixels import plan as pixel_plan
 from mdm_async.dicom.pixels.description import SOP_CLASS, Description, PixelFacts, watched
 from mdm_async.dicom.pixels.layout import Layout
@@ -15,7 +15,7 @@ from mdm_async.dicom.profile import Profile
 from mdm_async.dicom.profiles.kinds import known_kinds
 from mdm_async.dicom.quirks import GE
 
-__all__ = ["Description", "PixelFacts", "Reason", "reasons", "watched"]
+__all__ = ["Description", "PixelFacts", "Reason", "face_in", "reasons", "watched"]
 
 _STORAGE: Final = "1.2.840.10008.5.1.4.1.1."
 _DOCUMENTS: Final = _STORAGE + "104."
@@ -43,7 +43,7 @@ def reasons(
 
     `about` holds what head and tail say, `plan` is `pixel_plan.plan` of the head alone, with or without `after`.
     """
-    classes = {sop_class or "", *about.texts(SOP_CLASS)} - {""}
+    classes = _classes(about, sop_class)
     if not classes:
         yield Reason("the SOP class is missing")
     if not all(map(is_uid, classes)):
@@ -58,6 +58,8 @@ def reasons(
     if not plan.settles_burned_in:
         found = burned_in.reasons(about, classes, pixels=pixels.present)
         yield from (Reason(text, liftable) for text in found)
+    if profile.faces == "quarantine" and (face := face_in(about, sop_class, pixels)):
+        yield Reason(face, liftable=True)
     if pixels.present:
         kinds = (*known_kinds(), *profile.kinds)
         yield from (Reason(text, liftable) for text in burned_in.of_kinds(about, classes, plan, kinds))
@@ -69,6 +71,16 @@ def reasons(
         yield from _of_findings(pixels, plan)
         if not pixels.encapsulated:
             yield from _of_length(about, pixels.value_length, plan)
+
+
+def face_in(about: Description, sop_class: str | None, pixels: PixelFacts) -> str | None:
+    """That somebody may be recognised by their face, once the slices are put together; None when nothing tells so."""
+    by = faces.seen(about, _classes(about, sop_class)) if pixels.present else None
+    return f"slices of a head, in which a face can be recognised (by {by})" if by else None
+
+
+def _classes(about: Description, sop_class: str | None) -> set[str]:
+    return {sop_class or "", *about.texts(SOP_CLASS)} - {""}
 
 
 def _of_payload(sop_class: str, profile: Profile) -> Iterator[Reason]:

@@ -12,7 +12,7 @@ from mdm_async.dicom.pixels import plan as pixel_plan
 from mdm_async.dicom.pixels.plan import PixelEdits
 from mdm_async.dicom.profile import Action, Profile
 from mdm_async.dicom.pseudonym import Pseudonyms
-from mdm_async.dicom.refusals import Description, PixelFacts, reasons
+from mdm_async.dicom.refusals import Description, PixelFacts, face_in, reasons
 from mdm_async.dicom.scrubbing import counts
 from mdm_async.dicom.scrubbing.copier import Copier
 from mdm_async.dicom.scrubbing.counts import Touched
@@ -79,6 +79,8 @@ class Scrubbed:
     """What was removed or changed."""
     stayed: tuple[Touched, ...]
     """What was kept, of sequences the containers too: by a rule that names it, or because none does."""
+    warnings: tuple[str, ...] = ()
+    """What the profile does not take away and may still show who it is: in words, free of patient data."""
 
 
 def scrub(
@@ -208,7 +210,9 @@ def finish(
             view[begun.burned_in_at :],
         )
     )
-    return Scrubbed(head, after, counts.went(touched), counts.stayed(touched))
+    face = face_in(about, begun.sop_class, pixels)
+    warnings = (face,) if face else ()
+    return Scrubbed(head, after, counts.went(touched), counts.stayed(touched), warnings)
 
 
 _MORE_PIXELS: Final = "there are pixels beside those that the file was split at"

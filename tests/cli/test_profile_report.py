@@ -36,11 +36,12 @@ def ready(study, *lines, pixels="original", kept=()):
         "pixels": pixels,
         "touched": list(lines),
         "stayed": list(kept),
+        "warnings": [],
     }
 
 
 def withheld(guid, state="refused", reason="an identifying payload"):
-    of_nobody = {"study": None, "pixels": None, "touched": [], "stayed": []}
+    of_nobody = {"study": None, "pixels": None, "touched": [], "stayed": [], "warnings": []}
     return {"guid": guid, "state": state, "reason": reason, **of_nobody}
 
 

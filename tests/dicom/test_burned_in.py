@@ -222,7 +222,7 @@ def test_a_known_kind_is_refused_though_it_says_that_nothing_is_burned_in(name):
     said, kind = KINDS[name]
     for more in ({}, NO):
         reason = refusal(picture(**{"ImageType": ["ORIGINAL", "PRIMARY", "AXIAL"], **said, **more}))
-        assert f"{kind} (a known kind, by {next(iter(said))};" in reason
+        assert f"{kind} (a known kind, by {next(iter(said))}:" in reason
 
 
 @pytest.mark.parametrize(
@@ -255,7 +255,7 @@ def test_a_site_has_kinds_of_its_own():
     of_site = Profile("p", burned_in="quarantine", kinds=(kind,))
     said = {"Manufacturer": "ACME Inc", **NO}
     page = picture(ImageType=["DERIVED", "PRIMARY", "WORKLIST"], **said)
-    assert "worklist page (a known kind, by ImageType, Manufacturer;" in refusal(page, of_site)
+    assert "worklist page (a known kind, by ImageType, Manufacturer:" in refusal(page, of_site)
     assert refusal(page) == ""
     assert refusal(picture(ImageType=["DERIVED", "PRIMARY", "AXIAL"], **said), of_site) == ""
 
@@ -268,3 +268,18 @@ def test_one_of_two_elements_is_enough_for_a_kind(write):
         assert "dose report" in refusal(plain[:at] + b"".join(pair) + plain[at:])
     assert refusal(plain[:at] + descriptions[1] + plain[at:]) == ""
     assert "dose report" in refusal(plain[:at] + descriptions[1] + plain[at:] + descriptions[0])
+
+
+@pytest.mark.parametrize("groups", ["SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"])
+def test_the_type_of_some_frames_is_that_of_the_picture(groups):
+    def enhanced(*types: str) -> bytes:
+        frame, kind = Dataset(), Dataset()
+        kind.FrameType = list(types)
+        frame.CTImageFrameTypeSequence = [kind]
+        said = {groups: [frame], "ImageType": ["DERIVED", "PRIMARY", "AXIAL", "MIXED"]}
+        return picture(STORAGE + "2.1", **said)
+
+    assert refusal(enhanced("DERIVED", "PRIMARY", "AXIAL")) == ""
+    said = refusal(enhanced("DERIVED", "SECONDARY", "SCREEN SAVE"))
+    assert "a saved screen (ImageType) without" in said
+    assert "saved screen (a known kind, by ImageType:" in said

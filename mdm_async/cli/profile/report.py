@@ -84,5 +84,7 @@ def _print_study(study: Study) -> None:
         print_table(shown)
     for variant, count in study.pixels.items():
         print_line(f"pixels {'as they are' if variant == 'original' else variant}: {count}")
+    for warning, count in study.warnings.items():
+        print_line(f"warning, {count}: {warning}")
     for (state, reason), count in Counter(withheld[1:] for withheld in study.withheld).items():
         print_line(f"{count} {state}: {reason or 'not made yet'}")

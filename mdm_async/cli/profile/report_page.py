@@ -86,6 +86,8 @@ def _study(study: Study) -> str:
     if study.pixels:
         rows_of_pixels = ((_pixels(variant), count) for variant, count in study.pixels.items())
         parts.append(_table(("Pixels", "Images"), rows_of_pixels))
+    if study.warnings:
+        parts.append(_table(("Warning", "Images"), study.warnings.items()))
     if study.withheld:
         rows_withheld = ((guid, state, reason or "not made yet") for guid, state, reason in study.withheld)
         parts.append(_table(("Image", "State", "Reason"), rows_withheld))

@@ -31,6 +31,8 @@ class Study:
     """What was kept."""
     pixels: dict[str, int]
     """How many images have which variant of their pixels."""
+    warnings: dict[str, int]
+    """What may still show who it is, and of how many images."""
     withheld: tuple[tuple[str, str, str], ...]
     """(GUID, state, reason) of the images that are not served."""
 
@@ -50,6 +52,7 @@ def _summed(uid: str | None, files: Sequence[dict[str, Any]]) -> Study:
         went=_counted(each for file in files for each in file["touched"]),
         stayed=_counted(each for file in files for each in file["stayed"]),
         pixels=dict(sorted(Counter(file["pixels"] for file in files if file["pixels"]).items())),
+        warnings=dict(sorted(Counter(one for file in files for one in file["warnings"]).items())),
         withheld=tuple(
             (file["guid"], file["state"], file["reason"] or "") for file in files if file["state"] != "ready"
         ),

@@ -93,6 +93,7 @@ def as_json(trial: "Trial", *, show_values: bool) -> dict[str, Any]:
         "verdict": trial.verdict,
         "reasons": list(trial.reasons),
         "pixels": trial.pixels,
+        "warnings": list(trial.warnings),
         **dict(halves(trial.rows)),
         "attributes": [_row_json(row, show_values=show_values) for row in trial.rows],
     }
@@ -131,6 +132,8 @@ def _print(file: Path, trial: "Trial", *, show_values: bool) -> None:
         for because, count in counts.most_common():
             print_line(f"  {count} {because}")
     print_line(f"pixels: {trial.pixels}")
+    for warning in trial.warnings:
+        print_line(f"warning: {warning}")
     print_line(trial.verdict)
     for reason in trial.reasons:
         print_line(f"  {reason}")

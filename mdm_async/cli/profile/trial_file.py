@@ -34,6 +34,8 @@ class Trial:
     reasons: tuple[str, ...]
     pixels: str
     """What would be done to them, in words."""
+    warnings: tuple[str, ...]
+    """What may still show who it is."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -49,6 +51,7 @@ def try_file(file: Path, profile: Profile, *, force: bool = False) -> Trial:
     parts = _cut(file, force=force)
     begun, head, tail = None, None, None
     reasons: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
     verdict, pixels = "served", "there are none"
     try:
         about, sop_class, transfer_syntax = describe(parts.head)
@@ -59,7 +62,7 @@ def try_file(file: Path, profile: Profile, *, force: bool = False) -> Trial:
         if planned.decode:
             begun = _decoded(file, parts, planned, profile, key)
             scrubbed = finish(begun, parts.tail, profile=profile, key=key, pixels=parts.facts)
-        head, tail = scrubbed.head, scrubbed.tail
+        head, tail, warnings = scrubbed.head, scrubbed.tail, scrubbed.warnings
     except ScrubRefused as why:
         verdict, reasons = "quarantined" if why.quarantined else "refused", tuple(str(why).split("; "))
     except MdmError as why:
@@ -68,7 +71,7 @@ def try_file(file: Path, profile: Profile, *, force: bool = False) -> Trial:
     if head is None:
         # Only a head that is served says whether something is burned in.
         rows = (replace(row, known=row.known and row.tag != _BURNED_IN) for row in rows)
-    return Trial(tuple(rows), verdict, reasons, pixels)
+    return Trial(tuple(rows), verdict, reasons, pixels, warnings)
 
 
 def pixels_in_words(planned: PixelPlan) -> str:

@@ -7,6 +7,8 @@ from mdm_async.dicom.pixels import ultrasound
 from mdm_async.dicom.pixels.burned_in_table import judgements
 from mdm_async.dicom.pixels.description import (
     BURNED_IN,
+    FRAME_TYPE,
+    IMAGE_TYPE,
     SOP_CLASS,
     Description,
 )
@@ -48,13 +50,13 @@ def of_kinds(about: Description, classes: set[str], plan: PixelPlan, kinds: Sequ
             found.setdefault(kind.name, set()).update(map(keyword_of, kind.tags))
     for name, keywords in found.items():
         by = ", ".join(sorted(keywords))
-        yield f"{name} (a known kind, by {by}; only a pixel rule that asks for the same settles it)"
+        yield f"{name} (a known kind, by {by}: only a pixel rule that asks for the same settles it)"
 
 
 def _signs(about: Description, classes: set[str], *, pixels: bool) -> Iterator[tuple[str, str]]:
     """(the attribute that tells, what the picture may be)."""
     for tag, judgement in judgements().items():
-        for value in sorted(classes if tag == SOP_CLASS else set(_values(about, tag))):
+        for value in sorted(classes if tag == SOP_CLASS else _values(about, tag)):
             row = judgement.of(value)
             if row is None or row.passes or (row.unless_class and classes == {row.unless_class}):
                 continue
@@ -64,17 +66,17 @@ def _signs(about: Description, classes: set[str], *, pixels: bool) -> Iterator[t
         yield keyword_of(ultrasound.REGIONS), "ultrasound"
     if pixels:
         for tag in judgements():
-            if about.cut(tag):
+            if about.cut(tag) or (tag == IMAGE_TYPE and about.cut(FRAME_TYPE)):
                 yield keyword_of(tag), "what is too long to be judged"
 
 
-def _values(about: Description, tag: int) -> Iterator[str]:
-    """Each value of a multi-valued attribute, of every element of it."""
-    for whole in about.texts(tag):
-        yield from filter(None, (one.strip() for one in whole.split("\\")))
+def _values(about: Description, tag: int) -> set[str]:
+    """Each value of a multi-valued attribute, of every element of it, in capitals."""
+    wholes = about.texts(tag) | (about.texts(FRAME_TYPE) if tag == IMAGE_TYPE else set())
+    return {one.strip() for whole in wholes for one in whole.split("\\")} - {""}
 
 
 def _readings(about: Description, tag: int) -> set[str]:
     """Each value as people write it, and all of them as they stand."""
-    wholes = about.readings(tag)
+    wholes = about.readings(tag) | (about.readings(FRAME_TYPE) if tag == IMAGE_TYPE else set())
     return wholes | {one.strip() for whole in wholes for one in whole.split("\\")}

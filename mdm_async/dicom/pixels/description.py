@@ -9,7 +9,9 @@ from mdm_async.dicom.pixels.burned_in_table import judgements
 from mdm_async.dicom.profile import Region
 from mdm_async.dicom.profiles.conditions import CONDITION_ATTRIBUTES
 
-SOP_CLASS, BURNED_IN = 0x00080016, 0x00280301
+SOP_CLASS, BURNED_IN, RECOGNIZABLE = 0x00080016, 0x00280301, 0x00280302
+IMAGE_TYPE, FRAME_TYPE = 0x00080008, 0x00089007
+"""The second is the first of some frames, in functional groups."""
 SAMPLES, PHOTOMETRIC, PLANAR, FRAMES = 0x00280002, 0x00280004, 0x00280006, 0x00280008
 ROWS, COLUMNS = 0x00280010, 0x00280011
 BITS_ALLOCATED, BITS_STORED, HIGH_BIT, SIGNED = 0x00280100, 0x00280101, 0x00280102, 0x00280103
@@ -22,7 +24,9 @@ OVERLAY_DATA, OVERLAY_BITS, OVERLAY_POSITION = 0x60003000, 0x60000100, 0x6000010
 """Of the first overlay group; others are (group - 6000) << 16 higher."""
 
 _OVERLAY: Final = frozenset({OVERLAY_DATA, OVERLAY_BITS, OVERLAY_POSITION})
-_WATCHED: Final = frozenset({SOP_CLASS, BURNED_IN, *LAYOUT, *CONDITION_ATTRIBUTES, *judgements()})
+_WATCHED: Final = frozenset(
+    {SOP_CLASS, BURNED_IN, RECOGNIZABLE, FRAME_TYPE, *LAYOUT, *CONDITION_ATTRIBUTES, *judgements()}
+)
 WATCHED_BYTES: Final = 1024
 """More of one value is not noted."""
 _NUMBERS: Final = frozenset(LAYOUT) - {PHOTOMETRIC, FRAMES}
@@ -66,6 +70,8 @@ class Description:
         self._all: dict[int, set[bytes]] = {}
         self.ultrasound_regions: list[tuple[Region, ...] | None] = []
         """Of every Sequence of Ultrasound Regions; None for one that cannot be understood."""
+        self.anatomy: set[str] = set()
+        """Code values of every Anatomic Region Sequence, at any depth."""
 
     def note(self, tag: int, value: bytes) -> None:
         self.values[tag] = value

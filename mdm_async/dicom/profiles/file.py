@@ -28,6 +28,7 @@ _KEYS: Final = (
     "project",
     "burned_in",
     "documents",
+    "faces",
     "attributes",
     "add",
     "rules",
@@ -40,6 +41,7 @@ _NAME_IN_WORDS: Final = "write a small letter, then up to 62 small letters, digi
 _TAKEN: Final = ("identified", "basic")
 _BURNED_IN: Final[tuple[Literal["refuse", "quarantine"], ...]] = ("refuse", "quarantine")
 _DOCUMENTS: Final[tuple[Literal["refuse", "quarantine", "allow"], ...]] = ("refuse", "quarantine", "allow")
+_FACES: Final[tuple[Literal["warn", "quarantine"], ...]] = ("warn", "quarantine")
 _LIMIT: Final = 1 << 20
 """Characters."""
 _EXAMPLE_RULE: Final = (
@@ -85,6 +87,7 @@ def parse_profile(text: str) -> Profile:
         project=_name("project", said.get("project", name)),
         burned_in=_one_of("burned_in", said.get("burned_in", "refuse"), _BURNED_IN),
         documents=_one_of("documents", said.get("documents", "refuse"), _DOCUMENTS),
+        faces=_one_of("faces", said.get("faces", "warn"), _FACES),
         site=site,
         conditional=conditional,
         drops=drops(said.get("drop", [])),
@@ -101,6 +104,7 @@ def dump_profile(profile: Profile) -> str:
     if profile.project is not None:
         lines.append(f"project = {toml(profile.project)}")
     lines += [f"burned_in = {toml(profile.burned_in)}", f"documents = {toml(profile.documents)}"]
+    lines.append(f"faces = {toml(profile.faces)}")
     if profile.site:
         lines += ["", "[attributes]", *map(site_line, profile.site)]
     if profile.added:

@@ -18,7 +18,7 @@ from mdm_async.dicom.elements import (
     walk,
 )
 from mdm_async.dicom.items import HEADER, ITEM, ITEM_END, SEQUENCE_END
-from mdm_async.dicom.pixels import ultrasound
+from mdm_async.dicom.pixels import faces, ultrasound
 from mdm_async.dicom.pixels.description import WATCHED_BYTES, Description, watched
 from mdm_async.dicom.scrubbing.graphics import shows_region
 from mdm_async.dicom.scrubbing.private_blocks import PrivateBlocks
@@ -121,13 +121,12 @@ class Copier:
                     self._flush(at, at)
                     next_addition = self._add_before(here.tag)
                 if here.watched:
-                    if here.tag == ultrasound.REGIONS:
-                        self._note_regions(at, end, encoding)
-                    else:
-                        self._note(here.tag, value, length)
+                    self._watch(here.tag, at, value, length, end, encoding)
                 if here.tag in aside:
                     at = self._set_aside(here, at, value, length, end, encoding)
                     continue
+            elif here.watched_deep:
+                self._watch(here.tag, at, value, length, end, encoding)
             kind = here.kind
             if kind is StepKind.COPY and length != UNDEFINED:
                 touched[here] = touched.get(here, 0) + 1
@@ -373,9 +372,15 @@ class Copier:
             self.out += self._view[self._run : upto]
         self._run = resume
 
-    def _note_regions(self, at: int, end: int, encoding: Encoding) -> None:
+    def _watch(self, tag: int, at: int, value: int, length: int, end: int, encoding: Encoding) -> None:
+        if tag not in (ultrasound.REGIONS, faces.ANATOMY):
+            self._note(tag, value, length)
+            return
         sequence = next(walk(self._data, at, end, encoding))
-        self.about.ultrasound_regions.append(ultrasound.read(self._data, sequence, encoding))
+        if tag == faces.ANATOMY:
+            self.about.anatomy.update(faces.codes(self._data, sequence, encoding))
+        else:
+            self.about.ultrasound_regions.append(ultrasound.read(self._data, sequence, encoding))
 
     def _note(self, tag: int, value: int, length: int) -> None:
         if tag in PIXEL_TAGS:

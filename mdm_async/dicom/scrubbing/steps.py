@@ -9,7 +9,8 @@ from typing import Final
 
 from mdm_async.dicom.dictionary import vr_of
 from mdm_async.dicom.elements import BLANK_VRS, PIXEL_TAGS
-from mdm_async.dicom.pixels import ultrasound
+from mdm_async.dicom.pixels import faces, ultrasound
+from mdm_async.dicom.pixels.description import FRAME_TYPE
 from mdm_async.dicom.profile import Action, Profile, Rule, basic
 from mdm_async.dicom.refusals import watched
 
@@ -59,7 +60,7 @@ class Step:
 
     __slots__ = (
         *("because", "fallback", "holds_items_if_undefined", "kind", "letter", "long"),
-        *("names_people", "tag", "value", "vr", "watched", "written"),
+        *("names_people", "tag", "value", "vr", "watched", "watched_deep", "written"),
     )
 
     def __init__(
@@ -84,7 +85,14 @@ class Step:
         """What a site's rule writes."""
         self.fallback = fallback
         """What is done when cleaning leaves nothing: as the basic profile has it."""
-        self.watched = watched(tag) or tag in PIXEL_TAGS or tag in (SOP_INSTANCE, ultrasound.REGIONS)
+        self.watched_deep = tag in (FRAME_TYPE, faces.ANATOMY)
+        """Looked at at any depth."""
+        self.watched = (
+            watched(tag)
+            or self.watched_deep
+            or tag in PIXEL_TAGS
+            or tag in (SOP_INSTANCE, ultrasound.REGIONS)
+        )
         """Looked at where it stands at top level."""
         self.names_people = b"PN" in (written, vr_of(tag)) or tag in OWN_NUMBERS
         """Whether its words and numbers are somebody's, and are not to stay anywhere."""

@@ -135,6 +135,7 @@ class Maker:
                         "pixels": plan.variant if source.pixels is not None else None,
                         "touched": scrubbed.touched,  # orjson writes dataclasses by itself
                         "stayed": scrubbed.stayed,
+                        "warnings": scrubbed.warnings,
                     }
                 ),
                 secret,

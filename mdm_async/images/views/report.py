@@ -44,6 +44,8 @@ class ImageReport:
     """What was removed or changed."""
     stayed: tuple[dict[str, Any], ...] = ()
     """What was kept, by a rule or because no rule names it."""
+    warnings: tuple[str, ...] = ()
+    """What may still show who it is, such as a face."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,4 +163,5 @@ def _one(entry: Entry, holding: images.Holding, secrets: Secrets | None, sealed:
         told.get("pixels"),
         tuple(told.get("touched", ())),
         tuple(told.get("stayed", ())),
+        tuple(told.get("warnings", ())),
     )

@@ -267,4 +267,5 @@ def _report(one: ImageReport) -> dict[str, Any]:
         "pixels": one.pixels,
         "touched": list(one.touched),
         "stayed": list(one.stayed),
+        "warnings": list(one.warnings),
     }

@@ -1,1 +1,0 @@
-"""Programs of the site that the server gives pixels to."""

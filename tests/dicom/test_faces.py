@@ -1,0 +1,96 @@
+"""Slices of heads get a warning, or go into quarantine where the profile says so."""
+
+import pytest
+from pydicom import Dataset
+
+from mdm_async.dicom.profile import Profile, basic
+from mdm_async.dicom.scrub import scrub
+from mdm_async.errors import ScrubRefused
+from tests.dicom.test_burned_in import CT, MR, STORAGE, picture, refusal
+from tests.pipeline import KEY, cut
+
+KEEPING = Profile("p", faces="quarantine")
+
+
+def warnings(data: bytes, profile: Profile | None = None) -> str:
+    parts = cut(data)
+    made = scrub(parts.head, parts.tail, profile=profile or basic(), key=KEY, pixels=parts.facts)
+    return "; ".join(made.warnings)
+
+
+def region(value: str, scheme: str) -> list[Dataset]:
+    code = Dataset()
+    code.CodeValue, code.CodingSchemeDesignator, code.CodeMeaning = value, scheme, "x"
+    return [code]
+
+
+def frame_anatomy(value: str) -> list[Dataset]:
+    groups, anatomy = Dataset(), Dataset()
+    anatomy.AnatomicRegionSequence = region(value, "SCT")
+    groups.FrameAnatomySequence = [anatomy]
+    return [groups]
+
+
+HEADS = {
+    "BodyPartExamined": [{"BodyPartExamined": "HEAD"}, {"BodyPartExamined": "BRAIN"}],
+    "AnatomicRegionSequence": [
+        {"AnatomicRegionSequence": region("69536005", "SCT")},
+        {"AnatomicRegionSequence": region("T-A0100", "SRT")},
+        {"sop_class": STORAGE + "2.1", "SharedFunctionalGroupsSequence": frame_anatomy("12738006")},
+        {"sop_class": STORAGE + "4.1", "PerFrameFunctionalGroupsSequence": frame_anatomy("89545001")},
+    ],
+    "SeriesDescription": [
+        {"SeriesDescription": "t1_mprage_sag"},
+        {"SeriesDescription": "Kopf nativ"},
+        {"SeriesDescription": "CT Schädel 1.0"},
+        {"SeriesDescription": "HEAD/NECK"},
+    ],
+    "StudyDescription": [{"StudyDescription": "MR Brain w/o contrast"}],
+    "ProtocolName": [{"ProtocolName": "01_Neuro^Stroke"}],
+    "RecognizableVisualFeatures": [{"RecognizableVisualFeatures": "YES"}],
+}
+ALL_HEADS = [(keyword, said) for keyword, every in HEADS.items() for said in every]
+
+
+@pytest.mark.parametrize(("keyword", "said"), ALL_HEADS)
+def test_slices_of_heads_get_a_warning_or_go_into_quarantine(keyword, said):
+    data = picture(**({"SpecificCharacterSet": "ISO_IR 192", "Modality": "MR"} | said))
+    assert warnings(data) == f"slices of a head, in which a face can be recognised (by {keyword})"
+    with pytest.raises(ScrubRefused, match="a face can be recognised") as refused:
+        warnings(data, KEEPING)
+    assert refused.value.quarantined
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"BodyPartExamined": "CHEST", "SeriesDescription": "Thorax, ahead of surgery"},
+        {"BodyPartExamined": "KNEE"},
+        {"AnatomicRegionSequence": region("51185008", "SCT")},
+        {"BodyPartExamined": "HEAD", "RecognizableVisualFeatures": "NO"},
+        {"sop_class": STORAGE + "1.1", "Modality": "DX", "BodyPartExamined": "SKULL"},
+        {},
+    ],
+)
+def test_other_pictures_get_none(said):
+    assert warnings(picture(**said)) == ""
+    assert refusal(picture(**said), KEEPING) == ""
+
+
+@pytest.mark.parametrize("sop_class", [CT, MR])
+def test_what_a_person_has_let_out_is_still_warned_of(sop_class):
+    parts = cut(picture(sop_class, BodyPartExamined="HEAD"))
+    made = scrub(parts.head, parts.tail, profile=KEEPING, key=KEY, pixels=parts.facts, released=True)
+    assert made.warnings
+
+
+def test_one_of_two_elements_is_enough_and_so_is_one_after_the_pixels(write):
+    head, chest = (write.element(0x00180015, "CS", one) for one in (b"HEAD", b"CHEST"))
+    plain = picture()
+    at = plain.index(b"\x28\x00\x02\x00US")
+    for data in (
+        plain[:at] + head + chest + plain[at:],
+        plain[:at] + chest + head + plain[at:],
+        plain + head,
+    ):
+        assert "BodyPartExamined" in warnings(data)
