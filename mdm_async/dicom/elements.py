@@ -102,18 +102,14 @@ class Encoding:
         """
         if not self.explicit:
             return self
-        explicit = EXPLICIT_BIG if self.big_endian else EXPLICIT_LITTLE
-        if end - at < 8 or self.items.is_at(data, at):
-            return explicit
         vr = bytes(data[at + 4 : at + 6])
         if self is IN_UN:
-            written = self._written_in_un(data, at, end, vr)
-        elif vr in BLANK_VRS:
-            written = data[at + 4 : at + 8] != bytes(4)
-        else:
-            written = all(0x41 <= letter <= 0x5A for letter in vr)
-        if written:
-            return explicit
+            told = end - at >= 8 and not self.items.is_at(data, at)
+            return EXPLICIT_LITTLE if not told or self._written_in_un(data, at, end, vr) else IMPLICIT_LITTLE
+        if vr in SHORT_VRS or vr in LONG_VRS or end - at < 8 or self.items.is_at(data, at):
+            return self
+        if data[at + 4 : at + 8] != bytes(4) if vr in BLANK_VRS else vr.isalpha() and vr.isupper():
+            return self
         return IMPLICIT_BIG if self.big_endian else IMPLICIT_LITTLE
 
     def bytes_to_tell(self, data: Buffer, at: int, available: int) -> int:
@@ -196,17 +192,22 @@ def holds_fragments(tag: int, vr: bytes, at: int) -> bool:
 class _Level:
     """One open value of undefined length: a sequence, an item of one, or fragments."""
 
-    __slots__ = ("encoding", "kind")
+    __slots__ = ("encoding", "holds_fragments", "is_item")
 
-    def __init__(self, kind: str, encoding: Encoding | None) -> None:
-        self.kind = kind
+    def __init__(
+        self, encoding: Encoding | None, *, is_item: bool = False, holds_fragments: bool = False
+    ) -> None:
         self.encoding = encoding
+        self.is_item = is_item
+        self.holds_fragments = holds_fragments
 
 
 class Nesting:
     """Where a walk stands inside values of undefined length. Steps over headers; needs one header at a time."""
 
     def __init__(self, encoding: Encoding) -> None:
+        self.in_doubt = False
+        """Whether more than a header may have to be seen of what comes next."""
         self._encoding = encoding
         self._open: list[_Level] = []
 
@@ -222,30 +223,45 @@ class Nesting:
             needed = IN_UN.bytes_to_tell(data, at, available)
             if not needed or needed > available:
                 return 0
-        encoding = self._here(data, at, at + available)
-        if self._awaits_items or encoding.items.is_at(data, at):
+        if not self._open:
+            return self._encoding.header_size(data, at, available)
+        level = self._open[-1]
+        if not level.is_item:
             return HEADER
-        return encoding.header_size(data, at, available)
+        encoding = level.encoding or self._resolve(level, data, at, at + available)
+        return HEADER if encoding.items.is_at(data, at) else encoding.header_size(data, at, available)
 
     def step(self, data: Buffer, at: int, end: int, base: int = 0) -> tuple[int, int, int]:
         """Take the header at `at`: (tag, value offset, bytes of value to skip before the next header)."""
-        if self._awaits_items:
-            return self._item(data, at, end, base)
-        encoding = self._here(data, at, end)
-        if self._open and encoding.items.is_at(data, at):
-            tag, value, _ = encoding.items.header(data, at, end, base)
-            if tag != ITEM_END:
-                raise Malformed(f"an item or a delimiter at byte {base + at} where an element should be")
-            self._open.pop()
-            return tag, value, 0
+        encoding = self._encoding
+        if self._open:
+            level = self._open[-1]
+            if not level.is_item:
+                return self._item(level, data, at, end, base)
+            encoding = level.encoding or self._resolve(level, data, at, end)
+            if encoding.items.is_at(data, at):
+                tag, value, _ = encoding.items.header(data, at, end, base)
+                if tag != ITEM_END:
+                    raise Malformed(f"an item or a delimiter at byte {base + at} where an element should be")
+                self._open.pop()
+                return tag, value, 0
         tag, vr, value, length = encoding.header(data, at, end, base)
         if length == UNDEFINED:
             self.enter(tag, vr, base + at)
             length = 0
         return tag, value, length
 
-    def _item(self, data: Buffer, at: int, end: int, base: int) -> tuple[int, int, int]:
-        level = self._open[-1]
+    def enter(self, tag: int, vr: bytes, at: int) -> None:
+        """Go into a value of undefined length, whose header at stream offset `at` has been read."""
+        if len(self._open) >= 2 * MAX_DEPTH:
+            raise Malformed(f"sequences are nested deeper than {MAX_DEPTH} levels at byte {at}")
+        encoding = (self._open[-1].encoding if self._open else None) or self._encoding
+        if holds_fragments(tag, vr, at):
+            self._open.append(_Level(encoding, holds_fragments=True))
+        else:
+            self._open.append(_Level(encoding.inside(vr)))
+
+    def _item(self, level: _Level, data: Buffer, at: int, end: int, base: int) -> tuple[int, int, int]:
         assert level.encoding is not None
         tag, value, length = level.encoding.items.header(data, at, end, base)
         if tag == SEQUENCE_END:
@@ -254,42 +270,21 @@ class Nesting:
             raise Malformed(f"neither an item nor a delimiter at byte {base + at}")
         elif length != UNDEFINED:
             return tag, value, length
-        elif level.kind == "fragments":
+        elif level.holds_fragments:
             raise Malformed(f"a fragment of undefined length at byte {base + at}")
         else:
             # Which encoding is in the item shows only with its first element.
-            self._open.append(_Level("item", None))
+            self._open.append(_Level(None, is_item=True))
+            self.in_doubt = level.encoding is IN_UN
         return tag, value, 0
 
-    @property
-    def in_doubt(self) -> bool:
-        """Whether more than a header may have to be seen of what comes next."""
-        return bool(self._open) and self._open[-1].encoding is None and self._open[-2].encoding is IN_UN
-
-    @property
-    def _awaits_items(self) -> bool:
-        return bool(self._open) and self._open[-1].kind != "item"
-
-    def enter(self, tag: int, vr: bytes, at: int) -> None:
-        """Go into a value of undefined length, whose header at stream offset `at` has been read."""
-        if len(self._open) >= 2 * MAX_DEPTH:
-            raise Malformed(f"sequences are nested deeper than {MAX_DEPTH} levels at byte {at}")
-        level = self._open[-1] if self._open else None
-        encoding = (level.encoding if level else None) or self._encoding
-        if holds_fragments(tag, vr, at):
-            self._open.append(_Level("fragments", encoding))
-        else:
-            self._open.append(_Level("sequence", encoding.inside(vr)))
-
-    def _here(self, data: Buffer, at: int, end: int) -> Encoding:
-        if not self._open:
-            return self._encoding
-        level = self._open[-1]
-        if level.encoding is None:
-            around = self._open[-2].encoding
-            assert around is not None
-            level.encoding = around.of_item(data, at, end)
-        return level.encoding
+    def _resolve(self, item: _Level, data: Buffer, at: int, end: int) -> Encoding:
+        """The encoding inside an item, now that its first element is at `at`."""
+        around = self._open[-2].encoding
+        assert around is not None
+        item.encoding = around.of_item(data, at, end)
+        self.in_doubt = False
+        return item.encoding
 
 
 class Element(NamedTuple):

@@ -21,13 +21,15 @@ _GROUP: Final = 0xFFFE
 class ItemReader:
     """Reads the headers of items and delimiters in one byte order."""
 
-    __slots__ = ("_group", "_header", "_length")
+    __slots__ = ("_group", "_header", "_length", "item_end", "sequence_end")
 
     def __init__(self, *, big_endian: bool) -> None:
         order = ">" if big_endian else "<"
         self._header = struct.Struct(order + "HHL")
         self._length = struct.Struct(order + "L")
         self._group = struct.pack(order + "H", _GROUP)
+        self.item_end, self.sequence_end = self.encoded(ITEM_END, 0), self.encoded(SEQUENCE_END, 0)
+        """The delimiters, encoded."""
 
     def is_at(self, data: bytes | bytearray | memoryview, at: int) -> bool:
         """Whether an item or a delimiter begins here, rather than an element."""

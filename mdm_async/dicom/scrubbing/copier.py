@@ -17,7 +17,7 @@ from mdm_async.dicom.elements import (
     skip_undefined,
     walk,
 )
-from mdm_async.dicom.items import HEADER, ITEM, ITEM_END, SEQUENCE_END
+from mdm_async.dicom.items import HEADER, ITEM, SEQUENCE_END
 from mdm_async.dicom.pixels import faces, ultrasound
 from mdm_async.dicom.pixels.description import WATCHED_BYTES, Description, watched
 from mdm_async.dicom.scrubbing.graphics import shows_region
@@ -140,7 +140,7 @@ class Copier:
             elif kind is StepKind.ITEM_END:
                 if not closed:
                     raise Malformed(f"an item or a delimiter at byte {at} where an element should be")
-                self._delimit(ITEM_END, at, encoding)
+                self._delimit(encoding.items.item_end, at)
                 return value
             elif kind is StepKind.PADDING:
                 if depth or not is_padding(data, at, end):
@@ -182,7 +182,7 @@ class Copier:
             tag, first, item_length = reader.header(data, at, stop)
             if tag == SEQUENCE_END and undefined:
                 self._public_scheme = outer_scheme
-                self._delimit(SEQUENCE_END, at, encoding)
+                self._delimit(reader.sequence_end, at)
                 return first
             if tag != ITEM:
                 raise Malformed(f"neither an item nor a delimiter at byte {at}")
@@ -355,9 +355,8 @@ class Copier:
             raise Malformed(f"more than {_MOST_KINDS} kinds of elements by byte {at}")
         return table.meet(self._data, at, end)
 
-    def _delimit(self, tag: int, at: int, encoding: Encoding) -> None:
+    def _delimit(self, delimiter: bytes, at: int) -> None:
         """Copy the delimiter at `at`, without the length that it should not have: that could be text."""
-        delimiter = encoding.items.encoded(tag, 0)
         if not self._data.startswith(delimiter, at):
             self._flush(at, at + HEADER)
             self.out += delimiter
