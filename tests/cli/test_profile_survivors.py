@@ -15,14 +15,17 @@ async def test_the_texts_that_are_left_are_listed_by_attribute(mdm, server, envi
     await server.put(f"{folder}/sc.dcm", png_like_capture())
     assert (await mdm("profile", "survivors", folder, "--view", "basic")).code == 13
 
-    environment.setenv("BEARER_TOKEN", await server.token("rlxi", folder, views=["identified"]))
+    environment.setenv("BEARER_TOKEN", await server.token("rlxi", folder, views=["basic"]))
     shown = await mdm("profile", "survivors", folder, "--view", "basic")
     assert shown.code == 0, shown.err
     lines = [line.split() for line in shown.text.splitlines()]
     assert ["(0018,1210)", "Convolution", "Kernel", "SH", "B30F", "1"] in lines
     assert ["B70F", "1"] in lines
     assert shown.text.splitlines()[-2].endswith("of 2 images")
-    assert shown.text.splitlines()[-1] == "without this view, so not looked at: 1"
+    assert (
+        shown.text.splitlines()[-1]
+        == "not looked at, for they lack this view or you may not identify them: 1"
+    )
     names = [f"{folder}/0.dcm", f"{folder}/1.dcm"]
     told = (await mdm("profile", "survivors", *names, "--view", "basic", "--json")).json
     assert told["files"] == 2

@@ -23,7 +23,7 @@ async def test_each_command_does_what_it_says(run, own_server, environment, tmp_
     blocks = re.findall(r"^```sh\n(.*?)^```", DOCS.read_text(), re.MULTILINE | re.DOTALL)
     commands = [line for block in blocks for line in block.splitlines()]
     assert len(commands) == 10
-    curator = await own_server.token("rlxi", "/cardio")
+    curator = await own_server.token("rlxi", "/cardio", views=["cardio"])
     for command in commands:
         environment.setenv("BEARER_TOKEN", curator if "survivors" in command else own_server.admin_token)
         program, *arguments = shlex.split(command)

@@ -113,4 +113,4 @@ def _print(left: Left) -> None:
     distinct = sum(map(len, left.texts.values()))
     print_line(f"{distinct} texts in {len(left.names)} attributes of {left.files - left.withheld} images")
     if left.withheld:
-        print_line(f"without this view, so not looked at: {left.withheld}")
+        print_line(f"not looked at, for they lack this view or you may not identify them: {left.withheld}")

@@ -74,13 +74,13 @@ async def _permitted(
             found = await images.with_pseudonym(db, digest, served.versions, after, _LOOKED_AT)
             if not found:
                 break
-            guids = await _identifiable(db, caller, {image for image, _, _ in found})
+            guids = await identified_by(db, caller, {image for image, _, _ in found})
             permitted += [(image, View(name), guids[image]) for image, name, _ in found if image in guids]
             after = found[-1][0]
     return permitted[:_OPENED]
 
 
-async def _identifiable(db: Connection, caller: Caller, wanted: set[UUID]) -> dict[UUID, UUID]:
+async def identified_by(db: Connection, caller: Caller, wanted: set[UUID]) -> dict[UUID, UUID]:
     """Of these images those that the caller may identify, each with the GUID of an entry of it."""
     guids: dict[UUID, UUID] = {}
     for place in await places.resolve(db, await paths.of_images(db, wanted)):

@@ -26,9 +26,10 @@ from mdm_async.images.reading import stream
 from mdm_async.images.reading.shelf import Shelf
 from mdm_async.images.reading.view import ReadyView
 from mdm_async.images.surls import resolve_one
+from mdm_async.images.views.pseudonyms import identified_by
 from mdm_async.images.views.report import ImageReport, reports_of
 from mdm_async.images.views.workshop import Workshop
-from mdm_async.names import IDENTIFIED, Caller, Right
+from mdm_async.names import Caller, Right, View
 from mdm_async.postgres.database import Connection
 
 _FILES: Final = 100
@@ -62,7 +63,7 @@ class Page:
     digest: str
     files: int
     withheld: int
-    """Files among these whose view is not ready, so that nothing is told of them."""
+    """Files among these whose view is not ready, or which the caller may not identify: nothing is told of them."""
     total: int | None
     """Files on all pages, told on the first; None when there are too many to count."""
     attributes: list[Attribute]
@@ -72,24 +73,30 @@ class Page:
 async def survivors(
     workshop: Workshop, shelf: Shelf, verdicts: Verdicts, caller: Caller, surl: str, after: Cursor | None
 ) -> Page:
-    """Of a file, or of some files below a directory: of those whose identified view the caller may read.
+    """Of a file, or of some files below a directory of which the caller may read this view.
 
-    Raises BadRequest unless the SURL names a de-identified view that there is.
+    It takes the right `i` too: on the file, or where else the image has a name, since a project's own entries give it
+    to nobody. Raises BadRequest unless the SURL names a de-identified view that there is.
     """
     database = workshop.depot.database
     async with database.acquire() as db:
         await shelf.served.refresh(db)
         named, place = await resolve_one(db, caller, surl)
-        acl.demand(caller, place, Right.READ, IDENTIFIED)
+        view = named.view or place.default_view
+        acl.demand(caller, place, Right.READ, view)
         if place.entry is None:
             raise NotFound()
-        served = shelf.served.get(named.view or place.default_view)
+        served = shelf.served.get(view)
         if served is None:
             raise BadRequest(
                 "only a de-identified view has texts that are left", remedy="name one: --view basic"
             )
-        files, total = await _files(db, verdicts, caller, place, place.entry, after)
-    reports = await reports_of(database, shelf, workshop.cipher, served, files)
+        files, total = await _files(db, verdicts, caller, place, place.entry, view, after)
+        identifiable = await identified_by(db, caller, {one.image for one in files if one.image is not None})
+        if not identifiable and after is None:
+            acl.demand(caller, place, Right.IDENTITY)
+    allowed = [one for one in files if one.image in identifiable]
+    reports = await reports_of(database, shelf, workshop.cipher, served, allowed)
     told = {one.guid: one for one in reports if one.state == "ready"}
     found: Counter[Text] = Counter()
     size = looked_at = withheld = 0
@@ -114,7 +121,7 @@ async def survivors(
     last = files[looked_at - 1] if files else None
     async with database.transaction() as db:
         # Before anything is told.
-        read = [entry.guid for entry in files[:looked_at]] or [place.entry.guid]
+        read = [one.guid for one in files[:looked_at] if one.guid in told] or [place.entry.guid]
         await acts.record(db, [Act(caller, "survivors", guid=guid, view=served.view) for guid in read])
     return Page(
         digest=served.profile.digest,
@@ -127,18 +134,23 @@ async def survivors(
 
 
 async def _files(
-    db: Connection, verdicts: Verdicts, caller: Caller, place: Place, entry: Entry, after: Cursor | None
+    db: Connection,
+    verdicts: Verdicts,
+    caller: Caller,
+    place: Place,
+    entry: Entry,
+    view: View,
+    after: Cursor | None,
 ) -> tuple[Sequence[Entry], int | None]:
     """The next page's files, and on the first page how many there are."""
     if not entry.is_directory:
         return [entry], 1
     seen = await visible.below(db, caller, await verdicts.of(db, caller, place.epoch), place)
-    identified = IDENTIFIED
     total = None
     if after is None:
-        count = len(await visible.files(db, seen, identified, _COUNTED + 1))
+        count = len(await visible.files(db, seen, view, _COUNTED + 1))
         total = count if count <= _COUNTED else None
-    return await visible.files(db, seen, identified, _FILES, after or START), total
+    return await visible.files(db, seen, view, _FILES, after or START), total
 
 
 async def _head_and_tail(workshop: Workshop, ready: ReadyView) -> tuple[bytes, bytes]:
