@@ -17,6 +17,9 @@ Lfn = NewType("Lfn", str)
 View = NewType("View", str)
 """The name of a view, such as `identified` or `basic`."""
 
+Project = NewType("Project", str)
+"""The name of a research project, whose key makes its pseudonyms."""
+
 IDENTIFIED = View("identified")
 BASIC = View("basic")
 ROOT = Lfn("/")
@@ -163,6 +166,12 @@ def parse_view(text: str) -> View:
     if not _VIEW.match(text):
         raise BadRequest("a view name is malformed", remedy="use lower-case letters, digits, '-' and '_'")
     return View(text)
+
+
+def parse_project(text: str) -> Project:
+    if not _VIEW.match(text):
+        raise BadRequest("a project name is malformed", remedy="use lower-case letters, digits, '-' and '_'")
+    return Project(text)
 
 
 def parse_lfn(text: str) -> Lfn:

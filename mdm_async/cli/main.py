@@ -64,6 +64,7 @@ class Commands(LazyGroup):
             "mdm_async.cli.profile.certificate", "Verify certificates of de-identification, offline."
         ),
         "pseudonym": Listed("mdm_async.cli.profile.pseudonym", "Find whom a pseudonym stands for."),
+        "project": Listed("mdm_async.cli.profile.project", "Research projects: whom they call what."),
         "audit": Listed("mdm_async.cli.audit.commands", "Look at the audit trail, keep it, verify it."),
         "fsck": Listed(
             "mdm_async.cli.server.fsck",

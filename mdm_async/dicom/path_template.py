@@ -1,6 +1,7 @@
-"""Names for a research project's entries, made of keyed pseudonyms only."""
+"""Names for a research project's entries, made of keyed pseudonyms, and of the mapping's subjects."""
 
 import re
+from collections.abc import Container
 from typing import Final
 
 from mdm_async.dicom.pseudonym import Pseudonyms
@@ -14,13 +15,14 @@ _FIELDS: Final = {
     "series": "SeriesInstanceUID",
     "instance": "SOPInstanceUID",
     "accession": "AccessionNumber",
+    "subject": "PatientID",
 }
 _FIELD: Final = re.compile(r"\{([^{}]*)\}")
 _LITERAL: Final = re.compile(r"[A-Za-z0-9._/-]*")
 
 
 class PathTemplate:
-    """A relative path with fields in braces: patient, study, series, instance, accession.
+    """A relative path with fields in braces: patient, study, series, instance, accession, subject.
 
     Raises BadRequest when it names another field, lacks {instance} (names would collide), or leads elsewhere.
     """
@@ -42,15 +44,25 @@ class PathTemplate:
                 remedy="use letters, digits, '.', '_', '-' and '/' around the fields",
             )
 
-    def fill(self, values: dict[str, str], key: bytes) -> str:
+    @property
+    def names_subject(self) -> bool:
+        """Whether it needs the project's mapping."""
+        return "subject" in _FIELD.findall(self._text)
+
+    def fill(self, values: dict[str, str], key: bytes, subjects: Container[str] = ()) -> str:
         """The path of one image: `values` as `linking_values` of its de-identified head, keyed once more.
 
-        So a profile that retains UIDs or identifiers puts none of them into a name.
+        So a profile that retains UIDs or identifiers puts none of them into a name. Only the `subjects` of a mapping
+        are named as they are; who is not mapped has the name that {patient} has.
         """
         pseudonyms = Pseudonyms(key)
 
         def one(match: re.Match[str]) -> str:
-            value = values.get(_FIELDS[match[1]], "")
-            return pseudonyms.identifier(f"path {match[1]}", value.encode()).decode() or "none"
+            field, value = match[1], values.get(_FIELDS[match[1]], "")
+            if field == "subject":
+                if value in subjects:
+                    return value
+                field = "patient"
+            return pseudonyms.identifier(f"path {field}", value.encode()).decode() or "none"
 
         return _FIELD.sub(one, self._text)

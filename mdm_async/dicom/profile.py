@@ -2,7 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass, field, fields, replace
-from functools import cache, lru_cache
+from functools import cache, cached_property, lru_cache
 from typing import Final, Literal
 
 from mdm_async.dicom.profiles.attribute_rules import (
@@ -20,6 +20,7 @@ from mdm_async.dicom.profiles.lets_through import lets_through, shown
 from mdm_async.dicom.profiles.precedence import ConditionalRules, Drop, SiteRule, plain_rules
 from mdm_async.dicom.profiles.safe_private import PrivateKey, can_be_kept, private_key, safe_private
 from mdm_async.dicom.profiles.table import EDITION, OPTIONS
+from mdm_async.dicom.scrubbing.generalising import vrs_of
 
 __all__ = [
     "EDITION",
@@ -105,7 +106,14 @@ class Profile:
     drops: tuple[Drop, ...] = ()
     """Images that get no view."""
     added: tuple[tuple[int, str], ...] = ()
-    """(attribute, value) at top level of every view, whatever the file had there; ascending."""
+    """(attribute, value) at top level of every view, whatever the file had there; in ascending order.
+
+    {subject} in a value is who the patient is.
+    """
+    shift: Literal["days", "weeks"] = "days"
+    """What dates are moved by a whole number of, when the project's key says by how much."""
+    unmapped: Literal["refuse", "pseudonym"] | None = None
+    """What becomes of patients whom the project's mapping does not have; None when no mapping is used."""
     kinds: tuple[Kind, ...] = ()
     """The site's own, beside those of known-kinds.toml."""
     edition: str = EDITION
@@ -132,7 +140,7 @@ class Profile:
         # A profile goes with every job to the scrubbing processes, which build each one's rules once.
         return _built, tuple(getattr(self, each.name) for each in fields(self) if each.init)
 
-    @property
+    @cached_property
     def asked(self) -> frozenset[int]:
         """The attributes that its conditions ask for."""
         conditions = [each.when for each in self.conditional] + [drop.when for drop in self.drops]
@@ -181,6 +189,16 @@ class Profile:
         """Whether any private attribute is treated otherwise than by being removed."""
         return any(rule.action is not Action.REMOVE for rule in self._private.values())
 
+    @cached_property
+    def dates(self) -> Literal["UNMODIFIED", "MODIFIED", "REMOVED"]:
+        """What happens to dates, as Longitudinal Temporal Information Modified says it (PS3.15 §E.3.6)."""
+        if "retain_longitudinal_full_dates" in self.options:
+            return "UNMODIFIED"
+        rules = (rule for _, rule in plain_rules(self.site))
+        if "retain_longitudinal_modified_dates" in self.options or any(map(_moves, rules)):
+            return "MODIFIED"
+        return "REMOVED"
+
     def codes(self) -> tuple[tuple[str, str], ...]:
         """(code value, meaning) of PS3.16 CID 7050: the basic profile, then each option, in ascending order."""
         options = sorted(_CODES[option] for option in self.options)
@@ -215,6 +233,7 @@ class Profile:
             for of, action, value in each.site
         )
         lines += [f"add {tag:08X} {value!r}" for tag, value in self.added]
+        lines += [f"shift {self.shift}", f"unmapped {self.unmapped}"]
         lines += sorted(f"drop {drop.when.asks!r} {drop.because!r}" for drop in self.drops)
         lines += [f"kind {kind.name!r} {kind.when.asks!r}" for kind in self.kinds]
         return lines
@@ -234,6 +253,13 @@ def _private_rules(options: frozenset[str]) -> dict[PrivateKey, Rule]:
     # The standard's list has a UID of a series: safe as an attribute, but it joins with everything.
     uids = keep if "retain_uids" in options else uid
     return {key: uids if vr == b"UI" else keep for key, vr in safe_private().items() if can_be_kept(vr)}
+
+
+def _moves(rule: Rule) -> bool:
+    """Whether something of a date is left that is not the date."""
+    return rule.action is Action.SHIFT or (
+        rule.action is Action.CLEAN and rule.value is not None and b"DA" in vrs_of(rule.value)
+    )
 
 
 def _effect(attribute: str, rule: Rule) -> str:

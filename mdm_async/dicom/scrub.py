@@ -8,6 +8,7 @@ from mdm_async.dicom import encode
 from mdm_async.dicom.dictionary import vr_of
 from mdm_async.dicom.elements import DEFLATED, Encoding
 from mdm_async.dicom.filemeta import read_meta, uid_text
+from mdm_async.dicom.mapping import SUBJECT, Subject
 from mdm_async.dicom.pixels import plan as pixel_plan
 from mdm_async.dicom.pixels.plan import PixelEdits
 from mdm_async.dicom.profile import Action, Profile
@@ -64,6 +65,9 @@ class Begun:
     burned_in: bytes
     """The element of the original, encoded as the profile has it; empty when there is none."""
     patient: bytes
+    """The subject or pseudonym."""
+    patient_id: bytes
+    """The original."""
     days: int
     refused: tuple[str, ...]
     touched: counts.Counts
@@ -98,8 +102,18 @@ def scrub(
     return finish(begun, tail, profile=profile, key=key, pixels=pixels, released=released)
 
 
-def begin(head: bytes, *, profile: Profile, key: bytes, edits: PixelEdits | None = None) -> Begun:
-    """De-identify the head. `edits`: the pixels are decoded, so that they are described anew. Raises Malformed."""
+def begin(
+    head: bytes,
+    *,
+    profile: Profile,
+    key: bytes,
+    edits: PixelEdits | None = None,
+    subject: Subject | None = None,
+) -> Begun:
+    """De-identify the head. `edits`: the pixels are decoded, so that they are described anew. Raises Malformed.
+
+    `subject`: who the patient is in the project's mapping.
+    """
     meta = read_meta(head)
     transfer_syntax = meta.transfer_syntax
     encoding = meta.encoding
@@ -110,8 +124,7 @@ def begin(head: bytes, *, profile: Profile, key: bytes, edits: PixelEdits | None
     book = book_of(profile)
     table = book.table(encoding, cleaned=False)
     patient = Patient.of(head, meta.end, table)
-    pseudonym = pseudonyms.identifier(IDENTIFIERS[PATIENT_ID], patient.id)
-    days = pseudonyms.days(patient.id, patient.name, patient.birth_date, patient.study)
+    pseudonym, days = _who_and_days(patient, subject, pseudonyms, profile)
     words = Words.of(head, meta.end, table) if _cleans_text(profile) else None
 
     edited = [
@@ -120,11 +133,11 @@ def begin(head: bytes, *, profile: Profile, key: bytes, edits: PixelEdits | None
     ]
     added = [
         (tag, encode.element(tag, vr_of(tag) or b"UN", value.encode(), encoding))
-        for tag, value in profile.added
+        for tag, value in _added_to(profile, pseudonym.decode())
     ]
     additions = sorted(_additions(profile, encoding) + edited + added)
     replaced = frozenset(tag for tag, _ in edited + added)
-    replacing = Replacing(pseudonyms, pseudonym, days, words)
+    replacing = Replacing(pseudonyms, pseudonym, days, words, patient_id=patient.id)
     copier = Copier(head, encoding, book, replacing, Description(encoding), additions, replaced)
     copier.top_level(meta.end)
 
@@ -150,6 +163,7 @@ def begin(head: bytes, *, profile: Profile, key: bytes, edits: PixelEdits | None
         burned_in_at=len(start) + copier.places[BURNED_IN],
         burned_in=copier.burned_in,
         patient=pseudonym,
+        patient_id=patient.id,
         days=days,
         refused=tuple(refused),
         touched=counts.counted(copier.touched),
@@ -171,7 +185,7 @@ def finish(
     refused, burned_in, after, touched = list(begun.refused), begun.burned_in, b"", begun.touched
     if tail:
         # Whose words would be known to be harmless is not known any more: text that comes after pixels goes.
-        replacing = Replacing(Pseudonyms(key), begun.patient, begun.days, None)
+        replacing = Replacing(Pseudonyms(key), begun.patient, begun.days, None, patient_id=begun.patient_id)
         about = copy.deepcopy(about)
         if readings(tail, 0, encoding, profile):
             refused.append("what comes after the pixels is asked for by the profile's conditions")
@@ -218,10 +232,31 @@ def finish(
 _MORE_PIXELS: Final = "there are pixels beside those that the file was split at"
 
 
+def _added_to(profile: Profile, subject: str) -> list[tuple[int, str]]:
+    """What the profile adds to the images of a subject; to those of nobody no subject."""
+    return [
+        (tag, value.replace(SUBJECT, subject))
+        for tag, value in profile.added
+        if subject or SUBJECT not in value
+    ]
+
+
+def _who_and_days(
+    patient: Patient, subject: Subject | None, pseudonyms: Pseudonyms, profile: Profile
+) -> tuple[bytes, int]:
+    """What the patient is called, and by how many days dates are moved into the past."""
+    days = pseudonyms.days(patient.id, patient.name, patient.birth_date, patient.study)
+    if profile.shift == "weeks":
+        days -= days % 7
+    if subject is None:
+        return pseudonyms.identifier(IDENTIFIERS[PATIENT_ID], patient.id), days
+    return subject.name.encode(), days if subject.shift_days is None else -subject.shift_days
+
+
 def _cleans_text(profile: Profile) -> bool:
     """Whether any text could be kept for its words."""
     return any(option.startswith("clean_") for option in profile.options) or any(
-        action is Action.CLEAN for _, action, _ in profile.site
+        action is Action.CLEAN and value is None for _, action, value in profile.site
     )
 
 
@@ -232,11 +267,7 @@ def _served_as(transfer_syntax: str) -> bytes:
 def _additions(profile: Profile, encoding: Encoding) -> list[tuple[int, bytes]]:
     """What is said of every scrubbed file (PS3.15 §E.3, §E.3.6): (tag, encoded element), for two only the place."""
     method = f"mdm_async {REVISION}, PS3.15 {profile.edition}\\{profile.name}".encode()
-    dates = b"REMOVED"
-    if "retain_longitudinal_full_dates" in profile.options:
-        dates = b"UNMODIFIED"
-    elif "retain_longitudinal_modified_dates" in profile.options:
-        dates = b"MODIFIED"
+    dates = profile.dates.encode()
     said = ((0x00120062, b"CS", b"YES"), (0x00120063, b"LO", method), (0x00280303, b"CS", dates))
     return [
         *((tag, encode.element(tag, vr, value, encoding)) for tag, vr, value in said),

@@ -17,7 +17,7 @@ SEED_BYTES = 32
 FORMAT = 1
 """Version of the stored format; part of every derivation."""
 
-_KEY_BYTES, _PREFIX_BYTES, _NONCE_BYTES = 32, 7, 12
+_KEY_BYTES, _PREFIX_BYTES, NONCE_BYTES = 32, 7, 12
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -48,7 +48,7 @@ class RecordCipher:
 
     def open(self, sealed: bytes, view: str, version: str) -> bytes:
         """Raises cryptography's InvalidTag when the record is not this view's."""
-        return self._cipher.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], self._bind(view, version))
+        return self._cipher.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], self._bind(view, version))
 
     def _bind(self, view: str, version: str) -> bytes:
         return b"\0".join((self._image, view.encode(), version.encode()))
@@ -63,6 +63,22 @@ class PseudonymFinder:
     def digest(self, pseudonym: str) -> bytes:
         """16 bytes."""
         return hmac.digest(self._key, pseudonym.encode(), "sha256")[:16]
+
+
+class MappingCipher:
+    """Seals a project's mapping of patients to subjects under the project's key."""
+
+    def __init__(self, key: bytes, project: str) -> None:
+        self._cipher = AESGCMSIV(
+            _hkdf(key, project.encode(), b"mdm project mapping" + bytes([FORMAT]), _KEY_BYTES)
+        )
+
+    def seal(self, mapping: bytes, nonce: bytes) -> bytes:
+        return nonce + self._cipher.encrypt(nonce, mapping, None)
+
+    def open(self, sealed: bytes) -> bytes:
+        """Raises cryptography's InvalidTag when the mapping is not this project's."""
+        return self._cipher.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], None)
 
 
 def turl_token(secret: bytes) -> str:
@@ -88,7 +104,7 @@ class SealedKeys:
         return StreamKey(okm[:_KEY_BYTES], okm[_KEY_BYTES:])
 
     def packet_nonce(self, index: int) -> bytes:
-        return self._expand(f"packet nonce {index}", _NONCE_BYTES)
+        return self._expand(f"packet nonce {index}", NONCE_BYTES)
 
     def _expand(self, label: str, length: int) -> bytes:
         return _hkdf(self._seed, self._context, b"mdm sealed " + bytes([FORMAT]) + label.encode(), length)

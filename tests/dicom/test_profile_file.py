@@ -1,7 +1,7 @@
 """Profile files: what is written is what is meant, and everything else is refused with what to write instead."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mdm_async.dicom.profile import (
@@ -154,7 +154,7 @@ conditions = st.dictionaries(st.sampled_from(sorted(PIXEL_RULE_ATTRIBUTES)), pri
 
 pattern_rules = st.dictionaries(
     st.sampled_from(["Patient*", "VR:LT", "(0010,xxxx)", "60xx,3000", "Contrast*"]).map(Pattern.of),
-    st.sampled_from([Action.KEEP, Action.REMOVE, Action.EMPTY]).map(lambda action: (action, None)),
+    st.sampled_from([Action.DUMMY, Action.REMOVE, Action.EMPTY]).map(lambda action: (action, None)),
     max_size=3,
 )
 
@@ -197,6 +197,7 @@ profiles = st.builds(
 )
 
 
+@settings(deadline=None)  # the first one reads the dictionary
 @given(profiles)
 def test_every_profile_survives_being_written_out(profile):
     read = parse_profile(dump_profile(profile))

@@ -84,7 +84,44 @@ REFUSED = {
     "unheard of": (attribute('"0010,0FFF" = "K"'), "'0010,0FFF'", "public dictionary", "write X"),
     # which action
     "no action": (attribute('PatientSex = "Q"'), "attributes.PatientSex", "no action", "X, Z, D, U, K, C"),
-    "shift": (attribute('StudyDate = "S"'), "attributes.StudyDate", "no action", "X, Z, D, U, K, C"),
+    "S": (attribute('PatientID = "S"'), "attributes.PatientID", "only dates and times", "X, Z, D or K"),
+    "private S": (attribute('"0019,xx10 ACME" = "D"'), "'0019,xx10 ACME'", "cannot be changed", "S of dates"),
+    "S of a listed text": (
+        attribute('"0019,xx23 GEMS_ACQU_01" = "S"'),
+        "'0019,xx23 GEMS_ACQU_01'",
+        "lists it with the VR DS",
+        "X, Z or K",
+    ),
+    "no words": (
+        attribute('StudyDate = { generalise = "decade" }'),
+        "attributes.StudyDate.generalise",
+        "is not known",
+        '"bins of 10 years"',
+    ),
+    "generalise and more": (
+        attribute('StudyDate = { generalise = "year", action = "K" }'),
+        "attributes.StudyDate",
+        "more than to generalise",
+        "alone",
+    ),
+    "the year of an age": (
+        attribute('PatientAge = { generalise = "year" }'),
+        "attributes.PatientAge",
+        "is said of DA or DT",
+        "another action",
+    ),
+    "the year of a private one": (
+        attribute('"0019,xx10 ACME" = { generalise = "year" }'),
+        "'0019,xx10 ACME'",
+        "cannot be changed",
+        "S of dates",
+    ),
+    "value of C": (
+        attribute('StudyDescription = { action = "C", value = "x" }'),
+        "attributes.StudyDescription",
+        "C writes no value",
+        "leave out",
+    ),
     "true": (attribute("PatientSex = true"), "attributes.PatientSex", "says no action", '"K"'),
     "value alone": (attribute('PatientSex = { value = "O" }'), "attributes.PatientSex", "no action", '"K"'),
     "key in a rule": (
@@ -100,7 +137,12 @@ REFUSED = {
     "C of a title": (attribute('StationAETitle = "C"'), "StationAETitle", "only text", "X, Z, D or K"),
     "D of a UID": (attribute('StudyInstanceUID = "D"'), "StudyInstanceUID", "no dummy UID", "write U"),
     "private D": (attribute('"0019,xx10 ACME" = "D"'), "'0019,xx10 ACME'", "cannot be changed", "X, Z or K"),
-    "private U": (attribute('"0019,xx10 ACME" = "U"'), "'0019,xx10 ACME'", "cannot be changed", "X, Z or K"),
+    "U of a listed text": (
+        attribute('"0019,xx23 GEMS_ACQU_01" = "U"'),
+        "'0019,xx23 GEMS_ACQU_01'",
+        "lists it with the VR DS",
+        "X, Z or K",
+    ),
     "private C": (attribute('"0019,xx10 ACME" = "C"'), "'0019,xx10 ACME'", "cannot be changed", "X, Z or K"),
     # about what no site decides
     "group length": (attribute('"0010,0000" = "K"'), "'0010,0000'", "group lengths", "leave out"),

@@ -27,8 +27,13 @@ async def listing(db: Connection) -> list[StoredProfile]:
 
 
 async def digests(db: Connection) -> dict[str, str]:
-    """The digest of each profile in force, by name: enough to see that one has changed."""
-    return {row["name"]: row["digest"] for row in await db.fetch("select name, digest from profiles")}
+    """The digest of each profile in force, by name, and of each project's mapping, by "/" and the project's name:
+    enough to see that one has changed.
+    """
+    rows = await db.fetch(
+        "select name, digest from profiles union all select '/' || project, digest from project_mappings"
+    )
+    return {row["name"]: row["digest"] for row in rows}
 
 
 async def put(db: Connection, name: str, source: str, digest: str, by: str) -> str | None:

@@ -31,7 +31,8 @@ def link(
     template: Annotated[
         str | None,
         typer.Option(
-            help="Names below DIR; fields patient, study, series, instance, accession in braces, pseudonyms all. "
+            help="Names below DIR; fields patient, study, series, instance, accession in braces, pseudonyms all; "
+            "and subject, as the project's mapping has it. "
             "Default: {patient}/{study}/{series}/{instance}.dcm",
             show_default=False,
         ),

@@ -3,6 +3,7 @@
 from typing import Final
 
 from mdm_async.dicom.dictionary import vr_of
+from mdm_async.dicom.mapping import LONGEST_SUBJECT, SUBJECT
 from mdm_async.dicom.profile import Action
 from mdm_async.dicom.profiles.deciding import why_undecidable
 from mdm_async.dicom.profiles.keywords import keyword_of
@@ -16,8 +17,9 @@ _BURNED_IN: Final = 0x00280301
 _EXAMPLE: Final = 'write [add] and below it lines as ClinicalTrialProtocolID = "TRIAL-1"'
 
 
-def added(said: object, ruled: frozenset[object]) -> tuple[Added, ...]:
-    """The lines of [add], in ascending order. `ruled`: what rules name exactly, which cannot be added too.
+def added(said: object, ruled: frozenset[object], *, maps: bool) -> tuple[Added, ...]:
+    """The lines of [add], in ascending order. `ruled`: what rules name exactly, which cannot be added too; `maps`:
+    whether the profile uses its project's mapping.
 
     Raises BadRequest for what is said anew of every image, for what has no single value in text, and for values that
     are not legal.
@@ -36,7 +38,11 @@ def added(said: object, ruled: frozenset[object]) -> tuple[Added, ...]:
         vr = vr_of(tag) or b"UN"
         if not isinstance(value, str):
             raise wrong(where, "is no text", "write the value between quotes, numbers too")
-        if not may_be_written(vr, value):
+        if SUBJECT in value and not maps:
+            raise wrong(where, f"{SUBJECT} is of a mapping, and none is used", 'write unmapped = "refuse"')
+        if set("{}") & set(value.replace(SUBJECT, "")):
+            raise wrong(where, "names a field that does not exist", f"the only one is {SUBJECT}")
+        if not may_be_written(vr, value.replace(SUBJECT, "x" * LONGEST_SUBJECT)):
             of = f"{keyword_of(tag)} has the VR {vr.decode()}"
             raise wrong(where, f"is not legal; {of}", f"write {what_is_legal(vr)}")
         found[tag] = value

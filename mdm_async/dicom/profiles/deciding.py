@@ -7,6 +7,7 @@ from mdm_async.dicom.dictionary import vr_of
 from mdm_async.dicom.profiles.attribute_rules import CLEANED_TEXT, GROUPS, OVERLAY_DATA, Action
 from mdm_async.dicom.profiles.keywords import keyword_of
 from mdm_async.dicom.profiles.patterns import Pattern
+from mdm_async.dicom.scrubbing.generalising import vrs_of
 
 _SAID: Final = frozenset({0x00120062, 0x00120063, 0x00120064, 0x00280303})
 _SIGNATURES: Final = frozenset({0x4FFE0001, 0xFFFAFFFA})
@@ -48,8 +49,8 @@ def why_undecidable(tag: int, action: Action) -> Refusal | None:
     return None
 
 
-def why_unfit(tag: int, action: Action, *, with_value: bool = False) -> Refusal | None:
-    """Why an action means nothing for the attribute's VR."""
+def why_unfit(tag: int, action: Action, value: str | None = None) -> Refusal | None:
+    """Why an action means nothing for the attribute's VR. `value`: what is written, or how it is made coarser."""
     vr = vr_of(tag)
     if action is Action.REMOVE:
         return None
@@ -63,15 +64,19 @@ def why_unfit(tag: int, action: Action, *, with_value: bool = False) -> Refusal 
         return f"only UIDs can be replaced by UIDs; {of}", "write another action"
     if action is Action.SHIFT and vr not in _DATES:
         return f"only dates and times can be moved; {of}", "write X, Z, D or K"
+    if action is Action.CLEAN and value is not None:
+        vrs = vrs_of(value)
+        listed = " or ".join(one.decode() for one in vrs)
+        return None if vr in vrs else (f"{value!r} is said of {listed}; {of}", "write another action")
     if action is Action.CLEAN and vr != b"SQ" and vr not in CLEANED_TEXT and tag & 0xFF00FFFF != OVERLAY_DATA:
         return f"only text, sequences and overlays can be cleaned; {of}", "write X, Z, D or K"
-    if action is Action.DUMMY and vr == b"UI" and not with_value:
+    if action is Action.DUMMY and vr == b"UI" and value is None:
         return f"there is no dummy UID; {of}", "write U, or a value"
     return None
 
 
 @lru_cache(maxsize=1024)
-def decided(pattern: Pattern, action: Action) -> frozenset[int]:
+def decided(pattern: Pattern, action: Action, value: str | None = None) -> frozenset[int]:
     """The attributes of which a pattern decides: those that it reaches, and the action means something for.
 
     Of codes and content items no pattern decides, but one that names Text Value, Content Sequence or the attributes of
@@ -80,5 +85,5 @@ def decided(pattern: Pattern, action: Action) -> frozenset[int]:
     return frozenset(
         tag
         for tag in pattern.reach - _CODES
-        if why_undecidable(tag, action) is None and why_unfit(tag, action) is None
+        if why_undecidable(tag, action) is None and why_unfit(tag, action, value) is None
     )

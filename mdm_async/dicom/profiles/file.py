@@ -8,6 +8,7 @@ from typing import Final, Literal, TypeVar, cast
 
 from mdm_async.dicom.profile import OPTIONS, PIXEL_RULE_ATTRIBUTES, PixelRule, Profile, Region
 from mdm_async.dicom.profiles.adding import added
+from mdm_async.dicom.profiles.agreeing import demand_consistent
 from mdm_async.dicom.profiles.conditions import CONDITION_ATTRIBUTES, Condition
 from mdm_async.dicom.profiles.precedence import ConditionalRules, SiteRule, contradiction
 from mdm_async.dicom.profiles.rule_tables import conditional_rules, drops, kinds
@@ -29,6 +30,8 @@ _KEYS: Final = (
     "burned_in",
     "documents",
     "faces",
+    "shift",
+    "unmapped",
     "attributes",
     "add",
     "rules",
@@ -44,6 +47,8 @@ _DOCUMENTS: Final[tuple[Literal["refuse", "quarantine", "allow"], ...]] = ("refu
 _FACES: Final[tuple[Literal["warn", "quarantine"], ...]] = ("warn", "quarantine")
 _LIMIT: Final = 1 << 20
 """Characters."""
+_SHIFT: Final[tuple[Literal["days", "weeks"], ...]] = ("days", "weeks")
+_UNMAPPED: Final[tuple[Literal["refuse", "pseudonym"], ...]] = ("refuse", "pseudonym")
 _EXAMPLE_RULE: Final = (
     'write when = { Modality = "US" } and one of blank = [[x, y, width, height]], '
     'blank_outside = "ultrasound regions" and trust = true'
@@ -70,6 +75,7 @@ def parse_profile(text: str) -> Profile:
     name = _name("name", said.get("name"))
     if name in _TAKEN:
         raise wrong("name", "is that of a view that is built in", "write another name")
+    unmapped = _one_of("unmapped", said["unmapped"], _UNMAPPED) if "unmapped" in said else None
     site, conditional = (
         site_rules("attributes", said.get("attributes", {})),
         conditional_rules(said.get("rules", [])),
@@ -80,7 +86,7 @@ def parse_profile(text: str) -> Profile:
             f"{site_key(found[0])} and {site_key(found[1])} contradict each other",
             "name the attributes that both reach, or write one pattern or condition narrower than the other",
         )
-    return Profile(
+    profile = Profile(
         name=name,
         base=_one_of("base", said.get("base", "basic"), ("basic",)),
         options=_options(said.get("options", [])),
@@ -91,10 +97,14 @@ def parse_profile(text: str) -> Profile:
         site=site,
         conditional=conditional,
         drops=drops(said.get("drop", [])),
-        added=added(said.get("add", {}), _ruled(site, conditional)),
+        shift=_one_of("shift", said.get("shift", "days"), _SHIFT),
+        unmapped=unmapped,
+        added=added(said.get("add", {}), _ruled(site, conditional), maps=unmapped is not None),
         pixel_rules=_pixel_rules(said.get("pixels", [])),
         kinds=kinds(said.get("kinds", [])),
     )
+    demand_consistent(profile)
+    return profile
 
 
 def dump_profile(profile: Profile) -> str:
@@ -105,6 +115,10 @@ def dump_profile(profile: Profile) -> str:
         lines.append(f"project = {toml(profile.project)}")
     lines += [f"burned_in = {toml(profile.burned_in)}", f"documents = {toml(profile.documents)}"]
     lines.append(f"faces = {toml(profile.faces)}")
+    if profile.shift != "days":
+        lines.append(f"shift = {toml(profile.shift)}")
+    if profile.unmapped is not None:
+        lines.append(f"unmapped = {toml(profile.unmapped)}")
     if profile.site:
         lines += ["", "[attributes]", *map(site_line, profile.site)]
     if profile.added:

@@ -25,6 +25,11 @@ def in_words(profile: Profile) -> Iterator[str]:
         count = len(rules.site)
         yield f"of images with {rules.when}: {count} rule{'s' * (count > 1)} more"
         yield from (f"  {line}" for line in _of_patterns(rules.site))
+    if profile.shift == "weeks":
+        yield "dates are moved by whole weeks, so that weekdays stay"
+    if profile.unmapped is not None:
+        who = "is refused" if profile.unmapped == "refuse" else "gets a pseudonym"
+        yield f"subjects and shifts are those of the project's mapping; who is not in it {who}"
     for tag, value in profile.added:
         yield f"adds {shown(tag)} with the value {value}"
     for drop in profile.drops:
@@ -32,7 +37,10 @@ def in_words(profile: Profile) -> Iterator[str]:
 
 
 def _of_patterns(site: Sequence[SiteRule]) -> Iterator[str]:
-    for of, action, _ in site:
+    for of, action, value in site:
         if isinstance(of, Pattern):
-            count = len(decided(of, action))
-            yield f"{of} {_DOES[action]} {count} attribute{'s' * (count > 1)}"
+            count = len(decided(of, action, value))
+            does = f"makes coarser ({value})" if action is Action.CLEAN and value else _DOES[action]
+            yield f"{of} {does} {count} attribute{'s' * (count > 1)}"
+        elif action is Action.CLEAN and value:
+            yield f"{shown(of)} is made coarser: {value}"

@@ -15,12 +15,14 @@ if TYPE_CHECKING:
     from mdm_async.dicom.profile import Profile
 
 _NAMED: Final = 3
+_AGE, _BIRTH_DATE, _STUDY_DATE = 0x00101010, 0x00100030, 0x00080020
 
 
 def lets_through(profile: "Profile", basic: "Profile") -> Iterator[str]:
     """A line for each rule that keeps what identifies, of a pattern with how much that is."""
     for rule in profile.site:
         yield from _of_rule(rule, profile, basic)
+    yield from _ages(profile)
     for rules in profile.conditional:
         given = replace(profile, site=(*profile.site, *rules.site), conditional=())
         for rule in rules.site:
@@ -55,6 +57,16 @@ def _of_rule(rule: SiteRule, profile: "Profile", basic: "Profile") -> Iterator[s
         options = retained_by(of)
         unless = f" unless under {' or '.join(options)}" if options else ""
         yield f"keeps {shown(of)}, which identifies{unless}"
+
+
+def _ages(profile: "Profile") -> Iterator[str]:
+    """What tells an age that the profile makes coarser, and the birth years of the very old."""
+    age, birth, study = (profile.rule(tag) for tag in (_AGE, _BIRTH_DATE, _STUDY_DATE))
+    left = (Action.KEEP, Action.SHIFT)
+    if age.action is Action.CLEAN and age.value and birth.action in left and study.action in left:
+        yield "makes PatientAge coarser, which PatientBirthDate and StudyDate tell all the same"
+    if birth.action is Action.CLEAN and birth.value:
+        yield "keeps the year of PatientBirthDate, which tells ages over 89"
 
 
 def _identifies(tag: int, profile: "Profile", basic: "Profile") -> bool:

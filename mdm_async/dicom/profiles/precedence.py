@@ -17,7 +17,10 @@ from mdm_async.dicom.profiles.safe_private import PrivateKey
 
 Of = int | PrivateKey | Pattern
 SiteRule = tuple[Of, Action, str | None]
-"""(attribute or pattern, action, value): a site's own rule, which beats the base and the options."""
+"""(attribute or pattern, action, value): a site's own rule, which beats the base and the options.
+
+The value of D is what is written, that of C how values are made coarser (`scrubbing.generalising`).
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +44,7 @@ def plain_rules(site: Iterable[SiteRule]) -> Iterator[tuple[int | PrivateKey, Ru
     for of, action, value in sorted(site, key=_specific):
         if isinstance(of, Pattern):
             rule = Rule(action, f"site rule {of}", value)
-            yield from ((tag, rule) for tag in decided(of, action))
+            yield from ((tag, rule) for tag in decided(of, action, value))
         else:
             yield of, Rule(action, "site rule", value)
 
@@ -52,10 +55,10 @@ def contradiction(site: Sequence[SiteRule], conditional: Sequence[ConditionalRul
         (rule, each.when) for each in conditional for rule in each.site
     ]
     settled: dict[Kind, set[int | PrivateKey]] = {kind: set() for kind in Kind}
-    for of, action, _ in site:
+    for rule in site:
         for kind in Kind:
-            if kind < _kind(of):
-                settled[kind] |= _decided(of, action)
+            if kind < _kind(rule[0]):
+                settled[kind] |= _decided(rule)
     alike: dict[Kind | Of, list[tuple[SiteRule, Condition | None]]] = {}
     for rule, when in rules:
         kind = _kind(rule[0])
@@ -64,7 +67,7 @@ def contradiction(site: Sequence[SiteRule], conditional: Sequence[ConditionalRul
         for (one, when), (other, otherwise) in combinations(group, 2):
             if one[1:] == other[1:] or _is_ordered(one[0], when, other[0], otherwise):
                 continue
-            if (_decided(*one[:2]) & _decided(*other[:2])) - settled[_kind(one[0])]:
+            if (_decided(one) & _decided(other)) - settled[_kind(one[0])]:
                 return one[0], other[0]
     return None
 
@@ -93,5 +96,6 @@ def _reach(of: Of) -> frozenset[int | PrivateKey]:
     return of.reach if isinstance(of, Pattern) else frozenset((of,))
 
 
-def _decided(of: Of, action: Action) -> frozenset[int | PrivateKey]:
-    return decided(of, action) if isinstance(of, Pattern) else frozenset((of,))
+def _decided(rule: SiteRule) -> frozenset[int | PrivateKey]:
+    of, action, value = rule
+    return decided(of, action, value) if isinstance(of, Pattern) else frozenset((of,))

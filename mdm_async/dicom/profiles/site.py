@@ -11,13 +11,22 @@ from mdm_async.dicom.profiles.deciding import decided, why_undecidable, why_unfi
 from mdm_async.dicom.profiles.keywords import keyword_of, tag_of
 from mdm_async.dicom.profiles.patterns import Pattern
 from mdm_async.dicom.profiles.precedence import Of, SiteRule
-from mdm_async.dicom.profiles.safe_private import PrivateKey
+from mdm_async.dicom.profiles.safe_private import PrivateKey, safe_private
 from mdm_async.dicom.profiles.written import may_be_written, what_is_legal
+from mdm_async.dicom.scrubbing.generalising import VOCABULARY, vrs_of
 from mdm_async.errors import BadRequest
 
 _PUBLIC: Final = re.compile(r"\(?([0-9A-Fa-f]{4}),([0-9A-Fa-f]{4})\)?")
 _PRIVATE: Final = re.compile(r"([0-9A-Fa-f]{4}),xx([0-9A-Fa-f]{2}) ([!-\[\]-~]([ -\[\]-~]{0,62}[!-\[\]-~])?)")
-_ACTIONS: Final = {action.value: action for action in Action if action is not Action.SHIFT}
+_ACTIONS: Final = {action.value: action for action in Action}
+_OF_PRIVATE: Final = {
+    Action.REMOVE: (),
+    Action.EMPTY: (),
+    Action.KEEP: (),
+    Action.SHIFT: (b"DA", b"DT", b"TM"),
+    Action.UID: (b"UI",),
+}
+"""What a site may decide of a private attribute, and of which VRs if not of all."""
 
 
 _MOST_PATTERNS: Final = 200
@@ -52,7 +61,12 @@ def site_line(rule: SiteRule) -> str:
     """A rule as a line of a profile file."""
     of, action, value = rule
     letter = toml(action.value)
-    said = letter if value is None else f"{{ action = {letter}, value = {toml(value)} }}"
+    if value is None:
+        said = letter
+    elif action is Action.CLEAN:
+        said = f"{{ generalise = {toml(value)} }}"
+    else:
+        said = f"{{ action = {letter}, value = {toml(value)} }}"
     return f"{bare_or_quoted(site_key(of))} = {said}"
 
 
@@ -81,10 +95,8 @@ def _site_rule(where: str, key: str, said: object) -> SiteRule:
     action = _ACTIONS.get(letter)
     if action is None:
         raise wrong(where, "is no action", f"write one of {', '.join(_ACTIONS)}")
-    if value is not None and action is not Action.DUMMY:
-        raise wrong(where, f"{letter} writes no value", 'leave out the value, or write action = "D"')
     if private := _PRIVATE.fullmatch(key):
-        return _private(where, private, action)
+        return _private(where, private, action, value)
     if pattern := Pattern.of(key):
         return _pattern(where, pattern, action, value)
     tag = public_tag(where, key)
@@ -111,7 +123,16 @@ def _said(where: str, said: object) -> tuple[str, str | None]:
     """(letter of the action, value or None)."""
     if isinstance(said, str):
         return said, None
-    remedy = 'write a letter, as "K", or { action = "D", value = "..." }'
+    remedy = 'write a letter, as "K", or { action = "D", value = "..." }, or { generalise = "year" }'
+    if isinstance(said, dict) and "generalise" in said:
+        words = said["generalise"]
+        if len(said) > 1:
+            raise wrong(where, "does more than to generalise", 'write { generalise = "year" } alone')
+        if not isinstance(words, str) or not vrs_of(words):
+            raise wrong(
+                f"{where}.generalise", "is not known", f"write one of {', '.join(map(toml, VOCABULARY))}"
+            )
+        return Action.CLEAN.value, words
     if not isinstance(said, dict) or not isinstance(said.get("action"), str):
         raise wrong(where, "says no action", remedy)
     if unknown := said.keys() - {"action", "value"}:
@@ -119,6 +140,8 @@ def _said(where: str, said: object) -> tuple[str, str | None]:
     value = said.get("value")
     if value is not None and not isinstance(value, str):
         raise wrong(f"{where}.value", "is no text", "write the value between quotes, numbers too")
+    if value is not None and said["action"] in _ACTIONS and said["action"] != Action.DUMMY.value:
+        raise wrong(where, f"{said['action']} writes no value", 'leave out the value, or write action = "D"')
     return said["action"], value
 
 
@@ -144,39 +167,49 @@ def public_tag(where: str, key: str) -> int:
 
 
 def _pattern(where: str, pattern: Pattern, action: Action, value: str | None) -> SiteRule:
-    if value is not None:
+    if value is not None and action is Action.DUMMY:
         raise wrong(
             where, "writes one value into many attributes", "leave out the value, or name one attribute"
         )
-    if not decided(pattern, action):
+    if not decided(pattern, action, value):
         raise wrong(
             where,
             f"reaches no attribute of which {action.value} can be said",
             'write a keyword with *, as "Patient*", a tag with x, as "(0010,xxxx)", or a VR, as "VR:LT"',
         )
-    return pattern, action, None
+    return pattern, action, value
 
 
-def _private(where: str, key: re.Match[str], action: Action) -> SiteRule:
+def _private(where: str, key: re.Match[str], action: Action, value: str | None) -> SiteRule:
     group = int(key[1], 16)
     if not group & 1 or group < 9 or group == 0xFFFF:
         raise wrong(where, "no private attribute is in this group", "write an odd group from 0009 to FFFD")
     if group & 0xFF00 == 0x7F00:
         raise wrong(where, "groups 7Fxx hold pixels, into which nobody has looked", "leave out the rule")
-    if action not in (Action.REMOVE, Action.EMPTY, Action.KEEP):
+    if action not in _OF_PRIVATE or value is not None:
         raise wrong(
-            where, "nothing says what a private attribute holds, so it cannot be changed", "write X, Z or K"
+            where,
+            "nothing says what a private attribute holds, so it cannot be changed",
+            "write X, Z or K, or S of dates and times, or U of UIDs",
         )
-    return PrivateKey(key[3], group, int(key[2], 16)), action, None
+    of = PrivateKey(key[3], group, int(key[2], 16))
+    vrs, listed = _OF_PRIVATE[action], safe_private().get(of)
+    if vrs and listed and listed not in vrs:
+        raise wrong(
+            where,
+            f"{action.value} does not fit; PS3.15 lists it with the VR {listed.decode()}",
+            "write X, Z or K",
+        )
+    return of, action, None
 
 
 def _fits(where: str, tag: int, action: Action, value: str | None) -> None:
     """Refuse rules on which no site decides, and actions and values that mean nothing for the attribute's VR."""
-    refusal = why_undecidable(tag, action) or why_unfit(tag, action, with_value=value is not None)
+    refusal = why_undecidable(tag, action) or why_unfit(tag, action, value)
     if refusal:
         raise wrong(where, *refusal)
     vr = vr_of(tag)
-    if value is not None and not (vr and may_be_written(vr, value)):
+    if action is Action.DUMMY and value is not None and not (vr and may_be_written(vr, value)):
         legal = what_is_legal(vr) if vr else ""
         remedy = f"write {legal}" if legal else 'leave out the value: action "D" writes a dummy'
         raise wrong(

@@ -6,7 +6,8 @@ from mdm_async.dicom.elements import Encoding
 from mdm_async.dicom.pseudonym import Pseudonyms
 from mdm_async.dicom.scrubbing.dates import shifted
 from mdm_async.dicom.scrubbing.dummies import dummy
-from mdm_async.dicom.scrubbing.steps import IDENTIFIERS, Step, StepKind
+from mdm_async.dicom.scrubbing.generalising import generalised
+from mdm_async.dicom.scrubbing.steps import IDENTIFIERS, PATIENT_ID, Step, StepKind
 from mdm_async.dicom.scrubbing.words import Words
 
 _OWN_SCHEME: Final = b"99MDM"
@@ -16,10 +17,15 @@ _EMPTY: Final = b"\0 "
 class Replacing:
     """Makes the new values of one file."""
 
-    def __init__(self, pseudonyms: Pseudonyms, patient: bytes, days: int, words: Words | None) -> None:
-        """`patient` is the pseudonym of the file's patient; without `words`, no text is known to be harmless."""
+    def __init__(
+        self, pseudonyms: Pseudonyms, patient: bytes, days: int, words: Words | None, *, patient_id: bytes
+    ) -> None:
+        """`patient` is what the file's patient, of the original `patient_id`, is called; without `words`, no text is
+        known to be harmless.
+        """
         self._pseudonyms = pseudonyms
         self._patient = patient
+        self._patient_id = patient_id.strip(_EMPTY)
         self._days = days
         self._words = words
 
@@ -30,6 +36,11 @@ class Replacing:
             return step.value
         if kind is StepKind.RESTATE:
             return old
+        if kind is StepKind.COARSER and step.value is not None:
+            coarser = generalised(step.value.decode(), step.vr, old)
+            if coarser is not None:
+                return coarser
+            kind = step.fallback
         if kind in (StepKind.WORDS, StepKind.MEANING):
             new = self._words.cleaned(old, step.vr) if self._words is not None else b""
             if new:
@@ -40,7 +51,8 @@ class Replacing:
         if kind is StepKind.UID:
             new = self._pseudonyms.uid_value(old)
         elif kind is StepKind.IDENTIFIER:
-            new = self._pseudonyms.identifier(IDENTIFIERS[step.tag], old)
+            own = step.tag == PATIENT_ID and bytes(old).strip(_EMPTY) == self._patient_id
+            new = self._patient if own else self._pseudonyms.identifier(IDENTIFIERS[step.tag], old)
         elif kind is StepKind.SCHEME and old:
             new = _OWN_SCHEME
         elif kind is StepKind.CODE and step.vr != b"UR":

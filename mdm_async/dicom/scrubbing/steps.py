@@ -31,6 +31,8 @@ class StepKind(Enum):
     DUMMY = auto()
     VALUE = auto()
     """Another value, of a site's rule."""
+    COARSER = auto()
+    """A coarser value: the year of a date, the decade of an age."""
     SHIFT = auto()
     WORDS = auto()
     """Text of which only known words stay."""
@@ -82,7 +84,7 @@ class Step:
         self.letter = rule.action.value
         self.because = rule.because
         self.value = None if rule.value is None else rule.value.encode()
-        """What a site's rule writes."""
+        """What a site's rule writes, or how it makes values coarser."""
         self.fallback = fallback
         """What is done when cleaning leaves nothing: as the basic profile has it."""
         self.watched_deep = tag in (FRAME_TYPE, faces.ANATOMY)
@@ -250,6 +252,8 @@ def step_of_private(tag: int, vr: bytes, creator: str, profile: Profile) -> Step
     effective = (listed or b"UN") if vr in (b"", b"UN") else vr
     if listed and effective != listed and rule.action is not Action.REMOVE:
         return Step(tag, vr, StepKind.DROP, NOT_LOOKED_INTO)
+    if rule.action is Action.UID and effective not in (b"UI", b"SQ"):
+        return Step(tag, vr, StepKind.DROP, NOT_LOOKED_INTO)
     return _step(tag, vr, effective, effective, rule, StepKind.DROP)
 
 
@@ -275,7 +279,8 @@ def _step(tag: int, vr: bytes, effective: bytes, due: bytes, rule: Rule, fallbac
     """
     kind: StepKind | None
     if rule.value is not None:
-        return Step(tag, vr, StepKind.VALUE, rule, vr=due)
+        kind = StepKind.COARSER if rule.action is Action.CLEAN else StepKind.VALUE
+        return Step(tag, vr, kind, rule, vr=due, fallback=fallback)
     holds = _HOLDS.get(due if rule.action in (Action.CLEAN, Action.SHIFT) else effective, _Holds.OTHER)
     of = tag & 0xFF00FFFF if tag >> 24 == 0x60 else tag
     if (of, rule.action) in _EXCEPTIONAL and (holds is _Holds.ITEMS or of not in _ON_SEQUENCES_ONLY):

@@ -68,6 +68,11 @@ async def link(
             raise BadRequest(
                 "only a de-identified view can be linked", remedy="`mdm profile list` names those that are"
             )
+        if path.names_subject and served.mapping is None:
+            raise BadRequest(
+                "{subject} is of a mapping, and the view's project has none",
+                remedy="mdm project mapping set PROJECT FILE.csv, and write unmapped = ... in the profile",
+            )
         _, base = await resolve_one(db, caller, target)
         acl.demand(caller, base, Right.WRITE)
         if base.entry is None or not base.entry.is_directory:
@@ -140,7 +145,9 @@ class _Linking:
         try:
             head = await stream.first_part(self.linker.blobs, ready)
             values = await self.linker.cipher.run(partial(linking_values, head))
-            name = self.path.fill(values, self.served.key)
+            mapping = self.served.mapping
+            subjects = mapping.names if mapping is not None else frozenset()
+            name = self.path.fill(values, self.served.key, subjects)
             return parse_lfn(f"{self.target.rstrip('/')}/{name}")
         except MdmError as why:
             return why

@@ -1,16 +1,23 @@
 """The de-identified views that this node makes and serves: each is a profile with its pseudonym key."""
 
+import hashlib
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import structlog
+from cryptography.exceptions import InvalidTag
 
-from mdm_async.catalog.holdings import profiles
+from mdm_async.catalog.holdings import mappings, profiles
+from mdm_async.catalog.holdings.mappings import StoredMapping
+from mdm_async.dicom.mapping import Mapping as PatientMapping
+from mdm_async.dicom.mapping import digest_of
 from mdm_async.dicom.profile import Profile, basic
 from mdm_async.dicom.profiles.file import parse_profile
 from mdm_async.dicom.scrub import REVISION, SECURITY_FLOOR
-from mdm_async.errors import BadRequest
+from mdm_async.errors import BadRequest, Unavailable
+from mdm_async.keys.derive import MappingCipher
 from mdm_async.keys.store import KeyStore
 from mdm_async.names import BASIC, IDENTIFIED, View
 from mdm_async.postgres.database import Connection
@@ -24,20 +31,26 @@ BASIC_PROJECT = "/basic"
 """Keys the pseudonyms of `basic`. No profile's project has a name like that."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Served:
     """A profile in force. `versions` are those of its view that may be served, the newest first."""
 
     profile: Profile
     key: bytes = field(repr=False)
+    mapping: PatientMapping | None = field(default=None, repr=False, hash=False)
+    """Of the profile's project, if the profile uses it and it is set."""
 
     @property
     def view(self) -> View:
         return View(self.profile.name)
 
-    @property
+    @cached_property
     def versions(self) -> tuple[str, ...]:
-        digest = self.profile.digest[:16]
+        digest = self.profile.digest
+        if self.mapping is not None:
+            # Two mappings never meet in one version: their shifts would be mixed.
+            digest = hashlib.sha256(f"{digest} {digest_of(self.mapping, self.key)}".encode()).hexdigest()
+        digest = digest[:16]
         return tuple(f"{digest}.{revision}" for revision in range(REVISION, SECURITY_FLOOR - 1, -1))
 
     @property
@@ -114,15 +127,44 @@ class ServedViews:
                 used.append(parse_profile(stored.source))
             except BadRequest as why:  # written for another version of this code; all others go on
                 _log.error("a stored profile cannot be used", profile=stored.name, reason=why.detail)
-        projects = {_project(profile) for profile in used}
+        projects = {project_of(profile) for profile in used}
         # Only read here: a key is made when a profile is added, and kept before it is used.
         keys = await self._keys.project_keys(projects | {BASIC_PROJECT})
-        served = {View(p.name): Served(p, keys[_project(p)]) for p in used if _project(p) in keys}
+        stored_mappings = await mappings.listing(db)
+        opened = _opened([each for each in stored_mappings if each.project in keys], keys)
+        lost = {each.project for each in stored_mappings} - opened.keys()
+        served = {
+            View(p.name): Served(p, keys[project_of(p)], opened.get(project_of(p)) if p.unmapped else None)
+            for p in used
+            if project_of(p) in keys and not (p.unmapped and project_of(p) in lost)
+        }
         if (key := keys.get(BASIC_PROJECT)) is not None:
             served = {BASIC: Served(basic(), key)} | served
         self._served = served
         self._known = {stored.name: stored.digest for stored in listed}
+        self._known |= {f"/{each.project}": each.digest for each in stored_mappings}
 
 
-def _project(profile: Profile) -> str:
+def opened_mapping(stored: StoredMapping, key: bytes) -> PatientMapping:
+    """Raises Unavailable."""
+    try:
+        return PatientMapping.parse(MappingCipher(key, stored.project).open(stored.sealed).decode())
+    except (InvalidTag, BadRequest):
+        raise Unavailable(
+            f"the mapping of the project {stored.project!r} does not open", remedy="set it again"
+        ) from None
+
+
+def _opened(stored: Sequence[StoredMapping], keys: Mapping[str, bytes]) -> dict[str, PatientMapping]:
+    """Those that open; the views that need another are not served, and all others are."""
+    opened = {}
+    for each in stored:
+        try:
+            opened[each.project] = opened_mapping(each, keys[each.project])
+        except Unavailable as why:
+            _log.error("a stored mapping cannot be used", project=each.project, reason=why.detail)
+    return opened
+
+
+def project_of(profile: Profile) -> str:
     return profile.project or profile.name

@@ -10,10 +10,10 @@ import orjson
 from mdm_async.catalog.holdings.images import Part, StoredView
 from mdm_async.dicom.linking import linking_values
 from mdm_async.dicom.pixels import plan as pixel_plan
-from mdm_async.dicom.pixels.plan import PixelPlan
+from mdm_async.dicom.pixels.plan import PixelEdits, PixelPlan
 from mdm_async.dicom.refusals import PixelFacts
 from mdm_async.dicom.scrub import Begun, Scrubbed
-from mdm_async.errors import ScrubRefused
+from mdm_async.errors import Malformed, ScrubRefused
 from mdm_async.images.parts import record
 from mdm_async.images.parts.leases import Leases
 from mdm_async.images.parts.record import PartRecord, ViewRecord
@@ -61,9 +61,7 @@ class Maker:
         """The head's part of the work, which needs no pixels. Raises ScrubRefused."""
         if head is None:
             raise _too_large()
-        return await self.workshop.scrubber.run(
-            Begin(self.served.profile, self.served.key, head), bulk=self.bulk
-        )
+        return await self._begun(head)
 
     async def make(self, source: Source, begun: Awaitable[Begun]) -> Made:
         """The view in the version now in force; refused with the reason when it cannot be made."""
@@ -86,6 +84,19 @@ class Maker:
         view = await self.workshop.cipher.run(seal)
         return Made(view, [part.row for part in written], pixels.id if pixels is not None else None)
 
+    async def _begun(self, head: bytes, edits: PixelEdits | None = None) -> Begun:
+        profile, key, mapping = self.served.profile, self.served.key, self.served.mapping
+        subject = None
+        if mapping is not None:
+            # Looked up here, so that no job carries the whole mapping.
+            try:
+                subject = await self.workshop.cipher.run(partial(mapping.subject_of, head))
+            except Malformed as broken:
+                raise ScrubRefused(f"the data set cannot be walked: {broken.detail}") from broken
+        if subject is None and profile.unmapped == "refuse":
+            raise ScrubRefused("the patient is not in the project's mapping")
+        return await self.workshop.scrubber.run(Begin(profile, key, head, edits, subject), bulk=self.bulk)
+
     async def _scrubbed(self, source: Source, begun: Begun) -> tuple[Scrubbed, PixelPlan, PartRecord | None]:
         profile = self.served.profile
         plan = pixel_plan.plan(begun.about, begun.sop_class, begun.transfer_syntax, profile).after(
@@ -98,8 +109,7 @@ class Maker:
             return scrubbed, plan, await source.pixels.under(plan)
         assert source.head is not None
         pixels, edits = await source.pixels.decoded(source.head, plan, bulk=self.bulk)
-        again = Begin(profile, self.served.key, source.head, edits)
-        begun = await self.workshop.scrubber.run(again, bulk=self.bulk)
+        begun = await self._begun(source.head, edits)
         return await self._finish(source, begun), plan, pixels
 
     async def _finish(self, source: Source, begun: Begun) -> Scrubbed:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
+from mdm_async.dicom.mapping import Subject
 from mdm_async.dicom.pixels.decoding import decode
 from mdm_async.dicom.pixels.plan import PixelEdits, PixelPlan
 from mdm_async.dicom.profile import Profile
@@ -31,13 +32,14 @@ class Begin:
     key: bytes
     head: bytes
     edits: PixelEdits | None = None
+    subject: Subject | None = None
 
     @property
     def size(self) -> int:
         return len(self.head)
 
     def run(self) -> Begun:
-        return begin(self.head, profile=self.profile, key=self.key, edits=self.edits)
+        return begin(self.head, profile=self.profile, key=self.key, edits=self.edits, subject=self.subject)
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -1,0 +1,56 @@
+"""Whether the parts of a profile agree: what one part asks for must not undo or give away what another does."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Final
+
+from mdm_async.dicom.dictionary import vr_of
+from mdm_async.dicom.profile import Action, Profile, shown
+from mdm_async.dicom.profiles.keywords import keyword_of
+from mdm_async.dicom.profiles.precedence import plain_rules
+from mdm_async.dicom.profiles.safe_private import safe_private
+from mdm_async.dicom.profiles.site import wrong
+
+_MOVES: Final = "retain_longitudinal_modified_dates"
+_PATIENT_ID: Final = 0x00100020
+_DATES: Final = (b"DA", b"DT")
+
+
+def demand_consistent(profile: Profile) -> None:
+    """Raises BadRequest."""
+    moves = [
+        _MOVES in each.options or any(rule[1] is Action.SHIFT for rule in each.site)
+        for each in _cases(profile)
+    ]
+    if profile.shift == "weeks" and not any(moves):
+        raise wrong("shift", "no dates are moved", f'write options = ["{_MOVES}"], or a rule with "S"')
+    for each, moved in zip(_cases(profile), moves, strict=True):
+        if moved and (told := next(_told_dates(each), None)):
+            raise wrong(
+                "attributes",
+                f"{told} tells a real date beside dates that are moved, and so by how much they are",
+                'move it too ("S"), or leave out the rule',
+            )
+        if profile.unmapped and each.rule(_PATIENT_ID).action is Action.KEEP:
+            raise wrong(
+                "unmapped",
+                f"{keyword_of(_PATIENT_ID)} is kept, so that the mapping would tell who the subjects are",
+                'leave out the rule that keeps it, or "unmapped"',
+            )
+
+
+def _cases(profile: Profile) -> Iterator[Profile]:
+    """The profile without its conditions, and with the rules of each as if it held."""
+    yield profile
+    for rules in profile.conditional:
+        yield replace(profile, site=(*profile.site, *rules.site), conditional=())
+
+
+def _told_dates(profile: Profile) -> Iterator[str]:
+    """Dates of which the site's rules leave something that is not moved."""
+    for of, rule in plain_rules(profile.site):
+        if rule.action is Action.KEEP or (rule.action is Action.CLEAN and rule.value is not None):
+            vr = vr_of(of) if isinstance(of, int) else safe_private().get(of)
+            in_force = profile.rule(of) if isinstance(of, int) else rule
+            if vr in _DATES and in_force == rule:
+                yield shown(of)

@@ -1,0 +1,114 @@
+"""The verbs on projects' own mappings of patients to subjects: set, show, unset.
+
+A mapping tells who every subject is. So it takes an administrator who may see identities everywhere, and what goes to
+the catalog, the audit and the log is sealed, or a number.
+"""
+
+import os
+from dataclasses import dataclass
+from datetime import datetime
+
+from mdm_async.catalog.holdings import mappings
+from mdm_async.catalog.namespace.places import resolve_one
+from mdm_async.catalog.rights import acl
+from mdm_async.catalog.trail import acts
+from mdm_async.catalog.trail.acts import Act
+from mdm_async.catalog.work import directories_to_check
+from mdm_async.catalog.work.views_to_make import lock_demands
+from mdm_async.dicom.mapping import Mapping, digest_of
+from mdm_async.errors import NotFound
+from mdm_async.images.changed import ChangedHere
+from mdm_async.images.reading.served import ServedViews, opened_mapping, project_of
+from mdm_async.images.reading.shelf import Shelf
+from mdm_async.keys.derive import NONCE_BYTES, MappingCipher
+from mdm_async.names import ROOT, Caller, Project, Right
+from mdm_async.postgres.database import Connection, Database
+
+
+@dataclass(frozen=True, slots=True)
+class SetMapping:
+    """What was done: how many patients are mapped, and the views that are made anew for it."""
+
+    patients: int
+    anew: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class ShownMapping:
+    csv: str
+    patients: int
+    set: datetime
+    set_by: str
+
+
+async def put(
+    database: Database, shelf: Shelf, changed: ChangedHere, caller: Caller, project: Project, csv: str
+) -> SetMapping:
+    """Put a mapping into force. Raises BadRequest, which names lines and no values."""
+    async with database.acquire() as db:
+        await _demand(db, caller)
+    mapping = Mapping.parse(csv)
+    key = await shelf.keys.make_project_key(project)
+    sealed = MappingCipher(key, project).seal(mapping.dump().encode(), os.urandom(NONCE_BYTES))
+    digest = digest_of(mapping, key)
+    async with database.transaction() as db:
+        await lock_demands(db)
+        before = await mappings.put(db, project, sealed, digest, len(mapping), caller.name)
+        anew = await _made_anew(db, shelf.served, project) if before != digest else ()
+        details = {"project": project, "patients": len(mapping)}
+        await acts.record(db, [Act(caller, "mapping set", details=details)])
+    await _take_up(database, shelf, changed)
+    return SetMapping(len(mapping), anew)
+
+
+async def show(database: Database, shelf: Shelf, caller: Caller, project: Project) -> ShownMapping:
+    """Raises NotFound."""
+    async with database.transaction() as db:
+        await _demand(db, caller)
+        stored = await mappings.of_project(db, project)
+        if stored is None:
+            raise _none()
+        await acts.record(db, [Act(caller, "mapping show", details={"project": project})])
+    keys = await shelf.keys.project_keys([project])
+    mapping = opened_mapping(stored, keys[project])
+    return ShownMapping(mapping.dump(), stored.patients, stored.set, stored.set_by)
+
+
+async def unset(
+    database: Database, shelf: Shelf, changed: ChangedHere, caller: Caller, project: Project
+) -> tuple[str, ...]:
+    """The views that are made anew, by pseudonyms or as refusals. Raises NotFound."""
+    async with database.transaction() as db:
+        await lock_demands(db)
+        await _demand(db, caller)
+        if not await mappings.remove(db, project):
+            raise _none()
+        anew = await _made_anew(db, shelf.served, project)
+        await acts.record(db, [Act(caller, "mapping unset", details={"project": project})])
+    await _take_up(database, shelf, changed)
+    return anew
+
+
+async def _demand(db: Connection, caller: Caller) -> None:
+    """Raises Forbidden, Unauthenticated."""
+    await acl.demand_administrator(db, caller)
+    acl.demand(caller, await resolve_one(db, ROOT), Right.IDENTITY)
+
+
+async def _made_anew(db: Connection, served: ServedViews, project: Project) -> tuple[str, ...]:
+    """The views that the project's mapping is part of; what is stored is checked for them."""
+    await served.refresh(db, now=True)
+    views = tuple(one.view for one in served if one.profile.unmapped and project_of(one.profile) == project)
+    if views:
+        await directories_to_check.add_all(db)
+    return views
+
+
+async def _take_up(database: Database, shelf: Shelf, changed: ChangedHere) -> None:
+    async with database.acquire() as db:
+        await shelf.served.refresh(db, now=True)
+    changed.everything()
+
+
+def _none() -> NotFound:
+    return NotFound("the project has no mapping", remedy="mdm project mapping set PROJECT FILE.csv")
