@@ -23,7 +23,12 @@ JPEG_REST = (
 
 def encapsulated(*fragments: bytes, offsets: bytes = b"") -> bytes:
     """Pixel Data as an offset table and these fragments, explicit VR little endian."""
-    padded = (one + b"\0" * (len(one) % 2) for one in (offsets, *fragments))
+    return fragments_alone(offsets, *fragments)
+
+
+def fragments_alone(*fragments: bytes) -> bytes:
+    """Pixel Data as nothing but these fragments."""
+    padded = (one + b"\0" * (len(one) % 2) for one in fragments)
     body = b"".join(EXPLICIT.item(one) for one in padded)
     return EXPLICIT.header(0x7FE00010, "OB", UNDEFINED) + body + EXPLICIT.mark(0xE0DD)
 
@@ -31,19 +36,43 @@ def encapsulated(*fragments: bytes, offsets: bytes = b"") -> bytes:
 ONE_JPEG = encapsulated(JPEG_START + JPEG_REST)
 
 
-def described(bits: int = 8, stored: int | None = None, high: int | None = None, signed: int = 0) -> bytes:
-    """The attributes of a grey picture of 2 rows and 4 columns, explicit VR little endian."""
+def described(
+    bits: int = 8,
+    stored: int | None = None,
+    high: int | None = None,
+    signed: int = 0,
+    frames: bytes = b"",
+    rows: int = 2,
+    columns: int = 4,
+) -> bytes:
+    """The attributes of a grey picture, explicit VR little endian."""
     stored = stored or bits
-    numbers = {
-        0x00280010: 2,
-        0x00280011: 4,
-        0x00280100: bits,
-        0x00280101: stored,
-        0x00280102: stored - 1 if high is None else high,
-    }
-    body = EXPLICIT.number(0x00280002, 1) + EXPLICIT.element(0x00280004, "CS", b"MONOCHROME2")
+    high = stored - 1 if high is None else high
+    size = EXPLICIT.number(0x00280010, rows) + EXPLICIT.number(0x00280011, columns)
+    numbers = {0x00280100: bits, 0x00280101: stored, 0x00280102: high, 0x00280103: signed}
     return (
-        body
+        EXPLICIT.number(0x00280002, 1)
+        + EXPLICIT.element(0x00280004, "CS", b"MONOCHROME2")
+        + (EXPLICIT.element(0x00280008, "IS", frames) if frames else b"")
+        + size
         + b"".join(EXPLICIT.number(tag, value) for tag, value in numbers.items())
-        + EXPLICIT.number(0x00280103, signed)
+    )
+
+
+def run_length_encoded(*planes: bytes) -> bytes:
+    """A frame of these byte planes, in literal runs (PS3.5 Annex G)."""
+    segments = []
+    for plane in planes:
+        runs = (plane[at : at + 128] for at in range(0, len(plane), 128))
+        segment = b"".join(bytes([len(run) - 1]) + run for run in runs)
+        segments.append(segment + b"\0" * (len(segment) % 2))
+    offsets = [64 + sum(map(len, segments[:number])) for number in range(len(segments))]
+    return struct.pack("<16L", len(segments), *offsets, *[0] * (15 - len(segments))) + b"".join(segments)
+
+
+def extended_table(offsets: list[int], lengths: list[int]) -> bytes:
+    """The Extended Offset Table and its lengths."""
+    return b"".join(
+        EXPLICIT.element(tag, "OV", struct.pack(f"<{len(numbers)}Q", *numbers))
+        for tag, numbers in ((0x7FE00001, offsets), (0x7FE00002, lengths))
     )

@@ -70,7 +70,11 @@ def assembled(parts: Parts, profile: Profile, key: bytes = KEY, piece: int = 1 <
         made = finish(begun, parts.tail, profile=profile, key=key, pixels=parts.facts)
     elif plan.variant != ORIGINAL:
         cleaner = PixelCleaner(plan, begun.about, begun.transfer_syntax)
-        pieces = [cleaner.feed(pixels[at : at + piece]) for at in range(0, len(pixels), piece)]
+        cut_up = [pixels[at : at + piece] for at in range(0, len(pixels), piece)]
+        if cleaner.looks_first:
+            for one in cut_up:
+                cleaner.look(one)
+        pieces = [cleaner.feed(one) for one in cut_up]
         pixels = b"".join((*pieces, cleaner.close()))
     return made.head + pixels + made.tail
 

@@ -64,6 +64,8 @@ class Begun:
     """Where the two belong in `head`."""
     burned_in: bytes
     """The element of the original, encoded as the profile has it; empty when there is none."""
+    extended_table: bytes
+    """The elements that tell where fragments begin, encoded as the profile has them; they come last in a head."""
     patient: bytes
     """The subject or pseudonym."""
     patient_id: bytes
@@ -162,6 +164,7 @@ def begin(
         codes_at=len(start) + copier.places[_METHOD_CODES],
         burned_in_at=len(start) + copier.places[BURNED_IN],
         burned_in=copier.burned_in,
+        extended_table=copier.extended_table,
         patient=pseudonym,
         patient_id=patient.id,
         days=days,
@@ -222,6 +225,7 @@ def finish(
             view[begun.codes_at : begun.burned_in_at],
             burned_in,
             view[begun.burned_in_at :],
+            begun.extended_table if plan.extended_table else b"",
         )
     )
     face = face_in(about, begun.sop_class, pixels)

@@ -14,6 +14,9 @@ from mdm_async.errors import MdmError
 RLE = "1.2.840.10008.1.2.5"
 BASELINE, LS, J2K = "1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.80", "1.2.840.10008.1.2.4.90"
 
+UNKNOWN = "frames that cannot be told apart"
+"""Without a description it is not known how many there should be."""
+
 
 def inspect(
     syntax: str, pixels: bytes, size: int = 1 << 20, about: Description | None = None
@@ -101,7 +104,7 @@ def pixels(write):
         (jpeg(after=b"\xff\0\0\xff"), ("bytes after the end of a codestream",)),
         (jpeg(after=b"\xff\0\0"), ()),
         (jpeg(after=b"\0" + jpeg()), ("a second codestream in a fragment",)),
-        (jpeg()[:-2], ("a codestream without its end",)),
+        (jpeg()[:-2], ("a frame without its end marker", UNKNOWN)),
         (jpeg()[:20], ("a codestream without its end",)),
         (jpeg()[:-2] + jpeg(), ("a codestream without its end",)),
         (b"\xff\xd8" + b"hello", ("bytes that are no JPEG marker",)),
@@ -140,7 +143,8 @@ def test_jpeg_ls_stuffs_bits_not_bytes(pixels, size):
         (jpeg2000() + jpeg2000(), ("a second codestream in a fragment",)),
         (jpeg2000(length=14 + 1), ("bytes that are no JPEG 2000 marker",)),
         (jpeg2000() + b"DOE", ("bytes after the end of a codestream",)),
-        (jpeg2000()[:-2], ("a codestream without its end",)),
+        (jpeg2000()[:-2], ("a frame without its end marker", UNKNOWN)),
+        (jpeg2000()[:-3], ("a codestream without its end",)),
         (b"DOE^JANE", ("what is no JPEG 2000 codestream",)),
         (box(b"jP  ", b"\r\n\x87\n") + box(b"jp2h", box(b"ihdr", bytes(14))) + box(b"jp2c", jpeg2000()), ()),
         (
@@ -180,7 +184,7 @@ def test_frames_may_take_several_fragments(pixels):
 def test_an_offset_table_that_is_none(pixels, table, size):
     if len(table) < 100 or size > 1:
         data = pixels(jpeg(), jpeg(), table=table)
-        assert inspect(BASELINE, data, size) == ("an offset table that is none",)
+        assert inspect(BASELINE, data, size) == ("an offset table that is none", UNKNOWN)
 
 
 def test_more_frames_than_described(write, pixels):

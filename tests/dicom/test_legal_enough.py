@@ -178,15 +178,6 @@ def test_delimiters_with_a_length_end_what_they_end(encoding, length):
     assert [odd[item.start : item.end] for item in items(odd, sequence, encoding)] == [name, name]
 
 
-def test_fragments_whose_delimiter_has_a_length_are_stored_but_not_served(write):
-    pixels = write.header(PIXELS, "OB", 0xFFFFFFFF) + write.item(b"") + write.item(JPEG_START + JPEG_REST)
-    pixels += write.delimiter(0xFFFEE0DD, 0x54494D53)
-    assert cut(write.file(pixels, JPEG)).pixels == pixels
-    inspector = Inspector(JPEG)
-    inspector.feed(pixels)
-    assert inspector.findings() == ("a delimiter that announces a length",)
-
-
 def deflated(data: bytes) -> bytes:
     at = read_meta(data).end
     deflater = zlib.compressobj(wbits=-15)

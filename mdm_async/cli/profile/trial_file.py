@@ -86,6 +86,8 @@ def pixels_in_words(planned: PixelPlan) -> str:
         said.append("unused bits cleared")
     if planned.excess:
         said.append("bytes after the last frame cut")
+    if planned.reframe:
+        said.append("frames written anew behind a right offset table")
     if planned.codestreams:
         said.append("what is no picture in the codestreams overwritten")
     return ", ".join(said)

@@ -1,16 +1,19 @@
 """Carry out a `PixelPlan` while the pixels stream by, in constant memory.
 
-Native pixels are cut, masked and blanked. What is no picture in compressed frames is overwritten
-in place: nothing changes its length or its place, so fragments and offset tables stay true.
+Native pixels are cut, masked and blanked. What is no picture in compressed frames is overwritten in place: nothing
+changes its length or its place, so fragments and offset tables stay true. Where these are wrong, frames are written
+anew, which needs a first look at where they are.
 """
 
 from mdm_async.dicom.elements import UNDEFINED, Buffer, encoding_of
 from mdm_async.dicom.pixels.codestream import Inspector
 from mdm_async.dicom.pixels.description import Description
 from mdm_async.dicom.pixels.findings import Wipes
+from mdm_async.dicom.pixels.frames import NOT_TOLD_APART
 from mdm_async.dicom.pixels.layout import Layout
 from mdm_async.dicom.pixels.mask import Masker
 from mdm_async.dicom.pixels.plan import PixelPlan
+from mdm_async.dicom.pixels.reframing import Reframer
 from mdm_async.dicom.pixels.regions import Blanker
 from mdm_async.errors import Malformed
 
@@ -23,10 +26,17 @@ class PixelCleaner:
 
     def __init__(self, plan: PixelPlan, about: Description, transfer_syntax: str) -> None:
         self._of: _Native | _Fragments
-        if plan.codestreams:
-            self._of = _Fragments(transfer_syntax, about)
+        self.looks_first = plan.reframe
+        """Whether all pixels have to be shown to `look` before they are fed."""
+        self._first = Inspector(transfer_syntax, about)
+        if plan.codestreams or plan.reframe:
+            self._of = _Fragments(transfer_syntax, about, self._first if plan.reframe else None)
         else:
             self._of = _Native(plan, Layout.of(about), transfer_syntax)
+
+    def look(self, chunk: Buffer) -> None:
+        """The next bytes of the pixels, the first time."""
+        self._first.feed(chunk)
 
     def feed(self, chunk: Buffer) -> bytes:
         """The next bytes of the pixels; what comes out may lag behind by a few."""
@@ -116,11 +126,14 @@ class _Native:
 
 
 class _Fragments:
-    """What is no picture in fragments."""
+    """What is no picture in fragments, overwritten; and the frames written anew where `first` has seen them all."""
 
-    def __init__(self, transfer_syntax: str, about: Description) -> None:
+    def __init__(self, transfer_syntax: str, about: Description, first: Inspector | None) -> None:
         self._wipes = Wipes()
         self._inspector = Inspector(transfer_syntax, about, self._wipes)
+        self._encoding = encoding_of(transfer_syntax)
+        self._first = first
+        self._reframer: Reframer | None = None
         self._held = bytearray()
         self._released = 0
         """Bytes given back so far: where the held ones begin."""
@@ -136,9 +149,18 @@ class _Fragments:
         out = bytes(memoryview(self._held)[:count])
         del self._held[:count]
         self._released += count
-        return out
+        return self._reframed(out)
 
     def close(self) -> bytes:
         if not self._inspector.delimited:
             raise Malformed("the fragments end before their delimiter")
-        return bytes(self._held)
+        return self._reframed(bytes(self._held))
+
+    def _reframed(self, some: bytes) -> bytes:
+        if self._first is None:
+            return some
+        if self._reframer is None:
+            if NOT_TOLD_APART in self._first.findings():
+                raise Malformed(NOT_TOLD_APART)
+            self._reframer = Reframer(self._first.frames, self._encoding)
+        return self._reframer.feed(some)

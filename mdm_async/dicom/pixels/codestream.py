@@ -4,28 +4,37 @@ Native pixels have places for it in unused bits, and after the last frame (`refu
 comments, application segments, bytes after the end of a codestream; run-length encoded frames have only the last.
 """
 
-from collections.abc import Callable
 from contextlib import suppress
-from typing import Final, Protocol
+from typing import Final
 
 from mdm_async.dicom.elements import BLANK_VRS, UNDEFINED, Buffer, encoding_of
 from mdm_async.dicom.items import HEADER, ITEM
-from mdm_async.dicom.pixels import jpeg, jpeg2000
+from mdm_async.dicom.pixels import codestreams
 from mdm_async.dicom.pixels import mask as pixel_mask
-from mdm_async.dicom.pixels.description import Description
+from mdm_async.dicom.pixels.codestreams import Codestreams, Walk
+from mdm_async.dicom.pixels.description import EXTENDED_LENGTHS, EXTENDED_OFFSETS, TOTAL_LENGTH, Description
 from mdm_async.dicom.pixels.findings import Findings
-from mdm_async.dicom.pixels.jpeg import NO_END, Unrecognisable, walk_jpeg
+from mdm_async.dicom.pixels.frames import (
+    MOST,
+    NO_TABLE,
+    NOT_TOLD_APART,
+    REPAIRED,
+    WRONG_DELIMITER,
+    WRONG_EXTENDED_TABLE,
+    WRONG_TABLE,
+    Frames,
+    FrameWalk,
+)
+from mdm_async.dicom.pixels.jpeg import walk_jpeg
 from mdm_async.dicom.pixels.jpeg2000 import walk_jpeg2000
 from mdm_async.dicom.pixels.layout import Layout
 from mdm_async.dicom.pixels.mask import UNUSED_BITS, UnusedBits
-from mdm_async.dicom.pixels.offset_table import OffsetTable
+from mdm_async.dicom.pixels.plain_frames import AFTER_A_FRAME, DEFLATED_FRAMES, UNCOMPRESSED, PlainFrames
 from mdm_async.dicom.pixels.pulled import Pulled, Steps
 from mdm_async.dicom.pixels.run_lengths import AFTER_A_SEGMENT, RunLengths
 from mdm_async.dicom.pixels.video import streams as video
 from mdm_async.dicom.pixels.video.streams import SYNTAXES, VideoStream
 from mdm_async.errors import Malformed
-
-Walk = Callable[[Pulled, Findings], Steps]
 
 _JPEG: Final = "1.2.840.10008.1.2.4."
 _WALKS: Final[dict[str, Walk]] = {
@@ -42,10 +51,11 @@ NATIVE: Final = frozenset(
 PIXEL_DATA: Final = 0x7FE00010
 """Not Float and Double Float Pixel Data, all of whose bits are the picture's."""
 
-_AFTER_THE_END: Final = "bytes after the end of a codestream"
-_SECOND: Final = "a second codestream in a fragment"
-_STARTS: Final = (b"\xff\xd8", b"\xff\x4f")
-_CLEANABLE: Final = jpeg.CLEANABLE | jpeg2000.CLEANABLE | {_AFTER_THE_END, AFTER_A_SEGMENT} | video.CLEANABLE
+_LONGEST_TABLE: Final = 4 * MOST
+"""Bytes."""
+_TELLING: Final = 12
+"""Bytes of a fragment that tell whether a frame begins with it."""
+_CLEANABLE: Final = codestreams.CLEANABLE | {AFTER_A_SEGMENT, AFTER_A_FRAME} | video.CLEANABLE
 
 
 def can_be_cleaned(finding: str) -> bool:
@@ -65,11 +75,16 @@ class Inspector:
         """
         self.delimited = False
         """Whether fragments have been looked into up to their delimiter."""
+        self.frames = Frames()
+        """Those of fragments."""
         self._transfer_syntax = transfer_syntax
+        self._about = about
         self._layout = Layout.of(about) if about else None
         self._findings = findings or Findings()
         self._parse = self._element(Pulled())
-        self._frames: _Frames | None = None
+        self._walk: FrameWalk | None = None
+        self._table, self._size = b"", 0
+        """The Basic Offset Table; bytes of fragments."""
         next(self._parse)
 
     def feed(self, chunk: Buffer) -> None:
@@ -78,8 +93,9 @@ class Inspector:
 
     def findings(self) -> tuple[str, ...]:
         """Distinct reasons, without their content, in the order found; ask when all has been fed."""
-        if self._frames:
-            self._frames.close()
+        if self._walk:
+            self._walk.close()
+            self._judge()
         return tuple(self._findings.noted)
 
     def _element(self, source: Pulled) -> Steps:
@@ -98,9 +114,9 @@ class Inspector:
                 self._findings.note("native pixels under a transfer syntax of compressed ones")
             elif tag == PIXEL_DATA and self._layout and self._layout.stored < self._layout.bits:
                 yield from self._samples(source, self._layout)
-        elif self._transfer_syntax in _LOOKED_INTO:
-            self._frames = self._frames_of(self._transfer_syntax)
-            yield from self._fragments(source, self._frames)
+        elif walk := self._walk_of_frames():
+            self._walk = walk
+            yield from self._fragments(source, walk)
         else:
             self._findings.note("compressed pixels of a transfer syntax that is not looked into")
         while True:
@@ -119,105 +135,88 @@ class Inspector:
             if unused.found:
                 self._findings.note(UNUSED_BITS)
 
-    def _frames_of(self, transfer_syntax: str) -> "_Frames":
-        if transfer_syntax in SYNTAXES:
-            return VideoStream(transfer_syntax, self._findings)
-        if transfer_syntax == _RLE:
-            return RunLengths(self._layout, self._findings)
-        return _Codestreams(_WALKS[transfer_syntax], self._findings)
+    def _walk_of_frames(self) -> FrameWalk | None:
+        """None for a transfer syntax whose frames are not known."""
+        syntax, layout, frames, findings = self._transfer_syntax, self._layout, self.frames, self._findings
+        if syntax in _WALKS:
+            return Codestreams(_WALKS[syntax], frames, findings)
+        if syntax == _RLE:
+            return RunLengths(layout, frames, findings)
+        if syntax in SYNTAXES:
+            return VideoStream(syntax, frames, findings)
+        if syntax in (UNCOMPRESSED, DEFLATED_FRAMES):
+            return PlainFrames(layout, frames, findings, deflated=syntax == DEFLATED_FRAMES)
+        return None
 
-    def _fragments(self, source: Pulled, frames: "_Frames") -> Steps:
-        reader = encoding_of(self._transfer_syntax).items
-        table: OffsetTable | None = None
+    def _fragments(self, source: Pulled, walk: FrameWalk) -> Steps:
+        reader, frames = encoding_of(self._transfer_syntax).items, self.frames
+        first_item: int | None = None
         while True:
             at = source.taken
             tag, _, length = reader.header((yield from source.take(HEADER)), 0, HEADER)
             if tag != ITEM:
                 break
-            if table is None:
-                table = OffsetTable(length)
-                while length:
-                    some = yield from source.rest(length)
-                    length -= len(some)
-                    table.feed(some)
-                table.first_item = source.taken
-                continue
-            table.item(at)
-            frames.next_fragment(length)
+            start = b""
+            if first_item is None:
+                self._findings.await_fragment(source.taken)
+                start = yield from source.take(min(length, _TELLING))
+                length -= len(start)
+                if not walk.begins(start):
+                    self._findings.await_fragment(None)
+                    yield from self._offset_table(source, start, length)
+                    first_item = source.taken
+                    continue
+                first_item, frames.headless = at, True
+                self._findings.note(NO_TABLE)
+            frames.fragments += 1
+            frames.offset = at - first_item
+            walk.next_fragment(len(start) + length)
+            if start:
+                self._look_at(walk, source, start)
             while length:
                 some = yield from source.rest(length)
                 length -= len(some)
-                self._findings.fragment(source.taken - len(some), len(some))
-                frames.feed(some)
+                self._look_at(walk, source, some)
         if length:
-            self._findings.note("a delimiter that announces a length")
-        frames.close()
+            self._findings.note(WRONG_DELIMITER)
+        walk.close()
         self.delimited = True
-        if table and not table.true:
-            self._findings.note("an offset table that is none")
-        if self._layout and frames.frames > self._layout.frames:
-            self._findings.note("more frames than described")
 
+    def _look_at(self, walk: FrameWalk, source: Pulled, some: bytes) -> None:
+        """The bytes of a fragment that have just been taken."""
+        self._size += len(some)
+        self._findings.fragment(source.taken - len(some), len(some))
+        walk.feed(some)
 
-class _Frames(Protocol):
-    """What walks fragments."""
+    def _offset_table(self, source: Pulled, start: bytes, left: int) -> Steps:
+        """Take the Basic Offset Table, of which `left` bytes come after these first ones."""
+        possible = len(start) + left <= _LONGEST_TABLE
+        table = bytearray(start)
+        while left:
+            some = yield from source.rest(left)
+            left -= len(some)
+            if possible:
+                table += some
+        self._table = bytes(table) if possible else b"\0"
 
-    @property
-    def frames(self) -> int:
-        """Frames seen so far, at least."""
+    def _judge(self) -> None:
+        """Compare the frames that there are with what is said of them."""
+        frames, findings = self.frames, self._findings
+        described = self._layout.frames if self._layout else None
+        if not frames.fit(self._table):
+            findings.note(WRONG_TABLE)
+        if self._about and not self._extended_table_fits(self._about):
+            findings.note(WRONG_EXTENDED_TABLE)
+        if described is not None and frames.count > described:
+            findings.note("more frames than described")
+        elif not frames.told_apart(described) and not REPAIRED.isdisjoint(findings.noted):
+            findings.note(NOT_TOLD_APART)
 
-    def next_fragment(self, length: int) -> None:
-        """Another fragment begins."""
-
-    def feed(self, some: bytes) -> None:
-        """The next bytes of it."""
-
-    def close(self) -> None:
-        """There are no more fragments; may be told again."""
-
-
-class _Codestreams:
-    """Walks one codestream after another; each begins with a fragment, and may go on over several."""
-
-    def __init__(self, walk: Walk, findings: Findings) -> None:
-        self.frames = 0
-        self._walk = walk
-        self._findings = findings
-        self._fed = 0
-        self._ended, self._lost = True, False
-
-    def next_fragment(self, length: int) -> None:
-        """It begins another codestream if the last one has ended, and goes on with that if not."""
-        if self._ended:
-            self.frames += 1
-            self._ended = False
-            self._steps = self._one(Pulled(self._fed))
-            next(self._steps)
-
-    def feed(self, some: bytes) -> None:
-        self._fed += len(some)
-        self._steps.send(some)
-
-    def close(self) -> None:
-        """There are no more fragments."""
-        if not self._ended and not self._lost:
-            self._findings.note(NO_END)
-
-    def _one(self, source: Pulled) -> Steps:
-        try:
-            yield from self._walk(source, self._findings)
-        except Unrecognisable as what:
-            self._findings.note(str(what))
-            self._lost = True
-            while True:  # where the next codestream begins cannot be told any more
-                yield from source.rest()
-        self._ended = True
-        start = b""
-        while True:
-            some = yield from source.rest()
-            self._findings.wipe(source.taken - len(some), source.taken)
-            # Padding to even length is one NUL, of some writers more, of others one FF: too little to hide anything.
-            after = (start + some).lstrip(b"\0")
-            start = after[:2]
-            if after[:1] not in (b"", b"\xff") or after[1:].strip(b"\0"):
-                self._findings.note(_SECOND if start in _STARTS else _AFTER_THE_END)
+    def _extended_table_fits(self, about: Description) -> bool:
+        tags = (EXTENDED_OFFSETS, EXTENDED_LENGTHS, TOTAL_LENGTH)
+        if any(map(about.ambiguous, tags)):
+            return False
+        offsets, lengths, total = (about.values.get(tag, b"") for tag in tags)
+        if total and int.from_bytes(total, "little") not in (self._size, self._size - 1):
+            return False
+        return not (offsets or lengths) or self.frames.fit_extended(offsets, lengths, self._size)

@@ -6,31 +6,37 @@ The decoders are those that pydicom finds installed. RLE needs none; JPEG and it
 import importlib.util
 import logging
 import struct
+import zlib
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import chain
 from typing import Any, Final
 
-from mdm_async.dicom.elements import EXPLICIT_LITTLE, UNDEFINED, walk
-from mdm_async.dicom.filemeta import read_meta
+from mdm_async.dicom.elements import EXPLICIT_LITTLE, UNDEFINED
 from mdm_async.dicom.pixels import mask as pixel_mask
 from mdm_async.dicom.pixels import regions as pixel_regions
+from mdm_async.dicom.pixels.codestream import PIXEL_DATA, Inspector
 from mdm_async.dicom.pixels.description import (
     BITS_ALLOCATED,
     BITS_STORED,
+    EXTENDED_LENGTHS,
+    EXTENDED_OFFSETS,
     HIGH_BIT,
     PHOTOMETRIC,
     PLANAR,
     SAMPLES,
     SIGNED,
+    Description,
 )
+from mdm_async.dicom.pixels.frames import NOT_TOLD_APART
 from mdm_async.dicom.pixels.layout import Layout
+from mdm_async.dicom.pixels.plain_frames import DEFLATED_FRAMES, UNCOMPRESSED
 from mdm_async.dicom.pixels.plan import PixelEdits, PixelPlan, describe
+from mdm_async.dicom.pixels.reframing import Reframer
 from mdm_async.errors import ScrubRefused
 
 _EXPLICIT_LITTLE: Final = "1.2.840.10008.1.2.1"
 _RLE: Final = "1.2.840.10008.1.2.5"
-_PIXEL_DATA, _OFFSETS, _LENGTHS = 0x7FE00010, 0x7FE00001, 0x7FE00002
 _LONGEST: Final = 0xFFFFFFFE
 """Bytes of a value (PS3.5 §7.1.1)."""
 _COLOURS: Final = frozenset(
@@ -48,7 +54,13 @@ def decode(head: bytes, pixels: bytes, plan: PixelPlan) -> tuple[PixelEdits, Ite
     described = Layout.of(about)
     if described is None or not described.stored_fit or described.photometric not in _COLOURS:
         raise ScrubRefused("the compressed pixels cannot be decoded: their description is not whole")
-    frames = _frames(transfer_syntax, described, _offsets(head), pixels)
+    offsets = _offsets(about) if plan.extended_table else None
+    if transfer_syntax in (UNCOMPRESSED, DEFLATED_FRAMES):
+        frames = _plain_frames(transfer_syntax, about, described, pixels)
+    else:
+        frames = _frames(
+            transfer_syntax, described, offsets, _in_frames(transfer_syntax, about, plan, pixels)
+        )
     first, properties = next(frames)
     layout = _decoded(described, properties)
     size = layout.frame_bits // 8 * layout.frames
@@ -74,7 +86,7 @@ def _frames(
     # It logs decoders' exceptions, whose texts may quote what they met.
     logging.getLogger("pydicom.pixels.decoders.base").disabled = True
     tag, _, value, length = EXPLICIT_LITTLE.header(pixels, 0, len(pixels))
-    if tag != _PIXEL_DATA or length != UNDEFINED:
+    if tag != PIXEL_DATA or length != UNDEFINED:
         raise ScrubRefused("the compressed pixels cannot be decoded: they are no fragments")
     options: dict[str, Any] = {
         "rows": described.rows,
@@ -118,15 +130,53 @@ def _frames(
         raise ScrubRefused("the compressed pixels cannot be decoded") from None
 
 
-def _offsets(head: bytes) -> tuple[bytes, bytes] | None:
-    """The Extended Offset Table and its lengths, where frames begin if fragments do not tell."""
-    meta = read_meta(head)
-    values = {
-        element.tag: head[element.value : element.value + element.length]
-        for element in walk(head, meta.end, len(head), meta.encoding)
-        if element.tag in (_OFFSETS, _LENGTHS)
+def _in_frames(transfer_syntax: str, about: Description, plan: PixelPlan, pixels: bytes) -> bytes:
+    """The element with every frame in one fragment, where decoders could not tell them apart."""
+    if not plan.reframe:
+        return pixels
+    inspector = _inspected(transfer_syntax, about, pixels)
+    return Reframer(inspector.frames, EXPLICIT_LITTLE).feed(pixels)
+
+
+def _plain_frames(
+    transfer_syntax: str, about: Description, described: Layout, pixels: bytes
+) -> Iterator[tuple[bytes, dict[str, Any]]]:
+    """As `_frames`, of frames that are not compressed, or only deflated."""
+    inspector = _inspected(transfer_syntax, about, pixels)
+    if inspector.frames.count != described.frames:
+        raise ScrubRefused("the encapsulated frames are not as many as described")
+    element = Reframer(inspector.frames, EXPLICIT_LITTLE).feed(pixels)
+    properties = {
+        "bits_allocated": described.bits,
+        "photometric_interpretation": described.photometric,
+        "pixel_representation": int(described.signed),
+        "planar_configuration": int(described.planar),
     }
-    return (values[_OFFSETS], values[_LENGTHS]) if len(values) == 2 and all(values.values()) else None
+    at = EXPLICIT_LITTLE.header(element, 0, len(element))[2]
+    for number in range(-1, described.frames):
+        _, value, length = EXPLICIT_LITTLE.items.header(element, at, len(element))
+        at = value + length
+        if number < 0:
+            continue  # the offset table
+        frame = element[value:at]
+        if transfer_syntax == DEFLATED_FRAMES:
+            frame = zlib.decompressobj(-zlib.MAX_WBITS).decompress(frame, described.frame_size)
+        yield frame[: described.frame_size], properties
+
+
+def _inspected(transfer_syntax: str, about: Description, pixels: bytes) -> Inspector:
+    inspector = Inspector(transfer_syntax, about)
+    inspector.feed(pixels)
+    inspector.findings()
+    if not inspector.frames.told_apart(inspector.frames.count):
+        raise ScrubRefused(f"the compressed pixels cannot be decoded: {NOT_TOLD_APART}")
+    return inspector
+
+
+def _offsets(about: Description) -> tuple[bytes, bytes] | None:
+    """The Extended Offset Table and its lengths, where frames begin if fragments do not tell."""
+    offsets, lengths = about.values.get(EXTENDED_OFFSETS, b""), about.values.get(EXTENDED_LENGTHS, b"")
+    return (offsets, lengths) if offsets and lengths else None
 
 
 def _decoded(described: Layout, properties: dict[str, Any]) -> Layout:
@@ -170,7 +220,7 @@ def _element(layout: Layout, plan: PixelPlan, frames: Iterator[bytes]) -> Iterat
     # Always: what is decoded anyway need not be looked at first.
     masker = None if pixel_mask.obstacle(layout) else pixel_mask.Masker(layout)
     vr = b"OB" if layout.bits <= 8 else b"OW"
-    group, number = _PIXEL_DATA >> 16, _PIXEL_DATA & 0xFFFF
+    group, number = PIXEL_DATA >> 16, PIXEL_DATA & 0xFFFF
     yield struct.pack("<HH2sHL", group, number, vr, 0, total + total % 2)
     for frame in frames:
         if len(frame) != size:

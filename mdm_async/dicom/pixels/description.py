@@ -20,12 +20,18 @@ LAYOUT: Final = (
     *(BITS_ALLOCATED, BITS_STORED, HIGH_BIT, SIGNED),
 )
 """What native pixels are laid out by (PS3.3 §C.7.6.3)."""
+EXTENDED_OFFSETS, EXTENDED_LENGTHS, TOTAL_LENGTH = 0x7FE00001, 0x7FE00002, 0x7FE00003
+EXTENDED_TABLE: Final = frozenset({EXTENDED_OFFSETS, EXTENDED_LENGTHS, TOTAL_LENGTH})
+"""Where fragments begin and how long they are, told before the pixels (PS3.3 §C.7.6.3)."""
 OVERLAY_DATA, OVERLAY_BITS, OVERLAY_POSITION = 0x60003000, 0x60000100, 0x60000102
 """Of the first overlay group; others are (group - 6000) << 16 higher."""
 
 _OVERLAY: Final = frozenset({OVERLAY_DATA, OVERLAY_BITS, OVERLAY_POSITION})
 _WATCHED: Final = frozenset(
-    {SOP_CLASS, BURNED_IN, RECOGNIZABLE, FRAME_TYPE, *LAYOUT, *CONDITION_ATTRIBUTES, *judgements()}
+    {
+        *(SOP_CLASS, BURNED_IN, RECOGNIZABLE, FRAME_TYPE),
+        *(*LAYOUT, *EXTENDED_TABLE, *CONDITION_ATTRIBUTES, *judgements()),
+    }
 )
 WATCHED_BYTES: Final = 1024
 """More of one value is not noted."""

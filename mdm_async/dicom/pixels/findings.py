@@ -26,6 +26,9 @@ class Findings:
     def fragment(self, at: int, length: int) -> None:
         """The next bytes of fragments are `length` ones, `at` bytes after the pixel element's first."""
 
+    def await_fragment(self, at: int | None) -> None:
+        """What begins here may turn out to be a fragment; None when it did not."""
+
 
 class _Span(NamedTuple):
     start: int
@@ -42,6 +45,7 @@ class Wipes(Findings):
         """The latest bytes of fragments: from where to where, and their place in the element."""
         self._end = 0
         self._until = 0
+        self._awaited: int | None = None
         self._edits: list[tuple[int, bytes]] = []
 
     def edits(self) -> list[tuple[int, bytes]]:
@@ -54,9 +58,13 @@ class Wipes(Findings):
         for span in self._spans:
             if span.stop > self._end - HELD:
                 return span.at + max(0, self._end - HELD - span.start)
-        return None
+        return self._awaited
+
+    def await_fragment(self, at: int | None) -> None:
+        self._awaited = at
 
     def fragment(self, at: int, length: int) -> None:
+        self._awaited = None
         span = _Span(self._end, self._end + length, at)
         self._spans.append(span)
         self._end = span.stop

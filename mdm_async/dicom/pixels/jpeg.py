@@ -37,7 +37,9 @@ def walk_jpeg(source: Pulled, findings: Findings) -> Steps:
     while marker != _EOI:
         if marker == _SOS:
             yield from _segment(source, marker, findings)
+            source.lacks = b"\xff\xd9"
             found = yield from source.find(entropy)
+            source.lacks = b""
         elif marker in _ALONE or marker == _SOI:
             found = yield from source.take(2)
         else:

@@ -17,7 +17,7 @@ _COM, _CRG, _TLM, _PLT = 0x64, 0x63, 0x55, 0x58
 # Packet data never holds FF90 to FFFF but for the in-bit-stream markers SOP (91) and EPH (92).
 _AFTER_PACKETS: Final = re.compile(rb"\xff[\x90\x93-\xff]", re.DOTALL)
 
-_JP2_SIGNATURE: Final = b"\0\0\0\x0cjP  \r\n\x87\n"
+JP2_SIGNATURE: Final = b"\0\0\0\x0cjP  \r\n\x87\n"
 _NO_PICTURE: Final = {
     _COM: "JPEG 2000 comment",
     # How components lie to each other for display, where zeros say: on each other.
@@ -30,7 +30,7 @@ _MORE: Final = "a JPEG 2000 marker segment with more than it has to say"
 def walk_jpeg2000(source: Pulled, findings: Findings) -> Steps:
     """Read one codestream, raw or in JP2 boxes, up to its end, and note what it holds beside the picture."""
     start = yield from source.take(2)
-    if start == _JP2_SIGNATURE[:2] and (yield from source.take(10)) == _JP2_SIGNATURE[2:]:
+    if start == JP2_SIGNATURE[:2] and (yield from source.take(10)) == JP2_SIGNATURE[2:]:
         yield from walk_boxes(source, findings)
         start = yield from source.take(2)
     if start != _SOC:
@@ -85,9 +85,12 @@ class _Codestream:
         if self._end:
             # The tile-part says where it ends: bytes between that and the next marker cannot hide.
             yield from source.skip(max(0, self._end - begin))
+            source.lacks, source.ends_at = _EOC, source.taken
             marker = yield from source.take(2)
         else:
+            source.lacks, source.ends_at = _EOC, None
             marker = yield from source.find(_AFTER_PACKETS)
+        source.lacks = b""
         end = source.taken - 2
         self._pointers.tile_part(self._tile, end - self._begin, end - begin)
         return marker

@@ -1,5 +1,6 @@
 """How native pixels lie in their value field (PS3.3 §C.7.6.3, PS3.5 §8.1.1)."""
 
+import re
 from dataclasses import dataclass
 from typing import Final, Literal, Self
 
@@ -20,6 +21,13 @@ from mdm_async.dicom.pixels.description import (
 
 _SUBSAMPLED: Final = {"YBR_FULL_422": 4, "YBR_PARTIAL_422": 4, "YBR_PARTIAL_420": 3}
 """Samples of two pixels together."""
+_DECIMAL: Final = re.compile(r"\+?([0-9]{1,12})\.0*")
+
+
+def whole_number(text: str) -> str:
+    """An integer string as it should be: some writers have a decimal point and zeros after it."""
+    found = _DECIMAL.fullmatch(text)
+    return found[1] if found else text
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +54,7 @@ class Layout:
         """None when the description is not whole, or says two things."""
         rows, columns, bits = about.number(ROWS), about.number(COLUMNS), about.number(BITS_ALLOCATED)
         samples = about.number(SAMPLES, 1)
-        frames = about.text(FRAMES).lstrip("+0") or "1"
+        frames = whole_number(about.text(FRAMES)).lstrip("+0") or "1"
         if rows is None or columns is None or not bits or samples is None:
             return None
         if not frames.isdecimal() or len(frames) > 12 or any(map(about.ambiguous, LAYOUT)):
@@ -71,6 +79,16 @@ class Layout:
         """Bits of one frame; no whole number of bytes when one bit is allocated."""
         of_two_pixels = _SUBSAMPLED[self.photometric] if self.subsampled else 2 * self.samples
         return self.rows * self.columns * of_two_pixels * self.bits // 2
+
+    @property
+    def frame_size(self) -> int:
+        """Bytes of one frame by itself."""
+        return (self.frame_bits + 7) // 8
+
+    @property
+    def spare_bits(self) -> int:
+        """Those of its last byte that are no pixels: the highest."""
+        return -self.frame_bits % 8
 
     @property
     def total(self) -> int:

@@ -12,6 +12,7 @@ from mdm_async.dicom.pixels import regions as pixel_regions
 from mdm_async.dicom.pixels import ultrasound
 from mdm_async.dicom.pixels.codestream import NATIVE, can_be_cleaned
 from mdm_async.dicom.pixels.description import (
+    EXTENDED_TABLE,
     PIXELS_REVISION,
     SOP_CLASS,
     WATCHED_BYTES,
@@ -19,6 +20,7 @@ from mdm_async.dicom.pixels.description import (
     PixelFacts,
     watched,
 )
+from mdm_async.dicom.pixels.frames import REPAIRED, WRONG_EXTENDED_TABLE
 from mdm_async.dicom.pixels.layout import Layout
 from mdm_async.dicom.pixels.video.streams import SYNTAXES
 from mdm_async.dicom.profile import PixelRule, Profile, Region
@@ -51,6 +53,10 @@ class PixelPlan:
     """Whether it has more."""
     codestreams: bool = False
     """Whether what is no picture is to be overwritten in the codestreams."""
+    reframe: bool = False
+    """Whether frames are to be written anew, each as one fragment, behind a right offset table."""
+    extended_table: bool = False
+    """Whether the head's Extended Offset Table stays: it is that of the fragments as they come out."""
     decode: bool = False
     """Compressed pixels have to become native first."""
     trusted: bool = False
@@ -63,10 +69,17 @@ class PixelPlan:
     @property
     def variant(self) -> str:
         """`ORIGINAL`, or a name (40 characters at most) that, for one image, is equal exactly for equal changes."""
-        if not (self.regions or self.clear_unused or self.excess or self.codestreams):
+        if not (self.regions or self.clear_unused or self.excess or self.codestreams or self.reframe):
             return ORIGINAL
         # Whatever else is done, excess bytes go too: only where nothing else is done they make a difference.
-        changes = (PIXELS_REVISION, self.regions, self.clear_unused, self.codestreams, self.decode)
+        changes = (
+            PIXELS_REVISION,
+            self.regions,
+            self.clear_unused,
+            self.codestreams,
+            self.reframe,
+            self.decode,
+        )
         return "cleaned-" + sha256(repr(changes).encode()).hexdigest()[:32]
 
     @property
@@ -85,19 +98,33 @@ class PixelPlan:
         """The plan once all pixels have been seen: with what they hold beside the picture."""
         if not facts.present:
             return self
+        found = facts.findings
         if facts.encapsulated:
             # What is decoded leaves everything else of its codestreams behind.
-            return replace(self, codestreams=not self.decode and any(map(can_be_cleaned, facts.findings)))
+            decode = self.decode or pixel_mask.UNUSED_BITS in found
+            reframe = not REPAIRED.isdisjoint(found)
+            return replace(
+                self,
+                clear_unused=self.clear_unused or pixel_mask.UNUSED_BITS in found,
+                codestreams=not decode and any(map(can_be_cleaned, found)),
+                reframe=reframe,
+                extended_table=not (decode or reframe or WRONG_EXTENDED_TABLE in found),
+                decode=decode,
+            )
         return replace(
             self,
             excess=self.cut is not None and facts.value_length > self.cut,
-            clear_unused=self.clear_unused or pixel_mask.UNUSED_BITS in facts.findings,
+            clear_unused=self.clear_unused or pixel_mask.UNUSED_BITS in found,
         )
 
     def mends(self, finding: str) -> bool:
         """Whether nothing is left of what was found when this has been carried out."""
         if finding == pixel_mask.UNUSED_BITS:
             return self.clear_unused
+        if finding == WRONG_EXTENDED_TABLE:
+            return not self.extended_table
+        if finding in REPAIRED:
+            return self.reframe
         return self.codestreams and can_be_cleaned(finding)
 
 
@@ -109,7 +136,8 @@ def describe(head: bytes) -> tuple[Description, str | None, str]:
     about = Description(encoding)
     for element in walk(head, meta.end, len(head), encoding):
         if watched(element.tag):
-            about.note(element.tag, head[element.value : element.value + min(element.length, WATCHED_BYTES)])
+            noted = element.length if element.tag in EXTENDED_TABLE else min(element.length, WATCHED_BYTES)
+            about.note(element.tag, head[element.value : element.value + noted])
         elif element.tag == ultrasound.REGIONS:
             about.ultrasound_regions.append(ultrasound.read(head, element, encoding))
     return about, meta.sop_class, transfer_syntax

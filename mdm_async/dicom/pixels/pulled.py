@@ -20,6 +20,10 @@ class Pulled:
         self._at = 0
         self.taken = taken
         """Bytes read or skipped so far, and before."""
+        self.lacks = b""
+        """What is missing for a whole if the bytes end now; empty where this is no place to end."""
+        self.ends_at: int | None = None
+        """Where the whole would then end; None for wherever the bytes do."""
 
     def take(self, count: int) -> Take:
         """The next `count` bytes (few: they are gathered)."""

@@ -1,64 +1,133 @@
 """Walk run-length encoded frames (PS3.5 Annex G), undecoded: only how many bytes they become is counted."""
 
 import struct
+from collections.abc import Generator
 from itertools import pairwise
 from typing import Final
 
 from mdm_async.dicom.pixels.findings import Findings
+from mdm_async.dicom.pixels.frames import SEVERAL_FRAGMENTS, Frames
 from mdm_async.dicom.pixels.layout import Layout
 from mdm_async.dicom.pixels.pulled import Pulled, Steps
 
 AFTER_A_SEGMENT: Final = "bytes after the end of run-length encoded data"
+_WRONG_LENGTH: Final = "run-length encoded data of the wrong length"
 _NO_FRAME: Final = "what is no run-length encoded frame"
 _HEADER: Final = struct.Struct("<16L")
+Runs = Generator[None, bytes, tuple[int, int, bytes]]
 
 
 class RunLengths:
-    """Walks one frame after another; each is one fragment (PS3.5 §A.4.2)."""
+    """Walks one frame after another; each should be one fragment (PS3.5 §A.4.2), and may be several."""
 
-    def __init__(self, layout: Layout | None, findings: Findings) -> None:
+    def __init__(self, layout: Layout | None, frames: Frames, findings: Findings) -> None:
         """`layout` is that of the decoded pixels."""
-        self.frames = 0
         self._layout = layout
+        self._frames = frames
         self._findings = findings
+        self._segments = layout.samples * layout.bits // 8 if layout else 0
         self._fed = 0
+        self._ended = True
+        self._start: bytes | None = None
+        """The first bytes of a fragment, gathered where they tell whether it begins a frame."""
+        self._tell = 0
+        """How many of them tell."""
+
+    def begins(self, start: bytes) -> bool:
+        return len(start) >= 8 and 0 < start[0] < 16 and start[1:8] == b"\0\0\0\x40\0\0\0"
 
     def next_fragment(self, length: int) -> None:
-        self.frames += 1
-        self._steps = self._frame(Pulled(self._fed), length)
-        next(self._steps)
+        """It begins another frame if the last one has ended or this has a header, and goes on with that if not."""
+        if self._ended:
+            self._begin(length)
+        else:
+            self._start, self._tell = b"", min(length, _HEADER.size)
 
     def feed(self, some: bytes) -> None:
+        if self._start is not None:
+            some, self._start = self._start + some, None
+            if len(some) < self._tell:
+                self._start = some
+                return
+            if self._tell == _HEADER.size and self._bounds(some[: _HEADER.size]):
+                self._findings.note(_WRONG_LENGTH)
+                self._frames.end(self._fed)
+                self._begin(_HEADER.size)
+            else:
+                self._findings.note(SEVERAL_FRAGMENTS)
         self._fed += len(some)
         self._steps.send(some)
 
     def close(self) -> None:
-        """There are no more fragments."""
+        if not self._ended:
+            self._findings.note(_WRONG_LENGTH)
+
+    def _begin(self, length: int) -> None:
+        """A frame whose first fragment is so long."""
+        self._frames.begin(self._fed)
+        self._ended = False
+        self._steps = self._frame(Pulled(self._fed), length)
+        next(self._steps)
 
     def _frame(self, source: Pulled, length: int) -> Steps:
         if self._layout is None:
             self._findings.note("run-length encoded frames without their description")
-        elif length < _HEADER.size:
+        elif length < _HEADER.size or not (bounds := self._bounds((yield from source.take(_HEADER.size)))):
             self._findings.note(_NO_FRAME)
         else:
-            segments = self._layout.samples * self._layout.bits // 8
-            count, *offsets = _HEADER.unpack((yield from source.take(_HEADER.size)))
-            bounds = [*offsets[:count], length]
-            ascending = all(a < b for a, b in pairwise(bounds))
-            if count != segments or bounds[0] != _HEADER.size or not ascending or any(offsets[count:]):
-                self._findings.note(_NO_FRAME)
-            else:
-                for start, stop in pairwise(bounds):
-                    yield from self._segment(source, stop - start, self._layout.rows * self._layout.columns)
+            expected = self._layout.rows * self._layout.columns
+            for start, stop in pairwise(bounds):
+                yield from self._segment(source, stop - start, expected)
+            yield from self._last_segment(source, expected)
+        self._ended = True
         while True:
             yield from source.rest()
 
+    def _bounds(self, header: bytes) -> list[int]:
+        """Where the segments begin; nothing when it is no header of a frame."""
+        count, *offsets = _HEADER.unpack(header)
+        bounds: list[int] = offsets[:count]
+        ascending = all(a < b for a, b in pairwise(bounds))
+        fits = count == self._segments == len(bounds) and bounds[:1] == [_HEADER.size]
+        return bounds if fits and ascending and not any(offsets[count:]) else []
+
+    def _last_segment(self, source: Pulled, expected: int) -> Steps:
+        """It goes on until the frame is whole, and padding up to the end of the fragment."""
+        left, skip, padding = yield from self._runs(source, None, expected)
+        if left:
+            self._findings.note(_WRONG_LENGTH)
+            return
+        yield from source.skip(skip)
+        self._ended = True
+        self._frames.end(source.taken - len(padding))
+        while True:
+            self._findings.wipe(source.taken - len(padding), source.taken)
+            if padding.strip(b"\0"):
+                self._findings.note(AFTER_A_SEGMENT)
+            padding = yield from source.rest()
+
     def _segment(self, source: Pulled, length: int, expected: int) -> Steps:
-        """One byte plane (PS3.5 §G.3): literal runs and repeated bytes, then padding."""
+        """One byte plane (PS3.5 §G.3), and padding up to the next one."""
         end = source.taken + length
+        left, skip, padding = yield from self._runs(source, end, expected)
+        if left or skip > end - source.taken:
+            self._findings.note(_WRONG_LENGTH)
+            yield from source.skip(end - source.taken)
+            return
+        yield from source.skip(skip)
+        self._findings.wipe(source.taken - len(padding), end)
+        zeros = yield from source.skip_zeros(end - source.taken)
+        if padding.strip(b"\0") or not zeros:
+            self._findings.note(AFTER_A_SEGMENT)
+
+    def _runs(self, source: Pulled, end: int | None, expected: int) -> Runs:
+        """Literal runs and repeated bytes, until they are as many as expected.
+
+        (how many are missing, what of the last run is still to come, what has been read after it).
+        """
         some, at, skip = b"", 0, 0
-        while expected > 0 and source.taken < end:
-            some = yield from source.rest(end - source.taken)
+        while expected > 0 and (end is None or source.taken < end):
+            some = yield from source.rest(None if end is None else end - source.taken)
             at = skip
             while expected > 0 and at < len(some):
                 code = some[at]
@@ -71,13 +140,4 @@ class RunLengths:
                 else:
                     at += 1
             skip = max(0, at - len(some))
-        if expected or skip > end - source.taken:
-            self._findings.note("run-length encoded data of the wrong length")
-            yield from source.skip(end - source.taken)
-            return
-        yield from source.skip(skip)
-        padding = some[at:]
-        self._findings.wipe(source.taken - len(padding), end)
-        zeros = yield from source.skip_zeros(end - source.taken)
-        if padding.strip(b"\0") or not zeros:
-            self._findings.note(AFTER_A_SEGMENT)
+        return expected, skip, some[at:]

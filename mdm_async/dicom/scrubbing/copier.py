@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from mdm_async.dicom import encode
+from mdm_async.dicom.dictionary import vr_of
 from mdm_async.dicom.elements import (
     MAX_DEPTH,
     PIXEL_TAGS,
@@ -17,9 +18,11 @@ from mdm_async.dicom.elements import (
     skip_undefined,
     walk,
 )
+from mdm_async.dicom.filemeta import uid_text
 from mdm_async.dicom.items import HEADER, ITEM, SEQUENCE_END
 from mdm_async.dicom.pixels import faces, ultrasound
-from mdm_async.dicom.pixels.description import WATCHED_BYTES, Description, watched
+from mdm_async.dicom.pixels.description import EXTENDED_TABLE, FRAMES, WATCHED_BYTES, Description, watched
+from mdm_async.dicom.pixels.layout import whole_number
 from mdm_async.dicom.scrubbing.graphics import shows_region
 from mdm_async.dicom.scrubbing.private_blocks import PrivateBlocks
 from mdm_async.dicom.scrubbing.replacing import Replacing
@@ -66,6 +69,8 @@ class Copier:
         """The SOP Instance UID."""
         self.burned_in = b""
         """Burned In Annotation as it would be written: not in `out`, since what it says depends on the pixels too."""
+        self.extended_table = b""
+        """The Extended Offset Table: not in `out` either, since it stays only if it is that of the pixels."""
         self.places: dict[int, int] = {}
         """Where in `out` each addition begins."""
         self.pixels_seen = False
@@ -77,7 +82,7 @@ class Copier:
         self._replacing = replacing
         self._additions = additions
         self._replaced = replaced
-        self._aside = replaced | {BURNED_IN}
+        self._aside = replaced | EXTENDED_TABLE | {BURNED_IN, FRAMES}
         self._run = 0
         """What begins here was read but not yet written: it is to be copied as it is."""
         self._kinds = 0
@@ -332,6 +337,13 @@ class Copier:
     def _set_aside(self, here: Step, at: int, value: int, length: int, end: int, encoding: Encoding) -> int:
         """Leave out a top-level element that is replaced, or written only once the pixels are known."""
         self._flush(at, at)
+        if here.tag in EXTENDED_TABLE and here.tag not in self._replaced and length != UNDEFINED:
+            self._run = value + length
+            vr = vr_of(here.tag) or b"UN"
+            self.extended_table += encode.element(here.tag, vr, self._data[value : self._run], encoding)
+            return self._run
+        if here.tag == FRAMES and here.tag not in self._replaced:
+            return self._number_of_frames(here, at, value, length, end, encoding)
         start = len(self.out)
         at = self._apply(here, at, value, length, end, encoding, 0, cleaned=False)
         self._flush(at, at)
@@ -339,6 +351,18 @@ class Copier:
             self.burned_in += self.out[start:]
         del self.out[start:]
         return at
+
+    def _number_of_frames(
+        self, here: Step, at: int, value: int, length: int, end: int, encoding: Encoding
+    ) -> int:
+        """Without the decimal point that some writers give it; all else as its rule says."""
+        said = uid_text(bytes(self._data[value : value + min(length, WATCHED_BYTES)]))
+        right = whole_number(said)
+        if right == said or here.kind is not StepKind.COPY:
+            return self._apply(here, at, value, length, end, encoding, 0, cleaned=False)
+        self._run = value + length
+        self.out += encode.element(FRAMES, b"IS", right.encode(), encoding)
+        return self._run
 
     def _add_before(self, tag: int) -> int:
         """Write the additions that come before this tag; the tag of the next one."""

@@ -10,7 +10,7 @@ from typing import Final
 from mdm_async.dicom.dictionary import vr_of
 from mdm_async.dicom.elements import BLANK_VRS, PIXEL_TAGS
 from mdm_async.dicom.pixels import faces, ultrasound
-from mdm_async.dicom.pixels.description import FRAME_TYPE
+from mdm_async.dicom.pixels.description import EXTENDED_TABLE, FRAME_TYPE
 from mdm_async.dicom.profile import Action, Profile, Rule, basic
 from mdm_async.dicom.refusals import watched
 
@@ -201,16 +201,16 @@ def step_of(tag: int, vr: bytes, profile: Profile, *, cleaned: bool = False) -> 
     `cleaned`: inside a sequence that an option keeps cleaned.
 
     Dropped whatever the profile says: group lengths (they would be wrong); pixels elsewhere than where the file was
-    split (nobody has looked at them), also in the retired groups 7Fxx; elements that neither the profile nor the
-    public dictionary knows, since nothing says what they hold; and sequences written as something else than one,
-    into which one cannot look.
+    split (nobody has looked at them), also in the retired groups 7Fxx, and tables of their offsets; elements that
+    neither the profile nor the public dictionary knows, since nothing says what they hold; and sequences written as
+    something else than one, into which one cannot look.
     """
     group = tag >> 16
     if not tag & 0xFFFF:
         return Step(tag, vr, StepKind.DROP, _OFFSETS)
     if tag in ADDED:
         return Step(tag, vr, StepKind.DROP, _WRITTEN_ANEW)
-    if tag in PIXEL_TAGS or (group & 0xFF00 == 0x7F00 and group != 0x7FE0 and not group & 1):
+    if tag in PIXEL_TAGS | EXTENDED_TABLE or (group & 0xFF00 == 0x7F00 and group != 0x7FE0 and not group & 1):
         return Step(tag, vr, StepKind.DROP, NOT_LOOKED_INTO)
     rule = profile.rule(tag)
     if group & 1:

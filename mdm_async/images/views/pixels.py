@@ -92,6 +92,9 @@ class Pixels:
 
     async def _rewritten(self, variant: str, secret_kind: str, cleaner: PixelCleaner | None) -> WrittenPart:
         writer = self._writer(variant, secret_kind)
+        if cleaner and cleaner.looks_first:
+            async for piece in self._stored():
+                await self.workshop.cipher.run(partial(cleaner.look, piece))
         async for piece in self._stored():
             if cleaner:
                 await writer.write(await self.workshop.cipher.run(partial(cleaner.feed, piece)))

@@ -3,6 +3,7 @@
 from typing import Final, Protocol
 
 from mdm_async.dicom.pixels.findings import Findings
+from mdm_async.dicom.pixels.frames import Frames
 from mdm_async.dicom.pixels.jpeg import Unrecognisable
 from mdm_async.dicom.pixels.pulled import Pulled, Steps
 from mdm_async.dicom.pixels.video import mp4, mpeg2, packets, units
@@ -35,10 +36,8 @@ class _Container(Protocol):
 class VideoStream:
     """Walks one stream, which may lie in several fragments."""
 
-    frames = 1
-    """As far as can be told without decoding: one at least."""
-
-    def __init__(self, transfer_syntax: str, findings: Findings) -> None:
+    def __init__(self, transfer_syntax: str, frames: Frames, findings: Findings) -> None:
+        frames.begin(0)  # how many there are cannot be told without decoding: one at least
         self._codec = _CODECS[transfer_syntax]
         self._findings = findings
         self._source = Pulled()
@@ -46,6 +45,10 @@ class VideoStream:
         self._over = False
         self._steps = self._walk()
         next(self._steps)
+
+    def begins(self, start: bytes) -> bool:
+        """Where there is no offset table, nothing is read."""
+        return False
 
     def next_fragment(self, length: int) -> None:
         """The stream goes on over fragments."""
