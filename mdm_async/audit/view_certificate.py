@@ -60,6 +60,9 @@ class ViewCertificate:
     stayed: dict[str, int]
     """By rule, how many elements were kept."""
     warnings: list[str]
+    """What the profile lets through that the standard takes away."""
+    seen: dict[str, int]
+    """What images still show, such as a face, and how many do."""
     images: list[CertifiedImage]
 
     def signed(self, private: Ed25519PrivateKey) -> str:

@@ -34,6 +34,7 @@ MADE = ViewCertificate(
     went={"PS3.15 basic": {"X": 3, "Z": 2}},
     stayed={"no rule": 40},
     warnings=["keeps (0019,xx10) of Grüße 1.1, which the standard does not list as safe"],
+    seen={"a face can be recognised": 1},
     images=[image(BYTES)],
 )
 TEXT = MADE.signed(PRIVATE)

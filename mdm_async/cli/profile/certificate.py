@@ -107,6 +107,7 @@ def _summary(found: ViewCertificate) -> dict[str, Any]:
         "went": found.went,
         "stayed": found.stayed,
         "warnings": found.warnings,
+        "seen": found.seen,
         "certified": len(found.images),
     }
 
@@ -123,6 +124,7 @@ def _print(found: ViewCertificate, signed_by: str, images: dict[str, str]) -> No
         ("revision", f"{found.revision} of the scrubber"),
         ("images", counts_in_words(found.states)),
         *(("warning", warning) for warning in found.warnings),
+        *(("warning", f"{count}: {warning}") for warning, count in sorted(found.seen.items())),
         *(("withheld", f"{count}: {reason}") for reason, count in sorted(found.withheld.items())),
     ):
         print_line(f"{name:>12}: {value}")

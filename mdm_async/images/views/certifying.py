@@ -67,6 +67,7 @@ async def certificate(certifier: Certifier, caller: Caller, surl: str) -> str:
         went=_went(reports),
         stayed=_stayed(reports),
         warnings=list(profile.warnings),
+        seen=dict(Counter(warning for one in reports for warning in one.warnings)),
         images=images,
     )
     text = await workshop.cipher.run(lambda: made.signed(certifier.private))
