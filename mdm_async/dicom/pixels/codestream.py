@@ -27,6 +27,7 @@ from mdm_async.dicom.pixels.frames import (
 )
 from mdm_async.dicom.pixels.jpeg import walk_jpeg
 from mdm_async.dicom.pixels.jpeg2000 import walk_jpeg2000
+from mdm_async.dicom.pixels.jpeg_xl import walk_jpeg_xl
 from mdm_async.dicom.pixels.layout import Layout
 from mdm_async.dicom.pixels.mask import UNUSED_BITS, UnusedBits
 from mdm_async.dicom.pixels.plain_frames import AFTER_A_FRAME, DEFLATED_FRAMES, UNCOMPRESSED, PlainFrames
@@ -40,6 +41,7 @@ _JPEG: Final = "1.2.840.10008.1.2.4."
 _WALKS: Final[dict[str, Walk]] = {
     **{f"{_JPEG}{number}": walk_jpeg for number in (*range(50, 67), 70, 80, 81)},
     **{f"{_JPEG}{number}": walk_jpeg2000 for number in (90, 91, 92, 93, 201, 202, 203)},
+    **{f"{_JPEG}{number}": walk_jpeg_xl for number in (110, 111, 112)},
 }
 _RLE: Final = "1.2.840.10008.1.2.5"
 _LOOKED_INTO: Final = {*_WALKS, _RLE, *SYNTAXES}

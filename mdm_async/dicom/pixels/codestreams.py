@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Final
 
-from mdm_async.dicom.pixels import jpeg, jpeg2000
+from mdm_async.dicom.pixels import jpeg, jpeg2000, jpeg_xl
 from mdm_async.dicom.pixels.findings import Findings
 from mdm_async.dicom.pixels.frames import NO_END_MARKER, Frames
 from mdm_async.dicom.pixels.jpeg import NO_END, Unrecognisable
@@ -14,8 +14,11 @@ Walk = Callable[[Pulled, Findings], Steps]
 AFTER_THE_END: Final = "bytes after the end of a codestream"
 _SECOND: Final = "a second codestream in a fragment"
 _STARTS: Final = (b"\xff\xd8", b"\xff\x4f")
-_SIGNATURES: Final = (b"\xff\xd8\xff", b"\xff\x4f\xff\x51", jpeg2000.JP2_SIGNATURE)
-CLEANABLE: Final = jpeg.CLEANABLE | jpeg2000.CLEANABLE | {AFTER_THE_END}
+_SIGNATURES: Final = (
+    *(b"\xff\xd8\xff", b"\xff\x4f\xff\x51", jpeg2000.JP2_SIGNATURE),
+    *(jpeg_xl.SIGNATURE, jpeg_xl.CONTAINER),
+)
+CLEANABLE: Final = jpeg.CLEANABLE | jpeg2000.CLEANABLE | jpeg_xl.CLEANABLE | {AFTER_THE_END}
 
 
 class Codestreams:
