@@ -30,6 +30,8 @@ class CertifiedImage:
     """A view's bytes: the GUID of the file that gives them, their size and checksums."""
 
     guid: str
+    version: str
+    """By which rules and scrubber revision it was made, as the server's reports tell it."""
     size: int
     adler32: str
     """Eight hex digits, as a server tells them."""
@@ -50,7 +52,7 @@ class ViewCertificate:
     profile: dict[str, Any]
     """`base`, `edition` of PS3.15, `options`, `digest`."""
     revision: int
-    """Of the scrubber."""
+    """Of the scrubber, that was in force when it was signed."""
     states: dict[str, int]
     """How many images are ready, refused, quarantined, pending."""
     withheld: dict[str, int]

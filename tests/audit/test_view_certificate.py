@@ -20,7 +20,9 @@ BYTES = b"a de-identified image" * 9
 
 def image(data: bytes, *, hashed: bool = True) -> CertifiedImage:
     sha256 = hashlib.sha256(data).hexdigest() if hashed else None
-    return CertifiedImage("a" * 32, len(data), f"{zlib.adler32(data):08x}", "b" * 32, sha256)
+    return CertifiedImage(
+        "a" * 32, "0123456789abcdef.3", len(data), f"{zlib.adler32(data):08x}", "b" * 32, sha256
+    )
 
 
 MADE = ViewCertificate(

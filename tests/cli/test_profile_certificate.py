@@ -6,6 +6,7 @@ import json
 import pydicom
 import pytest
 
+from mdm_async.dicom.scrub import REVISION
 from tests.cli.test_profile_try import png_like_capture, written
 
 
@@ -56,6 +57,7 @@ async def test_a_directory_has_one_with_what_is_refused_and_why(mdm, server, stu
         assert secret not in text
     images = json.loads(text)["images"]
     assert all(len(image["sha256"]) == 64 for image in images)
+    assert all(image["version"].endswith(f".{REVISION}") for image in images)
 
 
 async def test_what_was_changed_and_what_another_signed_is_code_5(mdm, study, tmp_path, public):

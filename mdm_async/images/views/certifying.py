@@ -101,7 +101,14 @@ async def _certified(
         for guid, view in ready.items():
             hashes[guid] = await _sha256(workshop, view)
     images = [
-        CertifiedImage(str(guid), view.size, adler.text(view.adler32), view.etag.strip('"'), hashes.get(guid))
+        CertifiedImage(
+            str(guid),
+            view.version,
+            view.size,
+            adler.text(view.adler32),
+            view.etag.strip('"'),
+            hashes.get(guid),
+        )
         for guid, view in ready.items()
     ]
     return images, versions.keys() - ready.keys()
