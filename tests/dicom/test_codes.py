@@ -16,6 +16,8 @@ from mdm_async.dicom.values.codes import has_shape, published_meaning, published
         (b"SRT", b"T-62000", b"Liver"),
         (b"SNM3", b"T-62000", b"Liver"),
         (b"UCUM", b"cm", b"cm"),
+        (b"UCUM", b"ml/100g/min", b"ml/100g/min"),
+        (b"SCPECG", b"5.6.3-9-1", b"Lead I (Einthoven)"),
         (b"RADLEX", b"RID11327", b"Beam-hardening artifact"),
     ],
 )

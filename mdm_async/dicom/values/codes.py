@@ -1,13 +1,16 @@
 """Codes of published schemes: what they mean, and whether a value can be a code of its scheme at all.
 
-pydicom carries the standard's dictionaries of codes (PS3.16). A code that is in none can still be published: SNOMED CT
+pydicom carries the standard's dictionaries of codes (PS3.16); `tables/codes-beside.csv` has further meanings: of ECG
+leads, plurals of units, languages. A code that is in none can still be published: SNOMED CT
 has some 350,000. So for schemes whose codes have a shape of their own, or a check digit, the shape is enough; for
 schemes of plain numbers, which could be a patient's, only what the dictionaries hold counts.
 """
 
+import csv
 import re
 from collections.abc import Mapping
 from functools import cache
+from importlib import resources
 from typing import Final
 
 from mdm_async.dicom.values.ucum import is_unit
@@ -40,7 +43,8 @@ def published_meanings(scheme: bytes, value: bytes) -> tuple[bytes, ...]:
     """All meanings that are published for a code: synonyms, the standard's own first."""
     if scheme in _RETIRED_SNOMED:
         scheme, value = b"SCT", _from_retired().get(value, b"")
-    return _meanings().get(scheme, {}).get(value, ())
+    found = _meanings().get(scheme, {}).get(value, ())
+    return (*found, value) if scheme == b"UCUM" and is_unit(value) else found
 
 
 def has_shape(scheme: bytes, value: bytes) -> bool:
@@ -75,6 +79,10 @@ def _meanings() -> Mapping[bytes, Mapping[bytes, tuple[bytes, ...]]]:
                     codes[value.encode()] = (*codes.get(value.encode(), ()), text.encode())
                 else:
                     codes.setdefault(value.encode(), ())
+    table = resources.files("mdm_async.dicom.tables") / "codes-beside.csv"
+    for row in csv.DictReader(table.read_text(encoding="ascii").splitlines()):
+        codes, value = found.setdefault(row["scheme"].encode(), {}), row["value"].encode()
+        codes[value] = (*codes.get(value, ()), row["meaning"].encode())
     return found
 
 

@@ -37,6 +37,8 @@ _PREFIXES: Final = (
 _TERM: Final = re.compile(r"(?P<unit>[^{}]*?)(?P<power>[+-]?\d{1,2})?(?P<said>\{[^{}]*\})?")
 _SAID: Final = frozenset({"suvbw", "suvlbm", "suvbsa", "suvibw", "suv", "hu", "od", "us", "ef", "rgb"})
 _NUMBER: Final = re.compile(r"\d{1,3}|10[*^][+-]?\d{1,2}")
+_SCALE: Final = re.compile(r"10{1,3}(?=[a-zA-Z])")
+"""As in ml/100g/min."""
 _WORD: Final = re.compile(r"[A-Za-z]+")
 _LONGEST: Final = 32
 
@@ -52,7 +54,7 @@ def _is_term(term: str) -> bool:
     found = _TERM.fullmatch(term)
     if found is None:
         return _NUMBER.fullmatch(term) is not None
-    unit, said = found["unit"], found["said"] or ""
+    unit, said = _SCALE.sub("", found["unit"], count=1), found["said"] or ""
     if re.search(r"\d{3}", said) or not _known(said):
         return False
     if not unit and not found["power"]:
