@@ -25,6 +25,7 @@ async def everything_told(server: Server, planted: Canary) -> bytes:
     for method, target, body in (
         ("POST", "/srm/v2/ls", {"surls": ["/"]}),
         ("POST", "/admin/v1/report", {"surl": "/"}),
+        ("POST", "/admin/v1/certificate", {"surl": "/"}),
         ("POST", "/admin/v1/profiles/basic/progress", {}),
         ("POST", "/admin/v1/link", {"surls": ["/a.dcm"], "target": "/", "view": "basic"}),
         ("GET", "/admin/v1/profiles", None),
@@ -50,6 +51,8 @@ async def test_no_canary_leaves_a_whole_server(own_server: Server, encoding: str
         await applied(server, "again", "/")
         assert identifying(planted.survivors(await server.read("/a.dcm", view="again"))) == []
         assert planted.survivors(await everything_told(server, planted)) == []
+        left = await server.call("POST", "/admin/v1/survivors", token=token, json={"surl": "/a.dcm"})
+        assert (left.status, identifying(planted.survivors(left.body))) == (200, [])
         stored = b"\n".join(path.read_bytes() for path in server.data.rglob("*") if path.is_file())
         assert planted.survivors(stored) == []
         rows = [value async for _, _, value in Spy(server, log).database()]

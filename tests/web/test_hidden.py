@@ -62,6 +62,8 @@ OPERATIONS: list[tuple[str, May, Body]] = [
     ("srm/v2/releaseFiles", any_of("lg"), lambda lfn: {"surls": [lfn]}),
     ("admin/v1/report", reads(None), lambda lfn: {"surl": lfn}),
     ("admin/v1/report", reads("basic"), lambda lfn: {"surl": f"/@basic{lfn}"}),
+    ("admin/v1/certificate", reads(None), lambda lfn: {"surl": lfn}),
+    ("admin/v1/survivors", reads("basic"), lambda lfn: {"surl": f"/@basic{lfn}"}),
     ("admin/v1/delivery", any_of("lg"), lambda lfn: {"surl": lfn}),
     ("admin/v1/intake", any_of("lg"), lambda lfn: {"surl": lfn}),
     ("admin/v1/whoami", any_of("lg"), lambda lfn: {"surl": lfn}),

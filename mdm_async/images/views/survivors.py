@@ -36,7 +36,7 @@ _FILES: Final = 100
 """Files on a page at the most."""
 _BYTES: Final = 64 << 20
 """Heads on a page; one more is always looked at."""
-_COUNTED: Final = 100_000
+_COUNTED: Final = 10_000
 """Files that are counted beforehand, to show how far it is."""
 _LONGEST: Final = 1000
 """Characters of a text that are told."""
