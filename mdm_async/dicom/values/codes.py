@@ -81,8 +81,8 @@ def _meanings() -> Mapping[bytes, Mapping[bytes, tuple[bytes, ...]]]:
                     codes.setdefault(value.encode(), ())
     table = resources.files("mdm_async.dicom.tables") / "codes-beside.csv"
     for row in csv.DictReader(table.read_text(encoding="ascii").splitlines()):
-        codes, value = found.setdefault(row["scheme"].encode(), {}), row["value"].encode()
-        codes[value] = (*codes.get(value, ()), row["meaning"].encode())
+        codes, code = found.setdefault(row["scheme"].encode(), {}), row["value"].encode()
+        codes[code] = (*codes.get(code, ()), row["meaning"].encode())
     return found
 
 
