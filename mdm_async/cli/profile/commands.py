@@ -9,7 +9,7 @@ from mdm_async.cli.connection import client_of, complete
 from mdm_async.cli.names.commands import outcome_json
 from mdm_async.cli.options import Json
 from mdm_async.cli.output import about, complain, end, error_json, print_json, print_line
-from mdm_async.cli.profile import apply, certificate, report, survivors, trial
+from mdm_async.cli.profile import apply, certificate, importing, report, survivors, trial
 from mdm_async.cli.profile.profile_file import read_profile, read_text
 from mdm_async.cli.settled import settled
 from mdm_async.cli.tables import add_row, print_table, table
@@ -26,7 +26,7 @@ def register(app: typer.Typer) -> None:
     group.command("list")(listing)
     for command in (show, check, add):
         group.command()(command)
-    for room in (trial, apply, report, survivors):
+    for room in (importing, trial, apply, report, survivors):
         room.register(group)
     certificate.register_issuing(group)
     group.command()(release)

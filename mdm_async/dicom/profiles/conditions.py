@@ -21,6 +21,7 @@ PIXEL_RULE_ATTRIBUTES: Final = {
     0x00280004: "PhotometricInterpretation",
     0x00280010: "Rows",
     0x00280011: "Columns",
+    0x00280301: "BurnedInAnnotation",
     0x00480010: "SpecimenLabelInImage",
 }
 """What pixel rules may ask for: top-level attributes that tell devices, kinds of pictures and layouts apart."""
@@ -30,7 +31,6 @@ CONDITION_ATTRIBUTES: Final = PIXEL_RULE_ATTRIBUTES | {
     0x00080080: "InstitutionName",
     0x00180015: "BodyPartExamined",
     0x00200011: "SeriesNumber",
-    0x00280301: "BurnedInAnnotation",
 }
 """What conditions may ask for: top-level attributes that tell kinds of images apart, never patients."""
 
