@@ -17,6 +17,11 @@ SAFE_PRIVATE = {("Philips PET Private Group", 0x7053, 0x00)}
 
 _UNKNOWN = {0x00081234, 0x00109999, 0x7F000010, 0x00080000, 0x00100000, 0x4FFE0001, 0x00420010}
 """Unknown to the standard, group lengths, pixels in retired groups; and what DEID names beside the table."""
+TEXTS = {"LO", "SH", "ST", "LT", "UT", "UC", "PN", "UR", "AE", "AS"}
+REFERENCE = {0x00081150, 0x00081155, 0x00081160}
+"""What a reference to an image is made of: class, instance, frames."""
+CODES = {0x00080100, 0x00080102, 0x00080103, 0x00080104, 0x00080119, 0x00080120}
+"""Parts of codes: no marker is a published code."""
 
 
 class Fate(Enum):
@@ -45,6 +50,14 @@ def fate(marker: Marker, options: Collection[str]) -> Fate:
         safe = "retain_safe_private" in options and key in SAFE_PRIVATE
         return (Fate.EITHER if cleaned else Fate.KEPT) if safe else Fate.GONE
     code = _code(tag, marker.vr, options)
+    around = table_row(marker.path[-2]) if len(marker.path) > 1 else None
+    if around is not None and around["basic"] == "X/Z/U*" and tag not in REFERENCE:
+        return Fate.GONE
+    if code == "K" and tag in CODES:
+        return Fate.GONE
+    if code == "K" and marker.vr == "CS":
+        # No marker is a term that the standard has, or made of known words.
+        return Fate.GONE
     if code == "K" and cleaned:
         # The numbers and days of a report tell no name; its words may.
         return Fate.EITHER if marker.vr in ("DS", "IS", "DA", "DT", "TM", "UI", "US", "AS") else Fate.GONE
@@ -63,7 +76,8 @@ def _code(tag: int, vr: str, options: Collection[str]) -> str:
         return "C" if _is_graphics(tag) and "clean_graphics" in options else "X"
     row = table_row(tag)
     if row is None:
-        return "K"
+        # Text that the table does not name is denied, or has to pass a vocabulary, which no marker does.
+        return "X" if vr in TEXTS else "K"
     chosen = {option: row[option] for option in options if row[option]}
     if chosen.get(MODIFIED_DATES):
         del chosen[MODIFIED_DATES]

@@ -20,6 +20,16 @@ def vr_of(tag: int) -> bytes | None:
 
 
 @lru_cache(maxsize=8192)
+def vrs_of(tag: int) -> frozenset[bytes]:
+    """Every VR that the dictionary allows for a public attribute; none when the attribute is not in it."""
+    try:
+        vr: str = get_entry(Tag(tag))[0]
+    except KeyError:
+        return frozenset()
+    return frozenset(vr.encode().split(b" or "))
+
+
+@lru_cache(maxsize=4096)
 def for_people(tag: int) -> tuple[str, str]:
     """An attribute as "(0010,0010)" and by its name, which is "" when it is not in the dictionary."""
     try:

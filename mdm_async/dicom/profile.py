@@ -9,15 +9,16 @@ from mdm_async.dicom.profiles.attribute_rules import (
     GROUPS,
     PRIVATE,
     REPEATING,
-    UNNAMED,
     Action,
     Rule,
     public_rules,
+    unnamed,
 )
 from mdm_async.dicom.profiles.conditions import PIXEL_RULE_ATTRIBUTES, Readings
 from mdm_async.dicom.profiles.kinds import Kind
 from mdm_async.dicom.profiles.lets_through import lets_through, shown
 from mdm_async.dicom.profiles.precedence import ConditionalRules, Drop, SiteRule, plain_rules
+from mdm_async.dicom.profiles.reviewed import first_of
 from mdm_async.dicom.profiles.safe_private import PrivateKey, can_be_kept, private_key, safe_private
 from mdm_async.dicom.profiles.table import EDITION, OPTIONS
 from mdm_async.dicom.scrubbing.generalising import vrs_of
@@ -27,6 +28,7 @@ __all__ = [
     "OPTIONS",
     "PIXEL_RULE_ATTRIBUTES",
     "Action",
+    "Base",
     "PixelRule",
     "PrivateKey",
     "Profile",
@@ -58,7 +60,9 @@ _CODES: Final = {
     "retain_institution_identity": ("113112", "Retain Institution Identity Option"),
 }
 
+Base = Literal["basic", "ps3.15", "keep-only"]
 _TAKING_AWAY: Final = (Action.REMOVE, Action.EMPTY, Action.DUMMY)
+
 _ENCAPSULATED_DOCUMENT: Final = 0x00420011
 
 
@@ -90,7 +94,8 @@ class Profile:
     """A named set of rules. Two profiles with one digest make the same of every image, whatever they are called."""
 
     name: str
-    base: str = "basic"
+    base: Base = "basic"
+    """What is done with attributes that no option and no rule of the site names."""
     options: frozenset[str] = frozenset()
     project: str | None = None
     """Keys pseudonyms and date shifts; None for those of the installation itself."""
@@ -116,6 +121,8 @@ class Profile:
     """What becomes of patients whom the project's mapping does not have; None when no mapping is used."""
     kinds: tuple[Kind, ...] = ()
     """The site's own, beside those of known-kinds.toml."""
+    terms: tuple[tuple[int, str], ...] = ()
+    """(attribute of VR CS, a value of it that may be kept): the site's own code strings, in ascending order."""
     edition: str = EDITION
     """Of PS3.15."""
     digest: str = field(init=False, compare=False)
@@ -124,9 +131,9 @@ class Profile:
     _private: dict[PrivateKey, Rule] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        public, private = public_rules(self.options), _private_rules(self.options)
+        public, private = public_rules(self.base, self.options), _private_rules(self.options)
         if self.documents != "refuse":  # what is in quarantine is kept for when it is released
-            public[_ENCAPSULATED_DOCUMENT] = Rule(Action.KEEP, "documents allowed")
+            public[_ENCAPSULATED_DOCUMENT] = Rule(Action.KEEP, "documents allowed", asked=True)
         for of, rule in plain_rules(self.site):
             if isinstance(of, int):
                 public[of] = rule
@@ -169,20 +176,14 @@ class Profile:
             return PRIVATE
         if (whole := GROUPS.get(group)) is not None:
             return whole
-        if (named := self._public.get(tag)) is not None:
+        if (named := self._public.get(tag) or self._public.get(first_of(tag))) is not None:
             return named
-        if (repeating := REPEATING.get(group & 0xFF00)) is not None:
-            return self._public.get(tag & 0xFF00FFFF, repeating)
-        return UNNAMED
+        return REPEATING.get(group & 0xFF00) or unnamed(self.base, tag)
 
     def private_rule(self, creator: str, tag: int) -> tuple[Rule, bytes]:
         """(what happens to a private element of this creator, the VR that PS3.15 lists for it or b"")."""
         key = private_key(creator, tag)
         return self._private.get(key, PRIVATE), safe_private().get(key, b"")
-
-    def names(self, tag: int) -> bool:
-        """Whether a rule names this very attribute, rather than its group or none."""
-        return tag in self._public
 
     @property
     def private_kept(self) -> bool:
@@ -216,7 +217,7 @@ class Profile:
 
     def _effects(self) -> list[str]:
         """Everything that changes what comes out, one line each; the name and the reasons for rules do not."""
-        lines = [f"edition {self.edition}", f"project {self.project!r}"]
+        lines = [f"edition {self.edition}", f"base {self.base}", f"project {self.project!r}"]
         lines += [f"burned-in {self.burned_in}", f"documents {self.documents}", f"faces {self.faces}"]
         lines += [f"option {option}" for option in sorted(self.options)]  # each is said in the image
         lines += [_effect(f"{tag:08X}", rule) for tag, rule in sorted(self._public.items())]
@@ -236,6 +237,7 @@ class Profile:
         lines += [f"shift {self.shift}", f"unmapped {self.unmapped}"]
         lines += sorted(f"drop {drop.when.asks!r} {drop.because!r}" for drop in self.drops)
         lines += [f"kind {kind.name!r} {kind.when.asks!r}" for kind in self.kinds]
+        lines += [f"term {tag:08X} {term}" for tag, term in self.terms]
         return lines
 
 
@@ -249,7 +251,7 @@ def _private_rules(options: frozenset[str]) -> dict[PrivateKey, Rule]:
     if "retain_safe_private" not in options:
         return {}
     because = "option retain_safe_private"
-    keep, uid = Rule(Action.KEEP, because), Rule(Action.UID, because)
+    keep, uid = Rule(Action.KEEP, because, asked=True), Rule(Action.UID, because, asked=True)
     # The standard's list has a UID of a series: safe as an attribute, but it joins with everything.
     uids = keep if "retain_uids" in options else uid
     return {key: uids if vr == b"UI" else keep for key, vr in safe_private().items() if can_be_kept(vr)}
@@ -263,7 +265,7 @@ def _moves(rule: Rule) -> bool:
 
 
 def _effect(attribute: str, rule: Rule) -> str:
-    return f"{attribute} {rule.action.value} {rule.value!r}"
+    return f"{attribute} {rule.action.value} {rule.value!r} {rule.keeps} {rule.asked}"
 
 
 @lru_cache(maxsize=64)

@@ -15,13 +15,14 @@ from mdm_async.dicom.profile import Action, Profile
 from mdm_async.dicom.pseudonym import Pseudonyms
 from mdm_async.dicom.refusals import Description, PixelFacts, face_in, reasons
 from mdm_async.dicom.scrubbing import counts
-from mdm_async.dicom.scrubbing.copier import Copier
+from mdm_async.dicom.scrubbing.code_items import CodeItems
+from mdm_async.dicom.scrubbing.copier import Copier, Done
 from mdm_async.dicom.scrubbing.counts import Touched
 from mdm_async.dicom.scrubbing.patient import Patient
 from mdm_async.dicom.scrubbing.readings import readings
 from mdm_async.dicom.scrubbing.replacing import Replacing
 from mdm_async.dicom.scrubbing.step_book import book_of
-from mdm_async.dicom.scrubbing.steps import BURNED_IN, IDENTIFIERS, PATIENT_ID, SOP_INSTANCE
+from mdm_async.dicom.scrubbing.steps import BURNED_IN, IDENTIFIERS, PATIENT_ID, SOP_INSTANCE, TOP
 from mdm_async.dicom.scrubbing.words import Words
 from mdm_async.errors import ScrubRefused
 
@@ -29,6 +30,7 @@ __all__ = [
     "REVISION",
     "SECURITY_FLOOR",
     "Begun",
+    "Done",
     "PixelFacts",
     "Scrubbed",
     "Touched",
@@ -111,10 +113,12 @@ def begin(
     key: bytes,
     edits: PixelEdits | None = None,
     subject: Subject | None = None,
+    done: Done | None = None,
 ) -> Begun:
     """De-identify the head. `edits`: the pixels are decoded, so that they are described anew. Raises Malformed.
 
-    `subject`: who the patient is in the project's mapping.
+    `subject`: who the patient is in the project's mapping. `done` is filled with what is done at which offset of the
+    head.
     """
     meta = read_meta(head)
     transfer_syntax = meta.transfer_syntax
@@ -124,7 +128,7 @@ def begin(
     refused = [f"the profile drops it: {because}" for because in profile.dropped(read)]
     profile = profile.given(read)
     book = book_of(profile)
-    table = book.table(encoding, cleaned=False)
+    table = book.table(encoding, TOP)
     patient = Patient.of(head, meta.end, table)
     pseudonym, days = _who_and_days(patient, subject, pseudonyms, profile)
     words = Words.of(head, meta.end, table) if _cleans_text(profile) else None
@@ -140,7 +144,10 @@ def begin(
     additions = sorted(_additions(profile, encoding) + edited + added)
     replaced = frozenset(tag for tag, _ in edited + added)
     replacing = Replacing(pseudonyms, pseudonym, days, words, patient_id=patient.id)
-    copier = Copier(head, encoding, book, replacing, Description(encoding), additions, replaced)
+    code_items = CodeItems(pseudonyms, words)
+    copier = Copier(
+        head, encoding, book, replacing, code_items, Description(encoding), additions, replaced, done
+    )
     copier.top_level(meta.end)
 
     about = copier.about
@@ -151,7 +158,9 @@ def begin(
         refused.append("the SOP Instance UID is missing")
     kept = profile.rule(SOP_INSTANCE).action is Action.KEEP
     start = encode.preamble_and_meta(
-        sop_class=(meta.sop_class or uid_text(about.values.get(_SOP_CLASS, b""))).encode(),
+        sop_class=pseudonyms.uid_value(
+            (meta.sop_class or uid_text(about.values.get(_SOP_CLASS, b""))).encode()
+        ),
         sop_instance=uid_text(instance).encode() if kept else pseudonyms.uid_value(instance),
         transfer_syntax=_served_as(edits.transfer_syntax if edits else transfer_syntax),
     )
@@ -174,11 +183,19 @@ def begin(
 
 
 def finish(
-    begun: Begun, tail: bytes, *, profile: Profile, key: bytes, pixels: PixelFacts, released: bool = False
+    begun: Begun,
+    tail: bytes,
+    *,
+    profile: Profile,
+    key: bytes,
+    pixels: PixelFacts,
+    released: bool = False,
+    done: Done | None = None,
 ) -> Scrubbed:
     """De-identify the tail, and put it all together, now that the pixels have been seen.
 
-    `released`: a person who may has looked at the pixels, and has seen nothing burned in that identifies.
+    `released`: a person who may has looked at the pixels, and has seen nothing burned in that identifies. `done` is
+    filled with what is done at which offset of the tail.
 
     Raises ScrubRefused with every reason why the view cannot be made, Malformed.
     """
@@ -188,19 +205,14 @@ def finish(
     refused, burned_in, after, touched = list(begun.refused), begun.burned_in, b"", begun.touched
     if tail:
         # Whose words would be known to be harmless is not known any more: text that comes after pixels goes.
-        replacing = Replacing(Pseudonyms(key), begun.patient, begun.days, None, patient_id=begun.patient_id)
+        pseudonyms = Pseudonyms(key)
+        replacing = Replacing(pseudonyms, begun.patient, begun.days, None, patient_id=begun.patient_id)
         about = copy.deepcopy(about)
         if readings(tail, 0, encoding, profile):
             refused.append("what comes after the pixels is asked for by the profile's conditions")
-        copier = Copier(
-            tail,
-            encoding,
-            book_of(begun.profile),
-            replacing,
-            about,
-            [],
-            frozenset(tag for tag, _ in profile.added),
-        )
+        code_items = CodeItems(pseudonyms, None)
+        added = frozenset(tag for tag, _ in profile.added)
+        copier = Copier(tail, encoding, book_of(begun.profile), replacing, code_items, about, [], added, done)
         copier.top_level(0)
         after, burned_in = bytes(copier.out), burned_in + copier.burned_in
         touched = counts.added(touched, counts.counted(copier.touched))

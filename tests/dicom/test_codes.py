@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from mdm_async.dicom.scrubbing.structured import PUBLIC_SCHEMES
+from mdm_async.dicom.scrubbing.code_items import PUBLIC_SCHEMES
 from mdm_async.dicom.values.codes import has_shape, published_meaning, published_meanings
 
 

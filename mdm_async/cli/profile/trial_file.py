@@ -16,7 +16,7 @@ from mdm_async.dicom.pixels.decoding import decode
 from mdm_async.dicom.pixels.description import Description, PixelFacts
 from mdm_async.dicom.pixels.plan import ORIGINAL, PixelPlan, describe, plan
 from mdm_async.dicom.profile import Profile
-from mdm_async.dicom.scrub import Begun, begin, finish
+from mdm_async.dicom.scrub import Begun, Done, begin, finish
 from mdm_async.errors import MdmError, ScrubRefused
 
 _CHUNK: Final = 1 << 20
@@ -50,6 +50,8 @@ def try_file(file: Path, profile: Profile, *, force: bool = False) -> Trial:
     key = secrets.token_bytes(32)
     parts = _cut(file, force=force)
     begun, head, tail = None, None, None
+    in_head: Done = {}
+    in_tail: Done = {}
     reasons: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     verdict, pixels = "served", "there are none"
@@ -57,8 +59,8 @@ def try_file(file: Path, profile: Profile, *, force: bool = False) -> Trial:
         about, sop_class, transfer_syntax = describe(parts.head)
         planned = plan(about, sop_class, transfer_syntax, profile).after(parts.facts)
         pixels = pixels_in_words(planned) if parts.facts.present else pixels
-        begun = begin(parts.head, profile=profile, key=key)
-        scrubbed = finish(begun, parts.tail, profile=profile, key=key, pixels=parts.facts)
+        begun = begin(parts.head, profile=profile, key=key, done=in_head)
+        scrubbed = finish(begun, parts.tail, profile=profile, key=key, pixels=parts.facts, done=in_tail)
         if planned.decode:
             begun = _decoded(file, parts, planned, profile, key)
             scrubbed = finish(begun, parts.tail, profile=profile, key=key, pixels=parts.facts)
@@ -67,7 +69,7 @@ def try_file(file: Path, profile: Profile, *, force: bool = False) -> Trial:
         verdict, reasons = "quarantined" if why.quarantined else "refused", tuple(str(why).split("; "))
     except MdmError as why:
         verdict, reasons = "refused", (f"the data set cannot be walked: {why.detail}",)
-    rows = _rows(parts, head or (begun.head if begun else None), tail, begun.profile if begun else profile)
+    rows = _rows(parts, head or (begun.head if begun else None), tail, (in_head, in_tail))
     if head is None:
         # Only a head that is served says whether something is burned in.
         rows = (replace(row, known=row.known and row.tag != _BURNED_IN) for row in rows)
@@ -137,17 +139,17 @@ def _decoded(file: Path, parts: _Parts, planned: PixelPlan, profile: Profile, ke
     return begin(parts.head, profile=profile, key=key, edits=edits)
 
 
-def _rows(parts: _Parts, head: bytes | None, tail: bytes | None, profile: Profile) -> Iterator[Row]:
+def _rows(parts: _Parts, head: bytes | None, tail: bytes | None, done: tuple[Done, Done]) -> Iterator[Row]:
     """Of head and tail, as far as they can be walked."""
     try:
         before = _data_set(parts.head)
-        yield from compare(before, _data_set(head) if head is not None else None, profile)
+        yield from compare(before, _data_set(head) if head is not None else None, done[0])
         rest, made = (
             DataSet(each, 0, len(each), before.encoding, before.values) if each is not None else None
             for each in (parts.tail, tail)
         )
         assert rest is not None
-        yield from compare(rest, made, profile)
+        yield from compare(rest, made, done[1])
     except MdmError:
         return  # the verdict says why
 

@@ -1,12 +1,19 @@
-"""The rule of every public attribute under a base and its options (PS3.15 Annex E, Table E.1-1)."""
+"""The rule of every public attribute under a base and its options (PS3.15 Annex E, Table E.1-1).
+
+What no row names is denied: under the base "basic" only numbers, terms and sequences stay, and what a reviewed row
+keeps; under "ps3.15" what the standard's table does not name stays, as PS3.15 §E.1 has it; under "keep-only" nothing
+does but what a file needs to be legal and readable.
+"""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
+from functools import lru_cache
 from typing import Final
 
-from mdm_async.dicom.dictionary import vr_of
+from mdm_async.dicom.dictionary import vr_of, vrs_of
 from mdm_async.dicom.profiles import table
+from mdm_async.dicom.profiles.reviewed import Reviewed, reviewed, under_every_base
 
 
 class Action(Enum):
@@ -32,19 +39,29 @@ class Rule:
 
     action: Action
     because: str
-    """"PS3.15 basic", "beside the table", "option retain_uids", "site rule", "no rule"."""
+    """"PS3.15 basic", "reviewed: names a patient", "by VR", "option retain_uids", "site rule", "no rule"."""
     value: str | None = None
     """What a site rule writes instead, ASCII and legal for the VR; only with the action DUMMY."""
+    keeps: str = ""
+    """What a kept value has to pass (`values.kept_text`); "" for anything that is legal for the attribute."""
+    asked: bool = field(default=False, compare=False)
+    """Whether an option or the site asks for it, rather than the base."""
 
 
 _BASIC: Final = "PS3.15 basic"
-_BESIDE: Final = "beside the table"
+_WHOLE_GROUP: Final = "whole group"
 
 PRIVATE: Final = Rule(Action.REMOVE, _BASIC)
 """The table's row for private attributes."""
 UNNAMED: Final = Rule(Action.KEEP, "no rule")
-"""Attributes that no rule names are kept (PS3.15 §E.1)."""
-REPEATING: Final = {0x5000: Rule(Action.REMOVE, _BASIC), 0x6000: Rule(Action.REMOVE, _BESIDE)}
+"""Attributes that no rule names are kept (PS3.15 §E.1) under the base "ps3.15"."""
+BY_VR: Final = Rule(Action.KEEP, "by VR")
+"""Numbers, terms and sequences that no rule names."""
+_DENIED: Final = Rule(Action.REMOVE, "no rule keeps it")
+_UNKNOWN: Final = Rule(Action.REMOVE, "not in the public dictionary")
+_HARMLESS_VRS: Final = frozenset(b"AT CS DS FD FL IS SL SQ SS SV UL US UV".split())
+"""Of numbers, of terms (whose values are looked at), of tags (only those that remain), of sequences (gone into)."""
+REPEATING: Final = {0x5000: Rule(Action.REMOVE, _BASIC), 0x6000: Rule(Action.REMOVE, _WHOLE_GROUP)}
 """Curves as the table says; of overlays what describes nothing once their data is gone."""
 
 # A compound code depends on the attribute's type in its IOD. Without that knowledge the safe and conformant reading
@@ -57,38 +74,11 @@ _RESOLVED: Final = {
     "X/Z/U*": Action.UID,
 }
 
-# Not in the table of this edition, yet identifying, or a lie once other attributes are gone.
-_BESIDE_THE_TABLE: Final = {
-    0x4FFE0001: Action.REMOVE,  # MAC Parameters: signatures are removed
-    0x00420010: Action.EMPTY,  # Document Title, type 2
-    0x00287FE0: Action.REMOVE,  # Pixel Data Provider URL
-    0x00080001: Action.REMOVE,  # Length to End: a stale offset
-    # UIDs of instances, frames of reference and organisations; those that the standard names stay all the same.
-    **dict.fromkeys(
-        (0x0008010D, 0x00081167, 0x00083012, 0x0018991E, 0x00200242, 0x00209312, 0x00209313), Action.UID
-    ),
-    **dict.fromkeys(
-        (0x00280304, 0x0040A021, 0x0040A022, 0x0040E011, 0x0040E030, 0x0040E031, 0x00440102), Action.UID
-    ),
-    **dict.fromkeys(
-        (0x00440108, 0x00687004, 0x0070031B, 0x00701209, 0x00701904, 0x0072007F, 0x300A0675), Action.UID
-    ),
-    0x3010001F: Action.UID,
-    # Addresses of files and servers, which hold study and instance UIDs; (0040,E012) is in edition 2026c.
-    **dict.fromkeys((0x00080407, 0x00080408, 0x00080409, 0x0008040B, 0x00081190, 0x00404073), Action.REMOVE),
-    **dict.fromkeys((0x0040E010, 0x0040E012, 0x0074100A), Action.REMOVE),
-    # Names and days of industrial testing, inventories and security screening.
-    **dict.fromkeys((0x00140104, 0x00142006, 0x0040A067), Action.EMPTY),
-    **dict.fromkeys((0x00080404, 0x00080416, 0x0008041F, 0x00140102, 0x00140103, 0x00141020), Action.EMPTY),
-    **dict.fromkeys((0x00143076, 0x00143077, 0x00144076, 0x00144078, 0x0014407A, 0x40101025), Action.EMPTY),
-    **dict.fromkeys((0x40101026, 0x4010102B, 0x40101041), Action.EMPTY),
-}
-
 GROUPS: Final = {
-    0x0000: Rule(Action.REMOVE, _BESIDE),  # command
-    0x0002: Rule(Action.REMOVE, _BESIDE),  # file meta: made anew, and has no place in the data set
-    0x0004: Rule(Action.REMOVE, _BESIDE),  # directory: file names, offsets
-    0x0006: Rule(Action.REMOVE, _BESIDE),
+    0x0000: Rule(Action.REMOVE, _WHOLE_GROUP),  # command
+    0x0002: Rule(Action.REMOVE, _WHOLE_GROUP),  # file meta: made anew, and has no place in the data set
+    0x0004: Rule(Action.REMOVE, _WHOLE_GROUP),  # directory: file names, offsets
+    0x0006: Rule(Action.REMOVE, _WHOLE_GROUP),
 }
 """Whole groups, whatever the table, an option or a site says of a single attribute of theirs."""
 
@@ -96,31 +86,93 @@ CLEANED_TEXT: Final = frozenset((b"LO", b"LT", b"SH", b"ST", b"UC", b"UT", b"CS"
 """VRs of which words can be taken away and the rest stays legal."""
 
 OVERLAY_DATA: Final = 0x60003000
-# What is needed to show an overlay (PS3.3 §C.9.2), numbers and codes; its texts are cleaned.
 _SHOWS_OVERLAYS: Final = (
-    (Action.KEEP, (0x0010, 0x0011, 0x0012, 0x0015, 0x0040, 0x0050, 0x0051, 0x0052, 0x0100, 0x0102)),
-    (Action.KEEP, (0x1001, 0x1301, 0x1302, 0x1303)),
-    (Action.CLEAN, (0x0022, 0x0045, 0x1500)),
+    *(0x0010, 0x0011, 0x0012, 0x0015, 0x0040, 0x0050, 0x0051, 0x0052, 0x0100, 0x0102),
+    *(0x1001, 0x1301, 0x1302, 0x1303),
 )
+"""What is needed to show an overlay (PS3.3 §C.9.2), numbers and codes; reviewed rows are about its texts."""
+
+NEEDED: Final = frozenset(
+    # Character set, image type, class, instance, study and series: who, what, which.
+    {
+        0x00080005,
+        0x00080008,
+        0x00080016,
+        0x00080018,
+        0x00080060,
+        0x0020000D,
+        0x0020000E,
+        0x00200011,
+        0x00200013,
+    }
+    # Of type 2, so present, and empty or a pseudonym: dates, accession, physician, patient, study.
+    | {
+        0x00080020,
+        0x00080030,
+        0x00080050,
+        0x00080090,
+        0x00100010,
+        0x00100020,
+        0x00100030,
+        0x00100040,
+        0x00200010,
+    }
+    # What pixels are read by (PS3.3 §C.7.6.3, §C.11.1, §C.7.9).
+    | {
+        0x00280002,
+        0x00280004,
+        0x00280006,
+        0x00280008,
+        0x00280009,
+        0x00280010,
+        0x00280011,
+        0x00280030,
+        0x00280034,
+    }
+    | {0x00280100, 0x00280101, 0x00280102, 0x00280103, 0x00280106, 0x00280107, 0x00280301, 0x00282110}
+    | {0x00281052, 0x00281053, 0x00281054}
+    | {0x00281101, 0x00281102, 0x00281103, 0x00281201, 0x00281202, 0x00281203}
+)
+"""What a file needs to be legal and readable."""
 
 
-def public_rules(options: frozenset[str]) -> dict[int, Rule]:
-    """The rule of every single attribute that the table, what stands beside it or an option names.
+def public_rules(base: str, options: frozenset[str]) -> dict[int, Rule]:
+    """The rule of every single attribute that the table, a reviewed row or an option names.
 
     Attributes of repeating groups stand under their first group: 0x60003000 is Overlay Data of 6000 to 60FE.
     """
-    rules = {
-        tag: Rule(Action.KEEP, "option retain_uids")
-        if action is Action.UID and "retain_uids" in options
-        else Rule(action, _BESIDE)
-        for tag, action in _BESIDE_THE_TABLE.items()
-    }
+    rows = reviewed()
+    tags = under_every_base() if base == "ps3.15" else rows.keys()
+    rules = {tag: _of_reviewed(rows[tag], options) for tag in tags}
     rules.update((tag, _rule(tag, row, options)) for tag, row in _rows())
     if "clean_graphics" in options:
-        because = "option clean_graphics"
-        for action, elements in _SHOWS_OVERLAYS:
-            rules.update((0x60000000 | element, Rule(action, because)) for element in elements)
+        kept = Rule(Action.KEEP, "option clean_graphics", asked=True)
+        rules.update((0x60000000 | element, kept) for element in _SHOWS_OVERLAYS)
+    if base == "keep-only":
+        return {tag: rule for tag, rule in rules.items() if rule.asked or tag in NEEDED}
     return rules
+
+
+@lru_cache(maxsize=8192)
+def unnamed(base: str, tag: int) -> Rule:
+    """The rule of a public attribute that has none of its own."""
+    vrs = vrs_of(tag)
+    if not vrs:
+        return _UNKNOWN
+    if base == "ps3.15":
+        return UNNAMED
+    if base == "keep-only":
+        return BY_VR if tag in NEEDED else _DENIED
+    return BY_VR if vrs <= _HARMLESS_VRS else _DENIED
+
+
+def _of_reviewed(row: Reviewed, options: frozenset[str]) -> Rule:
+    """A reviewed row's rule, or what the chosen options make of it: rather cleaned or moved than kept."""
+    chosen = {letter: option for option, letter in row.under.items() if option in options}
+    for letter in ("X", "S", "C", "K"):
+        if letter in chosen:
+            return Rule(Action(letter), f"option {chosen[letter]}", asked=True)
+    return Rule(Action(row.action), f"reviewed: {row.reason}", keeps=row.keeps)
 
 
 def retained_by(tag: int) -> tuple[str, ...]:
@@ -149,7 +201,7 @@ def _rule(tag: int, row: table.Row, options: frozenset[str]) -> Rule:
     code = "C" if "C" in chosen.values() else "K"
     option = next(option for option, says in chosen.items() if says == code)
     action = Action.KEEP if code == "K" else _cleaned(tag, vr, option)
-    return basic if action is None else Rule(action, f"option {option}")
+    return basic if action is None else Rule(action, f"option {option}", asked=True)
 
 
 def _cleaned(tag: int, vr: bytes, option: str) -> Action | None:

@@ -43,10 +43,10 @@ def plain_rules(site: Iterable[SiteRule]) -> Iterator[tuple[int | PrivateKey, Ru
     """Each attribute with its rule, in an order in which the last one counts. Of equals the later comes last."""
     for of, action, value in sorted(site, key=_specific):
         if isinstance(of, Pattern):
-            rule = Rule(action, f"site rule {of}", value)
+            rule = Rule(action, f"site rule {of}", value, asked=True)
             yield from ((tag, rule) for tag in decided(of, action, value))
         else:
-            yield of, Rule(action, "site rule", value)
+            yield of, Rule(action, "site rule", value, asked=True)
 
 
 def contradiction(site: Sequence[SiteRule], conditional: Sequence[ConditionalRules]) -> tuple[Of, Of] | None:

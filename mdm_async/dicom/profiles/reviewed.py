@@ -40,6 +40,14 @@ def reviewed() -> Mapping[int, Reviewed]:
     return MappingProxyType({row.tag: row for row in map(_reviewed, rows)})
 
 
+@cache
+def under_every_base() -> frozenset[int]:
+    """The attributes whose rows hold under the base "ps3.15" too: signatures, UIDs and addresses that it forgets."""
+    table = resources.files("mdm_async.dicom.tables") / "under-every-base.csv"
+    rows = csv.DictReader(table.read_text(encoding="ascii").splitlines())
+    return frozenset(_tag(row["tag"]) for row in rows)
+
+
 def first_of(tag: int) -> int:
     """The tag under which the rows of a repeating group or element stand: 0x60000022 for (6002,0022)."""
     if tag >> 24 in (0x50, 0x60, 0x7F) and not tag >> 16 & 1 and tag >> 16 != 0x7FE0:
@@ -52,9 +60,8 @@ def first_of(tag: int) -> int:
 
 
 def _reviewed(row: Mapping[str, str]) -> Reviewed:
-    printed = row["tag"]
     return Reviewed(
-        int((printed[1:5] + printed[6:10]).replace("x", "0"), 16),
+        _tag(row["tag"]),
         row["keyword"],
         row["vr"],
         row["action"],
@@ -62,3 +69,7 @@ def _reviewed(row: Mapping[str, str]) -> Reviewed:
         dict(pair.split("=") for pair in row["under"].split()),
         row["reason"],
     )
+
+
+def _tag(printed: str) -> int:
+    return int((printed[1:5] + printed[6:10]).replace("x", "0"), 16)

@@ -23,30 +23,38 @@ from mdm_async.dicom.items import HEADER, ITEM, SEQUENCE_END
 from mdm_async.dicom.pixels import faces, ultrasound
 from mdm_async.dicom.pixels.description import EXTENDED_TABLE, FRAMES, WATCHED_BYTES, Description, watched
 from mdm_async.dicom.pixels.layout import whole_number
+from mdm_async.dicom.scrubbing.code_items import CODE_VALUE, LAST, CodeItems, Judged
 from mdm_async.dicom.scrubbing.graphics import shows_region
 from mdm_async.dicom.scrubbing.private_blocks import PrivateBlocks
 from mdm_async.dicom.scrubbing.replacing import Replacing
 from mdm_async.dicom.scrubbing.step_book import StepBook, StepTable
 from mdm_async.dicom.scrubbing.steps import (
     BURNED_IN,
-    CODE_VALUE,
+    CODE_TAGS,
     CONTENT,
+    EMPTY_BLOCK,
+    FRAGMENTS,
+    NAMES_BLOCK,
     NO_REGION,
-    SCHEME,
     SOP_INSTANCE,
+    TOP,
+    UNKNOWN_CONTENT,
     Step,
     StepKind,
+    Where,
 )
-from mdm_async.dicom.scrubbing.structured import PUBLIC_SCHEMES, is_known_content
+from mdm_async.dicom.scrubbing.structured import is_known_content
 from mdm_async.errors import Malformed
 
 _NEVER: Final = 1 << 32
 """Above every tag."""
 _MOST_KINDS: Final = 1 << 16
 """Tags and VRs in one data set; files have some hundreds."""
-_JUDGED_BY_SCHEME: Final = frozenset((StepKind.SCHEME, StepKind.CODE, StepKind.MEANING))
-_VERBATIM: Final = _JUDGED_BY_SCHEME | {StepKind.COPY}
+_VERBATIM: Final = frozenset((StepKind.COPY, StepKind.RESTATE))
 """Steps that may copy a value."""
+
+Done = dict[int, Step]
+"""What was done to the element, or to the item that is gone, at each offset of a buffer."""
 
 
 class Copier:
@@ -58,11 +66,16 @@ class Copier:
         encoding: Encoding,
         book: StepBook,
         replacing: Replacing,
+        codes: CodeItems,
         about: Description,
         additions: list[tuple[int, bytes]],
         replaced: frozenset[int],
+        done: Done | None = None,
     ) -> None:
-        """`additions` are (tag, encoded element) to be written, ascending; top-level `replaced` ones are left out."""
+        """`additions` are (tag, encoded element) to be written, ascending; top-level `replaced` ones are left out.
+
+        `done` is filled with what is done where, for who wants to tell of it.
+        """
         self.out = bytearray()
         self.about = about
         self.instance = b""
@@ -75,6 +88,7 @@ class Copier:
         """Where in `out` each addition begins."""
         self.pixels_seen = False
         self.touched: dict[Step, int] = {}
+        self._done = done
         self._data = data
         self._view = memoryview(data)
         self._encoding = encoding
@@ -86,22 +100,24 @@ class Copier:
         self._run = 0
         """What begins here was read but not yet written: it is to be copied as it is."""
         self._kinds = 0
-        self._public_scheme: bool | None = None
-        """Whether the codes of the item gone through are of published schemes; None before any was seen."""
+        self._codes = codes
+        self._code: dict[int, Judged] = {}
+        self._code_end = 0
+        """Up to here the parts of a code have been judged together."""
 
     def top_level(self, at: int) -> None:
         """Copy the outermost data set from this offset to the buffer's end, with the additions in their places."""
         self._run = at
-        self._data_set(at, len(self._data), self._encoding, 0, cleaned=False, closed=False)
+        self._data_set(at, len(self._data), self._encoding, 0, TOP, closed=False)
         self._flush(len(self._data), len(self._data))
         self._add_before(_NEVER)
 
     def _data_set(
-        self, at: int, end: int, encoding: Encoding, depth: int, *, cleaned: bool, closed: bool
+        self, at: int, end: int, encoding: Encoding, depth: int, where: Where, *, closed: bool
     ) -> int:
         """Go through a data set; the offset after it, and after its delimiter if it is `closed` by one."""
-        data, touched = self._data, self.touched
-        table = self._book.table(encoding, cleaned=cleaned)
+        data, touched, done = self._data, self.touched, self._done
+        table = self._book.table(encoding, where)
         known, unpack, u32 = table.known.get, table.beginning.unpack_from, encoding.u32.unpack_from
         aside = self._aside
         next_addition = self._additions[0][0] if self._additions and not depth else _NEVER
@@ -134,14 +150,20 @@ class Copier:
                 self._watch(here.tag, at, value, length, end, encoding)
             kind = here.kind
             if kind is StepKind.COPY and length != UNDEFINED:
+                if (check := here.check) is not None and not check(data, value, after):
+                    self._apply(here.otherwise or FRAGMENTS, at, value, length, end, encoding, depth, where)
+                    at = after
+                    continue
                 touched[here] = touched.get(here, 0) + 1
+                if done is not None:
+                    done[at] = here
                 at = after
             elif kind is StepKind.DROP and length != UNDEFINED:
                 self._drop(here, at, after)
                 at = after
             elif kind is StepKind.ENTER:
-                touched[here] = touched.get(here, 0) + 1
-                at = self._sequence(here, value, length, end, encoding, depth, cleaned=cleaned)
+                self._count(here, at)
+                at = self._sequence(here, value, length, end, encoding, depth, where)
             elif kind is StepKind.ITEM_END:
                 if not closed:
                     raise Malformed(f"an item or a delimiter at byte {at} where an element should be")
@@ -153,11 +175,11 @@ class Copier:
                 self._flush(at, end)
                 at = end
             elif kind is StepKind.PRIVATE:
-                at = self._private_group(here.tag >> 16, at, end, encoding, depth, cleaned=cleaned)
+                at = self._private_group(here.tag >> 16, at, end, encoding, depth, where)
             elif kind is StepKind.OVERLAY:
-                at = self._overlay_group(here.tag >> 16, at, end, encoding, depth, cleaned=cleaned)
+                at = self._overlay_group(here.tag >> 16, at, end, encoding, depth, where)
             else:
-                at = self._apply(here, at, value, length, end, encoding, depth, cleaned=cleaned)
+                at = self._apply(here, at, value, length, end, encoding, depth, where)
         if closed:
             raise Malformed(f"an item has no delimiter before byte {end}")
         return end
@@ -170,52 +192,56 @@ class Copier:
         end: int,
         around: Encoding,
         depth: int,
-        *,
-        cleaned: bool,
+        where: Where,
     ) -> int:
         """Go through a sequence whose items begin at `value`; the lengths that change are made right."""
         if depth >= MAX_DEPTH:
             raise Malformed(f"sequences are nested deeper than {MAX_DEPTH} levels at byte {value}")
-        data, out, undefined, outer_scheme = self._data, self.out, length == UNDEFINED, self._public_scheme
+        data, out, undefined = self._data, self.out, length == UNDEFINED
+        if here.kind is StepKind.CLEAN or here.members is not where.members:
+            where = Where(where.cleaned or here.kind is StepKind.CLEAN, here.members)
         encoding = around.inside(here.written)
         reader, of_item = encoding.items, encoding.of_item
         # A byte that is copied from offset x comes to lie at x + moved, until something changes.
         moved = len(out) - self._run
-        judged, item_out = cleaned and here.tag == CONTENT, 0
+        counted, item_at, item_out = self.touched, value, 0
+        judged = where.cleaned and here.tag == CONTENT
         at, stop = value, end if undefined else value + length
         while at < stop:
             tag, first, item_length = reader.header(data, at, stop)
             if tag == SEQUENCE_END and undefined:
-                self._public_scheme = outer_scheme
                 self._delimit(reader.sequence_end, at)
                 return first
             if tag != ITEM:
                 raise Malformed(f"neither an item nor a delimiter at byte {at}")
-            self._public_scheme = None
             if judged:
                 self._flush(at, at)
-                item_out = len(out)
+                item_at, item_out, counted, self.touched = at, len(out), self.touched, {}
             if item_length == UNDEFINED:
                 inner = of_item(data, first, stop)
-                at = self._data_set(first, stop, inner, depth + 1, cleaned=cleaned, closed=True)
+                at = self._data_set(first, stop, inner, depth + 1, where, closed=True)
             elif item_length > stop - first:
                 raise Malformed(f"an item at byte {at} points past the end of its sequence")
             else:
                 item_moved, at = len(out) - self._run, first + item_length
                 inner = of_item(data, first, at)
-                self._data_set(first, at, inner, depth + 1, cleaned=cleaned, closed=False)
+                self._data_set(first, at, inner, depth + 1, where, closed=False)
                 if grown := len(out) - self._run - item_moved:
                     reader.write_length(out, first + item_moved, item_length + grown)
-            if judged and not is_known_content(
-                data, first, at - (HEADER if item_length == UNDEFINED else 0), inner
-            ):
-                del out[item_out:]
-                self._run = at
+            if judged:
+                inside, self.touched = self.touched, counted
+                content_end = at - (HEADER if item_length == UNDEFINED else 0)
+                if is_known_content(data, first, content_end, inner):
+                    for step, count in inside.items():
+                        counted[step] = counted.get(step, 0) + count
+                else:
+                    del out[item_out:]
+                    self._run = at
+                    self._count(UNKNOWN_CONTENT, item_at)
         if undefined:
             raise Malformed(f"a sequence has no delimiter before byte {stop}")
         if grown := len(out) - self._run - moved:
             around.u32.pack_into(out, value - 4 + moved, length + grown)
-        self._public_scheme = outer_scheme
         return stop
 
     def _apply(
@@ -227,32 +253,29 @@ class Copier:
         end: int,
         encoding: Encoding,
         depth: int,
-        *,
-        cleaned: bool,
+        where: Where,
     ) -> int:
         """Do what the step says to the element at `at`; the offset after it."""
         kind, data = here.kind, self._data
-        if kind not in _JUDGED_BY_SCHEME:
-            self.touched[here] = self.touched.get(here, 0) + 1
-        entered = kind is StepKind.ENTER or (length == UNDEFINED and here.holds_items_if_undefined)
-        if entered or kind is StepKind.CLEAN:
-            cleaned = cleaned or kind is StepKind.CLEAN
-            return self._sequence(here, value, length, end, encoding, depth, cleaned=cleaned)
+        if (
+            kind is StepKind.ENTER
+            or kind is StepKind.CLEAN
+            or (length == UNDEFINED and here.holds_items_if_undefined)
+        ):
+            self._count(here, at)
+            return self._sequence(here, value, length, end, encoding, depth, where)
         if length == UNDEFINED:
             after = skip_undefined(data, here.tag, here.written, value, end, encoding)
-            if kind in _VERBATIM:  # fragments, which nobody has looked into
-                kind = StepKind.DROP
+            if kind in _VERBATIM or kind is StepKind.CODE:
+                here, kind = FRAGMENTS, StepKind.DROP
         else:
             after = value + length
-        if kind in _JUDGED_BY_SCHEME:
-            if kind is StepKind.SCHEME:
-                public = data[value:after].strip(b"\0 ") in PUBLIC_SCHEMES
-                self._public_scheme = public and self._public_scheme is not False
-            elif here.tag == CODE_VALUE and self._public_scheme is None:
-                self._public_scheme = self._scheme_ahead(after, end, encoding)
-            if self._public_scheme:
-                return after
-            self.touched[here] = self.touched.get(here, 0) + 1
+        if kind is StepKind.CODE:
+            return self._part_of_code(here, at, value, after, end, encoding)
+        if kind in _VERBATIM and here.check is not None and not here.check(data, value, after):
+            here = here.otherwise or FRAGMENTS
+            kind = here.kind
+        self._count(here, at)
         if kind is StepKind.COPY:
             return after
         self._flush(at, after)
@@ -262,22 +285,41 @@ class Copier:
                 self.out += encode.element(here.tag, here.vr, new, encoding)
         return after
 
-    def _scheme_ahead(self, at: int, end: int, encoding: Encoding) -> bool | None:
-        """Whether the Coding Scheme Designator that follows a Code Value is a published one; None without any."""
-        if end - at < 8 or encoding.items.is_at(self._data, at):
-            return None
-        tag, _, value, length = encoding.header(self._data, at, end)
-        return self._data[value : value + length].strip(b"\0 ") in PUBLIC_SCHEMES if tag == SCHEME else None
+    def _part_of_code(self, here: Step, at: int, value: int, after: int, end: int, encoding: Encoding) -> int:
+        """Do what is judged of a code to the part of it at `at`; the offset after it."""
+        if at >= self._code_end:
+            self._judge_code(at, end, encoding)
+        step, new = self._code[here.tag]
+        self._count(step, at)
+        if step.kind is StepKind.COPY and here.written in (b"", b"UN", here.vr):
+            return after
+        self._flush(at, after)
+        if step.kind is not StepKind.DROP:
+            self.out += encode.element(here.tag, here.vr, new, encoding)
+        return after
+
+    def _judge_code(self, at: int, end: int, encoding: Encoding) -> None:
+        """Have the parts of the code that begins here judged together; what lies between them goes on as it would."""
+        data, parts = self._data, []
+        while at < end and not encoding.items.is_at(data, at):
+            tag, vr, value, length = encoding.header(data, at, end)
+            # Codes inside of others are codes of their own.
+            if not CODE_VALUE <= tag <= LAST or length == UNDEFINED or b"SQ" in (vr, vr_of(tag)):
+                break
+            at = value + length
+            if tag in CODE_TAGS:
+                parts.append((tag, bytes(data[value:at]).strip(b"\0 ")))
+        self._code, self._code_end = self._codes.judged(tuple(parts)), at
 
     def _private_group(
-        self, group: int, at: int, end: int, encoding: Encoding, depth: int, *, cleaned: bool
+        self, group: int, at: int, end: int, encoding: Encoding, depth: int, where: Where
     ) -> int:
         """Go through the elements of a private group that follow each other; the offset after them."""
         data, blocks, start = self._data, PrivateBlocks(self._book), at
         for tag, vr, _, value, length, after in self._group(group, at, end, encoding):
             blocks.survey(data, tag, vr, value, length, after, encoding)
             at = after
-        if not blocks.kept:
+        if not blocks.kept and self._done is None:
             for step, count in blocks.found.items():
                 self.touched[step] = self.touched.get(step, 0) + count
             self._flush(start, at)
@@ -287,16 +329,18 @@ class Copier:
                 self._flush(before, after)
                 if creator := blocks.creator(tag):
                     self.out += encode.element(tag, b"LO", creator, encoding)
+                if self._done is not None:
+                    self._done[before] = NAMES_BLOCK if creator else EMPTY_BLOCK
                 continue
             here = blocks.step_of(data, tag, vr, value, length, encoding)
             if here.kind is StepKind.DROP:
                 self._drop(here, before, after)
             else:
-                self._apply(here, before, value, length, end, encoding, depth, cleaned=cleaned)
+                self._apply(here, before, value, length, end, encoding, depth, where)
         return at
 
     def _overlay_group(
-        self, group: int, at: int, end: int, encoding: Encoding, depth: int, *, cleaned: bool
+        self, group: int, at: int, end: int, encoding: Encoding, depth: int, where: Where
     ) -> int:
         """Go through an overlay's group, which is kept when it shows a region of interest; the offset after it."""
         data = self._data
@@ -314,7 +358,7 @@ class Copier:
             if here.kind is StepKind.DROP:
                 self._drop(here, before, after)
             else:
-                self._apply(here, before, value, length, end, encoding, depth, cleaned=cleaned)
+                self._apply(here, before, value, length, end, encoding, depth, where)
             at = after
         return at
 
@@ -338,6 +382,7 @@ class Copier:
         """Leave out a top-level element that is replaced, or written only once the pixels are known."""
         self._flush(at, at)
         if here.tag in EXTENDED_TABLE and here.tag not in self._replaced and length != UNDEFINED:
+            self._count(here, at)
             self._run = value + length
             vr = vr_of(here.tag) or b"UN"
             self.extended_table += encode.element(here.tag, vr, self._data[value : self._run], encoding)
@@ -345,7 +390,7 @@ class Copier:
         if here.tag == FRAMES and here.tag not in self._replaced:
             return self._number_of_frames(here, at, value, length, end, encoding)
         start = len(self.out)
-        at = self._apply(here, at, value, length, end, encoding, 0, cleaned=False)
+        at = self._apply(here, at, value, length, end, encoding, 0, TOP)
         self._flush(at, at)
         if here.tag == BURNED_IN and here.tag not in self._replaced:
             self.burned_in += self.out[start:]
@@ -359,7 +404,8 @@ class Copier:
         said = uid_text(bytes(self._data[value : value + min(length, WATCHED_BYTES)]))
         right = whole_number(said)
         if right == said or here.kind is not StepKind.COPY:
-            return self._apply(here, at, value, length, end, encoding, 0, cleaned=False)
+            return self._apply(here, at, value, length, end, encoding, 0, TOP)
+        self._count(here, at)
         self._run = value + length
         self.out += encode.element(FRAMES, b"IS", right.encode(), encoding)
         return self._run
@@ -385,8 +431,13 @@ class Copier:
             self._flush(at, at + HEADER)
             self.out += delimiter
 
-    def _drop(self, here: Step, at: int, after: int) -> None:
+    def _count(self, here: Step, at: int) -> None:
         self.touched[here] = self.touched.get(here, 0) + 1
+        if self._done is not None:
+            self._done[at] = here
+
+    def _drop(self, here: Step, at: int, after: int) -> None:
+        self._count(here, at)
         self._flush(at, after)
 
     def _flush(self, upto: int, resume: int) -> None:

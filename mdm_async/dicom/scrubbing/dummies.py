@@ -31,7 +31,7 @@ _DUMMIES: Final = {
     b"OW": bytes(2),
     b"UN": bytes(2),
 }
-_TEXT: Final = b"REMOVED"
+DUMMY_TEXT: Final = b"REMOVED"
 
 _CODE_SEQUENCES: Final = frozenset({0x00080082, 0x00401101})
 """Institution Code Sequence, Person Identification Code Sequence: the coded ones with action D."""
@@ -48,9 +48,9 @@ def dummy(tag: int, vr: bytes, encoding: Encoding) -> bytes:
     use it, an empty one elsewhere.
     """
     if vr != b"SQ":
-        return _DUMMIES.get(vr, _TEXT)
+        return _DUMMIES.get(vr, DUMMY_TEXT)
     if tag in _CODE_SEQUENCES:
-        return encode.code(_TEXT, b"99MDM", b"Removed", encoding)
+        return encode.code(DUMMY_TEXT, b"99MDM", b"Removed", encoding)
     return encode.item(_ITEMS[tag](encoding) if tag in _ITEMS else [], encoding)
 
 
@@ -59,7 +59,7 @@ _Elements = list[tuple[int, bytes, bytes]]
 
 def _operator(encoding: Encoding) -> _Elements:
     """PS3.3 §10.1."""
-    return [(0x00401101, b"SQ", encode.code(_TEXT, b"99MDM", b"Removed", encoding))]
+    return [(0x00401101, b"SQ", encode.code(DUMMY_TEXT, b"99MDM", b"Removed", encoding))]
 
 
 def _study(_: Encoding) -> _Elements:
@@ -75,9 +75,9 @@ def _procedure_step(_: Encoding) -> _Elements:
 def _verifying_observer(_: Encoding) -> _Elements:
     """PS3.3 §C.17.2; who it was is of type 2, and empty."""
     return [
-        (0x0040A027, b"LO", _TEXT),
+        (0x0040A027, b"LO", DUMMY_TEXT),
         (0x0040A030, b"DT", _DUMMIES[b"DT"]),
-        (0x0040A075, b"PN", _TEXT),
+        (0x0040A075, b"PN", DUMMY_TEXT),
         (0x0040A088, b"SQ", b""),
     ]
 
@@ -88,7 +88,7 @@ def _text_content(encoding: Encoding) -> _Elements:
         (0x0040A010, b"CS", b"CONTAINS"),
         (0x0040A040, b"CS", b"TEXT"),
         (0x0040A043, b"SQ", encode.code(b"121106", b"DCM", b"Comment", encoding)),
-        (0x0040A160, b"UT", _TEXT),
+        (0x0040A160, b"UT", DUMMY_TEXT),
     ]
 
 
@@ -96,7 +96,7 @@ def _waveform_annotation(encoding: Encoding) -> _Elements:
     """A text about all channels of the first multiplex group (PS3.3 §C.10.10)."""
     return [
         (0x0040A0B0, b"US", encoding.u16.pack(1) + encoding.u16.pack(0)),
-        (0x00700006, b"ST", _TEXT),
+        (0x00700006, b"ST", DUMMY_TEXT),
     ]
 
 

@@ -5,12 +5,11 @@ from typing import Final
 from mdm_async.dicom.elements import Encoding
 from mdm_async.dicom.pseudonym import Pseudonyms
 from mdm_async.dicom.scrubbing.dates import shifted
-from mdm_async.dicom.scrubbing.dummies import dummy
+from mdm_async.dicom.scrubbing.dummies import DUMMY_TEXT, dummy
 from mdm_async.dicom.scrubbing.generalising import generalised
 from mdm_async.dicom.scrubbing.steps import IDENTIFIERS, PATIENT_ID, Step, StepKind
 from mdm_async.dicom.scrubbing.words import Words
 
-_OWN_SCHEME: Final = b"99MDM"
 _EMPTY: Final = b"\0 "
 
 
@@ -41,7 +40,7 @@ class Replacing:
             if coarser is not None:
                 return coarser
             kind = step.fallback
-        if kind in (StepKind.WORDS, StepKind.MEANING):
+        if kind is StepKind.WORDS:
             new = self._words.cleaned(old, step.vr) if self._words is not None else b""
             if new:
                 return new
@@ -53,16 +52,27 @@ class Replacing:
         elif kind is StepKind.IDENTIFIER:
             own = step.tag == PATIENT_ID and bytes(old).strip(_EMPTY) == self._patient_id
             new = self._patient if own else self._pseudonyms.identifier(IDENTIFIERS[step.tag], old)
-        elif kind is StepKind.SCHEME and old:
-            new = _OWN_SCHEME
-        elif kind is StepKind.CODE and step.vr != b"UR":
-            new = self._pseudonyms.identifier("code", old)
         elif kind is StepKind.NAME and not nested:
             # The patient of this file; a name elsewhere may be another's, and becomes empty.
             new = self._patient if old.strip(_EMPTY) else b""
+        elif kind is StepKind.TERMS:
+            new = b"\\".join(one if step.allows(one) else DUMMY_TEXT for one in bytes(old).split(b"\\"))
+        elif kind is StepKind.TAGS:
+            new = self._remaining(step, bytes(old), encoding)
+            if old and not new:
+                return None
         elif kind is StepKind.SHIFT:
             moved = shifted(step.vr, old, self._days)
             new = dummy(step.tag, step.vr, encoding) if moved is None else moved
-        elif kind in (StepKind.DUMMY, StepKind.CODE) and old:
+        elif kind is StepKind.DUMMY and old:
             new = dummy(step.tag, step.vr, encoding)
         return new
+
+    def _remaining(self, step: Step, old: bytes, encoding: Encoding) -> bytes:
+        """Of a value of VR AT the tags that are allowed."""
+        left = b""
+        for at in range(0, len(old) - 3, 4):
+            group, element = (encoding.u16.unpack_from(old, at + offset)[0] for offset in (0, 2))
+            if step.allows(group << 16 | element):
+                left += old[at : at + 4]
+        return left

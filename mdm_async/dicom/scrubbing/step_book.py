@@ -17,7 +17,7 @@ from mdm_async.dicom.elements import (
 )
 from mdm_async.dicom.items import ITEM_END
 from mdm_async.dicom.profile import Action, Profile, Rule
-from mdm_async.dicom.scrubbing.steps import Step, StepKind, step_of, step_of_private, step_of_public
+from mdm_async.dicom.scrubbing.steps import Step, StepKind, Where, step_of, step_of_private, step_of_public
 from mdm_async.errors import Malformed
 
 _MOST: Final = 8192
@@ -33,14 +33,14 @@ _END: Final = Step(ITEM_END, b"", StepKind.ITEM_END, Rule(Action.KEEP, ""))
 
 
 class StepTable:
-    """The steps of one profile for elements of one encoding, inside or outside cleaned sequences."""
+    """The steps of one profile for elements of one encoding in one kind of place."""
 
-    __slots__ = ("beginning", "cleaned", "encoding", "known", "profile")
+    __slots__ = ("beginning", "encoding", "known", "profile", "where")
 
-    def __init__(self, profile: Profile, encoding: Encoding, *, cleaned: bool) -> None:
+    def __init__(self, profile: Profile, encoding: Encoding, where: Where) -> None:
         self.profile = profile
         self.encoding = encoding
-        self.cleaned = cleaned
+        self.where = where
         self.beginning = _BEGINNINGS[encoding]
         """An element's first 8 bytes: tag and VR, and a length of 2 bytes, or tag and a length of 4."""
         self.known: dict[bytes, Step] = {}
@@ -55,7 +55,7 @@ class StepTable:
             found = _PADDING
         else:
             tag, vr, value, _ = self.encoding.header(data, at, end)
-            found = step_of(tag, vr, self.profile, cleaned=self.cleaned)
+            found = step_of(tag, vr, self.profile, self.where)
             found.long = value - at == 12
         if len(self.known) >= _MOST:
             self.known.clear()
@@ -93,18 +93,17 @@ class StepBook:
 
     def __init__(self, profile: Profile) -> None:
         self.profile = profile
-        self._tables = {
-            (encoding, cleaned): StepTable(profile, encoding, cleaned=cleaned)
-            for encoding in _BEGINNINGS
-            for cleaned in (False, True)
-        }
+        self._tables: dict[tuple[Encoding, Where], StepTable] = {}
         self._private: dict[tuple[str, int, bytes], Step] = {}
         """Of private elements, and of overlays with the creator "": (creator, tag, VR) and step."""
         self._dropped: dict[str, Step] = {}
         """One for all private elements that are removed for the same reason."""
 
-    def table(self, encoding: Encoding, *, cleaned: bool) -> StepTable:
-        return self._tables[encoding, cleaned]
+    def table(self, encoding: Encoding, where: Where) -> StepTable:
+        found = self._tables.get((encoding, where))
+        if found is None:
+            found = self._tables[encoding, where] = StepTable(self.profile, encoding, where)
+        return found
 
     def private(self, creator: str, tag: int, vr: bytes) -> Step:
         """The step of an element in a block of this creator."""

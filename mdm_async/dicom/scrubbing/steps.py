@@ -4,21 +4,27 @@ A *rule* is what a profile wants of an attribute; a *step* is what the copier do
 and one VR. `_KINDS` is the policy; `_EXCEPTIONS` are the attributes that differ from it, each with its reason.
 """
 
+from collections.abc import Callable
 from enum import Enum, auto
-from typing import Final
+from functools import partial
+from typing import Any, Final, NamedTuple
 
-from mdm_async.dicom.dictionary import vr_of
+from mdm_async.dicom.dictionary import vr_of, vrs_of
 from mdm_async.dicom.elements import BLANK_VRS, PIXEL_TAGS
 from mdm_async.dicom.pixels import faces, ultrasound
 from mdm_async.dicom.pixels.description import EXTENDED_TABLE, FRAME_TYPE
 from mdm_async.dicom.profile import Action, Profile, Rule, basic
+from mdm_async.dicom.profiles.attribute_rules import UNNAMED
+from mdm_async.dicom.profiles.macros import members_of
 from mdm_async.dicom.refusals import watched
+from mdm_async.dicom.scrubbing.believed import Check, allowed_terms, check_of
 
 
 class StepKind(Enum):
     """What happens to an element's bytes."""
 
     COPY = auto()
+    """Copied as it is if its value is what the attribute may hold; else `otherwise` is done."""
     DROP = auto()
     ENTER = auto()
     """A sequence: copied with each item's data set scrubbed."""
@@ -30,18 +36,18 @@ class StepKind(Enum):
     EMPTY = auto()
     DUMMY = auto()
     VALUE = auto()
-    """Another value, of a site's rule."""
+    """Another value, which the step has."""
     COARSER = auto()
     """A coarser value: the year of a date, the decade of an age."""
     SHIFT = auto()
     WORDS = auto()
     """Text of which only known words stay."""
-    SCHEME = auto()
-    """A Coding Scheme Designator, by which the code around it is judged."""
+    TERMS = auto()
+    """Code strings of which only known terms stay."""
+    TAGS = auto()
+    """Tags of which those stay whose attributes do."""
     CODE = auto()
-    """A code's value: of a scheme that is not published it becomes a pseudonym."""
-    MEANING = auto()
-    """A code's meaning: of a scheme that is not published it is free text."""
+    """A part of a code, which is judged as a whole (`code_items`)."""
     PRIVATE = auto()
     """The first element of a private group, which is gone through as a whole."""
     OVERLAY = auto()
@@ -61,8 +67,9 @@ class Step:
     """What happens to every element of one tag and VR under one profile, and what says so."""
 
     __slots__ = (
-        *("because", "fallback", "holds_items_if_undefined", "kind", "letter", "long"),
-        *("names_people", "tag", "value", "vr", "watched", "watched_deep", "written"),
+        *("allows", "because", "check", "fallback", "holds_items_if_undefined", "kind", "letter", "long"),
+        *("members", "names_people", "otherwise", "tag", "value", "vr", "watched"),
+        *("watched_deep", "written"),
     )
 
     def __init__(
@@ -87,6 +94,14 @@ class Step:
         """What a site's rule writes, or how it makes values coarser."""
         self.fallback = fallback
         """What is done when cleaning leaves nothing: as the basic profile has it."""
+        self.check: Check | None = None
+        """Whether a value may be copied; None where any may."""
+        self.otherwise: Step | None = None
+        """What is done with a value that may not."""
+        self.allows: Callable[[Any], bool] = bool
+        """Of TERMS and TAGS, whether one term or tag stays."""
+        self.members: frozenset[int] | None = None
+        """Of a sequence that is kept for what its macro has: the attributes that may stand in its items."""
         self.watched_deep = tag in (FRAME_TYPE, faces.ANATOMY)
         """Looked at at any depth."""
         self.watched = (
@@ -98,8 +113,10 @@ class Step:
         """Looked at where it stands at top level."""
         self.names_people = b"PN" in (written, vr_of(tag)) or tag in OWN_NUMBERS
         """Whether its words and numbers are somebody's, and are not to stay anywhere."""
-        self.holds_items_if_undefined = kind is StepKind.COPY and written in (b"UN", b"SQ", b"")
-        """Of undefined length it holds items whatever the dictionary says, so it is gone into."""
+        self.holds_items_if_undefined = (
+            kind is StepKind.COPY and written in (b"UN", b"SQ", b"") and vr_of(tag) is None
+        )
+        """Of undefined length it holds items, so it is gone into: of a private attribute nothing else says so."""
         self.long = False
         """Whether the header has 12 bytes; known to who has read one."""
 
@@ -123,11 +140,13 @@ class _Holds(Enum):
     DATES = auto()
     TEXT = auto()
     OTHER = auto()
+    TAGS = auto()
 
 
 _HOLDS: Final = {
     b"SQ": _Holds.ITEMS,
     b"UI": _Holds.UIDS,
+    b"AT": _Holds.TAGS,
     **dict.fromkeys((b"DA", b"DT", b"TM"), _Holds.DATES),
     **dict.fromkeys((b"SH", b"LO", b"ST", b"LT", b"UT", b"UC", b"CS"), _Holds.TEXT),
 }
@@ -135,16 +154,16 @@ _FREE_TEXTS: Final = frozenset((b"SH", b"LO", b"ST", b"LT", b"UT", b"UC", b"PN",
 
 _AS_BASIC: Final = None
 """As the basic profile has it: what the rule wants is not possible with such values."""
-_COLUMNS: Final = (_Holds.ITEMS, _Holds.UIDS, _Holds.DATES, _Holds.TEXT, _Holds.OTHER)
+_COLUMNS: Final = (_Holds.ITEMS, _Holds.UIDS, _Holds.DATES, _Holds.TEXT, _Holds.OTHER, _Holds.TAGS)
 _ROWS: Final = {
-    Action.REMOVE: (StepKind.DROP,) * 5,
-    Action.EMPTY: (StepKind.EMPTY,) * 5,
+    Action.REMOVE: (StepKind.DROP,) * 6,
+    Action.EMPTY: (StepKind.EMPTY,) * 6,
     # A dummy UID is one of its own for every UID, since others may refer to it.
-    Action.DUMMY: (StepKind.DUMMY, StepKind.UID, StepKind.DUMMY, StepKind.DUMMY, StepKind.DUMMY),
-    Action.UID: (StepKind.ENTER, StepKind.UID, StepKind.UID, StepKind.UID, StepKind.UID),
-    Action.KEEP: (StepKind.ENTER, StepKind.COPY, StepKind.COPY, StepKind.COPY, StepKind.COPY),
-    Action.CLEAN: (StepKind.CLEAN, _AS_BASIC, _AS_BASIC, StepKind.WORDS, _AS_BASIC),
-    Action.SHIFT: (_AS_BASIC, _AS_BASIC, StepKind.SHIFT, _AS_BASIC, _AS_BASIC),
+    Action.DUMMY: (StepKind.DUMMY, StepKind.UID, *(StepKind.DUMMY,) * 4),
+    Action.UID: (StepKind.ENTER, *(StepKind.UID,) * 5),
+    Action.KEEP: (StepKind.ENTER, StepKind.COPY, StepKind.COPY, StepKind.COPY, StepKind.COPY, StepKind.TAGS),
+    Action.CLEAN: (StepKind.CLEAN, _AS_BASIC, _AS_BASIC, StepKind.WORDS, _AS_BASIC, _AS_BASIC),
+    Action.SHIFT: (_AS_BASIC, _AS_BASIC, StepKind.SHIFT, _AS_BASIC, _AS_BASIC, _AS_BASIC),
 }
 _KINDS: Final = {
     (action, holds): kind for action, row in _ROWS.items() for holds, kind in zip(_COLUMNS, row, strict=True)
@@ -173,37 +192,64 @@ _EXCEPTIONS: Final[tuple[tuple[int, tuple[Action, ...], StepKind, str], ...]] = 
 )
 """(attribute, actions, kind of step, why)."""
 _EXCEPTIONAL: Final = {(tag, action): kind for tag, actions, kind, _ in _EXCEPTIONS for action in actions}
-_ON_SEQUENCES_ONLY: Final = frozenset({0x00081110})
 
 _TEXT_VALUE: Final = 0x0040A160
-CODE_VALUE, SCHEME = 0x00080100, 0x00080102
-_MEANING: Final = 0x00080104
-_CODE_VALUES: Final = frozenset({CODE_VALUE, 0x00080103, 0x00080119, 0x00080120})
-"""Code Value, Coding Scheme Version, Long Code Value, URN Code Value."""
 _DRAWN_TEXT: Final = frozenset({0x00700008, 0x00700289})
 """Text Object Sequence and the Tick Label of compound graphics: words, where graphics are kept for their shapes."""
-_CLEANED: Final = _DRAWN_TEXT | _CODE_VALUES | {SCHEME, _MEANING}
 CONTENT: Final = 0x0040A730
 """Content Sequence."""
+CODE_TAGS: Final = frozenset(
+    {0x00080100, 0x00080101, 0x00080102, 0x00080103, 0x00080104, 0x00080108, 0x00080119, 0x00080120}
+)
+"""The parts of a code (PS3.3 §8.8), those that are retired too."""
+_CHARACTER_SET: Final = 0x00080005
 _WRITTEN_ANEW: Final = Rule(Action.REMOVE, "said anew")
-_UNKNOWN: Final = Rule(Action.REMOVE, "not in the public dictionary")
 _DRAWN: Final = Rule(Action.REMOVE, "text among graphics")
-_OWN_CODE: Final = Rule(Action.DUMMY, "code of a scheme that is not published")
+_CODE: Final = Rule(Action.CLEAN, "part of a code")
 _OFFSETS: Final = Rule(Action.REMOVE, "group lengths")
+_NOT_A_MEMBER: Final = Rule(Action.REMOVE, "no member of the sequence's macro")
 NOT_LOOKED_INTO: Final = Rule(Action.REMOVE, "cannot be looked into")
-ORPHAN: Final = Step(0x00090000, b"", StepKind.DROP, Rule(Action.REMOVE, "no creator has reserved the block"))
-NO_REGION: Final = Step(0x60000000, b"", StepKind.DROP, Rule(Action.REMOVE, "no region of interest"))
 
 
-def step_of(tag: int, vr: bytes, profile: Profile, *, cleaned: bool = False) -> Step:
+def _removed(tag: int, because: str) -> Step:
+    return Step(tag, b"", StepKind.DROP, Rule(Action.REMOVE, because))
+
+
+ORPHAN: Final = _removed(0x00090000, "no creator has reserved the block")
+EMPTY_BLOCK: Final = _removed(0x00090010, "nothing of the block is kept")
+NAMES_BLOCK: Final = Step(0x00090010, b"", StepKind.COPY, Rule(Action.KEEP, "names a block"))
+NO_REGION: Final = _removed(0x60000000, "no region of interest")
+FRAGMENTS: Final = _removed(0, "fragments, into which nobody has looked")
+UNKNOWN_CONTENT: Final = _removed(CONTENT, "item of an unknown value type")
+
+_FREE_TEXT: Final = Rule(Action.DUMMY, "free text")
+_WRONG_VR: Final = "written with a VR that is not the attribute's"
+_ILLEGAL: Final = "not a value that may be kept"
+_DISBELIEVED: Final = {
+    b"UI": Action.UID,
+    **dict.fromkeys((b"CS", b"LO", b"LT", b"SH", b"ST", b"UC", b"UT"), Action.DUMMY),
+}
+"""What is done with a value that is not believed; of other VRs nothing is left but the attribute."""
+
+
+class Where(NamedTuple):
+    """What is special about the data set that an element stands in."""
+
+    cleaned: bool = False
+    """Inside a sequence that an option keeps cleaned."""
+    members: frozenset[int] | None = None
+    """The only attributes that may stand there, if not any may."""
+
+
+TOP: Final = Where()
+
+
+def step_of(tag: int, vr: bytes, profile: Profile, where: Where = TOP) -> Step:
     """What to do with a public element of this tag and written VR (b"" in implicit VR), or a private group's first.
 
-    `cleaned`: inside a sequence that an option keeps cleaned.
-
     Dropped whatever the profile says: group lengths (they would be wrong); pixels elsewhere than where the file was
-    split (nobody has looked at them), also in the retired groups 7Fxx, and tables of their offsets; elements that
-    neither the profile nor the public dictionary knows, since nothing says what they hold; and sequences written as
-    something else than one, into which one cannot look.
+    split (nobody has looked at them), also in the retired groups 7Fxx, and tables of their offsets; and what is no
+    member of a macro.
     """
     group = tag >> 16
     if not tag & 0xFFFF:
@@ -215,29 +261,38 @@ def step_of(tag: int, vr: bytes, profile: Profile, *, cleaned: bool = False) -> 
     rule = profile.rule(tag)
     if group & 1:
         return Step(tag, vr, StepKind.PRIVATE if profile.private_kept else StepKind.DROP, rule)
+    if where.members is not None and tag not in where.members:
+        return Step(tag, vr, StepKind.DROP, _NOT_A_MEMBER)
     if group >> 8 == 0x60 and profile.rule(_OVERLAY_DATA).action is Action.CLEAN:
         return Step(tag, vr, StepKind.OVERLAY, rule)
-    return step_of_public(tag, vr, rule, profile, cleaned=cleaned)
+    return step_of_public(tag, vr, rule, profile, cleaned=where.cleaned)
 
 
 def step_of_public(tag: int, vr: bytes, rule: Rule, profile: Profile, *, cleaned: bool = False) -> Step:
     """What a rule makes of a public element, whatever group it is in."""
     if vr in BLANK_VRS:
         return _restated(step_of_public(tag, b"UN", rule, profile, cleaned=cleaned), vr, vr_of(tag))
-    known, named = vr_of(tag), profile.names(tag)
+    known = vr_of(tag)
     if rule.action is Action.REMOVE:
         return Step(tag, vr, StepKind.DROP, rule)
-    if known is None and not named:
-        return Step(tag, vr, StepKind.DROP, _UNKNOWN)
-    effective = (known or b"UN") if vr in (b"", b"UN") else vr
-    if known is not None and (known == b"SQ") != (effective == b"SQ"):
+    found = (known or b"UN") if vr in (b"", b"UN") else vr
+    if known is not None and (known == b"SQ") != (found == b"SQ"):
         return Step(tag, vr, StepKind.DROP, NOT_LOOKED_INTO)
-    if cleaned and not named and tag in _CLEANED:
-        return _inside_cleaned(tag, vr, profile)
+    # A pseudonym is text, a moved date a date: what is made anew has a VR that the dictionary allows.
+    due = found if known is None or found in vrs_of(tag) else known
+    if tag in CODE_TAGS and not rule.asked:
+        return Step(tag, vr, StepKind.CODE, _CODE, vr=due)
+    if cleaned and tag in _DRAWN_TEXT and not rule.asked:
+        return Step(tag, vr, StepKind.DROP, _DRAWN)
     fallback = _FALLBACKS.get(basic().rule(tag).action, StepKind.EMPTY)
-    if not named and (tag == _TEXT_VALUE or (cleaned and known in _FREE_TEXTS)):
-        rule, fallback = _of_free_text(profile), StepKind.DUMMY
-    return _step(tag, vr, effective, known or effective, rule, fallback)
+    if rule is UNNAMED and (tag == _TEXT_VALUE or (cleaned and known in _FREE_TEXTS)):
+        # In content items and cleaned sequences anything may be said.
+        cleans = "clean_descriptors" in profile.options
+        rule = Rule(Action.CLEAN, "option clean_descriptors") if cleans else _FREE_TEXT
+        fallback = StepKind.DUMMY
+    if rule.action is Action.KEEP and due != found:
+        return _disbelieved(tag, vr, due, _WRONG_VR)
+    return _step(tag, vr, due, rule, fallback, profile)
 
 
 def step_of_private(tag: int, vr: bytes, creator: str, profile: Profile) -> Step:
@@ -249,12 +304,12 @@ def step_of_private(tag: int, vr: bytes, creator: str, profile: Profile) -> Step
     rule, listed = profile.private_rule(creator, tag)
     if vr in BLANK_VRS:
         return _restated(step_of_private(tag, b"UN", creator, profile), vr, listed)
-    effective = (listed or b"UN") if vr in (b"", b"UN") else vr
-    if listed and effective != listed and rule.action is not Action.REMOVE:
+    found = (listed or b"UN") if vr in (b"", b"UN") else vr
+    if listed and found != listed and rule.action is not Action.REMOVE:
         return Step(tag, vr, StepKind.DROP, NOT_LOOKED_INTO)
-    if rule.action is Action.UID and effective not in (b"UI", b"SQ"):
+    if rule.action is Action.UID and found not in (b"UI", b"SQ"):
         return Step(tag, vr, StepKind.DROP, NOT_LOOKED_INTO)
-    return _step(tag, vr, effective, effective, rule, StepKind.DROP)
+    return _step(tag, vr, found, rule, StepKind.DROP, profile)
 
 
 def _restated(step: Step, written: bytes, due: bytes | None) -> Step:
@@ -266,50 +321,56 @@ def _restated(step: Step, written: bytes, due: bytes | None) -> Step:
     step.holds_items_if_undefined = False
     if step.kind is StepKind.COPY:
         step.kind, step.vr = StepKind.RESTATE, due or b"UN"
-    elif step.kind in (StepKind.ENTER, StepKind.CLEAN, StepKind.SCHEME, StepKind.CODE, StepKind.MEANING):
+    elif step.kind in (StepKind.ENTER, StepKind.CLEAN):
         step.kind, step.because = StepKind.DROP, NOT_LOOKED_INTO.because
     return step
 
 
-def _step(tag: int, vr: bytes, effective: bytes, due: bytes, rule: Rule, fallback: StepKind) -> Step:
-    """The step of the policy's table, or of the exceptions to it.
-
-    `effective` is the VR that the element has, `due` the one that the dictionary gives it: a pseudonym is text, a moved
-    date a date, whatever VR was written.
-    """
-    kind: StepKind | None
+def _step(tag: int, vr: bytes, due: bytes, rule: Rule, fallback: StepKind, profile: Profile) -> Step:
+    """The step of the policy's table, or of the exceptions to it. `due` is the VR of what is made anew."""
     if rule.value is not None:
-        kind = StepKind.COARSER if rule.action is Action.CLEAN else StepKind.VALUE
-        return Step(tag, vr, kind, rule, vr=due, fallback=fallback)
-    holds = _HOLDS.get(due if rule.action in (Action.CLEAN, Action.SHIFT) else effective, _Holds.OTHER)
+        written = StepKind.COARSER if rule.action is Action.CLEAN else StepKind.VALUE
+        return Step(tag, vr, written, rule, vr=due, fallback=fallback)
+    holds = _HOLDS.get(due, _Holds.OTHER)
     of = tag & 0xFF00FFFF if tag >> 24 == 0x60 else tag
-    if (of, rule.action) in _EXCEPTIONAL and (holds is _Holds.ITEMS or of not in _ON_SEQUENCES_ONLY):
-        kind = _EXCEPTIONAL[of, rule.action]
-    else:
-        kind = _KINDS[rule.action, holds]
+    kind = _EXCEPTIONAL.get((of, rule.action), _KINDS[rule.action, holds])
     if kind is _AS_BASIC:
-        return Step(tag, vr, fallback, rule, vr=effective)
-    if kind in (StepKind.COPY, StepKind.ENTER, StepKind.CLEAN, StepKind.DROP):
-        return Step(tag, vr, kind, rule)
-    if kind in (StepKind.EMPTY, StepKind.DUMMY):
-        return Step(tag, vr, kind, rule, vr=effective)
-    return Step(tag, vr, kind, rule, vr=b"UI" if kind is StepKind.UID else due, fallback=fallback)
+        return Step(tag, vr, fallback, rule, vr=due)
+    if kind is StepKind.UID:
+        return Step(tag, vr, kind, rule, vr=b"UI")
+    made = Step(tag, vr, kind, rule, vr=due, fallback=fallback)
+    if kind is StepKind.ENTER:
+        made.members = members_of(tag)
+    elif kind is StepKind.COPY:
+        _check(made, due, rule, profile)
+    elif kind is StepKind.TAGS:
+        made.allows = partial(_remains, profile)
+    return made
 
 
-def _inside_cleaned(tag: int, vr: bytes, profile: Profile) -> Step:
-    """What becomes of text in graphics and of codes."""
-    known = vr_of(tag)
-    if tag in _DRAWN_TEXT:
-        return Step(tag, vr, StepKind.DROP, _DRAWN)
-    if tag == _MEANING:
-        said = _of_free_text(profile)
-        return Step(tag, vr, StepKind.MEANING, said, vr=known, fallback=StepKind.DUMMY)
-    kind = StepKind.SCHEME if tag == SCHEME else StepKind.CODE
-    return Step(tag, vr, kind, _OWN_CODE, vr=known)
+def _check(step: Step, vr: bytes, rule: Rule, profile: Profile) -> None:
+    """Have a step copy only what may be kept."""
+    tag = step.tag
+    private = bool(tag >> 16 & 1)
+    terms = frozenset(term.encode() for of, term in profile.terms if of == tag)
+    step.check = check_of(None if private else tag, vr, rule.keeps, terms)
+    step.otherwise = _disbelieved(tag, step.written, vr, _ILLEGAL)
+    if vr == b"CS" and not private and tag != _CHARACTER_SET:
+        step.otherwise.kind = StepKind.TERMS
+        step.otherwise.allows = allowed_terms(tag, terms)
 
 
-def _of_free_text(profile: Profile) -> Rule:
-    """Text in content items, in cleaned sequences, in a site's own codes: no rule names it, and anything is in it."""
-    if "clean_descriptors" in profile.options:
-        return Rule(Action.CLEAN, "option clean_descriptors")
-    return Rule(Action.DUMMY, "free text")
+def _disbelieved(tag: int, vr: bytes, due: bytes, because: str) -> Step:
+    """What is done with a value that is not what the attribute holds."""
+    action = Action.EMPTY if tag == _CHARACTER_SET else _DISBELIEVED.get(due, Action.EMPTY)
+    kind = _KINDS[action, _HOLDS.get(due, _Holds.OTHER)]
+    assert kind is not None
+    return Step(tag, vr, kind, Rule(action, because), vr=due)
+
+
+def _remains(profile: Profile, tag: int) -> bool:
+    """Whether a file under this profile may have an attribute: a pointer to any other would tell what was there."""
+    group = tag >> 16
+    if group & 1 or not tag & 0xFFFF or vr_of(tag) is None:
+        return False
+    return tag in PIXEL_TAGS or profile.rule(tag).action is not Action.REMOVE

@@ -1,4 +1,4 @@
-"""Structured content: which content items and coding schemes are known (PS3.3 §C.17.3, PS3.16 §8)."""
+"""Structured content: which content items are known (PS3.3 §C.17.3)."""
 
 from typing import Final
 
@@ -10,13 +10,6 @@ _VALUE_TYPES: Final = frozenset(
     {"TEXT", "NUM", "CODE", "DATETIME", "DATE", "TIME", "UIDREF", "PNAME", "COMPOSITE", "IMAGE", "WAVEFORM"}
     | {"SCOORD", "SCOORD3D", "TCOORD", "CONTAINER", "TABLE", "NUMERIC"}
 )
-
-PUBLIC_SCHEMES: Final = frozenset(
-    b"ACR ASTM-sigpurpose BARI BI C4 CD2 DC DCM FMA HPC I10 I10C I10P I11 I9 I9C IBSI ICDO ICDO3 ISO3166_1 "
-    b"ISO639_1 ISO639_2 ITIS_TSN LN MA MDC MGI MSH MVX NCIt NDC NEU NICIP PUBCHEM_CID RADELEMENT RADLEX RFC3066 "
-    b"RFC5646 RXNORM SCT SNM3 SRT UBERON UCUM UMLS UNS UPC".split()
-)
-"""Schemes whose meanings are published; any other is a site's own, and its Code Meaning is free text."""
 
 
 def is_known_content(data: bytes, at: int, end: int, encoding: Encoding) -> bool:

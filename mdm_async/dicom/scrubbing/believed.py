@@ -1,0 +1,80 @@
+"""Kept values are not believed: one stays only if it is a legal value of its VR, and says nothing but what it may.
+
+Values are looked at where they lie; the verdicts on those that come again and again are remembered.
+"""
+
+from collections.abc import Callable
+from functools import cache
+from typing import Final
+
+from pydicom._uid_dict import UID_dictionary
+
+from mdm_async.dicom.elements import Buffer
+from mdm_async.dicom.values.kept_text import passes
+from mdm_async.dicom.values.lexical import is_legal
+from mdm_async.dicom.values.terms import is_term
+
+Check = Callable[[Buffer, int, int], bool]
+"""Whether the value between two offsets of a buffer may stay."""
+
+SIZES: Final = {
+    **dict.fromkeys((b"SS", b"US", b"OW"), 2),
+    **dict.fromkeys((b"AT", b"FL", b"OF", b"OL", b"SL", b"UL"), 4),
+    **dict.fromkeys((b"FD", b"OD", b"OV", b"SV", b"UV"), 8),
+}
+"""Bytes of one number."""
+_STANDARD_UID: Final = "standard-uid"
+_REMEMBERED: Final = 1024
+_LONGEST_REMEMBERED: Final = 64
+
+
+def check_of(tag: int | None, vr: bytes, keeps: str, terms: frozenset[bytes]) -> Check | None:
+    """The check of an attribute with this VR; None when there is nothing to look at. `tag`: None of a private one.
+
+    `keeps` as in `kept_text`; `terms` are what the site allows of code strings beside the known ones.
+    """
+    if (size := SIZES.get(vr)) is not None and not keeps:
+        return lambda data, at, end: not (end - at) % size
+    if vr in (b"OB", b"UN") and not keeps:
+        return None
+    if vr == b"CS" and tag is not None:
+        allows = allowed_terms(tag, terms)
+        return _remembered(lambda value: all(map(allows, value.split(b"\\"))))
+    if keeps == _STANDARD_UID:
+        return _remembered(are_of_the_standard)
+    if keeps:
+        return _remembered(lambda value: is_legal(vr, value) and passes(keeps, value))
+    return _remembered(lambda value: is_legal(vr, value))
+
+
+def allowed_terms(tag: int, terms: frozenset[bytes]) -> Callable[[bytes], bool]:
+    """Which code strings an attribute may have: known ones and the site's."""
+    return lambda one: one.strip(b"\0 ") in terms or is_term(tag, one)
+
+
+def are_of_the_standard(value: bytes) -> bool:
+    """Whether the standard names every one of these UIDs: any other could say something, as 1.2.19600101 does."""
+    return all(not (bare := one.strip(b"\0 ")) or bare in _standard_uids() for one in value.split(b"\\"))
+
+
+@cache
+def _standard_uids() -> frozenset[bytes]:
+    return frozenset(uid.encode() for uid in UID_dictionary)
+
+
+def _remembered(allowed: Callable[[bytes], bool]) -> Check:
+    good: set[bytes] = set()
+
+    def check(data: Buffer, at: int, end: int) -> bool:
+        value = bytes(data[at:end])
+        if value in good:
+            return True
+        if not allowed(value):
+            return False
+        if len(value) <= _LONGEST_REMEMBERED:
+            if len(good) >= _REMEMBERED:
+                good.clear()
+            good.add(value)
+        return True
+
+    return check
