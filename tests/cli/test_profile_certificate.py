@@ -73,6 +73,11 @@ async def test_what_was_changed_and_what_another_signed_is_code_5(mdm, study, tm
         assert (ended.code, ended.out) == (5, b""), ended
         assert ended.err.count("\n") <= 2
     assert (await mdm("certificate", "verify", tmp_path / "none")).code == 3
+    picture = tmp_path / "picture.dcm"
+    picture.write_bytes(png_like_capture())
+    ended = await mdm("certificate", "verify", picture)
+    assert (ended.code, "no de-identification certificate" in ended.err) == (5, True)
+    assert (await mdm("certificate", "verify", paper, "--key", picture)).code == 2
     unnamed = await mdm("certificate", "verify", paper)
     assert unnamed.code == 0
     assert "signed by anybody" in unnamed.err
@@ -94,3 +99,16 @@ async def test_it_takes_the_right_to_the_view_and_is_in_the_audit(mdm, server, s
         if isinstance(details, str)
         else details["images"] == 2
     )
+
+
+async def test_a_project_has_one_of_its_own_names_only(mdm, server, study, tmp_path, public):
+    project = await server.directory()
+    linked = await mdm("link", f"{study}/0.dcm", project, "--view", "basic", "--json")
+    assert linked.code == 0, linked.err
+    paper, pulled = tmp_path / "paper", tmp_path / "pulled"
+    assert (await mdm("profile", "certificate", project, "--view", "basic", "-o", paper)).code == 0
+    (image,) = json.loads(paper.read_text())["images"]
+    (own,) = (await mdm("stat", f"{study}/0.dcm", "--json")).json
+    assert image["guid"] != own["guid"]
+    assert (await mdm("get", linked.json["files"][0]["path"], pulled)).code == 0
+    assert (await mdm("certificate", "verify", paper, "--key", public, "--image", pulled)).code == 0

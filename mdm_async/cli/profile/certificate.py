@@ -11,7 +11,6 @@ from mdm_async.audit.view_certificate import ViewCertificate
 from mdm_async.cli.connection import client_of, complete
 from mdm_async.cli.options import Json
 from mdm_async.cli.output import about, complain, print_json, print_line
-from mdm_async.cli.profile.profile_file import read_text
 from mdm_async.cli.profile.report import surl_of, write_page
 from mdm_async.cli.tables import counts_in_words, in_words
 from mdm_async.errors import BadRequest, MdmError, NotFound
@@ -78,8 +77,8 @@ def verify(
     Example: `mdm certificate verify cardio.certificate --key audit.pub --image 0001.dcm`
     """
     with about(str(file)):
-        text = read_text(file)
-        keys = parse_public(map(read_text, key)) if key else None
+        text = _text(file)
+        keys = parse_public(map(_text, key)) if key else None
         found, signed_by = ViewCertificate.verified(text, keys)
     images: dict[str, str] = {}
     for each in image or ():
@@ -135,6 +134,11 @@ def _print(found: ViewCertificate, signed_by: str, images: dict[str, str]) -> No
         print_line(f"{'stayed':>12}: {because}: {count} kept")
     for name, guid in images.items():
         print_line(f"{name}: is certified, guid:{guid}")
+
+
+def _text(file: Path) -> str:
+    """Of what is no text something that is neither a key nor a certificate."""
+    return b"".join(_pieces(file)).decode("utf-8", "replace")
 
 
 def _pieces(file: Path) -> Iterator[bytes]:
