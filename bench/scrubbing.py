@@ -16,10 +16,11 @@ from bench.enhanced import KEY, NO_PIXELS
 from bench.heads import enhanced, typical_ct
 from bench.report import Finding, Target
 from bench.scale import Scale
-from mdm_async.dicom.elements import EXPLICIT_LITTLE, Encoding, items, walk
+from mdm_async.dicom.elements import EXPLICIT_LITTLE, Encoding
 from mdm_async.dicom.filemeta import MetaReader
 from mdm_async.dicom.profile import OPTIONS, Profile, basic
 from mdm_async.dicom.scrub import scrub
+from mdm_async.dicom.walking import items, walk
 from tests.canary_fates import FULL_DATES
 from tests.canary_planter import attributes
 

@@ -1,9 +1,10 @@
 """What a DICOM file is: split, walk, scrub, inspect; bytes in, bytes out.
 
-A reader's way: `part10` cuts a stream into head, pixels and tail; `elements` and `items` read their headers; `profile`
-and `profiles/` say which *rule* each attribute has; `scrubbing/` makes a *step* of each rule and copies what stays;
-`values/` says which values are what they claim to be; `pixels/` looks for what is no picture; `refusals` says why a
-view cannot be made; `scrub` puts it together.
+A reader's way: `part10` cuts a stream into head, pixels and tail; `elements` and `items` read headers, `walking` goes
+through what they head, `quirks` names what only a guess can read; `profile` and `profiles/` say which *rule* each
+attribute has; `scrubbing/` makes a *step* of each rule and copies what stays; `values/` says which values are what they
+claim to be; `pixels/` looks for what is no picture; `refusals` says why a view cannot be made; `scrub` puts it
+together.
 
 The threat model, the same for every attribute, at every depth, in every encoding, before and after the pixels
 --------------------------------------------------------------------------------------------------------------

@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final, Self
 
-from mdm_async.dicom.elements import encoding_of, walk
+from mdm_async.dicom.elements import encoding_of
 from mdm_async.dicom.filemeta import read_meta
+from mdm_async.dicom.walking import walk
 from mdm_async.errors import BadRequest
 
 _PATIENT_ID: Final = 0x00100020

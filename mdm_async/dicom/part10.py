@@ -18,10 +18,10 @@ from mdm_async.dicom.elements import (
     PIXEL_TAGS,
     Buffer,
     Encoding,
-    Nesting,
     is_blank_and_empty,
 )
 from mdm_async.dicom.filemeta import MetaReader, directory
+from mdm_async.dicom.walking import Nesting
 from mdm_async.errors import Malformed, Truncated
 
 _TRAILER: Final = 8

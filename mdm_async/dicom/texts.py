@@ -7,8 +7,9 @@ from typing import Final, NamedTuple
 from pydicom.charset import convert_encodings, decode_bytes
 
 from mdm_async.dicom.dictionary import vr_of
-from mdm_async.dicom.elements import Encoding, encoding_of, holds_fragments, items, walk
+from mdm_async.dicom.elements import Encoding, encoding_of
 from mdm_async.dicom.filemeta import read_meta
+from mdm_async.dicom.walking import holds_fragments, items, walk
 
 _ONE_TEXT: Final = frozenset((b"LT", b"ST", b"UR", b"UT"))
 """Without values: a backslash is part of the text (PS3.5 §6.2)."""

@@ -7,15 +7,9 @@ import pydicom
 import pytest
 from pydicom.uid import UID
 
-from mdm_async.dicom.elements import (
-    EXPLICIT_BIG,
-    EXPLICIT_LITTLE,
-    IMPLICIT_LITTLE,
-    encoding_of,
-    items,
-    walk,
-)
+from mdm_async.dicom.elements import EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE, encoding_of
 from mdm_async.dicom.filemeta import MetaReader
+from mdm_async.dicom.walking import items, walk
 from mdm_async.errors import Malformed, MdmError
 
 ENCODINGS = [EXPLICIT_LITTLE, EXPLICIT_BIG, IMPLICIT_LITTLE]

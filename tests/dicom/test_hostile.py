@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mdm_async.dicom.index import identifying_values
+from mdm_async.dicom.identifiers import identifying_values
 from mdm_async.dicom.pixels.codestream import Inspector
 from mdm_async.dicom.profile import OPTIONS, Profile, basic
 from mdm_async.dicom.scrub import PixelFacts, scrub

@@ -13,13 +13,11 @@ from mdm_async.dicom.elements import (
     LONG_VRS,
     SHORT_VRS,
     Encoding,
-    Nesting,
-    items,
-    walk,
 )
 from mdm_async.dicom.items import BIG, LITTLE
 from mdm_async.dicom.part10 import Splitter
 from mdm_async.dicom.pixels.codestream import Inspector
+from mdm_async.dicom.walking import Nesting, items, walk
 from mdm_async.errors import Malformed
 from tests.canary_pixels import JPEG_REST, JPEG_START
 from tests.dicom.conftest import Parts, Write, cut

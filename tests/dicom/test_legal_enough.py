@@ -6,11 +6,12 @@ import zlib
 import pydicom
 import pytest
 
-from mdm_async.dicom.elements import DEFLATED, EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE, items, walk
+from mdm_async.dicom.elements import DEFLATED, EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE
 from mdm_async.dicom.filemeta import read_meta
 from mdm_async.dicom.pixels.codestream import Inspector
 from mdm_async.dicom.profile import Profile
 from mdm_async.dicom.scrub import scrub
+from mdm_async.dicom.walking import items, walk
 from mdm_async.errors import Malformed, Truncated
 from tests.canary_pixels import JPEG_REST, JPEG_START
 from tests.dicom.conftest import Parts, Write, cut

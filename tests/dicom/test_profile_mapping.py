@@ -7,11 +7,11 @@ import pydicom
 import pytest
 
 from mdm_async.dicom.mapping import Mapping, Subject
-from mdm_async.dicom.path_template import PathTemplate
 from mdm_async.dicom.profiles.file import dump_profile, parse_profile
 from mdm_async.dicom.profiles.in_words import in_words
 from mdm_async.dicom.scrub import begin, finish
 from mdm_async.errors import BadRequest
+from mdm_async.images.names.path_template import PathTemplate
 from tests.dicom.conftest import KEY
 
 TRIAL = """

@@ -8,8 +8,7 @@ import pytest
 
 from mdm_async.dicom.elements import EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE
 from mdm_async.dicom.filemeta import read_meta
-from mdm_async.dicom.index import identifying_values
-from mdm_async.dicom.linking import linking_values
+from mdm_async.dicom.identifiers import identifying_values, linking_values
 from mdm_async.dicom.part10 import Kind, Splitter
 from mdm_async.dicom.profile import basic
 from mdm_async.dicom.scrub import PixelFacts, scrub

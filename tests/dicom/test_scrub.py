@@ -6,18 +6,12 @@ import warnings
 import pydicom
 import pytest
 
-from mdm_async.dicom.elements import (
-    EXPLICIT_BIG,
-    EXPLICIT_LITTLE,
-    IMPLICIT_LITTLE,
-    UNDEFINED,
-    encoding_of,
-    walk,
-)
+from mdm_async.dicom.elements import EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE, UNDEFINED, encoding_of
 from mdm_async.dicom.filemeta import MetaReader
 from mdm_async.dicom.profile import basic
 from mdm_async.dicom.pseudonym import Pseudonyms
 from mdm_async.dicom.scrub import REVISION, PixelFacts, scrub
+from mdm_async.dicom.walking import walk
 from mdm_async.errors import Malformed, MdmError, ScrubRefused
 
 KEY = bytes(range(32))

@@ -2,7 +2,7 @@
 
 from functools import cache
 
-from mdm_async.dicom.index import identifying_values
+from mdm_async.dicom.identifiers import identifying_values
 from mdm_async.dicom.profile import OPTIONS, PixelRule, Profile, Region, basic
 from mdm_async.errors import MdmError, ScrubRefused
 from tests.pipeline import cut, deidentified, plan_of

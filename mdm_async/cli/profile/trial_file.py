@@ -8,7 +8,6 @@ from typing import Final
 
 from mdm_async.cli.profile.trial_rows import DataSet, Row, compare
 from mdm_async.cli.profile.trial_values import Values
-from mdm_async.dicom.elements import walk
 from mdm_async.dicom.filemeta import read_meta
 from mdm_async.dicom.part10 import Kind, Piece, Splitter
 from mdm_async.dicom.pixels.codestream import Inspector
@@ -17,6 +16,7 @@ from mdm_async.dicom.pixels.description import Description, PixelFacts
 from mdm_async.dicom.pixels.plan import ORIGINAL, PixelPlan, describe, plan
 from mdm_async.dicom.profile import Profile
 from mdm_async.dicom.scrub import Begun, Done, begin, finish
+from mdm_async.dicom.walking import walk
 from mdm_async.errors import MdmError, ScrubRefused
 
 _CHUNK: Final = 1 << 20

@@ -10,10 +10,11 @@ from pydicom.tag import Tag
 
 from mdm_async.cli.profile.trial_values import Values
 from mdm_async.dicom.dictionary import vr_of
-from mdm_async.dicom.elements import Element, Encoding, Item, items, walk
+from mdm_async.dicom.elements import Encoding
 from mdm_async.dicom.items import HEADER
 from mdm_async.dicom.scrub import Done
 from mdm_async.dicom.scrubbing.steps import StepKind
+from mdm_async.dicom.walking import Element, Item, items, walk
 from mdm_async.errors import Malformed
 
 ADDED: Final = "+"

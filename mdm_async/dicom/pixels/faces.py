@@ -11,9 +11,10 @@ from functools import cache
 from importlib import resources
 from typing import Final
 
-from mdm_async.dicom.elements import Buffer, Element, Encoding, items, walk
+from mdm_async.dicom.elements import Buffer, Encoding
 from mdm_async.dicom.pixels.description import RECOGNIZABLE, Description
 from mdm_async.dicom.profiles.keywords import tag_of
+from mdm_async.dicom.walking import Element, items, walk
 from mdm_async.errors import Malformed
 
 ANATOMY: Final = 0x00082218

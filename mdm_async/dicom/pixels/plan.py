@@ -5,7 +5,6 @@ from fnmatch import fnmatchcase
 from hashlib import sha256
 from typing import Final, Self
 
-from mdm_async.dicom.elements import walk
 from mdm_async.dicom.filemeta import read_meta
 from mdm_async.dicom.pixels import mask as pixel_mask
 from mdm_async.dicom.pixels import regions as pixel_regions
@@ -25,6 +24,7 @@ from mdm_async.dicom.pixels.layout import Layout
 from mdm_async.dicom.pixels.video.streams import SYNTAXES
 from mdm_async.dicom.profile import PixelRule, Profile, Region
 from mdm_async.dicom.profiles.kinds import Kind
+from mdm_async.dicom.walking import walk
 
 ORIGINAL: Final = "original"
 """The variant of pixels that nothing is done to."""

@@ -4,9 +4,10 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import Final
 
-from mdm_async.dicom.elements import Buffer, Element, Encoding, items, walk
+from mdm_async.dicom.elements import Buffer, Encoding
 from mdm_async.dicom.pixels.layout import Layout
 from mdm_async.dicom.profile import Region
+from mdm_async.dicom.walking import Element, items, walk
 from mdm_async.errors import Malformed
 
 REGIONS: Final = 0x00186011

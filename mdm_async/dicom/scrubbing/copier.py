@@ -9,15 +9,7 @@ from typing import Final
 
 from mdm_async.dicom import encode
 from mdm_async.dicom.dictionary import vr_of
-from mdm_async.dicom.elements import (
-    MAX_DEPTH,
-    PIXEL_TAGS,
-    UNDEFINED,
-    Encoding,
-    is_padding,
-    skip_undefined,
-    walk,
-)
+from mdm_async.dicom.elements import PIXEL_TAGS, UNDEFINED, Encoding
 from mdm_async.dicom.filemeta import uid_text
 from mdm_async.dicom.items import HEADER, ITEM, SEQUENCE_END
 from mdm_async.dicom.pixels import faces, ultrasound
@@ -44,6 +36,7 @@ from mdm_async.dicom.scrubbing.steps import (
     Where,
 )
 from mdm_async.dicom.scrubbing.structured import is_known_content
+from mdm_async.dicom.walking import MAX_DEPTH, is_padding, skip_undefined, walk
 from mdm_async.errors import Malformed
 
 _NEVER: Final = 1 << 32

@@ -1,8 +1,9 @@
 """What a file says of itself at top level, as conditions ask for it."""
 
-from mdm_async.dicom.elements import Encoding, walk
+from mdm_async.dicom.elements import Encoding
 from mdm_async.dicom.pixels.description import Description
 from mdm_async.dicom.profile import Profile, Readings
+from mdm_async.dicom.walking import walk
 
 
 def readings(data: bytes, at: int, encoding: Encoding, profile: Profile) -> Readings:

@@ -13,11 +13,11 @@ from mdm_async.dicom.elements import (
     UNDEFINED,
     Buffer,
     Encoding,
-    skip_undefined,
 )
 from mdm_async.dicom.items import ITEM_END
 from mdm_async.dicom.profile import Action, Profile, Rule
 from mdm_async.dicom.scrubbing.steps import Step, StepKind, Where, step_of, step_of_private, step_of_public
+from mdm_async.dicom.walking import skip_undefined
 from mdm_async.errors import Malformed
 
 _MOST: Final = 8192
@@ -65,7 +65,7 @@ class StepTable:
     def walk(self, data: bytes, at: int) -> Iterator[tuple[Step, int, int]]:
         """(step, value offset, offset after the value) of every element to the buffer's end.
 
-        As `elements.walk`, for who needs a few values of a data set that is gone through anyway; values of undefined
+        As `walking.walk`, for who needs a few values of a data set that is gone through anyway; values of undefined
         length are left out.
         """
         end, known, unpack = len(data), self.known.get, self.beginning.unpack_from

@@ -2,8 +2,9 @@
 
 from typing import Final
 
-from mdm_async.dicom.elements import Encoding, walk
+from mdm_async.dicom.elements import Encoding
 from mdm_async.dicom.filemeta import uid_text
+from mdm_async.dicom.walking import walk
 
 _VALUE_TYPE: Final = 0x0040A040
 _VALUE_TYPES: Final = frozenset(

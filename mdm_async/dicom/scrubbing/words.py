@@ -8,7 +8,7 @@ import re
 from enum import Enum, auto
 from typing import Final, Self
 
-from mdm_async.dicom.index import identifying_values
+from mdm_async.dicom.identifiers import identifying_values
 from mdm_async.dicom.scrubbing.step_book import StepTable
 from mdm_async.dicom.values.protocol_words import CONNECTING, UNITS
 from mdm_async.dicom.values.vocabulary import vocabulary

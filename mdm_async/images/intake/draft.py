@@ -19,7 +19,7 @@ from uuid import UUID, uuid4
 
 from mdm_async.catalog.holdings import blobs, images
 from mdm_async.catalog.holdings.images import Part, StoredView
-from mdm_async.dicom.index import identifying_values, names_reveal
+from mdm_async.dicom.identifiers import identifying_values, names_reveal
 from mdm_async.dicom.part10 import Kind, Piece, Splitter
 from mdm_async.dicom.pixels.description import PIXELS_REVISION
 from mdm_async.dicom.refusals import PixelFacts

@@ -13,11 +13,11 @@ from mdm_async.catalog.rights import acl
 from mdm_async.catalog.trail import acts
 from mdm_async.catalog.trail.acts import Act
 from mdm_async.catalog.work import views_to_make
-from mdm_async.dicom.linking import linking_values
-from mdm_async.dicom.path_template import PathTemplate
+from mdm_async.dicom.identifiers import linking_values
 from mdm_async.errors import BadRequest, Exists, Gone, MdmError, NotADirectory, NotFound
 from mdm_async.images.cipher_pool import CipherPool
 from mdm_async.images.names import directories
+from mdm_async.images.names.path_template import PathTemplate
 from mdm_async.images.reading import stream
 from mdm_async.images.reading.served import Served
 from mdm_async.images.reading.shelf import Shelf

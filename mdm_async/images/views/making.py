@@ -8,7 +8,7 @@ from uuid import UUID
 import orjson
 
 from mdm_async.catalog.holdings.images import Part, StoredView
-from mdm_async.dicom.linking import linking_values
+from mdm_async.dicom.identifiers import linking_values
 from mdm_async.dicom.pixels import plan as pixel_plan
 from mdm_async.dicom.pixels.plan import PixelEdits, PixelPlan
 from mdm_async.dicom.refusals import PixelFacts

@@ -9,7 +9,7 @@ from mdm_async.catalog.namespace import paths, places
 from mdm_async.catalog.rights import acl
 from mdm_async.catalog.trail import acts as audit
 from mdm_async.catalog.trail.acts import Act
-from mdm_async.dicom.linking import linking_values
+from mdm_async.dicom.identifiers import linking_values
 from mdm_async.errors import Damaged, Gone, Malformed, NotDicom, NotFound, ViewPending, ViewRefused
 from mdm_async.images.reading import stream
 from mdm_async.images.reading.served import ServedViews

@@ -7,11 +7,11 @@ from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field
 
 from mdm_async.dicom.dictionary import for_people
-from mdm_async.dicom.path_template import DEFAULT
 from mdm_async.dicom.scrub import REVISION
 from mdm_async.errors import BadRequest, MdmError
 from mdm_async.images.names import linking
 from mdm_async.images.names.linking import Linked
+from mdm_async.images.names.path_template import DEFAULT
 from mdm_async.images.views import profiles, pseudonyms, quarantine, report, survivors
 from mdm_async.images.views.certifying import Certifier, certificate
 from mdm_async.images.views.profiles import Description

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mdm_async.dicom.index import identifying_values, names_reveal
+from mdm_async.dicom.identifiers import identifying_values, names_reveal
 from mdm_async.errors import MdmError
 
 

@@ -1,4 +1,4 @@
-"""A file's own identifiers, and whether a name given by a user reveals one of them."""
+"""A file's own identifiers: those that link it with others of its patient, and those that no name may reveal."""
 
 import re
 import unicodedata
@@ -9,8 +9,21 @@ from typing import Final
 from pydicom.charset import convert_encodings, decode_bytes
 from pydicom.valuerep import TEXT_VR_DELIMS
 
-from mdm_async.dicom.elements import Encoding, items, walk
+from mdm_async.dicom.elements import Encoding
 from mdm_async.dicom.filemeta import read_meta
+from mdm_async.dicom.walking import items, walk
+
+LINKING: Final = {
+    0x00080018: "SOPInstanceUID",
+    0x00080050: "AccessionNumber",
+    0x00100020: "PatientID",
+    0x0020000D: "StudyInstanceUID",
+    0x0020000E: "SeriesInstanceUID",
+    0x00200010: "StudyID",
+    0x00200052: "FrameOfReferenceUID",
+}
+"""What links images of one patient, order, study or series: in an original, or as pseudonyms in a view."""
+_LAST_LINKING: Final = max(LINKING)
 
 _CHARACTER_SET, _OTHER_IDS_SEQUENCE = 0x00080005, 0x00101002
 _PATIENT_ID, _BIRTH_DATE = 0x00100020, 0x00100030
@@ -32,6 +45,23 @@ _SEPARATORS: Final = re.compile(r"[\W_]+")
 _BORDERS: Final = re.compile(r"(?<=\d)(?=[^\W\d_])|(?<=[^\W\d_])(?=\d)")
 
 
+def linking_values(head: bytes) -> dict[str, str]:
+    """Keyword and text of those top-level attributes of `LINKING` that are not empty. Raises Malformed.
+
+    Bytes outside ASCII come as replacement characters: pseudonyms have none.
+    """
+    meta = read_meta(head)
+    found: dict[str, str] = {}
+    for element in walk(head, meta.end, len(head), meta.encoding):
+        if element.tag > _LAST_LINKING:
+            break
+        if element.tag in LINKING:
+            value = head[element.value : element.value + element.length]
+            if text := value.decode("ascii", "replace").strip("\0 "):
+                found[LINKING[element.tag]] = text
+    return found
+
+
 def identifying_values(head: bytes) -> frozenset[str]:
     """The file's own identifiers worth guarding names against, comparable: casefolded, NFC, letters and digits only.
 
@@ -39,11 +69,11 @@ def identifying_values(head: bytes) -> frozenset[str]:
     characters or more, 2 where a script has no capitals, as those of East Asia), and the birth date in its usual
     orders. `head` as `part10` found it. Raises Malformed.
     """
-    at, encoding = _data_set(head)
+    meta = read_meta(head)
     with warnings.catch_warnings():
         # A wrong character set is met with a warning and a replacement, which is all that can be done about it.
         warnings.simplefilter("ignore")
-        found = set(_of_patient(head, at, len(head), encoding, _LATIN))
+        found = set(_of_patient(head, meta.end, len(head), meta.encoding, _LATIN))
     return frozenset(one for one in found if _long_enough(one) and one not in _SAY_NOTHING)
 
 
@@ -79,11 +109,6 @@ def _runs(segment: str) -> Iterator[str]:
     for start in range(len(words)):
         for end in range(start + 1, start + 6):
             yield "".join(words[start:end])
-
-
-def _data_set(head: bytes) -> tuple[int, Encoding]:
-    meta = read_meta(head)
-    return meta.end, meta.encoding
 
 
 def _of_patient(data: bytes, at: int, end: int, encoding: Encoding, charsets: list[str]) -> Iterator[str]:
