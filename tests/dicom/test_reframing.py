@@ -6,15 +6,19 @@ import struct
 import subprocess
 import zlib
 from dataclasses import replace
+from functools import partial
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from openjpeg.utils import encode_array
 from pydicom.encaps import generate_frames, parse_basic_offsets
 from pydicom.pixels import pixel_array
 
-from mdm_async.dicom.pixels.plan import ORIGINAL
+from mdm_async.dicom.pixels.plan import ORIGINAL, describe
 from mdm_async.dicom.profile import PixelRule, Region, basic
 from mdm_async.errors import ScrubRefused
 from tests.canary_pixels import (
@@ -27,6 +31,7 @@ from tests.canary_pixels import (
     run_length_encoded,
     segment,
 )
+from tests.dicom.test_codestream import inspect
 from tests.pipeline import assembled, cut, deidentified, plan_of, read
 
 SECRET = b"SECRET^WOMAN"
@@ -186,8 +191,17 @@ def test_a_number_of_frames_with_a_decimal_point_is_that_number(write, frames):
         encapsulated(*FRAMES[JPEG], FRAMES[JPEG][0], offsets=SECRET),
         encapsulated(FRAMES[JPEG][0][:30], *FRAMES[JPEG][:2]),
         encapsulated(JPEG_START + segment(0xFFFE, bytes(50))[:-40], *FRAMES[JPEG]),
+        encapsulated(*FRAMES[JPEG][:2], (JPEG_START + JPEG_REST)[:-2] + SECRET),
+        encapsulated((JPEG_START + JPEG_REST)[:-2] + "SECRET".encode("utf-16-be"), *FRAMES[JPEG][:2]),
     ],
-    ids=["too few frames", "too many", "one cut in its header", "one cut in a comment"],
+    ids=[
+        "few",
+        "many",
+        "one cut in its header",
+        "one cut in a comment",
+        "a text last",
+        "a text in two bytes each",
+    ],
 )
 def test_frames_that_are_not_certain_are_refused(write, pixels):
     assert refusal(file(write, JPEG, pixels))
@@ -290,6 +304,8 @@ def test_an_extended_offset_table_goes_where_frames_are_written_anew(write, tmp_
 def plain(syntax: str, frame: bytes) -> bytes:
     if syntax == UNCOMPRESSED:
         return frame
+    if syntax == RLE:
+        return run_length_encoded(frame[1::2], frame[::2])
     deflate = zlib.compressobj(wbits=-zlib.MAX_WBITS)
     return deflate.compress(frame) + deflate.flush()
 
@@ -300,10 +316,18 @@ def wide(write, syntax: str, samples: np.ndarray, after: bytes = b"", stored: in
     return write.file(body, syntax) + encapsulated(plain(syntax, samples.astype("<u2").tobytes()) + after)
 
 
+def long_runs(frame: bytes) -> bytes:
+    """A frame of 16-bit samples, run-length encoded in its high bytes by runs of one repeated byte."""
+    low, high = frame[::2], frame[1::2]
+    runs = b"".join(b"\xff" + high[at : at + 1] for at in range(0, len(high), 2))
+    literal = b"\x3f" + low
+    return struct.pack("<16L", 2, 64, 64 + len(runs), *[0] * 13) + runs + literal + b"\0"
+
+
 WIDE = np.arange(64, dtype=np.uint16).reshape(8, 8) * 60
 
 
-@pytest.mark.parametrize("syntax", [UNCOMPRESSED, DEFLATED])
+@pytest.mark.parametrize("syntax", [UNCOMPRESSED, DEFLATED, RLE])
 def test_plain_frames_with_nothing_else_stay(write, syntax):
     data = wide(write, syntax, WIDE)
     assert deidentified(data).endswith(cut(data).pixels)
@@ -319,12 +343,32 @@ def test_bytes_after_plain_frames_are_overwritten(write, syntax, piece):
     assert deidentified(made).endswith(cut(made).pixels)
 
 
-@pytest.mark.parametrize("syntax", [UNCOMPRESSED, DEFLATED])
-def test_unused_bits_of_plain_frames_are_cleared_in_native_ones(write, syntax):
-    made = read(deidentified(wide(write, syntax, WIDE | 0xA000, after=SECRET)))
+@pytest.mark.parametrize("syntax", [UNCOMPRESSED, DEFLATED, RLE])
+def test_unused_bits_of_frames_are_cleared_in_native_ones(write, syntax):
+    made = read(deidentified(wide(write, syntax, WIDE | 0xA000, after=b"" if syntax == RLE else SECRET)))
     assert made.file_meta.TransferSyntaxUID == "1.2.840.10008.1.2.1"
     assert (pixel_array(made) == WIDE).all()
     assert made.PixelData == WIDE.astype("<u2").tobytes()
+
+
+@pytest.mark.parametrize("size", [1, 3, 1 << 20])
+@pytest.mark.parametrize("at", [0, 1, 30, 63])
+@pytest.mark.parametrize("encode", [partial(plain, RLE), long_runs], ids=["literal", "repeated"])
+def test_unused_bits_are_found_in_run_length_encoded_frames(write, encode, at, size):
+    head = write.file(described(16, stored=12, rows=8, columns=8, frames=b"1"), RLE)
+    about, _, _ = describe(head)
+    samples = WIDE.flatten().repeat(2)[:64]
+    assert inspect(RLE, encapsulated(encode(samples.astype("<u2").tobytes())), size, about) == ()
+    samples[at - at % 2 : at - at % 2 + 2] |= 0x1000
+    found = inspect(RLE, encapsulated(encode(samples.astype("<u2").tobytes())), size, about)
+    assert found == ("something in bits that are not the picture's",)
+
+
+def test_a_sign_written_again_stays_in_run_length_encoded_frames(write):
+    body = described(16, stored=12, signed=1, rows=8, columns=8, frames=b"1")
+    samples = (WIDE.astype(np.int16) - 1900).astype("<i2")
+    data = write.file(body, RLE) + encapsulated(plain(RLE, samples.tobytes()))
+    assert deidentified(data).endswith(cut(data).pixels)
 
 
 @pytest.mark.parametrize("syntax", [UNCOMPRESSED, DEFLATED])
@@ -355,9 +399,57 @@ def test_plain_frames_of_another_size_are_refused(write):
     body = described(16, rows=8, columns=8, frames=b"1")
     assert refusal(write.file(body, UNCOMPRESSED) + encapsulated(bytes(126)))
     assert refusal(write.file(body, UNCOMPRESSED) + encapsulated(bytes(128), bytes(128)))
+    assert refusal(write.file(body, UNCOMPRESSED) + encapsulated(bytes(64), bytes(64)))
 
 
 def test_spare_bits_after_a_frame_of_single_bits_are_cleared(write):
     body = described(1, rows=3, columns=3, frames=b"2")
     data = write.file(body, UNCOMPRESSED) + encapsulated(b"\x55\xff\0", b"\xaa\x01")
     assert cut(deidentified(data)).pixels == encapsulated(b"\x55\x01\0", b"\xaa\x01")
+
+
+@st.composite
+def disorder(draw):
+    """(transfer syntax, the pixels of three frames with anything in disorder)."""
+    syntax = draw(st.sampled_from([JPEG, RLE, UNCOMPRESSED, DEFLATED, JPEG_XL]))
+    frames = {UNCOMPRESSED: GREYS, DEFLATED: [plain(DEFLATED, one) for one in GREYS], JPEG_XL: [XL] * 3}
+    fragments = []
+    for frame in FRAMES.get(syntax) or frames[syntax]:
+        if syntax == JPEG:
+            frame = frame[: len(frame) - 2 * draw(st.booleans())]
+        if not draw(st.integers(0, 3)):
+            frame += draw(st.sampled_from([SECRET, b"\0\0\0", b"\xff", b"\xff\xd9"]))
+        cuts = draw(st.lists(st.integers(1, len(frame) // 2), max_size=2, unique=True))
+        bounds = [0, *(2 * cut for cut in sorted(cuts)), len(frame)]
+        fragments += [frame[a:b] for a, b in pairwise(bounds) if a < b]
+    table = draw(st.sampled_from([b"", b"", SECRET, bytes(12), table_of(fragments), None]))
+    pixels = fragments_alone(*fragments) if table is None else encapsulated(*fragments, offsets=table)
+    if not draw(st.integers(0, 5)):
+        pixels = pixels[:-4] + b"SECR"
+    return syntax, pixels
+
+
+XL = Path(__file__).with_name("jpeg_xl").joinpath("grey-lossless.jxl").read_bytes()
+JPEG_XL = "1.2.840.10008.1.2.4.110"
+GREYS = [one.tobytes() for one in PICTURES]
+
+
+@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(disorder(), st.integers(1, 200))
+def test_whatever_is_in_disorder_is_in_order_afterwards_or_refused(write, one, piece):
+    syntax, pixels = one
+    data = file(write, syntax, pixels)
+    parts = cut(data)
+    try:
+        made = assembled(parts, basic(), piece=piece)
+    except ScrubRefused:
+        return
+    assert b"SECRET" not in made
+    assert made == assembled(parts, basic())
+    again = cut(made)
+    assert again.facts.findings == ()
+    assert plan_of(again, basic()).variant == ORIGINAL
+    if plan_of(parts, basic()).reframe and syntax in (RLE, UNCOMPRESSED, JPEG_XL):
+        frames = list(generate_frames(read(made).PixelData, number_of_frames=3))
+        whole = {RLE: FRAMES[RLE], UNCOMPRESSED: GREYS, JPEG_XL: [XL] * 3}[syntax]
+        assert frames == [frame + b"\0" * (len(frame) % 2) for frame in whole]

@@ -1,5 +1,6 @@
 """Walk the codestreams in fragments, one after the other: JPEG and its kin (PS3.5 §A.4.1, §A.4.3, §A.4.4)."""
 
+import re
 from collections.abc import Callable
 from typing import Final
 
@@ -18,6 +19,9 @@ _SIGNATURES: Final = (
     *(b"\xff\xd8\xff", b"\xff\x4f\xff\x51", jpeg2000.JP2_SIGNATURE),
     *(jpeg_xl.SIGNATURE, jpeg_xl.CONTAINER),
 )
+_TEXT_LAST: Final = re.compile(rb"[ -~]{6,}\Z")
+"""Of coded data, one in four hundred ends like this."""
+_LAST: Final = 64
 CLEANABLE: Final = jpeg.CLEANABLE | jpeg2000.CLEANABLE | jpeg_xl.CLEANABLE | {AFTER_THE_END}
 
 
@@ -32,6 +36,8 @@ class Codestreams:
         self._source = Pulled()
         self._start: bytes | None = None
         """The first two bytes of a fragment, gathered where they tell whether it begins a codestream."""
+        self._last = b""
+        """The latest bytes."""
         self._ended, self._lost = True, False
 
     def begins(self, start: bytes) -> bool:
@@ -78,13 +84,20 @@ class Codestreams:
 
     def _send(self, some: bytes) -> None:
         self._fed += len(some)
+        self._last = (self._last + some[-_LAST:])[-_LAST:]
         self._steps.send(some)
 
     def _end_early(self) -> None:
-        """Only the marker at the end is missing, and it can be written."""
-        source = self._source
-        self._frames.end(self._fed if source.ends_at is None else source.ends_at, source.lacks)
-        self._findings.note(NO_END_MARKER)
+        """Only the marker at the end is missing, and it can be written.
+
+        But not where coded data seem to end with a text: without the marker nothing tells where they do end.
+        """
+        source, end = self._source, self._source.ends_at
+        if end is None and _TEXT_LAST.search(self._last.replace(b"\0", b"")):
+            self._findings.note(NO_END)
+        else:
+            self._findings.note(NO_END_MARKER)
+            self._frames.end(self._fed if end is None else end, source.lacks)
         self._ended = True
 
     def _one(self, source: Pulled) -> Steps:

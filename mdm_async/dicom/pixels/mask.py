@@ -108,13 +108,25 @@ class UnusedBits:
         signs = None
         for byte in self._looked_at:
             plane = data[sample.place(byte) :: sample.size]
-            kinds = plane.translate(self._kinds[byte])
-            self._zeros = self._zeros and not (_NO_ZEROS in kinds or _NEITHER in kinds)
-            self._extended = self._extended and not (_NO_SIGNS in kinds or _NEITHER in kinds)
+            self._look(byte, plane)
             if self._extended and byte > sample.sign_byte:
                 if signs is None:
                     signs = data[sample.place(sample.sign_byte) :: sample.size].translate(self._signs)
                 self._extended = plane == signs
+
+    def looks_at(self, byte: int) -> bool:
+        """Whether such bytes of samples, counted from the least significant one, have unused bits."""
+        return byte in self._looked_at
+
+    def feed_some(self, byte: int, values: bytes) -> None:
+        """Take some such bytes of samples, in any order. The sign is not looked for above the byte that has it."""
+        self._look(byte, values)
+        self._extended = self._extended and (byte <= self._sample.sign_byte or not values.strip(b"\0"))
+
+    def _look(self, byte: int, values: bytes) -> None:
+        kinds = values.translate(self._kinds[byte])
+        self._zeros = self._zeros and not (_NO_ZEROS in kinds or _NEITHER in kinds)
+        self._extended = self._extended and not (_NO_SIGNS in kinds or _NEITHER in kinds)
 
     def _kind_of(self, byte: int) -> Callable[[int], int]:
         """What values of a byte of the sample tell of its unused bits."""

@@ -5,7 +5,7 @@ from typing import Final
 
 from mdm_async.dicom.pixels import mask as pixel_mask
 from mdm_async.dicom.pixels.findings import Findings
-from mdm_async.dicom.pixels.frames import Frames
+from mdm_async.dicom.pixels.frames import SEVERAL_FRAGMENTS, Frames
 from mdm_async.dicom.pixels.layout import Layout
 from mdm_async.dicom.pixels.mask import UNUSED_BITS, UnusedBits
 from mdm_async.dicom.pixels.pulled import Count, Pulled, Steps
@@ -19,7 +19,7 @@ _STEP: Final = 1 << 16
 
 
 class PlainFrames:
-    """Each begins with a fragment, and may go on over several."""
+    """Each is one fragment; deflated ones may be several."""
 
     def __init__(self, layout: Layout | None, frames: Frames, findings: Findings, *, deflated: bool) -> None:
         self._layout = layout
@@ -47,6 +47,9 @@ class PlainFrames:
             self._ended = False
             self._steps = self._frame(Pulled(self._fed))
             next(self._steps)
+        else:
+            # Only a deflated frame says itself where it ends.
+            self._findings.note(SEVERAL_FRAGMENTS if self._deflated else _WRONG_SIZE)
 
     def feed(self, some: bytes) -> None:
         self._fed += len(some)

@@ -5,9 +5,11 @@ from collections.abc import Generator
 from itertools import pairwise
 from typing import Final
 
+from mdm_async.dicom.pixels import mask as pixel_mask
 from mdm_async.dicom.pixels.findings import Findings
 from mdm_async.dicom.pixels.frames import SEVERAL_FRAGMENTS, Frames
 from mdm_async.dicom.pixels.layout import Layout
+from mdm_async.dicom.pixels.mask import UNUSED_BITS, UnusedBits
 from mdm_async.dicom.pixels.pulled import Pulled, Steps
 
 AFTER_A_SEGMENT: Final = "bytes after the end of run-length encoded data"
@@ -26,6 +28,15 @@ class RunLengths:
         self._frames = frames
         self._findings = findings
         self._segments = layout.samples * layout.bits // 8 if layout else 0
+        self._unused: UnusedBits | None = None
+        """None where there are no unused bits, or they have been found."""
+        self._plane = 0
+        """Of bytes, that is being walked; the most significant ones of a sample come first."""
+        if layout and layout.stored < layout.bits:
+            if why := pixel_mask.obstacle(layout):
+                findings.note(f"bits that are not the picture's: {why}")
+            else:
+                self._unused = UnusedBits(layout)
         self._fed = 0
         self._ended = True
         self._start: bytes | None = None
@@ -76,8 +87,11 @@ class RunLengths:
             self._findings.note(_NO_FRAME)
         else:
             expected = self._layout.rows * self._layout.columns
+            self._plane = self._segments
             for start, stop in pairwise(bounds):
+                self._plane -= 1
                 yield from self._segment(source, stop - start, expected)
+            self._plane -= 1
             yield from self._last_segment(source, expected)
         self._ended = True
         while True:
@@ -97,7 +111,7 @@ class RunLengths:
         if left:
             self._findings.note(_WRONG_LENGTH)
             return
-        yield from source.skip(skip)
+        yield from self._rest_of_run(source, skip)
         self._ended = True
         self._frames.end(source.taken - len(padding))
         while True:
@@ -114,11 +128,47 @@ class RunLengths:
             self._findings.note(_WRONG_LENGTH)
             yield from source.skip(end - source.taken)
             return
-        yield from source.skip(skip)
+        yield from self._rest_of_run(source, skip)
         self._findings.wipe(source.taken - len(padding), end)
         zeros = yield from source.skip_zeros(end - source.taken)
         if padding.strip(b"\0") or not zeros:
             self._findings.note(AFTER_A_SEGMENT)
+
+    def _rest_of_run(self, source: Pulled, count: int) -> Steps:
+        rest = yield from source.take(count)
+        if (byte := self._byte_looked_at()) is not None:
+            self._look_at(byte, rest)
+
+    def _byte_looked_at(self) -> int | None:
+        """The byte of samples whose plane is being walked, if there are unused bits in it."""
+        if self._unused is None or self._layout is None:
+            return None
+        byte = self._plane % (self._layout.bits // 8)
+        return byte if self._unused.looks_at(byte) else None
+
+    def _look(self, byte: int, some: bytes, at: int, expected: int) -> None:
+        """Look at the unused bits in runs, the first of which begins at `at`; what is left of one comes before it."""
+        values = [some[:at]]
+        while expected > 0 and at < len(some):
+            code = some[at]
+            if code < 128:
+                values.append(some[at + 1 : at + code + 2])
+                expected -= code + 1
+                at += code + 2
+            else:
+                if code > 128:
+                    values.append(some[at + 1 : at + 2])
+                    expected -= 257 - code
+                    at += 1
+                at += 1
+        self._look_at(byte, b"".join(values))
+
+    def _look_at(self, byte: int, values: bytes) -> None:
+        if self._unused:
+            self._unused.feed_some(byte, values)
+            if self._unused.found:
+                self._findings.note(UNUSED_BITS)
+                self._unused = None
 
     def _runs(self, source: Pulled, end: int | None, expected: int) -> Runs:
         """Literal runs and repeated bytes, until they are as many as expected.
@@ -126,9 +176,12 @@ class RunLengths:
         (how many are missing, what of the last run is still to come, what has been read after it).
         """
         some, at, skip = b"", 0, 0
+        looked_at = self._byte_looked_at()
         while expected > 0 and (end is None or source.taken < end):
             some = yield from source.rest(None if end is None else end - source.taken)
             at = skip
+            if looked_at is not None:
+                self._look(looked_at, some, skip, expected)
             while expected > 0 and at < len(some):
                 code = some[at]
                 if code < 128:
