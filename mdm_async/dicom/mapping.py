@@ -15,7 +15,7 @@ from typing import Final, Self
 from mdm_async.dicom.elements import encoding_of
 from mdm_async.dicom.filemeta import read_meta
 from mdm_async.dicom.walking import walk
-from mdm_async.errors import BadRequest
+from mdm_async.errors import BadRequest, ScrubRefused
 
 _PATIENT_ID: Final = 0x00100020
 COLUMNS: Final = ("patient", "subject", "shift_days")
@@ -149,6 +149,17 @@ class _Reader:
             self.subjects[patient] = self._by_name[name] = subject
             self._line_of_patient[patient] = line
             self._line_of_subject.setdefault(name, line)
+
+
+def demand_subject(head: bytes, mapping: Mapping | None, unmapped: str | None) -> Subject | None:
+    """Who the patient of a file is for a profile that says this of who is not mapped; None for who has a pseudonym.
+
+    Raises ScrubRefused for who is nobody, Malformed.
+    """
+    subject = mapping.subject_of(head) if mapping is not None else None
+    if subject is None and unmapped == "refuse":
+        raise ScrubRefused("the patient is not in the project's mapping")
+    return subject
 
 
 def patient_ids(head: bytes) -> frozenset[bytes]:

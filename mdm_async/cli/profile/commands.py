@@ -178,6 +178,7 @@ def _summary(profile: "Profile") -> dict[str, Any]:
         "project": profile.project,
         "burnedIn": profile.burned_in,
         "documents": profile.documents,
+        "faces": profile.faces,
         "rules": len(profile.site),
         "pixelRules": len(profile.pixel_rules),
         "inWords": list(in_words(profile)),
@@ -189,12 +190,14 @@ def _print_summary(summary: dict[str, Any]) -> None:
     print_line(f"{summary['file']}: profile {summary['name']}")
     for name, value in (
         ("digest", summary["digest"]),
+        ("base", summary["base"]),
         ("options", ", ".join(summary["options"]) or "none"),
         ("project", summary["project"]),
         ("rules", f"{summary['rules']} of the site, {summary['pixelRules']} of pixels"),
         *(("", line) for line in summary["inWords"]),
         ("burned in", summary["burnedIn"]),
         ("documents", summary["documents"]),
+        ("faces", summary["faces"]),
         *(("warning", warning) for warning in summary["warnings"]),
     ):
         print_line(f"{name:>12}{':' if name else ' '} {value}")

@@ -9,8 +9,8 @@ import typer
 
 from mdm_async.cli.connection import client_of, complete
 from mdm_async.cli.options import Json
-from mdm_async.cli.output import complain, end, error_json, print_json, print_line
-from mdm_async.cli.profile.profile_file import read_profile
+from mdm_async.cli.output import about, complain, end, error_json, print_json, print_line
+from mdm_async.cli.profile.profile_file import read_profile, read_text
 from mdm_async.cli.tables import add_row, in_words, print_table, table
 from mdm_async.errors import MdmError, NotFound
 from mdm_async.names import BASIC
@@ -40,6 +40,14 @@ def try_(
     force: Annotated[
         bool, typer.Option("--force", help="Read files that break DICOM's file format too.")
     ] = False,
+    mapping: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.csv",
+            help="The project's mapping; without it a profile that uses one calls everybody SUBJECT.",
+            show_default=False,
+        ),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Print what would become of each attribute of DICOM files, and whether they would be served; writes nothing.
@@ -50,14 +58,19 @@ def try_(
     """
     chosen = find_profile(context, profile)
     from mdm_async.cli.profile.trial_file import try_file
+    from mdm_async.dicom.mapping import Mapping
 
+    mapped = None
+    if mapping is not None:
+        with about(str(mapping)):
+            mapped = Mapping.parse(read_text(mapping))
     documents: list[dict[str, Any]] = []
     failures: list[MdmError] = []
     for file in files:
         try:
             if not file.is_file():
                 raise NotFound("no such file")
-            trial = try_file(file, chosen, force=force)
+            trial = try_file(file, chosen, force=force, mapping=mapped)
         except MdmError as error:
             complain(error, str(file))
             failures.append(error)

@@ -9,6 +9,7 @@ from typing import Final
 from mdm_async.cli.profile.trial_rows import DataSet, Row, compare
 from mdm_async.cli.profile.trial_values import Values
 from mdm_async.dicom.filemeta import read_meta
+from mdm_async.dicom.mapping import Mapping, Subject, demand_subject
 from mdm_async.dicom.part10 import Kind, Piece, Splitter
 from mdm_async.dicom.pixels.codestream import Inspector
 from mdm_async.dicom.pixels.decoding import decode
@@ -45,13 +46,17 @@ class _Parts:
     facts: PixelFacts
 
 
-def try_file(file: Path, profile: Profile, *, force: bool = False) -> Trial:
-    """`force` as of `mdm put`. Raises NotDicom, Malformed or Truncated for what would not be stored at all."""
+def try_file(file: Path, profile: Profile, *, force: bool = False, mapping: Mapping | None = None) -> Trial:
+    """`force` as of `mdm put`. Without a `mapping`, a profile that uses one calls everybody SUBJECT.
+
+    Raises NotDicom, Malformed or Truncated for what would not be stored at all.
+    """
     key = secrets.token_bytes(32)
     parts = _cut(file, force=force)
     begun, head, tail = None, None, None
     in_head: Done = {}
     in_tail: Done = {}
+    subject = Subject("SUBJECT") if profile.unmapped is not None else None
     reasons: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     verdict, pixels = "served", "there are none"
@@ -59,10 +64,12 @@ def try_file(file: Path, profile: Profile, *, force: bool = False) -> Trial:
         about, sop_class, transfer_syntax = describe(parts.head)
         planned = plan(about, sop_class, transfer_syntax, profile).after(parts.facts)
         pixels = pixels_in_words(planned) if parts.facts.present else pixels
-        begun = begin(parts.head, profile=profile, key=key, done=in_head)
+        if mapping is not None:
+            subject = demand_subject(parts.head, mapping, profile.unmapped)
+        begun = begin(parts.head, profile=profile, key=key, subject=subject, done=in_head)
         scrubbed = finish(begun, parts.tail, profile=profile, key=key, pixels=parts.facts, done=in_tail)
         if planned.decode:
-            begun = _decoded(file, parts, planned, profile, key)
+            begun = _decoded(file, parts, planned, profile, key, subject)
             scrubbed = finish(begun, parts.tail, profile=profile, key=key, pixels=parts.facts)
         head, tail, warnings = scrubbed.head, scrubbed.tail, scrubbed.warnings
     except ScrubRefused as why:
@@ -130,13 +137,15 @@ def _pieces(file: Path, splitter: Splitter) -> Iterator[Piece]:
     yield from splitter.close()
 
 
-def _decoded(file: Path, parts: _Parts, planned: PixelPlan, profile: Profile, key: bytes) -> Begun:
+def _decoded(
+    file: Path, parts: _Parts, planned: PixelPlan, profile: Profile, key: bytes, subject: Subject | None
+) -> Begun:
     """The head as it is with decoded pixels. ScrubRefused when they cannot be decoded here."""
     pixels = b"".join(bytes(p.data) for p in _pieces(file, Splitter(force=True)) if p.kind is Kind.PIXELS)
     edits, frames = decode(parts.head, pixels, planned)
     for _ in frames:
         pass
-    return begin(parts.head, profile=profile, key=key, edits=edits)
+    return begin(parts.head, profile=profile, key=key, edits=edits, subject=subject)
 
 
 def _rows(parts: _Parts, head: bytes | None, tail: bytes | None, done: tuple[Done, Done]) -> Iterator[Row]:

@@ -13,10 +13,13 @@ from mdm_async.dicom.dictionary import vr_of
 from mdm_async.dicom.elements import Encoding
 from mdm_async.dicom.items import HEADER
 from mdm_async.dicom.scrub import Done
+from mdm_async.dicom.scrubbing.steps import ADDED as SAID_ANEW
 from mdm_async.dicom.scrubbing.steps import StepKind
 from mdm_async.dicom.walking import Element, Item, items, walk
 from mdm_async.errors import Malformed
 
+_OF_PIXELS: Final = 0x0028
+"""The group that describes them, of which decoding and blanking may say more."""
 ADDED: Final = "+"
 
 
@@ -132,7 +135,11 @@ def _same(before: DataSet, old: Element, after: DataSet | None, new: Element | N
 
 
 def _added(after: DataSet, element: Element, depth: int) -> Row:
-    because = "said of every de-identified image"
+    because = (
+        "said of every de-identified image"
+        if element.tag in SAID_ANEW or element.tag >> 16 == _OF_PIXELS
+        else "added by the profile"
+    )
     text = after.text(element)
     return Row(
         depth, _tag(element.tag), _name(element.tag), _vr(element).decode(), ADDED, because, None, text

@@ -3,10 +3,12 @@
 import json
 import re
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from operator import itemgetter
 from typing import Final, Literal, TypeVar, cast
 
-from mdm_async.dicom.profile import OPTIONS, PIXEL_RULE_ATTRIBUTES, PixelRule, Profile, Region
+from mdm_async.dicom.profile import OPTIONS, PIXEL_RULE_ATTRIBUTES, Base, PixelRule, Profile, Region
 from mdm_async.dicom.profiles.adding import added
 from mdm_async.dicom.profiles.agreeing import demand_consistent
 from mdm_async.dicom.profiles.conditions import CONDITION_ATTRIBUTES, Condition
@@ -21,8 +23,9 @@ from mdm_async.dicom.profiles.site import (
     toml,
     wrong,
 )
+from mdm_async.dicom.profiles.terms import terms
 
-_KEYS: Final = (
+KEYS: Final = (
     "name",
     "base",
     "options",
@@ -38,9 +41,11 @@ _KEYS: Final = (
     "drop",
     "pixels",
     "kinds",
+    "terms",
 )
 _NAME: Final = re.compile("[a-z][a-z0-9_-]{0,62}")
 _NAME_IN_WORDS: Final = "write a small letter, then up to 62 small letters, digits, _ and -"
+_BASES: Final[tuple[Base, ...]] = ("basic", "ps3.15", "keep-only")
 _TAKEN: Final = ("identified", "basic")
 _BURNED_IN: Final[tuple[Literal["refuse", "quarantine"], ...]] = ("refuse", "quarantine")
 _DOCUMENTS: Final[tuple[Literal["refuse", "quarantine", "allow"], ...]] = ("refuse", "quarantine", "allow")
@@ -70,8 +75,8 @@ def parse_profile(text: str) -> Profile:
         reason = str(e) if isinstance(e, tomllib.TOMLDecodeError) else "nested too deeply"
         raise wrong("text", f"is not TOML: {reason}", "see toml.io for how it is written") from None
     for key in said:
-        if key not in _KEYS:
-            raise wrong(in_table("keys", key), "is not known", f"write one of {', '.join(_KEYS)}")
+        if key not in KEYS:
+            raise wrong(in_table("keys", key), "is not known", f"write one of {', '.join(KEYS)}")
     name = _name("name", said.get("name"))
     if name in _TAKEN:
         raise wrong("name", "is that of a view that is built in", "write another name")
@@ -88,7 +93,7 @@ def parse_profile(text: str) -> Profile:
         )
     profile = Profile(
         name=name,
-        base=_one_of("base", said.get("base", "basic"), ("basic",)),
+        base=_one_of("base", said.get("base", "basic"), _BASES),
         options=_options(said.get("options", [])),
         project=_name("project", said.get("project", name)),
         burned_in=_one_of("burned_in", said.get("burned_in", "refuse"), _BURNED_IN),
@@ -102,6 +107,7 @@ def parse_profile(text: str) -> Profile:
         added=added(said.get("add", {}), _ruled(site, conditional), maps=unmapped is not None),
         pixel_rules=_pixel_rules(said.get("pixels", [])),
         kinds=kinds(said.get("kinds", [])),
+        terms=terms(said.get("terms", {})),
     )
     demand_consistent(profile)
     return profile
@@ -127,6 +133,8 @@ def dump_profile(profile: Profile) -> str:
             "[add]",
             *(f"{bare_or_quoted(site_key(tag))} = {toml(value)}" for tag, value in profile.added),
         ]
+    if profile.terms:
+        lines += ["", "[terms]", *_dumped_terms(profile)]
     for rules in profile.conditional:
         lines += ["", "[[rules]]", _dumped(rules.when), "[rules.attributes]", *map(site_line, rules.site)]
     for drop in profile.drops:
@@ -147,6 +155,11 @@ def dump_profile(profile: Profile) -> str:
 
 def _ruled(site: Sequence[SiteRule], conditional: Sequence[ConditionalRules]) -> frozenset[object]:
     return frozenset(of for of, _, _ in (*site, *(rule for each in conditional for rule in each.site)))
+
+
+def _dumped_terms(profile: Profile) -> Iterator[str]:
+    for tag, listed in groupby(profile.terms, key=itemgetter(0)):
+        yield f"{bare_or_quoted(site_key(tag))} = {toml([term for _, term in listed])}"
 
 
 def _dumped(when: Condition) -> str:

@@ -17,6 +17,11 @@ _DOES: Final = {
     Action.SHIFT: "moves the dates of",
 }
 
+_BASES: Final = {
+    "ps3.15": "what the standard's table does not name stays",
+    "keep-only": "nothing stays but what a file needs and what is named here",
+}
+
 
 def in_words(profile: Profile) -> Iterator[str]:
     """A line for each thing that the file says in a table, beside rules of single attributes."""
@@ -25,6 +30,10 @@ def in_words(profile: Profile) -> Iterator[str]:
         count = len(rules.site)
         yield f"of images with {rules.when}: {count} rule{'s' * (count > 1)} more"
         yield from (f"  {line}" for line in _of_patterns(rules.site))
+    if profile.base != "basic":
+        yield _BASES[profile.base]
+    for tag, term in profile.terms:
+        yield f"the term {term} may stand in {shown(tag)}"
     if profile.shift == "weeks":
         yield "dates are moved by whole weeks, so that weekdays stay"
     if profile.unmapped is not None:

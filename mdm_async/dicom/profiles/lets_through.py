@@ -23,6 +23,8 @@ def lets_through(profile: "Profile", basic: "Profile") -> Iterator[str]:
     for rule in profile.site:
         yield from _of_rule(rule, profile, basic)
     yield from _ages(profile)
+    if profile.base == "ps3.15":
+        yield "keeps what the standard's table does not name, free text and identifiers among it"
     for rules in profile.conditional:
         given = replace(profile, site=(*profile.site, *rules.site), conditional=())
         for rule in rules.site:

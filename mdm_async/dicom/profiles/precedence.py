@@ -42,11 +42,14 @@ class Drop:
 def plain_rules(site: Iterable[SiteRule]) -> Iterator[tuple[int | PrivateKey, Rule]]:
     """Each attribute with its rule, in an order in which the last one counts. Of equals the later comes last."""
     for of, action, value in sorted(site, key=_specific):
+        because = f"site rule {of}" if isinstance(of, Pattern) else "site rule"
+        if action is Action.CLEAN and value is not None:
+            because += f": {value}"
+        rule = Rule(action, because, value, asked=True)
         if isinstance(of, Pattern):
-            rule = Rule(action, f"site rule {of}", value, asked=True)
             yield from ((tag, rule) for tag in decided(of, action, value))
         else:
-            yield of, Rule(action, "site rule", value, asked=True)
+            yield of, rule
 
 
 def contradiction(site: Sequence[SiteRule], conditional: Sequence[ConditionalRules]) -> tuple[Of, Of] | None:

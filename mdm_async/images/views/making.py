@@ -9,6 +9,7 @@ import orjson
 
 from mdm_async.catalog.holdings.images import Part, StoredView
 from mdm_async.dicom.identifiers import linking_values
+from mdm_async.dicom.mapping import demand_subject
 from mdm_async.dicom.pixels import plan as pixel_plan
 from mdm_async.dicom.pixels.plan import PixelEdits, PixelPlan
 from mdm_async.dicom.refusals import PixelFacts
@@ -87,14 +88,14 @@ class Maker:
     async def _begun(self, head: bytes, edits: PixelEdits | None = None) -> Begun:
         profile, key, mapping = self.served.profile, self.served.key, self.served.mapping
         subject = None
-        if mapping is not None:
-            # Looked up here, so that no job carries the whole mapping.
+        if profile.unmapped is not None:
             try:
-                subject = await self.workshop.cipher.run(partial(mapping.subject_of, head))
+                # Looked up here, so that no job carries the whole mapping.
+                subject = await self.workshop.cipher.run(
+                    partial(demand_subject, head, mapping, profile.unmapped)
+                )
             except Malformed as broken:
                 raise ScrubRefused(f"the data set cannot be walked: {broken.detail}") from broken
-        if subject is None and profile.unmapped == "refuse":
-            raise ScrubRefused("the patient is not in the project's mapping")
         return await self.workshop.scrubber.run(Begin(profile, key, head, edits, subject), bulk=self.bulk)
 
     async def _scrubbed(self, source: Source, begun: Begun) -> tuple[Scrubbed, PixelPlan, PartRecord | None]:

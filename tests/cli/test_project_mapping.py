@@ -1,0 +1,62 @@
+"""`mdm project mapping`: set, shown and forgotten by who may, and by nobody else."""
+
+import pytest
+
+CSV = "patient,subject,shift_days\n1CT1,S-001,-371\n"
+PROFILE = 'name = "trial"\nunmapped = "refuse"\noptions = ["retain_longitudinal_modified_dates"]\n'
+
+
+@pytest.fixture
+def file(tmp_path):
+    path = tmp_path / "subjects.csv"
+    path.write_text(CSV)
+    return path
+
+
+async def test_a_mapping_is_set_shown_and_forgotten(run, own_server, environment, tmp_path, file):
+    environment.setenv("MDM_URL", own_server.url)
+    environment.setenv("BEARER_TOKEN", own_server.admin_token)
+    profile = tmp_path / "trial.toml"
+    profile.write_text(PROFILE)
+    assert (await run("profile", "add", profile)).code == 0
+    refused = await run("project", "mapping", "set", "trial", file)
+    assert (refused.code, refused.out) == (13, b""), refused.err
+
+    token = await own_server.token("pdrwlxgsi", views=["*", "identified"])
+    environment.setenv("BEARER_TOKEN", token)
+    done = await run("project", "mapping", "set", "trial", file)
+    assert done.code == 0, done.err
+    assert done.text.splitlines()[:2] == [
+        "trial: 1 patient is mapped",
+        "made anew: trial; what was made before is no longer served",
+    ]
+    assert (await run("project", "mapping", "show", "trial")).text == CSV
+    assert (await run("project", "mapping", "set", "trial", file, "--json")).json["anew"] == []
+    gone = await run("project", "mapping", "unset", "trial")
+    assert gone.text.startswith("trial: the mapping is forgotten\n")
+    assert (await run("project", "mapping", "show", "trial")).code == 3
+
+
+async def test_what_is_wrong_is_one_line_without_values(run, own_server, environment, file):
+    environment.setenv("MDM_URL", own_server.url)
+    environment.setenv("BEARER_TOKEN", await own_server.token("pdrwlxgsi", views=["*", "identified"]))
+    file.write_text(CSV + "1CT1,S-002,0\n")
+    ended = await run("project", "mapping", "set", "trial", file)
+    assert ended.out == b""
+    assert "line 3" in ended.err
+    assert "1CT1" not in ended.err
+    assert ended.err.count("\n") == 1
+
+
+async def test_a_trial_without_the_mapping_calls_everybody_subject(run, ct, tmp_path, file):
+    image, profile = tmp_path / "ct.dcm", tmp_path / "trial.toml"
+    image.write_bytes(ct)
+    profile.write_text(PROFILE)
+    for options, subject in (((), "SUBJECT"), (("--mapping", file), "S-001")):
+        ended = await run("profile", "try", image, "--profile", profile, "--json", *options)
+        assert ended.code == 0, ended.err
+        rows = {row["tag"]: row for row in ended.json[0]["attributes"] if row["depth"] == 0}
+        assert rows["(0010,0020)"]["becomes"] == subject
+    file.write_text(CSV.replace("1CT1", "2CT2"))
+    ended = await run("profile", "try", image, "--profile", profile, "--mapping", file)
+    assert "the patient is not in the project's mapping" in ended.text + ended.err
