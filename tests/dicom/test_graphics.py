@@ -72,9 +72,10 @@ def test_graphic_annotations_keep_their_shapes_and_lose_their_texts(write):
     annotation += write.sequence(0x00700009, graphic) + write.sequence(0x00700209, text + ticks)
     body = write.sequence(0x00700001, annotation)
     (found,) = scrubbed(write.file(body), "clean_graphics").GraphicAnnotationSequence
-    assert "TextObjectSequence" not in found
+    assert found.TextObjectSequence[0].UnformattedTextValue == "REMOVED"
     assert found.GraphicObjectSequence[0].GraphicType == "POLYLINE"
     assert found.CompoundGraphicSequence[0].UnformattedTextValue == "REMOVED"
-    assert len(found.CompoundGraphicSequence[0].MajorTicksSequence[0]) == 0
+    assert found.CompoundGraphicSequence[0].MajorTicksSequence[0].TickLabel == "REMOVED"
     (dummy,) = scrubbed(write.file(body)).GraphicAnnotationSequence
-    assert len(dummy) == 0
+    assert "TextObjectSequence" not in dummy
+    assert dummy.GraphicObjectSequence[0].GraphicType == "POINT"

@@ -118,7 +118,8 @@ def test_identifiers_become_pseudonyms_that_agree(write):
     body += write.element(0x00100020, "LO", b"4711") + write.element(0x00200010, "SH", b"S1")
     found = scrubbed(write.file(body))
     assert found.AccessionNumber == pseudonyms.identifier("accession", b"A17").decode()
-    assert found.PatientID == found.PatientName == pseudonyms.identifier("patient", b"4711").decode()
+    assert found.PatientID == pseudonyms.identifier("patient", b"4711").decode()
+    assert found.PatientName == f"{found.PatientID}^"
     assert found.StudyID == pseudonyms.identifier("study", b"S1").decode()
     assert found.SOPInstanceUID == pseudonyms.uid("1.2.3.4.5")
 

@@ -61,7 +61,7 @@ def test_content_items_by_what_they_hold(write):
     assert "GOSSIP" not in items
     assert len(items) == 10
     assert items["TEXT"].TextValue == "REMOVED"
-    assert items["PNAME"].PersonName == "REMOVED"
+    assert items["PNAME"].PersonName == "Removed^"
     assert (items["DATE"].Date, items["TIME"].Time) == ("19000101", "000000")
     assert items["DATETIME"].DateTime == "19000101000000"
     assert Pseudonyms(KEY).uid("1.2.3.8") == items["UIDREF"].UID
@@ -73,7 +73,7 @@ def test_content_items_by_what_they_hold(write):
     assert items["NUM"].ConceptNameCodeSequence[0].CodeMeaning == "Finding"
     assert items["CONTAINER"].ContentSequence[0].TextValue == "REMOVED"
     (observer,) = found.VerifyingObserverSequence
-    assert (observer.VerifyingObserverName, observer.VerifyingOrganization) == ("REMOVED", "REMOVED")
+    assert (observer.VerifyingObserverName, observer.VerifyingOrganization) == ("Removed^", "REMOVED")
     assert len(observer.VerifyingObserverIdentificationCodeSequence) == 0
     assert [code.CodeValue for code in found.DeidentificationMethodCodeSequence] == ["113100", "113104"]
 

@@ -74,6 +74,19 @@ _RESOLVED: Final = {
     "X/Z/U*": Action.UID,
 }
 
+# The table removes these; where PS3.3 requires them beside what stays, the object would be none any more.
+_REQUIRED: Final = {
+    0x00401001: Action.EMPTY,  # Requested Procedure ID: type 2 in Referenced Request Sequence
+    0x00700082: Action.DUMMY,  # Presentation Creation Date: type 1 in presentation states
+    0x00700083: Action.DUMMY,  # Presentation Creation Time: type 1 in presentation states
+    0x30020121: Action.DUMMY,  # Position Acquisition Template Name: type 1
+    0x30020123: Action.EMPTY,  # Position Acquisition Template Description: type 2
+    0x300A0216: Action.EMPTY,  # Source Manufacturer: type 2 in recorded sources
+    0x300A078E: Action.EMPTY,  # Patient Treatment Preparation Procedure Parameter Description: type 2
+    0x300A0794: Action.EMPTY,  # Patient Setup Photo Description: type 2
+    0x30100061: Action.EMPTY,  # Prior Treatment Dose Description: type 2
+}
+
 GROUPS: Final = {
     0x0000: Rule(Action.REMOVE, _WHOLE_GROUP),  # command
     0x0002: Rule(Action.REMOVE, _WHOLE_GROUP),  # file meta: made anew, and has no place in the data set
@@ -192,7 +205,7 @@ def _rows() -> Iterator[tuple[int, table.Row]]:
 
 def _rule(tag: int, row: table.Row, options: frozenset[str]) -> Rule:
     """The basic profile's rule, or what the chosen options make of it."""
-    basic = Rule(_RESOLVED.get(row.basic) or Action(row.basic), _BASIC)
+    basic = Rule(_REQUIRED.get(tag) or _RESOLVED.get(row.basic) or Action(row.basic), _BASIC)
     chosen = {option: code for option, code in row.options.items() if option in options}
     vr = vr_of(tag)
     if not chosen or vr is None:  # of what is not in the dictionary nobody can tell what it holds

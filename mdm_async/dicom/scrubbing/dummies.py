@@ -4,7 +4,10 @@ from collections.abc import Callable
 from typing import Final
 
 from mdm_async.dicom import encode
-from mdm_async.dicom.elements import Encoding
+from mdm_async.dicom.elements import Encoding, walk
+from mdm_async.dicom.scrubbing.srgb import srgb_profile
+from mdm_async.dicom.values.terms import is_term
+from mdm_async.errors import Malformed
 
 _DUMMIES: Final = {
     b"AS": b"000Y",
@@ -13,6 +16,7 @@ _DUMMIES: Final = {
     b"TM": b"000000",
     b"DS": b"0",
     b"IS": b"0",
+    b"PN": b"Removed^",
     b"UR": b"urn:removed",
     b"AT": bytes(4),
     b"FL": bytes(4),
@@ -39,18 +43,26 @@ _CODE_SEQUENCES: Final = frozenset({0x00080082, 0x00401101})
 _PERFORMED_PROCEDURE_STEP: Final = b"1.2.840.10008.3.1.2.3.3"
 _STUDY: Final = b"1.2.840.10008.3.1.2.3.1"
 _NO_INSTANCE: Final = b"2.25.0"
+_ICC_PROFILE: Final = 0x00282000
+_GRAPHIC_ANNOTATION, _GRAPHIC_LAYER = 0x00700001, 0x00700002
+_ONE: Final = 0x3F800000
+"""1.0 in single precision."""
 
 
-def dummy(tag: int, vr: bytes, encoding: Encoding) -> bytes:
-    """A value of non-zero length for this VR, unpadded.
+def dummy(tag: int, vr: bytes, encoding: Encoding, old: bytes = b"") -> bytes:
+    """A value of non-zero length for this VR, unpadded, in place of the `old` one.
 
     A sequence gets one item: with the attributes that PS3.3 wants in it where the table has that sequence as D and IODs
     use it, an empty one elsewhere.
     """
+    if tag == _ICC_PROFILE and vr == b"OB":
+        return srgb_profile()
     if vr != b"SQ":
         return _DUMMIES.get(vr, DUMMY_TEXT)
     if tag in _CODE_SEQUENCES:
         return encode.code(DUMMY_TEXT, b"99MDM", b"Removed", encoding)
+    if tag == _GRAPHIC_ANNOTATION:
+        return encode.item(_graphic_annotation(encoding, old), encoding)
     return encode.item(_ITEMS[tag](encoding) if tag in _ITEMS else [], encoding)
 
 
@@ -77,7 +89,7 @@ def _verifying_observer(_: Encoding) -> _Elements:
     return [
         (0x0040A027, b"LO", DUMMY_TEXT),
         (0x0040A030, b"DT", _DUMMIES[b"DT"]),
-        (0x0040A075, b"PN", DUMMY_TEXT),
+        (0x0040A075, b"PN", _DUMMIES[b"PN"]),
         (0x0040A088, b"SQ", b""),
     ]
 
@@ -100,7 +112,44 @@ def _waveform_annotation(encoding: Encoding) -> _Elements:
     ]
 
 
+def _flow(_: Encoding) -> _Elements:
+    """PS3.3 §C.35.1."""
+    return [(0x00340002, b"OB", _DUMMIES[b"OB"])]
+
+
+def _graphic_annotation(encoding: Encoding, old: bytes) -> _Elements:
+    """A point in the corner, on a layer that the presentation state has (PS3.3 §C.10.5)."""
+    u16, place = encoding.u16.pack, encoding.u32.pack(_ONE) * 2
+    point = [
+        (0x00700005, b"CS", b"PIXEL"),
+        (0x00700020, b"US", u16(2)),
+        (0x00700021, b"US", u16(1)),
+        (0x00700022, b"FL", place),
+        (0x00700023, b"CS", b"POINT"),
+    ]
+    return [
+        (_GRAPHIC_LAYER, b"CS", _layer(old, encoding)),
+        (0x00700009, b"SQ", encode.item(point, encoding)),
+    ]
+
+
+def _layer(annotations: bytes, encoding: Encoding) -> bytes:
+    """The layer of the first annotation, as it is named in what is kept."""
+    try:
+        _, first, _ = encoding.items.header(annotations, 0, len(annotations))
+        for element in walk(annotations, first, len(annotations), encoding):
+            layer = annotations[element.value : element.end].strip(b"\0 ")
+            if element.tag == _GRAPHIC_LAYER and layer and is_term(_GRAPHIC_LAYER, layer):
+                return layer
+            if element.tag >= _GRAPHIC_LAYER:
+                break
+    except Malformed:
+        pass  # such a sequence is refused where it is gone into
+    return DUMMY_TEXT
+
+
 _ITEMS: Final[dict[int, Callable[[Encoding], _Elements]]] = {
+    0x00340001: _flow,
     0x00081072: _operator,
     0x00081110: _study,
     0x00081111: _procedure_step,

@@ -11,6 +11,10 @@ from mdm_async.dicom.scrubbing.steps import IDENTIFIERS, PATIENT_ID, Step, StepK
 from mdm_async.dicom.scrubbing.words import Words
 
 _EMPTY: Final = b"\0 "
+_DIMENSION_POINTER, _GROUP_POINTER = 0x00209165, 0x00209167
+"""Dimension Index Pointer, Functional Group Pointer (PS3.3 §C.7.6.17): one after the other in an item."""
+_INDICES, _FRAME_CONTENT = 0x00209157, 0x00209111
+"""Dimension Index Values, Frame Content Sequence."""
 
 
 class Replacing:
@@ -27,6 +31,8 @@ class Replacing:
         self._patient_id = patient_id.strip(_EMPTY)
         self._days = days
         self._words = words
+        self._only_indices = False
+        """Whether the dimension gone through points to nothing that stays."""
 
     def value(self, step: Step, old: bytes, encoding: Encoding, *, nested: bool) -> bytes | None:
         """The new value, unpadded; None when the element goes. What was empty stays empty: it told nothing."""
@@ -54,18 +60,32 @@ class Replacing:
             new = self._patient if own else self._pseudonyms.identifier(IDENTIFIERS[step.tag], old)
         elif kind is StepKind.NAME and not nested:
             # The patient of this file; a name elsewhere may be another's, and becomes empty.
-            new = self._patient if old.strip(_EMPTY) else b""
+            new = self._patient + b"^" if self._patient and old.strip(_EMPTY) else b""
         elif kind is StepKind.TERMS:
             new = b"\\".join(one if step.allows(one) else DUMMY_TEXT for one in bytes(old).split(b"\\"))
         elif kind is StepKind.TAGS:
-            new = self._remaining(step, bytes(old), encoding)
+            new = self._pointers(step, bytes(old), encoding)
             if old and not new:
                 return None
         elif kind is StepKind.SHIFT:
             moved = shifted(step.vr, old, self._days)
             new = dummy(step.tag, step.vr, encoding) if moved is None else moved
         elif kind is StepKind.DUMMY and old:
-            new = dummy(step.tag, step.vr, encoding)
+            new = dummy(step.tag, step.vr, encoding, bytes(old))
+        return new
+
+    def _pointers(self, step: Step, old: bytes, encoding: Encoding) -> bytes:
+        """Of a value of VR AT the tags of what stays.
+
+        A dimension stays though the attribute that it points to goes: frames have one index for each. It points then
+        to the indices themselves, by which frames are still told apart, and to the group that they are in.
+        """
+        new = self._remaining(step, old, encoding)
+        if step.tag == _DIMENSION_POINTER:
+            self._only_indices = not new
+            return new or _pointer(_INDICES, encoding)
+        if step.tag == _GROUP_POINTER and (self._only_indices or not new):
+            return _pointer(_FRAME_CONTENT, encoding)
         return new
 
     def _remaining(self, step: Step, old: bytes, encoding: Encoding) -> bytes:
@@ -76,3 +96,7 @@ class Replacing:
             if step.allows(group << 16 | element):
                 left += old[at : at + 4]
         return left
+
+
+def _pointer(tag: int, encoding: Encoding) -> bytes:
+    return encoding.u16.pack(tag >> 16) + encoding.u16.pack(tag & 0xFFFF)

@@ -194,8 +194,6 @@ _EXCEPTIONS: Final[tuple[tuple[int, tuple[Action, ...], StepKind, str], ...]] = 
 _EXCEPTIONAL: Final = {(tag, action): kind for tag, actions, kind, _ in _EXCEPTIONS for action in actions}
 
 _TEXT_VALUE: Final = 0x0040A160
-_DRAWN_TEXT: Final = frozenset({0x00700008, 0x00700289})
-"""Text Object Sequence and the Tick Label of compound graphics: words, where graphics are kept for their shapes."""
 CONTENT: Final = 0x0040A730
 """Content Sequence."""
 CODE_TAGS: Final = frozenset(
@@ -204,7 +202,6 @@ CODE_TAGS: Final = frozenset(
 """The parts of a code (PS3.3 §8.8), those that are retired too."""
 _CHARACTER_SET: Final = 0x00080005
 _WRITTEN_ANEW: Final = Rule(Action.REMOVE, "said anew")
-_DRAWN: Final = Rule(Action.REMOVE, "text among graphics")
 _CODE: Final = Rule(Action.CLEAN, "part of a code")
 _OFFSETS: Final = Rule(Action.REMOVE, "group lengths")
 _NOT_A_MEMBER: Final = Rule(Action.REMOVE, "no member of the sequence's macro")
@@ -282,8 +279,6 @@ def step_of_public(tag: int, vr: bytes, rule: Rule, profile: Profile, *, cleaned
     due = found if known is None or found in vrs_of(tag) else known
     if tag in CODE_TAGS and not rule.asked:
         return Step(tag, vr, StepKind.CODE, _CODE, vr=due)
-    if cleaned and tag in _DRAWN_TEXT and not rule.asked:
-        return Step(tag, vr, StepKind.DROP, _DRAWN)
     fallback = _FALLBACKS.get(basic().rule(tag).action, StepKind.EMPTY)
     if rule is UNNAMED and (tag == _TEXT_VALUE or (cleaned and known in _FREE_TEXTS)):
         # In content items and cleaned sequences anything may be said.
