@@ -124,7 +124,7 @@ class Planting:
         if vr == "AS":
             return (f"{number(1000):03}Y\\{number(1000):03}W\\{number(1000):03}M".encode(),) * 2
         if vr == "UI":
-            uid = f"1.2.840.10008.9{number(10**15)}.7"  # begins like the standard's own
+            uid = f"1.2.840.10008.9{number(10**15):015}.7"  # begins like the standard's own
             return uid.encode(), uid.encode()
         token = "CNRY" + "".join(self._random.choice(_LETTERS) for _ in range(8))
         said = {"PN": f"{token}^JOHN", "CS": token, "AE": token, "SH": token, "UR": f"urn:of:{token}"}

@@ -18,8 +18,8 @@ DATE_STEP = 401
 """Days between two planted dates: a shift by whole days turns none into another, unless it is a multiple of this."""
 _FIRST_DAY = datetime.date(1000, 1, 1)
 _LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
-TOKEN = re.compile(rb"CNRY[A-HJ-NP-Z2-9]{8}")
-"""What text that was planted holds."""
+TOKEN = re.compile(rb"CNRY[A-HJ-NP-Z2-9]{8}|1\.2\.840\.10008\.9[0-9]{15}\.7")
+"""What text that was planted holds, and UIDs that begin like the standard's own."""
 UNDEFINED = 0xFFFFFFFF
 
 

@@ -125,7 +125,7 @@ def _of_patient(data: bytes, at: int, end: int, encoding: Encoding, charsets: li
                 yield _bare(one)
         elif element.tag == _BIRTH_DATE:
             yield from _dates(_bare(value.decode("ascii", "replace")))
-        elif element.tag == _OTHER_IDS_SEQUENCE:
+        elif element.tag == _OTHER_IDS_SEQUENCE and element.vr in (b"", b"SQ", b"UN"):
             for item in items(data, element, encoding):
                 yield from _of_patient(data, item.start, item.end, item.encoding, charsets)
 
