@@ -9,8 +9,8 @@ import pydicom
 from mdm_async.dicom.part10 import Kind, Splitter
 from mdm_async.dicom.pixels import plan as pixel_plan
 from mdm_async.dicom.pixels.cleaning import PixelCleaner
-from mdm_async.dicom.pixels.codestream import Inspector
 from mdm_async.dicom.pixels.decoding import decode
+from mdm_async.dicom.pixels.inspector import Inspector
 from mdm_async.dicom.pixels.plan import ORIGINAL, PixelPlan
 from mdm_async.dicom.profile import Profile, basic
 from mdm_async.dicom.scrub import PixelFacts, begin, finish

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from mdm_async.dicom.elements import EXPLICIT_LITTLE
 from mdm_async.dicom.pixels.cleaning import PixelCleaner
-from mdm_async.dicom.pixels.codestream import Inspector
 from mdm_async.dicom.pixels.description import Description
+from mdm_async.dicom.pixels.inspector import Inspector
 from mdm_async.dicom.pixels.plan import PixelPlan
 
 FOLDER = Path(__file__).parent / "videos"

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mdm_async.dicom.identifiers import identifying_values
-from mdm_async.dicom.pixels.codestream import Inspector
+from mdm_async.dicom.pixels.inspector import Inspector
 from mdm_async.dicom.profile import OPTIONS, Profile, basic
 from mdm_async.dicom.scrub import PixelFacts, scrub
 from mdm_async.errors import Malformed, MdmError, ScrubRefused

@@ -16,7 +16,7 @@ from mdm_async.dicom.elements import (
 )
 from mdm_async.dicom.items import BIG, LITTLE
 from mdm_async.dicom.part10 import Splitter
-from mdm_async.dicom.pixels.codestream import Inspector
+from mdm_async.dicom.pixels.inspector import Inspector
 from mdm_async.dicom.walking import Nesting, items, walk
 from mdm_async.errors import Malformed
 from tests.canary_pixels import JPEG_REST, JPEG_START

@@ -9,7 +9,7 @@ import pytest
 
 from mdm_async.errors import ScrubRefused
 from tests.canary_pixels import described, encapsulated, fragments_alone
-from tests.dicom.test_codestream import inspect
+from tests.dicom.test_inspector import inspect
 from tests.pipeline import assembled, basic, cut, deidentified
 
 SAMPLES = {path.stem: path.read_bytes() for path in sorted(Path(__file__).with_name("jpeg_xl").iterdir())}

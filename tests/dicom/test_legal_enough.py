@@ -8,7 +8,7 @@ import pytest
 
 from mdm_async.dicom.elements import DEFLATED, EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE
 from mdm_async.dicom.filemeta import read_meta
-from mdm_async.dicom.pixels.codestream import Inspector
+from mdm_async.dicom.pixels.inspector import Inspector
 from mdm_async.dicom.profile import Profile
 from mdm_async.dicom.scrub import scrub
 from mdm_async.dicom.walking import items, walk

@@ -16,7 +16,7 @@ from mdm_async.dicom.pixels.plan import ORIGINAL, PixelPlan, describe, plan
 from mdm_async.dicom.profile import PixelRule, Region, basic
 from mdm_async.dicom.refusals import PixelFacts
 from mdm_async.errors import Malformed, MdmError
-from tests.dicom.test_codestream import (
+from tests.dicom.test_inspector import (
     ADOBE,
     BASELINE,
     HEADER,

@@ -13,7 +13,7 @@ from mdm_async.dicom.pixels.decoding import decode
 from mdm_async.dicom.pixels.plan import PixelPlan, describe, plan
 from mdm_async.dicom.profile import PixelRule, Region, basic
 from mdm_async.errors import MdmError, ScrubRefused
-from tests.dicom.test_codestream import BASELINE, FRAME, JFIF, jpeg
+from tests.dicom.test_inspector import BASELINE, FRAME, JFIF, jpeg
 from tests.dicom.test_refusals import image, overlay
 
 BANNER = Region(0, 0, 40, 3)

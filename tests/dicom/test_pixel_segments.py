@@ -4,7 +4,7 @@ import struct
 
 import pytest
 
-from tests.dicom.test_codestream import (
+from tests.dicom.test_inspector import (
     BASELINE,
     FRAME,
     HUFFMAN,

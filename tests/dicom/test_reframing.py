@@ -31,7 +31,7 @@ from tests.canary_pixels import (
     run_length_encoded,
     segment,
 )
-from tests.dicom.test_codestream import inspect
+from tests.dicom.test_inspector import inspect
 from tests.pipeline import assembled, cut, deidentified, plan_of, read
 
 SECRET = b"SECRET^WOMAN"

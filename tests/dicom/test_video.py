@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from mdm_async.dicom.pixels.codestream import can_be_cleaned
+from mdm_async.dicom.pixels.inspector import can_be_cleaned
 from mdm_async.dicom.pixels.video.tables import _checksum
 from tests.dicom.made_videos import CLEAN, DIGESTS, SYNTAX, cleaned, looked_into, stream, syntax
 

@@ -10,7 +10,7 @@ from pydicom.dataset import FileMetaDataset
 from pydicom.encaps import encapsulate
 from pydicom.uid import UID
 
-from mdm_async.dicom.pixels.codestream import can_be_cleaned
+from mdm_async.dicom.pixels.inspector import can_be_cleaned
 from mdm_async.dicom.profile import Profile
 from mdm_async.dicom.profiles.file import parse_profile
 from mdm_async.errors import ScrubRefused

@@ -5,8 +5,8 @@ from pathlib import Path
 import pydicom.data
 import pytest
 
-from mdm_async.dicom.pixels.codestream import Inspector
 from mdm_async.dicom.pixels.description import PIXELS_REVISION
+from mdm_async.dicom.pixels.inspector import Inspector
 from mdm_async.dicom.scrub import REVISION
 from mdm_async.images.intake import draft
 from mdm_async.images.reading import served

@@ -11,9 +11,9 @@ from mdm_async.cli.profile.trial_values import Values
 from mdm_async.dicom.filemeta import read_meta
 from mdm_async.dicom.mapping import Mapping, Subject, demand_subject
 from mdm_async.dicom.part10 import Kind, Piece, Splitter
-from mdm_async.dicom.pixels.codestream import Inspector
 from mdm_async.dicom.pixels.decoding import decode
 from mdm_async.dicom.pixels.description import Description, PixelFacts
+from mdm_async.dicom.pixels.inspector import Inspector
 from mdm_async.dicom.pixels.plan import ORIGINAL, PixelPlan, describe, plan
 from mdm_async.dicom.profile import Profile
 from mdm_async.dicom.scrub import Begun, Done, begin, finish

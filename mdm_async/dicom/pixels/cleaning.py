@@ -6,10 +6,10 @@ anew, which needs a first look at where they are.
 """
 
 from mdm_async.dicom.elements import UNDEFINED, Buffer, encoding_of
-from mdm_async.dicom.pixels.codestream import Inspector
 from mdm_async.dicom.pixels.description import Description
 from mdm_async.dicom.pixels.findings import Wipes
 from mdm_async.dicom.pixels.frames import NOT_TOLD_APART
+from mdm_async.dicom.pixels.inspector import Inspector
 from mdm_async.dicom.pixels.layout import Layout
 from mdm_async.dicom.pixels.mask import Masker
 from mdm_async.dicom.pixels.plan import PixelPlan

@@ -15,7 +15,6 @@ from typing import Any, Final
 from mdm_async.dicom.elements import EXPLICIT_LITTLE, UNDEFINED
 from mdm_async.dicom.pixels import mask as pixel_mask
 from mdm_async.dicom.pixels import regions as pixel_regions
-from mdm_async.dicom.pixels.codestream import PIXEL_DATA, Inspector
 from mdm_async.dicom.pixels.description import (
     BITS_ALLOCATED,
     BITS_STORED,
@@ -29,6 +28,7 @@ from mdm_async.dicom.pixels.description import (
     Description,
 )
 from mdm_async.dicom.pixels.frames import NOT_TOLD_APART
+from mdm_async.dicom.pixels.inspector import PIXEL_DATA, Inspector
 from mdm_async.dicom.pixels.layout import Layout
 from mdm_async.dicom.pixels.plain_frames import DEFLATED_FRAMES, UNCOMPRESSED
 from mdm_async.dicom.pixels.plan import PixelEdits, PixelPlan, describe

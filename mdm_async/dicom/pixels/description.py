@@ -47,7 +47,7 @@ Pixels that an older one looked at are looked at again before a view is made of 
 
 @dataclass(frozen=True)
 class PixelFacts:
-    """What the caller has learnt of the pixels while they streamed by (`part10`, `codestream`)."""
+    """What the caller has learnt of the pixels while they streamed by (`part10`, `inspector`)."""
 
     present: bool
     value_length: int

@@ -9,7 +9,6 @@ from mdm_async.dicom.filemeta import read_meta
 from mdm_async.dicom.pixels import mask as pixel_mask
 from mdm_async.dicom.pixels import regions as pixel_regions
 from mdm_async.dicom.pixels import ultrasound
-from mdm_async.dicom.pixels.codestream import NATIVE, can_be_cleaned
 from mdm_async.dicom.pixels.description import (
     EXTENDED_TABLE,
     PIXELS_REVISION,
@@ -20,6 +19,7 @@ from mdm_async.dicom.pixels.description import (
     watched,
 )
 from mdm_async.dicom.pixels.frames import REPAIRED, WRONG_EXTENDED_TABLE
+from mdm_async.dicom.pixels.inspector import NATIVE, can_be_cleaned
 from mdm_async.dicom.pixels.layout import Layout
 from mdm_async.dicom.pixels.video.streams import SYNTAXES
 from mdm_async.dicom.profile import PixelRule, Profile, Region

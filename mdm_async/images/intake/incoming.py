@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from mdm_async.dicom.pixels import plan as pixel_plan
 from mdm_async.dicom.pixels.cleaning import PixelCleaner
-from mdm_async.dicom.pixels.codestream import Inspector
+from mdm_async.dicom.pixels.inspector import Inspector
 from mdm_async.dicom.pixels.plan import ORIGINAL, PixelPlan
 from mdm_async.dicom.profile import Profile
 from mdm_async.dicom.refusals import Description, PixelFacts, reasons

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mdm_async.dicom.pixels.codestream import Inspector
 from mdm_async.dicom.pixels.description import Description
+from mdm_async.dicom.pixels.inspector import Inspector
 from mdm_async.dicom.pixels.plain_frames import DEFLATED_FRAMES, UNCOMPRESSED
 from mdm_async.dicom.pixels.plan import describe
 from mdm_async.errors import MdmError

@@ -61,7 +61,7 @@ _CLEANABLE: Final = codestreams.CLEANABLE | {AFTER_A_SEGMENT, AFTER_A_FRAME} | v
 
 
 def can_be_cleaned(finding: str) -> bool:
-    """Whether this can be overwritten in place with nothing lost of the picture (`pixel_cleaning`)."""
+    """Whether this can be overwritten in place with nothing lost of the picture (`cleaning`)."""
     return finding in _CLEANABLE
 
 
