@@ -4,9 +4,10 @@ from collections.abc import Callable
 from typing import Final
 
 from mdm_async.dicom import encode
-from mdm_async.dicom.elements import Encoding, walk
+from mdm_async.dicom.elements import Encoding
 from mdm_async.dicom.scrubbing.srgb import srgb_profile
 from mdm_async.dicom.values.terms import is_term
+from mdm_async.dicom.walking import walk
 from mdm_async.errors import Malformed
 
 _DUMMIES: Final = {
