@@ -54,7 +54,11 @@ async def test_patients_are_called_what_their_project_calls_them(own_server: Ser
     await server.put("/mr.dcm", (FILES / "MR_small.dcm").read_bytes())
     await until(lambda: _none_pending(server))
     view = dcmread(io.BytesIO(await server.read("/ct.dcm", view="trial")))
-    assert (view.PatientID, str(view.PatientName), view.ClinicalTrialSubjectID) == ("S-001",) * 3
+    assert (view.PatientID, str(view.PatientName), view.ClinicalTrialSubjectID) == (
+        "S-001",
+        "S-001^",
+        "S-001",
+    )
     assert (await state(server))["refused"] == 1
     told = await explained(server, "/mr.dcm", "trial")
     assert "the patient is not in the project's mapping" in told["explanation"]
