@@ -23,7 +23,7 @@ from tests.postgres.for_tests import PostgresForTests
 from tests.web.test_profiles import add, applied
 
 ARCHIVE = Path(__file__).parent.parent / "data" / "revision_2"
-CLEANED = ("comment.dcm", "spelled.dcm", "high-bits.dcm")
+CLEANED = ("comment.dcm", "spelled.dcm", "high-bits.dcm", "unnamed.dcm")
 """What was served with a name in it, or refused by a mistake."""
 TRUSTING = 'name = "trusting"\npixels = [{ when = { Modality = "*" }, trust = true }]\n'
 WITHHELD = ("digitised.dcm", "comment.dcm", "capture.dcm")
