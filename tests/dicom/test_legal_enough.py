@@ -257,3 +257,11 @@ def test_explicit_items_in_un_are_read_as_such(write, vr, first, undefined):
         (found,) = walk(sequence, 0, len(sequence), EXPLICIT)
         (item,) = items(sequence, found, EXPLICIT)
         assert item.encoding is EXPLICIT_LITTLE
+
+
+@pytest.mark.parametrize("vr", [b"  ", b"??", b"\0\0"], ids=["spaces", "questions", "zeros"])
+def test_a_value_is_believed_no_more_because_its_vr_is_blank(write, vr):
+    lies = blank(write, vr, THICKNESS, b"Smith^John") + blank(write, vr, 0x00180088, b"2.5 ")
+    made = cut(write.file(lies)).scrub().head
+    assert b"Smith" not in made
+    assert write.element(0x00180088, "DS", b"2.5 ") in made
