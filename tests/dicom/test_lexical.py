@@ -68,3 +68,8 @@ def test_long_lists_of_numbers_are_judged_in_time_that_grows_with_their_length()
     assert is_legal(b"DS", b"\\".join(b"-123.456" for _ in range(200_000)))
     assert not is_legal(b"DS", b"\\".join(b"-123.456" for _ in range(200_000)) + b"\\Smith")
     assert not is_legal(b"PN", b"x" * 200_000)
+
+
+@pytest.mark.parametrize("padding", ["\0 ", " \0", "\\\0 ", "1\0 \0"])
+def test_integers_may_be_padded_with_both_kinds_of_padding(padding):
+    assert is_legal(b"IS", padding.encode())

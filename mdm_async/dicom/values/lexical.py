@@ -73,5 +73,5 @@ def is_legal(vr: bytes, value: bytes) -> bool:
     if pattern is None or pattern.fullmatch(value) is None:
         return False
     return vr != b"IS" or all(
-        -_MOST <= int(one) < _MOST for one in value.rstrip(b"\0").split(b"\\") if one.strip()
+        -_MOST <= int(one) < _MOST for one in value.rstrip(b"\0 ").split(b"\\") if one.strip()
     )
