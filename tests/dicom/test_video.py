@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from mdm_async.dicom.pixels.inspector import can_be_cleaned
+from mdm_async.dicom.pixels.video.packets import NULL_PACKET
 from mdm_async.dicom.pixels.video.tables import _checksum
 from tests.dicom.made_videos import CLEAN, DIGESTS, SYNTAX, cleaned, looked_into, stream, syntax
 
@@ -152,6 +153,14 @@ def test_units_of_h264_that_are_no_picture(unit: bytes, expected: str, zeros: in
 def test_units_of_hevc_that_are_no_picture(unit: bytes, expected: str) -> None:
     for video in with_unit(stream("hevc.hevc"), unit):
         is_clean(video, SYNTAX + "107", expected)
+
+
+@pytest.mark.parametrize("size", range(1, 10))
+def test_short_units_hide_nothing_either(size: int) -> None:
+    for kind, left in ((0x09, 1), (0x0A, 0), (0x18, 0), (0x0C, 0), (0x06, 0)):
+        unit = bytes([kind]) + b"DOE^JANE*"[:size]
+        for video in with_unit(stream("avc.h264"), unit):
+            assert (unit in cleaned(video, SYNTAX + "102")) == (size <= left), unit
 
 
 @pytest.mark.parametrize("name", ["avc.h264", "avc-interlaced.h264", "hevc.hevc", "hevc-broadcast.hevc"])
@@ -443,6 +452,18 @@ def test_media_before_their_tables_have_nothing_between_samples() -> None:
         )
 
 
+def test_media_before_their_tables_are_samples_of_whole_units() -> None:
+    def moved(body: bytes) -> bytes:
+        first, second = struct.unpack_from(">LL", body, 12)
+        return body[:12] + struct.pack(">LL", first - 1, second + 1) + body[20:]
+
+    for name in ("avc.mp4", "avc-begin.mp4"):
+        assert refusal(edited(stream(name), (*STBL, b"stsz"), moved), SYNTAX + "102") in (
+            "MP4 samples that are not where the tables say",
+            "MP4 samples that are no video units",
+        )
+
+
 def test_supplemental_information_in_samples_and_in_configurations() -> None:
     for name, marker in (("avc.mp4", b"x264"), ("avc-begin.mp4", b"x264"), ("hevc.mp4", b"x265")):
         video = stream(name)
@@ -568,7 +589,9 @@ def test_private_data_in_adaptation_fields(adaptation: bytes) -> None:
     filled = adaptation + b"\xff" * (size - len(payload))
     whole[last] = found[:4] + bytes([len(filled)]) + filled + payload
     is_clean(b"".join(whole), SYNTAX + "102", PRIVATE)
-    assert cleaned(b"".join(whole), SYNTAX + "102")[last * 188 :][188 - len(payload) : 188] == payload
+    clean = cleaned(b"".join(whole), SYNTAX + "102")[last * 188 :][:188]
+    assert clean[188 - len(payload) :] == payload
+    assert not clean[5] & 0x03
     alone = packet(VIDEO, b"")[:3] + b"\x20\xb7" + (adaptation + bytes(183))[:183]
     is_clean(b"".join([*whole[:-1], alone, whole[-1]]), SYNTAX + "102", PRIVATE)
 
@@ -590,21 +613,40 @@ def test_private_data_in_headers_of_video_packets() -> None:
         stuffing = 188 - 5 - len(payload)
         whole[last] = found[:4] + bytes([stuffing, 0]) + b"\xff" * (stuffing - 1) + payload
         is_clean(b"".join(whole), SYNTAX + "102", PRIVATE)
+        assert not cleaned(b"".join(whole), SYNTAX + "102")[188 * last :][188 - len(payload) + 7] & 0x03
 
 
-def test_text_across_packets_is_gone() -> None:
-    """A unit that goes over many packets, with packets of others between."""
-    text = CANARY * 100
-    unit = b"\0\0\1\x06\x05\xff\xff\xff\xff\xff" + text + b"\x80\0\0\1\x0a"
-    whole = packets(stream("avc.ts"))
-    header = b"\0\0\1\xe0\0\0\x80\0\0"
-    stretch = [header + unit[:100], *(unit[at : at + 150] for at in range(100, len(unit), 150))]
-    made = []
-    for number, piece in enumerate(stretch):
+def carried(unit: bytes, size: int, between: bytes) -> bytes:
+    """A unit in a video packet of its own, over packets with so many bytes each and others between."""
+    stretch = b"\0\0\1\xe0\0\0\x80\0\0" + unit
+    made = b""
+    for at in range(0, len(stretch), size):
+        piece = stretch[at : at + size]
         fields = b"\0" + b"\xff" * (188 - 6 - len(piece))
-        made.append(packet(VIDEO, piece, begins=number == 0, adaptation=fields))
-        made.append(packet(0x11, CANARY))
-    is_clean(b"".join([*whole, *made]), SYNTAX + "102", SEI)
+        made += packet(VIDEO, piece, begins=at == 0, adaptation=fields) + between
+    return made
+
+
+@pytest.mark.parametrize("size", [12, 100, 150])
+@pytest.mark.parametrize("end", [b"\0\0\1\x0a", b""])
+def test_text_across_packets_is_gone(size: int, end: bytes) -> None:
+    """A unit that goes over many packets, with packets of others between."""
+    unit = b"\0\0\1\x06\x05\xff\xff" + CANARY * 100 + b"\x80" + end
+    video = stream("avc.ts") + carried(unit, size, packet(0x11, CANARY))
+    found = looked_into(video, SYNTAX + "102")
+    assert {SEI, OTHERS} <= set(found)
+    clean = cleaned(video, SYNTAX + "102")
+    assert not [text for text in (b"DOE", b"JANE", b"1960") if text in clean]
+    assert not looked_into(clean, SYNTAX + "102")
+    pieces = [one for one in packets(clean[len(stream("avc.ts")) :]) if one[1:3] in (b"\1\0", b"\x41\0")]
+    joined = b"".join(one[5 + one[4] :] for one in pieces)
+    assert set(joined[13 : len(joined) - len(end) - 4]) <= {0, 3}
+
+
+def test_a_transport_stream_with_hardly_any_video_is_refused() -> None:
+    unit = b"\0\0\1\x06\x05" + CANARY + b"\x80"
+    for count, why in ((10, ""), (400, "a transport stream with hardly any video in it")):
+        assert refusal(stream("avc.ts") + carried(unit, 14, NULL_PACKET * count), SYNTAX + "102") == why
 
 
 def test_transport_streams_that_are_not_certain_are_refused() -> None:
@@ -619,5 +661,6 @@ def test_transport_streams_that_are_not_certain_are_refused() -> None:
         b"".join(one for one in whole if one[1:3] != b"\x50\x00"),
         b"".join(b"\0\0\0\0" + one for one in whole),  # of 192 bytes, with a time each
         b"".join([*whole, packet(VIDEO, CANARY, begins=True)]),
+        b"".join([*whole, packet(VIDEO, b"\0\0\1\xe0\0\x10\x80\0\0\0\0\1\x0c", begins=True)]),
     ):
         assert refusal(changed, SYNTAX + "102")
