@@ -30,6 +30,7 @@ from mdm_async.catalog.rights.callers import Callers
 from mdm_async.identity.authenticator import AdminToken, Authenticator, IssuedTokens, LocalTokens
 from mdm_async.images.changed import ChangedHere
 from mdm_async.images.cipher_pool import CipherPool
+from mdm_async.images.hooks.hooks import Hooks
 from mdm_async.images.intake.intake import Intake
 from mdm_async.images.intake.placing import Placing
 from mdm_async.images.parts.depot import Depot
@@ -211,7 +212,9 @@ async def _house(
     cipher = stack.enter_context(CipherPool(_CIPHER_THREADS))
     scrubber = stack.enter_context(Scrubber(settings.scrub))
     finder = PseudonymFinder(await keys.make_project_key(_FINDER))
-    workshop = Workshop(Depot(database, blobs, cipher, settings.blobs), scrubber, finder)
+    workshop = Workshop(
+        Depot(database, blobs, cipher, settings.blobs), scrubber, finder, Hooks(settings.hooks)
+    )
     mapping = stands_on.mapping
     issuers = await stack.enter_async_context(stands_on.issuers)
     local = LocalTokens(functools.partial(_caller_of, database))

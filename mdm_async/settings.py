@@ -11,7 +11,7 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -147,6 +147,25 @@ class ScrubSettings(_Section):
     seconds: int = Field(120, ge=1, description="CPU seconds of a scrubbing process")
 
 
+class HookSettings(_Section):
+    """A program of the site that pixels are given to: `[hooks.NAME]`. Profiles can only name it."""
+
+    command: tuple[str, ...] = Field(
+        min_length=1,
+        description="program, with its whole path, and arguments; {rows}, {columns}, {frames}, {samples}, {bits} and "
+        "{signed} become those of the image",
+    )
+    memory: int = Field(4 * GIB, ge=64 * MIB, description="address space (bytes)")
+    seconds: int = Field(300, ge=1, description="time and CPU seconds for one image")
+
+    @field_validator("command")
+    @classmethod
+    def _is_a_path(cls, command: tuple[str, ...]) -> tuple[str, ...]:
+        if not Path(command[0]).is_absolute():
+            raise ValueError("begin with the program's whole path: it runs without an environment")
+        return command
+
+
 class TransferSettings(_Section):
     """Requests, pins and transfer URLs."""
 
@@ -234,6 +253,9 @@ class Settings(BaseSettings):
     keys: KeySettings = KeySettings()
     blobs: BlobSettings = BlobSettings()
     scrub: ScrubSettings = ScrubSettings()
+    hooks: dict[Annotated[str, Field(pattern="^[a-z][a-z0-9_-]{0,62}$")], HookSettings] = Field(
+        default_factory=dict, description="programs that profiles may name"
+    )
     transfers: TransferSettings = TransferSettings()
     delivery: DeliverySettings = DeliverySettings()
     naming: NamingSettings = NamingSettings()

@@ -101,8 +101,10 @@ class Profile:
     """Keys pseudonyms and date shifts; None for those of the installation itself."""
     burned_in: Literal["refuse", "quarantine"] = "refuse"
     documents: Literal["refuse", "quarantine", "allow"] = "refuse"
-    faces: Literal["warn", "quarantine"] = "warn"
+    faces: Literal["warn", "quarantine", "hook"] = "warn"
     """What becomes of slices of heads, in which a face can be recognised."""
+    face_hook: str | None = None
+    """The hook that takes faces away, by the name that the server's settings give it."""
     site: tuple[SiteRule, ...] = ()
     """The site's own rules: of public attributes, of private ones, of patterns, each in ascending order."""
     pixel_rules: tuple[PixelRule, ...] = ()
@@ -218,7 +220,8 @@ class Profile:
     def _effects(self) -> list[str]:
         """Everything that changes what comes out, one line each; the name and the reasons for rules do not."""
         lines = [f"edition {self.edition}", f"base {self.base}", f"project {self.project!r}"]
-        lines += [f"burned-in {self.burned_in}", f"documents {self.documents}", f"faces {self.faces}"]
+        lines += [f"burned-in {self.burned_in}", f"documents {self.documents}"]
+        lines.append(f"faces {self.faces} {self.face_hook}")
         lines += [f"option {option}" for option in sorted(self.options)]  # each is said in the image
         lines += [_effect(f"{tag:08X}", rule) for tag, rule in sorted(self._public.items())]
         lines += [_effect(f"group {group:04X}", rule) for group, rule in sorted(GROUPS.items())]

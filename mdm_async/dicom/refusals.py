@@ -15,7 +15,7 @@ from mdm_async.dicom.profile import Profile
 from mdm_async.dicom.profiles.kinds import known_kinds
 from mdm_async.dicom.quirks import GE
 
-__all__ = ["Description", "PixelFacts", "Reason", "face_in", "reasons", "watched"]
+__all__ = ["Description", "PixelFacts", "Reason", "face_in", "of_picture", "reasons", "watched"]
 
 _STORAGE: Final = "1.2.840.10008.5.1.4.1.1."
 _DOCUMENTS: Final = _STORAGE + "104."
@@ -54,15 +54,7 @@ def reasons(
         yield Reason("the pixels are big endian under a private transfer syntax, of GE")
     elif about.encoding is not encoding_of(transfer_syntax):
         yield Reason("compressed pixels in implicit VR, which no transfer syntax allows")
-    liftable = profile.burned_in == "quarantine"
-    if not plan.settles_burned_in:
-        found = burned_in.reasons(about, classes, pixels=pixels.present)
-        yield from (Reason(text, liftable) for text in found)
-    if profile.faces == "quarantine" and (face := face_in(about, sop_class, pixels)):
-        yield Reason(face, liftable=True)
-    if pixels.present:
-        kinds = (*known_kinds(), *profile.kinds)
-        yield from (Reason(text, liftable) for text in burned_in.of_kinds(about, classes, plan, kinds))
+    yield from of_picture(about, sop_class, plan, profile, pixels=pixels.present)
     if pixels.present:
         plan = plan.after(pixels)
         if pixel_plan.plan(about, sop_class, transfer_syntax, profile).after(pixels) != plan:
@@ -73,9 +65,26 @@ def reasons(
             yield from _of_length(about, pixels.value_length, plan)
 
 
-def face_in(about: Description, sop_class: str | None, pixels: PixelFacts) -> str | None:
+def of_picture(
+    about: Description, sop_class: str | None, plan: PixelPlan, profile: Profile, *, pixels: bool
+) -> Iterator[Reason]:
+    """Why what is seen in the picture may tell who it is. `pixels`: there are any, or will be."""
+    classes = _classes(about, sop_class)
+    liftable = profile.burned_in == "quarantine"
+    if not plan.settles_burned_in:
+        yield from (Reason(text, liftable) for text in burned_in.reasons(about, classes, pixels=pixels))
+    if pixels:
+        kinds = (*known_kinds(), *profile.kinds)
+        yield from (Reason(text, liftable) for text in burned_in.of_kinds(about, classes, plan, kinds))
+    if profile.faces == "hook" and plan.hook is None and (face := face_in(about, sop_class, pixels=pixels)):
+        yield Reason(f"{face}, which come without what tells the hook so at top level")
+    if profile.faces == "quarantine" and (face := face_in(about, sop_class, pixels=pixels)):
+        yield Reason(face, liftable=True)
+
+
+def face_in(about: Description, sop_class: str | None, *, pixels: bool) -> str | None:
     """That somebody may be recognised by their face, once the slices are put together; None when nothing tells so."""
-    by = faces.seen(about, _classes(about, sop_class)) if pixels.present else None
+    by = faces.seen(about, _classes(about, sop_class)) if pixels else None
     return f"slices of a head, in which a face can be recognised (by {by})" if by else None
 
 

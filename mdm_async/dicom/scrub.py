@@ -10,6 +10,7 @@ from mdm_async.dicom.elements import DEFLATED, Encoding
 from mdm_async.dicom.filemeta import read_meta, uid_text
 from mdm_async.dicom.mapping import SUBJECT, Subject
 from mdm_async.dicom.pixels import plan as pixel_plan
+from mdm_async.dicom.pixels.description import RECOGNIZABLE
 from mdm_async.dicom.pixels.plan import PixelEdits
 from mdm_async.dicom.profile import Action, Profile
 from mdm_async.dicom.pseudonym import Pseudonyms
@@ -46,6 +47,7 @@ SECURITY_FLOOR: int = 3
 
 _METHOD_CODES: Final = 0x00120064
 _SOP_CLASS: Final = 0x00080016
+_CLEAN_FEATURES: Final = ("113102", "Clean Recognizable Visual Features Option")
 _CLEAN_PIXELS: Final = ("113101", "Clean Pixel Data Option")
 
 
@@ -135,7 +137,7 @@ def begin(
 
     edited = [
         (tag, encode.element(tag, vr_of(tag) or b"UN", value, encoding))
-        for tag, value in (edits.values if edits else ())
+        for tag, value in (*(edits.values if edits else ()), *_features(head, profile))
     ]
     added = [
         (tag, encode.element(tag, vr_of(tag) or b"UN", value.encode(), encoding))
@@ -225,6 +227,8 @@ def finish(
         liftable = not refused and all(one.liftable for one in open_reasons)
         raise ScrubRefused("; ".join(texts), quarantined=liftable)
     codes = profile.codes()
+    if pixels.present and plan.hook:
+        codes = (codes[0], _CLEAN_FEATURES, *codes[1:])
     if pixels.present and plan.regions:
         # Wiping comments alone says nothing about what is burned in.
         codes = (codes[0], _CLEAN_PIXELS, *codes[1:])
@@ -240,7 +244,7 @@ def finish(
             begun.extended_table if plan.extended_table else b"",
         )
     )
-    face = face_in(about, begun.sop_class, pixels)
+    face = None if plan.hook else face_in(about, begun.sop_class, pixels=pixels.present)
     warnings = (face,) if face else ()
     return Scrubbed(head, after, counts.went(touched), counts.stayed(touched), warnings)
 
@@ -267,6 +271,12 @@ def _who_and_days(
     if subject is None:
         return pseudonyms.identifier(IDENTIFIERS[PATIENT_ID], patient.id), days
     return subject.name.encode(), days if subject.shift_days is None else -subject.shift_days
+
+
+def _features(head: bytes, profile: Profile) -> list[tuple[int, bytes]]:
+    """What is said of faces, where a hook takes them away."""
+    hooked = profile.face_hook and pixel_plan.plan(*pixel_plan.describe(head), profile).hook
+    return [(RECOGNIZABLE, b"NO")] if hooked else []
 
 
 def _cleans_text(profile: Profile) -> bool:

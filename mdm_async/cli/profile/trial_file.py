@@ -99,6 +99,8 @@ def pixels_in_words(planned: PixelPlan) -> str:
         said.append("frames written anew behind a right offset table")
     if planned.codestreams:
         said.append("what is no picture in the codestreams overwritten")
+    if planned.hook is not None:
+        said.append(f"given to the server's hook '{planned.hook}'")
     return ", ".join(said)
 
 

@@ -72,6 +72,10 @@ def as_toml(settings: Settings) -> Iterator[str]:
             yield f"[{name}]"
             yield from _section(section)
             yield from _tables(name, section)
+    for name, hook in settings.hooks.items():
+        yield ""
+        yield f"[hooks.{name}]"
+        yield from _section(hook)
 
 
 def _section(section: BaseModel) -> Iterator[str]:
@@ -100,6 +104,8 @@ def _plain(value: Any) -> Any:
         return _MASK
     if isinstance(value, BaseModel):
         return {key: _plain(one) for key, one in value}
+    if isinstance(value, dict):
+        return {key: _plain(one) for key, one in value.items()}
     if isinstance(value, tuple):
         return [_plain(one) for one in value]
     return str(value) if isinstance(value, Path) else value

@@ -77,7 +77,9 @@ class Description:
         self.ultrasound_regions: list[tuple[Region, ...] | None] = []
         """Of every Sequence of Ultrasound Regions; None for one that cannot be understood."""
         self.anatomy: set[str] = set()
-        """Code values of every Anatomic Region Sequence, at any depth."""
+        """Code values of every Anatomic Region Sequence at top level."""
+        self.frame_anatomy: set[str] = set()
+        """Those of deeper ones."""
 
     def note(self, tag: int, value: bytes) -> None:
         self.values[tag] = value

@@ -30,10 +30,10 @@ _MOST: Final = 64
 """Codes of one sequence."""
 
 
-def seen(about: Description, classes: set[str]) -> str | None:
+def seen(about: Description, classes: set[str], *, frames: bool = True) -> str | None:
     """What tells that the picture shows a face, in words; None when nothing does, or the file says that none shows.
 
-    Only of slices of CT and MR, and of other volumes of heads.
+    Only of slices of CT and MR, and of other volumes of heads. `frames`: what functional groups tell counts too.
     """
     recognizable = about.texts(RECOGNIZABLE)
     if "YES" in recognizable:
@@ -42,7 +42,7 @@ def seen(about: Description, classes: set[str]) -> str | None:
         return None
     if any(map(_heads()[_BODY_PART].match, about.texts(_BODY_PART))):
         return "BodyPartExamined"
-    if any(map(_heads()[ANATOMY].match, about.anatomy)):
+    if any(map(_heads()[ANATOMY].match, about.anatomy | (about.frame_anatomy if frames else set()))):
         return "AnatomicRegionSequence"
     for tag, keyword in zip(
         _DESCRIPTIONS, ("StudyDescription", "SeriesDescription", "ProtocolName"), strict=True

@@ -6,6 +6,7 @@ from hashlib import sha256
 from typing import Final, Self
 
 from mdm_async.dicom.filemeta import read_meta
+from mdm_async.dicom.pixels import faces, ultrasound
 from mdm_async.dicom.pixels import mask as pixel_mask
 from mdm_async.dicom.pixels import regions as pixel_regions
 from mdm_async.dicom.pixels import ultrasound
@@ -63,13 +64,15 @@ class PixelPlan:
     """The profile says that this device burns nothing in."""
     settled_by: tuple[frozenset[int], ...] = ()
     """What each pixel rule asks for that blanks something of the picture, or trusts."""
+    hook: str | None = None
+    """The hook that is given the frames, after all else, to take faces away."""
     obstacles: tuple[str, ...] = ()
     """What would have to be done, and cannot be done exactly: reasons to refuse."""
 
     @property
     def variant(self) -> str:
         """`ORIGINAL`, or a name (40 characters at most) that, for one image, is equal exactly for equal changes."""
-        if not (self.regions or self.clear_unused or self.excess or self.codestreams or self.reframe):
+        if not (self.regions or self.clear_unused or self.excess or self.codestreams or self.reframe or self.hook):
             return ORIGINAL
         # Whatever else is done, excess bytes go too: only where nothing else is done they make a difference.
         changes = (
@@ -80,7 +83,14 @@ class PixelPlan:
             self.reframe,
             self.decode,
         )
+        if self.hook is not None:
+            return "cleaned-" + sha256(repr((*changes, self.hook)).encode()).hexdigest()[:32]
         return "cleaned-" + sha256(repr(changes).encode()).hexdigest()[:32]
+
+    @property
+    def whole(self) -> bool:
+        """Whether this cannot be done while the pixels stream by."""
+        return self.decode or self.hook is not None
 
     @property
     def settles_burned_in(self) -> bool:
@@ -138,6 +148,8 @@ def describe(head: bytes) -> tuple[Description, str | None, str]:
         if watched(element.tag):
             noted = element.length if element.tag in EXTENDED_TABLE else min(element.length, WATCHED_BYTES)
             about.note(element.tag, head[element.value : element.value + noted])
+        elif element.tag == faces.ANATOMY:
+            about.anatomy.update(faces.codes(head, element, encoding))
         elif element.tag == ultrasound.REGIONS:
             about.ultrasound_regions.append(ultrasound.read(head, element, encoding))
     return about, meta.sop_class, transfer_syntax
@@ -149,6 +161,8 @@ def plan(about: Description, sop_class: str | None, transfer_syntax: str, profil
     wanted = tuple(region for rule in rules for region in rule.blank)
     overlays = pixel_mask.overlays_in_pixels(about)
     layout = Layout.of(about)
+    classes = about.texts(SOP_CLASS) | ({sop_class} if sop_class else set())
+    hook = profile.face_hook if profile.face_hook and faces.seen(about, classes, frames=False) else None
     native = transfer_syntax in NATIVE
     obstacles = []
     clear = False
@@ -171,6 +185,8 @@ def plan(about: Description, sop_class: str | None, transfer_syntax: str, profil
         if regions:
             obstacles.append("regions of a video cannot be blanked")
         regions, clear = (), False
+    if hook and (layout is None or layout.bits % 8 or layout.subsampled):
+        obstacles.append("the pixels cannot be given to a hook: they are no whole samples")
     if overlays and not clear:
         groups = ", ".join(f"{group:04X}" for group in overlays)
         obstacles.append(f"an overlay (group {groups}) lies in bits of the pixels that cannot be cleared")
@@ -178,13 +194,14 @@ def plan(about: Description, sop_class: str | None, transfer_syntax: str, profil
         regions=regions,
         clear_unused=clear,
         cut=layout.total + layout.total % 2 if layout is not None and native else None,
-        decode=not native and (bool(regions) or clear),
+        decode=not native and (bool(regions) or clear or hook is not None),
         trusted=any(rule.trust for rule in rules),
         settled_by=tuple(
             _asked(rule)
             for rule in rules
             if rule.trust or _on_picture(rule, layout) or (rule.blank_outside and outside)
         ),
+        hook=hook,
         obstacles=tuple(obstacles),
     )
 

@@ -1,8 +1,10 @@
 """Conditions on rules: `when = { Modality = "MR", ImageType = ["*SCREEN*", "*LOCALIZER*"] }`."""
 
+import re
 from collections.abc import Mapping, Set
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
+from fnmatch import translate
+from functools import lru_cache
 from typing import Final
 
 PIXEL_RULE_ATTRIBUTES: Final = {
@@ -75,7 +77,12 @@ class Condition:
 
 
 def _matches(text: str, patterns: tuple[str, ...]) -> bool:
-    return any(fnmatchcase(text.upper(), pattern.upper()) for pattern in patterns)
+    return _any_of(patterns).match(text.upper()) is not None
+
+
+@lru_cache(maxsize=4096)
+def _any_of(patterns: tuple[str, ...]) -> re.Pattern[str]:
+    return re.compile("|".join(translate(pattern.upper()) for pattern in patterns))
 
 
 def _are_words(patterns: tuple[str, ...]) -> bool:

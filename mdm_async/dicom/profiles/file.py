@@ -91,6 +91,7 @@ def parse_profile(text: str) -> Profile:
             f"{site_key(found[0])} and {site_key(found[1])} contradict each other",
             "name the attributes that both reach, or write one pattern or condition narrower than the other",
         )
+    hook = _face_hook(said.get("faces"))
     profile = Profile(
         name=name,
         base=_one_of("base", said.get("base", "basic"), _BASES),
@@ -98,7 +99,8 @@ def parse_profile(text: str) -> Profile:
         project=_name("project", said.get("project", name)),
         burned_in=_one_of("burned_in", said.get("burned_in", "refuse"), _BURNED_IN),
         documents=_one_of("documents", said.get("documents", "refuse"), _DOCUMENTS),
-        faces=_one_of("faces", said.get("faces", "warn"), _FACES),
+        faces="hook" if hook else _one_of("faces", said.get("faces", "warn"), _FACES),
+        face_hook=hook,
         site=site,
         conditional=conditional,
         drops=drops(said.get("drop", [])),
@@ -120,7 +122,8 @@ def dump_profile(profile: Profile) -> str:
     if profile.project is not None:
         lines.append(f"project = {toml(profile.project)}")
     lines += [f"burned_in = {toml(profile.burned_in)}", f"documents = {toml(profile.documents)}"]
-    lines.append(f"faces = {toml(profile.faces)}")
+    faces = f"{{ hook = {toml(profile.face_hook)} }}" if profile.face_hook else toml(profile.faces)
+    lines.append(f"faces = {faces}")
     if profile.shift != "days":
         lines.append(f"shift = {toml(profile.shift)}")
     if profile.unmapped is not None:
@@ -180,6 +183,18 @@ def _one_of(key: str, said: object, words: Sequence[Word]) -> Word:
     if said not in words:
         raise wrong(key, "is not known", f"write {' or '.join(map(json.dumps, words))}")
     return cast(Word, said)
+
+
+def _face_hook(said: object) -> str | None:
+    """The name in `faces = { hook = "NAME" }`; None when faces are said otherwise, or not at all."""
+    if not isinstance(said, dict):
+        return None
+    name = said.get("hook")
+    if len(said) != 1 or not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise wrong(
+            "faces", "names no hook", 'write faces = { hook = "NAME" }, a hook of the server\'s settings'
+        )
+    return name
 
 
 def _options(said: object) -> frozenset[str]:

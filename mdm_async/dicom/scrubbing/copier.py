@@ -135,12 +135,12 @@ class Copier:
                     self._flush(at, at)
                     next_addition = self._add_before(here.tag)
                 if here.watched:
-                    self._watch(here.tag, at, value, length, end, encoding)
+                    self._watch(here.tag, at, value, length, end, encoding, deep=False)
                 if here.tag in aside:
                     at = self._set_aside(here, at, value, length, end, encoding)
                     continue
             elif here.watched_deep:
-                self._watch(here.tag, at, value, length, end, encoding)
+                self._watch(here.tag, at, value, length, end, encoding, deep=True)
             kind = here.kind
             if kind is StepKind.COPY and length != UNDEFINED:
                 if (check := here.check) is not None and not check(data, value, after):
@@ -439,13 +439,16 @@ class Copier:
             self.out += self._view[self._run : upto]
         self._run = resume
 
-    def _watch(self, tag: int, at: int, value: int, length: int, end: int, encoding: Encoding) -> None:
+    def _watch(
+        self, tag: int, at: int, value: int, length: int, end: int, encoding: Encoding, *, deep: bool
+    ) -> None:
         if tag not in (ultrasound.REGIONS, faces.ANATOMY):
             self._note(tag, value, length)
             return
         sequence = next(walk(self._data, at, end, encoding))
         if tag == faces.ANATOMY:
-            self.about.anatomy.update(faces.codes(self._data, sequence, encoding))
+            anatomy = self.about.frame_anatomy if deep else self.about.anatomy
+            anatomy.update(faces.codes(self._data, sequence, encoding))
         else:
             self.about.ultrasound_regions.append(ultrasound.read(self._data, sequence, encoding))
 

@@ -8,7 +8,7 @@ from mdm_async.dicom.pixels.cleaning import PixelCleaner
 from mdm_async.dicom.pixels.inspector import Inspector
 from mdm_async.dicom.pixels.plan import ORIGINAL, PixelPlan
 from mdm_async.dicom.profile import Profile
-from mdm_async.dicom.refusals import Description, PixelFacts, reasons
+from mdm_async.dicom.refusals import Description, PixelFacts, of_picture, reasons
 from mdm_async.errors import MdmError
 
 _NOTHING_SEEN = PixelFacts(present=False, value_length=0, encapsulated=False, findings=())
@@ -30,7 +30,11 @@ class Expected:
         plans = []
         for profile in profiles:
             plan = pixel_plan.plan(about, sop_class, transfer_syntax, profile)
-            if not any(reasons(about, sop_class, transfer_syntax, _NOTHING_SEEN, plan, profile)):
+            against = (
+                *reasons(about, sop_class, transfer_syntax, _NOTHING_SEEN, plan, profile),
+                *of_picture(about, sop_class, plan, profile, pixels=True),
+            )
+            if not against:
                 plans.append(plan)
         return cls(about, transfer_syntax, tuple(plans))
 
@@ -58,7 +62,7 @@ class IncomingPixels:
                 expected = Expected.of(head, profiles)
         incoming = cls(Inspector(transfer_syntax, expected.about if expected is not None else None), expected)
         for plan in expected.plans if expected is not None else ():
-            if plan.variant != ORIGINAL and not plan.decode and plan.variant not in incoming.cleaners:
+            if plan.variant != ORIGINAL and not plan.whole and plan.variant not in incoming.cleaners:
                 assert expected is not None
                 incoming.cleaners[plan.variant] = PixelCleaner(plan, expected.about, transfer_syntax)
         return incoming

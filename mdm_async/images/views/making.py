@@ -106,9 +106,11 @@ class Maker:
         scrubbed = await self._finish(source, begun)
         if source.pixels is None:
             return scrubbed, plan, None
-        if not plan.decode:
+        if not plan.whole:
             return scrubbed, plan, await source.pixels.under(plan)
         assert source.head is not None
+        if not plan.decode:
+            return scrubbed, plan, await source.pixels.defaced(plan, bulk=self.bulk)
         pixels, edits = await source.pixels.decoded(source.head, plan, bulk=self.bulk)
         begun = await self._begun(source.head, edits)
         return await self._finish(source, begun), plan, pixels

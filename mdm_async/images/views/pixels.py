@@ -6,8 +6,10 @@ from functools import partial
 from uuid import UUID
 
 from mdm_async.catalog.holdings.images import Part
+from mdm_async.dicom.elements import EXPLICIT_LITTLE, Encoding
 from mdm_async.dicom.part10 import Kind
 from mdm_async.dicom.pixels.cleaning import PixelCleaner
+from mdm_async.dicom.pixels.layout import Layout
 from mdm_async.dicom.pixels.plan import ORIGINAL, PixelEdits, PixelPlan
 from mdm_async.dicom.refusals import Description
 from mdm_async.errors import ScrubRefused
@@ -66,12 +68,58 @@ class Pixels:
         async with scrubber.decoding(bulk=bulk):
             whole = b"".join([bytes(piece) async for piece in self._stored()])
             edits, pieces = await scrubber.run(Decode(plan, head, whole, limit), bulk=bulk)
+            if plan.hook is not None:
+                layout = self._layout(dict(edits.values))
+                pieces = [await self._hooked(plan.hook, layout, EXPLICIT_LITTLE, b"".join(pieces))]
             writer = self._writer(plan.variant, IMAGE)
             for piece in pieces:
                 await writer.write(piece)
             written = await writer.finish(followed=self.followed)
         self.made.append(written)
         return written.record, edits
+
+    async def defaced(self, plan: PixelPlan, *, bulk: bool) -> PartRecord:
+        """Native pixels as the plan's hook gives them back, after all else that the plan wants."""
+        assert plan.hook is not None
+        assert self.about is not None
+        if self.original.record.size > self.workshop.limits.max_decoded:
+            raise ScrubRefused("the pixels are larger than scrub.max_decoded")
+        async with self.workshop.scrubber.decoding(bulk=bulk):
+            cleaner = PixelCleaner(plan, self.about, self.transfer_syntax)
+            cleaned = b"".join(
+                [
+                    await self.workshop.cipher.run(partial(cleaner.feed, piece))
+                    async for piece in self._stored()
+                ]
+            )
+            element = await self._hooked(
+                plan.hook, self._layout({}), self.about.encoding, cleaned + cleaner.close()
+            )
+            writer = self._writer(plan.variant, IMAGE)
+            await writer.write(element)
+            written = await writer.finish(followed=self.followed)
+        self.made.append(written)
+        return written.record
+
+    async def _hooked(self, hook: str, layout: Layout, encoding: Encoding, element: bytes) -> bytes:
+        """A native Pixel Data element with the frames that the hook gives back."""
+        _, _, start, _ = encoding.header(element, 0, len(element))
+        end = start + layout.total
+        if len(element) < end:
+            raise ScrubRefused("the pixels cannot be given to a hook: there are fewer than described")
+        return (
+            element[:start] + await self.workshop.hooks.run(hook, element[start:end], layout) + element[end:]
+        )
+
+    def _layout(self, edits: dict[int, bytes]) -> Layout:
+        """How the pixels lie once these values describe them, for a plan without obstacles."""
+        assert self.about is not None
+        about = Description(self.about.encoding)
+        for tag, value in (self.about.values | edits).items():
+            about.note(tag, value)
+        layout = Layout.of(about)
+        assert layout is not None
+        return layout
 
     async def hide_original(self) -> None:
         """Write the original anew under the identity secret: no view shares it."""

@@ -20,6 +20,7 @@ from mdm_async.dicom.profiles.file import dump_profile, parse_profile
 from mdm_async.dicom.scrub import REVISION
 from mdm_async.errors import BadRequest, MdmError, NotADirectory, NotFound
 from mdm_async.images.changed import ChangedHere
+from mdm_async.images.hooks.hooks import Hooks
 from mdm_async.images.reading.served import Served, ServedViews
 from mdm_async.images.reading.shelf import Shelf
 from mdm_async.images.several import several_at_once
@@ -80,6 +81,7 @@ async def show(database: Database, served: ServedViews, caller: Caller, name: st
 async def add(
     database: Database,
     shelf: Shelf,
+    hooks: Hooks,
     changed: ChangedHere,
     caller: Caller,
     source: str,
@@ -95,6 +97,7 @@ async def add(
     profile = parse_profile(source)
     if profile.name == BASIC:
         raise BadRequest("the profile 'basic' is built in", remedy="choose another name")
+    hooks.demand(profile.face_hook)
     await shelf.keys.make_project_key(profile.project or profile.name)
     async with database.transaction() as db:
         await lock_demands(db)
@@ -153,7 +156,7 @@ async def _pixels_to_write(workshop: Workshop, shelf: Shelf, served: Served, ima
     except MdmError:
         return None  # it will be refused, or has gone
     wanted = pixel_plan.plan(*described, served.profile).after(source.facts)
-    if not wanted.decode and (wanted.variant == ORIGINAL or wanted.variant in source.pixels.shared):
+    if not wanted.whole and (wanted.variant == ORIGINAL or wanted.variant in source.pixels.shared):
         return None
     return source.pixels.original.record.size
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from mdm_async.images.cipher_pool import CipherPool
+from mdm_async.images.hooks.hooks import Hooks
 from mdm_async.images.parts.depot import Depot
 from mdm_async.images.views.scrubbing import Scrubber
 from mdm_async.keys.derive import PseudonymFinder
@@ -16,6 +17,7 @@ class Workshop:
     depot: Depot
     scrubber: Scrubber
     finder: PseudonymFinder
+    hooks: Hooks
 
     @property
     def cipher(self) -> CipherPool:

@@ -99,7 +99,9 @@ async def show_profile(request: web.Request) -> web.Response:
 async def add_profile(request: web.Request) -> web.Response:
     caller, form = await asked_by_name(request, ProfileForm)
     house = request.app[HOUSE]
-    profile, before = await profiles.add(house.database, house.shelf, house.changed, caller, form.toml)
+    profile, before = await profiles.add(
+        house.database, house.shelf, house.workshop.hooks, house.changed, caller, form.toml
+    )
     tree = {"name": profile.name, "digest": profile.digest, "replaced": before}
     return json_reply(request, {**tree, "warnings": profile.warnings}, 201)
 

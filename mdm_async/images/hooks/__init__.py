@@ -1,0 +1,1 @@
+"""Programs of the site that the server gives pixels to."""

@@ -1,0 +1,134 @@
+"""A site's own defacer, declared in the server's settings: given the frames of heads, and held to its limits."""
+
+import io
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from pydicom import dcmread
+from pydicom.uid import RLELossless
+
+from mdm_async.dicom.pixels.layout import Layout
+from mdm_async.images.hooks.hooks import Hooks
+from mdm_async.settings import HookSettings
+from tests.conftest import Server, running_server
+from tests.dicom.test_burned_in import picture
+from tests.pipeline import read
+from tests.postgres.for_tests import PostgresForTests
+from tests.web.test_profiles import add, applied, explained
+
+INVERT = "import sys; d = sys.stdin.buffer.read(); sys.stdout.buffer.write(bytes(255 - b for b in d))"
+PROGRAMS = {
+    "invert": INVERT,
+    "short": "import sys; d = sys.stdin.buffer.read(); sys.stdout.buffer.write(d[1:])",
+    "endless": "import sys\nwhile True: sys.stdout.buffer.write(bytes(1 << 20))",
+    "silent": "import time; time.sleep(600)",
+    "failing": "import sys; sys.stdout.buffer.write(sys.stdin.buffer.read()); sys.exit(3)",
+    "greedy": "import sys; d = sys.stdin.buffer.read(); x = bytes(1 << 31); sys.stdout.buffer.write(d)",
+}
+REASONS = {
+    "short": "fewer bytes",
+    "endless": "more bytes",
+    "silent": "longer than 2 seconds",
+    "failing": "failed",
+    "greedy": "failed",
+}
+
+
+def hook(program: str, *arguments: str) -> dict[str, object]:
+    command = (sys.executable, "-I", "-S", "-c", program, *arguments)
+    return {"command": command, "seconds": 2, "memory": 1 << 30}
+
+
+def profile(name: str) -> str:
+    return f'name = "{name}"\nfaces = {{ hook = "{name}" }}\n'
+
+
+def head(number: int, *, compressed: bool = False) -> bytes:
+    data = picture(BodyPartExamined="HEAD", SOPInstanceUID=f"1.2.8.{number}")
+    if not compressed:
+        return data
+    image, written = dcmread(io.BytesIO(data)), io.BytesIO()
+    image.compress(RLELossless)
+    image.save_as(written)
+    return written.getvalue()
+
+
+@pytest.fixture
+async def hooked(postgres: PostgresForTests, migrated: str, tmp_path: Path) -> AsyncIterator[Server]:
+    dsn = await postgres.fresh_database(migrated)
+    hooks = {name: hook(program) for name, program in PROGRAMS.items()}
+    async with running_server(tmp_path / "data", dsn, hooks=hooks) as running:
+        yield running
+
+
+async def test_heads_are_given_to_the_hook_and_nothing_else_is(hooked: Server) -> None:
+    await hooked.put("/before.dcm", head(1))
+    await add(hooked, profile("invert"))
+    await applied(hooked, "invert", "/")
+    await hooked.put("/after.dcm", head(2))
+    await hooked.put("/compressed.dcm", head(3, compressed=True))
+    await hooked.put("/chest.dcm", picture(SOPInstanceUID="1.2.9"))
+    for surl in ("/before.dcm", "/after.dcm", "/compressed.dcm"):
+        view = read(await hooked.read(surl, view="invert"))
+        assert view.PixelData == b"\xfe\xfd\xfc\xfb"
+        assert view.RecognizableVisualFeatures == "NO"
+    assert read(await hooked.read("/chest.dcm", view="invert")).PixelData == b"\1\2\3\4"
+    assert read(await hooked.read("/before.dcm")).PixelData == b"\1\2\3\4"
+    fsck = await hooked.call("POST", "/admin/v1/fsck", token=hooked.admin_token, json={})
+    assert fsck.tree["findings"] == []
+
+
+async def test_a_hook_that_does_not_as_it_should_refuses_the_view(hooked: Server) -> None:
+    await hooked.put("/head.dcm", head(4))
+    for name, reason in REASONS.items():
+        await add(hooked, profile(name))
+        await applied(hooked, name, "/")
+        assert reason in (await explained(hooked, "/head.dcm", name))["explanation"], name
+
+
+async def test_a_profile_that_names_no_hook_of_this_server_is_refused(hooked: Server) -> None:
+    refused = await add(hooked, profile("nobody"), expect=400)
+    assert "has no hook 'nobody'" in str(refused)
+
+
+async def test_a_hook_that_has_gone_refuses_the_view(
+    postgres: PostgresForTests, migrated: str, tmp_path: Path
+) -> None:
+    dsn = await postgres.fresh_database(migrated)
+    async with running_server(tmp_path / "data", dsn, hooks={"invert": hook(INVERT)}) as server:
+        await add(server, profile("invert"))
+        await applied(server, "invert", "/")
+        await server.put("/made.dcm", head(5))
+        assert await server.read("/made.dcm", view="invert")
+    async with running_server(tmp_path / "data", dsn) as server:
+        await server.put("/late.dcm", head(6))
+        assert "has no hook" in (await explained(server, "/late.dcm", "invert"))["explanation"]
+
+
+LOOK = """
+import os, resource, socket, sys
+sys.stdin.buffer.read()
+told = [str(set(os.environ) <= {"LC_CTYPE"}), str(os.listdir(".") == [])]
+told += [str(resource.getrlimit(resource.RLIMIT_CORE) == (0, 0))]
+told += [",".join(name for _, name in socket.if_nameindex() if name != "lo"), *sys.argv[1:]]
+sys.stdout.write(";".join(told)[:64].ljust(64))
+"""
+
+
+async def test_a_hook_sees_no_environment_no_files_and_the_pictures_size(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("MDM_SECRET", "x")
+    settings = HookSettings.model_validate(hook(LOOK, "{rows}x{columns}", "{bits}"))
+    layout = Layout(4, 8, 1, 1, 16, 12, 11, False, False, "MONOCHROME2")
+    told = (await Hooks({"look": settings}).run("look", bytes(64), layout)).decode().strip().split(";")
+    assert told[:3] == ["True"] * 3
+    assert told[4:] == ["4x8", "16"]
+
+
+@pytest.mark.parametrize("command", [[], ["deface"]])
+def test_a_hook_is_declared_by_its_whole_path(command: list[str]) -> None:
+    with pytest.raises(ValueError, match="command"):
+        HookSettings.model_validate({"command": command})
