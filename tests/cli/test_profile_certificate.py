@@ -112,3 +112,21 @@ async def test_a_project_has_one_of_its_own_names_only(mdm, server, study, tmp_p
     assert image["guid"] != own["guid"]
     assert (await mdm("get", linked.json["files"][0]["path"], pulled)).code == 0
     assert (await mdm("certificate", "verify", paper, "--key", public, "--image", pulled)).code == 0
+
+
+async def test_slices_of_heads_are_warned_of_in_the_certificate_and_in_the_report(
+    mdm, server, study, ct, tmp_path, public
+):
+    dataset = pydicom.dcmread(io.BytesIO(ct))
+    dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = "1.2.3.9"
+    dataset.BodyPartExamined = "HEAD"
+    await server.put(f"{study}/head.dcm", written(dataset))
+    warning = "slices of a head, in which a face can be recognised (by BodyPartExamined)"
+    paper = tmp_path / "paper"
+    assert (await mdm("profile", "certificate", study, "-o", paper)).code == 0
+    told = (await mdm("certificate", "verify", paper, "--key", public, "--json")).json
+    assert told["seen"] == {warning: 1}
+    assert f"warning, 1: {warning}" in (await mdm("profile", "report", study)).text
+    tried = tmp_path / "head.dcm"
+    tried.write_bytes(written(dataset))
+    assert f"warning: {warning}" in (await mdm("profile", "try", tried)).text

@@ -72,7 +72,9 @@ class PixelPlan:
     @property
     def variant(self) -> str:
         """`ORIGINAL`, or a name (40 characters at most) that, for one image, is equal exactly for equal changes."""
-        if not (self.regions or self.clear_unused or self.excess or self.codestreams or self.reframe or self.hook):
+        if not (
+            self.regions or self.clear_unused or self.excess or self.codestreams or self.reframe or self.hook
+        ):
             return ORIGINAL
         # Whatever else is done, excess bytes go too: only where nothing else is done they make a difference.
         changes = (

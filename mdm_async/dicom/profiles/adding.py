@@ -13,7 +13,8 @@ from mdm_async.dicom.profiles.written import may_be_written, what_is_legal
 Added = tuple[int, str]
 """(attribute, value)."""
 
-_BURNED_IN: Final = 0x00280301
+_SEEN: Final = frozenset({0x00280301, 0x00280302})
+"""Burned In Annotation and Recognizable Visual Features."""
 _EXAMPLE: Final = 'write [add] and below it lines as ClinicalTrialProtocolID = "TRIAL-1"'
 
 
@@ -54,7 +55,7 @@ def _demand_addable(where: str, tag: int) -> None:
         raise wrong(where, refusal[0], "leave it out")
     if tag >> 24 in (0x50, 0x60):
         raise wrong(where, "is part of a curve or an overlay", "leave it out")
-    if tag == _BURNED_IN:
+    if tag in _SEEN:
         raise wrong(where, "says what was seen of the pixels", "leave it out")
     vr = vr_of(tag)
     if vr == b"UI":

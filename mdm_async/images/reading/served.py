@@ -44,14 +44,17 @@ class Served:
     def view(self) -> View:
         return View(self.profile.name)
 
-    @cached_property
+    @property
     def versions(self) -> tuple[str, ...]:
+        return tuple(f"{self._digest}.{revision}" for revision in range(REVISION, SECURITY_FLOOR - 1, -1))
+
+    @cached_property
+    def _digest(self) -> str:
         digest = self.profile.digest
         if self.mapping is not None:
             # Two mappings never meet in one version: their shifts would be mixed.
             digest = hashlib.sha256(f"{digest} {digest_of(self.mapping, self.key)}".encode()).hexdigest()
-        digest = digest[:16]
-        return tuple(f"{digest}.{revision}" for revision in range(REVISION, SECURITY_FLOOR - 1, -1))
+        return digest[:16]
 
     @property
     def version(self) -> str:
