@@ -17,6 +17,7 @@ from mdm_async.dicom.profile import (
 )
 from mdm_async.dicom.profiles.conditions import CONDITION_ATTRIBUTES, Condition
 from mdm_async.dicom.profiles.file import dump_profile, parse_profile
+from mdm_async.dicom.profiles.in_words import in_words
 from mdm_async.dicom.profiles.keywords import tag_of
 from mdm_async.dicom.profiles.kinds import Kind
 from mdm_async.dicom.profiles.patterns import Pattern
@@ -74,6 +75,16 @@ def test_a_profile_is_what_its_file_says():
     )
     assert profile.rule(0x00081030) == Rule(Action.DUMMY, "site rule", "Study")
     assert profile.private_rule("ACME 1.1", 0x00194210) == (Rule(Action.KEEP, "site rule"), b"")
+
+
+def test_what_pixels_and_kinds_are_about_is_told_in_words():
+    said = list(in_words(parse_profile(CARDIO + "\n")))
+    assert "blanks what lies outside of the ultrasound regions of images with Modality US" in said
+    kind = "refuses worksheet, images with Modality US, SeriesDescription *work sheet*"
+    assert f"{kind}, whatever Burned In Annotation says" in said
+    assert "slices of heads wait in quarantine" in in_words(Profile("p", faces="quarantine"))
+    hooked = Profile("p", faces="hook", face_hook="deface")
+    assert "slices of heads are given to the server's hook 'deface'" in in_words(hooked)
 
 
 def test_a_name_is_enough():

@@ -9,7 +9,6 @@ from mdm_async.dicom.filemeta import read_meta
 from mdm_async.dicom.pixels import faces, ultrasound
 from mdm_async.dicom.pixels import mask as pixel_mask
 from mdm_async.dicom.pixels import regions as pixel_regions
-from mdm_async.dicom.pixels import ultrasound
 from mdm_async.dicom.pixels.description import (
     EXTENDED_TABLE,
     PIXELS_REVISION,

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from mdm_async.dicom.profile import Action, Profile, SiteRule, shown
+from mdm_async.dicom.profile import PIXEL_RULE_ATTRIBUTES, Action, Profile, SiteRule, shown
 from mdm_async.dicom.profiles.deciding import decided
 from mdm_async.dicom.profiles.patterns import Pattern
 
@@ -43,6 +43,16 @@ def in_words(profile: Profile) -> Iterator[str]:
         yield f"adds {shown(tag)} with the value {value}"
     for drop in profile.drops:
         yield f"drops images with {drop.when}: {drop.because}"
+    for pixel_rule in profile.pixel_rules:
+        if pixel_rule.blank_outside:
+            which = ", ".join(f"{PIXEL_RULE_ATTRIBUTES[tag]} {pattern}" for tag, pattern in pixel_rule.when)
+            yield f"blanks what lies outside of the {pixel_rule.blank_outside} of images with {which}"
+    for kind in profile.kinds:
+        yield f"refuses {kind.name}, images with {kind.when}, whatever Burned In Annotation says"
+    if profile.faces == "quarantine":
+        yield "slices of heads wait in quarantine"
+    if profile.face_hook is not None:
+        yield f"slices of heads are given to the server's hook '{profile.face_hook}'"
 
 
 def _of_patterns(site: Sequence[SiteRule]) -> Iterator[str]:
