@@ -123,6 +123,12 @@ REFUSED = {
         "attributes",
         "SeriesDate (0008,0021) tells a real date",
     ),
+    "moved in some images, told in others": (
+        '[[rules]]\nwhen = { Modality = "CT" }\nattributes = { StudyDate = "K" }\n'
+        '[[rules]]\nwhen = { Modality = "MR" }\nattributes = { StudyDate = "S" }',
+        "attributes",
+        "StudyDate (0008,0020) tells a real date",
+    ),
     "at times": (
         MOVED + '[[rules]]\nwhen = { Modality = "CT" }\nattributes = { ContentDate = "K" }',
         "attributes",

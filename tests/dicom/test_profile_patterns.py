@@ -9,7 +9,7 @@ from mdm_async.dicom.profile import Action, basic
 from mdm_async.dicom.profiles.attribute_rules import retained_by
 from mdm_async.dicom.profiles.file import dump_profile, parse_profile
 from mdm_async.dicom.profiles.in_words import in_words
-from mdm_async.dicom.scrub import scrub
+from mdm_async.dicom.scrub import begin, scrub
 from mdm_async.errors import BadRequest
 from tests.dicom.conftest import KEY
 
@@ -161,3 +161,11 @@ def test_a_file_is_scrubbed_by_patterns(split, ct):
         each for each in read.iterall() if each.VR == "SH" and each.tag not in (0x00080100, 0x00080102)
     ]
     assert pydicom.dcmread(io.BytesIO(ct)).PatientWeight == read.PatientWeight
+
+
+def test_a_pattern_that_keeps_believes_no_value(write):
+    body = write.element(0x00180050, "DS", b"Smith ") + write.element(0x00180060, "PN", b"Smith^J ")
+    body += write.element(0x00180088, "DS", b"5.0 ") + write.element(0x00185100, "CS", b"SMITH ")
+    begun = begin(write.file(body), profile=profile('"(0018,xxxx)" = "K"'), key=KEY)
+    assert b"mith" not in begun.head.lower()
+    assert b"5.0 " in begun.head

@@ -18,14 +18,13 @@ _DATES: Final = (b"DA", b"DT")
 
 def demand_consistent(profile: Profile) -> None:
     """Raises BadRequest."""
-    moves = [
-        _MOVES in each.options or any(rule[1] is Action.SHIFT for rule in each.site)
-        for each in _cases(profile)
-    ]
-    if profile.shift == "weeks" and not any(moves):
+    cases = list(_cases(profile))
+    # One image's real date tells by how much the dates of another of the same patient, of the same day, are moved.
+    moves = any(_MOVES in each.options or _shifts(each) for each in cases)
+    if profile.shift == "weeks" and not moves:
         raise wrong("shift", "no dates are moved", f'write options = ["{_MOVES}"], or a rule with "S"')
-    for each, moved in zip(_cases(profile), moves, strict=True):
-        if moved and (told := next(_told_dates(each), None)):
+    for each in cases:
+        if moves and (told := next(_told_dates(each), None)):
             raise wrong(
                 "attributes",
                 f"{told} tells a real date beside dates that are moved, and so by how much they are",
@@ -44,6 +43,10 @@ def _cases(profile: Profile) -> Iterator[Profile]:
     yield profile
     for rules in profile.conditional:
         yield replace(profile, site=(*profile.site, *rules.site), conditional=())
+
+
+def _shifts(profile: Profile) -> bool:
+    return any(action is Action.SHIFT for _, action, _ in profile.site)
 
 
 def _told_dates(profile: Profile) -> Iterator[str]:
