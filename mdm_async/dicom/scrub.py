@@ -10,7 +10,7 @@ from mdm_async.dicom.elements import DEFLATED, Encoding
 from mdm_async.dicom.filemeta import read_meta, uid_text
 from mdm_async.dicom.mapping import SUBJECT, Subject
 from mdm_async.dicom.pixels import plan as pixel_plan
-from mdm_async.dicom.pixels.description import RECOGNIZABLE
+from mdm_async.dicom.pixels.description import EXTENDED_TABLE, RECOGNIZABLE
 from mdm_async.dicom.pixels.plan import PixelEdits
 from mdm_async.dicom.profile import Action, Profile
 from mdm_async.dicom.pseudonym import Pseudonyms
@@ -175,7 +175,7 @@ def begin(
         codes_at=len(start) + copier.places[_METHOD_CODES],
         burned_in_at=len(start) + copier.places[BURNED_IN],
         burned_in=copier.burned_in,
-        extended_table=copier.extended_table,
+        extended_table=copier.extended_table if _keeps_extended_table(profile) else b"",
         patient=pseudonym,
         patient_id=patient.id,
         days=days,
@@ -284,6 +284,11 @@ def _cleans_text(profile: Profile) -> bool:
     return any(option.startswith("clean_") for option in profile.options) or any(
         action is Action.CLEAN and value is None for _, action, value in profile.site
     )
+
+
+def _keeps_extended_table(profile: Profile) -> bool:
+    """All of it or nothing: offsets without lengths are no table."""
+    return all(profile.rule(tag).action is Action.KEEP for tag in EXTENDED_TABLE)
 
 
 def _served_as(transfer_syntax: str) -> bytes:

@@ -19,7 +19,7 @@ from pydicom.encaps import generate_frames, parse_basic_offsets
 from pydicom.pixels import pixel_array
 
 from mdm_async.dicom.pixels.plan import ORIGINAL, describe
-from mdm_async.dicom.profile import PixelRule, Region, basic
+from mdm_async.dicom.profile import Action, PixelRule, Profile, Region, basic
 from mdm_async.errors import ScrubRefused
 from tests.canary_pixels import (
     JPEG_REST,
@@ -222,6 +222,22 @@ def test_a_right_extended_offset_table_stays(write, odd):
     table = extended_table(offsets_of(frames), [len(one) - odd for one in frames])
     pixels = encapsulated(*frames)
     assert deidentified(file(write, RLE, pixels, before=table)).endswith(table + pixels)
+
+
+@pytest.mark.parametrize(
+    "profile",
+    [
+        Profile("few", base="keep-only"),
+        Profile("none", site=((0x7FE00002, Action.REMOVE, None),)),
+    ],
+    ids=["not named", "named"],
+)
+def test_an_extended_offset_table_goes_where_a_profile_wants_it(write, profile):
+    frames = [one + b"\0" * (len(one) % 2) for one in FRAMES[RLE]]
+    table = extended_table(offsets_of(frames), [len(one) for one in frames])
+    made = deidentified(file(write, RLE, encapsulated(*frames), before=table), profile)
+    assert b"\xe0\x7f\1\0" not in made
+    assert b"\xe0\x7f\2\0" not in made
 
 
 SIZES = [len(one) for one in FRAMES[RLE]]

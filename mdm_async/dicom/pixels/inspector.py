@@ -211,7 +211,7 @@ class Inspector:
             findings.note(WRONG_EXTENDED_TABLE)
         if described is not None and frames.count > described:
             findings.note("more frames than described")
-        elif not frames.told_apart(described) and not REPAIRED.isdisjoint(findings.noted):
+        elif not REPAIRED.isdisjoint(findings.noted) and not frames.told_apart(described):
             findings.note(NOT_TOLD_APART)
 
     def _extended_table_fits(self, about: Description) -> bool:
