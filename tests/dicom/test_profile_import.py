@@ -81,7 +81,7 @@ REPLACE StudyDescription A study   # of ours
 REPLACE PatientID var:id
 REPLACE AccessionNumber {subject}
 JITTER StudyDate var:jitter
-REMOVE ALL
+BLANK ALL
 BLANK select:VR:TM
 KEEP select:group:0018
 BLANK (0008,1030)
@@ -160,7 +160,7 @@ def test_a_recipe_of_deid_becomes_rules_of_all_kinds() -> None:
         "REPLACE PatientID var:id",
         "REPLACE AccessionNumber {subject}",
         "JITTER StudyDate var:jitter",
-        "REMOVE ALL",
+        "BLANK ALL",
         "REMOVE except:Rows",
         "KEEP NoSuchField",
         "FIELD PatientID",
@@ -169,6 +169,13 @@ def test_a_recipe_of_deid_becomes_rules_of_all_kinds() -> None:
         "LABEL Screens: empty ImageType",
     ):
         assert line in listed, (line, listed)
+
+
+def test_a_recipe_that_removes_all_keeps_only_what_it_names() -> None:
+    assert read_deid("%header\nREMOVE ALL\nKEEP Rows", "x").profile.base == "keep-only"
+    found = read_deid("%header\nREMOVE ALL func:is_name\nKEEP Rows", "x")
+    assert found.profile.base == "basic"
+    assert [each.line for each in found.untranslated] == [2]
 
 
 def said_lines(text: str) -> list[str]:

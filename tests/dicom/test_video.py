@@ -428,6 +428,14 @@ def test_numbers_of_other_boxes_in_a_sample_entry_stay() -> None:
     )
 
 
+def test_quicktime_ends_boxes_with_four_zeros() -> None:
+    entry = (*STBL, b"stsd", b"avc1")
+    assert not refusal(edited(stream("avc.mov"), entry, lambda body: body + bytes(4)), SYNTAX + "102")
+    for after in (b"DOE", b"DOE^", bytes(8)):
+        changed = edited(stream("avc.mov"), entry, lambda body, after=after: body + after)
+        assert refusal(changed, SYNTAX + "102")
+
+
 def test_bytes_of_the_media_that_no_sample_covers() -> None:
     is_clean(
         edited(stream("avc-begin.mp4"), (b"mdat",), lambda body: body + CANARY),

@@ -45,7 +45,7 @@ class SampleEntry:
             edited.wipe(_ENTRY + start, _ENTRY + stop)
         length_size = 0
         at = _ENTRY + _BOXES
-        while at < len(body):
+        while len(body) - at >= 8 or body[at:].strip(b"\0"):  # QuickTime ends boxes with four zeros
             size, kind = struct.unpack_from(">L4s", body, at)
             begin, end = at + 8, at + size
             if not begin <= end <= len(body):

@@ -80,6 +80,7 @@ def read_deid(text: str, name: str) -> Imported:
     site, added = headers.rules()
     profile = Profile(
         name,
+        base=headers.base,
         project=name,
         site=site,
         added=added,

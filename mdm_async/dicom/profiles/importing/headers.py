@@ -7,6 +7,7 @@ from typing import Final
 
 from pydicom._dicom_dict import DicomDictionary
 
+from mdm_async.dicom.profile import Base
 from mdm_async.dicom.profiles.adding import Added, added
 from mdm_async.dicom.profiles.deciding import decided
 from mdm_async.dicom.profiles.importing.asks import Untranslatable
@@ -28,11 +29,16 @@ class Headers:
         self._untranslated = untranslated
         self._actions: dict[str, tuple[str, str, int, str]] = {}
         """By key of a profile file: action, value, line, text."""
+        self.base: Base = "basic"
+        """What becomes of all other fields."""
 
     def take(self, number: int, text: str) -> None:
         """One line: `REMOVE startswith:Patient`, `REPLACE StudyID 1`."""
         action, field, value = [*text.split("#")[0].split(None, 2), "", ""][:3]
         action, value = action.upper(), value.strip()
+        if (action, field.upper(), value) == ("REMOVE", "ALL", ""):
+            self.base = "keep-only"
+            return
         try:
             keys = _keys(field)
             _demand_plain(action, value)
@@ -103,7 +109,9 @@ def _settled(lines: list[_Line]) -> dict[str, object]:
 
 def _demand_plain(action: str, value: str) -> None:
     if action == "JITTER":
-        raise Untranslatable("dates are moved by the option retain_longitudinal_modified_dates, all alike")
+        raise Untranslatable(
+            "days come from the project's key, not from a file: write S, or retain_longitudinal_modified_dates"
+        )
     if value.startswith(("var:", "func:", "deid_func:")):
         raise Untranslatable(
             "values that a program computes are not in a profile; identifiers become pseudonyms"
@@ -119,7 +127,7 @@ def _keys(field: str) -> list[str]:
     kind, _, rest = field.partition(":")
     match kind.lower():
         case "all":
-            raise Untranslatable("what no rule names is decided by the base")
+            raise Untranslatable("what no rule names is decided by the base alone")
         case "startswith":
             return _patterns(rest, "{}*", _keywords(lambda one: one.startswith(rest.lower())))
         case "endswith":
