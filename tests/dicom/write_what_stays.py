@@ -26,8 +26,9 @@ through; `mdm profile check` says what.
 4. **UIDs** that the standard registers. All others are replaced, the same everywhere in a project.
 5. **Texts** of the attributes below, when all of the value is what it may be.
 6. **Bytes** of the attributes below, when they do not read as text.
-7. **The picture**: what is burned into it, where nothing in the file speaks of burned-in text; a face, where slices
-   show one.
+7. **Tags** that point to other attributes, when those stay.
+8. **The picture**: what is burned into it, where nothing in the file speaks of burned-in text
+   ([burned-in-text.md](burned-in-text.md)); a face, where slices show one ([faces.md](faces.md)).
 """
 
 

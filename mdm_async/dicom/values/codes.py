@@ -34,13 +34,11 @@ _SCTID: Final = re.compile(rb"[1-9][0-9]{3,15}[01]0[0-9]")
 """Of a concept: 6 to 18 digits, partition 00 or 10 before the check digit."""
 
 
-def published_meaning(scheme: bytes, value: bytes) -> bytes | None:
-    """The meaning that is published for a code; None where we do not know of any. `scheme` is its designator."""
-    return next(iter(published_meanings(scheme, value)), None)
-
-
 def published_meanings(scheme: bytes, value: bytes) -> tuple[bytes, ...]:
-    """All meanings that are published for a code: synonyms, the standard's own first."""
+    """All meanings that are published for a code, the standard's own first; none where we do not know of any.
+
+    `scheme` is the scheme's designator.
+    """
     if scheme in _RETIRED_SNOMED:
         scheme, value = b"SCT", _from_retired().get(value, b"")
     found = _meanings().get(scheme, {}).get(value, ())
