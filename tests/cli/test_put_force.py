@@ -1,13 +1,15 @@
 """`mdm put --force`, `mdm intake` and `mdm profile try --force`: files that break DICOM's file format."""
 
 import io
+import os
+import zlib
 
 import pydicom
 import pytest
 
 from mdm_async.dicom.filemeta import read_meta
 from tests.dicom.conftest import ROOT
-from tests.dicom.test_quirks import QUIRKS
+from tests.dicom.test_quirks import EXPLICIT, QUIRKS, data_set, meta
 
 SC_IMPLICIT_UNDER_JPEG = ROOT / "test_files" / "SC_rgb_jpeg.dcm"
 
@@ -65,6 +67,24 @@ async def test_every_quirk_goes_in_and_gives_a_view(mdm, folder, identified, tmp
         got = await mdm("get", f"{folder}/{number}.dcm", tmp_path / "view.dcm")
         assert got.code == 0, got.err
         assert pydicom.dcmread(io.BytesIO((tmp_path / "view.dcm").read_bytes())).SliceThickness == 2.5
+
+
+async def test_views_are_made_of_such_files_later_too(mdm, folder, bare, tmp_path):
+    deflater = zlib.compressobj(wbits=-15)
+    deflated = tmp_path / "deflated.dcm"
+    body = deflater.compress(data_set(EXPLICIT)) + deflater.flush()
+    deflated.write_bytes(meta("1.2.840.10008.1.2.1.99") + body + bytes(3))
+    put = await mdm("put", "--force", bare, deflated, folder)
+    assert put.code == 0, put.err
+    name = f"p{os.urandom(4).hex()}"
+    (tmp_path / "p.toml").write_text(f'name = "{name}"\n')
+    assert (await mdm("profile", "add", tmp_path / "p.toml")).code == 0
+    done = await mdm("profile", "apply", name, folder, "--yes")
+    assert f"{name}: 2 ready" in done.text.splitlines(), done.text
+    for file in ("bare", "deflated"):
+        got = await mdm("get", "--view", name, f"{folder}/{file}.dcm", tmp_path / f"{file}.view")
+        assert got.code == 0, got.err
+        assert "SliceThickness" in pydicom.dcmread(tmp_path / f"{file}.view")
 
 
 async def test_what_no_syntax_describes_is_stored_and_its_view_refused_with_the_reason(
