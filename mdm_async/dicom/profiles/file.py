@@ -12,6 +12,7 @@ from mdm_async.dicom.profile import OPTIONS, PIXEL_RULE_ATTRIBUTES, Base, PixelR
 from mdm_async.dicom.profiles.adding import added
 from mdm_async.dicom.profiles.agreeing import demand_consistent
 from mdm_async.dicom.profiles.conditions import CONDITION_ATTRIBUTES, Condition
+from mdm_async.dicom.profiles.keywords import keyword_of
 from mdm_async.dicom.profiles.precedence import ConditionalRules, SiteRule, contradiction
 from mdm_async.dicom.profiles.rule_tables import conditional_rules, drops, kinds
 from mdm_async.dicom.profiles.site import (
@@ -86,9 +87,11 @@ def parse_profile(text: str) -> Profile:
         conditional_rules(said.get("rules", [])),
     )
     if found := contradiction(site, conditional):
+        about = [keyword_of(tag) or site_key(tag) for tag in sorted(found.about) if isinstance(tag, int)][:3]
         raise wrong(
             "attributes",
-            f"{site_key(found[0])} and {site_key(found[1])} contradict each other",
+            f"{site_key(found.one)} and {site_key(found.other)} contradict each other"
+            + (f" about {', '.join(about)}" + ", …" * (len(found.about) > len(about)) if about else ""),
             "name the attributes that both reach, or write one pattern or condition narrower than the other",
         )
     hook = _face_hook(said.get("faces"))

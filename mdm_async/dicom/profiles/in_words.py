@@ -1,11 +1,13 @@
 """What a profile's rules do beside single attributes, in words, for who checks one."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Final
 
 from mdm_async.dicom.profile import PIXEL_RULE_ATTRIBUTES, Action, Profile, SiteRule, shown
 from mdm_async.dicom.profiles.deciding import decided
 from mdm_async.dicom.profiles.patterns import Pattern
+from mdm_async.dicom.profiles.precedence import plain_rules
 
 _DOES: Final = {
     Action.REMOVE: "removes",
@@ -25,11 +27,16 @@ _BASES: Final = {
 
 def in_words(profile: Profile) -> Iterator[str]:
     """A line for each thing that the file says in a table, beside rules of single attributes."""
-    yield from _of_patterns(profile.site)
+    yield from _of_patterns(profile.site, profile)
     for rules in profile.conditional:
         count = len(rules.site)
-        yield f"of images with {rules.when}: {count} rule{'s' * (count > 1)} more"
-        yield from (f"  {line}" for line in _of_patterns(rules.site))
+        yield f"of images with {rules.when}: {count} rule{'s' * (count != 1)} more"
+        yield from (
+            f"  {line}"
+            for line in _of_patterns(
+                rules.site, replace(profile, site=(*profile.site, *rules.site), conditional=())
+            )
+        )
     if profile.base != "basic":
         yield _BASES[profile.base]
     for tag, term in profile.terms:
@@ -55,11 +62,14 @@ def in_words(profile: Profile) -> Iterator[str]:
         yield f"slices of heads are given to the server's hook '{profile.face_hook}'"
 
 
-def _of_patterns(site: Sequence[SiteRule]) -> Iterator[str]:
+def _of_patterns(site: Sequence[SiteRule], profile: Profile) -> Iterator[str]:
+    """How many attributes each pattern decides, without those of which a more specific rule does."""
+    in_force = dict(plain_rules(profile.site))
     for of, action, value in site:
         if isinstance(of, Pattern):
-            count = len(decided(of, action, value))
+            mine = decided(of, action, value)
+            count = sum(in_force[tag].because.startswith(f"site rule {of}") for tag in mine)
             does = f"makes coarser ({value})" if action is Action.CLEAN and value else _DOES[action]
-            yield f"{of} {does} {count} attribute{'s' * (count > 1)}"
+            yield f"{of} {does} {count} attribute{'s' * (count != 1)}"
         elif action is Action.CLEAN and value:
             yield f"{shown(of)} is made coarser: {value}"

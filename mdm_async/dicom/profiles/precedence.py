@@ -52,8 +52,17 @@ def plain_rules(site: Iterable[SiteRule]) -> Iterator[tuple[int | PrivateKey, Ru
             yield of, rule
 
 
-def contradiction(site: Sequence[SiteRule], conditional: Sequence[ConditionalRules]) -> tuple[Of, Of] | None:
-    """Two rules that differ about one attribute of one image, of which neither is more specific."""
+@dataclass(frozen=True, slots=True)
+class Contradiction:
+    """Two rules that differ about attributes of one image, of which neither is more specific."""
+
+    one: Of
+    other: Of
+    about: frozenset[int | PrivateKey]
+
+
+def contradiction(site: Sequence[SiteRule], conditional: Sequence[ConditionalRules]) -> Contradiction | None:
+    """One of those that there are."""
     rules = [(rule, None) for rule in site] + [
         (rule, each.when) for each in conditional for rule in each.site
     ]
@@ -70,8 +79,8 @@ def contradiction(site: Sequence[SiteRule], conditional: Sequence[ConditionalRul
         for (one, when), (other, otherwise) in combinations(group, 2):
             if one[1:] == other[1:] or _is_ordered(one[0], when, other[0], otherwise):
                 continue
-            if (_decided(one) & _decided(other)) - settled[_kind(one[0])]:
-                return one[0], other[0]
+            if about := (_decided(one) & _decided(other)) - settled[_kind(one[0])]:
+                return Contradiction(one[0], other[0], about)
     return None
 
 
