@@ -1,10 +1,13 @@
 """De-identification profiles: a base, options of PS3.15 Annex E, a site's own rules, and what to do about pixels."""
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import cache, cached_property, lru_cache
+from types import MappingProxyType
 from typing import Final, Literal
 
+from mdm_async.dicom.profiles.assertions import date_kept, falls_short_of, identity_kept
 from mdm_async.dicom.profiles.attribute_rules import (
     GROUPS,
     PRIVATE,
@@ -41,6 +44,7 @@ __all__ = [
 ]
 
 # PS3.16 CID 7050.
+_BASIC_CODE: Final = ("113100", "Basic Application Confidentiality Profile")
 _CODES: Final = {
     "clean_graphics": ("113103", "Clean Graphics Option"),
     "clean_structured_content": ("113104", "Clean Structured Content Option"),
@@ -200,12 +204,27 @@ class Profile:
         rules = (rule for _, rule in plain_rules(self.site))
         if "retain_longitudinal_modified_dates" in self.options or any(map(_moves, rules)):
             return "MODIFIED"
-        return "REMOVED"
+        return "UNMODIFIED" if date_kept(self) else "REMOVED"
+
+    @property
+    def public(self) -> Mapping[int, Rule]:
+        """The rules of public attributes that have one of their own."""
+        return MappingProxyType(self._public)
+
+    @property
+    def identity_removed(self) -> bool:
+        """Whether nothing stays that says who the patient is, so that files may say so."""
+        return not identity_kept(self)
 
     def codes(self) -> tuple[tuple[str, str], ...]:
-        """(code value, meaning) of PS3.16 CID 7050: the basic profile, then each option, in ascending order."""
+        """(code value, meaning) of PS3.16 CID 7050: the basic profile, then each option, in ascending order.
+
+        None where who the patient is stays, and not the basic profile's where the site keeps what that takes away.
+        """
+        if not self.identity_removed:
+            return ()
         options = sorted(_CODES[option] for option in self.options)
-        return (("113100", "Basic Application Confidentiality Profile"), *options)
+        return tuple(options) if falls_short_of(self, basic()) else (_BASIC_CODE, *options)
 
     @property
     def warnings(self) -> tuple[str, ...]:

@@ -15,10 +15,10 @@ from mdm_async.dicom.profile import Profile
 from mdm_async.dicom.profiles.kinds import known_kinds
 from mdm_async.dicom.quirks import GE
 
-__all__ = ["Description", "PixelFacts", "Reason", "face_in", "of_picture", "reasons", "watched"]
+__all__ = ["DOCUMENTS", "Description", "PixelFacts", "Reason", "face_in", "of_picture", "reasons", "watched"]
 
 _STORAGE: Final = "1.2.840.10008.5.1.4.1.1."
-_DOCUMENTS: Final = _STORAGE + "104."
+DOCUMENTS: Final = _STORAGE + "104."
 _VOICE: Final = _STORAGE + "9.4."
 
 
@@ -93,7 +93,7 @@ def _classes(about: Description, sop_class: str | None) -> set[str]:
 
 
 def _of_payload(sop_class: str, profile: Profile) -> Iterator[Reason]:
-    if sop_class.startswith(_DOCUMENTS) and profile.documents != "allow":
+    if sop_class.startswith(DOCUMENTS) and profile.documents != "allow":
         yield Reason(
             'an encapsulated document is an identifying payload (a profile with documents = "allow" serves)',
             liftable=profile.documents == "quarantine",

@@ -14,7 +14,7 @@ from mdm_async.dicom.pixels.description import EXTENDED_TABLE, RECOGNIZABLE
 from mdm_async.dicom.pixels.plan import PixelEdits
 from mdm_async.dicom.profile import Action, Profile
 from mdm_async.dicom.pseudonym import Pseudonyms
-from mdm_async.dicom.refusals import Description, PixelFacts, face_in, reasons
+from mdm_async.dicom.refusals import DOCUMENTS, Description, PixelFacts, face_in, reasons
 from mdm_async.dicom.scrubbing import counts
 from mdm_async.dicom.scrubbing.code_items import CodeItems
 from mdm_async.dicom.scrubbing.copier import Copier, Done
@@ -143,7 +143,7 @@ def begin(
         (tag, encode.element(tag, vr_of(tag) or b"UN", value.encode(), encoding))
         for tag, value in _added_to(profile, pseudonym.decode())
     ]
-    additions = sorted(_additions(profile, encoding) + edited + added)
+    additions = sorted(_additions(profile, encoding, meta.sop_class or "") + edited + added)
     replaced = frozenset(tag for tag, _ in edited + added)
     replacing = Replacing(pseudonyms, pseudonym, days, words, patient_id=patient.id)
     code_items = CodeItems(pseudonyms, words)
@@ -226,12 +226,12 @@ def finish(
         texts = dict.fromkeys([one.text for one in open_reasons] + refused)
         liftable = not refused and all(one.liftable for one in open_reasons)
         raise ScrubRefused("; ".join(texts), quarantined=liftable)
-    codes = profile.codes()
+    codes = begun.profile.codes()
     if pixels.present and plan.hook:
-        codes = (codes[0], _CLEAN_FEATURES, *codes[1:])
+        codes = tuple(sorted((*codes, _CLEAN_FEATURES)))
     if pixels.present and plan.regions:
         # Wiping comments alone says nothing about what is burned in.
-        codes = (codes[0], _CLEAN_PIXELS, *codes[1:])
+        codes = tuple(sorted((*codes, _CLEAN_PIXELS)))
         burned_in = encode.element(BURNED_IN, b"CS", b"NO", encoding)  # PS3.15 §E.3.1
     view = memoryview(begun.head)
     head = b"".join(
@@ -295,11 +295,19 @@ def _served_as(transfer_syntax: str) -> bytes:
     return b"1.2.840.10008.1.2.1" if transfer_syntax == DEFLATED else transfer_syntax.encode()
 
 
-def _additions(profile: Profile, encoding: Encoding) -> list[tuple[int, bytes]]:
+def _additions(profile: Profile, encoding: Encoding, sop_class: str) -> list[tuple[int, bytes]]:
     """What is said of every scrubbed file (PS3.15 §E.3, §E.3.6): (tag, encoded element), for two only the place."""
-    method = f"mdm_async {REVISION}, PS3.15 {profile.edition}\\{profile.name}".encode()
+    method = f"mdm_async {REVISION}, PS3.15 {profile.edition}\\{profile.name}"
+    payload = profile.documents == "allow" and sop_class.startswith(DOCUMENTS)
+    removed = profile.identity_removed and not payload
+    if not removed:
+        method += "\\identity kept by rule"
     dates = profile.dates.encode()
-    said = ((0x00120062, b"CS", b"YES"), (0x00120063, b"LO", method), (0x00280303, b"CS", dates))
+    said = (
+        (0x00120062, b"CS", b"YES" if removed else b"NO"),
+        (0x00120063, b"LO", method.encode()),
+        (0x00280303, b"CS", dates),
+    )
     return [
         *((tag, encode.element(tag, vr, value, encoding)) for tag, vr, value in said),
         (_METHOD_CODES, b""),
@@ -308,7 +316,9 @@ def _additions(profile: Profile, encoding: Encoding) -> list[tuple[int, bytes]]:
 
 
 def _method_codes(codes: tuple[tuple[str, str], ...], encoding: Encoding) -> bytes:
-    """De-identification Method Code Sequence, of PS3.16 CID 7050."""
+    """De-identification Method Code Sequence, of PS3.16 CID 7050; nothing without a code."""
+    if not codes:
+        return b""
     items = b"".join(
         encode.code(value.encode(), b"DCM", meaning.encode(), encoding) for value, meaning in codes
     )

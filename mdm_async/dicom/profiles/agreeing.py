@@ -13,6 +13,8 @@ from mdm_async.dicom.profiles.site import wrong
 
 _MOVES: Final = "retain_longitudinal_modified_dates"
 _PATIENT_ID: Final = 0x00100020
+_NAME: Final = 0x00100010
+_PSEUDONYMOUS: Final = (Action.EMPTY, Action.DUMMY)
 _DATES: Final = (b"DA", b"DT")
 
 
@@ -36,6 +38,13 @@ def demand_consistent(profile: Profile) -> None:
                 f"{keyword_of(_PATIENT_ID)} is kept, so that the mapping would tell who the subjects are",
                 'leave out the rule that keeps it, or "unmapped"',
             )
+        if each.rule(_PATIENT_ID).action is Action.KEEP and each.rule(_NAME).action in _PSEUDONYMOUS:
+            raise wrong(
+                "attributes",
+                f"{keyword_of(_PATIENT_ID)} is kept beside {keyword_of(_NAME)}, which becomes its pseudonym:"
+                " that would tell whose every other pseudonym is",
+                'write PatientName = "X", or leave out the rule that keeps the ID',
+            )
 
 
 def _cases(profile: Profile) -> Iterator[Profile]:
@@ -50,10 +59,13 @@ def _shifts(profile: Profile) -> bool:
 
 
 def _told_dates(profile: Profile) -> Iterator[str]:
-    """Dates of which the site's rules leave something that is not moved."""
+    """Dates of which a rule, the site's or an option's, leaves something that is not moved."""
     for of, rule in plain_rules(profile.site):
         if rule.action is Action.KEEP or (rule.action is Action.CLEAN and rule.value is not None):
             vr = vr_of(of) if isinstance(of, int) else safe_private().get(of)
             in_force = profile.rule(of) if isinstance(of, int) else rule
             if vr in _DATES and in_force == rule:
                 yield shown(of)
+    for tag, rule in profile.public.items():
+        if rule.action is Action.KEEP and vr_of(tag) in _DATES:
+            yield f"{shown(tag)} ({rule.because})"

@@ -8,8 +8,10 @@ does but what a file needs to be legal and readable.
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import Enum
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Final
+
+from pydicom._dicom_dict import DicomDictionary
 
 from mdm_async.dicom.dictionary import vr_of, vrs_of
 from mdm_async.dicom.profiles import table
@@ -50,6 +52,8 @@ class Rule:
 
 _BASIC: Final = "PS3.15 basic"
 _WHOLE_GROUP: Final = "whole group"
+
+_MODIFIED_DATES: Final = "retain_longitudinal_modified_dates"
 
 PRIVATE: Final = Rule(Action.REMOVE, _BASIC)
 """The table's row for private attributes."""
@@ -158,12 +162,21 @@ def public_rules(base: str, options: frozenset[str]) -> dict[int, Rule]:
     tags = under_every_base() if base == "ps3.15" else rows.keys()
     rules = {tag: _of_reviewed(rows[tag], options) for tag in tags}
     rules.update((tag, _rule(tag, row, options)) for tag, row in _rows())
+    if base == "ps3.15" and _MODIFIED_DATES in options:
+        moved = Rule(Action.SHIFT, f"option {_MODIFIED_DATES}", asked=True)
+        rules = dict.fromkeys(_all_dates(), moved) | rules
     if "clean_graphics" in options:
         kept = Rule(Action.KEEP, "option clean_graphics", asked=True)
         rules.update((0x60000000 | element, kept) for element in _SHOWS_OVERLAYS)
     if base == "keep-only":
         return {tag: rule for tag, rule in rules.items() if rule.asked or tag in NEEDED}
     return rules
+
+
+@cache
+def _all_dates() -> frozenset[int]:
+    """Every date of the dictionary: one that stayed beside moved ones would tell by how much they were moved."""
+    return frozenset(tag for tag, entry in DicomDictionary.items() if entry[0] in ("DA", "DT"))
 
 
 @lru_cache(maxsize=8192)
@@ -223,6 +236,6 @@ def _cleaned(tag: int, vr: bytes, option: str) -> Action | None:
     AE titles cannot: a title is one word, and known or not. Nor can bytes that are no text, but for overlays; and a
     time zone beside moved dates, or a timestamp in bytes, cannot be moved.
     """
-    if option == "retain_longitudinal_modified_dates" and vr != b"SQ":
+    if option == _MODIFIED_DATES and vr != b"SQ":
         return Action.SHIFT if vr in (b"DA", b"DT", b"TM") else None
     return Action.CLEAN if vr == b"SQ" or vr in CLEANED_TEXT or tag == OVERLAY_DATA else None

@@ -23,7 +23,7 @@ SIZES: Final = {
     **dict.fromkeys((b"FD", b"OD", b"OV", b"SV", b"UV"), 8),
 }
 """Bytes of one number."""
-_STANDARD_UID: Final = "standard-uid"
+STANDARD_UID: Final = "standard-uid"
 _REMEMBERED: Final = 1024
 _LONGEST_REMEMBERED: Final = 64
 
@@ -40,7 +40,7 @@ def check_of(tag: int | None, vr: bytes, keeps: str, terms: frozenset[bytes]) ->
     if vr == b"CS" and tag is not None:
         allows = allowed_terms(tag, terms)
         return _remembered(lambda value: all(map(allows, value.split(b"\\"))))
-    if keeps == _STANDARD_UID:
+    if keeps == STANDARD_UID:
         return _remembered(are_of_the_standard)
     if keeps:
         return _remembered(lambda value: is_legal(vr, value) and passes(keeps, value))

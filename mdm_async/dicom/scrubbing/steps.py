@@ -17,7 +17,7 @@ from mdm_async.dicom.profile import Action, Profile, Rule, basic
 from mdm_async.dicom.profiles.attribute_rules import UNNAMED
 from mdm_async.dicom.profiles.macros import members_of
 from mdm_async.dicom.refusals import watched
-from mdm_async.dicom.scrubbing.believed import Check, allowed_terms, check_of
+from mdm_async.dicom.scrubbing.believed import STANDARD_UID, Check, allowed_terms, check_of
 
 
 class StepKind(Enum):
@@ -348,7 +348,9 @@ def _check(step: Step, vr: bytes, rule: Rule, profile: Profile) -> None:
     tag = step.tag
     private = bool(tag >> 16 & 1)
     terms = frozenset(term.encode() for of, term in profile.terms if of == tag)
-    step.check = check_of(None if private else tag, vr, rule.keeps, terms)
+    # A UID is kept for what it names in the standard, if nobody asks for more.
+    keeps = rule.keeps or (STANDARD_UID if vr == b"UI" and not rule.asked else "")
+    step.check = check_of(None if private else tag, vr, keeps, terms)
     step.otherwise = _disbelieved(tag, step.written, vr, _ILLEGAL)
     if vr == b"CS" and not private and tag != _CHARACTER_SET:
         step.otherwise.kind = StepKind.TERMS
