@@ -18,6 +18,7 @@ from openjpeg.utils import encode_array
 from pydicom.encaps import generate_frames, parse_basic_offsets
 from pydicom.pixels import pixel_array
 
+from mdm_async.dicom.pixels.plain_frames import PlainFrames
 from mdm_async.dicom.pixels.plan import ORIGINAL, describe
 from mdm_async.dicom.profile import Action, PixelRule, Profile, Region, basic
 from mdm_async.errors import ScrubRefused
@@ -409,6 +410,14 @@ def test_regions_of_plain_frames_are_blanked(write, syntax):
 def test_deflated_frames_of_another_size_are_refused(write, frame):
     body = described(16, rows=8, columns=8, frames=b"1")
     assert refusal(write.file(body, DEFLATED) + encapsulated(frame))
+
+
+def test_no_more_is_inflated_than_a_frame_has(write, monkeypatch):
+    inflated = []
+    monkeypatch.setattr(PlainFrames, "_look_at", lambda walk, samples: inflated.append(len(samples)))
+    about, _, _ = describe(write.file(described(16, rows=8, columns=8, frames=b"1"), DEFLATED))
+    assert inspect(DEFLATED, encapsulated(plain(DEFLATED, bytes(1 << 26))), about=about)
+    assert sum(inflated) < 1 << 17
 
 
 def test_plain_frames_of_another_size_are_refused(write):
