@@ -98,7 +98,7 @@ def test_each_sign_of_text_is_enough_to_refuse_and_no_lifts_it(name):
     assert "pixel rule" in refusal(picture(**said))
     lifted = refusal(picture(**{**said, "BurnedInAnnotation": "NO"}))
     assert "without Burned In Annotation NO" not in lifted
-    assert lifted == "" or "a known kind" in lifted
+    assert lifted == "" or "a known kind" in lifted or "too long" in lifted
 
 
 @pytest.mark.parametrize(
@@ -238,6 +238,15 @@ def test_a_known_kind_is_refused_though_it_says_that_nothing_is_burned_in(name):
 )
 def test_series_that_only_sound_like_a_known_kind_pass(said):
     assert refusal(picture(SeriesDescription=said)) == ""
+
+
+def test_what_is_too_long_to_be_judged_hides_no_kind(write):
+    long = write.element(0x0008103E, "LO", b"x" * 2000 + b"Dose Report")
+    plain = picture(**NO)
+    at = plain.index(b"\x28\x00\x02\x00US")
+    assert "too long to be judged (SeriesDescription)" in refusal(plain[:at] + long + plain[at:])
+    hidden = picture(**NO, ImageType=["ORIGINAL"] * 200 + ["SCREEN SAVE"])
+    assert "too long to be judged (ImageType)" in refusal(hidden)
 
 
 def test_a_rule_about_a_device_does_not_let_its_pages_through_but_one_about_such_pages_does():

@@ -44,7 +44,11 @@ def reasons(about: Description, classes: set[str], *, pixels: bool) -> Iterator[
 def of_kinds(about: Description, classes: set[str], plan: PixelPlan, kinds: Sequence[Kind]) -> Iterator[str]:
     """Why a picture of a known kind shows who the patient is, whatever Burned In Annotation says."""
     found: dict[str, set[str]] = {}
-    readings = {tag: _readings(about, tag) for kind in kinds for tag in kind.tags} | {SOP_CLASS: classes}
+    tags = {tag for kind in kinds for tag in kind.tags}
+    for tag in sorted(tags | ({FRAME_TYPE} if IMAGE_TYPE in tags else set())):
+        if about.cut(tag):
+            yield f"what is too long to be judged ({keyword_of(tag)})"
+    readings = {tag: _readings(about, tag) for tag in tags} | {SOP_CLASS: classes}
     for kind in named(readings, kinds):
         if not plan.settles(kind):
             found.setdefault(kind.name, set()).update(map(keyword_of, kind.tags))
