@@ -35,6 +35,7 @@ from bench.load import drive
 from bench.plan import Exchange, Plan
 from bench.scale import TINY
 from tests.canary_everywhere import everything
+from tests.canary_in_pixels import in_pixels
 
 
 @pytest.fixture
@@ -116,8 +117,10 @@ async def test_what_survives_anywhere_is_counted_for_each_tool(folder, monkeypat
     monkeypatch.setattr(removal, "PEERS", {"ours": survivors.ours, "nothing": nothing})
     made = everything(1)
     monkeypatch.setattr(removal, "everything", lambda _: {"own VR, explicit": made["own VR, explicit"]})
+    places = len(in_pixels(1))
     finding = await removal.measure(folder)
-    assert finding.rows[1]["survivors"] == len(made["own VR, explicit"].markers)
+    assert finding.rows[1]["survivors"] == len(made["own VR, explicit"].markers) + places
+    assert (finding.rows[0]["in the pixels"], finding.rows[1]["in the pixels"]) == (0, places)
     assert finding.rows[0]["survivors"] == finding.rows[0]["own VR"]
 
 
