@@ -1,6 +1,12 @@
 """`mdm project mapping`: set, shown and forgotten by who may, and by nobody else."""
 
+import re
+import shlex
+from pathlib import Path
+
 import pytest
+
+DOCS = (Path(__file__).parents[2] / "docs" / "profiles.md").read_text()
 
 CSV = "patient,subject,shift_days\n1CT1,S-001,-371\n"
 PROFILE = 'name = "trial"\nunmapped = "refuse"\noptions = ["retain_longitudinal_modified_dates"]\n'
@@ -60,3 +66,17 @@ async def test_a_trial_without_the_mapping_calls_everybody_subject(run, ct, tmp_
     file.write_text(CSV.replace("1CT1", "2CT2"))
     ended = await run("profile", "try", image, "--profile", profile, "--mapping", file)
     assert "the patient is not in the project's mapping" in ended.text + ended.err
+
+
+async def test_the_commands_of_the_documentation_do_what_they_say(
+    run, own_server, environment, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    environment.setenv("MDM_URL", own_server.url)
+    environment.setenv("BEARER_TOKEN", await own_server.token("pdrwlxgsi", views=["*", "identified"]))
+    (tmp_path / "subjects.csv").write_text(re.findall(r"^```csv\n(.*?)^```", DOCS, re.M | re.S)[0])
+    (block,) = re.findall(r"^```sh\n(.*?)^```", DOCS, re.M | re.S)
+    for command in block.splitlines():
+        program, *arguments = shlex.split(command)
+        ended = await run(*arguments)
+        assert (program, ended.code) == ("mdm", 0), (command, ended.err)
