@@ -53,7 +53,8 @@ def fate(marker: Marker, options: Collection[str]) -> Fate:
     around = table_row(marker.path[-2]) if len(marker.path) > 1 else None
     if around is not None and around["basic"] == "X/Z/U*" and tag not in REFERENCE:
         return Fate.GONE
-    if code == "K" and tag in CODES:
+    if code == "K" and (tag in CODES or marker.vr == "US"):
+        # A marker is four numbers, where all of these attributes have one.
         return Fate.GONE
     if code == "K" and marker.vr == "CS":
         # No marker is a term that the standard has, or made of known words.

@@ -29,6 +29,17 @@ def vrs_of(tag: int) -> frozenset[bytes]:
     return frozenset(vr.encode().split(b" or "))
 
 
+@lru_cache(maxsize=8192)
+def most_values(tag: int) -> int | None:
+    """How many values a public attribute may have; None for any number, and when it is not in the dictionary."""
+    try:
+        multiplicity: str = get_entry(Tag(tag))[1]
+    except KeyError:
+        return None
+    most = multiplicity.rpartition("-")[2]
+    return int(most) if most.isdigit() else None
+
+
 @lru_cache(maxsize=4096)
 def for_people(tag: int) -> tuple[str, str]:
     """An attribute as "(0010,0010)" and by its name, which is "" when it is not in the dictionary."""

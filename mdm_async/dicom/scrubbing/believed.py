@@ -3,12 +3,14 @@
 Values are looked at where they lie; the verdicts on those that come again and again are remembered.
 """
 
+import re
 from collections.abc import Callable
 from functools import cache
 from typing import Final
 
 from pydicom._uid_dict import UID_dictionary
 
+from mdm_async.dicom.dictionary import most_values
 from mdm_async.dicom.elements import Buffer
 from mdm_async.dicom.values.kept_text import passes
 from mdm_async.dicom.values.lexical import is_legal
@@ -24,6 +26,10 @@ SIZES: Final = {
 }
 """Bytes of one number."""
 STANDARD_UID: Final = "standard-uid"
+_SPELT_IN: Final = 8
+"""Bytes; fewer spell no name for certain, and are often letters by chance."""
+_SPELT: Final = re.compile(rb"[A-Za-z0-9 ^,._-]{4,}\0*")
+_LONGEST: Final = 1 << 32
 _REMEMBERED: Final = 1024
 _LONGEST_REMEMBERED: Final = 64
 
@@ -34,7 +40,7 @@ def check_of(tag: int | None, vr: bytes, keeps: str, terms: frozenset[bytes]) ->
     `keeps` as in `kept_text`; `terms` are what the site allows of code strings beside the known ones.
     """
     if (size := SIZES.get(vr)) is not None and not keeps:
-        return lambda data, at, end: not (end - at) % size
+        return _numbers(size, most_values(tag) if tag is not None else None)
     if vr in (b"OB", b"UN") and not keeps:
         return None
     if vr == b"CS" and tag is not None:
@@ -45,6 +51,18 @@ def check_of(tag: int | None, vr: bytes, keeps: str, terms: frozenset[bytes]) ->
     if keeps:
         return _remembered(lambda value: is_legal(vr, value) and passes(keeps, value))
     return _remembered(lambda value: is_legal(vr, value))
+
+
+def _numbers(size: int, most: int | None) -> Check:
+    """Numbers of one size, no more than the attribute may have, and not such as spell a text."""
+    longest = _LONGEST if most is None else most * size
+    spells = _SPELT.fullmatch
+
+    def check(data: Buffer, at: int, end: int) -> bool:
+        length = end - at
+        return not length % size and length <= longest and (length < _SPELT_IN or not spells(data, at, end))
+
+    return check
 
 
 def allowed_terms(tag: int, terms: frozenset[bytes]) -> Callable[[bytes], bool]:
