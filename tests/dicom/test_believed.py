@@ -159,3 +159,12 @@ def test_a_site_that_keeps_a_uid_keeps_one_only(write):
         body = write.element(0x0020000D, "UI", value)
         made = scrub(write.file(body), b"", profile=Profile("s", site=site), key=KEY, pixels=NO_PIXELS).head
         assert (value in made) is stays
+
+
+def test_a_vr_that_is_not_the_attributes_does_not_stay_around_a_legal_value_either(write):
+    body = write.element(0x00180050, "LO", b"1.25")
+    made = scrub(write.file(body), b"", profile=basic(), key=KEY, pixels=NO_PIXELS)
+    assert read(made.head)[0x00180050].VR == "DS"
+    assert b"1.25" not in made.head
+    (line,) = [one for one in made.touched if one.tag == "(0018,0050)"]
+    assert line.because == "written with a VR that is not the attribute's"
