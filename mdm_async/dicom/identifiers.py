@@ -11,7 +11,8 @@ from pydicom.valuerep import TEXT_VR_DELIMS
 
 from mdm_async.dicom.elements import Encoding
 from mdm_async.dicom.filemeta import read_meta
-from mdm_async.dicom.walking import items, walk
+from mdm_async.dicom.walking import MAX_DEPTH, items, walk
+from mdm_async.errors import Malformed
 
 LINKING: Final = {
     0x00080018: "SOPInstanceUID",
@@ -111,7 +112,11 @@ def _runs(segment: str) -> Iterator[str]:
             yield "".join(words[start:end])
 
 
-def _of_patient(data: bytes, at: int, end: int, encoding: Encoding, charsets: list[str]) -> Iterator[str]:
+def _of_patient(
+    data: bytes, at: int, end: int, encoding: Encoding, charsets: list[str], depth: int = 0
+) -> Iterator[str]:
+    if depth > MAX_DEPTH:
+        raise Malformed(f"sequences are nested deeper than {MAX_DEPTH} levels at byte {at}")
     for element in walk(data, at, end, encoding):
         if element.tag > _LAST:
             return
@@ -127,7 +132,7 @@ def _of_patient(data: bytes, at: int, end: int, encoding: Encoding, charsets: li
             yield from _dates(_bare(value.decode("ascii", "replace")))
         elif element.tag == _OTHER_IDS_SEQUENCE and element.vr in (b"", b"SQ", b"UN"):
             for item in items(data, element, encoding):
-                yield from _of_patient(data, item.start, item.end, item.encoding, charsets)
+                yield from _of_patient(data, item.start, item.end, item.encoding, charsets, depth + 1)
 
 
 def _character_sets(value: bytes) -> list[str]:

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final, Self
 
-from mdm_async.dicom.elements import encoding_of
 from mdm_async.dicom.filemeta import read_meta
 from mdm_async.dicom.walking import walk
 from mdm_async.errors import BadRequest, ScrubRefused
@@ -167,7 +166,7 @@ def patient_ids(head: bytes) -> frozenset[bytes]:
     meta = read_meta(head)
     return frozenset(
         head[element.value : element.end].strip(b"\0 ")
-        for element in walk(head, meta.end, len(head), encoding_of(meta.transfer_syntax))
+        for element in walk(head, meta.end, len(head), meta.encoding)
         if element.tag == _PATIENT_ID and not element.undefined
     )
 

@@ -165,7 +165,7 @@ class Profile:
             return self
         holding = [
             rule
-            for each in sorted(self.conditional, key=lambda each: len(each.when.asks))
+            for each in sorted(self.conditional, key=lambda each: (len(each.when.asks), each.when))
             for rule in each.site
             if each.when.holds(readings, letting_through=rule[1] not in _TAKING_AWAY)
         ]
@@ -201,7 +201,7 @@ class Profile:
         """What happens to dates, as Longitudinal Temporal Information Modified says it (PS3.15 §E.3.6)."""
         if "retain_longitudinal_full_dates" in self.options:
             return "UNMODIFIED"
-        rules = (rule for _, rule in plain_rules(self.site))
+        rules = dict(plain_rules(self.site)).values()
         if "retain_longitudinal_modified_dates" in self.options or any(map(_moves, rules)):
             return "MODIFIED"
         return "UNMODIFIED" if date_kept(self) else "REMOVED"
@@ -287,7 +287,7 @@ def _moves(rule: Rule) -> bool:
 
 
 def _effect(attribute: str, rule: Rule) -> str:
-    return f"{attribute} {rule.action.value} {rule.value!r} {rule.keeps} {rule.asked}"
+    return f"{attribute} {rule.action.value} {rule.value!r} {rule.keeps} {rule.asked} {rule.of_site}"
 
 
 @lru_cache(maxsize=64)

@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 from pydicom.charset import convert_encodings, decode_bytes
 
 from mdm_async.dicom.dictionary import vr_of
-from mdm_async.dicom.elements import Encoding, encoding_of
+from mdm_async.dicom.elements import Encoding
 from mdm_async.dicom.filemeta import read_meta
 from mdm_async.dicom.walking import holds_fragments, items, walk
 
@@ -55,15 +55,14 @@ def texts_of(head: bytes, tail: bytes, without: frozenset[int]) -> Iterator[Text
     `without`: attributes that are left out, with all that is in them.
     """
     meta = read_meta(head)
-    encoding = encoding_of(meta.transfer_syntax)
     character_set = CharacterSet()
-    for element in walk(head, meta.end, len(head), encoding):
+    for element in walk(head, meta.end, len(head), meta.encoding):
         if element.tag == _CHARACTER_SET:
             character_set = CharacterSet(head[element.value : element.end])
         if element.tag >= _CHARACTER_SET:
             break
-    yield from _texts(head, meta.end, len(head), encoding, character_set, without)
-    yield from _texts(tail, 0, len(tail), encoding, character_set, without)
+    yield from _texts(head, meta.end, len(head), meta.encoding, character_set, without)
+    yield from _texts(tail, 0, len(tail), meta.encoding, character_set, without)
 
 
 def _texts(

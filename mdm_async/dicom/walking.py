@@ -165,7 +165,10 @@ def skip_undefined(
 def walk(data: Buffer, at: int, end: int, encoding: Encoding, base: int = 0) -> Iterator[Element]:
     """The elements of one data set, in file order, not going into sequences."""
     while at < end:
-        if is_padding(data, at, end):
+        if data[at : at + 8] == _ZEROS[: end - at]:
+            if not is_padding(data, at, end):
+                # Going on would be to ask the same at each eight of them.
+                raise Malformed(f"zeros at byte {base + at} where an element should be")
             return
         element = _element(data, at, end, encoding, base)
         yield element

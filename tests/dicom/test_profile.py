@@ -2,7 +2,7 @@
 
 import pickle
 import re
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import pytest
 from dicomanonymizer.dicom_anonymization_databases import dicomfields_2026c as theirs
@@ -18,6 +18,10 @@ from mdm_async.dicom.profile import (
     Rule,
     basic,
 )
+from mdm_async.dicom.profiles.conditions import Condition
+from mdm_async.dicom.profiles.kinds import Kind
+from mdm_async.dicom.profiles.patterns import Pattern
+from mdm_async.dicom.profiles.precedence import ConditionalRules, Drop
 from mdm_async.dicom.profiles.reviewed import reviewed
 from mdm_async.dicom.profiles.table import rows
 
@@ -124,6 +128,7 @@ def test_the_basic_profile_is_said_by_its_code():
 
 REGION = Region(0, 0, 640, 40)
 SEX = (0x00100040, Action.KEEP, None)
+MR, CT = Condition(((0x00080060, ("MR",)),)), Condition(((0x00080060, ("CT",)),))
 CHANGES = {
     "option": {"options": frozenset({"retain_uids"})},
     "option that keeps what another keeps already": {"options": frozenset({"retain_safe_private"})},
@@ -140,6 +145,29 @@ CHANGES = {
     "another region": {"pixel_rules": (PixelRule(((0x00080060, "US"),), (Region(0, 0, 640, 41),)),)},
     "another device": {"pixel_rules": (PixelRule(((0x00080060, "CT"),), (REGION,)),)},
     "trust": {"pixel_rules": (PixelRule(((0x00080060, "US"),), trust=True),)},
+    "outside": {"pixel_rules": (PixelRule(((0x00080060, "US"),), blank_outside="ultrasound regions"),)},
+    "base": {"base": "ps3.15"},
+    "another base": {"base": "keep-only"},
+    "faces": {"faces": "quarantine"},
+    "hook": {"faces": "hook", "face_hook": "deface"},
+    "another hook": {"faces": "hook", "face_hook": "blur"},
+    "condition": {"conditional": (ConditionalRules(MR, (SEX,)),)},
+    "another condition": {"conditional": (ConditionalRules(CT, (SEX,)),)},
+    "drop": {"drops": (Drop(MR, "no MR"),)},
+    "another drop": {"drops": (Drop(CT, "no MR"),)},
+    "added": {"added": ((0x00120020, "TRIAL"),)},
+    "another added": {"added": ((0x00120020, "TRIAL 2"),)},
+    "shift": {"shift": "weeks"},
+    "unmapped": {"unmapped": "refuse"},
+    "kind": {"kinds": (Kind("scout", MR),)},
+    "another kind": {"kinds": (Kind("scout", CT),)},
+    "term": {"terms": ((0x00080008, "ACME"),)},
+    "edition": {"edition": "2024a"},
+    "a date that the option keeps already": {
+        "options": frozenset({"retain_device_identity"}),
+        "site": ((0x00181200, Action.KEEP, None),),
+    },
+    "the option that keeps a date": {"options": frozenset({"retain_device_identity"})},
 }
 
 
@@ -147,6 +175,34 @@ def test_every_change_of_what_comes_out_changes_the_digest():
     digests = {what: Profile("x", **change).digest for what, change in CHANGES.items()}
     assert all(re.fullmatch("[0-9a-f]{64}", digest) for digest in digests.values())
     assert len({*digests.values(), basic().digest}) == len(CHANGES) + 1
+
+
+def test_every_field_is_tried_for_the_digest():
+    tried = {field for change in CHANGES.values() for field in change}
+    assert tried == {field.name for field in fields(Profile) if field.init} - {"name"}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_every_field_crosses_to_a_scrubbing_process(change):
+    profile = Profile("x", **change)
+    crossed = pickle.loads(pickle.dumps(profile))
+    assert crossed == profile
+    assert crossed.digest == profile.digest
+
+
+def test_the_order_in_which_conditions_are_written_makes_no_difference():
+    one = ConditionalRules(MR, ((0x00100040, Action.EMPTY, None),))
+    other = ConditionalRules(CT, ((0x00100040, Action.REMOVE, None),))
+    read = {0x00080060: {"MR", "CT"}}  # is there twice
+    first, second = (Profile("x", conditional=order) for order in ((one, other), (other, one)))
+    assert first.digest == second.digest
+    assert first.given(read).rule(0x00100040) == second.given(read).rule(0x00100040)
+
+
+def test_a_moved_date_is_said_only_where_one_is():
+    moved = (Pattern.of("StudyDate*"), Action.SHIFT, None)
+    assert Profile("x", site=(moved,)).dates == "MODIFIED"
+    assert Profile("x", site=(moved, (0x00080020, Action.REMOVE, None))).dates == "REMOVED"
 
 
 def test_the_name_alone_does_not_change_the_digest():

@@ -6,6 +6,8 @@ from datetime import date, datetime
 import pydicom
 import pytest
 
+from mdm_async.dicom import encode
+from mdm_async.dicom.elements import IMPLICIT_LITTLE
 from mdm_async.dicom.mapping import Mapping, Subject
 from mdm_async.dicom.profiles.file import dump_profile, parse_profile
 from mdm_async.dicom.profiles.in_words import in_words
@@ -90,6 +92,14 @@ def test_a_file_with_two_patient_ids_is_nobodys(write):
     assert mapping.subject_of(write.file(one + two)) is None
     assert mapping.subject_of(write.file(b"")) is None
     assert mapping.subject_of(write.file(write.sequence(0x00081140, one))) is None
+
+
+def test_who_is_mapped_is_read_as_the_data_set_is_written(writer):
+    write = writer(IMPLICIT_LITTLE)
+    start = write.element(0x00080018, "UI", b"1.2.3") + write.element(0x00100020, "LO", b"1")
+    for syntax in (b"1.2.840.10008.1.2", b"1.2.840.10008.1.2.4.50"):
+        head = encode.preamble_and_meta(b"1.2.840.10008.5.1.4.1.1.4", b"1.2.3", syntax) + start
+        assert Mapping.parse("patient,subject\n1,A\n").subject_of(head) == Subject("A")
 
 
 def test_how_patients_are_mapped_survives_being_written_out_and_is_in_the_digest():

@@ -7,10 +7,10 @@ import pydicom
 import pytest
 
 from mdm_async.dicom.elements import EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE, UNDEFINED, encoding_of
-from mdm_async.dicom.filemeta import MetaReader
-from mdm_async.dicom.profile import basic
+from mdm_async.dicom.filemeta import MetaReader, read_meta
+from mdm_async.dicom.profile import Profile, basic
 from mdm_async.dicom.pseudonym import Pseudonyms
-from mdm_async.dicom.scrub import REVISION, PixelFacts, scrub
+from mdm_async.dicom.scrub import REVISION, PixelFacts, begin, scrub
 from mdm_async.dicom.walking import walk
 from mdm_async.errors import Malformed, MdmError, ScrubRefused
 
@@ -318,3 +318,30 @@ def test_broken_heads_and_tails_are_malformed(write, broken):
         scrub(write.file(broken), b"", profile=basic(), key=KEY, pixels=NO_PIXELS)
     with pytest.raises(Malformed, match="at byte"):
         scrub(write.file(b""), broken, profile=basic(), key=KEY, pixels=NO_PIXELS)
+
+
+def test_what_a_process_has_scrubbed_before_makes_no_difference(writer):
+    write, syntax = writer(IMPLICIT_LITTLE), "1.2.840.10008.1.2"
+    padded = write.file(b"", syntax) + bytes(16)
+    meta, elements = padded[: read_meta(padded).end], padded[read_meta(padded).end : -16]
+    begun = meta + write.element(0, "UL", bytes(4)) + elements
+    found = []
+    for number, order in enumerate(((padded, begun), (begun, padded))):
+        profile = Profile(f"order-{number}")  # with steps of its own
+        found.append({file: begin(file, profile=profile, key=bytes(32)).touched for file in order})
+    assert found[0] == found[1]
+
+
+def test_each_blank_vr_is_read_whatever_another_was(write):
+    def image(*items: bytes) -> bytes:
+        return write.file(write.sequence(0x00081140, *items))
+
+    blank = write.element(0x00081150, "UI", b"").replace(b"UI", b"  ")
+    short = blank[:6] + b"\2\0" + b"1."
+    long = blank[:6] + b"\0\0" + b"\4\0\0\0" + b"1.2."
+    scrub(image(short), b"", profile=basic(), key=bytes(32), pixels=NO_PIXELS)
+    for items in ((long,), (short, long), (short, short, long)):
+        with pytest.raises(Malformed, match="the VR is left blank"):
+            scrub(image(*items), b"", profile=basic(), key=bytes(32), pixels=NO_PIXELS)
+    many = image(*[short] * 70_000)
+    assert scrub(many, b"", profile=basic(), key=bytes(32), pixels=NO_PIXELS).head

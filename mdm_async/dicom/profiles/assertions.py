@@ -30,7 +30,7 @@ def falls_short_of(profile: "Profile", basic: "Profile") -> bool:
     """Whether the site's rules keep what the basic profile takes away: then it is not what has been applied."""
     return any(
         rule.action is Action.KEEP
-        and rule.because.startswith("site rule")
+        and rule.of_site
         and basic.rule(tag).action is not Action.KEEP
         and not profile.options.intersection(retained_by(tag))
         for tag, rule in profile.public.items()
@@ -41,6 +41,6 @@ def falls_short_of(profile: "Profile", basic: "Profile") -> bool:
 def date_kept(profile: "Profile") -> bool:
     """Whether the site's rules keep a date as it is."""
     return any(
-        rule.action is Action.KEEP and rule.because.startswith("site rule") and vr_of(tag) in (b"DA", b"DT")
+        rule.action is Action.KEEP and rule.of_site and vr_of(tag) in (b"DA", b"DT")
         for tag, rule in profile.public.items()
     )

@@ -17,6 +17,9 @@ from mdm_async.dicom.dictionary import vr_of, vrs_of
 from mdm_async.dicom.profiles import table
 from mdm_async.dicom.profiles.reviewed import Reviewed, reviewed, under_every_base
 
+OF_SITE: Final = "site rule"
+"""With which the reasons of a site's rules begin."""
+
 
 class Action(Enum):
     """What happens to an attribute; the letters are those of PS3.15 Table E.1-1a, and S."""
@@ -48,6 +51,11 @@ class Rule:
     """What a kept value has to pass (`values.kept_text`); "" for anything that is legal for the attribute."""
     asked: bool = field(default=False, compare=False)
     """Whether an option or the site asks for it, rather than the base."""
+
+    @property
+    def of_site(self) -> bool:
+        """Whether the site asks for it."""
+        return self.because.startswith(OF_SITE)
 
 
 _BASIC: Final = "PS3.15 basic"

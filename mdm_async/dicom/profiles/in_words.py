@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Final
 
 from mdm_async.dicom.profile import PIXEL_RULE_ATTRIBUTES, Action, Profile, SiteRule, shown
+from mdm_async.dicom.profiles.attribute_rules import OF_SITE
 from mdm_async.dicom.profiles.deciding import decided
 from mdm_async.dicom.profiles.patterns import Pattern
 from mdm_async.dicom.profiles.precedence import plain_rules
@@ -68,7 +69,7 @@ def _of_patterns(site: Sequence[SiteRule], profile: Profile) -> Iterator[str]:
     for of, action, value in site:
         if isinstance(of, Pattern):
             mine = decided(of, action, value)
-            count = sum(in_force[tag].because.startswith(f"site rule {of}") for tag in mine)
+            count = sum(in_force[tag].because.startswith(f"{OF_SITE} {of}") for tag in mine)
             does = f"makes coarser ({value})" if action is Action.CLEAN and value else _DOES[action]
             yield f"{of} {does} {count} attribute{'s' * (count != 1)}"
         elif action is Action.CLEAN and value:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
-from mdm_async.dicom.profiles.attribute_rules import Action, Rule
+from mdm_async.dicom.profiles.attribute_rules import OF_SITE, Action, Rule
 from mdm_async.dicom.profiles.conditions import Condition
 from mdm_async.dicom.profiles.deciding import decided
 from mdm_async.dicom.profiles.patterns import Kind, Pattern
@@ -42,7 +42,7 @@ class Drop:
 def plain_rules(site: Iterable[SiteRule]) -> Iterator[tuple[int | PrivateKey, Rule]]:
     """Each attribute with its rule, in an order in which the last one counts. Of equals the later comes last."""
     for of, action, value in sorted(site, key=_specific):
-        because = f"site rule {of}" if isinstance(of, Pattern) else "site rule"
+        because = f"{OF_SITE} {of}" if isinstance(of, Pattern) else OF_SITE
         if action is Action.CLEAN and value is not None:
             because += f": {value}"
         rule = Rule(action, because, value, asked=True)

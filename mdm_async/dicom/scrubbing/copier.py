@@ -43,6 +43,8 @@ _NEVER: Final = 1 << 32
 """Above every tag."""
 _MOST_KINDS: Final = 1 << 16
 """Tags and VRs in one data set; files have some hundreds."""
+_MOST_PASSES: Final = 16
+"""Through one byte, to find where the sequences end that it is in; private ones stand in others two or three deep."""
 _VERBATIM: Final = frozenset((StepKind.COPY, StepKind.RESTATE))
 """Steps that may copy a value."""
 
@@ -95,6 +97,9 @@ class Copier:
         self._kinds = 0
         self._codes = codes
         self._code: dict[int, Judged] = {}
+        self._anatomy_end = 0
+        self._passed = 0
+        """Bytes of values of undefined length that were gone through to find their ends."""
         self._code_end = 0
         """Up to here the parts of a code have been judged together."""
 
@@ -364,6 +369,9 @@ class Copier:
             tag, vr, value, length = encoding.header(self._data, at, end)
             if length == UNDEFINED:
                 after = skip_undefined(self._data, tag, vr, value, end, encoding)
+                self._passed += after - value
+                if self._passed > _MOST_PASSES * len(self._data):
+                    raise Malformed(f"private groups are nested in each other too deep at byte {at}")
             else:
                 after = value + length
                 if after > end:
@@ -412,8 +420,8 @@ class Copier:
         return self._additions[0][0] if self._additions else _NEVER
 
     def _meet(self, table: StepTable, at: int, end: int) -> Step:
-        """The step of an element of a kind that was not remembered."""
-        self._kinds += 1
+        """The step of an element of a kind that was not remembered, or has to be read each time."""
+        self._kinds += table.beginning.unpack_from(self._data, at)[0] not in table.doubtful
         if self._kinds > _MOST_KINDS:
             raise Malformed(f"more than {_MOST_KINDS} kinds of elements by byte {at}")
         return table.meet(self._data, at, end)
@@ -445,8 +453,11 @@ class Copier:
         if tag not in (ultrasound.REGIONS, faces.ANATOMY):
             self._note(tag, value, length)
             return
+        if at < self._anatomy_end:
+            return  # inside one that has been looked at
         sequence = next(walk(self._data, at, end, encoding))
         if tag == faces.ANATOMY:
+            self._anatomy_end = sequence.end
             anatomy = self.about.frame_anatomy if deep else self.about.anatomy
             anatomy.update(faces.codes(self._data, sequence, encoding))
         else:

@@ -6,6 +6,7 @@ from functools import lru_cache
 from typing import Final
 
 from mdm_async.dicom.elements import (
+    BLANK_VRS,
     EXPLICIT_BIG,
     EXPLICIT_LITTLE,
     IMPLICIT_BIG,
@@ -35,7 +36,7 @@ _END: Final = Step(ITEM_END, b"", StepKind.ITEM_END, Rule(Action.KEEP, ""))
 class StepTable:
     """The steps of one profile for elements of one encoding in one kind of place."""
 
-    __slots__ = ("beginning", "encoding", "known", "profile", "where")
+    __slots__ = ("beginning", "doubtful", "encoding", "known", "profile", "where")
 
     def __init__(self, profile: Profile, encoding: Encoding, where: Where) -> None:
         self.profile = profile
@@ -44,22 +45,32 @@ class StepTable:
         self.beginning = _BEGINNINGS[encoding]
         """An element's first 8 bytes: tag and VR, and a length of 2 bytes, or tag and a length of 4."""
         self.known: dict[bytes, Step] = {}
+        self.doubtful: dict[bytes, Step] = {}
+        """Of elements whose beginning alone does not tell that they are some: each has to be read."""
 
     def meet(self, data: Buffer, at: int, end: int) -> Step:
         """The step of an element whose beginning is not known yet. Raises Malformed."""
+        beginning = self.beginning.unpack_from(data, at)[0]
         if self.encoding.items.is_at(data, at):
             if self.encoding.items.header(data, at, end)[0] != ITEM_END:
                 raise Malformed(f"an item or a delimiter at byte {at} where an element should be")
             found = _END
         elif data[at : at + 8] == bytes(8):
-            found = _PADDING
+            return _PADDING
         else:
             tag, vr, value, _ = self.encoding.header(data, at, end)
+            if (met := self.doubtful.get(beginning)) is not None:
+                return met
             found = step_of(tag, vr, self.profile, self.where)
             found.long = value - at == 12
-        if len(self.known) >= _MOST:
-            self.known.clear()
-        self.known[self.beginning.unpack_from(data, at)[0]] = found
+            if vr in BLANK_VRS or not tag:
+                return self._remember(self.doubtful, beginning, found)
+        return self._remember(self.known, beginning, found)
+
+    def _remember(self, steps: dict[bytes, Step], beginning: bytes, found: Step) -> Step:
+        if len(steps) >= _MOST:
+            steps.clear()
+        steps[beginning] = found
         return found
 
     def walk(self, data: bytes, at: int) -> Iterator[tuple[Step, int, int]]:

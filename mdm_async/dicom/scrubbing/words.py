@@ -25,6 +25,9 @@ _ESCAPES: Final = re.compile(rb"\x1b(\([A-Z]|\$\([A-Z]|\$[@AB]|[)-][A-Z]|\$\)[A-
 _ASCII: Final = frozenset((b"(B", b"(J"))
 _RIGHT_HALF: Final = re.compile(rb"[)-][A-Z]|\$\)[A-Z]")
 _JOINS: Final = frozenset((b"/", b"-", b"+"))
+_MOST_NUMBERS: Final = 1000
+"""Of a file's own that are looked for; with more, nothing with a digit stays."""
+_REMEMBERED: Final = 4096
 _SINGLE_VALUED: Final = frozenset((b"ST", b"LT", b"UT"))
 
 
@@ -67,7 +70,7 @@ class Words:
                 found = self._known(text, numbers=False)
             if self._reveals(found):
                 found = b""
-            if len(self._texts) < 4096:
+            if len(self._texts) < _REMEMBERED:
                 self._texts[text] = found
         return found
 
@@ -75,6 +78,8 @@ class Words:
         """Whether what stays spells one of the file's own numbers, in however many pieces."""
         if not _DIGIT.search(text):
             return False
+        if len(self._own_numbers) > _MOST_NUMBERS:
+            return True
         joined = _SEPARATORS.sub(b"", text).decode("ascii").lower()
         return any(number in joined for number in self._own_numbers)
 

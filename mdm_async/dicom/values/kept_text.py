@@ -47,17 +47,14 @@ def passes(keeps: str, value: bytes) -> bool:
     kept = _table().get(keeps)
     if kept is None or not value.isascii():
         return not value.strip(b"\0 \\")
-    return all(_one(keeps, one) for one in value.decode("ascii").rstrip("\0 ").split("\\"))
+    values = map(str.strip, value.decode("ascii").rstrip("\0 ").split("\\"))
+    # What is too long is not remembered either.
+    return all(not one or (len(one) <= _LONGEST and _one(keeps, one)) for one in values)
 
 
 @lru_cache(maxsize=8192)
 def _one(keeps: str, value: str) -> bool:
-    value = value.strip()
-    if not value:
-        return True
     kept = _table()[keeps]
-    if len(value) > _LONGEST:
-        return False
     if any(pattern.fullmatch(value) for pattern in kept.values):
         return True
     return kept.words is not None and _of_words(value.lower(), kept, kept.words)

@@ -24,10 +24,10 @@ _ONE: Final = {
     b"DS": _DECIMAL,
     b"DT": _DAY_TIME,
     b"IS": rb"(?=[^\\]{1,12}(?:\\|$)) *[+-]?\d{1,10} *",
-    b"LO": rb"(?:" + _LINE + rb"{1,64}|" + _WIDE + _LINE + rb"{1,512})",
+    b"LO": rb"(?:" + _WIDE + _LINE + rb"{1,512}|" + _LINE + rb"{1,64})",
     b"PN": rb"(?!(?:[^\\=]*=){3})(?!(?:[^\\=^]*\^){5})(?:(?:" + _LINE + rb"){1,384})",
-    b"SH": rb"(?:" + _LINE + rb"{1,16}|" + _WIDE + _LINE + rb"{1,128})",
-    b"TM": rb"(?:" + _CLOCK + rb"|(?:[01]\d|2[0-3]):[0-5]\d(?::[0-5]\d(?:\.\d{1,6})?)?) *",
+    b"SH": rb"(?:" + _WIDE + _LINE + rb"{1,128}|" + _LINE + rb"{1,16})",
+    b"TM": rb"(?:(?:[01]\d|2[0-3]):[0-5]\d(?::[0-5]\d(?:\.\d{1,6})?)?|" + _CLOCK + rb") *",
     b"UC": _LINE + rb"+",
     b"UI": rb"(?=[0-9.]{1,64}(?:[\\\x00 ]|$))[0-2](?:\.(?:0|[1-9]\d*))+",
 }
@@ -37,9 +37,10 @@ _WHOLE: Final = {
     b"UR": rb"[!-\[\]-~]* *",
     b"UT": _TEXT + rb"*",
 }
+# What has matched is not given back: of blanks, in a value and as its padding, each share would be tried.
 _PATTERNS: Final = {
-    vr: re.compile(rb"(?:" + one + rb")?(?:\\(?:" + one + rb")?)*[\x00 ]*") for vr, one in _ONE.items()
-} | {vr: re.compile(rb"(?:" + whole + rb")[\x00 ]*") for vr, whole in _WHOLE.items()}
+    vr: re.compile(rb"(?:" + one + rb")?+(?:\\(?:" + one + rb")?+)*+[\x00 ]*+") for vr, one in _ONE.items()
+} | {vr: re.compile(rb"(?>" + whole + rb")[\x00 ]*+") for vr, whole in _WHOLE.items()}
 _UNITS: Final = {
     b"AT": 4,
     b"FD": 8,

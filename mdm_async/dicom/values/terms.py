@@ -24,14 +24,9 @@ _LONGEST: Final = 32
 
 def is_term(tag: int, value: bytes) -> bool:
     """Whether every value, with backslashes between, is empty, a term of the attribute, or made of known words."""
-    return _is_term(first_of(tag), value)
-
-
-@lru_cache(maxsize=16384)
-def _is_term(tag: int, value: bytes) -> bool:
     if not value.isascii():
         return False
-    terms = _terms().get(tag, frozenset())
+    terms = _terms().get(first_of(tag), frozenset())
     return all(_one(one.strip("\0 "), terms) for one in value.decode("ascii").split("\\"))
 
 
@@ -39,10 +34,12 @@ def _one(value: str, terms: frozenset[str]) -> bool:
     return not value or value in terms or (len(value) <= _LONGEST and _of_words(value.lower()))
 
 
+@lru_cache(maxsize=16384)
 def _of_words(value: str) -> bool:
+    """Of a value that is not too long to be remembered."""
     parts = [part for part in _PARTS.split(value) if part]
     digits = sum(character.isdigit() for character in value)
-    known = nameless_words() | _words()
+    known = _words()
     return digits <= 4 and all(part in known or _SHORT.fullmatch(part) for part in parts)
 
 
@@ -65,4 +62,4 @@ def _terms() -> Mapping[int, frozenset[str]]:
 
 @cache
 def _words() -> frozenset[str]:
-    return frozenset(term.lower() for tag, term in _rows() if tag == ANYWHERE)
+    return nameless_words().union(term.lower() for tag, term in _rows() if tag == ANYWHERE)
