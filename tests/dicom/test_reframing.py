@@ -18,6 +18,9 @@ from openjpeg.utils import encode_array
 from pydicom.encaps import generate_frames, parse_basic_offsets
 from pydicom.pixels import pixel_array
 
+from mdm_async.dicom.pixels.findings import Findings
+from mdm_async.dicom.pixels.frames import Frames
+from mdm_async.dicom.pixels.layout import Layout
 from mdm_async.dicom.pixels.plain_frames import PlainFrames
 from mdm_async.dicom.pixels.plan import ORIGINAL, describe
 from mdm_async.dicom.profile import Action, PixelRule, Profile, Region, basic
@@ -410,6 +413,18 @@ def test_regions_of_plain_frames_are_blanked(write, syntax):
 def test_deflated_frames_of_another_size_are_refused(write, frame):
     body = described(16, rows=8, columns=8, frames=b"1")
     assert refusal(write.file(body, DEFLATED) + encapsulated(frame))
+
+
+def test_deflated_frames_end_wherever_an_inflated_piece_does():
+    for size in range((1 << 16) - 2, (1 << 16) + 600, 7):
+        frame = plain(DEFLATED, bytes(size))
+        findings = Findings()
+        layout = Layout(1, size, 1, 1, 8, 8, 7, False, False, "MONOCHROME2")
+        walk = PlainFrames(layout, Frames(), findings, deflated=True)
+        walk.next_fragment(len(frame))
+        walk.feed(frame)
+        walk.close()
+        assert not findings.noted, size
 
 
 def test_no_more_is_inflated_than_a_frame_has(write, monkeypatch):

@@ -604,6 +604,12 @@ def test_private_data_in_adaptation_fields(adaptation: bytes) -> None:
     is_clean(b"".join([*whole[:-1], alone, whole[-1]]), SYNTAX + "102", PRIVATE)
 
 
+def test_text_in_a_packet_with_neither_payload_nor_adaptation() -> None:
+    whole = packets(stream("avc.ts"))
+    alone = packet(VIDEO, b"")[:3] + b"\x20\0" + CANARY.ljust(183, b"*")
+    is_clean(b"".join([*whole[:-1], alone, whole[-1]]), SYNTAX + "102", PRIVATE)
+
+
 def test_private_data_in_headers_of_video_packets() -> None:
     """An extension with 16 bytes of private data, behind the time stamps; then stuffing that is text."""
     whole = packets(stream("avc.ts"))

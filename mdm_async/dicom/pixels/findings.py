@@ -78,7 +78,9 @@ class Wipes(Findings):
         self._until = max(self._until, stop)
 
     def _write(self, start: int, stop: int, by: bytes) -> None:
-        for span in self._spans:
+        for span in reversed(self._spans):
+            if span.stop <= start:
+                break  # there may be one for each byte
             begin, end = max(start, span.start), min(stop, span.stop)
             if begin < end:
                 content = by[begin - start : end - start]

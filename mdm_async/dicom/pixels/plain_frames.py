@@ -94,7 +94,8 @@ class PlainFrames:
         last = b""
         while not inflater.eof:
             data = yield from source.rest()
-            while data and not inflater.eof:
+            more = True
+            while more and not inflater.eof:
                 try:
                     some = inflater.decompress(data, _STEP)
                 except zlib.error:
@@ -105,6 +106,8 @@ class PlainFrames:
                     return (yield from self._lost(source, _WRONG_SIZE))
                 self._look_at(some)
                 data = inflater.unconsumed_tail
+                # A full piece may not be all that came of what has been consumed.
+                more = bool(data) or len(some) == _STEP
         spare = self._layout.spare_bits if self._layout else 0
         if size or (spare and last[-1] >> 8 - spare):
             return (yield from self._lost(source, _WRONG_SIZE))

@@ -18,6 +18,8 @@ class Pulled:
     def __init__(self, taken: int = 0) -> None:
         self._chunk = b""
         self._at = 0
+        self._gathered = bytearray()
+        """What came of a whole that is still to be taken."""
         self.taken = taken
         """Bytes read or skipped so far, and before."""
         self.lacks = b""
@@ -26,10 +28,13 @@ class Pulled:
         """Where the whole would then end; None for wherever the bytes do."""
 
     def take(self, count: int) -> Take:
-        """The next `count` bytes (few: they are gathered)."""
-        while len(self._chunk) - self._at < count:
-            self._chunk = self._chunk[self._at :] + (yield)
-            self._at = 0
+        """The next `count` bytes: they are gathered."""
+        if len(self._chunk) - self._at < count:
+            # In place: joining chunks again and again takes forever where they are tiny.
+            self._gathered, self._chunk, self._at = bytearray(self._chunk[self._at :]), b"", 0
+            while len(self._gathered) < count:
+                self._gathered += yield
+            self._chunk, self._gathered = bytes(self._gathered), bytearray()
         self._at += count
         self.taken += count
         return self._chunk[self._at - count : self._at]
@@ -108,7 +113,7 @@ class Pulled:
     @property
     def left(self) -> bytes:
         """What has been sent and not been taken."""
-        return self._chunk[self._at :]
+        return bytes(self._gathered) or self._chunk[self._at :]
 
     def _step(self, to: int) -> None:
         self.taken += to - self._at

@@ -54,8 +54,10 @@ class Packet:
 
     def without_private_data(self) -> bytes:
         """The packet with an adaptation field that holds clocks and stuffing."""
-        if not self.data[3] & 0x20 or not self.data[4]:
+        if not self.data[3] & 0x20:
             return self.data
+        if not self.data[4]:
+            return self.data if self.data[3] & 0x10 else self.data[:5].ljust(SIZE, b"\xff")
         flags, end = self.data[5], 5 + self.data[4]
         fixed = 6 + sum(size for flag, size in _ADAPTATION_FIELDS if flags & flag)
         if fixed > end:
