@@ -21,6 +21,11 @@ LIES = {
     "a name in a number": (0x00180050, "PN", b"SMITH^JOHN"),
     "text in Rows": (0x00280010, "LT", b"SMITH JOHN"),
     "no decimal": (0x00180050, "DS", b"SMITH"),
+    "a day as a decimal": (0x00201041, "DS", b"19600101"),
+    "a day as an integer": (0x00200013, "IS", b"19600101"),
+    "a day among integers": (0x00081163, "IS", b"1\\+19600101 \\2"),
+    "a moment as a decimal": (0x00201041, "DS", b"19600101120000.0"),
+    "more decimals than there may be": (0x00280030, "DS", b"0.5\\0.5\\555196001"),
     "no integer": (0x00200013, "IS", b"SMITH"),
     "a name among decimals": (0x00280030, "DS", b"0.5\\SMITH"),
     "a name as Modality": (0x00080060, "CS", b"SMITH^JOHN 1960"),
@@ -77,6 +82,26 @@ def test_nor_in_another_encoding(writer, lie, encoding):
     )
     assert b"SMITH" not in made.head
     assert b"19600101" not in made.head
+
+
+SPELT: dict[str, tuple[int, str, bytes]] = {
+    "letters as values": (0x00080008, "CS", b"ORIGINAL\\S\\M\\I\\T\\H"),
+    "letters with spaces": (0x00180015, "CS", b"S M I T H "),
+    "letters joined": (0x00180015, "CS", b"S_M_I_T_H "),
+    "numbers as values": (0x00080008, "CS", b"ORIGINAL\\555\\123\\45"),
+    "letters as a kernel": (0x00181210, "SH", b"S M I T H "),
+    "pairs of letters as kernels": (0x00181210, "SH", b"SM\\IT\\HJ\\OH "),
+    "letters as a model": (0x00081090, "LO", b"S M I T H "),
+}
+
+
+@pytest.mark.parametrize("spelt", SPELT)
+def test_nothing_is_spelt_in_pieces_that_are_harmless_alone(write, spelt):
+    made = scrub(write.file(write.element(*SPELT[spelt])), b"", profile=BASIC, key=KEY, pixels=NO_PIXELS)
+    found = "".join(map(str, read(made.head)[SPELT[spelt][0]].value))
+    bare = "".join(character for character in found if character.isalnum())
+    assert "SMITH" not in bare
+    assert "5551234" not in bare
 
 
 def test_of_several_terms_the_known_ones_stay(write):

@@ -97,4 +97,7 @@ def test_opaque_bytes_pass_as_numbers_unless_they_are_text():
     assert passes(NUMBERS, b"AB")
     assert not passes(NUMBERS, b"Smith^John 1960 ")
     assert not passes(NUMBERS, b"12345678" + bytes(8))
+    assert not passes(NUMBERS, "Smith^John".encode("utf-16-le"))
+    assert not passes(NUMBERS, "Smith^John".encode("utf-16-be"))
+    assert passes(NUMBERS, bytes(byte for value in range(0x20, 0x7F) for byte in (value, 0)))
     assert not passes(NUMBERS, "Müller^Jörg".encode())

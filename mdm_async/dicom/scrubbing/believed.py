@@ -14,7 +14,7 @@ from mdm_async.dicom.dictionary import most_values
 from mdm_async.dicom.elements import Buffer
 from mdm_async.dicom.values.kept_text import passes
 from mdm_async.dicom.values.lexical import is_legal
-from mdm_async.dicom.values.terms import is_term
+from mdm_async.dicom.values.terms import which_stay
 
 Check = Callable[[Buffer, int, int], bool]
 """Whether the value between two offsets of a buffer may stay."""
@@ -30,6 +30,11 @@ _SPELT_IN: Final = 8
 """Bytes; fewer spell no name for certain, and are often letters by chance."""
 _SPELT: Final = re.compile(rb"[A-Za-z0-9 ^,._-]{4,}\0*")
 _LONGEST: Final = 1 << 32
+_DAY: Final = re.compile(
+    rb" *\+?(?:18[89]\d|19\d\d|20[0-3]\d)(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])"
+    rb"(?:(?:[01]\d|2[0-3])(?:[0-5]\d){0,2})?(?:\.\d*)?[ \0]*"
+)
+"""A number that reads as a day or a moment: 19600101, 19600101120000."""
 _REMEMBERED: Final = 1024
 _LONGEST_REMEMBERED: Final = 64
 
@@ -44,13 +49,20 @@ def check_of(tag: int | None, vr: bytes, keeps: str, terms: frozenset[bytes]) ->
     if vr in (b"OB", b"UN") and not keeps:
         return None
     if vr == b"CS" and tag is not None:
-        allows = allowed_terms(tag, terms)
-        return _remembered(lambda value: all(map(allows, value.split(b"\\"))))
+        return _remembered(lambda value: all(which_stay(tag, value.split(b"\\"), terms)))
     if keeps == STANDARD_UID:
         return _remembered(are_of_the_standard)
     if keeps:
         return _remembered(lambda value: is_legal(vr, value) and passes(keeps, value))
+    if vr in (b"DS", b"IS"):
+        most = most_values(tag) if tag is not None else None
+        return _remembered(lambda value: is_legal(vr, value) and _are_numbers(value, most))
     return _remembered(lambda value: is_legal(vr, value))
+
+
+def _are_numbers(value: bytes, most: int | None) -> bool:
+    """Of legal numbers in digits, whether there are no more than there may be, and none of them reads as a day."""
+    return (most is None or value.count(b"\\") < most) and not any(map(_DAY.fullmatch, value.split(b"\\")))
 
 
 def _numbers(size: int, most: int | None) -> Check:
@@ -63,11 +75,6 @@ def _numbers(size: int, most: int | None) -> Check:
         return not length % size and length <= longest and (length < _SPELT_IN or not spells(data, at, end))
 
     return check
-
-
-def allowed_terms(tag: int, terms: frozenset[bytes]) -> Callable[[bytes], bool]:
-    """Which code strings an attribute may have: known ones and the site's."""
-    return lambda one: one.strip(b"\0 ") in terms or is_term(tag, one)
 
 
 def are_of_the_standard(value: bytes) -> bool:

@@ -61,8 +61,10 @@ class Replacing:
         elif kind is StepKind.NAME and not nested:
             # The patient of this file; a name elsewhere may be another's, and becomes empty.
             new = self._patient + b"^" if self._patient and old.strip(_EMPTY) else b""
-        elif kind is StepKind.TERMS:
-            new = b"\\".join(one if step.allows(one) else DUMMY_TEXT for one in bytes(old).split(b"\\"))
+        elif kind is StepKind.TERMS and step.allow is not None:
+            said = bytes(old).split(b"\\")
+            stay = step.allow(said)
+            new = b"\\".join(one if stays else DUMMY_TEXT for one, stays in zip(said, stay, strict=True))
         elif kind is StepKind.TAGS:
             new = self._pointers(step, bytes(old), encoding)
             if old and not new:

@@ -7,7 +7,7 @@ and one VR. `_KINDS` is the policy; `_EXCEPTIONS` are the attributes that differ
 from collections.abc import Callable
 from enum import Enum, auto
 from functools import partial
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from mdm_async.dicom.dictionary import vr_of, vrs_of
 from mdm_async.dicom.elements import BLANK_VRS, PIXEL_TAGS
@@ -17,7 +17,8 @@ from mdm_async.dicom.profile import Action, Profile, Rule, basic
 from mdm_async.dicom.profiles.attribute_rules import UNNAMED
 from mdm_async.dicom.profiles.macros import members_of
 from mdm_async.dicom.refusals import watched
-from mdm_async.dicom.scrubbing.believed import STANDARD_UID, Check, allowed_terms, check_of
+from mdm_async.dicom.scrubbing.believed import STANDARD_UID, Check, check_of
+from mdm_async.dicom.values.terms import which_stay
 
 
 class StepKind(Enum):
@@ -67,7 +68,17 @@ class Step:
     """What happens to every element of one tag and VR under one profile, and what says so."""
 
     __slots__ = (
-        *("allows", "because", "check", "fallback", "holds_items_if_undefined", "kind", "letter", "long"),
+        *(
+            "allow",
+            "allows",
+            "because",
+            "check",
+            "fallback",
+            "holds_items_if_undefined",
+            "kind",
+            "letter",
+            "long",
+        ),
         *("members", "names_people", "otherwise", "tag", "value", "vr", "watched"),
         *("watched_deep", "written"),
     )
@@ -98,8 +109,10 @@ class Step:
         """Whether a value may be copied; None where any may."""
         self.otherwise: Step | None = None
         """What is done with a value that may not."""
-        self.allows: Callable[[Any], bool] = bool
-        """Of TERMS and TAGS, whether one term or tag stays."""
+        self.allows: Callable[[int], bool] = bool
+        """Of TAGS, whether one tag stays."""
+        self.allow: Callable[[list[bytes]], list[bool]] | None = None
+        """Of TERMS, which of the values stay."""
         self.members: frozenset[int] | None = None
         """Of a sequence that is kept for what its macro has: the attributes that may stand in its items."""
         self.watched_deep = tag in (FRAME_TYPE, faces.ANATOMY)
@@ -354,7 +367,7 @@ def _check(step: Step, vr: bytes, rule: Rule, profile: Profile) -> None:
     step.otherwise = _disbelieved(tag, step.written, vr, _ILLEGAL)
     if vr == b"CS" and not private and tag != _CHARACTER_SET:
         step.otherwise.kind = StepKind.TERMS
-        step.otherwise.allows = allowed_terms(tag, terms)
+        step.otherwise.allow = partial(which_stay, tag, beside=terms)
 
 
 def _disbelieved(tag: int, vr: bytes, due: bytes, because: str) -> Step:

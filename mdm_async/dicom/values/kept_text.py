@@ -24,8 +24,12 @@ BY_OTHER_RULES: Final = frozenset({"code", "pixels"})
 
 _LONGEST: Final = 64
 _TOKENS: Final = re.compile(r"[ ,;:/()+*^_&-]+")
+_ALL_TOKENS: Final = re.compile(r"[ ,;:/()+*^_&\\.-]+")
+_LETTERS, _DIGITS = 3, 6
+"""So many different single letters, and digits of bare numbers, spell nothing."""
 _NUMBER: Final = re.compile(r"\d{1,3}(\.\d{1,3})?%?")
 _PRINTABLE: Final = bytes(range(0x20, 0x7F))
+_SHORTEST: Final = 4
 _LADDER: Final = 16
 _KEYWORDS: Final = "@keywords"
 
@@ -47,9 +51,22 @@ def passes(keeps: str, value: bytes) -> bool:
     kept = _table().get(keeps)
     if kept is None or not value.isascii():
         return not value.strip(b"\0 \\")
-    values = map(str.strip, value.decode("ascii").rstrip("\0 ").split("\\"))
+    text = value.decode("ascii").rstrip("\0 ")
+    values = map(str.strip, text.split("\\"))
     # What is too long is not remembered either.
-    return all(not one or (len(one) <= _LONGEST and _one(keeps, one)) for one in values)
+    return all(not one or (len(one) <= _LONGEST and _one(keeps, one)) for one in values) and not _spells(
+        text, kept
+    )
+
+
+def _spells(text: str, kept: _Kept) -> bool:
+    """Whether the shortest pieces of all values together could be a name or a number: J O H N, 555 and 123 and 4567."""
+    tokens = _ALL_TOKENS.split(text)
+    short = {token for token in tokens if token.isalpha() and len(token) <= 2}
+    if sum(len(token) == 1 for token in short) > _LETTERS or len("".join(short)) > 2 * _LETTERS:
+        return True
+    numbers = "".join(token for token in tokens if _NUMBER.fullmatch(token))
+    return kept.words is not None and not kept.tokens and sum(map(str.isdigit, numbers)) > _DIGITS
 
 
 @lru_cache(maxsize=8192)
@@ -78,9 +95,13 @@ def _of_words(value: str, kept: _Kept, words: frozenset[str]) -> bool:
 
 
 def _is_text(value: bytes) -> bool:
-    """Whether bytes read as text rather than as numbers: nearly all printable, and no even rise as of a table."""
-    stripped = value.strip(b"\0 ")
-    if len(stripped) < 4:
+    """Whether bytes read as text rather than as numbers: nearly all printable, and no even rise as of a table.
+
+    Of text in UTF-16 every other byte is zero.
+    """
+    half = next((value[1 - at :: 2] for at in (0, 1) if len(value) > 1 and not any(value[at::2])), value)
+    stripped = half.strip(b"\0 ")
+    if len(stripped) < _SHORTEST:
         return False
     if len(stripped.translate(None, _PRINTABLE)) * 3 >= len(stripped) and not _is_utf8(stripped):
         return False

@@ -7,7 +7,7 @@ sites may extend it. SMITH JOHN is lexically a legal code string, so the VR alon
 import csv
 import re
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache, lru_cache
 from importlib import resources
 from typing import Final
@@ -20,6 +20,27 @@ ANYWHERE: Final = "*"
 _PARTS: Final = re.compile(r"[ _/+-]+")
 _SHORT: Final = re.compile(r"[a-z]?\d{1,3}[a-z]?|[a-z]")
 _LONGEST: Final = 32
+_LETTERS, _DIGITS = 3, 4
+"""So many different single letters, and digits that are of no term, spell nothing in all values together."""
+
+
+def which_stay(tag: int, values: Sequence[bytes], beside: frozenset[bytes] = frozenset()) -> list[bool]:
+    """Of the values of one attribute, which may stay: S, M, I, T and H are each harmless, but not together.
+
+    `beside` are terms that a site adds.
+    """
+    stay, spelt, digits = [], set[str](), 0
+    terms = _terms().get(first_of(tag), frozenset())
+    for value in values:
+        bare = value.strip(b"\0 ")
+        stays = bare in beside
+        if not stays and is_term(tag, value):
+            text = bare.decode("ascii")
+            spelt.update(part for part in _PARTS.split(text) if len(part) == 1 and part.isalpha())
+            digits += 0 if text in terms else sum(map(str.isdigit, text))
+            stays = len(spelt) <= _LETTERS and digits <= _DIGITS
+        stay.append(stays)
+    return stay
 
 
 def is_term(tag: int, value: bytes) -> bool:
