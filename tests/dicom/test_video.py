@@ -416,6 +416,43 @@ def test_boxes_of_mp4_say_what_they_have_to_say_and_no_more(path: tuple[bytes, .
     assert refusal(edited(stream("avc.mp4"), path, lambda body: body[:7]), SYNTAX + "102")
 
 
+def mp4_table(kind: bytes, count: int, content: bytes) -> bytes:
+    return box(kind, struct.pack(">LL", 0, count) + content)
+
+
+@pytest.mark.parametrize(
+    ("path", "kind", "size"),
+    [
+        (STBL, b"ctts", 8),
+        (STBL, b"stts", 8),
+        (STBL, b"stss", 4),
+        ((b"moov", b"trak", b"edts"), b"elst", 12),
+    ],
+)
+@pytest.mark.parametrize("instead", [False, True])
+def test_text_in_tables_of_mp4_is_refused(
+    path: tuple[bytes, ...], kind: bytes, size: int, instead: bool
+) -> None:
+    text = (CANARY * 40)[: size * 40]
+    video = stream("avc.mp4")
+    if instead:
+        made = edited(video, (*path, kind), lambda _: struct.pack(">LL", 0, 40) + text)
+    else:
+        made = edited(video, path, lambda body: body + mp4_table(kind, 40, text))
+    assert refusal(made, SYNTAX + "102")
+
+
+@pytest.mark.parametrize("path", [(b"moov",), (b"moov", b"trak"), (b"moov", b"trak", b"mdia")])
+def test_boxes_of_mp4_are_there_once(path: tuple[bytes, ...]) -> None:
+    kind = {1: b"mvhd", 2: b"tkhd", 3: b"mdhd"}[len(path)]
+    video = stream("avc.mp4")
+    at = video.find(kind) - 4
+    again = video[at:][: int.from_bytes(video[at : at + 4], "big")]
+    assert refusal(edited(video, path, lambda body: body + again), SYNTAX + "102") == (
+        "an MP4 box that is there twice"
+    )
+
+
 def test_numbers_of_other_boxes_in_a_sample_entry_stay() -> None:
     numbers = box(b"pasp", b"DOE^JANE") + box(b"colr", b"nclx" + bytes(7))
     changed = edited(stream("avc.mp4"), (*STBL, b"stsd", b"avc1"), lambda body: body + numbers)

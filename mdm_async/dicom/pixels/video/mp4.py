@@ -59,6 +59,8 @@ class Mp4:
         """None until the tables have come."""
         self._entry: SampleEntry | None = None
         self._tracks = 0
+        self._met: set[tuple[int, bytes]] = set()
+        """Kinds of boxes, by the number of the track that they are of."""
         self._media: list[tuple[int, int]] = []
         self._units = array("Q")
         """Where units begin, as long as the tables have not come."""
@@ -156,9 +158,21 @@ class Mp4:
             clean = DESCRIBING[kind](body)
             if kind == b"hdlr" and self._tracks > 1:
                 raise Unrecognisable("an MP4 file with several tracks of video")
+            self._demand_first(kind)
+            if kind in (b"stts", b"ctts"):
+                self._samples.times(body)
+            elif kind == b"stss":
+                self._samples.entries(body)
         if clean != body:
             self._findings.note(TEXT)
             self._findings.wipe(end - length, end, by=clean)
+
+    def _demand_first(self, kind: bytes) -> None:
+        """A second box of one kind is read by nobody, so anything could be in it."""
+        once = (0 if kind in (b"ftyp", b"mvhd") else self._tracks, kind)
+        if once in self._met:
+            raise Unrecognisable("an MP4 box that is there twice")
+        self._met.add(once)
 
     def _blank(self, source: Pulled, kind: bytes, begin: int, end: int) -> Steps:
         """A box that becomes free space."""

@@ -13,6 +13,8 @@ from mdm_async.dicom.pixels.video.tables import AUDIO, NO_VIDEO
 
 _MORE: Final = "an MP4 box with more than it has to say"
 _ONE, _WHOLE = 0x10000, 0x40000000
+_MOST_EDITS: Final = 4
+_NORMAL_RATE: Final = b"\0\1\0\0"
 _UNDETERMINED: Final = 0x55C4
 """The language code und."""
 _BRANDS: Final = frozenset(
@@ -101,6 +103,15 @@ def handler(body: bytes) -> bytes:
     return body[:4] + bytes(4) + kind + bytes(len(body) - 12)
 
 
+def edits(body: bytes) -> bytes:
+    """elst (§8.6.6): which stretches are shown, few, each as fast as it was taken."""
+    body = _table(12, 20)(body)
+    size = 20 if body[0] == 1 else 12
+    _demand(len(body) <= 8 + _MOST_EDITS * size)
+    _demand(all(body[at - 4 : at] == _NORMAL_RATE for at in range(8 + size, len(body) + 1, size)))
+    return body
+
+
 def video_header(body: bytes) -> bytes:
     """vmhd (§12.1.2): how to draw over what is there."""
     _demand(len(body) == 12)
@@ -132,7 +143,7 @@ DESCRIBING: Final[dict[bytes, Callable[[bytes], bytes]]] = {
     b"ftyp": brands,
     b"mvhd": movie_header,
     b"tkhd": track_header,
-    b"elst": _table(12, 20),
+    b"elst": edits,
     b"mdhd": media_header,
     b"hdlr": handler,
     b"vmhd": video_header,

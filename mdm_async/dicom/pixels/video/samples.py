@@ -3,6 +3,7 @@
 import struct
 from array import array
 from bisect import bisect_right
+from itertools import pairwise
 from typing import Final
 
 from mdm_async.dicom.pixels.jpeg import Unrecognisable
@@ -20,6 +21,9 @@ class Samples:
         self._chunks: list[int] | None = None
         self._runs: list[tuple[int, int]] | None = None
         """(number of the first chunk from 1, samples in each from there on)."""
+        self._timed: list[int] = []
+        """How many samples each table of times tells of."""
+        self._last_entry = 0
 
     def sizes(self, body: bytes) -> None:
         """Take an stsz box."""
@@ -41,6 +45,18 @@ class Samples:
         _demand(all(description == 1 for description in numbers[2::3]))
         self._runs = list(zip(numbers[::3], numbers[1::3], strict=True))
 
+    def times(self, body: bytes) -> None:
+        """Take an stts or ctts box: (samples, time of each)."""
+        counts = [count for count, _ in struct.iter_unpack(">2L", body[8:])]
+        _demand(all(counts))
+        self._timed.append(sum(counts))
+
+    def entries(self, body: bytes) -> None:
+        """Take an stss box: the numbers of those that need no others."""
+        numbers = [0, *(number for (number,) in struct.iter_unpack(">L", body[8:]))]
+        _demand(all(a < b for a, b in pairwise(numbers)))
+        self._last_entry = numbers[-1]
+
     def places(self) -> "Places":
         """Of all samples. Raises Unrecognisable when the tables are not whole, or not in the file's order."""
         if self._sizes is None or self._chunks is None or self._runs is None:
@@ -58,6 +74,7 @@ class Samples:
                 at += size
                 stops.append(at)
         _demand(len(starts) == len(self._sizes) > 0)
+        _demand(self._last_entry <= len(starts) and all(count == len(starts) for count in self._timed))
         return Places(starts, stops)
 
 
