@@ -273,6 +273,10 @@ def test_information_in_a_slice_header_is_refused() -> None:
     video[first + 4] |= 4
     video[first + 5] |= 2
     assert refusal(bytes(video), SYNTAX + "100") == "an MPEG-2 header with more than it has to say"
+    video[first + 5] &= ~2
+    alone = bytes(video[: first + 40])
+    for piece in (1, 2, 3):
+        assert looked_into(alone, SYNTAX + "100", piece=piece) == looked_into(alone, SYNTAX + "100")
 
 
 # MP4

@@ -32,18 +32,24 @@ def _unit(header: bytes, findings: Findings) -> Unit:
 
 class _Slice:
     def __init__(self) -> None:
-        self._begun = False
+        self._start = b""
+        """Its first two bytes."""
 
     def feed(self, piece: bytes, at: int) -> None:
-        """Information in a slice's header (extra_bit_slice) is for nobody yet: there is none."""
-        if piece and not self._begun:
-            self._begun = True
-            # After the quantiser's five bits, a 1 says that eight more follow, and another one after those.
-            if piece[0] & 4 and (len(piece) < 2 or piece[1] & 2):
-                raise Unrecognisable(_MORE)
+        if len(self._start) < 2:
+            self._start += piece[: 2 - len(self._start)]
+            if len(self._start) == 2:
+                self._check()
 
     def end(self) -> None:
-        pass
+        if len(self._start) == 1:
+            self._check()
+
+    def _check(self) -> None:
+        """Information in a slice's header (extra_bit_slice) is for nobody yet: there is none."""
+        # After the quantiser's five bits, a 1 says that eight more follow, and another one after those.
+        if self._start[0] & 4 and (len(self._start) < 2 or self._start[1] & 2):
+            raise Unrecognisable(_MORE)
 
 
 class _UserData:
