@@ -2,13 +2,12 @@
 
 import re
 import unicodedata
-import warnings
 from collections.abc import Iterator
 from typing import Final
 
-from pydicom.charset import convert_encodings, decode_bytes
 from pydicom.valuerep import TEXT_VR_DELIMS
 
+from mdm_async.dicom.character_sets import CharacterSet
 from mdm_async.dicom.elements import Encoding
 from mdm_async.dicom.filemeta import read_meta
 from mdm_async.dicom.walking import MAX_DEPTH, items, walk
@@ -41,7 +40,8 @@ _SAY_NOTHING: Final = frozenset(
 )
 """What stands where nobody is named; such a word in a file's name reveals nobody."""
 
-_LATIN: Final = ["iso8859"]
+_VALUES: Final = frozenset(TEXT_VR_DELIMS)
+_NAME_PARTS: Final = _VALUES | {ord("^"), ord("=")}
 _SEPARATORS: Final = re.compile(r"[\W_]+")
 _BORDERS: Final = re.compile(r"(?<=\d)(?=[^\W\d_])|(?<=[^\W\d_])(?=\d)")
 
@@ -71,10 +71,7 @@ def identifying_values(head: bytes) -> frozenset[str]:
     orders. `head` as `part10` found it. Raises Malformed.
     """
     meta = read_meta(head)
-    with warnings.catch_warnings():
-        # A wrong character set is met with a warning and a replacement, which is all that can be done about it.
-        warnings.simplefilter("ignore")
-        found = set(_of_patient(head, meta.end, len(head), meta.encoding, _LATIN))
+    found = set(_of_patient(head, meta.end, len(head), meta.encoding, CharacterSet()))
     return frozenset(one for one in found if _long_enough(one) and one not in _SAY_NOTHING)
 
 
@@ -113,7 +110,7 @@ def _runs(segment: str) -> Iterator[str]:
 
 
 def _of_patient(
-    data: bytes, at: int, end: int, encoding: Encoding, charsets: list[str], depth: int = 0
+    data: bytes, at: int, end: int, encoding: Encoding, charset: CharacterSet, depth: int = 0
 ) -> Iterator[str]:
     if depth > MAX_DEPTH:
         raise Malformed(f"sequences are nested deeper than {MAX_DEPTH} levels at byte {at}")
@@ -122,34 +119,17 @@ def _of_patient(
             return
         value = data[element.value : element.value + element.length]
         if element.tag == _CHARACTER_SET:
-            charsets = _character_sets(value)
+            charset = CharacterSet(value)
         elif element.tag in _NAMES:
-            yield from _words(_text(value, charsets, {*TEXT_VR_DELIMS, ord("^"), ord("=")}))
+            yield from _words(charset.text(value, _NAME_PARTS))
         elif element.tag in _NUMBERS:
-            for one in _text(value, charsets, TEXT_VR_DELIMS).split("\\"):
+            for one in charset.text(value, _VALUES).split("\\"):
                 yield _bare(one)
         elif element.tag == _BIRTH_DATE:
             yield from _dates(_bare(value.decode("ascii", "replace")))
         elif element.tag == _OTHER_IDS_SEQUENCE and element.vr in (b"", b"SQ", b"UN"):
             for item in items(data, element, encoding):
-                yield from _of_patient(data, item.start, item.end, item.encoding, charsets, depth + 1)
-
-
-def _character_sets(value: bytes) -> list[str]:
-    names = [name.strip("\0 ") for name in value.decode("ascii", "replace").split("\\")]
-    try:
-        encodings: list[str] = convert_encodings(names)
-    except (ValueError, LookupError):  # pydicom asks Python for a codec of whatever name is there
-        return _LATIN
-    return encodings
-
-
-def _text(value: bytes, charsets: list[str], delimiters: set[int]) -> str:
-    try:
-        text: str = decode_bytes(value, charsets, delimiters)
-    except (ValueError, LookupError):
-        return value.decode("latin-1")
-    return text
+                yield from _of_patient(data, item.start, item.end, item.encoding, charset, depth + 1)
 
 
 def _words(names: str) -> Iterator[str]:

@@ -9,7 +9,6 @@ date of a patient whose dates were moved knows all of them.
 import base64
 import hashlib
 import hmac
-import uuid
 from typing import Final
 
 from pydicom import config
@@ -74,7 +73,7 @@ class Pseudonyms:
             return bare
         replaced = self._uids.get(bare)
         if replaced is None:
-            number = uuid.UUID(bytes=_version_8(self._hmac(b"uid\0" + bare)[:16])).int
+            number = int.from_bytes(_version_8(self._hmac(b"uid\0" + bare)[:16]))
             replaced = self._uids[bare] = f"2.25.{number}".encode()
         return replaced
 

@@ -8,14 +8,12 @@ from mdm_async.dicom.elements import encoding_of
 from mdm_async.dicom.filemeta import is_uid
 from mdm_async.dicom.pixels import burned_in, faces
 from mdm_async.dicom.pixels import plan as pixel_plan
-from mdm_async.dicom.pixels.description import SOP_CLASS, Description, PixelFacts, watched
+from mdm_async.dicom.pixels.description import SOP_CLASS, Description, PixelFacts
 from mdm_async.dicom.pixels.layout import Layout
 from mdm_async.dicom.pixels.plan import PixelPlan
 from mdm_async.dicom.profile import Profile
 from mdm_async.dicom.profiles.kinds import known_kinds
 from mdm_async.dicom.quirks import GE
-
-__all__ = ["DOCUMENTS", "Description", "PixelFacts", "Reason", "face_in", "of_picture", "reasons", "watched"]
 
 _STORAGE: Final = "1.2.840.10008.5.1.4.1.1."
 DOCUMENTS: Final = _STORAGE + "104."

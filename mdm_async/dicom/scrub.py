@@ -10,11 +10,11 @@ from mdm_async.dicom.elements import DEFLATED, Encoding
 from mdm_async.dicom.filemeta import read_meta, uid_text
 from mdm_async.dicom.mapping import SUBJECT, Subject
 from mdm_async.dicom.pixels import plan as pixel_plan
-from mdm_async.dicom.pixels.description import EXTENDED_TABLE, RECOGNIZABLE
+from mdm_async.dicom.pixels.description import EXTENDED_TABLE, RECOGNIZABLE, Description, PixelFacts
 from mdm_async.dicom.pixels.plan import PixelEdits
 from mdm_async.dicom.profile import Action, Profile
 from mdm_async.dicom.pseudonym import Pseudonyms
-from mdm_async.dicom.refusals import DOCUMENTS, Description, PixelFacts, face_in, reasons
+from mdm_async.dicom.refusals import DOCUMENTS, face_in, reasons
 from mdm_async.dicom.scrubbing import counts
 from mdm_async.dicom.scrubbing.code_items import CodeItems
 from mdm_async.dicom.scrubbing.copier import Copier, Done

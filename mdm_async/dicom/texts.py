@@ -1,11 +1,9 @@
 """The texts of a data set, at every depth: what is left in a view for somebody to read."""
 
-import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-from pydicom.charset import convert_encodings, decode_bytes
-
+from mdm_async.dicom.character_sets import CharacterSet
 from mdm_async.dicom.dictionary import vr_of
 from mdm_async.dicom.elements import Encoding
 from mdm_async.dicom.filemeta import read_meta
@@ -26,27 +24,6 @@ class Text(NamedTuple):
     tag: int
     vr: str
     value: str
-
-
-class CharacterSet:
-    """Decodes text of a data set by its Specific Character Set (0008,0005); never fails: it is only looked at."""
-
-    def __init__(self, value: bytes = b"") -> None:
-        names = [name.strip() for name in value.decode("ascii", "replace").strip("\0 ").split("\\")]
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of unknown ones
-            self._encodings: Sequence[str] = _python_encodings(names)
-
-    def text(self, value: bytes) -> str:
-        """Without padding."""
-        if value.isascii() and b"\x1b" not in value:
-            return value.decode("ascii").strip("\0 ")
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            try:
-                return decode_bytes(value, self._encodings, set()).strip("\0 ")
-            except (UnicodeError, LookupError):
-                return value.decode("latin-1").strip("\0 ")
 
 
 def texts_of(head: bytes, tail: bytes, without: frozenset[int]) -> Iterator[Text]:
@@ -93,11 +70,3 @@ def _values(vr: bytes, value: bytes, character_set: CharacterSet) -> list[str]:
     text = character_set.text(value)
     found = [text] if vr in _ONE_TEXT else text.split("\\")
     return [one for each in found if (one := each.strip())]
-
-
-def _python_encodings(names: list[str]) -> Sequence[str]:
-    try:
-        found: Sequence[str] = convert_encodings(names)
-    except (LookupError, ValueError):
-        return ["iso8859"]
-    return found

@@ -12,9 +12,9 @@ from pydicom.pixels import pixel_array
 
 from mdm_async.dicom.elements import EXPLICIT_BIG, IMPLICIT_LITTLE
 from mdm_async.dicom.pixels.cleaning import PixelCleaner
+from mdm_async.dicom.pixels.description import PixelFacts
 from mdm_async.dicom.pixels.plan import ORIGINAL, PixelPlan, describe, plan
 from mdm_async.dicom.profile import PixelRule, Region, basic
-from mdm_async.dicom.refusals import PixelFacts
 from mdm_async.errors import Malformed, MdmError
 from tests.dicom.test_inspector import (
     ADOBE,

@@ -6,9 +6,10 @@ from dataclasses import replace
 import pytest
 
 from mdm_async.dicom.elements import EXPLICIT_BIG, EXPLICIT_LITTLE
+from mdm_async.dicom.pixels.description import PixelFacts, watched
 from mdm_async.dicom.pixels.plan import describe, plan
 from mdm_async.dicom.profile import PixelRule, Profile, Region, basic
-from mdm_async.dicom.refusals import PixelFacts, Reason, reasons, watched
+from mdm_async.dicom.refusals import Reason, reasons
 from mdm_async.dicom.walking import walk
 
 NONE = PixelFacts(False, 0, False, ())

@@ -3,8 +3,8 @@
 import struct
 from typing import Final
 
+from mdm_async.dicom.character_sets import CharacterSet
 from mdm_async.dicom.elements import Encoding
-from mdm_async.dicom.texts import CharacterSet
 
 _LONGEST: Final = 48
 """Characters."""

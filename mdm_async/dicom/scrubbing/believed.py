@@ -13,18 +13,12 @@ from pydicom._uid_dict import UID_dictionary
 from mdm_async.dicom.dictionary import most_values
 from mdm_async.dicom.elements import Buffer
 from mdm_async.dicom.values.kept_text import passes
-from mdm_async.dicom.values.lexical import is_legal
+from mdm_async.dicom.values.lexical import BYTES_OF_ONE, is_legal
 from mdm_async.dicom.values.terms import which_stay
 
 Check = Callable[[Buffer, int, int], bool]
 """Whether the value between two offsets of a buffer may stay."""
 
-SIZES: Final = {
-    **dict.fromkeys((b"SS", b"US", b"OW"), 2),
-    **dict.fromkeys((b"AT", b"FL", b"OF", b"OL", b"SL", b"UL"), 4),
-    **dict.fromkeys((b"FD", b"OD", b"OV", b"SV", b"UV"), 8),
-}
-"""Bytes of one number."""
 STANDARD_UID: Final = "standard-uid"
 _SPELT_IN: Final = 8
 """Bytes; fewer spell no name for certain, and are often letters by chance."""
@@ -44,10 +38,10 @@ def check_of(tag: int | None, vr: bytes, keeps: str, terms: frozenset[bytes]) ->
 
     `keeps` as in `kept_text`; `terms` are what the site allows of code strings beside the known ones.
     """
-    if (size := SIZES.get(vr)) is not None and not keeps:
-        return _numbers(size, most_values(tag) if tag is not None else None)
     if vr in (b"OB", b"UN") and not keeps:
         return None
+    if (size := BYTES_OF_ONE.get(vr)) is not None and not keeps:
+        return _numbers(size, most_values(tag) if tag is not None else None)
     if vr == b"CS" and tag is not None:
         return _remembered(lambda value: all(which_stay(tag, value.split(b"\\"), terms)))
     if keeps == STANDARD_UID:

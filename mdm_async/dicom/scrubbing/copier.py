@@ -45,7 +45,7 @@ _MOST_KINDS: Final = 1 << 16
 """Tags and VRs in one data set; files have some hundreds."""
 _MOST_PASSES: Final = 16
 """Through one byte, to find where the sequences end that it is in; private ones stand in others two or three deep."""
-_VERBATIM: Final = frozenset((StepKind.COPY, StepKind.RESTATE))
+_VERBATIM: Final = (StepKind.COPY, StepKind.RESTATE)
 """Steps that may copy a value."""
 
 Done = dict[int, Step]

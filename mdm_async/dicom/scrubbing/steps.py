@@ -12,11 +12,10 @@ from typing import Final, NamedTuple
 from mdm_async.dicom.dictionary import vr_of, vrs_of
 from mdm_async.dicom.elements import BLANK_VRS, PIXEL_TAGS
 from mdm_async.dicom.pixels import faces, ultrasound
-from mdm_async.dicom.pixels.description import EXTENDED_TABLE, FRAME_TYPE
+from mdm_async.dicom.pixels.description import EXTENDED_TABLE, FRAME_TYPE, watched
 from mdm_async.dicom.profile import Action, Profile, Rule, basic
 from mdm_async.dicom.profiles.attribute_rules import UNNAMED
 from mdm_async.dicom.profiles.macros import members_of
-from mdm_async.dicom.refusals import watched
 from mdm_async.dicom.scrubbing.believed import STANDARD_UID, Check, check_of
 from mdm_async.dicom.values.terms import which_stay
 

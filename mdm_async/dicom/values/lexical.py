@@ -41,7 +41,7 @@ _WHOLE: Final = {
 _PATTERNS: Final = {
     vr: re.compile(rb"(?:" + one + rb")?+(?:\\(?:" + one + rb")?+)*+[\x00 ]*+") for vr, one in _ONE.items()
 } | {vr: re.compile(rb"(?>" + whole + rb")[\x00 ]*+") for vr, whole in _WHOLE.items()}
-_UNITS: Final = {
+BYTES_OF_ONE: Final = {
     b"AT": 4,
     b"FD": 8,
     b"FL": 4,
@@ -59,7 +59,7 @@ _UNITS: Final = {
     b"US": 2,
     b"UV": 8,
 }
-"""Bytes of one number."""
+"""Of VRs that hold numbers or bytes, how many bytes one has."""
 _MOST: Final = 1 << 31
 
 
@@ -68,7 +68,7 @@ def is_legal(vr: bytes, value: bytes) -> bool:
 
     Empty values are legal. Of numbers in bytes only the length can be wrong; a sequence is no value.
     """
-    if (unit := _UNITS.get(vr)) is not None:
+    if (unit := BYTES_OF_ONE.get(vr)) is not None:
         return len(value) % unit == 0
     pattern = _PATTERNS.get(vr)
     if pattern is None or pattern.fullmatch(value) is None:

@@ -21,8 +21,7 @@ from mdm_async.catalog.holdings import blobs, images
 from mdm_async.catalog.holdings.images import Part, StoredView
 from mdm_async.dicom.identifiers import identifying_values, names_reveal
 from mdm_async.dicom.part10 import Kind, Piece, Splitter
-from mdm_async.dicom.pixels.description import PIXELS_REVISION
-from mdm_async.dicom.refusals import PixelFacts
+from mdm_async.dicom.pixels.description import PIXELS_REVISION, PixelFacts
 from mdm_async.dicom.scrub import Begun
 from mdm_async.errors import Malformed, NotDicom, TooLarge, Truncated
 from mdm_async.images.intake.incoming import IncomingPixels

@@ -5,10 +5,11 @@ from dataclasses import dataclass, field
 
 from mdm_async.dicom.pixels import plan as pixel_plan
 from mdm_async.dicom.pixels.cleaning import PixelCleaner
+from mdm_async.dicom.pixels.description import Description, PixelFacts
 from mdm_async.dicom.pixels.inspector import Inspector
 from mdm_async.dicom.pixels.plan import ORIGINAL, PixelPlan
 from mdm_async.dicom.profile import Profile
-from mdm_async.dicom.refusals import Description, PixelFacts, of_picture, reasons
+from mdm_async.dicom.refusals import of_picture, reasons
 from mdm_async.errors import MdmError
 
 _NOTHING_SEEN = PixelFacts(present=False, value_length=0, encapsulated=False, findings=())

@@ -11,8 +11,8 @@ from mdm_async.catalog.holdings.images import Part, StoredView
 from mdm_async.dicom.identifiers import linking_values
 from mdm_async.dicom.mapping import demand_subject
 from mdm_async.dicom.pixels import plan as pixel_plan
+from mdm_async.dicom.pixels.description import PixelFacts
 from mdm_async.dicom.pixels.plan import PixelEdits, PixelPlan
-from mdm_async.dicom.refusals import PixelFacts
 from mdm_async.dicom.scrub import Begun, Scrubbed
 from mdm_async.errors import Malformed, ScrubRefused
 from mdm_async.images.parts import record

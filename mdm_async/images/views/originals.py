@@ -9,9 +9,8 @@ from uuid import UUID
 from mdm_async.catalog.holdings import images
 from mdm_async.dicom.part10 import Kind, Piece, Splitter
 from mdm_async.dicom.pixels import plan as pixel_plan
-from mdm_async.dicom.pixels.description import PIXELS_REVISION
+from mdm_async.dicom.pixels.description import PIXELS_REVISION, Description, PixelFacts
 from mdm_async.dicom.pixels.inspector import Inspector
-from mdm_async.dicom.refusals import Description, PixelFacts
 from mdm_async.errors import MdmError
 from mdm_async.images.parts import record
 from mdm_async.images.parts.leases import Leases

@@ -9,9 +9,9 @@ from mdm_async.catalog.holdings.images import Part
 from mdm_async.dicom.elements import EXPLICIT_LITTLE, Encoding
 from mdm_async.dicom.part10 import Kind
 from mdm_async.dicom.pixels.cleaning import PixelCleaner
+from mdm_async.dicom.pixels.description import Description
 from mdm_async.dicom.pixels.layout import Layout
 from mdm_async.dicom.pixels.plan import ORIGINAL, PixelEdits, PixelPlan
-from mdm_async.dicom.refusals import Description
 from mdm_async.errors import ScrubRefused
 from mdm_async.images.parts.leases import Leases
 from mdm_async.images.parts.record import PartRecord

@@ -5,9 +5,9 @@ from typing import Protocol, TypeVar
 
 from mdm_async.dicom.mapping import Subject
 from mdm_async.dicom.pixels.decoding import decode
+from mdm_async.dicom.pixels.description import PixelFacts
 from mdm_async.dicom.pixels.plan import PixelEdits, PixelPlan
 from mdm_async.dicom.profile import Profile
-from mdm_async.dicom.refusals import PixelFacts
 from mdm_async.dicom.scrub import Begun, Scrubbed, begin, finish
 from mdm_async.errors import ScrubRefused
 
