@@ -22,8 +22,9 @@ from mdm_async.dicom.scrubbing.counts import Touched
 from mdm_async.dicom.scrubbing.patient import Patient
 from mdm_async.dicom.scrubbing.readings import readings
 from mdm_async.dicom.scrubbing.replacing import Replacing
+from mdm_async.dicom.scrubbing.step import SOP_INSTANCE
 from mdm_async.dicom.scrubbing.step_book import book_of
-from mdm_async.dicom.scrubbing.steps import BURNED_IN, IDENTIFIERS, PATIENT_ID, SOP_INSTANCE, TOP
+from mdm_async.dicom.scrubbing.steps import BURNED_IN, IDENTIFIERS, PATIENT_ID, TOP
 from mdm_async.dicom.scrubbing.words import Words
 from mdm_async.errors import ScrubRefused
 

@@ -311,7 +311,13 @@ def test_the_head_of_twenty_thousand_frames(write):
 
 
 @pytest.mark.parametrize(
-    "broken", [b"\x10\x00", b"\x10\x00\x10\x00PN\xff\x00short", b"\xfe\xff\x0d\xe0\0\0\0\0"]
+    "broken",
+    [
+        b"\x10\x00",
+        b"\x10\x00\x10\x00PN\xff\x00short",
+        b"\xfe\xff\x0d\xe0\0\0\0\0",
+        bytes(8) + b"\x10\x00\x10\x00PN\x02\x00AB",
+    ],
 )
 def test_broken_heads_and_tails_are_malformed(write, broken):
     with pytest.raises(Malformed, match="at byte"):

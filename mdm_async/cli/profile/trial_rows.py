@@ -13,8 +13,8 @@ from mdm_async.dicom.dictionary import vr_of
 from mdm_async.dicom.elements import Encoding
 from mdm_async.dicom.items import HEADER
 from mdm_async.dicom.scrub import Done
+from mdm_async.dicom.scrubbing.step import StepKind
 from mdm_async.dicom.scrubbing.steps import ADDED as SAID_ANEW
-from mdm_async.dicom.scrubbing.steps import StepKind
 from mdm_async.dicom.walking import Element, Item, items, walk
 from mdm_async.errors import Malformed
 

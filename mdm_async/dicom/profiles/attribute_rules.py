@@ -46,7 +46,7 @@ class Rule:
     because: str
     """"PS3.15 basic", "reviewed: names a patient", "by VR", "option retain_uids", "site rule", "no rule"."""
     value: str | None = None
-    """What a site rule writes instead, ASCII and legal for the VR; only with the action DUMMY."""
+    """Of DUMMY what a site rule writes instead, ASCII and legal for the VR; of CLEAN how it makes values coarser."""
     keeps: str = ""
     """What a kept value has to pass (`values.kept_text`); "" for anything that is legal for the attribute."""
     asked: bool = field(default=False, compare=False)

@@ -23,7 +23,7 @@ class Reviewed:
     vr: str
     """As the dictionary has it: "LO", "OB or OW"."""
     action: str
-    """A letter, as of `profiles.rules.Action`."""
+    """A letter, as of `attribute_rules.Action`."""
     keeps: str
     """What kept text has to pass (`values.kept_text`), or ""."""
     under: Mapping[str, str]

@@ -12,7 +12,7 @@ from mdm_async.dicom.dictionary import vr_of
 from mdm_async.dicom.profile import Action, Rule
 from mdm_async.dicom.pseudonym import Pseudonyms
 from mdm_async.dicom.scrubbing.dummies import DUMMY_TEXT
-from mdm_async.dicom.scrubbing.steps import Step, StepKind
+from mdm_async.dicom.scrubbing.step import Step, StepKind
 from mdm_async.dicom.scrubbing.words import Words
 from mdm_async.dicom.values.codes import has_shape, published_meanings
 

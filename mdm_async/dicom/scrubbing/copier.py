@@ -19,6 +19,7 @@ from mdm_async.dicom.scrubbing.code_items import CODE_VALUE, LAST, CodeItems, Ju
 from mdm_async.dicom.scrubbing.graphics import shows_region
 from mdm_async.dicom.scrubbing.private_blocks import PrivateBlocks
 from mdm_async.dicom.scrubbing.replacing import Replacing
+from mdm_async.dicom.scrubbing.step import SOP_INSTANCE, Step, StepKind
 from mdm_async.dicom.scrubbing.step_book import StepBook, StepTable
 from mdm_async.dicom.scrubbing.steps import (
     BURNED_IN,
@@ -28,11 +29,8 @@ from mdm_async.dicom.scrubbing.steps import (
     FRAGMENTS,
     NAMES_BLOCK,
     NO_REGION,
-    SOP_INSTANCE,
     TOP,
     UNKNOWN_CONTENT,
-    Step,
-    StepKind,
     Where,
 )
 from mdm_async.dicom.scrubbing.structured import is_known_content

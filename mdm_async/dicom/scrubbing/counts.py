@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from mdm_async.dicom.dictionary import for_people
-from mdm_async.dicom.scrubbing.steps import Step
+from mdm_async.dicom.scrubbing.step import Step
 
 
 @dataclass(frozen=True)

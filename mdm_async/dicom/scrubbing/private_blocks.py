@@ -4,8 +4,9 @@ from typing import Final
 
 from mdm_async.dicom.elements import UNDEFINED, Buffer, Encoding
 from mdm_async.dicom.items import HEADER, ITEM
+from mdm_async.dicom.scrubbing.step import Step, StepKind
 from mdm_async.dicom.scrubbing.step_book import StepBook
-from mdm_async.dicom.scrubbing.steps import NOT_LOOKED_INTO, ORPHAN, Step, StepKind
+from mdm_async.dicom.scrubbing.steps import NOT_LOOKED_INTO, ORPHAN
 
 _CREATOR_VRS: Final = frozenset((b"LO", b"UN", b""))
 _NOT_ITEMS: Final = Step(0x00090000, b"", StepKind.DROP, NOT_LOOKED_INTO)

@@ -7,7 +7,8 @@ from mdm_async.dicom.pseudonym import Pseudonyms
 from mdm_async.dicom.scrubbing.dates import shifted
 from mdm_async.dicom.scrubbing.dummies import DUMMY_TEXT, dummy
 from mdm_async.dicom.scrubbing.generalising import generalised
-from mdm_async.dicom.scrubbing.steps import IDENTIFIERS, PATIENT_ID, Step, StepKind
+from mdm_async.dicom.scrubbing.step import Step, StepKind
+from mdm_async.dicom.scrubbing.steps import IDENTIFIERS, PATIENT_ID
 from mdm_async.dicom.scrubbing.words import Words
 
 _EMPTY: Final = b"\0 "

@@ -1,4 +1,4 @@
-"""StepTable looked up by the bytes an element begins with, so that each kind of element is thought about once."""
+"""Steps, looked up by the bytes an element begins with, so that each kind of element is thought about once."""
 
 import struct
 from collections.abc import Iterator
@@ -17,12 +17,13 @@ from mdm_async.dicom.elements import (
 )
 from mdm_async.dicom.items import ITEM_END
 from mdm_async.dicom.profile import Action, Profile, Rule
-from mdm_async.dicom.scrubbing.steps import Step, StepKind, Where, step_of, step_of_private, step_of_public
+from mdm_async.dicom.scrubbing.step import Step, StepKind
+from mdm_async.dicom.scrubbing.steps import Where, step_of, step_of_private, step_of_public
 from mdm_async.dicom.walking import skip_undefined
 from mdm_async.errors import Malformed
 
 _MOST: Final = 8192
-"""StepTable remembered by one table; files have hundreds of kinds of elements, hostile ones any number."""
+"""Steps remembered by one table; files have hundreds of kinds of elements, hostile ones any number."""
 _BEGINNINGS: Final = {
     EXPLICIT_LITTLE: struct.Struct("<6sH"),
     EXPLICIT_BIG: struct.Struct(">6sH"),
