@@ -17,6 +17,7 @@ from mdm_async.client.blocking import Blocking, LoopThread, iterates, waits
 from mdm_async.client.client import Client
 from mdm_async.client.delivery import Delivery
 from mdm_async.client.intake import Intake
+from mdm_async.client.mappings import Mappings
 from mdm_async.client.one_or_many import LocalPath, Name, name_of
 from mdm_async.client.profiles import Profiles
 from mdm_async.client.recipients import Recipients
@@ -57,6 +58,14 @@ class BlockingIntake(Blocking[Intake]):
     set = waits(Intake.set)
 
 
+class BlockingMappings(Blocking[Mappings]):
+    """`mdm.mappings`."""
+
+    set = waits(Mappings.set)
+    show = waits(Mappings.show)
+    unset = waits(Mappings.unset)
+
+
 class BlockingProfiles(Blocking[Profiles]):
     """`mdm.profiles`."""
 
@@ -68,6 +77,8 @@ class BlockingProfiles(Blocking[Profiles]):
     progress = waits(Profiles.progress)
     release = waits(Profiles.release)
     report = waits(Profiles.report)
+    certificate = waits(Profiles.certificate)
+    survivors = iterates(Profiles.survivors)
 
 
 class BlockingRecipients(Blocking[Recipients]):
@@ -104,6 +115,7 @@ class BlockingClient(Blocking[Client]):
         self.audit = BlockingAudit(twin.audit, loop)
         self.delivery = BlockingDelivery(twin.delivery, loop)
         self.intake = BlockingIntake(twin.intake, loop)
+        self.mappings = BlockingMappings(twin.mappings, loop)
         self.profiles = BlockingProfiles(twin.profiles, loop)
         self.recipients = BlockingRecipients(twin.recipients, loop)
         self.replicas = BlockingReplicas(twin.replicas, loop)

@@ -235,6 +235,7 @@ def _replica(form: Callable[[Aim], str], url: str | None) -> Body:
     return lambda aim: {"replicas": [{"surl": form(aim), "url": url}]}
 
 
+_MAPPING = "/admin/v1/projects/{project}/mapping"
 ROUTES: dict[tuple[str, str], list[Attack]] = {
     # What anybody may know.
     ("GET", "/health/live"): [],
@@ -353,6 +354,15 @@ ROUTES: dict[tuple[str, str], list[Attack]] = {
     ("PUT", "/admin/v1/intake"): [
         _admin("PUT", "/admin/v1/intake", lambda aim: {"surl": aim.directory, "force": "yes"}),
     ],
+    ("GET", _MAPPING): [
+        _admin("GET", "/admin/v1/projects/secret/mapping"),
+        _admin("GET", "/admin/v1/projects/none-such/mapping", variant="none-such"),
+    ],
+    ("PUT", _MAPPING): [
+        _admin("PUT", "/admin/v1/projects/secret/mapping", lambda aim: {"csv": "patient,subject\nP1,S1\n"}),
+        _admin("PUT", "/admin/v1/projects/secret/mapping", lambda aim: {"csv": "no table"}, "malformed"),
+    ],
+    ("DELETE", _MAPPING): [_admin("DELETE", "/admin/v1/projects/secret/mapping")],
     ("POST", "/admin/v1/whoami"): [
         _admin("POST", "/admin/v1/whoami", _surl(form), name, told=True, judged=False)
         for name, form in (("path", _path), ("guid", _guid), ("identified", _identified_file))
