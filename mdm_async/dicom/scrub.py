@@ -14,8 +14,10 @@ from mdm_async.dicom.pixels.description import EXTENDED_TABLE, RECOGNIZABLE, Des
 from mdm_async.dicom.pixels.plan import PixelEdits
 from mdm_async.dicom.profile import Action, Profile
 from mdm_async.dicom.pseudonym import Pseudonyms
+from mdm_async.dicom.quirks import EXPLICIT_SYNTAX, GE, IMPLICIT_SYNTAX
 from mdm_async.dicom.refusals import DOCUMENTS, face_in, reasons
 from mdm_async.dicom.scrubbing import counts
+from mdm_async.dicom.scrubbing.believed import are_of_the_standard
 from mdm_async.dicom.scrubbing.code_items import CodeItems
 from mdm_async.dicom.scrubbing.copier import Copier, Done
 from mdm_async.dicom.scrubbing.counts import Touched
@@ -165,7 +167,7 @@ def begin(
             (meta.sop_class or uid_text(about.values.get(_SOP_CLASS, b""))).encode()
         ),
         sop_instance=uid_text(instance).encode() if kept else pseudonyms.uid_value(instance),
-        transfer_syntax=_served_as(edits.transfer_syntax if edits else transfer_syntax),
+        transfer_syntax=_served_as(edits.transfer_syntax if edits else transfer_syntax, encoding),
     )
     return Begun(
         profile=profile,
@@ -292,8 +294,15 @@ def _keeps_extended_table(profile: Profile) -> bool:
     return all(profile.rule(tag).action is Action.KEEP for tag in EXTENDED_TABLE)
 
 
-def _served_as(transfer_syntax: str) -> bytes:
-    return b"1.2.840.10008.1.2.1" if transfer_syntax == DEFLATED else transfer_syntax.encode()
+def _served_as(transfer_syntax: str, encoding: Encoding) -> bytes:
+    """What is inflated is said to be so; a private syntax, which could say anything, is called what it was read as.
+
+    Pixels under such a one are refused.
+    """
+    private = transfer_syntax != GE and not are_of_the_standard(transfer_syntax.encode())
+    if transfer_syntax == DEFLATED or private:
+        return (EXPLICIT_SYNTAX if encoding.explicit else IMPLICIT_SYNTAX).encode()
+    return transfer_syntax.encode()
 
 
 def _additions(profile: Profile, encoding: Encoding, sop_class: str) -> list[tuple[int, bytes]]:

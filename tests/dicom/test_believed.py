@@ -43,6 +43,7 @@ LIES = {
     "a kernel that is none": (0x00181210, "SH", b"SMITH"),
     "a maker that is none": (0x00080070, "LO", b"SMITH JOHN"),
     "bytes in UN": (0x00180050, "UN", b"SMITH"),
+    "digits as a coding scheme": (0x0008010C, "UI", b"1.2.840.10008.196.0.101.555.1"),
     "a tag that spells": (0x00280009, "AT", b"HTIM"),
     "a sequence that is text": (0x00082218, "LT", b"SMITH"),
     "an age of letters": (0x00101010, "AS", b"SMITH"),
@@ -61,7 +62,7 @@ def test_a_value_that_lies_does_not_stay(write, lie, profile):
     unknown = write.undefined(0x00082218, "SQ", write.item(element, undefined=True))
     for head, tail in ((element + element, b""), (nested, b""), (unknown, b""), (b"", element)):
         made = scrub(write.file(head), tail, profile=profile, key=KEY, pixels=NO_PIXELS)
-        for hidden in (b"SMITH", b"1960", b"HTIM"):
+        for hidden in (b"SMITH", b"1960", b"HTIM", b"10008.196"):
             assert hidden not in made.head + made.tail
 
 
@@ -193,3 +194,33 @@ def test_a_vr_that_is_not_the_attributes_does_not_stay_around_a_legal_value_eith
     assert b"1.25" not in made.head
     (line,) = [one for one in made.touched if one.tag == "(0018,0050)"]
     assert line.because == "written with a VR that is not the attribute's"
+
+
+def test_what_stands_where_a_header_has_nothing_does_not_stay(write):
+    def spelling(element: bytes, text: bytes) -> bytes:
+        return element[:6] + text + element[8:]
+
+    number = spelling(write.element(0x00281201, "OW", bytes(range(8))), b"TH")
+    code = write.sequence(0x00082228, write.element(0x00080060, "CS", b"CT") + number)
+    nested = spelling(write.sequence(0x00082218, code), b"SM") + spelling(code, b"IT")
+    first = spelling(write.element(0x00080006, "SQ", b""), b"XY")
+    for head, tail in ((first + nested + number, b""), (b"", first + nested + number)):
+        made = scrub(write.file(head), tail, profile=BASIC, key=KEY, pixels=NO_PIXELS)
+        for hidden in (b"SQSM", b"SQIT", b"OWTH", b"SQXY"):
+            assert hidden not in made.head + made.tail
+        clean = head + tail
+        for text in (b"SM", b"IT", b"TH", b"XY"):
+            clean = clean.replace(b"SQ" + text, b"SQ\0\0").replace(b"OW" + text, b"OW\0\0")
+        same = scrub(
+            write.file(clean if head else b""),
+            clean if tail else b"",
+            profile=BASIC,
+            key=KEY,
+            pixels=NO_PIXELS,
+        )
+        assert (made.head, made.tail) == (same.head, same.tail)
+
+
+def test_a_private_transfer_syntax_says_nothing(write):
+    made = scrub(write.file(b"", "1.2.826.0.1.19600101.555"), b"", profile=BASIC, key=KEY, pixels=NO_PIXELS)
+    assert read(made.head).file_meta.TransferSyntaxUID == "1.2.840.10008.1.2.1"

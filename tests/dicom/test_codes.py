@@ -83,9 +83,32 @@ def test_no_name_and_hardly_a_number_has_the_shape_of_a_code(scheme):
     assert [day for day in days if has_shape(scheme, day)] == []
 
 
+@pytest.mark.parametrize("scheme", sorted(PUBLIC_SCHEMES))
+def test_no_day_is_a_code_though_its_check_digit_fits(scheme):
+    days = (
+        b"%04d%02d%02d" % (year, month, day)
+        for year in (1960, 2011)
+        for month in range(1, 13)
+        for day in range(1, 29)
+    )
+    assert [day for day in days if has_shape(scheme, day)] == []
+
+
 @pytest.mark.parametrize(
     "unit",
-    [b"mm{Smith}", b"{John}", b"{12345}", b"1234567", b"Smith", b"smith/john", b"mm2345", b"cm{", b"a b"],
+    [
+        b"mm{Smith}",
+        b"{John}",
+        b"{12345}",
+        b"1234567",
+        b"Smith",
+        b"smith/john",
+        b"mm2345",
+        b"cm{",
+        b"a b",
+        b"19.60.01.01",
+        b"555.123.4567",
+    ],
 )
 def test_a_unit_says_nothing_else(unit):
     assert not has_shape(b"UCUM", unit)

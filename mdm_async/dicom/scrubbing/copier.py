@@ -92,6 +92,8 @@ class Copier:
         self._aside = replaced | EXTENDED_TABLE | {BURNED_IN, FRAMES}
         self._run = 0
         """What begins here was read but not yet written: it is to be copied as it is."""
+        self._unclean: list[int] = []
+        """Where in what was read, but not yet written, two bytes of a header are reserved and yet say something."""
         self._kinds = 0
         self._codes = codes
         self._code: dict[int, Judged] = {}
@@ -129,6 +131,8 @@ class Copier:
             if here.long:
                 if end - at < 12:
                     raise Malformed(f"an element header is cut short at byte {at}")
+                if length:  # where nothing should be
+                    self._unclean.append(at + 6)
                 value, length = at + 12, u32(data, value)[0]
             after = value + length
             if after > end and length != UNDEFINED and here.kind is not StepKind.ITEM_END:
@@ -253,6 +257,8 @@ class Copier:
     ) -> int:
         """Do what the step says to the element at `at`; the offset after it."""
         kind, data = here.kind, self._data
+        if value - at == 12 and data[at + 6 : at + 8] != b"\0\0":
+            self._unclean.append(at + 6)
         if (
             kind is StepKind.ENTER
             or kind is StepKind.CLEAN
@@ -442,7 +448,13 @@ class Copier:
     def _flush(self, upto: int, resume: int) -> None:
         """Write what was to be copied up to one offset; go on copying at another."""
         if self._run < upto:
+            moved = len(self.out) - self._run
             self.out += self._view[self._run : upto]
+            for at in self._unclean:
+                if self._run <= at < upto:
+                    self.out[at + moved : at + moved + 2] = b"\0\0"
+        if self._unclean:
+            self._unclean = [at for at in self._unclean if at >= resume]
         self._run = resume
 
     def _watch(

@@ -30,6 +30,9 @@ _SHAPES: Final = {
     b"SCPECG": re.compile(rb"5\.[0-9]{1,2}(\.[0-9]{1,2}){0,2}(-[0-9]{1,3}){0,3}"),
 }
 _LOINC: Final = re.compile(rb"[0-9]{1,5}-[0-9]")
+_DAY: Final = re.compile(
+    rb"(?:18[89]\d|19\d\d|20[0-3]\d)(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])(?:(?:[01]\d|2[0-3])(?:[0-5]\d){0,2})?"
+)
 _SCTID: Final = re.compile(rb"[1-9][0-9]{3,15}[01]0[0-9]")
 """Of a concept: 6 to 18 digits, partition 00 or 10 before the check digit."""
 
@@ -46,9 +49,14 @@ def published_meanings(scheme: bytes, value: bytes) -> tuple[bytes, ...]:
 
 
 def has_shape(scheme: bytes, value: bytes) -> bool:
-    """Whether a value can be a code of a published scheme: it is known, or has the shape of the scheme's codes."""
+    """Whether a value can be a code of a published scheme: it is known, or has the shape of the scheme's codes.
+
+    What reads as a day is no code unless it is known: of those every tenth has a fitting check digit.
+    """
     if published_meanings(scheme, value):
         return True
+    if _DAY.fullmatch(value):
+        return False
     if scheme in _RETIRED_SNOMED:
         return value in _from_retired()
     if scheme == b"SCT":

@@ -47,7 +47,9 @@ def is_unit(value: bytes) -> bool:
     """Whether a value is made of units with prefixes and powers, and says nothing else in its annotations."""
     if not value.isascii() or not 0 < len(value) <= _LONGEST:
         return False
-    return all(_is_term(term) for term in re.split(r"[./](?![^{]*\})", value.decode("ascii")))
+    terms = re.split(r"[./](?![^{]*\})", value.decode("ascii"))
+    # Numbers multiplied with each other are no unit, but may be a day or a telephone number.
+    return all(map(_is_term, terms)) and sum(term.isdigit() for term in terms) <= 1
 
 
 def _is_term(term: str) -> bool:
