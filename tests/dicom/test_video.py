@@ -446,6 +446,16 @@ def test_text_in_tables_of_mp4_is_refused(
     assert refusal(made, SYNTAX + "102")
 
 
+def test_samples_at_the_end_of_the_world_are_refused() -> None:
+    def farther(body: bytes) -> bytes:
+        at = body.find(b"stco") - 4
+        size = int.from_bytes(body[at : at + 4], "big")
+        return body[:at] + mp4_table(b"co64", 1, b"\xff" * 8) + body[at + size :]
+
+    assert refusal(edited(stream("avc-begin.mp4"), STBL, farther), SYNTAX + "102")
+    assert refusal(edited(stream("avc.mp4"), STBL, farther), SYNTAX + "102")
+
+
 @pytest.mark.parametrize("path", [(b"moov",), (b"moov", b"trak"), (b"moov", b"trak", b"mdia")])
 def test_boxes_of_mp4_are_there_once(path: tuple[bytes, ...]) -> None:
     kind = {1: b"mvhd", 2: b"tkhd", 3: b"mdhd"}[len(path)]
