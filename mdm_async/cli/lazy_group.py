@@ -17,6 +17,15 @@ class Listed:
     summary: str
 
 
+class Family(TyperGroup):
+    """A group whose list has the whole first sentence of each command, on as many lines as that takes."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        shown = [(name, command.get_short_help_str(1000)) for name, command in self.commands.items()]
+        with formatter.section("Commands"):
+            formatter.write_dl(shown)
+
+
 class LazyGroup(TyperGroup):
     """A group whose commands are in `table`, by name, in the order in which they are shown."""
 

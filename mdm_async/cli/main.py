@@ -8,7 +8,7 @@ import typer
 
 from mdm_async.cli.connection import Ca, Connection, Url, takes_server
 from mdm_async.cli.exit_codes import INTERRUPTED, OTHER, Interrupted, ServerMissing, as_epilogue
-from mdm_async.cli.lazy_group import LazyGroup, Listed
+from mdm_async.cli.lazy_group import Family, LazyGroup, Listed
 from mdm_async.cli.output import Failed, fail, print_line, wants_json
 from mdm_async.errors import BadRequest, MdmError
 
@@ -89,16 +89,18 @@ class Commands(LazyGroup):
     }
 
     def adapt(self, room: typer.Typer) -> None:
-        _let_options_stand_anywhere(room)
+        _adapt(room)
 
 
-def _let_options_stand_anywhere(group: typer.Typer) -> None:
+def _adapt(group: typer.Typer) -> None:
+    """Options of the connection may stand anywhere, and families list their commands in whole sentences."""
     for command in group.registered_commands:
         if command.callback is not None:
             command.callback = takes_server(command.callback)
     for below in group.registered_groups:
         if below.typer_instance is not None:
-            _let_options_stand_anywhere(below.typer_instance)
+            below.typer_instance.info.cls = Family
+            _adapt(below.typer_instance)
 
 
 app = typer.Typer(

@@ -157,7 +157,7 @@ def demand_subject(head: bytes, mapping: Mapping | None, unmapped: str | None) -
     """
     subject = mapping.subject_of(head) if mapping is not None else None
     if subject is None and unmapped == "refuse":
-        raise ScrubRefused("the patient is not in the project's mapping")
+        raise ScrubRefused("the patient is not in the project's mapping (mdm project mapping set)")
     return subject
 
 

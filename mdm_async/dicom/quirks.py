@@ -42,7 +42,7 @@ def demand_force(quirk: str, force: bool) -> None:
         raise Malformed(
             f"the file has {quirk}",
             remedy='if it is DICOM all the same, store it with --force (mdm put, "force" in the interfaces), '
-            "or let its directory take such files: mdm intake set",
+            "or let its directory take such files: mdm intake set LFN --force yes",
         )
 
 

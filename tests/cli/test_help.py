@@ -66,6 +66,14 @@ def test_every_command_that_a_module_registers_is_in_the_table():
     assert set(MDM.commands) == set(Commands.table)
 
 
+async def test_a_family_lists_its_commands_in_whole_sentences(run):
+    for name in MDM.commands:
+        if hasattr(MDM.get_command(None, name), "list_commands"):
+            _, _, listed = (await run(name, "--help")).text.partition("Commands:")
+            assert listed
+            assert "..." not in listed
+
+
 async def test_what_is_missing_is_named(run):
     for words, missing in ((("mkdir",), "LFN"), (("put", "--json"), "LFN"), (("token", "create"), "--name")):
         ended = await run(*words)

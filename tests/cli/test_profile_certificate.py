@@ -78,6 +78,8 @@ async def test_what_was_changed_and_what_another_signed_is_code_5(mdm, study, tm
     ended = await mdm("certificate", "verify", picture)
     assert (ended.code, "no de-identification certificate" in ended.err) == (5, True)
     assert (await mdm("certificate", "verify", paper, "--key", picture)).code == 2
+    missing = await mdm("certificate", "verify", paper, "--key", "no-such.pub")
+    assert (missing.code, missing.err) == (3, "mdm: no-such.pub: no such file\n")
     unnamed = await mdm("certificate", "verify", paper)
     assert unnamed.code == 0
     assert "signed by anybody" in unnamed.err

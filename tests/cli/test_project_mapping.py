@@ -65,7 +65,7 @@ async def test_a_trial_without_the_mapping_calls_everybody_subject(run, ct, tmp_
         assert rows["(0010,0020)"]["becomes"] == subject
     file.write_text(CSV.replace("1CT1", "2CT2"))
     ended = await run("profile", "try", image, "--profile", profile, "--mapping", file)
-    assert "the patient is not in the project's mapping" in ended.text + ended.err
+    assert "the patient is not in the project's mapping (mdm project mapping set)" in ended.text + ended.err
 
 
 async def test_the_commands_of_the_documentation_do_what_they_say(

@@ -35,7 +35,7 @@ FILES = {path.relative_to(ROOT).as_posix(): path for path in SAMPLES} | {
 LIFTED = " (a pixel rule of the profile can blank or trust this device)"
 FORCE = (
     'if it is DICOM all the same, store it with --force (mdm put, "force" in the interfaces), '
-    "or let its directory take such files: mdm intake set"
+    "or let its directory take such files: mdm intake set LFN --force yes"
 )
 REFUSED = {
     f"secondary capture without Burned In Annotation NO{LIFTED}": 70,

@@ -26,8 +26,8 @@ REFUSED = {
     "no TOML": ("name = ", "text", "is not TOML", "toml.io"),
     "deep": ("name = " + "[" * 100_000, "text", "nested too deeply", "toml.io"),
     "long": ("#" * (1 << 20) + "\n", "text", "longer than", "fewer"),
-    "unknown key": ('name = "x"\noption = []', "keys.option", "not known", "options"),
-    "odd key": ('name = "x"\n"a\\nb" = 1', "keys.'a\\nb'", "not known", "options"),
+    "unknown key": ('name = "x"\noption = []', "the profile's option", "not known", "options"),
+    "odd key": ('name = "x"\n"a\\nb" = 1', "the profile's 'a\\nb'", "not known", "options"),
     # name, base, project, what to do
     "no name": ('base = "basic"', "name", "is missing", "small letter"),
     "capitals": ('name = "Cardio"', "name", "is not a name", "small letter"),

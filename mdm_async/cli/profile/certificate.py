@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from mdm_async.audit.keys import parse_public
+from mdm_async.audit.keys import Keys, parse_public
 from mdm_async.audit.view_certificate import ViewCertificate
 from mdm_async.cli.connection import client_of, complete
 from mdm_async.cli.options import Json
@@ -76,19 +76,22 @@ def verify(
 
     Example: `mdm certificate verify cardio.certificate --key audit.pub --image 0001.dcm`
     """
+    keys: Keys = {}
+    for each in key or ():
+        with about(str(each)):
+            keys |= parse_public([_text(each)])
     with about(str(file)):
         text = _text(file)
-        keys = parse_public(map(_text, key)) if key else None
-        found, signed_by = ViewCertificate.verified(text, keys)
+        found, signed_by = ViewCertificate.verified(text, keys or None)
     images: dict[str, str] = {}
     for each in image or ():
         with about(str(each)):
             images[str(each)] = found.image_of(_pieces(each)).guid
     if json:
-        print_json({"key": signed_by, "named": keys is not None, "images": images, **_summary(found)})
+        print_json({"key": signed_by, "named": bool(keys), "images": images, **_summary(found)})
     else:
         _print(found, signed_by, images)
-    if keys is None:
+    if not keys:
         complain(
             MdmError("warning: without --key it may be signed by anybody; only later changes would show")
         )

@@ -77,7 +77,7 @@ def parse_profile(text: str) -> Profile:
         raise wrong("text", f"is not TOML: {reason}", "see toml.io for how it is written") from None
     for key in said:
         if key not in KEYS:
-            raise wrong(in_table("keys", key), "is not known", f"write one of {', '.join(KEYS)}")
+            raise wrong(in_table("", key), "is not known", f"write one of {', '.join(KEYS)}")
     name = _name("name", said.get("name"))
     if name in _TAKEN:
         raise wrong("name", "is that of a view that is built in", "write another name")
@@ -102,7 +102,7 @@ def parse_profile(text: str) -> Profile:
         project=_name("project", said.get("project", name)),
         burned_in=_one_of("burned_in", said.get("burned_in", "refuse"), _BURNED_IN),
         documents=_one_of("documents", said.get("documents", "refuse"), _DOCUMENTS),
-        faces="hook" if hook else _one_of("faces", said.get("faces", "warn"), _FACES),
+        faces="hook" if hook else _faces(said.get("faces", "warn")),
         face_hook=hook,
         site=site,
         conditional=conditional,
@@ -186,6 +186,12 @@ def _one_of(key: str, said: object, words: Sequence[Word]) -> Word:
     if said not in words:
         raise wrong(key, "is not known", f"write {' or '.join(map(json.dumps, words))}")
     return cast(Word, said)
+
+
+def _faces(said: object) -> Literal["warn", "quarantine"]:
+    if said not in _FACES:
+        raise wrong("faces", "is not known", 'write "warn" or "quarantine" or { hook = "NAME" }')
+    return said
 
 
 def _face_hook(said: object) -> str | None:

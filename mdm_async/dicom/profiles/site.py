@@ -115,8 +115,9 @@ def site_key(of: Of) -> str:
 
 
 def in_table(table: str, key: str) -> str:
-    """A key of a table as people find it in the file; cut, and in ASCII, since anything may stand there."""
-    return f"{table}.{key}" if re.fullmatch("[A-Za-z0-9_-]{1,64}", key) else f"{table}.{key[:80]!a}"
+    """A key of a table ("": of the file) as people find it; cut, and in ASCII, since anything may stand there."""
+    shown = key if re.fullmatch("[A-Za-z0-9_-]{1,64}", key) else f"{key[:80]!a}"
+    return f"{table}.{shown}" if table else shown
 
 
 def _said(where: str, said: object) -> tuple[str, str | None]:

@@ -171,7 +171,8 @@ def _refusal(stored: StoredView) -> ViewRefused:
         )
     return ViewRefused(
         f"the view '{stored.name}' is refused: {stored.reason}",
-        remedy="an administrator can lift this for images like it, by a profile with a rule for them: mdm profile add",
+        remedy="an administrator can lift this for images like it where a rule of a profile settles it: mdm profile"
+        " add; what is broken or dropped stays refused, and the right 'i' reads its identified view",
     )
 
 

@@ -89,7 +89,8 @@ async def survivors(
         served = shelf.served.get(view)
         if served is None:
             raise BadRequest(
-                "only a de-identified view has texts that are left", remedy="name one: --view basic"
+                "there is no de-identified view of that name",
+                remedy="see mdm profile list",
             )
         files, total = await _files(db, verdicts, caller, place, place.entry, view, after)
         identifiable = await identified_by(db, caller, {one.image for one in files if one.image is not None})
