@@ -138,6 +138,25 @@ def test_what_decoders_need_stays(write):
     assert clean_codestreams(write, BASELINE, pixels) == encapsulate(write, expected)
 
 
+@pytest.mark.parametrize(
+    ("written", "left"),
+    [
+        (
+            segment(0xE0, b"JFIF\0SMITH^J\0\0"),
+            segment(0xE0, b"JFIF\0\1\2\0\0\1\0\1\0\0"),
+        ),
+        (segment(0xEE, b"AdobeSMITH^\0"), segment(0xEE, b"Adobe\0d\0\0\0\0\0")),
+        (segment(0xEE, b"AdobeSMITH^J"), segment(0xEE, bytes(12))),
+        (segment(0xEE, b"Adobe\0d\xc0\0\0\0\1"), segment(0xEE, b"Adobe\0d\xc0\0\0\0\1")),
+    ],
+)
+@pytest.mark.parametrize("size", [1, 7, 1 << 16])
+def test_text_in_what_decoders_need_goes(write, written, left, size):
+    pixels = encapsulate(write, jpeg(written))
+    assert bool(inspect(BASELINE, pixels)) == (written != left)
+    assert clean_codestreams(write, BASELINE, pixels, size) == encapsulate(write, jpeg(left))
+
+
 SEGMENTS = st.one_of(
     st.binary(max_size=40).map(lambda body: segment(0xFE, body)),
     st.tuples(st.sampled_from([*range(0xE0, 0xF7), *range(0xF9, 0xFF)]), st.binary(max_size=40)).map(

@@ -73,6 +73,9 @@ def _segment(source: Pulled, marker: int, findings: Findings) -> Steps:
     kept = _kept(marker, start)
     body = source.taken - len(start)
     findings.wipe(body + kept, body + length - 2)
+    if (usual := _usual(marker, start[:kept])) != start[:kept]:
+        findings.wipe(body, body + kept, by=usual)
+        findings.note(_NO_PICTURE[marker])
     zeros = yield from source.skip_zeros(length - 2 - len(start))
     if start[kept:].strip(b"\0") or not zeros:
         findings.note(_NO_PICTURE[marker])
@@ -82,8 +85,17 @@ def _kept(marker: int, start: bytes) -> int:
     """How many bytes of an application segment decoders need: those that say which colours the samples are."""
     if marker == 0xE0 and start[:5] == b"JFIF\0" and len(start) == 14:
         return 12  # all but the thumbnail and its size
-    if marker == 0xEE and start[:5] == b"Adobe" and len(start) >= 12:
+    if marker == 0xEE and start[:5] == b"Adobe" and len(start) >= 12 and start[11] <= 2:
         return 12
     if marker == 0xE8 and start[:4] == b"mrfx" and len(start) >= 5:
         return 5  # JPEG-LS: the colour transform
     return 0
+
+
+def _usual(marker: int, kept: bytes) -> bytes:
+    """What is kept of a segment, with numbers that its writers give in what no decoder reads."""
+    if marker == 0xE0 and kept and not (kept[5] == 1 and kept[6] <= 2 and kept[7] <= 2):
+        return b"JFIF\0\1\2\0\0\1\0\1"
+    if marker == 0xEE and kept and (kept[5] or int.from_bytes(kept[7:9]) & 0x3FFF or any(kept[9:11])):
+        return b"Adobe\0\x64\0\0\0\0" + kept[11:]
+    return kept
