@@ -95,6 +95,16 @@ def test_a_code_inside_of_a_code_is_judged_by_itself(write):
     assert b"SMITH" not in made_of(write, among)
 
 
+@pytest.mark.parametrize("vr", ["LT", "UT", "PN", "OB"])
+def test_a_code_that_is_kept_gets_the_vr_that_it_has(write, vr):
+    def item(vr: str) -> bytes:
+        return write.element(0x00080100, vr, b"10200004") + code(write)[16:]
+
+    right = item("SH")
+    assert right == code(write)
+    assert write.sequence(0x00082218, right) in made_of(write, item(vr))
+
+
 @pytest.mark.parametrize("version", [b"SMITH", b"SMITH1960", b"4711-0815"])
 def test_a_version_is_one_or_goes(write, version):
     item = write.element(0x00080100, "SH", b"10200004") + write.element(0x00080102, "SH", b"SCT")

@@ -29,7 +29,8 @@ _DAY: Final = re.compile(
     rb"(?:(?:[01]\d|2[0-3])(?:[0-5]\d){0,2})?(?:\.\d*)?[ \0]*"
 )
 """A number that reads as a day or a moment: 19600101, 19600101120000."""
-_REMEMBERED: Final = 1024
+_REMEMBERED: Final = 128
+"""Values of one attribute. There are thousands of attributes, and the processes live long."""
 _LONGEST_REMEMBERED: Final = 64
 
 

@@ -386,7 +386,7 @@ class Copier:
     def _set_aside(self, here: Step, at: int, value: int, length: int, end: int, encoding: Encoding) -> int:
         """Leave out a top-level element that is replaced, or written only once the pixels are known."""
         self._flush(at, at)
-        if here.tag in EXTENDED_TABLE and here.tag not in self._replaced and length != UNDEFINED:
+        if here.tag in EXTENDED_TABLE and length != UNDEFINED:
             self._count(here, at)
             self._run = value + length
             vr = vr_of(here.tag) or b"UN"
@@ -397,7 +397,7 @@ class Copier:
         start = len(self.out)
         at = self._apply(here, at, value, length, end, encoding, 0, TOP)
         self._flush(at, at)
-        if here.tag == BURNED_IN and here.tag not in self._replaced:
+        if here.tag == BURNED_IN:
             self.burned_in += self.out[start:]
         del self.out[start:]
         return at
