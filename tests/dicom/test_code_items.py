@@ -81,6 +81,8 @@ def test_codes_of_a_site_are_pseudonyms_that_stay_equal(write):
 def test_what_is_said_twice_is_not_published(write):
     twice = code(write) + write.element(0x00080104, "LO", b"SMITH")
     assert b"SMITH" not in made_of(write, twice)
+    for beside in (code(write, value=b"SMITH"), write.element(0x00080102, "SH", b"SMITH") + code(write)):
+        assert b"SMITH" not in made_of(write, beside + code(write))
     apart = code(write, b"SCT", b"10200004", b"Liver", write.element(0x00080119, "UC", b"SMITH"))
     assert b"SMITH" not in made_of(write, apart)
 

@@ -73,8 +73,13 @@ def test_orphans_and_blocks_reserved_twice_are_removed(write):
     early_and_late = late + write.element(0x20011006, "CS", b"Y ")
     assert tags(scrubbed(write.file(early_and_late))) == [0x20010010, 0x20011006]
     elsewhere = write.element(0x20010010, "LO", PHILIPS) + write.element(0x20031006, "CS", b"SECRET")
-    for body in (orphan, twice, late, other, foreign, elsewhere):
+    first = write.element(0x20010010, "LO", b"ACME") + write.element(0x20010010, "LO", PHILIPS) + orphan
+    for body in (orphan, twice, first, late, other, foreign, elsewhere):
         assert tags(scrubbed(write.file(body))) == []
+    same = write.element(0x20010010, "LO", PHILIPS) * 2 + write.element(0x20011006, "CS", b"Y ")
+    made = scrub(write.file(same), b"", profile=SAFE, key=KEY, pixels=NO_PIXELS).head
+    assert made.count(PHILIPS) == 1
+    assert b"Y " in made
 
 
 def test_a_block_reserved_outside_is_not_reserved_in_an_item(write):
