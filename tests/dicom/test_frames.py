@@ -1,6 +1,7 @@
 """Where frames lie: what tables may say of it, and when they can be told apart."""
 
 import struct
+import zlib
 
 import pytest
 
@@ -11,6 +12,7 @@ from mdm_async.dicom.pixels.findings import Findings
 from mdm_async.dicom.pixels.frames import MOST, Frames
 from mdm_async.dicom.pixels.inspector import Inspector
 from mdm_async.dicom.pixels.layout import Layout
+from mdm_async.dicom.pixels.plain_frames import PlainFrames
 from mdm_async.dicom.pixels.plan import PixelPlan
 from mdm_async.dicom.pixels.run_lengths import RunLengths
 from mdm_async.errors import Malformed
@@ -71,3 +73,16 @@ def test_a_run_that_goes_over_the_end_of_its_segment_is_no_run() -> None:
     walk.next_fragment(len(frame))
     walk.feed(frame)
     assert list(findings.noted) == ["run-length encoded data of the wrong length"]
+
+
+def test_bits_after_a_deflated_frame_of_single_bits_are_not_let_pass() -> None:
+    for last, found in ((0x0F, False), (0x1F, True)):
+        findings = Findings()
+        layout = Layout(1, 12, 1, 1, 1, 1, 0, False, False, "MONOCHROME2")
+        walk = PlainFrames(layout, Frames(), findings, deflated=True)
+        deflater = zlib.compressobj(wbits=-15)
+        frame = deflater.compress(bytes([0xFF, last])) + deflater.flush()
+        walk.next_fragment(len(frame))
+        walk.feed(frame)
+        walk.close()
+        assert bool(findings.noted) == found

@@ -80,6 +80,7 @@ def test_a_codestream_may_lie_in_parts(at, size):
     between = box(b"jxlp", one) + box(b"Exif", SECRET) + box(b"jxlp", two)
     assert found(whole + between, size) == BOX
     assert found(whole + box(b"jxlp", two) + box(b"jxlp", one), size)
+    assert found(whole + box(b"jxlp", one) + box(b"jxlp", b"DOE^" + two[4:]), size)
 
 
 def test_a_last_box_without_a_length_ends_with_the_codestream():

@@ -456,6 +456,13 @@ def test_samples_at_the_end_of_the_world_are_refused() -> None:
     assert refusal(edited(stream("avc.mp4"), STBL, farther), SYNTAX + "102")
 
 
+def test_lengths_of_units_are_those_that_the_description_says() -> None:
+    video = bytearray(stream("avc.mp4"))
+    assert video.find(b"mdat") < video.find(b"moov")
+    video[video.find(b"avcC") + 8] &= 0xFD
+    assert refusal(bytes(video), SYNTAX + "102") == "MP4 samples that are no video units"
+
+
 @pytest.mark.parametrize("path", [(b"moov",), (b"moov", b"trak"), (b"moov", b"trak", b"mdia")])
 def test_boxes_of_mp4_are_there_once(path: tuple[bytes, ...]) -> None:
     kind = {1: b"mvhd", 2: b"tkhd", 3: b"mdhd"}[len(path)]
