@@ -142,3 +142,15 @@ def test_the_report_counts_private_attributes_together(write):
         ("private", "", "K", "option retain_safe_private"): 1,
         ("private", "", "X", "PS3.15 basic"): 2,
     }
+
+
+@pytest.mark.parametrize("value", [b"SECRET", b"SECRET JOHN", b"Y\\SECRET"])
+def test_a_code_string_of_a_listed_block_is_not_believed_either(write, value):
+    body = write.file(block(write, 0x10, PHILIPS, (0x06, "CS", value)))
+    assert scrubbed(body)[0x20011006].value == "REMOVED"
+
+
+def test_but_stays_where_the_site_asks_for_it(write):
+    body = write.file(block(write, 0x10, PHILIPS, (0x06, "CS", b"OFTHESITE")))
+    site = Profile("site", site=((PrivateKey(PHILIPS.decode(), 0x2001, 0x06), Action.KEEP, None),))
+    assert scrubbed(body, site)[0x20011006].value == "OFTHESITE"

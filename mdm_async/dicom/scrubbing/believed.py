@@ -20,6 +20,8 @@ Check = Callable[[Buffer, int, int], bool]
 """Whether the value between two offsets of a buffer may stay."""
 
 STANDARD_UID: Final = "standard-uid"
+OF_ANY: Final = "terms of any attribute"
+"""Of private code strings, whose own terms nobody knows."""
 _SPELT_IN: Final = 8
 """Bytes; fewer spell no name for certain, and are often letters by chance."""
 _SPELT: Final = re.compile(rb"[A-Za-z0-9 ^,._-]{4,}\0*")
@@ -45,6 +47,8 @@ def check_of(tag: int | None, vr: bytes, keeps: str, terms: frozenset[bytes]) ->
         return _numbers(size, most_values(tag) if tag is not None else None)
     if vr == b"CS" and tag is not None:
         return _remembered(lambda value: all(which_stay(tag, value.split(b"\\"), terms)))
+    if keeps == OF_ANY:
+        return _remembered(lambda value: is_legal(vr, value) and all(which_stay(None, value.split(b"\\"))))
     if keeps == STANDARD_UID:
         return _remembered(are_of_the_standard)
     if keeps:

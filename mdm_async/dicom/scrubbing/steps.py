@@ -14,7 +14,7 @@ from mdm_async.dicom.pixels.description import EXTENDED_TABLE
 from mdm_async.dicom.profile import Action, Profile, Rule, basic
 from mdm_async.dicom.profiles.attribute_rules import UNNAMED
 from mdm_async.dicom.profiles.macros import members_of
-from mdm_async.dicom.scrubbing.believed import STANDARD_UID, check_of
+from mdm_async.dicom.scrubbing.believed import OF_ANY, STANDARD_UID, check_of
 from mdm_async.dicom.scrubbing.step import Step, StepKind
 from mdm_async.dicom.values.terms import which_stay
 
@@ -246,6 +246,8 @@ def _check(step: Step, vr: bytes, rule: Rule, profile: Profile) -> None:
     terms = frozenset(term.encode() for of, term in profile.terms if of == tag)
     # A UID is kept for what it names in the standard, if nobody asks for more.
     keeps = rule.keeps or (STANDARD_UID if vr == b"UI" and not rule.asked else "")
+    if private and vr == b"CS" and not rule.of_site:
+        keeps = OF_ANY
     step.check = check_of(None if private else tag, vr, keeps, terms)
     step.otherwise = _disbelieved(tag, step.written, vr, _ILLEGAL)
     if vr == b"CS" and not private and tag != _CHARACTER_SET:

@@ -24,13 +24,15 @@ _LETTERS, _DIGITS = 3, 4
 """So many different single letters, and digits that are of no term, spell nothing in all values together."""
 
 
-def which_stay(tag: int, values: Sequence[bytes], beside: frozenset[bytes] = frozenset()) -> list[bool]:
+def which_stay(
+    tag: int | None, values: Sequence[bytes], beside: frozenset[bytes] = frozenset()
+) -> list[bool]:
     """Of the values of one attribute, which may stay: S, M, I, T and H are each harmless, but not together.
 
     `beside` are terms that a site adds.
     """
     stay, spelt, digits = [], set[str](), 0
-    terms = _terms().get(first_of(tag), frozenset())
+    terms = _terms_of(tag)
     for value in values:
         bare = value.strip(b"\0 ")
         stays = bare in beside
@@ -43,11 +45,14 @@ def which_stay(tag: int, values: Sequence[bytes], beside: frozenset[bytes] = fro
     return stay
 
 
-def is_term(tag: int, value: bytes) -> bool:
-    """Whether every value, with backslashes between, is empty, a term of the attribute, or made of known words."""
+def is_term(tag: int | None, value: bytes) -> bool:
+    """Whether every value, with backslashes between, is empty, a term of the attribute, or made of known words.
+
+    Of a private one (None) whatever is a term of any attribute.
+    """
     if not value.isascii():
         return False
-    terms = _terms().get(first_of(tag), frozenset())
+    terms = _terms_of(tag)
     return all(_one(one.strip("\0 "), terms) for one in value.decode("ascii").split("\\"))
 
 
@@ -70,6 +75,15 @@ def _rows() -> tuple[tuple[str, str], ...]:
     return tuple(
         (row["tag"], row["term"]) for row in csv.DictReader(table.read_text(encoding="ascii").splitlines())
     )
+
+
+def _terms_of(tag: int | None) -> frozenset[str]:
+    return _every_term() if tag is None else _terms().get(first_of(tag), frozenset())
+
+
+@cache
+def _every_term() -> frozenset[str]:
+    return frozenset().union(*_terms().values())
 
 
 @cache
