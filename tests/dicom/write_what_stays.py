@@ -16,7 +16,8 @@ HEAD = f"""\
 
 For whoever decides on a release and asks what could still be in there. This is the profile `basic` without options:
 what is not described here is removed, emptied, or replaced by a dummy or a pseudonym. Options and site rules let more
-through; `mdm profile check` says what.
+through; `mdm profile check` says what. What should go all the same, goes by a line of a profile under `[attributes]`,
+as `SegmentLabel = "X"` ([profiles.md](profiles.md)).
 
 1. **Numbers**: values of the VRs for numbers, when they are numbers, but for those that the standard or our table
    removes (weight, size, numbers of other studies).

@@ -220,6 +220,8 @@ def _told(caller: Caller, refusal: Refusal, *, hidden: bool) -> MdmError:
     elif hidden:
         why = NotFound()
     else:
-        why = Forbidden(f"{caller.name} has no {wanted} here", remedy="ask the owner of the directory for it")
+        why = Forbidden(
+            f"{caller.name} has no {wanted} here", remedy="ask the owner of the directory for it: mdm acl set"
+        )
     why.refusal = refusal
     return why
