@@ -86,3 +86,8 @@ def test_bits_after_a_deflated_frame_of_single_bits_are_not_let_pass() -> None:
         walk.feed(frame)
         walk.close()
         assert bool(findings.noted) == found
+
+
+def test_pixels_whose_frames_are_written_anew_have_a_name_of_their_own() -> None:
+    plans = [PixelPlan(codestreams=True, reframe=reframe) for reframe in (False, True)]
+    assert plans[0].variant != plans[1].variant
