@@ -23,6 +23,7 @@ LIES = {
     "no decimal": (0x00180050, "DS", b"SMITH"),
     "a day as a decimal": (0x00201041, "DS", b"19600101"),
     "a day as an integer": (0x00200013, "IS", b"19600101"),
+    "a day behind zeros": (0x00201041, "DS", b"0019600101"),
     "a day among integers": (0x00081163, "IS", b"1\\+19600101 \\2"),
     "a moment as a decimal": (0x00201041, "DS", b"19600101120000.0"),
     "more decimals than there may be": (0x00280030, "DS", b"0.5\\0.5\\555196001"),
