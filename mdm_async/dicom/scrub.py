@@ -11,6 +11,7 @@ from mdm_async.dicom.filemeta import read_meta, uid_text
 from mdm_async.dicom.mapping import SUBJECT, Subject
 from mdm_async.dicom.pixels import plan as pixel_plan
 from mdm_async.dicom.pixels.description import EXTENDED_TABLE, RECOGNIZABLE, Description, PixelFacts
+from mdm_async.dicom.pixels.inspector import LOOKED_INTO
 from mdm_async.dicom.pixels.plain_frames import DEFLATED_FRAMES
 from mdm_async.dicom.pixels.plan import PixelEdits
 from mdm_async.dicom.profile import Action, Profile
@@ -300,8 +301,8 @@ def _served_as(transfer_syntax: str, encoding: Encoding) -> bytes:
 
     Pixels under such a one are refused.
     """
-    # Deflated Image Frame Compression is younger than the list of UIDs.
-    private = transfer_syntax not in (GE, DEFLATED_FRAMES) and not are_of_the_standard(
+    # Deflated frames and JPEG XL are younger than the list of UIDs.
+    private = transfer_syntax not in {GE, DEFLATED_FRAMES, *LOOKED_INTO} and not are_of_the_standard(
         transfer_syntax.encode()
     )
     if transfer_syntax == DEFLATED or private:

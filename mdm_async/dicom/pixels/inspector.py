@@ -44,7 +44,7 @@ _WALKS: Final[dict[str, Walk]] = {
     **{f"{_JPEG}{number}": walk_jpeg_xl for number in (110, 111, 112)},
 }
 _RLE: Final = "1.2.840.10008.1.2.5"
-_LOOKED_INTO: Final = {*_WALKS, _RLE, *SYNTAXES}
+LOOKED_INTO: Final = {*_WALKS, _RLE, *SYNTAXES}
 NATIVE: Final = frozenset(
     {"1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2", "1.2.840.10008.1.2.1.99"}
 )
