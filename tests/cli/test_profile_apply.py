@@ -90,7 +90,9 @@ async def test_on_a_terminal_it_asks(mdm, folder, profile, monkeypatch):
 
 
 async def test_what_is_not_there_is_code_2(mdm, folder, profile):
-    assert (await mdm("profile", "apply", profile, f"{folder}/none", "--yes")).code == 3
+    ended = await mdm("profile", "apply", profile, f"{folder}/none", "--yes")
+    assert ended.code == 3
+    assert f"below {folder}/none: no such file or directory" in ended.err
     ended = await mdm("profile", "apply", "no-such-profile", folder, "--yes")
     assert ended.code == 3
     assert "mdm profile add" in ended.err
@@ -156,8 +158,8 @@ async def test_ctrl_c_says_that_the_server_goes_on():
         await runner.cleanup()
     assert process.returncode == 130
     assert (
-        err
-        == b"mdm: cardio: interrupted; the server goes on making these views; the same command shows it again\n"
+        err == b"mdm: cardio below /ct: interrupted; the server goes on making these views;"
+        b" the same command shows it again\n"
     )
 
 

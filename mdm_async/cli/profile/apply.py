@@ -59,7 +59,7 @@ def apply(
             with bar_on(stderr_console()) as bar:
                 return await until_made(client.profiles, name, directory, bar)
 
-    with about(name):
+    with about(f"{name} below {directory}"):
         plan = complete(ask_plan())
         if not json:
             for line in plan_in_words(name, directory, plan):

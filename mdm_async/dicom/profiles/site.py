@@ -131,7 +131,9 @@ def _said(where: str, said: object) -> tuple[str, str | None]:
             raise wrong(where, "does more than to generalise", 'write { generalise = "year" } alone')
         if not isinstance(words, str) or not vrs_of(words):
             raise wrong(
-                f"{where}.generalise", "is not known", f"write one of {', '.join(map(toml, VOCABULARY))}"
+                f"{where}.generalise",
+                "is not known",
+                f"write one of {', '.join(map(toml, VOCABULARY))} (bins of 2 to 39)",
             )
         return Action.CLEAN.value, words
     if not isinstance(said, dict) or not isinstance(said.get("action"), str):
