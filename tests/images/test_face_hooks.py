@@ -1,5 +1,6 @@
 """A site's own defacer, declared in the server's settings: given the frames of heads, and held to its limits."""
 
+import asyncio
 import io
 import sys
 from collections.abc import AsyncIterator
@@ -10,6 +11,8 @@ from pydicom import dcmread
 from pydicom.uid import RLELossless
 
 from mdm_async.dicom.pixels.layout import Layout
+from mdm_async.errors import ScrubRefused
+from mdm_async.images.hooks import launcher
 from mdm_async.images.hooks.hooks import Hooks
 from mdm_async.settings import HookSettings
 from tests.conftest import Server, running_server
@@ -132,3 +135,55 @@ async def test_a_hook_sees_no_environment_no_files_and_the_pictures_size(
 def test_a_hook_is_declared_by_its_whole_path(command: list[str]) -> None:
     with pytest.raises(ValueError, match="command"):
         HookSettings.model_validate({"command": command})
+
+
+@pytest.mark.parametrize(
+    ("command", "why"),
+    [
+        ("import sys\nwhile True: sys.stdout.buffer.write(bytes(1 << 20))", "more bytes"),
+        (
+            "import os, time\nif not os.fork():\n os.setsid()\n time.sleep(12)",
+            "longer than 1 seconds",
+        ),
+    ],
+    ids=["writes without end", "leaves a child with its pipes"],
+)
+async def test_what_a_hook_leaves_in_its_pipes_holds_nobody_up(
+    command: str, why: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mdm_async.images.hooks.hooks._DRAINED", 0.2)
+    hooks = Hooks({"h": HookSettings(command=(sys.executable, "-c", command), seconds=1)})
+    layout = Layout(
+        rows=1,
+        columns=1,
+        frames=1,
+        samples=1,
+        bits=8,
+        stored=8,
+        high=7,
+        signed=False,
+        planar=False,
+        photometric="MONOCHROME2",
+    )
+    async with asyncio.timeout(60):
+        with pytest.raises(ScrubRefused, match=why):
+            await hooks.run("h", bytes(1 << 20), layout)
+
+
+async def test_a_hook_ends_with_a_server_that_is_killed() -> None:
+    server = (
+        "import subprocess, sys\n"
+        "subprocess.run("
+        f"[sys.executable, {launcher.__file__!r}, '{1 << 30}', '60',"
+        " '/bin/sh', '-c', 'echo runs; exec sleep 30'],"
+        ")"
+    )
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", server, stdout=asyncio.subprocess.PIPE, cwd="/"
+    )
+    assert process.stdout is not None
+    assert await process.stdout.readline() == b"runs\n"
+    process.kill()
+    async with asyncio.timeout(20):
+        assert await process.stdout.read() == b"", "the hook's end closes its output"
+    await process.wait()

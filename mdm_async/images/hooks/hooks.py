@@ -90,12 +90,20 @@ async def _ended(process: asyncio.subprocess.Process) -> None:
     """Nothing is left of it, nor of what it started, which is in its group."""
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-    await process.wait()
     assert process.stdout is not None
     with suppress(TimeoutError):
         async with asyncio.timeout(_DRAINED):
-            while await process.stdout.read(_PIECE):  # so that the pipe's end is closed
+            # A process whose output waits to be read is never seen to end.
+            while await process.stdout.read(_PIECE):
                 pass
+    # What has left the group may hold the pipes open for ever: then our ends are closed.
+    assert process.stdin is not None
+    if not process.stdin.is_closing():
+        process.stdin.transport.abort()
+    reading = process._transport.get_pipe_transport(1)  # type: ignore[attr-defined]
+    if reading is not None and not reading.is_closing():
+        reading.close()
+    await process.wait()
 
 
 async def _feed(stdin: asyncio.StreamWriter, frames: bytes) -> None:

@@ -7,12 +7,14 @@ It is run as a file, by an interpreter that knows nothing of the server, and so 
 import ctypes
 import os
 import resource
+import signal
 import sys
 from contextlib import suppress
 from typing import Final
 
 _NEW_USER: Final = 0x10000000
 _NEW_NETWORK: Final = 0x40000000
+_DEATH_OF_PARENT: Final = 1
 _FILES: Final = 256
 """Open at a time."""
 
@@ -28,6 +30,7 @@ def main(arguments: list[str]) -> None:
     ):
         resource.setrlimit(limit, (most, most))
     _leave_the_network()
+    _end_with_the_server()
     os.execve(command[0], command, {})  # noqa: S606 - what the site's settings name
 
 
@@ -37,6 +40,12 @@ def _leave_the_network() -> None:
         libc = ctypes.CDLL(None, use_errno=True)
         if libc.unshare(_NEW_NETWORK):
             libc.unshare(_NEW_USER | _NEW_NETWORK)
+
+
+def _end_with_the_server() -> None:
+    """A server that is killed ends no hook by itself."""
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(_DEATH_OF_PARENT, signal.SIGKILL)
 
 
 if __name__ == "__main__":
