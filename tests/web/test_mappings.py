@@ -7,6 +7,7 @@ from typing import Any
 import pydicom.data
 from pydicom import dcmread
 
+from mdm_async.images.reading import served
 from tests.backfilled import backfill
 from tests.conftest import Reply, Server
 from tests.web.test_profiles import add, ask, explained, until
@@ -98,6 +99,23 @@ async def test_another_mapping_makes_other_views_and_those_before_are_not_served
     assert gone.tree == {"project": "trial", "anew": ["trial"]}
     await backfill(server)
     assert (await state(server))["refused"] == 1
+
+
+async def test_a_mapping_is_read_once_however_many_profiles_come(own_server: Server, monkeypatch) -> None:
+    await add(own_server, TRIAL)
+    await put(own_server, csv("S-001", -100))
+    views, acquire = own_server.house.views, own_server.house.database.acquire
+    async with acquire() as db:
+        await views.refresh(db, now=True)
+    before = views.get("trial")
+    assert before is not None
+    assert before.mapping
+    monkeypatch.setattr(served, "opened_mapping", None)
+    await add(own_server, 'name = "other"\n')
+    async with acquire() as db:
+        await views.refresh(db, now=True)
+    assert views.get("other")
+    assert views.get("trial") == before
 
 
 async def test_only_an_administrator_with_the_right_i_sets_or_sees_one(own_server: Server) -> None:

@@ -60,6 +60,9 @@ _EXAMPLE_RULE: Final = (
     'blank_outside = "ultrasound regions" and trust = true'
 )
 
+_MOST_DOTS: Final = 1000
+"""The reader of TOML takes time by the square of a key's parts."""
+
 Word = TypeVar("Word", bound=str)
 
 
@@ -70,6 +73,8 @@ def parse_profile(text: str) -> Profile:
     """
     if len(text) > _LIMIT:
         raise wrong("text", f"is longer than {_LIMIT} characters", "write fewer rules")
+    if any(line.count(".") > _MOST_DOTS for line in text.splitlines()):
+        raise wrong("text", f"has more than {_MOST_DOTS} dots in a line", "write shorter keys")
     try:
         said = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as e:

@@ -93,12 +93,12 @@ class Replacing:
 
     def _remaining(self, step: Step, old: bytes, encoding: Encoding) -> bytes:
         """Of a value of VR AT the tags that are allowed."""
-        left = b""
+        left = bytearray()
         for at in range(0, len(old) - 3, 4):
             group, element = (encoding.u16.unpack_from(old, at + offset)[0] for offset in (0, 2))
             if step.allows(group << 16 | element):
                 left += old[at : at + 4]
-        return left
+        return bytes(left)
 
 
 def _pointer(tag: int, encoding: Encoding) -> bytes:

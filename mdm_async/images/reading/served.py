@@ -69,6 +69,8 @@ class ServedViews:
         self._keys = keys
         self._served: dict[View, Served] = {}
         self._known: dict[str, str] = {}
+        self._opened: dict[tuple[str, str], PatientMapping] = {}
+        """Mappings by project and digest as stored: a large one takes a second to read."""
         self._asked = float("-inf")
 
     def __iter__(self) -> Iterator[Served]:
@@ -134,7 +136,7 @@ class ServedViews:
         # Only read here: a key is made when a profile is added, and kept before it is used.
         keys = await self._keys.project_keys(projects | {BASIC_PROJECT})
         stored_mappings = await mappings.listing(db)
-        opened = _opened([each for each in stored_mappings if each.project in keys], keys)
+        opened = self._mappings([each for each in stored_mappings if each.project in keys], keys)
         lost = {each.project for each in stored_mappings} - opened.keys()
         served = {
             View(p.name): Served(p, keys[project_of(p)], opened.get(project_of(p)) if p.unmapped else None)
@@ -147,6 +149,20 @@ class ServedViews:
         self._known = {stored.name: stored.digest for stored in listed}
         self._known |= {f"/{each.project}": each.digest for each in stored_mappings}
 
+    def _mappings(
+        self, stored: Sequence[StoredMapping], keys: Mapping[str, bytes]
+    ) -> dict[str, PatientMapping]:
+        """Those that open; the views that need another are not served, and all others are."""
+        opened = {}
+        for each in stored:
+            try:
+                found = self._opened.get((each.project, each.digest))
+                opened[each] = found or opened_mapping(each, keys[each.project])
+            except Unavailable as why:
+                _log.error("a stored mapping cannot be used", project=each.project, reason=why.detail)
+        self._opened = {(each.project, each.digest): found for each, found in opened.items()}
+        return {each.project: found for each, found in opened.items()}
+
 
 def opened_mapping(stored: StoredMapping, key: bytes) -> PatientMapping:
     """Raises Unavailable."""
@@ -156,17 +172,6 @@ def opened_mapping(stored: StoredMapping, key: bytes) -> PatientMapping:
         raise Unavailable(
             f"the mapping of the project {stored.project!r} does not open", remedy="set it again"
         ) from None
-
-
-def _opened(stored: Sequence[StoredMapping], keys: Mapping[str, bytes]) -> dict[str, PatientMapping]:
-    """Those that open; the views that need another are not served, and all others are."""
-    opened = {}
-    for each in stored:
-        try:
-            opened[each.project] = opened_mapping(each, keys[each.project])
-        except Unavailable as why:
-            _log.error("a stored mapping cannot be used", project=each.project, reason=why.detail)
-    return opened
 
 
 def project_of(profile: Profile) -> str:
