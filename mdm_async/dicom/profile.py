@@ -9,6 +9,7 @@ from typing import Final, Literal
 
 from mdm_async.dicom.profiles.assertions import date_kept, falls_short_of, identity_kept
 from mdm_async.dicom.profiles.attribute_rules import (
+    CLEANED_TEXT,
     GROUPS,
     PRIVATE,
     REPEATING,
@@ -273,10 +274,14 @@ def _private_rules(options: frozenset[str]) -> dict[PrivateKey, Rule]:
     if "retain_safe_private" not in options:
         return {}
     because = "option retain_safe_private"
-    keep, uid = Rule(Action.KEEP, because, asked=True), Rule(Action.UID, because, asked=True)
+    keep, clean, uid = (
+        Rule(action, because, asked=True) for action in (Action.KEEP, Action.CLEAN, Action.UID)
+    )
     # The standard's list has a UID of a series: safe as an attribute, but it joins with everything.
-    uids = keep if "retain_uids" in options else uid
-    return {key: uids if vr == b"UI" else keep for key, vr in safe_private().items() if can_be_kept(vr)}
+    by_vr = {b"UI": keep if "retain_uids" in options else uid}
+    # A text is safe as an attribute too, but anything can be written into it.
+    by_vr |= dict.fromkeys(CLEANED_TEXT - {b"CS"}, clean)
+    return {key: by_vr.get(vr, keep) for key, vr in safe_private().items() if can_be_kept(vr)}
 
 
 def _moves(rule: Rule) -> bool:

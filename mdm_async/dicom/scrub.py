@@ -286,9 +286,8 @@ def _features(head: bytes, profile: Profile) -> list[tuple[int, bytes]]:
 
 def _cleans_text(profile: Profile) -> bool:
     """Whether any text could be kept for its words."""
-    return any(option.startswith("clean_") for option in profile.options) or any(
-        action is Action.CLEAN and value is None for _, action, value in profile.site
-    )
+    cleaning = (option.startswith("clean_") or option == "retain_safe_private" for option in profile.options)
+    return any(cleaning) or any(action is Action.CLEAN and value is None for _, action, value in profile.site)
 
 
 def _keeps_extended_table(profile: Profile) -> bool:

@@ -154,3 +154,28 @@ def test_but_stays_where_the_site_asks_for_it(write):
     body = write.file(block(write, 0x10, PHILIPS, (0x06, "CS", b"OFTHESITE")))
     site = Profile("site", site=((PrivateKey(PHILIPS.decode(), 0x2001, 0x06), Action.KEEP, None),))
     assert scrubbed(body, site)[0x20011006].value == "OFTHESITE"
+
+
+@pytest.mark.parametrize(
+    ("value", "stays"),
+    [(b"SECRET JOHN", "REMOVED"), (b"19600101", "REMOVED"), (b"SECRET head coil", "head coil"), (b"", None)],
+)
+@pytest.mark.parametrize(
+    ("encoding", "syntax", "vr"),
+    [
+        (EXPLICIT_LITTLE, "1.2.840.10008.1.2.1", "SH"),
+        (EXPLICIT_LITTLE, "1.2.840.10008.1.2.1", "UN"),
+        (IMPLICIT_LITTLE, "1.2.840.10008.1.2", "SH"),
+    ],
+)
+def test_of_a_text_of_a_listed_block_known_words_stay(writer, encoding, syntax, vr, value, stays):
+    write = writer(encoding)
+    body = block(write, 0x10, PHILIPS, (0x8B, vr, value))
+    assert (scrubbed(write.file(body, syntax))[0x2001108B].value or None) == stays
+
+
+def test_a_text_of_a_listed_block_stays_whole_where_the_site_names_it(write):
+    named = ((PrivateKey(PHILIPS.decode(), 0x2001, 0x8B), Action.KEEP, None),)
+    body = write.file(block(write, 0x10, PHILIPS, (0x8B, "SH", b"XJ-7 Q"), (0x87, "SH", b"XJ-7 Q")))
+    found = scrubbed(body, Profile("site", options=SAFE.options, site=named))
+    assert (found[0x2001108B].value, found[0x20011087].value) == ("XJ-7 Q", "REMOVED")

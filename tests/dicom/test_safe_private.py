@@ -30,16 +30,17 @@ def test_every_row_of_the_table_is_known_by_its_creator():
     assert all(private_key(*found(row)) in safe_private() for row in printed_rows())
 
 
-def test_each_row_is_kept_but_for_bytes_nobody_can_look_into_and_uids():
+def test_each_row_is_kept_but_for_bytes_nobody_can_look_into_and_uids_and_texts_are_cleaned():
     actions = Counter()
     for row in printed_rows():
         rule, vr = SAFE.private_rule(*found(row))
         expected = {"UI": Action.UID, "OB": Action.REMOVE, "OW": Action.REMOVE}
         expected |= {"OW/OB": Action.REMOVE, "": Action.REMOVE}
+        expected |= dict.fromkeys(("LO", "SH", "ST", "LT"), Action.CLEAN)
         assert rule.action is expected.get(row["vr"], Action.KEEP), row
         assert vr.decode() == (row["vr"] if len(row["vr"]) == 2 else "")
         actions[rule.action] += 1
-    assert actions == {Action.KEEP: 447, Action.UID: 7, Action.REMOVE: 25}
+    assert actions == {Action.KEEP: 403, Action.CLEAN: 44, Action.UID: 7, Action.REMOVE: 25}
 
 
 @pytest.mark.parametrize("block", [0x10, 0x11, 0xFF])

@@ -200,7 +200,8 @@ def step_of_private(tag: int, vr: bytes, creator: str, profile: Profile) -> Step
         return Step(tag, vr, StepKind.DROP, NOT_LOOKED_INTO)
     if rule.action is Action.UID and found not in (b"UI", b"SQ"):
         return Step(tag, vr, StepKind.DROP, NOT_LOOKED_INTO)
-    return _step(tag, vr, found, rule, StepKind.DROP, profile)
+    fallback = StepKind.DROP if rule.of_site else StepKind.DUMMY
+    return _step(tag, vr, found, rule, fallback, profile)
 
 
 def _restated(step: Step, written: bytes, due: bytes | None) -> Step:
