@@ -12,7 +12,7 @@ class Mappings:
         self._wire = wire
 
     async def set(self, project: str, csv: str) -> Json:
-        """Put a mapping into force: how many `patients` it maps, and the views that are made `anew` for it."""
+        """Put a mapping into force: how many `patients` it maps, the views that are made `anew`, and `warnings`."""
         return await self._wire.operate("PUT", _path(project), {"csv": csv}, repeat=True)
 
     async def show(self, project: str) -> Json:

@@ -7,6 +7,7 @@ import csv
 import hashlib
 import io
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -83,6 +84,15 @@ class Mapping:
     def names(self) -> frozenset[str]:
         """Of all subjects."""
         return frozenset(subject.name for subject in self._subjects.values())
+
+    @cached_property
+    def warnings(self) -> tuple[str, ...]:
+        """What may be a slip: one person with several Patient IDs is one subject, several persons are not."""
+        shared = [count for count in Counter(self._subjects.values()).values() if count > 1]
+        if not shared:
+            return ()
+        subjects = f"{len(shared)} subject{'s' * (len(shared) > 1)}"
+        return (f"{sum(shared)} patients are {subjects}: right only for one person's several Patient IDs",)
 
     def __len__(self) -> int:
         return len(self._subjects)

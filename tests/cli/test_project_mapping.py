@@ -19,6 +19,13 @@ def file(tmp_path):
     return path
 
 
+@pytest.fixture
+def image(ct, tmp_path):
+    path = tmp_path / "ct.dcm"
+    path.write_bytes(ct)
+    return path
+
+
 async def test_a_mapping_is_set_shown_and_forgotten(run, own_server, environment, tmp_path, file):
     environment.setenv("MDM_URL", own_server.url)
     environment.setenv("BEARER_TOKEN", own_server.admin_token)
@@ -52,6 +59,33 @@ async def test_what_is_wrong_is_one_line_without_values(run, own_server, environ
     assert "line 3" in ended.err
     assert "1CT1" not in ended.err
     assert ended.err.count("\n") == 1
+
+
+async def test_patients_that_are_one_subject_are_warned_of_without_values(
+    run, own_server, environment, image, tmp_path, file
+):
+    environment.setenv("MDM_URL", own_server.url)
+    environment.setenv("BEARER_TOKEN", await own_server.token("pdrwlxgsi", views=["*", "identified"]))
+    file.write_text(CSV + "2CT2,S-001,-371\n3CT3,S-003,1\n")
+    said = "2 patients are 1 subject: right only for one person's several Patient IDs"
+    ended = await run("project", "mapping", "set", "trial", file)
+    assert (ended.code, ended.err) == (0, f"mdm: {file}: warning: {said}\n")
+    ended = await run("project", "mapping", "set", "trial", file, "--json")
+    assert (ended.code, ended.json["warnings"]) == (0, [said])
+    ended = await run("profile", "try", image, "--profile", profile_at(tmp_path), "--mapping", file)
+    assert (ended.code, ended.err) == (0, f"mdm: {file}: warning: {said}\n")
+
+
+async def test_a_mapping_that_the_profile_does_not_use_is_told_of(run, image, file):
+    ended = await run("profile", "try", image, "--mapping", file)
+    assert ended.code == 0
+    assert "warning: not used: the profile says nothing of who is not mapped" in ended.err
+
+
+def profile_at(directory):
+    path = directory / "trial.toml"
+    path.write_text(PROFILE)
+    return path
 
 
 async def test_a_trial_without_the_mapping_calls_everybody_subject(run, ct, tmp_path, file):

@@ -49,6 +49,7 @@ async def test_patients_are_called_what_their_project_calls_them(own_server: Ser
         "project": "trial",
         "patients": 1,
         "anew": ["trial"],
+        "warnings": [],
     }
     await ask(server, "trial", "apply", 202, surl="/")
     await server.put("/ct.dcm", ct)

@@ -8,8 +8,9 @@ import typer
 
 from mdm_async.cli.connection import client_of, complete
 from mdm_async.cli.options import Json
-from mdm_async.cli.output import about, print_json, print_line
+from mdm_async.cli.output import about, complain, print_json, print_line
 from mdm_async.cli.profile.profile_file import read_text
+from mdm_async.errors import MdmError
 
 Project = Annotated[str, typer.Argument(metavar="PROJECT", show_default=False)]
 
@@ -45,6 +46,8 @@ def set_(
 
     with about(str(file)):
         done = complete(work())
+    for warning in done["warnings"]:
+        complain(MdmError(f"warning: {warning}"), str(file))
     if json:
         print_json(done)
         return

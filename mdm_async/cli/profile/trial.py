@@ -52,7 +52,8 @@ def try_(
 ) -> None:
     """Print what would become of each attribute of DICOM files, and whether they would be served; writes nothing.
 
-    Pseudonyms and moved dates are made with a key that is thrown away: they are others each time.
+    Pseudonyms and moved dates are made with a key that is thrown away: they are others each time. A view that would be
+    refused is an answer, and ends with 0; a file that cannot be read at all does not.
 
     Example: `mdm profile try image.dcm --profile cardio.toml`
     """
@@ -64,6 +65,11 @@ def try_(
     if mapping is not None:
         with about(str(mapping)):
             mapped = Mapping.parse(read_text(mapping))
+        warnings = mapped.warnings
+        if chosen.unmapped is None:
+            warnings = ("not used: the profile says nothing of who is not mapped (unmapped = …)",)
+        for warning in warnings:
+            complain(MdmError(f"warning: {warning}"), str(mapping))
     documents: list[dict[str, Any]] = []
     failures: list[MdmError] = []
     for file in files:

@@ -27,10 +27,11 @@ from mdm_async.postgres.database import Connection, Database
 
 @dataclass(frozen=True, slots=True)
 class SetMapping:
-    """What was done: how many patients are mapped, and the views that are made anew for it."""
+    """What was done: how many patients are mapped, the views that are made anew for it, and what may be a slip."""
 
     patients: int
     anew: tuple[str, ...]
+    warnings: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -58,7 +59,7 @@ async def put(
         details = {"project": project, "patients": len(mapping)}
         await acts.record(db, [Act(caller, "mapping set", details=details)])
     await _take_up(database, shelf, changed)
-    return SetMapping(len(mapping), anew)
+    return SetMapping(len(mapping), anew, mapping.warnings)
 
 
 async def show(database: Database, shelf: Shelf, caller: Caller, project: Project) -> ShownMapping:

@@ -28,7 +28,8 @@ async def put_mapping(request: web.Request) -> web.Response:
     caller, form = await asked_by_name(request, MappingForm)
     house, project = request.app[HOUSE], _project(request)
     done = await mappings.put(house.database, house.shelf, house.changed, caller, project, form.csv)
-    return json_reply(request, {"project": project, "patients": done.patients, "anew": done.anew})
+    told = {"patients": done.patients, "anew": done.anew, "warnings": done.warnings}
+    return json_reply(request, {"project": project, **told})
 
 
 async def show_mapping(request: web.Request) -> web.Response:
