@@ -153,7 +153,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 print_line(line)
         else:
             told = "no command is named" if told.startswith("Usage: ") else told.rstrip(".")
-            fail(BadRequest(told, remedy="see mdm --help"))
+            named = asked.command_path if (asked := getattr(wrong, "ctx", None)) is not None else "mdm"
+            fail(BadRequest(" ".join(told.split()), remedy=f"see {named} --help"))
         return wrong.exit_code
     except typer.Abort:
         return fail(MdmError("given up"))

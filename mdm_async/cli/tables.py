@@ -22,7 +22,7 @@ _IN_WORDS: Final = {
     "U": "UID replaced",
     "K": "kept",
     "C": "cleaned",
-    "S": "moved by whole days",
+    "S": "date moved by whole days, time of day as it was",
     "+": "added",
 }
 _GET_PSEUDONYMS: Final = frozenset({"(0008,0050)", "(0010,0010)", "(0010,0020)", "(0020,0010)"})

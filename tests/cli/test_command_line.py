@@ -62,3 +62,21 @@ async def test_with_json_a_failure_is_a_document_too(
 async def test_behind_two_dashes_json_is_a_name(mdm: Run) -> None:
     ended = await mdm("ls", "--", "--json")
     assert (ended.code, ended.out) == (2, b"")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["intake", "set", "/demo"], "'--force'. Choose from: yes, no, inherit; see mdm intake set --help"),
+        (["profile", "try"], "Missing argument 'FILE…'; see mdm profile try --help"),
+        (["profile", "nope"], "No such command 'nope'; see mdm profile --help"),
+        (["nope"], "No such command 'nope'; see mdm --help"),
+        (["ls", "--nope"], "No such option: --nope; see mdm ls --help"),
+    ],
+)
+async def test_a_wrong_command_line_is_told_in_one_line_that_says_where_to_look(
+    run: Run, words: list[str], said: str
+) -> None:
+    ended = await run(*words)
+    assert (ended.code, ended.out, ended.err.count("\n")) == (2, b"", 1)
+    assert ended.err.endswith(said + "\n")

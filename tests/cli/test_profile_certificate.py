@@ -44,6 +44,14 @@ async def test_a_certificate_is_of_the_bytes_that_are_pulled(mdm, run, study, tm
     assert "none that the certificate is of" in other.err
 
 
+async def test_only_of_a_deidentified_view_is_there_one(mdm, study):
+    ended = await mdm("profile", "certificate", study, "--view", "identified")
+    assert ended.code == 2
+    assert ended.err.endswith(
+        "only a de-identified view has a report or a certificate; name one, as --view basic\n"
+    )
+
+
 async def test_a_directory_has_one_with_what_is_refused_and_why(mdm, server, study, tmp_path, public):
     paper = tmp_path / "paper"
     assert (await mdm("profile", "certificate", study, "--view", "basic", "-o", paper)).code == 0

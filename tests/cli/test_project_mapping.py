@@ -34,6 +34,7 @@ async def test_a_mapping_is_set_shown_and_forgotten(run, own_server, environment
     assert (await run("profile", "add", profile)).code == 0
     refused = await run("project", "mapping", "set", "trial", file)
     assert (refused.code, refused.out) == (13, b""), refused.err
+    assert "has no right 'i' on /" in refused.err
 
     token = await own_server.token("pdrwlxgsi", views=["*", "identified"])
     environment.setenv("BEARER_TOKEN", token)

@@ -282,6 +282,17 @@ def test_documents_that_are_allowed_keep_their_payload():
             {"site": ((PrivateKey("HOLOGIC, Inc.", 0x7E01, 0x12), Action.KEEP, None),)},
             ["keeps (7E01,xx12) of HOLOGIC, Inc., bytes into which nobody can look"],
         ),
+        (
+            {
+                "added": (
+                    (0x00100010, "A^B"),
+                    (0x00100020, "{subject}"),
+                    (0x00120030, "S"),
+                    (0x00185100, "HFS"),
+                )
+            },
+            ["adds PatientName (0010,0010), which identifies: whatever it says is in every image"],
+        ),
         ({"documents": "allow"}, ["serves encapsulated documents with their payload, whatever it says"]),
         (
             {"pixel_rules": (PixelRule(((0x00080060, "*"),), trust=True),)},

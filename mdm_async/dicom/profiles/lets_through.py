@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from mdm_async.dicom.mapping import SUBJECT
 from mdm_async.dicom.profiles.attribute_rules import Action, retained_by
 from mdm_async.dicom.profiles.deciding import decided
 from mdm_async.dicom.profiles.keywords import keyword_of
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from mdm_async.dicom.profile import Profile
 
 _NAMED: Final = 3
+_CLINICAL_TRIAL: Final = 0x0012
 _AGE, _BIRTH_DATE, _STUDY_DATE = 0x00101010, 0x00100030, 0x00080020
 
 
@@ -22,6 +24,7 @@ def lets_through(profile: "Profile", basic: "Profile") -> Iterator[str]:
     """A line for each rule that keeps what identifies, of a pattern with how much that is."""
     for rule in profile.site:
         yield from _of_rule(rule, profile, basic)
+    yield from _added(profile, basic)
     yield from _ages(profile)
     if profile.base == "ps3.15":
         yield "keeps what the standard's table does not name, free text and identifiers among it"
@@ -59,6 +62,13 @@ def _of_rule(rule: SiteRule, profile: "Profile", basic: "Profile") -> Iterator[s
         options = retained_by(of)
         unless = f" unless under {' or '.join(options)}" if options else ""
         yield f"keeps {shown(of)}, which identifies{unless}"
+
+
+def _added(profile: "Profile", basic: "Profile") -> Iterator[str]:
+    """What [add] writes into attributes that identify, but for those of clinical trials: they are the project's own."""
+    for tag, value in profile.added:
+        if tag >> 16 != _CLINICAL_TRIAL and value != SUBJECT and _identifies(tag, profile, basic):
+            yield f"adds {shown(tag)}, which identifies: whatever it says is in every image"
 
 
 def _ages(profile: "Profile") -> Iterator[str]:

@@ -16,7 +16,7 @@ from mdm_async.catalog.trail.acts import Act
 from mdm_async.catalog.work import directories_to_check
 from mdm_async.catalog.work.views_to_make import lock_demands
 from mdm_async.dicom.mapping import Mapping, digest_of
-from mdm_async.errors import NotFound
+from mdm_async.errors import Forbidden, NotFound
 from mdm_async.images.changed import ChangedHere
 from mdm_async.images.reading.served import ServedViews, opened_mapping, project_of
 from mdm_async.images.reading.shelf import Shelf
@@ -93,7 +93,12 @@ async def unset(
 async def _demand(db: Connection, caller: Caller) -> None:
     """Raises Forbidden, Unauthenticated."""
     await acl.demand_administrator(db, caller)
-    acl.demand(caller, await resolve_one(db, ROOT), Right.IDENTITY)
+    try:
+        acl.demand(caller, await resolve_one(db, ROOT), Right.IDENTITY)
+    except Forbidden as why:
+        why.detail = f"{caller.name} has no right '{Right.IDENTITY}' on /, which tells who everybody is"
+        why.remedy = "ask an administrator for it: mdm acl set /"
+        raise
 
 
 async def _made_anew(db: Connection, served: ServedViews, project: Project) -> tuple[str, ...]:

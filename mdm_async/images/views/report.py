@@ -77,7 +77,7 @@ async def report(
         served = shelf.served.get(name)
         if served is None:
             raise BadRequest(
-                "only a de-identified view has a report", remedy="name one: mdm profile report --view basic"
+                "only a de-identified view has a report or a certificate", remedy="name one, as --view basic"
             )
         entry = _demand(caller, place, name)
         files = [entry]
