@@ -10,6 +10,7 @@ import pytest
 from tests.conftest import Reply, Server
 from tests.web.grown_tree import ALL, RECIPIENT, Tree, grown
 from tests.web.made_images import made
+from tests.web.own_acls import give, rule
 
 EVERY_VIEW = ["*", "identified"]
 
@@ -293,3 +294,17 @@ async def test_a_scope_is_not_left_by_moving(server: Server) -> None:
 @pytest.mark.parametrize("path", ["/../x", "/a/../b", "/a//b", "a", "/a/./b"])
 async def test_a_path_that_would_leave_its_scope_is_no_path(server: Server, path: str) -> None:
     await server.srm("ls", expect=400, surls=[path])
+
+
+@pytest.mark.parametrize(("rights", "says"), [("i", True), ("x", False)])
+async def test_that_x_is_missing_is_told_to_who_may_list(
+    server: Server, tree: Tree, rights: str, says: bool
+) -> None:
+    name, other = (f"u{os.urandom(6).hex()}" for _ in range(2))
+    lists = await server.token("l", path=tree.path, name=name)
+    lists_nothing = await server.token("", name=other)
+    await give(server, tree.path, [rule(f"user:{one}", rights) for one in (name, other)])
+    for token, told in ((lists, says), (lists_nothing, False)):
+        asked = {"surls": [tree.file]}
+        answer = await server.call("POST", "/admin/v1/profiles/basic/release", token=token, json=asked)
+        assert ("not 'x' on all directories" in answer.body.decode()) == told, answer.body

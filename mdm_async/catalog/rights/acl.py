@@ -185,8 +185,20 @@ def _refused(caller: Caller, place: Place, right: Right, view: View | None) -> M
     if right is Right.READ:
         refusal = Refusal(refusal.principal, right, view or place.default_view, refusal.guid)
     if place.entry is not None and allows(caller, place, Right.LIST):
-        return _told(caller, refusal, hidden=False)
+        why = _told(caller, refusal, hidden=False)
+        if _is_out_of_reach(caller, place, right, view or place.default_view):
+            why.remedy = (
+                "the ACL gives it, but not 'x' on all directories above, which it takes too: mdm acl set"
+            )
+        return why
     return _hidden(caller, place, refusal)
+
+
+def _is_out_of_reach(caller: Caller, place: Place, right: Right, view: View) -> bool:
+    """Whether the ACL gives a right that does not count, since a directory above may not be traversed."""
+    if caller.limited or place.only_view is not None or _reaches(caller, place.path):
+        return False
+    return _rule(caller, place.acl, right, view, place.default_view) is not None
 
 
 def _hidden(caller: Caller, place: Place, refusal: Refusal) -> MdmError:
