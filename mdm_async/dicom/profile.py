@@ -23,7 +23,13 @@ from mdm_async.dicom.profiles.kinds import Kind
 from mdm_async.dicom.profiles.lets_through import lets_through, shown
 from mdm_async.dicom.profiles.precedence import ConditionalRules, Drop, SiteRule, plain_rules
 from mdm_async.dicom.profiles.reviewed import first_of
-from mdm_async.dicom.profiles.safe_private import PrivateKey, can_be_kept, private_key, safe_private
+from mdm_async.dicom.profiles.safe_private import (
+    KEPT_TEXTS,
+    PrivateKey,
+    can_be_kept,
+    private_key,
+    safe_private,
+)
 from mdm_async.dicom.profiles.table import EDITION, OPTIONS
 from mdm_async.dicom.scrubbing.generalising import vrs_of
 
@@ -281,7 +287,8 @@ def _private_rules(options: frozenset[str]) -> dict[PrivateKey, Rule]:
     by_vr = {b"UI": keep if "retain_uids" in options else uid}
     # A text is safe as an attribute too, but anything can be written into it.
     by_vr |= dict.fromkeys(CLEANED_TEXT - {b"CS"}, clean)
-    return {key: by_vr.get(vr, keep) for key, vr in safe_private().items() if can_be_kept(vr)}
+    rules = {key: by_vr.get(vr, keep) for key, vr in safe_private().items() if can_be_kept(vr)}
+    return rules | {key: replace(keep, keeps=name) for key, name in KEPT_TEXTS.items()}
 
 
 def _moves(rule: Rule) -> bool:

@@ -170,12 +170,34 @@ def test_but_stays_where_the_site_asks_for_it(write):
 )
 def test_of_a_text_of_a_listed_block_known_words_stay(writer, encoding, syntax, vr, value, stays):
     write = writer(encoding)
-    body = block(write, 0x10, PHILIPS, (0x8B, vr, value))
-    assert (scrubbed(write.file(body, syntax))[0x2001108B].value or None) == stays
+    body = block(write, 0x10, PHILIPS, (0x6E, vr, value))
+    assert (scrubbed(write.file(body, syntax))[0x2001106E].value or None) == stays
 
 
 def test_a_text_of_a_listed_block_stays_whole_where_the_site_names_it(write):
     named = ((PrivateKey(PHILIPS.decode(), 0x2001, 0x8B), Action.KEEP, None),)
-    body = write.file(block(write, 0x10, PHILIPS, (0x8B, "SH", b"XJ-7 Q"), (0x87, "SH", b"XJ-7 Q")))
+    body = write.file(block(write, 0x10, PHILIPS, (0x8B, "SH", b"XJ-7 Q"), (0x6E, "SH", b"XJ-7 Q")))
     found = scrubbed(body, Profile("site", options=SAFE.options, site=named))
-    assert (found[0x2001108B].value, found[0x20011087].value) == ("XJ-7 Q", "REMOVED")
+    assert (found[0x2001108B].value, found[0x2001106E].value) == ("XJ-7 Q", "REMOVED")
+
+
+@pytest.mark.parametrize("vr", ["UN", ""])
+@pytest.mark.parametrize(
+    ("creator", "tag", "written", "value", "stays"),
+    [
+        ("GEMS_PARM_01", 0x00431027, "SH", "/1.0:1", True),
+        ("GEMS_PARM_01", 0x00431027, "SH", "19600101:1", False),
+        ("GEMS_ACQU_01", 0x0019109E, "LO", "EFGRE3D", True),
+        ("GEMS_ACQU_01", 0x0019109E, "LO", "SECRET", False),
+        (PHILIPS.decode(), 0x20011087, "SH", "31P", True),
+        (PHILIPS.decode(), 0x2001108B, "SH", "Q-Body", True),
+        (PHILIPS.decode(), 0x2001108B, "SH", "SECRET Body", False),
+        (PHILIPS.decode(), 0x2001106D, "LO", "Arial", True),
+    ],
+)
+def test_a_text_of_a_listed_block_stays_whole_where_it_has_a_form(
+    write, creator, tag, written, value, stays, vr
+):
+    body = write.element(tag & 0xFFFF0000 | 0x10, "LO", creator.encode())
+    body += write.element(tag, vr or written, value.encode())
+    assert scrubbed(write.file(body))[tag].value == (value if stays else "REMOVED")

@@ -34,6 +34,16 @@ def safe_private() -> dict[PrivateKey, bytes]:
     return found
 
 
+KEPT_TEXTS: Final = {
+    PrivateKey("GEMS_ACQU_01", 0x0019, 0x9E): "sequence-name",
+    PrivateKey("GEMS_PARM_01", 0x0043, 0x27): "pitch-ratio",
+    PrivateKey("Philips Imaging DD 001", 0x2001, 0x6D): "font",
+    PrivateKey("Philips Imaging DD 001", 0x2001, 0x87): "nuclide",
+    PrivateKey("Philips Imaging DD 001", 0x2001, 0x8B): "coil",
+}
+"""What listed texts have to pass to stay whole (`values.kept_text`), as their public counterparts do."""
+
+
 def can_be_kept(vr: bytes) -> bool:
     """Whether the option keeps a listed attribute of this VR.
 
