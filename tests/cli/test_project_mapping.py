@@ -115,3 +115,12 @@ async def test_the_commands_of_the_documentation_do_what_they_say(
         program, *arguments = shlex.split(command)
         ended = await run(*arguments)
         assert (program, ended.code) == ("mdm", 0), (command, ended.err)
+
+
+async def test_a_trial_says_of_a_time_that_only_days_are_moved(run, image, tmp_path):
+    shown = await run("profile", "try", image, "--profile", profile_at(tmp_path))
+    (line,) = [one for one in shown.text.splitlines() if one.lstrip().startswith("(0008,0030)")]
+    assert "S date moved by whole days, time of day as it was" in line
+    assert line.rstrip().endswith("unchanged")
+    told = " ".join((await run("profile", "try", "--help")).text.split())
+    assert "A view that would be refused is an answer, and ends with 0" in told
