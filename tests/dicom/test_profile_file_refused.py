@@ -26,7 +26,13 @@ REFUSED = {
     "no TOML": ("name = ", "text", "is not TOML", "toml.io"),
     "deep": ("name = " + "[" * 100_000, "text", "nested too deeply", "toml.io"),
     "long": ("#" * (1 << 20) + "\n", "text", "longer than", "fewer"),
-    "parts": ("a" + ".a" * 300_000 + " = 1", "text", "more than 1000 dots in a line", "shorter keys"),
+    "parts": ("a" + ".a" * 300_000 + " = 1", "text", "more than 1000 dots in a line", "several lines"),
+    "parts around other ends of lines": (
+        ("a." * 900 + '"\u2028".') * 300 + "a = 1",
+        "text",
+        "more than 1000 dots in a line",
+        "several lines",
+    ),
     "unknown key": ('name = "x"\noption = []', "the profile's option", "not known", "options"),
     "odd key": ('name = "x"\n"a\\nb" = 1', "the profile's 'a\\nb'", "not known", "options"),
     # name, base, project, what to do

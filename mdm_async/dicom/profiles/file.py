@@ -73,8 +73,9 @@ def parse_profile(text: str) -> Profile:
     """
     if len(text) > _LIMIT:
         raise wrong("text", f"is longer than {_LIMIT} characters", "write fewer rules")
-    if any(line.count(".") > _MOST_DOTS for line in text.splitlines()):
-        raise wrong("text", f"has more than {_MOST_DOTS} dots in a line", "write shorter keys")
+    # Other ends of lines, as U+2028, may stand in a quoted part of a key.
+    if any(line.count(".") > _MOST_DOTS for line in text.split("\n")):
+        raise wrong("text", f"has more than {_MOST_DOTS} dots in a line", "write lists on several lines")
     try:
         said = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as e:
