@@ -10,8 +10,8 @@ from mdm_async.dicom.profiles.attribute_rules import Action
 from mdm_async.dicom.profiles.reviewed import first_of, reviewed
 from mdm_async.dicom.profiles.safe_private import KEPT_TEXTS
 from mdm_async.dicom.profiles.table import OPTIONS, rows
-from mdm_async.dicom.values.kept_text import BY_OTHER_RULES, NUMBERS, names
-from tests.dicom.write_what_stays import PAGE, page
+from mdm_async.dicom.values.kept_text import NUMBERS, names
+from tests.dicom.write_what_stays import BY_OTHER_RULES, PAGE, page
 
 NUMERIC = {"AT", "DS", "FD", "FL", "IS", "SL", "SS", "SV", "UL", "US", "UV", "US or SS"}
 DECIDED_BY_VR = NUMERIC | {"CS", "SQ", "NONE"}

@@ -7,7 +7,7 @@ from importlib import resources
 from pathlib import Path
 
 from mdm_async.dicom.profiles.reviewed import Reviewed, reviewed
-from mdm_async.dicom.values.kept_text import BY_OTHER_RULES, NUMBERS
+from mdm_async.dicom.values.kept_text import NUMBERS
 from mdm_async.dicom.values.vocabulary import nameless_words
 
 PAGE = Path(__file__).parents[2] / "docs" / "what-stays.md"
@@ -34,6 +34,9 @@ as `SegmentLabel = "X"` ([profiles.md](profiles.md)).
 8. **The picture**: what is burned into it, where nothing in the file speaks of burned-in text
    ([burned-in-text.md](burned-in-text.md)); a face, where slices show one ([faces.md](faces.md)).
 """
+
+BY_OTHER_RULES = frozenset({"code", "pixels"})
+"""Kept by the rules for codes and for pixels, whatever they hold."""
 
 
 def page() -> str:

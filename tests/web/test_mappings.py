@@ -119,6 +119,15 @@ async def test_a_mapping_is_read_once_however_many_profiles_come(own_server: Ser
     assert views.get("trial") == before
 
 
+async def test_a_mapping_whose_key_is_lost_is_said_to_be(own_server: Server) -> None:
+    assert (await put(own_server, csv("S-001", -100))).status == 200
+    async with own_server.house.database.acquire() as db:
+        await db.execute("delete from mdm_keys.project_keys")
+    reply = await own_server.call("GET", PATH, token=await curator(own_server))
+    assert reply.status == 503
+    assert "key of the project 'trial' is not there" in reply.tree["detail"]
+
+
 async def test_only_an_administrator_with_the_right_i_sets_or_sees_one(own_server: Server) -> None:
     server = own_server
     assert (await put(server, csv("S-001", -100))).status == 200

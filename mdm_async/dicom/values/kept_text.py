@@ -19,8 +19,6 @@ from mdm_async.dicom.values.vocabulary import nameless_words
 
 NUMBERS: Final = "numbers"
 """What opaque bytes keep that are numbers: anything but a text."""
-BY_OTHER_RULES: Final = frozenset({"code", "pixels"})
-"""Kept by the rules for codes and for pixels; nothing passes here."""
 
 _LONGEST: Final = 64
 _TOKENS: Final = re.compile(r"[ ,;:/()+*^_&-]+")

@@ -16,7 +16,7 @@ from mdm_async.catalog.trail.acts import Act
 from mdm_async.catalog.work import directories_to_check
 from mdm_async.catalog.work.views_to_make import lock_demands
 from mdm_async.dicom.mapping import Mapping, digest_of
-from mdm_async.errors import Forbidden, NotFound
+from mdm_async.errors import Forbidden, NotFound, Unavailable
 from mdm_async.images.changed import ChangedHere
 from mdm_async.images.reading.served import ServedViews, opened_mapping, project_of
 from mdm_async.images.reading.shelf import Shelf
@@ -70,8 +70,10 @@ async def show(database: Database, shelf: Shelf, caller: Caller, project: Projec
         if stored is None:
             raise _none()
         await acts.record(db, [Act(caller, "mapping show", details={"project": project})])
-    keys = await shelf.keys.project_keys([project])
-    mapping = opened_mapping(stored, keys[project])
+    key = (await shelf.keys.project_keys([project])).get(project)
+    if key is None:
+        raise Unavailable(f"the key of the project {project!r} is not there", remedy="restore the key store")
+    mapping = opened_mapping(stored, key)
     return ShownMapping(mapping.dump(), stored.patients, stored.set, stored.set_by)
 
 
