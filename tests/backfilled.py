@@ -16,6 +16,14 @@ async def backfill(server: Server) -> int:
         began = await db.fetchval("select clock_timestamp()")
     await check_directories(house.database, house.views, node)
     await make_views(house.workshop, house.shelf, node)
+    await settled(server)
+    async with house.database.acquire() as db:
+        return int(await db.fetchval("select count(*) from views where made >= $1", began))
+
+
+async def settled(server: Server) -> None:
+    """Wait until the server has made what it makes by itself."""
+    house = server.house
 
     async def nothing_is_due() -> bool:
         async with house.database.acquire() as db:
@@ -25,5 +33,3 @@ async def backfill(server: Server) -> int:
             )
 
     await until(nothing_is_due)
-    async with house.database.acquire() as db:
-        return int(await db.fetchval("select count(*) from views where made >= $1", began))

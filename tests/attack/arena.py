@@ -15,6 +15,7 @@ import orjson
 
 from mdm_async.crypt4gh.exchange import new_private_key, public_key
 from tests.attack.principals import Principal
+from tests.backfilled import settled
 from tests.conftest import Reply, Server
 from tests.identity.grid_pki import Grid
 from tests.identity.token_issuer import TokenIssuer
@@ -85,7 +86,8 @@ class Arena:
         await self.server.srm("setPermission", surls=[path], **body)
 
     async def state(self) -> list[Any]:
-        """Digests of all that an attacker may not change."""
+        """Digests of all that an attacker may not change, once the server has done what it does by itself."""
+        await settled(self.server)
         async with self.server.house.database.acquire() as db:
             found = [
                 await db.fetchval(f"select md5(coalesce(string_agg(t::text, '|' order by {key}), '')) from {table} t")
