@@ -166,6 +166,14 @@ class HookSettings(_Section):
         return command
 
 
+class LimitSettings(_Section):
+    """What callers can use of a node, in all and each; docs/limits.md describes them."""
+
+    held: int = Field(
+        512 * MIB, ge=MIB, description="bytes of request bodies and heads in memory at once, of all callers"
+    )
+
+
 class TransferSettings(_Section):
     """Requests, pins and transfer URLs."""
 
@@ -256,6 +264,7 @@ class Settings(BaseSettings):
     hooks: dict[Annotated[str, Field(pattern="^[a-z][a-z0-9_-]{0,62}$")], HookSettings] = Field(
         default_factory=dict, description="programs that profiles may name"
     )
+    limits: LimitSettings = LimitSettings()
     transfers: TransferSettings = TransferSettings()
     delivery: DeliverySettings = DeliverySettings()
     naming: NamingSettings = NamingSettings()

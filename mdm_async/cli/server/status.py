@@ -17,7 +17,7 @@ def register(app: typer.Typer) -> None:
 
 
 def status(context: typer.Context, json: Json = False) -> None:
-    """Show how a server stands: node, version, space, transfers, and the work that waits or fails.
+    """Show how a server stands: node, version, space, transfers, limits, and the work that waits or fails.
 
     Example: `mdm status`
     """
@@ -53,6 +53,11 @@ def _print(found: dict[str, Any]) -> None:
         for failure in queue["failures"]:
             row = " ".join((queue["name"] + ":", *failure["row"]))
             add_row(failures, row, failure["reason"], failure["attempts"], failure["due"])
+    limits = table("limit", "used", "of", "share", numbers=("used", "of", "share"))
+    for near in found["limits"]:
+        share = f"{near['used'] / max(near['most'], 1):.0%}"
+        add_row(limits, near["setting"], near["used"], near["most"], share)
+    print_table(limits)
     print_table(queues)
     print_table(failures)
 

@@ -1,5 +1,6 @@
 """How the installation stands, for those who run it, over JSON under /admin/v1."""
 
+from dataclasses import asdict
 from typing import Any
 
 from aiohttp import web
@@ -28,6 +29,7 @@ async def show(request: web.Request) -> web.Response:
             "schema": found.schema,
             "queues": [_queue(one) for one in found.queues],
             "blobs": {"free": found.free},
+            "limits": [asdict(near) for ask in house.near for near in ask()],
             "transfers": {"sending": found.sending, "receiving": found.receiving},
         },
     )

@@ -1,5 +1,6 @@
 """What a handler may use, and where the server can be reached."""
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from aiohttp import web
@@ -22,6 +23,7 @@ from mdm_async.images.transfers.warm import WarmTurls
 from mdm_async.images.upkeep.sweep import Sweeper
 from mdm_async.images.views.workshop import Workshop
 from mdm_async.keys.store import KeyStore
+from mdm_async.limits import Near
 from mdm_async.postgres.database import Database
 from mdm_async.settings import Settings
 
@@ -51,6 +53,8 @@ class House:
     node: str
     signing_key: Ed25519PrivateKey
     """The audit's."""
+    near: list[Callable[[], Iterable[Near]]] = field(default_factory=list)
+    """What says how near this node's limits are."""
     verdicts: Verdicts = field(default_factory=Verdicts)
     port: int = 0
     tls_port: int | None = None
