@@ -10,7 +10,7 @@ import socket
 from collections.abc import AsyncIterator, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -51,9 +51,10 @@ from mdm_async.keys.derive import PseudonymFinder
 from mdm_async.keys.store import KeyStore
 from mdm_async.keys.wrapped import WrappedKeys
 from mdm_async.names import Caller
-from mdm_async.postgres.database import Database, connect
+from mdm_async.postgres.database import Database, Timeouts, connect
 from mdm_async.postgres.directory_lock import DirectoryLock
 from mdm_async.postgres.embedded.lifecycle import EmbeddedPostgres
+from mdm_async.postgres.lanes import Lanes
 from mdm_async.postgres.migrate import migrate
 from mdm_async.premises import Premises, cannot_listen, premises
 from mdm_async.settings import Settings
@@ -130,20 +131,21 @@ async def running(settings: Settings) -> AsyncIterator[House]:
         async with connect(target) as connection:
             await migrate(connection, "mdm_async.catalog")
             await migrate(connection, "mdm_async.keys")
-        database = await stack.enter_async_context(Database.connect(target, pool_size=settings.database.pool))
-        keys = await _keys(stack, target, own, database)
+        lanes = await stack.enter_async_context(Lanes.connect(target, settings.database))
+        keys = await _keys(stack, target, own, lanes.control, lanes.requests.timeouts)
         disk = stack.enter_context(ThreadPoolExecutor(_DISK_THREADS, "disk"))
-        house = await _house(stack, settings, own.admin_token, stands_on, database, keys, disk)
-        await stack.enter_async_context(auditing(settings, database, disk, house.refusals, house.reads))
+        house = await _house(stack, settings, own.admin_token, stands_on, lanes, keys, disk)
+        await stack.enter_async_context(auditing(settings, lanes.control, disk, house.refusals, house.reads))
         beside = await stack.enter_async_context(_background())
         beside(house.mapping.watch())
         if stands_on.trust is not None:
             beside(stands_on.trust.watch())
         grace = settings.transfers.revocation_grace
-        beside(TurlWatch(database, house.views, house.judge, house.warm, house.admission, grace).watch())
+        judge = replace(house.judge, database=lanes.control, callers=Callers(lanes.control))
+        beside(TurlWatch(lanes.control, house.views, judge, house.warm, house.admission, grace).watch())
         beside(house.sweeper.forever())
-        beside(check_directories_forever(database, house.views, house.node))
-        beside(make_views_forever(house.workshop, house.shelf, house.node))
+        beside(check_directories_forever(lanes.bulk, house.views, house.node))
+        beside(make_views_forever(house.workshop.on(lanes.bulk), house.shelf, house.node))
         if postgres is not None:
             beside(postgres.supervise())
         await _listen(stack, settings, house, stands_on.certificate, beside)
@@ -182,10 +184,14 @@ async def _database(
     return postgres.dsn, postgres
 
 
-async def _keys(stack: AsyncExitStack, target: str, own: Secrets, database: Database) -> KeyStore:
+async def _keys(
+    stack: AsyncExitStack, target: str, own: Secrets, database: Database, timeouts: Timeouts
+) -> KeyStore:
     async with database.acquire() as db:
         installed = await installation.identity(db)
-    key_database = await stack.enter_async_context(Database.connect(target, pool_size=_KEY_CONNECTIONS))
+    key_database = await stack.enter_async_context(
+        Database.connect(target, pool_size=_KEY_CONNECTIONS, timeouts=timeouts)
+    )
     keys = await WrappedKeys.open(key_database, own.keks, installed)
     beside = await stack.enter_async_context(_background())
     beside(keys.wrap_anew())
@@ -197,23 +203,24 @@ async def _house(
     settings: Settings,
     admin_token: str,
     stands_on: Premises,
-    database: Database,
+    lanes: Lanes,
     keys: KeyStore,
     disk: ThreadPoolExecutor,
 ) -> House:
     """What the server's handlers and what runs beside it work on."""
-    async with database.transaction() as db:
+    database = lanes.requests
+    async with lanes.bulk.transaction() as db:
         await grants.keep_partitions(db)
     views = await _served_views(database, keys)
     shelf = Shelf(keys, views)
     blobs = LocalBlobs(settings.data / "blobs", disk, settings.blobs.reserve_free)
-    await claim_store(database, blobs)
+    await claim_store(lanes.bulk, blobs)
     stack.enter_context(blobs.held(shared=settings.blobs.shared))
     cipher = stack.enter_context(CipherPool(_CIPHER_THREADS))
     scrubber = stack.enter_context(Scrubber(settings.scrub))
     finder = PseudonymFinder(await keys.make_project_key(_FINDER))
     workshop = Workshop(
-        Depot(database, blobs, cipher, settings.blobs), scrubber, finder, Hooks(settings.hooks)
+        Depot(database, lanes.control, blobs, cipher, settings.blobs), scrubber, finder, Hooks(settings.hooks)
     )
     mapping = stands_on.mapping
     issuers = await stack.enter_async_context(stands_on.issuers)
@@ -225,10 +232,10 @@ async def _house(
     admission = Admission(settings.transfers.running)
     largest = settings.transfers.max_upload
     node = f"{socket.gethostname()}:{settings.data.absolute()}"
-    await begin_work(database, views, node)
+    await begin_work(lanes.bulk, views, node)
     return House(
         settings=settings,
-        database=database,
+        lanes=lanes,
         keys=keys,
         blobs=blobs,
         cipher=cipher,
@@ -242,9 +249,9 @@ async def _house(
         warm=warm,
         admission=admission,
         authenticator=Authenticator(kinds, stands_on.trust, mapping),
-        refusals=Refusals(database),
-        reads=Reads(database),
-        sweeper=Sweeper(database, keys, blobs, node),
+        refusals=Refusals(lanes.control),
+        reads=Reads(lanes.control),
+        sweeper=Sweeper(lanes.bulk, keys, blobs, node),
         node=node,
         signing_key=signing_key(settings),
     )

@@ -98,7 +98,28 @@ class DatabaseSettings(_Section):
         default=None, description="file that holds the DSN, for secrets that are mounted"
     )
     dsn: SecretStr | None = Field(None, description="Postgres DSN; without it an embedded one is started")
-    pool: int = Field(16, ge=2, le=200, description="connections at the most")
+    pool: int = Field(16, ge=2, le=200, description="connections for requests, at the most")
+    control_pool: int = Field(
+        6, ge=4, le=50, description="connections for revocation, leases, audit and health, at the most"
+    )
+    bulk_pool: int = Field(
+        4, ge=2, le=50, description="connections for sweeps, views to make and other long work, at the most"
+    )
+    statement_timeout: float = Field(
+        15, gt=0, description="seconds that one statement of a request may take in Postgres"
+    )
+    control_statement_timeout: float = Field(
+        10, gt=0, description="seconds that one statement of revocation, leases, audit and health may take"
+    )
+    bulk_statement_timeout: float = Field(
+        300, gt=0, description="seconds that one statement of long work may take"
+    )
+    lock_timeout: float = Field(
+        5, gt=0, description="seconds that a statement waits for what another transaction holds"
+    )
+    idle_timeout: float = Field(
+        60, gt=0, description="seconds after which Postgres ends a transaction in which nothing is done"
+    )
 
     @model_validator(mode="before")
     @classmethod

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
@@ -52,6 +53,27 @@ _ENDED = (
 )
 
 
+_GRACE = 5.0
+"""Seconds that Postgres has to say that a statement's time is over, until it is taken to say nothing at all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """Seconds after which Postgres ends a statement, its wait for a lock, and a transaction that does nothing."""
+
+    statement: float = 25.0
+    lock: float = 10.0
+    idle: float = 60.0
+
+    def as_settings(self) -> dict[str, str]:
+        """What a session is begun with; Postgres counts in milliseconds, and takes 0 for no limit at all."""
+        return {
+            "statement_timeout": str(max(1, round(self.statement * 1000))),
+            "lock_timeout": str(max(1, round(self.lock * 1000))),
+            "idle_in_transaction_session_timeout": str(max(1, round(self.idle * 1000))),
+        }
+
+
 class Database:
     """Connections to one Postgres database, shared by all requests of this node.
 
@@ -59,8 +81,11 @@ class Database:
     restarts are replaced when they are next asked for.
     """
 
-    def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]", acquire_timeout: float) -> None:
+    def __init__(
+        self, pool: "asyncpg.Pool[asyncpg.Record]", timeouts: Timeouts, acquire_timeout: float
+    ) -> None:
         self._pool = pool
+        self.timeouts = timeouts
         self._acquire_timeout = acquire_timeout
 
     def __repr__(self) -> str:
@@ -74,12 +99,12 @@ class Database:
         *,
         pool_size: int = 16,
         min_size: int = 1,
-        command_timeout: float = 30.0,
+        timeouts: Timeouts = Timeouts(),
         acquire_timeout: float = 10.0,
     ) -> "AsyncIterator[Database]":
         """A pool open for the context. `target` is a DSN or asyncpg's keyword arguments; times in seconds.
 
-        `command_timeout` bounds each statement, `acquire_timeout` the wait for a free connection.
+        `acquire_timeout` bounds the wait for a free connection.
         """
         arguments = {"dsn": target} if isinstance(target, str) else dict(target)
         with _away_is_unavailable():
@@ -87,13 +112,13 @@ class Database:
                 **arguments,
                 min_size=min(min_size, pool_size),
                 max_size=pool_size,
-                command_timeout=command_timeout,
-                server_settings=_PLANNER,
+                command_timeout=timeouts.statement + _GRACE,
+                server_settings=_PLANNER | timeouts.as_settings(),
                 init=_teach_json,
                 reset=_leave_session,
             )
         try:
-            yield cls(pool, acquire_timeout)
+            yield cls(pool, timeouts, acquire_timeout)
         finally:
             await _close(pool)
 

@@ -16,7 +16,7 @@ import asyncpg
 import pytest
 
 from mdm_async.errors import NotFound, Unavailable, UnsafeSettings
-from mdm_async.postgres.database import Database, connect, migrate
+from mdm_async.postgres.database import Database, Timeouts, connect, migrate
 from mdm_async.postgres.embedded.lifecycle import EmbeddedPostgres
 from tests.postgres.for_tests import PostgresForTests, postgres_folder, postgres_for_tests
 
@@ -161,7 +161,7 @@ async def test_waiting_too_long_for_a_connection_is_unavailable(database: Databa
 
 
 async def test_a_statement_that_takes_too_long_is_unavailable(dsn: str) -> None:
-    async with Database.connect(dsn, command_timeout=0.1) as database:
+    async with Database.connect(dsn, timeouts=Timeouts(statement=0.1)) as database:
         with pytest.raises(Unavailable):
             async with database.acquire() as connection:
                 await connection.execute("select pg_sleep(60)")

@@ -14,10 +14,12 @@ class Depot:
     """What every writer of parts needs."""
 
     database: Database
+    control: Database
+    """For leases, which must be renewed however busy the other is."""
     blobs: BlobStore
     cipher: CipherPool
     settings: BlobSettings
 
     def leases(self) -> Leases:
         """For the blobs of one image, as a context."""
-        return Leases(self.database, self.blobs, self.settings.lease_seconds)
+        return Leases(self.control, self.blobs, self.settings.lease_seconds)

@@ -1,12 +1,14 @@
 """Where de-identified views are made."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 from mdm_async.images.cipher_pool import CipherPool
 from mdm_async.images.hooks.hooks import Hooks
 from mdm_async.images.parts.depot import Depot
 from mdm_async.images.views.scrubbing import Scrubber
 from mdm_async.keys.derive import PseudonymFinder
+from mdm_async.postgres.database import Database
 from mdm_async.settings import ScrubSettings
 
 
@@ -18,6 +20,10 @@ class Workshop:
     scrubber: Scrubber
     finder: PseudonymFinder
     hooks: Hooks
+
+    def on(self, database: Database) -> Self:
+        """The same, with connections of this lane."""
+        return replace(self, depot=replace(self.depot, database=database))
 
     @property
     def cipher(self) -> CipherPool:

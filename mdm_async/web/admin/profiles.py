@@ -110,7 +110,7 @@ async def plan(request: web.Request) -> web.Response:
     caller, form = await asked_by_name(request, PlaceForm)
     name = request.match_info["name"]
     house = request.app[HOUSE]
-    found = await profiles.plan(house.workshop, house.shelf, caller, name, form.surl)
+    found = await profiles.plan(house.workshop.on(house.lanes.bulk), house.shelf, caller, name, form.surl)
     return json_reply(
         request,
         {
@@ -128,7 +128,7 @@ async def apply(request: web.Request) -> web.Response:
     name = request.match_info["name"]
     house = request.app[HOUSE]
     await profiles.apply(
-        house.database,
+        house.lanes.bulk,
         house.views,
         house.changed,
         caller,
@@ -136,7 +136,7 @@ async def apply(request: web.Request) -> web.Response:
         form.surl,
         default=form.default,
     )
-    found = await profiles.progress(house.database, house.views, caller, name, form.surl)
+    found = await profiles.progress(house.lanes.bulk, house.views, caller, name, form.surl)
     return json_reply(request, _states(found), 202)
 
 
@@ -144,7 +144,7 @@ async def progress(request: web.Request) -> web.Response:
     caller, form = await asked_by_name(request, PlaceForm)
     name = request.match_info["name"]
     house = request.app[HOUSE]
-    found = await profiles.progress(house.database, house.views, caller, name, form.surl)
+    found = await profiles.progress(house.lanes.bulk, house.views, caller, name, form.surl)
     return json_reply(request, _states(found))
 
 
@@ -160,7 +160,9 @@ async def release(request: web.Request) -> web.Response:
 async def make_report(request: web.Request) -> web.Response:
     caller, form = await asked_by_name(request, PlaceForm)
     house = request.app[HOUSE]
-    found = await report.report(house.database, house.shelf, house.cipher, house.verdicts, caller, form.surl)
+    found = await report.report(
+        house.lanes.bulk, house.shelf, house.cipher, house.verdicts, caller, form.surl
+    )
     profile = found.served.profile
     return json_reply(
         request,
@@ -179,7 +181,7 @@ async def make_report(request: web.Request) -> web.Response:
 async def certify(request: web.Request) -> web.Response:
     caller, form = await asked_by_name(request, PlaceForm)
     house = request.app[HOUSE]
-    certifier = Certifier(house.workshop, house.shelf, house.verdicts, house.signing_key)
+    certifier = Certifier(house.workshop.on(house.lanes.bulk), house.shelf, house.verdicts, house.signing_key)
     return json_reply(request, {"certificate": await certificate(certifier, caller, form.surl)})
 
 
@@ -187,7 +189,7 @@ async def list_survivors(request: web.Request) -> web.Response:
     caller, form = await asked_by_name(request, SurvivorsForm)
     house = request.app[HOUSE]
     found = await survivors.survivors(
-        house.workshop, house.shelf, house.verdicts, caller, form.surl, form.after
+        house.workshop.on(house.lanes.bulk), house.shelf, house.verdicts, caller, form.surl, form.after
     )
     return json_reply(
         request,

@@ -25,6 +25,7 @@ from mdm_async.images.views.workshop import Workshop
 from mdm_async.keys.store import KeyStore
 from mdm_async.limits import Near
 from mdm_async.postgres.database import Database
+from mdm_async.postgres.lanes import Lanes
 from mdm_async.settings import Settings
 
 
@@ -33,7 +34,7 @@ class House:
     """One running server. The ports are known once it listens."""
 
     settings: Settings
-    database: Database
+    lanes: Lanes
     keys: KeyStore
     blobs: BlobStore
     cipher: CipherPool
@@ -59,6 +60,11 @@ class House:
     port: int = 0
     tls_port: int | None = None
     draining: bool = False
+
+    @property
+    def database(self) -> Database:
+        """What handlers work on."""
+        return self.lanes.requests
 
 
 HOUSE = web.AppKey("house", House)

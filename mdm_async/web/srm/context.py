@@ -30,6 +30,8 @@ class Context:
 
     caller: Caller
     database: Database
+    bulk: Database
+    """For what may take long."""
     keys: KeyStore
     cipher: CipherPool
     views: ServedViews
@@ -52,6 +54,7 @@ class Context:
         return cls(
             caller=caller,
             database=house.database,
+            bulk=house.lanes.bulk,
             keys=house.keys,
             cipher=house.cipher,
             views=house.views,

@@ -61,9 +61,8 @@ async def mkdir(context: Context, asked: form.Mkdir) -> DirectoryMade:
 
 
 async def rmdir(context: Context, asked: form.Rmdir) -> Result:
-    await removal.rmdir(
-        context.database, context.changed, context.caller, asked.surl, recursive=asked.recursive
-    )
+    lane = context.bulk if asked.recursive else context.database
+    await removal.rmdir(lane, context.changed, context.caller, asked.surl, recursive=asked.recursive)
     return Result()
 
 
