@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check bench mutants pins clean
+.PHONY: demo test check bench soak mutants pins clean
 
 $(VENV)/.runtime: requirements.txt pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "mdm_async needs Python >= 3.11: make PYTHON=python3.12")'
@@ -39,6 +39,12 @@ $(VENV)-bench/.done: requirements-bench.txt pyproject.toml
 bench: $(VENV)-bench/.done
 	tests/install-peers orthanc wrk dcmtk libgdcm-tools
 	$(VENV)-bench/bin/python -m bench
+
+# Every attack of tests/siege in rotation, beside a caller who must not notice.
+MINUTES ?= 30
+
+soak: $(VENV)/.dev
+	$(BIN)/python -m tests.siege.soak --minutes $(MINUTES)
 
 # Guards that no test holds. Hours for all rooms; ROOMS=crypt4gh takes minutes.
 ROOMS ?= crypt4gh identity client web

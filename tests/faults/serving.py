@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +27,10 @@ class Serve:
         self.process: asyncio.subprocess.Process
         self._environment = os.environ | {f"MDM_{name}".upper(): value for name, value in settings.items()}
 
-    async def start(self) -> None:
-        """Start, and wait for the line that says ready."""
-        self.process = await self.spawn(stderr=None)
+    async def start(self, log: Path | None = None) -> None:
+        """Start, and wait for the line that says ready. It logs to this file, or where this process does."""
+        with log.open("ab") if log is not None else nullcontext() as file:
+            self.process = await self.spawn(stderr=file.fileno() if file is not None else None)
         assert self.process.stdout is not None
         line = (await self.process.stdout.readline()).decode()
         assert line == f"mdm: ready at {self.url}\n", line

@@ -64,11 +64,14 @@ class Besieged:
 
 
 @asynccontextmanager
-async def besieged(data: Path, dsn: str, image: bytes, **settings: str) -> AsyncIterator[Besieged]:
-    """`settings` as environment variables name them, without MDM_: `limits__held="1000000"`."""
-    settings = {"blobs__reserve_free": "0", "database__dsn": dsn} | settings
-    process = Serve(data, **settings)
-    await process.start()
+async def besieged(
+    data: Path, dsn: str | None, image: bytes, *, log: Path | None = None, **settings: str
+) -> AsyncIterator[Besieged]:
+    """`settings` as environment variables name them, without MDM_: `limits__held="1000000"`. Without a `dsn` the
+    server has an embedded Postgres. `log`: the file that it logs to."""
+    own = {"database__dsn": dsn} if dsn is not None else {}
+    process = Serve(data, **({"blobs__reserve_free": "0"} | own | settings))
+    await process.start(log)
     try:
         connector = aiohttp.TCPConnector(limit=0)
         async with aiohttp.ClientSession(connector=connector, auto_decompress=False) as http:
