@@ -1,11 +1,13 @@
 """Ended while it runs: release, abort, removal and revocation stop a transfer within a second, expiry does not."""
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
 
+from mdm_async.images.transfers import watch
 from tests.conftest import Server
 from tests.faults.conditions import NOTHING, stored, until
 from tests.faults.transfers import LARGE, File, downloads, large, stored_file, uploads
@@ -96,6 +98,47 @@ async def test_an_expired_download_goes_on_but_does_not_begin(server: Server, la
         await until(lambda: _gone(server, url))
         received = await client.reader.readexactly(line["fileSize"])
     assert len(received) == line["fileSize"]
+
+
+async def _expire_token(server: Server) -> None:
+    async with server.house.database.acquire() as db:
+        await db.execute("update tokens set expires = now() where name = 'reader'")
+
+
+async def _looked_at_often() -> None:
+    """By the watch of transfers, which ends what it finds at its next look."""
+    await asyncio.sleep(4 * watch.LOOK)
+
+
+async def test_a_download_outlives_its_token_and_no_other_begins(own_server: Server) -> None:
+    file = await stored_file(own_server)
+    token = await own_server.token("rlxg", name="reader", views=["basic"])
+    line = await file.prepare(sealed=False, token=token)
+    url = line["transferURL"]
+    async with begun("GET", url, buffer=8192) as client:
+        await client.head()
+        await until(lambda: downloads() == 1)
+        await _expire_token(own_server)
+        await until(lambda: _gone(own_server, url))
+        await _looked_at_often()
+        assert len(await client.reader.readexactly(line["fileSize"])) == line["fileSize"]
+    own_server.cool()
+    assert await _gone(own_server, url)
+
+
+async def test_an_upload_outlives_its_token(own_server: Server) -> None:
+    token = await own_server.token("wlxg", name="reader")
+    surl = f"{await own_server.directory()}/a.dcm"
+    tree = await own_server.srm("prepareToPut", token=token, files=[{"surl": surl}])
+    url = tree["files"][0]["transferURL"]
+    async with begun("PUT", url, Content_Length=str(len(large()))) as client:
+        await client.send(large()[: 3 << 20])
+        await until(lambda: uploads() == 1)
+        await _expire_token(own_server)
+        await _looked_at_often()
+        assert (await own_server.call("PUT", url, data=b"")).status == 410
+        await client.send(large()[3 << 20 :])
+        assert (await client.head())[0] == 201
 
 
 async def test_an_expired_upload_goes_on_but_does_not_begin(own_server: Server) -> None:

@@ -66,9 +66,9 @@ class Liveness:
     """What one query says of a live transfer URL."""
 
     life: float
-    """Seconds left; negative when expired."""
+    """Seconds left, of it and of its token; negative when expired."""
     revoked: bool
-    """Released, aborted, deleted, or its token ended: running transfers stop too."""
+    """Released, aborted, deleted, or its token revoked: running transfers stop too."""
     epoch: int
     """How often rights have changed: when more often than they were looked at, look again."""
 
@@ -89,7 +89,8 @@ _INSERT = (
 )
 UNSYNCED = "set_config('synchronous_commit', 'off', true)"
 """Within a statement: its transaction does not wait for the disk."""
-SELECT = f"select {', '.join(STORED)}, extract(epoch from expires - now())::float8 as life from grants g"
+_LIFE = "extract(epoch from least(g.expires, (select t.expires from tokens t where t.id = g.token)) - now())::float8"
+SELECT = f"select {', '.join(STORED)}, {_LIFE} as life from grants g"
 
 
 async def insert(db: Connection, grants: Sequence[Grant]) -> None:
@@ -133,37 +134,34 @@ async def by_turl(db: Connection, turl: bytes) -> Found | None:
 
 
 _EPOCH = "(select acl_epoch from installation)"
-_SERVES = """(
-    g.expires > now() and not exists (
-        select from tokens t where t.id = g.token and (t.revoked is not null or t.expires < now())
-    ) and case g.operation
+_GOES_ON = """(
+    not exists (select from tokens t where t.id = g.token and t.revoked is not null) and case g.operation
         when 'get' then g.state = 'pinned'
             and exists (select from entries e where e.id = g.entry)
             and exists (select from images i where i.id = g.image and i.doomed is null)
         else g.state in ('open', 'uploaded', 'done')
     end
 )"""
+"""Whether what runs by it may go on: expiry stops new requests only."""
+_SERVES = f"({_LIFE} > 0 and {_GOES_ON})"
 
 
 async def liveness(db: Connection, turls: Iterable[bytes]) -> dict[bytes, Liveness]:
     """How all live transfer URLs of a node stand, in one query. What is missing is no longer known."""
     rows = await db.fetch(
-        f"select turl, {_EPOCH} as epoch, extract(epoch from expires - now())::float8 as life,"
-        f" {_SERVES.replace('g.expires > now() and', '', 1)} as serves"
+        f"select turl, {_EPOCH} as epoch, {_LIFE} as life, {_GOES_ON} as goes_on"
         " from grants g where turl = any($1::bytea[])",
         list(turls),
     )
-    return {row["turl"]: Liveness(row["life"], not row["serves"], row["epoch"]) for row in rows}
+    return {row["turl"]: Liveness(row["life"], not row["goes_on"], row["epoch"]) for row in rows}
 
 
 async def liveness_unkept(db: Connection, grants: Collection[Grant]) -> dict[bytes, Liveness]:
     """As `liveness`, of grants that have no row: by what they say themselves."""
     rows = await db.fetch(
-        f"select turl, {_EPOCH} as epoch, {_SERVES} as serves from ("
-        "  select *, 'infinity'::timestamptz as expires"
-        "  from unnest($1::bytea[], $2::bigint[], $3::text[], $4::text[], $5::bigint[], $6::uuid[])"
-        "    as u (turl, token, operation, state, entry, image)"
-        ") g",
+        f"select turl, {_EPOCH} as epoch, {_GOES_ON} as goes_on"
+        " from unnest($1::bytea[], $2::bigint[], $3::text[], $4::text[], $5::bigint[], $6::uuid[])"
+        "   as g (turl, token, operation, state, entry, image)",
         [g.turl for g in grants],
         [g.token for g in grants],
         [g.operation for g in grants],
@@ -172,7 +170,7 @@ async def liveness_unkept(db: Connection, grants: Collection[Grant]) -> dict[byt
         [g.image for g in grants],
     )
     lives = {g.turl: g.life for g in grants}
-    return {row["turl"]: Liveness(lives[row["turl"]], not row["serves"], row["epoch"]) for row in rows}
+    return {row["turl"]: Liveness(lives[row["turl"]], not row["goes_on"], row["epoch"]) for row in rows}
 
 
 async def pins_of(db: Connection, images: Iterable[UUID]) -> dict[UUID, int]:

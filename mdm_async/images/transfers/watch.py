@@ -18,7 +18,7 @@ from mdm_async.images.transfers.judging import Judge
 from mdm_async.images.transfers.warm import WarmTurl, WarmTurls
 from mdm_async.postgres.database import Database
 
-_LOOK = 0.25
+LOOK = 0.25
 _IDLE = 30.0
 
 _log = structlog.get_logger()
@@ -46,7 +46,7 @@ class TurlWatch:
     async def _recheck_forever(self) -> None:
         held = self._answered
         while True:
-            await asyncio.sleep(_LOOK)
+            await asyncio.sleep(LOOK)
             now = time.monotonic()
             try:
                 await self._recheck(now)
@@ -62,8 +62,8 @@ class TurlWatch:
     async def _end_unwatched(self) -> None:
         # Beside the checks: a database that hangs keeps one of them waiting for longer than the grace.
         while True:
-            await asyncio.sleep(_LOOK)
-            unanswered = time.monotonic() - self.grace - _LOOK
+            await asyncio.sleep(LOOK)
+            unanswered = time.monotonic() - self.grace - LOOK
             if self._answered < unanswered:
                 for warm in self.warm:
                     # Not what a request has just asked a database that is back: the next look will know it.
