@@ -28,6 +28,7 @@ from mdm_async.catalog.grants import grants
 from mdm_async.catalog.rights import tokens
 from mdm_async.catalog.rights.callers import Callers
 from mdm_async.identity.authenticator import AdminToken, Authenticator, IssuedTokens, LocalTokens
+from mdm_async.images.budget import Budget
 from mdm_async.images.changed import ChangedHere
 from mdm_async.images.cipher_pool import CipherPool
 from mdm_async.images.hooks.hooks import Hooks
@@ -230,6 +231,7 @@ async def _house(
     judge = Judge(database, Callers(database), mapping, settings.delivery)
     warm = WarmTurls(database, shelf, blobs, cipher, judge, changed)
     admission = Admission(settings.transfers.running)
+    budget = Budget(settings.limits.held, settings.limits.share)
     largest = settings.transfers.max_upload
     node = f"{socket.gethostname()}:{settings.data.absolute()}"
     await begin_work(lanes.bulk, views, node)
@@ -244,10 +246,12 @@ async def _house(
         workshop=workshop,
         changed=changed,
         mapping=mapping,
-        intake=Intake(workshop, shelf, Placing(shelf), settings.naming, largest),
+        intake=Intake(workshop, shelf, Placing(shelf), settings.naming, largest, budget),
         judge=judge,
         warm=warm,
         admission=admission,
+        budget=budget,
+        near=[budget.near],
         authenticator=Authenticator(kinds, stands_on.trust, mapping),
         refusals=Refusals(lanes.control),
         reads=Reads(lanes.control),

@@ -1,11 +1,12 @@
 """The names that cross between rooms: logical file names, SURLs, views, rights and callers."""
 
+import ipaddress
 import re
 import unicodedata
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import lru_cache
-from typing import NewType
+from typing import NamedTuple, NewType, Self
 from urllib.parse import unquote
 from uuid import UUID
 
@@ -100,6 +101,31 @@ class Credential(StrEnum):
     SOCKET = "socket"
 
 
+class Payer(NamedTuple):
+    """Who answers for what a request takes: a caller, and which of their workers. Those who show no credential are
+    one caller together, told apart by where they come from."""
+
+    account: str
+    worker: str
+
+    @classmethod
+    def of(cls, account: str, owner: str, source: str) -> Self:
+        """`owner` as `Caller.owner`; a whole network of IPv6 addresses (/64) is one source, as it is one site's."""
+        return cls(account, f"{owner}\n{network(source)}")
+
+
+def network(source: str) -> str:
+    """Of an IPv6 address its first 64 bits; all else is as it was."""
+    if ":" not in source:
+        return source
+    try:
+        address = ipaddress.IPv6Address(source)
+    except ValueError:
+        return source
+    mapped = address.ipv4_mapped
+    return str(mapped) if mapped is not None else str(ipaddress.IPv6Network((address, 64), strict=False))
+
+
 @dataclass(frozen=True, slots=True)
 class Caller:
     """Who is calling, as one credential says.
@@ -126,6 +152,10 @@ class Caller:
     @property
     def is_anonymous(self) -> bool:
         return self.name == ANYONE
+
+    @property
+    def payer(self) -> Payer:
+        return Payer.of(self.name, self.owner, self.source)
 
     @property
     def owner(self) -> str:

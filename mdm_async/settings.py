@@ -193,6 +193,9 @@ class LimitSettings(_Section):
     held: int = Field(
         512 * MIB, ge=MIB, description="bytes of request bodies and heads in memory at once, of all callers"
     )
+    share: float = Field(
+        0.5, gt=0, le=1, description="the part that one caller may have of what others leave of a limit"
+    )
 
 
 class TransferSettings(_Section):

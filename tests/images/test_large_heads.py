@@ -47,3 +47,22 @@ async def test_a_name_that_cannot_be_checked_is_refused_with_the_reason(server: 
     async with server.http.put(url, data=io.BytesIO(large(0x0009))) as answer:
         assert answer.status == 413
         assert "scrub.max_head" in (await answer.json())["remedy"]
+
+
+async def test_a_head_without_room_in_memory_is_refused_at_once_and_gives_back_what_it_held(
+    postgres: PostgresForTests, migrated: str, tmp_path: Path
+) -> None:
+    dsn = await postgres.fresh_database(migrated)
+    async with running_server(tmp_path / "other", dsn, limits={"held": 1 << 20}) as server:
+        image = dcmread(io.BytesIO(made()))
+        image.add_new(0x0019_0010, "LO", "LARGE")
+        image.add_new(0x0019_1001, "OB", bytes(1 << 20))
+        written = io.BytesIO()
+        image.save_as(written)
+        prepared = await server.srm("prepareToPut", files=[{"surl": "/a.dcm"}])
+        url = prepared["files"][0]["transferURL"]
+        async with server.http.put(url, data=io.BytesIO(written.getvalue())) as answer:
+            assert answer.status == 429
+            assert answer.headers["Retry-After"]
+        assert [near.used for near in server.house.budget.near()] == [0]
+        await server.put("/b.dcm", made())

@@ -24,6 +24,7 @@ from mdm_async.dicom.part10 import Kind, Piece, Splitter
 from mdm_async.dicom.pixels.description import PIXELS_REVISION, PixelFacts
 from mdm_async.dicom.scrub import Begun
 from mdm_async.errors import Malformed, NotDicom, TooLarge, Truncated
+from mdm_async.images.budget import Held
 from mdm_async.images.intake.incoming import IncomingPixels
 from mdm_async.images.parts import record
 from mdm_async.images.parts.fresh_secrets import FreshSecrets
@@ -46,14 +47,21 @@ class Draft:
     """An image on its way in. `size`, `adler32`, `sha256` describe the bytes that arrived."""
 
     def __init__(
-        self, workshop: Workshop, keys: KeyStore, served: Sequence[Served], *, force: bool = False
+        self,
+        workshop: Workshop,
+        keys: KeyStore,
+        served: Sequence[Served],
+        held: Held,
+        *,
+        force: bool = False,
     ) -> None:
-        """`force`: somebody vouches for a file that breaks PS3.10."""
+        """`held`: the memory that its head takes. `force`: somebody vouches for a file that breaks PS3.10."""
         self.image: UUID = uuid4()
         self.size = 0
         self.adler32 = 1
         self._sha256 = hashlib.sha256()
         self._workshop = workshop
+        self._held = held
         self._leases = workshop.depot.leases()
         self._makers = [Maker(workshop, self._leases, one) for one in served]
         self._behind = AsyncExitStack()
@@ -99,7 +107,8 @@ class Draft:
     async def fill(self, chunks: AsyncIterator[bytes], *, limit: int, announced: int | None = None) -> None:
         """Take the whole file and make its views.
 
-        `limit` and `announced` are bytes. Raises NotDicom (or one of its kinds), TooLarge, Truncated, NoSpace.
+        `limit` and `announced` are bytes. Raises NotDicom (or one of its kinds), TooLarge, Truncated, NoSpace,
+        TooManyRequests when its head has no room in memory.
         """
         async for chunk in chunks:
             self.size += len(chunk)
@@ -112,6 +121,7 @@ class Draft:
             # Off the loop: a head of many thousand elements takes a second to walk.
             pieces = self._split(chunk)
             while batch := await self._workshop.cipher.run(partial(_some, pieces)):
+                self._held.grow_to(sum(map(len, self._kept.values())))
                 for piece, cleaned in batch:
                     await self._write(piece, cleaned)
                 if len(batch) < _BATCH:

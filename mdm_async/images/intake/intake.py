@@ -8,12 +8,13 @@ from uuid import uuid4
 
 from mdm_async.catalog.namespace.forcing import force_at
 from mdm_async.errors import BadRequest
+from mdm_async.images.budget import Budget
 from mdm_async.images.intake.draft import Draft
 from mdm_async.images.intake.placing import Placing
 from mdm_async.images.intake.target import Room
 from mdm_async.images.reading.shelf import Shelf
 from mdm_async.images.views.workshop import Workshop
-from mdm_async.names import Lfn, join
+from mdm_async.names import Lfn, Payer, join
 from mdm_async.postgres.database import Database
 from mdm_async.settings import NamingSettings
 
@@ -27,6 +28,8 @@ class Intake:
     placing: Placing
     naming: NamingSettings
     largest: int
+    budget: Budget
+    """Of the memory that heads are kept in until they are scrubbed."""
 
     @property
     def database(self) -> Database:
@@ -37,20 +40,27 @@ class Intake:
 
     @asynccontextmanager
     async def draft(
-        self, directory: int, body: AsyncIterator[bytes], *, announced: int | None, force: bool = False
+        self,
+        directory: int,
+        body: AsyncIterator[bytes],
+        payer: Payer,
+        *,
+        announced: int | None,
+        force: bool = False,
     ) -> AsyncIterator[Draft]:
         """The whole file, with the views that this directory's files get. It goes with the context unless kept.
 
         `announced`: bytes that there must be. `force`: somebody vouches for a file that breaks PS3.10; the directory
-        may do so for all. Raises as `Draft.fill`.
+        may do so for all. `payer` has its head in memory. Raises as `Draft.fill`.
         """
         async with self.database.acquire() as db:
             served = await self.shelf.served.enabled_at(db, directory)
             said = None if force else await force_at(db, directory)
         force = force or (said is not None and said.force)
-        async with Draft(self.workshop, self.shelf.keys, served, force=force) as draft:
-            await draft.fill(body, limit=self.largest, announced=announced)
-            yield draft
+        with self.budget.holding(payer) as held:
+            async with Draft(self.workshop, self.shelf.keys, served, held, force=force) as draft:
+                await draft.fill(body, limit=self.largest, announced=announced)
+                yield draft
 
     async def safe_name(self, draft: Draft, directory: Lfn, name: str) -> str:
         """The file's name; another one when it tells who the patient is and `naming.identifying` is `rename`.

@@ -15,7 +15,7 @@ from mdm_async.images.intake.intake import Intake
 from mdm_async.images.intake.unsealing import peeked, unsealed
 from mdm_async.images.metrics import INGESTED
 from mdm_async.images.transfers.judging import Judge
-from mdm_async.names import Caller, parse_surl, split
+from mdm_async.names import Caller, Payer, parse_surl, split
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,8 @@ async def receive(
         assert grant.secret is not None
         private = intake.shelf.keys.unwrap_grant(grant.secret, grant.request, grant.item)
         body = unsealed(intake.workshop.cipher, body, private)
-    async with intake.draft(grant.parent, body, announced=announced, force=force) as draft:
+    payer = Payer.of(grant.caller, grant.owner, source)
+    async with intake.draft(grant.parent, body, payer, announced=announced, force=force) as draft:
         name = await intake.safe_name(draft, split(parse_surl(grant.surl).lfn)[0], grant.name)
         async with intake.database.transaction() as db:
             won = await grants.settle(

@@ -89,7 +89,9 @@ async def store(
     directory, asked = split(beginning.place.lfn)
     grant = _unkept(caller, await judge.callers.id_of(caller), beginning, ask)
     with admission.taking(grant, cut):
-        async with intake.draft(_above(beginning.place), body, announced=ask.size, force=ask.force) as draft:
+        async with intake.draft(
+            _above(beginning.place), body, caller.payer, announced=ask.size, force=ask.force
+        ) as draft:
             if ask.sha256 is not None and draft.sha256 != ask.sha256.lower():
                 raise WrongContent("the SHA-256 is not that of what arrived", remedy="send the file again")
             name = await intake.safe_name(draft, directory, asked)

@@ -12,6 +12,7 @@ from mdm_async.blobs.store import BlobStore
 from mdm_async.catalog.rights.verdicts import Verdicts
 from mdm_async.identity.authenticator import Authenticator
 from mdm_async.identity.mapping import Mapping
+from mdm_async.images.budget import Budget
 from mdm_async.images.changed import ChangedHere
 from mdm_async.images.cipher_pool import CipherPool
 from mdm_async.images.intake.intake import Intake
@@ -47,6 +48,7 @@ class House:
     judge: Judge
     warm: WarmTurls
     admission: Admission
+    budget: Budget
     authenticator: Authenticator
     refusals: Refusals
     reads: Reads
