@@ -230,7 +230,7 @@ async def _house(
     changed = ChangedHere()
     judge = Judge(database, Callers(database), mapping, settings.delivery)
     warm = WarmTurls(database, shelf, blobs, cipher, judge, changed)
-    admission = Admission(settings.transfers.running)
+    admission = Admission(settings.transfers.running, settings.limits.share)
     budget = Budget(settings.limits.held, settings.limits.share)
     largest = settings.transfers.max_upload
     node = f"{socket.gethostname()}:{settings.data.absolute()}"
@@ -251,7 +251,7 @@ async def _house(
         warm=warm,
         admission=admission,
         budget=budget,
-        near=[budget.near],
+        near=[admission.near, budget.near],
         authenticator=Authenticator(kinds, stands_on.trust, mapping),
         refusals=Refusals(lanes.control),
         reads=Reads(lanes.control),

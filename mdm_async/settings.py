@@ -191,7 +191,9 @@ class LimitSettings(_Section):
     """What callers can use of a node, in all and each; docs/limits.md describes them."""
 
     held: int = Field(
-        512 * MIB, ge=MIB, description="bytes of request bodies and heads in memory at once, of all callers"
+        512 * MIB,
+        ge=MIB,
+        description="bytes in memory of request bodies, heads and pieces on their way at once, of all callers",
     )
     share: float = Field(
         0.5, gt=0, le=1, description="the part that one caller may have of what others leave of a limit"
@@ -208,7 +210,7 @@ class TransferSettings(_Section):
     max_bulk: int = Field(10_000, ge=1, description="files in one request at the most")
     max_body: int = Field(16 * MIB, ge=KIB, description="bytes of a request body (not of an upload)")
     max_upload: int = Field(64 * GIB, ge=KIB, description="bytes of one upload at the most")
-    running: int = Field(1024, ge=1, description="transfers at once; more are answered 429")
+    running: int = Field(1024, ge=1, description="transfers at once, both ways; more are answered 429")
     revocation_grace: float = Field(
         30, ge=0, description="how long (seconds) transfers go on without the database"
     )

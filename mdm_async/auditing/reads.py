@@ -37,6 +37,8 @@ class Read:
 
     key: bytes
     caller: str
+    owner: str
+    """As `Caller.owner`."""
     guid: UUID | None
     view: str | None
     sealed: bool

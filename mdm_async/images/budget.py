@@ -1,4 +1,5 @@
-"""Memory that requests hold: one budget for bodies that wait to be whole and for heads that wait to be scrubbed."""
+"""Memory that requests hold: one budget for bodies that wait to be whole, heads that wait to be scrubbed, and
+pieces of views that wait for their readers."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager

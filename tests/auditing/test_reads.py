@@ -18,7 +18,7 @@ GUID = UUID(int=7)
 
 
 def read(*, sealed: bool = False) -> Read:
-    return Read(uuid4().bytes * 2, "user:a", GUID, "basic", sealed)
+    return Read(uuid4().bytes * 2, "user:a", "user:a", GUID, "basic", sealed)
 
 
 async def rows(sealed: Sealed) -> list[dict[str, Any]]:

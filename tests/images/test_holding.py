@@ -7,6 +7,7 @@ import pytest
 
 from mdm_async.catalog.holdings import images
 from mdm_async.images.transfers import watch
+from mdm_async.names import ANONYMOUS
 from tests.conftest import Server
 from tests.faults.conditions import until
 from tests.images.one_step import opened
@@ -24,7 +25,7 @@ async def read(own_server: Server, monkeypatch: pytest.MonkeyPatch) -> AsyncIter
     monkeypatch.setattr(watch, "HOLD", 0.0)
     await own_server.put("/a.dcm", made())
     view = await opened(own_server, "/a.dcm")
-    with own_server.house.admission.sending(view.warm.ending, lambda: None):
+    with own_server.house.admission.sending(ANONYMOUS.payer, view.warm.ending, lambda: None):
         yield view.file.image
 
 

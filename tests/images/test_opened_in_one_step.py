@@ -5,7 +5,7 @@ import pytest
 from mdm_async.errors import Forbidden, MdmError
 from mdm_async.images.transfers import download
 from mdm_async.images.transfers.download import Ask
-from mdm_async.names import IDENTIFIED, View
+from mdm_async.names import ANONYMOUS, IDENTIFIED, View
 from tests.conftest import Server
 from tests.faults.conditions import until
 from tests.images.one_step import RECIPIENT, caller, content, opened, read
@@ -71,7 +71,7 @@ async def test_the_identified_view_leaves_sealed_only(server: Server) -> None:
 async def test_it_ends_when_its_file_goes(own_server: Server) -> None:
     await own_server.put("/a.dcm", made())
     view = await opened(own_server, "/a.dcm")
-    with own_server.house.admission.sending(view.warm.ending, lambda: None):
+    with own_server.house.admission.sending(ANONYMOUS.payer, view.warm.ending, lambda: None):
         await own_server.srm("rm", surls=["/a.dcm"])
         await until(lambda: view.warm.ending.ended)
 
@@ -79,7 +79,7 @@ async def test_it_ends_when_its_file_goes(own_server: Server) -> None:
 async def test_it_ends_when_its_token_is_revoked(own_server: Server) -> None:
     await own_server.put("/a.dcm", made())
     view = await opened(own_server, "/a.dcm", await own_server.token("r", name="reader"))
-    with own_server.house.admission.sending(view.warm.ending, lambda: None):
+    with own_server.house.admission.sending(ANONYMOUS.payer, view.warm.ending, lambda: None):
         await own_server.call("DELETE", "/admin/v1/tokens/reader", token=own_server.admin_token)
         await until(lambda: view.warm.ending.ended)
 
@@ -95,7 +95,7 @@ async def test_it_ends_when_it_is_not_read_and_so_no_longer_watched(own_server: 
 async def test_it_goes_on_while_nothing_changes(own_server: Server) -> None:
     await own_server.put("/a.dcm", made())
     view = await opened(own_server, "/a.dcm")
-    with own_server.house.admission.sending(view.warm.ending, lambda: None):
+    with own_server.house.admission.sending(ANONYMOUS.payer, view.warm.ending, lambda: None):
         looked = view.warm.checked
         await until(lambda: view.warm.checked > looked)
         assert not view.warm.ending.ended

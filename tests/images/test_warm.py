@@ -3,6 +3,7 @@
 import asyncio
 import time
 
+from mdm_async.names import ANONYMOUS
 from tests.conftest import Server
 from tests.faults.conditions import until, waiting_for_a_lock
 from tests.web.made_images import made
@@ -22,6 +23,6 @@ async def test_a_url_that_is_forgotten_while_it_is_looked_up_is_watched_again(ow
         house.warm.in_use(since=time.monotonic())
     opened = await opening
     assert opened is not idle
-    with house.admission.sending(opened.ending, lambda: None):
+    with house.admission.sending(ANONYMOUS.payer, opened.ending, lambda: None):
         await own_server.srm("rm", surls=["/a.dcm"])
         await until(lambda: opened.ending.ended)

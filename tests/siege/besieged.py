@@ -55,6 +55,14 @@ class Besieged:
             await answer.read()
             return answer.status
 
+    async def srm(self, operation: str, *, token: str | None = None, **body: Any) -> dict[str, Any]:
+        """One SRM call of the attacker's (or with another token), which must succeed."""
+        headers = {"Authorization": f"Bearer {token or self.attacker}"}
+        async with self.http.post(f"{self.url}/srm/v2/{operation}", json=body, headers=headers) as answer:
+            tree: dict[str, Any] = await answer.json()
+            assert answer.status == 200, (operation, tree)
+            return tree
+
     def connection(self, source: str = WEAK) -> socket.socket:
         """A connection to the plain port, from this address."""
         connection = socket.socket()

@@ -1,17 +1,21 @@
-"""The transfers that run on this node, in and out: how many, and how each is cut."""
+"""The transfers that run on this node, in and out: how many, whose, and how each is cut."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from mdm_async.catalog.grants.grants import Grant
 from mdm_async.errors import TooManyRequests
+from mdm_async.images.fairness.shares import Shares
 from mdm_async.images.metrics import TRANSFERS_OUT
 from mdm_async.images.reading.representation import Ending
 from mdm_async.images.transfers.judging import Judged
+from mdm_async.limits import Near
+from mdm_async.names import Payer
 
 _NEVER: Judged = (-1, -1)
+_RETRY_AFTER = 2
 
 
 @dataclass(eq=False, slots=True, repr=False)
@@ -28,46 +32,67 @@ class Receiving:
 
 
 class Admission:
-    """Lets transfers run; `most`: downloads at once."""
+    """Lets transfers run: `most` at once, in both directions together; of one caller, his `share` (see `Shares`)."""
 
-    def __init__(self, most: int) -> None:
-        self._most = most
+    def __init__(self, most: int, share: float) -> None:
+        self._slots = Shares(most, share)
         self._receiving: dict[bytes, Receiving] = {}
         self._ended = asyncio.Event()
         """Set whenever a transfer ends."""
         self.running = 0
+        """Downloads."""
 
     @property
     def receiving(self) -> dict[bytes, Receiving]:
         """The uploads in progress, by transfer URL."""
         return dict(self._receiving)
 
-    @contextmanager
-    def sending(self, ending: Ending, cut: Callable[[], None]) -> Iterator[None]:
-        """While a download runs; `cut` ends its connection. Raises TooManyRequests at once when too many do."""
-        if self.running >= self._most:
-            raise TooManyRequests("this server runs as many transfers as it may", retry_after=2)
-        self.running += 1
-        TRANSFERS_OUT.inc()
-        try:
-            with ending.cutting(cut):
-                yield
-        finally:
-            self.running -= 1
-            self._ended.set()
-            TRANSFERS_OUT.dec()
+    def near(self) -> Iterable[Near]:
+        return [Near("transfers.running", self._slots.used, self._slots.most)]
+
+    def demand_slot(self, payer: Payer) -> None:
+        """Raises TooManyRequests where another transfer of theirs would be refused."""
+        if not self._slots.may_take(payer):
+            raise TooManyRequests(
+                "as many transfers run as this server may run for you", retry_after=_RETRY_AFTER
+            )
 
     @contextmanager
-    def taking(self, grant: Grant, cut: Callable[[], None]) -> Iterator[None]:
-        """While an upload runs; `cut` ends its connection, when it is aborted or its token revoked."""
-        receiving = self._receiving.setdefault(grant.turl, Receiving(grant))
-        receiving.cuts.append(cut)
+    def sending(self, payer: Payer, ending: Ending, cut: Callable[[], None]) -> Iterator[None]:
+        """While a download runs; `cut` ends its connection. Raises TooManyRequests at once when too many do."""
+        with self._slot(payer), ending.cutting(cut):
+            self.running += 1
+            TRANSFERS_OUT.inc()
+            try:
+                yield
+            finally:
+                self.running -= 1
+                TRANSFERS_OUT.dec()
+
+    @contextmanager
+    def taking(self, payer: Payer, grant: Grant, cut: Callable[[], None]) -> Iterator[None]:
+        """While an upload runs; `cut` ends its connection, when it is aborted or its token revoked.
+
+        Raises TooManyRequests at once when too many run.
+        """
+        with self._slot(payer):
+            receiving = self._receiving.setdefault(grant.turl, Receiving(grant))
+            receiving.cuts.append(cut)
+            try:
+                yield
+            finally:
+                receiving.cuts.remove(cut)
+                if not receiving.cuts:
+                    self._receiving.pop(grant.turl, None)
+
+    @contextmanager
+    def _slot(self, payer: Payer) -> Iterator[None]:
+        self.demand_slot(payer)
+        self._slots.take(payer)
         try:
             yield
         finally:
-            receiving.cuts.remove(cut)
-            if not receiving.cuts:
-                self._receiving.pop(grant.turl, None)
+            self._slots.give(payer)
             self._ended.set()
 
     async def idle(self) -> None:

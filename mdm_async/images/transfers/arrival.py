@@ -44,11 +44,13 @@ async def receive(
     *,
     length: int | None,
     secure: bool,
+    payer: Payer,
     source: str,
     force: bool = False,
 ) -> Received:
     """Take the file. `length` is what the transport announced (bytes); `secure` whether it may carry clear bytes.
-    `source` is the address that they come from. `force`: who sends it vouches for a file that breaks PS3.10.
+    `source` is the address that they come from, `payer` who answers for what they take. `force`: who sends it vouches
+    for a file that breaks PS3.10.
 
     Raises what `Draft.fill` does, BadSeal, InsecureChannel, BadRequest for a name that reveals, Gone.
     """
@@ -68,7 +70,6 @@ async def receive(
         assert grant.secret is not None
         private = intake.shelf.keys.unwrap_grant(grant.secret, grant.request, grant.item)
         body = unsealed(intake.workshop.cipher, body, private)
-    payer = Payer.of(grant.caller, grant.owner, source)
     async with intake.draft(grant.parent, body, payer, announced=announced, force=force) as draft:
         name = await intake.safe_name(draft, split(parse_surl(grant.surl).lfn)[0], grant.name)
         async with intake.database.transaction() as db:

@@ -80,15 +80,16 @@ async def store(
     """Store these (clear) bytes under this name, as this caller, or leave nothing behind.
 
     `cut` ends the connection that they come by; it is called when the caller loses the right meanwhile.
-    Raises as `prepare` of an upload and `Draft.fill` do, WrongContent, BadRequest for a name that reveals; at the end
-    Exists when another file was first, and Unauthenticated, Forbidden, NotFound when the caller may no longer.
+    Raises as `prepare` of an upload and `Draft.fill` do, TooManyRequests, WrongContent, BadRequest for a name that
+    reveals; at the end Exists when another file was first, and Unauthenticated, Forbidden, NotFound when the caller may
+    no longer.
     """
     room = await intake.room()
     async with intake.database.acquire() as db:
         beginning = await _begin(db, caller, ask, room)
     directory, asked = split(beginning.place.lfn)
     grant = _unkept(caller, await judge.callers.id_of(caller), beginning, ask)
-    with admission.taking(grant, cut):
+    with admission.taking(caller.payer, grant, cut):
         async with intake.draft(
             _above(beginning.place), body, caller.payer, announced=ask.size, force=ask.force
         ) as draft:

@@ -50,7 +50,7 @@ class WarmTurl:
     def read(self) -> Read:
         """What the audit tells of a read of it."""
         grant = self.grant
-        return Read(grant.turl, grant.caller, grant.guid, grant.view, sealed=self.served.sealed)
+        return Read(grant.turl, grant.caller, grant.owner, grant.guid, grant.view, sealed=self.served.sealed)
 
     def serves(self, now: float) -> bool:
         return not self.ending.ended and now < self.expires

@@ -12,10 +12,15 @@ from mdm_async.blobs.store import FileRange, Piece
 from mdm_async.errors import Gone
 from mdm_async.images.metrics import CLEAR_OUT, SEALED_OUT
 from mdm_async.images.reading.representation import Pieces, Representation
+from mdm_async.names import Payer
 from mdm_async.web.http import problem, sendfile
 from mdm_async.web.http.channel import source_of
 from mdm_async.web.http.house import HOUSE
 from mdm_async.web.http.pace import Pace
+
+_AHEAD = 2 << 20
+"""Bytes that a reader who hardly reads leaves in memory: a piece on its way, and the next one decrypted. A sealed
+stream is sent from its file where no TLS is in between."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +57,15 @@ async def send(
     spans = [(one.start, one.stop) for one in body.sections]
     plain = transport.get_extra_info("sslcontext") is None
     slowest = house.settings.transfers.slowest
-    with house.admission.sending(served.ending, transport.abort), Pace(transport, slowest) as pace:
+    source = source_of(request)
+    payer = Payer.of(read.caller, read.owner, source)
+    with (
+        house.admission.sending(payer, served.ending, transport.abort),
+        house.budget.holding(payer, 0 if plain and served.sealed else min(body.size, _AHEAD)),
+        Pace(transport, slowest) as pace,
+    ):
         async with (
-            house.reads.reading(read, served.ending, source_of(request)) as reading,
+            house.reads.reading(read, served.ending, source) as reading,
             served.open(spans, files=plain) as pieces,
             aclosing(_in_order(pieces, body)) as chosen,
         ):

@@ -6,6 +6,7 @@ from mdm_async.catalog.grants.grants import Grant
 from mdm_async.errors import MdmError
 from mdm_async.images.parts import adler
 from mdm_async.images.transfers import arrival
+from mdm_async.names import Payer
 from mdm_async.web.http import problem
 from mdm_async.web.http.channel import is_secure, source_of
 from mdm_async.web.http.get import get
@@ -56,7 +57,14 @@ def _without_body(answer: web.Response) -> web.Response:
 async def _admitted(request: web.Request) -> Grant:
     """The grant to take a file under, as far as can be told without its bytes."""
     demand_whole(request)
-    return await arrival.open_upload(request.app[HOUSE].judge, request.match_info["token"])
+    house = request.app[HOUSE]
+    grant = await arrival.open_upload(house.judge, request.match_info["token"])
+    house.admission.demand_slot(_payer(request, grant))
+    return grant
+
+
+def _payer(request: web.Request, grant: Grant) -> Payer:
+    return Payer.of(grant.caller, grant.owner, source_of(request))
 
 
 async def write(request: web.Request) -> web.StreamResponse:
@@ -66,13 +74,15 @@ async def write(request: web.Request) -> web.StreamResponse:
     """
     house = request.app[HOUSE]
     grant = request.get(_GRANT) or await _admitted(request)
-    with coming(request) as (body, cut), house.admission.taking(grant, cut):
+    payer = _payer(request, grant)
+    with coming(request) as (body, cut), house.admission.taking(payer, grant, cut):
         received = await arrival.receive(
             house.intake,
             grant,
             body,
             length=request.content_length,
             secure=is_secure(request),
+            payer=payer,
             source=source_of(request),
             force=request.query.get("force") == "yes",
         )
