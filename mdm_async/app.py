@@ -86,7 +86,7 @@ _log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Secrets:
-    """What lies in DIR/secrets."""
+    """What lies in the directory of secrets."""
 
     keks: list[bytes]
     """The one in use first."""
@@ -159,7 +159,7 @@ def _locked(data: Path) -> DirectoryLock:
 
 
 def _secrets(settings: Settings) -> Secrets:
-    directory = files.secrets_directory(settings.data)
+    directory = files.secrets_directory(settings.secrets_directory)
     admin, made = files.read_or_create(directory / "admin.token", secrets.token_urlsafe(32))
     if made:
         _log.warning(
@@ -181,7 +181,9 @@ async def _database(
 ) -> tuple[str, EmbeddedPostgres | None]:
     if settings.database.dsn is not None:
         return settings.database.dsn.get_secret_value(), None
-    postgres = await stack.enter_async_context(EmbeddedPostgres(settings.data, lock=lock))
+    apart = settings.database_directory.absolute() != settings.data.absolute()
+    embedded = EmbeddedPostgres(settings.database_directory, lock=None if apart else lock)
+    postgres = await stack.enter_async_context(embedded)
     return postgres.dsn, postgres
 
 
@@ -214,7 +216,7 @@ async def _house(
         await grants.keep_partitions(db)
     views = await _served_views(database, keys)
     shelf = Shelf(keys, views)
-    blobs = LocalBlobs(settings.data / "blobs", disk, settings.blobs.reserve_free)
+    blobs = LocalBlobs(settings.blobs_directory, disk, settings.blobs.reserve_free)
     await claim_store(lanes.bulk, blobs)
     stack.enter_context(blobs.held(shared=settings.blobs.shared))
     cipher = stack.enter_context(CipherPool(_CIPHER_THREADS))

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -29,6 +30,7 @@ from mdm_async.postgres.directory_lock import DirectoryLock
 from mdm_async.postgres.embedded.binaries import installed_binaries
 from mdm_async.postgres.embedded.cluster_directory import PostgresDirectory
 from mdm_async.postgres.embedded.system_user import postgres_user
+from mdm_async.secret_files import demand_private_secret, secret_files
 from mdm_async.settings import Settings
 from mdm_async.web.http.certificate import Certificate
 
@@ -55,9 +57,12 @@ def premises(settings: Settings) -> Premises:
             reasons.append(why)
             return None
 
-    made(lambda: _demand_usable_directory(settings.data))
+    for directory in dict.fromkeys((settings.data, *filter(None, dict(settings.paths).values()))):
+        made(partial(_demand_usable_directory, directory))
     made(lambda: _demand_usable_cluster(settings))
-    made(lambda: _demand_good_secrets(settings))
+    for path in secret_files(settings):
+        made(partial(demand_private_secret, settings, path))
+    made(lambda: _keks(settings))
     made(lambda: _demand_good_signing_key(settings))
     made(lambda: Gazette.of(settings.audit.seals, settings.data))
     trust = made(lambda: _trust(settings))
@@ -65,7 +70,7 @@ def premises(settings: Settings) -> Premises:
     mapping = made(lambda: Mapping(settings.identity.mapping))
     certificate = made(lambda: _certificate(settings, trust))
     if reasons or issuers is None or mapping is None:
-        raise UnsafeSettings("\n".join(map(str, reasons)))
+        raise UnsafeSettings("\n".join(dict.fromkeys(map(str, reasons))))
     return Premises(trust, issuers, mapping, certificate)
 
 
@@ -149,26 +154,16 @@ def _demand_usable_directory(data: Path) -> None:
 
 def _demand_usable_cluster(settings: Settings) -> None:
     """That of embedded Postgres, where there is one."""
-    if settings.database.dsn is None and (settings.data / "postgres").exists():
-        PostgresDirectory(settings.data, postgres_user(), installed_binaries()).check()
-
-
-def _demand_good_secrets(settings: Settings) -> None:
-    _keks(settings)
-    directory = settings.data / "secrets"
-    if not directory.is_dir():
-        return
-    files.demand_private(directory)
-    for name in ("admin.token", "kek", "audit.key"):
-        if (directory / name).exists():
-            files.demand_private(directory / name)
+    directory = settings.database_directory
+    if settings.database.dsn is None and (directory / "postgres").exists():
+        PostgresDirectory(directory, postgres_user(), installed_binaries()).check()
 
 
 def _keks(settings: Settings) -> list[bytes]:
     """None when they are not made yet, or not for the one who asks to read."""
     if settings.keys.kek is not None:
         return files.decode_keks(settings.keys.kek.get_secret_value())
-    kek = settings.data / "secrets" / "kek"
+    kek = settings.secrets_directory / "kek"
     return files.decode_keks(files.read_text(kek)) if kek.exists() and os.access(kek, os.R_OK) else []
 
 
@@ -178,7 +173,7 @@ async def _demand_opening_keks(db: Connection, keks: list[bytes]) -> None:
 
 
 def _demand_good_signing_key(settings: Settings) -> None:
-    given, own = settings.audit.key_file, settings.data / "secrets" / "audit.key"
+    given, own = settings.audit.key_file, settings.secrets_directory / "audit.key"
     if given is not None or own.exists():
         parse_private(read_key_file(given if given is not None else own))
 

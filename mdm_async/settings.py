@@ -34,6 +34,7 @@ from pydantic_settings import (
 
 from mdm_async.errors import UnsafeSettings
 from mdm_async.loopback import is_loopback
+from mdm_async.private_files import demand_private
 
 KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
 PREFIX = "MDM_"
@@ -55,6 +56,16 @@ def _read_secret(given: dict[str, Any], name: str) -> dict[str, Any]:
         raise ValueError(f"{name}_file {path} cannot be read: {why.strerror}") from why
     except UnicodeDecodeError:  # Its words tell a byte.
         raise ValueError(f"{name}_file is not text") from None
+
+
+class PathSettings(_Section):
+    """Where the parts of `data` lie, when they lie apart: on other disks, in other backups."""
+
+    database: Path | None = Field(None, description="directory of the embedded Postgres; default: DIR")
+    blobs: Path | None = Field(None, description="directory of ciphertext; default: DIR/blobs")
+    secrets: Path | None = Field(
+        None, description="directory of keys and the admin token; default: DIR/secrets"
+    )
 
 
 class ServerSettings(_Section):
@@ -282,6 +293,7 @@ class Settings(BaseSettings):
     )
 
     data: Path = Field(Path("mdm-data"), description="directory of secrets, ciphertext and embedded Postgres")
+    paths: PathSettings = PathSettings()
     server: ServerSettings = ServerSettings()
     database: DatabaseSettings = DatabaseSettings()
     keys: KeySettings = KeySettings()
@@ -334,6 +346,18 @@ class Settings(BaseSettings):
     def tls(self) -> bool:
         return self.server.tls_cert is not None
 
+    @property
+    def database_directory(self) -> Path:
+        return self.paths.database or self.data
+
+    @property
+    def blobs_directory(self) -> Path:
+        return self.paths.blobs or self.data / "blobs"
+
+    @property
+    def secrets_directory(self) -> Path:
+        return self.paths.secrets or self.data / "secrets"
+
 
 _config_file: ContextVar[Path | None] = ContextVar("config_file", default=None)
 
@@ -363,6 +387,45 @@ def _refuse_unknown_variables() -> None:
             raise UnsafeSettings(f"{variable} names no setting", remedy="`mdm config show` lists them")
 
 
+def _demand_private_if_secret(config: Path | None) -> None:
+    """A settings file that holds a key, or a DSN with a password, is a secret itself. Raises UnsafeSettings."""
+    written = tomllib.loads(config.read_text()) if config is not None else {}
+    found = [
+        f"{section}.{key}"
+        for section, key, leaf in _leaves()
+        if _is_secret(leaf) and isinstance(given := written.get(section), dict) and _tells(given.get(key))
+    ]
+    if config is not None and found:
+        try:
+            demand_private(config)
+        except UnsafeSettings as why:
+            raise UnsafeSettings(
+                f"the settings file holds {', '.join(found)}: {why.detail}",
+                remedy=f"{why.remedy}, or name a private file with {found[0]}_file",
+            ) from None
+
+
+def _tells(given: Any) -> bool:
+    """Whether it is a secret: of a DSN, the password."""
+    url = str(given or "")
+    return bool(url) and not ("://" in url and urlsplit(url).password is None and "password=" not in url)
+
+
+def _is_secret(leaf: FieldInfo) -> bool:
+    return leaf.annotation == SecretStr | None
+
+
+def secret_variables() -> frozenset[str]:
+    """Names of variables in the environment that may hold a secret: settings, or sections of them as JSON."""
+    secret = {
+        name
+        for section, key, leaf in _leaves()
+        if _is_secret(leaf)
+        for name in (_variable(section, key), f"{PREFIX}{section}".upper())
+    }
+    return frozenset(variable for variable in os.environ if variable.upper() in secret)
+
+
 def load(config: Path | None = None, *, overrides: Mapping[str, Any] | None = None) -> Settings:
     """Read, merge and check all sources; `overrides` is a tree as the TOML file is.
 
@@ -374,6 +437,7 @@ def load(config: Path | None = None, *, overrides: Mapping[str, Any] | None = No
     _refuse_unknown_variables()
     token = _config_file.set(config)
     try:
+        _demand_private_if_secret(config)
         return Settings(**(overrides or {}))
     except ValidationError as errors:
         reasons = [

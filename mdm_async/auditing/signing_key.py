@@ -8,6 +8,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from mdm_async.audit.keys import fresh_private, key_id, parse_private, parse_public, public_pem
 from mdm_async.errors import BadRequest, UnsafeSettings
 from mdm_async.keys import files
+from mdm_async.private_files import demand_private
 from mdm_async.settings import Settings
 
 _log = structlog.get_logger()
@@ -26,7 +27,7 @@ def signing_key(settings: Settings) -> Ed25519PrivateKey:
 def _read(settings: Settings) -> str:
     given = settings.audit.key_file
     if given is None:
-        path = files.secrets_directory(settings.data) / "audit.key"
+        path = files.secrets_directory(settings.secrets_directory) / "audit.key"
         pem, made = files.read_or_create(path, fresh_private())
         if made:
             _log.warning(
@@ -41,8 +42,7 @@ def _read(settings: Settings) -> str:
 def read_key_file(given: Path) -> str:
     """Raises UnsafeSettings."""
     try:
-        if given.stat().st_mode & 0o077:
-            raise UnsafeSettings(f"{given} is open to others", remedy=f"chmod 600 {given}")
+        demand_private(given)
         return files.read_text(given)
     except OSError as why:
         raise UnsafeSettings(

@@ -21,6 +21,8 @@ SOCKET: Final = "admin.sock"
 BASE: Final = URL("http://localhost")
 """What requests over the socket are addressed to; the server's transfer URLs for them begin with it too."""
 _DEFAULT: Final = "mdm-data"
+_LEFT_THERE: Final = (".mdm.lock", "secrets")
+"""By a server, in its directory; its secrets may lie elsewhere."""
 _OF_OTHERS: Final = stat.S_IWGRP | stat.S_IWOTH
 
 
@@ -64,7 +66,9 @@ def find_local(environ: Mapping[str, str] = os.environ) -> LocalServer | None:
     named = environ.get("MDM_DATA")
     local = LocalServer(Path(named or _DEFAULT), bool(named))
     try:
-        is_ours = local.is_safe(local.directory.stat()) and (local.directory / "secrets").is_dir()
+        is_ours = local.is_safe(local.directory.stat()) and any(
+            (local.directory / left).exists() for left in _LEFT_THERE
+        )
     except OSError:
         return None
     return local if is_ours else None

@@ -7,21 +7,14 @@ from pathlib import Path
 
 from mdm_async.errors import UnsafeSettings
 from mdm_async.keys.wrap import KEY_BYTES
+from mdm_async.private_files import demand_private
 
 
-def secrets_directory(data: Path) -> Path:
-    """DIR/secrets, made if missing. Raises UnsafeSettings when others may enter it."""
-    directory = data / "secrets"
+def secrets_directory(directory: Path) -> Path:
+    """It, made if missing. Raises UnsafeSettings when others may enter it."""
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     demand_private(directory)
     return directory
-
-
-def demand_private(path: Path) -> None:
-    """Raises UnsafeSettings when others may enter the directory, or read the file."""
-    if path.stat().st_mode & 0o077:
-        how, mode = ("open to others", 700) if path.is_dir() else ("readable by others", 600)
-        raise UnsafeSettings(f"{path} is {how}", remedy=f"chmod {mode} {path}")
 
 
 def read_or_create(path: Path, fresh: str) -> tuple[str, bool]:

@@ -35,6 +35,7 @@ def good(folder: Path, *, until: datetime | None = None) -> dict[str, Any]:
     chain = certificate.cert_chain_pems[0]
     chain.write_to_path(folder / "chain.pem")
     certificate.private_key_pem.write_to_path(folder / "key.pem")
+    (folder / "key.pem").chmod(0o600)
     (folder / "ca").mkdir()
     (folder / "ca" / "12345678.0").write_text("")
     (folder / "vo").mkdir()
@@ -42,6 +43,7 @@ def good(folder: Path, *, until: datetime | None = None) -> dict[str, Any]:
     (folder / "audit.key").write_text(fresh_private())
     (folder / "audit.key").chmod(0o600)
     (folder / "kek").write_text("A" * 43 + "=")
+    (folder / "kek").chmod(0o600)
     return {
         "data": str(folder / "data"),
         "server": {
@@ -70,6 +72,7 @@ def written(folder: Path, settings: dict[str, Any]) -> Path:
     for issuer in issuers:
         lines += ["[[identity.issuers]]", *(f"{key} = {_toml(value)}" for key, value in issuer.items())]
     (folder / "mdm.toml").write_text("\n".join(lines))
+    (folder / "mdm.toml").chmod(0o600)
     return folder / "mdm.toml"
 
 
@@ -140,6 +143,21 @@ def _open_audit_key(folder: Path, settings: dict[str, Any]) -> None:
     (folder / "audit.key").chmod(0o644)
 
 
+def _open_kek(folder: Path, settings: dict[str, Any]) -> None:
+    (folder / "kek").chmod(0o666)
+
+
+def _open_tls_key(folder: Path, settings: dict[str, Any]) -> None:
+    (folder / "key.pem").chmod(0o640)
+
+
+def _open_secrets_apart(folder: Path, settings: dict[str, Any]) -> None:
+    (folder / "apart").mkdir(mode=0o700)
+    (folder / "apart" / "left-over.key").write_text("x")
+    (folder / "apart" / "left-over.key").chmod(0o620)
+    settings["paths"] = {"secrets": str(folder / "apart")}
+
+
 def _no_audit_key(folder: Path, settings: dict[str, Any]) -> None:
     (folder / "audit.key").write_text("no key")
 
@@ -165,7 +183,7 @@ def _older_postgres(folder: Path, settings: dict[str, Any]) -> None:
         (_older_postgres, "is of PostgreSQL 14, .*; run the mdm that brings PostgreSQL 14"),
         (_another_key, "certificate cannot be used.*; check server.tls_cert and server.tls_key"),
         (_open_secrets, "open to others; chmod 700"),
-        (_open_token, "readable by others; chmod 600"),
+        (_open_token, "admin.token is open to others; chmod 600"),
         (_short_kek, "is not 32 bytes in base64; restore"),
         (_raw_kek, "kek_file is not text"),
         (_raw_own_kek, "kek is not text; restore"),
@@ -174,6 +192,9 @@ def _older_postgres(folder: Path, settings: dict[str, Any]) -> None:
         (_issuer_without_tls, "identity.issuers"),
         (_no_authorities, "authorities cannot be read.*; check identity.ca_directory"),
         (_no_vos, "authorities cannot be read.*; check .* identity.voms_directory"),
+        (_open_kek, "kek is open to others; chmod 600 /"),
+        (_open_tls_key, "key.pem is open to others; chmod 600 /"),
+        (_open_secrets_apart, "left-over.key is open to others; chmod 600 /"),
         (_open_audit_key, "open to others; chmod 600"),
         (_no_audit_key, "not an Ed25519 private key; make one with `mdm audit keygen`"),
         (_no_syslog, "names no syslog; write syslog:"),

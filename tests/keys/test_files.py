@@ -11,7 +11,7 @@ from mdm_async.keys import files
 
 
 def test_secrets_are_made_once_and_for_their_owner_only(tmp_path: Path) -> None:
-    directory = files.secrets_directory(tmp_path / "data")
+    directory = files.secrets_directory(tmp_path / "data" / "secrets")
     assert directory.stat().st_mode & 0o777 == 0o700
     assert files.read_or_create(directory / "kek", "first") == ("first", True)
     assert files.read_or_create(directory / "kek", "second") == ("first", False)
@@ -20,14 +20,14 @@ def test_secrets_are_made_once_and_for_their_owner_only(tmp_path: Path) -> None:
 
 
 def test_secrets_that_others_can_read_are_refused(tmp_path: Path) -> None:
-    directory = files.secrets_directory(tmp_path)
+    directory = files.secrets_directory(tmp_path / "secrets")
     files.read_or_create(directory / "kek", "x")
     (directory / "kek").chmod(0o640)
     with pytest.raises(UnsafeSettings, match="chmod 600"):
         files.read_or_create(directory / "kek", "y")
     directory.chmod(0o750)
     with pytest.raises(UnsafeSettings, match="chmod 700"):
-        files.secrets_directory(tmp_path)
+        files.secrets_directory(tmp_path / "secrets")
 
 
 @pytest.mark.parametrize("text", ["", "short", "not base64!", base64.b64encode(os.urandom(31)).decode()])

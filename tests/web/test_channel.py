@@ -266,6 +266,7 @@ async def secure(
     issued = authority.issue_cert("localhost", "127.0.0.1", common_name="first")
     chain.write_bytes(b"".join(blob.bytes() for blob in issued.cert_chain_pems))
     key.write_bytes(issued.private_key_pem.bytes())
+    key.chmod(0o600)
     dsn = await postgres.fresh_database(migrated)
     async with running_server(
         folder / "data", dsn, server={"tls_cert": str(chain), "tls_key": str(key)}

@@ -6,7 +6,8 @@ from typing import Annotated, Any
 import typer
 
 from mdm_async.cli.connection import complete
-from mdm_async.settings import load
+from mdm_async.own_process import close_to_others
+from mdm_async.settings import load, secret_variables
 
 
 def register(app: typer.Typer) -> None:
@@ -38,6 +39,7 @@ def serve(
         "public_url": public_url,
     }
     settings = load(config, overrides=overrides(data, server))
+    close_to_others(secret_variables())
     # Here, for only this command needs the server's rooms, which take half a second to load.
     from mdm_async.app import serve as run_server
 
