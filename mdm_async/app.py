@@ -63,14 +63,13 @@ from mdm_async.web.application import application
 from mdm_async.web.http.certificate import Certificate
 from mdm_async.web.http.house import House
 from mdm_async.web.http.local_socket import LocalSite
+from mdm_async.web.http.server import Runner
 from mdm_async.web.http.tls import TlsSite
 
 _CIPHER_THREADS, _DISK_THREADS = 2, 8
 _BODY_AHEAD = 256 << 10
 """Bytes of an upload that are taken from the socket while those before them are worked on; twice that at the most.
 The more there are, the fewer jobs it takes."""
-_LONGEST_FIELD = 32 << 10
-"""Bytes of a header field: tokens that are too long reach the refusal that the audit keeps."""
 _BACKLOG = 1024
 _M_ARENA_MAX = -8
 """From malloc.h."""
@@ -308,13 +307,15 @@ async def _listen(
     certificate: Certificate | None,
     beside: _Beside,
 ) -> None:
-    runner = web.AppRunner(
+    runner = Runner(
         application(house),
         access_log=None,
         shutdown_timeout=min(settings.server.drain_seconds, 5.0),
         handler_cancellation=True,
         read_bufsize=_BODY_AHEAD,
-        max_field_size=_LONGEST_FIELD,
+        max_line_size=settings.limits.line,
+        max_field_size=settings.limits.field,
+        max_headers=settings.limits.fields,
     )
     await runner.setup()
     stack.push_async_callback(_drain, runner, house, settings.server.drain_seconds)

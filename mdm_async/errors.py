@@ -90,6 +90,10 @@ class UnknownRequest(MdmError):
     http, srm, title = 404, "SRM_INVALID_REQUEST", "no such request"
 
 
+class MethodNotAllowed(MdmError):
+    http, srm, title = 405, "SRM_NOT_SUPPORTED", "what is there does not take this method"
+
+
 class Exists(MdmError, FileExistsError):
     http, srm, title = 409, "SRM_DUPLICATION_ERROR", "the name is already taken"
 
@@ -129,6 +133,16 @@ class TooLarge(MdmError):
     http, srm, title = 413, "SRM_INVALID_REQUEST", "more was sent than may be"
 
 
+class UnsupportedMediaType(MdmError):
+    """What was sent is in a format or an encoding that is not taken."""
+
+    http, srm, title = 415, "SRM_INVALID_REQUEST", "this is not taken in this format or encoding"
+
+
+class ExpectationFailed(MdmError):
+    http, srm, title = 417, "SRM_INVALID_REQUEST", "what the request expects is not known here"
+
+
 class NotDicom(MdmError):
     http, srm, title = 422, "SRM_FAILURE", "not a DICOM Part 10 file"
 
@@ -153,6 +167,10 @@ class BadSeal(WrongContent):
 
 class TooManyRequests(MdmError):
     http, srm, title = 429, "SRM_INTERNAL_ERROR", "too many requests"
+
+
+class HeadTooLarge(TooLarge):
+    http, title = 431, "the request's head is too long"
 
 
 class NotSupported(MdmError):

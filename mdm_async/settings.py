@@ -209,6 +209,20 @@ class LimitSettings(_Section):
     share: float = Field(
         0.5, gt=0, le=1, description="the part that one caller may have of what others leave of a limit"
     )
+    anonymous_body: int = Field(
+        64 * KIB,
+        ge=KIB,
+        description="bytes of a request body of a caller without a credential (not of an upload)",
+    )
+    values: int = Field(
+        1 << 18,
+        ge=1024,
+        description="commas and brackets in a request's JSON, its names' too: what parsing it costs",
+    )
+    line: int = Field(8 * KIB, ge=KIB, description="bytes of a request line")
+    field: int = Field(32 * KIB, ge=KIB, description="bytes of a header field")
+    fields: int = Field(128, ge=32, description="header fields of a request")
+    ranges: int = Field(1024, ge=1, description="ranges of a request; with more the whole is sent")
 
 
 class TransferSettings(_Section):

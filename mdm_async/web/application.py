@@ -22,8 +22,9 @@ from mdm_async.web.turls import transfer as turl
 
 
 def application(house: House) -> web.Application:
-    app = web.Application(middlewares=[problem.middleware], client_max_size=house.settings.transfers.max_body)
+    app = web.Application(middlewares=[problem.middleware])
     app[HOUSE] = house
+    app.on_response_prepare.append(problem.name_answer)
     for face in (
         audit,
         consistency,

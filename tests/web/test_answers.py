@@ -9,7 +9,7 @@ from tests.conftest import Server
 async def test_a_problem_tells_its_type(server: Server) -> None:
     for method, path, token, kind in (
         ("GET", "/nowhere", None, errors.NotFound),
-        ("DELETE", "/health/live", None, errors.NotSupported),
+        ("DELETE", "/health/live", None, errors.MethodNotAllowed),
         ("GET", "/t/unknown/image.dcm", None, errors.Gone),
         ("GET", "/admin/v1/tokens", "wrong", errors.Unauthenticated),
         ("POST", "/admin/v1/report", server.admin_token, errors.BadRequest),

@@ -43,7 +43,7 @@ async def test_100_continue_comes_once_the_upload_is_admitted(server: Server, ct
     [
         (lambda text: text.replace("/t/", "/t/x"), 410),
         (lambda text: text.replace("Content-Length: 10", f"Content-Length: {1 << 50}"), 413),
-        (lambda text: text + "\nContent-Range: bytes 0-9/100", 501),
+        (lambda text: text + "\nContent-Range: bytes 0-9/100", 400),
         (lambda text: text.replace("100-continue", "200-ok"), 417),
     ],
     ids=["unknown URL", "too large", "in pieces", "another expectation"],
@@ -98,7 +98,7 @@ async def test_a_connection_survives_errors(server: Server) -> None:
             ("GET /t/unknown/image.dcm HTTP/1.1", b"", 410),
             ("HEAD /t/unknown/image.dcm HTTP/1.1", b"", 410),
             ("GET /nowhere HTTP/1.1", b"", 404),
-            ("DELETE /health/live HTTP/1.1", b"", 501),
+            ("DELETE /health/live HTTP/1.1", b"", 405),
             ("POST /srm/v2/ls HTTP/1.1\nContent-Length: 3", b"xyz", 400),
             ("POST /srm/v2/ls HTTP/1.1\nAuthorization: Bearer wrong\nContent-Length: 2", b"{}", 401),
             (f"POST /srm/v2/ls HTTP/1.1\nAuthorization: Bearer {server.admin_token}\nContent-Length: 1", b"{", 400),
@@ -140,22 +140,10 @@ async def test_odd_bytes_are_answered_like_any_other_mistake(
         assert (await line.answer())[0] == expected
 
 
-async def test_a_body_that_is_not_what_its_encoding_says_is_malformed(server: Server) -> None:
-    for encoding, body in (("gzip", b"not gzip"), ("deflate", b"\xff\xff"), ("gzip", b"")):
-        answer = await server.call(
-            "POST",
-            "/srm/v2/ping",
-            token=server.admin_token,
-            data=body,
-            headers={"Content-Encoding": encoding, "Connection": "close"},
-        )
-        assert answer.status == (400 if body else 200), answer.body
-
-
 async def test_an_upload_in_a_content_encoding_is_not_taken_for_the_file(server: Server, ct: bytes) -> None:
     path, _ = await upload_path(server)
     headers = {"Content-Encoding": "gzip"}
-    assert (await server.call("PUT", path, data=b"not gzip", headers=headers)).status == 501
+    assert (await server.call("PUT", path, data=b"not gzip", headers=headers)).status == 415
     assert (await server.call("PUT", path, data=ct)).status == 201
 
 

@@ -26,7 +26,7 @@ async def _asked(request: web.Request, form: type[Form], who: _Who) -> tuple[Cal
     counts no more."""
     caller = await who(request)
     must_wait = not request.content.is_eof()
-    body = await whole(request)
+    body = await whole(request, caller)
     if must_wait:
         caller = await who(request)
     return caller, parsed(body, form)

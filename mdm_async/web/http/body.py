@@ -7,18 +7,43 @@ from aiohttp import web
 from pydantic import BaseModel, ValidationError
 
 from mdm_async.errors import BadRequest, TooLarge
+from mdm_async.names import Caller
+from mdm_async.web.http.expectation import ask_for_body
+from mdm_async.web.http.house import HOUSE
 
 Form = TypeVar("Form", bound=BaseModel)
 
 
-async def whole(request: web.Request) -> bytes:
-    """The body, once all of it is there. Raises TooLarge, BadRequest."""
+async def whole(request: web.Request, caller: Caller) -> bytes:
+    """The body, once all of it is there. How long it may be goes by who sends it, and a longer one is refused before
+    a byte of it is read where its length is told. Raises TooLarge, BadRequest."""
+    most = _most(request, caller)
+    if (request.content_length or 0) > most:
+        raise _too_large(most)
+    await ask_for_body(request)
+    body = bytearray()
     try:
-        return await request.read()
-    except web.HTTPRequestEntityTooLarge:
-        raise TooLarge("the request's body is too large", remedy="name fewer files in one request") from None
+        async for chunk in request.content.iter_any():
+            body += chunk
+            if len(body) > most:
+                raise _too_large(most)
     except web.RequestPayloadError:
-        raise BadRequest("the request's body broke off, or is not encoded as it says") from None
+        raise BadRequest("the request's body broke off") from None
+    return bytes(body)
+
+
+def _most(request: web.Request, caller: Caller) -> int:
+    settings = request.app[HOUSE].settings
+    if caller.is_anonymous:
+        return min(settings.limits.anonymous_body, settings.transfers.max_body)
+    return settings.transfers.max_body
+
+
+def _too_large(most: int) -> TooLarge:
+    return TooLarge(
+        f"the request's body is too large: {most} bytes are taken of this caller",
+        remedy="name fewer files in one request",
+    )
 
 
 def parsed(body: bytes, form: type[Form]) -> Form:

@@ -6,21 +6,21 @@ from contextlib import contextmanager, suppress
 
 from aiohttp import web
 
-from mdm_async.errors import NotSupported, TooLarge, TooManyRequests, Truncated
+from mdm_async.errors import BadRequest, TooLarge, TooManyRequests, Truncated
 from mdm_async.images.metrics import BYTES_IN, TRANSFERS_IN
+from mdm_async.web.http.expectation import ask_for_body
 from mdm_async.web.http.house import HOUSE
 
 
 def demand_whole(request: web.Request) -> None:
     """Return when the body may come, as far as can be told without its bytes.
 
-    Raises NotSupported, TooManyRequests, TooLarge.
+    Raises BadRequest, TooManyRequests, TooLarge.
     """
     house = request.app[HOUSE]
     if "Content-Range" in request.headers:
-        raise NotSupported("uploads in pieces are not supported", remedy="PUT the whole file")
-    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
-        raise NotSupported("content encodings are not supported", remedy="PUT the file as it is")
+        # RFC 9110 §14.5
+        raise BadRequest("uploads in pieces are not taken", remedy="PUT the whole file")
     if house.draining:
         raise TooManyRequests("the server is shutting down", retry_after=10)
     if (request.content_length or 0) > house.intake.largest:
@@ -42,6 +42,7 @@ def coming(request: web.Request) -> Iterator[tuple[AsyncIterator[bytes], Callabl
 
 async def _body(request: web.Request) -> AsyncIterator[bytes]:
     counted = BYTES_IN
+    await ask_for_body(request)
     with suppress(asyncio.IncompleteReadError):
         async for chunk in request.content.iter_any():
             counted.inc(len(chunk))

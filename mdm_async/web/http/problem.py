@@ -6,38 +6,69 @@ import orjson
 import structlog
 from aiohttp import web
 
-from mdm_async.errors import BadRequest, MdmError, NotFound, NotSupported, TooLarge
-from mdm_async.web.http.reply import reply, request_id
+from mdm_async.errors import BadRequest, MdmError, MethodNotAllowed, NotFound, UnsupportedMediaType
+from mdm_async.web.http.encodings import demand_plain
+from mdm_async.web.http.expectation import body_may_never_come, demand_known
+from mdm_async.web.http.reply import fresh_id, reply, request_id
 
 _CLIENT_HAS_GONE = 499
 """Told to nobody."""
+_KIND = "application/problem+json"
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 _log = structlog.get_logger()
-_HTTP_ERRORS: dict[int, type[MdmError]] = {404: NotFound, 405: NotSupported, 413: TooLarge}
+_HTTP_ERRORS: dict[int, type[MdmError]] = {404: NotFound, 405: MethodNotAllowed}
 
 
 def answer(request: web.Request, error: MdmError) -> web.Response:
     """The problem details of `error`."""
+    answer = reply(request, _document(error, request_id(request)), _KIND, error.http, errors=[error])
+    if isinstance(error, UnsupportedMediaType):
+        answer.headers["Accept-Encoding"] = "identity"
+    return answer
+
+
+def answer_to_no_request(error: MdmError) -> web.Response:
+    """The problem details of `error`, where what came could not be read as a request."""
+    name = fresh_id()
+    headers = {"Cache-Control": "no-store", "X-Request-Id": name}
+    return web.Response(body=_document(error, name), status=error.http, content_type=_KIND, headers=headers)
+
+
+def _document(error: MdmError, name: str) -> bytes:
     problem = {
         "type": error.urn,
         "title": error.title,
         "status": error.http,
         "detail": error.detail,
-        "requestId": request_id(request),
+        "requestId": name,
     }
     if error.remedy:
         problem["remedy"] = error.remedy
-    return reply(request, orjson.dumps(problem), "application/problem+json", error.http, errors=[error])
+    return orjson.dumps(problem)
 
 
 @web.middleware
 async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Names every request, turns every error into an answer, and logs what was not the caller's fault."""
-    name = request_id(request)
+    """Turns every error into an answer, and logs what was not the caller's fault; refuses what no face takes."""
+    request_id(request)
+    done = await _answered(request, handler)
+    if body_may_never_come(request) and not done.prepared:
+        done.force_close()
+    return done
+
+
+async def name_answer(request: web.Request, done: web.StreamResponse) -> None:
+    """Each answer tells its request's name, the streams of transfer URLs too."""
+    done.headers["X-Request-Id"] = request_id(request)
+
+
+async def _answered(request: web.Request, handler: Handler) -> web.StreamResponse:
     try:
-        done = await handler(request)
+        demand_plain(request)
+        demand_known(request)
+        return await handler(request)
     except MdmError as error:
         log(error)
         return answer(request, error)
@@ -57,9 +88,6 @@ async def middleware(request: web.Request, handler: Handler) -> web.StreamRespon
     except Exception as error:
         log(error)
         return answer(request, MdmError("an unexpected failure; the server's log knows more"))
-    if not done.prepared:
-        done.headers["X-Request-Id"] = name
-    return done
 
 
 def log(error: Exception) -> None:

@@ -54,10 +54,14 @@ def json_reply(
     return reply(request, body, JSON, status, errors=errors, headers=headers)
 
 
+def fresh_id() -> str:
+    return secrets.token_hex(8)
+
+
 def request_id(request: web.Request) -> str:
     """The request's name in its answer and in the log."""
     if _REQUEST_ID not in request:
-        request[_REQUEST_ID] = secrets.token_hex(8)
+        request[_REQUEST_ID] = fresh_id()
         logs.request_id.set(request[_REQUEST_ID])
     return request[_REQUEST_ID]
 
