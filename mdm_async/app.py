@@ -7,12 +7,11 @@ import gc
 import secrets
 import signal
 import socket
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import structlog
 from aiohttp import web
@@ -27,6 +26,7 @@ from mdm_async.catalog import installation
 from mdm_async.catalog.grants import grants
 from mdm_async.catalog.rights import tokens
 from mdm_async.catalog.rights.callers import Callers
+from mdm_async.errors import MdmError
 from mdm_async.identity.authenticator import AdminToken, Authenticator, IssuedTokens, LocalTokens
 from mdm_async.images.budget import Budget
 from mdm_async.images.changed import ChangedHere
@@ -52,13 +52,15 @@ from mdm_async.keys.derive import PseudonymFinder
 from mdm_async.keys.store import KeyStore
 from mdm_async.keys.wrapped import WrappedKeys
 from mdm_async.names import Caller
-from mdm_async.postgres.database import Database, Timeouts, connect
+from mdm_async.postgres.database import Database, connect
 from mdm_async.postgres.directory_lock import DirectoryLock
 from mdm_async.postgres.embedded.lifecycle import EmbeddedPostgres
 from mdm_async.postgres.lanes import Lanes
 from mdm_async.postgres.migrate import migrate
+from mdm_async.postgres.standing import watch_database
 from mdm_async.premises import Premises, cannot_listen, premises
 from mdm_async.settings import Settings
+from mdm_async.watches import Beside, Watches
 from mdm_async.web.application import application
 from mdm_async.web.http.certificate import Certificate
 from mdm_async.web.http.house import House
@@ -71,14 +73,12 @@ _BODY_AHEAD = 256 << 10
 """Bytes of an upload that are taken from the socket while those before them are worked on; twice that at the most.
 The more there are, the fewer jobs it takes."""
 _BACKLOG = 1024
+_UNWATCHED = 1.0
+"""Seconds that transfers may take to end once a watch has died."""
 _M_ARENA_MAX = -8
 """From malloc.h."""
-_KEY_CONNECTIONS = 4
-"""To the key store's database, beside the pool to the catalog."""
 _FINDER = "/finder"
 """No project has a name like that."""
-
-_Beside = Callable[[Coroutine[Any, Any, None]], None]
 
 _log = structlog.get_logger()
 
@@ -93,7 +93,10 @@ class Secrets:
 
 
 async def serve(settings: Settings) -> None:
-    """Run the server until SIGTERM or SIGINT, then drain it. Prints one line when it is ready."""
+    """Run the server until SIGTERM or SIGINT, then drain it. Prints one line when it is ready.
+
+    Raises MdmError when it had to stop because a watch died.
+    """
     logs.configure(settings.log)
     _share_freed_memory()
     _look_for_cycles_seldom()
@@ -101,10 +104,25 @@ async def serve(settings: Settings) -> None:
     loop = asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, stop.set)
-    async with running(settings) as house:
+    watches = Watches()
+    async with running(settings, watches) as house:
         print(f"mdm: ready at {_url(settings, house)}", flush=True)
-        await stop.wait()
+        await _first(stop, watches.failed)
         _log.info("draining")
+    if watches.failed.is_set():
+        raise MdmError(
+            "the server stopped: what it must not run without has failed",
+            remedy="see its log, and start it again",
+        )
+
+
+async def _first(*events: asyncio.Event) -> None:
+    waiting = [asyncio.create_task(event.wait()) for event in events]
+    try:
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for each in waiting:
+            each.cancel()
 
 
 def _share_freed_memory() -> None:
@@ -121,8 +139,9 @@ def _look_for_cycles_seldom() -> None:
 
 
 @asynccontextmanager
-async def running(settings: Settings) -> AsyncIterator[House]:
+async def running(settings: Settings, watches: Watches | None = None) -> AsyncIterator[House]:
     """A server that listens, with its database, sweeper and watches; all of them end with the context."""
+    watches = watches or Watches()
     async with AsyncExitStack() as stack:
         stands_on = premises(settings)
         lock = stack.enter_context(_locked(settings.data))
@@ -132,11 +151,13 @@ async def running(settings: Settings) -> AsyncIterator[House]:
             await migrate(connection, "mdm_async.catalog")
             await migrate(connection, "mdm_async.keys")
         lanes = await stack.enter_async_context(Lanes.connect(target, settings.database))
-        keys = await _keys(stack, target, own, lanes.control, lanes.requests.timeouts)
+        keys = await _keys(stack, own, lanes, watches)
         disk = stack.enter_context(ThreadPoolExecutor(_DISK_THREADS, "disk"))
         house = await _house(stack, settings, own.admin_token, stands_on, lanes, keys, disk)
-        await stack.enter_async_context(auditing(settings, lanes.control, disk, house.refusals, house.reads))
-        beside = await stack.enter_async_context(_background())
+        work = auditing(settings, lanes.control, disk, house.refusals, house.reads, watches)
+        await stack.enter_async_context(work)
+        beside = await stack.enter_async_context(watches.running())
+        beside(watch_database(lanes))
         beside(house.mapping.watch())
         if stands_on.trust is not None:
             beside(stands_on.trust.watch())
@@ -148,7 +169,7 @@ async def running(settings: Settings) -> AsyncIterator[House]:
         beside(make_views_forever(house.workshop.on(lanes.bulk), house.shelf, house.node))
         if postgres is not None:
             beside(postgres.supervise())
-        await _listen(stack, settings, house, stands_on.certificate, beside)
+        await _listen(stack, settings, house, stands_on.certificate, watches, beside)
         yield house
 
 
@@ -186,16 +207,11 @@ async def _database(
     return postgres.dsn, postgres
 
 
-async def _keys(
-    stack: AsyncExitStack, target: str, own: Secrets, database: Database, timeouts: Timeouts
-) -> KeyStore:
-    async with database.acquire() as db:
+async def _keys(stack: AsyncExitStack, own: Secrets, lanes: Lanes, watches: Watches) -> KeyStore:
+    async with lanes.control.acquire() as db:
         installed = await installation.identity(db)
-    key_database = await stack.enter_async_context(
-        Database.connect(target, pool_size=_KEY_CONNECTIONS, timeouts=timeouts)
-    )
-    keys = await WrappedKeys.open(key_database, own.keks, installed)
-    beside = await stack.enter_async_context(_background())
+    keys = await WrappedKeys.open(lanes.keys, own.keks, installed)
+    beside = await stack.enter_async_context(watches.running())
     beside(keys.wrap_anew())
     return keys
 
@@ -252,7 +268,7 @@ async def _house(
         warm=warm,
         admission=admission,
         budget=budget,
-        near=[admission.near, budget.near],
+        near=[admission.near, budget.near, lanes.near],
         authenticator=Authenticator(kinds, stands_on.trust, mapping),
         refusals=Refusals(lanes.control),
         reads=Reads(lanes.control),
@@ -275,37 +291,13 @@ async def _caller_of(database: Database, token: str) -> Caller | None:
         return await tokens.caller_of(db, token)
 
 
-def _tell_of_failure(task: asyncio.Task[None]) -> None:
-    """A watch that fails would otherwise leave old rights and authorities in force, and nobody would know."""
-    if not task.cancelled() and (why := task.exception()) is not None:
-        _log.error(
-            "what runs beside the server failed; restart it", job=task.get_name(), kind=type(why).__name__
-        )
-
-
-@asynccontextmanager
-async def _background() -> AsyncIterator[_Beside]:
-    """Starts what runs beside the server; cancelled and awaited at the end."""
-    tasks: list[asyncio.Task[None]] = []
-
-    def beside(job: Coroutine[Any, Any, None]) -> None:
-        tasks.append(asyncio.create_task(job, name=getattr(job, "__qualname__", None)))
-        tasks[-1].add_done_callback(_tell_of_failure)
-
-    try:
-        yield beside
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-
 async def _listen(
     stack: AsyncExitStack,
     settings: Settings,
     house: House,
     certificate: Certificate | None,
-    beside: _Beside,
+    watches: Watches,
+    beside: Beside,
 ) -> None:
     runner = Runner(
         application(house),
@@ -318,7 +310,7 @@ async def _listen(
         max_headers=settings.limits.fields,
     )
     await runner.setup()
-    stack.push_async_callback(_drain, runner, house, settings.server.drain_seconds)
+    stack.push_async_callback(_drain, runner, house, settings.server.drain_seconds, watches)
     host = settings.server.host
     plain = web.TCPSite(runner, host, settings.server.port, backlog=_BACKLOG)
     house.port = await _started(plain, runner, host, settings.server.port)
@@ -332,9 +324,11 @@ async def _listen(
     await LocalSite(runner, settings.data, backlog=_BACKLOG).start()
 
 
-async def _drain(runner: web.AppRunner, house: House, seconds: float) -> None:
-    """Listen no more, let running transfers finish, then cut what is left."""
+async def _drain(runner: web.AppRunner, house: House, seconds: float, watches: Watches) -> None:
+    """Listen no more, let running transfers finish, then cut what is left: soon, if nobody watches over it."""
     house.draining = True
+    if watches.failed.is_set():
+        seconds = min(seconds, _UNWATCHED)
     for site in list(runner.sites):
         await site.stop()
     # aiohttp's own shutdown drops what uploads still send, so they are waited for before it begins.

@@ -194,6 +194,18 @@ class Unavailable(MdmError):
     http, srm, title = 503, "SRM_INTERNAL_ERROR", "a service behind this one is away"
 
 
+class DatabaseBusy(Unavailable):
+    """The catalog's database is there and answers, and has no time for this now."""
+
+    title = "the catalog's database is busy"
+
+
+class DatabaseReadOnly(Unavailable):
+    """The catalog's database answers, and takes no changes: after a failover, say, or by its configuration."""
+
+    title = "the catalog's database takes no changes"
+
+
 class Unreachable(Unavailable, ConnectionError):
     """The server does not answer, or the connection to it was cut; only clients raise it."""
 

@@ -110,6 +110,11 @@ class DatabaseSettings(_Section):
     )
     dsn: SecretStr | None = Field(None, description="Postgres DSN; without it an embedded one is started")
     pool: int = Field(16, ge=2, le=200, description="connections for requests, at the most")
+    waiting: int = Field(
+        1024,
+        ge=1,
+        description="requests that may wait for a connection at once, a quarter of them one caller's",
+    )
     control_pool: int = Field(
         6, ge=4, le=50, description="connections for revocation, leases, audit and health, at the most"
     )

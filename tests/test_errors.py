@@ -36,6 +36,8 @@ TYPES = {
     "NotSupported": "urn:mdm:error:not-supported",
     "Damaged": "urn:mdm:error:damaged",
     "Unavailable": "urn:mdm:error:unavailable",
+    "DatabaseBusy": "urn:mdm:error:database-busy",
+    "DatabaseReadOnly": "urn:mdm:error:database-read-only",
     "Unreachable": "urn:mdm:error:unreachable",
     "Untrusted": "urn:mdm:error:untrusted",
     "NoSpace": "urn:mdm:error:no-space",

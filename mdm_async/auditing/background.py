@@ -16,6 +16,7 @@ from mdm_async.auditing.signing_key import signing_key
 from mdm_async.catalog import installation
 from mdm_async.postgres.database import Database
 from mdm_async.settings import Settings
+from mdm_async.watches import Watches
 
 _AT_THE_END = 10.0
 """Seconds that the last writing may take, should the database be away."""
@@ -25,7 +26,12 @@ _log = structlog.get_logger()
 
 @asynccontextmanager
 async def auditing(
-    settings: Settings, database: Database, disk: Executor, refusals: Refusals, reads: Reads
+    settings: Settings,
+    database: Database,
+    disk: Executor,
+    refusals: Refusals,
+    reads: Reads,
+    watches: Watches,
 ) -> AsyncIterator[None]:
     """Enter it before the faces listen, so that it is left after the last request has ended.
 
@@ -35,14 +41,12 @@ async def auditing(
     async with database.acquire() as db:
         own = await installation.identity(db)
     sealer = Sealer(database, own, signing_key(settings), gazette, disk)
-    work = (refusals.write_forever(), reads.write_forever(), sealer.run_forever())
-    tasks = [asyncio.create_task(each) for each in work]
     try:
-        yield
+        async with watches.running() as beside:
+            for work in (refusals.write_forever(), reads.write_forever(), sealer.run_forever()):
+                beside(work)
+            yield
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
         try:
             async with asyncio.timeout(_AT_THE_END):
                 await refusals.close()

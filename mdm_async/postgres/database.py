@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 import orjson
 
-from mdm_async.errors import MdmError, Unavailable
+from mdm_async.errors import DatabaseReadOnly, MdmError, Unavailable
+from mdm_async.postgres import sqlstates
+from mdm_async.postgres.held import holding, may_wait
 from mdm_async.postgres.migrate import migrate
+from mdm_async.postgres.turns import Turns
 
 __all__ = ["Connection", "Database", "connect", "migrate"]
 
@@ -20,8 +23,6 @@ if TYPE_CHECKING:
     Connection = asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]
 else:
     Connection = asyncpg.Connection
-
-RETRY_AFTER = 2  # seconds, told to callers
 
 _PLANNER = {
     # The same few statements, all by index: planning them each time costs more than running them.
@@ -34,15 +35,6 @@ _PLANNER = {
     "jit": "off",
 }
 
-# Postgres says it is going, coming, full, or was cut off. A query cancelled by a timeout counts too, and so does
-# the first use of a statement whose tables another node's migration has just changed: the next try is fine.
-_AWAY = (
-    asyncpg.PostgresConnectionError,
-    asyncpg.OperatorInterventionError,
-    asyncpg.InsufficientResourcesError,
-    asyncpg.InvalidCachedStatementError,
-    asyncpg.OutdatedSchemaCacheError,
-)
 # What giving back or rolling back a broken connection may raise.
 _ENDED = (
     asyncpg.PostgresError,
@@ -53,6 +45,7 @@ _ENDED = (
 )
 
 
+_WRITABLE = "select not pg_is_in_recovery() and current_setting('transaction_read_only') = 'off'"
 _GRACE = 5.0
 """Seconds that Postgres has to say that a statement's time is over, until it is taken to say nothing at all."""
 
@@ -77,14 +70,20 @@ class Timeouts:
 class Database:
     """Connections to one Postgres database, shared by all requests of this node.
 
-    Everything that means "Postgres is away for now" is raised as Unavailable. Connections lost when Postgres
-    restarts are replaced when they are next asked for.
+    Everything that means "Postgres cannot serve this now" is raised as Unavailable, by a class of its own where it is
+    not away: DatabaseBusy, DatabaseReadOnly; or as NoSpace. Connections lost when Postgres restarts are replaced when
+    they are next asked for.
     """
 
     def __init__(
-        self, pool: "asyncpg.Pool[asyncpg.Record]", timeouts: Timeouts, acquire_timeout: float
+        self,
+        pool: "asyncpg.Pool[asyncpg.Record]",
+        turns: Turns,
+        timeouts: Timeouts,
+        acquire_timeout: float,
     ) -> None:
         self._pool = pool
+        self.turns = turns
         self.timeouts = timeouts
         self._acquire_timeout = acquire_timeout
 
@@ -98,16 +97,19 @@ class Database:
         target: str | Mapping[str, Any],
         *,
         pool_size: int = 16,
+        share: int | None = None,
+        waiting: int = 1024,
         min_size: int = 1,
         timeouts: Timeouts = Timeouts(),
         acquire_timeout: float = 10.0,
     ) -> "AsyncIterator[Database]":
         """A pool open for the context. `target` is a DSN or asyncpg's keyword arguments; times in seconds.
 
-        `acquire_timeout` bounds the wait for a free connection.
+        One caller has `share` of the connections at the most. So many requests `waiting` for one may be, each for
+        `acquire_timeout`.
         """
         arguments = {"dsn": target} if isinstance(target, str) else dict(target)
-        with _away_is_unavailable():
+        with _told(connecting=True):
             pool = await asyncpg.create_pool(
                 **arguments,
                 min_size=min(min_size, pool_size),
@@ -118,7 +120,8 @@ class Database:
                 reset=_leave_session,
             )
         try:
-            yield cls(pool, timeouts, acquire_timeout)
+            turns = Turns(pool_size, pool_size if share is None else share, waiting)
+            yield cls(pool, turns, timeouts, acquire_timeout)
         finally:
             await _close(pool)
 
@@ -128,20 +131,36 @@ class Database:
 
         Leave the session as it was found (no SET, no LISTEN, no session lock): it is not reset for the next.
         """
-        with _away_is_unavailable():
-            connection = await self._pool.acquire(timeout=self._acquire_timeout)
-        try:
-            with _away_is_unavailable(connection):
-                yield connection
-        finally:
-            # The pool ends a connection that cannot be given back in order; what its block did stands.
-            with suppress(*_ENDED):
-                await self._pool.release(connection)
+        may_wait("another connection")
+        async with self.turns.turn(self._acquire_timeout):
+            with _told(connecting=True):
+                # There is one for each turn: what is waited for is Postgres, if it has to be made.
+                connection = await self._pool.acquire(timeout=self._acquire_timeout)
+            try:
+                with holding(), _told(connection):
+                    yield connection
+            except DatabaseReadOnly:
+                await self.drop_connections()
+                raise
+            finally:
+                # The pool ends a connection that cannot be given back in order; what its block did stands.
+                with suppress(*_ENDED):
+                    await self._pool.release(connection)
+
+    async def drop_connections(self) -> None:
+        """Those that there are, each as soon as it is given back: they lead to a server that is no primary any more."""
+        await self._pool.expire_connections()
 
     async def ping(self) -> None:
         """Raises Unavailable unless Postgres answers."""
         async with self.acquire() as connection:
             await connection.fetchval("select 1")
+
+    async def demand_writable(self) -> None:
+        """Raises Unavailable unless Postgres answers and takes changes."""
+        async with self.acquire() as connection:
+            if not await connection.fetchval(_WRITABLE):
+                raise sqlstates.read_only()
 
     @asynccontextmanager
     async def transaction(self, *, sync: bool = True) -> "AsyncIterator[Connection]":
@@ -169,43 +188,44 @@ class Database:
 async def connect(target: str | Mapping[str, Any]) -> "AsyncIterator[Connection]":
     """One connection beside the pool, without a statement timeout: for migrations and long work."""
     arguments = {"dsn": target} if isinstance(target, str) else dict(target)
-    with _away_is_unavailable():
+    with _told(connecting=True):
         connection = await asyncpg.connect(**arguments)
     try:
         await _teach_json(connection)
-        with _away_is_unavailable(connection):
+        with _told(connection):
             yield connection
     finally:
         await connection.close(timeout=10)
 
 
 @contextmanager
-def _away_is_unavailable(connection: "Connection | None" = None) -> "Iterator[None]":
-    """Turn errors that mean "Postgres is away" into Unavailable. Without `connection`, one is being made."""
+def _told(connection: "Connection | None" = None, *, connecting: bool = False) -> "Iterator[None]":
+    """Turn errors that mean "Postgres cannot serve this now" into what is told of them."""
     try:
         yield
     except MdmError:  # Some are an OSError too, and none of them says that Postgres is away.
         raise
-    except asyncpg.DeadlockDetectedError as error:
-        raise Unavailable("two changes waited for each other", remedy="try again", retry_after=1) from error
-    except _AWAY as error:
-        raise Unavailable("the catalog's database is away", retry_after=RETRY_AFTER) from error
+    except asyncpg.PostgresError as error:
+        if (told := sqlstates.meaning(error, connecting=connecting)) is None:
+            raise
+        raise told from error
     except TimeoutError as error:
         raise Unavailable(
-            "the catalog's database does not answer in time", retry_after=RETRY_AFTER
+            "the catalog's database does not answer in time", retry_after=sqlstates.RETRY_AFTER
         ) from error
     except asyncpg.InternalClientError as error:
-        # Postgres has said that it ends this connection, and the end itself has not arrived yet.
-        if connection is None or "cannot switch to state" not in str(error):
+        # Postgres has said that it ends this connection, and the end itself has not arrived yet; or of several
+        # servers none is what the DSN asks for.
+        if not connecting and "cannot switch to state" not in str(error):
             raise
-        if not _is_lost(connection):
+        if connection is not None and not _is_lost(connection):
             connection.terminate()
-        raise Unavailable("the catalog's database is away", retry_after=RETRY_AFTER) from error
+        raise sqlstates.away() from error
     except (OSError, asyncpg.InterfaceError) as error:
         # On a live connection these are something else: a file of the caller's, a mistake in our code.
         if connection is not None and not _is_lost(connection):
             raise
-        raise Unavailable("the catalog's database is away", retry_after=RETRY_AFTER) from error
+        raise sqlstates.away() from error
 
 
 async def _roll_back(connection: "Connection") -> None:

@@ -1,8 +1,9 @@
-"""Connections in three lanes, so that no kind of work can use up those of another.
+"""Connections in lanes, so that no kind of work can use up those of another.
 
 control   revocation, leases, the audit, health: little and short, and others' safety depends on it
 requests  what handlers do for their callers
 bulk      sweeps, backfills, checks of everything, removal of whole trees: what may be long
+keys      the key store's own, should it lie in the same database
 """
 
 from collections.abc import AsyncIterator
@@ -10,8 +11,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Self
 
+from mdm_async.limits import Near
 from mdm_async.postgres.database import Database, Timeouts
 from mdm_async.settings import DatabaseSettings
+
+_KEYS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,18 +23,44 @@ class Lanes:
     control: Database
     requests: Database
     bulk: Database
+    keys: Database
 
     @classmethod
     @asynccontextmanager
     async def connect(cls, target: str, settings: DatabaseSettings) -> "AsyncIterator[Self]":
-        """All three, open for the context. Raises Unavailable."""
+        """All of them, open for the context. Raises Unavailable."""
         lock, idle = settings.lock_timeout, settings.idle_timeout
         control = Timeouts(settings.control_statement_timeout, lock, idle)
         requests = Timeouts(settings.statement_timeout, lock, idle)
         bulk = Timeouts(settings.bulk_statement_timeout, lock, idle)
         async with (
             Database.connect(target, pool_size=settings.control_pool, timeouts=control) as first,
-            Database.connect(target, pool_size=settings.pool, timeouts=requests) as second,
+            Database.connect(
+                target,
+                pool_size=settings.pool,
+                share=max(1, settings.pool * 3 // 4),
+                waiting=settings.waiting,
+                timeouts=requests,
+            ) as second,
             Database.connect(target, pool_size=settings.bulk_pool, timeouts=bulk) as third,
+            Database.connect(target, pool_size=_KEYS, timeouts=requests) as fourth,
         ):
-            yield cls(first, second, third)
+            yield cls(first, second, third, fourth)
+
+    @property
+    def all(self) -> tuple[Database, ...]:
+        return self.control, self.requests, self.bulk, self.keys
+
+    def near(self) -> list[Near]:
+        """How many connections are used, and how many requests wait for one."""
+        requests = self.requests.turns
+        return [
+            Near("database.control_pool", self.control.turns.used, self.control.turns.places),
+            Near("database.pool", requests.used, requests.places),
+            Near("database.bulk_pool", self.bulk.turns.used, self.bulk.turns.places),
+            Near("database.waiting", requests.waiting, requests.most_waiting),
+        ]
+
+    async def drop_connections(self) -> None:
+        for lane in self.all:
+            await lane.drop_connections()

@@ -22,11 +22,11 @@ async def live(request: web.Request) -> web.Response:
 
 
 async def ready(request: web.Request) -> web.Response:
-    """503 while the catalog is away or the server drains."""
+    """503 while the catalog is away or takes no changes, or the server drains."""
     house = request.app[HOUSE]
     if house.draining:
         raise Unavailable("the server is shutting down", retry_after=10)
-    await house.database.ping()
+    await house.lanes.control.demand_writable()
     return json_reply(request, {"status": "ready", "version": __version__})
 
 

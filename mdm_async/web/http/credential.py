@@ -9,6 +9,7 @@ from mdm_async.names import Caller
 from mdm_async.web.http.channel import demand_secure, is_forwarded, is_from_proxy, source_of
 from mdm_async.web.http.house import HOUSE
 from mdm_async.web.http.local_socket import came_by_socket, demand_own_peer
+from mdm_async.web.http.on_behalf import runs_for
 
 CALLER = web.RequestKey("caller", Caller)
 """Set as soon as it is known who asks."""
@@ -17,8 +18,9 @@ CALLER = web.RequestKey("caller", Caller)
 async def caller_of(request: web.Request) -> Caller:
     """The channel is looked at before the credential. Raises InsecureChannel, Unauthenticated, Forbidden."""
     demand_secure(request)
-    request[CALLER] = await _authenticated(request)
-    return request[CALLER]
+    request[CALLER] = caller = await _authenticated(request)
+    runs_for(request, caller)
+    return caller
 
 
 async def identified_caller_of(request: web.Request) -> Caller:

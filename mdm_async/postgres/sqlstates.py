@@ -1,0 +1,67 @@
+"""What an error of Postgres's means to a request, by its SQLSTATE: away, busy, full, or taking no changes.
+
+PostgreSQL, appendix A. What is none of these is a mistake of ours, or of what was asked for.
+"""
+
+import asyncpg
+
+from mdm_async.errors import DatabaseBusy, DatabaseReadOnly, MdmError, NoSpace, Unavailable
+
+RETRY_AFTER = 2
+"""Seconds, told to callers."""
+
+_AWAY = frozenset({"57P01", "57P02", "57P03", "57P04", "57P05"})
+"""Shutting down, crashed, starting, dropped, ended for doing nothing."""
+_CHANGED_ELSEWHERE = (asyncpg.InvalidCachedStatementError, asyncpg.OutdatedSchemaCacheError)
+"""The first use of a statement whose tables another node's migration has just changed: the next try is fine."""
+_BUSY = {
+    "57014": "a statement took too long",  # query_canceled, by statement_timeout
+    "55P03": "another transaction holds what is needed",  # lock_not_available, by lock_timeout
+    "25P03": "a transaction stood still for too long",
+    "25P04": "a transaction took too long",
+    "40001": "two changes met",  # on a standby also: it had to go on with what the primary had done
+    "40P01": "two changes waited for each other",
+    "53000": "it is short of resources",
+    "53200": "it is short of memory",
+    "53300": "it takes no more connections",
+    "53400": "a limit of its configuration is reached",
+}
+_CONNECTION_LOST = "08"
+_DISK_FULL = "53100"
+_READ_ONLY = "25006"
+_MAY_NOT_ENTER = ("28", "3D")
+"""No such role or password, no such database: of a server that was just there, the sign of another in its place."""
+
+
+def meaning(error: BaseException, *, connecting: bool = False) -> MdmError | None:
+    """What to tell a caller of an error of Postgres's; None when it is not that Postgres cannot serve now."""
+    if isinstance(error, _CHANGED_ELSEWHERE):
+        return busy("its tables have just been changed")
+    if not isinstance(error, asyncpg.PostgresError):
+        return None
+    state = error.sqlstate or ""
+    if state[:2] == _CONNECTION_LOST or state in _AWAY:
+        return away()
+    if connecting and state.startswith(_MAY_NOT_ENTER):
+        return Unavailable("the catalog's database lets nobody in", retry_after=RETRY_AFTER)
+    if state == _DISK_FULL:
+        return NoSpace("the disk of the catalog's database is full", remedy="free space on it")
+    if state == _READ_ONLY:
+        return read_only()
+    return busy(_BUSY[state]) if state in _BUSY else None
+
+
+def away() -> Unavailable:
+    return Unavailable("the catalog's database is away", retry_after=RETRY_AFTER)
+
+
+def busy(why: str) -> DatabaseBusy:
+    return DatabaseBusy(f"the catalog's database is busy: {why}", remedy="try again", retry_after=1)
+
+
+def read_only() -> DatabaseReadOnly:
+    return DatabaseReadOnly(
+        "the catalog's database takes no changes",
+        remedy="point database.dsn at the primary, or end what makes it read-only",
+        retry_after=RETRY_AFTER,
+    )
