@@ -14,6 +14,7 @@ from mdm_async.auditing.refusals import Refusals
 from mdm_async.errors import BadPath, UnsafeSettings
 from mdm_async.images.reading.representation import Ending
 from mdm_async.settings import load
+from mdm_async.watches import Watches
 from tests.auditing.database import USER, Sealed
 from tests.auditing.test_reads import read
 
@@ -21,7 +22,7 @@ from tests.auditing.test_reads import read
 async def test_nothing_noted_is_lost_by_an_orderly_end(sealed: Sealed, tmp_path: Path) -> None:
     settings = load(overrides={"data": tmp_path / "data"})
     refusals, reads = Refusals(sealed.database), Reads(sealed.database)
-    async with auditing(settings, sealed.database, sealed.pool, refusals, reads):
+    async with auditing(settings, sealed.database, sealed.pool, refusals, reads, Watches()):
         async with reads.reading(read(), Ending(), "192.0.2.7") as reading:
             reading.bytes += 5
         refusals.note(BadPath(), USER, "192.0.2.7", "ls")
@@ -44,5 +45,5 @@ async def test_without_a_usable_key_nothing_begins(sealed: Sealed, tmp_path: Pat
     settings = load(overrides={"data": tmp_path / "data", "audit": {"key_file": tmp_path / "a.key"}})
     refusals, reads = Refusals(sealed.database), Reads(sealed.database)
     with structlog.testing.capture_logs(), pytest.raises(UnsafeSettings, match="not an Ed25519"):
-        async with auditing(settings, sealed.database, sealed.pool, refusals, reads):
+        async with auditing(settings, sealed.database, sealed.pool, refusals, reads, Watches()):
             pass
