@@ -23,7 +23,6 @@ from mdm_async.auditing.refusals import Refusals
 from mdm_async.auditing.signing_key import signing_key
 from mdm_async.blobs.local import LocalBlobs
 from mdm_async.catalog import installation
-from mdm_async.catalog.grants import grants
 from mdm_async.catalog.rights import tokens
 from mdm_async.catalog.rights.callers import Callers
 from mdm_async.errors import MdmError
@@ -42,6 +41,7 @@ from mdm_async.images.transfers.judging import Judge
 from mdm_async.images.transfers.warm import WarmTurls
 from mdm_async.images.transfers.watch import TurlWatch
 from mdm_async.images.upkeep.claim import claim_store
+from mdm_async.images.upkeep.days import keep_days, keep_days_forever
 from mdm_async.images.upkeep.queues import begin_work
 from mdm_async.images.upkeep.sweep import Sweeper
 from mdm_async.images.views.backfill import check_directories_forever, make_views_forever
@@ -165,6 +165,7 @@ async def running(settings: Settings, watches: Watches | None = None) -> AsyncIt
         judge = replace(house.judge, database=lanes.control, callers=Callers(lanes.control))
         beside(TurlWatch(lanes.control, house.views, judge, house.warm, house.admission, grace).watch())
         beside(house.sweeper.forever())
+        beside(keep_days_forever(lanes.bulk))
         beside(check_directories_forever(lanes.bulk, house.views, house.node))
         beside(make_views_forever(house.workshop.on(lanes.bulk), house.shelf, house.node))
         if postgres is not None:
@@ -227,8 +228,7 @@ async def _house(
 ) -> House:
     """What the server's handlers and what runs beside it work on."""
     database = lanes.requests
-    async with lanes.bulk.transaction() as db:
-        await grants.keep_partitions(db)
+    await keep_days(lanes.bulk)
     views = await _served_views(database, keys)
     shelf = Shelf(keys, views)
     blobs = LocalBlobs(settings.blobs_directory, disk, settings.blobs.reserve_free)

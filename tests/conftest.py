@@ -17,7 +17,8 @@ import uvloop
 from multidict import CIMultiDictProxy
 
 from mdm_async.app import running
-from mdm_async.postgres.database import connect
+from mdm_async.images.upkeep.days import keep_days
+from mdm_async.postgres.database import Database, connect
 from mdm_async.postgres.migrate import migrate
 from mdm_async.settings import load
 from mdm_async.web.http.house import House
@@ -39,11 +40,13 @@ async def postgres() -> AsyncIterator[PostgresForTests]:
 
 @pytest.fixture(scope="session")
 async def migrated(postgres: PostgresForTests) -> str:
-    """A migrated database, to be copied by the servers of tests."""
+    """A migrated database, with partitions for the days to come, to be copied by the servers of tests."""
     dsn = await postgres.fresh_database()
     async with connect(dsn) as connection:
         await migrate(connection, "mdm_async.catalog")
         await migrate(connection, "mdm_async.keys")
+    async with Database.connect(dsn, pool_size=1) as database:
+        await keep_days(database)
     return dsn
 
 

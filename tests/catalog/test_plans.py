@@ -132,7 +132,6 @@ STATEMENTS: dict[str, tuple[Statement, str]] = {
 async def test_a_statement_of_requests_looks_into_its_index(database: Database, what: str) -> None:
     statement, index = STATEMENTS[what]
     async with database.acquire() as db:
-        await grants.keep_partitions(db)
         explained = Explained(db)
         await statement(cast(Connection, explained))
     assert any(name.endswith(index) for name in explained.indexes), explained.indexes

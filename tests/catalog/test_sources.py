@@ -108,7 +108,6 @@ async def test_an_image_that_is_read_is_used_now(db: Connection) -> None:
 
 
 async def test_pins_hold_an_image_until_they_are_released_or_expire(db: Connection) -> None:
-    await grants.keep_partitions(db)
     image, other = await registered(db), await registered(db)
     root = await db.fetchval("select id from entries where parent is null")
     guid = await entries.add_file(db, root, "one", image)

@@ -20,8 +20,6 @@ FOR_PUT_DONE = "10 minutes"
 """How long an upload that outlived its transfer URL waits for putDone, at least."""
 LONGEST_UPLOAD = "1 day"
 """After a transfer URL has expired, how long an upload that had begun before may still take."""
-KEEP_DAYS = 3
-"""How long a day's grants stay, at least; more than a day longer than the longest pin."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -241,47 +239,52 @@ async def fail(db: Connection, grant: Grant, why: MdmError) -> None:
     )
 
 
-_OVER = (
-    "operation = 'put' and (state = 'uploaded' and expires < now()"
-    f" or state = 'open' and expires < now() - interval '{LONGEST_UPLOAD}')"
-)
+_UNFINISHED = "operation = 'put' and state in ('open', 'uploaded')"
+_END = f"case state when 'open' then expires + interval '{LONGEST_UPLOAD}' else expires end"
+"""Of an upload that is not published: one that runs may go on, one that has arrived waits for putDone no longer."""
+_LOOK_AGAIN = "10 minutes"
+"""What was open may have arrived meanwhile, and then ends earlier."""
 
 
-async def expire_uploads(db: Connection, count: int) -> list[UUID]:
-    """Fail uploads whose time is over; the images that some of them had brought. Those that run may go on."""
+async def expire_uploads(db: Connection, count: int) -> tuple[int, list[UUID]]:
+    """Look at some uploads whose time may be over, and fail those of which it is: how many were looked at, and the
+    images that some of the failed had brought. In a transaction.
+    """
     rows = await db.fetch(
-        "update grants set state = 'failed', failure = 'SRM_FILE_LIFETIME_EXPIRED' where (day, turl) in ("
-        f"  select day, turl from grants where {_OVER} limit $1"
-        f") and {_OVER} returning image",
+        "select turl, item, day from uploads_to_end where due < now() order by due limit $1 for update skip locked",
         count,
     )
-    return [row["image"] for row in rows if row["image"] is not None]
-
-
-async def keep_partitions(db: Connection) -> None:
-    """Make the partitions of today and the next two days; drop those of days long over."""
-    await db.execute("select pg_advisory_xact_lock(hashtext('mdm grants partitions'))")
-    today = await db.fetchval("select current_date")
-    existing = await db.fetch(
-        "select c.relname from pg_inherits i join pg_class c on c.oid = i.inhrelid"
-        " where i.inhparent = 'grants'::regclass"
+    looked_at = [[row[name] for row in rows] for name in ("turl", "item", "day")]
+    mine = "unnest($1::bytea[], $2::int[], $3::date[]) as t (turl, item, day)"
+    failed = await db.fetch(
+        f"update grants g set state = 'failed', failure = 'SRM_FILE_LIFETIME_EXPIRED' from {mine}"
+        f" where g.turl = t.turl and g.item = t.item and g.day = t.day and {_UNFINISHED} and {_END} < now()"
+        " returning image",
+        *looked_at,
     )
-    names = {row["relname"] for row in existing}
-    for ahead in range(3):
-        name = await db.fetchval("select to_char($1::date + $2::int, '\"grants_\"YYYYMMDD')", today, ahead)
-        if name not in names:
-            bounds = await db.fetchrow("select $1::date + $2::int, $1::date + $2::int + 1", today, ahead)
-            assert bounds is not None
-            await db.execute(
-                f"create table if not exists {name} partition of grants"
-                f" for values from ('{bounds[0]}') to ('{bounds[1]}')"
-            )
-    oldest = await db.fetchval("select to_char($1::date - $2::int, '\"grants_\"YYYYMMDD')", today, KEEP_DAYS)
-    for name in sorted(names):
-        if name < oldest and not await db.fetchval(
-            f"select exists (select from {name} where operation = 'put' and state in ('open', 'uploaded'))"
-        ):
-            await db.execute(f"drop table {name}")
+    left = await db.fetch(
+        f"select t.turl, t.item, g.until from {mine} cross join lateral (select {_END} as until from grants"
+        f" where turl = t.turl and item = t.item and day = t.day and {_UNFINISHED} offset 0) g",
+        *looked_at,
+    )
+    kept = {(row["turl"], row["item"]) for row in left}
+    await db.execute(
+        "update uploads_to_end u"
+        f" set due = least(t.until, now() + interval '{_LOOK_AGAIN}')"
+        " from unnest($1::bytea[], $2::int[], $3::timestamptz[]) as t (turl, item, until)"
+        " where u.turl = t.turl and u.item = t.item",
+        [row["turl"] for row in left],
+        [row["item"] for row in left],
+        [row["until"] for row in left],
+    )
+    gone = [(row["turl"], row["item"]) for row in rows if (row["turl"], row["item"]) not in kept]
+    await db.execute(
+        "delete from uploads_to_end u using unnest($1::bytea[], $2::int[]) as t (turl, item)"
+        " where u.turl = t.turl and u.item = t.item",
+        [turl for turl, _ in gone],
+        [item for _, item in gone],
+    )
+    return len(rows), [row["image"] for row in failed if row["image"] is not None]
 
 
 def grant_of(row: asyncpg.Record) -> Grant:

@@ -22,13 +22,13 @@ async def of_request(db: Connection, request: UUID, caller: Caller) -> list[Gran
 
 async def requests_of(db: Connection, caller: Caller, description: str | None) -> list[tuple[UUID, datetime]]:
     """A caller's requests, newest first, with the time each was made."""
+    # Each has a first item, which stands for it. The newest of each day, and of these the newest.
     rows = await db.fetch(
-        "select request, min(created) as made from grants"
-        " where owner = $1 and ($2::text is null or description = $2) group by request order by made desc limit 1000",
-        caller.owner,
-        description,
+        "select request, created from grants where owner = $1 and item = 0"
+        f"{' and description = $2' if description is not None else ''} order by created desc limit 1000",
+        *((caller.owner,) if description is None else (caller.owner, description)),
     )
-    return [(row["request"], row["made"]) for row in rows]
+    return [(row["request"], row["created"]) for row in rows]
 
 
 _RELEASE = (

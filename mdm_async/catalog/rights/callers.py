@@ -7,10 +7,14 @@ from typing import Any
 
 import orjson
 
+from mdm_async.errors import Unavailable
 from mdm_async.names import Caller, Lfn, Scope, parse_rights
 from mdm_async.postgres.database import Database
 
 _REMEMBERED = 10_000
+_BY_CONTENT = 1 << 62
+"""Ids from here on are given by what a row says. Before, Postgres counted, and after a restore of an older database
+would have given the number of one caller to another."""
 
 
 class Callers:
@@ -29,15 +33,19 @@ class Callers:
         if known is None:
             async with self._database.acquire() as db:
                 await db.execute(
-                    "insert into callers (digest, name, principals, scopes, limited) values ($1, $2, $3, $4, $5)"
-                    " on conflict do nothing",
+                    "insert into callers (id, digest, name, principals, scopes, limited)"
+                    " overriding system value values ($1, $2, $3, $4, $5, $6) on conflict do nothing",
+                    _BY_CONTENT | int.from_bytes(digest[:8], "big") >> 2,
                     digest,
                     caller.name,
                     principals,
                     scopes,
                     caller.limited,
                 )
+                # Told by an older version, it has another; kept as long as there is that row.
                 known = await db.fetchval("select id from callers where digest = $1", digest)
+            if known is None:
+                raise Unavailable("another caller has this one's number", remedy="use another credential")
             self._ids[digest] = known
             if len(self._ids) > _REMEMBERED:
                 self._ids.popitem(last=False)

@@ -39,7 +39,7 @@ class Sweeper:
         await self._sweep()
 
     async def _sweep(self) -> None:
-        """Expired uploads, images without a name, writes whose lease lapsed, grants of days long over."""
+        """Expired uploads, images without a name, writes whose lease lapsed."""
         await self._end_uploads()
         await self._destroy_images()
         # Before the blobs, of which there may be many: without its secrets an image is gone.
@@ -53,10 +53,9 @@ class Sweeper:
         more = True
         while more:
             async with self.database.transaction() as db:
-                await grants.keep_partitions(db)
-                expired = await grants.expire_uploads(db, _PAGE)
+                looked_at, expired = await grants.expire_uploads(db, _PAGE)
                 await images.doom_unreferenced(db, expired)
-                more = await blobs.doom_lapsed(db, _PAGE) == _PAGE or len(expired) == _PAGE
+                more = await blobs.doom_lapsed(db, _PAGE) == _PAGE or looked_at == _PAGE
             SWEPT.labels("upload").inc(len(expired))
 
     async def _destroy_images(self) -> None:
