@@ -8,7 +8,6 @@ import asyncio
 import errno
 import os
 import re
-import shutil
 import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -21,7 +20,8 @@ from uuid import UUID
 from mdm_async.blobs import id_file
 from mdm_async.blobs.ahead import one_ahead
 from mdm_async.blobs.cached import in_memory, open_cached, read_cached
-from mdm_async.blobs.store import STEP, FileRange, Piece, StoreId
+from mdm_async.blobs.reserve import DiskPromise, Reserve
+from mdm_async.blobs.store import STEP, FileRange, Piece, Promise, StoreId
 from mdm_async.errors import Damaged, NoSpace, Unavailable
 
 T = TypeVar("T")
@@ -41,13 +41,16 @@ class LocalBlobs:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._directory = directory
         self._disk = disk
-        self._reserve = reserve_free
+        self.reserve = Reserve(directory, reserve_free)
 
     def __str__(self) -> str:
         return str(self._directory)
 
-    def create(self, blob: UUID) -> "_LocalWriter":
-        return _LocalWriter(self._disk, self._path(blob))
+    def promise(self) -> DiskPromise:
+        return DiskPromise(self.reserve, self._disk)
+
+    def create(self, blob: UUID, promise: Promise) -> "_LocalWriter":
+        return _LocalWriter(self._disk, self._path(blob), promise)
 
     async def open(self, blob: UUID, size: int) -> "_LocalReader":
         reader = _LocalReader(self._disk, self._path(blob), size)
@@ -77,8 +80,7 @@ class LocalBlobs:
         return id_file.held(self._directory, shared=shared)
 
     async def free(self) -> int:
-        usage = await self._run(shutil.disk_usage, self._directory)
-        return max(0, usage.free - self._reserve)
+        return max(0, await self._run(self.reserve.left))
 
     def _path(self, blob: UUID) -> Path:
         return self._directory / blob.hex[:2] / blob.hex
@@ -93,14 +95,18 @@ class _LocalWriter:
     Jobs of a cancelled upload may still run in the pool: each holds the lock, and none makes a file once this ended.
     """
 
-    def __init__(self, disk: ThreadPoolExecutor, path: Path) -> None:
-        self._disk, self._path = disk, path
+    def __init__(self, disk: ThreadPoolExecutor, path: Path, promise: Promise) -> None:
+        self._disk, self._path, self._promise = disk, path, promise
         self._descriptor = -1
         self._ended = False
         self._lock = threading.Lock()
 
     async def write(self, data: bytes | bytearray | memoryview) -> None:
-        await self._run(lambda: _write_all(self._open(), data))
+        def job() -> None:
+            with self._promise.writing(len(data)):
+                _write_all(self._open(), data)
+
+        await self._run(job)
 
     async def commit(self) -> None:
         def job() -> None:

@@ -1,6 +1,7 @@
 """What the rest of the house may ask of a blob store."""
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Final, Protocol, TypeVar
 from uuid import UUID
@@ -32,6 +33,21 @@ class FileRange:
 
 Piece = bytes | memoryview | FileRange
 """What can be sent: bytes, or a range of a file."""
+
+
+class Promise(Protocol):
+    """What one upload may write: the bytes set aside for it, and beyond them what is left for all."""
+
+    async def set_aside(self, size: int) -> None:
+        """Before the upload begins; 0 when it is not known how many bytes come. Raises NoSpace."""
+
+    def writing(self, size: int) -> AbstractContextManager[None]:
+        """While so many bytes are written, for the store's own writers: it may block. Raises NoSpace when they would
+        touch the reserve, or what others have been promised."""
+        ...
+
+    def end(self) -> None:
+        """Give back what was not written."""
 
 
 class BlobWriter(Protocol):
@@ -70,8 +86,12 @@ class BlobReader(Protocol):
 class BlobStore(Protocol):
     """Blobs by random name. Raises NoSpace and Unavailable."""
 
-    def create(self, blob: UUID) -> BlobWriter:
-        """A new blob; nothing of it is in the store before the first `write`."""
+    def promise(self) -> Promise:
+        """Of one upload's blobs; end it."""
+        ...
+
+    def create(self, blob: UUID, promise: Promise) -> BlobWriter:
+        """A new blob of an upload; nothing of it is in the store before the first `write`."""
 
     async def open(self, blob: UUID, size: int) -> BlobReader:
         """A blob of so many bytes, to be read. Raises Damaged when it is not there or has another size, and
@@ -91,4 +111,4 @@ class BlobStore(Protocol):
         """Write its id file, where there is none."""
 
     async def free(self) -> int:
-        """Bytes that can still be stored before the reserve is touched; 0 when it is."""
+        """Bytes that nobody has been promised and that can be stored before the reserve is touched; 0 when it is."""

@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import TypeVar
 from uuid import UUID
 
-from mdm_async.blobs.store import Piece, StoreId
+from mdm_async.blobs.store import Piece, Promise, StoreId
 from mdm_async.errors import Damaged
 
 T = TypeVar("T")
@@ -19,7 +19,10 @@ class MemoryBlobs:
         self.blobs: dict[UUID, bytes] = {}
         self._id: StoreId | None = None
 
-    def create(self, blob: UUID) -> "_Writer":
+    def promise(self) -> "_Promise":
+        return _Promise()
+
+    def create(self, blob: UUID, promise: Promise) -> "_Writer":
         return _Writer(self, blob)
 
     async def open(self, blob: UUID, size: int) -> "_Reader":
@@ -45,6 +48,19 @@ class MemoryBlobs:
 
     def held(self, *, shared: bool) -> AbstractContextManager[None]:
         return nullcontext()
+
+
+class _Promise:
+    """There is always room."""
+
+    async def set_aside(self, size: int) -> None:
+        pass
+
+    def writing(self, size: int) -> AbstractContextManager[None]:
+        return nullcontext()
+
+    def end(self) -> None:
+        pass
 
 
 class _Writer:

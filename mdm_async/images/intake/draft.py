@@ -110,6 +110,7 @@ class Draft:
         `limit` and `announced` are bytes. Raises NotDicom (or one of its kinds), TooLarge, Truncated, NoSpace,
         TooManyRequests when its head has no room in memory.
         """
+        await self._leases.promise(announced or 0)
         async for chunk in chunks:
             self.size += len(chunk)
             if self.size > limit:

@@ -1,6 +1,7 @@
 """The name that a file is to have: whether the caller may give it, and what it replaces."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 from uuid import UUID
 
 from mdm_async.catalog.namespace.places import Place
@@ -34,6 +35,10 @@ class Room:
             raise TooLarge(f"uploads may have {self.most} bytes at the most")
         if self.free < (size or 1):
             raise NoSpace("the blob store has no space left for this upload", remedy="free space on its disk")
+
+    def after(self, size: int | None) -> Self:
+        """What is left when so many bytes (None: unknown) have come."""
+        return replace(self, free=self.free - (size or 0))
 
 
 def demand_path(named: Surl) -> None:

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from mdm_async.blobs.store import BlobStore, BlobWriter
 from mdm_async.catalog.holdings import blobs
-from mdm_async.errors import MdmError, NoSpace
+from mdm_async.errors import MdmError
 from mdm_async.images.uninterrupted import uninterrupted
 from mdm_async.postgres.database import Database
 
@@ -21,17 +21,24 @@ class Leases:
         self._database, self._store, self._seconds = database, store, seconds
         self._writers: dict[UUID, BlobWriter] = {}
         self._renewing: asyncio.Task[None] | None = None
+        self._promise = store.promise()
+        self._promised = False
         self._kept = False
 
     async def __aenter__(self) -> Self:
         return self
 
+    async def promise(self, size: int) -> None:
+        """Set aside as many bytes as are to come (0: not known), before any does. Raises NoSpace."""
+        self._promised = True
+        await self._promise.set_aside(size)
+
     async def create(self, blob: UUID) -> BlobWriter:
-        """A blob to write to. Raises NoSpace when the store's reserve is touched."""
-        if not await self._store.free():
-            raise NoSpace("the blob store has no space left for uploads", remedy="free space on its disk")
+        """A blob to write to. It and its writes raise NoSpace when the store's reserve is touched."""
+        if not self._promised:
+            await self.promise(0)
         # Known before its row is made: whoever is cancelled in between gives it up.
-        self._writers[blob] = writer = self._store.create(blob)
+        self._writers[blob] = writer = self._store.create(blob, self._promise)
         async with self._database.acquire() as db:
             await blobs.lease(db, blob, self._seconds)
         if self._renewing is None:
@@ -64,8 +71,11 @@ class Leases:
         if self._renewing is not None:
             self._renewing.cancel()
             await asyncio.wait([self._renewing])
-        if self._writers and not self._kept:
-            await self._give_up()
+        try:
+            if self._writers and not self._kept:
+                await self._give_up()
+        finally:
+            self._promise.end()
 
     async def _give_up(self) -> None:
         # The catalog decides: a commit whose answer was lost has stored the blobs, and their files must stay.

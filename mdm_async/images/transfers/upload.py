@@ -80,6 +80,7 @@ async def prepare(
                     raise BadRequest("a file is named twice in one request", remedy="name it once")
                 target = target_at(caller, place, room, size, overwrite=ask.overwrite)
                 targets.add(named.lfn)
+                room = room.after(size)
             except MdmError as why:
                 files.append((surl, why))
                 rows.append(unserved_grant(request, item, "put", caller, surl, why, life, ask.description))
