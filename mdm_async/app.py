@@ -30,6 +30,7 @@ from mdm_async.identity.authenticator import AdminToken, Authenticator, IssuedTo
 from mdm_async.images.budget import Budget
 from mdm_async.images.changed import ChangedHere
 from mdm_async.images.cipher_pool import CipherPool
+from mdm_async.images.disks import Disks
 from mdm_async.images.hooks.hooks import Hooks
 from mdm_async.images.intake.intake import Intake
 from mdm_async.images.intake.placing import Placing
@@ -54,6 +55,7 @@ from mdm_async.keys.wrapped import WrappedKeys
 from mdm_async.names import Caller
 from mdm_async.postgres.database import Database, connect
 from mdm_async.postgres.directory_lock import DirectoryLock
+from mdm_async.postgres.embedded.ballast import Ballast
 from mdm_async.postgres.embedded.lifecycle import EmbeddedPostgres
 from mdm_async.postgres.lanes import Lanes
 from mdm_async.postgres.migrate import migrate
@@ -153,12 +155,14 @@ async def running(settings: Settings, watches: Watches | None = None) -> AsyncIt
         lanes = await stack.enter_async_context(Lanes.connect(target, settings.database))
         keys = await _keys(stack, own, lanes, watches)
         disk = stack.enter_context(ThreadPoolExecutor(_DISK_THREADS, "disk"))
-        house = await _house(stack, settings, own.admin_token, stands_on, lanes, keys, disk)
+        ballast = postgres.ballast if postgres is not None else None
+        house = await _house(stack, settings, own.admin_token, stands_on, lanes, keys, disk, ballast)
         work = auditing(settings, lanes.control, disk, house.refusals, house.reads, watches)
         await stack.enter_async_context(work)
         beside = await stack.enter_async_context(watches.running())
         beside(watch_database(lanes))
         beside(house.mapping.watch())
+        beside(house.disks.watch())
         if stands_on.trust is not None:
             beside(stands_on.trust.watch())
         grace = settings.transfers.revocation_grace
@@ -203,7 +207,9 @@ async def _database(
     if settings.database.dsn is not None:
         return settings.database.dsn.get_secret_value(), None
     apart = settings.database_directory.absolute() != settings.data.absolute()
-    embedded = EmbeddedPostgres(settings.database_directory, lock=None if apart else lock)
+    own = settings.database
+    ballast = Ballast(settings.database_directory / "ballast", own.ballast, own.reserve_free)
+    embedded = EmbeddedPostgres(settings.database_directory, lock=None if apart else lock, ballast=ballast)
     postgres = await stack.enter_async_context(embedded)
     return postgres.dsn, postgres
 
@@ -225,20 +231,28 @@ async def _house(
     lanes: Lanes,
     keys: KeyStore,
     disk: ThreadPoolExecutor,
+    ballast: Ballast | None,
 ) -> House:
     """What the server's handlers and what runs beside it work on."""
     database = lanes.requests
     await keep_days(lanes.bulk)
     views = await _served_views(database, keys)
     shelf = Shelf(keys, views)
-    blobs = LocalBlobs(settings.blobs_directory, disk, settings.blobs.reserve_free)
+    stored = settings.blobs_directory
+    stored.mkdir(mode=0o700, parents=True, exist_ok=True)
+    disks = Disks.of(settings, stored, lanes, disk, ballast)
+    blobs = LocalBlobs(stored, disk, disks.reserve(stored))
+    await disks.look()
     await claim_store(lanes.bulk, blobs)
     stack.enter_context(blobs.held(shared=settings.blobs.shared))
     cipher = stack.enter_context(CipherPool(_CIPHER_THREADS))
     scrubber = stack.enter_context(Scrubber(settings.scrub))
     finder = PseudonymFinder(await keys.make_project_key(_FINDER))
     workshop = Workshop(
-        Depot(database, lanes.control, blobs, cipher, settings.blobs), scrubber, finder, Hooks(settings.hooks)
+        Depot(database, lanes.control, blobs, cipher, disks, settings.blobs),
+        scrubber,
+        finder,
+        Hooks(settings.hooks),
     )
     mapping = stands_on.mapping
     issuers = await stack.enter_async_context(stands_on.issuers)
@@ -257,6 +271,7 @@ async def _house(
         lanes=lanes,
         keys=keys,
         blobs=blobs,
+        disks=disks,
         cipher=cipher,
         views=views,
         shelf=shelf,
@@ -268,7 +283,7 @@ async def _house(
         warm=warm,
         admission=admission,
         budget=budget,
-        near=[admission.near, budget.near, lanes.near],
+        near=[admission.near, budget.near, lanes.near, disks.near],
         authenticator=Authenticator(kinds, stands_on.trust, mapping),
         refusals=Refusals(lanes.control),
         reads=Reads(lanes.control),

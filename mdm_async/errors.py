@@ -222,6 +222,12 @@ class NoSpace(MdmError):
     http, srm, title = 507, "SRM_NO_FREE_SPACE", "no space is left for this upload"
 
 
+class DatabaseFull(Unavailable):
+    """As NoSpace, of what the catalog's database writes; reads of what is prepared go on."""
+
+    http, srm, title = 507, "SRM_NO_FREE_SPACE", "the disk of the catalog's database is full"
+
+
 class UnsafeSettings(MdmError):
     """The settings would serve patient data unsafely, or contradict each other; the server does not start."""
 

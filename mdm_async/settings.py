@@ -137,6 +137,17 @@ class DatabaseSettings(_Section):
         60, gt=0, description="seconds after which Postgres ends a transaction in which nothing is done"
     )
 
+    reserve_free: int = Field(
+        512 * MIB,
+        ge=0,
+        description="bytes of free disk of the embedded Postgres below which uploads are refused",
+    )
+    ballast: int = Field(
+        64 * MIB,
+        ge=0,
+        description="bytes of the file DIR/ballast, given up when the embedded Postgres's disk is full",
+    )
+
     @model_validator(mode="before")
     @classmethod
     def _from_file(cls, given: dict[str, Any]) -> dict[str, Any]:

@@ -41,6 +41,7 @@ TYPES = {
     "Unreachable": "urn:mdm:error:unreachable",
     "Untrusted": "urn:mdm:error:untrusted",
     "NoSpace": "urn:mdm:error:no-space",
+    "DatabaseFull": "urn:mdm:error:database-full",
     "UnsafeSettings": "urn:mdm:error:unsafe-settings",
 }
 

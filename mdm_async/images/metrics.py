@@ -17,4 +17,8 @@ INGESTED = Counter(
 _TRANSFERS = Gauge("mdm_transfers_running", "Transfers running now", ["direction"])
 TRANSFERS_OUT, TRANSFERS_IN = _TRANSFERS.labels("out"), _TRANSFERS.labels("in")
 GRANTED = Counter("mdm_grants", "Transfer URLs handed out", ["operation"])
+DISK_FREE = Gauge("mdm_disk_free_bytes", "Bytes that are free on a disk this node writes to", ["disk"])
+DISK_FULL = Gauge(
+    "mdm_disk_full", "1 while no more than its reserve is free, and nothing is taken in", ["disk"]
+)
 SWEPT = Counter("mdm_swept", "What the sweeper took away", ["what"])

@@ -1,6 +1,7 @@
 """The pool of connections to Postgres, and what its absence means to a request."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 import orjson
 
-from mdm_async.errors import DatabaseReadOnly, MdmError, Unavailable
+from mdm_async.errors import DatabaseFull, DatabaseReadOnly, MdmError, Unavailable
 from mdm_async.postgres import sqlstates
 from mdm_async.postgres.held import holding, may_wait
 from mdm_async.postgres.migrate import migrate
@@ -86,6 +87,8 @@ class Database:
         self.turns = turns
         self.timeouts = timeouts
         self._acquire_timeout = acquire_timeout
+        self.full_at = float("-inf")
+        """When (`time.monotonic`) Postgres last said that its disk is full."""
 
     def __repr__(self) -> str:
         return f"<Database {self._pool.get_size()} connections, {self._pool.get_idle_size()} idle>"
@@ -139,6 +142,9 @@ class Database:
             try:
                 with holding(), _told(connection):
                     yield connection
+            except DatabaseFull:
+                self.full_at = time.monotonic()
+                raise
             except DatabaseReadOnly:
                 await self.drop_connections()
                 raise
@@ -161,6 +167,15 @@ class Database:
         async with self.acquire() as connection:
             if not await connection.fetchval(_WRITABLE):
                 raise sqlstates.read_only()
+
+    async def demand_room(self) -> None:
+        """Return when Postgres can write a mebibyte. Raises DatabaseFull, Unavailable."""
+        async with self.acquire() as connection, connection.transaction():
+            await connection.execute(
+                "create temp table mdm_room (filler text) on commit drop;"
+                " alter table mdm_room alter filler set storage external;"
+                " insert into mdm_room select repeat('x', 65536) from generate_series(1, 16)"
+            )
 
     @asynccontextmanager
     async def transaction(self, *, sync: bool = True) -> "AsyncIterator[Connection]":

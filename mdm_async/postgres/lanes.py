@@ -64,3 +64,8 @@ class Lanes:
     async def drop_connections(self) -> None:
         for lane in self.all:
             await lane.drop_connections()
+
+    @property
+    def full_at(self) -> float:
+        """When (`time.monotonic`) Postgres last said that its disk is full."""
+        return max(lane.full_at for lane in self.all)

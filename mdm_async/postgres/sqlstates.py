@@ -5,7 +5,7 @@ PostgreSQL, appendix A. What is none of these is a mistake of ours, or of what w
 
 import asyncpg
 
-from mdm_async.errors import DatabaseBusy, DatabaseReadOnly, MdmError, NoSpace, Unavailable
+from mdm_async.errors import DatabaseBusy, DatabaseFull, DatabaseReadOnly, MdmError, Unavailable
 
 RETRY_AFTER = 2
 """Seconds, told to callers."""
@@ -45,7 +45,7 @@ def meaning(error: BaseException, *, connecting: bool = False) -> MdmError | Non
     if connecting and state.startswith(_MAY_NOT_ENTER):
         return Unavailable("the catalog's database lets nobody in", retry_after=RETRY_AFTER)
     if state == _DISK_FULL:
-        return NoSpace("the disk of the catalog's database is full", remedy="free space on it")
+        return DatabaseFull(remedy="free space on it", retry_after=RETRY_AFTER)
     if state == _READ_ONLY:
         return read_only()
     return busy(_BUSY[state]) if state in _BUSY else None

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import asyncpg
 import pytest
 
-from mdm_async.errors import DatabaseBusy, DatabaseReadOnly, MdmError, NoSpace, Unavailable
+from mdm_async.errors import DatabaseBusy, DatabaseFull, DatabaseReadOnly, MdmError, Unavailable
 from mdm_async.postgres import sqlstates
 from mdm_async.postgres.database import Database, Timeouts, connect
 from tests.postgres.for_tests import PostgresForTests
@@ -81,7 +81,7 @@ async def test_a_database_that_takes_no_changes_is_not_writable(database: Databa
 @pytest.mark.parametrize(
     ("raised", "told"),
     [
-        (asyncpg.DiskFullError, NoSpace),
+        (asyncpg.DiskFullError, DatabaseFull),
         (asyncpg.TooManyConnectionsError, DatabaseBusy),
         (asyncpg.OutOfMemoryError, DatabaseBusy),
         (asyncpg.DeadlockDetectedError, DatabaseBusy),

@@ -45,6 +45,8 @@ def _print(found: dict[str, Any]) -> None:
     print_line(
         f"space for {in_words(found['blobs']['free'])}; sending {moving['sending']}, receiving {moving['receiving']}"
     )
+    for reason in found["full"]:
+        print_line(reason)
     queues = table("queue", "waiting", "taken", "failed", "oldest", numbers=("waiting", "taken", "failed"))
     failures = table("failed", "reason", "attempts", "again at", numbers=("attempts",))
     for queue in found["queues"]:

@@ -36,6 +36,8 @@ class Intake:
         return self.workshop.depot.database
 
     async def room(self) -> Room:
+        """Raises DatabaseFull."""
+        self.workshop.depot.disks.demand_room()
         return Room(await self.workshop.depot.blobs.free(), self.largest)
 
     @asynccontextmanager

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from mdm_async.blobs.store import BlobStore
 from mdm_async.images.cipher_pool import CipherPool
+from mdm_async.images.disks import Disks
 from mdm_async.images.parts.leases import Leases
 from mdm_async.postgres.database import Database
 from mdm_async.settings import BlobSettings
@@ -18,8 +19,9 @@ class Depot:
     """For leases, which must be renewed however busy the other is."""
     blobs: BlobStore
     cipher: CipherPool
+    disks: Disks
     settings: BlobSettings
 
     def leases(self) -> Leases:
         """For the blobs of one image, as a context."""
-        return Leases(self.control, self.blobs, self.settings.lease_seconds)
+        return Leases(self.control, self.blobs, self.disks, self.settings.lease_seconds)

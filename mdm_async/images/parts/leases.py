@@ -10,6 +10,7 @@ from uuid import UUID
 from mdm_async.blobs.store import BlobStore, BlobWriter
 from mdm_async.catalog.holdings import blobs
 from mdm_async.errors import MdmError
+from mdm_async.images.disks import Disks
 from mdm_async.images.uninterrupted import uninterrupted
 from mdm_async.postgres.database import Database
 
@@ -17,8 +18,8 @@ from mdm_async.postgres.database import Database
 class Leases:
     """The blobs of one upload, as a context: unless `keep` was called, nothing of them stays behind."""
 
-    def __init__(self, database: Database, store: BlobStore, seconds: float) -> None:
-        self._database, self._store, self._seconds = database, store, seconds
+    def __init__(self, database: Database, store: BlobStore, disks: Disks, seconds: float) -> None:
+        self._database, self._store, self._disks, self._seconds = database, store, disks, seconds
         self._writers: dict[UUID, BlobWriter] = {}
         self._renewing: asyncio.Task[None] | None = None
         self._promise = store.promise()
@@ -29,7 +30,8 @@ class Leases:
         return self
 
     async def promise(self, size: int) -> None:
-        """Set aside as many bytes as are to come (0: not known), before any does. Raises NoSpace."""
+        """Set aside as many bytes as are to come (0: not known), before any does. Raises NoSpace, DatabaseFull."""
+        self._disks.demand_room()
         self._promised = True
         await self._promise.set_aside(size)
 

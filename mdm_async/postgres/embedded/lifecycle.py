@@ -19,6 +19,7 @@ import structlog
 from mdm_async.errors import MdmError, Unavailable
 from mdm_async.postgres.database import connect
 from mdm_async.postgres.directory_lock import DirectoryLock
+from mdm_async.postgres.embedded.ballast import Ballast
 from mdm_async.postgres.embedded.binaries import PostgresBinaries, installed_binaries
 from mdm_async.postgres.embedded.cluster_directory import (
     DATABASE,
@@ -60,7 +61,8 @@ class EmbeddedPostgres:
     """A Postgres server below `directory`, running while the context is open.
 
     One that a killed server left running is adopted, with the settings it was started with. `settings` are
-    Postgres's own, put before TUNING; `lock` is the directory's lock if the caller holds it. Entering raises
+    Postgres's own, put before TUNING; `lock` is the directory's lock if the caller holds it, `ballast` what is given
+    up whenever it starts on a full disk. Entering raises
     Unavailable when the directory is in use or Postgres does not start, UnsafeSettings when it may not.
     """
 
@@ -70,11 +72,13 @@ class EmbeddedPostgres:
         *,
         settings: Mapping[str, str] | None = None,
         lock: DirectoryLock | None = None,
+        ballast: Ballast | None = None,
         binaries: PostgresBinaries | None = None,
     ) -> None:
         self.directory = directory
         self._settings = TUNING | dict(settings or {}) | PRIVATE_LOG
         self._lock = lock
+        self.ballast = ballast
         self._own_lock: DirectoryLock | None = None
         self._binaries = binaries
         self._postmaster: Process | None = None
@@ -146,6 +150,7 @@ class EmbeddedPostgres:
             lock = DirectoryLock(self.directory)
             lock.acquire()
             self._own_lock = lock
+        self._trim_ballast()
         user = postgres_user()
         user.open_way(self.directory)
         binaries = self._binaries or installed_binaries()
@@ -167,8 +172,13 @@ class EmbeddedPostgres:
         await self._until_ready()
         await self._make_database()
 
+    def _trim_ballast(self) -> None:
+        if self.ballast is not None:
+            self.ballast.trim()
+
     def _adopt_or_launch(self) -> None:
         files = self._files
+        self._trim_ballast()
         self._postmaster = running = self._cluster.find_postmaster(files.binaries.postgres)
         if running is not None:
             found = PidFile.read(files.data)

@@ -29,6 +29,7 @@ async def show(request: web.Request) -> web.Response:
             "schema": found.schema,
             "queues": [_queue(one) for one in found.queues],
             "blobs": {"free": found.free},
+            "full": list(house.disks.full.values()),
             "limits": [asdict(near) for ask in house.near for near in ask()],
             "transfers": {"sending": found.sending, "receiving": found.receiving},
         },

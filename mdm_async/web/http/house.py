@@ -15,6 +15,7 @@ from mdm_async.identity.mapping import Mapping
 from mdm_async.images.budget import Budget
 from mdm_async.images.changed import ChangedHere
 from mdm_async.images.cipher_pool import CipherPool
+from mdm_async.images.disks import Disks
 from mdm_async.images.intake.intake import Intake
 from mdm_async.images.reading.served import ServedViews
 from mdm_async.images.reading.shelf import Shelf
@@ -38,6 +39,7 @@ class House:
     lanes: Lanes
     keys: KeyStore
     blobs: BlobStore
+    disks: Disks
     cipher: CipherPool
     views: ServedViews
     shelf: Shelf
