@@ -283,6 +283,7 @@ async def _house(
         warm=warm,
         admission=admission,
         budget=budget,
+        parsing=stack.enter_context(ThreadPoolExecutor(1, "parse")),
         near=[admission.near, budget.near, lanes.near, disks.near],
         authenticator=Authenticator(kinds, stands_on.trust, mapping),
         refusals=Refusals(lanes.control),

@@ -36,6 +36,9 @@ _SRM = re.compile(r"srm://[^/?#]+(?:/srm/managerv2\?SFN=|(?!/srm/managerv2\?))(/
 _GUID = re.compile(r"guid:([0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})\Z")
 _MAX_COMPONENT_BYTES = 255
 _MAX_LFN_BYTES = 4096
+MOST_SURL_BYTES = 4096
+MOST_LEVELS = 64
+"""Components of a path: what resolves or locks a path costs that many steps."""
 
 _PLAIN = re.compile(r"(?:/(?!\.{1,2}(?:/|\Z))[ -$&-.0-[\]-~]{1,255}+)++/?\Z")
 """Paths of printable ASCII without '%' or '\\': nearly all, and nothing of these needs a second look."""
@@ -207,24 +210,31 @@ def parse_project(text: str) -> Project:
 def parse_lfn(text: str) -> Lfn:
     """A user's path as an LFN. One trailing slash is dropped; nothing is percent-decoded.
 
-    Raises BadPath on what is not absolute, has an empty or dot component, or is too long, and on names that others
-    may take for different ones: control and invisible characters, backslashes, look-alikes of slash and dot, a word
-    of letters that look alike in two scripts, and what would be any of these when percent-decoded.
+    Raises BadPath on what is not absolute, has an empty or dot component, or is too long or too deep, and on names
+    that others may take for different ones: control and invisible characters, backslashes, look-alikes of slash and
+    dot, a word of letters that look alike in two scripts, and what would be any of these when percent-decoded.
     """
     if text.startswith("/@"):
         raise BadPath("a name right below the root begins with '@', as only views in SURLs do")
     if _PLAIN.match(text) is not None and len(text) <= _MAX_LFN_BYTES:
-        return Lfn(text if text[-1] != "/" else text[:-1])
+        return _shallow(text if text[-1] != "/" else text[:-1])
     if text == "/":
         return ROOT
     if not text.startswith("/"):
         raise BadPath("a path is not absolute", remedy="give a path that begins with '/'")
     if len(text) > _MAX_LFN_BYTES:
         raise BadPath(f"a path is longer than {_MAX_LFN_BYTES} bytes")
+    _shallow(text.removesuffix("/"))
     lfn = Lfn("/" + "/".join(_safe(component) for component in text[1:].removesuffix("/").split("/")))
     if len(lfn.encode()) > _MAX_LFN_BYTES:
         raise BadPath(f"a path is longer than {_MAX_LFN_BYTES} bytes")
     return lfn
+
+
+def _shallow(text: str) -> Lfn:
+    if text.count("/") > MOST_LEVELS:
+        raise BadPath(f"a path has more than {MOST_LEVELS} levels")
+    return Lfn(text)
 
 
 def parse_surl(text: str) -> Surl:

@@ -38,6 +38,8 @@ from mdm_async.private_files import demand_private
 
 KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
 PREFIX = "MDM_"
+MOST_BULK = 100_000
+"""Files in one request, whatever is set."""
 
 
 class _Section(BaseModel):
@@ -248,7 +250,7 @@ class TransferSettings(_Section):
         3600, ge=1, description="life of a transfer URL (seconds) when none is asked for"
     )
     max_pin: int = Field(86400, ge=1, description="longest life of a transfer URL (seconds)")
-    max_bulk: int = Field(10_000, ge=1, description="files in one request at the most")
+    max_bulk: int = Field(10_000, ge=1, le=MOST_BULK, description="files in one request at the most")
     max_body: int = Field(16 * MIB, ge=KIB, description="bytes of a request body (not of an upload)")
     max_upload: int = Field(64 * GIB, ge=KIB, description="bytes of one upload at the most")
     running: int = Field(1024, ge=1, description="transfers at once, both ways; more are answered 429")

@@ -96,9 +96,17 @@ def test_one_trailing_slash_is_dropped_and_two_are_not() -> None:
             parse_lfn(text)
 
 
+def test_a_path_has_64_levels_at_the_most() -> None:
+    for name in ("a", "é"):
+        assert parse_lfn(f"/{name}" * 64 + "/") == f"/{name}" * 64
+        for text in (f"/{name}" * 65, f"/@basic{f'/{name}' * 65}", f"srm://h{f'/{name}' * 65}"):
+            with pytest.raises(BadPath, match="64 levels"):
+                parse_surl(text)
+
+
 def test_a_path_has_4096_bytes_at_the_most() -> None:
     assert len(parse_lfn("/" + "/".join(["a" * 255] * 16))) == 4096
-    for text in ("/a" * 2049, "/" + "/".join(["a" * 255] * 16) + "/", "/é" * 1366):
+    for text in ("/a" * 2049, "/" + "/".join(["a" * 255] * 16) + "/", "/" + "/".join(["é" * 127] * 17)):
         with pytest.raises(BadPath, match="4096"):
             parse_lfn(text)
 

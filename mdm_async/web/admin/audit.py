@@ -16,9 +16,9 @@ from mdm_async.catalog.trail.ledger import FIRST, LAST, Filter
 from mdm_async.errors import BadRequest
 from mdm_async.names import Lfn
 from mdm_async.web.http.asked import asked_by_name
+from mdm_async.web.http.fields import Text
 from mdm_async.web.http.house import HOUSE
 from mdm_async.web.http.reply import json_reply
-from mdm_async.web.srm.forms import Text
 
 Moment = Annotated[
     AwareDatetime, Field(ge=datetime(1970, 1, 1, tzinfo=UTC), le=datetime(9000, 1, 1, tzinfo=UTC))

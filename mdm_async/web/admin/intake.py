@@ -8,9 +8,9 @@ from pydantic import BaseModel, ConfigDict
 from mdm_async.images.names import forcing
 from mdm_async.images.names.forcing import Forcing
 from mdm_async.web.http.asked import asked
+from mdm_async.web.http.fields import SurlText
 from mdm_async.web.http.house import HOUSE
 from mdm_async.web.http.reply import json_reply
-from mdm_async.web.srm.forms import Text
 from mdm_async.web.srm.json_renderer import origin_tree
 
 _FORCE = {"yes": True, "no": False, "inherit": None}
@@ -19,7 +19,7 @@ _FORCE = {"yes": True, "no": False, "inherit": None}
 class PlaceForm(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    surl: Text = "/"
+    surl: SurlText = "/"
 
 
 class ForcingForm(PlaceForm):

@@ -10,6 +10,7 @@ from mdm_async.images.rights import tokens
 from mdm_async.names import Scope, parse_lfn, parse_rights, parse_view
 from mdm_async.web.http.asked import asked_by_name
 from mdm_async.web.http.credential import identified_caller_of
+from mdm_async.web.http.fields import Names, SurlText, Text
 from mdm_async.web.http.house import HOUSE
 from mdm_async.web.http.reply import json_reply
 
@@ -20,10 +21,10 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}\Z")
 class TokenForm(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    name: str
-    rights: str
-    path: str = "/"
-    views: list[str] | None = None
+    name: Text
+    rights: Text
+    path: SurlText = "/"
+    views: Names | None = None
     lifetime: int | None = Field(None, ge=1, le=_CENTURY)
 
 

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from mdm_async.dicom.dictionary import for_people
 from mdm_async.dicom.scrub import REVISION
-from mdm_async.errors import BadRequest, MdmError
+from mdm_async.errors import MdmError
 from mdm_async.images.names import linking
 from mdm_async.images.names.linking import Linked
 from mdm_async.images.names.path_template import DEFAULT
@@ -19,6 +19,7 @@ from mdm_async.images.views.report import ImageReport
 from mdm_async.images.views.survivors import Attribute
 from mdm_async.web.http.asked import asked_by_name
 from mdm_async.web.http.credential import identified_caller_of
+from mdm_async.web.http.fields import Many, SurlText, Text
 from mdm_async.web.http.house import HOUSE
 from mdm_async.web.http.reply import json_reply
 from mdm_async.web.srm.json_renderer import Tree
@@ -35,7 +36,7 @@ class ProfileForm(_Form):
 
 
 class PlaceForm(_Form):
-    surl: str = "/"
+    surl: SurlText = "/"
 
 
 class ApplyForm(PlaceForm):
@@ -43,11 +44,11 @@ class ApplyForm(PlaceForm):
 
 
 class SurvivorsForm(PlaceForm):
-    after: tuple[int, str] | None = None
+    after: tuple[int, Text] | None = None
 
 
 class SurlsForm(_Form):
-    surls: list[str]
+    surls: Many[SurlText] = Field(min_length=1)
 
 
 class LookupForm(_Form):
@@ -55,10 +56,10 @@ class LookupForm(_Form):
 
 
 class LinkForm(_Form):
-    surls: list[str]
-    target: str
-    view: str
-    template: str = DEFAULT
+    surls: Many[SurlText] = Field(min_length=1)
+    target: SurlText
+    view: Text
+    template: Text = DEFAULT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,7 +152,6 @@ async def progress(request: web.Request) -> web.Response:
 async def release(request: web.Request) -> web.Response:
     caller, form = await asked_by_name(request, SurlsForm)
     name = request.match_info["name"]
-    _demand_few(request, form.surls)
     house = request.app[HOUSE]
     outcomes = await quarantine.release(house.workshop, house.shelf, caller, name, form.surls)
     return surls_reply(request, outcomes)
@@ -213,7 +213,6 @@ async def look_up(request: web.Request) -> web.Response:
 
 async def link(request: web.Request) -> web.Response:
     caller, form = await asked_by_name(request, LinkForm)
-    _demand_few(request, form.surls)
     house = request.app[HOUSE]
     linker = linking.Linker(house.database, house.shelf, house.blobs, house.cipher, house.settings.delivery)
     linked = await linking.link(linker, caller, form.surls, form.target, form.view, form.template)
@@ -226,12 +225,6 @@ async def link(request: web.Request) -> web.Response:
 
 def _linked(file: LinkedFile) -> Tree:
     return {} if file.linked is None else {"guid": str(file.linked.guid), "lfn": file.linked.lfn}
-
-
-def _demand_few(request: web.Request, surls: list[str]) -> None:
-    most = request.app[HOUSE].settings.transfers.max_bulk
-    if not surls or len(surls) > most:
-        raise BadRequest(f"a request names 1 to {most} files", remedy="send several requests")
 
 
 def _profile(found: Description) -> dict[str, Any]:

@@ -7,13 +7,13 @@ from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field
 
 from mdm_async.catalog.holdings.replicas import Replica
-from mdm_async.errors import BadRequest, MdmError
+from mdm_async.errors import MdmError
 from mdm_async.images.names import replicas
 from mdm_async.images.names.replicas import Change, Outcomes
 from mdm_async.names import Caller
 from mdm_async.web.http.asked import asked
+from mdm_async.web.http.fields import Many, SurlText, Text
 from mdm_async.web.http.house import HOUSE, House
-from mdm_async.web.srm.forms import Text
 from mdm_async.web.srm.json_renderer import Tree, when
 from mdm_async.web.srm.over_json import files_reply, surls_reply
 from mdm_async.web.srm.results import Files, SurlStatus
@@ -26,18 +26,18 @@ class _Form(BaseModel):
 
 
 class SurlsForm(_Form):
-    surls: list[Text] = Field(min_length=1)
+    surls: Many[SurlText] = Field(min_length=1)
 
 
 class ReplicaForm(_Form):
     """`url` null or left out: the copy stored here."""
 
-    surl: Text
+    surl: SurlText
     url: Text | None = None
 
 
 class ReplicasForm(_Form):
-    replicas: list[ReplicaForm] = Field(min_length=1)
+    replicas: Many[ReplicaForm] = Field(min_length=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +56,6 @@ def routes() -> list[web.AbstractRouteDef]:
 
 async def list_replicas(request: web.Request) -> web.Response:
     caller, form = await asked(request, SurlsForm)
-    _demand_few(request, len(form.surls))
     found = await replicas.listing(request.app[HOUSE].database, caller, form.surls)
     files = [
         ReplicatedFile.failed(surl, one)
@@ -82,7 +81,6 @@ async def _set_master(house: House, caller: Caller, changes: Sequence[Change]) -
 def _changed_by(verb: Verb) -> Callable[[web.Request], Awaitable[web.Response]]:
     async def change(request: web.Request) -> web.Response:
         caller, form = await asked(request, ReplicasForm)
-        _demand_few(request, len(form.replicas))
         changes = [Change(one.surl, one.url) for one in form.replicas]
         outcomes = await verb(request.app[HOUSE], caller, changes)
         return surls_reply(request, outcomes)
@@ -106,9 +104,3 @@ def _told(file: ReplicatedFile) -> Tree:
             for one in file.replicas
         ]
     }
-
-
-def _demand_few(request: web.Request, count: int) -> None:
-    most = request.app[HOUSE].settings.transfers.max_bulk
-    if count > most:
-        raise BadRequest(f"a request names {most} files at the most", remedy="send several requests")

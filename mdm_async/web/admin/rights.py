@@ -11,9 +11,10 @@ from mdm_async.images.rights import delivery, recipients
 from mdm_async.images.rights.delivery import Kind, Policy, Value
 from mdm_async.web.http.asked import asked
 from mdm_async.web.http.credential import caller_of
+from mdm_async.web.http.fields import SurlText, Text
 from mdm_async.web.http.house import HOUSE
 from mdm_async.web.http.reply import json_reply
-from mdm_async.web.srm.forms import Text, decode_key
+from mdm_async.web.srm.forms import decode_key
 from mdm_async.web.srm.json_renderer import origin_tree
 
 
@@ -22,7 +23,7 @@ class _Form(BaseModel):
 
 
 class PlaceForm(_Form):
-    surl: Text = "/"
+    surl: SurlText = "/"
 
 
 class DeliveryForm(PlaceForm):

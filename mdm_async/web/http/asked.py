@@ -5,14 +5,14 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 
 from mdm_async.names import Caller
-from mdm_async.web.http.body import Form, parsed, whole
+from mdm_async.web.http.body import Form, incoming, parsed
 from mdm_async.web.http.credential import caller_of, identified_caller_of
 
 _Who = Callable[[web.Request], Awaitable[Caller]]
 
 
 async def asked(request: web.Request, form: type[Form]) -> tuple[Caller, Form]:
-    """Raises as `caller_of`, and TooLarge, BadRequest."""
+    """Raises as `caller_of`, and TooLarge, TooManyRequests, BadRequest."""
     return await _asked(request, form, caller_of)
 
 
@@ -26,7 +26,8 @@ async def _asked(request: web.Request, form: type[Form], who: _Who) -> tuple[Cal
     counts no more."""
     caller = await who(request)
     must_wait = not request.content.is_eof()
-    body = await whole(request, caller)
-    if must_wait:
-        caller = await who(request)
-    return caller, parsed(body, form)
+    with incoming(request, caller) as held:
+        body = await held.whole()
+        if must_wait:
+            caller = await who(request)
+        return caller, await parsed(request, body, form)

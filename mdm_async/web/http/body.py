@@ -1,5 +1,9 @@
-"""Request bodies in JSON, checked against their form."""
+"""Request bodies in JSON, checked against their form. Each step is bounded before it begins."""
 
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TypeVar
 
 import orjson
@@ -7,36 +11,82 @@ from aiohttp import web
 from pydantic import BaseModel, ValidationError
 
 from mdm_async.errors import BadRequest, TooLarge
+from mdm_async.images.budget import Held
 from mdm_async.names import Caller
 from mdm_async.web.http.expectation import ask_for_body
 from mdm_async.web.http.house import HOUSE
 
 Form = TypeVar("Form", bound=BaseModel)
 
-
-async def whole(request: web.Request, caller: Caller) -> bytes:
-    """The body, once all of it is there. How long it may be goes by who sends it, and a longer one is refused before
-    a byte of it is read where its length is told. Raises TooLarge, BadRequest."""
-    most = _most(request, caller)
-    if (request.content_length or 0) > most:
-        raise _too_large(most)
-    await ask_for_body(request)
-    body = bytearray()
-    try:
-        async for chunk in request.content.iter_any():
-            body += chunk
-            if len(body) > most:
-                raise _too_large(most)
-    except web.RequestPayloadError:
-        raise BadRequest("the request's body broke off") from None
-    return bytes(body)
+_PARSED_AT_ONCE = 64 << 10
+"""Bytes; more would hold the loop for too long."""
+_SHOWN = 64
+"""Characters of a field's name, which may be the caller's own."""
 
 
-def _most(request: web.Request, caller: Caller) -> int:
-    settings = request.app[HOUSE].settings
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """A body that may be read, for which memory is held."""
+
+    request: web.Request
+    most: int
+    held: Held
+
+    async def whole(self) -> bytearray:
+        """All of it. Raises TooLarge, TooManyRequests, BadRequest."""
+        await ask_for_body(self.request)
+        body = bytearray()
+        try:
+            async for chunk in self.request.content.iter_any():
+                body += chunk
+                if len(body) > self.most:
+                    raise _too_large(self.most)
+                self.held.grow_to(len(body))
+        except web.RequestPayloadError:
+            raise BadRequest("the request's body broke off") from None
+        return body
+
+
+@contextmanager
+def incoming(request: web.Request, caller: Caller) -> Iterator[Incoming]:
+    """A body of this caller's, by whom it goes how long it may be.
+
+    Where its length is told, one that is too long, or has no room, is refused before a byte of it is read. Raises
+    TooLarge, TooManyRequests.
+    """
+    house = request.app[HOUSE]
+    most = house.settings.transfers.max_body
     if caller.is_anonymous:
-        return min(settings.limits.anonymous_body, settings.transfers.max_body)
-    return settings.transfers.max_body
+        most = min(most, house.settings.limits.anonymous_body)
+    told = request.content_length or 0
+    if told > most:
+        raise _too_large(most)
+    with house.budget.holding(caller.payer, told) as held:
+        yield Incoming(request, most, held)
+
+
+async def parsed(request: web.Request, body: bytearray, form: type[Form]) -> Form:
+    """Long ones in a thread, one at a time. Raises TooLarge, and BadRequest with where and why, never with the value:
+    it may be a name."""
+    house = request.app[HOUSE]
+    limits = (house.settings.limits.values, house.settings.transfers.max_bulk)
+    if len(body) <= _PARSED_AT_ONCE:
+        return _parse(body, form, *limits)
+    return await asyncio.get_running_loop().run_in_executor(house.parsing, _parse, body, form, *limits)
+
+
+def _parse(body: bytearray, form: type[Form], values: int, most: int) -> Form:
+    # Before anything is made of it: a few bytes of JSON can be an object of a hundred.
+    if sum(body.count(mark) for mark in b",[{") > values:
+        raise TooLarge("the request's JSON holds too many values", remedy="name fewer files in one request")
+    try:
+        return form.model_validate(orjson.loads(body or b"{}"), context={"most": most})
+    except orjson.JSONDecodeError:
+        raise BadRequest("the request's body is not JSON") from None
+    except ValidationError as errors:
+        found = errors.errors(include_url=False, include_context=False, include_input=False)[:5]
+        reasons = [f"{'.'.join(str(at)[:_SHOWN] for at in e['loc']) or 'body'}: {e['msg']}" for e in found]
+        raise BadRequest("; ".join(reasons)) from None
 
 
 def _too_large(most: int) -> TooLarge:
@@ -44,14 +94,3 @@ def _too_large(most: int) -> TooLarge:
         f"the request's body is too large: {most} bytes are taken of this caller",
         remedy="name fewer files in one request",
     )
-
-
-def parsed(body: bytes, form: type[Form]) -> Form:
-    """Raises BadRequest with where and why, never with the value: it may be a name."""
-    try:
-        return form.model_validate(orjson.loads(body or b"{}"))
-    except orjson.JSONDecodeError:
-        raise BadRequest("the request's body is not JSON") from None
-    except ValidationError as errors:
-        reasons = [f"{'.'.join(map(str, e['loc'])) or 'body'}: {e['msg']}" for e in errors.errors()[:5]]
-        raise BadRequest("; ".join(reasons)) from None

@@ -1,6 +1,7 @@
 """What a handler may use, and where the server can be reached."""
 
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from aiohttp import web
@@ -51,6 +52,8 @@ class House:
     warm: WarmTurls
     admission: Admission
     budget: Budget
+    parsing: ThreadPoolExecutor
+    """Of long request bodies."""
     authenticator: Authenticator
     refusals: Refusals
     reads: Reads

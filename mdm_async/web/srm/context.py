@@ -1,13 +1,12 @@
 """What an operation of SRM knows of its request."""
 
-from collections.abc import Callable, Sized
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Self
 
 from aiohttp import web
 
-from mdm_async.errors import BadRequest
 from mdm_async.identity.mapping import Mapping
 from mdm_async.images.changed import ChangedHere
 from mdm_async.images.cipher_pool import CipherPool
@@ -69,8 +68,3 @@ class Context:
             protocols=TurlAddress.protocols(house),
             address=partial(TurlAddress.choose, request, house),
         )
-
-    def bounded(self, files: Sized) -> None:
-        most = self.transfers.max_bulk
-        if len(files) > most:
-            raise BadRequest(f"one request may name {most} files", remedy="split it")

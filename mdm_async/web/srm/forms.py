@@ -1,10 +1,9 @@
 """The requests of SRM v2.2 that we take, with the standard's field names (arrays without their `arrayOf…` wrapping)."""
 
 import base64
-from typing import Annotated
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from mdm_async import rules as acl_rules
 from mdm_async.crypt4gh.exchange import agree, new_private_key
@@ -12,16 +11,7 @@ from mdm_async.errors import BadRequest, BadSeal, UnknownRequest
 from mdm_async.images.names.listing import MOST, NOTHING, Page
 from mdm_async.rules import Kind, Rule, Step
 from mdm_async.web.http import cursor
-
-
-def _storable(text: str) -> str:
-    if "\0" in text:
-        raise ValueError("text may not hold NUL")
-    return text
-
-
-Text = Annotated[str, AfterValidator(_storable)]
-"""What the catalog can keep: Postgres takes no NUL."""
+from mdm_async.web.http.fields import Many, Names, SurlText, Text
 
 
 class _Request(BaseModel):
@@ -34,11 +24,11 @@ class Nothing(_Request):
 
 
 class Surls(_Request):
-    surls: list[Text] = Field(min_length=1)
+    surls: Many[SurlText] = Field(min_length=1)
 
 
 class OneSurl(_Request):
-    surl: Text
+    surl: SurlText
 
 
 class Ls(Surls):
@@ -70,20 +60,20 @@ class Rmdir(OneSurl):
 
 
 class Mv(_Request):
-    fromSURL: Text  # noqa: N815
-    toSURL: Text  # noqa: N815
+    fromSURL: SurlText  # noqa: N815
+    toSURL: SurlText  # noqa: N815
 
 
 class GetFile(_Request):
-    surl: Text
+    surl: SurlText
 
 
 class PrepareToGet(_Request):
-    files: list[GetFile] = Field(min_length=1)
+    files: Many[GetFile] = Field(min_length=1)
     view: Text | None = None
     desiredPinLifeTime: int | None = Field(None, ge=1)  # noqa: N815
     recipient: Text | None = None
-    transferProtocols: list[Text] | None = None  # noqa: N815
+    transferProtocols: Names | None = None  # noqa: N815
     userRequestDescription: Text | None = Field(None, max_length=200)  # noqa: N815
 
     def recipient_key(self) -> bytes | None:
@@ -91,21 +81,21 @@ class PrepareToGet(_Request):
 
 
 class PutFile(_Request):
-    surl: Text
+    surl: SurlText
     expectedFileSize: int | None = Field(None, ge=0)  # noqa: N815
 
 
 class PrepareToPut(_Request):
-    files: list[PutFile] = Field(min_length=1)
+    files: Many[PutFile] = Field(min_length=1)
     overwrite: bool = False
     createParents: bool = False  # noqa: N815
     desiredPinLifeTime: int | None = Field(None, ge=1)  # noqa: N815
-    transferProtocols: list[Text] | None = None  # noqa: N815
+    transferProtocols: Names | None = None  # noqa: N815
     userRequestDescription: Text | None = Field(None, max_length=200)  # noqa: N815
 
 
 class DoneFile(_Request):
-    surl: Text
+    surl: SurlText
     size: int | None = Field(None, ge=0)
     sha256: Text | None = Field(None, pattern=r"^[0-9a-fA-F]{64}$")
 
@@ -120,26 +110,26 @@ def request_token(text: str) -> UUID:
 
 class OfRequest(_Request):
     requestToken: Text  # noqa: N815
-    surls: list[Text] | None = None
+    surls: Many[SurlText] | None = None
 
     def token(self) -> UUID:
         return request_token(self.requestToken)
 
 
 class PutDone(OfRequest):
-    files: list[DoneFile] | None = None
+    files: Many[DoneFile] | None = None
 
 
 class Release(_Request):
     requestToken: Text | None = None  # noqa: N815
-    surls: list[Text] | None = None
+    surls: Many[SurlText] | None = None
 
     def token(self) -> UUID | None:
         return None if self.requestToken is None else request_token(self.requestToken)
 
 
 class AbortFiles(OfRequest):
-    surls: list[Text] = Field(min_length=1)
+    surls: Many[SurlText] = Field(min_length=1)
 
 
 class Extend(OfRequest):
@@ -152,11 +142,11 @@ class RequestTokens(_Request):
 
 
 class RequestSummary(_Request):
-    requestTokens: list[Text] = Field(min_length=1)  # noqa: N815
+    requestTokens: Many[Text] = Field(min_length=1)  # noqa: N815
 
 
 class GetPermission(Surls):
-    principals: list[Text] = Field([], max_length=100)
+    principals: Names = []
     """All of one person: what they may do by the ACL is told too."""
 
     def parsed_principals(self) -> list[str]:
@@ -168,7 +158,7 @@ class PermissionRule(_Request):
 
     principal: Text
     rights: Text = Field("", max_length=9)
-    views: list[Text] | None = Field(None, max_length=100)
+    views: Names | None = None
 
     def rule(self, kind: Kind) -> Rule:
         if kind is Kind.REMOVE and not self.rights and self.views is None:

@@ -20,7 +20,6 @@ from mdm_async.web.srm.results import (
 
 
 async def ls(context: Context, asked: form.Ls) -> Files[Listed]:
-    context.bounded(asked.surls)
     found = await listing.ls(context.database, context.shelf, context.caller, asked.surls, asked.page())
     return Files.done(
         [
@@ -67,7 +66,6 @@ async def rmdir(context: Context, asked: form.Rmdir) -> Result:
 
 
 async def rm(context: Context, asked: form.Surls) -> Files[SurlStatus]:
-    context.bounded(asked.surls)
     removed = await removal.rm(context.database, context.changed, context.caller, asked.surls)
     return Files.done([SurlStatus.of(surl, why) for surl, why in removed])
 

@@ -128,7 +128,6 @@ async def release_files(context: Context, asked: form.Release) -> Files[SurlStat
         raise BadRequest(
             "releaseFiles names neither a request nor files", remedy='give "requestToken" or "surls"'
         )
-    context.bounded(asked.surls)
     released = await requests.release_surls(database, changed, context.caller, asked.surls)
     return Files.done([SurlStatus.of(surl, why) for surl, why in released])
 
@@ -167,7 +166,6 @@ async def get_request_tokens(context: Context, asked: form.RequestTokens) -> Req
 
 
 async def get_request_summary(context: Context, asked: form.RequestSummary) -> RequestSummaries:
-    context.bounded(asked.requestTokens)
     return RequestSummaries(summaries=tuple([await _summary(context, text) for text in asked.requestTokens]))
 
 

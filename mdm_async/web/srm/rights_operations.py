@@ -9,7 +9,6 @@ from mdm_async.web.srm.results import Files, OwnPermission, PermissionDetail, Pe
 
 
 async def check_permission(context: Context, asked: form.Surls) -> Files[OwnPermission]:
-    context.bounded(asked.surls)
     found = await permissions.check_permission(context.database, context.views, context.caller, asked.surls)
     return Files.done(
         [
@@ -22,7 +21,6 @@ async def check_permission(context: Context, asked: form.Surls) -> Files[OwnPerm
 
 
 async def get_permission(context: Context, asked: form.GetPermission) -> Files[PermissionDetail]:
-    context.bounded(asked.surls)
     found = await permissions.get_permission(
         context.database, context.mapping, context.caller, asked.surls, asked.parsed_principals()
     )
@@ -37,7 +35,6 @@ async def get_permission(context: Context, asked: form.GetPermission) -> Files[P
 
 
 async def set_permission(context: Context, asked: form.SetPermission) -> Files[PermissionSet]:
-    context.bounded(asked.surls)
     change = Change(asked.steps(), asked.default, asked.inherit, asked.recursive)
     found = await changes.set_permission(
         context.database, context.changed, context.caller, asked.surls, change

@@ -24,7 +24,6 @@ from mdm_async.web.turls.address import TurlAddress
 
 
 async def prepare_to_get(context: Context, asked: form.PrepareToGet) -> Files[GetFile]:
-    context.bounded(asked.files)
     address = context.address(asked.transferProtocols, asked.recipient is not None)
     prepared = await download.prepare(
         context.judge, context.warm, context.transfers, context.caller, _ask(asked)
@@ -59,7 +58,6 @@ def _pinned(surl: str, ticket: ReadTicket, address: TurlAddress) -> GetFile:
 
 
 async def bring_online(context: Context, asked: form.PrepareToGet) -> Files[BringOnlineFile]:
-    context.bounded(asked.files)
     request, outcomes = await download.bring_online(
         context.judge, context.warm.shelf, context.transfers, context.caller, _ask(asked)
     )
@@ -73,7 +71,6 @@ def _ask(asked: form.PrepareToGet) -> Ask:
 
 
 async def prepare_to_put(context: Context, asked: form.PrepareToPut) -> Files[PutFile]:
-    context.bounded(asked.files)
     address = context.address(asked.transferProtocols, True)
     ask = PutAsk(
         [(file.surl, file.expectedFileSize) for file in asked.files],

@@ -1,0 +1,160 @@
+"""How long a request's body may be: by who sends it, before it is read, and before anything is made of it."""
+
+import asyncio
+import threading
+from types import SimpleNamespace
+from typing import Any
+
+import orjson
+import pytest
+
+from mdm_async.images.budget import Budget
+from mdm_async.web.http import body as bodies
+from tests.conftest import Server
+from tests.web.raw import connected
+
+_KIB, _MIB = 1 << 10, 1 << 20
+
+
+def post(path: str, *headers: str, token: str | None = None) -> str:
+    lines = [f"POST {path} HTTP/1.1", "Host: localhost", *headers]
+    return "\n".join(lines + ([f"Authorization: Bearer {token}"] if token is not None else []))
+
+
+@pytest.mark.parametrize("path", ["/srm/v2/ls", "/admin/v1/whoami", "/catalog/v1/replicas/list"])
+async def test_a_body_that_is_too_long_is_refused_before_a_byte_of_it_came(server: Server, path: str) -> None:
+    for token, size, status in (
+        (None, 64 * _KIB + 1, 413),
+        (server.admin_token, 16 * _MIB + 1, 413),
+        ("wrong", 10, 401),
+    ):
+        async with connected(server) as line:
+            await line.send(post(path, f"Content-Length: {size}", token=token))
+            got, headers, _ = await line.answer()
+            assert got == status
+            assert headers["x-request-id"]
+
+
+async def test_a_body_of_unknown_length_is_read_up_to_what_its_sender_may_send(server: Server) -> None:
+    for token, size, status in ((None, 64 * _KIB, 413), (server.admin_token, 65 * _KIB, 400)):
+        async with connected(server) as line:
+            await line.send(
+                post("/srm/v2/ls", "Transfer-Encoding: chunked", token=token),
+                b"%x\r\n%b\r\n1\r\n \r\n0\r\n\r\n" % (size, b" " * size),
+            )
+            assert (await line.answer())[0] == status
+
+
+async def test_who_shows_no_credential_may_send_64_kib(server: Server) -> None:
+    body = orjson.dumps({"surls": ["/"], "filling": " " * (63 * _KIB)})
+    answer = await server.call("POST", "/srm/v2/ls", data=body)
+    # Nobody may list here who is not known; the body was looked at all the same.
+    assert (answer.status, len(answer.tree["files"])) == (401, 1)
+
+
+@pytest.mark.parametrize("head", ["Expect: 100-continue", "Expect: 100-Continue"])
+async def test_no_body_is_asked_for_that_will_not_be_read(server: Server, head: str) -> None:
+    """Neither of whom it is not known that they may send it, nor where nothing is that takes it."""
+    for path, token, size, status in (
+        ("/srm/v2/ls", "wrong", 10, 401),
+        ("/srm/v2/ls", None, 64 * _KIB + 1, 413),
+        ("/srm/v2/none-such", server.admin_token, 10, 501),
+        ("/nowhere", server.admin_token, 10, 404),
+        ("/health/live", None, 10, 405),
+        ("/admin/v1/tokens", None, 10, 401),
+    ):
+        async with connected(server) as line:
+            await line.send(post(path, f"Content-Length: {size}", head, token=token))
+            got, headers, _ = await line.answer()
+            assert got == status, path
+            assert headers["connection"] == "close"
+    async with connected(server) as line:
+        await line.send(post("/srm/v2/ls", "Content-Length: 15", head, token=server.admin_token))
+        assert (await line.head())[0] == 100
+        line.writer.write(b'{"surls":["/"]}')
+        assert (await line.answer())[0] == 200
+        await line.send("GET /health/live HTTP/1.1\nHost: localhost")
+        assert (await line.answer())[0] == 200
+
+
+async def test_http_1_0_is_told_nothing_but_the_answer(server: Server) -> None:
+    async with connected(server) as line:
+        head = post("/srm/v2/ls", "Content-Length: 15", "Expect: 100-continue", token=server.admin_token)
+        await line.send(head.replace("HTTP/1.1", "HTTP/1.0"), b'{"surls":["/"]}')
+        assert (await line.answer())[0] == 200
+        assert await line.rest() == b""
+
+
+async def test_an_expectation_that_nobody_knows_fails(server: Server) -> None:
+    for path in ("/srm/v2/ls", "/nowhere"):
+        async with connected(server) as line:
+            await line.send(post(path, "Content-Length: 15", "Expect: the-best", token=server.admin_token))
+            status, headers, body = await line.answer()
+            assert (status, headers["content-type"]) == (417, "application/problem+json")
+            assert b"the-best" not in body
+            assert headers["x-request-id"]
+
+
+def deep(size: int) -> bytes:
+    return b'{"surls":["/"],"x":[' + b"{}," * size + b"1]}"
+
+
+async def test_json_of_very_many_values_is_not_parsed(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+    counting = SimpleNamespace(JSONDecodeError=orjson.JSONDecodeError)
+    counting.loads = lambda text: seen.append(len(text)) or orjson.loads(text)
+    monkeypatch.setattr(bodies, "orjson", counting)
+    for body, status in ((deep(1000), 200), (deep(1 << 18), 413), (b"[" * (1 << 19), 413)):
+        answer = await server.call("POST", "/srm/v2/ls", token=server.admin_token, data=body)
+        assert answer.status == status
+    assert len(seen) == 1
+
+
+async def test_long_bodies_are_parsed_beside_the_loop(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    where: list[str] = []
+    parse: Any = bodies._parse
+    monkeypatch.setattr(
+        bodies, "_parse", lambda *given: where.append(threading.current_thread().name) or parse(*given)
+    )
+    for filling in (10, 100 * _KIB):
+        await server.srm("ls", surls=["/"], filling=" " * filling)
+    assert where[0] == threading.current_thread().name
+    assert where[1].startswith("parse")
+
+
+async def test_bodies_in_memory_are_held_against_the_budget_while_they_are_there(server: Server) -> None:
+    held = server.house.budget.near
+    async with connected(server) as line:
+        await line.send(
+            post("/srm/v2/ls", f"Content-Length: {9 * _MIB}", token=server.admin_token), b" " * 1000
+        )
+        async with asyncio.timeout(5):
+            while next(iter(held())).used < 9 * _MIB:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+    async with asyncio.timeout(5):
+        while next(iter(held())).used:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+
+async def test_a_caller_for_whose_bodies_no_room_is_left_is_told_at_once(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One caller may have half of the memory, one of their workers half of that."""
+    house, body = server.house, orjson.dumps({"surls": ["/"]})
+    others, payers = await server.token("l"), []
+    holding: Any = Budget.holding
+    monkeypatch.setattr(
+        Budget, "holding", lambda self, payer, size=0: payers.append(payer) or holding(self, payer, size)
+    )
+    await server.srm("ls", surls=["/"])
+    with house.budget.holding(payers[0]) as held:
+        held.grow_to(house.budget.most // 4 - 10)
+        answer = await server.call("POST", "/srm/v2/ls", token=server.admin_token, data=body)
+        assert (answer.status, answer.headers["Retry-After"]) == (429, "2")
+        # Others have their own.
+        other = await server.call("POST", "/srm/v2/ls", token=others, data=body)
+        assert other.status == 200
