@@ -22,6 +22,7 @@ from bench import (
     pairs,
     removal,
     retention,
+    revocation,
     scrubbing,
     sealed,
     survivors,
@@ -48,6 +49,7 @@ class Scenario(StrEnum):
     RETENTION = "retention"
     PAIRS = "pairs"
     ENTRIES = "entries"
+    REVOCATION = "revocation"
 
 
 @app.command()
@@ -88,6 +90,7 @@ async def run(scale: Scale, chosen: list[Scenario], tables: Console, *, with_ort
         Scenario.SURVIVORS: lambda folder: survivors.measure(folder, with_orthanc=with_orthanc),
         Scenario.REMOVAL: removal.measure,
         Scenario.RETENTION: retention.measure,
+        Scenario.REVOCATION: lambda folder: revocation.measure(folder, 2.5 * scale.seconds),
     }
     findings = []
     for scenario in chosen:

@@ -38,6 +38,7 @@ from mdm_async.images.parts.depot import Depot
 from mdm_async.images.reading.served import BASIC_PROJECT, ServedViews
 from mdm_async.images.reading.shelf import Shelf
 from mdm_async.images.transfers.admission import Admission
+from mdm_async.images.transfers.feed_reader import FeedReader
 from mdm_async.images.transfers.judging import Judge
 from mdm_async.images.transfers.warm import WarmTurls
 from mdm_async.images.transfers.watch import TurlWatch
@@ -167,7 +168,7 @@ async def running(settings: Settings, watches: Watches | None = None) -> AsyncIt
             beside(stands_on.trust.watch())
         grace = settings.transfers.revocation_grace
         judge = replace(house.judge, database=lanes.control, callers=Callers(lanes.control))
-        beside(TurlWatch(lanes.control, house.views, judge, house.warm, house.admission, grace).watch())
+        beside(TurlWatch(judge, house.warm, house.admission, grace).watch())
         beside(house.sweeper.forever())
         beside(keep_days_forever(lanes.bulk))
         beside(check_directories_forever(lanes.bulk, house.views, house.node))
@@ -260,7 +261,8 @@ async def _house(
     kinds = (AdminToken(admin_token), IssuedTokens(issuers), local)
     changed = ChangedHere()
     judge = Judge(database, Callers(database), mapping, settings.delivery)
-    warm = WarmTurls(database, shelf, blobs, cipher, judge, changed)
+    feed = FeedReader(lanes.control, views, mapping)
+    warm = WarmTurls(database, shelf, blobs, cipher, judge, changed, feed)
     admission = Admission(settings.transfers.running, settings.limits.share)
     budget = Budget(settings.limits.held, settings.limits.share)
     largest = settings.transfers.max_upload

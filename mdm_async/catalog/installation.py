@@ -20,8 +20,3 @@ async def blob_store(db: Connection) -> tuple[UUID, UUID | None]:
 
 async def set_blob_store(db: Connection, store: UUID) -> None:
     await db.execute("update installation set blob_store = $1", store)
-
-
-async def bump_acl_epoch(db: Connection) -> None:
-    """Say that rights have changed, in the transaction that changes them; every node re-checks its live grants."""
-    await db.execute("update installation set acl_epoch = acl_epoch + 1")

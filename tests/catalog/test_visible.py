@@ -6,7 +6,6 @@ import hypothesis
 import pytest
 from hypothesis import strategies as st
 
-from mdm_async.catalog import installation
 from mdm_async.catalog.holdings import images
 from mdm_async.catalog.namespace import places
 from mdm_async.catalog.namespace.places import Place
@@ -21,7 +20,7 @@ READER = Caller("user:a", frozenset({"user:a", AUTHENTICATED}))
 
 
 async def seen_below(db: Connection, caller: Caller, place: Place, kept: Verdicts | None = None) -> Seen:
-    verdict = await (kept or Verdicts()).of(db, caller, place.epoch)
+    verdict = await (kept or Verdicts()).of(db, caller, place.newest_acl)
     return await visible.below(db, caller, verdict, place)
 
 
@@ -92,7 +91,6 @@ async def acl_of(db: Connection, *lines: str) -> int:
         rules,
         " ".join(lines),
     )
-    await installation.bump_acl_epoch(db)
     return id_
 
 
@@ -230,13 +228,13 @@ async def test_a_verdict_is_made_once_while_rights_do_not_change(
     await filled(db, inner, 1, image)
     assert await visible_files(db, kept, READER) == 0
     old = await kept.of(db, READER, 0)
-    assert await kept.of(db, READER, old.epoch) is old
+    assert await kept.of(db, READER, old.newest_acl) is old
     await db.execute("update entries set acl = $2 where id = $1", inner, await acl_of(db, "user:a=rlx"))
     stale = await visible.below(db, READER, old, await places.resolve_one(db, ROOT))
     assert await visible.files(db, stale, BASIC, 10) == []
     assert await visible_files(db, kept, READER) == 1
     current = await kept.of(db, READER, 0)
-    assert current.epoch > old.epoch
+    assert current.newest_acl > old.newest_acl
     await db.execute("update entries set acl = $2 where id = $1", inner, await acl_of(db, "user:b=rlx"))
     stale = await visible.below(db, READER, current, await places.resolve_one(db, ROOT))
     assert await visible.files(db, stale, BASIC, 10) == []

@@ -38,10 +38,11 @@ async def test_an_image_that_was_only_opened_is_not_held(
 ) -> None:
     monkeypatch.setattr(watch, "HOLD", 0.0)
     await own_server.put("/a.dcm", made())
-    view = await opened(own_server, "/a.dcm")
-    for _ in range(2):
-        looked = view.warm.checked
-        await until(lambda looked=looked: view.warm.checked > looked)
+    await opened(own_server, "/a.dcm")
+    feed = own_server.house.warm.feed
+    for _ in range(3):
+        looked = feed.as_of
+        await until(lambda looked=looked: feed.as_of > looked)
     assert not await held(own_server)
 
 

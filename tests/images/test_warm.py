@@ -17,10 +17,10 @@ async def test_a_url_that_is_forgotten_while_it_is_looked_up_is_watched_again(ow
     (idle,) = house.warm
     async with house.database.transaction() as db:
         await db.execute("lock table grants in access exclusive mode")
-        house.changed.everything()  # so that it must be looked up
+        house.changed.turls([idle.grant.turl])  # so that it must be looked up
         opening = asyncio.create_task(house.warm.open(url.split("/t/")[1].split("/")[0]))
         await until(lambda: waiting_for_a_lock(own_server))
-        house.warm.in_use(since=time.monotonic())
+        house.warm.let_go(since=time.monotonic())
     opened = await opening
     assert opened is not idle
     with house.admission.sending(ANONYMOUS.payer, opened.ending, lambda: None):

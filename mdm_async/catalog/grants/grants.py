@@ -67,8 +67,6 @@ class Liveness:
     """Seconds left, of it and of its token; negative when expired."""
     revoked: bool
     """Released, aborted, deleted, or its token revoked: running transfers stop too."""
-    epoch: int
-    """How often rights have changed: when more often than they were looked at, look again."""
 
 
 STORED = tuple(name for name in Grant.__dataclass_fields__ if name not in ("life", "kept"))
@@ -119,19 +117,16 @@ class Found(NamedTuple):
     grant: Grant
     serves: bool
     """Not expired, released, deleted or revoked."""
-    epoch: int
-    """How often rights had changed by then."""
 
 
 async def by_turl(db: Connection, turl: bytes) -> Found | None:
     row = await db.fetchrow(
-        f"{SELECT.replace(' from grants', f', {_SERVES} as serves, {_EPOCH} as epoch from grants')} where turl = $1",
+        f"{SELECT.replace(' from grants', f', {_SERVES} as serves from grants')} where turl = $1",
         turl,
     )
-    return Found(grant_of(row), row["serves"], row["epoch"]) if row else None
+    return Found(grant_of(row), row["serves"]) if row else None
 
 
-_EPOCH = "(select acl_epoch from installation)"
 _GOES_ON = """(
     not exists (select from tokens t where t.id = g.token and t.revoked is not null) and case g.operation
         when 'get' then g.state = 'pinned'
@@ -145,19 +140,18 @@ _SERVES = f"({_LIFE} > 0 and {_GOES_ON})"
 
 
 async def liveness(db: Connection, turls: Iterable[bytes]) -> dict[bytes, Liveness]:
-    """How all live transfer URLs of a node stand, in one query. What is missing is no longer known."""
+    """How transfer URLs stand, in one query. What is missing is no longer known."""
     rows = await db.fetch(
-        f"select turl, {_EPOCH} as epoch, {_LIFE} as life, {_GOES_ON} as goes_on"
-        " from grants g where turl = any($1::bytea[])",
+        f"select turl, {_LIFE} as life, {_GOES_ON} as goes_on from grants g where turl = any($1::bytea[])",
         list(turls),
     )
-    return {row["turl"]: Liveness(row["life"], not row["goes_on"], row["epoch"]) for row in rows}
+    return {row["turl"]: Liveness(row["life"], not row["goes_on"]) for row in rows}
 
 
 async def liveness_unkept(db: Connection, grants: Collection[Grant]) -> dict[bytes, Liveness]:
     """As `liveness`, of grants that have no row: by what they say themselves."""
     rows = await db.fetch(
-        f"select turl, {_EPOCH} as epoch, {_GOES_ON} as goes_on"
+        f"select turl, {_GOES_ON} as goes_on"
         " from unnest($1::bytea[], $2::bigint[], $3::text[], $4::text[], $5::bigint[], $6::uuid[])"
         "   as g (turl, token, operation, state, entry, image)",
         [g.turl for g in grants],
@@ -168,7 +162,7 @@ async def liveness_unkept(db: Connection, grants: Collection[Grant]) -> dict[byt
         [g.image for g in grants],
     )
     lives = {g.turl: g.life for g in grants}
-    return {row["turl"]: Liveness(lives[row["turl"]], not row["goes_on"], row["epoch"]) for row in rows}
+    return {row["turl"]: Liveness(lives[row["turl"]], not row["goes_on"]) for row in rows}
 
 
 async def pins_of(db: Connection, images: Iterable[UUID]) -> dict[UUID, int]:

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from mdm_async.catalog import installation
 from mdm_async.names import View
 from mdm_async.postgres.database import Connection
 
@@ -84,7 +83,6 @@ async def enabled_at(db: Connection, directory: int) -> list[str]:
 async def set_default(db: Connection, directory: int, view: str) -> None:
     """Let this view be what files in the directory give when none is named."""
     await db.execute("update entries set default_view = $2 where id = $1", directory, view)
-    await installation.bump_acl_epoch(db)
 
 
 async def directories_below(db: Connection, directory: int) -> list[int]:

@@ -46,8 +46,10 @@ class Place:
     default_view: View
     delivery: Mapping[str, str]
     """By kind of view (`identified`, `deidentified`), as far as directories say."""
-    epoch: int
-    """How often rights had changed when this was read."""
+    way: tuple[int, ...]
+    """The ids of the entries that lead here, from the root down to its own or the nearest that there is."""
+    newest_acl: int
+    """The id of the newest ACL when this was read."""
 
     @property
     def only_view(self) -> View | None:
@@ -76,6 +78,7 @@ class Place:
             path=_onward(self.path, self.acl),
             default_view=view or self.default_view,
             delivery={**self.delivery, **(entry.delivery or {})} if entry is not None else self.delivery,
+            way=(*self.way, entry.id) if entry is not None else self.way,
         )
 
 
@@ -84,13 +87,15 @@ def _onward(path: tuple[Acl, ...], here: Acl) -> tuple[Acl, ...]:
     return path if [acl.id for acl in path[-2:]] == [here.id, here.id] else (*path, here)
 
 
+NEWEST_ACL = "(select id from acls where id > 0 order by id desc limit 1)"
+
 # Every step is one look into an index, whatever Postgres believes about the table: a lateral join with a limit
 # leaves it no other way, and the plan is as good for a table that was empty when it was made.
 _RESOLVE = """
 with recursive walk as (
     select p.ord, string_to_array(ltrim(p.path, '/'), '/') as names, 0 as depth, e.id, '{}'::bigint[] as path,
         e.acl as here, e.acl as inherited, coalesce(e.default_acl, e.acl) as heritage, e.default_view as view,
-        e.delivery
+        e.delivery, array[e.id] as way
     from unnest($1::text[]) with ordinality as p (path, ord)
         cross join (select * from entries where parent is null and name = '' limit 1) e
     union all
@@ -99,7 +104,8 @@ with recursive walk as (
             else k.path || k.here end,
         coalesce(e.acl, k.heritage), k.heritage, coalesce(e.default_acl, e.acl, k.heritage),
         coalesce(e.default_view, k.view),
-        case when e.delivery is null then k.delivery else coalesce(k.delivery, '{}') || e.delivery end
+        case when e.delivery is null then k.delivery else coalesce(k.delivery, '{}') || e.delivery end,
+        k.way || e.id
     from walk k cross join lateral (
         select id, acl, default_acl, default_view, delivery from entries
         where parent = k.id and name = k.names[k.depth + 1] limit 1
@@ -107,7 +113,7 @@ with recursive walk as (
 ), ends as (
     select distinct on (ord) * from walk order by ord, depth desc
 )
-select k.depth, cardinality(k.names) as length, k.path, k.here, k.inherited, k.heritage, k.view,
+select k.depth, cardinality(k.names) as length, k.way, k.path, k.here, k.inherited, k.heritage, k.view,
     k.delivery as in_force, e.*,
     -- All ACLs on all paths, told once.
     case k.ord when 1 then (
@@ -115,12 +121,12 @@ select k.depth, cardinality(k.names) as length, k.path, k.here, k.inherited, k.h
         from (select distinct unnest(path || here || heritage || inherited) as id from ends) wanted
             cross join lateral (select id, rules from acls where id = wanted.id limit 1) a
     ) end as rules,
-    case k.ord when 1 then (select acl_epoch from installation) end as epoch
+    case k.ord when 1 then {NEWEST} end as newest_acl
 from ends k cross join lateral (
     select {COLUMNS} from entries where id = k.id limit 1
 ) e
 order by k.ord
-""".replace("{COLUMNS}", COLUMNS)
+""".replace("{COLUMNS}", COLUMNS).replace("{NEWEST}", NEWEST_ACL)
 
 
 async def resolve(db: Connection, lfns: Sequence[Lfn]) -> list[Place]:
@@ -129,15 +135,15 @@ async def resolve(db: Connection, lfns: Sequence[Lfn]) -> list[Place]:
     if not rows:
         return []
     acls = _acls(rows[0]["rules"])
-    epoch = rows[0]["epoch"]
-    return [_place(lfn, row, acls, epoch) for lfn, row in zip(lfns, rows, strict=True)]
+    newest = rows[0]["newest_acl"]
+    return [_place(lfn, row, acls, newest) for lfn, row in zip(lfns, rows, strict=True)]
 
 
 async def resolve_one(db: Connection, lfn: Lfn) -> Place:
     return (await resolve(db, [lfn]))[0]
 
 
-def _place(lfn: Lfn, row: asyncpg.Record, acls: Mapping[int, Acl], epoch: int) -> Place:
+def _place(lfn: Lfn, row: asyncpg.Record, acls: Mapping[int, Acl], newest: int) -> Place:
     entry = entry_of(row)
     found = row["depth"] == row["length"]
     heritage = acls[row["heritage"]]
@@ -156,7 +162,8 @@ def _place(lfn: Lfn, row: asyncpg.Record, acls: Mapping[int, Acl], epoch: int) -
         path=path,
         default_view=View((row["only_view"] if found else None) or row["view"] or BASIC),
         delivery=row["in_force"] or {},
-        epoch=epoch,
+        way=tuple(row["way"]),
+        newest_acl=newest,
     )
 
 
@@ -183,11 +190,11 @@ with recursive up as (
         select id, parent from entries where id = up.parent limit 1
     ) e
 )
-select e.*, own.rules as own_rules, def.rules as default_rules, (select acl_epoch from installation) as epoch
+select e.*, own.rules as own_rules, def.rules as default_rules, {NEWEST} as newest_acl
 from up cross join lateral (select {COLUMNS} from entries where id = up.id limit 1) e
     left join lateral (select rules from acls where id = e.acl limit 1) own on true
     left join lateral (select rules from acls where id = e.default_acl limit 1) def on true
-""".replace("{COLUMNS}", COLUMNS)
+""".replace("{COLUMNS}", COLUMNS).replace("{NEWEST}", NEWEST_ACL)
 
 
 def _places_above(rows: Sequence[asyncpg.Record], wanted: Collection[int]) -> dict[int, Place]:
@@ -215,7 +222,7 @@ def _places_above(rows: Sequence[asyncpg.Record], wanted: Collection[int]) -> di
                 places[entry.id] = places[entry.parent].child(entry.name, entry, own, default)
             else:
                 assert own is not None
-                places[entry.id] = _root(entry, own, default or own, row["epoch"])
+                places[entry.id] = _root(entry, own, default or own, row["newest_acl"])
     return {id_: places[id_] for id_ in wanted if id_ in places}
 
 
@@ -247,9 +254,11 @@ async def kinds_below(db: Connection, place: Place, without: Collection[int]) ->
     ]
 
 
-def _root(entry: Entry, own: Acl, heritage: Acl, epoch: int) -> Place:
+def _root(entry: Entry, own: Acl, heritage: Acl, newest: int) -> Place:
     view = entry.default_view or BASIC
-    return Place(ROOT, entry, entry, 0, own, own, heritage, (), view, entry.delivery or {}, epoch)
+    return Place(
+        ROOT, entry, entry, 0, own, own, heritage, (), view, entry.delivery or {}, (entry.id,), newest
+    )
 
 
 async def acls_of(db: Connection, ids: Collection[int]) -> dict[int, Acl]:

@@ -7,7 +7,6 @@ from typing import Any
 
 import asyncpg
 
-from mdm_async.catalog import installation
 from mdm_async.catalog.trail import acts
 from mdm_async.errors import Exists, NotFound
 from mdm_async.names import ANYONE, AUTHENTICATED, Caller, Credential, Lfn, Scope, parse_rights
@@ -48,7 +47,6 @@ async def revoke(db: Connection, by: Caller, name: str) -> None:
     status = await db.execute("update tokens set revoked = now() where name = $1 and revoked is null", name)
     if status == "UPDATE 0":
         raise NotFound("no live token has that name")
-    await installation.bump_acl_epoch(db)
     await acts.record(db, [acts.Act(by, "token revoke", details={"token": name})])
 
 

@@ -7,7 +7,7 @@ ACLs lacks some, and what is not in it gives nothing.
 from collections import OrderedDict
 from dataclasses import dataclass
 
-from mdm_async.catalog.namespace.places import rules_of
+from mdm_async.catalog.namespace.places import NEWEST_ACL, rules_of
 from mdm_async.catalog.rights import acl
 from mdm_async.names import Caller
 from mdm_async.postgres.database import Connection
@@ -21,8 +21,8 @@ _VERDICTS = 200_000
 class Verdict:
     """By the id of an ACL, as text, what it gives: `acl.gives`. What gives nothing is left out."""
 
-    epoch: int
-    """How often rights had changed when it was made."""
+    newest_acl: int
+    """The id of the newest ACL when it was made: they are made one transaction after the other."""
     acls: dict[str, list[str]]
 
 
@@ -30,18 +30,18 @@ _Key = tuple[frozenset[str], bool]
 
 
 class Verdicts:
-    """Those of this node's callers, each made once while rights do not change; the least recently used go first."""
+    """Those of this node's callers, each made once while no ACLs come; the least recently used go first."""
 
     def __init__(self) -> None:
         # The key is all that a verdict hangs on: one person has other groups by another credential, or later.
         self._kept: OrderedDict[_Key, Verdict] = OrderedDict()
         self._size = 0
 
-    async def of(self, db: Connection, caller: Caller, epoch: int) -> Verdict:
-        """At least as new as rights were when they had changed so often."""
+    async def of(self, db: Connection, caller: Caller, newest_acl: int) -> Verdict:
+        """With all ACLs up to this one."""
         key = (caller.principals, caller.limited)
         kept = self._kept.get(key)
-        if kept is not None and kept.epoch >= epoch:
+        if kept is not None and kept.newest_acl >= newest_acl:
             self._kept.move_to_end(key)
             return kept
         made = await _made(db, caller)
@@ -60,7 +60,7 @@ class Verdicts:
 async def _made(db: Connection, caller: Caller) -> Verdict:
     async with db.transaction():
         # First: ACLs that come in between are in the verdict, and it is thought older than it is.
-        epoch = await db.fetchval("select acl_epoch from installation")
+        newest: int = await db.fetchval(f"select {NEWEST_ACL}")
         # Only a bitmap scan looks into an inverted index.
         await db.execute("set local enable_bitmapscan = on")
         rows = await db.fetch(
@@ -76,4 +76,4 @@ async def _made(db: Connection, caller: Caller) -> Verdict:
                 given |= acl.gives(rule.rights, rule.views, limited=caller.limited)
         if given:
             acls[str(row["id"])] = sorted(given)
-    return Verdict(epoch, acls)
+    return Verdict(newest, acls)

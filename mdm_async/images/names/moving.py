@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 
-from mdm_async.catalog import installation
 from mdm_async.catalog.holdings.profiles import enabled_at
 from mdm_async.catalog.namespace import entries, places
 from mdm_async.catalog.namespace.entries import Entry
@@ -59,7 +58,6 @@ async def mv(
         else:
             views = [entry.only_view] if entry.only_view else await enabled_at(db, directory.entry.id)
             await views_to_make.add_lacking(db, [entry.image], views, served.newest)
-        await installation.bump_acl_epoch(db)
         now_own = [what for what in _INHERITED if getattr(kept, what) != getattr(entry, what)]
         await acts.record(db, [Act(caller, "mv", guid=entry.guid, details={"kept": now_own})])
     changed.everything()

@@ -72,6 +72,8 @@ class ServedViews:
         self._opened: dict[tuple[str, str], PatientMapping] = {}
         """Mappings by project and digest as stored: a large one takes a second to read."""
         self._asked = float("-inf")
+        self.generation = 0
+        """It grows with every change taken up."""
 
     def __iter__(self) -> Iterator[Served]:
         return iter(self._served.values())
@@ -147,6 +149,7 @@ class ServedViews:
             served = {BASIC: Served(basic(), key)} | served
         self._served = served
         self._known = {stored.name: stored.digest for stored in listed}
+        self.generation += 1
         self._known |= {f"/{each.project}": each.digest for each in stored_mappings}
 
     def _mappings(

@@ -8,7 +8,6 @@ import asyncio
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
-from mdm_async.catalog import installation
 from mdm_async.catalog.namespace import places
 from mdm_async.catalog.namespace.places import Acl, Place
 from mdm_async.catalog.rights import acl, kept_acls
@@ -232,7 +231,6 @@ async def _write(db: Connection, caller: Caller, change: Change, planned: Collec
         own, default = (ids[rules] if rules is not None else None for rules in one.after)
         owned.append(Own(one.place.entry.id, own, default))
     await kept_acls.assign(db, owned)
-    await installation.bump_acl_epoch(db)
     for start in range(0, len(owned), _AT_ONCE):
         some = list(planned)[start : start + _AT_ONCE]
         await acts.record(db, [_act(caller, change, one) for one in some])

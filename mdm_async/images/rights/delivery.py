@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from mdm_async.catalog import installation
 from mdm_async.catalog.namespace.places import Place
 from mdm_async.catalog.rights import acl, kept_acls
 from mdm_async.catalog.trail import acts
@@ -87,7 +86,6 @@ async def set_delivery(
         _, after = await resolve_one(db, caller, before.lfn)
         if "clear" in (said.get("identified"), _changed_to(standing, before, after)):
             await acl.demand_administrator(db, caller)
-        await installation.bump_acl_epoch(db)
         assert after.entry is not None
         details = {"before": entry.delivery or {}, "after": after.entry.delivery or {}}
         await acts.record(db, [Act(caller, "set delivery", guid=entry.guid, details=details)])

@@ -10,11 +10,11 @@ from mdm_async.errors import TooManyRequests
 from mdm_async.images.fairness.shares import Shares
 from mdm_async.images.metrics import TRANSFERS_OUT
 from mdm_async.images.reading.representation import Ending
-from mdm_async.images.transfers.judging import Judged
+from mdm_async.images.transfers.feed_reader import NEVER, Judged
+from mdm_async.images.transfers.live_index import Way
 from mdm_async.limits import Near
 from mdm_async.names import Payer
 
-_NEVER: Judged = (-1, -1)
 _RETRY_AFTER = 2
 
 
@@ -23,7 +23,9 @@ class Receiving:
     """An upload in progress."""
 
     grant: Grant
-    judged: Judged = _NEVER
+    way: Way = ()
+    judged: Judged = NEVER
+    touched: int = 0
     cuts: list[Callable[[], None]] = field(default_factory=list)
 
     def cut(self) -> None:

@@ -48,7 +48,7 @@ async def prepare(
     answers: dict[int, ReadTicket | MdmError] = {}
     request = uuid4()
     who = await judge.callers.id_of(caller)
-    asked = time.monotonic()
+    asked, judged = time.monotonic(), (warm.feed.now[0], caller.generation)
     async with judge.database.acquire() as db:
         wanted = await _wanted(judge, warm.shelf.served, db, caller, ask, answers)
     pins = Pins(judge.database, warm.shelf, warm.cipher, caller, who, request, pin, ask.description)
@@ -64,7 +64,7 @@ async def prepare(
         await grants.insert_audited(db, rows, [_act(caller, one.want) for one in made])
     for one in made:
         if one.content is not None:
-            warm.admit(one.grant, one.content, asked, (one.want.epoch, caller.generation))
+            warm.admit(one.grant, one.content, asked, judged, one.want.way)
     GRANTED.labels("get").inc(len(made))
     return Prepared(request, [(surl, answers[item]) for item, surl in enumerate(ask.surls)])
 
@@ -97,7 +97,7 @@ async def _wanted(
     )
     answers.update((item, why) for item, why in enumerate(found) if isinstance(why, MdmError))
     return [
-        Wanted(item, ask.surls[item], one.entry, one.image, one.view, one.recipient, one.epoch)
+        Wanted(item, ask.surls[item], one.entry, one.image, one.view, one.recipient, one.way)
         for item, one in enumerate(found)
         if not isinstance(one, MdmError)
     ]

@@ -12,6 +12,7 @@ from mdm_async.catalog.rights import acl
 from mdm_async.catalog.rights.callers import Callers
 from mdm_async.identity.mapping import Mapping
 from mdm_async.images.rights.delivery import demands_sealed
+from mdm_async.images.transfers.live_index import Way
 from mdm_async.names import Caller, Right, View
 from mdm_async.postgres.database import Database
 from mdm_async.settings import DeliverySettings
@@ -19,9 +20,6 @@ from mdm_async.settings import DeliverySettings
 _AT_ONCE = 256
 """Judged between two turns of the event loop."""
 _TO_OVERWRITE = (Right.WRITE, Right.DELETE)
-
-Judged = tuple[int, int]
-"""When a right was looked at: how often ACLs, tokens and directories, and this node's mapping, had changed by then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +31,8 @@ class Judge:
     mapping: Mapping
     delivery: DeliverySettings
 
-    async def still_allowed(self, held: Collection[Grant]) -> set[bytes]:
-        """The transfer URLs among these whose caller may now what they are for."""
+    async def still_allowed(self, held: Collection[Grant]) -> dict[bytes, Way]:
+        """The transfer URLs among these whose caller may now what they are for, and by which entries."""
         known = await self.callers.get({grant.who for grant in held if grant.who is not None})
         callers = {who: self.mapping.apply(caller) for who, caller in known.items()}
         return await self._allowed(held, lambda grant: callers.get(grant.who or 0))
@@ -42,18 +40,18 @@ class Judge:
     async def allowed_to(self, caller: Caller, held: Collection[Grant]) -> set[bytes]:
         """Those among these that this caller, by the credential that he shows now, may have himself: one person's
         credentials may differ in roles and groups."""
-        return await self._allowed(held, lambda grant: caller)
+        return set(await self._allowed(held, lambda grant: caller))
 
     async def _allowed(
         self, held: Collection[Grant], caller_of: Callable[[Grant], Caller | None]
-    ) -> set[bytes]:
+    ) -> dict[bytes, Way]:
         async with self.database.acquire() as db:
             wanted = {place for grant in held for place in (grant.entry, grant.parent) if place is not None}
             found = await places.of_entries(db, wanted)
-        allowed = set()
+        allowed = {}
         for count, grant in enumerate(held, 1):
             if self._may(grant, caller_of(grant), found):
-                allowed.add(grant.turl)
+                allowed[grant.turl] = _way(grant, found)
             if count % _AT_ONCE == 0:
                 await asyncio.sleep(0)
         return allowed
@@ -70,3 +68,9 @@ class Judge:
         if entry is None or (grant.recipient is None and demands_sealed(self.delivery, entry, view)):
             return False
         return acl.allows(caller, entry, Right.READ, view)
+
+
+def _way(grant: Grant, found: abc.Mapping[int, Place]) -> Way:
+    """All entries that the right hangs on: those that lead to the file, and of an upload to its directory."""
+    places_ = [found[id_] for id_ in (grant.parent, grant.entry) if id_ is not None and id_ in found]
+    return tuple(dict.fromkeys(entry for place in places_ for entry in place.way))

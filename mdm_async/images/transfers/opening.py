@@ -46,7 +46,8 @@ async def open_view(
     It is sealed for `recipient` (an X25519 key), or for the caller's registered key where views leave sealed only.
     Raises as preparing it would.
     """
-    asked, who = time.monotonic(), await judge.callers.id_of(caller)
+    who = await judge.callers.id_of(caller)
+    asked, judged = time.monotonic(), (warm.feed.now[0], caller.generation)
     async with judge.database.acquire() as db:
         (file,) = await readable(
             warm.shelf.served, judge.delivery, db, caller, [surl], view=view, recipient=recipient
@@ -60,8 +61,7 @@ async def open_view(
     content: ReadyView | SealedView = plain
     if file.recipient is not None:
         content = await warm.cipher.run(partial(seal, plain, file.recipient, os.urandom(SEED_BYTES)))
-    judged = file.epoch, caller.generation
-    admitted = warm.admit(_unkept(caller, who, surl, file, plain), content, asked, judged)
+    admitted = warm.admit(_unkept(caller, who, surl, file, plain), content, asked, judged, file.way)
     return OpenedView(file, plain, admitted)
 
 
@@ -90,4 +90,4 @@ def _unkept(caller: Caller, who: int, surl: str, file: Readable, plain: ReadyVie
 
 
 _LIFE = 60.0
-"""Seconds, from each look of the watch anew. What nobody reads ends long before they are over: it is not watched."""
+"""Seconds. What is being read goes on after them, and what nobody reads is let go of before."""

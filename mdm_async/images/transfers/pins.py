@@ -16,6 +16,7 @@ from mdm_async.images.parts.record import ViewRecord
 from mdm_async.images.reading.sealed import SealedView, seal
 from mdm_async.images.reading.shelf import Shelf
 from mdm_async.images.reading.view import ReadyView
+from mdm_async.images.transfers.live_index import Way
 from mdm_async.keys.derive import SEED_BYTES, turl_token
 from mdm_async.names import Caller, View
 from mdm_async.postgres.database import Database
@@ -50,8 +51,7 @@ class Wanted:
     image: UUID
     view: View
     recipient: bytes | None
-    epoch: int
-    """How often rights had changed when this caller's was looked at."""
+    way: Way
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from mdm_async.images.reading.served import ServedViews
 from mdm_async.images.rights.delivery import demand_delivery, demands_sealed
 from mdm_async.images.rights.recipients import RegisteredKey
 from mdm_async.images.surls import resolve
+from mdm_async.images.transfers.live_index import Way
 from mdm_async.names import Caller, Right, Surl, View
 from mdm_async.postgres.database import Connection
 from mdm_async.settings import DeliverySettings
@@ -25,8 +26,7 @@ class Readable:
     image: UUID
     view: View
     recipient: bytes | None
-    epoch: int
-    """How often rights had changed when this caller's was looked at."""
+    way: Way
 
 
 async def readable(
@@ -60,7 +60,7 @@ async def readable(
         except MdmError as why:
             found.append(why)
         else:
-            found.append(Readable(entry, image, name, key, place.epoch))
+            found.append(Readable(entry, image, name, key, place.way))
     return found
 
 

@@ -1,6 +1,7 @@
 """Read transfer URLs that this node has served lately, with all that serving them again needs.
 
-A warm request waits for nothing: it trusts what the last look at the catalog, less than half a second ago, said.
+A warm request waits for nothing: it trusts what is known by the last look at the change feed, less than half a second
+ago. What a change touches is looked up again when it is next asked for; what runs meanwhile is the watch's to judge.
 """
 
 import time
@@ -13,6 +14,7 @@ from mdm_async.auditing.reads import Read
 from mdm_async.blobs.store import BlobStore
 from mdm_async.catalog.grants import grants
 from mdm_async.catalog.grants.grants import Grant
+from mdm_async.catalog.rights.feed import Changes
 from mdm_async.catalog.rights.tokens import digest
 from mdm_async.errors import Gone
 from mdm_async.images.changed import ChangedHere
@@ -21,7 +23,9 @@ from mdm_async.images.reading.representation import ClearView, Ending, SealedStr
 from mdm_async.images.reading.sealed import SealedView, seal
 from mdm_async.images.reading.shelf import Shelf
 from mdm_async.images.reading.view import ReadyView
-from mdm_async.images.transfers.judging import Judge, Judged
+from mdm_async.images.transfers.feed_reader import FeedReader, Judged
+from mdm_async.images.transfers.judging import Judge
+from mdm_async.images.transfers.live_index import LiveIndex, Way
 from mdm_async.names import View
 from mdm_async.postgres.database import Database
 
@@ -41,6 +45,8 @@ class WarmTurl:
     checked: float
     used: float
     judged: Judged
+    way: Way = ()
+    touched: int = 0
 
     @property
     def ending(self) -> Ending:
@@ -66,9 +72,16 @@ class WarmTurls:
     cipher: CipherPool
     judge: Judge
     changed: ChangedHere
+    feed: FeedReader
     _turls: OrderedDict[bytes, WarmTurl] = field(default_factory=OrderedDict)
     _weight: int = 0
     _dropped: set[UUID] = field(default_factory=set)
+    _index: LiveIndex = field(default_factory=LiveIndex)
+    _unsettled: set[bytes] = field(default_factory=set)
+    """Touched since they were judged, all that are and some that were."""
+
+    def __post_init__(self) -> None:
+        self.feed.followers.append(self._follow)
 
     def __iter__(self) -> Iterator[WarmTurl]:
         return iter(list(self._turls.values()))
@@ -76,10 +89,11 @@ class WarmTurls:
     async def open(self, token: str) -> WarmTurl:
         """What a read transfer URL serves. Raises Gone, or Unavailable when the catalog cannot be asked."""
         turl = digest(token)
-        now = time.monotonic()
         warm = self._turls.get(turl)
-        outdated = warm is None or self.changed.outdates(turl, warm.checked)
-        if warm is not None and not outdated and now - warm.checked < _FRESH:
+        if warm is not None:
+            await self.feed.catch_up(max(time.monotonic() - _FRESH, self.changed.since))
+        now = time.monotonic()
+        if warm is not None and self._may_serve(warm, now):
             warm.used = now
             self._turls.move_to_end(turl)
         else:
@@ -88,18 +102,63 @@ class WarmTurls:
             raise Gone(remedy="prepare the file again")
         return warm
 
-    def admit(self, grant: Grant, content: ReadyView | SealedView, asked: float, judged: Judged) -> WarmTurl:
+    def _may_serve(self, warm: WarmTurl, now: float) -> bool:
+        return (
+            warm.serves(now)
+            and self.feed.is_settled(warm)
+            and not self.changed.outdates(warm.grant.turl, warm.checked)
+            and self.serves_view(warm)
+        )
+
+    def serves_view(self, warm: WarmTurl) -> bool:
+        """Whether what it serves is still what its view is."""
+        return self.shelf.served.serves(warm.grant.view or "", warm.grant.version)
+
+    def admit(
+        self, grant: Grant, content: ReadyView | SealedView, asked: float, judged: Judged, way: Way
+    ) -> WarmTurl:
         """A transfer URL just prepared here: its first request finds it warm. `asked`: before the transaction."""
-        return self._keep(grant, content, asked, judged)
+        return self._keep(grant, content, asked, judged, way)
 
-    def in_use(self, since: float) -> dict[bytes, WarmTurl]:
-        """Those that run, or were used since that moment; all others are forgotten."""
-        for turl in [t for t, warm in self._turls.items() if not warm.ending.running and warm.used <= since]:
-            self._drop(turl)
-        return dict(self._turls)
+    def settle(self, warm: WarmTurl, asked: float, life: float, judged: Judged, way: Way) -> None:
+        """It was found, when it was asked for, to live for so many seconds and to have its right."""
+        if way != warm.way:
+            self._index.discard(warm.grant, warm.way)
+            self._index.add(warm.grant, way)
+        warm.expires, warm.checked = asked + life, asked
+        self.feed.settle(warm, judged, way)
+        if not self.feed.is_settled(warm):
+            self._unsettled.add(warm.grant.turl)
 
-    def forget_ended(self) -> None:
-        for turl in [t for t, warm in self._turls.items() if warm.ending.ended and not warm.ending.running]:
+    def unsettled(self) -> list[WarmTurl]:
+        """Those that run and were touched since they were judged."""
+        found = [warm for turl in self._unsettled if (warm := self._turls.get(turl)) is not None]
+        found = [warm for warm in found if not self.feed.is_settled(warm)]
+        self._unsettled = {warm.grant.turl for warm in found}
+        return [warm for warm in found if warm.ending.running and not warm.ending.ended]
+
+    def _follow(self, changes: Changes, count: int) -> None:
+        for turl in changes.ended & self._turls.keys():
+            self.end(self._turls[turl])
+        touched = (
+            set(self._turls)
+            if changes.everything
+            else self._index.touched_by(changes) | (changes.turls & self._turls.keys())
+        )
+        for turl in touched:
+            self._turls[turl].touched = count
+        self._unsettled |= touched
+
+    def end(self, warm: WarmTurl) -> None:
+        """It has lost its right. What runs by it is cut."""
+        warm.ending.end()
+        if not warm.ending.running and self._turls.get(warm.grant.turl) is warm:
+            self._drop(warm.grant.turl)
+
+    def let_go(self, since: float) -> None:
+        """Forget all that do not run and were not used since that moment."""
+        idle = [t for t, warm in self._turls.items() if warm.used <= since and not warm.ending.running]
+        for turl in idle:
             self._drop(turl)
 
     def dropped(self) -> set[UUID]:
@@ -110,10 +169,11 @@ class WarmTurls:
     def forget(self) -> None:
         """All of them, as a node that has just started."""
         self._turls.clear()
+        self._index = LiveIndex()
         self._weight = 0
 
     async def _look_up(self, turl: bytes, known: WarmTurl | None) -> WarmTurl:
-        asked, generation = time.monotonic(), self.judge.mapping.generation
+        asked, judged = time.monotonic(), self.feed.now
         async with self.database.acquire() as db:
             found = await grants.by_turl(db, turl)
             if found is None or not found.serves or found.grant.operation != "get":
@@ -122,12 +182,12 @@ class WarmTurls:
             await self.shelf.served.refresh(db)
         if not self.shelf.served.serves(grant.view or "", grant.version):
             raise Gone("the view has been made anew since", remedy="prepare the file again")
-        # The rights after the epoch: what changes in between is looked at again.
-        judged = (found.epoch, generation)
-        if (known is None or known.judged != judged) and not await self.judge.still_allowed([grant]):
+        way = (await self.judge.still_allowed([grant])).get(turl)
+        if way is None:
             raise Gone(remedy="prepare the file again")
         if known is not None and not known.ending.ended:
-            known.expires, known.checked, known.used, known.judged = asked + grant.life, asked, asked, judged
+            known.used = asked
+            self.settle(known, asked, grant.life, judged, way)
             return known
         assert grant.image is not None
         assert grant.view is not None
@@ -135,7 +195,7 @@ class WarmTurls:
         if ready.version != grant.version:
             raise Gone("the view has been made anew since", remedy="prepare the file again")
         content = ready if grant.recipient is None else await self._sealed(grant, ready)
-        return self._keep(grant, content, asked, judged)
+        return self._keep(grant, content, asked, judged, way)
 
     async def _sealed(self, grant: Grant, ready: ReadyView) -> SealedView:
         assert grant.recipient is not None
@@ -147,7 +207,9 @@ class WarmTurls:
             raise Gone("the image has changed since", remedy="prepare the file again")
         return sealed
 
-    def _keep(self, grant: Grant, content: ReadyView | SealedView, asked: float, judged: Judged) -> WarmTurl:
+    def _keep(
+        self, grant: Grant, content: ReadyView | SealedView, asked: float, judged: Judged, way: Way
+    ) -> WarmTurl:
         turl = grant.turl
         present = self._turls.get(turl)
         if present is not None and not present.ending.ended:
@@ -161,6 +223,7 @@ class WarmTurls:
         )
         warm = WarmTurl(grant, served, asked + grant.life, asked, asked, judged)
         self._turls[turl] = warm
+        self.settle(warm, asked, grant.life, judged, way)
         self._weight += served.weight
         while len(self._turls) > _CACHED or (self._weight > _CACHED_BYTES and len(self._turls) > 1):
             idle = next(
@@ -176,6 +239,7 @@ class WarmTurls:
         """It is watched no more, so who has it in hand must not begin to read by it."""
         dropped = self._turls.pop(turl)
         dropped.ending.end()
+        self._index.discard(dropped.grant, dropped.way)
         if dropped.grant.image is not None:
             self._dropped.add(dropped.grant.image)
         self._weight -= dropped.served.weight

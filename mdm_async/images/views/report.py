@@ -82,7 +82,7 @@ async def report(
         entry = _demand(caller, place, name)
         files = [entry]
         if entry.is_directory:
-            verdict = await verdicts.of(db, caller, place.epoch)
+            verdict = await verdicts.of(db, caller, place.newest_acl)
             seen = await visible.below(db, caller, verdict, place)
             files = list(await visible.files(db, seen, View(name), _FILES + 1))
             if len(files) > _FILES:

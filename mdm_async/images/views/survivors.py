@@ -146,7 +146,7 @@ async def _files(
     """The next page's files, and on the first page how many there are."""
     if not entry.is_directory:
         return [entry], 1
-    seen = await visible.below(db, caller, await verdicts.of(db, caller, place.epoch), place)
+    seen = await visible.below(db, caller, await verdicts.of(db, caller, place.newest_acl), place)
     total = None
     if after is None:
         count = len(await visible.files(db, seen, view, _COUNTED + 1))
