@@ -72,7 +72,7 @@ async def measure(folder: Path, seconds: float = 10.0) -> Finding:
         house = await stack.enter_async_context(running(settings))
         await _fill(house, folder)
         for warm in list(house.warm)[:RUNNING]:
-            stack.enter_context(house.admission.sending(warm.ending, lambda: None))
+            stack.enter_context(warm.ending.cutting(lambda: None))
         for name, statement in CHANGES.items():
             cpu, stall, work = await _under(dsn, statement, seconds)
             finding.rows.append(

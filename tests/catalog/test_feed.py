@@ -13,6 +13,7 @@ from mdm_async.catalog.holdings import images
 from mdm_async.catalog.namespace import entries
 from mdm_async.catalog.rights import feed
 from mdm_async.catalog.rights.feed import EVERYTHING, Changes
+from mdm_async.images.upkeep.days import keep_days
 from mdm_async.names import Caller
 from mdm_async.postgres.database import Connection, Database
 
@@ -164,8 +165,8 @@ def _grant(**fields: Any) -> Grant:
 
 @pytest.fixture
 async def planted(database: Database) -> Planted:
+    await keep_days(database)
     async with database.transaction() as db:
-        await grants.keep_partitions(db)
         image = uuid4()
         await images.insert(db, image, uuid4(), [], [])
         root = await db.fetchval("select id from entries where parent is null")

@@ -65,7 +65,7 @@ class Urls:
         found = {warm.grant.surl: warm for warm in house.warm}
         with ExitStack() as stack:
             for warm in found.values():
-                stack.enter_context(house.admission.sending(warm.ending, lambda: None))
+                stack.enter_context(warm.ending.cutting(lambda: None))
             yield found
 
     async def two_looks(self) -> None:
