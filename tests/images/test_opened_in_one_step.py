@@ -96,8 +96,10 @@ async def test_it_goes_on_while_nothing_changes(own_server: Server) -> None:
     await own_server.put("/a.dcm", made())
     view = await opened(own_server, "/a.dcm")
     with own_server.house.admission.sending(ANONYMOUS.payer, view.warm.ending, lambda: None):
-        looked = view.warm.checked
-        await until(lambda: view.warm.checked > looked)
+        feed = own_server.house.warm.feed
+        for _ in range(2):
+            looked = feed.as_of
+            await until(lambda looked=looked: feed.as_of > looked)
         assert not view.warm.ending.ended
 
 
