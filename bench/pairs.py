@@ -130,7 +130,7 @@ async def _bare_pairs(database: Database, seconds: float, connections: int) -> f
         while time.perf_counter() < end:
             grant = _grant()
             async with database.acquire() as db:
-                await grants.insert_audited(db, [grant], [Act(_CALLER, "prepare get", guid=grant.guid)])
+                await grants.insert_audited(db, [grant], [Act(_CALLER, "prepare get", guid=grant.guid)], sync=False)
             async with database.acquire() as db:
                 await requests.release(db, _CALLER, grant.request, None)
             next(done)
@@ -145,5 +145,5 @@ async def _bare_bulk(database: Database) -> float:
     async with database.acquire() as db:
         begun = time.perf_counter()
         await places.resolve(db, [Lfn(f"/bench/{item}.dcm") for item in range(BULK)])
-        await grants.insert_audited(db, rows, acts)
+        await grants.insert_audited(db, rows, acts, sync=False)
         return time.perf_counter() - begun

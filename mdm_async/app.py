@@ -60,6 +60,7 @@ from mdm_async.postgres.embedded.ballast import Ballast
 from mdm_async.postgres.embedded.lifecycle import EmbeddedPostgres
 from mdm_async.postgres.lanes import Lanes
 from mdm_async.postgres.migrate import migrate
+from mdm_async.postgres.on_disk import OnDisk
 from mdm_async.postgres.standing import watch_database
 from mdm_async.premises import Premises, cannot_listen, premises
 from mdm_async.settings import Settings
@@ -271,6 +272,7 @@ async def _house(
     return House(
         settings=settings,
         lanes=lanes,
+        on_disk=OnDisk(lanes.control),
         keys=keys,
         blobs=blobs,
         disks=disks,

@@ -94,15 +94,18 @@ async def insert(db: Connection, grants: Sequence[Grant]) -> None:
     await db.execute(_INSERT, *_columns(grants))
 
 
-async def insert_audited(db: Connection, grants: Sequence[Grant], acts: Sequence[Act]) -> None:
-    """A request's items and what the audit says of them, in one statement that does not wait for the disk.
+async def insert_audited(db: Connection, grants: Sequence[Grant], acts: Sequence[Act], *, sync: bool) -> None:
+    """A request's items and what the audit says of them, in one statement.
 
-    A crash of Postgres within about half a second may lose both; clients then prepare again.
+    With `sync` false it does not wait for the disk: a crash of Postgres within about half a second may lose both, and
+    clients prepare again. Only what lets somebody read may be lost so.
     """
-    await db.execute(_INSERT_AUDITED, *_columns(grants), *audit.arguments(acts))
+    statement = _INSERT_AUDITED if sync else _INSERT_AUDITED_UNSYNCED
+    await db.execute(statement, *_columns(grants), *audit.arguments(acts))
 
 
-_INSERT_AUDITED = (
+_INSERT_AUDITED = f"with granted as ({_INSERT}) {audit.insertion(len(STORED) + 2)}"
+_INSERT_AUDITED_UNSYNCED = (
     f"with granted as ({_INSERT}), audited as ({audit.insertion(len(STORED) + 2)}) select {UNSYNCED}"
 )
 

@@ -49,7 +49,8 @@ async def release(
 ) -> list[tuple[Grant, bool]]:
     """End a request's pins (all, or those of some SURLs); all its items as they were, and which of them this ended.
 
-    Repeating it is no error. One statement, its audit included, which does not wait for the disk.
+    Repeating it is no error. One statement, its audit included, which does not wait for the disk: whoever tells of it
+    must (`OnDisk`).
     """
     rows = await db.fetch(
         _RELEASE,

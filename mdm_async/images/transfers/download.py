@@ -61,7 +61,7 @@ async def prepare(
         if isinstance(why, MdmError)
     ]
     async with judge.database.acquire() as db:
-        await grants.insert_audited(db, rows, [_act(caller, one.want) for one in made])
+        await grants.insert_audited(db, rows, [_act(caller, one.want) for one in made], sync=False)
     for one in made:
         if one.content is not None:
             warm.admit(one.grant, one.content, asked, judged, one.want.way)
@@ -129,5 +129,5 @@ async def bring_online(
         if want.item not in failed
     ]
     async with judge.database.acquire() as db:
-        await grants.insert_audited(db, rows, acts)
+        await grants.insert_audited(db, rows, acts, sync=True)
     return request, outcomes

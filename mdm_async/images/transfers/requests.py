@@ -26,6 +26,7 @@ from mdm_async.keys.derive import SealedKeys, turl_token
 from mdm_async.keys.store import KeyStore
 from mdm_async.names import Caller, Right, Surl
 from mdm_async.postgres.database import Database
+from mdm_async.postgres.on_disk import OnDisk
 from mdm_async.settings import TransferSettings
 
 _AT_ONCE = 64
@@ -107,15 +108,25 @@ async def listing(database: Database, caller: Caller, description: str | None) -
 
 
 async def release(
-    database: Database, changed: ChangedHere, caller: Caller, request: UUID, surls: Sequence[str] | None
+    database: Database,
+    on_disk: OnDisk,
+    changed: ChangedHere,
+    caller: Caller,
+    request: UUID,
+    surls: Sequence[str] | None,
 ) -> list[Grant]:
-    """End pins of a request; its transfer URLs die, running transfers stop. Repeating it is no error."""
+    """End pins of a request; its transfer URLs die, running transfers stop. Repeating it is no error.
+
+    No crash brings them back once this has returned.
+    """
     async with database.acquire() as db:
         found = await requests.release(db, caller, request, surls)
     if not found:
         raise UnknownRequest()
     ended = [item.turl for item, now in found if now]
     changed.turls(ended)
+    # Of a release that is repeated too: the first may have failed just here.
+    await on_disk.all_so_far()
     return [item for item, _ in found if surls is None or item.surl in surls]
 
 

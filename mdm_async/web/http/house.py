@@ -29,6 +29,7 @@ from mdm_async.keys.store import KeyStore
 from mdm_async.limits import Near
 from mdm_async.postgres.database import Database
 from mdm_async.postgres.lanes import Lanes
+from mdm_async.postgres.on_disk import OnDisk
 from mdm_async.settings import Settings
 
 
@@ -38,6 +39,7 @@ class House:
 
     settings: Settings
     lanes: Lanes
+    on_disk: OnDisk
     keys: KeyStore
     blobs: BlobStore
     disks: Disks

@@ -18,6 +18,7 @@ from mdm_async.images.transfers.warm import WarmTurls
 from mdm_async.keys.store import KeyStore
 from mdm_async.names import Caller
 from mdm_async.postgres.database import Database
+from mdm_async.postgres.on_disk import OnDisk
 from mdm_async.settings import DeliverySettings, TransferSettings
 from mdm_async.web.http.house import HOUSE
 from mdm_async.web.turls.address import TurlAddress
@@ -31,6 +32,7 @@ class Context:
     database: Database
     bulk: Database
     """For what may take long."""
+    on_disk: OnDisk
     keys: KeyStore
     cipher: CipherPool
     views: ServedViews
@@ -54,6 +56,7 @@ class Context:
             caller=caller,
             database=house.database,
             bulk=house.lanes.bulk,
+            on_disk=house.on_disk,
             keys=house.keys,
             cipher=house.cipher,
             views=house.views,

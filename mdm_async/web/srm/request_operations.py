@@ -122,7 +122,7 @@ def _code(item: Grant) -> str:
 async def release_files(context: Context, asked: form.Release) -> Files[SurlStatus]:
     token, database, changed = asked.token(), context.database, context.changed
     if token is not None:
-        found = await requests.release(database, changed, context.caller, token, asked.surls)
+        found = await requests.release(database, context.on_disk, changed, context.caller, token, asked.surls)
         return _done(_items(found, asked.surls))
     if not asked.surls:
         raise BadRequest(
