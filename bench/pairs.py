@@ -130,7 +130,9 @@ async def _bare_pairs(database: Database, seconds: float, connections: int) -> f
         while time.perf_counter() < end:
             grant = _grant()
             async with database.acquire() as db:
-                await grants.insert_audited(db, [grant], [Act(_CALLER, "prepare get", guid=grant.guid)], sync=False)
+                await grants.insert_audited(
+                    db, [grant], [Act(_CALLER, "prepare get", guid=grant.guid)], sync=False
+                )
             async with database.acquire() as db:
                 await requests.release(db, _CALLER, grant.request, None)
             next(done)

@@ -357,5 +357,10 @@ def split(lfn: Lfn) -> tuple[Lfn, str]:
     return Lfn(parent or "/"), name
 
 
+def levels_of(lfn: Lfn) -> int:
+    """How deep it lies; the root, 0."""
+    return 0 if lfn == ROOT else lfn.count("/")
+
+
 def join(parent: Lfn, name: str) -> Lfn:
     return Lfn(f"{parent.rstrip('/')}/{name}")

@@ -25,7 +25,7 @@ class Serve:
         self.port = _free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.process: asyncio.subprocess.Process
-        self._environment = os.environ | {f"MDM_{name}".upper(): value for name, value in settings.items()}
+        self.environment = os.environ | {f"MDM_{name}".upper(): value for name, value in settings.items()}
 
     async def start(self, log: Path | None = None) -> None:
         """Start, and wait for the line that says ready. It logs to this file, or where this process does."""
@@ -38,7 +38,7 @@ class Serve:
     async def spawn(self, *, stderr: int | None) -> asyncio.subprocess.Process:
         command = (sys.executable, "-m", "mdm_async.cli", "serve", "--data", str(self.data))
         return await asyncio.create_subprocess_exec(
-            *command, "--port", str(self.port), stdout=subprocess.PIPE, stderr=stderr, env=self._environment
+            *command, "--port", str(self.port), stdout=subprocess.PIPE, stderr=stderr, env=self.environment
         )
 
     async def kill(self) -> None:

@@ -14,7 +14,7 @@ from uuid import UUID
 import asyncpg
 
 from mdm_async.errors import BadRequest, Exists, NotADirectory, NotEmpty, NotFound
-from mdm_async.names import View
+from mdm_async.names import MOST_LEVELS, View
 from mdm_async.postgres.database import Connection
 
 
@@ -247,6 +247,39 @@ async def remove_tree(db: Connection, entry: int) -> list[UUID]:
     if not rows:
         raise NotFound()
     return [row["image"] for row in rows if row["image"] is not None]
+
+
+_MOST_WALKED = 100_000
+"""Directories that are looked at to know how deep a tree is."""
+
+
+async def demand_levels(db: Connection, directory: int, levels: int) -> None:
+    """Return when nothing lies more than so many levels below a directory. Raises BadRequest, also when there are too
+    many directories to know."""
+    row = await db.fetchrow(
+        "with recursive below (id, depth) as ("
+        "  select $1::bigint, 0 union all"
+        "  select e.id, b.depth + 1 from below b cross join lateral ("
+        "    select id from entries where is_directory and case when is_directory then parent end = b.id offset 0"
+        "  ) e where b.depth < $2"
+        ") select count(*) as seen,"
+        " bool_or(depth = $2 and exists (select from entries c where c.parent = b.id)) as deeper"
+        " from (select id, depth from below limit $3) b",
+        directory,
+        levels,
+        _MOST_WALKED + 1,
+    )
+    assert row is not None
+    if levels < 0 or row["deeper"]:
+        raise BadRequest(
+            f"something would come to lie more than {MOST_LEVELS} levels deep",
+            remedy="choose a place further up",
+        )
+    if row["seen"] > _MOST_WALKED:
+        raise BadRequest(
+            f"a tree of more than {_MOST_WALKED} directories is not moved further down",
+            remedy="move what is in it, or choose a place that is no deeper",
+        )
 
 
 async def move(db: Connection, entry: Entry, parent: int, name: str) -> None:

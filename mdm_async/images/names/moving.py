@@ -16,7 +16,7 @@ from mdm_async.images.changed import ChangedHere
 from mdm_async.images.reading.served import ServedViews
 from mdm_async.images.rights.delivery import KINDS, policy
 from mdm_async.images.surls import existing, resolve_one
-from mdm_async.names import IDENTIFIED, ROOT, Caller, Right, split
+from mdm_async.names import IDENTIFIED, MOST_LEVELS, ROOT, Caller, Right, levels_of, split
 from mdm_async.postgres.database import Connection, Database
 from mdm_async.settings import DeliverySettings
 
@@ -39,15 +39,15 @@ async def mv(
     Raises Exists, NotFound, BadRequest, Forbidden. A name that is taken, be it by what the caller may not list, is
     Exists to whoever may write there: a name is given once, so it cannot be hidden from them.
     """
-    async with database.acquire() as db:  # who may move nothing makes nobody wait
-        await existing(db, caller, source, Right.DELETE)
+    async with database.acquire() as db:  # who may move nothing, or not there, makes nobody wait
+        before, entry = await _movable(db, caller, source)
+        directory, _ = await _target(db, caller, target, entry)
+        await _demand_levels(db, before, entry, directory)
     async with database.transaction() as db:
         await lock_demands(db)
         await kept_acls.lock(db)
         await served.refresh(db, now=True)
-        before, entry = await existing(db, caller, source, Right.DELETE)
-        if before.lfn == ROOT:
-            raise BadRequest("the root cannot be moved")
+        before, entry = await _movable(db, caller, source)
         directory, name = await _target(db, caller, target, entry)
         kept = _kept(standing, before, entry, directory, name)
         await _demand_nothing_gained(served, db, caller, before, _after(before, kept, directory, name))
@@ -61,6 +61,26 @@ async def mv(
         now_own = [what for what in _INHERITED if getattr(kept, what) != getattr(entry, what)]
         await acts.record(db, [Act(caller, "mv", guid=entry.guid, details={"kept": now_own})])
     changed.everything()
+
+
+async def _movable(db: Connection, caller: Caller, source: str) -> tuple[Place, Entry]:
+    before, entry = await existing(db, caller, source, Right.DELETE)
+    if before.lfn == ROOT:
+        raise BadRequest("the root cannot be moved")
+    return before, entry
+
+
+async def _demand_levels(db: Connection, before: Place, entry: Entry, directory: Place) -> None:
+    """What lies no deeper than before is let be, so that what once was too deep can be moved up. Raises BadRequest."""
+    levels = levels_of(directory.lfn) + 1
+    if levels <= levels_of(before.lfn):
+        return
+    if entry.is_directory:
+        await entries.demand_levels(db, entry.id, MOST_LEVELS - levels)
+    elif levels > MOST_LEVELS:
+        raise BadRequest(
+            f"it would lie more than {MOST_LEVELS} levels deep", remedy="choose a place further up"
+        )
 
 
 _INHERITED = ("acl", "default_acl", "default_view", "delivery")
