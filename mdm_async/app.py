@@ -328,6 +328,7 @@ async def _listen(
         max_line_size=settings.limits.line,
         max_field_size=settings.limits.field,
         max_headers=settings.limits.fields,
+        max_head=settings.limits.head,
     )
     await runner.setup()
     stack.push_async_callback(_drain, runner, house, settings.server.drain_seconds, watches)
@@ -337,6 +338,7 @@ async def _listen(
     if certificate is not None:
         current = certificate
         beside(certificate.watch())
+        house.own_names = lambda: current.names
         port = settings.server.tls_port
         refused = house.refusals.tls_refused
         tls = TlsSite(runner, host, port, lambda: current.context, refused, backlog=_BACKLOG)

@@ -79,10 +79,15 @@ class ServerSettings(_Section):
     tls_cert: Path | None = Field(None, description="PEM certificate chain")
     tls_key: Path | None = Field(None, description="PEM private key")
     public_url: str | None = Field(
-        None, description="URL that transfer URLs begin with; default: the listener's"
+        None,
+        description="URL that transfer URLs begin with; default: the address that a request came to, never the Host "
+        "that it names. Set it where clients reach the server by another address or port",
     )
     trusted_proxies: tuple[str, ...] = Field(
         (), description="IP addresses of peers whose forwarding headers count"
+    )
+    metrics: Literal["loopback", "all"] = Field(
+        "loopback", description="who may read /metrics: this machine alone, or whoever reaches the server"
     )
     drain_seconds: float = Field(30, ge=0, description="how long SIGTERM waits for running transfers")
 
@@ -240,6 +245,7 @@ class LimitSettings(_Section):
     line: int = Field(8 * KIB, ge=KIB, description="bytes of a request line")
     field: int = Field(32 * KIB, ge=KIB, description="bytes of a header field")
     fields: int = Field(128, ge=32, description="header fields of a request")
+    head: int = Field(64 * KIB, ge=KIB, description="bytes of a request's line and header fields together")
     ranges: int = Field(1024, ge=1, description="ranges of a request; with more the whole is sent")
 
 
@@ -369,6 +375,11 @@ class Settings(BaseSettings):
             raise ValueError(
                 "clear transfers would cross the network unencrypted: server.public_url is plain HTTP. Give its "
                 "https URL, or set delivery.deidentified = 'sealed'"
+            )
+        if self.server.trusted_proxies and self.server.public_url is None:
+            raise ValueError(
+                "server.trusted_proxies without server.public_url: behind a proxy the server does not know the "
+                "address that its clients use, and does not believe what they say. Set server.public_url"
             )
         if self.transfers.default_pin > self.transfers.max_pin:
             raise ValueError("transfers.default_pin is longer than transfers.max_pin")

@@ -65,8 +65,13 @@ def test_the_command_line_beats_the_environment(toml: Write, monkeypatch: pytest
 
 
 def test_a_list_in_the_environment_is_json(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MDM_SERVER__PUBLIC_URL", "https://mdm.example.org")
     monkeypatch.setenv("MDM_SERVER__TRUSTED_PROXIES", json.dumps(["192.0.2.1", "2001:DB8:0::1"]))
     assert load().server.trusted_proxies == ("192.0.2.1", "2001:db8::1")
+
+
+def test_behind_a_proxy_the_public_url_must_be_told() -> None:
+    assert "server.public_url" in refusal(server={"trusted_proxies": ["192.0.2.1"]})
 
 
 def test_the_data_directory_is_a_setting(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

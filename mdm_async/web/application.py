@@ -15,14 +15,14 @@ from mdm_async.web.admin import (
     status,
     whoami,
 )
-from mdm_async.web.http import on_behalf, problem
+from mdm_async.web.http import counting, on_behalf, problem
 from mdm_async.web.http.house import HOUSE, House
 from mdm_async.web.srm import over_json as srm_json
 from mdm_async.web.turls import transfer as turl
 
 
 def application(house: House) -> web.Application:
-    app = web.Application(middlewares=[problem.middleware, on_behalf.middleware])
+    app = web.Application(middlewares=[counting.middleware, problem.middleware, on_behalf.middleware])
     app[HOUSE] = house
     app.on_response_prepare.append(problem.name_answer)
     for face in (

@@ -137,7 +137,9 @@ async def test_a_listed_proxy_tells_whether_its_client_used_tls(
 ) -> None:
     dsn = await postgres.fresh_database(migrated)
     async with running_server(
-        tmp_path / "data", dsn, server={"trusted_proxies": ["127.0.0.1", "192.0.2.1"]}
+        tmp_path / "data",
+        dsn,
+        server={"trusted_proxies": ["127.0.0.1", "192.0.2.1"], "public_url": "https://mdm.example.org"},
     ) as server:
         told = {"Host": "mdm.example.org", "X-Forwarded-For": "198.51.100.1"}
         assert (await ping(server, told | {"X-Forwarded-Proto": "https"})).status == 200
@@ -150,8 +152,12 @@ async def test_a_listed_proxy_tells_whether_its_client_used_tls(
             headers += [("X-Forwarded-Proto", two[1])]
             async with server.http.post(f"{server.url}/srm/v2/ping", headers=headers) as answer:
                 assert answer.status == 403
-        # Transfer URLs go back the way the request came.
-        secure = told | {"X-Forwarded-Proto": "https"}
+        # Transfer URLs are of the public URL, whatever the request or the proxy names.
+        secure = told | {
+            "X-Forwarded-Proto": "https",
+            "Host": "evil.example",
+            "X-Forwarded-Host": "evil.example",
+        }
         await server.call(
             "POST", "/srm/v2/mkdir", token=server.admin_token, headers=secure, json={"surl": "/a"}
         )
@@ -175,7 +181,12 @@ async def test_what_a_proxy_shows_of_itself_is_not_its_clients(
         tmp_path / "data",
         await postgres.fresh_database(migrated),
         identity={"ca_directory": grid.authorities},
-        server={"trusted_proxies": ["127.0.0.1"], "tls_cert": host, "tls_key": host},
+        server={
+            "trusted_proxies": ["127.0.0.1"],
+            "public_url": "https://localhost",
+            "tls_cert": host,
+            "tls_key": host,
+        },
     ) as server:
         trusting = ssl.create_default_context(cadata=grid.authority.chain[0])
         trusting.load_cert_chain(grid.user.write(tmp_path / "proxy.pem"))

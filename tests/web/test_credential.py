@@ -98,7 +98,8 @@ async def test_a_limit_is_of_the_address_that_a_listed_proxy_tells(
     postgres: PostgresForTests, migrated: str, tmp_path: Path
 ) -> None:
     dsn = await postgres.fresh_database(migrated)
-    async with running_server(tmp_path / "data", dsn, server={"trusted_proxies": ["127.0.0.1"]}) as server:
+    behind = {"trusted_proxies": ["127.0.0.1"], "public_url": "https://mdm.example.org"}
+    async with running_server(tmp_path / "data", dsn, server=behind) as server:
         limited = taking_limited_tokens(server)
         headers = {"X-Forwarded-For": "198.51.100.7", "X-Forwarded-Proto": "https"}
         for source, expected in (("198.51.100.7", 200), ("127.0.0.1", 401)):

@@ -1,11 +1,14 @@
-"""Whether the server lives and is ready, and its metrics; they tell nothing that needs a channel or a caller."""
+"""Whether the server lives and is ready, and its metrics; they name nobody and no file."""
 
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from mdm_async import __version__
-from mdm_async.errors import Unavailable
+from mdm_async.errors import Forbidden, Unavailable
+from mdm_async.loopback import is_loopback
+from mdm_async.web.http.channel import is_forwarded
 from mdm_async.web.http.house import HOUSE
+from mdm_async.web.http.local_socket import came_by_socket
 from mdm_async.web.http.reply import json_reply
 
 
@@ -33,4 +36,14 @@ async def ready(request: web.Request) -> web.Response:
 
 
 async def metrics(request: web.Request) -> web.Response:
+    """For this machine, if nothing else is set: they tell how much is done here, and when."""
+    if request.app[HOUSE].settings.server.metrics == "loopback" and not _is_here(request):
+        raise Forbidden(
+            "metrics are for this machine", remedy='set server.metrics = "all", or scrape it by the loopback'
+        )
     return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+
+def _is_here(request: web.Request) -> bool:
+    # A proxy on this machine passes on what comes from elsewhere.
+    return came_by_socket(request) or (is_loopback(request.remote or "") and not is_forwarded(request))

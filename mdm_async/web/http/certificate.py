@@ -5,6 +5,7 @@ import ssl
 from pathlib import Path
 
 import structlog
+from cryptography import x509
 
 from mdm_async.errors import UnsafeSettings
 from mdm_async.identity.certificates import Trust
@@ -26,6 +27,7 @@ class Certificate:
         try:
             self._seen = self._stamp()
             self.context = self._fresh()
+            self.names = self._hosts()
         except (OSError, ssl.SSLError) as why:
             raise UnsafeSettings(
                 f"the certificate cannot be used: {why}", remedy="check server.tls_cert and server.tls_key"
@@ -41,6 +43,7 @@ class Certificate:
                     continue
                 # A new context: the old one would go on trusting the authorities that it has read.
                 self.context = self._fresh()
+                self.names = self._hosts()
             except (OSError, ssl.SSLError) as why:
                 _log.warning("the changed certificate cannot be used yet", kind=type(why).__name__)
                 continue
@@ -61,6 +64,16 @@ class Certificate:
             # Grid clients wait for one on TLS 1.3, and take a second one for the end of the file.
             context.num_tickets = 1
         return context
+
+    def _hosts(self) -> tuple[str, ...]:
+        """The hosts that it is for; a wildcard names none."""
+        try:
+            own = x509.load_pem_x509_certificates(self._chain.read_bytes())[0]
+            named = own.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        except (ValueError, x509.ExtensionNotFound):
+            return ()
+        hosts = [name.lower() for name in named.get_values_for_type(x509.DNSName) if "*" not in name]
+        return (*hosts, *map(str, named.get_values_for_type(x509.IPAddress)))
 
     def _stamp(self) -> tuple[tuple[int, int], ...]:
         stats = (self._chain.stat(), self._key.stat())

@@ -41,7 +41,7 @@ def is_secure(request: web.Request) -> bool:
         return False
     if is_forwarded(request):
         return False
-    return is_loopback(request.remote or "") and is_loopback(_asked_host(request))
+    return is_loopback(request.remote or "") and is_loopback(asked_host(request))
 
 
 def is_from_proxy(request: web.Request) -> bool:
@@ -52,7 +52,8 @@ def is_forwarded(request: web.Request) -> bool:
     return any(header in request.headers for header in _FORWARDING)
 
 
-def _asked_host(request: web.Request) -> str:
+def asked_host(request: web.Request) -> str:
+    """The host that a request says it is for, which is anybody's word."""
     try:
         return urlsplit(f"//{request.headers.get('Host', '')}").hostname or ""
     except ValueError:

@@ -53,7 +53,8 @@ def _chosen(request: web.Request, served: Representation) -> tuple[int, dict[str
     """Status, headers and body of what is asked for. Raises Unsatisfiable."""
     spans = None
     if request.method == "GET" and ranges.range_applies(request.headers.get("If-Range"), served.etag):
-        spans = ranges.parse(request.headers.get("Range"), served.size)
+        most = request.app[HOUSE].settings.limits.ranges
+        spans = ranges.parse(request.headers.get("Range"), served.size, most)
     kind = {"Content-Type": served.media_type}
     if spans is None:
         return 200, kind, Body([Section(0, served.size)])

@@ -1,6 +1,6 @@
 """What a handler may use, and where the server can be reached."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -66,6 +66,8 @@ class House:
     near: list[Callable[[], Iterable[Near]]] = field(default_factory=list)
     """What says how near this node's limits are."""
     verdicts: Verdicts = field(default_factory=Verdicts)
+    own_names: Callable[[], Sequence[str]] = tuple
+    """Hosts that the server's certificate is for."""
     port: int = 0
     tls_port: int | None = None
     draining: bool = False

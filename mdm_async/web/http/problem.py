@@ -12,7 +12,7 @@ from mdm_async.web.http.expectation import body_may_never_come, demand_known
 from mdm_async.web.http.reply import fresh_id, reply, request_id
 
 _CLIENT_HAS_GONE = 499
-"""Told to nobody."""
+"""Told to nobody, but counted."""
 _KIND = "application/problem+json"
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 _SPEC = re.compile(r"bytes\s*=\s*(.+)\Z", re.IGNORECASE)
 _ONE = re.compile(r"([0-9]*)-([0-9]*)\Z")
-MAX_RANGES = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,16 +25,16 @@ class Unsatisfiable(Exception):
     """No byte asked for exists: 416 with `Content-Range: bytes */size`."""
 
 
-def parse(header: str | None, size: int) -> list[Span] | None:
+def parse(header: str | None, size: int, most: int) -> list[Span] | None:
     """The spans asked for, ascending and coalesced; None when the whole is to be sent.
 
-    A malformed header, or one with more than MAX_RANGES ranges, is ignored. Raises Unsatisfiable.
+    A malformed header, or one with more than `most` ranges, is ignored. Raises Unsatisfiable.
     """
     match = _SPEC.match(header or "")
     if match is None:
         return None
     specs = [spec.strip() for spec in match[1].split(",") if spec.strip()]
-    if not specs or len(specs) > MAX_RANGES:
+    if not specs or len(specs) > most:
         return None
     spans = []
     for spec in specs:

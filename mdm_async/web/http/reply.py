@@ -70,10 +70,10 @@ def _note(request: web.Request, errors: Collection[MdmError]) -> None:
     refusals = request.app[HOUSE].refusals
     for error in errors:
         if error.is_refusal or error.refusal is not None:
-            refusals.note(error, request.get(CALLER), source_of(request), _act(request))
+            refusals.note(error, request.get(CALLER), source_of(request), act_of(request))
 
 
-def _act(request: web.Request) -> str:
+def act_of(request: web.Request) -> str:
     """What was tried: an operation, or method and route; never a path that holds a name or a token."""
     resource = request.match_info.route.resource
     return request.get(ACT) or f"{request.method} {resource.canonical if resource is not None else '?'}"

@@ -4,14 +4,18 @@ from collections.abc import Callable
 from typing import Any
 
 from aiohttp import web
-from aiohttp.http_exceptions import LineTooLong
-from aiohttp.web_protocol import RequestHandler
+from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
+from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
+from aiohttp.web_protocol import RequestHandler, _ErrInfo
 from multidict import CIMultiDict, CIMultiDictProxy
 
 from mdm_async.errors import BadRequest, HeadTooLarge, MdmError
 from mdm_async.web.http import problem
 from mdm_async.web.http.expectation import EXPECTED
 from mdm_async.web.http.metrics import UNREADABLE
+
+_TOO_MANY_FIELDS = "Too many headers received"
+"""aiohttp's words, by which alone this error is told from others."""
 
 
 class Runner(web.AppRunner):
@@ -50,7 +54,38 @@ def _taking_expectations(make: Callable[..., web.BaseRequest]) -> Callable[..., 
 class Connection(RequestHandler):
     """One client's connection."""
 
-    __slots__ = ()
+    __slots__ = ("_body", "_head", "_most_head", "_refused")
+
+    def __init__(self, manager: web.Server, *, max_head: int, **options: Any) -> None:
+        super().__init__(manager, **options)
+        self._most_head = max_head
+        self._head = 0
+        """Bytes of a head that has not come to its end."""
+        self._body: StreamReader | None = None
+        """That of the request whose head came last."""
+        self._refused = False
+        """What follows is not looked at: there is no telling where a request begins."""
+
+    def data_received(self, data: bytes) -> None:
+        if self._refused:
+            return
+        in_head = self._body is None or self._body.is_eof()
+        known = self._request_count
+        super().data_received(data)
+        if self._request_count > known:
+            message, self._body = self._messages[-1]
+            self._head, self._refused = 0, isinstance(message, _ErrInfo)
+        elif in_head:
+            self._head += len(data)
+            if self._head > self._most_head:
+                self._refuse(LineTooLong(b"", self._most_head))
+
+    def _refuse(self, why: HttpProcessingError) -> None:
+        """As the parser's own errors are answered: after what was asked for before."""
+        self._refused = True
+        self._messages.append((_ErrInfo(status=400, exc=why, message=""), EMPTY_PAYLOAD))
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
 
     def handle_error(
         self,
@@ -77,6 +112,6 @@ class Connection(RequestHandler):
 
 
 def _unreadable(why: BaseException | None) -> MdmError:
-    if isinstance(why, LineTooLong):
+    if isinstance(why, LineTooLong) or getattr(why, "message", "") == _TOO_MANY_FIELDS:
         return HeadTooLarge(remedy="shorten the request's URL and its header fields")
     return BadRequest("this is not HTTP as RFC 9112 has it", remedy="is this the port for plain HTTP?")

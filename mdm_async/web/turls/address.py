@@ -1,8 +1,12 @@
-"""Where transfer URLs point: the configured public URL, or the way by which the request for them came.
+"""Where transfer URLs point: the configured public URL, or the address to which the request for them came.
+
+A name that the request gives (Host, X-Forwarded-Host) is anybody's word. It is told again only where it is known to be
+this server's: in its certificate, or localhost on the loopback.
 
 What is prepared over the socket in the data directory is transferred over it.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 from urllib.parse import urlsplit
@@ -10,7 +14,8 @@ from urllib.parse import urlsplit
 from aiohttp import web
 
 from mdm_async.errors import NotSupported
-from mdm_async.web.http.channel import is_encrypted
+from mdm_async.loopback import is_loopback
+from mdm_async.web.http.channel import asked_host, is_encrypted
 from mdm_async.web.http.house import House
 from mdm_async.web.http.local_socket import came_by_socket
 
@@ -29,8 +34,7 @@ class TurlAddress:
         for wanted in protocols or [urlsplit(own).scheme]:
             if wanted == urlsplit(own).scheme:
                 return cls(own)
-            host = urlsplit(own).hostname or ""
-            host = f"[{host}]" if ":" in host else host
+            host = _bracketed(urlsplit(own).hostname or "")
             if wanted == "https" and house.tls_port is not None:
                 return cls(f"https://{host}:{house.tls_port}")
             if wanted == "http" and sealed:
@@ -46,7 +50,24 @@ class TurlAddress:
 
     @staticmethod
     def _own(request: web.Request, house: House) -> str:
+        if came_by_socket(request):
+            return "http://localhost"
         public = house.settings.server.public_url
-        if public is not None and not came_by_socket(request):
+        if public is not None:
             return public.rstrip("/")
-        return f"{'https' if is_encrypted(request) else 'http'}://{request.host}"
+        if request.transport is None:
+            raise ConnectionResetError("the client has gone")
+        address, port = request.transport.get_extra_info("sockname")[:2]
+        name = known_name(asked_host(request), address.removeprefix("::ffff:"), house.own_names())
+        return f"{'https' if is_encrypted(request) else 'http'}://{_bracketed(name)}:{port}"
+
+
+def known_name(asked: str, address: str, certified: Sequence[str]) -> str:
+    """What the server that is reached at `address` is called: as it was asked for if that is one of its names."""
+    if asked in certified or (asked == "localhost" and is_loopback(address)):
+        return asked
+    return certified[0] if certified and address not in certified and not is_loopback(address) else address
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
