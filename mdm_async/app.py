@@ -25,6 +25,7 @@ from mdm_async.blobs.local import LocalBlobs
 from mdm_async.catalog import installation
 from mdm_async.catalog.rights import tokens
 from mdm_async.catalog.rights.callers import Callers
+from mdm_async.descriptors import Descriptors
 from mdm_async.errors import MdmError
 from mdm_async.identity.authenticator import AdminToken, Authenticator, IssuedTokens, LocalTokens
 from mdm_async.images.budget import Budget
@@ -66,11 +67,13 @@ from mdm_async.premises import Premises, cannot_listen, premises
 from mdm_async.settings import Settings
 from mdm_async.watches import Beside, Watches
 from mdm_async.web.application import application
+from mdm_async.web.http.accepting import TcpSite
 from mdm_async.web.http.certificate import Certificate
+from mdm_async.web.http.connection import Connection
+from mdm_async.web.http.connections import Connections
 from mdm_async.web.http.house import House
-from mdm_async.web.http.local_socket import LocalSite
+from mdm_async.web.http.local_site import LocalSite
 from mdm_async.web.http.server import Runner
-from mdm_async.web.http.tls import TlsSite
 
 _CIPHER_THREADS, _DISK_THREADS = 2, 8
 _BODY_AHEAD = 256 << 10
@@ -79,6 +82,10 @@ The more there are, the fewer jobs it takes."""
 _BACKLOG = 1024
 _UNWATCHED = 1.0
 """Seconds that transfers may take to end once a watch has died."""
+_LOCAL_CONNECTIONS = 64
+"""Through the socket in the data directory."""
+_KEPT_ELSEWHERE = 1e6
+"""Seconds: `Connections` ends who is idle, aiohttp need not."""
 _M_ARENA_MAX = -8
 """From malloc.h."""
 _FINDER = "/finder"
@@ -148,6 +155,7 @@ async def running(settings: Settings, watches: Watches | None = None) -> AsyncIt
     watches = watches or Watches()
     async with AsyncExitStack() as stack:
         stands_on = premises(settings)
+        most = _descriptors(settings)
         lock = stack.enter_context(_locked(settings.data))
         own = _secrets(settings)
         target, postgres = await _database(stack, settings, lock)
@@ -176,8 +184,25 @@ async def running(settings: Settings, watches: Watches | None = None) -> AsyncIt
         beside(make_views_forever(house.workshop.on(lanes.bulk), house.shelf, house.node))
         if postgres is not None:
             beside(postgres.supervise())
-        await _listen(stack, settings, house, stands_on.certificate, watches, beside)
+        await _listen(stack, settings, house, stands_on.certificate, watches, beside, most)
         yield house
+
+
+def _descriptors(settings: Settings) -> int:
+    """How many connections from clients may be open."""
+    own, database = settings.limits, settings.database
+    pools = database.pool + database.control_pool + database.bulk_pool
+    found = Descriptors.raised(own.connections + _LOCAL_CONNECTIONS, settings.transfers.running, pools)
+    most = found.connections - _LOCAL_CONNECTIONS
+    if most < own.connections:
+        _log.warning(
+            "the hard limit of open files is too low for limits.connections; raise it (LimitNOFILE of systemd, "
+            "nofile of containers)",
+            open_files=found.most,
+            connections=most,
+            wanted=own.connections,
+        )
+    return most
 
 
 def _locked(data: Path) -> DirectoryLock:
@@ -318,22 +343,21 @@ async def _listen(
     certificate: Certificate | None,
     watches: Watches,
     beside: Beside,
+    most: int,
 ) -> None:
     runner = Runner(
         application(house),
-        access_log=None,
         shutdown_timeout=min(settings.server.drain_seconds, 5.0),
         handler_cancellation=True,
-        read_bufsize=_BODY_AHEAD,
-        max_line_size=settings.limits.line,
-        max_field_size=settings.limits.field,
-        max_headers=settings.limits.fields,
-        max_head=settings.limits.head,
     )
     await runner.setup()
+    connections = _connections(stack, settings, runner, most)
+    # Apart: whoever fills the ports keeps no administrator from the socket.
+    local = _connections(stack, settings, runner, _LOCAL_CONNECTIONS)
     stack.push_async_callback(_drain, runner, house, settings.server.drain_seconds, watches)
     host = settings.server.host
-    plain = web.TCPSite(runner, host, settings.server.port, backlog=_BACKLOG)
+    house.near.append(connections.near)
+    plain = TcpSite(runner, host, settings.server.port, connections, backlog=_BACKLOG)
     house.port = await _started(plain, runner, host, settings.server.port)
     if certificate is not None:
         current = certificate
@@ -341,9 +365,42 @@ async def _listen(
         house.own_names = lambda: current.names
         port = settings.server.tls_port
         refused = house.refusals.tls_refused
-        tls = TlsSite(runner, host, port, lambda: current.context, refused, backlog=_BACKLOG)
+        tls = TcpSite(
+            runner,
+            host,
+            port,
+            connections,
+            backlog=_BACKLOG,
+            context=lambda: current.context,
+            refused=refused,
+        )
         house.tls_port = await _started(tls, runner, host, port)
-    await LocalSite(runner, settings.data, backlog=_BACKLOG).start()
+    await LocalSite(runner, settings.data, local, backlog=_BACKLOG).start()
+
+
+def _connections(stack: AsyncExitStack, settings: Settings, runner: web.BaseRunner, most: int) -> Connections:
+    server = runner.server
+    assert server is not None
+
+    def make(keeper: Connections, source: str) -> Connection:
+        return Connection(
+            keeper,
+            source,
+            server,
+            access_log=None,
+            read_bufsize=_BODY_AHEAD,
+            max_line_size=settings.limits.line,
+            max_field_size=settings.limits.field,
+            max_headers=settings.limits.fields,
+            max_head=settings.limits.head,
+            keepalive_timeout=_KEPT_ELSEWHERE,
+        )
+
+    proxies = frozenset(settings.server.trusted_proxies)
+    connections = Connections(settings.limits, most, settings.transfers.slowest, make, proxies)
+    connections.begin()
+    stack.push_async_callback(connections.end)
+    return connections
 
 
 async def _drain(runner: web.AppRunner, house: House, seconds: float, watches: Watches) -> None:

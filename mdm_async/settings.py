@@ -247,6 +247,16 @@ class LimitSettings(_Section):
     fields: int = Field(128, ge=32, description="header fields of a request")
     head: int = Field(64 * KIB, ge=KIB, description="bytes of a request's line and header fields together")
     ranges: int = Field(1024, ge=1, description="ranges of a request; with more the whole is sent")
+    connections: int = Field(4096, ge=8, description="connections from clients at once")
+    head_seconds: float = Field(
+        20, gt=0, description="seconds from a connection to the end of its first request's header fields, the TLS "
+        "handshake included, and from the first byte of each later request to the end of its"
+    )  # fmt: skip
+    idle_seconds: float = Field(75, gt=0, description="seconds that a connection is kept between requests")
+    pace_seconds: float = Field(
+        60, gt=0, description="seconds over which senders and readers must keep to transfers.slowest"
+    )
+    body_seconds: float = Field(86400, gt=0, description="seconds that one request's body may take to come")
 
 
 class TransferSettings(_Section):
@@ -263,7 +273,9 @@ class TransferSettings(_Section):
     revocation_grace: float = Field(
         30, ge=0, description="how long (seconds) transfers go on without the database"
     )
-    slowest: int = Field(1000, ge=0, description="bytes/s over a minute below which a reader is cut")
+    slowest: int = Field(
+        1000, ge=0, description="bytes/s below which senders and readers are cut, over limits.pace_seconds"
+    )
 
 
 class DeliverySettings(_Section):

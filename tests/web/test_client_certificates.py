@@ -16,7 +16,11 @@ from mdm_async.errors import Unauthenticated
 from mdm_async.identity import peer_chain as peer_chains
 from mdm_async.identity.certificates import Trust
 from mdm_async.identity.peer_chain import peer_chain
-from mdm_async.web.http import certificate, tls
+from mdm_async.settings import LimitSettings
+from mdm_async.web.http import certificate
+from mdm_async.web.http.accepting import TcpSite
+from mdm_async.web.http.connection import Connection
+from mdm_async.web.http.connections import Connections
 from tests.identity.grid_pki import HOUR, VO, dn, name, new_grid
 
 ADA = f"dn:{dn('Ada User')}"
@@ -84,26 +88,38 @@ class Site:
 
 
 @asynccontextmanager
-async def running(grid):
+async def running(grid, limits=LimitSettings()):  # noqa: B008 - frozen
     site = Site(grid)
+    site.limits = limits
     app = web.Application(client_max_size=1 << 30)
     app.router.add_post("/", site.answer)
-    runner = web.AppRunner(app, access_log=None)
+    runner = web.AppRunner(app, access_log=None, max_head=1 << 16)
     await runner.setup()
-    listening = tls.TlsSite(
+    connections = Connections(
+        site.limits,
+        most=100,
+        slowest=1000,
+        make=lambda keeper, source: Connection(
+            keeper, source, runner.server, access_log=None, max_head=1 << 16
+        ),
+    )
+    connections.begin()
+    listening = TcpSite(
         runner,
         "127.0.0.1",
         0,
-        lambda: site.certificate.context,
-        lambda *refused: site.refused.put_nowait(refused),
+        connections,
+        context=lambda: site.certificate.context,
+        refused=lambda *refused: site.refused.put_nowait(refused),
     )
     await listening.start()
     site.port = runner.addresses[0][1]
-    site.listening = listening
+    site.listening, site.connections = listening, connections
     try:
         yield site
     finally:
         await runner.cleanup()
+        await connections.end()
 
 
 @pytest.fixture
@@ -222,7 +238,7 @@ async def test_no_session_is_handed_out_for_the_client_to_keep(site, grid, monke
     assert context.options & ssl.OP_NO_TICKET
     assert context.num_tickets == 1
     fresh = iter([context, site.certificate._fresh()])
-    site.listening._context = lambda: next(fresh)
+    site.listening._accepting._context = lambda: next(fresh)
     begun = await asyncio.to_thread(_resuming, site, ssl.TLSVersion.TLSv1_3, grid.user)
     assert [resumed for _, resumed in begun] == [False, False]
     assert ADA.encode() in begun[1][0]
@@ -261,39 +277,37 @@ async def test_stopping_drops_those_who_shake_hands_and_leaves_nothing(grid):
     async with running(grid) as site:
         idle = [await asyncio.open_connection("127.0.0.1", site.port) for _ in range(20)]
         assert (await site.ask(grid.user))["caller"] == ADA
-        assert len(site.listening._shaking) == 20
-    assert not site.listening._shaking
+        assert len(site.listening._accepting._opening) == 20
+    assert not site.listening._accepting._opening
+    assert not site.connections._all
     for reader, writer in idle:
         with suppress(ConnectionError):
             assert await reader.read() == b""
         writer.close()
 
 
-async def test_who_only_connects_keeps_nobody_out_for_long(site, grid, monkeypatch):
-    """Handshakes are bounded in number; the oldest gives way when others wait."""
-    monkeypatch.setattr(tls, "_HANDSHAKES", 4)
-    monkeypatch.setattr(tls, "_HURRIED_SECONDS", 0.05)
+async def test_who_only_connects_keeps_nobody_out(site, grid):
+    """Connections are bounded in number; the oldest that has not come to a request gives way."""
+    site.connections.most = 4
     idle = [await asyncio.open_connection("127.0.0.1", site.port) for _ in range(10)]
     assert (await site.ask(grid.user))["caller"] == ADA
-    assert len(site.listening._shaking) <= 4
+    assert len(site.connections._all) <= 4
     with suppress(ConnectionError):
         assert await idle[0][0].read() == b""
     for _, writer in idle:
         writer.close()
 
 
-async def test_a_handshake_has_its_time_and_no_more(site, monkeypatch):
-    assert tls._HANDSHAKE_SECONDS <= 30
-    monkeypatch.setattr(tls, "_HANDSHAKE_SECONDS", 0.2)
-    reader, writer = await asyncio.open_connection("127.0.0.1", site.port)
-    async with asyncio.timeout(20):
-        with suppress(ConnectionError):
-            assert await reader.read() == b""
-    writer.close()
+async def test_a_handshake_has_its_time_and_no_more(grid):
+    async with running(grid, LimitSettings(head_seconds=0.2)) as site:
+        reader, writer = await asyncio.open_connection("127.0.0.1", site.port)
+        async with asyncio.timeout(20):
+            with suppress(ConnectionError):
+                assert await reader.read() == b""
+        writer.close()
 
 
-async def test_a_burst_of_clients_is_served_though_handshakes_are_bounded(site, grid, monkeypatch):
-    monkeypatch.setattr(tls, "_HANDSHAKES", 2)
+async def test_a_burst_of_clients_is_served(site, grid):
     found = await asyncio.gather(*(site.ask(grid.user) for _ in range(30)))
     assert {one["caller"] for one in found} == {ADA}
 

@@ -1,23 +1,32 @@
 """Transfer URLs keep a reader to a pace: one that takes nothing is cut, and no other."""
 
 import asyncio
+from collections.abc import AsyncIterator
 
 import pytest
 
-from mdm_async.web.http import pace
-from tests.conftest import Server
+from tests.conftest import Server, running_server
 from tests.faults.conditions import until
 from tests.faults.transfers import LARGE, downloads, stored_file
 from tests.faults.wire import begun
+from tests.postgres.for_tests import PostgresForTests
 
 DELIVERIES = pytest.mark.parametrize("sealed", [False, True], ids=["clear", "sealed"])
 
 
+@pytest.fixture(scope="module")
+async def server(
+    postgres: PostgresForTests, migrated: str, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Server]:
+    """One that looks at the pace often."""
+    dsn = await postgres.fresh_database(migrated)
+    data = tmp_path_factory.mktemp("pace") / "data"
+    async with running_server(data, dsn, limits={"pace_seconds": 0.4}) as running:
+        yield running
+
+
 @DELIVERIES
-async def test_a_reader_who_takes_nothing_is_cut(
-    server: Server, monkeypatch: pytest.MonkeyPatch, sealed: bool
-) -> None:
-    monkeypatch.setattr(pace, "_PERIOD", 0.2)
+async def test_a_reader_who_takes_nothing_is_cut(server: Server, sealed: bool) -> None:
     line = await (await stored_file(server)).prepare(sealed=sealed)
     async with begun("GET", line["transferURL"], buffer=8192) as client:
         assert (await client.head())[0] == 200
@@ -26,9 +35,8 @@ async def test_a_reader_who_takes_nothing_is_cut(
 
 
 @DELIVERIES
-async def test_a_slow_reader_is_not(server: Server, monkeypatch: pytest.MonkeyPatch, sealed: bool) -> None:
+async def test_a_slow_reader_is_not(server: Server, sealed: bool) -> None:
     """Slower than a piece in a period: what has left for the socket counts, not what was begun or finished."""
-    monkeypatch.setattr(pace, "_PERIOD", 0.4)
     line = await (await stored_file(server)).prepare(sealed=sealed)
     taken = 0
     async with begun("GET", line["transferURL"], buffer=8192) as client:

@@ -39,7 +39,9 @@ async def test_a_file_waits_for_what_was_written(tmp_path: Path) -> None:
             some.wait(10)  # holds the loop, so that nothing more of it is written meanwhile
             assert writer.transport.get_write_buffer_size()
             piece = FileRange(file.fileno(), 0, len(SENT))
-            assert sum([count async for count in sendfile.send(writer.transport, piece)]) == len(SENT)
+            assert sum(
+                [count async for count in sendfile.send(writer.transport, writer.drain, piece)]
+            ) == len(SENT)
         writer.close()
 
     async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
@@ -52,7 +54,7 @@ async def test_a_file_that_has_become_shorter_is_told(tmp_path: Path) -> None:
 
     async def answer(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with (tmp_path / "file").open("rb") as file, pytest.raises(EOFError):
-            async for _count in sendfile.send(writer.transport, FileRange(file.fileno(), 0, 6)):
+            async for _count in sendfile.send(writer.transport, writer.drain, FileRange(file.fileno(), 0, 6)):
                 pass
         writer.close()
         told.set_result(None)

@@ -7,17 +7,20 @@ works, once the transport's buffer is empty.
 import asyncio
 import os
 import socket
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 
 from mdm_async.blobs.store import FileRange
 
 
-async def send(transport: asyncio.Transport, piece: FileRange) -> AsyncGenerator[int, None]:
+async def send(
+    transport: asyncio.Transport, drain: Callable[[], Awaitable[None]], piece: FileRange
+) -> AsyncGenerator[int, None]:
     """Send a range of a file after all that was written before; yields how many bytes have gone, as they go.
 
-    Raises ConnectionError when the client has gone, or EOFError when the file is shorter.
+    `drain` waits while the transport has paused its writer. Raises ConnectionError when the
+    client has gone, or EOFError when the file is shorter.
     """
-    await _flushed(transport)
+    await _flushed(transport, drain)
     own = _duplicate(transport)
     try:
         offset, size = piece.offset, piece.size
@@ -31,14 +34,18 @@ async def send(transport: asyncio.Transport, piece: FileRange) -> AsyncGenerator
         os.close(own)
 
 
-async def _flushed(transport: asyncio.Transport) -> None:
+async def _flushed(transport: asyncio.Transport, drain: Callable[[], Awaitable[None]]) -> None:
     """Wait until all that was written has left the transport's buffer: what sendfile sends would overtake it."""
-    pause = 0.0  # uvloop writes once the loop has turned
-    while transport.get_write_buffer_size():
-        if transport.is_closing():
-            raise ConnectionResetError("the client has gone")
-        await asyncio.sleep(pause)
-        pause = 0.001
+    if transport.is_closing():
+        raise ConnectionResetError("the client has gone")
+    low, high = transport.get_write_buffer_limits()
+    # Its own flow control says when the last byte has left: its writer is paused while there is any.
+    transport.set_write_buffer_limits(high=0)
+    try:
+        await drain()
+    finally:
+        if not transport.is_closing():
+            transport.set_write_buffer_limits(high, low)
 
 
 def _duplicate(transport: asyncio.Transport) -> int:

@@ -15,8 +15,8 @@ from mdm_async.images.reading.representation import Pieces, Representation
 from mdm_async.names import Payer
 from mdm_async.web.http import problem, sendfile
 from mdm_async.web.http.channel import source_of
+from mdm_async.web.http.connection import Connection
 from mdm_async.web.http.house import HOUSE
-from mdm_async.web.http.pace import Pace
 
 _AHEAD = 2 << 20
 """Bytes that a reader who hardly reads leaves in memory: a piece on its way, and the next one decrypted. A sealed
@@ -56,13 +56,13 @@ async def send(
     house = request.app[HOUSE]
     spans = [(one.start, one.stop) for one in body.sections]
     plain = transport.get_extra_info("sslcontext") is None
-    slowest = house.settings.transfers.slowest
     source = source_of(request)
     payer = Payer.of(read.caller, read.owner, source)
+    connection = request.protocol
+    assert isinstance(connection, Connection)
     with (
         house.admission.sending(payer, served.ending, transport.abort),
         house.budget.holding(payer, 0 if plain and served.sealed else min(body.size, _AHEAD)),
-        Pace(transport, slowest) as pace,
     ):
         async with (
             house.reads.reading(read, served.ending, source) as reading,
@@ -73,7 +73,7 @@ async def send(
             # What aiohttp writes leaves in one packet with its headers; what sendfile sends comes after them.
             answer._send_headers_immediately = isinstance(first, FileRange)
             await answer.prepare(request)
-            sending = _Sending(transport, answer, served, pace, reading)
+            sending = _Sending(connection, request, transport, answer, served, reading)
             try:
                 await sending.send(first)
                 async for piece in chosen:
@@ -106,26 +106,29 @@ async def _in_order(pieces: Pieces, body: Body) -> AsyncGenerator[Piece, None]:
 class _Sending:
     """One body on its way."""
 
+    connection: Connection
+    request: web.Request
     transport: asyncio.Transport
     answer: web.StreamResponse
     served: Representation
-    pace: Pace
     reading: Reading
 
     async def send(self, piece: Piece) -> None:
         self._demand_going()
         if isinstance(piece, FileRange):
-            async with aclosing(sendfile.send(self.transport, piece)) as steps:
-                async for size in steps:
-                    self._count(size)
-                    self._demand_going()
+            steps = sendfile.send(self.transport, self.request.writer.drain, piece)
+            with self.connection.sending_beside():
+                async with aclosing(steps) as sizes:
+                    async for size in sizes:
+                        self.connection.sent_beside(size)
+                        self._count(size)
+                        self._demand_going()
         else:
             self._count(len(piece))
             await self.answer.write(piece)
 
     def _count(self, size: int) -> None:
         (SEALED_OUT if self.served.sealed else CLEAR_OUT).inc(size)
-        self.pace.sent(size)
         self.reading.bytes += size
 
     def _demand_going(self) -> None:

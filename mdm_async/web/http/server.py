@@ -1,5 +1,6 @@
 """aiohttp's server as this one wants it: bodies stay as they come, and what is not HTTP is a problem document."""
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -19,22 +20,15 @@ _TOO_MANY_FIELDS = "Too many headers received"
 
 
 class Runner(web.AppRunner):
-    """Serves an application over `Connection`s."""
+    """Serves an application; its sites make the connections."""
 
     async def _make_server(self) -> web.Server:
         plain = await super()._make_server()
-        return _Server(
+        return web.Server(
             plain.request_handler,
             request_factory=_taking_expectations(plain.request_factory),
             handler_cancellation=plain.handler_cancellation,
-            **plain._kwargs,
         )
-
-
-class _Server(web.Server):
-    def __call__(self) -> RequestHandler:
-        # aiohttp's own would fall back to its defaults, decompression among them, if an option did not fit.
-        return Connection(self, loop=self._loop, auto_decompress=False, **self._kwargs)
 
 
 def _taking_expectations(make: Callable[..., web.BaseRequest]) -> Callable[..., web.BaseRequest]:
@@ -51,13 +45,13 @@ def _taking_expectations(make: Callable[..., web.BaseRequest]) -> Callable[..., 
     return made
 
 
-class Connection(RequestHandler):
-    """One client's connection."""
+class Speaker(RequestHandler):
+    """One client's connection, as far as it speaks HTTP."""
 
     __slots__ = ("_body", "_head", "_most_head", "_refused")
 
-    def __init__(self, manager: web.Server, *, max_head: int, **options: Any) -> None:
-        super().__init__(manager, **options)
+    def __init__(self, server: web.Server, *, max_head: int, **options: Any) -> None:
+        super().__init__(server, loop=asyncio.get_running_loop(), auto_decompress=False, **options)
         self._most_head = max_head
         self._head = 0
         """Bytes of a head that has not come to its end."""

@@ -1,0 +1,166 @@
+"""One connection, and what it waits for: a request's head, its body, its reader, or the server itself."""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import Enum, auto
+from typing import Any, NamedTuple, Protocol, cast
+
+from aiohttp import web
+
+from mdm_async.web.http.server import Speaker
+
+
+class Phase(Enum):
+    OPENING = auto()
+    """A head has not come whole: the first one, the handshake before it included, or a later one that has begun."""
+    BUSY = auto()
+    """A request is worked on."""
+    IDLE = auto()
+    """Between requests."""
+
+
+class Keeper(Protocol):
+    """Who is told of what becomes of a connection."""
+
+    def opening(self, connection: "Connection") -> None: ...
+    def busy(self, connection: "Connection") -> None: ...
+    def idle(self, connection: "Connection") -> None: ...
+    def ended(self, connection: "Connection") -> None: ...
+
+
+class _Mark(NamedTuple):
+    """How far a connection was when it was last looked at."""
+
+    answers: int
+    received: int
+    gone: int
+    """Bytes of the current answer that have left for the network."""
+
+
+class Connection(Speaker):
+    """Tells its keeper of each change of phase. `source`: the network that it comes from."""
+
+    __slots__ = (
+        "_answers",
+        "_beside",
+        "_keeper",
+        "_mark",
+        "_received",
+        "_resumed",
+        "_sends_beside",
+        "_wire",
+        "opening",
+        "phase",
+        "since",
+        "source",
+    )
+
+    def __init__(self, keeper: Keeper, source: str, server: web.Server, **options: Any) -> None:
+        super().__init__(server, **options)
+        self.source = source
+        self.phase = Phase.OPENING
+        self.since = 0.0
+        """When the request that is worked on had its whole head."""
+        self.opening: asyncio.Task[None] | None = None
+        """What makes the transport, through the handshake if there is one."""
+        self._keeper = keeper
+        self._wire: asyncio.Transport | None = None
+        self._received = self._beside = self._answers = 0
+        self._mark = _Mark(0, 0, 0)
+        self._resumed = self._sends_beside = False
+
+    @property
+    def was_made(self) -> bool:
+        return self._wire is not None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._wire = cast("asyncio.Transport", transport)
+        super().connection_made(transport)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        self._keeper.ended(self)
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        in_head = self._body is None or self._body.is_eof()
+        super().data_received(data)
+        self._received += len(data)
+        if self.phase is Phase.BUSY:
+            return
+        if self._messages:
+            self._mark = self._now()
+            self._keeper.busy(self)
+        elif data and in_head and self.phase is Phase.IDLE:
+            self._keeper.opening(self)
+
+    def resume_reading(self, resume_parser: bool = True) -> None:
+        self._resumed = True
+        super().resume_reading(resume_parser)
+
+    async def finish_response(
+        self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
+    ) -> tuple[web.StreamResponse, bool]:
+        done = await super().finish_response(request, resp, start_time)
+        self._answers += 1
+        if self._messages:
+            self.since = self._loop.time()
+        else:
+            self._keeper.idle(self)
+        return done
+
+    @contextmanager
+    def sending_beside(self) -> Iterator[None]:
+        """While bytes are sent that do not pass through the transport; `sent_beside` tells how many."""
+        self._sends_beside = True
+        try:
+            yield
+        finally:
+            self._sends_beside = False
+
+    def sent_beside(self, count: int) -> None:
+        self._beside += count
+
+    def keeps_pace(self, least: int) -> bool:
+        """Whether what it waits for came on by so many bytes since it was last asked. It need not where the server
+        itself is what is waited for."""
+        wire, request = self._wire, self._current_request
+        if wire is None or wire.is_closing():
+            return False
+        before, self._mark = self._mark, self._now()
+        resumed, self._resumed = self._resumed, False
+        if request is None or before.answers != self._answers:
+            return True
+        if request.writer.output_size or self._sends_beside:
+            untaken = self._sends_beside or wire.get_write_buffer_size() > 0
+            return not untaken or self._mark.gone - before.gone >= least
+        if not self.awaits_body or resumed:
+            return True
+        return self._mark.received - before.received >= least
+
+    @property
+    def awaits_body(self) -> bool:
+        """Whether more of the request must come, and is let in."""
+        request = self._current_request
+        return request is not None and not request.content.is_eof() and not self._reading_paused
+
+    def close_idle(self) -> None:
+        """End it as HTTP does when nobody owes anything."""
+        if self._wire is not None and not self._wire.get_write_buffer_size():
+            self._wire.close()
+        else:
+            self.cut_off()
+
+    def cut_off(self) -> None:
+        if self._wire is not None:
+            self._wire.abort()
+        elif self.opening is not None:
+            self.opening.cancel()
+
+    def _now(self) -> _Mark:
+        request, gone = self._current_request, self._beside
+        if request is not None:
+            gone += request.writer.output_size
+        if self._wire is not None:
+            gone -= self._wire.get_write_buffer_size()
+        return _Mark(self._answers, self._received, gone)
