@@ -64,6 +64,7 @@ from mdm_async.postgres.migrate import migrate
 from mdm_async.postgres.on_disk import OnDisk
 from mdm_async.postgres.standing import watch_database
 from mdm_async.premises import Premises, cannot_listen, premises
+from mdm_async.secret_files import private_places
 from mdm_async.settings import Settings
 from mdm_async.watches import Beside, Watches
 from mdm_async.web.application import application
@@ -116,7 +117,8 @@ async def serve(settings: Settings) -> None:
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, stop.set)
     watches = Watches()
-    async with running(settings, watches) as house:
+    async with running(settings, watches) as house, asyncio.TaskGroup() as beside:
+        beside.create_task(house.workshop.scrubber.tell())
         print(f"mdm: ready at {_url(settings, house)}", flush=True)
         await _first(stop, watches.failed)
         _log.info("draining")
@@ -273,13 +275,13 @@ async def _house(
     await claim_store(lanes.bulk, blobs)
     stack.enter_context(blobs.held(shared=settings.blobs.shared))
     cipher = stack.enter_context(CipherPool(_CIPHER_THREADS))
-    scrubber = stack.enter_context(Scrubber(settings.scrub))
+    scrubber = stack.enter_context(Scrubber(settings.scrub, private_places(settings)))
     finder = PseudonymFinder(await keys.make_project_key(_FINDER))
     workshop = Workshop(
         Depot(database, lanes.control, blobs, cipher, disks, settings.blobs),
         scrubber,
         finder,
-        Hooks(settings.hooks),
+        Hooks.of(settings),
     )
     mapping = stands_on.mapping
     issuers = await stack.enter_async_context(stands_on.issuers)

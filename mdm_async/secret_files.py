@@ -1,4 +1,5 @@
-"""Which files hold this server's secrets: those that settings name, and all in its own directory of secrets."""
+"""Which files hold this server's secrets: those that settings name, and all in its own directory of secrets; and what
+else nothing that handles foreign bytes may read."""
 
 import os
 from pathlib import Path
@@ -9,14 +10,29 @@ from mdm_async.settings import Settings
 
 def secret_files(settings: Settings) -> list[Path]:
     """Those that are there, and their own directory first."""
+    own = settings.secrets_directory
+    return [path for path in (own, *_inside(own), *_named(settings)) if path.exists()]
+
+
+def private_places(settings: Settings) -> list[Path]:
+    """Everything of this server's, and the secrets that lie elsewhere."""
+    own = (
+        settings.data,
+        settings.database_directory,
+        settings.blobs_directory,
+        settings.secrets_directory,
+    )
+    return [path.absolute() for path in (*own, *_named(settings))]
+
+
+def _named(settings: Settings) -> list[Path]:
     named = (
         settings.database.dsn_file,
         settings.keys.kek_file,
         settings.server.tls_key,
         settings.audit.key_file,
     )
-    own = settings.secrets_directory
-    return [path for path in (own, *_inside(own), *filter(None, named)) if path.exists()]
+    return [path for path in named if path is not None]
 
 
 def _inside(directory: Path) -> list[Path]:

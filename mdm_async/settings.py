@@ -200,6 +200,9 @@ class ScrubSettings(_Section):
     in_process: int = Field(64 * KIB, ge=0, description="larger heads (bytes) go to a process of their own")
     memory: int = Field(2 * GIB, ge=256 * MIB, description="address space (bytes) of a scrubbing process")
     seconds: int = Field(120, ge=1, description="CPU seconds of a scrubbing process")
+    queue: int = Field(
+        256, ge=1, description="images of uploads that wait to be scrubbed; more are answered 429"
+    )
 
 
 class HookSettings(_Section):
@@ -209,6 +212,9 @@ class HookSettings(_Section):
         min_length=1,
         description="program, with its whole path, and arguments; {rows}, {columns}, {frames}, {samples}, {bits} and "
         "{signed} become those of the image",
+    )
+    reads: tuple[Path, ...] = Field(
+        (), description="what it may read besides the system's programs and its own: models, modules"
     )
     memory: int = Field(4 * GIB, ge=64 * MIB, description="address space (bytes)")
     seconds: int = Field(300, ge=1, description="time and CPU seconds for one image")

@@ -38,7 +38,7 @@ def workers() -> list[psutil.Process]:
     found = []
     for process in psutil.Process().children(recursive=True):
         with suppress(psutil.Error):  # gone meanwhile
-            if "forkserver" in " ".join(process.cmdline()) and process.ppid() != os.getpid():
+            if "confined.template" in " ".join(process.cmdline()) and process.ppid() != os.getpid():
                 found.append(process)
     return found
 

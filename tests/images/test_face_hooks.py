@@ -2,21 +2,27 @@
 
 import asyncio
 import io
+import os
 import sys
+import tempfile
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 
+import psutil
 import pytest
 from pydicom import dcmread
 from pydicom.uid import RLELossless
 
 from mdm_async.dicom.pixels.layout import Layout
-from mdm_async.errors import ScrubRefused
-from mdm_async.images.hooks import launcher
+from mdm_async.errors import ScrubRefused, UnsafeSettings
+from mdm_async.images.hooks import hooks as hooks_module
 from mdm_async.images.hooks.hooks import Hooks
-from mdm_async.settings import HookSettings
+from mdm_async.settings import HookSettings, load
+from tests.anybody import python_for_anybody
 from tests.conftest import Server, running_server
 from tests.dicom.test_burned_in import picture
+from tests.faults.conditions import until
 from tests.pipeline import read
 from tests.postgres.for_tests import PostgresForTests
 from tests.web.test_profiles import add, applied, explained
@@ -40,7 +46,7 @@ REASONS = {
 
 
 def hook(program: str, *arguments: str) -> dict[str, object]:
-    command = (sys.executable, "-I", "-S", "-c", program, *arguments)
+    command = (python_for_anybody(), "-I", "-S", "-c", program, *arguments)
     return {"command": command, "seconds": 2, "memory": 1 << 30}
 
 
@@ -115,7 +121,11 @@ import os, resource, socket, sys
 sys.stdin.buffer.read()
 told = [str(set(os.environ) <= {"LC_CTYPE"}), str(os.listdir(".") == [])]
 told += [str(resource.getrlimit(resource.RLIMIT_CORE) == (0, 0))]
-told += [",".join(name for _, name in socket.if_nameindex() if name != "lo"), *sys.argv[1:]]
+try:
+    told += [",".join(name for _, name in socket.if_nameindex() if name != "lo")]
+except PermissionError:
+    told += [""]
+told += sys.argv[1:]
 sys.stdout.write(";".join(told)[:64].ljust(64))
 """
 
@@ -127,7 +137,7 @@ async def test_a_hook_sees_no_environment_no_files_and_the_pictures_size(
     settings = HookSettings.model_validate(hook(LOOK, "{rows}x{columns}", "{bits}"))
     layout = Layout(4, 8, 1, 1, 16, 12, 11, False, False, "MONOCHROME2")
     told = (await Hooks({"look": settings}).run("look", bytes(64), layout)).decode().strip().split(";")
-    assert told[:3] == ["True"] * 3
+    assert told[:4] == ["True"] * 3 + [""]
     assert told[4:] == ["4x8", "16"]
 
 
@@ -143,7 +153,7 @@ def test_a_hook_is_declared_by_its_whole_path(command: list[str]) -> None:
         ("import sys\nwhile True: sys.stdout.buffer.write(bytes(1 << 20))", "more bytes"),
         (
             "import os, time\nif not os.fork():\n os.setsid()\n time.sleep(12)",
-            "longer than 1 seconds",
+            "fewer bytes",  # of what it has left, nothing holds its output open
         ),
     ],
     ids=["writes without end", "leaves a child with its pipes"],
@@ -152,7 +162,7 @@ async def test_what_a_hook_leaves_in_its_pipes_holds_nobody_up(
     command: str, why: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("mdm_async.images.hooks.hooks._DRAINED", 0.2)
-    hooks = Hooks({"h": HookSettings(command=(sys.executable, "-c", command), seconds=1)})
+    hooks = Hooks({"h": HookSettings(command=(python_for_anybody(), "-c", command), seconds=1)})
     layout = Layout(
         rows=1,
         columns=1,
@@ -170,20 +180,108 @@ async def test_what_a_hook_leaves_in_its_pipes_holds_nobody_up(
             await hooks.run("h", bytes(1 << 20), layout)
 
 
-async def test_a_hook_ends_with_a_server_that_is_killed() -> None:
-    server = (
-        "import subprocess, sys\n"
-        "subprocess.run("
-        f"[sys.executable, {launcher.__file__!r}, '{1 << 30}', '60',"
-        " '/bin/sh', '-c', 'echo runs; exec sleep 30'],"
-        ")"
+LEAVING = """
+import os, sys, time
+if not os.fork():
+    os.setsid()
+    if not os.fork():
+        time.sleep(600)
+    os._exit(0)
+sys.stdin.buffer.read()
+{then}
+"""
+"""Leaves a process that has a session of its own and no parent."""
+LAYOUT = Layout(1, 1, 1, 1, 8, 8, 7, False, False, "MONOCHROME2")
+
+
+def running(mark: str) -> int:
+    """Hooks, and what they have started, with this among their arguments; their launchers too."""
+    count = 0
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            count += any(mark in word for word in process.cmdline())
+    return count
+
+
+@pytest.mark.parametrize("apart", [True, False], ids=["with", "without"])
+@pytest.mark.parametrize(
+    ("then", "seconds"),
+    [("sys.stdout.buffer.write(b'xy')", 60), ("time.sleep(600)", 1)],
+    ids=["ends", "hangs"],
+)
+async def test_nothing_of_a_hook_is_left_not_even_what_left_its_session(
+    tmp_path: Path, then: str, seconds: int, apart: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a process namespace, and where the kernel gives none."""
+    if not apart:
+        text = "mdm_async.images.hooks.launcher import main; main()"
+        without = text.replace("; main", "; import mdm_async.confined.kernel as k; k.unshare = k.call; main")
+        monkeypatch.setattr(hooks_module, "_LAUNCH", hooks_module._LAUNCH.replace(text, without))
+    mark = f"hook-{os.urandom(8).hex()}"
+    command = (python_for_anybody(), "-I", "-S", "-c", LEAVING.format(then=then), mark)
+    hooks = Hooks({"h": HookSettings(command=command, seconds=seconds)})
+    job = asyncio.ensure_future(hooks.run("h", b"ab", LAYOUT))
+    if seconds == 60:
+        assert await job == b"xy"
+    else:
+        with pytest.raises(ScrubRefused, match="longer than 1 seconds"):
+            await job
+    await until(lambda: running(mark) == 0)
+
+
+async def test_a_hook_ends_when_nobody_waits_for_it() -> None:
+    mark = f"hook-{os.urandom(8).hex()}"
+    command = (python_for_anybody(), "-I", "-S", "-c", LEAVING.format(then="time.sleep(600)"), mark)
+    job = asyncio.ensure_future(Hooks({"h": HookSettings(command=command)}).run("h", b"ab", LAYOUT))
+    await until(lambda: running(mark) > 2)
+    job.cancel()
+    await asyncio.gather(job, return_exceptions=True)
+    await until(lambda: running(mark) == 0)
+
+
+async def test_of_a_killed_server_no_hook_is_left_and_no_folder_after_its_next_start(tmp_path: Path) -> None:
+    mark = f"hook-{os.urandom(8).hex()}"
+    command = [python_for_anybody(), "-I", "-S", "-c", LEAVING.format(then="time.sleep(600)"), mark]
+    (tmp_path / "server.py").write_text(
+        "import asyncio, sys\n"
+        "from tests.images.test_face_hooks import LAYOUT\n"
+        "from mdm_async.images.hooks.hooks import Hooks\n"
+        "from mdm_async.settings import load\n"
+        f"settings = load(overrides={{'data': {str(tmp_path)!r}, 'hooks': {{'h': {{'command': {command!r}}}}}}})\n"
+        "print('runs', flush=True)\n"
+        "asyncio.run(Hooks.of(settings).run('h', b'ab', LAYOUT))\n"
     )
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", server, stdout=asyncio.subprocess.PIPE, cwd="/"
+        *(sys.executable, "-W", "ignore", str(tmp_path / "server.py")),
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "TMPDIR": str(tmp_path)},
     )
-    assert process.stdout is not None
-    assert await process.stdout.readline() == b"runs\n"
+    await until(lambda: running(mark) > 2)
+    assert list(tmp_path.glob("mdm-hook-*"))
     process.kill()
-    async with asyncio.timeout(20):
-        assert await process.stdout.read() == b"", "the hook's end closes its output"
     await process.wait()
+    await until(lambda: running(mark) == 0)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("tempfile.tempdir", str(tmp_path))
+        Hooks.of(load(overrides={"data": tmp_path}))
+    assert not list(tmp_path.glob("mdm-hook-*"))
+
+
+def test_a_hook_that_would_be_given_something_of_the_servers_is_refused(tmp_path: Path) -> None:
+    program = python_for_anybody()
+    for hook in (
+        {"command": (program,), "reads": (tmp_path / "data" / "models",)},
+        {"command": (program, str(tmp_path / "data" / "hook.py"))},
+    ):
+        (tmp_path / "data").mkdir(exist_ok=True)
+        (tmp_path / "data" / "hook.py").touch()
+        with pytest.raises(UnsafeSettings, match=r"hooks\.h: .* lies in .*; move it elsewhere"):
+            Hooks.of(load(overrides={"data": tmp_path / "data", "hooks": {"h": hook}}))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="of root's server only")
+def test_a_hook_that_only_root_can_run_is_refused_at_start() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        program = Path(folder, "deface")
+        program.touch(0o755)
+        with pytest.raises(UnsafeSettings, match="install it where everybody can read it"):
+            Hooks.of(load(overrides={"hooks": {"h": {"command": (str(program),)}}}))

@@ -1,25 +1,37 @@
 """Hooks: programs of the site, declared in the server's settings, that take native frames and give others back.
 
 A hook gets the frames on its standard input and writes as many bytes to its standard output; what they look like is in
-its arguments. It runs with limits, without environment, in an empty directory, and without network where the kernel
-allows that. One that fails, or gives back anything else, is a reason to refuse the view.
+its arguments. It runs confined (`mdm_async.confined`): with limits, without environment, network or others' processes,
+in an empty directory, which is all that it may write to. It reads what the system's programs are made of, where it is
+installed, and what its settings name; nothing of the server's. One that fails, or gives back anything else, is a reason
+to refuse the view.
 """
 
 import asyncio
+import hashlib
+import json
 import os
+import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
+from mdm_async.confined import places
+from mdm_async.confined.own_user import can_be_reached, nobody
 from mdm_async.dicom.pixels.layout import Layout
-from mdm_async.errors import BadRequest, ScrubRefused
-from mdm_async.settings import HookSettings
+from mdm_async.errors import BadRequest, ScrubRefused, UnsafeSettings
+from mdm_async.images.hooks.launcher import Asked
+from mdm_async.secret_files import private_places
+from mdm_async.settings import HookSettings, Settings
 
-_LAUNCHER: Final = str(Path(__file__).with_name("launcher.py"))
+_LAUNCH: Final = (
+    f"import sys; sys.path.append({str(Path(__file__).parents[3])!r}); "
+    "from mdm_async.images.hooks.launcher import main; main()"
+)
 _PIECE: Final = 1 << 20
 """Bytes read or written at a time."""
 _DRAINED: Final = 5.0
@@ -27,10 +39,31 @@ _DRAINED: Final = 5.0
 
 
 class Hooks:
-    """Those that the settings declare."""
+    """Those that the settings declare. `withheld`: what none may read. `mark`: of the server, in temporary names."""
 
-    def __init__(self, settings: Mapping[str, HookSettings]) -> None:
+    def __init__(
+        self, settings: Mapping[str, HookSettings], withheld: Iterable[Path] = (), mark: str = "0"
+    ) -> None:
         self._settings = settings
+        self._withheld = list(withheld)
+        self._prefix = f"mdm-hook-{mark}-"
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """Raises UnsafeSettings. Folders that a killed server has left go."""
+        for name, hook in settings.hooks.items():
+            demand_usable(name, hook, private_places(settings))
+        mark = hashlib.sha256(os.fsencode(settings.data.absolute())).hexdigest()[:16]
+        made = cls(settings.hooks, private_places(settings), mark)
+        made._remove_left_over()
+        return made
+
+    def _remove_left_over(self) -> None:
+        ours = {os.geteuid(), *(nobody() or ())[:1]}
+        for folder in Path(tempfile.gettempdir()).glob(self._prefix + "*"):
+            with suppress(OSError):
+                if folder.lstat().st_uid in ours:
+                    shutil.rmtree(folder, ignore_errors=True)
 
     def demand(self, name: str | None) -> None:
         """Raises BadRequest when a profile names a hook that this server has not."""
@@ -46,14 +79,27 @@ class Hooks:
         if settings is None:
             raise ScrubRefused(f"this server has no hook '{name}'")
         command = [_filled(one, layout) for one in settings.command]
-        with tempfile.TemporaryDirectory(prefix="mdm-hook-") as folder:
+        with tempfile.TemporaryDirectory(prefix=self._prefix) as folder, _Control() as control:
+            user = nobody()
+            if user is not None:
+                os.chown(folder, *user)
+            asked = Asked(
+                command,
+                settings.memory,
+                settings.seconds,
+                control.far_end,
+                list(map(str, self._readable(settings))),
+                folder,
+                user,
+            )
             process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-I", _LAUNCHER, str(settings.memory), str(settings.seconds), *command),
+                *(sys.executable, "-I", "-S", "-c", _LAUNCH, json.dumps(vars(asked))),
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.DEVNULL,
                 cwd=folder,
                 env={},
+                pass_fds=(control.far_end,),
                 start_new_session=True,
             )
             try:
@@ -65,12 +111,53 @@ class Hooks:
             except TimeoutError:
                 raise ScrubRefused(f"the hook '{name}' took longer than {settings.seconds} seconds") from None
             finally:
+                control.close()
                 await _ended(process)
         if code:
             raise ScrubRefused(f"the hook '{name}' failed")
         if len(answer) < len(frames):
             raise ScrubRefused(f"the hook '{name}' gave back fewer bytes than it got")
         return answer
+
+    def _readable(self, settings: HookSettings) -> list[Path]:
+        own = places.of_program(settings.command)
+        return places.apart_from(self._withheld, [*places.PROGRAMS, *places.FACTS, *own, *settings.reads])
+
+
+def demand_usable(name: str, settings: HookSettings, withheld: Iterable[Path]) -> None:
+    """Raises UnsafeSettings when a hook cannot be run as nobody, or would be given something of the server's."""
+    own = [*places.of_program(settings.command), *settings.reads]
+    if nobody() is not None and not can_be_reached(Path(settings.command[0])):
+        raise UnsafeSettings(
+            f"hooks.{name}: {settings.command[0]} cannot be run by another user than root, which a hook is",
+            remedy="install it where everybody can read it",
+        )
+    for place in own:
+        for path in withheld:
+            if place.resolve().is_relative_to(path.resolve()):
+                raise UnsafeSettings(
+                    f"hooks.{name}: {place} lies in {path}, of which a hook is given nothing",
+                    remedy="move it elsewhere",
+                )
+
+
+class _Control:
+    """A pipe whose end tells a launcher to end."""
+
+    def __init__(self) -> None:
+        self.far_end, self._near_end = os.pipe()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        self.close()
+        os.close(self.far_end)
+
+    def close(self) -> None:
+        if self._near_end >= 0:
+            os.close(self._near_end)
+            self._near_end = -1
 
 
 async def _exchanged(process: asyncio.subprocess.Process, frames: bytes) -> bytes:
@@ -87,16 +174,18 @@ async def _exchanged(process: asyncio.subprocess.Process, frames: bytes) -> byte
 
 
 async def _ended(process: asyncio.subprocess.Process) -> None:
-    """Nothing is left of it, nor of what it started, which is in its group."""
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
+    """Its launcher, whose control is closed, leaves nothing of it."""
     assert process.stdout is not None
     with suppress(TimeoutError):
         async with asyncio.timeout(_DRAINED):
             # A process whose output waits to be read is never seen to end.
             while await process.stdout.read(_PIECE):
                 pass
-    # What has left the group may hold the pipes open for ever: then our ends are closed.
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_DRAINED):
+            await process.wait()
+    with suppress(ProcessLookupError):  # it hangs, and so does the kernel: what it started ends with it
+        os.killpg(process.pid, signal.SIGKILL)
     assert process.stdin is not None
     if not process.stdin.is_closing():
         process.stdin.transport.abort()

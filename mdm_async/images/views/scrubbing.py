@@ -1,57 +1,77 @@
-"""Scrubbing without holding the event loop: small heads in a thread, large ones in a process of their own.
+"""Scrubbing without holding the event loop: small heads in a thread, large ones in a process that has nothing.
 
-A worker process is forked from a server that never saw a key or an image, and limited in memory and CPU time. One
-that dies is replaced and harms no other. Died of its limits, its job is refused at once as too large. Otherwise the
-job is tried once more in a fresh worker. When that one dies too, or hangs, the job is refused as too large; but killed
-from outside (by an operator, or by the kernel for want of memory), a bulk job raises Unavailable: nothing is refused,
-and the view stays pending until it is tried again. An upload that waits for its view has it refused in that case.
-Workers ignore SIGINT and SIGTERM: they end with the scrubber, after the server has drained.
+Such a process is confined (`mdm_async.confined`) and limited in memory and CPU time. One that dies is replaced and
+harms no other. Died of its limits, its job is refused at once as too large. Otherwise the job is tried once more in a
+fresh worker. When that one dies too, or hangs, the job is refused as too large; but killed from outside (by an
+operator, or by the kernel for want of memory), a bulk job raises Unavailable: nothing is refused, and the view stays
+pending until it is tried again. An upload that waits for its view has it refused in that case. A job that nobody waits
+for any more is dropped, and its process killed.
+
+Which process meets which bytes: decoders are foreign code that foreign bytes may take over, so each image is decoded
+in a process of its own, which ends with it. Heads are scrubbed by Python alone; a process scrubs some of them, one
+after the other, and is then replaced. None that has decoded ever scrubs.
 """
 
 import asyncio
 import os
-import resource
 import signal
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, nullcontext
-from multiprocessing import get_context
-from multiprocessing.connection import Connection
-from typing import Any, Self, TypeVar
+from contextlib import asynccontextmanager, contextmanager, nullcontext
+from pathlib import Path
+from typing import Self, TypeVar, cast
 
 import structlog
 
-from mdm_async.errors import MdmError, ScrubRefused, Unavailable
+from mdm_async.confined.answers import Answer, Mistake
+from mdm_async.confined.processes import LOST, Died, Template, Worker, template_of
+from mdm_async.confined.template import OUT_OF_MEMORY, Limits
+from mdm_async.errors import Malformed, MdmError, ScrubRefused, TooManyRequests, Unavailable
 from mdm_async.images.views.scrub_jobs import Job
+from mdm_async.limits import Near
 from mdm_async.settings import ScrubSettings
 
 PROCESSES = os.cpu_count() or 1
+MODULES = (
+    "mdm_async.images.views.scrub_jobs",
+    *("pydicom.pixels.decoders", "pydicom.charset", "numpy", "pylibjpeg", "libjpeg", "openjpeg"),
+)
+"""What jobs need."""
 _TOO_LARGE = "too large to scrub within the limits of memory and time"
 _DECODING = 2
 """Images that are decoded at a time: each is held whole, compressed and decoded."""
-_OUT_OF_MEMORY = 3
-_LOST = 255
-"""The exit code that multiprocessing gives to a process whose fork server has gone."""
-_OF_LIMITS = {_OUT_OF_MEMORY, -signal.SIGXCPU}
-_FROM_OUTSIDE = {-signal.SIGKILL, -signal.SIGTERM, _LOST}
-_REAPED = 10.0
+_HEADS = 1000
+"""That one process scrubs at the most."""
+_SLACK = 64 << 20
+"""Bytes that an answer may have beyond the largest head and the largest pixels."""
+_SOON = 2
+"""Seconds after which an upload may be tried again."""
+_OF_LIMITS = {OUT_OF_MEMORY, -signal.SIGXCPU}
+_FROM_OUTSIDE = {-signal.SIGKILL, -signal.SIGTERM, LOST}
 _log = structlog.get_logger()
-_forkserver = get_context("forkserver")
-_forkserver.set_forkserver_preload(["mdm_async.images.views.scrub_jobs"])
 
 T = TypeVar("T")
 
 
 class Scrubber:
-    """Scrubs a bounded number of heads at a time. Use as a context; its workers end with it."""
+    """Scrubs a bounded number of heads at a time. Use as a context; its workers end with it.
 
-    def __init__(self, settings: ScrubSettings) -> None:
+    `withheld`: paths that no process may read, wherever they lie. `modules`: where its jobs are from.
+    """
+
+    def __init__(
+        self, settings: ScrubSettings, withheld: Iterable[Path] = (), modules: Iterable[str] = MODULES
+    ) -> None:
         self.settings = settings
+        self._template: Template = template_of(modules, withheld)
         self._small = ThreadPoolExecutor(1, "scrub")
         self._large = ThreadPoolExecutor(PROCESSES, "scrub-process")
-        self._mine = threading.local()
-        self._workers: set[_Worker] = set()
+        self._slots = asyncio.Semaphore(PROCESSES)
+        self._slots_in_bulk = asyncio.Semaphore(PROCESSES)
+        self._idle: list[Worker] = []
+        self._workers: set[Worker] = set()
+        self._waiting = 0
         self._closing = False
         self._decoding = asyncio.Semaphore(_DECODING)
         self._decoding_in_bulk = asyncio.Semaphore(_DECODING)
@@ -66,28 +86,58 @@ class Scrubber:
         self._small.shutdown(wait=True, cancel_futures=True)
         self._large.shutdown(wait=True, cancel_futures=True)
         for worker in list(self._workers):
-            worker.stop()
+            self._drop(worker)
+
+    async def tell(self) -> None:
+        """Start what processes are made of, and say in the log how they are confined."""
+        try:
+            had = await asyncio.get_running_loop().run_in_executor(self._large, self._template.had)
+        except Died:
+            _log.error("processes that handle foreign bytes cannot be started")
+            return
+        say = _log.info if had.landlock or had.seccomp else _log.warning
+        say("decoders are confined by: " + str(had))
+
+    def near(self) -> Iterator[Near]:
+        yield Near("scrub.queue", self._waiting, self.settings.queue)
 
     @asynccontextmanager
     async def decoding(self, *, bulk: bool) -> AsyncIterator[None]:
         """Held while one image's pixels are decoded. Few fit at a time, and bulk work does not queue before others."""
-        async with self._decoding_in_bulk if bulk else nullcontext(), self._decoding:
-            yield
+        with nullcontext() if bulk else self._in_the_queue():
+            async with self._decoding_in_bulk if bulk else nullcontext(), self._decoding:
+                yield
 
     async def run(self, job: Job[T], *, bulk: bool = False) -> T:
         """What the job makes. `bulk`: always in a process, so that many jobs use all cores.
 
-        Raises ScrubRefused with the reason, free of patient data. Raises Unavailable when the scrubber ends meanwhile,
-        and, if `bulk`, when its process was killed from outside twice.
+        Raises ScrubRefused with the reason, free of patient data; TooManyRequests when too many wait. Raises
+        Unavailable when the scrubber ends meanwhile, and, if `bulk`, when its process was killed from outside twice.
         """
         if self._closing:
             raise Unavailable("scrubbing has ended")
-        loop = asyncio.get_running_loop()
+        if bulk or job.alone:  # which is in the queue as long as it is decoded
+            return await self._run(job, bulk=bulk)
+        with self._in_the_queue():
+            return await self._run(job, bulk=False)
+
+    @contextmanager
+    def _in_the_queue(self) -> Iterator[None]:
+        """Bulk work waits elsewhere, and few at a time."""
+        if self._waiting >= self.settings.queue:
+            raise TooManyRequests("too many images wait to be scrubbed", retry_after=_SOON)
+        self._waiting += 1
         try:
-            if not bulk and job.size <= self.settings.in_process:
-                return await loop.run_in_executor(self._small, job.run)
-            return await loop.run_in_executor(self._large, self._in_process, job)
-        except _Died as died:
+            yield
+        finally:
+            self._waiting -= 1
+
+    async def _run(self, job: Job[T], *, bulk: bool) -> T:
+        try:
+            if not bulk and not job.alone and job.size <= self.settings.in_process:
+                return await asyncio.get_running_loop().run_in_executor(self._small, job.run)
+            return await self._in_a_process(job, bulk=bulk)
+        except Died as died:
             if self._closing:
                 raise Unavailable("scrubbing has ended") from died
             if bulk and died.code in _FROM_OUTSIDE:
@@ -100,121 +150,96 @@ class Scrubber:
             raise
         except Exception as mistake:
             # One of ours. The image is stored all the same; the type is all that may be told.
-            _log.error("scrubbing failed", kind=type(mistake).__name__)
+            kind = str(mistake) if isinstance(mistake, Mistake) else type(mistake).__name__
+            _log.error("scrubbing failed", kind=kind)
             raise ScrubRefused("scrubbing failed unexpectedly") from mistake
 
-    def _in_process(self, job: Job[T]) -> T:
+    async def _in_a_process(self, job: Job[T], *, bulk: bool) -> T:
+        async with self._slots_in_bulk if bulk else nullcontext(), self._slots:
+            turn = _Turn()
+            try:
+                return await asyncio.get_running_loop().run_in_executor(self._large, self._done, job, turn)
+            except asyncio.CancelledError:
+                turn.give_up()
+                raise
+
+    def _done(self, job: Job[T], turn: "_Turn") -> T:
         try:
-            return self._tried(job)
-        except _Died as died:
-            if self._closing or died.code in _OF_LIMITS:
+            return self._tried(job, turn)
+        except Died as died:
+            if self._closing or turn.given_up or died.code in _OF_LIMITS:
                 raise
             _log.warning("a scrubbing process died at its job", code=died.code)
-        return self._tried(job)
+        return self._tried(job, turn)
 
-    def _tried(self, job: Job[T]) -> T:
-        worker = self._worker()
+    def _tried(self, job: Job[T], turn: "_Turn") -> T:
+        worker = self._worker(alone=job.alone)
+        most = self.settings.max_head + self.settings.max_decoded + _SLACK
         try:
-            answer = worker.ask(job)
-        except _Died:
+            with turn.held_by(worker):
+                answer = worker.ask(job, self.settings.seconds * 4.0, most)
+        except BaseException:
             self._drop(worker)
             raise
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
-
-    def _worker(self) -> "_Worker":
-        """This thread's."""
-        worker: _Worker | None = getattr(self._mine, "worker", None)
-        if worker is not None and not worker.alive:  # ended since its last job, which is not this one's fault
+        if job.alone or worker.jobs >= _HEADS:
             self._drop(worker)
-            worker = None
+        else:
+            self._idle.append(worker)
+        return cast("T", _made(answer))
+
+    def _worker(self, *, alone: bool) -> Worker:
+        worker: Worker | None = None
+        while not alone and worker is None and self._idle:
+            worker = self._idle.pop()
+            if not worker.alive:  # ended since its last job, which is not this one's fault
+                self._drop(worker)
+                worker = None
         if worker is None:
-            try:
-                worker = self._mine.worker = _Worker(self.settings)
-            except (EOFError, OSError) as why:  # the fork server has just been killed; there will be another
-                raise _Died(_LOST) from why
+            worker = self._template.worker(Limits(self.settings.memory, self.settings.seconds))
             self._workers.add(worker)
         if self._closing:  # asked after the worker was added: either this is seen here, or the worker there
-            raise _Died(_LOST)
+            self._drop(worker)
+            raise Died(LOST)
         return worker
 
-    def _drop(self, worker: "_Worker") -> None:
+    def _drop(self, worker: Worker) -> None:
         worker.stop()
         self._workers.discard(worker)
-        self._mine.worker = None
 
 
-class _Died(Exception):
-    """A process ended at its job with this exit code, or hung (None)."""
+class _Turn:
+    """One job's time with a worker, which is cut short when nobody waits for it any more."""
 
-    def __init__(self, code: int | None) -> None:
-        super().__init__(code)
-        self.code = code
+    def __init__(self) -> None:
+        self.given_up = False
+        self._worker: Worker | None = None
+        self._lock = threading.Lock()
 
-
-class _Worker:
-    """A process that scrubs one job after the other."""
-
-    def __init__(self, settings: ScrubSettings) -> None:
-        self._patience = settings.seconds * 4.0
-        self._pipe, far_end = _forkserver.Pipe()
-        self._process = _forkserver.Process(
-            target=_work, args=(far_end, settings.memory, settings.seconds), daemon=True
-        )
-        self._process.start()
-        far_end.close()
-
-    @property
-    def alive(self) -> bool:
-        return self._process.is_alive()
-
-    def ask(self, job: Job[T]) -> T | Exception:
-        """What it answers. Raises _Died."""
+    @contextmanager
+    def held_by(self, worker: Worker) -> Iterator[None]:
+        with self._lock:
+            if self.given_up:
+                raise Died(None)
+            self._worker = worker
         try:
-            self._pipe.send(job)
-            if not self._pipe.poll(self._patience):
-                raise _Died(None)
-            answer: T | Exception = self._pipe.recv()
-        except (EOFError, OSError) as why:
-            self._process.join(_REAPED)
-            raise _Died(self._process.exitcode) from why
-        return answer
+            yield
+        finally:
+            with self._lock:
+                self._worker = None
 
-    def kill(self) -> None:
-        self._process.kill()
-
-    def stop(self) -> None:
-        self._process.kill()
-        self._process.join()
-        self._pipe.close()
+    def give_up(self) -> None:
+        with self._lock:
+            self.given_up = True
+            if self._worker is not None:
+                self._worker.kill()
 
 
-def _work(pipe: Connection, memory: int, seconds: int) -> None:
-    for ignored in (signal.SIGINT, signal.SIGTERM):  # sent to the whole group; the server still drains
-        signal.signal(ignored, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
-    try:
-        while _one_job(pipe, seconds):
-            pass
-    except MemoryError:
-        os._exit(_OUT_OF_MEMORY)  # without a traceback: it could quote what the head holds
-
-
-def _one_job(pipe: Connection, seconds: int) -> bool:
-    try:
-        job: Job[Any] = pipe.recv()
-    except EOFError:
-        return False
-    used = sum(resource.getrusage(resource.RUSAGE_SELF)[:2])
-    resource.setrlimit(resource.RLIMIT_CPU, (int(used) + seconds, resource.RLIM_INFINITY))
-    try:
-        pipe.send(job.run())
-    except (ScrubRefused, MdmError) as refusal:
-        pipe.send(refusal)
-    except MemoryError:
-        raise
-    except Exception as mistake:
-        # Only its type crosses over: its message could quote, too.
-        pipe.send(RuntimeError(type(mistake).__name__))
-    return True
+def _made(answer: Answer) -> object:
+    match answer.kind:
+        case "done":
+            return answer.value
+        case "malformed":
+            raise Malformed(answer.value)
+        case "mistake":
+            raise Mistake(answer.value)
+    raise ScrubRefused(answer.value, quarantined=answer.kind == "quarantined")
