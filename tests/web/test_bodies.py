@@ -9,7 +9,9 @@ import orjson
 import pytest
 
 from mdm_async.images.budget import Budget
+from mdm_async.web.application import application
 from mdm_async.web.http import body as bodies
+from mdm_async.web.srm.operations import OPERATIONS
 from tests.conftest import Server
 from tests.web.raw import connected
 
@@ -43,6 +45,59 @@ async def test_a_body_of_unknown_length_is_read_up_to_what_its_sender_may_send(s
                 b"%x\r\n%b\r\n1\r\n \r\n0\r\n\r\n" % (size, b" " * size),
             )
             assert (await line.answer())[0] == status
+
+
+def routes_with_bodies(server: Server) -> list[tuple[str, str]]:
+    """Method and path of each route of JSON, and each operation."""
+    found = []
+    for route in application(server.house).router.routes():
+        path = route.resource.canonical if route.resource is not None else ""
+        if route.method in ("POST", "PUT") and "{token}" not in path:
+            path = path.replace("{operation}", "ls").replace("{name}", "basic").replace("{project}", "p")
+            found.append((route.method, path))
+    return [*found, *(("POST", f"/srm/v2/{operation}") for operation in OPERATIONS)]
+
+
+async def test_wherever_a_body_is_read_the_credential_and_its_bounds_come_before_it(server: Server) -> None:
+    for method, path in routes_with_bodies(server):
+        for headers, token, statuses in (
+            ("Content-Length: 10", "wrong", {401}),
+            ("Transfer-Encoding: chunked", "wrong", {401}),
+            ("Content-Length: 10\nExpect: 100-continue", "wrong", {401}),
+            (f"Content-Length: {64 * _KIB + 1}\nExpect: 100-continue", None, {401, 413}),
+            (f"Content-Length: {16 * _MIB + 1}", server.admin_token, {413}),
+            ("Content-Length: 10\nContent-Type: text/xml", server.admin_token, {415}),
+        ):
+            async with connected(server) as line:
+                await line.send(post(path, headers, token=token).replace("POST", method, 1))
+                assert (await line.answer())[0] in statuses, (method, path, headers)
+
+
+@pytest.mark.parametrize(
+    ("kind", "status"),
+    [
+        ("application/json", 200),
+        ("application/json; charset=utf-8", 200),
+        ("Application/JSON", 200),
+        ("application/vnd.mdm+json", 200),
+        ("application/x-www-form-urlencoded", 200),
+        ("multipart/form-data; boundary=x", 415),
+        ("text/plain", 415),
+        ("application/xml", 415),
+        ("application/dicom", 415),
+    ],
+)
+async def test_what_says_that_it_is_not_json_is_not_taken_for_it(
+    server: Server, kind: str, status: int
+) -> None:
+    answer = await server.call(
+        "POST",
+        "/srm/v2/ls",
+        token=server.admin_token,
+        data=b'{"surls":["/"]}',
+        headers={"Content-Type": kind},
+    )
+    assert answer.status == status
 
 
 async def test_who_shows_no_credential_may_send_64_kib(server: Server) -> None:
@@ -120,7 +175,7 @@ async def test_long_bodies_are_parsed_beside_the_loop(
     monkeypatch.setattr(
         bodies, "_parse", lambda *given: where.append(threading.current_thread().name) or parse(*given)
     )
-    for filling in (10, 100 * _KIB):
+    for filling in (10, 60 * _KIB):
         await server.srm("ls", surls=["/"], filling=" " * filling)
     assert where[0] == threading.current_thread().name
     assert where[1].startswith("parse")

@@ -60,6 +60,17 @@ async def test_a_transfer_coding_beside_chunked_is_refused(server: Server, codin
         assert headers["content-type"] == "application/problem+json"
 
 
+async def test_a_transfer_coding_in_http_1_0_is_a_mistake(server: Server) -> None:
+    async with connected(server) as line:
+        await line.send(
+            "POST /srm/v2/ls HTTP/1.0\nHost: localhost\nTransfer-Encoding: chunked\nConnection: keep-alive",
+            b"f\r\n" + _PLAIN[:15] + b"\r\n0\r\n\r\n",
+        )
+        status, headers, _ = await line.answer()
+        assert (status, headers["content-type"]) == (400, "application/problem+json")
+        assert await line.rest() == b""
+
+
 async def test_an_upload_in_a_content_coding_is_refused_before_it_is_sent(server: Server, ct: bytes) -> None:
     path, _ = await upload_path(server)
     async with connected(server) as line:

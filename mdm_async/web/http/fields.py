@@ -18,9 +18,9 @@ def _storable(text: str) -> str:
 
 
 def _short(text: str) -> str:
-    if len(text.encode()) > MOST_SURL_BYTES:
+    if not text.isascii() and len(text.encode()) > MOST_SURL_BYTES:
         raise ValueError(f"a SURL has {MOST_SURL_BYTES} bytes at the most")
-    return text
+    return _storable(text)
 
 
 def _few(given: Any, about: ValidationInfo) -> Any:
@@ -34,7 +34,7 @@ def _few(given: Any, about: ValidationInfo) -> Any:
 Text = Annotated[str, StringConstraints(max_length=4096), AfterValidator(_storable)]
 """What the catalog can keep: Postgres takes no NUL."""
 
-SurlText = Annotated[Text, AfterValidator(_short)]
+SurlText = Annotated[str, StringConstraints(max_length=MOST_SURL_BYTES), AfterValidator(_short)]
 
 Many = Annotated[list[Element], Field(max_length=MOST_BULK), BeforeValidator(_few)]
 """As many as `transfers.max_bulk` lets one request name."""

@@ -7,7 +7,7 @@ import structlog
 from aiohttp import web
 
 from mdm_async.errors import BadRequest, MdmError, MethodNotAllowed, NotFound, UnsupportedMediaType
-from mdm_async.web.http.encodings import demand_plain
+from mdm_async.web.http.encodings import demand_plain, is_misframed
 from mdm_async.web.http.expectation import body_may_never_come, demand_known
 from mdm_async.web.http.reply import fresh_id, reply, request_id
 
@@ -25,6 +25,7 @@ def answer(request: web.Request, error: MdmError) -> web.Response:
     """The problem details of `error`."""
     answer = reply(request, _document(error, request_id(request)), _KIND, error.http, errors=[error])
     if isinstance(error, UnsupportedMediaType):
+        # RFC 9110 §15.5.16
         answer.headers["Accept-Encoding"] = "identity"
     return answer
 
@@ -54,7 +55,7 @@ async def middleware(request: web.Request, handler: Handler) -> web.StreamRespon
     """Turns every error into an answer, and logs what was not the caller's fault; refuses what no face takes."""
     request_id(request)
     done = await _answered(request, handler)
-    if body_may_never_come(request) and not done.prepared:
+    if (body_may_never_come(request) or is_misframed(request)) and not done.prepared:
         done.force_close()
     return done
 
