@@ -30,16 +30,15 @@ def free(place: Path) -> int:
     return disk.f_bavail * disk.f_frsize
 
 
-def fill(place: Path, leave: int = 0) -> Path:
-    """Another's file that takes all but so many bytes."""
+def fill(place: Path) -> Path:
+    """Another's file that takes all that is free at one moment, and no more of what is given up for it."""
     filler = place / "filler"
-    with filler.open("wb", buffering=0) as file:
-        left = free(place) - leave
-        os.posix_fallocate(file.fileno(), 0, left)
-        if leave == 0:
+    with filler.open("wb") as file:
+        left = free(place)
+        while left:
             try:
-                while file.write(bytes(4096)):
-                    pass
-            except OSError:
-                pass
+                os.posix_fallocate(file.fileno(), 0, left)
+                break
+            except OSError:  # somebody wrote meanwhile
+                left = max(0, left - 65536)
     return filler

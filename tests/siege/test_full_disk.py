@@ -1,15 +1,17 @@
 """A disk that uploads, or others, fill: the reserve stays, reads are served, and the server can start and delete."""
 
 import asyncio
+import io
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import aiohttp
 import pytest
 
+from tests.faults.conditions import until
 from tests.postgres.for_tests import postgres_folder
 from tests.siege.besieged import Besieged, besieged
-from tests.siege.small_disk import MIB, free, small_disk
+from tests.siege.small_disk import MIB, fill, free, small_disk
 from tests.web.made_images import made
 
 RESERVE = 200 * MIB
@@ -83,3 +85,88 @@ async def test_uploads_without_a_length_leave_the_reserve(
     looking.cancel()
     assert set(statuses) <= {507, 0}, statuses
     assert RESERVE - 32 * MIB < least < RESERVE + 64 * MIB, least / MIB
+
+
+async def _ready(castle: Besieged) -> tuple[int, str]:
+    async with castle.http.get(f"{castle.url}/health/ready") as answer:
+        return answer.status, await answer.text()
+
+
+async def _becomes_ready(castle: Besieged, status: int) -> None:
+    async def asked() -> bool:
+        return (await _ready(castle))[0] == status
+
+    await until(asked, within=30)
+
+
+async def _put(castle: Besieged, name: str, content: bytes) -> int:
+    headers = {"Authorization": f"Bearer {castle.attacker}"}
+    body = {"files": [{"surl": f"{castle.ground}/{name}"}]}
+    async with castle.http.post(f"{castle.url}/srm/v2/prepareToPut", json=body, headers=headers) as answer:
+        tree = await answer.json()
+        if answer.status != 200:
+            return answer.status
+    async with castle.http.put(tree["files"][0]["transferURL"], data=io.BytesIO(content)) as answer:
+        if answer.status == 201:
+            await castle.attack(
+                "putDone", requestToken=tree["requestToken"], surls=[body["files"][0]["surl"]]
+            )
+        return answer.status
+
+
+def _blobs(disk: Path) -> int:
+    return sum(1 for path in (disk / "data" / "blobs").glob("??/*") if path.is_file())
+
+
+async def _demand_deleting_works(castle: Besieged, disk: Path) -> None:
+    """One of the files that were put, and with it its blobs."""
+    before = _blobs(disk)
+    assert await castle.attack("rm", surls=[f"{castle.ground}/a.dcm"]) == 200
+    await until(lambda: _blobs(disk) < before, within=40)
+
+
+async def test_others_fill_the_disk(cramped: Besieged, disk: Path, tmp_path: Path) -> None:
+    """Who reads is served on, who deletes too, and all is told; when there is room again, all is as before."""
+    assert await _put(cramped, "a.dcm", made(pixels=MIB)) == 201
+    ballast = disk / "data" / "ballast"
+    assert ballast.stat().st_size == 48 * MIB
+    filler = fill(disk)
+    await _becomes_ready(cramped, 503)
+    assert "disk full (database)" in (await _ready(cramped))[1]
+    await until(lambda: not ballast.exists())
+    await until(lambda: _serves(cramped), within=30)
+    async with cramped.neighbour.served_well(stall=10.0):
+        assert await _put(cramped, "b.dcm", made(pixels=MIB, seed=1)) == 507
+        assert await _put(cramped, "c.dcm", made()) == 507
+        await _demand_deleting_works(cramped, disk)
+    async with cramped.http.get(f"{cramped.url}/metrics") as answer:
+        assert 'mdm_disk_full{disk="database"} 1.0' in await answer.text()
+    headers = {"Authorization": f"Bearer {cramped.process.admin_token}"}
+    async with cramped.http.get(f"{cramped.url}/admin/v1/status", headers=headers) as answer:
+        assert any("database.reserve_free" in one for one in (await answer.json())["full"])
+    filler.unlink()
+    await _becomes_ready(cramped, 200)
+    await until(lambda: ballast.exists(), within=10)
+    assert await _put(cramped, "d.dcm", made(pixels=MIB, seed=1)) == 201
+    log = (tmp_path / "log").read_text()
+    assert "disk full" in log
+    assert "disk has room again" in log
+
+
+async def _serves(castle: Besieged) -> bool:
+    return await castle.attack("ls", surls=[castle.ground]) == 200
+
+
+async def test_a_server_starts_on_a_full_disk_and_deletes(
+    cramped: Besieged, disk: Path, tmp_path: Path
+) -> None:
+    assert await _put(cramped, "a.dcm", made(pixels=MIB)) == 201
+    await cramped.process.kill()
+    filler = fill(disk)
+    assert free(disk) < MIB
+    await cramped.process.start(tmp_path / "log")
+    assert (await _ready(cramped))[0] == 503
+    async with cramped.neighbour.served_well(stall=10.0):
+        await _demand_deleting_works(cramped, disk)
+    filler.unlink()
+    await _becomes_ready(cramped, 200)

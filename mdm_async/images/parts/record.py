@@ -14,6 +14,8 @@ from mdm_async.keys.derive import RecordCipher
 
 _REPORT = " report"
 """Keeps a report from being taken for a record."""
+_BLOCK = 1024
+"""Records and reports are filled up to a multiple of so many bytes: their sizes would tell of what they describe."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,7 @@ def seal(record: ViewRecord, secret: bytes, image: UUID, view: str, version: str
         "pixels_revision": record.pixels_revision,
         "shared": _listed(record.shared) if record.shared is not None else None,
     }
-    return RecordCipher(secret, image).seal(orjson.dumps(tree), view, version, os.urandom(12))
+    return RecordCipher(secret, image).seal(_filled(orjson.dumps(tree), b" "), view, version, os.urandom(12))
 
 
 def unseal(sealed: bytes, secret: bytes, image: UUID, view: str, version: str) -> ViewRecord:
@@ -84,11 +86,16 @@ def unseal(sealed: bytes, secret: bytes, image: UUID, view: str, version: str) -
 
 def seal_report(report: bytes, secret: bytes, image: UUID, view: str, version: str) -> bytes:
     """What scrubbing did to make a view, compressed and encrypted."""
-    return RecordCipher(secret, image).seal(zlib.compress(report), view, version + _REPORT, os.urandom(12))
+    filled = _filled(zlib.compress(report), b"\0")  # what follows the end of a deflated stream is not read
+    return RecordCipher(secret, image).seal(filled, view, version + _REPORT, os.urandom(12))
 
 
 def unseal_report(sealed: bytes, secret: bytes, image: UUID, view: str, version: str) -> bytes:
     return zlib.decompress(RecordCipher(secret, image).open(sealed, view, version + _REPORT))
+
+
+def _filled(text: bytes, fill: bytes) -> bytes:
+    return text.ljust(-(-len(text) // _BLOCK) * _BLOCK, fill)
 
 
 def _listed(part: PartRecord) -> list[object]:

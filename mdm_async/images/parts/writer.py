@@ -12,8 +12,11 @@ from mdm_async.images.parts.depot import Depot
 from mdm_async.images.parts.leases import Leases
 from mdm_async.images.parts.record import PartRecord
 from mdm_async.keys.derive import FORMAT, SALT_BYTES, part_key
+from mdm_async.keys.store import IDENTITY
 
 _RUN_BYTES = RUN * SEGMENT
+_BLOCK = 4096
+"""Bytes of which an identity part in the catalog has a multiple."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,10 @@ class PartWriter:
         self._adler = self._cipher_adler = 1
 
     @property
+    def _identifies(self) -> bool:
+        return self._secret_kind == IDENTITY
+
+    @property
     def size(self) -> int:
         """Plain bytes taken so far."""
         return self._size + len(self._waiting)
@@ -70,16 +77,20 @@ class PartWriter:
         self._waiting += rest
 
     async def finish(self, *, followed: bool) -> WrittenPart:
-        """The end of the part. `followed`: other parts follow it in some view, so a blob ends in a whole segment."""
+        """The end of the part. `followed`: other parts follow it in some view, so a blob ends in a whole segment.
+
+        So does an identity part, and one in the catalog is filled up too: its exact size would identify it.
+        """
         rest = bytes(self._waiting)
         self._waiting = bytearray()
         if self._file is None and len(rest) <= self._depot.settings.inline_max:
             return await self._depot.cipher.run(lambda: self._inline(rest))
-        padding = padded(len(rest)) - len(rest) if followed else 0
+        whole = followed or self._identifies
+        padding = padded(len(rest)) - len(rest) if whole else 0
         await self._store(rest, final=True, padding=padding)
         assert self._file is not None
         await self._file.commit()
-        return self._written(padded=followed, deflated=False)
+        return self._written(padded=whole, deflated=False)
 
     async def _store(self, run: bytes, *, final: bool, padding: int = 0) -> None:
         if self._file is None:
@@ -100,7 +111,10 @@ class PartWriter:
     def _inline(self, plain: bytes) -> WrittenPart:
         self._adler, self._size = zlib.adler32(plain), len(plain)
         smaller = zlib.compress(plain)
-        deflated = len(smaller) < len(plain)
+        deflated = self._identifies or len(smaller) < len(plain)
+        if self._identifies:
+            # What follows the end of a deflated stream is not read.
+            smaller = smaller.ljust(-(-len(smaller) // _BLOCK) * _BLOCK, b"\0")
         sealed = bytes(self._key.encrypt_run(smaller if deflated else plain, 0, final=True))
         self._cipher_adler, self._cipher_size = zlib.adler32(sealed), len(sealed)
         return self._written(padded=False, deflated=deflated, inline=sealed)
