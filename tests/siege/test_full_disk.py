@@ -11,7 +11,7 @@ import pytest
 from tests.faults.conditions import until
 from tests.postgres.for_tests import postgres_folder
 from tests.siege.besieged import Besieged, besieged
-from tests.siege.small_disk import MIB, fill, free, small_disk
+from tests.small_disk import MIB, fill, free, small_disk
 from tests.web.made_images import made
 
 RESERVE = 200 * MIB
