@@ -295,7 +295,12 @@ class NamingSettings(_Section):
     """Names that users give."""
 
     identifying: Literal["refuse", "rename"] = Field(
-        "refuse", description="an LFN that holds the file's own identifiers"
+        "refuse", description="an LFN that holds the file's own identifiers, at upload"
+    )
+    looked_at: int = Field(
+        1000,
+        ge=0,
+        description="entries below a directory that is moved whose new names are compared with their patients'",
     )
 
 

@@ -136,6 +136,23 @@ async def make_directories(db: Connection, parent: int, names: Sequence[str]) ->
     return made
 
 
+async def images_below(db: Connection, directory: int, most: int) -> tuple[list[tuple[UUID, str]], bool]:
+    """Images of files below a directory, each with its path from there: of the nearest `most` entries; whether those
+    are all."""
+    rows = await db.fetch(
+        "with recursive below as ("
+        "  select $1::bigint as id, ''::text collate \"C\" as path, null::uuid as image"
+        "  union all"
+        "  select e.id, b.path || '/' || e.name, e.image from below b cross join lateral ("
+        "    select id, name, image from entries where parent = b.id offset 0) e"
+        ") select image, path from below limit $2",
+        directory,
+        most + 2,
+    )
+    found = [(row["image"], row["path"]) for row in rows[: most + 1] if row["image"] is not None]
+    return found, len(rows) < most + 2
+
+
 async def add_file(
     db: Connection,
     parent: int,

@@ -18,6 +18,7 @@ from mdm_async.errors import BadRequest, Exists, Gone, MdmError, NotADirectory, 
 from mdm_async.images.cipher_pool import CipherPool
 from mdm_async.images.names import directories
 from mdm_async.images.names.path_template import PathTemplate
+from mdm_async.images.names.revealing import Identifiers, NameGuard, demand_silent
 from mdm_async.images.reading import stream
 from mdm_async.images.reading.served import Served
 from mdm_async.images.reading.shelf import Shelf
@@ -47,6 +48,7 @@ class Linker:
     shelf: Shelf
     blobs: BlobStore
     cipher: CipherPool
+    guard: NameGuard
     standing: DeliverySettings
     """What holds where no directory says how views leave it."""
 
@@ -113,7 +115,8 @@ class _Linking:
             views = [(image, self.served.view) for image in images_]
             found = await self.linker.shelf.find_whole(db, views)
         loaded = iter(await self.linker.shelf.load(found))
-        named = [(one, await self._lfn(next(loaded))) for one in sources if isinstance(one, _Source)]
+        known = await self.linker.guard.identifiers(images_)
+        named = [(one, await self._lfn(next(loaded), known)) for one in sources if isinstance(one, _Source)]
         async with self.linker.database.transaction() as db:
             await views_to_make.share_demands(db)
             await self.linker.shelf.served.refresh(db, now=True)
@@ -139,7 +142,7 @@ class _Linking:
             return why
         return _Source(place.entry.image, demands_sealed(self.linker.standing, place, self.served.view))
 
-    async def _lfn(self, ready: ReadyView | MdmError) -> Lfn | MdmError:
+    async def _lfn(self, ready: ReadyView | MdmError, known: Identifiers) -> Lfn | MdmError:
         if isinstance(ready, MdmError):
             return ready
         try:
@@ -148,7 +151,9 @@ class _Linking:
             mapping = self.served.mapping
             subjects = mapping.names if mapping is not None else frozenset()
             name = self.path.fill(values, self.served.key, subjects)
-            return parse_lfn(f"{self.target.rstrip('/')}/{name}")
+            lfn = parse_lfn(f"{self.target.rstrip('/')}/{name}")
+            demand_silent(self.caller, known, ready.image, lfn)
+            return lfn
         except MdmError as why:
             return why
 

@@ -1,6 +1,6 @@
 """Moving and renaming, which gives nobody a right, a view or a way of delivery that they had not before."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from mdm_async.catalog.holdings.profiles import enabled_at
 from mdm_async.catalog.namespace import entries, places
@@ -11,17 +11,60 @@ from mdm_async.catalog.trail import acts
 from mdm_async.catalog.trail.acts import Act
 from mdm_async.catalog.work import directories_to_check, views_to_make
 from mdm_async.catalog.work.views_to_make import lock_demands
-from mdm_async.errors import BadRequest, Exists, Forbidden, NotFound
+from mdm_async.errors import BadRequest, Busy, Exists, Forbidden, NotFound
 from mdm_async.images.changed import ChangedHere
+from mdm_async.images.names.revealing import NameGuard
 from mdm_async.images.reading.served import ServedViews
 from mdm_async.images.rights.delivery import KINDS, policy
 from mdm_async.images.surls import existing, resolve_one
-from mdm_async.names import IDENTIFIED, MOST_LEVELS, ROOT, Caller, Right, levels_of, split
+from mdm_async.names import IDENTIFIED, MOST_LEVELS, ROOT, Caller, Lfn, Right, join, levels_of, split
 from mdm_async.postgres.database import Connection, Database
-from mdm_async.settings import DeliverySettings
+from mdm_async.settings import DeliverySettings, NamingSettings
 
 
-async def mv(
+@dataclass(frozen=True, slots=True)
+class Mover:
+    """What entries are moved with."""
+
+    database: Database
+    served: ServedViews
+    standing: DeliverySettings
+    """What holds where no directory says how views leave it."""
+    changed: ChangedHere
+    guard: NameGuard
+    naming: NamingSettings
+
+    async def mv(self, caller: Caller, source: str, target: str) -> None:
+        """As `_mv`, once its new name is known to tell nothing of patients."""
+        named = await self._silently_named(caller, source, target)
+        await _mv(self.database, self.served, self.standing, self.changed, caller, source, target, named)
+
+    async def _silently_named(self, caller: Caller, source: str, target: str) -> "_Named":
+        """Raises BadRequest when the new name, or that of a file below, tells who its patient is; else as `_mv`."""
+        # Who may move nothing, or not there, makes nobody wait, and learns nothing.
+        async with self.database.acquire() as db:
+            before, entry = await _movable(db, caller, source)
+            directory, name = await _target(db, caller, target, entry)
+            await _demand_levels(db, before, entry, directory)
+            lfn = join(directory.lfn, name)
+            if entry.image is not None:
+                below, whole = [(entry.image, "")], True
+            else:
+                below, whole = await entries.images_below(db, entry.id, self.naming.looked_at)
+        await self.guard.demand_silent(caller, [(image, lfn + path) for image, path in below])
+        return _Named(lfn, whole)
+
+
+@dataclass(frozen=True, slots=True)
+class _Named:
+    """A new name that has been looked at."""
+
+    lfn: Lfn
+    whole: bool
+    """So have all names below it."""
+
+
+async def _mv(
     database: Database,
     served: ServedViews,
     standing: DeliverySettings,
@@ -29,6 +72,7 @@ async def mv(
     caller: Caller,
     source: str,
     target: str,
+    named: _Named,
 ) -> None:
     """Move or rename; into a directory when the target is one. One transaction of a few rows, whatever lies below.
 
@@ -39,16 +83,14 @@ async def mv(
     Raises Exists, NotFound, BadRequest, Forbidden. A name that is taken, be it by what the caller may not list, is
     Exists to whoever may write there: a name is given once, so it cannot be hidden from them.
     """
-    async with database.acquire() as db:  # who may move nothing, or not there, makes nobody wait
-        before, entry = await _movable(db, caller, source)
-        directory, _ = await _target(db, caller, target, entry)
-        await _demand_levels(db, before, entry, directory)
     async with database.transaction() as db:
         await lock_demands(db)
         await kept_acls.lock(db)
         await served.refresh(db, now=True)
         before, entry = await _movable(db, caller, source)
         directory, name = await _target(db, caller, target, entry)
+        if join(directory.lfn, name) != named.lfn:
+            raise Busy("a directory of that name has just come or gone", remedy="try again")
         kept = _kept(standing, before, entry, directory, name)
         await _demand_nothing_gained(served, db, caller, before, _after(before, kept, directory, name))
         assert directory.entry is not None
@@ -59,7 +101,8 @@ async def mv(
             views = [entry.only_view] if entry.only_view else await enabled_at(db, directory.entry.id)
             await views_to_make.add_lacking(db, [entry.image], views, served.newest)
         now_own = [what for what in _INHERITED if getattr(kept, what) != getattr(entry, what)]
-        await acts.record(db, [Act(caller, "mv", guid=entry.guid, details={"kept": now_own})])
+        details = {"kept": now_own} | ({} if named.whole else {"names": "looked at in part"})
+        await acts.record(db, [Act(caller, "mv", guid=entry.guid, details=details)])
     changed.everything()
 
 

@@ -7,7 +7,7 @@ to another.
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from mdm_async.catalog.holdings import replicas
 from mdm_async.catalog.holdings.replicas import Replica
@@ -17,6 +17,7 @@ from mdm_async.catalog.rights import acl
 from mdm_async.catalog.trail import acts as audit
 from mdm_async.catalog.trail.acts import Act
 from mdm_async.errors import BadRequest, Exists, MdmError, NotFound
+from mdm_async.images.names.revealing import Identifiers, NameGuard, demand_silent
 from mdm_async.images.reading.served import ServedViews
 from mdm_async.images.surls import resolve
 from mdm_async.names import Caller, Right, Surl, View
@@ -49,8 +50,11 @@ async def listing(
     ]
 
 
-async def add(database: Database, served: ServedViews, caller: Caller, changes: Sequence[Change]) -> Outcomes:
+async def add(
+    database: Database, served: ServedViews, guard: NameGuard, caller: Caller, changes: Sequence[Change]
+) -> Outcomes:
     """Tell of copies; a view that the SURL does not name is the default one. Raises nothing: one status for each."""
+    known = await _identifiers(database, guard, caller, changes)
 
     async def work(db: Connection, surl: Surl, place: Place, entry: Entry, url: str | None) -> View:
         view = surl.view or place.default_view
@@ -60,11 +64,24 @@ async def add(database: Database, served: ServedViews, caller: Caller, changes: 
         acl.demand(caller, place, Right.READ, view)
         if url is None:
             raise BadRequest("the copy stored here is there already")
+        if entry.image is not None:
+            demand_silent(caller, known, entry.image, unquote(url))
         if not await replicas.add(db, entry.id, view, url, caller.name):
             raise Exists("the file has a replica at that URL already")
         return view
 
     return await _change(database, caller, "replica add", changes, work)
+
+
+async def _identifiers(
+    database: Database, guard: NameGuard, caller: Caller, changes: Sequence[Change]
+) -> Identifiers:
+    """Of the images of those files that the caller may tell of copies of."""
+    async with database.acquire() as db:
+        found = await resolve(db, caller, [change.surl for change in changes])
+    files = [_file(caller, one, Right.SET_METADATA) for one in found]
+    images = [one[2].image for one in files if not isinstance(one, MdmError)]
+    return await guard.identifiers([image for image in images if image is not None])
 
 
 async def remove(database: Database, caller: Caller, changes: Sequence[Change]) -> Outcomes:

@@ -1,13 +1,11 @@
 """An image's original, opened by the server itself: to make views of it, or to find a patient again."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
-from itertools import islice
 from uuid import UUID
 
 from mdm_async.catalog.holdings import images
-from mdm_async.dicom.part10 import Kind, Piece, Splitter
+from mdm_async.dicom.part10 import Kind
 from mdm_async.dicom.pixels import plan as pixel_plan
 from mdm_async.dicom.pixels.description import PIXELS_REVISION, Description, PixelFacts
 from mdm_async.dicom.pixels.inspector import Inspector
@@ -17,6 +15,7 @@ from mdm_async.images.parts.leases import Leases
 from mdm_async.images.parts.record import PartRecord
 from mdm_async.images.parts.writer import WrittenPart
 from mdm_async.images.reading import stream, view
+from mdm_async.images.reading.heads import head_and_tail
 from mdm_async.images.reading.shelf import Shelf
 from mdm_async.images.reading.view import ReadyView
 from mdm_async.images.views.making import Source
@@ -26,13 +25,13 @@ from mdm_async.keys.store import IDENTITY, IMAGE, Secrets
 from mdm_async.names import IDENTIFIED
 from mdm_async.postgres.database import Connection, Database
 
-_PIECES = 8
-
 
 async def source_of(workshop: Workshop, shelf: Shelf, leases: Leases, image: UUID) -> Source:
     """What views of an image are made of. Raises Gone, Damaged."""
     original, secrets = await _open(workshop.depot.database, shelf, image)
-    head, tail = await _head_and_tail(workshop, original)
+    head, tail = await head_and_tail(
+        workshop.depot.blobs, workshop.cipher, original, workshop.limits.max_head
+    )
     facts = original.record.pixels
     assert facts is not None
     if facts.present and original.record.pixels_revision < PIXELS_REVISION:
@@ -45,18 +44,7 @@ async def source_of(workshop: Workshop, shelf: Shelf, leases: Leases, image: UUI
 async def original_head(workshop: Workshop, shelf: Shelf, image: UUID) -> bytes | None:
     """The original's head; None when it is larger than `scrub.max_head`. Raises Gone, Damaged."""
     original, _ = await _open(workshop.depot.database, shelf, image)
-    return (await _head_and_tail(workshop, original))[0]
-
-
-async def _head_and_tail(workshop: Workshop, original: ReadyView) -> tuple[bytes | None, bytes]:
-    """Head (None when it is larger than `scrub.max_head`) and tail; of a deflated file inflated."""
-    if original.parts[0].row.kind == Kind.ORIGINAL.value:
-        return await _inflated(workshop, original)
-    sizes = [part.record.size for part in original.parts]
-    if sizes[0] + sum(sizes[2:]) > workshop.limits.max_head:
-        return None, b""
-    head = await _bytes(workshop, original, 0, sizes[0])
-    return head, await _bytes(workshop, original, sum(sizes[:2]), sum(sizes))
+    return (await head_and_tail(workshop.depot.blobs, workshop.cipher, original, workshop.limits.max_head))[0]
 
 
 async def _open(database: Database, shelf: Shelf, image: UUID) -> tuple[ReadyView, Secrets]:
@@ -138,29 +126,3 @@ async def _shared(db: Connection, image: UUID, secrets: Secrets) -> dict[str, Pa
             records |= {part.id: part for part in opened.parts}
     rows = await images.parts(db, records)
     return {row.variant: records[row.id] for row in rows.values() if row.kind == Kind.PIXELS.value}
-
-
-async def _bytes(workshop: Workshop, original: ReadyView, start: int, stop: int) -> bytes:
-    return b"".join(
-        [bytes(piece) async for piece in stream.clear(workshop.depot.blobs, original, start, stop)]
-    )
-
-
-async def _inflated(workshop: Workshop, original: ReadyView) -> tuple[bytes | None, bytes]:
-    """Head and tail of a deflated file; no head when they are larger than may be scrubbed."""
-    kept = {Kind.HEAD: bytearray(), Kind.TAIL: bytearray()}
-    splitter = Splitter(force=True)  # what is stored was let in
-    async for chunk in stream.clear(workshop.depot.blobs, original, 0, original.size):
-        pieces = splitter.stream(chunk)
-        # Off the loop, and a few at a time: a chunk may inflate to a thousand times its size.
-        while some := await workshop.cipher.run(partial(_some, pieces)):
-            for piece in some:
-                if piece.kind in kept:
-                    kept[piece.kind] += piece.data
-            if sum(map(len, kept.values())) > workshop.limits.max_head:
-                return None, b""
-    return bytes(kept[Kind.HEAD]), bytes(kept[Kind.TAIL])
-
-
-def _some(pieces: Iterator[Piece]) -> list[Piece]:
-    return list(islice(pieces, _PIECES))

@@ -214,7 +214,9 @@ async def look_up(request: web.Request) -> web.Response:
 async def link(request: web.Request) -> web.Response:
     caller, form = await asked_by_name(request, LinkForm)
     house = request.app[HOUSE]
-    linker = linking.Linker(house.database, house.shelf, house.blobs, house.cipher, house.settings.delivery)
+    linker = linking.Linker(
+        house.database, house.shelf, house.blobs, house.cipher, house.name_guard, house.settings.delivery
+    )
     linked = await linking.link(linker, caller, form.surls, form.target, form.view, form.template)
     files = [
         LinkedFile.failed(surl, one) if isinstance(one, MdmError) else LinkedFile(surl=surl, linked=one)

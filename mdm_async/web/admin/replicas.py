@@ -67,7 +67,7 @@ async def list_replicas(request: web.Request) -> web.Response:
 
 
 async def _add(house: House, caller: Caller, changes: Sequence[Change]) -> Outcomes:
-    return await replicas.add(house.database, house.views, caller, changes)
+    return await replicas.add(house.database, house.views, house.name_guard, caller, changes)
 
 
 async def _remove(house: House, caller: Caller, changes: Sequence[Change]) -> Outcomes:

@@ -18,6 +18,7 @@ from mdm_async.images.changed import ChangedHere
 from mdm_async.images.cipher_pool import CipherPool
 from mdm_async.images.disks import Disks
 from mdm_async.images.intake.intake import Intake
+from mdm_async.images.names.revealing import NameGuard
 from mdm_async.images.reading.served import ServedViews
 from mdm_async.images.reading.shelf import Shelf
 from mdm_async.images.transfers.admission import Admission
@@ -71,6 +72,10 @@ class House:
     port: int = 0
     tls_port: int | None = None
     draining: bool = False
+
+    @property
+    def name_guard(self) -> NameGuard:
+        return NameGuard(self.database, self.shelf, self.blobs, self.cipher, self.settings.scrub.max_head)
 
     @property
     def database(self) -> Database:

@@ -11,6 +11,7 @@ from mdm_async.identity.mapping import Mapping
 from mdm_async.images.changed import ChangedHere
 from mdm_async.images.cipher_pool import CipherPool
 from mdm_async.images.intake.intake import Intake
+from mdm_async.images.names.revealing import NameGuard
 from mdm_async.images.reading.served import ServedViews
 from mdm_async.images.reading.shelf import Shelf
 from mdm_async.images.transfers.judging import Judge
@@ -19,7 +20,7 @@ from mdm_async.keys.store import KeyStore
 from mdm_async.names import Caller
 from mdm_async.postgres.database import Database
 from mdm_async.postgres.on_disk import OnDisk
-from mdm_async.settings import DeliverySettings, TransferSettings
+from mdm_async.settings import DeliverySettings, NamingSettings, TransferSettings
 from mdm_async.web.http.house import HOUSE
 from mdm_async.web.turls.address import TurlAddress
 
@@ -40,6 +41,8 @@ class Context:
     changed: ChangedHere
     mapping: Mapping
     delivery: DeliverySettings
+    name_guard: NameGuard
+    naming: NamingSettings
     intake: Intake
     judge: Judge
     warm: WarmTurls
@@ -64,6 +67,8 @@ class Context:
             changed=house.changed,
             mapping=house.mapping,
             delivery=house.settings.delivery,
+            name_guard=house.name_guard,
+            naming=house.settings.naming,
             intake=house.intake,
             judge=house.judge,
             warm=house.warm,

@@ -71,13 +71,8 @@ async def rm(context: Context, asked: form.Surls) -> Files[SurlStatus]:
 
 
 async def mv(context: Context, asked: form.Mv) -> Result:
-    await moving.mv(
-        context.database,
-        context.views,
-        context.delivery,
-        context.changed,
-        context.caller,
-        asked.fromSURL,
-        asked.toSURL,
+    mover = moving.Mover(
+        context.database, context.views, context.delivery, context.changed, context.name_guard, context.naming
     )
+    await mover.mv(context.caller, asked.fromSURL, asked.toSURL)
     return Result()

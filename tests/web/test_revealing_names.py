@@ -1,0 +1,115 @@
+"""Names that tell who a patient is, given to images that are stored already: refused as at upload."""
+
+from typing import Any
+
+import pytest
+
+from tests.conftest import Server, running_server
+from tests.faults.conditions import until
+from tests.postgres.for_tests import PostgresForTests
+from tests.web.made_images import BLOB, INLINE, made
+
+NAME = "Feldmann^Elisabeth"
+KINDS = [{"pixels": INLINE}, {"pixels": None, "head": BLOB}, {"pixels": INLINE, "deflated": True}]
+
+
+async def _put(server: Server, surl: str, **kind: Any) -> None:
+    await server.put(surl, made(name=NAME, **kind))
+
+
+async def _mv(server: Server, source: str, target: str) -> str:
+    tree = await server.srm("mv", expect=None, fromSURL=source, toSURL=target)
+    code: str = tree["returnStatus"]["statusCode"]
+    assert "eldmann" not in str(tree).replace(target, "")
+    return code
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=["inline", "blob", "deflated"])
+async def test_a_file_is_not_renamed_so(server: Server, kind: dict[str, Any]) -> None:
+    folder = await server.directory()
+    await _put(server, f"{folder}/a.dcm", **kind)
+    assert await _mv(server, f"{folder}/a.dcm", f"{folder}/feldmann-2.dcm") == "SRM_INVALID_REQUEST"
+    assert await _mv(server, f"{folder}/a.dcm", f"{folder}/b.dcm") == "SRM_SUCCESS"
+
+
+async def test_nor_moved_into_a_directory_that_reveals(server: Server) -> None:
+    folder = await server.directory()
+    await _put(server, f"{folder}/a.dcm")
+    await server.srm("mkdir", surl=f"{folder}/Feldmann_E")
+    assert await _mv(server, f"{folder}/a.dcm", f"{folder}/Feldmann_E") == "SRM_INVALID_REQUEST"
+    assert await _mv(server, f"{folder}/a.dcm", f"{folder}/Feldmann_E/a.dcm") == "SRM_INVALID_REQUEST"
+    assert (await server.srm("ls", surls=[f"{folder}/a.dcm"]))["files"][0]["path"]
+
+
+async def test_nor_a_directory_above(server: Server) -> None:
+    folder = await server.directory()
+    await server.srm("mkdir", surl=f"{folder}/s/t/elis", parents=True)
+    await _put(server, f"{folder}/s/t/elis/a.dcm")
+    assert await _mv(server, f"{folder}/s", f"{folder}/Feldmann") == "SRM_INVALID_REQUEST"
+    # By what the whole path says, of which each part alone says nothing.
+    assert await _mv(server, f"{folder}/s/t/elis", f"{folder}/s/t/elisa") == "SRM_SUCCESS"
+    assert await _mv(server, f"{folder}/s/t/elisa", f"{folder}/s/t/elisa/beth") != "SRM_SUCCESS"
+    assert await _mv(server, f"{folder}/s", f"{folder}/u") == "SRM_SUCCESS"
+
+
+async def test_what_is_far_below_is_not_looked_at_and_that_is_said(
+    postgres: PostgresForTests, migrated: str, tmp_path: Any
+) -> None:
+    dsn = await postgres.fresh_database(migrated)
+    async with running_server(tmp_path / "data", dsn, naming={"looked_at": 1}) as server:
+        await server.srm("mkdir", surl="/s/t", parents=True)
+        await _put(server, "/s/t/a.dcm")
+        assert await _mv(server, "/s", "/Feldmann") == "SRM_SUCCESS"
+        await _put(server, "/b.dcm")
+        assert await _mv(server, "/b.dcm", "/feldmann.dcm") == "SRM_INVALID_REQUEST"
+        async with server.house.database.acquire() as db:
+            assert await db.fetchval("select details ->> 'names' from audit where act = 'mv'")
+
+
+async def test_a_try_is_in_the_audit(own_server: Server) -> None:
+    await _put(own_server, "/a.dcm")
+    token = await own_server.token("pdrwlxgs")
+    answer = await own_server.srm("mv", token=token, expect=400, fromSURL="/a.dcm", toSURL="/Feldmann.dcm")
+    assert "identifiers" in str(answer)
+
+    async def told() -> bool:
+        async with own_server.house.database.acquire() as db:
+            return bool(await db.fetchval("select count(*) from audit where outcome = 'refused'"))
+
+    await until(told)
+
+
+async def test_who_may_not_move_it_learns_nothing(server: Server) -> None:
+    folder = await server.directory()
+    await _put(server, f"{folder}/a.dcm")
+    token = await server.token("rlxg", folder)
+    for name in ("Feldmann", "Schmidt"):
+        tree = await server.srm(
+            "mv", token=token, expect=403, fromSURL=f"{folder}/a.dcm", toSURL=f"{folder}/{name}.dcm"
+        )
+        assert tree["returnStatus"]["statusCode"] == "SRM_AUTHORIZATION_FAILURE"
+
+
+async def test_nor_linked_or_said_to_lie_at_such_a_url(server: Server) -> None:
+    folder = await server.directory()
+    await _put(server, f"{folder}/a.dcm")
+    await server.srm("mkdir", surl=f"{folder}/Feldmann")
+    await server.srm("mkdir", surl=f"{folder}/project")
+
+    async def linked(target: str) -> str:
+        body = {"surls": [f"{folder}/a.dcm"], "target": target, "view": "basic", "template": "{instance}.dcm"}
+        answer = await server.call("POST", "/admin/v1/link", token=server.admin_token, json=body)
+        code: str = answer.tree["files"][0]["status"]["statusCode"]
+        return code
+
+    assert await linked(f"{folder}/Feldmann") == "SRM_INVALID_REQUEST"
+    assert await linked(f"{folder}/project") == "SRM_SUCCESS"
+
+    async def told(url: str) -> str:
+        body = {"replicas": [{"surl": f"{folder}/a.dcm", "url": url}]}
+        answer = await server.call("POST", "/catalog/v1/replicas/add", token=server.admin_token, json=body)
+        code: str = answer.tree["files"][0]["status"]["statusCode"]
+        return code
+
+    assert await told("https://elsewhere.example/F%65ldmann/a.dcm") == "SRM_INVALID_REQUEST"
+    assert await told("https://elsewhere.example/a.dcm") == "SRM_SUCCESS"
