@@ -26,6 +26,9 @@ RECIPIENT = base64.b64encode(public_key(new_private_key())).decode()
 NAMES = ("veiledlfn", "vaultlfnx", "innerlfnx", "otherlfnx", "insidelfn")
 """Markers in the names that nobody but the owner and administrators may list."""
 _UUID = re.compile(rb"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_INSTALLATION = """(select to_jsonb(i) - '{acl_epoch, changes_mark, changes_marked, changes_trimmed}'::text[], i.id
+                    from installation i)"""
+"""Without what the server writes there by itself, some time after there was a change."""
 _CHANGING = ("x-request-id", "date")
 
 
@@ -93,7 +96,7 @@ class Arena:
                 await db.fetchval(f"select md5(coalesce(string_agg(t::text, '|' order by {key}), '')) from {table} t")
                 for table, key in (
                     ("entries", "id"), ("images", "id"), ("acls", "id"), ("tokens", "id"), ("recipients", "principal"),
-                    ("profiles", "name"), ("releases", "image"), ("installation", "id"), ("views", "made"),
+                    ("profiles", "name"), ("releases", "image"), (_INSTALLATION, "id"), ("views", "made"),
                 )
             ]  # fmt: skip
             found.append(
