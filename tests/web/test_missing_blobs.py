@@ -54,6 +54,26 @@ async def test_it_is_a_problem_and_the_connection_goes_on(
     assert not open_blobs(own_server.data)
 
 
+@pytest.mark.parametrize("harm", [Path.unlink, shortened])
+@pytest.mark.parametrize("recipient", [None, RECIPIENT], ids=["clear", "sealed"])
+async def test_a_head_promises_nothing_and_the_log_names_the_file(
+    own_server: Server,
+    capsys: pytest.CaptureFixture[str],
+    recipient: str | None,
+    harm: Callable[[Path], None],
+) -> None:
+    guid = (await own_server.put("/a.dcm", FILE))["guid"]
+    url = (await own_server.prepare("/a.dcm", recipient=recipient))["transferURL"]
+    assert (await own_server.call("HEAD", url)).status == 200
+    (path,) = blob_files(own_server.data)
+    harm(path)
+    assert (await own_server.call("HEAD", url)).status == 500
+    assert capsys.readouterr().out.count(guid) == 1
+    assert (await own_server.call("GET", url)).status == 500
+    assert capsys.readouterr().out.count(guid) == 1
+    assert not open_blobs(own_server.data)
+
+
 async def test_a_store_that_is_not_mounted_loses_nothing(own_server: Server) -> None:
     """All looks deleted there; nothing is told to be lost, written beside it, or forgotten."""
     await own_server.put("/a.dcm", FILE)

@@ -12,7 +12,7 @@ from mdm_async.images.reading.representation import Representation
 from mdm_async.web.http import ranges
 from mdm_async.web.http.channel import demand_secure
 from mdm_async.web.http.house import HOUSE
-from mdm_async.web.http.sending import Body, Section, send
+from mdm_async.web.http.sending import Body, Section, send, telling_damage
 
 
 async def get(request: web.Request, served: Representation, read: Read) -> web.StreamResponse:
@@ -43,6 +43,9 @@ async def get(request: web.Request, served: Representation, read: Read) -> web.S
     answer = web.StreamResponse(status=status, headers=headers | about)
     answer.content_length = body.size
     if request.method == "HEAD":
+        # What a GET would not give is not promised.
+        async with telling_damage(read), served.open([(0, served.size)], files=False):
+            pass
         await answer.prepare(request)
     else:
         await send(request, answer, served, read, body)

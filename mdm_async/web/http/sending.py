@@ -1,15 +1,16 @@
 """The body of an answer: pieces of a representation on their way to the socket, paced, counted, audited, cut."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 
+import structlog
 from aiohttp import web
 
 from mdm_async.auditing.reads import Read, Reading
 from mdm_async.blobs.store import FileRange, Piece
-from mdm_async.errors import Gone
+from mdm_async.errors import Damaged, Gone
 from mdm_async.images.metrics import CLEAR_OUT, SEALED_OUT
 from mdm_async.images.reading.representation import Pieces, Representation
 from mdm_async.names import Payer
@@ -21,6 +22,8 @@ from mdm_async.web.http.house import HOUSE
 _AHEAD = 2 << 20
 """Bytes that a reader who hardly reads leaves in memory: a piece on its way, and the next one decrypted. A sealed
 stream is sent from its file where no TLS is in between."""
+
+_log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +69,7 @@ async def send(
     ):
         async with (
             house.reads.reading(read, served.ending, source) as reading,
+            telling_damage(read),
             served.open(spans, files=plain) as pieces,
             aclosing(_in_order(pieces, body)) as chosen,
         ):
@@ -82,10 +86,28 @@ async def send(
             except ConnectionError:
                 raise
             except Exception as error:
+                if isinstance(error, Damaged):
+                    _tell_damage(read, error)
                 # The status is out: only a cut connection tells the client that bytes are missing.
                 problem.log(error)
                 transport.abort()
                 raise ConnectionResetError("the transfer broke off") from error
+
+
+@asynccontextmanager
+async def telling_damage(read: Read) -> AsyncIterator[None]:
+    """Say in the log of which file what was stored is gone, or no longer as it was."""
+    try:
+        yield
+    except Damaged as why:
+        _tell_damage(read, why)
+        raise
+
+
+def _tell_damage(read: Read, why: Damaged) -> None:
+    _log.error(
+        "a stored file is damaged; run mdm fsck", guid=str(read.guid), view=read.view, reason=why.detail
+    )
 
 
 async def _in_order(pieces: Pieces, body: Body) -> AsyncGenerator[Piece, None]:
