@@ -25,6 +25,7 @@ from bench import (
     revocation,
     scrubbing,
     sealed,
+    siege,
     survivors,
     throughput,
 )
@@ -50,6 +51,7 @@ class Scenario(StrEnum):
     PAIRS = "pairs"
     ENTRIES = "entries"
     REVOCATION = "revocation"
+    SIEGE = "siege"
 
 
 @app.command()
@@ -87,6 +89,7 @@ async def run(scale: Scale, chosen: list[Scenario], tables: Console, *, with_ort
         Scenario.SCRUBBING: lambda folder: scrubbing.measure(scale, folder),
         Scenario.ENTRIES: lambda folder: entries.measure(scale, folder),
         Scenario.PAIRS: lambda folder: pairs.measure(scale, folder),
+        Scenario.SIEGE: lambda folder: siege.measure(scale, folder),
         Scenario.SURVIVORS: lambda folder: survivors.measure(folder, with_orthanc=with_orthanc),
         Scenario.REMOVAL: removal.measure,
         Scenario.RETENTION: retention.measure,

@@ -48,8 +48,10 @@ class Connection(asyncio.BufferedProtocol):
         self._begin(0)
 
     @classmethod
-    async def open(cls, host: str, port: int) -> Self:
-        _, connection = await asyncio.get_running_loop().create_connection(cls, host, port)
+    async def open(cls, host: str, port: int, source: str | None = None) -> Self:
+        """`source`: the address that it comes from."""
+        own = None if source is None else (source, 0)
+        _, connection = await asyncio.get_running_loop().create_connection(cls, host, port, local_addr=own)
         return connection
 
     async def ask(self, request: bytes, body: Iterable[bytes] = (), tail: int | None = None) -> Answer:

@@ -81,7 +81,8 @@ class Load:
 
     @property
     def _work(self) -> list[Exchange | Cycle]:
-        return [*self._plan.exchanges, *self._plan.cycles]
+        together = itertools.zip_longest(self._plan.exchanges, self._plan.cycles)
+        return [one for pair in together for one in pair if one is not None]
 
     def _restart(self) -> None:
         self._requests = self._volume = 0
@@ -110,6 +111,8 @@ class Load:
                 except WrongAnswer as why:
                     self._wrong.append(f"{why}")
                     return
+                if self._plan.pause:
+                    await asyncio.sleep(self._plan.pause)
 
         await asyncio.gather(*map(take, connections))
 

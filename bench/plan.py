@@ -46,7 +46,7 @@ class Cycle:
 class Plan:
     """`connections` take turns at the exchanges: each once, or round and round for `seconds`.
 
-    With `cycles` they prepare, get and release those instead. Before the clock of a timed plan starts, each is
+    With `cycles` they prepare, get and release those too, in turn. Before the clock of a timed plan starts, each is
     done once.
     """
 
@@ -55,6 +55,8 @@ class Plan:
     connections: int
     exchanges: list[Exchange] = field(default_factory=list)
     seconds: float | None = None
+    pause: float = 0.0
+    """Seconds that a connection waits before it takes the next."""
     cycles: list[Cycle] = field(default_factory=list)
     authorization: str = field(default="", repr=False)
 

@@ -32,6 +32,7 @@ from mdm_async.images.budget import Budget
 from mdm_async.images.changed import ChangedHere
 from mdm_async.images.cipher_pool import CipherPool
 from mdm_async.images.disks import Disks
+from mdm_async.images.fairness.desk import Desk
 from mdm_async.images.hooks.hooks import Hooks
 from mdm_async.images.intake.intake import Intake
 from mdm_async.images.intake.placing import Placing
@@ -293,6 +294,7 @@ async def _house(
     warm = WarmTurls(database, shelf, blobs, cipher, judge, changed, feed)
     admission = Admission(settings.transfers.running, settings.limits.share)
     budget = Budget(settings.limits.held, settings.limits.share)
+    desk = Desk.of(settings.limits)
     largest = settings.transfers.max_upload
     node = f"{socket.gethostname()}:{settings.data.absolute()}"
     await begin_work(lanes.bulk, views, node)
@@ -315,7 +317,8 @@ async def _house(
         admission=admission,
         budget=budget,
         parsing=stack.enter_context(ThreadPoolExecutor(1, "parse")),
-        near=[admission.near, budget.near, lanes.near, disks.near],
+        desk=desk,
+        near=[admission.near, budget.near, desk.near, lanes.near, disks.near],
         authenticator=Authenticator(kinds, stands_on.trust, mapping),
         refusals=Refusals(lanes.control),
         reads=Reads(lanes.control),

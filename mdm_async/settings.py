@@ -238,6 +238,29 @@ class LimitSettings(_Section):
     share: float = Field(
         0.5, gt=0, le=1, description="the part that one caller may have of what others leave of a limit"
     )
+    pieces: int = Field(
+        64,
+        ge=4,
+        description="what pieces of work on requests may weigh at once: one each, and another for eight files",
+    )
+    waiting: int = Field(4096, ge=8, description="pieces of work on requests that wait for their turn")
+    files_rate: int = Field(
+        2000, ge=0, description="files a second that a caller may ask for, ten times so many at once; 0: any"
+    )
+    outstanding: int = Field(
+        1_000_000,
+        ge=16,
+        description="files asked for and neither released nor put nor expired, of all callers",
+    )
+    anonymous_rate: int = Field(
+        50,
+        ge=0,
+        description="requests, and files asked for, a second without a valid credential from one address, twenty times "
+        "so many at once; 0: any",
+    )
+    anonymous_outstanding: int = Field(
+        20_000, ge=16, description="as `outstanding`, of all callers without a credential"
+    )
     anonymous_body: int = Field(
         64 * KIB,
         ge=KIB,

@@ -140,7 +140,7 @@ async def test_it_is_refused_as_preparing_it_would_be(own_server: Server) -> Non
     for overwrite in (False, True):
         ask = PutAsk([(surl, None) for surl in surls], overwrite)
         prepared = await upload.prepare(
-            house.intake, house.judge.callers, own_server.house.settings.transfers, who, ask
+            house.desk, house.intake, house.judge.callers, own_server.house.settings.transfers, who, ask
         )
         for surl, why in prepared.files:
             assert isinstance(why, MdmError), surl

@@ -22,6 +22,7 @@ class Besieged:
     """A running `mdm serve`, the neighbour whom it must serve well, and one who may use a directory of his own."""
 
     process: Serve
+    dsn: str
     neighbour: Neighbour
     attacker: str
     """A local token with all rights but `i` on `ground`."""
@@ -91,7 +92,7 @@ async def besieged(
             async with Neighbour.moved_in(
                 process.url, await admin.token("pdrwlxgs", home), home, image
             ) as neighbour:
-                yield Besieged(process, neighbour, attacker, ground, http)
+                yield Besieged(process, dsn, neighbour, attacker, ground, http)
     finally:
         if process.process.returncode is None:
             process.process.terminate()

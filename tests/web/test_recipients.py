@@ -150,6 +150,7 @@ class Reader:
         server = self.server
         ask = Ask([self.surl], recipient=recipient)
         made_ready = await prepare(
+            server.house.desk,
             server.house.judge,
             server.house.warm,
             server.house.settings.transfers,

@@ -1,5 +1,6 @@
 """Requests: what their callers may still do with all the grants that one of them made."""
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
@@ -63,21 +64,26 @@ async def release(
     return [(grant_of(row), row["ended"]) for row in rows]
 
 
-async def release_entries(db: Connection, caller: Caller, entries: Sequence[int]) -> set[int]:
-    """End all of a caller's pins on these entries, whatever request made them; the entries that he ever pinned."""
+async def release_entries(
+    db: Connection, caller: Caller, entries: Sequence[int]
+) -> tuple[set[int], Counter[UUID]]:
+    """End all of a caller's pins on these entries, whatever request made them: the entries that he ever pinned, and how
+    many pins of each request this ended."""
     rows = await db.fetch(
         "with released as ("
         f"  update grants set state = 'released' where entry = any($1::bigint[]) and {_OWNER} = $2"
-        "  and state in ('pinned', 'queued', 'staging') returning guid, view"
+        "  and state in ('pinned', 'queued', 'staging') returning guid, view, request"
         "), audited as (insert into audit (caller, source, act, outcome, guid, view)"
         "  select $4, $3, 'release', 'success', guid, view from released)"
-        f" select distinct entry from grants where entry = any($1::bigint[]) and {_OWNER} = $2",
+        f" select distinct entry, null::uuid as request from grants where entry = any($1::bigint[]) and {_OWNER} = $2"
+        " union all select null, request from released",
         list(entries),
         caller.owner,
         caller.source or None,
         caller.name,
     )
-    return {row["entry"] for row in rows}
+    ended = Counter(row["request"] for row in rows if row["request"] is not None)
+    return {row["entry"] for row in rows if row["entry"] is not None}, ended
 
 
 async def abort(db: Connection, caller: Caller, request: UUID, surls: Sequence[str] | None) -> list[Grant]:

@@ -21,8 +21,9 @@ from mdm_async.keys.derive import SEED_BYTES, turl_token
 from mdm_async.names import Caller, View
 from mdm_async.postgres.database import Database
 
-_WARM = 64
+WARM = 64
 """Files of a request that are kept ready for their first GET on this node."""
+_AT_ONCE = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,24 +78,30 @@ class Pins:
     life: int
     description: str | None
 
-    async def make(self, wanted: Sequence[Wanted], answers: dict[int, ReadTicket | MdmError]) -> list[Made]:
-        """The pins of these files; what cannot be pinned is an error in `answers`."""
+    async def make(
+        self, wanted: Sequence[Wanted], answers: dict[int, ReadTicket | MdmError], *, warm: int
+    ) -> list[Made]:
+        """The pins of these files; what cannot be pinned is an error in `answers`.
+
+        Of those in the clear and of those that are sealed, the first `warm` keep what they serve.
+        """
         clear = [want for want in wanted if want.recipient is None]
         sealed = [want for want in wanted if want.recipient is not None]
-        made = await self._clear(clear, answers) if clear else []
-        return made + (await self._sealed(sealed, answers) if sealed else [])
+        made = await self._clear(clear[:warm], clear[warm:], answers) if clear else []
+        return made + (await self._sealed(sealed, answers, warm) if sealed else [])
 
-    async def _clear(self, wanted: list[Wanted], answers: dict[int, ReadTicket | MdmError]) -> list[Made]:
+    async def _clear(
+        self, warm: list[Wanted], cold: list[Wanted], answers: dict[int, ReadTicket | MdmError]
+    ) -> list[Made]:
         """The first few are loaded whole, to be warm; of all others the record is enough."""
-        warm, cold = wanted[:_WARM], wanted[_WARM:]
         async with self.database.acquire() as db:
-            whole = await self.shelf.find_whole(db, _views(warm))
+            whole = await self.shelf.find_whole(db, _views(warm)) if warm else None
             records = await self.shelf.find(db, _views(cold)) if cold else None
         loaded: list[ReadyView | ViewRecord | MdmError] = []
-        loaded += await self.shelf.load(whole)
+        loaded += await self.shelf.load(whole) if whole is not None else []
         loaded += await self.shelf.open_records(records) if records is not None else []
         made = []
-        for want, one in zip(wanted, loaded, strict=True):
+        for want, one in zip([*warm, *cold], loaded, strict=True):
             if isinstance(one, MdmError):
                 answers[want.item] = one
                 continue
@@ -113,10 +120,12 @@ class Pins:
             )
         return made
 
-    async def _sealed(self, wanted: list[Wanted], answers: dict[int, ReadTicket | MdmError]) -> list[Made]:
+    async def _sealed(
+        self, wanted: list[Wanted], answers: dict[int, ReadTicket | MdmError], warm: int
+    ) -> list[Made]:
         """Sealing needs the small parts themselves; a few at a time, so that a bulk request stays small in memory."""
         made: list[Made] = []
-        for batch in (wanted[start : start + _WARM] for start in range(0, len(wanted), _WARM)):
+        for batch in (wanted[start : start + _AT_ONCE] for start in range(0, len(wanted), _AT_ONCE)):
             async with self.database.acquire() as db:
                 found = await self.shelf.find_whole(db, _views(batch))
             for want, one in zip(batch, await self.shelf.load(found), strict=True):
@@ -128,7 +137,7 @@ class Pins:
                 sealed = await self.cipher.run(partial(seal, one, want.recipient, seed))
                 pinned = self._seal(want, one, sealed, seed)
                 # What is warm is kept whole; of the rest only what the answer tells.
-                made.append(pinned if len(made) < _WARM else replace(pinned, content=None))
+                made.append(pinned if len(made) < warm else replace(pinned, content=None))
         return made
 
     def _seal(self, want: Wanted, plain: ReadyView, sealed: SealedView, seed: bytes) -> Made:

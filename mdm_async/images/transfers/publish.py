@@ -20,6 +20,7 @@ from mdm_async.errors import (
     UnknownRequest,
     WrongContent,
 )
+from mdm_async.images.fairness.desk import Desk
 from mdm_async.images.intake.placing import Placing
 from mdm_async.images.intake.target import Target
 from mdm_async.images.transfers.judging import Judge
@@ -37,7 +38,7 @@ class Done:
 
 
 async def put_done(
-    judge: Judge, placing: Placing, caller: Caller, request: UUID, files: Sequence[Done]
+    desk: Desk, judge: Judge, placing: Placing, caller: Caller, request: UUID, files: Sequence[Done]
 ) -> list[tuple[str, tuple[UUID, Lfn] | MdmError]]:
     """Give uploaded files their names: GUID and LFN of each. Repeating it is no error."""
     async with judge.database.acquire() as db:
@@ -50,14 +51,14 @@ async def put_done(
         try:
             if done.surl not in puts:
                 raise NotFound("the request has no such SURL")
-            results.append((done.surl, await _publish(judge, placing, caller, puts[done.surl], done)))
+            results.append((done.surl, await _publish(desk, judge, placing, caller, puts[done.surl], done)))
         except MdmError as why:
             results.append((done.surl, why))
     return results
 
 
 async def _publish(
-    judge: Judge, placing: Placing, caller: Caller, grant: Grant, done: Done
+    desk: Desk, judge: Judge, placing: Placing, caller: Caller, grant: Grant, done: Done
 ) -> tuple[UUID, Lfn]:
     if grant.image is None or grant.parent is None or grant.name is None:
         raise Gone("no file was uploaded for this SURL", remedy="PUT it to its transferURL, then putDone")
@@ -80,11 +81,13 @@ async def _publish(
             guid = await placing.place(db, target, grant.image, grant.owner)
             details = {"transfer": grant.turl.hex()[:16]}
             await acts.record(db, [Act(caller, "put", guid=guid, details=details)])
-            return guid, lfn
+        desk.end(grant.request, 1)
+        return guid, lfn
     except Exists as why:
         async with database.transaction() as db:
             await grants.fail(db, grant, why)
             await images.doom_unreferenced(db, [grant.image])
+        desk.end(grant.request, 1)
         raise
 
 

@@ -19,6 +19,7 @@ from mdm_async.crypt4gh.exchange import public_key
 from mdm_async.errors import MdmError, NotFound, Unauthenticated, Unavailable, UnknownRequest
 from mdm_async.images.changed import ChangedHere
 from mdm_async.images.cipher_pool import CipherPool
+from mdm_async.images.fairness.desk import Desk
 from mdm_async.images.surls import resolve
 from mdm_async.images.transfers.granting import lifetime
 from mdm_async.images.transfers.judging import Judge
@@ -108,6 +109,7 @@ async def listing(database: Database, caller: Caller, description: str | None) -
 
 
 async def release(
+    desk: Desk,
     database: Database,
     on_disk: OnDisk,
     changed: ChangedHere,
@@ -124,6 +126,7 @@ async def release(
     if not found:
         raise UnknownRequest()
     ended = [item.turl for item, now in found if now]
+    desk.end(request, len(ended))
     changed.turls(ended)
     # Of a release that is repeated too: the first may have failed just here.
     await on_disk.all_so_far()
@@ -131,7 +134,7 @@ async def release(
 
 
 async def release_surls(
-    database: Database, changed: ChangedHere, caller: Caller, surls: Sequence[str]
+    desk: Desk, database: Database, changed: ChangedHere, caller: Caller, surls: Sequence[str]
 ) -> list[tuple[str, MdmError | None]]:
     """End all pins that the caller holds on these files, whatever request made them.
 
@@ -145,7 +148,9 @@ async def release_surls(
     async with database.transaction() as db:
         found = await resolve(db, caller, surls)
         there = [one[1].entry.id for one in found if not isinstance(one, MdmError) and one[1].entry]
-        pinned = await requests.release_entries(db, caller, there)
+        pinned, ended = await requests.release_entries(db, caller, there)
+    for request, count in ended.items():
+        desk.end(request, count)
     changed.everything()
     return list({text: _missing(caller, one, pinned) for text, one in zip(surls, found, strict=True)}.items())
 
@@ -160,7 +165,12 @@ def _missing(caller: Caller, found: tuple[Surl, Place] | MdmError, pinned: set[i
 
 
 async def abort(
-    database: Database, changed: ChangedHere, caller: Caller, request: UUID, surls: Sequence[str] | None
+    desk: Desk,
+    database: Database,
+    changed: ChangedHere,
+    caller: Caller,
+    request: UUID,
+    surls: Sequence[str] | None,
 ) -> list[Grant]:
     """End what a request still holds; what its uploads brought is destroyed. Finished uploads stay."""
     async with database.transaction() as db:
@@ -172,11 +182,13 @@ async def abort(
             db, [item.image for item in aborted if item.operation == "put" and item.image is not None]
         )
         await acts.record(db, [Act(caller, "abort", guid=item.guid, view=item.view) for item in aborted])
+    desk.end(request, len(aborted))
     changed.turls(item.turl for item in aborted)
     return [item for item in known if surls is None or item.surl in surls]
 
 
 async def extend(
+    desk: Desk,
     database: Database,
     changed: ChangedHere,
     settings: TransferSettings,
@@ -189,7 +201,9 @@ async def extend(
     async with database.transaction() as db:
         if not await requests.of_request(db, request, caller):
             raise UnknownRequest()
-        extended = await requests.extend(db, caller, request, surls, lifetime(settings, caller, seconds))
+        life = lifetime(settings, caller, seconds)
+        extended = await requests.extend(db, caller, request, surls, life)
         await acts.record(db, [Act(caller, "extend", guid=item.guid, view=item.view) for item in extended])
+    desk.extend(request, life)
     changed.turls(item.turl for item in extended)
     return extended

@@ -1,25 +1,28 @@
 """Preparing files to be put: rights, name and transfer URL, thousands of SURLs in one round."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from uuid import UUID, uuid4
 
 from mdm_async.catalog.grants import grants
 from mdm_async.catalog.grants.grants import Grant
+from mdm_async.catalog.namespace.places import Place
 from mdm_async.catalog.rights.callers import Callers
 from mdm_async.catalog.rights.tokens import digest
 from mdm_async.catalog.trail import acts as audit
 from mdm_async.catalog.trail.acts import Act
 from mdm_async.crypt4gh.exchange import new_private_key, public_key
 from mdm_async.errors import BadRequest, MdmError
+from mdm_async.images.fairness.desk import Desk
+from mdm_async.images.fairness.pieces import in_pieces
 from mdm_async.images.intake.intake import Intake
-from mdm_async.images.intake.target import Target, demand_path, target_at
+from mdm_async.images.intake.target import Room, Target, demand_path, target_at
 from mdm_async.images.metrics import GRANTED
 from mdm_async.images.names import directories
 from mdm_async.images.surls import resolve
 from mdm_async.images.transfers.granting import lifetime, unserved_grant
 from mdm_async.keys.derive import turl_token
-from mdm_async.names import Caller, Lfn
+from mdm_async.names import Caller, Lfn, Surl
 from mdm_async.settings import TransferSettings
 
 
@@ -47,55 +50,98 @@ class WriteTicket:
 
 @dataclass(frozen=True, slots=True)
 class PreparedPut:
-    request: UUID
+    request: UUID | None
+    """None: it was refused as a whole."""
     files: list[tuple[str, WriteTicket | MdmError]]
 
 
 async def prepare(
-    intake: Intake, callers: Callers, settings: TransferSettings, caller: Caller, ask: PutAsk
+    desk: Desk, intake: Intake, callers: Callers, settings: TransferSettings, caller: Caller, ask: PutAsk
 ) -> PreparedPut:
-    """Reserve a transfer URL for each file that the caller may write. One failing file fails no other."""
-    life = lifetime(settings, caller, ask.pin)
-    request = uuid4()
-    who = await callers.id_of(caller)
-    room = await intake.room()
-    rows: list[Grant] = []
-    acts: list[Act] = []
-    targets: set[Lfn] = set()
-    files: list[tuple[str, WriteTicket | MdmError]] = []
-    unmade: Mapping[str, MdmError] = {}
-    if ask.parents:
-        unmade = await directories.for_files(intake.database, caller, [surl for surl, _ in ask.files])
-    async with intake.database.transaction() as db:
-        found = await resolve(db, caller, [surl for surl, _ in ask.files])
-        for item, ((surl, size), one) in enumerate(zip(ask.files, found, strict=True)):
-            try:
-                if isinstance(one, MdmError):
-                    raise one
-                named, place = one
-                if surl in unmade:
-                    raise unmade[surl]
-                demand_path(named)
-                if named.lfn in targets:
-                    raise BadRequest("a file is named twice in one request", remedy="name it once")
-                target = target_at(caller, place, room, size, overwrite=ask.overwrite)
-                targets.add(named.lfn)
-                room = room.after(size)
-            except MdmError as why:
-                files.append((surl, why))
-                rows.append(unserved_grant(request, item, "put", caller, surl, why, life, ask.description))
-                continue
-            private = new_private_key()
-            ticket = WriteTicket(surl, turl_token(private), public_key(private), life)
-            files.append((surl, ticket))
-            wrapped = intake.shelf.keys.wrap_grant(private, request, item)
-            rows.append(_grant(request, item, caller, who, ask, ticket, wrapped, target, size))
-            guid = place.entry.guid if place.entry is not None else None
-            acts.append(Act(caller, "prepare put", guid=guid))
-        await grants.insert(db, rows)
-        await audit.record(db, acts)
-    GRANTED.labels("put").inc(sum(isinstance(f, WriteTicket) for _, f in files))
-    return PreparedPut(request, files)
+    """Reserve a transfer URL for each file that the caller may write. One failing file fails no other.
+
+    A request of which every file fails leaves nothing. Raises TooManyRequests before anything is done for it.
+    """
+    life, request, files = lifetime(settings, caller, ask.pin), uuid4(), len(ask.files)
+    with desk.asking(request, caller.payer, files, life):
+        who = await callers.id_of(caller)
+        making = _Making(desk, intake, caller, who, ask, request, life, await intake.room())
+        await in_pieces(desk.turns, caller.payer, files, making.some)
+        refused = [one for _, one in making.answers if isinstance(one, MdmError)]
+        desk.end(request, len(refused))
+        if len(refused) < files:
+            await in_pieces(desk.turns, caller.payer, len(refused), making.keep_refused, begun=True)
+    GRANTED.labels("put").inc(files - len(refused))
+    return PreparedPut(request if len(refused) < files else None, making.answers)
+
+
+@dataclass(slots=True)
+class _Making:
+    """One request, as its files are looked into."""
+
+    desk: Desk
+    intake: Intake
+    caller: Caller
+    who: int
+    ask: PutAsk
+    request: UUID
+    life: int
+    room: Room
+    answers: list[tuple[str, WriteTicket | MdmError]] = field(default_factory=list)
+    refused: list[Grant] = field(default_factory=list)
+    _targets: set[Lfn] = field(default_factory=set)
+
+    async def some(self, items: range) -> None:
+        files = self.ask.files[items.start : items.stop]
+        surls = [surl for surl, _ in files]
+        unmade: Mapping[str, MdmError] = {}
+        if self.ask.parents:
+            unmade = await directories.for_files(self.intake.database, self.caller, surls)
+        rows: list[Grant] = []
+        acts: list[Act] = []
+        async with self.intake.database.transaction() as db:
+            found = await resolve(db, self.caller, surls)
+            for item, (surl, size), one in zip(items, files, found, strict=True):
+                try:
+                    if isinstance(one, MdmError):
+                        raise one
+                    if surl in unmade:
+                        raise unmade[surl]
+                    target = self._target(one, size)
+                except MdmError as why:
+                    self.answers.append((surl, why))
+                    self.refused.append(
+                        unserved_grant(
+                            self.request, item, "put", self.caller, surl, why, self.life, self.ask.description
+                        )
+                    )
+                    continue
+                private = new_private_key()
+                ticket = WriteTicket(surl, turl_token(private), public_key(private), self.life)
+                self.answers.append((surl, ticket))
+                wrapped = self.intake.shelf.keys.wrap_grant(private, self.request, item)
+                rows.append(
+                    _grant(self.request, item, self.caller, self.who, self.ask, ticket, wrapped, target, size)
+                )
+                guid = one[1].entry.guid if one[1].entry is not None else None
+                acts.append(Act(self.caller, "prepare put", guid=guid))
+            await grants.insert(db, rows)
+            await audit.record(db, acts)
+        self.desk.strangers.expect(row.turl for row in rows)
+
+    def _target(self, found: tuple[Surl, Place], size: int | None) -> Target:
+        named, place = found
+        demand_path(named)
+        if named.lfn in self._targets:
+            raise BadRequest("a file is named twice in one request", remedy="name it once")
+        target = target_at(self.caller, place, self.room, size, overwrite=self.ask.overwrite)
+        self._targets.add(named.lfn)
+        self.room = self.room.after(size)
+        return target
+
+    async def keep_refused(self, items: range) -> None:
+        async with self.intake.database.transaction() as db:
+            await grants.insert(db, self.refused[items.start : items.stop])
 
 
 def _grant(

@@ -16,10 +16,32 @@ CALLER = web.RequestKey("caller", Caller)
 
 
 async def caller_of(request: web.Request) -> Caller:
-    """The channel is looked at before the credential. Raises InsecureChannel, Unauthenticated, Forbidden."""
+    """The channel is looked at before the credential. Raises InsecureChannel, Unauthenticated, Forbidden,
+    TooManyRequests."""
     demand_secure(request)
-    request[CALLER] = caller = await _authenticated(request)
+    request[CALLER] = caller = await _counted(request)
     runs_for(request, caller)
+    return caller
+
+
+async def _counted(request: web.Request) -> Caller:
+    """Those who show no valid credential may ask so often at each source. Raises TooManyRequests."""
+    if came_by_socket(request):
+        return await _authenticated(request)
+    strangers, source = request.app[HOUSE].desk.strangers, source_of(request)
+    shown = request.headers.get("Authorization", "")
+    if shown or not _chain(request):
+        strangers.demand(source, shown)
+    again = CALLER in request
+    try:
+        caller = await _authenticated(request)
+    except Unauthenticated:
+        strangers.count(source)
+        raise
+    if not caller.is_anonymous:
+        strangers.know(shown)
+    elif not again:
+        strangers.count(source)
     return caller
 
 

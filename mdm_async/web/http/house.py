@@ -17,6 +17,7 @@ from mdm_async.images.budget import Budget
 from mdm_async.images.changed import ChangedHere
 from mdm_async.images.cipher_pool import CipherPool
 from mdm_async.images.disks import Disks
+from mdm_async.images.fairness.desk import Desk
 from mdm_async.images.intake.intake import Intake
 from mdm_async.images.names.revealing import NameGuard
 from mdm_async.images.reading.served import ServedViews
@@ -57,6 +58,7 @@ class House:
     budget: Budget
     parsing: ThreadPoolExecutor
     """Of long request bodies."""
+    desk: Desk
     authenticator: Authenticator
     refusals: Refusals
     reads: Reads

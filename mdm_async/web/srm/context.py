@@ -10,6 +10,7 @@ from aiohttp import web
 from mdm_async.identity.mapping import Mapping
 from mdm_async.images.changed import ChangedHere
 from mdm_async.images.cipher_pool import CipherPool
+from mdm_async.images.fairness.desk import Desk
 from mdm_async.images.intake.intake import Intake
 from mdm_async.images.names.revealing import NameGuard
 from mdm_async.images.reading.served import ServedViews
@@ -46,6 +47,7 @@ class Context:
     intake: Intake
     judge: Judge
     warm: WarmTurls
+    desk: Desk
     transfers: TransferSettings
     protocols: list[str]
     """What transfer URLs may begin with."""
@@ -72,6 +74,7 @@ class Context:
             intake=house.intake,
             judge=house.judge,
             warm=house.warm,
+            desk=house.desk,
             transfers=house.settings.transfers,
             protocols=TurlAddress.protocols(house),
             address=partial(TurlAddress.choose, request, house),

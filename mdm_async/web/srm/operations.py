@@ -37,6 +37,8 @@ from mdm_async.web.srm.results import (
 class Operation:
     form: type[BaseModel]
     run: Callable[[Context, Any], Awaitable[Result]]
+    by_pieces: bool = False
+    """It takes turns at its files by itself; all others have one turn as a whole."""
 
 
 async def _ping(context: Context, asked: form.Nothing) -> Version:
@@ -60,12 +62,12 @@ OPERATIONS: dict[str, Operation] = {
     "checkPermission": Operation(form.Surls, rights.check_permission),
     "getPermission": Operation(form.GetPermission, rights.get_permission),
     "setPermission": Operation(form.SetPermission, rights.set_permission),
-    "prepareToPut": Operation(form.PrepareToPut, transfers.prepare_to_put),
+    "prepareToPut": Operation(form.PrepareToPut, transfers.prepare_to_put, by_pieces=True),
     "statusOfPutRequest": Operation(form.OfRequest, requests.status_of("put", PutFile, requests.put_stands)),
     "putDone": Operation(form.PutDone, transfers.put_done),
-    "prepareToGet": Operation(form.PrepareToGet, transfers.prepare_to_get),
+    "prepareToGet": Operation(form.PrepareToGet, transfers.prepare_to_get, by_pieces=True),
     "statusOfGetRequest": Operation(form.OfRequest, requests.status_of("get", GetFile, requests.get_stands)),
-    "bringOnline": Operation(form.PrepareToGet, transfers.bring_online),
+    "bringOnline": Operation(form.PrepareToGet, transfers.bring_online, by_pieces=True),
     "statusOfBringOnlineRequest": Operation(
         form.OfRequest, requests.status_of("bring_online", BringOnlineFile, requests.bring_online_stands)
     ),

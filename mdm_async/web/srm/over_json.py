@@ -8,6 +8,7 @@ from mdm_async.errors import MdmError, NotSupported
 from mdm_async.web.http import problem
 from mdm_async.web.http.asked import asked
 from mdm_async.web.http.credential import caller_of
+from mdm_async.web.http.house import HOUSE
 from mdm_async.web.http.reply import ACT, json_reply
 from mdm_async.web.srm.context import Context
 from mdm_async.web.srm.json_renderer import Tree, files_tree, http_status, tree
@@ -45,4 +46,9 @@ async def _run(request: web.Request) -> Result:
         raise NotSupported("no such operation", remedy="the README lists the operations")
     request[ACT] = request.match_info["operation"]
     caller, form = await asked(request, operation.form)
-    return await operation.run(Context.of(request, caller), form)
+    turns = request.app[HOUSE].desk.turns
+    with turns.serving(caller.payer):
+        if operation.by_pieces:
+            return await operation.run(Context.of(request, caller), form)
+        async with turns.turn(caller.payer):
+            return await operation.run(Context.of(request, caller), form)

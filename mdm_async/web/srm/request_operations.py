@@ -120,21 +120,23 @@ def _code(item: Grant) -> str:
 
 
 async def release_files(context: Context, asked: form.Release) -> Files[SurlStatus]:
-    token, database, changed = asked.token(), context.database, context.changed
+    token, desk, database, changed = asked.token(), context.desk, context.database, context.changed
     if token is not None:
-        found = await requests.release(database, context.on_disk, changed, context.caller, token, asked.surls)
+        found = await requests.release(
+            desk, database, context.on_disk, changed, context.caller, token, asked.surls
+        )
         return _done(_items(found, asked.surls))
     if not asked.surls:
         raise BadRequest(
             "releaseFiles names neither a request nor files", remedy='give "requestToken" or "surls"'
         )
-    released = await requests.release_surls(database, changed, context.caller, asked.surls)
+    released = await requests.release_surls(desk, database, changed, context.caller, asked.surls)
     return Files.done([SurlStatus.of(surl, why) for surl, why in released])
 
 
 async def abort(context: Context, asked: form.OfRequest) -> Files[SurlStatus]:
     database, changed = context.database, context.changed
-    found = await requests.abort(database, changed, context.caller, asked.token(), asked.surls)
+    found = await requests.abort(context.desk, database, changed, context.caller, asked.token(), asked.surls)
     return _done(_items(found, asked.surls))
 
 
@@ -148,7 +150,14 @@ async def extend_file_life_time(context: Context, asked: form.Extend) -> Files[E
     seconds = asked.newPinLifeTime or asked.newFileLifeTime
     database, changed = context.database, context.changed
     found = await requests.extend(
-        database, changed, context.transfers, context.caller, asked.token(), asked.surls, seconds
+        context.desk,
+        database,
+        changed,
+        context.transfers,
+        context.caller,
+        asked.token(),
+        asked.surls,
+        seconds,
     )
     live = {item.surl: ExtendedFile(surl=item.surl, pin_lifetime=int(item.life)) for item in found}
     gone = UnknownRequest("the file's pin has ended", remedy="prepare the file again")

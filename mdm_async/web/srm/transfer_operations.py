@@ -1,5 +1,7 @@
 """The operations of SRM v2.2 that begin and end transfers: prepareToGet, bringOnline, prepareToPut, putDone."""
 
+from uuid import UUID
+
 from mdm_async.errors import BadRequest, MdmError
 from mdm_async.images.parts import adler
 from mdm_async.images.transfers import download, publish, upload
@@ -26,14 +28,14 @@ from mdm_async.web.turls.address import TurlAddress
 async def prepare_to_get(context: Context, asked: form.PrepareToGet) -> Files[GetFile]:
     address = context.address(asked.transferProtocols, asked.recipient is not None)
     prepared = await download.prepare(
-        context.judge, context.warm, context.transfers, context.caller, _ask(asked)
+        context.desk, context.judge, context.warm, context.transfers, context.caller, _ask(asked)
     )
     return Files.done(
         [
             GetFile.failed(surl, one) if isinstance(one, MdmError) else _pinned(surl, one, address)
             for surl, one in prepared.files
         ],
-        str(prepared.request),
+        _token(prepared.request),
     )
 
 
@@ -59,9 +61,14 @@ def _pinned(surl: str, ticket: ReadTicket, address: TurlAddress) -> GetFile:
 
 async def bring_online(context: Context, asked: form.PrepareToGet) -> Files[BringOnlineFile]:
     request, outcomes = await download.bring_online(
-        context.judge, context.warm.shelf, context.transfers, context.caller, _ask(asked)
+        context.desk, context.judge, context.warm.shelf, context.transfers, context.caller, _ask(asked)
     )
-    return Files.done([BringOnlineFile.of(surl, why) for surl, why in outcomes], str(request))
+    return Files.done([BringOnlineFile.of(surl, why) for surl, why in outcomes], _token(request))
+
+
+def _token(request: UUID | None) -> str | None:
+    """What was refused as a whole is not kept, and there is nothing to ask about it."""
+    return None if request is None else str(request)
 
 
 def _ask(asked: form.PrepareToGet) -> Ask:
@@ -80,14 +87,14 @@ async def prepare_to_put(context: Context, asked: form.PrepareToPut) -> Files[Pu
         asked.createParents,
     )
     prepared = await upload.prepare(
-        context.intake, context.judge.callers, context.transfers, context.caller, ask
+        context.desk, context.intake, context.judge.callers, context.transfers, context.caller, ask
     )
     return Files.done(
         [
             PutFile.failed(surl, one) if isinstance(one, MdmError) else _open(surl, one, address)
             for surl, one in prepared.files
         ],
-        str(prepared.request),
+        _token(prepared.request),
     )
 
 
@@ -106,7 +113,9 @@ async def put_done(context: Context, asked: form.PutDone) -> Files[PublishedFile
     done += [Done(surl) for surl in asked.surls or ()]
     if not done:
         raise BadRequest("putDone names no file", remedy='give "surls", or "files" for sealed uploads')
-    found = await publish.put_done(context.judge, context.intake.placing, context.caller, asked.token(), done)
+    found = await publish.put_done(
+        context.desk, context.judge, context.intake.placing, context.caller, asked.token(), done
+    )
     return Files.done(
         [
             PublishedFile.failed(surl, one)

@@ -1,7 +1,11 @@
 """Transfer URLs: GET, HEAD and PUT of /t/<token>/<name>. The token is the credential; nothing else is asked for."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from aiohttp import web
 
+from mdm_async.errors import Gone
 from mdm_async.images.parts import adler
 from mdm_async.images.transfers import arrival
 from mdm_async.names import Payer
@@ -24,8 +28,23 @@ def routes() -> list[web.AbstractRouteDef]:
 
 async def read(request: web.Request) -> web.StreamResponse:
     """What the transfer URL serves: the view's bytes, or those of its sealed stream."""
-    warm = await request.app[HOUSE].warm.open(request.match_info["token"])
+    with _not_guessed(request) as token:
+        warm = await request.app[HOUSE].warm.open(token)
     return await get(request, warm.served, warm.read)
+
+
+@contextmanager
+def _not_guessed(request: web.Request) -> Iterator[str]:
+    """Transfer URLs that are none count as requests without a credential. Raises TooManyRequests."""
+    strangers, source = request.app[HOUSE].desk.strangers, source_of(request)
+    token = request.match_info["token"]
+    strangers.demand(source, token)
+    try:
+        yield token
+    except Gone:
+        strangers.count(source)
+        raise
+    strangers.know(token)
 
 
 async def write(request: web.Request) -> web.StreamResponse:
@@ -35,7 +54,8 @@ async def write(request: web.Request) -> web.StreamResponse:
     """
     house = request.app[HOUSE]
     demand_whole(request)
-    grant = await arrival.open_upload(house.judge, request.match_info["token"])
+    with _not_guessed(request) as token:
+        grant = await arrival.open_upload(house.judge, token)
     payer = Payer.of(grant.caller, grant.owner, source_of(request))
     with coming(request) as (body, cut), house.admission.taking(payer, grant, cut):
         received = await arrival.receive(

@@ -1,0 +1,115 @@
+"""One caller's requests for many files hardly touch another's requests, and what is refused leaves nothing."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import aiohttp
+import asyncpg
+import pytest
+
+from tests.siege.besieged import Besieged
+from tests.web.made_images import made
+
+LOOPS, FILES = 64, 200
+
+
+async def own_files(castle: Besieged) -> list[dict[str, str]]:
+    surls = [f"{castle.ground}/own{number}.dcm" for number in range(8)]
+    prepared = await castle.srm("prepareToPut", files=[{"surl": surl} for surl in surls], overwrite=True)
+    for number, file in enumerate(prepared["files"]):
+        async with castle.http.put(file["transferURL"], data=made(seed=number)) as answer:
+            assert answer.status == 201
+    await castle.srm("putDone", requestToken=prepared["requestToken"], surls=surls)
+    return [{"surl": surls[number % len(surls)]} for number in range(FILES)]
+
+
+@asynccontextmanager
+async def loops(castle: Besieged, files: list[dict[str, str]]) -> AsyncIterator[Counter[int]]:
+    """While they run; counts the statuses of their answers."""
+    answered = Counter[int]()
+
+    async def loop() -> None:
+        while True:
+            answered[await castle.attack("prepareToGet", files=files)] += 1
+
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(loop()) for _ in range(LOOPS)]
+        try:
+            yield answered
+        finally:
+            for task in tasks:
+                task.cancel()
+
+
+async def test_64_loops_of_200_files_each_leave_the_neighbour_his_pace(castle: Besieged) -> None:
+    """It was 1.5 to 2.0 s for each of his requests."""
+    files = await own_files(castle)
+    async with castle.neighbour.served_well(stall=1.5, least=20), loops(castle, files) as answered:
+        await asyncio.sleep(3)
+    assert set(answered) <= {200, 429}
+    waits = sorted(wait for _, wait in castle.neighbour.waits)
+    assert waits[len(waits) // 2] < 0.5
+
+
+async def grants(castle: Besieged) -> int:
+    connection = await asyncpg.connect(castle.dsn)
+    try:
+        return int(await connection.fetchval("select count(*) from grants"))
+    finally:
+        await connection.close()
+
+
+@pytest.mark.parametrize(
+    ("operation", "source"),
+    [("prepareToGet", "127.0.0.4"), ("prepareToPut", "127.0.0.5"), ("bringOnline", "127.0.0.6")],
+)
+async def test_what_is_refused_as_a_whole_leaves_no_row(
+    castle: Besieged, operation: str, source: str
+) -> None:
+    """Three anonymous requests left 27,000."""
+    before = await grants(castle)
+    name = "x" * 100
+    connector = aiohttp.TCPConnector(local_addr=(source, 0))
+    async with castle.neighbour.served_well(), aiohttp.ClientSession(connector=connector) as http:
+        for number in range(3):
+            files = [{"surl": f"{castle.ground}/{name}{number}-{file}"} for file in range(300)]
+            async with http.post(f"{castle.url}/srm/v2/{operation}", json={"files": files}) as answer:
+                tree = await answer.json()
+                assert answer.status in (401, 403, 404), tree
+                assert "requestToken" not in tree
+    # The neighbour's own, one for each of his cycles.
+    cycles = sum(name == "cycle" for name, _ in castle.neighbour.waits)
+    assert await grants(castle) == before + cycles
+
+
+async def test_who_shows_no_credential_is_refused_at_once_when_he_asks_too_often(castle: Besieged) -> None:
+    connector = aiohttp.TCPConnector(local_addr=("127.0.0.3", 0))
+    answered = Counter[int]()
+    async with aiohttp.ClientSession(connector=connector) as http:
+
+        async def ask(_: int) -> None:
+            url = f"{castle.url}/srm/v2/prepareToGet"
+            files = [{"surl": f"{castle.ground}/{number}"} for number in range(100)]
+            async with http.post(url, json={"files": files}) as answer:
+                answered[answer.status] += 1
+                if answer.status == 429:
+                    assert int(answer.headers["Retry-After"]) >= 1
+
+        async with castle.neighbour.served_well():
+            await asyncio.gather(*map(ask, range(40)))
+    assert answered[429] >= 20
+    assert answered[429] < 40
+
+
+@pytest.mark.settings(limits__outstanding="80")
+async def test_what_is_outstanding_is_bounded_for_each_caller(own_castle: Besieged) -> None:
+    files = (await own_files(own_castle))[:8]
+    first = await own_castle.srm("prepareToGet", files=files)
+    assert await own_castle.attack("prepareToGet", files=files) == 200
+    assert await own_castle.attack("prepareToGet", files=files) == 429
+    async with own_castle.neighbour.served_well():
+        pass
+    await own_castle.srm("releaseFiles", requestToken=first["requestToken"])
+    assert await own_castle.attack("prepareToGet", files=files) == 200
