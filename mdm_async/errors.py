@@ -133,6 +133,10 @@ class TooLarge(MdmError):
     http, srm, title = 413, "SRM_INVALID_REQUEST", "more was sent than may be"
 
 
+class UriTooLong(TooLarge):
+    http, title = 414, "the request's URL is too long"
+
+
 class UnsupportedMediaType(MdmError):
     """What was sent is in a format or an encoding that is not taken."""
 
@@ -175,6 +179,10 @@ class HeadTooLarge(TooLarge):
 
 class NotSupported(MdmError):
     http, srm, title = 501, "SRM_NOT_SUPPORTED", "the operation is not supported"
+
+
+class VersionNotSupported(NotSupported):
+    http, title = 505, "this version of HTTP is not spoken here"
 
 
 class Damaged(MdmError):

@@ -269,9 +269,9 @@ class LimitSettings(_Section):
     values: int = Field(
         1 << 18,
         ge=1024,
-        description="commas and brackets in a request's JSON, its names' too: what parsing it costs",
+        description="commas and brackets in a request's JSON, which parsing it costs",
     )
-    line: int = Field(8 * KIB, ge=KIB, description="bytes of a request line")
+    line: int = Field(8 * KIB, ge=KIB, description="bytes of a request's URL")
     field: int = Field(32 * KIB, ge=KIB, description="bytes of a header field")
     fields: int = Field(128, ge=32, description="header fields of a request")
     head: int = Field(64 * KIB, ge=KIB, description="bytes of a request's line and header fields together")

@@ -24,6 +24,8 @@ TYPES = {
     "NotOnline": "urn:mdm:error:not-online",
     "Gone": "urn:mdm:error:gone",
     "TooLarge": "urn:mdm:error:too-large",
+    "UriTooLong": "urn:mdm:error:uri-too-long",
+    "VersionNotSupported": "urn:mdm:error:version-not-supported",
     "UnsupportedMediaType": "urn:mdm:error:unsupported-media-type",
     "ExpectationFailed": "urn:mdm:error:expectation-failed",
     "HeadTooLarge": "urn:mdm:error:head-too-large",

@@ -63,6 +63,7 @@ _BY_HTTP: dict[int, type[MdmError]] = {
     409: errors.Busy,
     410: errors.Gone,
     413: errors.TooLarge,
+    414: errors.UriTooLong,
     415: errors.UnsupportedMediaType,
     417: errors.ExpectationFailed,
     422: errors.WrongContent,

@@ -167,6 +167,21 @@ async def test_json_of_very_many_values_is_not_parsed(
     assert len(seen) == 1
 
 
+async def test_what_stands_in_texts_counts_for_nothing(server: Server) -> None:
+    """Escaped quotes and backslashes end no text."""
+    for text, status in (
+        ("P1,S1\n" * 150_000, 200),
+        ('\\"[,' * 150_000, 200),
+        ("\\\\,{" * 150_000, 200),
+        ('"' * 600_000, 200),
+    ):
+        body = {"surls": ["/"], "x": text}
+        answer = await server.call("POST", "/srm/v2/ls", token=server.admin_token, data=orjson.dumps(body))
+        assert answer.status == status
+    many = orjson.dumps({"surls": ["/"], "x": '\\"', "y": [{}] * (1 << 18)})
+    assert (await server.call("POST", "/srm/v2/ls", token=server.admin_token, data=many)).status == 413
+
+
 async def test_long_bodies_are_parsed_beside_the_loop(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -50,7 +50,8 @@ UNREADABLE_HEADS = [
     (b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", 400),
     (b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400),
     (b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked, gzip\r\n\r\n", 400),
-    (b"GET /DOE^JANE" + b"x" * 9000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", 431),
+    (b"GET /DOE^JANE" + b"x" * 9000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", 414),
+    (b"DOE-JANE /DOE^JANE HTTP/1.1\r\nHost: x\r\n\r\n", 501),
     (b"GET / HTTP/1.1\r\nHost: x\r\nX: DOE^JANE" + b"x" * 33_000 + b"\r\n\r\n", 431),
     (b"GET / HTTP/1.1\r\nHost: x\r\n" + b"X: DOE^JANE\r\n" * 130 + b"\r\n", 431),
     (b"GET / HTTP/1.1\r\nHost: x\r\n" + (b"X: " + b"y" * 20_000 + b"\r\n") * 60, 431),
@@ -121,6 +122,12 @@ async def test_a_broken_body_is_no_failure_of_the_server(
             assert headers["x-request-id"]
             assert b"DOE" not in body
     assert "DOE" not in caplog.text
+
+
+async def test_another_version_of_http_is_refused(server: Server) -> None:
+    async with connected(server) as line:
+        await line.send("GET /health/live HTTP/2.0\nHost: localhost")
+        assert (await line.answer())[0] == 505
 
 
 async def test_fields_of_32_kib_are_taken(server: Server) -> None:

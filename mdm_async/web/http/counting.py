@@ -1,9 +1,11 @@
 """Every request counted and timed, by what it tried to do."""
 
+import functools
 import time
 from collections.abc import Awaitable, Callable
 
 from aiohttp import web
+from prometheus_client import Counter, Histogram
 
 from mdm_async.web.http.metrics import REQUESTS, SECONDS
 from mdm_async.web.http.reply import act_of
@@ -24,5 +26,12 @@ async def middleware(
     finally:
         # What is nowhere has the caller's own word for its method, though only one of HTTP's.
         operation = act_of(request) if request.match_info.route.resource is not None else "none"
-        REQUESTS.labels(operation, str(status)).inc()
-        SECONDS.labels(operation).observe(time.monotonic() - begun)
+        counter, histogram = _kept(operation, status)
+        counter.inc()
+        histogram.observe(time.monotonic() - begun)
+
+
+@functools.cache
+def _kept(operation: str, status: int) -> tuple[Counter, Histogram]:
+    """Finding them by their labels would take longer than counting. Routes and statuses are few."""
+    return REQUESTS.labels(operation, str(status)), SECONDS.labels(operation)

@@ -3,7 +3,7 @@
 from aiohttp import web
 from aiohttp.http import HttpVersion11
 
-from mdm_async.errors import BadRequest, NotSupported, UnsupportedMediaType
+from mdm_async.errors import BadRequest, NotSupported, UnsupportedMediaType, VersionNotSupported
 
 _JSON = ("application/json", "text/json")
 _UNSAID = ("application/octet-stream", "application/x-www-form-urlencoded")
@@ -12,9 +12,11 @@ _UNSAID = ("application/octet-stream", "application/x-www-form-urlencoded")
 
 def demand_plain(request: web.Request) -> None:
     """Raises UnsupportedMediaType for a content coding, NotSupported for a transfer coding beside chunked, BadRequest
-    for one in HTTP/1.0."""
+    for one in HTTP/1.0, VersionNotSupported for what is neither HTTP/1.0 nor HTTP/1.1."""
     if any(coding != "identity" for coding in _named(request, "Content-Encoding")):
         raise UnsupportedMediaType("nothing is taken in a content encoding", remedy="send it as it is")
+    if request.version.major != 1:
+        raise VersionNotSupported()
     if is_misframed(request):
         raise BadRequest("HTTP/1.0 has no transfer codings", remedy="send HTTP/1.1, or a Content-Length")
     # RFC 9112 §6.1: it was not understood how the body is framed.

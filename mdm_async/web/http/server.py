@@ -1,22 +1,27 @@
 """aiohttp's server as this one wants it: bodies stay as they come, and what is not HTTP is a problem document."""
 
 import asyncio
+import re
 from collections.abc import Callable
 from typing import Any
 
 from aiohttp import web
-from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
+from aiohttp.http_exceptions import BadHttpMethod, HttpProcessingError, LineTooLong
 from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 from aiohttp.web_protocol import RequestHandler, _ErrInfo
 from multidict import CIMultiDict, CIMultiDictProxy
 
-from mdm_async.errors import BadRequest, HeadTooLarge, MdmError
+from mdm_async.errors import BadRequest, HeadTooLarge, MdmError, NotSupported, UriTooLong
 from mdm_async.web.http import problem
 from mdm_async.web.http.expectation import EXPECTED
 from mdm_async.web.http.metrics import UNREADABLE
 
 _TOO_MANY_FIELDS = "Too many headers received"
 """aiohttp's words, by which alone this error is told from others."""
+
+
+_REQUEST_LINE = re.compile(r"b'[A-Za-z-]{1,32} \S{1,8192} HTTP/1\.[01]'")
+"""One that is well-formed, in aiohttp's words about a method that is not known to it."""
 
 
 class Runner(web.AppRunner):
@@ -93,7 +98,7 @@ class Speaker(RequestHandler):
         Nothing of what was sent is repeated or logged: it may be a name or a token that somebody mistyped.
         """
         if status < 500:
-            error = _unreadable(exc)
+            error = _unreadable(exc, self.max_line_size)
             UNREADABLE.labels(str(error.http)).inc()
         else:
             problem.log(exc if isinstance(exc, Exception) else Exception())
@@ -105,7 +110,11 @@ class Speaker(RequestHandler):
         return answer
 
 
-def _unreadable(why: BaseException | None) -> MdmError:
+def _unreadable(why: BaseException | None, longest_line: int) -> MdmError:
+    if isinstance(why, LineTooLong) and why.args[1:2] == (longest_line,):
+        return UriTooLong()
     if isinstance(why, LineTooLong) or getattr(why, "message", "") == _TOO_MANY_FIELDS:
         return HeadTooLarge(remedy="shorten the request's URL and its header fields")
+    if isinstance(why, BadHttpMethod) and _REQUEST_LINE.search(why.message):
+        return NotSupported("no such method is known here")
     return BadRequest("this is not HTTP as RFC 9112 has it", remedy="is this the port for plain HTTP?")
