@@ -175,6 +175,7 @@ async def running(settings: Settings, watches: Watches | None = None) -> AsyncIt
         beside = await stack.enter_async_context(watches.running())
         beside(watch_database(lanes))
         beside(house.mapping.watch())
+        beside(house.views.watch(lanes.control))
         beside(house.disks.watch())
         if stands_on.trust is not None:
             beside(stands_on.trust.watch())
@@ -331,8 +332,7 @@ async def _house(
 async def _served_views(database: Database, keys: KeyStore) -> ServedViews:
     await keys.make_project_key(BASIC_PROJECT)
     views = ServedViews(keys)
-    async with database.acquire() as db:
-        await views.refresh(db)
+    await views.load(database)
     return views
 
 

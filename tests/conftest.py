@@ -3,7 +3,8 @@
 import asyncio
 import io
 import os
-from collections.abc import AsyncIterator, Callable
+import traceback
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ import pytest
 import uvloop
 from multidict import CIMultiDictProxy
 
+from mdm_async import held
 from mdm_async.app import running
 from mdm_async.images.upkeep.days import keep_days
 from mdm_async.postgres.database import Database, connect
@@ -25,6 +27,29 @@ from mdm_async.web.http.house import House
 from tests.postgres.for_tests import PostgresForTests, postgres_for_tests
 
 CI = bool(os.environ.get("CI"))
+
+
+_held_while_waiting: list[str] = []
+_TAKING_UP_THE_STORE = "claim_store"
+"""Once, when a server starts and serves nobody."""
+
+
+def _note_waiting(what: str) -> None:
+    """Only of what the server does by itself: tests may hold a connection while they call its parts."""
+    frames = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_stack()]
+    if not any("/tests/" in frame for frame in frames) and _TAKING_UP_THE_STORE not in "".join(frames):
+        ours = [frame.rpartition("mdm_async/")[2] for frame in frames if "mdm_async/" in frame]
+        _held_while_waiting.append(f"{what}: {' < '.join(reversed(ours[:-1]))}")
+
+
+held.on_waiting = _note_waiting
+
+
+@pytest.fixture(autouse=True)
+def no_connection_is_held_while_something_slow_is_waited_for() -> Iterator[None]:
+    _held_while_waiting.clear()
+    yield
+    assert _held_while_waiting == []
 
 
 def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:

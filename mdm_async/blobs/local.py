@@ -23,6 +23,7 @@ from mdm_async.blobs.cached import in_memory, open_cached, read_cached
 from mdm_async.blobs.reserve import DiskPromise, Reserve
 from mdm_async.blobs.store import STEP, FileRange, Piece, Promise, StoreId
 from mdm_async.errors import Damaged, NoSpace, Unavailable
+from mdm_async.held import may_wait
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -86,6 +87,7 @@ class LocalBlobs:
         return self._directory / blob.hex[:2] / blob.hex
 
     async def _run(self, job: Callable[..., T], *arguments: object) -> T:
+        may_wait("the disk")
         return await asyncio.get_running_loop().run_in_executor(self._disk, job, *arguments)
 
 
@@ -143,6 +145,7 @@ class _LocalWriter:
             with self._lock:
                 job()
 
+        may_wait("the disk")
         await asyncio.get_running_loop().run_in_executor(self._disk, locked)
 
 
@@ -192,6 +195,7 @@ class _LocalReader:
                     self.close()
             return job(found)
 
+        may_wait("the disk")
         return await asyncio.get_running_loop().run_in_executor(self._disk, locked)
 
     def _at_hand(self, offset: int, size: int) -> memoryview | None:

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
+from mdm_async.held import may_wait
+
 T = TypeVar("T")
 
 
@@ -15,4 +17,5 @@ class CipherPool(ThreadPoolExecutor):
         super().__init__(threads, "cipher")
 
     async def run(self, job: Callable[[], T]) -> T:
+        may_wait("a job on the cipher pool")
         return await asyncio.get_running_loop().run_in_executor(self, job)

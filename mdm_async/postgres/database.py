@@ -11,8 +11,8 @@ import asyncpg
 import orjson
 
 from mdm_async.errors import DatabaseFull, DatabaseReadOnly, MdmError, Unavailable
+from mdm_async.held import holding, may_wait
 from mdm_async.postgres import sqlstates
-from mdm_async.postgres.held import holding, may_wait
 from mdm_async.postgres.migrate import migrate
 from mdm_async.postgres.turns import Turns
 

@@ -24,6 +24,7 @@ from mdm_async.confined import places
 from mdm_async.confined.own_user import can_be_reached, nobody
 from mdm_async.dicom.pixels.layout import Layout
 from mdm_async.errors import BadRequest, ScrubRefused, UnsafeSettings
+from mdm_async.held import may_wait
 from mdm_async.images.hooks.launcher import Asked
 from mdm_async.secret_files import private_places
 from mdm_async.settings import HookSettings, Settings
@@ -78,6 +79,7 @@ class Hooks:
         settings = self._settings.get(name)
         if settings is None:
             raise ScrubRefused(f"this server has no hook '{name}'")
+        may_wait("a hook")
         command = [_filled(one, layout) for one in settings.command]
         with tempfile.TemporaryDirectory(prefix=self._prefix) as folder, _Control() as control:
             user = nobody()

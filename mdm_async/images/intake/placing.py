@@ -3,7 +3,9 @@
 Two different files put under one name have one winner; the same file put twice by one caller succeeds twice.
 """
 
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from typing import TypeVar
 from uuid import UUID
 
 from mdm_async.catalog.holdings import images, profiles
@@ -12,7 +14,9 @@ from mdm_async.catalog.work import views_to_make
 from mdm_async.errors import Exists
 from mdm_async.images.intake.target import Target
 from mdm_async.images.reading.shelf import Shelf
-from mdm_async.postgres.database import Connection
+from mdm_async.postgres.database import Connection, Database
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,13 +25,25 @@ class Placing:
 
     shelf: Shelf
 
-    async def place(
-        self, db: Connection, target: Target, image: UUID, owner: str, sha256: str | None = None
-    ) -> UUID:
+    async def placed(self, bytes_: "Bytes", work: Callable[["Same"], Awaitable[T]]) -> T:
+        """What `work` comes to, a transaction that calls `place`. Raises as that, and as `place`.
+
+        Whether the name was taken by the same bytes only the key store knows, for which no transaction waits: it is
+        asked in between, and the work done again.
+        """
+        same = Same(frozenset())
+        while True:
+            try:
+                return await work(same)
+            except _Taken as taken:
+                if taken.image in same.images or not await self._is_same(bytes_, taken.image):
+                    raise _exists() from None
+                same = Same(same.images | {taken.image})
+
+    async def place(self, db: Connection, target: Target, image: UUID, owner: str, same: "Same") -> UUID:
         """The GUID of the entry that now points to the image, or to the same bytes that the same owner put before.
 
-        `sha256` (hex) is the image's; without it, what its record says. Raises Exists when another file was first,
-        NotFound when the directory has gone.
+        Raises Exists when another file was first, NotFound when the directory has gone.
         """
         await views_to_make.share_demands(db)
         guid, there = await self._point(db, target, image)
@@ -37,7 +53,12 @@ class Placing:
             enabled = await profiles.enabled_at(db, target.parent)
             await views_to_make.add_lacking(db, [image], enabled, self.shelf.served.newest)
         else:
-            await self._demand_same(db, there, image, owner, sha256)
+            # The same bytes, put before by the same caller, are as good as these. To others equality is not told: it
+            # would let a writer try which patient an image is of.
+            if not await images.was_brought_by(db, there, owner):
+                raise _exists()
+            if there not in same.images:
+                raise _Taken(there)
             await images.doom_unreferenced(db, [image])
         return guid
 
@@ -58,21 +79,38 @@ class Placing:
             raise Exists()
         return named
 
-    async def _demand_same(
-        self, db: Connection, there: UUID, image: UUID, owner: str, sha256: str | None
-    ) -> None:
-        """The same bytes, put before by the same caller, are as good as these.
+    async def _is_same(self, mine: "Bytes", there: UUID) -> bool:
+        sha256 = mine.sha256 or await self._sha256_of(mine)
+        return sha256 is not None and sha256 == await self._sha256_of(replace(mine, image=there))
 
-        To others equality is not told: it would let a writer try which patient an image is of.
-        """
-        if await images.was_brought_by(db, there, owner):
-            mine = sha256 or await self._sha256_of(db, image)
-            if mine is not None and mine == await self._sha256_of(db, there):
-                return
-        raise Exists(
-            "another file was put under that name first", remedy="look at it, then choose another name"
-        )
-
-    async def _sha256_of(self, db: Connection, image: UUID) -> str | None:
-        original = await self.shelf.original(db, image)
+    async def _sha256_of(self, bytes_: "Bytes") -> str | None:
+        original = await self.shelf.original(bytes_.database, bytes_.image)
         return original.sha256 if original is not None else None
+
+
+@dataclass(frozen=True, slots=True)
+class Bytes:
+    """An image that is to be placed. `sha256` (hex) is its original's; without it, what its record says."""
+
+    database: Database
+    image: UUID
+    sha256: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Same:
+    """Images that are known to have the same bytes."""
+
+    images: frozenset[UUID]
+
+
+class _Taken(Exists):
+    """The name points to an image of the same owner's, which may be the same."""
+
+    def __init__(self, image: UUID) -> None:
+        super().__init__()
+        self.image = image
+
+
+def _exists() -> Exists:
+    return Exists("another file was put under that name first", remedy="look at it, then choose another name")

@@ -56,7 +56,8 @@ class Leases:
         writer = self._writers.pop(blob)
         async with self._database.acquire() as db:
             gone = await blobs.give_up(db, [blob])
-            await writer.abandon()
+        await writer.abandon()
+        async with self._database.acquire() as db:
             await blobs.forget(db, gone)
 
     def keep(self) -> None:
@@ -85,8 +86,9 @@ class Leases:
             with suppress(MdmError):  # what fails here, the sweeper does once the leases have lapsed
                 async with self._database.acquire() as db:
                     gone = await blobs.give_up(db, list(self._writers))
-                    for blob in gone:
-                        await self._writers[blob].abandon()
+                for blob in gone:
+                    await self._writers[blob].abandon()
+                async with self._database.acquire() as db:
                     await blobs.forget(db, gone)
         finally:
             for writer in self._writers.values():

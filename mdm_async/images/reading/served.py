@@ -1,8 +1,9 @@
 """The de-identified views that this node makes and serves: each is a profile with its pseudonym key."""
 
+import asyncio
 import hashlib
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -20,13 +21,15 @@ from mdm_async.errors import BadRequest, Unavailable
 from mdm_async.keys.derive import MappingCipher
 from mdm_async.keys.store import KeyStore
 from mdm_async.names import BASIC, IDENTIFIED, View
-from mdm_async.postgres.database import Connection
+from mdm_async.postgres.database import Connection, Database
 
 _log = structlog.get_logger()
 
 IDENTIFIED_VERSION = "original"
 _FRESH = 0.5
 """Seconds for which what the catalog said is trusted; as long as a warm transfer URL is."""
+_PAUSE = 1.0
+"""Seconds until what could not be loaded is tried again."""
 BASIC_PROJECT = "/basic"
 """Keys the pseudonyms of `basic`. No profile's project has a name like that."""
 
@@ -69,8 +72,12 @@ class ServedViews:
         self._keys = keys
         self._served: dict[View, Served] = {}
         self._known: dict[str, str] = {}
-        self._opened: dict[tuple[str, str], PatientMapping] = {}
-        """Mappings by project and digest as stored: a large one takes a second to read."""
+        self._project_keys: dict[str, bytes | None] = {}
+        """None: the key store was asked, and has none."""
+        self._opened: dict[StoredMapping, PatientMapping | None] = {}
+        """A large one takes a second to read. None: it does not open."""
+        self._lacking: set[str] = set()
+        self._wanting = asyncio.Event()
         self._asked = float("-inf")
         self.generation = 0
         """It grows with every change taken up."""
@@ -107,13 +114,25 @@ class ServedViews:
         return self._served[BASIC].version
 
     async def refresh(self, db: Connection, *, now: bool = False) -> None:
-        """Learn what has changed, if the last look is not recent, or `now`."""
+        """Learn what has changed, if the last look is not recent, or `now`.
+
+        It waits for nothing but the catalog: views whose project's key or mapping is not known yet are served once
+        `watch` has loaded it. Until then whoever must know all of them, `now`, is told to come back: Unavailable.
+        """
         moment = time.monotonic()
         if not now and moment - self._asked < _FRESH:
             return
-        if await profiles.digests(db) != self._known or not self._served:
-            await self._reload(db)
+        if await profiles.digests(db) != self._known:
+            self._take(await _stored(db))
         self._asked = moment
+        if self._lacking:
+            self._wanting.set()
+            if now:
+                raise Unavailable(
+                    "the profiles have just been changed, and are being loaded",
+                    remedy="try again",
+                    retry_after=1,
+                )
 
     def in_force(self, served: Served) -> bool:
         """Whether this is still what its view is made by."""
@@ -126,45 +145,90 @@ class ServedViews:
         enabled = await profiles.enabled_at(db, directory)
         return [served for view in enabled if (served := self.get(view)) is not None]
 
-    async def _reload(self, db: Connection) -> None:
-        listed = await profiles.listing(db)
-        used: list[Profile] = []
-        for stored in listed:
-            try:
-                used.append(parse_profile(stored.source))
-            except BadRequest as why:  # written for another version of this code; all others go on
-                _log.error("a stored profile cannot be used", profile=stored.name, reason=why.detail)
-        projects = {project_of(profile) for profile in used}
+    async def load(self, database: Database) -> None:
+        """All anew, with the keys and mappings that are not known yet. Nothing is held of the catalog meanwhile."""
+        async with database.acquire() as db:
+            stored = await _stored(db)
         # Only read here: a key is made when a profile is added, and kept before it is used.
-        keys = await self._keys.project_keys(projects | {BASIC_PROJECT})
-        stored_mappings = await mappings.listing(db)
-        opened = self._mappings([each for each in stored_mappings if each.project in keys], keys)
-        lost = {each.project for each in stored_mappings} - opened.keys()
-        served = {
+        found = await self._keys.project_keys(stored.projects)
+        self._project_keys = {project: found.get(project) for project in stored.projects}
+        for each in stored.mappings:
+            if each.project in found and each not in self._opened:
+                try:
+                    self._opened[each] = opened_mapping(each, found[each.project])
+                except Unavailable as why:
+                    self._opened[each] = None
+                    _log.error("a stored mapping cannot be used", project=each.project, reason=why.detail)
+        self._take(stored)
+        # Something may have changed since it was read.
+        self._asked = float("-inf")
+
+    async def watch(self, database: Database) -> None:
+        """Load what requests found to be missing, for ever."""
+        while True:
+            await self._wanting.wait()
+            self._wanting.clear()
+            try:
+                await self.load(database)
+            except Unavailable as why:
+                _log.warning("changed profiles cannot be loaded yet", reason=why.detail)
+                self._wanting.set()
+                await asyncio.sleep(_PAUSE)
+
+    def _take(self, stored: "_Stored") -> None:
+        """What can be served of it by the keys and mappings that are known; `_lacking` are the projects of the rest."""
+        keys = {project: key for project, key in self._project_keys.items() if key is not None}
+        self._opened = {each: found for each, found in self._opened.items() if each in stored.mappings}
+        opened = {each.project: found for each, found in self._opened.items() if found is not None}
+        # The views that need one that does not open are not served, and all others are.
+        closed = {each.project for each in stored.mappings} - opened.keys()
+        self._served = {
             View(p.name): Served(p, keys[project_of(p)], opened.get(project_of(p)) if p.unmapped else None)
-            for p in used
-            if project_of(p) in keys and not (p.unmapped and project_of(p) in lost)
+            for p in stored.used
+            if project_of(p) in keys and not (p.unmapped and project_of(p) in closed)
         }
         if (key := keys.get(BASIC_PROJECT)) is not None:
-            served = {BASIC: Served(basic(), key)} | served
-        self._served = served
-        self._known = {stored.name: stored.digest for stored in listed}
+            self._served = {BASIC: Served(basic(), key)} | self._served
+        unopened = {each.project for each in stored.mappings if each.project in keys} - {
+            each.project for each in self._opened
+        }
+        self._lacking = (stored.projects - self._project_keys.keys()) | unopened
+        self._known = stored.digests
         self.generation += 1
-        self._known |= {f"/{each.project}": each.digest for each in stored_mappings}
 
-    def _mappings(
-        self, stored: Sequence[StoredMapping], keys: Mapping[str, bytes]
-    ) -> dict[str, PatientMapping]:
-        """Those that open; the views that need another are not served, and all others are."""
-        opened = {}
-        for each in stored:
-            try:
-                found = self._opened.get((each.project, each.digest))
-                opened[each] = found or opened_mapping(each, keys[each.project])
-            except Unavailable as why:
-                _log.error("a stored mapping cannot be used", project=each.project, reason=why.detail)
-        self._opened = {(each.project, each.digest): found for each, found in opened.items()}
-        return {each.project: found for each, found in opened.items()}
+
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """What the catalog holds of profiles and mappings."""
+
+    used: Sequence[Profile]
+    mappings: Sequence[StoredMapping]
+    digests: dict[str, str]
+
+    @property
+    def projects(self) -> set[str]:
+        return {project_of(profile) for profile in self.used} | {BASIC_PROJECT}
+
+
+async def profiles_in_use(db: Connection) -> list[Profile]:
+    """Those in the catalog now, whether or not their views can be served."""
+    return _parsed(await profiles.listing(db))
+
+
+def _parsed(listed: Sequence[profiles.StoredProfile]) -> list[Profile]:
+    used = []
+    for stored in listed:
+        try:
+            used.append(parse_profile(stored.source))
+        except BadRequest as why:  # written for another version of this code; all others go on
+            _log.error("a stored profile cannot be used", profile=stored.name, reason=why.detail)
+    return used
+
+
+async def _stored(db: Connection) -> _Stored:
+    listed, kept = await profiles.listing(db), await mappings.listing(db)
+    digests = {stored.name: stored.digest for stored in listed}
+    return _Stored(_parsed(listed), kept, digests | {f"/{each.project}": each.digest for each in kept})
 
 
 def opened_mapping(stored: StoredMapping, key: bytes) -> PatientMapping:

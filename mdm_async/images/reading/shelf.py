@@ -84,12 +84,11 @@ class Shelf:
             raise loaded
         return loaded
 
-    async def original(self, db: Connection, image: UUID) -> ViewRecord | None:
-        """What is known of an image's original, its size and SHA-256 among it; None when it does not open.
-
-        For transactions that must know it: they wait for the key store.
-        """
-        (opened,) = await self.open_records(await self.find(db, [(image, IDENTIFIED)]))
+    async def original(self, database: Database, image: UUID) -> ViewRecord | None:
+        """What is known of an image's original, its size and SHA-256 among it; None when it does not open."""
+        async with database.acquire() as db:
+            found = await self.find(db, [(image, IDENTIFIED)])
+        (opened,) = await self.open_records(found)
         return opened if isinstance(opened, ViewRecord) else None
 
     async def _secrets(self, found: Found) -> dict[UUID, Secrets]:

@@ -99,7 +99,7 @@ async def _demand_repeated(intake: Intake, grant: Grant, draft: Draft) -> None:
         found = await grants.by_turl(db, grant.turl)
         if found is None or found.grant.image is None or found.grant.state not in ("uploaded", "done"):
             raise Gone(remedy="prepare the upload again")
-        there = await intake.shelf.original(db, found.grant.image)
+    there = await intake.shelf.original(intake.database, found.grant.image)
     if there is None or there.sha256 != draft.sha256:
         raise Exists(
             "another file was already uploaded to this transfer URL", remedy="prepare another upload"

@@ -21,11 +21,11 @@ from mdm_async.errors import (
     WrongContent,
 )
 from mdm_async.images.fairness.desk import Desk
-from mdm_async.images.intake.placing import Placing
+from mdm_async.images.intake.placing import Bytes, Placing, Same
 from mdm_async.images.intake.target import Target
 from mdm_async.images.transfers.judging import Judge
 from mdm_async.names import Caller, Lfn, join, parse_lfn, parse_surl, split
-from mdm_async.postgres.database import Connection
+from mdm_async.postgres.database import Connection, Database
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,17 +72,22 @@ async def _publish(
         raise Forbidden(
             f"{caller.name} has lost the right 'w' to this directory", remedy="ask its owner for it"
         )
-    try:
+    image = grant.image
+    if grant.sealed and grant.state == "uploaded":
+        await _demand_same(placing, database, image, done)
+
+    async def publish(same: Same) -> UUID:
         async with database.transaction() as db:
-            if grant.sealed and grant.state == "uploaded":
-                await _demand_same(placing, db, grant.image, done)
             if not await grants.settle(db, grant, "done", "uploaded"):
-                return await _published(db, grant, target), lfn
-            guid = await placing.place(db, target, grant.image, grant.owner)
+                return await _published(db, grant, target)
+            guid = await placing.place(db, target, image, grant.owner, same)
             details = {"transfer": grant.turl.hex()[:16]}
             await acts.record(db, [Act(caller, "put", guid=guid, details=details)])
         desk.end(grant.request, 1)
-        return guid, lfn
+        return guid
+
+    try:
+        return await placing.placed(Bytes(database, image), publish), lfn
     except Exists as why:
         async with database.transaction() as db:
             await grants.fail(db, grant, why)
@@ -103,12 +108,12 @@ async def _published(db: Connection, grant: Grant, target: Target) -> UUID:
     raise Gone("the upload has ended: expired, aborted, or removed since", remedy="upload the file again")
 
 
-async def _demand_same(placing: Placing, db: Connection, image: UUID, done: Done) -> None:
+async def _demand_same(placing: Placing, database: Database, image: UUID, done: Done) -> None:
     if done.size is None or done.sha256 is None:
         raise BadRequest(
             "a sealed upload is accepted with its plaintext's size and sha256 only",
             remedy='putDone with "files": [{"surl", "size", "sha256"}]',
         )
-    opened = await placing.shelf.original(db, image)
+    opened = await placing.shelf.original(database, image)
     if opened is None or (opened.size, opened.sha256) != (done.size, done.sha256.lower()):
         raise WrongContent("size or SHA-256 is not that of what arrived", remedy="upload the file again")

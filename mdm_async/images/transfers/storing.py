@@ -19,6 +19,7 @@ from mdm_async.catalog.work import views_to_make
 from mdm_async.crypt4gh.segment import padded
 from mdm_async.errors import Exists, Forbidden, MdmError, NotFound, Unauthenticated, WrongContent
 from mdm_async.images.intake.intake import Intake
+from mdm_async.images.intake.placing import Bytes, Same
 from mdm_async.images.intake.target import Room, Target, demand_overwrite, demand_path, target_at
 from mdm_async.images.metrics import INGESTED
 from mdm_async.images.names import directories
@@ -96,18 +97,24 @@ async def store(
             if ask.sha256 is not None and draft.sha256 != ask.sha256.lower():
                 raise WrongContent("the SHA-256 is not that of what arrived", remedy="send the file again")
             name = await intake.safe_name(draft, directory, asked)
-            async with intake.database.transaction() as db:
-                # Before any entry is locked, as whoever moves one does.
-                await views_to_make.share_demands(db)
-                parent = await _directory(db, judge.mapping.apply(caller), ask, beginning)
-                target = Target(parent, name, beginning.entry, beginning.replaces)
-                await draft.store(db, caller.owner)
-                try:
-                    guid = await intake.placing.place(db, target, draft.image, caller.owner, draft.sha256)
-                except Exists as why:
-                    raise beginning.refusal or why from None
-                # An original's exact size would identify it.
-                await acts.record(db, [Act(caller, "put", guid=guid, bytes=padded(draft.size))])
+
+            async def place(same: Same) -> UUID:
+                async with intake.database.transaction() as db:
+                    # Before any entry is locked, as whoever moves one does.
+                    await views_to_make.share_demands(db)
+                    parent = await _directory(db, judge.mapping.apply(caller), ask, beginning)
+                    target = Target(parent, name, beginning.entry, beginning.replaces)
+                    await draft.store(db, caller.owner)
+                    guid = await intake.placing.place(db, target, draft.image, caller.owner, same)
+                    # An original's exact size would identify it.
+                    await acts.record(db, [Act(caller, "put", guid=guid, bytes=padded(draft.size))])
+                    return guid
+
+            try:
+                mine = Bytes(intake.database, draft.image, draft.sha256)
+                guid = await intake.placing.placed(mine, place)
+            except Exists as why:
+                raise beginning.refusal or why from None
             draft.keep()
             INGESTED.labels(draft.state).inc()
     replaced = beginning.replaces is not None and name == asked

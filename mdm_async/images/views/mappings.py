@@ -18,10 +18,10 @@ from mdm_async.catalog.work.views_to_make import lock_demands
 from mdm_async.dicom.mapping import Mapping, digest_of
 from mdm_async.errors import Forbidden, NotFound, Unavailable
 from mdm_async.images.changed import ChangedHere
-from mdm_async.images.reading.served import ServedViews, opened_mapping, project_of
+from mdm_async.images.reading.served import opened_mapping, profiles_in_use, project_of
 from mdm_async.images.reading.shelf import Shelf
 from mdm_async.keys.derive import NONCE_BYTES, MappingCipher
-from mdm_async.names import ROOT, Caller, Project, Right
+from mdm_async.names import ROOT, Caller, Project, Right, View
 from mdm_async.postgres.database import Connection, Database
 
 _BLOCK = 4096
@@ -61,7 +61,7 @@ async def put(
     async with database.transaction() as db:
         await lock_demands(db)
         before = await mappings.put(db, project, sealed, digest, len(mapping), caller.name)
-        anew = await _made_anew(db, shelf.served, project) if before != digest else ()
+        anew = await _made_anew(db, project) if before != digest else ()
         details = {"project": project, "patients": len(mapping)}
         await acts.record(db, [Act(caller, "mapping set", details=details)])
     await _take_up(database, shelf, changed)
@@ -92,7 +92,7 @@ async def unset(
         await _demand(db, caller)
         if not await mappings.remove(db, project):
             raise _none()
-        anew = await _made_anew(db, shelf.served, project)
+        anew = await _made_anew(db, project)
         await acts.record(db, [Act(caller, "mapping unset", details={"project": project})])
     await _take_up(database, shelf, changed)
     return anew
@@ -109,18 +109,17 @@ async def _demand(db: Connection, caller: Caller) -> None:
         raise
 
 
-async def _made_anew(db: Connection, served: ServedViews, project: Project) -> tuple[str, ...]:
+async def _made_anew(db: Connection, project: Project) -> tuple[str, ...]:
     """The views that the project's mapping is part of; what is stored is checked for them."""
-    await served.refresh(db, now=True)
-    views = tuple(one.view for one in served if one.profile.unmapped and project_of(one.profile) == project)
+    used = await profiles_in_use(db)
+    views = tuple(View(one.name) for one in used if one.unmapped and project_of(one) == project)
     if views:
         await directories_to_check.add_all(db)
     return views
 
 
 async def _take_up(database: Database, shelf: Shelf, changed: ChangedHere) -> None:
-    async with database.acquire() as db:
-        await shelf.served.refresh(db, now=True)
+    await shelf.served.load(database)
     changed.everything()
 
 

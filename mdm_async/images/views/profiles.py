@@ -106,8 +106,7 @@ async def add(
             await directories_to_check.add_all(db)
         details = {"profile": profile.name, "digest": profile.digest, "replaced": before}
         await acts.record(db, [Act(caller, "profile add", details=details)])
-    async with database.acquire() as db:
-        await shelf.served.refresh(db, now=True)
+    await shelf.served.load(database)
     changed.everything()
     return profile, before
 

@@ -28,6 +28,7 @@ from mdm_async.confined.answers import Answer, Mistake
 from mdm_async.confined.processes import LOST, Died, Template, Worker, template_of
 from mdm_async.confined.template import OUT_OF_MEMORY, Limits
 from mdm_async.errors import Malformed, MdmError, ScrubRefused, TooManyRequests, Unavailable
+from mdm_async.held import may_wait
 from mdm_async.images.views.scrub_jobs import Job
 from mdm_async.limits import Near
 from mdm_async.settings import ScrubSettings
@@ -116,6 +117,7 @@ class Scrubber:
         """
         if self._closing:
             raise Unavailable("scrubbing has ended")
+        may_wait("a scrubber")
         if bulk or job.alone:  # which is in the queue as long as it is decoded
             return await self._run(job, bulk=bulk)
         with self._in_the_queue():
