@@ -22,5 +22,11 @@ def decode(index: bytes, expected: str) -> dict[int, bytes] | None:
     return dict(_ENTRY.iter_unpack(index))
 
 
+def ids(index: bytes) -> list[int]:
+    """The rows that an index names, whoever wrote it."""
+    whole = len(index) - len(index) % _ENTRY.size
+    return [row for row, _ in _ENTRY.iter_unpack(index[:whole])]
+
+
 def digest(index: bytes) -> str:
     return hashlib.sha256(index).hexdigest()

@@ -15,7 +15,7 @@ from mdm_async.audit import seals
 from mdm_async.audit.rows import row_of
 from mdm_async.auditing.gazette import Gazette
 from mdm_async.auditing.metrics import AUDIT_CONTRADICTIONS, AUDIT_SEALED
-from mdm_async.catalog.trail import ledger
+from mdm_async.catalog.trail import ledger, unsealed
 from mdm_async.errors import Unavailable
 from mdm_async.postgres.database import Connection, Database
 
@@ -24,8 +24,7 @@ MOST = 20_000
 """Rows under one seal."""
 _PAGE = 1000
 _LATE = 60.0
-"""How long (seconds) a row may take to be committed after others that came later, and be sealed with the next second's
-rows. Those that take longer wait for a look at all rows, once in that time."""
+"""Seconds that another session may hold the sealer's lock without sealing."""
 
 T = TypeVar("T")
 _log = structlog.get_logger()
@@ -48,10 +47,6 @@ class Sealer:
         self._is_read = False
         self._trouble: dict[str, str] = {}
         self._contradicted = False
-        self._floor = ledger.FIRST
-        """No row with such an id or a smaller one is waiting, unless it is late."""
-        self._highest = self._highest_before = ledger.FIRST
-        self._looked = float("-inf")
         self._kept_out: tuple[float, int] | None = None
         """Since when another session holds the sealer's lock, and the last seal then."""
 
@@ -83,31 +78,25 @@ class Sealer:
 
     async def seal(self) -> int:
         """Seal all rows that wait; how many that was."""
-        now, above = time.monotonic(), self._floor
-        everything = now - self._looked >= _LATE
-        if everything:
-            above = ledger.FIRST
         sealed = 0
-        while count := await self._seal_some(above):
+        while count := await self._seal_some():
             sealed += count
             if count < MOST:
                 break
-        if everything:
-            self._floor, self._highest_before, self._looked = self._highest_before, self._highest, now
         return sealed
 
-    async def _seal_some(self, above: int) -> int:
+    async def _seal_some(self) -> int:
         async with self._database.transaction() as db:
             if not await self._may_seal(db):
                 return 0
-            found = await ledger.unsealed(db, above, MOST)
-            if not found:
+            at = await ledger.now(db)
+            found = await unsealed.waiting(db, at, MOST)
+            if not found.rows:
                 return 0
             number, previous = self._next(await ledger.last_seal(db))
-            at = await ledger.now(db)
             text, index = await self._on_pool(
                 lambda: seals.make(
-                    [row_of(record.items()) for record in found],
+                    [row_of(record.items()) for record in found.rows],
                     installation=self._installation,
                     number=number,
                     at=at,
@@ -115,10 +104,10 @@ class Sealer:
                     private=self._private,
                 )
             )
-            await ledger.add_seal(db, number, text, index, [record["id"] for record in found])
-        self._highest = max(self._highest, found[-1]["id"])
-        AUDIT_SEALED.inc(len(found))
-        return len(found)
+            await ledger.add_seal(db, number, text, index, [record["id"] for record in found.rows])
+            await unsealed.sealed(db, found)
+        AUDIT_SEALED.inc(len(found.rows))
+        return len(found.rows)
 
     async def _may_seal(self, db: Connection) -> bool:
         """False while another node seals. Whoever owns the database could hold the lock and let none: that is told."""

@@ -7,6 +7,7 @@ from uuid import UUID
 
 import asyncpg
 
+from mdm_async.audit import row_index
 from mdm_async.audit.rows import Row, row_of
 from mdm_async.catalog import installation
 from mdm_async.catalog.namespace import places
@@ -19,7 +20,7 @@ from mdm_async.postgres.database import Connection, Database
 
 PAGE = 5000
 """Rows of a page, at the most."""
-_INDEX_BYTES = 4 << 20
+_INDEX_BYTES = 12 * PAGE
 """Of the row indexes in a page; one is taken in any case."""
 
 
@@ -102,26 +103,34 @@ async def page(database: Database, caller: Caller, wanted: Filter, at: Cursor) -
 
 
 async def _filtered(db: Connection, wanted: Filter, at: Cursor) -> Page:
-    rows = [_line(row) for row in await ledger.filtered_rows(db, wanted, at.row, PAGE)]
+    rows = await _numbered(db, await ledger.filtered_rows(db, wanted, at.row, PAGE))
     more = len(rows) == PAGE
     return Page(rows, Cursor(at.horizon, at.seal, rows[-1].row["id"]) if more else None)
 
 
 async def _sealed(db: Connection, at: Cursor) -> Page:
-    rows = await ledger.sealed_rows(db, (at.seal, at.row), at.horizon, PAGE)
-    full = len(rows) == PAGE
-    upto = rows[-1]["seal"] if full else at.horizon
-    fits = await _as_far_as_fits(db, at.seal, upto)
+    is_begun = at.row < LAST and at.seal > FIRST  # a page ended among the rows of that seal
+    upto = await _as_far_as_fits(db, at.seal - is_begun, at.horizon)
+    seals = await ledger.seals_between(db, at.seal - is_begun, upto)
+    pairs = {(number, id_) for number, _, index in seals for id_ in row_index.ids(index)}
+    marked = await ledger.marked(db, (at.seal, at.row), upto, PAGE)
+    told = sorted(pair for pair in pairs.union(marked) if pair > (at.seal, at.row))
+    end = told[PAGE - 1] if len(told) > PAGE else None
+    if len(marked) == PAGE:
+        end = min(end or marked[-1], marked[-1])
+    if end is not None:
+        told = [pair for pair in told if pair <= end]
+    rows = await ledger.rows_by_id(db, {id_ for _, id_ in told})
     lines: list[SealLine | RowLine] = [
-        SealLine(*seal) for seal in await ledger.seals_between(db, at.seal, fits)
+        SealLine(*seal) for seal in seals if seal[0] > at.seal and (end is None or seal[0] <= end[0])
     ]
-    lines += [_line(row) for row in rows if row["seal"] <= fits]
+    lines += [_line(rows[id_], seal) for seal, id_ in told if id_ in rows]
     # Stable, so each seal comes before its rows and they stay in order.
     lines.sort(key=_place)
-    if fits < upto:
-        return Page(lines, Cursor(at.horizon, fits, LAST))
-    if full:
-        return Page(lines, Cursor(at.horizon, upto, rows[-1]["id"]))
+    if end is not None:
+        return Page(lines, Cursor(at.horizon, *end))
+    if upto < at.horizon:
+        return Page(lines, Cursor(at.horizon, upto, LAST))
     return Page(lines, Cursor(at.horizon, at.horizon, LAST, loose=True))
 
 
@@ -137,16 +146,36 @@ async def _as_far_as_fits(db: Connection, above: int, upto: int) -> int:
 
 
 async def _loose(db: Connection, at: Cursor) -> Page:
-    rows = await ledger.loose_rows(db, (at.seal, at.row), at.horizon, PAGE)
-    if len(rows) < PAGE:
-        return Page([_line(row) for row in rows], None)
-    seal = rows[-1]["seal"]
-    after = Cursor(at.horizon, LAST if seal is None else seal, rows[-1]["id"], loose=True)
-    return Page([_line(row) for row in rows], after)
+    """First what bears the number of a seal that there is not, then what no seal names: of it the seal is `LAST`."""
+    if at.seal < LAST:
+        beyond = await ledger.beyond(db, (at.seal, at.row), at.horizon, PAGE)
+        lines = [_line(row, row["seal"]) for row in beyond]
+        if len(beyond) == PAGE:
+            return Page(lines, Cursor(at.horizon, beyond[-1]["seal"], beyond[-1]["id"], loose=True))
+        return Page(lines, Cursor(at.horizon, LAST, FIRST, loose=True))
+    ids = await ledger.unmarked(db, at.row, PAGE)
+    named = await _naming(db, ids)
+    # Those that were sealed meanwhile are not sealed yet for who asked before.
+    rows = await ledger.rows_by_id(db, [id_ for id_ in ids if named.get(id_, LAST) > at.horizon])
+    told = [_line(rows[id_], None) for id_ in sorted(rows)]
+    return Page(told, Cursor(at.horizon, LAST, ids[-1], loose=True) if len(ids) == PAGE else None)
 
 
-def _line(record: asyncpg.Record) -> RowLine:
-    return RowLine(row_of(record.items()), record["seal"])
+async def _naming(db: Connection, ids: Sequence[int]) -> dict[int, int]:
+    """The seals that name rows, by the ids of these; those that none names are missing."""
+    wanted, found = set(ids), dict[int, int]()
+    for number, index in await ledger.indexes_over(db, min(ids), max(ids)) if ids else ():
+        found.update((id_, number) for id_ in row_index.ids(index) if id_ in wanted)
+    return found
+
+
+async def _numbered(db: Connection, rows: Sequence[asyncpg.Record]) -> list[RowLine]:
+    named = await _naming(db, [row["id"] for row in rows])
+    return [_line(row, row["seal"] if row["seal"] is not None else named.get(row["id"])) for row in rows]
+
+
+def _line(record: asyncpg.Record, seal: int | None) -> RowLine:
+    return RowLine(row_of(record.items()), seal)
 
 
 def _place(line: SealLine | RowLine) -> int:
@@ -161,7 +190,7 @@ async def newest(
     """The last rows, oldest first, each with what its entry is called now, if the caller may list that. Audited."""
     async with database.transaction() as db:
         await acl.demand_administrator(db, caller)
-        lines = [_line(record) for record in await ledger.newest(db, wanted, count)]
+        lines = await _numbered(db, await ledger.newest(db, wanted, count))
         names = await _names(db, caller, {UUID(line.row["guid"]) for line in lines if line.row["guid"]})
         await acts.record(db, [Act(caller, "audit show", guid=wanted.guid, details=_told(wanted))])
     return [(line, names.get(UUID(line.row["guid"])) if line.row["guid"] else None) for line in lines]

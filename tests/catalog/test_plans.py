@@ -12,7 +12,7 @@ from mdm_async.catalog.namespace import entries, places
 from mdm_async.catalog.namespace.entries import Listed
 from mdm_async.catalog.rights import kept_acls, visible
 from mdm_async.catalog.rights.verdicts import Verdict, Verdicts
-from mdm_async.catalog.trail import ledger
+from mdm_async.catalog.trail import ledger, unsealed
 from mdm_async.catalog.trail.ledger import Filter
 from mdm_async.catalog.work import directories_to_check, views_to_make
 from mdm_async.catalog.work.directories_to_check import DIRECTORIES_TO_CHECK
@@ -25,7 +25,7 @@ from mdm_async.postgres.database import Connection, Database
 
 ID = UUID(int=1)
 CALLER = Caller("user:a", frozenset({"user:a", AUTHENTICATED}), (Scope(ROOT, frozenset({Right.READ})),))
-SMALL = {"installation"}
+SMALL = {"audit_sealing", "installation"}
 
 
 class Explained:
@@ -120,8 +120,9 @@ STATEMENTS: dict[str, tuple[Statement, str]] = {
         "views_pkey",
     ),
     "a directory is checked": (_check, "entries_parent_name_key"),
-    "rows wait to be sealed": (lambda db: ledger.unsealed(db, 0, 10), "audit_unsealed"),
-    "sealed rows are told": (lambda db: ledger.sealed_rows(db, (0, 0), 5, 10), "audit_sealed"),
+    "rows wait to be sealed": (lambda db: unsealed.waiting(db, 0, 10), "audit_unsealed"),
+    "rows sealed before are told": (lambda db: ledger.marked(db, (0, 0), 5, 10), "audit_sealed"),
+    "seals that name rows are found": (lambda db: ledger.indexes_over(db, 1, 10), "audit_seals_ids"),
     "an entry's rows are told": (lambda db: ledger.filtered_rows(db, Filter(guid=ID), 0, 10), "audit_guid"),
     "an entry's last rows are told": (lambda db: ledger.newest(db, Filter(guid=ID), 10), "audit_guid"),
     "a caller's rows are told": (lambda db: ledger.newest(db, Filter(caller="a"), 10), "audit_caller"),

@@ -1,6 +1,6 @@
 """The audit trail read and sealed. Who writes rows is `audit`; what a seal says is not known here."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from typing import Any
@@ -17,7 +17,7 @@ LAST = (1 << 63) - 1
 _MICROSECONDS = f"""case
     when isfinite({{0}}) then (extract(epoch from {{0}}) * 1000000)::bigint
     when {{0}} > 'epoch' then {LAST} else {FIRST + 1} end"""
-_COLUMNS = (
+COLUMNS = (
     f"id, {_MICROSECONDS.format('at')} as at, caller, act, outcome, guid::text as guid, view, bytes, source,"
     " details::text as details, seal"
 )
@@ -70,17 +70,12 @@ async def wait_for_seal(db: Connection) -> None:
     await db.execute(f"select pg_advisory_xact_lock_shared({_LOCK})")
 
 
-async def unsealed(db: Connection, above: int, count: int) -> list[asyncpg.Record]:
-    """Committed rows that no seal covers, in order of their ids, which are greater than `above`."""
-    return await db.fetch(
-        f"select {_COLUMNS} from audit where seal is null and id > $1 order by id limit $2", above, count
-    )
-
-
 async def add_seal(db: Connection, number: int, text: str, index: bytes, ids: Sequence[int]) -> None:
-    """Put rows under a new seal."""
-    await db.execute("update audit set seal = $1 where id = any($2::bigint[])", number, ids)
-    await db.execute("insert into audit_seals (number, text, rows) values ($1, $2, $3)", number, text, index)
+    """Put rows, by their ids in order, under a new seal."""
+    await db.execute(
+        "insert into audit_seals (number, text, rows, first_id, last_id) values ($1, $2, $3, $4, $5)",
+        *(number, text, index, ids[0], ids[-1]),
+    )
 
 
 async def last_seal(db: Connection) -> tuple[int, str] | None:
@@ -118,31 +113,45 @@ async def seals_between(db: Connection, above: int, to: int) -> list[tuple[int, 
     return [(row["number"], row["text"], row["rows"]) for row in rows]
 
 
-async def sealed_rows(db: Connection, after: tuple[int, int], to: int, count: int) -> list[asyncpg.Record]:
-    """Rows after this seal and id, up to a seal, in that order."""
+async def marked(db: Connection, after: tuple[int, int], to: int, count: int) -> list[tuple[int, int]]:
+    """Rows that bear a seal's number themselves, as the version before gave it: seal and id, in that order."""
+    rows = await db.fetch(
+        "select seal, id from audit where (seal, id) > ($1, $2) and seal <= $3 order by seal, id limit $4",
+        *(*after, to, count),
+    )
+    return [(row["seal"], row["id"]) for row in rows]
+
+
+async def rows_by_id(db: Connection, ids: Collection[int]) -> dict[int, asyncpg.Record]:
+    rows = await db.fetch(f"select {COLUMNS} from audit where id = any($1::bigint[])", list(ids))
+    return {row["id"]: row for row in rows}
+
+
+async def indexes_over(db: Connection, first: int, last: int) -> list[tuple[int, bytes]]:
+    """Seals that may name rows with ids from one to another, and their row indexes."""
+    rows = await db.fetch(
+        "select number, rows from audit_seals where first_id is not null"
+        " and int8range(first_id, last_id, '[]') && int8range($1, $2, '[]')",
+        *(first, last),
+    )
+    return [(row["number"], row["rows"]) for row in rows]
+
+
+async def beyond(db: Connection, after: tuple[int, int], horizon: int, count: int) -> list[asyncpg.Record]:
+    """Rows that bear the number of a seal beyond the last one that there is, by that and their ids."""
     return await db.fetch(
-        f"select {_COLUMNS} from audit where (seal, id) > ($1, $2) and seal <= $3 order by seal, id limit $4",
-        *after,
-        to,
-        count,
+        f"select {COLUMNS} from audit a where seal > $3 and (seal, id) > ($1, $2)"
+        "  and not exists (select from audit_seals where number = a.seal) order by seal, id limit $4",
+        *(*after, horizon, count),
     )
 
 
-async def loose_rows(
-    db: Connection, after: tuple[int, int], horizon: int, count: int
-) -> list[asyncpg.Record]:
-    """Rows under seals beyond the last one that there is, by seal and id; then those under none, whose seal is
-    taken to be `LAST`."""
-    return await db.fetch(
-        f"select {_COLUMNS} from ("
-        "  (select * from audit a where seal > $3 and (seal, id) > ($1, $2)"
-        "     and not exists (select from audit_seals where number = a.seal) order by seal, id limit $4)"
-        f"  union all (select * from audit where seal is null and ({LAST}, id) > ($1, $2) order by id limit $4)"
-        ") as loose order by seal, id limit $4",
-        *after,
-        horizon,
-        count,
+async def unmarked(db: Connection, after: int, count: int) -> list[int]:
+    """Ids, in order, of rows that bear no seal's number."""
+    rows = await db.fetch(
+        "select id from audit where seal is null and id > $1 order by id limit $2", after, count
     )
+    return [row["id"] for row in rows]
 
 
 async def filtered_rows(db: Connection, wanted: Filter, after: int, count: int) -> list[asyncpg.Record]:
@@ -150,7 +159,7 @@ async def filtered_rows(db: Connection, wanted: Filter, after: int, count: int) 
     first, last = await _ids(db, wanted)
     tests, arguments = wanted.clause(3)
     return await db.fetch(
-        f"select {_COLUMNS} from audit where id between $1 and $2{tests} order by id limit $3",
+        f"select {COLUMNS} from audit where id between $1 and $2{tests} order by id limit $3",
         max(first, min(after, LAST - 1) + 1),
         last,
         count,
@@ -163,7 +172,7 @@ async def newest(db: Connection, wanted: Filter, count: int) -> list[asyncpg.Rec
     first, last = await _ids(db, wanted)
     tests, arguments = wanted.clause(3)
     rows = await db.fetch(
-        f"select {_COLUMNS} from audit where id between $1 and $2{tests} order by id desc limit $3",
+        f"select {COLUMNS} from audit where id between $1 and $2{tests} order by id desc limit $3",
         first,
         last,
         count,
