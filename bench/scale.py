@@ -37,7 +37,7 @@ FULL = Scale(
     large=200,
     samples=1000,
     entries=1_000_000,
-    siege=20,
+    siege=10,
     outstanding=10_000,
 )
 QUICK = Scale(
