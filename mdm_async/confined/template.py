@@ -91,9 +91,8 @@ def main() -> None:
 
 def _import(asked: Asked) -> None:
     logging.disable()  # what libraries say of a file could quote it
-    os.environ["OPENBLAS_NUM_THREADS"] = (
-        "1"  # a process with threads cannot be forked, nor confined as a whole
-    )
+    # A process with threads cannot be forked, nor confined as a whole.
+    os.environ["OPENBLAS_NUM_THREADS"] = "1"
     for name in (*asked.modules, *_encodings()):
         with suppress(ImportError):
             module = import_module(name)

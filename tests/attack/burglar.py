@@ -67,9 +67,9 @@ def read_across(pid: int) -> object:
 
 
 def traced(pid: int) -> object:
-    if libc.ptrace(16, pid, 0, 0) < 0:
+    """PTRACE_SEIZE, which does not stop it: so nothing has to be waited for, and the end of this process lets go."""
+    if libc.ptrace(0x4206, pid, None, None) < 0:
         raise OSError(ctypes.get_errno(), "")
-    libc.ptrace(17, pid, 0, 0)
     return "attached"
 
 
