@@ -119,7 +119,13 @@ async def test_days_that_cannot_be_made_are_told_before_they_come(database: Data
 async def test_what_is_stored_comes_back(database: Database) -> None:
     async with database.transaction() as db:
         made = _grant(
-            secret=b"s", parent=3, name="n", expected_size=1 << 40, description="d", replaces=uuid4()
+            secret=b"s",
+            parent=3,
+            name="n",
+            expected_size=1 << 40,
+            announced=b"a",
+            description="d",
+            replaces=uuid4(),
         )
         await grants.insert(db, [made, _grant()])
         found = await grants.by_turl(db, made.turl)

@@ -65,3 +65,19 @@ async def test_an_identity_blob_has_whole_segments(own_server: Server) -> None:
         sizes = await db.fetch("select cipher_size from parts where secret = 'identity' and blob is not null")
     assert sizes
     assert all(size % cipher_size(SEGMENT) == 0 for (size,) in sizes)
+
+
+async def test_an_announced_size_is_sealed_and_demanded(own_server: Server) -> None:
+    file = made(pixels=INLINE)
+    surl = f"{await own_server.directory()}/a.dcm"
+    tree = await own_server.srm("prepareToPut", files=[{"surl": surl, "expectedFileSize": len(file)}])
+    url = tree["files"][0]["transferURL"]
+    async with own_server.house.database.acquire() as db:
+        row = await db.fetchrow("select * from grants where announced is not null")
+    assert row is not None
+    assert str(len(file)) not in str(dict(row))
+    assert len(file).to_bytes(8, "big") not in row["announced"]
+    assert (await own_server.call("PUT", url, data=file + b"x")).status == 422
+    assert (await own_server.call("PUT", url, data=file)).status == 201
+    async with own_server.house.database.acquire() as db:
+        assert await db.fetchval("select count(*) from grants where announced is not null") == 0

@@ -54,6 +54,8 @@ class Grant:
     name: str | None = None
     replaces: UUID | None = None
     expected_size: int | None = None
+    announced: bytes | None = None
+    """The size that is expected, sealed."""
     sealed: bool = False
     kept: bool = True
     """False: it is of one request only, and has no row; the node that serves it watches it all the same."""
@@ -73,7 +75,8 @@ STORED = tuple(name for name in Grant.__dataclass_fields__ if name not in ("life
 _TYPES = {
     "turl": "bytea", "request": "uuid", "item": "int", "token": "bigint", "who": "bigint", "entry": "bigint",
     "guid": "uuid", "image": "uuid", "recipient": "bytea", "secret": "bytea", "context": "bytea",
-    "parent": "bigint", "replaces": "uuid", "expected_size": "bigint", "sealed": "boolean",
+    "parent": "bigint", "replaces": "uuid", "expected_size": "bigint", "announced": "bytea",
+    "sealed": "boolean",
 }  # fmt: skip
 _INSERT = (
     f"insert into grants (day, expires, {', '.join(STORED)})"
@@ -189,7 +192,7 @@ async def settle(
     status = await db.execute(
         # What arrived has a record of its own, encrypted; its exact size would identify it here.
         "update grants g set state = $3, image = coalesce($5, image), sealed = sealed or $6, name = coalesce($7, name),"
-        " expected_size = null,"
+        " expected_size = null, announced = null,"
         f" expires = case $3 when 'uploaded' then greatest(expires, now() + interval '{FOR_PUT_DONE}') else expires end"
         " where turl = $1 and item = $2 and state = $4 and (expires > now() or $3 = 'uploaded')"
         " and not exists (select from tokens t where t.id = g.token and t.revoked is not null)",

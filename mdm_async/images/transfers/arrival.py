@@ -14,6 +14,7 @@ from mdm_async.images.intake.draft import Draft
 from mdm_async.images.intake.intake import Intake
 from mdm_async.images.intake.unsealing import peeked, unsealed
 from mdm_async.images.metrics import INGESTED
+from mdm_async.images.transfers.announced import unseal
 from mdm_async.images.transfers.judging import Judge
 from mdm_async.names import Caller, Payer, parse_surl, split
 
@@ -61,14 +62,14 @@ async def receive(
         raise InsecureChannel(
             "clear bytes do not cross plain HTTP", remedy="use https, or seal the file to uploadRecipient"
         )
-    announced = grant.expected_size
+    assert grant.secret is not None
+    private = intake.shelf.keys.unwrap_grant(grant.secret, grant.request, grant.item)
+    announced = unseal(private, grant)
     if not sealed and length is not None:
         if announced is not None and length != announced:
             raise WrongContent(f"{length} bytes are sent but {announced} were announced by prepareToPut")
         announced = length
     if sealed:
-        assert grant.secret is not None
-        private = intake.shelf.keys.unwrap_grant(grant.secret, grant.request, grant.item)
         body = unsealed(intake.workshop.cipher, body, private)
     async with intake.draft(grant.parent, body, payer, announced=announced, force=force) as draft:
         name = await intake.safe_name(draft, split(parse_surl(grant.surl).lfn)[0], grant.name)

@@ -1,7 +1,7 @@
 """Preparing files to be put: rights, name and transfer URL, thousands of SURLs in one round."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from uuid import UUID, uuid4
 
 from mdm_async.catalog.grants import grants
@@ -20,6 +20,7 @@ from mdm_async.images.intake.target import Room, Target, demand_path, target_at
 from mdm_async.images.metrics import GRANTED
 from mdm_async.images.names import directories
 from mdm_async.images.surls import resolve
+from mdm_async.images.transfers.announced import seal
 from mdm_async.images.transfers.granting import lifetime, unserved_grant
 from mdm_async.keys.derive import turl_token
 from mdm_async.names import Caller, Lfn, Surl
@@ -120,8 +121,9 @@ class _Making:
                 ticket = WriteTicket(surl, turl_token(private), public_key(private), self.life)
                 self.answers.append((surl, ticket))
                 wrapped = self.intake.shelf.keys.wrap_grant(private, self.request, item)
+                grant = _grant(self.request, item, self.caller, self.who, self.ask, ticket, wrapped, target)
                 rows.append(
-                    _grant(self.request, item, self.caller, self.who, self.ask, ticket, wrapped, target, size)
+                    replace(grant, announced=seal(size, private, grant)) if size is not None else grant
                 )
                 guid = one[1].entry.guid if one[1].entry is not None else None
                 acts.append(Act(self.caller, "prepare put", guid=guid))
@@ -153,7 +155,6 @@ def _grant(
     ticket: WriteTicket,
     wrapped: bytes,
     target: Target,
-    size: int | None,
 ) -> Grant:
     return Grant(
         turl=digest(ticket.token),
@@ -173,5 +174,4 @@ def _grant(
         parent=target.parent,
         name=target.name,
         replaces=target.replaces,
-        expected_size=size,
     )
