@@ -103,13 +103,16 @@ async def test_whatever_takes_something_away_survives_the_end_of_postgres(fragil
             permissionType="ADD",
             rules=[{"principal": "user:x", "rights": "r"}],
         ),
+        caller.srm("bringOnline", files=[{"surl": "/a.dcm"}]),
         fragile.revoke("gone"),
     )
     await fragile.kill_postgres()
-    assert {one["returnStatus"]["statusCode"] for one in answers[:-1]} == {"SRM_SUCCESS"}, answers[3]
+    assert {one["returnStatus"]["statusCode"] for one in answers[:-1]} == {"SRM_SUCCESS"}, answers
     assert [await fragile.status(one["url"]) for one in (by_name, aborted, removed)] == [410] * 3
     async with connect(fragile.server.dsn) as db:
         acts = {row["act"] for row in await db.fetch("select act from audit where outcome = 'success'")}
+        brought = await db.fetchval("select count(*) from grants where operation = 'bring_online'")
         revoked = await db.fetchval("select revoked is not null from tokens where name = 'gone'")
-    assert acts >= {"release", "abort", "rm", "set permission", "token revoke"}
+    assert acts >= {"release", "abort", "rm", "set permission", "bring online", "token revoke"}
+    assert brought == 1
     assert revoked

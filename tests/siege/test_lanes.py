@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import pytest
 
 from mdm_async.postgres.database import connect
+from tests.faults.transfers import large
+from tests.faults.wire import begun
 from tests.postgres.for_tests import PostgresForTests
 from tests.siege.besieged import Besieged, besieged
 
@@ -23,6 +25,9 @@ class Held:
 
     castle: Besieged
     dsn: str
+    url: str
+    """A transfer URL of the neighbour's, of a file too large for the buffers between him and the server."""
+    size: int
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +43,17 @@ async def held(
         "log__level": "error",
     }
     async with besieged(tmp_path_factory.mktemp("lanes") / "data", dsn, ct, **settings) as castle:
-        yield Held(castle, dsn)
+        neighbour, name = castle.neighbour, "large.dcm"
+        neighbour.image = large()
+        await neighbour.upload(name)
+        neighbour.image = ct
+        asked = {"files": [{"surl": f"{neighbour.home}/{name}"}]}
+        headers = {"Authorization": f"Bearer {neighbour.token}"}
+        async with castle.http.post(
+            f"{castle.url}/srm/v2/prepareToGet", json=asked, headers=headers
+        ) as answer:
+            line = (await answer.json())["files"][0]
+        yield Held(castle, dsn, line["transferURL"], line["fileSize"])
 
 
 @asynccontextmanager
@@ -64,8 +79,12 @@ async def attacked(castle: Besieged, prefix: str) -> AsyncIterator[list[int]]:
 async def test_a_held_lock_holds_up_only_those_who_want_what_is_locked(held: Held) -> None:
     async with connect(held.dsn) as db, db.transaction():
         await db.execute("select from entries where name = $1 for update", held.castle.ground.strip("/"))
-        async with attacked(held.castle, "locked") as answers, held.castle.neighbour.served_well(stall=4):
-            await asyncio.sleep(2.5 * LOCK)
+        async with begun("GET", held.url, buffer=8192) as reader:
+            assert (await reader.head())[0] == 200
+            async with attacked(held.castle, "locked") as answers, held.castle.neighbour.served_well(stall=4):
+                await asyncio.sleep(2.5 * LOCK)
+            # Longer than transfers go on without the database: what runs is not cut.
+            await reader.reader.readexactly(held.size)
     assert set(answers) <= {503, 429}
     assert 503 in answers
 
