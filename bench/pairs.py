@@ -23,6 +23,7 @@ from mdm_async.catalog.grants import grants, requests
 from mdm_async.catalog.grants.grants import Grant
 from mdm_async.catalog.namespace import places
 from mdm_async.catalog.trail.acts import Act
+from mdm_async.images.upkeep.days import keep_days
 from mdm_async.names import ANYONE, Caller, Lfn
 from mdm_async.postgres.database import Database, connect
 from mdm_async.postgres.embedded.lifecycle import EmbeddedPostgres
@@ -47,8 +48,7 @@ async def measure(scale: Scale, folder: Path) -> Finding:
         async with connect(bare.dsn) as db:
             await migrate(db, "mdm_async.catalog")
         database = await stack.enter_async_context(Database.connect(bare.dsn, pool_size=_POOL))
-        async with database.transaction() as db:
-            await grants.keep_partitions(db)
+        await keep_days(database)
         surls = [surl_of(image) for image in images]
         ours, theirs = [], []
         for _ in range(scale.rounds):
