@@ -91,7 +91,7 @@ async def die(self):
     await asyncio.sleep(0.5)
     raise LookupError("Doe^John")
 
-TurlWatch._recheck_forever = die
+TurlWatch.watch = die
 from mdm_async.cli.main import run
 run()
 """
