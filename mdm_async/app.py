@@ -78,9 +78,6 @@ from mdm_async.web.http.local_site import LocalSite
 from mdm_async.web.http.server import Runner
 
 _CIPHER_THREADS, _DISK_THREADS = 2, 8
-_BODY_AHEAD = 256 << 10
-"""Bytes of an upload that are taken from the socket while those before them are worked on; twice that at the most.
-The more there are, the fewer jobs it takes."""
 _BACKLOG = 1024
 _UNWATCHED = 1.0
 """Seconds that transfers may take to end once a watch has died."""
@@ -393,7 +390,6 @@ def _connections(stack: AsyncExitStack, settings: Settings, runner: web.BaseRunn
             source,
             server,
             access_log=None,
-            read_bufsize=_BODY_AHEAD,
             max_line_size=settings.limits.line,
             max_field_size=settings.limits.field,
             max_headers=settings.limits.fields,

@@ -13,9 +13,13 @@ from multidict import CIMultiDict, CIMultiDictProxy
 
 from mdm_async.errors import BadRequest, HeadTooLarge, MdmError, NotSupported, UriTooLong
 from mdm_async.web.http import problem
+from mdm_async.web.http.discarding import discard
 from mdm_async.web.http.expectation import EXPECTED
 from mdm_async.web.http.metrics import UNREADABLE
 
+_AHEAD = 32 << 10
+"""Bytes of a body that are taken from the socket before somebody reads it; twice that at the most, and what one read
+brings. Whoever takes more in raises it."""
 _TOO_MANY_FIELDS = "Too many headers received"
 """aiohttp's words, by which alone this error is told from others."""
 
@@ -56,7 +60,8 @@ class Speaker(RequestHandler):
     __slots__ = ("_body", "_head", "_most_head", "_refused")
 
     def __init__(self, server: web.Server, *, max_head: int, **options: Any) -> None:
-        super().__init__(server, loop=asyncio.get_running_loop(), auto_decompress=False, **options)
+        options |= {"auto_decompress": False, "lingering_time": 0.0, "read_bufsize": _AHEAD}
+        super().__init__(server, loop=asyncio.get_running_loop(), **options)
         self._most_head = max_head
         self._head = 0
         """Bytes of a head that has not come to its end."""
@@ -85,6 +90,14 @@ class Speaker(RequestHandler):
         self._messages.append((_ErrInfo(status=400, exc=why, message=""), EMPTY_PAYLOAD))
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
+
+    async def finish_response(
+        self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
+    ) -> tuple[web.StreamResponse, bool]:
+        done, has_gone = await super().finish_response(request, resp, start_time)
+        if not has_gone and not request.content.is_eof():
+            await discard(request.content)
+        return done, has_gone
 
     def handle_error(
         self,
