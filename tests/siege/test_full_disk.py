@@ -15,7 +15,7 @@ from tests.small_disk import MIB, fill, free, small_disk
 from tests.web.made_images import made
 
 RESERVE = 200 * MIB
-SIZE = 600 * MIB
+SIZE = 440 * MIB
 SETTINGS = {
     "blobs__reserve_free": str(RESERVE),
     "database__reserve_free": str(96 * MIB),
@@ -23,7 +23,7 @@ SETTINGS = {
 }
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def disk() -> Iterator[Path]:
     with postgres_folder() as folder:
         folder.chmod(0o755)
@@ -31,10 +31,15 @@ def disk() -> Iterator[Path]:
             yield place
 
 
-@pytest.fixture
-async def cramped(disk: Path, tmp_path: Path, ct: bytes) -> AsyncIterator[Besieged]:
-    """A server with all that it has on one small disk."""
-    async with besieged(disk / "data", None, ct, log=tmp_path / "log", **SETTINGS) as server:
+@pytest.fixture(scope="module")
+def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("full") / "log"
+
+
+@pytest.fixture(scope="module")
+async def cramped(disk: Path, log: Path, ct: bytes) -> AsyncIterator[Besieged]:
+    """A server with all that it has on one small disk. Each test leaves it with room."""
+    async with besieged(disk / "data", None, ct, log=log, **SETTINGS) as server:
         yield server
 
 
@@ -81,8 +86,10 @@ async def test_uploads_without_a_length_leave_the_reserve(
     stop = asyncio.Event()
     looking = asyncio.create_task(look())
     async with cramped.neighbour.served_well(stall=10.0):
-        statuses = await asyncio.gather(*(_chunked(cramped, f"{i}.dcm", stop) for i in range(at_once)))
+        names = [f"{at_once}-{i}.dcm" for i in range(at_once)]
+        statuses = await asyncio.gather(*(_chunked(cramped, name, stop) for name in names))
     looking.cancel()
+    await _becomes_ready(cramped, 200)
     assert set(statuses) <= {507, 0}, statuses
     assert RESERVE - 32 * MIB < least < RESERVE + 64 * MIB, least / MIB
 
@@ -125,7 +132,7 @@ async def _demand_deleting_works(castle: Besieged, disk: Path) -> None:
     await until(lambda: _blobs(disk) < before, within=40)
 
 
-async def test_others_fill_the_disk(cramped: Besieged, disk: Path, tmp_path: Path) -> None:
+async def test_others_fill_the_disk(cramped: Besieged, disk: Path, log: Path) -> None:
     """Who reads is served on, who deletes too, and all is told; when there is room again, all is as before."""
     assert await _put(cramped, "a.dcm", made(pixels=MIB)) == 201
     ballast = disk / "data" / "ballast"
@@ -148,23 +155,20 @@ async def test_others_fill_the_disk(cramped: Besieged, disk: Path, tmp_path: Pat
     await _becomes_ready(cramped, 200)
     await until(lambda: ballast.exists(), within=10)
     assert await _put(cramped, "d.dcm", made(pixels=MIB, seed=1)) == 201
-    log = (tmp_path / "log").read_text()
-    assert "disk full" in log
-    assert "disk has room again" in log
+    assert "disk full" in log.read_text()
+    assert "disk has room again" in log.read_text()
 
 
 async def _serves(castle: Besieged) -> bool:
     return await castle.attack("ls", surls=[castle.ground]) == 200
 
 
-async def test_a_server_starts_on_a_full_disk_and_deletes(
-    cramped: Besieged, disk: Path, tmp_path: Path
-) -> None:
+async def test_a_server_starts_on_a_full_disk_and_deletes(cramped: Besieged, disk: Path, log: Path) -> None:
     assert await _put(cramped, "a.dcm", made(pixels=MIB)) == 201
     await cramped.process.kill()
     filler = fill(disk)
     assert free(disk) < MIB
-    await cramped.process.start(tmp_path / "log")
+    await cramped.process.start(log)
     assert (await _ready(cramped))[0] == 503
     async with cramped.neighbour.served_well(stall=10.0):
         await _demand_deleting_works(cramped, disk)
