@@ -1,6 +1,9 @@
 """`mdm status` tells how a server stands."""
 
+import pytest
+
 from tests.cli.conftest import Run
+from tests.conftest import Server
 
 
 async def test_status_tells_node_version_schema_space_transfers_and_queues(mdm: Run) -> None:
@@ -18,3 +21,17 @@ async def test_status_tells_node_version_schema_space_transfers_and_queues(mdm: 
         "keys to forget",
         "blobs to delete",
     ]
+
+
+async def test_status_says_that_a_disk_is_full(
+    server: Server, mdm: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def look() -> None:
+        pass
+
+    monkeypatch.setattr(server.house.disks, "look", look)
+    monkeypatch.setattr(server.house.disks, "full", {"blobs": "disk full (blobs): 1 MiB are free"})
+    ended = await mdm("status")
+    assert "disk full (blobs)" in ended.text
+    assert (await mdm("status", "--json")).json["full"] == ["disk full (blobs): 1 MiB are free"]
+    assert "blobs.reserve_free" in ended.text
