@@ -52,6 +52,20 @@ async def test_nor_a_directory_above(server: Server) -> None:
     assert await _mv(server, f"{folder}/s", f"{folder}/u") == "SRM_SUCCESS"
 
 
+async def test_nor_under_an_upload_that_has_no_name_yet(server: Server) -> None:
+    folder = await server.directory()
+    await server.srm("mkdir", surl=f"{folder}/s")
+    tree = await server.srm("prepareToPut", files=[{"surl": f"{folder}/s/a.dcm"}])
+    assert (await server.call("PUT", tree["files"][0]["transferURL"], data=made(name=NAME))).status == 201
+    assert await _mv(server, f"{folder}/s", f"{folder}/Feldmann") == "SRM_SUCCESS"
+    asked = {"requestToken": tree["requestToken"], "surls": [f"{folder}/s/a.dcm"]}
+    done = await server.srm("putDone", expect=400, **asked)
+    assert done["files"][0]["status"]["statusCode"] == "SRM_INVALID_REQUEST"
+    assert await _mv(server, f"{folder}/Feldmann", f"{folder}/t") == "SRM_SUCCESS"
+    await server.srm("putDone", **asked)
+    assert await server.read(f"{folder}/t/a.dcm")
+
+
 async def test_what_is_far_below_is_not_looked_at_and_that_is_said(
     postgres: PostgresForTests, migrated: str, tmp_path: Any
 ) -> None:

@@ -23,6 +23,7 @@ from mdm_async.errors import (
 from mdm_async.images.fairness.desk import Desk
 from mdm_async.images.intake.placing import Bytes, Placing, Same
 from mdm_async.images.intake.target import Target
+from mdm_async.images.names.revealing import NameGuard
 from mdm_async.images.transfers.judging import Judge
 from mdm_async.names import Caller, Lfn, join, parse_lfn, parse_surl, split
 from mdm_async.postgres.database import Connection, Database
@@ -38,7 +39,13 @@ class Done:
 
 
 async def put_done(
-    desk: Desk, judge: Judge, placing: Placing, caller: Caller, request: UUID, files: Sequence[Done]
+    desk: Desk,
+    judge: Judge,
+    placing: Placing,
+    guard: NameGuard,
+    caller: Caller,
+    request: UUID,
+    files: Sequence[Done],
 ) -> list[tuple[str, tuple[UUID, Lfn] | MdmError]]:
     """Give uploaded files their names: GUID and LFN of each. Repeating it is no error."""
     async with judge.database.acquire() as db:
@@ -51,19 +58,27 @@ async def put_done(
         try:
             if done.surl not in puts:
                 raise NotFound("the request has no such SURL")
-            results.append((done.surl, await _publish(desk, judge, placing, caller, puts[done.surl], done)))
+            grant = puts[done.surl]
+            results.append((done.surl, await _publish(desk, judge, placing, guard, caller, grant, done)))
         except MdmError as why:
             results.append((done.surl, why))
     return results
 
 
 async def _publish(
-    desk: Desk, judge: Judge, placing: Placing, caller: Caller, grant: Grant, done: Done
+    desk: Desk,
+    judge: Judge,
+    placing: Placing,
+    guard: NameGuard,
+    caller: Caller,
+    grant: Grant,
+    done: Done,
 ) -> tuple[UUID, Lfn]:
     if grant.image is None or grant.parent is None or grant.name is None:
         raise Gone("no file was uploaded for this SURL", remedy="PUT it to its transferURL, then putDone")
     target = Target(grant.parent, grant.name, grant.entry, grant.replaces)
-    lfn = join(split(parse_lfn(parse_surl(grant.surl).lfn))[0], grant.name)
+    directory = split(parse_lfn(parse_surl(grant.surl).lfn))[0]
+    lfn = join(directory, grant.name)
     database = judge.database
     if not await judge.still_allowed([grant]):
         async with database.acquire() as db:
@@ -73,6 +88,10 @@ async def _publish(
             f"{caller.name} has lost the right 'w' to this directory", remedy="ask its owner for it"
         )
     image = grant.image
+    async with database.acquire() as db:
+        place = (await places.of_entries(db, [grant.parent])).get(grant.parent)
+    if place is not None and place.lfn != directory:  # moved since the name was looked at
+        await guard.demand_silent(caller, [(image, join(place.lfn, grant.name))])
     if grant.sealed and grant.state == "uploaded":
         await _demand_same(placing, database, image, done)
 

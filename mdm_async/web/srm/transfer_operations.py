@@ -114,7 +114,13 @@ async def put_done(context: Context, asked: form.PutDone) -> Files[PublishedFile
     if not done:
         raise BadRequest("putDone names no file", remedy='give "surls", or "files" for sealed uploads')
     found = await publish.put_done(
-        context.desk, context.judge, context.intake.placing, context.caller, asked.token(), done
+        context.desk,
+        context.judge,
+        context.intake.placing,
+        context.name_guard,
+        context.caller,
+        asked.token(),
+        done,
     )
     return Files.done(
         [
