@@ -55,6 +55,7 @@ from mdm_async.keys import files
 from mdm_async.keys.derive import PseudonymFinder
 from mdm_async.keys.store import KeyStore
 from mdm_async.keys.wrapped import WrappedKeys
+from mdm_async.memory import give_back_forever
 from mdm_async.names import Caller
 from mdm_async.postgres.database import Database, connect
 from mdm_async.postgres.directory_lock import DirectoryLock
@@ -183,6 +184,7 @@ async def running(settings: Settings, watches: Watches | None = None) -> AsyncIt
         beside(keep_days_forever(lanes.bulk))
         beside(check_directories_forever(lanes.bulk, house.views, house.node))
         beside(make_views_forever(house.workshop.on(lanes.bulk), house.shelf, house.node))
+        beside(give_back_forever(disk))
         if postgres is not None:
             beside(postgres.supervise())
         await _listen(stack, settings, house, stands_on.certificate, watches, beside, most)

@@ -44,6 +44,7 @@ class Connection(Speaker):
     __slots__ = (
         "_answers",
         "_beside",
+        "_finishing",
         "_keeper",
         "_mark",
         "_received",
@@ -68,6 +69,8 @@ class Connection(Speaker):
         self._wire: asyncio.Transport | None = None
         self._received = self._beside = self._answers = 0
         self._mark = _Mark(0, 0, 0)
+        self._finishing: web.BaseRequest | None = None
+        """Whose handler has ended, and its answer has not yet left."""
         self._resumed = self._sends_beside = False
 
     @property
@@ -101,7 +104,11 @@ class Connection(Speaker):
     async def finish_response(
         self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
     ) -> tuple[web.StreamResponse, bool]:
-        done = await super().finish_response(request, resp, start_time)
+        self._finishing = request
+        try:
+            done = await super().finish_response(request, resp, start_time)
+        finally:
+            self._finishing = None
         self._answers += 1
         if self._messages:
             self.since = self._loop.time()
@@ -124,7 +131,7 @@ class Connection(Speaker):
     def keeps_pace(self, least: int) -> bool:
         """Whether what it waits for came on by so many bytes since it was last asked. It need not where the server
         itself is what is waited for."""
-        wire, request = self._wire, self._current_request
+        wire, request = self._wire, self._request
         if wire is None or wire.is_closing():
             return False
         before, self._mark = self._mark, self._now()
@@ -141,8 +148,12 @@ class Connection(Speaker):
     @property
     def awaits_body(self) -> bool:
         """Whether more of the request must come, and is let in."""
-        request = self._current_request
+        request = self._request
         return request is not None and not request.content.is_eof() and not self._reading_paused
+
+    @property
+    def _request(self) -> web.BaseRequest | None:
+        return self._current_request or self._finishing
 
     def close_idle(self) -> None:
         """End it as HTTP does when nobody owes anything."""
@@ -158,7 +169,7 @@ class Connection(Speaker):
             self.opening.cancel()
 
     def _now(self) -> _Mark:
-        request, gone = self._current_request, self._beside
+        request, gone = self._request, self._beside
         if request is not None:
             gone += request.writer.output_size
         if self._wire is not None:
