@@ -15,6 +15,7 @@ from mdm_async.web.http.credential import caller_of
 from mdm_async.web.http.get import get as answer
 from mdm_async.web.http.house import HOUSE, House
 from mdm_async.web.http.incoming import coming, demand_whole
+from tests.web.listening import listening
 
 
 async def put(request: web.Request) -> web.Response:
@@ -44,10 +45,5 @@ async def second_face(house: House) -> AsyncIterator[str]:
     app = web.Application(middlewares=[problem.middleware])
     app[HOUSE] = house
     app.add_routes([web.put("/face/{name:.+}", put), web.get("/face/{name:.+}", get)])
-    runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=1)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}/face"
-    finally:
-        await runner.cleanup()
+    async with listening(app, house) as url:
+        yield f"{url}/face"

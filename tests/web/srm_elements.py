@@ -21,6 +21,7 @@ from mdm_async.web.srm.context import Context
 from mdm_async.web.srm.operations import OPERATIONS
 from mdm_async.web.srm.results import Files, PathDetail, Result, ReturnStatus, SurlStatus
 from mdm_async.web.turls import transfer
+from tests.web.listening import listening
 
 Element = tuple[str, Any]
 
@@ -119,13 +120,8 @@ async def second_wire(house: House) -> AsyncIterator[str]:
     app = web.Application(middlewares=[problem.middleware])
     app[HOUSE] = house
     app.add_routes([web.post("/elements/{operation}", _serve), *transfer.routes()])
-    runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=1)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}/elements"
-    finally:
-        await runner.cleanup()
+    async with listening(app, house) as url:
+        yield f"{url}/elements"
 
 
 def found(element: Any, *names: str) -> list[Any]:

@@ -1,0 +1,33 @@
+"""An application of the tests' own on a port of its own, with connections as the server has them."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from aiohttp import web
+
+from mdm_async.web.http.accepting import TcpSite
+from mdm_async.web.http.connection import Connection, Keeper
+from mdm_async.web.http.connections import Connections
+from mdm_async.web.http.house import House
+from mdm_async.web.http.server import Runner
+
+
+@asynccontextmanager
+async def listening(app: web.Application, house: House) -> AsyncIterator[str]:
+    """Its URL."""
+    runner = Runner(app, handler_cancellation=True, shutdown_timeout=1)
+    await runner.setup()
+    limits, server = house.settings.limits, runner.server
+    assert server is not None
+
+    def make(keeper: Keeper, source: str) -> Connection:
+        return Connection(keeper, source, server, access_log=None, max_head=limits.head)
+
+    connections = Connections(limits, 100, house.settings.transfers.slowest, make)
+    connections.begin()
+    try:
+        await TcpSite(runner, "127.0.0.1", 0, connections).start()
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()
+        await connections.end()
