@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from statistics import median
 
 import aiohttp
 import asyncpg
@@ -44,13 +45,15 @@ async def loops(castle: Besieged, files: list[dict[str, str]]) -> AsyncIterator[
 
 
 async def test_64_loops_of_200_files_each_leave_the_neighbour_his_pace(castle: Besieged) -> None:
-    """It was 1.5 to 2.0 s for each of his requests."""
+    """It was 1.5 to 2.0 s for each of his requests, a hundred times what they take when all is calm."""
     files = await own_files(castle)
-    async with castle.neighbour.served_well(stall=1.5, least=20), loops(castle, files) as answered:
+    async with castle.neighbour.served_well(least=20):
+        pass
+    calm = median(wait for _, wait in castle.neighbour.waits)
+    async with castle.neighbour.served_well(least=20), loops(castle, files) as answered:
         await asyncio.sleep(3)
     assert set(answered) <= {200, 429}
-    waits = sorted(wait for _, wait in castle.neighbour.waits)
-    assert waits[len(waits) // 2] < 0.5
+    assert median(wait for _, wait in castle.neighbour.waits) < 20 * calm
 
 
 async def grants(castle: Besieged) -> int:
