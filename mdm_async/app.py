@@ -363,6 +363,7 @@ async def _listen(
     house.near.append(connections.near)
     plain = TcpSite(runner, host, settings.server.port, connections, backlog=_BACKLOG)
     house.port = await _started(plain, runner, host, settings.server.port)
+    beside(plain.accept_forever())
     if certificate is not None:
         current = certificate
         beside(certificate.watch())
@@ -379,7 +380,10 @@ async def _listen(
             refused=refused,
         )
         house.tls_port = await _started(tls, runner, host, port)
-    await LocalSite(runner, settings.data, local, backlog=_BACKLOG).start()
+        beside(tls.accept_forever())
+    on_socket = LocalSite(runner, settings.data, local, backlog=_BACKLOG)
+    await on_socket.start()
+    beside(on_socket.accept_forever())
 
 
 def _connections(stack: AsyncExitStack, settings: Settings, runner: web.BaseRunner, most: int) -> Connections:

@@ -16,10 +16,12 @@ from mdm_async.auditing.refusals import Refusals
 from mdm_async.auditing.sealing import Sealer
 from mdm_async.identity.certificates import Trust
 from mdm_async.identity.mapping import Mapping
+from mdm_async.images.reading.served import ServedViews
 from mdm_async.images.transfers.watch import TurlWatch
 from mdm_async.images.upkeep.sweep import Sweeper
 from mdm_async.settings import load
 from mdm_async.watches import Watches
+from mdm_async.web.http.accepting import Accepting
 from mdm_async.web.http.certificate import Certificate
 from tests.identity.grid_pki import new_grid
 from tests.postgres.for_tests import PostgresForTests
@@ -56,6 +58,8 @@ WATCHES = [
     (Reads, "write_forever"),
     (Refusals, "write_forever"),
     (Sweeper, "forever"),
+    (ServedViews, "watch"),
+    (Accepting, "_accept"),
 ]
 
 

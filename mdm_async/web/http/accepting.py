@@ -47,6 +47,10 @@ class Accepting:
     def server(self) -> asyncio.AbstractServer:
         return cast("asyncio.AbstractServer", self)
 
+    async def forever(self) -> None:
+        """Return never: raises what ended the accepting. Cancelled, it ends that."""
+        await asyncio.gather(*self._accepting)
+
     async def stop(self) -> None:
         """Accept no more, and drop those whose transport is not made."""
         tasks = [*self._accepting, *self._opening]
@@ -175,6 +179,11 @@ class TcpSite(web.BaseSite):
         found = _listeners(await _addresses(self._host, self._port), self._backlog)
         self._accepting = Accepting(found, self._connections, self._context, self._refused)
         self._server = self._accepting.server
+
+    async def accept_forever(self) -> None:
+        """To be watched, once it was started: without it nobody comes in, and nobody would know."""
+        assert self._accepting is not None
+        await self._accepting.forever()
 
     async def stop(self) -> None:
         if self._accepting is not None:

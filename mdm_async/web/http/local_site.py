@@ -39,6 +39,11 @@ class LocalSite(web.BaseSite):
         self._accepting = Accepting([listener], self._connections)
         self._server = self._accepting.server
 
+    async def accept_forever(self) -> None:
+        """As that of TcpSite."""
+        assert self._accepting is not None
+        await self._accepting.forever()
+
     async def stop(self) -> None:
         is_ours = self._accepting is not None
         if self._accepting is not None:
