@@ -182,9 +182,9 @@ async def test_an_image_removed_while_it_is_linked_gets_no_entry(
     await server.put("/one.dcm", ct)
     lfn = linking._Linking._lfn
 
-    async def removed_meanwhile(self: Any, ready: Any) -> Any:
+    async def removed_meanwhile(self: Any, ready: Any, known: Any) -> Any:
         await server.srm("rm", surls=["/one.dcm"])
-        return await lfn(self, ready)
+        return await lfn(self, ready, known)
 
     monkeypatch.setattr(linking._Linking, "_lfn", removed_meanwhile)
     reply = await post(server, "/admin/v1/link", surls=["/one.dcm"], target="/", view="basic")
