@@ -7,8 +7,9 @@ from uuid import UUID, uuid4
 import pytest
 
 from mdm_async.catalog.holdings import images
-from mdm_async.catalog.namespace import entries, places
+from mdm_async.catalog.namespace import entries, paths, places
 from mdm_async.catalog.namespace.entries import Entry, Listed
+from mdm_async.catalog.work.trees_to_remove import TREES_TO_REMOVE
 from mdm_async.errors import BadRequest, Exists, MdmError, NotADirectory, NotEmpty, NotFound
 from mdm_async.names import Lfn, View
 from mdm_async.postgres.database import Connection, Database
@@ -58,14 +59,79 @@ async def test_only_an_empty_directory_is_removed_alone(db: Connection) -> None:
     await _tree(db, "/a", "/a/b")
     with pytest.raises(NotEmpty):
         await entries.remove_directory(db, await _id(db, "/a"))
+
+
+async def _cut_off(db: Connection, lfn: str) -> int:
+    directory = await _id(db, lfn)
+    await entries.lock_tree(db, directory)
+    await entries.cut_off(db, directory)
+    return directory
+
+
+async def _removed(db: Connection, page: int) -> list[UUID]:
+    """Everything that was cut off, a page at a time; the images of its files."""
+    orphans: list[UUID] = []
+    while rows := await TREES_TO_REMOVE.take(db, "a", 1):
+        more = True
+        while more:
+            some, more = await entries.remove_page(db, rows[0].key[0], page)
+            orphans += some
+        await TREES_TO_REMOVE.done(db, rows)
+    return orphans
+
+
+async def test_what_is_removed_with_all_below_is_gone_at_once_and_its_rows_go_in_pages(
+    db: Connection,
+) -> None:
+    before = await db.fetchval("select count(*) from entries")
+    await _tree(db, "/a", "/a/b", "/a/c")
+    orphans = [await _file(db, "/a/b", f"f{n}") for n in range(5)] + [await _file(db, "/a", "f")]
+    inside, file = await _id(db, "/a/b"), await _entry(db, "/a/b/f0")
+    await _cut_off(db, "/a")
+    for lfn in ("/a", "/a/b", "/a/b/f0"):
+        assert (await places.resolve_one(db, Lfn(lfn))).entry is None
+    assert await places.of_entries(db, [inside, file.id]) == {}
+    assert await places.of_guids(db, [file.guid]) == {}
+    assert await paths.of_images(db, orphans) == []
+    await _tree(db, "/a")  # the name is free
+    assert sorted(await _removed(db, 2)) == sorted(orphans)
+    assert await db.fetchval("select count(*) from entries") == before + 1
+
+
+async def test_nothing_comes_into_a_tree_that_was_removed(db: Connection) -> None:
+    await _tree(db, "/a", "/a/b", "/c")
     image = await _file(db, "/a/b", "f")
-    assert await entries.remove_tree(db, await _id(db, "/a")) == [image]
-    assert (await places.resolve_one(db, Lfn("/a"))).entry is None
+    inside, other = await _id(db, "/a/b"), await _entry(db, "/c")
+    await _cut_off(db, "/a")
+    with pytest.raises(NotFound):
+        await entries.add_file(db, inside, "g", image)
+    with pytest.raises(NotFound):
+        await entries.make_directory(db, inside, "d")
+    with pytest.raises(NotFound):
+        await entries.move(db, other, inside, "c")
+    assert await entries.swap_image(db, inside, "f", image, image) is None
+
+
+async def test_a_file_that_was_on_its_way_into_a_removed_tree_goes_too(database: Database) -> None:
+    async with database.acquire() as db:
+        await _tree(db, "/a")
+        directory = await _id(db, "/a")
+        image = uuid4()
+        await images.insert(db, image, uuid4(), [], [])
+    async with database.acquire() as sender, database.acquire() as remover:
+        sending = sender.transaction()
+        await sending.start()
+        await entries.add_file(sender, directory, "f", image)
+        cutting = asyncio.create_task(_cut_off(remover, "/a"))
+        await asyncio.sleep(0.05)
+        await sending.commit()
+        await cutting
+        assert await _removed(remover, 10) == [image]
 
 
 async def test_the_root_stays(db: Connection) -> None:
     with pytest.raises(NotFound):
-        await entries.remove_tree(db, await _id(db, "/"))
+        await entries.lock_tree(db, await _id(db, "/"))
     with pytest.raises(MdmError):
         await entries.remove_directory(db, await _id(db, "/"))
 
@@ -100,7 +166,7 @@ async def test_two_moves_at_once_make_no_cycle(database: Database) -> None:
         outcomes = await asyncio.gather(move(left, right), move(right, left), return_exceptions=True)
         assert outcomes.count(True) == 1, outcomes
         async with database.acquire() as db:
-            await entries.remove_tree(db, await _id(db, "/p"))
+            await entries.cut_off(db, await _id(db, "/p"))
 
 
 EVERYTHING = Listed(inheriting=True)

@@ -1,7 +1,6 @@
 """Where names, ids and GUIDs lead, with what is inherited there; and how it is found."""
 
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -14,7 +13,6 @@ from mdm_async.catalog.namespace.entries import Listed
 from mdm_async.catalog.namespace.places import Place
 from mdm_async.catalog.rights import visible
 from mdm_async.catalog.rights.verdicts import Verdict
-from mdm_async.errors import NotFound
 from mdm_async.names import AUTHENTICATED, ROOT, Caller, Lfn, Right, Scope
 from mdm_async.postgres.database import Connection, Database, connect
 from tests.postgres.for_tests import PostgresForTests
@@ -203,8 +201,7 @@ async def test_trees_are_walked_by_index_however_small_the_table_was(database: D
             await entries.remove_files(db, [0])
 
         await walk(root.id, uuid4())
-        with suppress(NotFound):
-            await entries.remove_tree(db, 0)
+        await entries.remove_page(db, 0, 10)
         small = await _make(db, "/small")
         image = await db.fetchval(
             "with d as (insert into entries (parent, name, is_directory) values ($1, 'd', true) returning id)"
@@ -214,5 +211,6 @@ async def test_trees_are_walked_by_index_however_small_the_table_was(database: D
         )
         before = await _rows_read(db)
         await walk(small, image)
-        await entries.remove_tree(db, small)
+        await entries.cut_off(db, small)
+        await entries.remove_page(db, small, 10)
         assert await _rows_read(db) - before < 100

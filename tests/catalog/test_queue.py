@@ -140,7 +140,7 @@ async def test_who_is_in_a_hurry_waits_for_no_pause_but_takes_nothing_from_other
     await filled(db, 2)
     first, second = await QUEUE.take(db, "a", 2)
     await QUEUE.fail(db, first, "Damaged")
-    await QUEUE.hurry(db)
+    assert await QUEUE.hurry(db, 10) == 1
     assert [row.key for row in await QUEUE.take(db, "b", 10)] == [first.key]
     await QUEUE.done(db, [second])
 

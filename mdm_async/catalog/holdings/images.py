@@ -338,26 +338,32 @@ async def note_use(db: Connection, images: Iterable[UUID]) -> None:
     )
 
 
+# So written it is no way to find them: looked for by that, each page would walk past all that wait to be destroyed.
+_DOOMED = "coalesce(doomed, 'infinity') < 'infinity'"
+_DESTROYED = f"id = any($1::uuid[]) and {_DOOMED} and in_use_until < now()"
+
+
+async def to_destroy(db: Connection, images: Sequence[UUID]) -> list[UUID]:
+    """The registrations of those among these images that are doomed, and are not being read now."""
+    rows = await db.fetch(f"select registration from images where {_DESTROYED}", images)
+    return [row["registration"] for row in rows]
+
+
 async def destroy_doomed(db: Connection, images: Sequence[UUID]) -> list[UUID]:
     """Drop rows of doomed images, but for those that are being read now; their blobs become doomed.
 
-    Returns the registrations. The caller writes them down to be forgotten, in the same transaction.
+    Returns the registrations. The caller forgets them, or writes them down to be forgotten, in the same transaction.
     """
     rows = await db.fetch(
-        "select id, registration from images where id = any($1::uuid[]) and doomed is not null"
-        " and in_use_until < now() order by id for update",
+        f"with doomed as materialized (select id from images where {_DESTROYED} order by id for update),"
+        " of_parts as (delete from parts where image = any(array(select id from doomed)) returning blob),"
+        " of_blobs as ("
+        "  update blobs set state = 'doomed', doomed = now() where id = any(array(select blob from of_parts))),"
+        " of_views as (delete from views where image = any(array(select id from doomed))),"
+        " gone as (delete from images where id = any(array(select id from doomed)) returning registration, source),"
+        " of_sources as (delete from sources where id = any(array(select source from gone)))"
+        " select registration from gone",
         images,
-    )
-    ids = [row["id"] for row in rows]
-    await db.execute(
-        "with gone as (delete from parts where image = any($1::uuid[]) returning blob)"
-        " update blobs set state = 'doomed', doomed = now() where id in (select blob from gone)",
-        ids,
-    )
-    await db.execute(
-        "with gone as (delete from images where id = any($1::uuid[]) returning source)"
-        " delete from sources where id in (select source from gone)",
-        ids,
     )
     return [row["registration"] for row in rows]
 

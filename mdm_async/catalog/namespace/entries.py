@@ -48,6 +48,15 @@ COLUMNS = (
 )
 
 
+ATTACHED = """exists (
+    with recursive up as (
+        select id, parent, name from entries where id = {0}
+        union all select e.id, e.parent, e.name from up cross join lateral (
+            select id, parent, name from entries where id = up.parent offset 0) e
+    ) select from up where parent is null and name = '')"""
+"""Whether the root is above an entry. What was removed with all below it is cut off from there, and goes by and by."""
+
+
 def entry_of(row: asyncpg.Record) -> Entry:
     return Entry(
         row["id"],
@@ -176,7 +185,8 @@ async def _insert(
 ) -> asyncpg.Record | None:
     # The parent's row is locked against removal; a file is no parent.
     locked = await db.fetchval(
-        "select true from entries where id = $1 and is_directory for key share", parent
+        f"select true from entries where id = $1 and is_directory and {ATTACHED.format('$1::bigint')} for key share",
+        parent,
     )
     if not locked:
         raise NotFound("the directory has just been removed")
@@ -205,7 +215,7 @@ async def swap_image(db: Connection, parent: int, name: str, old: UUID, new: UUI
     guid: UUID | None = await db.fetchval(
         "with swapped as ("
         "  update entries set image = $4, only_view = null, modified = now()"
-        "  where parent = $1 and name = $2 and image = $3 returning id, guid"
+        f"  where parent = $1 and name = $2 and image = $3 and {ATTACHED.format('$1')} returning id, guid"
         "), gone as (delete from replicas where entry = any(array(select id from swapped)))"
         " select guid from swapped",
         parent,
@@ -248,22 +258,52 @@ async def remove_directory(db: Connection, entry: int) -> None:
         raise NotFound()
 
 
-async def remove_tree(db: Connection, entry: int) -> list[UUID]:
-    """Remove a directory and all below it; the images that its files pointed to."""
-    try:
-        rows = await db.fetch(
-            "with recursive below as ("
-            "  select id from entries where id = $1 and parent is not null"
-            "  union all select e.id from below cross join lateral ("
-            "    select id from entries where parent = below.id offset 0) e"
-            ") delete from entries where id = any(array(select id from below)) returning image",
-            entry,
-        )
-    except asyncpg.ForeignKeyViolationError:
-        raise NotEmpty("something was put there meanwhile", remedy="remove it again") from None
-    if not rows:
-        raise NotFound()
-    return [row["image"] for row in rows if row["image"] is not None]
+async def lock_tree(db: Connection, entry: int) -> None:
+    """Let nobody move anything into a directory, or below it, until the transaction ends. Raises NotFound."""
+    locked = await db.fetchval(
+        "select true from entries where id = $1 and parent is not null and is_directory for update", entry
+    )
+    if not locked:
+        raise NotFound("the directory has just been removed")
+
+
+async def cut_off(db: Connection, entry: int) -> None:
+    """Take a directory with all below it out of the namespace: no name leads there from now on. The rest is work."""
+    await db.execute(
+        "with cut as (update entries set parent = null, name = 'removed ' || id where id = $1 returning id)"
+        " insert into trees_to_remove (directory) select id from cut",
+        entry,
+    )
+
+
+async def remove_page(db: Connection, directory: int, count: int) -> tuple[list[UUID], bool]:
+    """Remove some of a directory that was cut off, or at last itself: the images that files pointed to, and whether
+    there may be more. Directories in it are cut off, each to be removed by itself.
+    """
+    row = await db.fetchrow(
+        "with page as materialized ("
+        "  select id, is_directory from entries where parent = $1 order by name limit $2 for update"
+        "), cut as ("
+        "  update entries set parent = null, name = 'removed ' || id"
+        "  where id = any(array(select id from page where is_directory)) returning id"
+        "), queued as (insert into trees_to_remove (directory) select id from cut on conflict do nothing"
+        "), gone as ("
+        "  delete from entries where id = any(array(select id from page where not is_directory)) returning image"
+        ") select (select count(*) from page) as count, array(select image from gone) as images",
+        directory,
+        count,
+    )
+    assert row is not None
+    more = row["count"] == count
+    if not more:
+        try:
+            async with db.transaction():
+                await db.execute(
+                    "delete from entries where id = $1 and parent is null and name <> ''", directory
+                )
+        except asyncpg.ForeignKeyViolationError:
+            more = True  # a file came that was on its way when the directory was removed
+    return row["images"], more
 
 
 _MOST_WALKED = 100_000
@@ -310,7 +350,12 @@ async def move(db: Connection, entry: Entry, parent: int, name: str) -> None:
     await db.fetch("select id from entries where id = any($1::bigint[]) order by id for update", locked)
     if entry.id in await _up(db, parent):
         raise BadRequest("a directory cannot be moved into itself")
-    if not await db.fetchval("select is_directory from entries where id = $1", parent):
+    target = await db.fetchrow(
+        f"select is_directory, {ATTACHED.format('$1::bigint')} as attached from entries where id = $1", parent
+    )
+    if target is None or not target["attached"]:
+        raise NotFound("the directory has just been removed")
+    if not target["is_directory"]:
         raise NotADirectory()
     try:
         status = await db.execute(

@@ -11,10 +11,11 @@ async def of_images(db: Connection, images: Collection[UUID]) -> list[Lfn]:
     """Every LFN that points to one of these images."""
     rows = await db.fetch(
         "with recursive up as ("
-        "  select parent, '/' || name as lfn from entries where image = any($1::uuid[])"
-        "  union all select e.parent, case when e.parent is null then up.lfn else '/' || e.name || up.lfn end"
+        "  select parent, '/' || name as lfn, name from entries where image = any($1::uuid[])"
+        "  union all select e.parent, case when e.parent is null then up.lfn else '/' || e.name || up.lfn end, e.name"
         "    from up cross join lateral (select parent, name from entries where id = up.parent offset 0) e"
-        ") select lfn from up where parent is null",
+        # Below what was removed, which goes by and by, there are no names any more.
+        ") select lfn from up where parent is null and name = ''",
         list(images),
     )
     return [Lfn(row["lfn"]) for row in rows]

@@ -219,11 +219,18 @@ def _places_above(rows: Sequence[asyncpg.Record], wanted: Collection[int]) -> di
             own, default = acl(row["acl"], row["own_rules"]), acl(row["default_acl"], row["default_rules"])
             entry = entry_of(row)
             if entry.parent is not None:
-                places[entry.id] = places[entry.parent].child(entry.name, entry, own, default)
-            else:
+                if entry.parent in places:
+                    places[entry.id] = places[entry.parent].child(entry.name, entry, own, default)
+            elif entry.name == "":  # else it was removed with all below it, which goes by and by
                 assert own is not None
                 places[entry.id] = _root(entry, own, default or own, row["newest_acl"])
     return {id_: places[id_] for id_ in wanted if id_ in places}
+
+
+_ONWARD = (
+    "case when b.here = b.path[cardinality(b.path)] and b.here = b.path[cardinality(b.path) - 1]"
+    " then b.path else b.path || b.here end"
+)
 
 
 async def kinds_below(db: Connection, place: Place, without: Collection[int]) -> list[Place]:
@@ -231,16 +238,27 @@ async def kinds_below(db: Connection, place: Place, without: Collection[int]) ->
 
     Nothing at or below the entries `without` counts.
     """
+    # Of files, which are many, only whether some inherit, and each ACL that others have.
     rows = await db.fetch(
         "with recursive below as ("
         "  select $1::bigint as id, $2::bigint[] as path, $3::bigint as here, $4::bigint as heritage"
-        "  union all"
-        "  select e.id, case when b.here = b.path[cardinality(b.path)] and b.here = b.path[cardinality(b.path) - 1]"
-        "      then b.path else b.path || b.here end,"
-        "    coalesce(e.acl, b.heritage), coalesce(e.default_acl, e.acl, b.heritage)"
+        f"  union all select e.id, {_ONWARD}, coalesce(e.acl, b.heritage), coalesce(e.default_acl, e.acl, b.heritage)"
         "  from below b cross join lateral (select id, acl, default_acl from entries"
-        "    where parent = b.id and id <> all($5::bigint[]) offset 0) e"
-        ") select distinct path, here from below where id <> $1",
+        "    where is_directory and case when is_directory then parent end = b.id"
+        "      and id <> all($5::bigint[]) offset 0) e"
+        f"), inside as (select b.id, {_ONWARD} as path, b.heritage from below b)"
+        " select distinct path, here from ("
+        "  select path, here from below where id <> $1"
+        "  union all select i.path, i.heritage from inside i cross join lateral (select from entries"
+        "    where parent = i.id and acl is null and not is_directory and id <> all($5) order by name limit 1) one"
+        "  union all select i.path, own.acl from inside i cross join lateral ("
+        "    with recursive own as ("
+        "      (select acl from entries where parent = i.id and acl is not null order by acl limit 1)"
+        "      union all select (select acl from entries where parent = i.id and acl > own.acl order by acl limit 1)"
+        "        from own where own.acl is not null"
+        "    ) select acl from own where acl is not null) own cross join lateral (select from entries"
+        "    where parent = i.id and acl = own.acl and not is_directory and id <> all($5) order by name limit 1) one"
+        ") kinds",
         place.ancestor.id,
         [acl.id for acl in place.path],
         place.acl.id,

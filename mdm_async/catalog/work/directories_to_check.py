@@ -26,7 +26,8 @@ async def add(db: Connection, directory: int) -> None:
 async def add_all(db: Connection) -> None:
     """Everything that is stored, in a transaction that began with `lock_demands`."""
     await db.execute(
-        f"insert into directories_to_check (directory) select id from entries where parent is null {_ANEW}"
+        "insert into directories_to_check (directory)"
+        f" select id from entries where parent is null and name = '' {_ANEW}"
     )
 
 

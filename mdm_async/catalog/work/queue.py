@@ -14,7 +14,7 @@ from mdm_async.postgres.database import Connection
 
 LEASE = 30.0
 """Seconds that a row is a node's, who renews it while it works."""
-COUNTED = 100_000
+COUNTED = 10_000
 """A longer queue is not counted to its end."""
 SHOWN = 20
 """Failures that are told of a queue."""
@@ -121,18 +121,26 @@ class Queue:
             reason,
         )
 
-    async def hurry(self, db: Connection) -> None:
-        """Let rows that failed be tried at once."""
-        await db.execute(
-            f"update {self.table} set due = now() where {self.only} and due > now() and taken_by is null"
+    async def hurry(self, db: Connection, count: int) -> int:
+        """Let some rows that failed be tried at once; how many."""
+        keys = ", ".join(self.key)
+        status = await db.execute(
+            f"with page as materialized (select {keys} from {self.table}"
+            f"  where {self.only} and due > now() and taken_by is null limit $1 for update skip locked)"
+            f" update {self.table} t set due = now() from page w where {self._same}",
+            count,
         )
+        return int(status.removeprefix("UPDATE "))
 
     async def give_back(self, db: Connection, node: str) -> None:
         """Let go of what this node had taken before it was started anew."""
         await db.execute(
             f"update {self.table} set taken_by = null, due = now()"
-            f" where {self.only} and due > now() and starts_with(taken_by, $1)",
+            # A row that is taken is due when its lease ends: others that wait for longer are not looked at.
+            f" where {self.only} and due > now() and due <= now() + make_interval(secs => $2)"
+            " and starts_with(taken_by, $1)",
             f"{node}#",
+            LEASE,
         )
 
     async def standing(self, db: Connection) -> Standing:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from mdm_async.catalog import installation
 from mdm_async.catalog.holdings import images
 from mdm_async.catalog.namespace import entries, places
 from mdm_async.catalog.namespace.entries import Entry
@@ -21,6 +22,7 @@ async def rmdir(
 ) -> None:
     """Remove a directory: empty, or with all below it, when the caller has `d` on all of that.
 
+    Then no name leads there any more, and its rows, however many, go a page at a time (see `upkeep.trees`).
     Raises NotADirectory, Forbidden, and NotEmpty: that something is there cannot be hidden from who may remove it.
     """
     async with database.transaction() as db:
@@ -30,8 +32,11 @@ async def rmdir(
         if place.lfn == ROOT:
             raise BadRequest("the root cannot be removed")
         if recursive:
+            await entries.lock_tree(db, entry.id)
             await _demand_all_below(db, caller, place)
-            await images.doom_unreferenced(db, await entries.remove_tree(db, entry.id))
+            await entries.cut_off(db, entry.id)
+            # Transfer URLs of files below it are judged anew, here and on other nodes: their files have no place.
+            await installation.bump_acl_epoch(db)
         else:
             await entries.remove_directory(db, entry.id)
         await acts.record(db, [Act(caller, "rmdir", guid=entry.guid, details={"recursive": recursive})])

@@ -5,6 +5,7 @@ from mdm_async.catalog.work.directories_to_check import DIRECTORIES_TO_CHECK
 from mdm_async.catalog.work.doomed import BLOBS_TO_DELETE, IMAGES_TO_DESTROY
 from mdm_async.catalog.work.keys_to_forget import KEYS_TO_FORGET
 from mdm_async.catalog.work.queue import Queue
+from mdm_async.catalog.work.trees_to_remove import TREES_TO_REMOVE
 from mdm_async.catalog.work.views_to_make import VIEWS_TO_MAKE
 from mdm_async.images.reading.served import ServedViews
 from mdm_async.postgres.database import Database
@@ -12,6 +13,7 @@ from mdm_async.postgres.database import Database
 QUEUES: tuple[Queue, ...] = (
     DIRECTORIES_TO_CHECK,
     VIEWS_TO_MAKE,
+    TREES_TO_REMOVE,
     IMAGES_TO_DESTROY,
     KEYS_TO_FORGET,
     BLOBS_TO_DELETE,

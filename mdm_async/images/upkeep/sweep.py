@@ -1,6 +1,9 @@
 """The sweeper: what nobody finished, holds or needs any more goes, file before row."""
 
-from dataclasses import dataclass
+import asyncio
+from contextlib import suppress
+from dataclasses import dataclass, field
+from uuid import UUID
 
 from mdm_async.blobs.store import BlobStore
 from mdm_async.catalog.grants import grants
@@ -9,14 +12,22 @@ from mdm_async.catalog.work import keys_to_forget
 from mdm_async.catalog.work.doomed import BLOBS_TO_DELETE, IMAGES_TO_DESTROY
 from mdm_async.catalog.work.keys_to_forget import KEYS_TO_FORGET
 from mdm_async.catalog.work.queue import Row
+from mdm_async.catalog.work.trees_to_remove import TREES_TO_REMOVE
+from mdm_async.errors import Unavailable
 from mdm_async.images.metrics import SWEPT
 from mdm_async.images.shift import Shift, over_and_over
 from mdm_async.images.upkeep.keys import forget_keys, settle_lapsed
+from mdm_async.images.upkeep.trees import remove_trees
 from mdm_async.keys.store import KeyStore
 from mdm_async.postgres.database import Database
 
 INTERVAL = 10.0
-_PAGE = 200
+LOOK = 0.5
+"""Seconds between looks for what was removed, here or by another node: its secrets go at once."""
+_PAGE = 1000
+_BLOBS = 200
+"""One after the other, so that readers and writers of the store are not kept waiting."""
+_QUEUES = (TREES_TO_REMOVE, IMAGES_TO_DESTROY, KEYS_TO_FORGET, BLOBS_TO_DELETE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,25 +38,43 @@ class Sweeper:
     keys: KeyStore
     blobs: BlobStore
     node: str
+    _destroying: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)
+    _deleting: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)
+    """So that whoever sweeps has what this node was at already done when he is."""
 
     async def forever(self) -> None:
-        await over_and_over("sweep", self._sweep, INTERVAL)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(over_and_over("destruction", self.destroy, LOOK))
+            # Beside it: files are many and slow to delete, and without its secrets an image is gone.
+            group.create_task(over_and_over("deletion of blobs", self._delete_blobs, LOOK))
+            group.create_task(over_and_over("sweep", self._give_up, INTERVAL))
 
     async def sweep(self) -> None:
         """All there is to sweep, and what could not be lately too."""
-        async with self.database.acquire() as db:
-            for queue in (IMAGES_TO_DESTROY, KEYS_TO_FORGET, BLOBS_TO_DELETE):
-                await queue.hurry(db)
-        await self._sweep()
-
-    async def _sweep(self) -> None:
-        """Expired uploads, images without a name, writes whose lease lapsed."""
+        for queue in _QUEUES:
+            more = True
+            while more:
+                async with self.database.acquire() as db:
+                    more = await queue.hurry(db, _PAGE) == _PAGE
         await self._end_uploads()
-        await self._destroy_images()
-        # Before the blobs, of which there may be many: without its secrets an image is gone.
-        await forget_keys(self.database, self.keys, self.node)
+        await self.destroy()
         await self._delete_blobs()
         # Last: it fails when the key store is away, which keeps nothing from being deleted.
+        await self._settle_lapsed()
+
+    async def destroy(self) -> None:
+        """What was removed: the names below a directory, then images, their secrets first."""
+        async with self._destroying:
+            await remove_trees(self.database, self.node)
+            await self._destroy_images()
+            await forget_keys(self.database, self.keys, self.node)
+
+    async def _give_up(self) -> None:
+        """What nobody came back for: expired uploads, writes whose lease lapsed, secrets that no image names."""
+        await self._end_uploads()
+        await self._settle_lapsed()
+
+    async def _settle_lapsed(self) -> None:
         while await settle_lapsed(self.database, self.keys):
             pass
 
@@ -63,19 +92,30 @@ class Sweeper:
             await shift.pages(self._destroy)
 
     async def _destroy(self, rows: list[Row]) -> None:
-        async with self.database.transaction() as db:
-            registrations = await images.destroy_doomed(db, [row.key[0] for row in rows])
-            await keys_to_forget.add(db, registrations)
-        SWEPT.labels("image").inc(len(registrations))
-
-    async def _delete(self, row: Row) -> None:
-        (blob,) = row.key
-        await self.blobs.delete(blob)
+        doomed = [row.key[0] for row in rows]
         async with self.database.acquire() as db:
-            await blobs.forget(db, [blob])
-        SWEPT.labels("blob").inc()
+            registrations = await images.to_destroy(db, doomed)
+        forgotten: set[UUID] = set()
+        # The key store may be away: it is told later, and that keeps nothing else from going.
+        with suppress(Unavailable):
+            await self.keys.forget(registrations)
+            forgotten.update(registrations)
+        async with self.database.transaction() as db:
+            gone = await images.destroy_doomed(db, doomed)
+            await keys_to_forget.add(db, [one for one in gone if one not in forgotten])
+        SWEPT.labels("image").inc(len(gone))
 
     async def _delete_blobs(self) -> None:
-        async with Shift(self.database, BLOBS_TO_DELETE, self.node, _PAGE) as shift:
-            async for row in shift.rows():
-                await shift.attempt(row, self._delete)
+        async with self._deleting, Shift(self.database, BLOBS_TO_DELETE, self.node, _BLOBS) as shift:
+            while rows := await shift.page():
+                deleted: list[Row] = []
+
+                async def delete(row: Row, deleted: list[Row] = deleted) -> None:
+                    await self.blobs.delete(row.key[0])
+                    deleted.append(row)
+
+                for row in rows:
+                    await shift.attempt(row, delete)
+                async with self.database.acquire() as db:
+                    await blobs.forget(db, [row.key[0] for row in deleted])
+                SWEPT.labels("blob").inc(len(deleted))
