@@ -70,6 +70,9 @@ class LocalBlobs:
             for blob, size in await self._run(_files, shard):
                 yield blob, size
 
+    async def size(self, blob: UUID) -> int | None:
+        return await self._run(_size, self._path(blob))
+
     async def identity(self) -> StoreId | None:
         return await self._run(id_file.read, self._directory)
 
@@ -317,7 +320,14 @@ def _files(shard: Path) -> list[tuple[UUID, int]]:
             with suppress(FileNotFoundError):  # deleted since
                 if _BLOB.match(entry.name) and entry.is_file():
                     found.append((UUID(hex=entry.name), entry.stat().st_size))
-    return found
+    return sorted(found)
+
+
+def _size(path: Path) -> int | None:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return None
 
 
 def _failure(why: OSError) -> NoSpace | Unavailable:

@@ -102,7 +102,10 @@ class BlobStore(Protocol):
         """Deleting what is not there is no error."""
 
     def listing(self) -> AsyncIterator[tuple[UUID, int]]:
-        """Every blob that lies in the store, with its size in bytes."""
+        """Every blob that lies in the store, with its size in bytes, in the order of their ids."""
+
+    async def size(self, blob: UUID) -> int | None:
+        """A blob's size in bytes; None when it is not there."""
 
     async def identity(self) -> StoreId | None:
         """What its id file says; None when there is none. Raises UnsafeSettings when it cannot be read."""

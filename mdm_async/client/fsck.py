@@ -23,6 +23,8 @@ class FsckReport:
     findings: tuple[Finding, ...]
     blobs: int
     bytes: int
+    more: int = 0
+    """Findings that are not listed: the server lists the first."""
 
     @classmethod
     def parse(cls, told: Json) -> Self:
@@ -30,4 +32,4 @@ class FsckReport:
             Finding(one["kind"], one["blob"], one.get("image"), bool(one.get("repaired")))
             for one in told["findings"]
         )
-        return cls(tuple(findings), told["blobs"], told["bytes"])
+        return cls(tuple(findings), told["blobs"], told["bytes"], told.get("more", 0))

@@ -1,6 +1,7 @@
 """Rows of the blob store. A row comes before its file and goes after it, so no crash loses or leaks a file."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from uuid import UUID
 
 from mdm_async.errors import Gone
@@ -76,6 +77,28 @@ async def recognised(db: Connection, listed: Sequence[UUID]) -> bool:
     return found
 
 
-async def states(db: Connection) -> dict[UUID, str]:
-    """Every blob's state, for fsck."""
-    return {row["id"]: row["state"] for row in await db.fetch("select id, state from blobs")}
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A blob as the catalog knows it; `image` and `size` of the part that lies in it, if there is one."""
+
+    id: UUID
+    state: str
+    image: UUID | None
+    size: int | None
+
+
+_KNOWN = "select b.id, b.state, p.image, p.cipher_size from ({}) b left join parts p on p.blob = b.id order by b.id"
+
+
+async def page(db: Connection, after: UUID, count: int) -> list[Known]:
+    """Some blobs in the order of their ids, after one."""
+    rows = await db.fetch(
+        _KNOWN.format("select id, state from blobs where id > $1 order by id limit $2"), after, count
+    )
+    return [Known(*row.values()) for row in rows]
+
+
+async def known(db: Connection, ids: Sequence[UUID]) -> dict[UUID, Known]:
+    """Those among these that have a row."""
+    rows = await db.fetch(_KNOWN.format("select id, state from blobs where id = any($1::uuid[])"), list(ids))
+    return {row["id"]: Known(*row.values()) for row in rows}

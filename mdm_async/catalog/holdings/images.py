@@ -368,21 +368,30 @@ async def destroy_doomed(db: Connection, images: Sequence[UUID]) -> list[UUID]:
     return [row["registration"] for row in rows]
 
 
-async def lost_parts(db: Connection) -> list[tuple[UUID, UUID, str]]:
-    """(part, image, view name) of parts that views need and that are not there, for fsck."""
+ViewKey = tuple[UUID, str, str]
+"""A view's image, name and version: the order in which all are looked through."""
+FIRST_VIEW: ViewKey = (UUID(int=0), "", "")
+
+
+async def lost_parts(
+    db: Connection, after: ViewKey, count: int
+) -> tuple[list[tuple[UUID, UUID, str]], ViewKey | None]:
+    """Of the next so many views, (part, image, view name) of parts that they need and that are not there; and after
+    which view to go on, None when these were the last. For fsck.
+    """
     rows = await db.fetch(
-        "select distinct part, v.image, v.name from views v, unnest(v.parts) part"
-        " where not exists (select from parts p where p.id = part)"
+        "select image, name, version, array(select part from unnest(v.parts) part"
+        "  where not exists (select from parts p where p.id = part offset 0)) as lost"
+        " from (select image, name, version, parts from views where (image, name, version) > ($1, $2, $3)"
+        "  order by image, name, version limit $4) v",
+        *after,
+        count,
     )
-    return [(row["part"], row["image"], row["name"]) for row in rows]
+    lost = {(part, row["image"], row["name"]) for row in rows for part in row["lost"]}
+    last = rows[-1] if len(rows) == count else None
+    return sorted(lost), (last["image"], last["name"], last["version"]) if last is not None else None
 
 
 async def drop_view(db: Connection, image: UUID, name: str) -> None:
     """Forget every version of a view, so that it is made again."""
     await db.execute("delete from views where image = $1 and name = $2", image, name)
-
-
-async def blob_owners(db: Connection) -> dict[UUID, tuple[UUID, int]]:
-    """Image and ciphertext size of every part that lies in the blob store, for fsck."""
-    rows = await db.fetch("select blob, image, cipher_size from parts where blob is not null")
-    return {row["blob"]: (row["image"], row["cipher_size"]) for row in rows}

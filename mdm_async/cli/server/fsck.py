@@ -37,6 +37,9 @@ def fsck(
     else:
         for finding in report.findings:
             print_line(f"{finding.kind} {finding.blob}{'  repaired' if finding.repaired else ''}")
-        print_line(f"{report.blobs} blobs, {in_words(report.bytes)}, {len(report.findings)} findings")
-    if any(not finding.repaired for finding in report.findings):
+        if report.more:
+            print_line(f"and {report.more} more, which are not listed")
+        count = len(report.findings) + report.more
+        print_line(f"{report.blobs} blobs, {in_words(report.bytes)}, {count} findings")
+    if report.more or any(not finding.repaired for finding in report.findings):
         raise typer.Exit(1)

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-from mdm_async.catalog import installation
 from mdm_async.catalog.holdings import images
 from mdm_async.catalog.namespace import entries, places
 from mdm_async.catalog.namespace.entries import Entry
@@ -34,9 +33,8 @@ async def rmdir(
         if recursive:
             await entries.lock_tree(db, entry.id)
             await _demand_all_below(db, caller, place)
+            # Every node reads that it was changed, and judges transfer URLs below it anew: their files have no place.
             await entries.cut_off(db, entry.id)
-            # Transfer URLs of files below it are judged anew, here and on other nodes: their files have no place.
-            await installation.bump_acl_epoch(db)
         else:
             await entries.remove_directory(db, entry.id)
         await acts.record(db, [Act(caller, "rmdir", guid=entry.guid, details={"recursive": recursive})])

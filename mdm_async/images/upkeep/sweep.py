@@ -46,7 +46,7 @@ class Sweeper:
         async with asyncio.TaskGroup() as group:
             group.create_task(over_and_over("destruction", self.destroy, LOOK))
             # Beside it: files are many and slow to delete, and without its secrets an image is gone.
-            group.create_task(over_and_over("deletion of blobs", self._delete_blobs, LOOK))
+            group.create_task(over_and_over("deletion of blobs", self._delete_blobs, INTERVAL))
             group.create_task(over_and_over("sweep", self._give_up, INTERVAL))
 
     async def sweep(self) -> None:

@@ -25,4 +25,5 @@ async def check(request: web.Request) -> web.Response:
     caller, form = await asked_by_name(request, FsckForm)
     report = await fsck.fsck(request.app[HOUSE].sweeper, caller, repair=form.repair)
     findings = [asdict(finding) for finding in report.findings]
-    return json_reply(request, {"findings": findings, "blobs": report.blobs, "bytes": report.bytes})
+    counts = {"blobs": report.blobs, "bytes": report.bytes, "more": report.more}
+    return json_reply(request, {"findings": findings} | counts)
