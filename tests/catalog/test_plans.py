@@ -141,3 +141,16 @@ async def test_a_statement_of_requests_looks_into_its_index(database: Database, 
         walked = node["Node Type"] in ("Index Scan", "Index Only Scan") and "Index Cond" not in node
         assert not scanned, node
         assert not walked, node
+
+
+NEVER_DELETED = {"acls"}
+
+
+async def test_whoever_is_referred_to_finds_who_refers_to_it_by_an_index(db: Connection) -> None:
+    """Or each deletion would read a table whole."""
+    rows = await db.fetch(
+        "select conrelid::regclass::text as table, confrelid::regclass::text as referred, conname as name"
+        " from pg_constraint c where contype = 'f' and not exists ("
+        "  select from pg_index i where indrelid = conrelid and indkey[0] = conkey[1])"
+    )
+    assert {row["referred"] for row in rows} <= NEVER_DELETED, [tuple(row) for row in rows]

@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from mdm_async.images.upkeep import fsck as upkeep
 from tests.conftest import Server
 from tests.faults.conditions import blob_files
 from tests.web.made_images import made
@@ -127,3 +128,33 @@ async def test_uploads_and_removals_meanwhile_are_no_findings(own_server: Server
 async def test_only_administrators_may(own_server: Server) -> None:
     answer = await own_server.call("POST", "/admin/v1/fsck", token=await own_server.token("rlxg"), json={})
     assert answer.status == 403
+
+
+@pytest.mark.parametrize("page", [1, 2, 5, 1000])
+async def test_rows_and_files_are_compared_page_by_page(
+    own_server: Server, monkeypatch: pytest.MonkeyPatch, page: int
+) -> None:
+    directory = await own_server.directory()
+    for number in range(7):
+        await own_server.put(f"{directory}/{number}", made(pixels=300_000, seed=number))
+    files = sorted(blob_files(own_server.data), key=lambda path: path.name)
+    expected = []
+    for place in (0, 3, 6):
+        files[place].unlink()
+        expected.append(("missing", UUID(hex=files[place].name), False))
+    for _ in range(9):
+        stranger = uuid4()
+        _write(own_server, stranger)
+        expected.append(("unknown file", stranger, False))
+    monkeypatch.setattr(upkeep, "_PAGE", page)
+    assert await fsck(own_server) == sorted(expected)
+
+
+async def test_a_report_lists_so_many_findings_and_counts_the_others(
+    own_server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(9):
+        _write(own_server, uuid4())
+    monkeypatch.setattr(upkeep, "LISTED", 4)
+    answer = await own_server.call("POST", "/admin/v1/fsck", token=own_server.admin_token, json={})
+    assert (len(answer.tree["findings"]), answer.tree["more"], answer.tree["blobs"]) == (4, 5, 9)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 from mdm_async.names import View
@@ -100,42 +101,53 @@ async def directories_below(db: Connection, directory: int) -> list[int]:
 
 IS_ONLINE = "i.locality in ('ONLINE', 'ONLINE_AND_NEARLINE')"
 """Of others there is nothing to make views of; they get theirs when their bytes come."""
-_CONCERNED = (
-    "exists (select from entries e where e.image = i.id and e.parent = any($1::bigint[])"
-    " and (e.only_view is null or e.only_view = $2))"
-)
 
 
-async def images_without(
-    db: Connection, directories: Sequence[int], view: str, version: str, after: UUID, count: int
-) -> list[UUID]:
-    """Images in these directories, by id, that have neither this version of a view nor its refusal."""
+class Standing(NamedTuple):
+    """An image and the state of its view: `pending` when it has none, or no refusal, in that version or a newer one."""
+
+    image: UUID
+    state: str
+
+
+async def standings(
+    db: Connection,
+    directory: int,
+    directories: Sequence[int],
+    view: str,
+    version: str,
+    after: str,
+    count: int,
+) -> tuple[list[Standing], str | None]:
+    """How the files of a directory stand of which views are made, the next so many names; and the last of these names,
+    None when they were the last. An image that has names in several of these directories is told in one of them.
+    """
     rows = await db.fetch(
-        f"select id from images i where doomed is null and id > $4 and {IS_ONLINE} and {_CONCERNED} and not exists ("
-        "  select from views v where v.image = i.id and v.name = $2 and (v.version = $3"
+        "with page as materialized ("
+        "  select id, name, image, only_view from entries where parent = $1 and name > $5 order by name limit $6"
+        ") select p.name, i.id as image, coalesce(v.state, 'pending') as state"
+        " from page p left join lateral ("
+        f"  select id from images i where i.id = p.image and doomed is null and {IS_ONLINE}"
+        "   and (p.only_view is null or p.only_view = $3)"
+        # Most images have one name, and for these the directories need not be looked through.
+        "   and (not exists (select from entries o where o.image = p.image and o.id < p.id offset 0) or not exists ("
+        "    select from entries o where o.image = p.image and o.id < p.id and o.parent = any($2::bigint[])"
+        "     and (o.only_view is null or o.only_view = $3) offset 0)) offset 0"
+        " ) i on true left join lateral ("
+        "  select state from views v where v.image = i.id and v.name = $3 and (v.version = $4"
         # Made by a node that runs a newer revision already.
-        "    or split_part(v.version, '.', 2)::int > split_part($3, '.', 2)::int)"
-        ") order by id limit $5",
+        "   or split_part(v.version, '.', 2)::int > split_part($4, '.', 2)::int)"
+        "   order by v.version = $4 desc limit 1"
+        " ) v on true order by p.name",
+        directory,
         list(directories),
         view,
         version,
         after,
         count,
     )
-    return [row["id"] for row in rows]
-
-
-async def states(db: Connection, directories: Sequence[int], view: str, version: str) -> dict[str, int]:
-    """How many images in these directories have this version of a view: by state, `pending` without one."""
-    rows = await db.fetch(
-        "select coalesce(v.state, 'pending') as state, count(*) from images i"
-        " left join views v on v.image = i.id and v.name = $2 and v.version = $3"
-        f" where doomed is null and {IS_ONLINE} and {_CONCERNED} group by 1",
-        list(directories),
-        view,
-        version,
-    )
-    return {row["state"]: row["count"] for row in rows}
+    found = [Standing(row["image"], row["state"]) for row in rows if row["image"] is not None]
+    return found, rows[-1]["name"] if len(rows) == count else None
 
 
 async def release(db: Connection, image: UUID, view: str, version: str, by: str) -> bool:

@@ -1,5 +1,6 @@
 """The verbs on de-identification profiles: list, show, add, and apply one to a directory's files."""
 
+from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -31,7 +32,7 @@ from mdm_async.images.views.workshop import Workshop
 from mdm_async.names import BASIC, Caller
 from mdm_async.postgres.database import Connection, Database
 
-_BATCH = 200
+_BATCH = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,8 +119,7 @@ async def plan(workshop: Workshop, shelf: Shelf, caller: Caller, name: str, surl
         await acl.demand_administrator(db, caller)
         served, directory = await _served(shelf.served, db, name), await _directory(db, caller, surl)
         below = await profiles.directories_below(db, directory.id)
-        images = sum((await profiles.states(db, below, served.view, served.version)).values())
-    heads, sizes = 0, list[int]()
+    images, heads, sizes = 0, 0, list[int]()
 
     async def look_at(image: UUID) -> None:
         nonlocal heads
@@ -127,21 +127,30 @@ async def plan(workshop: Workshop, shelf: Shelf, caller: Caller, name: str, surl
         if (size := await _pixels_to_write(workshop, shelf, served, image)) is not None:
             sizes.append(size)
 
-    await several_at_once(_missing(database, served, below), look_at, AT_ONCE)
+    async def missing() -> AsyncIterator[UUID]:
+        nonlocal images
+        async for image, state in _standings(database, served, below):
+            images += 1
+            if state == "pending":
+                yield image
+
+    await several_at_once(missing(), look_at, AT_ONCE)
     return Plan(images, heads, len(sizes), sum(sizes))
 
 
-async def _missing(database: Database, served: Served, directories: Sequence[int]) -> AsyncIterator[UUID]:
-    """The images in these directories that do not have this view in its version now in force."""
-    after = UUID(int=0)
-    while True:
-        async with database.acquire() as db:
-            batch = await profiles.images_without(db, directories, served.view, served.version, after, _BATCH)
-        for image in batch:
-            yield image
-        if not batch:
-            return
-        after = batch[-1]
+async def _standings(
+    database: Database, served: Served, directories: Sequence[int]
+) -> AsyncIterator[profiles.Standing]:
+    """How this view, in its version now in force, stands of each image in these directories, page by page."""
+    for directory in directories:
+        after: str | None = ""
+        while after is not None:
+            async with database.acquire() as db:
+                found, after = await profiles.standings(
+                    db, directory, directories, served.view, served.version, after, _BATCH
+                )
+            for one in found:
+                yield one
 
 
 async def _pixels_to_write(workshop: Workshop, shelf: Shelf, served: Served, image: UUID) -> int | None:
@@ -197,7 +206,10 @@ async def progress(
         await acl.demand_administrator(db, caller)
         served, directory = await _served(views, db, name), await _directory(db, caller, surl)
         below = await profiles.directories_below(db, directory.id)
-        return await profiles.states(db, below, served.view, served.version)
+    states: Counter[str] = Counter()
+    async for one in _standings(database, served, below):
+        states[one.state] += 1
+    return dict(states)
 
 
 async def _served(views: ServedViews, db: Connection, name: str) -> Served:
