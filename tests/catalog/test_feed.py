@@ -217,8 +217,8 @@ DONE: dict[str, tuple[Callable[[Connection, Planted], Awaitable[object]], Callab
         lambda p: Changes(entries=frozenset({p.file})),
     ),
     "a tree removed": (
-        lambda db, p: entries.remove_tree(db, p.directory),
-        lambda p: Changes(entries=frozenset({p.directory, p.file})),
+        lambda db, p: entries.cut_off(db, p.directory),
+        lambda p: Changes(entries=frozenset({p.directory})),
     ),
     "an image doomed": (
         statement("update images set doomed = now()"),

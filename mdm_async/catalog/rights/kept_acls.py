@@ -41,10 +41,12 @@ async def intern(db: Connection, acls: Collection[Rules]) -> dict[Rules, int]:
 async def assign(db: Connection, owned: Sequence[Own]) -> None:
     """Give entries their own ACLs, locked in one order; those that have gone meanwhile are passed over."""
     await db.execute(
-        "with wanted as (select * from unnest($1::bigint[], $2::bigint[], $3::bigint[]) as w (id, acl, standard)),"
-        " locked as (select id from entries where id = any($1::bigint[]) order by id for no key update)"
-        " update entries e set acl = w.acl, default_acl = w.standard from wanted w"
-        " where e.id = w.id and e.id in (select id from locked)",
+        "select from entries where id = any($1::bigint[]) order by id for no key update",
+        [one.entry for one in owned],
+    )
+    await db.execute(
+        "update entries e set acl = w.acl, default_acl = w.standard"
+        " from unnest($1::bigint[], $2::bigint[], $3::bigint[]) as w (id, acl, standard) where e.id = w.id",
         [one.entry for one in owned],
         [one.acl for one in owned],
         [one.default for one in owned],

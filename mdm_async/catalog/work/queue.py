@@ -126,7 +126,7 @@ class Queue:
         keys = ", ".join(self.key)
         status = await db.execute(
             f"with page as materialized (select {keys} from {self.table}"
-            f"  where {self.only} and due > now() and taken_by is null limit $1 for update skip locked)"
+            f"  where {self.only} and due > now() and taken_by is null order by due limit $1 for update skip locked)"
             f" update {self.table} t set due = now() from page w where {self._same}",
             count,
         )
@@ -135,10 +135,11 @@ class Queue:
     async def give_back(self, db: Connection, node: str) -> None:
         """Let go of what this node had taken before it was started anew."""
         await db.execute(
-            f"update {self.table} set taken_by = null, due = now()"
             # A row that is taken is due when its lease ends: others that wait for longer are not looked at.
-            f" where {self.only} and due > now() and due <= now() + make_interval(secs => $2)"
-            " and starts_with(taken_by, $1)",
+            f"with page as materialized (select {', '.join(self.key)} from {self.table}"
+            f"  where {self.only} and due > now() and due <= now() + make_interval(secs => $2)"
+            "   and starts_with(taken_by, $1) order by due for update)"
+            f" update {self.table} t set taken_by = null, due = now() from page w where {self._same}",
             f"{node}#",
             LEASE,
         )

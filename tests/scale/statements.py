@@ -1,0 +1,595 @@
+"""Every statement of the catalog and the key store, as requests and background work run it, with its budget.
+
+A budget is of rows read in all, by the statement and by the triggers that it sets off; pages follow from it. It is of
+what is asked for, never of what is stored. A new statement needs an entry here: `test_every_statement_has_a_budget`.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from uuid import UUID, uuid4
+
+from mdm_async.catalog import installation
+from mdm_async.catalog.grants import grants, requests
+from mdm_async.catalog.grants.grants import Grant
+from mdm_async.catalog.holdings import (
+    blobs,
+    images,
+    locality,
+    mappings,
+    profiles,
+    registrations,
+    replicas,
+    sources,
+)
+from mdm_async.catalog.holdings.images import Part, StoredView
+from mdm_async.catalog.namespace import entries, forcing, paths, places
+from mdm_async.catalog.namespace.entries import Listed
+from mdm_async.catalog.rights import feed, kept_acls, recipients, tokens, visible
+from mdm_async.catalog.rights.callers import Callers
+from mdm_async.catalog.rights.kept_acls import Own
+from mdm_async.catalog.rights.verdicts import Verdict, Verdicts
+from mdm_async.catalog.trail import acts, ledger, unsealed
+from mdm_async.catalog.trail.acts import Act
+from mdm_async.catalog.trail.ledger import Filter
+from mdm_async.catalog.work import directories_to_check, keys_to_forget, views_to_make
+from mdm_async.catalog.work.directories_to_check import DIRECTORIES_TO_CHECK
+from mdm_async.catalog.work.doomed import BLOBS_TO_DELETE, IMAGES_TO_DESTROY
+from mdm_async.catalog.work.keys_to_forget import KEYS_TO_FORGET
+from mdm_async.catalog.work.queue import Queue
+from mdm_async.catalog.work.trees_to_remove import TREES_TO_REMOVE
+from mdm_async.catalog.work.views_to_make import VIEWS_TO_MAKE
+from mdm_async.errors import BadRequest
+from mdm_async.keys import proofs, rewrapping
+from mdm_async.keys.ring import KeyRing
+from mdm_async.keys.store import new_secrets
+from mdm_async.keys.wrap import Wrapper
+from mdm_async.keys.wrapped import WrappedKeys
+from mdm_async.names import AUTHENTICATED, ROOT, Caller, Lfn, Right, Scope
+from mdm_async.postgres.database import Connection, Database
+from mdm_async.rules import Rule
+from tests.scale.million import blob, guid, image, registration, request, turl
+
+OWNER = "user:7"
+CALLER = Caller(OWNER, frozenset({OWNER, AUTHENTICATED}), (Scope(ROOT, frozenset({Right.READ})),))
+FILE = 600_123
+"""A file in a directory of usual size, whose number none of the statements below changes for the others."""
+DIRECTORY = f"/deep/d{FILE // 500}"
+IN_FORCE = [("basic", "a.1")]
+
+
+@dataclass(frozen=True)
+class Desk:
+    """What a statement is run with. `db` is in a transaction that is rolled back."""
+
+    db: Connection
+    database: Database
+    keys: WrappedKeys
+
+    async def entry(self, lfn: str) -> entries.Entry:
+        place = await places.resolve_one(self.db, Lfn(lfn))
+        assert place.entry is not None, lfn
+        return place.entry
+
+    async def directory(self, lfn: str = DIRECTORY) -> int:
+        return (await self.entry(lfn)).id
+
+    @property
+    def files(self) -> list[str]:
+        return [f"{DIRECTORY}/f{FILE + n:07}" for n in range(100)]
+
+
+Statement = Callable[[Desk], Awaitable[object]]
+STATEMENTS: dict[str, tuple[Statement, int]] = {}
+
+
+def budget(rows: int) -> Callable[[Statement], Statement]:
+    """Each statement that this runs reads at most so many rows."""
+
+    def entered(statement: Statement) -> Statement:
+        STATEMENTS[statement.__name__] = (statement, rows)
+        return statement
+
+    return entered
+
+
+def _grant(number: int = 0, **fields: object) -> Grant:
+    made = Grant(
+        turl=turl(-number),
+        request=request(-1),
+        item=number,
+        operation="get",
+        state="pinned",
+        caller=OWNER,
+        owner=OWNER,
+        surl="/a",
+        life=60.0,
+        entry=5,
+        image=image(FILE),
+        view="basic",
+    )
+    return replace(made, **fields)  # type: ignore[arg-type]
+
+
+def _existing(number: int, operation: str = "get") -> Grant:
+    return _grant(turl=turl(number), item=number % 100, operation=operation)
+
+
+# Grants
+
+
+@budget(200)
+async def a_request_of_a_hundred_files_is_kept(desk: Desk) -> None:
+    await grants.insert(desk.db, [_grant(n) for n in range(100)])
+    act = Act(CALLER, "read")
+    await grants.insert_audited(desk.db, [_grant(100 + n) for n in range(100)], [act], sync=False)
+
+
+@budget(10)
+async def a_transfer_url_is_found(desk: Desk) -> None:
+    assert await grants.by_turl(desk.db, turl(500_001)) is not None
+    assert await grants.by_turl(desk.db, turl(-77)) is None
+
+
+@budget(6_000)
+async def a_thousand_transfer_urls_are_watched(desk: Desk) -> None:
+    found = await grants.liveness(desk.db, [turl(10 * n + 1) for n in range(1000)])
+    assert len(found) == 1000
+    await grants.liveness_unkept(desk.db, [_grant(n) for n in range(100)])
+
+
+@budget(400)
+async def pins_of_images_are_counted(desk: Desk) -> None:
+    await grants.pins_of(desk.db, [image(FILE + n) for n in range(100)])
+
+
+@budget(20)
+async def a_grant_is_settled(desk: Desk) -> None:
+    await grants.insert(desk.db, [_grant(1, operation="put", state="open")])
+    grant = _grant(1)
+    assert await grants.settle(desk.db, grant, "uploaded", "open")
+    await grants.fail(desk.db, grant, BadRequest("no"))
+    await grants.pin(desk.db, grant, "a.1", 60)
+
+
+@budget(400)
+async def a_request_is_found_released_extended_and_aborted(desk: Desk) -> None:
+    of_7 = request(7)
+    assert len(await requests.of_request(desk.db, of_7, CALLER)) == 100
+    await requests.extend(desk.db, CALLER, of_7, None, 60)
+    await requests.release(desk.db, CALLER, of_7, None)
+    await requests.abort(desk.db, CALLER, of_7, None)
+
+
+@budget(400)
+async def entries_are_released(desk: Desk) -> None:
+    await requests.release_entries(desk.db, CALLER, range(700, 800))
+
+
+@budget(4_000)
+async def a_callers_requests_are_told(desk: Desk) -> None:
+    assert await requests.requests_of(desk.db, CALLER, None)
+
+
+@budget(20)
+async def uploads_that_nobody_finished_are_ended(desk: Desk) -> None:
+    await grants.insert(desk.db, [_grant(1, operation="put", state="uploaded", life=-60.0)])
+    assert await grants.expire_uploads(desk.db, 200) == (1, [image(FILE)])
+
+
+# Holdings
+
+
+def _part(of: UUID) -> Part:
+    return Part(uuid4(), of, "head", "basic", "image", 1, bytes(32), 10, 1, b"inline", None)
+
+
+@budget(20)
+async def an_image_is_kept(desk: Desk) -> None:
+    made = uuid4()
+    view = StoredView(made, "basic", "a.1", "image", b"record", None)
+    await images.insert(desk.db, made, uuid4(), [_part(made)], [view], OWNER)
+    await images.fill(desk.db, made, [], [])
+    await images.was_brought_by(desk.db, made, OWNER)
+    await images.registration(desk.db, made)
+    await images.lock(desk.db, made)
+    await images.renew_record(desk.db, made, "basic", "a.1", b"other")
+    newer = replace(view, version="b.2")
+    await images.add_view(desk.db, [_part(made)], newer)
+    await images.drop_superseded(desk.db, made, "basic", "b.2")
+    await images.views_of(desk.db, made)
+    await images.drop_view(desk.db, made, "basic")
+
+
+@budget(30)
+async def an_image_is_registered(desk: Desk) -> None:
+    made = uuid4()
+    await sources.register(desk.db, made, uuid4(), uuid4(), b"sealed")
+    await sources.of_image(desk.db, made)
+    await images.fill(desk.db, made, [_part(made)], [])
+
+
+@budget(300)
+async def a_hundred_views_are_found(desk: Desk) -> None:
+    wanted = [(image(FILE + n), "basic") for n in range(100)]
+    held = await images.holdings(desk.db, wanted, ["a.1"])
+    assert len(await images.parts_of_views(desk.db, held.values())) == 100
+    untold = [replace(one, view=replace(one.view, parts=())) for one in held.values() if one.view is not None]
+    await images.parts_of_views(desk.db, untold)
+    await images.reports(desk.db, [(*one, "a.1") for one in wanted])
+    await locality.of_images(desk.db, [of for of, _ in wanted])
+
+
+@budget(200)
+async def a_pseudonym_is_found(desk: Desk) -> None:
+    await images.with_pseudonym(desk.db, b"p", ["a.1"], UUID(int=0), 10)
+
+
+@budget(500)
+async def images_are_used_kept_and_doomed(desk: Desk) -> None:
+    some = [image(FILE + n) for n in range(100)]
+    await images.use(desk.db, some, 60)
+    await images.note_use(desk.db, some)
+    await images.keep(desk.db, some)
+    await images.doom_unreferenced(desk.db, some)
+
+
+@budget(30)
+async def a_blob_comes_and_goes(desk: Desk) -> None:
+    made = uuid4()
+    await blobs.lease(desk.db, made, 60)
+    assert await blobs.renew(desk.db, [made], 60) == 1
+    await blobs.settle(desk.db, [made])
+    await blobs.give_up(desk.db, [made])
+    await blobs.lease(desk.db, uuid4(), -60)
+    assert await blobs.doom_lapsed(desk.db, 200) == 1
+    await blobs.forget(desk.db, [made])
+    assert await blobs.recognised(desk.db, [blob(5)])
+    assert not await blobs.recognised(desk.db, [])
+
+
+@budget(30)
+async def replicas_are_kept(desk: Desk) -> None:
+    entry = (await desk.entry(desk.files[0])).id
+    assert await replicas.lock(desk.db, [entry]) == {entry}
+    assert await replicas.add(desk.db, entry, "basic", "srm://a/b", OWNER)
+    await replicas.get(desk.db, entry, "srm://a/b")
+    await replicas.of_entries(desk.db, [entry])
+    await replicas.set_master(desk.db, entry, "srm://a/b")
+    await replicas.remove(desk.db, entry, "srm://a/b")
+
+
+@budget(30)
+async def profiles_and_mappings_are_kept(desk: Desk) -> None:
+    await profiles.put(desk.db, "p", "source", "digest", OWNER)
+    await profiles.listing(desk.db)
+    await profiles.digests(desk.db)
+    await mappings.put(desk.db, "p", b"sealed", "digest", 3, OWNER)
+    await mappings.of_project(desk.db, "p")
+    await mappings.listing(desk.db)
+    await mappings.remove(desk.db, "p")
+
+
+@budget(2_000)
+async def a_profile_is_enabled_in_a_directory(desk: Desk) -> None:
+    directory = await desk.directory()
+    await profiles.enable(desk.db, directory, "p")
+    assert await profiles.enabled_at(desk.db, directory) == ["basic", "p"]
+    await profiles.set_default(desk.db, directory, "p")
+    await profiles.directories_below(desk.db, directory)
+
+
+@budget(20)
+async def a_view_is_released(desk: Desk) -> None:
+    held = StoredView(image(FILE), "p", "q.2", "image", None, "text", quarantined=True)
+    await images.add_view(desk.db, [], held)
+    assert await profiles.release(desk.db, image(FILE), "p", "q.2", OWNER)
+    assert await profiles.is_released(desk.db, image(FILE), "p", 2)
+
+
+@budget(200)
+async def registrations_are_judged(desk: Desk) -> None:
+    some = [(registration(FILE + n), image(FILE + n)) for n in range(100)]
+    await registrations.being_named(desk.db, [one for one, _ in some])
+    named, unnamed = await registrations.judged(desk.db, some)
+    assert len(named) == 100
+    assert not unnamed
+
+
+# Names
+
+
+@budget(500)
+async def a_hundred_names_are_resolved(desk: Desk) -> None:
+    found = await places.resolve(desk.db, [Lfn(one) for one in desk.files])
+    ids = [one.entry.id for one in found if one.entry is not None]
+    assert len(await places.of_entries(desk.db, ids)) == 100
+    assert len(await places.of_guids(desk.db, [guid(FILE + n) for n in range(100)])) == 100
+    await places.acls_of(desk.db, [found[0].acl.id])
+    await kept_acls.ancestors(desk.db, ids)
+
+
+@budget(600)
+async def images_names_are_found(desk: Desk) -> None:
+    assert len(await paths.of_images(desk.db, [image(FILE + n) for n in range(100)])) == 100
+    _, whole = await entries.images_below(desk.db, await desk.directory("/wide"), 100)
+    assert not whole
+
+
+@budget(300)
+async def a_page_of_a_directory_of_a_hundred_thousand_is_listed(desk: Desk) -> None:
+    wide = await desk.directory("/wide")
+    own = await entries.own_acls(desk.db, wide)
+    assert len(own) == 1
+    assert len(await entries.page(desk.db, wide, Listed(True), 100)) == 100
+    assert len(await entries.page(desk.db, wide, Listed(False, own), 100)) == 100
+    assert len(await entries.page(desk.db, wide, Listed(True), 100, after="f0050000")) == 100
+
+
+@budget(300)
+async def a_directory_of_directories_is_listed(desk: Desk) -> None:
+    assert len(await entries.page(desk.db, await desk.directory("/deep"), Listed(True), 100)) == 100
+
+
+@budget(40)
+async def a_name_is_made_swapped_moved_and_removed(desk: Desk) -> None:
+    directory = await desk.directory()
+    await entries.lock(desk.db, directory)
+    await entries.make_directory(desk.db, directory, "new")
+    assert await entries.add_file(desk.db, directory, "file", image(FILE)) is not None
+    assert await entries.image_at(desk.db, directory, "file") is not None
+    assert await entries.swap_image(desk.db, directory, "file", image(FILE), image(FILE + 1)) is not None
+    entry = await desk.entry(f"{DIRECTORY}/file")
+    await entries.move(desk.db, entry, directory, "moved")
+    await entries.remove_files(desk.db, [entry.id])
+    await entries.remove_directory(desk.db, await desk.directory(f"{DIRECTORY}/new"))
+    await forcing.set_force(desk.db, directory, True)
+    await forcing.force_at(desk.db, directory)
+    await kept_acls.set_delivery(desk.db, directory, None)
+
+
+@budget(100)
+async def a_tree_of_a_hundred_thousand_files_is_removed(desk: Desk) -> None:
+    place = await places.resolve_one(desk.db, Lfn("/wide"))
+    assert place.entry is not None
+    await entries.lock_tree(desk.db, place.entry.id)
+    await places.kinds_below(desk.db, place, [])
+    await entries.cut_off(desk.db, place.entry.id)
+
+
+@budget(5_000)
+async def a_page_of_a_removed_tree_goes(desk: Desk) -> None:
+    directory = await desk.directory()
+    await entries.cut_off(desk.db, directory)
+    orphans, more = await entries.remove_page(desk.db, directory, 1000)
+    assert len(orphans) == 500
+    assert not more
+
+
+@budget(9_000)
+async def rights_in_a_tree_of_two_thousand_directories_are_told(desk: Desk) -> None:
+    deep = await places.resolve_one(desk.db, Lfn("/deep"))
+    assert await places.kinds_below(desk.db, deep, [])
+    await entries.demand_levels(desk.db, deep.ancestor.id, 60)
+
+
+@budget(10_000)
+async def a_thousand_images_are_destroyed(desk: Desk) -> None:
+    doomed = [image(FILE + n) for n in range(1000)]
+    await desk.db.execute("update images set doomed = now() where id = any($1::uuid[])", doomed)
+    await desk.db.execute("delete from entries where image = any($1::uuid[])", doomed)
+    assert len(await images.to_destroy(desk.db, doomed)) == 1000
+    assert len(await images.destroy_doomed(desk.db, doomed)) == 1000
+
+
+@budget(3_500)
+async def a_page_of_everything_is_looked_through(desk: Desk) -> None:
+    found = await blobs.page(desk.db, blob(1), 1000)
+    assert len(found) == 1000
+    await blobs.known(desk.db, [one.id for one in found])
+    lost, after = await images.lost_parts(desk.db, (image(1), "", ""), 1000)
+    assert not lost
+    assert after is not None
+
+
+@budget(3_000)
+async def how_the_files_of_a_directory_stand_is_told_by_page(desk: Desk) -> None:
+    below = await profiles.directories_below(desk.db, await desk.directory("/deep"))
+    found, _ = await profiles.standings(desk.db, await desk.directory(), below, "basic", "a.1", "", 1000)
+    assert len(found) == 500
+
+
+# Rights
+
+
+@budget(20)
+async def callers_are_kept(desk: Desk) -> None:
+    known = Callers(desk.database)
+    assert len(await known.get([await known.id_of(CALLER)])) == 1
+
+
+@budget(4_000)
+async def acls_are_given(desk: Desk) -> None:
+    await kept_acls.lock(desk.db)
+    rules = (Rule("user:new", "rl", None),)
+    acl = (await kept_acls.intern(desk.db, [rules]))[rules]
+    entry = await desk.entry(DIRECTORY)
+    await kept_acls.assign(desk.db, [Own(entry.id + n, acl, None) for n in range(1000)])
+    await kept_acls.owners_below(desk.db, entry.id)
+    await feed.tell_older_nodes(desk.db)
+    look = await feed.read(desk.db, None)
+    await feed.read(desk.db, look.snapshot)
+    await desk.db.execute("update installation set changes_marked = now() - interval '1 hour'")
+    await feed.trim(desk.db)
+
+
+@budget(20)
+async def tokens_and_recipients_are_kept(desk: Desk) -> None:
+    text = await tokens.create(desk.db, CALLER, "t", Scope(ROOT, frozenset({Right.READ})), 60)
+    owner = await tokens.caller_of(desk.db, text)
+    assert owner is not None
+    assert owner.token is not None
+    await tokens.is_revoked(desk.db, owner.token)
+    await tokens.revoke(desk.db, CALLER, "t")
+    await tokens.listing(desk.db)
+    await recipients.put(desk.db, OWNER, bytes(32), OWNER)
+    await recipients.keys_of(desk.db, [OWNER])
+    await recipients.listing(desk.db)
+    await recipients.remove(desk.db, OWNER)
+
+
+@budget(6_000)
+async def files_that_may_be_read_are_told(desk: Desk) -> None:
+    await Verdicts().of(desk.db, CALLER, 0)
+    seen = await visible.below(desk.db, CALLER, Verdict(0, {}), await places.resolve_one(desk.db, ROOT))
+    assert len(await visible.files(desk.db, seen, None, 100)) == 100
+
+
+# The trail
+
+
+@budget(60)
+async def acts_are_written_and_sealed(desk: Desk) -> None:
+    await acts.record(desk.db, [Act(CALLER, "read")])
+    assert await ledger.may_seal(desk.db)
+    await ledger.wait_for_seal(desk.db)
+    found = await unsealed.waiting(desk.db, await ledger.now(desk.db), 10)
+    ids = [row["id"] for row in found.rows]
+    await ledger.add_seal(desk.db, 1, "seal", b"rows", ids)
+    await unsealed.sealed(desk.db, found)
+    await ledger.last_seal(desk.db)
+    await ledger.seals_from(desk.db, 1, 10)
+    await ledger.index_sizes(desk.db, 0, 1, 10)
+    await ledger.seals_between(desk.db, 0, 1)
+    await ledger.marked(desk.db, (0, 0), 1, 10)
+    await ledger.rows_by_id(desk.db, ids)
+    await ledger.indexes_over(desk.db, 1, 10)
+    await ledger.beyond(desk.db, (0, 0), 1, 10)
+    await ledger.unmarked(desk.db, 0, 10)
+
+
+@budget(300)
+async def rows_are_found(desk: Desk) -> None:
+    lately = datetime.now(UTC) - timedelta(minutes=5)
+    for wanted in (Filter(guid=guid(FILE)), Filter(caller=OWNER), Filter(since=lately), Filter(until=lately)):
+        await ledger.filtered_rows(desk.db, wanted, 0, 50)
+        await ledger.newest(desk.db, wanted, 50)
+
+
+# Work
+
+
+@budget(2_000)
+async def directories_are_checked(desk: Desk) -> None:
+    await directories_to_check.add(desk.db, await desk.directory())
+    await directories_to_check.add_all(desk.db)
+    await directories_to_check.check_all_by_newer_rules(desk.db, "x.1")
+    await views_to_make.lock_demands(desk.db)
+    for row in await DIRECTORIES_TO_CHECK.take(desk.db, "a", 2):
+        await directories_to_check.check_page(desk.db, row, [("basic", "b.2")])
+
+
+@budget(60)
+async def views_are_demanded(desk: Desk) -> None:
+    await views_to_make.share_demands(desk.db)
+    await views_to_make.add(desk.db, [(image(FILE), "basic")])
+    await views_to_make.add_lacking(
+        desk.db, [image(FILE + n) for n in range(10)], ["basic"], [("basic", "b.2")]
+    )
+    await views_to_make.lack(desk.db, image(FILE), "basic", "a.1")
+    await views_to_make.left_to_newer_nodes(desk.db, "a.1")
+
+
+@budget(20)
+async def keys_are_to_be_forgotten(desk: Desk) -> None:
+    await keys_to_forget.add(desk.db, [registration(FILE)])
+
+
+# The installation, the key store
+
+
+@budget(10)
+async def the_installation_is_known(desk: Desk) -> None:
+    await installation.identity(desk.db)
+    _, store = await installation.blob_store(desk.db)
+    await installation.set_blob_store(desk.db, store or uuid4())
+
+
+@budget(500)
+async def secrets_are_kept(desk: Desk) -> None:
+    secrets = {uuid4(): new_secrets() for _ in range(10)}
+    named = [one.registration for one in secrets.values()]
+    await desk.keys.register(secrets)
+    await desk.keys.unconfirmed(0, 10)
+    await desk.keys.confirm(named)
+    assert len(await desk.keys.fetch(named, identity=True)) == 10
+    await desk.keys.forget(named)
+    await desk.keys.make_project_key("p")
+
+
+@budget(1_100)
+async def project_keys_are_wrapped_anew(desk: Desk) -> None:
+    installed = await installation.identity(desk.db)
+    old = KeyRing([Wrapper(b"\x01" * 32, installed, 2)])
+    await desk.db.execute(
+        "insert into mdm_keys.project_keys values ('q', 2, $1)", old.wrap(bytes(32), "project", "q")
+    )
+    ring = KeyRing([Wrapper(bytes(32), installed, 3), Wrapper(b"\x01" * 32, installed, 2)])
+    assert await rewrapping.project_keys(desk.db, ring) == 1
+
+
+@budget(1_100)
+async def secrets_are_wrapped_anew(desk: Desk) -> None:
+    installed = await installation.identity(desk.db)
+    assert await proofs.are_there(desk.db)
+    await proofs.prove(desk.db, [bytes(32), b"\x01" * 32], installed)
+    ring = KeyRing([Wrapper(bytes(32), installed, 3), Wrapper(b"\x01" * 32, installed, 2)])
+    await rewrapping.project_keys(desk.db, ring)
+    await rewrapping.image_secrets(desk.db, ring, (UUID(int=0), ""))
+
+
+# Queues, each with a thousand rows more than is taken
+
+
+QUEUES: dict[str, tuple[Queue, str]] = {
+    "views": (
+        VIEWS_TO_MAKE,
+        "insert into views_to_make (image, view) select md5('image' || n)::uuid, 'q' from generate_series(1, {}) n",
+    ),
+    "directories": (
+        DIRECTORIES_TO_CHECK,
+        "insert into directories_to_check (directory) select n from generate_series(1, {}) n",
+    ),
+    "images": (
+        IMAGES_TO_DESTROY,
+        "update images set doomed = now() where id in (select md5('image' || n)::uuid from generate_series(1, {}) n)",
+    ),
+    "trees": (
+        TREES_TO_REMOVE,
+        "insert into trees_to_remove (directory) select n from generate_series(1, {}) n",
+    ),
+    "keys": (
+        KEYS_TO_FORGET,
+        "insert into keys_to_forget (registration)"
+        " select md5('registration' || n)::uuid from generate_series(1, {}) n",
+    ),
+    "blobs": (
+        BLOBS_TO_DELETE,
+        "update blobs set state = 'doomed', doomed = now()"
+        " where id in (select md5('blob' || n)::uuid from generate_series(1, {}) n)",
+    ),
+}
+
+
+async def turn(db: Connection, queue: Queue) -> None:
+    """A node's turn at a queue, with all that it may do."""
+    await queue.give_back(db, "node")
+    rows = await queue.take(db, "node", 200)
+    assert len(rows) == 200
+    await queue.renew(db, rows)
+    await queue.fail(db, rows[0], "Damaged")
+    await queue.put_back(db, rows[1:100], 0)
+    if queue.table not in ("images", "blobs"):  # those go by ways of their own
+        await queue.done(db, rows[100:])
+    assert await queue.hurry(db, 200) == 1
+    await queue.standing(db)
