@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 from uuid import UUID
 
 from mdm_async.errors import TooManyRequests
@@ -11,6 +11,7 @@ from mdm_async.images.fairness.shares import Shares
 from mdm_async.names import Payer
 
 _RETRY_AFTER = 30
+_SPARE = 1000
 
 
 @dataclass(slots=True)
@@ -51,6 +52,10 @@ class Outstanding:
         ends = self.clock() + life
         self._requests[request] = _Request(payer, count, ends)
         heappush(self._ends, (ends, request))
+        if len(self._ends) > 2 * len(self._requests) + _SPARE:
+            # Most were released long before their pins would have ended.
+            self._ends = [(known.ends, each) for each, known in self._requests.items()]
+            heapify(self._ends)
 
     def end(self, request: UUID, count: int) -> None:
         """So many of its files are no longer."""

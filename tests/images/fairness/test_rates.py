@@ -93,6 +93,20 @@ def test_what_is_outstanding_is_bounded_until_it_ends() -> None:
     assert outstanding.shares == Shares(1000, 0.5)
 
 
+def test_what_was_released_early_takes_no_memory_until_its_pin_would_have_ended() -> None:
+    clock = Clock()
+    outstanding = Outstanding(Shares(1000, 0.5), clock)
+    stays = uuid4()
+    outstanding.begin(stays, ALICE, 1, 60)
+    for _ in range(5000):
+        request = uuid4()
+        outstanding.begin(request, ALICE, 1, 86_400)
+        outstanding.end(request, 1)
+    assert len(outstanding._ends) < 1100
+    clock.now += 61
+    assert outstanding.used == 0
+
+
 def test_a_pin_that_is_extended_is_outstanding_for_longer() -> None:
     clock = Clock()
     outstanding = Outstanding(Shares(1000, 0.5), clock)
