@@ -72,7 +72,7 @@ class Database:
     """Connections to one Postgres database, shared by all requests of this node.
 
     Everything that means "Postgres cannot serve this now" is raised as Unavailable, by a class of its own where it is
-    not away: DatabaseBusy, DatabaseReadOnly; or as NoSpace. Connections lost when Postgres restarts are replaced when
+    not away: DatabaseBusy, DatabaseReadOnly, DatabaseFull. Connections lost when Postgres restarts are replaced when
     they are next asked for.
     """
 
@@ -156,11 +156,6 @@ class Database:
     async def drop_connections(self) -> None:
         """Those that there are, each as soon as it is given back: they lead to a server that is no primary any more."""
         await self._pool.expire_connections()
-
-    async def ping(self) -> None:
-        """Raises Unavailable unless Postgres answers."""
-        async with self.acquire() as connection:
-            await connection.fetchval("select 1")
 
     async def demand_writable(self) -> None:
         """Raises Unavailable unless Postgres answers and takes changes."""
