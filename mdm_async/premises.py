@@ -24,13 +24,14 @@ from mdm_async.errors import MdmError, UnsafeSettings
 from mdm_async.identity.certificates import Trust
 from mdm_async.identity.mapping import Mapping
 from mdm_async.identity.tokens import Issuers
+from mdm_async.images.hooks.hooks import demand_usable
 from mdm_async.keys import files, proofs
 from mdm_async.postgres.database import Connection, connect
 from mdm_async.postgres.directory_lock import DirectoryLock
 from mdm_async.postgres.embedded.binaries import installed_binaries
 from mdm_async.postgres.embedded.cluster_directory import PostgresDirectory
 from mdm_async.postgres.embedded.system_user import postgres_user
-from mdm_async.secret_files import demand_private_secret, secret_files
+from mdm_async.secret_files import demand_private_secret, private_places, secret_files
 from mdm_async.settings import Settings
 from mdm_async.web.http.certificate import Certificate
 
@@ -63,6 +64,8 @@ def premises(settings: Settings) -> Premises:
     for path in secret_files(settings):
         made(partial(demand_private_secret, settings, path))
     made(lambda: _keks(settings))
+    for name, hook in settings.hooks.items():
+        made(partial(demand_usable, name, hook, private_places(settings)))
     made(lambda: _demand_good_signing_key(settings))
     made(lambda: Gazette.of(settings.audit.seals, settings.data))
     trust = made(lambda: _trust(settings))

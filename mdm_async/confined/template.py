@@ -62,8 +62,11 @@ class Had:
     seccomp: bool
 
     def __str__(self) -> str:
-        had = ["own user"] * self.user + [f"Landlock {self.landlock}"] * bool(self.landlock)
-        return ", ".join(had + ["seccomp"] * self.seccomp) or "nothing: this kernel has neither"
+        own = "own user, " * self.user
+        kernels = [f"Landlock {self.landlock}"] * bool(self.landlock) + ["seccomp"] * self.seccomp
+        if not kernels:
+            return f"{own and own + 'and '}neither Landlock nor seccomp: this kernel has none"
+        return own + ", ".join(kernels)
 
 
 @dataclass(frozen=True)

@@ -91,14 +91,14 @@ async def go_on(worker: Worker) -> None:
         facts = Path(f"/proc/{worker.pid}/status").read_text().partition("SigCgt:")[2].split()[0]
         return bool(int(facts, 16) >> signal.SIGUSR1 - 1 & 1)
 
-    await until(waits)
+    await until(waits, within=60)
     os.kill(worker.pid, signal.SIGUSR1)
 
 
 async def test_sigterm_refuses_nothing(scrubber: Scrubber, tries: Tries) -> None:
     """Neither to the worker nor to the process that it was forked from."""
     job = asyncio.ensure_future(scrubber.run(Slow()))
-    await until(lambda: len(tries) == 1)
+    await until(lambda: len(tries) == 1, within=60)
     (worker,) = tries
     for process in (worker.pid, psutil.Process(worker.pid).ppid()):
         os.kill(process, signal.SIGTERM)
@@ -110,9 +110,9 @@ async def test_sigterm_refuses_nothing(scrubber: Scrubber, tries: Tries) -> None
 
 async def test_a_killed_template_costs_its_workers_and_no_job(scrubber: Scrubber, tries: Tries) -> None:
     job = asyncio.ensure_future(scrubber.run(Slow()))
-    await until(lambda: len(tries) == 1)
+    await until(lambda: len(tries) == 1, within=60)
     os.kill(psutil.Process(tries[0].pid).ppid(), signal.SIGKILL)
-    await until(lambda: len(tries) == 2)
+    await until(lambda: len(tries) == 2, within=60)
     await go_on(tries[1])
     assert await job == "done"
 
@@ -120,9 +120,9 @@ async def test_a_killed_template_costs_its_workers_and_no_job(scrubber: Scrubber
 @pytest.mark.parametrize("bulk", [False, True])
 async def test_one_kill_refuses_nothing(scrubber: Scrubber, tries: Tries, bulk: bool) -> None:
     job = asyncio.ensure_future(scrubber.run(Slow(), bulk=bulk))
-    await until(lambda: len(tries) == 1)
+    await until(lambda: len(tries) == 1, within=60)
     os.kill(tries[0].pid, signal.SIGKILL)
-    await until(lambda: len(tries) == 2)
+    await until(lambda: len(tries) == 2, within=60)
     await go_on(tries[1])
     assert await job == "done"
 
@@ -149,7 +149,7 @@ async def test_a_job_that_kills_its_process_is_too_large(
 async def test_a_job_cut_by_the_end_of_the_scrubber_is_not_refused(tries: Tries) -> None:
     with Scrubber(ScrubSettings(), modules=MODULES) as scrubber:
         job = asyncio.ensure_future(scrubber.run(Slow()))
-        await until(lambda: len(tries) == 1)
+        await until(lambda: len(tries) == 1, within=60)
     with pytest.raises(Unavailable):
         await job
     assert len(tries) == 1
@@ -161,7 +161,7 @@ async def test_a_job_that_nobody_waits_for_ends_at_once_with_its_process(
 ) -> None:
     """As many as there are processes, so that the next would wait for ever."""
     jobs = [asyncio.ensure_future(scrubber.run(Slow(), bulk=bulk)) for _ in range(PROCESSES)]
-    await until(lambda: len(tries) == PROCESSES)
+    await until(lambda: len(tries) == PROCESSES, within=60)
     held = [psutil.Process(worker.pid) for worker in tries]
     for job in jobs:
         job.cancel()

@@ -18,6 +18,7 @@ from mdm_async.dicom.pixels.layout import Layout
 from mdm_async.errors import ScrubRefused, UnsafeSettings
 from mdm_async.images.hooks import hooks as hooks_module
 from mdm_async.images.hooks.hooks import Hooks
+from mdm_async.premises import premises
 from mdm_async.settings import HookSettings, load
 from tests.anybody import python_for_anybody
 from tests.conftest import Server, running_server
@@ -47,7 +48,7 @@ REASONS = {
 
 def hook(program: str, *arguments: str) -> dict[str, object]:
     command = (python_for_anybody(), "-I", "-S", "-c", program, *arguments)
-    return {"command": command, "seconds": 2, "memory": 1 << 30}
+    return {"command": command, "seconds": 2 if "sleep" in program else 20, "memory": 1 << 30}
 
 
 def profile(name: str) -> str:
@@ -162,7 +163,7 @@ async def test_what_a_hook_leaves_in_its_pipes_holds_nobody_up(
     command: str, why: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("mdm_async.images.hooks.hooks._DRAINED", 0.2)
-    hooks = Hooks({"h": HookSettings(command=(python_for_anybody(), "-c", command), seconds=1)})
+    hooks = Hooks({"h": HookSettings(command=(python_for_anybody(), "-c", command), seconds=20)})
     layout = Layout(
         rows=1,
         columns=1,
@@ -226,17 +227,17 @@ async def test_nothing_of_a_hook_is_left_not_even_what_left_its_session(
     else:
         with pytest.raises(ScrubRefused, match="longer than 1 seconds"):
             await job
-    await until(lambda: running(mark) == 0)
+    await until(lambda: running(mark) == 0, within=60)
 
 
 async def test_a_hook_ends_when_nobody_waits_for_it() -> None:
     mark = f"hook-{os.urandom(8).hex()}"
     command = (python_for_anybody(), "-I", "-S", "-c", LEAVING.format(then="time.sleep(600)"), mark)
     job = asyncio.ensure_future(Hooks({"h": HookSettings(command=command)}).run("h", b"ab", LAYOUT))
-    await until(lambda: running(mark) > 2)
+    await until(lambda: running(mark) > 2, within=60)
     job.cancel()
     await asyncio.gather(job, return_exceptions=True)
-    await until(lambda: running(mark) == 0)
+    await until(lambda: running(mark) == 0, within=60)
 
 
 async def test_of_a_killed_server_no_hook_is_left_and_no_folder_after_its_next_start(tmp_path: Path) -> None:
@@ -255,11 +256,13 @@ async def test_of_a_killed_server_no_hook_is_left_and_no_folder_after_its_next_s
         *(sys.executable, "-W", "ignore", str(tmp_path / "server.py")),
         env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "TMPDIR": str(tmp_path)},
     )
-    await until(lambda: running(mark) > 2)
-    assert list(tmp_path.glob("mdm-hook-*"))
-    process.kill()
-    await process.wait()
-    await until(lambda: running(mark) == 0)
+    try:
+        await until(lambda: running(mark) > 2, within=60)
+        assert list(tmp_path.glob("mdm-hook-*"))
+    finally:
+        process.kill()
+        await process.wait()
+    await until(lambda: running(mark) == 0, within=60)
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr("tempfile.tempdir", str(tmp_path))
         Hooks.of(load(overrides={"data": tmp_path}))
@@ -275,7 +278,7 @@ def test_a_hook_that_would_be_given_something_of_the_servers_is_refused(tmp_path
         (tmp_path / "data").mkdir(exist_ok=True)
         (tmp_path / "data" / "hook.py").touch()
         with pytest.raises(UnsafeSettings, match=r"hooks\.h: .* lies in .*; move it elsewhere"):
-            Hooks.of(load(overrides={"data": tmp_path / "data", "hooks": {"h": hook}}))
+            premises(load(overrides={"data": tmp_path / "data", "hooks": {"h": hook}}))
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="of root's server only")
@@ -284,4 +287,4 @@ def test_a_hook_that_only_root_can_run_is_refused_at_start() -> None:
         program = Path(folder, "deface")
         program.touch(0o755)
         with pytest.raises(UnsafeSettings, match="install it where everybody can read it"):
-            Hooks.of(load(overrides={"hooks": {"h": {"command": (str(program),)}}}))
+            premises(load(overrides={"data": folder, "hooks": {"h": {"command": (str(program),)}}}))

@@ -51,9 +51,7 @@ class Hooks:
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
-        """Raises UnsafeSettings. Folders that a killed server has left go."""
-        for name, hook in settings.hooks.items():
-            demand_usable(name, hook, private_places(settings))
+        """Those of a server. Folders that a killed one has left go."""
         mark = hashlib.sha256(os.fsencode(settings.data.absolute())).hexdigest()[:16]
         made = cls(settings.hooks, private_places(settings), mark)
         made._remove_left_over()
