@@ -37,6 +37,17 @@ async def test_a_body_that_is_too_long_is_refused_before_a_byte_of_it_came(serve
             assert headers["x-request-id"]
 
 
+async def test_who_sends_all_of_it_before_reading_is_told_all_the_same(server: Server) -> None:
+    """As simple clients do; a connection that is closed at once would be reset, and the answer with it."""
+    for _ in range(5):
+        async with connected(server) as line:
+            size = 12 * _MIB
+            await line.send(post("/srm/v2/ls", f"Content-Length: {size}"), bytes(size))
+            assert (await line.answer())[0] == 413
+            await line.send("GET /health/live HTTP/1.1\nHost: localhost")
+            assert (await line.answer())[0] == 200
+
+
 async def test_a_body_of_unknown_length_is_read_up_to_what_its_sender_may_send(server: Server) -> None:
     for token, size, status in ((None, 64 * _KIB, 413), (server.admin_token, 65 * _KIB, 400)):
         async with connected(server) as line:
