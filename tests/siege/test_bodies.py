@@ -33,7 +33,7 @@ async def test_gzip_that_would_unpack_to_gibibytes_is_refused_as_it_is(castle: B
     body = bomb()
     assert len(body) > _MIB - 100 * _KIB
     before = castle.resident
-    async with castle.neighbour.served_well(stall=5):
+    async with castle.neighbour.served_well(stall=8):
         for coding in ("gzip", "deflate", "br", "zstd"):
             headers = {"Content-Encoding": coding}
             asked = [post(castle, "prepareToGet", body, **headers) for _ in range(10)]
@@ -70,7 +70,7 @@ async def test_bodies_of_nobody_that_stop_before_their_end_take_no_memory(
     if "chunked" in framing:
         head += b"%x\r\n" % (16 * _MIB)
     with ExitStack() as stack:
-        async with castle.neighbour.served_well(stall=5):
+        async with castle.neighbour.served_well(stall=8):
             connections = [stack.enter_context(castle.connection()) for _ in range(200)]
             answers = await asyncio.gather(*(told(one, head, 15) for one in connections))
             assert castle.resident < before + 300 * _MIB
@@ -86,7 +86,7 @@ async def test_bodies_of_one_who_may_send_them_have_a_share_of_memory(castle: Be
         f"Authorization: Bearer {castle.attacker}\r\n\r\n"
     ).encode()
     with ExitStack() as stack:
-        async with castle.neighbour.served_well(stall=5):
+        async with castle.neighbour.served_well(stall=8):
             connections = [stack.enter_context(castle.connection()) for _ in range(60)]
             answers = await asyncio.gather(*(told(one, head, 15) for one in connections))
             assert castle.resident < before + 400 * _MIB
@@ -102,7 +102,7 @@ async def test_very_many_values_are_not_parsed(castle: Besieged, operation: str)
     one, field = (b'{"surl":"/a"}', b"files") if operation == "prepareToGet" else (b'"/a"', b"surls")
     body = b'{"%b":[%b]}' % (field, b",".join([one] * (16 * _MIB // (len(one) + 1) - 10)))
     before = castle.resident
-    async with castle.neighbour.served_well(stall=5):
+    async with castle.neighbour.served_well(stall=8):
         assert await post(castle, operation, body) == 413
         known = {"Authorization": f"Bearer {castle.attacker}"}
         assert await post(castle, operation, body, **known) == 413
@@ -119,7 +119,7 @@ async def test_the_longest_requests_of_one_who_may_send_them_hold_nobody_up(cast
     ]
     body = orjson.dumps({"files": files})
     known = {"Authorization": f"Bearer {castle.attacker}"}
-    async with castle.neighbour.served_well(stall=5):
+    async with castle.neighbour.served_well(stall=8):
         several = await asyncio.gather(*(post(castle, "prepareToGet", body, **known) for _ in range(2)))
     assert set(several) <= {400, 404, 429, 503}
 
@@ -144,7 +144,7 @@ async def test_heads_without_end_are_cut_short(castle: Besieged) -> None:
             return b""
 
     with ExitStack() as stack:
-        async with castle.neighbour.served_well(stall=5):
+        async with castle.neighbour.served_well(stall=8):
             connections = [stack.enter_context(castle.connection()) for _ in range(100)]
             answers = await asyncio.gather(*map(attack, connections))
     assert {answer.split(b" ", 2)[1] for answer in answers if answer} <= {b"431"}

@@ -12,7 +12,7 @@ from aiohttp import web
 from aiohttp.streams import StreamReader
 
 _SECONDS = 10.0
-_PAUSE = 0.001
+_PAUSE = 0.002
 """After each piece (some 256 KiB), times those who send."""
 _now = 0
 """Bodies that are read so."""
