@@ -32,6 +32,8 @@ _LITTLE = 8.0
 """Nobody does who has had less than this."""
 _PATIENCE = 0.1
 """Seconds for which he does."""
+_BRIEF = 0.25
+"""Seconds: to a request that takes longer nobody gives way any more, or one that takes for ever would slow down all."""
 _LOOKED_AT = 64
 """When more callers than that are served at once, none gives way: they take turns."""
 _KNOWN = 4096
@@ -54,6 +56,8 @@ class _Account:
     at: float = 0.0
     served: int = 0
     """His requests that are being served."""
+    came: float = float("-inf")
+    """When the last of them came."""
     running: int = 0
     """What his pieces that have begun weigh."""
     waiting: OrderedDict[str, deque[_Waiting]] = field(default_factory=OrderedDict)
@@ -88,6 +92,7 @@ class Turns:
         """While a request of his is served."""
         account = self._served[payer.account] = self._account(payer)
         account.served += 1
+        account.came = self._clock()
         try:
             yield
         finally:
@@ -199,7 +204,10 @@ class Turns:
         if had < _LITTLE or len(self._served) > _LOOKED_AT:
             return False
         little = had / _MUCH
-        return any(other is not account and other.had_by(now) < little for other in self._served.values())
+        return any(
+            other is not account and now - other.came < _BRIEF and other.had_by(now) < little
+            for other in self._served.values()
+        )
 
     def _among_others(self, name: str, now: float) -> bool:
         if len(self._served) > (name in self._served):

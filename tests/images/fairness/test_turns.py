@@ -102,6 +102,16 @@ async def test_who_has_had_much_waits_while_one_who_has_had_little_is_served_but
         assert len(order) == 2
 
 
+async def test_nobody_gives_way_to_a_request_that_takes_long(turns: Turns, clock: Clock) -> None:
+    for _ in range(50):
+        async with turns.turn(ALICE, 8):
+            pass
+    with turns.serving(BOB):
+        clock.now += 0.3
+        async with asyncio.timeout(5), turns.turn(ALICE):
+            pass
+
+
 async def test_the_workers_of_one_caller_take_turns_too(turns: Turns) -> None:
     order, tasks = list[str](), list[asyncio.Task[None]]()
     over = asyncio.Event()
