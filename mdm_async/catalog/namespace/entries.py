@@ -267,10 +267,14 @@ async def lock_tree(db: Connection, entry: int) -> None:
         raise NotFound("the directory has just been removed")
 
 
+# A node of the version before takes it for a root, and lets nobody in.
+_CUT = "parent = null, name = 'removed ' || id, acl = (select id from acls where digest = sha256('[]'))"
+
+
 async def cut_off(db: Connection, entry: int) -> None:
     """Take a directory with all below it out of the namespace: no name leads there from now on. The rest is work."""
     await db.execute(
-        "with cut as (update entries set parent = null, name = 'removed ' || id where id = $1 returning id)"
+        f"with cut as (update entries set {_CUT} where id = $1 returning id)"
         " insert into trees_to_remove (directory) select id from cut",
         entry,
     )
@@ -284,7 +288,7 @@ async def remove_page(db: Connection, directory: int, count: int) -> tuple[list[
         "with page as materialized ("
         "  select id, is_directory from entries where parent = $1 order by name limit $2 for update"
         "), cut as ("
-        "  update entries set parent = null, name = 'removed ' || id"
+        f"  update entries set {_CUT}"
         "  where id = any(array(select id from page where is_directory)) returning id"
         "), queued as (insert into trees_to_remove (directory) select id from cut on conflict do nothing"
         "), gone as ("
