@@ -140,3 +140,24 @@ async def test_a_mistake_of_ours_refuses_the_view_and_tells_nothing_of_the_file(
     said = "".join(capfd.readouterr())
     assert "Traceback" not in said
     assert "CompressedSamples" not in said
+
+
+async def test_uploads_beyond_the_queue_are_answered_429_and_can_come_again(
+    postgres: PostgresForTests, migrated: str, tmp_path: Path
+) -> None:
+    """All heads are large ones here, and one may wait."""
+    dsn = await postgres.fresh_database(migrated)
+    async with running_server(tmp_path / "data", dsn, scrub={"in_process": 0, "queue": 1}) as server:
+        surls = [f"/{number}.dcm" for number in range(8)]
+        prepared = await server.srm("prepareToPut", files=[{"surl": surl} for surl in surls])
+        urls = [line["transferURL"] for line in prepared["files"]]
+        data = [made(seed=number, head=2 * MIB) for number in range(8)]
+        answers = await asyncio.gather(
+            *[server.call("PUT", url, data=one) for url, one in zip(urls, data, strict=True)]
+        )
+        assert {answer.status for answer in answers} == {201, 429}
+        late = [answer for answer in answers if answer.status == 429]
+        assert all(answer.headers["Retry-After"] for answer in late)
+        for url, one, answer in zip(urls, data, answers, strict=True):
+            if answer.status == 429:
+                assert (await server.call("PUT", url, data=one)).status == 201
