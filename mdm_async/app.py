@@ -269,7 +269,6 @@ async def _house(
     views = await _served_views(database, keys)
     shelf = Shelf(keys, views)
     stored = settings.blobs_directory
-    stored.mkdir(mode=0o700, parents=True, exist_ok=True)
     disks = Disks.of(settings, stored, lanes, disk, ballast)
     blobs = LocalBlobs(stored, disk, disks.reserve(stored))
     await disks.look()

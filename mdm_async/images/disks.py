@@ -81,8 +81,8 @@ class Disks:
 
     def reserve(self, directory: Path) -> int:
         """Bytes that are to stay free of the disk on which this directory lies, whoever else needs them."""
-        here = directory.stat().st_dev
-        return max(disk.reserve for disk in self._watched if disk.directory.stat().st_dev == here)
+        here = _made(directory).stat().st_dev
+        return max(disk.reserve for disk in self._watched if _made(disk.directory).stat().st_dev == here)
 
     def demand_room(self) -> None:
         """Return when the catalog may grow by what an upload writes there. Raises DatabaseFull."""
@@ -126,7 +126,7 @@ class Disks:
             self._ballast.trim()
         found = []
         for disk in self._watched:
-            stat = os.statvfs(disk.directory)
+            stat = os.statvfs(_made(disk.directory))
             found.append(Room(disk, stat.f_blocks * stat.f_frsize, stat.f_bavail * stat.f_frsize))
         return found
 
@@ -143,3 +143,8 @@ class Disks:
         except DatabaseFull:
             return
         self._said = False
+
+
+def _made(directory: Path) -> Path:
+    """It, or the nearest above it while it has not been made."""
+    return next(place for place in (directory.absolute(), *directory.absolute().parents) if place.exists())
