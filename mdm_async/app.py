@@ -18,6 +18,7 @@ from aiohttp import web
 
 from mdm_async import logs
 from mdm_async.auditing.background import auditing
+from mdm_async.auditing.pruning import Pruner
 from mdm_async.auditing.reads import Reads
 from mdm_async.auditing.refusals import Refusals
 from mdm_async.auditing.signing_key import signing_key
@@ -185,6 +186,8 @@ async def running(settings: Settings, watches: Watches | None = None) -> AsyncIt
         beside(check_directories_forever(lanes.bulk, house.views, house.node))
         beside(make_views_forever(house.workshop.on(lanes.bulk), house.shelf, house.node))
         beside(give_back_forever(disk))
+        if settings.audit.keep_days is not None:
+            beside(Pruner(lanes.bulk, house.signing_key, settings.audit.keep_days).forever())
         if postgres is not None:
             beside(postgres.supervise())
         await _listen(stack, settings, house, stands_on.certificate, watches, beside, most)

@@ -356,6 +356,9 @@ class AuditSettings(_Section):
         None,
         description="where seals are published: a file, or syslog:<host>:<port>; default: DIR/audit/seals.jsonl",
     )
+    keep_days: int | None = Field(
+        None, ge=1, description="days after which the audit trail is pruned, and not before; none: it is kept"
+    )
 
 
 class LogSettings(_Section):

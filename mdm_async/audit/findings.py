@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
+from mdm_async.audit.pruned import Pruned
+
 Kind = Literal[
     "changed", "removed", "inserted", "altered", "truncated", "missing", "forged", "reordered", "damaged"
 ]
@@ -52,6 +54,8 @@ class Verdict:
     unsealed: int = 0
     overdue: int = 0
     """Unsealed rows that are older than sealing should take."""
+    pruned: Pruned | None = None
+    """What was pruned, by who signs seals."""
     findings: list[Finding] = field(default_factory=list)
     more: int = 0
     """Findings beyond the first thousand."""
@@ -79,6 +83,8 @@ class Verdict:
             "laterSeals": self.later,
             "unsealedRows": self.unsealed,
             "overdueRows": self.overdue,
+            "prunedSeals": self.pruned.seals if self.pruned is not None else 0,
+            "prunedRows": self.pruned.count if self.pruned is not None else 0,
             "findings": [finding.as_json() for finding in self.findings],
             "moreFindings": self.more,
         }

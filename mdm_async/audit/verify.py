@@ -5,11 +5,12 @@ chain. So whoever owns the database can hide nothing that was published.
 """
 
 from collections.abc import Iterable, Iterator
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from mdm_async.audit.chain import Chain
 from mdm_async.audit.findings import Verdict
 from mdm_async.audit.keys import Keys
+from mdm_async.audit.pruned import ACT, DETAIL, Pruned
 from mdm_async.audit.published import Published
 from mdm_async.audit.rows import Row, moment
 from mdm_async.audit.sealed_rows import SealedRows
@@ -19,6 +20,14 @@ from mdm_async.errors import BadSeal
 OVERDUE: Final = 10 * 1_000_000
 """Microseconds after which a row should have been sealed."""
 _SEEN: Final = 10_000
+
+
+class _Beginning(NamedTuple):
+    """Published seals, the first and the last, before all that the database has; `hash` is that of the last line."""
+
+    seals: tuple[Seal, ...]
+    rows: int
+    hash: str
 
 
 class Verifier:
@@ -46,6 +55,10 @@ class Verifier:
         self._ahead = next(self._published, None)
         self._gone: list[Seal] = []
         self._gone_rows = 0
+        self._beginning: _Beginning | None = None
+        self._is_told = False
+        """The database has told a seal, or a row under one."""
+        self._keys = keys
         self._group: SealedRows | None = None
         self._group_number = 0
         self._stored: tuple[str, bytes] | None = None
@@ -58,6 +71,8 @@ class Verifier:
         self._stored = text, index
 
     def row(self, row: Row, seal: int | None) -> None:
+        if row["act"] == ACT:
+            self._note_pruning(row)
         if seal is None:
             self.verdict.unsealed += 1
             self.verdict.overdue += row["at"] < self._now - OVERDUE
@@ -72,15 +87,44 @@ class Verifier:
         self._close()
         self._skip_to(None)
         self._tell_gone("truncated")
+        self._tell_beginning()
         if self.verdict.unpublished == self.verdict.seals and self._first_at < self._now - OVERDUE:
             self.verdict.find(
                 "missing", None, None, "none of the seals is among those published: is it the right file?"
             )
         return self.verdict
 
+    def _note_pruning(self, row: Row) -> None:
+        details = row["details"]
+        found = Pruned.verified(details.get(DETAIL) if isinstance(details, dict) else None, self._keys)
+        if found is None:
+            what = "what is said to be pruned is not signed by a key that was given"
+            self.verdict.find("forged", None, moment(row["at"]), what, (row["id"],))
+        elif self.verdict.pruned is None or found.seals > self.verdict.pruned.seals:
+            self.verdict.pruned = found
+
+    def _tell_beginning(self) -> None:
+        """What is gone from the beginning, unless it was pruned: who prunes says so at the end."""
+        pruned, gap, gone = self.verdict.pruned, self._chain.missing, self._beginning
+        if gap is not None and not (pruned is not None and pruned.covers(gap.last, gap.hash)):
+            self._chain.find_missing()
+        if gone is None:
+            return
+        is_whole = gone.seals[0].seal == 1
+        if pruned is None or not pruned.covers(gone.seals[-1].seal, gone.hash):
+            self._gone, self._gone_rows = list(gone.seals), gone.rows
+            self._tell_gone()
+        elif is_whole and gone.seals[-1].seal == pruned.seals and gone.rows != pruned.count:
+            what = f"{pruned.count} rows are said to be pruned, and {gone.rows} were under the seals that are gone"
+            self.verdict.find("altered", pruned.seals, None, what)
+
     def _begin(self, number: int) -> None:
         self._close()
         self._skip_to(number)
+        if not self._is_told and self._gone:
+            self._beginning = _Beginning(tuple(self._gone), self._gone_rows, self._chain.hash or "")
+            self._gone, self._gone_rows = [], 0
+        self._is_told = True
         self._group, self._group_number, self._stored = SealedRows(number), number, None
 
     def _skip_to(self, number: int | None) -> None:

@@ -140,9 +140,10 @@ class Sealer:
             held = self._published
             async with self._database.acquire() as db:
                 found = await ledger.seals_from(db, held[0] if held is not None else ledger.FIRST, _PAGE)
+                pruned, _ = await ledger.pruned(db) if found[:1] != [held] else (0, 0)
             more = len(found) == _PAGE
             if held is not None:
-                self._hold_against(held, found)
+                self._hold_against(held, found, pruned)
                 found = [one for one in found if one[0] > held[0]]
             if found:
                 # When that fails, what has come into the file is looked up before the next try.
@@ -152,8 +153,9 @@ class Sealer:
             if not more:
                 return
 
-    def _hold_against(self, held: tuple[int, str], found: list[tuple[int, str]]) -> None:
-        contradicted = not found or found[0] != held
+    def _hold_against(self, held: tuple[int, str], found: list[tuple[int, str]], pruned: int) -> None:
+        is_pruned = bool(found) and held[0] <= pruned < found[0][0]
+        contradicted = not found or (found[0] != held and not is_pruned)
         if contradicted and not self._contradicted:
             AUDIT_CONTRADICTIONS.inc()
             _log.error(

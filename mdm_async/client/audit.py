@@ -53,6 +53,14 @@ class Audit:
                 return
             asked = {**filters, "cursor": answer["cursor"]}
 
+    async def prune(self, before: str, *, really: bool = False) -> Json | None:
+        """What was sealed before a time (ISO, with a zone): seals, rows, ids; None: nothing. It goes if `really`."""
+        asked: Json = {"before": before, "really": really}
+        found: Json | None = (await self._wire.operate("POST", "admin/v1/audit/prune", asked, repeat=True))[
+            "pruned"
+        ]
+        return found
+
 
 def _given(**filters: str | None) -> dict[str, str]:
     return {name: value for name, value in filters.items() if value is not None}

@@ -42,6 +42,7 @@ class BlockingAudit(Blocking[Audit]):
 
     last = waits(Audit.last)
     pages = iterates(Audit.pages)
+    prune = waits(Audit.prune)
 
 
 class BlockingDelivery(Blocking[Delivery]):

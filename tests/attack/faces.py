@@ -338,6 +338,10 @@ ROUTES: dict[tuple[str, str], list[Attack]] = {
             "cursor",
         ),
     ],
+    ("POST", "/admin/v1/audit/prune"): [
+        _admin("POST", "/admin/v1/audit/prune", lambda aim: {"before": "2020-01-01T00:00:00Z"}),
+        _admin("POST", "/admin/v1/audit/prune", lambda aim: {"before": "2020-01-01T00:00:00Z", "really": True}, "it"),
+    ],
     ("POST", "/admin/v1/delivery"): [
         _admin("POST", "/admin/v1/delivery", lambda aim: {"surl": aim.directory}),
         _admin("POST", "/admin/v1/delivery", lambda aim: {"surl": _guid(aim)}, "guid"),

@@ -109,6 +109,30 @@ async def test_tampering_is_code_65_with_the_second_and_the_row(
     assert (finding["kind"], finding["rows"]) == ("changed", [row["id"]])
 
 
+async def test_what_is_old_is_pruned_after_a_dry_run(audited: Run, own_server: Server, seal: Seal) -> None:
+    await own_server.directory()
+    await seal()
+    await sql(own_server, "update audit_seals set at = '2020-01-01'")
+    await own_server.directory()
+    await seal()
+    assert (await audited("audit", "prune", "--before", "2019-01-01")).text.startswith("nothing")
+    told = await audited("audit", "prune", "--before", "2021-01-01")
+    assert told.text.startswith("would prune")
+    done = (await audited("audit", "prune", "--before", "2021-01-01", "--yes", "--json")).json
+    assert done["done"]
+    assert f"{done['pruned']['rows']} rows under seals 1 to {done['pruned']['lastSeal']}" in told.text
+    await seal()
+    ended = await audited("audit", "verify", *against(own_server))
+    assert ended.code == 0, ended.text
+    assert ended.text.startswith(f"pruned: seals 1 to {done['pruned']['lastSeal']} ")
+    verdict = (await audited("audit", "verify", *against(own_server), "--json")).json
+    assert verdict["prunedSeals"] == done["pruned"]["lastSeal"]
+    assert verdict["prunedRows"] == done["pruned"]["rows"]
+    refused = await audited("audit", "prune", "--before", "2999-01-01", "--yes")
+    assert refused.code != 0
+    assert "future" in refused.err
+
+
 async def test_a_truncated_trail_is_found_with_the_published_seals_only(
     audited: Run, own_server: Server, seal: Seal, tmp_path: Path
 ) -> None:

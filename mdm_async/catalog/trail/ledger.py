@@ -154,6 +154,48 @@ async def unmarked(db: Connection, after: int, count: int) -> list[int]:
     return [row["id"] for row in rows]
 
 
+async def pruned(db: Connection) -> tuple[int, int]:
+    """The last seal that was pruned, 0 when none was, and how many rows were under it and those before."""
+    row = await db.fetchrow("select pruned, pruned_rows from audit_sealing")
+    return (row["pruned"], row["pruned_rows"]) if row is not None else (0, 0)
+
+
+async def wait_for_pruning(db: Connection) -> None:
+    """Return when nobody says what is pruned, and let nobody until the transaction ends."""
+    await db.execute("select pg_advisory_xact_lock(hashtext('mdm audit pruned'))")
+
+
+async def set_pruned(db: Connection, seal: int, rows: int) -> None:
+    await db.execute("update audit_sealing set pruned = $1, pruned_rows = $2", seal, rows)
+
+
+async def first_seal_since(db: Connection, time: datetime) -> int | None:
+    """The first seal that was not made before then, or the last of all; None when there is none."""
+    row = await db.fetchrow("select min(number) as low, max(number) as high from audit_seals")
+    if row is None or row["high"] is None:
+        return None
+    low, high = row["low"], row["high"]
+    while low < high:
+        middle = (low + high) // 2
+        seal = await db.fetchrow(
+            "select number, at < $2 as is_before from audit_seals where number >= $1 order by number limit 1",
+            middle,
+            time,
+        )
+        if seal is not None and seal["is_before"]:
+            low = min(seal["number"] + 1, high)
+        else:
+            high = middle
+    return int(low)
+
+
+async def remove(db: Connection, upto: int, ids: Sequence[int]) -> None:
+    """Seals up to one, and these rows. For pruning alone: the trigger that guards rows lets this transaction pass."""
+    await db.execute("select set_config('mdm.pruning', 'on', true)")
+    await db.execute("delete from audit where id = any($1::bigint[])", ids)
+    await db.execute("delete from audit_seals where number <= $1", upto)
+
+
 async def filtered_rows(db: Connection, wanted: Filter, after: int, count: int) -> list[asyncpg.Record]:
     """Rows with greater ids, in their order."""
     first, last = await _ids(db, wanted)

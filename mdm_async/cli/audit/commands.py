@@ -1,4 +1,4 @@
-"""`mdm audit show|export|verify|keygen`: the trail of who did what, and whether it is as it was written."""
+"""`mdm audit show|export|verify|prune|keygen`: the trail of who did what, and whether it is as it was written."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from mdm_async.audit.keys import fresh_private, parse_private, public_pem
-from mdm_async.cli.audit import export, verify
+from mdm_async.cli.audit import export, prune, verify
 from mdm_async.cli.audit.filters import Act, By, Guid, Since, Until, filters
 from mdm_async.cli.connection import client_of, complete
 from mdm_async.cli.keygen import write_new
@@ -21,6 +21,7 @@ def register(app: typer.Typer) -> None:
     group.command()(show)
     export.register(group)
     verify.register(group)
+    prune.register(group)
     group.command()(keygen)
     app.add_typer(group, name="audit")
 

@@ -16,6 +16,7 @@ from rich.progress import Progress
 from mdm_async.audit.findings import Verdict
 from mdm_async.audit.keys import Keys, parse_public
 from mdm_async.audit.published import read
+from mdm_async.audit.rows import moment
 from mdm_async.audit.verify import Verifier
 from mdm_async.cli.audit.export import After, counting
 from mdm_async.cli.connection import client_of, complete
@@ -182,6 +183,11 @@ def _print(verdict: Verdict, *, published: bool) -> None:
     for what, count in warnings.items():
         if count:
             print_line(f"warning: {count} {what}")
+    if verdict.pruned is not None:
+        gone = verdict.pruned
+        print_line(
+            f"pruned: seals 1 to {gone.seals} and the {gone.count} rows under them, before {moment(gone.before)}"
+        )
     found = "INTACT" if verdict.is_intact else f"{len(verdict.findings) + verdict.more} FINDINGS"
     against = "published seals" if published else "the database's own seals"
     print_line(

@@ -6,8 +6,8 @@ A database that stays away ends running transfers after `transfers.revocation_gr
 
 import asyncio
 import time
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import structlog
@@ -128,7 +128,7 @@ class TurlWatch:
         while True:
             await changed.wait()
             changed.clear()
-            with suppress(Unavailable):
+            with _told_of():
                 async with self.judge.database.acquire() as db:
                     await feed.tell_older_nodes(db)
             await asyncio.sleep(LOOK)
@@ -136,8 +136,19 @@ class TurlWatch:
     async def _trim(self) -> None:
         while True:
             await asyncio.sleep(_TRIM)
-            with suppress(Unavailable):
+            with _told_of():
                 more = True
                 while more:
                     async with self.judge.database.transaction() as db:
                         more = await feed.trim(db)
+
+
+@contextmanager
+def _told_of() -> Iterator[None]:
+    """Whatever it was, what runs beside it must go on; an absent database is told of by requests."""
+    try:
+        yield
+    except Unavailable:
+        pass
+    except Exception as why:
+        _log.error("the change feed is not kept", kind=type(why).__name__)

@@ -11,6 +11,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from mdm_async.audit.rows import moment
 from mdm_async.auditing import telling
+from mdm_async.auditing.pruning import Pruner
 from mdm_async.auditing.telling import Cursor, RowLine, SealLine
 from mdm_async.catalog.trail.ledger import FIRST, LAST, Filter
 from mdm_async.errors import BadRequest
@@ -57,8 +58,19 @@ class ExportForm(FilterForm):
     cursor: CursorForm | None = None
 
 
+class PruneForm(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    before: Moment
+    really: bool = False
+
+
 def routes() -> list[web.AbstractRouteDef]:
-    return [web.post("/admin/v1/audit/show", show), web.post("/admin/v1/audit/export", export)]
+    return [
+        web.post("/admin/v1/audit/show", show),
+        web.post("/admin/v1/audit/export", export),
+        web.post("/admin/v1/audit/prune", prune),
+    ]
 
 
 async def show(request: web.Request) -> web.Response:
@@ -97,6 +109,25 @@ async def export(request: web.Request) -> web.Response:
     return json_reply(
         request, {"lines": lines, "cursor": asdict(page.next) if page.next is not None else None}
     )
+
+
+async def prune(request: web.Request) -> web.Response:
+    """What was sealed before a time, or null; `really`, it is removed."""
+    caller, form = await asked_by_name(request, PruneForm)
+    house = request.app[HOUSE]
+    pruner = Pruner(house.lanes.bulk, house.signing_key, house.settings.audit.keep_days)
+    found = await pruner.prune(caller, form.before, really=form.really)
+    if found is None:
+        return json_reply(request, {"pruned": None})
+    told = {
+        "firstSeal": found.first_seal,
+        "lastSeal": found.seals,
+        "rows": found.rows,
+        "firstRow": found.first_id,
+        "lastRow": found.last_id,
+        "root": found.root,
+    }
+    return json_reply(request, {"pruned": told})
 
 
 def _line(line: RowLine | SealLine) -> dict[str, Any]:
