@@ -164,10 +164,10 @@ async def test_what_was_changed_while_it_was_prepared_is_asked_again(
     """Its rights were looked at before the change, and it was warm after the look that brought it."""
     server, insert = urls.server, grants.insert_audited
 
-    async def inserted(db: Any, *arguments: Any) -> None:
+    async def inserted(db: Any, *arguments: Any, **options: Any) -> None:
         await rule(server, "/0", "user:reader", "r", "REMOVE")
         await urls.two_looks()
-        await insert(db, *arguments)
+        await insert(db, *arguments, **options)
 
     token = await server.token("", name="other")
     await rule(server, "/0", "user:other", "rlx")
