@@ -174,6 +174,8 @@ async def running_server(data: Path, dsn: str, **sections: dict[str, Any]) -> As
     for name, section in ({"database": {"dsn": dsn, "pool": 8}} | sections).items():
         overrides[name] = overrides.get(name, {}) | section
     overrides.setdefault("blobs", {}).setdefault("reserve_free", 0)
+    # All tests come from one address, thousands of them without a credential.
+    overrides.setdefault("limits", {}).setdefault("anonymous_rate", 0)
     settings = load(overrides=overrides)
     async with AsyncExitStack() as stack:
         house = await stack.enter_async_context(running(settings))
