@@ -17,7 +17,7 @@ async def test_a_failures_words_are_neither_logged_nor_told(
     async def fail(self: Database) -> NoReturn:
         raise LookupError(f"no such patient: {_NAME}")
 
-    monkeypatch.setattr(Database, "ping", fail)
+    monkeypatch.setattr(Database, "demand_writable", fail)
     with captured_log() as log:
         answer = await server.call("GET", "/health/ready")
     assert answer.status == 500
