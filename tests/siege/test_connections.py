@@ -63,12 +63,17 @@ async def test_five_hundred_that_wait_are_cut_and_nobody_notices(hasty: Besieged
             await until(lambda: open_ones(lines) == 0, within=30)
 
 
-async def test_a_thousand_and_more_are_within_what_was_raised(hasty: Besieged) -> None:
+async def test_a_thousand_and_more_are_within_what_was_raised(
+    postgres: PostgresForTests, migrated: str, tmp_path: Path, ct: bytes
+) -> None:
     """Before: at the usual soft limit of 1,024 descriptors everybody was locked out."""
-    with flood(hasty, 1_200, HALF_HEADER) as lines:
-        assert hasty.descriptors > 1_024
-        async with hasty.neighbour.served_well():
-            await until(lambda: open_ones(lines) == 0, within=30)
+    dsn = await postgres.fresh_database(migrated)
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    async with narrow(tmp_path, dsn, ct, 1024, hard) as castle:
+        with flood(castle, 1_200, SILENT):
+            await until(lambda: castle.descriptors > 1_024)
+            async with castle.neighbour.served_well():
+                pass
 
 
 async def test_a_low_hard_limit_is_said_and_keeps_nobody_out(
@@ -81,6 +86,21 @@ async def test_a_low_hard_limit_is_said_and_keeps_nobody_out(
             async with castle.neighbour.served_well():
                 await until(lambda: open_ones(lines) < 200)
             assert castle.descriptors < 400
+
+
+async def test_that_nobody_can_be_accepted_is_said(
+    postgres: PostgresForTests, migrated: str, tmp_path: Path, ct: bytes
+) -> None:
+    dsn = await postgres.fresh_database(migrated)
+    async with narrow(tmp_path, dsn, ct, 4096, 4096) as castle:
+        said = "connections cannot be accepted"
+        assert said not in (tmp_path / "log").read_text()
+        resource.prlimit(castle.pid, resource.RLIMIT_NOFILE, (16, 4096))
+        with flood(castle, 20, HALF_BODY):
+            await until(lambda: said in (tmp_path / "log").read_text())
+            resource.prlimit(castle.pid, resource.RLIMIT_NOFILE, (4096, 4096))
+            async with castle.neighbour.served_well():
+                pass
 
 
 async def test_stalled_uploads_are_cut_and_hold_nothing(hasty: Besieged) -> None:

@@ -48,6 +48,33 @@ async def test_a_file_waits_for_what_was_written(tmp_path: Path) -> None:
         assert await asyncio.to_thread(read, server.sockets[0].getsockname()) == WRITTEN + SENT
 
 
+async def test_who_waits_for_a_reader_does_nothing_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The transport says when its buffer is empty; nobody looks every now and then."""
+    (tmp_path / "file").write_bytes(SENT)
+    pauses: list[float] = []
+    monkeypatch.setattr(sendfile.asyncio, "sleep", pauses.append)
+    ended = asyncio.get_running_loop().create_future()
+
+    async def answer(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with (tmp_path / "file").open("rb") as file:
+            before = writer.transport.get_write_buffer_limits()
+            writer.write(WRITTEN)
+            piece = FileRange(file.fileno(), 0, len(SENT))
+            async for _count in sendfile.send(writer.transport, writer.drain, piece):
+                pass
+        writer.close()
+        ended.set_result(before == writer.transport.get_write_buffer_limits())
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+        assert await reader.readexactly(len(WRITTEN) + len(SENT)) == WRITTEN + SENT
+        writer.close()
+        assert await ended
+    assert pauses == []
+
+
 async def test_a_file_that_has_become_shorter_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"short")
     told = asyncio.get_running_loop().create_future()

@@ -74,6 +74,7 @@ class Leases:
         if self._renewing is not None:
             self._renewing.cancel()
             await asyncio.wait([self._renewing])
+            self._renewing = None  # Its traceback holds this object, and so what was being written.
         try:
             if self._writers and not self._kept:
                 await self._give_up()

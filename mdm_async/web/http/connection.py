@@ -84,6 +84,8 @@ class Connection(Speaker):
     def connection_lost(self, exc: BaseException | None) -> None:
         self._keeper.ended(self)
         super().connection_lost(exc)
+        # What came of a body goes with its request, not only once a collection finds that each holds the other.
+        self._body = self._wire = None
 
     def data_received(self, data: bytes) -> None:
         in_head = self._body is None or self._body.is_eof()
