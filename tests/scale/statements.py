@@ -468,6 +468,17 @@ async def acts_are_written_and_sealed(desk: Desk) -> None:
     await ledger.unmarked(desk.db, 0, 10)
 
 
+@budget(60)
+async def what_is_old_is_pruned(desk: Desk) -> None:
+    for number in range(1, 11):
+        await ledger.add_seal(desk.db, number, "seal", b"rows", [number])
+    await ledger.wait_for_pruning(desk.db)
+    await ledger.set_pruned(desk.db, 1, 1)
+    assert await ledger.pruned(desk.db) == (1, 1)
+    await ledger.first_seal_since(desk.db, datetime.now(UTC) + timedelta(days=1))
+    await ledger.remove(desk.db, 1, [1])
+
+
 @budget(300)
 async def rows_are_found(desk: Desk) -> None:
     lately = datetime.now(UTC) - timedelta(minutes=5)
