@@ -111,7 +111,12 @@ async def _fill(house: House, folder: Path) -> None:
         names = [f"/f{folder_number}/i{n}" for n in range(each)]
         for some in (names[start : start + AT_ONCE] for start in range(0, each, AT_ONCE)):
             await download.prepare(
-                house.judge, house.warm, house.settings.transfers, CALLER, Ask(some, View("basic"))
+                house.desk,
+                house.judge,
+                house.warm,
+                house.settings.transfers,
+                CALLER,
+                Ask(some, View("basic")),
             )
     found = list(house.warm)
     assert len(found) == LIVE, len(found)
