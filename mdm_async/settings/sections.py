@@ -1,17 +1,8 @@
-"""One frozen tree of settings.
-
-Sources, strongest first: the command line, `MDM_SECTION__KEY` in the environment, the TOML file, the defaults
-below. `MDM_DATABASE__DSN_FILE` and `MDM_KEYS__KEK_FILE` name files that hold those secrets.
-A list in the environment is JSON.
-"""
+"""The sections of the tree: each setting with its bounds, its default, and what it is for."""
 
 import ipaddress
-import os
-import tomllib
-from collections.abc import Iterator, Mapping
-from contextvars import ContextVar
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -19,30 +10,16 @@ from pydantic import (
     ConfigDict,
     Field,
     SecretStr,
-    ValidationError,
     field_validator,
     model_validator,
 )
-from pydantic.fields import FieldInfo
-from pydantic_settings import (
-    BaseSettings,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-    SettingsError,
-    TomlConfigSettingsSource,
-)
-
-from mdm_async.errors import UnsafeSettings
-from mdm_async.loopback import is_loopback
-from mdm_async.private_files import demand_private
 
 KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
-PREFIX = "MDM_"
 MOST_BULK = 100_000
 """Files in one request, whatever is set."""
 
 
-class _Section(BaseModel):
+class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
@@ -60,7 +37,7 @@ def _read_secret(given: dict[str, Any], name: str) -> dict[str, Any]:
         raise ValueError(f"{name}_file is not text") from None
 
 
-class PathSettings(_Section):
+class PathSettings(Section):
     """Where the parts of `data` lie, when they lie apart: on other disks, in other backups."""
 
     database: Path | None = Field(None, description="directory of the embedded Postgres; default: DIR")
@@ -70,7 +47,7 @@ class PathSettings(_Section):
     )
 
 
-class ServerSettings(_Section):
+class ServerSettings(Section):
     """Where the server listens."""
 
     host: str = Field("127.0.0.1", description="address to listen on")
@@ -109,7 +86,7 @@ class ServerSettings(_Section):
         return given
 
 
-class DatabaseSettings(_Section):
+class DatabaseSettings(Section):
     """The catalog's Postgres."""
 
     dsn_file: Path | None = Field(
@@ -161,7 +138,7 @@ class DatabaseSettings(_Section):
         return _read_secret(given, "dsn")
 
 
-class KeySettings(_Section):
+class KeySettings(Section):
     """Where the key-encryption keys come from."""
 
     kek: SecretStr | None = Field(
@@ -177,7 +154,7 @@ class KeySettings(_Section):
         return _read_secret(given, "kek")
 
 
-class BlobSettings(_Section):
+class BlobSettings(Section):
     """The store of ciphertext."""
 
     reserve_free: int = Field(1 * GIB, ge=0, description="bytes of free disk below which uploads are refused")
@@ -190,7 +167,7 @@ class BlobSettings(_Section):
     )
 
 
-class ScrubSettings(_Section):
+class ScrubSettings(Section):
     """Limits of de-identification."""
 
     max_head: int = Field(64 * MIB, ge=64 * KIB, description="largest head (bytes) that is scrubbed")
@@ -205,7 +182,7 @@ class ScrubSettings(_Section):
     )
 
 
-class HookSettings(_Section):
+class HookSettings(Section):
     """A program of the site that pixels are given to: `[hooks.NAME]`. Profiles can only name it."""
 
     command: tuple[str, ...] = Field(
@@ -227,7 +204,7 @@ class HookSettings(_Section):
         return command
 
 
-class LimitSettings(_Section):
+class LimitSettings(Section):
     """What callers can use of a node, in all and each; docs/limits.md describes them."""
 
     held: int = Field(
@@ -288,7 +265,7 @@ class LimitSettings(_Section):
     body_seconds: float = Field(86400, gt=0, description="seconds that one request's body may take to come")
 
 
-class TransferSettings(_Section):
+class TransferSettings(Section):
     """Requests, pins and transfer URLs."""
 
     default_pin: int = Field(
@@ -307,14 +284,14 @@ class TransferSettings(_Section):
     )
 
 
-class DeliverySettings(_Section):
+class DeliverySettings(Section):
     """What leaves in the clear, over TLS or loopback, and what only sealed."""
 
     identified: Literal["clear", "sealed"] = Field("sealed", description="delivery of the identified view")
     deidentified: Literal["clear", "sealed"] = Field("clear", description="delivery of de-identified views")
 
 
-class NamingSettings(_Section):
+class NamingSettings(Section):
     """Names that users give."""
 
     identifying: Literal["refuse", "rename"] = Field(
@@ -327,7 +304,7 @@ class NamingSettings(_Section):
     )
 
 
-class IssuerSettings(_Section):
+class IssuerSettings(Section):
     """One issuer of WLCG or OIDC tokens."""
 
     url: str = Field(description="as `iss` says it, https://…")
@@ -335,7 +312,7 @@ class IssuerSettings(_Section):
     path: str = Field("/", description="directory that the paths of its capabilities are relative to")
 
 
-class IdentitySettings(_Section):
+class IdentitySettings(Section):
     """Who is believed about who is calling, besides local tokens."""
 
     ca_directory: Path | None = Field(
@@ -346,7 +323,7 @@ class IdentitySettings(_Section):
     issuers: tuple[IssuerSettings, ...] = Field((), description="issuers of WLCG or OIDC tokens")
 
 
-class AuditSettings(_Section):
+class AuditSettings(Section):
     """The audit trail's seals."""
 
     key_file: Path | None = Field(
@@ -361,183 +338,8 @@ class AuditSettings(_Section):
     )
 
 
-class LogSettings(_Section):
+class LogSettings(Section):
     """What the server tells of itself."""
 
     level: Literal["debug", "info", "warning", "error"] = Field("info", description="lowest level shown")
     format: Literal["text", "json"] = Field("text", description="lines for people or for machines")
-
-
-class Settings(BaseSettings):
-    """Every setting of the server; `mdm config show` prints them."""
-
-    model_config = SettingsConfigDict(
-        env_prefix=PREFIX,
-        env_nested_delimiter="__",
-        frozen=True,
-        extra="forbid",
-        nested_model_default_partial_update=True,
-    )
-
-    data: Path = Field(Path("mdm-data"), description="directory of secrets, ciphertext and embedded Postgres")
-    paths: PathSettings = PathSettings()
-    server: ServerSettings = ServerSettings()
-    database: DatabaseSettings = DatabaseSettings()
-    keys: KeySettings = KeySettings()
-    blobs: BlobSettings = BlobSettings()
-    scrub: ScrubSettings = ScrubSettings()
-    hooks: dict[Annotated[str, Field(pattern="^[a-z][a-z0-9_-]{0,62}$")], HookSettings] = Field(
-        default_factory=dict, description="programs that profiles may name"
-    )
-    limits: LimitSettings = LimitSettings()
-    transfers: TransferSettings = TransferSettings()
-    delivery: DeliverySettings = DeliverySettings()
-    naming: NamingSettings = NamingSettings()
-    identity: IdentitySettings = IdentitySettings()
-    audit: AuditSettings = AuditSettings()
-    log: LogSettings = LogSettings()
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return init_settings, env_settings, _ConfigFile(settings_cls)
-
-    @model_validator(mode="after")
-    def _is_safe(self) -> Self:
-        if (self.server.tls_cert is None) != (self.server.tls_key is None):
-            raise ValueError("server.tls_cert and server.tls_key go together: set both or neither")
-        clear = "clear" in (self.delivery.identified, self.delivery.deidentified)
-        if clear and not self.tls and not is_loopback(self.server.host):
-            raise ValueError(
-                f"clear transfers would cross the network unencrypted: server.host {self.server.host} is not "
-                "a loopback address and no certificate is set. Give --tls-cert and --tls-key, listen on "
-                "127.0.0.1, or set delivery.deidentified = 'sealed'"
-            )
-        public = urlsplit(self.server.public_url or "")
-        if clear and public.scheme == "http" and not is_loopback(public.hostname or ""):
-            raise ValueError(
-                "clear transfers would cross the network unencrypted: server.public_url is plain HTTP. Give its "
-                "https URL, or set delivery.deidentified = 'sealed'"
-            )
-        if self.server.trusted_proxies and self.server.public_url is None:
-            raise ValueError(
-                "server.trusted_proxies without server.public_url: behind a proxy the server does not know the "
-                "address that its clients use, and does not believe what they say. Set server.public_url"
-            )
-        if self.transfers.default_pin > self.transfers.max_pin:
-            raise ValueError("transfers.default_pin is longer than transfers.max_pin")
-        return self
-
-    @property
-    def tls(self) -> bool:
-        return self.server.tls_cert is not None
-
-    @property
-    def database_directory(self) -> Path:
-        return self.paths.database or self.data
-
-    @property
-    def blobs_directory(self) -> Path:
-        return self.paths.blobs or self.data / "blobs"
-
-    @property
-    def secrets_directory(self) -> Path:
-        return self.paths.secrets or self.data / "secrets"
-
-
-_config_file: ContextVar[Path | None] = ContextVar("config_file", default=None)
-
-
-class _ConfigFile(TomlConfigSettingsSource):
-    """The TOML file that `load` was given."""
-
-    def __init__(self, settings_cls: type[BaseSettings]) -> None:
-        super().__init__(settings_cls, toml_file=_config_file.get())
-
-
-def _leaves() -> Iterator[tuple[str, str, FieldInfo]]:
-    for name, field in Settings.model_fields.items():
-        if isinstance(field.annotation, type) and issubclass(field.annotation, _Section):
-            for key, leaf in field.annotation.model_fields.items():
-                yield name, key, leaf
-
-
-def _variable(section: str, key: str) -> str:
-    return f"{PREFIX}{section}__{key}".upper()
-
-
-def _refuse_unknown_variables() -> None:
-    known = {_variable(section, key) for section, key, _ in _leaves()}
-    for variable in os.environ:
-        if variable.startswith(PREFIX) and "__" in variable and variable not in known:
-            raise UnsafeSettings(f"{variable} names no setting", remedy="`mdm config show` lists them")
-
-
-def _demand_private_if_secret(config: Path | None) -> None:
-    """A settings file that holds a key, or a DSN with a password, is a secret itself. Raises UnsafeSettings."""
-    written = tomllib.loads(config.read_text()) if config is not None else {}
-    found = [
-        f"{section}.{key}"
-        for section, key, leaf in _leaves()
-        if _is_secret(leaf) and isinstance(given := written.get(section), dict) and _tells(given.get(key))
-    ]
-    if config is not None and found:
-        try:
-            demand_private(config)
-        except UnsafeSettings as why:
-            raise UnsafeSettings(
-                f"the settings file holds {', '.join(found)}: {why.detail}",
-                remedy=f"{why.remedy}, or name a private file with {found[0]}_file",
-            ) from None
-
-
-def _tells(given: Any) -> bool:
-    """Whether it is a secret: of a DSN, the password."""
-    url = str(given or "")
-    return bool(url) and not ("://" in url and urlsplit(url).password is None and "password=" not in url)
-
-
-def _is_secret(leaf: FieldInfo) -> bool:
-    return leaf.annotation == SecretStr | None
-
-
-def secret_variables() -> frozenset[str]:
-    """Names of variables in the environment that may hold a secret: settings, or sections of them as JSON."""
-    secret = {
-        name
-        for section, key, leaf in _leaves()
-        if _is_secret(leaf)
-        for name in (_variable(section, key), f"{PREFIX}{section}".upper())
-    }
-    return frozenset(variable for variable in os.environ if variable.upper() in secret)
-
-
-def load(config: Path | None = None, *, overrides: Mapping[str, Any] | None = None) -> Settings:
-    """Read, merge and check all sources; `overrides` is a tree as the TOML file is.
-
-    Raises UnsafeSettings with every reason, one a line.
-    """
-    if config is not None and not config.is_file():
-        why = "is no file" if config.exists() else "does not exist"
-        raise UnsafeSettings(f"the settings file {config} {why}")
-    _refuse_unknown_variables()
-    token = _config_file.set(config)
-    try:
-        _demand_private_if_secret(config)
-        return Settings(**(overrides or {}))
-    except ValidationError as errors:
-        reasons = [
-            f"{'.'.join(map(str, e['loc'])) or 'settings'}: {e['msg'].removeprefix('Value error, ')}"
-            for e in errors.errors()
-        ]
-        raise UnsafeSettings("\n".join(reasons)) from None
-    except (tomllib.TOMLDecodeError, SettingsError) as why:
-        raise UnsafeSettings(f"the settings cannot be read: {why}") from why
-    finally:
-        _config_file.reset(token)

@@ -1,0 +1,49 @@
+"""One frozen tree of settings.
+
+Sources, strongest first: the command line, `MDM_SECTION__KEY` in the environment, the TOML file, the defaults
+of the sections. `MDM_DATABASE__DSN_FILE` and `MDM_KEYS__KEK_FILE` name files that hold those secrets.
+A list in the environment is JSON.
+"""
+
+from mdm_async.settings.sections import (
+    MOST_BULK,
+    AuditSettings,
+    BlobSettings,
+    DatabaseSettings,
+    DeliverySettings,
+    HookSettings,
+    IdentitySettings,
+    IssuerSettings,
+    KeySettings,
+    LimitSettings,
+    LogSettings,
+    NamingSettings,
+    PathSettings,
+    ScrubSettings,
+    ServerSettings,
+    TransferSettings,
+)
+from mdm_async.settings.sources import load, secret_variables
+from mdm_async.settings.tree import Settings
+
+__all__ = [
+    "MOST_BULK",
+    "AuditSettings",
+    "BlobSettings",
+    "DatabaseSettings",
+    "DeliverySettings",
+    "HookSettings",
+    "IdentitySettings",
+    "IssuerSettings",
+    "KeySettings",
+    "LimitSettings",
+    "LogSettings",
+    "NamingSettings",
+    "PathSettings",
+    "ScrubSettings",
+    "ServerSettings",
+    "Settings",
+    "TransferSettings",
+    "load",
+    "secret_variables",
+]

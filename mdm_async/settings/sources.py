@@ -1,0 +1,104 @@
+"""Settings read from all their sources, and refused when they are unsafe."""
+
+import os
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from pydantic import (
+    SecretStr,
+    ValidationError,
+)
+from pydantic.fields import FieldInfo
+from pydantic_settings import (
+    SettingsError,
+)
+
+from mdm_async.errors import UnsafeSettings
+from mdm_async.private_files import demand_private
+from mdm_async.settings.sections import Section
+from mdm_async.settings.tree import PREFIX, Settings, config_file
+
+
+def _leaves() -> Iterator[tuple[str, str, FieldInfo]]:
+    for name, field in Settings.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, Section):
+            for key, leaf in field.annotation.model_fields.items():
+                yield name, key, leaf
+
+
+def _variable(section: str, key: str) -> str:
+    return f"{PREFIX}{section}__{key}".upper()
+
+
+def _refuse_unknown_variables() -> None:
+    known = {_variable(section, key) for section, key, _ in _leaves()}
+    for variable in os.environ:
+        if variable.startswith(PREFIX) and "__" in variable and variable not in known:
+            raise UnsafeSettings(f"{variable} names no setting", remedy="`mdm config show` lists them")
+
+
+def _demand_private_if_secret(config: Path | None) -> None:
+    """A settings file that holds a key, or a DSN with a password, is a secret itself. Raises UnsafeSettings."""
+    written = tomllib.loads(config.read_text()) if config is not None else {}
+    found = [
+        f"{section}.{key}"
+        for section, key, leaf in _leaves()
+        if _is_secret(leaf) and isinstance(given := written.get(section), dict) and _tells(given.get(key))
+    ]
+    if config is not None and found:
+        try:
+            demand_private(config)
+        except UnsafeSettings as why:
+            raise UnsafeSettings(
+                f"the settings file holds {', '.join(found)}: {why.detail}",
+                remedy=f"{why.remedy}, or name a private file with {found[0]}_file",
+            ) from None
+
+
+def _tells(given: Any) -> bool:
+    """Whether it is a secret: of a DSN, the password."""
+    url = str(given or "")
+    return bool(url) and not ("://" in url and urlsplit(url).password is None and "password=" not in url)
+
+
+def _is_secret(leaf: FieldInfo) -> bool:
+    return leaf.annotation == SecretStr | None
+
+
+def secret_variables() -> frozenset[str]:
+    """Names of variables in the environment that may hold a secret: settings, or sections of them as JSON."""
+    secret = {
+        name
+        for section, key, leaf in _leaves()
+        if _is_secret(leaf)
+        for name in (_variable(section, key), f"{PREFIX}{section}".upper())
+    }
+    return frozenset(variable for variable in os.environ if variable.upper() in secret)
+
+
+def load(config: Path | None = None, *, overrides: Mapping[str, Any] | None = None) -> Settings:
+    """Read, merge and check all sources; `overrides` is a tree as the TOML file is.
+
+    Raises UnsafeSettings with every reason, one a line.
+    """
+    if config is not None and not config.is_file():
+        why = "is no file" if config.exists() else "does not exist"
+        raise UnsafeSettings(f"the settings file {config} {why}")
+    _refuse_unknown_variables()
+    token = config_file.set(config)
+    try:
+        _demand_private_if_secret(config)
+        return Settings(**(overrides or {}))
+    except ValidationError as errors:
+        reasons = [
+            f"{'.'.join(map(str, e['loc'])) or 'settings'}: {e['msg'].removeprefix('Value error, ')}"
+            for e in errors.errors()
+        ]
+        raise UnsafeSettings("\n".join(reasons)) from None
+    except (tomllib.TOMLDecodeError, SettingsError) as why:
+        raise UnsafeSettings(f"the settings cannot be read: {why}") from why
+    finally:
+        config_file.reset(token)

@@ -1,0 +1,130 @@
+"""The tree, what must hold between its settings, and where they come from."""
+
+from contextvars import ContextVar
+from pathlib import Path
+from typing import Annotated, Self
+from urllib.parse import urlsplit
+
+from pydantic import (
+    Field,
+    model_validator,
+)
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from mdm_async.loopback import is_loopback
+from mdm_async.settings.sections import (
+    AuditSettings,
+    BlobSettings,
+    DatabaseSettings,
+    DeliverySettings,
+    HookSettings,
+    IdentitySettings,
+    KeySettings,
+    LimitSettings,
+    LogSettings,
+    NamingSettings,
+    PathSettings,
+    ScrubSettings,
+    ServerSettings,
+    TransferSettings,
+)
+
+PREFIX = "MDM_"
+
+
+config_file: ContextVar[Path | None] = ContextVar("config_file", default=None)
+
+
+class _ConfigFile(TomlConfigSettingsSource):
+    """The TOML file that `load` was given."""
+
+    def __init__(self, settings_cls: type[BaseSettings]) -> None:
+        super().__init__(settings_cls, toml_file=config_file.get())
+
+
+class Settings(BaseSettings):
+    """Every setting of the server; `mdm config show` prints them."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_nested_delimiter="__",
+        frozen=True,
+        extra="forbid",
+        nested_model_default_partial_update=True,
+    )
+
+    data: Path = Field(Path("mdm-data"), description="directory of secrets, ciphertext and embedded Postgres")
+    paths: PathSettings = PathSettings()
+    server: ServerSettings = ServerSettings()
+    database: DatabaseSettings = DatabaseSettings()
+    keys: KeySettings = KeySettings()
+    blobs: BlobSettings = BlobSettings()
+    scrub: ScrubSettings = ScrubSettings()
+    hooks: dict[Annotated[str, Field(pattern="^[a-z][a-z0-9_-]{0,62}$")], HookSettings] = Field(
+        default_factory=dict, description="programs that profiles may name"
+    )
+    limits: LimitSettings = LimitSettings()
+    transfers: TransferSettings = TransferSettings()
+    delivery: DeliverySettings = DeliverySettings()
+    naming: NamingSettings = NamingSettings()
+    identity: IdentitySettings = IdentitySettings()
+    audit: AuditSettings = AuditSettings()
+    log: LogSettings = LogSettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, env_settings, _ConfigFile(settings_cls)
+
+    @model_validator(mode="after")
+    def _is_safe(self) -> Self:
+        if (self.server.tls_cert is None) != (self.server.tls_key is None):
+            raise ValueError("server.tls_cert and server.tls_key go together: set both or neither")
+        clear = "clear" in (self.delivery.identified, self.delivery.deidentified)
+        if clear and not self.tls and not is_loopback(self.server.host):
+            raise ValueError(
+                f"clear transfers would cross the network unencrypted: server.host {self.server.host} is not "
+                "a loopback address and no certificate is set. Give --tls-cert and --tls-key, listen on "
+                "127.0.0.1, or set delivery.deidentified = 'sealed'"
+            )
+        public = urlsplit(self.server.public_url or "")
+        if clear and public.scheme == "http" and not is_loopback(public.hostname or ""):
+            raise ValueError(
+                "clear transfers would cross the network unencrypted: server.public_url is plain HTTP. Give its "
+                "https URL, or set delivery.deidentified = 'sealed'"
+            )
+        if self.server.trusted_proxies and self.server.public_url is None:
+            raise ValueError(
+                "server.trusted_proxies without server.public_url: behind a proxy the server does not know the "
+                "address that its clients use, and does not believe what they say. Set server.public_url"
+            )
+        if self.transfers.default_pin > self.transfers.max_pin:
+            raise ValueError("transfers.default_pin is longer than transfers.max_pin")
+        return self
+
+    @property
+    def tls(self) -> bool:
+        return self.server.tls_cert is not None
+
+    @property
+    def database_directory(self) -> Path:
+        return self.paths.database or self.data
+
+    @property
+    def blobs_directory(self) -> Path:
+        return self.paths.blobs or self.data / "blobs"
+
+    @property
+    def secrets_directory(self) -> Path:
+        return self.paths.secrets or self.data / "secrets"
