@@ -9,12 +9,11 @@ import signal
 import socket
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import structlog
-from aiohttp import web
 
 from mdm_async import logs
 from mdm_async.auditing.background import auditing
@@ -26,7 +25,6 @@ from mdm_async.blobs.local import LocalBlobs
 from mdm_async.catalog import installation
 from mdm_async.catalog.rights import tokens
 from mdm_async.catalog.rights.callers import Callers
-from mdm_async.descriptors import Descriptors
 from mdm_async.errors import MdmError
 from mdm_async.identity.authenticator import AdminToken, Authenticator, IssuedTokens, LocalTokens
 from mdm_async.images.budget import Budget
@@ -66,27 +64,14 @@ from mdm_async.postgres.lanes import Lanes
 from mdm_async.postgres.migrate import migrate
 from mdm_async.postgres.on_disk import OnDisk
 from mdm_async.postgres.standing import watch_database
-from mdm_async.premises import Premises, cannot_listen, premises
+from mdm_async.premises import Premises, premises
 from mdm_async.secret_files import private_places
 from mdm_async.settings import Settings
-from mdm_async.watches import Beside, Watches
-from mdm_async.web.application import application
-from mdm_async.web.http.accepting import TcpSite
-from mdm_async.web.http.certificate import Certificate
-from mdm_async.web.http.connection import Connection
-from mdm_async.web.http.connections import Connections
+from mdm_async.watches import Watches
 from mdm_async.web.http.house import House
-from mdm_async.web.http.local_site import LocalSite
-from mdm_async.web.http.server import Runner
+from mdm_async.web.listening import connections_for, listen
 
 _CIPHER_THREADS, _DISK_THREADS = 2, 8
-_BACKLOG = 1024
-_UNWATCHED = 1.0
-"""Seconds that transfers may take to end once a watch has died."""
-_LOCAL_CONNECTIONS = 64
-"""Through the socket in the data directory."""
-_KEPT_ELSEWHERE = 1e6
-"""Seconds: `Connections` ends who is idle, aiohttp need not."""
 _M_ARENA_MAX = -8
 """From malloc.h."""
 _FINDER = "/finder"
@@ -157,7 +142,7 @@ async def running(settings: Settings, watches: Watches | None = None) -> AsyncIt
     watches = watches or Watches()
     async with AsyncExitStack() as stack:
         stands_on = premises(settings)
-        most = _descriptors(settings)
+        most = connections_for(settings)
         lock = stack.enter_context(_locked(settings.data))
         own = _secrets(settings)
         target, postgres = await _database(stack, settings, lock)
@@ -190,25 +175,8 @@ async def running(settings: Settings, watches: Watches | None = None) -> AsyncIt
             beside(Pruner(lanes.bulk, house.signing_key, settings.audit.keep_days).forever())
         if postgres is not None:
             beside(postgres.supervise())
-        await _listen(stack, settings, house, stands_on.certificate, watches, beside, most)
+        await listen(stack, house, stands_on.certificate, watches, beside, most)
         yield house
-
-
-def _descriptors(settings: Settings) -> int:
-    """How many connections from clients may be open."""
-    own, database = settings.limits, settings.database
-    pools = database.pool + database.control_pool + database.bulk_pool
-    found = Descriptors.raised(own.connections + _LOCAL_CONNECTIONS, settings.transfers.running, pools)
-    most = found.connections - _LOCAL_CONNECTIONS
-    if most < own.connections:
-        _log.warning(
-            "the hard limit of open files is too low for limits.connections; raise it (LimitNOFILE of systemd, "
-            "nofile of containers)",
-            open_files=found.most,
-            connections=most,
-            wanted=own.connections,
-        )
-    return most
 
 
 def _locked(data: Path) -> DirectoryLock:
@@ -340,100 +308,6 @@ async def _served_views(database: Database, keys: KeyStore) -> ServedViews:
 async def _caller_of(database: Database, token: str) -> Caller | None:
     async with database.acquire() as db:
         return await tokens.caller_of(db, token)
-
-
-async def _listen(
-    stack: AsyncExitStack,
-    settings: Settings,
-    house: House,
-    certificate: Certificate | None,
-    watches: Watches,
-    beside: Beside,
-    most: int,
-) -> None:
-    runner = Runner(
-        application(house),
-        shutdown_timeout=min(settings.server.drain_seconds, 5.0),
-        handler_cancellation=True,
-    )
-    await runner.setup()
-    connections = _connections(stack, settings, runner, most)
-    # Apart: whoever fills the ports keeps no administrator from the socket.
-    local = _connections(stack, settings, runner, _LOCAL_CONNECTIONS)
-    stack.push_async_callback(_drain, runner, house, settings.server.drain_seconds, watches)
-    host = settings.server.host
-    house.near.append(connections.near)
-    plain = TcpSite(runner, host, settings.server.port, connections, backlog=_BACKLOG)
-    house.port = await _started(plain, runner, host, settings.server.port)
-    beside(plain.accept_forever())
-    if certificate is not None:
-        current = certificate
-        beside(certificate.watch())
-        house.own_names = lambda: current.names
-        port = settings.server.tls_port
-        refused = house.refusals.tls_refused
-        tls = TcpSite(
-            runner,
-            host,
-            port,
-            connections,
-            backlog=_BACKLOG,
-            context=lambda: current.context,
-            refused=refused,
-        )
-        house.tls_port = await _started(tls, runner, host, port)
-        beside(tls.accept_forever())
-    on_socket = LocalSite(runner, settings.data, local, backlog=_BACKLOG)
-    await on_socket.start()
-    beside(on_socket.accept_forever())
-
-
-def _connections(stack: AsyncExitStack, settings: Settings, runner: web.BaseRunner, most: int) -> Connections:
-    server = runner.server
-    assert server is not None
-
-    def make(keeper: Connections, source: str) -> Connection:
-        return Connection(
-            keeper,
-            source,
-            server,
-            access_log=None,
-            max_line_size=settings.limits.line,
-            max_field_size=settings.limits.field,
-            max_headers=settings.limits.fields,
-            max_head=settings.limits.head,
-            keepalive_timeout=_KEPT_ELSEWHERE,
-        )
-
-    proxies = frozenset(settings.server.trusted_proxies)
-    connections = Connections(settings.limits, most, settings.transfers.slowest, make, proxies)
-    connections.begin()
-    stack.push_async_callback(connections.end)
-    return connections
-
-
-async def _drain(runner: web.AppRunner, house: House, seconds: float, watches: Watches) -> None:
-    """Listen no more, let running transfers finish, then cut what is left: soon, if nobody watches over it."""
-    house.draining = True
-    if watches.failed.is_set():
-        seconds = min(seconds, _UNWATCHED)
-    for site in list(runner.sites):
-        await site.stop()
-    # aiohttp's own shutdown drops what uploads still send, so they are waited for before it begins.
-    with suppress(TimeoutError):
-        async with asyncio.timeout(seconds):
-            await house.admission.idle()
-    await runner.cleanup()
-
-
-async def _started(site: web.BaseSite, runner: web.AppRunner, host: str, port: int) -> int:
-    """The port that the site listens on."""
-    try:
-        await site.start()
-    except OSError as why:
-        raise cannot_listen(host, port, why) from why
-    address: tuple[str, int] = runner.addresses[-1][:2]
-    return address[1]
 
 
 def _url(settings: Settings, house: House) -> str:

@@ -34,6 +34,7 @@ from mdm_async.postgres.embedded.system_user import postgres_user
 from mdm_async.secret_files import demand_private_secret, private_places, secret_files
 from mdm_async.settings import Settings
 from mdm_async.web.http.certificate import Certificate
+from mdm_async.web.listening import cannot_listen
 
 T = TypeVar("T")
 _SOON = timedelta(days=14)
@@ -206,10 +207,6 @@ def _demand_free(host: str, port: int) -> None:
                 probe.bind(address)
     except OSError as why:
         raise cannot_listen(host, port, why) from why
-
-
-def cannot_listen(host: str, port: int, why: OSError) -> UnsafeSettings:
-    return UnsafeSettings(f"cannot listen on {host}:{port}: {why.strerror}", remedy="choose another --port")
 
 
 @contextmanager
