@@ -17,21 +17,28 @@ _KERNELS: Final = 65534
 _READ, _EXECUTE = 0o004, 0o001
 _KEEP_CAPABILITIES: Final = 8
 """prctl(2)."""
-_DAC_READ_SEARCH: Final = 2
+_CHOWN, _DAC_READ_SEARCH, _SETGID, _SETUID = 0, 2, 6, 7
 _VERSION_3: Final = 0x20080522
 """capabilities(7), capset(2)."""
 _CAPSET: Final = {"x86_64": 126, "aarch64": 91}
 
 
 def nobody() -> tuple[int, int] | None:
-    """Their uid and gid; None when this server is not root's, and so cannot become anybody else."""
-    if os.geteuid() != 0:
+    """Their uid and gid; None when this server is not root's, or has not its capabilities (as in a container that drops
+    them), and so cannot become anybody else."""
+    if os.geteuid() != 0 or _lacks(_CHOWN, _SETGID, _SETUID):
         return None
     with suppress(KeyError):
         account = pwd.getpwnam(_NAME)
         if account.pw_uid:
             return account.pw_uid, account.pw_gid
     return _KERNELS, _KERNELS
+
+
+def _lacks(*capabilities: int) -> bool:
+    told = Path("/proc/thread-self/status").read_text()
+    effective = int(told.partition("CapEff:")[2].split()[0], 16)
+    return any(not effective >> each & 1 for each in capabilities)
 
 
 def can_be_reached(path: Path) -> bool:

@@ -28,6 +28,8 @@ _START: Final = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
 _MAIN: Final = "from mdm_async.confined.template import main; main()"
 _REAPED: Final = 10.0
 """Seconds until the exit code of a dead process is known."""
+_STARTED, _FORKED = 120.0, 30.0
+"""Seconds that a template may take to be ready, and to fork: one that takes longer is replaced."""
 _MESSAGE: Final = 1 << 16
 
 
@@ -100,6 +102,7 @@ def _template(asked: Asked) -> Template:
 class _Running:
     def __init__(self, asked: Asked) -> None:
         self._control, far_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._control.settimeout(_STARTED)
         self._had: Had | None = None
         with far_end:
             self._process = subprocess.Popen(  # noqa: S603 - this very interpreter
@@ -132,6 +135,7 @@ class _Running:
             socket.send_fds(self._control, [json.dumps(vars(limits)).encode()], ends)
             far_jobs.close()
             far_told.close()
+            told.settimeout(_FORKED)
             message, handles, _, _ = socket.recv_fds(told, CODE.size, 1)
             if not handles:
                 raise EOFError
@@ -161,17 +165,28 @@ class Worker:
         return not poll.poll(0)
 
     def ask(self, job: Any, patience: float, most: int) -> Answer:
-        """`patience` in seconds, `most` bytes. Raises Died."""
+        """`patience` in seconds, from the job's first byte to the answer's last; `most` bytes. Raises Died."""
         self.jobs += 1
+        # One that was taken over may also read half of a job, or write half of an answer.
+        hung = threading.Event()
+        watch = threading.Timer(patience, self._hangs, [hung])
+        watch.daemon = True
+        watch.start()
         try:
             self._pipe.send_bytes(pickle.dumps(job, pickle.HIGHEST_PROTOCOL))
             if not self._pipe.poll(patience):
                 raise Died(None)
             return answers.receive(self._pipe, job, most)
         except (EOFError, OSError) as why:
-            raise Died(self._exit_code()) from why
+            raise Died(None if hung.is_set() else self._exit_code()) from why
         except Unreadable as why:
             raise Died(None) from why
+        finally:
+            watch.cancel()
+
+    def _hangs(self, hung: threading.Event) -> None:
+        hung.set()
+        self.kill()
 
     def _exit_code(self) -> int:
         self._told.settimeout(_REAPED)

@@ -240,6 +240,26 @@ async def test_a_hook_ends_when_nobody_waits_for_it() -> None:
     await until(lambda: running(mark) == 0, within=60)
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="of root's server only")
+@pytest.mark.parametrize("dropped", ["-all", "-setuid,-setgid,-dac_override,-dac_read_search"])
+async def test_a_hook_runs_where_root_cannot_become_anybody_else(dropped: str) -> None:
+    """As in a container that drops capabilities."""
+    program = (
+        "import asyncio\n"
+        "from mdm_async.images.hooks.hooks import Hooks\n"
+        "from mdm_async.settings import HookSettings\n"
+        "from tests.images.test_face_hooks import LAYOUT\n"
+        "print(asyncio.run(Hooks({'h': HookSettings(command=('/bin/cat',))}).run('h', b'ab', LAYOUT)))\n"
+    )
+    process = await asyncio.create_subprocess_exec(
+        *("setpriv", "--bounding-set", dropped, "--inh-caps", dropped, sys.executable, "-c", program),
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        stdout=asyncio.subprocess.PIPE,
+    )
+    said, _ = await process.communicate()
+    assert said.decode().strip() == "b'ab'"
+
+
 async def test_of_a_killed_server_no_hook_is_left_and_no_folder_after_its_next_start(tmp_path: Path) -> None:
     mark = f"hook-{os.urandom(8).hex()}"
     command = [python_for_anybody(), "-I", "-S", "-c", LEAVING.format(then="time.sleep(600)"), mark]
