@@ -130,7 +130,9 @@ def attacks() -> list[Attack]:
     for path in sorted(Path(__file__).parent.glob("attacks_*.py")):
         module = importlib.import_module(f"tests.siege.{path.stem}")
         for name, one in inspect.getmembers(module, inspect.iscoroutinefunction):
-            if one.__module__ == module.__name__ and not name.startswith("_"):
+            own = one.__module__ == module.__name__ and not name.startswith("_")
+            signature = inspect.signature(one)
+            if own and "castle" in signature.parameters and signature.return_annotation is None:
                 found.append(one)
     return found
 

@@ -2,46 +2,14 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from statistics import median
 
 import aiohttp
 import asyncpg
 import pytest
 
+from tests.siege.attacks_callers import loops, own_files
 from tests.siege.besieged import Besieged
-from tests.web.made_images import made
-
-LOOPS, FILES = 64, 200
-
-
-async def own_files(castle: Besieged) -> list[dict[str, str]]:
-    surls = [f"{castle.ground}/own{number}.dcm" for number in range(8)]
-    prepared = await castle.srm("prepareToPut", files=[{"surl": surl} for surl in surls], overwrite=True)
-    for number, file in enumerate(prepared["files"]):
-        async with castle.http.put(file["transferURL"], data=made(seed=number)) as answer:
-            assert answer.status == 201
-    await castle.srm("putDone", requestToken=prepared["requestToken"], surls=surls)
-    return [{"surl": surls[number % len(surls)]} for number in range(FILES)]
-
-
-@asynccontextmanager
-async def loops(castle: Besieged, files: list[dict[str, str]]) -> AsyncIterator[Counter[int]]:
-    """While they run; counts the statuses of their answers."""
-    answered = Counter[int]()
-
-    async def loop() -> None:
-        while True:
-            answered[await castle.attack("prepareToGet", files=files)] += 1
-
-    async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(loop()) for _ in range(LOOPS)]
-        try:
-            yield answered
-        finally:
-            for task in tasks:
-                task.cancel()
 
 
 async def test_64_loops_of_200_files_each_leave_the_neighbour_his_pace(castle: Besieged) -> None:

@@ -1,44 +1,15 @@
 """One caller's readers, who hardly read, keep neither other callers nor that caller's other workers from reading."""
 
 import asyncio
-import io
 import socket
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from urllib.parse import urlsplit
+from contextlib import ExitStack
 
 import pytest
 
+from tests.siege.attacks_callers import LARGE, large_file, slow_reader
 from tests.siege.besieged import WEAK, Besieged
-from tests.web.made_images import made
 
 READERS = 1_100
-LARGE = 8 << 20
-_WINDOW = 4 << 10
-
-
-@contextmanager
-def slow_reader(castle: Besieged, url: str, source: str) -> Iterator[socket.socket]:
-    """A reader with a window of a few kilobytes, who has asked and does not read."""
-    line = socket.socket()
-    with line:
-        line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _WINDOW)
-        line.bind((source, 0))
-        line.connect(("127.0.0.1", castle.process.port))
-        line.sendall(f"GET {urlsplit(url).path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
-        line.setblocking(False)
-        yield line
-
-
-async def large_file(castle: Besieged) -> str:
-    """A file of the attacker's, larger than what sockets take at once."""
-    surl = f"{castle.ground}/large.dcm"
-    prepared = await castle.srm("prepareToPut", files=[{"surl": surl}], overwrite=True)
-    data = io.BytesIO(made(pixels=LARGE))
-    async with castle.http.put(prepared["files"][0]["transferURL"], data=data) as answer:
-        assert answer.status == 201, await answer.text()
-    await castle.srm("putDone", requestToken=prepared["requestToken"], surls=[surl])
-    return surl
 
 
 async def statuses(lines: list[socket.socket]) -> list[int]:
