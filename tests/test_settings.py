@@ -197,6 +197,23 @@ def test_a_pin_cannot_live_longer_than_the_longest() -> None:
     assert "default_pin" in refusal(transfers={"default_pin": 100, "max_pin": 99})
 
 
+@pytest.mark.parametrize(
+    ("sections", "named"),
+    [
+        ({"limits": {"held": 100 << 20}}, "limits.held is too small for scrub.max_head"),
+        ({"limits": {"held": 16 << 20}}, "limits.held is too small for transfers.max_body"),
+        ({"limits": {"share": 0.2}}, "limits.held"),
+        ({"limits": {"outstanding": 30_000}}, "limits.outstanding is too small for transfers.max_bulk"),
+        ({"scrub": {"max_head": 200 << 20}}, "limits.held is too small for scrub.max_head"),
+    ],
+)
+def test_what_one_request_may_want_is_not_more_than_one_credential_can_have(
+    sections: dict[str, dict[str, object]], named: str
+) -> None:
+    """It would be told to come back, again and again."""
+    assert named in refusal(**sections)
+
+
 # What is not shown
 
 

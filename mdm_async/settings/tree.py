@@ -113,6 +113,25 @@ class Settings(BaseSettings):
             raise ValueError("transfers.default_pin is longer than transfers.max_pin")
         return self
 
+    @model_validator(mode="after")
+    def _lets_in_what_it_allows(self) -> Self:
+        """What one credential can have of what is shared is as much as one request may want: it would be answered 429
+        for ever, and told to come back."""
+        limits = self.limits
+        for shared, wanted in (
+            ("held", "transfers.max_body"),
+            ("held", "scrub.max_head"),
+            ("outstanding", "transfers.max_bulk"),
+        ):
+            section, _, key = wanted.partition(".")
+            most = int(int(getattr(limits, shared) * limits.share) * limits.share)
+            if most < getattr(getattr(self, section), key):
+                raise ValueError(
+                    f"limits.{shared} is too small for {wanted}: at limits.share {limits.share} one credential has "
+                    f"{most} of it. Raise limits.{shared}, or lower {wanted}"
+                )
+        return self
+
     @property
     def tls(self) -> bool:
         return self.server.tls_cert is not None

@@ -74,7 +74,7 @@ async def test_who_shows_no_credential_is_refused_at_once_when_he_asks_too_often
     assert answered[429] < 40
 
 
-@pytest.mark.settings(limits__outstanding="80")
+@pytest.mark.settings(limits__outstanding="80", transfers__max_bulk="20")
 async def test_what_is_outstanding_is_bounded_for_each_caller(own_castle: Besieged) -> None:
     files = (await own_files(own_castle))[:8]
     first = await own_castle.srm("prepareToGet", files=files)
