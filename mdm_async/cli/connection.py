@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
 
 import typer
 
+from mdm_async.cli.waiting import Waiting
 from mdm_async.errors import BadRequest
 
 if TYPE_CHECKING:
@@ -85,7 +86,9 @@ def client_of(context: typer.Context) -> "Client":
     """The client for this command line, not yet entered."""
     connection = context.obj
     assert isinstance(connection, Connection)
-    return connection.client()
+    client = connection.client()
+    client.wire.on_wait = Waiting()
+    return client
 
 
 def complete(work: Coroutine[Any, Any, T]) -> T:

@@ -5,7 +5,6 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from typing import Final, TypeAlias
 
-from mdm_async.client.patience import pause
 from mdm_async.client.source import Changed, Chunk, source_of
 from mdm_async.client.ticket import Ticket
 from mdm_async.client.wire import Wire
@@ -59,21 +58,20 @@ class Pull:
         end = self.size if stop is None else min(stop, self.size)
         if not 0 <= start <= max(end, start) <= self.size:
             raise BadRequest(f"the range begins after the view's end ({self.size} bytes)")
-        position, failures = start, 0
+        position, patience = start, self._wire.patience(self._attempts)
         while position < end:
             try:
                 async with aclosing(self._source.read(position, end)) as source:
                     async for chunk in source:
-                        position, failures = position + len(chunk), 0
+                        position += len(chunk)
+                        patience.progress()
                         yield chunk
             except (Unavailable, TooManyRequests, Gone) as error:
-                failures += 1
-                if failures >= self._attempts or (isinstance(error, Gone) and self._renew is None):
+                if isinstance(error, Gone) and self._renew is None:
                     raise
+                await patience.after(error, at_once=isinstance(error, Gone))
                 if isinstance(error, Gone):
                     await self._prepare_again()
-                if failures > 1 or not isinstance(error, Gone):
-                    await pause(failures, error.retry_after)
 
     async def read(self, start: int = 0, stop: int | None = None) -> bytes:
         """As `chunks`, in memory. All of it is checked against the announced ADLER32."""

@@ -10,7 +10,6 @@ import orjson
 from yarl import URL
 
 from mdm_async.client.channel import demand_transfer_channel, parse_url
-from mdm_async.client.patience import pause
 from mdm_async.client.progress import OnBytes
 from mdm_async.client.sent import Sent, Source, rewinder, size_of
 from mdm_async.client.ticket import decode_key
@@ -52,7 +51,7 @@ async def upload(
     `force`: a file that breaks PS3.10 is taken too.
     """
     wire.demand_named("an image")
-    failures = 0
+    patience = wire.patience(_ATTEMPTS)
     rewind = rewinder(source)
     while True:
         told = _Told(on_bytes)
@@ -60,12 +59,11 @@ async def upload(
             how = {"overwrite": overwrite, "parents": parents, "force": force}
             return await _attempt(wire, source, surl, sealed, told, **how)
         except (Unavailable, TooManyRequests) as error:
-            failures += 1
-            if size_of(source) is None or failures >= _ATTEMPTS:  # A stream cannot be read twice.
+            if size_of(source) is None:  # A stream cannot be read twice.
                 raise
             told.take_back()
+            await patience.after(error)
             rewind()
-            await pause(failures, error.retry_after)
 
 
 async def _attempt(

@@ -20,7 +20,7 @@ from yarl import URL
 
 from mdm_async.client.channel import demand_confidential, demand_transfer_channel, parse_url
 from mdm_async.client.local_server import LocalServer
-from mdm_async.client.patience import pause
+from mdm_async.client.patience import OnWait, Patience
 from mdm_async.client.srm_reply import Reply
 from mdm_async.client.told_errors import PASSING, Json, error_from_problem
 from mdm_async.errors import (
@@ -28,6 +28,7 @@ from mdm_async.errors import (
     InsecureChannel,
     MdmError,
     NotSupported,
+    TooManyRequests,
     Unauthenticated,
     Unavailable,
     Unreachable,
@@ -73,6 +74,8 @@ class Wire:
             raise Unauthenticated("the token holds characters that no token has")
         self.base = base
         self.attempts = attempts
+        self.on_wait: OnWait | None = None
+        """Told when the server says "later"."""
         self.place = f"the server of {local.directory}" if local is not None else str(base.origin())
         """What to call the server."""
         self._token = token
@@ -137,23 +140,23 @@ class Wire:
         self, method: str, url: URL, body: Json | None, seconds: float, *, repeat: bool
     ) -> tuple[int, bytes]:
         demand_confidential(url, "a request")
-        failures = 0
+        patience = self.patience(self.attempts)
         while True:
             try:
                 return await self._call_once(method, url, body, seconds)
             except Untrusted:
                 raise
-            except Unavailable as error:
-                safe = repeat or isinstance(error.__cause__, aiohttp.ClientConnectorError)
-                failures += 1
-                if not safe or failures >= self.attempts:
-                    raise
-                await pause(failures, error.retry_after)
             except MdmError as error:
-                failures += 1
-                if not repeat or error.http not in PASSING or failures >= self.attempts:
+                begun = not isinstance(error.__cause__, aiohttp.ClientConnectorError)
+                done_nothing = isinstance(error, TooManyRequests) or not begun
+                passing = isinstance(error, Unavailable) or error.http in PASSING
+                if not passing or not (repeat or done_nothing):
                     raise
-                await pause(failures, error.retry_after)
+                await patience.after(error)
+
+    def patience(self, attempts: int) -> Patience:
+        """For a call, or a transfer of one file."""
+        return Patience(attempts, self.on_wait)
 
     async def _call_once(self, method: str, url: URL, body: Json | None, seconds: float) -> tuple[int, bytes]:
         headers = {"Accept": "application/json, application/problem+json"}

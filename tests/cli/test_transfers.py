@@ -10,6 +10,7 @@ from rich.console import Console
 from mdm_async import errors
 from mdm_async.cli.exit_codes import first_failure
 from mdm_async.cli.transfer.meters import Tally, metered
+from mdm_async.cli.waiting import Waiting
 from mdm_async.client.local_place import place_below
 from mdm_async.client.side_by_side import Job, run_all
 from mdm_async.names import Lfn
@@ -85,3 +86,12 @@ def test_a_tree_keeps_its_shape():
     assert place_below(Path("out"), Lfn("/vo"), Lfn("/vo/a/b.dcm")) == Path("out/a/b.dcm")
     assert place_below(Path("out"), Lfn("/"), Lfn("/a.dcm")) == Path("out/a.dcm")
     assert place_below(Path("out"), Lfn("/vo/x.dcm"), Lfn("/vo/x.dcm")) == Path("out/x.dcm")
+
+
+def test_why_a_command_waits_is_said_once_for_many_transfers(capsys):
+    waiting = Waiting()
+    for _ in range(8):
+        waiting(errors.TooManyRequests("files are asked for too fast"), 10.4)
+    assert capsys.readouterr().err == (
+        "mdm: waiting, for the server says: files are asked for too fast; again in 10 s\n"
+    )

@@ -46,6 +46,8 @@ class Faults:
     refusals: list[int] = field(default_factory=list)
     """The next SRM calls are answered with these HTTP statuses, as problems."""
     kill_after_next_get: bool = False
+    turned_away: int = 0
+    """So many GETs and PUTs of transfer URLs are answered 429."""
     put_status: int | None = None
     lie_about_adler: bool = False
     transfer_base: str | None = None
@@ -251,6 +253,8 @@ class FakeServer:
         assert "Authorization" not in request.headers
         self.gets.append(request.headers.get("Range"))
         self.transfer_headers.append(dict(request.headers))
+        if self.faults.turned_away:
+            return self._later()
         if self.faults.redirects:
             raise web.HTTPTemporaryRedirect(self.faults.redirects.pop(0))
         stream = self.streams.get(request.match_info["token"])
@@ -287,9 +291,20 @@ class FakeServer:
         await response.write(content + self.faults.excess)
         return response
 
+    def _later(self) -> web.Response:
+        self.faults.turned_away -= 1
+        return web.json_response(
+            {"detail": "come back", "status": 429},
+            status=429,
+            content_type="application/problem+json",
+            headers={"Retry-After": "0"},
+        )
+
     async def _put(self, request: web.Request) -> web.Response:
         assert "Authorization" not in request.headers
         self.transfer_headers.append(dict(request.headers))
+        if self.faults.turned_away:
+            return self._later()
         if self.faults.put_status is not None:
             status, self.faults.put_status = self.faults.put_status, None
             return web.json_response(

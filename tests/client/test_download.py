@@ -37,6 +37,13 @@ async def test_cuts_are_resumed_where_they_happened(fake, client, image, tmp_pat
     assert "If-Range" in fake.transfer_headers[-1]
 
 
+async def test_a_server_that_says_later_is_asked_until_it_gives_it(fake, client, image, tmp_path, sealed):
+    fake.files[SURL] = image
+    fake.faults.turned_away = 20
+    await client.get(SURL, tmp_path / "a.dcm", sealed=sealed)
+    assert (tmp_path / "a.dcm").read_bytes() == image
+
+
 async def test_a_server_that_cuts_for_ever_is_given_up_and_the_part_is_kept(
     fake, client, image, tmp_path, sealed
 ):

@@ -86,6 +86,12 @@ async def test_an_upload_that_another_time_may_succeed_is_tried_again(fake, clie
     assert sum(told) == len(image)
 
 
+async def test_an_upload_waits_while_the_server_says_later(fake, client, image, sealed):
+    fake.faults.turned_away = 12
+    await client.put(image, SURL, sealed=sealed)
+    assert fake.files[SURL] == image
+
+
 async def test_a_stream_cannot_be_sent_twice_so_its_failure_is_told(fake, client, image):
     fake.faults.put_status = 503
     with pytest.raises(errors.Unavailable):
