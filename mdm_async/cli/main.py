@@ -72,7 +72,7 @@ class Commands(LazyGroup):
         ),
         "status": Listed(
             "mdm_async.cli.server.status",
-            "Show how a server stands: node, version, space, transfers, and the work that waits or fails.",
+            "Show how a server stands: node, version, space, transfers, limits, and the work that waits or fails.",
         ),
         "ping": Listed(
             "mdm_async.cli.server.ping",

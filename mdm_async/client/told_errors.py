@@ -70,6 +70,7 @@ _BY_HTTP: dict[int, type[MdmError]] = {
     429: errors.TooManyRequests,
     431: errors.HeadTooLarge,
     501: errors.NotSupported,
+    505: errors.VersionNotSupported,
     502: Unavailable,
     503: Unavailable,
     504: Unavailable,

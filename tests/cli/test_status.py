@@ -11,12 +11,15 @@ async def test_status_tells_node_version_schema_space_transfers_and_queues(mdm: 
     assert ended.code == 0
     for word in ("schema: catalog", "space for", "sending 0, receiving 0", "views to make", "keys to forget"):
         assert word in ended.text
+    (held,) = [line for line in ended.text.splitlines() if "limits.held" in line]
+    assert held.split()[1:] == ["0", "B", "512.0", "MiB", "0%"]
     told = (await mdm("status", "--json")).json
     assert told["node"]
     assert told["schema"]["mdm_async.catalog"] >= 9
     assert [one["name"] for one in told["queues"]] == [
         "directories to check",
         "views to make",
+        "trees to remove",
         "images to destroy",
         "keys to forget",
         "blobs to delete",

@@ -1,7 +1,7 @@
 """`mdm status`: how a server stands, and the work that waits."""
 
 from datetime import timedelta
-from typing import Any
+from typing import Any, Final
 
 import typer
 
@@ -10,6 +10,8 @@ from mdm_async.cli.options import Json
 from mdm_async.cli.output import in_words, plain, print_json, print_line
 from mdm_async.cli.tables import add_row, print_table, table
 from mdm_async.errors import WrongContent
+
+_BYTES: Final = {"limits.held", "blobs.reserve_free", "database.reserve_free"}
 
 
 def register(app: typer.Typer) -> None:
@@ -58,7 +60,10 @@ def _print(found: dict[str, Any]) -> None:
     limits = table("limit", "used", "of", "share", numbers=("used", "of", "share"))
     for near in found["limits"]:
         share = f"{near['used'] / max(near['most'], 1):.0%}"
-        add_row(limits, near["setting"], near["used"], near["most"], share)
+        figures = [near["used"], near["most"]]
+        if near["setting"] in _BYTES:
+            figures = [in_words(figure) for figure in figures]
+        add_row(limits, near["setting"], *figures, share)
     print_table(limits)
     print_table(queues)
     print_table(failures)
