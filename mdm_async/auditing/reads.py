@@ -20,6 +20,7 @@ from mdm_async.crypt4gh.segment import padded
 from mdm_async.errors import MdmError
 from mdm_async.names import IDENTIFIED, Caller
 from mdm_async.postgres.database import Database
+from mdm_async.postgres.turns import as_nobody
 
 _SECONDS: Final = 1.0
 _KNOWN: Final = 65_536
@@ -111,7 +112,7 @@ class Reads:
             self._begun[pair] = written = intent.written
             self._intents.append(intent)
             if self._writing_intents is None:
-                self._writing_intents = asyncio.ensure_future(self._write_intents())
+                self._writing_intents = as_nobody(self._write_intents())
             while len(self._begun) > _KNOWN:
                 self._begun.popitem(last=False)
         else:
@@ -138,7 +139,7 @@ class Reads:
         while True:
             await asyncio.sleep(_SECONDS)
             # Not cut short, or nobody would know whether it was written.
-            self._writing = asyncio.ensure_future(self._write())
+            self._writing = as_nobody(self._write())
             await asyncio.shield(self._writing)
 
     async def close(self) -> None:

@@ -20,6 +20,7 @@ from mdm_async.catalog.trail.acts import Act
 from mdm_async.errors import MdmError
 from mdm_async.names import ANONYMOUS, Caller
 from mdm_async.postgres.database import Database
+from mdm_async.postgres.turns import as_nobody
 
 REFUSED: Final = "refused"
 OTHERS: Final = "other sources"
@@ -104,7 +105,7 @@ class Refusals:
             await asyncio.sleep(_SECONDS)
             self._end_minutes()
             # Not cut short, or nobody would know whether it was written.
-            self._writing = asyncio.ensure_future(self._write())
+            self._writing = as_nobody(self._write())
             await asyncio.shield(self._writing)
 
     async def close(self) -> None:

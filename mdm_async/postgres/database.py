@@ -68,6 +68,16 @@ class Timeouts:
         }
 
 
+class _Ended:
+    """Counts connections that have ended, whoever ended them."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def note(self, connection: "Connection") -> None:
+        self.count += 1
+
+
 class Database:
     """Connections to one Postgres database, shared by all requests of this node.
 
@@ -82,16 +92,23 @@ class Database:
         turns: Turns,
         timeouts: Timeouts,
         acquire_timeout: float,
+        ended: "_Ended",
     ) -> None:
         self._pool = pool
         self.turns = turns
         self.timeouts = timeouts
         self._acquire_timeout = acquire_timeout
+        self._ended = ended
         self.full_at = float("-inf")
         """When (`time.monotonic`) Postgres last said that its disk is full."""
 
     def __repr__(self) -> str:
         return f"<Database {self._pool.get_size()} connections, {self._pool.get_idle_size()} idle>"
+
+    @property
+    def ended(self) -> int:
+        """How many connections have ended: while it stays the same, Postgres has not crashed."""
+        return self._ended.count
 
     @classmethod
     @asynccontextmanager
@@ -112,6 +129,12 @@ class Database:
         `acquire_timeout`.
         """
         arguments = {"dsn": target} if isinstance(target, str) else dict(target)
+        ended = _Ended()
+
+        async def begin(connection: "Connection") -> None:
+            await _teach_json(connection)
+            connection.add_termination_listener(ended.note)
+
         with _told(connecting=True):
             pool = await asyncpg.create_pool(
                 **arguments,
@@ -119,12 +142,12 @@ class Database:
                 max_size=pool_size,
                 command_timeout=timeouts.statement + _GRACE,
                 server_settings=_PLANNER | timeouts.as_settings(),
-                init=_teach_json,
+                init=begin,
                 reset=_leave_session,
             )
         try:
             turns = Turns(pool_size, pool_size if share is None else share, waiting)
-            yield cls(pool, turns, timeouts, acquire_timeout)
+            yield cls(pool, turns, timeouts, acquire_timeout, ended)
         finally:
             await _close(pool)
 

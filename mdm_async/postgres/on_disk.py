@@ -7,6 +7,7 @@ whatever was committed before it. So those who come together share one wait.
 import asyncio
 
 from mdm_async.postgres.database import Database
+from mdm_async.postgres.turns import as_nobody
 
 _WAIT = "select pg_logical_emit_message(true, 'mdm', '')"
 """Something in the write-ahead log, for a commit of nothing waits for nothing; it changes no table."""
@@ -26,7 +27,7 @@ class OnDisk:
         mine: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append(mine)
         if self._flushing is None:
-            self._flushing = asyncio.ensure_future(self._flush())
+            self._flushing = as_nobody(self._flush())
         await mine
 
     async def _flush(self) -> None:

@@ -5,9 +5,10 @@ Without it, sixteen slow statements of one caller's are all connections, and a t
 
 import asyncio
 from collections import Counter, OrderedDict, deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
-from contextvars import ContextVar
+from contextvars import Context, ContextVar
+from typing import TypeVar
 
 from mdm_async.errors import TooManyRequests
 from mdm_async.postgres.sqlstates import busy
@@ -15,8 +16,15 @@ from mdm_async.postgres.sqlstates import busy
 on_behalf: ContextVar[str] = ContextVar("on_behalf", default="")
 """Whose request runs; nobody's is the server's own work, which may have all that is free."""
 
+T = TypeVar("T")
+
 _OF_ONE = 4
 """One owner's waiting requests are at the most this fraction of all."""
+
+
+def as_nobody(work: Coroutine[None, None, T]) -> "asyncio.Task[T]":
+    """Work for many whom the first of them begins: were it his, the others would wait for their turn behind his own."""
+    return asyncio.get_running_loop().create_task(work, context=Context())
 
 
 class Turns:

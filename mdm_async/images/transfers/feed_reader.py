@@ -47,7 +47,12 @@ class FeedReader:
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     """Set whenever a look brought something."""
     _count: int = 0
+    _failure: Exception | None = None
+    """Of the last look that failed."""
     _snapshot: str | None = None
+    _ended: int = -1
+    """How many of the database's connections had ended when the snapshot was taken. After a crash, or when another
+    server has taken over, transactions are numbered anew from some point on: those would count as seen."""
     _recent: deque[Changes] = field(default_factory=lambda: deque(maxlen=_REMEMBERED))
     _one_at_a_time: asyncio.Lock = field(default_factory=asyncio.Lock)
     _seen: tuple[int, int] = (0, 0)
@@ -61,23 +66,28 @@ class FeedReader:
     async def catch_up(self, moment: float) -> None:
         """Return when all is known that was committed before `moment`. Raises Unavailable.
 
-        Those who wait share a look.
+        Those who wait share a look, and its failure: a database that is silent keeps nobody for longer than one look.
         """
+        failure = self._failure
         while self.as_of < moment:
             async with self._one_at_a_time:
-                if self.as_of < moment:
-                    await self._look()
+                if self.as_of >= moment:
+                    return
+                if self._failure is not None and self._failure is not failure:
+                    raise self._failure
+                await self._look()
 
     async def _look(self) -> None:
         began = time.monotonic()
         try:
             async with self.database.acquire() as db:
-                look = await feed.read(db, self._snapshot)
+                ended = self.database.ended
+                look = await feed.read(db, self._snapshot if ended == self._ended else None)
                 await self.served.refresh(db)
-        except Exception:
-            # Another server may have taken over, whose transactions are numbered anew from some point on.
-            self._snapshot = None
+        except Exception as why:
+            self._snapshot, self._failure = None, why
             raise
+        self._ended = ended
         changes, seen = look.changes, (self.served.generation, self.mapping.generation)
         if seen != self._seen:
             changes = EVERYTHING
