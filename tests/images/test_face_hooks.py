@@ -1,6 +1,7 @@
 """A site's own defacer, declared in the server's settings: given the frames of heads, and held to its limits."""
 
 import asyncio
+import errno
 import io
 import os
 import sys
@@ -15,7 +16,7 @@ from pydicom import dcmread
 from pydicom.uid import RLELossless
 
 from mdm_async.dicom.pixels.layout import Layout
-from mdm_async.errors import ScrubRefused, UnsafeSettings
+from mdm_async.errors import ScrubRefused, Unavailable, UnsafeSettings
 from mdm_async.images.hooks import hooks as hooks_module
 from mdm_async.images.hooks.hooks import Hooks
 from mdm_async.premises import premises
@@ -258,6 +259,53 @@ async def test_a_hook_runs_where_root_cannot_become_anybody_else(dropped: str) -
     )
     said, _ = await process.communicate()
     assert said.decode().strip() == "b'ab'"
+
+
+DEEP = """
+import os, sys
+data = sys.stdin.buffer.read()
+for _ in range(1100):
+    os.mkdir("d" * 100)
+    os.chdir("d" * 100)
+open("f", "w").close()
+os.symlink("/etc", "s")
+sys.stdout.buffer.write(data)
+"""
+
+
+async def test_what_a_hook_leaves_is_removed_however_deep_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Deeper than Python can recurse, and longer than a path can be: what a killed server leaves, too."""
+    command = (python_for_anybody(), "-I", "-S", "-c", DEEP)
+    folder = Path(tempfile.mkdtemp())  # where another user can write
+    folder.chmod(0o711)
+    monkeypatch.setattr("tempfile.tempdir", str(folder))
+    hooks = Hooks({"h": HookSettings(command=command)})
+    assert await hooks.run("h", b"ab", LAYOUT) == b"ab"
+    assert list(folder.iterdir()) == []
+    left = folder / f"{Hooks.of(load(overrides={'data': tmp_path}))._prefix}x"
+    left.mkdir()
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", DEEP), cwd=left, stdin=asyncio.subprocess.DEVNULL
+    )
+    assert await process.wait() == 0
+    Hooks.of(load(overrides={"data": tmp_path}))
+    folder.rmdir()
+
+
+async def test_a_hook_that_cannot_be_started_now_refuses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def out_of_memory(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
+
+    hooks = Hooks({"h": HookSettings(command=("/bin/cat",))})
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(asyncio, "create_subprocess_exec", out_of_memory)
+        with pytest.raises(Unavailable, match="Cannot allocate memory"):
+            await hooks.run("h", b"ab", LAYOUT)
+    monkeypatch.setattr("tempfile.tempdir", "/nowhere")
+    with pytest.raises(Unavailable, match="No such file"):
+        await hooks.run("h", b"ab", LAYOUT)
 
 
 async def test_of_a_killed_server_no_hook_is_left_and_no_folder_after_its_next_start(tmp_path: Path) -> None:

@@ -11,20 +11,21 @@ import asyncio
 import hashlib
 import json
 import os
-import shutil
 import signal
 import sys
 import tempfile
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Final, Self
 
 from mdm_async.confined import places
 from mdm_async.confined.own_user import can_be_reached, nobody
 from mdm_async.dicom.pixels.layout import Layout
-from mdm_async.errors import BadRequest, ScrubRefused, UnsafeSettings
+from mdm_async.errors import BadRequest, ScrubRefused, Unavailable, UnsafeSettings
 from mdm_async.held import may_wait
+from mdm_async.images.hooks import folders
 from mdm_async.images.hooks.launcher import Asked
 from mdm_async.secret_files import private_places
 from mdm_async.settings import HookSettings, Settings
@@ -48,6 +49,7 @@ class Hooks:
         self._settings = settings
         self._withheld = list(withheld)
         self._prefix = f"mdm-hook-{mark}-"
+        self._removing = ThreadPoolExecutor(1, "hook-folders")
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
@@ -62,7 +64,7 @@ class Hooks:
         for folder in Path(tempfile.gettempdir()).glob(self._prefix + "*"):
             with suppress(OSError):
                 if folder.lstat().st_uid in ours:
-                    shutil.rmtree(folder, ignore_errors=True)
+                    folders.remove(folder)
 
     def demand(self, name: str | None) -> None:
         """Raises BadRequest when a profile names a hook that this server has not."""
@@ -73,35 +75,31 @@ class Hooks:
             )
 
     async def run(self, name: str, frames: bytes, layout: Layout) -> bytes:
-        """The frames as the hook gives them back, of equal length. Raises ScrubRefused."""
+        """The frames as the hook gives them back, of equal length. Raises ScrubRefused; Unavailable when it cannot be
+        started now."""
         settings = self._settings.get(name)
         if settings is None:
             raise ScrubRefused(f"this server has no hook '{name}'")
         may_wait("a hook")
-        command = [_filled(one, layout) for one in settings.command]
-        with tempfile.TemporaryDirectory(prefix=self._prefix) as folder, _Control() as control:
-            user = nobody()
-            if user is not None:
-                os.chown(folder, *user)
-            asked = Asked(
-                command,
-                settings.memory,
-                settings.seconds,
-                control.far_end,
-                list(map(str, self._readable(settings))),
-                folder,
-                user,
-            )
-            process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-I", "-S", "-c", _LAUNCH, json.dumps(vars(asked))),
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.DEVNULL,
-                cwd=folder,
-                env={},
-                pass_fds=(control.far_end,),
-                start_new_session=True,
-            )
+        try:
+            folder = tempfile.mkdtemp(prefix=self._prefix)
+        except OSError as why:
+            raise _unavailable(why) from why
+        try:
+            return await self._run_in(folder, name, settings, frames, layout)
+        finally:
+            # Not on the loop: a hook may have left millions of files.
+            await asyncio.get_running_loop().run_in_executor(self._removing, folders.remove, Path(folder))
+
+    async def _run_in(
+        self, folder: str, name: str, settings: HookSettings, frames: bytes, layout: Layout
+    ) -> bytes:
+        with ExitStack() as stack:
+            try:
+                control = stack.enter_context(_Control())
+                process = await self._started(settings, folder, control.far_end, layout)
+            except OSError as why:
+                raise _unavailable(why) from why
             try:
                 async with asyncio.timeout(settings.seconds):
                     answer = await _exchanged(process, frames)
@@ -119,9 +117,40 @@ class Hooks:
             raise ScrubRefused(f"the hook '{name}' gave back fewer bytes than it got")
         return answer
 
+    async def _started(
+        self, settings: HookSettings, folder: str, control: int, layout: Layout
+    ) -> asyncio.subprocess.Process:
+        """Raises OSError."""
+        user = nobody()
+        if user is not None:
+            os.chown(folder, *user)
+        asked = Asked(
+            [_filled(one, layout) for one in settings.command],
+            settings.memory,
+            settings.seconds,
+            control,
+            list(map(str, self._readable(settings))),
+            folder,
+            user,
+        )
+        return await asyncio.create_subprocess_exec(
+            *(sys.executable, "-I", "-S", "-c", _LAUNCH, json.dumps(vars(asked))),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
+            cwd=folder,
+            env={},
+            pass_fds=(control,),
+            start_new_session=True,
+        )
+
     def _readable(self, settings: HookSettings) -> list[Path]:
         own = places.of_program(settings.command)
         return places.apart_from(self._withheld, [*places.PROGRAMS, *places.FACTS, *own, *settings.reads])
+
+
+def _unavailable(why: OSError) -> Unavailable:
+    return Unavailable(f"a hook cannot be started: {why.strerror}", remedy="try again", retry_after=10)
 
 
 def demand_usable(name: str, settings: HookSettings, withheld: Iterable[Path]) -> None:
