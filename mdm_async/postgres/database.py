@@ -13,6 +13,7 @@ import orjson
 from mdm_async.errors import DatabaseFull, DatabaseReadOnly, MdmError, Unavailable
 from mdm_async.held import holding, may_wait
 from mdm_async.postgres import sqlstates
+from mdm_async.postgres.looks import Looks
 from mdm_async.postgres.migrate import migrate
 from mdm_async.postgres.turns import Turns
 
@@ -99,6 +100,7 @@ class Database:
         self.timeouts = timeouts
         self._acquire_timeout = acquire_timeout
         self._ended = ended
+        self._writable = Looks(self._look_whether_writable)
         self.full_at = float("-inf")
         """When (`time.monotonic`) Postgres last said that its disk is full."""
 
@@ -181,7 +183,10 @@ class Database:
         await self._pool.expire_connections()
 
     async def demand_writable(self) -> None:
-        """Raises Unavailable unless Postgres answers and takes changes."""
+        """Raises Unavailable unless Postgres answers and takes changes. Anybody may ask, as often as they like."""
+        await self._writable.since(time.monotonic())
+
+    async def _look_whether_writable(self) -> None:
         async with self.acquire() as connection:
             if not await connection.fetchval(_WRITABLE):
                 raise sqlstates.read_only()

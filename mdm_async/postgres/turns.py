@@ -19,7 +19,8 @@ on_behalf: ContextVar[str] = ContextVar("on_behalf", default="")
 T = TypeVar("T")
 
 _OF_ONE = 4
-"""One owner's waiting requests are at the most this fraction of all."""
+"""One owner's waiting requests are at the most this fraction of what the others leave: so there is always some left for
+whoever comes next, however many addresses a flood comes from."""
 
 
 def as_nobody(work: Coroutine[None, None, T]) -> "asyncio.Task[T]":
@@ -59,7 +60,7 @@ class Turns:
     @asynccontextmanager
     async def turn(self, patience: float) -> AsyncIterator[None]:
         """A place, for the owner that `on_behalf` names. Raises DatabaseBusy when none is free in so many seconds, and
-        TooManyRequests when too many wait already."""
+        TooManyRequests when too many wait already; never for the server's own work, which is of a few."""
         owner = on_behalf.get()
         await self._take(owner, patience)
         try:
@@ -72,7 +73,7 @@ class Turns:
             self._grant(owner)
             return
         queue = self._queues.get(owner)
-        if self._waiting >= self._most or (owner and queue and len(queue) >= max(1, self._most // _OF_ONE)):
+        if owner and not self._may_wait(len(queue or ())):
             raise TooManyRequests("too many requests wait for the catalog's database", retry_after=2)
         if queue is None:
             queue = self._queues[owner] = deque()
@@ -90,6 +91,10 @@ class Turns:
             if isinstance(why, TimeoutError):
                 raise busy("no connection became free in time") from None
             raise
+
+    def _may_wait(self, own: int) -> bool:
+        left = self._most - (self._waiting - own)
+        return own < min(left, max(1, left // _OF_ONE))
 
     def _may_have_more(self, owner: str) -> bool:
         return not owner or self._held[owner] < self._share

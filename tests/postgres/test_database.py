@@ -18,6 +18,7 @@ import pytest
 from mdm_async.errors import NotFound, Unavailable, UnsafeSettings
 from mdm_async.postgres.database import Database, Timeouts, connect, migrate
 from mdm_async.postgres.embedded.lifecycle import EmbeddedPostgres
+from mdm_async.postgres.turns import on_behalf
 from tests.postgres.for_tests import PostgresForTests, postgres_folder, postgres_for_tests
 
 
@@ -339,3 +340,19 @@ async def test_a_fresh_database_may_be_a_copy(server: PostgresForTests, dsn: str
         await connection.execute("create table kept as select 42 as x")
     async with connect(await server.fresh_database(dsn)) as connection:
         assert await connection.fetchval("select x from kept") == 42
+
+
+async def test_however_many_ask_whether_it_takes_changes_none_keeps_the_servers_own_work_out(
+    dsn: str,
+) -> None:
+    """Before: 1,024 anonymous requests for /health/ready filled the lane of control, whose watches died of that."""
+
+    async def ask(address: int) -> None:
+        on_behalf.set(f"source {address}")
+        await database.demand_writable()
+
+    async with Database.connect(dsn, pool_size=1, waiting=8) as database, asyncio.TaskGroup() as group:
+        for count in range(2000):
+            group.create_task(ask(count % 16))
+        async with database.acquire() as connection:
+            assert await connection.fetchval("select 1") == 1

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import pytest
 
@@ -122,3 +122,37 @@ async def test_who_is_cancelled_leaves_the_turn_to_the_next(together: bool) -> N
         await gone
     assert line.order == ["after"]
     assert (turns.used, turns.waiting) == (0, 0)
+
+
+async def test_a_flood_from_many_addresses_leaves_room_for_whoever_comes_next() -> None:
+    turns = Turns(1, 1, 100)
+    line = Line(turns)
+    async with asyncio.TaskGroup() as group, had(turns, "first"):
+        for address in range(8):
+            for _ in range(40):
+                group.create_task(_stand_or_go(line, f"source {address}"))
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert turns.waiting < 100
+        group.create_task(line.stand("newcomer"))
+        await asyncio.sleep(0)
+        line.go_on.set()
+    assert "newcomer" in line.order
+
+
+async def test_the_servers_own_work_is_never_refused_for_those_who_wait() -> None:
+    turns = Turns(1, 1, 2)
+    line = Line(turns)
+    async with asyncio.TaskGroup() as group, had(turns, "first"):
+        for owner in "abcdef":
+            group.create_task(_stand_or_go(line, owner))
+        for _ in range(4):
+            group.create_task(line.stand(""))
+        await asyncio.sleep(0)
+        line.go_on.set()
+    assert line.order.count("") == 4
+
+
+async def _stand_or_go(line: Line, owner: str) -> None:
+    with suppress(TooManyRequests):
+        await line.stand(owner)
