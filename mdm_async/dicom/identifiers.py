@@ -11,7 +11,7 @@ from mdm_async.dicom.character_sets import CharacterSet
 from mdm_async.dicom.elements import Encoding
 from mdm_async.dicom.filemeta import read_meta
 from mdm_async.dicom.walking import MAX_DEPTH, items, walk
-from mdm_async.errors import Malformed
+from mdm_async.errors import Malformed, TooLarge
 
 LINKING: Final = {
     0x00080018: "SOPInstanceUID",
@@ -31,6 +31,7 @@ _NAMES: Final = frozenset({0x00100010, 0x00101001, 0x00101005, 0x00101060})
 """Patient's Name, Other Patient Names, Patient's Birth Name, Patient's Mother's Birth Name."""
 _NUMBERS: Final = frozenset({_PATIENT_ID, 0x00101000, 0x00080050})
 """Patient ID, Other Patient IDs, Accession Number."""
+_TEXTS: Final = _NAMES | _NUMBERS | {_BIRTH_DATE, _CHARACTER_SET}
 _LAST: Final = 0x00101060
 
 _SAY_NOTHING: Final = frozenset(
@@ -39,6 +40,11 @@ _SAY_NOTHING: Final = frozenset(
     | {"sample", "study", "subject", "test", "unknown"}
 )
 """What stands where nobody is named; such a word in a file's name reveals nobody."""
+
+_MOST: Final = 1 << 16
+"""Bytes that may name a file's patient, each element and item of a sequence counted as `_ELEMENT` more: else whoever
+uploads a few such files keeps all cores busy with words, and others wait."""
+_ELEMENT: Final = 8
 
 _VALUES: Final = frozenset(TEXT_VR_DELIMS)
 _NAME_PARTS: Final = _VALUES | {ord("^"), ord("=")}
@@ -68,10 +74,10 @@ def identifying_values(head: bytes) -> frozenset[str]:
 
     They are words of the patient's names in every script they are written in, patient IDs, accession number (of 3
     characters or more, 2 where a script has no capitals, as those of East Asia), and the birth date in its usual
-    orders. `head` as `part10` found it. Raises Malformed.
+    orders. `head` as `part10` found it. Raises Malformed, and TooLarge when they are more than any patient has.
     """
     meta = read_meta(head)
-    found = set(_of_patient(head, meta.end, len(head), meta.encoding, CharacterSet()))
+    found = set(_of_patient(head, meta.end, len(head), meta.encoding, CharacterSet(), _Work()))
     return frozenset(one for one in found if _long_enough(one) and one not in _SAY_NOTHING)
 
 
@@ -109,14 +115,35 @@ def _runs(segment: str) -> Iterator[str]:
             yield "".join(words[start:end])
 
 
+class _Work:
+    """What has been looked at."""
+
+    def __init__(self) -> None:
+        self._left = _MOST
+
+    def add(self, size: int) -> None:
+        self._left -= size
+        if self._left < 0:
+            raise TooLarge(
+                f"the file names its patient in more than {_MOST} bytes, so its name cannot be checked",
+                remedy="look at the names and IDs of its patient (0010,xxxx)",
+            )
+
+
 def _of_patient(
-    data: bytes, at: int, end: int, encoding: Encoding, charset: CharacterSet, depth: int = 0
+    data: bytes, at: int, end: int, encoding: Encoding, charset: CharacterSet, work: _Work, depth: int = 0
 ) -> Iterator[str]:
     if depth > MAX_DEPTH:
         raise Malformed(f"sequences are nested deeper than {MAX_DEPTH} levels at byte {at}")
     for element in walk(data, at, end, encoding):
         if element.tag > _LAST:
             return
+        if depth:
+            work.add(_ELEMENT)
+        if element.tag in _TEXTS:
+            work.add(element.length)
+        elif element.tag != _OTHER_IDS_SEQUENCE:
+            continue
         value = data[element.value : element.value + element.length]
         if element.tag == _CHARACTER_SET:
             charset = CharacterSet(value)
@@ -127,9 +154,10 @@ def _of_patient(
                 yield _bare(one)
         elif element.tag == _BIRTH_DATE:
             yield from _dates(_bare(value.decode("ascii", "replace")))
-        elif element.tag == _OTHER_IDS_SEQUENCE and element.vr in (b"", b"SQ", b"UN"):
+        elif element.vr in (b"", b"SQ", b"UN"):
             for item in items(data, element, encoding):
-                yield from _of_patient(data, item.start, item.end, item.encoding, charset, depth + 1)
+                work.add(_ELEMENT)
+                yield from _of_patient(data, item.start, item.end, item.encoding, charset, work, depth + 1)
 
 
 def _words(names: str) -> Iterator[str]:

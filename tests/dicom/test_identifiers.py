@@ -3,7 +3,7 @@
 import pytest
 
 from mdm_async.dicom.identifiers import identifying_values, names_reveal
-from mdm_async.errors import MdmError
+from mdm_async.errors import MdmError, TooLarge
 
 
 def test_the_identifiers_of_a_file(write):
@@ -81,3 +81,20 @@ def test_the_samples_own_names_do_not_reveal_their_patients(sample, split):
     except MdmError:
         return
     assert not names_reveal(f"/vo/pydicom/{sample.parent.name}/{sample.name}", identifying_values(head))
+
+
+@pytest.mark.parametrize("tag", [0x00100010, 0x00100020, 0x00101000, 0x00100030, 0x00080005])
+def test_more_names_than_any_patient_has_are_not_gone_through(write, tag):
+    """A head of 20 MiB full of them took seconds of a core, and others' reads waited for it."""
+    assert identifying_values(write.file(write.element(tag, "UN", b"19520412" * 1000))) is not None
+    with pytest.raises(TooLarge):
+        identifying_values(write.file(write.element(tag, "UN", b"1952041 " * 10_000)))
+
+
+@pytest.mark.parametrize("each", [b"", b"x"])
+def test_nor_are_more_other_ids(write, each):
+    inner = write.element(0x00100020, "LO", b"4711") if each else b""
+    item = b"\xfe\xff\x00\xe0" + len(inner).to_bytes(4, "little") + inner
+    assert identifying_values(write.file(write.element(0x00101002, "SQ", item * 1000))) is not None
+    with pytest.raises(TooLarge):
+        identifying_values(write.file(write.element(0x00101002, "SQ", item * 100_000)))
