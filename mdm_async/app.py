@@ -171,8 +171,7 @@ async def running(settings: Settings, watches: Watches | None = None) -> AsyncIt
         beside(check_directories_forever(lanes.bulk, house.views, house.node))
         beside(make_views_forever(house.workshop.on(lanes.bulk), house.shelf, house.node))
         beside(give_back_forever(disk))
-        if settings.audit.keep_days is not None:
-            beside(Pruner(lanes.bulk, house.signing_key, settings.audit.keep_days).forever())
+        beside(Pruner(lanes.bulk, house.signing_key, settings.audit.keep_days).forever())
         if postgres is not None:
             beside(postgres.supervise())
         await listen(stack, house, stands_on.certificate, watches, beside, most)

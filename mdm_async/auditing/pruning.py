@@ -1,6 +1,7 @@
 """Pruning: the oldest seals go with their rows, and a signed act says which.
 
-The statement comes first, then what it says goes, a page at a time: when that breaks off, the next pruning ends it.
+The statement comes first, then what it says goes, a page at a time: when that breaks off, the next pruning ends it,
+or the server within the hour.
 """
 
 import asyncio
@@ -58,10 +59,14 @@ class Pruner:
         return await self._prune(caller, before, really=really)
 
     async def forever(self) -> None:
-        """Prune what is older than `keep_days`, each hour."""
-        while self.keep_days is not None:
+        """Prune what is older than `keep_days`, each hour, and end what broke off: it is said to be gone."""
+        while True:
             try:
-                await self._prune(_SERVER, datetime.now(UTC) - timedelta(days=self.keep_days), really=True)
+                if self.keep_days is None:
+                    await self._remove()
+                else:
+                    before = datetime.now(UTC) - timedelta(days=self.keep_days)
+                    await self._prune(_SERVER, before, really=True)
             except Unavailable:
                 pass
             except WrongContent as why:
@@ -77,9 +82,12 @@ class Pruner:
                 await acts.record(db, [Act(caller, ACT, details=details)])
                 await ledger.set_pruned(db, found.seals, found.count)
         if really:
-            while await self._remove_some():
-                pass
+            await self._remove()
         return found
+
+    async def _remove(self) -> None:
+        while await self._remove_some():
+            pass
 
     async def _prunable(self, db: Connection, before: datetime) -> Pruned | None:
         pruned, rows_before = await ledger.pruned(db)

@@ -121,8 +121,9 @@ async def test_a_pruning_that_is_not_what_was_pruned_is_found(
     assert found(await sealed.verdict()) != []
 
 
-async def test_one_that_broke_off_is_ended_by_the_next(
-    sealed: Sealed, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("by_the_server", [False, True])
+async def test_one_that_broke_off_is_ended_by_the_next_or_by_the_server(
+    sealed: Sealed, monkeypatch: pytest.MonkeyPatch, by_the_server: bool
 ) -> None:
     monkeypatch.setattr(pruning, "_BYTES", 1)
     await sealed.seconds(5)
@@ -141,7 +142,16 @@ async def test_one_that_broke_off_is_ended_by_the_next(
     assert (await counts(sealed))[1] == 4
     for without in (False, True):
         assert found(await sealed.verdict(without=without)) == []
-    assert await pruner(sealed).prune(ADMIN, await moment_of(sealed, 4), really=True) is None
+    if by_the_server:
+        work = asyncio.create_task(pruner(sealed).forever())
+
+        async def ended() -> bool:
+            return (await counts(sealed))[1] == 2
+
+        await until(ended)
+        work.cancel()
+    else:
+        assert await pruner(sealed).prune(ADMIN, await moment_of(sealed, 4), really=True) is None
     assert (await counts(sealed))[1] == 2
     assert found(await sealed.verdict()) == []
 

@@ -13,6 +13,7 @@ from mdm_async.catalog.work.trees_to_remove import TREES_TO_REMOVE
 from mdm_async.errors import BadRequest, Exists, MdmError, NotADirectory, NotEmpty, NotFound
 from mdm_async.names import Lfn, View
 from mdm_async.postgres.database import Connection, Database
+from tests.faults.conditions import until
 
 
 async def _id(db: Connection, lfn: str) -> int:
@@ -242,3 +243,41 @@ async def test_a_move_writes_what_the_entry_is_to_keep(db: Connection) -> None:
     )
     views = await db.fetchval("select views from entries where id = $1", moved.id)
     assert sorted(views) == ["basic", "other", "third"]
+
+
+async def test_files_removed_by_name_and_with_their_tree_wait_for_each_other_and_no_more(
+    database: Database,
+) -> None:
+    async with database.acquire() as db:
+        await _tree(db, "/a")
+        for name in ("second", "first"):  # their ids are in another order than their names
+            await _file(db, "/a", name)
+        ids = [(await _entry(db, f"/a/{name}")).id for name in ("second", "first")]
+        directory = await _cut_off(db, "/a")
+
+    async def by_name() -> None:
+        async with database.transaction() as db:
+            await entries.remove_files(db, ids)
+
+    async def with_the_tree() -> None:
+        async with database.transaction() as db:
+            await entries.remove_page(db, directory, 10)
+
+    async with database.acquire() as db:
+        held = db.transaction()
+        await held.start()
+        await db.execute("select from entries where id = $1 for update", ids[0])
+        removing = []
+        for waiters, work in enumerate((by_name, with_the_tree), 1):
+            removing.append(asyncio.create_task(work()))
+            await until(lambda waiters=waiters: _waiting(database, waiters))  # type: ignore[misc]
+        await held.rollback()
+        await asyncio.gather(*removing)
+
+
+async def _waiting(database: Database, count: int) -> bool:
+    async with database.acquire() as db:
+        found: int = await db.fetchval(
+            "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
+        )
+    return found == count

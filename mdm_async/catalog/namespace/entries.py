@@ -285,8 +285,11 @@ async def remove_page(db: Connection, directory: int, count: int) -> tuple[list[
     there may be more. Directories in it are cut off, each to be removed by itself.
     """
     row = await db.fetchrow(
-        "with page as materialized ("
-        "  select id, is_directory from entries where parent = $1 order by name limit $2 for update"
+        # Locked in the order of their ids, as everybody does who locks several.
+        "with named as materialized (select id from entries where parent = $1 order by name limit $2"
+        "), page as materialized ("
+        "  select id, is_directory from entries where id = any(array(select id from named)) and parent = $1"
+        "   order by id for update"
         "), cut as ("
         f"  update entries set {_CUT}"
         "  where id = any(array(select id from page where is_directory)) returning id"
