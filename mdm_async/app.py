@@ -60,7 +60,7 @@ from mdm_async.postgres.database import Database, connect
 from mdm_async.postgres.directory_lock import DirectoryLock
 from mdm_async.postgres.embedded.ballast import Ballast
 from mdm_async.postgres.embedded.lifecycle import EmbeddedPostgres
-from mdm_async.postgres.lanes import Lanes
+from mdm_async.postgres.lanes import Lanes, warn_of_little_room
 from mdm_async.postgres.migrate import migrate
 from mdm_async.postgres.on_disk import OnDisk
 from mdm_async.postgres.standing import watch_database
@@ -149,6 +149,7 @@ async def running(settings: Settings, watches: Watches | None = None) -> AsyncIt
         async with connect(target) as connection:
             await migrate(connection, "mdm_async.catalog")
             await migrate(connection, "mdm_async.keys")
+            await warn_of_little_room(connection, settings.database)
         lanes = await stack.enter_async_context(Lanes.connect(target, settings.database))
         keys = await _keys(stack, own, lanes, watches)
         disk = stack.enter_context(ThreadPoolExecutor(_DISK_THREADS, "disk"))

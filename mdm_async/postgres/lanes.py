@@ -11,11 +11,32 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Self
 
+import structlog
+
 from mdm_async.limits import Near
-from mdm_async.postgres.database import Database, Timeouts
+from mdm_async.postgres.database import Connection, Database, Timeouts
 from mdm_async.settings import DatabaseSettings
 
 _KEYS = 4
+
+_log = structlog.get_logger()
+
+_ROOM = """
+    select current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int
+"""
+
+
+async def warn_of_little_room(connection: Connection, settings: DatabaseSettings) -> None:
+    """Say when Postgres does not take as many connections as this node alone may make: requests fail under load."""
+    room = await connection.fetchval(_ROOM)
+    most = settings.control_pool + settings.pool + settings.bulk_pool + _KEYS
+    if room < most:
+        _log.warning(
+            "the database takes fewer connections than this node may make; raise max_connections or lower "
+            "database.pool",
+            takes=room,
+            wanted=most,
+        )
 
 
 @dataclass(frozen=True, slots=True)

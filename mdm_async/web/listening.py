@@ -22,6 +22,7 @@ from mdm_async.web.http.server import Runner
 _BACKLOG = 1024
 _UNWATCHED = 1.0
 """Seconds that transfers may take to end once a watch has died."""
+_FEWEST = 8
 _LOCAL_CONNECTIONS = 64
 """Through the socket in the data directory."""
 _KEPT_ELSEWHERE = 1e6
@@ -31,11 +32,19 @@ _log = structlog.get_logger()
 
 
 def connections_for(settings: Settings) -> int:
-    """How many connections from clients may be open, once the limit of open files is raised for them."""
+    """How many connections from clients may be open, once the limit of open files is raised for them.
+
+    Raises UnsafeSettings when that would be hardly any.
+    """
     own, database = settings.limits, settings.database
     pools = database.pool + database.control_pool + database.bulk_pool
     found = Descriptors.raised(own.connections + _LOCAL_CONNECTIONS, settings.transfers.running, pools)
     most = found.connections - _LOCAL_CONNECTIONS
+    if most < min(_FEWEST, own.connections):
+        raise UnsafeSettings(
+            f"the hard limit of open files is {found.most}: too few to serve anybody",
+            remedy="raise it to 1024 at least (ulimit -n, LimitNOFILE of systemd, nofile of containers)",
+        )
     if most < own.connections:
         _log.warning(
             "the hard limit of open files is too low for limits.connections; raise it (LimitNOFILE of systemd, "

@@ -3,10 +3,14 @@
 import asyncio
 import resource
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
 from mdm_async.descriptors import Descriptors
+from mdm_async.errors import UnsafeSettings
+from mdm_async.settings import Settings
+from mdm_async.web.listening import connections_for
 from tests.conftest import Server, running_server
 from tests.faults.conditions import until
 from tests.postgres.for_tests import PostgresForTests
@@ -127,3 +131,11 @@ def test_descriptors_are_raised_as_far_as_they_may(
     assert found.connections == connections
     needed = 4096 + 2 * 1024 + 30 + 256
     assert given == ([(min(needed, hard), hard)] if soft < min(needed, hard) else [])
+
+
+def test_a_server_that_could_let_nobody_in_does_not_start(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (256, 256))
+    with pytest.raises(UnsafeSettings, match="limit of open files is 256"):
+        connections_for(Settings(data=tmp_path))
