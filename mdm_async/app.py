@@ -32,6 +32,7 @@ from mdm_async.images.changed import ChangedHere
 from mdm_async.images.cipher_pool import CipherPool
 from mdm_async.images.disks import Disks
 from mdm_async.images.fairness.desk import Desk
+from mdm_async.images.fairness.rates import Rates
 from mdm_async.images.hooks.hooks import Hooks
 from mdm_async.images.intake.intake import Intake
 from mdm_async.images.intake.placing import Placing
@@ -288,6 +289,7 @@ async def _house(
         budget=budget,
         parsing=stack.enter_context(ThreadPoolExecutor(1, "parse")),
         desk=desk,
+        names_refused=Rates(settings.naming.refused / 3600, settings.naming.refused),
         near=[admission.near, budget.near, desk.near, lanes.near, disks.near],
         authenticator=Authenticator(kinds, stands_on.trust, mapping),
         refusals=Refusals(lanes.control),

@@ -297,6 +297,12 @@ class NamingSettings(Section):
     identifying: Literal["refuse", "rename"] = Field(
         "refuse", description="an LFN that holds the file's own identifiers, at upload"
     )
+    refused: int = Field(
+        20,
+        ge=0,
+        description="names for stored files that tell who the patient is, tried in an hour by one caller; then he may "
+        "name none; 0: any",
+    )
     looked_at: int = Field(
         1000,
         ge=0,

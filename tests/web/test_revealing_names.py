@@ -127,3 +127,29 @@ async def test_nor_linked_or_said_to_lie_at_such_a_url(server: Server) -> None:
 
     assert await told("https://elsewhere.example/F%65ldmann/a.dcm") == "SRM_INVALID_REQUEST"
     assert await told("https://elsewhere.example/a.dcm") == "SRM_SUCCESS"
+
+
+async def test_who_tries_many_names_does_not_find_the_one_that_is(
+    postgres: PostgresForTests, migrated: str, tmp_path: Any
+) -> None:
+    """Without the right to identities, one could find a birth date among all of them in seconds: some hundred dates
+    in each name, then fewer and fewer."""
+    dsn = await postgres.fresh_database(migrated)
+    async with running_server(tmp_path / "data", dsn, naming={"refused": 2}) as server:
+        await server.srm("mkdir", surl="/s")
+        await _put(server, "/s/a.dcm")
+        token, other = await server.token("pdrwlxgs", "/s"), server.admin_token
+        body = {"replicas": [{"surl": "/s/a.dcm", "url": "https://elsewhere.example/Feldmann.dcm"}]}
+
+        async def told(token: str) -> str:
+            answer = await server.call("POST", "/catalog/v1/replicas/add", token=token, json=body)
+            return str(answer.tree["files"][0]["status"]["statusCode"])
+
+        asked = {"fromSURL": "/s/a.dcm", "toSURL": "/s/Feldmann.dcm"}
+        await server.srm("mv", token=token, expect=400, **asked)
+        assert await told(token) == "SRM_INVALID_REQUEST"
+        # Now no name is compared any more, so that nothing is learnt from the next ones.
+        for target in ("/s/Feldmann.dcm", "/s/b.dcm"):
+            await server.srm("mv", token=token, expect=403, fromSURL="/s/a.dcm", toSURL=target)
+        assert await told(token) == "SRM_AUTHORIZATION_FAILURE"
+        assert await told(other) == "SRM_INVALID_REQUEST"

@@ -18,7 +18,7 @@ from mdm_async.errors import BadRequest, Exists, Gone, MdmError, NotADirectory, 
 from mdm_async.images.cipher_pool import CipherPool
 from mdm_async.images.names import directories
 from mdm_async.images.names.path_template import PathTemplate
-from mdm_async.images.names.revealing import Identifiers, NameGuard, demand_silent
+from mdm_async.images.names.revealing import Identifiers, NameGuard
 from mdm_async.images.reading import stream
 from mdm_async.images.reading.served import Served
 from mdm_async.images.reading.shelf import Shelf
@@ -152,7 +152,7 @@ class _Linking:
             subjects = mapping.names if mapping is not None else frozenset()
             name = self.path.fill(values, self.served.key, subjects)
             lfn = parse_lfn(f"{self.target.rstrip('/')}/{name}")
-            demand_silent(self.caller, known, ready.image, lfn)
+            self.linker.guard.demand_one_silent(self.caller, known, ready.image, lfn)
             return lfn
         except MdmError as why:
             return why

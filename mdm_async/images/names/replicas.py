@@ -17,7 +17,7 @@ from mdm_async.catalog.rights import acl
 from mdm_async.catalog.trail import acts as audit
 from mdm_async.catalog.trail.acts import Act
 from mdm_async.errors import BadRequest, Exists, MdmError, NotFound
-from mdm_async.images.names.revealing import Identifiers, NameGuard, demand_silent
+from mdm_async.images.names.revealing import Identifiers, NameGuard
 from mdm_async.images.reading.served import ServedViews
 from mdm_async.images.surls import resolve
 from mdm_async.names import Caller, Right, Surl, View
@@ -65,7 +65,7 @@ async def add(
         if url is None:
             raise BadRequest("the copy stored here is there already")
         if entry.image is not None:
-            demand_silent(caller, known, entry.image, unquote(url))
+            guard.demand_one_silent(caller, known, entry.image, unquote(url))
         if not await replicas.add(db, entry.id, view, url, caller.name):
             raise Exists("the file has a replica at that URL already")
         return view

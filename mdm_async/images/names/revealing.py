@@ -8,8 +8,9 @@ from uuid import UUID
 
 from mdm_async.blobs.store import BlobStore
 from mdm_async.dicom.identifiers import identifying_values, names_reveal
-from mdm_async.errors import BadRequest, Damaged, Malformed, MdmError, Refusal, TooLarge
+from mdm_async.errors import BadRequest, Damaged, Forbidden, Malformed, MdmError, Refusal, TooLarge
 from mdm_async.images.cipher_pool import CipherPool
+from mdm_async.images.fairness.rates import Rates
 from mdm_async.images.reading.heads import head
 from mdm_async.images.reading.shelf import Shelf
 from mdm_async.names import IDENTIFIED, Caller, Right
@@ -30,6 +31,8 @@ class NameGuard:
     blobs: BlobStore
     cipher: CipherPool
     max_head: int
+    refused: Rates
+    """How often names were, by caller: whoever may try as many as he likes finds the one that is."""
 
     async def identifiers(self, images: Sequence[UUID]) -> Identifiers:
         """Of at most some hundred images. It waits for the key store: hold no connection meanwhile."""
@@ -58,22 +61,41 @@ class NameGuard:
         for some in _pages(named):
             known = await self.identifiers([image for image, _ in some])
             for image, name in some:
-                demand_silent(caller, known, image, name)
+                self.demand_one_silent(caller, known, image, name)
+
+    def demand_one_silent(self, caller: Caller, known: Identifiers, image: UUID, name: str) -> None:
+        """Return when the name holds nothing of what is known of the image's patient.
+
+        Raises Forbidden when the caller has had too many names refused lately, whatever this one is.
+        """
+        account = caller.payer.account
+        if self.refused.wait(account):
+            raise _refused(
+                caller,
+                Forbidden(
+                    "too many names that tell who a patient is were tried lately",
+                    remedy="try again in an hour",
+                ),
+            )
+        identifiers = known.get(image, frozenset())
+        if isinstance(identifiers, MdmError):
+            raise identifiers
+        if names_reveal(name, identifiers):
+            self.refused.count(account)
+            raise _refused(
+                caller,
+                BadRequest(
+                    "the name holds identifiers of the file's patient, which users without the right to them"
+                    " would see",
+                    remedy="choose a name without the patient's name, ID or accession number",
+                ),
+            )
 
 
-def demand_silent(caller: Caller, known: Identifiers, image: UUID, name: str) -> None:
-    """Return when the name holds nothing of what is known of the image's patient."""
-    identifiers = known.get(image, frozenset())
-    if isinstance(identifiers, MdmError):
-        raise identifiers
-    if names_reveal(name, identifiers):
-        why = BadRequest(
-            "the name holds identifiers of the file's patient, which users without the right to them would see",
-            remedy="choose a name without the patient's name, ID or accession number",
-        )
-        # Whoever tries names would learn whose image it is: each try is in the audit.
-        why.refusal = Refusal(caller.name, Right.IDENTITY)
-        raise why
+def _refused(caller: Caller, why: MdmError) -> MdmError:
+    """Whoever tries names would learn whose image it is: each try is in the audit."""
+    why.refusal = Refusal(caller.name, Right.IDENTITY)
+    return why
 
 
 def _too_large() -> TooLarge:

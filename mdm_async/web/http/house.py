@@ -18,6 +18,7 @@ from mdm_async.images.changed import ChangedHere
 from mdm_async.images.cipher_pool import CipherPool
 from mdm_async.images.disks import Disks
 from mdm_async.images.fairness.desk import Desk
+from mdm_async.images.fairness.rates import Rates
 from mdm_async.images.intake.intake import Intake
 from mdm_async.images.names.revealing import NameGuard
 from mdm_async.images.reading.served import ServedViews
@@ -59,6 +60,8 @@ class House:
     parsing: ThreadPoolExecutor
     """Of long request bodies."""
     desk: Desk
+    names_refused: Rates
+    """By caller."""
     authenticator: Authenticator
     refusals: Refusals
     reads: Reads
@@ -77,7 +80,8 @@ class House:
 
     @property
     def name_guard(self) -> NameGuard:
-        return NameGuard(self.database, self.shelf, self.blobs, self.cipher, self.settings.scrub.max_head)
+        most = self.settings.scrub.max_head
+        return NameGuard(self.database, self.shelf, self.blobs, self.cipher, most, self.names_refused)
 
     @property
     def database(self) -> Database:
