@@ -97,6 +97,15 @@ def test_a_secret_may_lie_in_a_file(
         load()
 
 
+def test_a_list_in_the_environment_that_is_no_json_is_told_with_its_form(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("MDM_SERVER__TRUSTED_PROXIES", "192.0.2.1")
+    with pytest.raises(UnsafeSettings, match="environment cannot be read") as refused:
+        load()
+    assert '["192.0.2.1"]' in refused.value.remedy
+
+
 # What is refused
 
 

@@ -1,6 +1,7 @@
 """A node's turn at a queue of work: rows are taken page by page, kept while they are worked on, and settled."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from types import TracebackType
@@ -12,6 +13,8 @@ from mdm_async.catalog.work.queue import LEASE, Queue, Row
 from mdm_async.errors import MdmError
 from mdm_async.images.uninterrupted import uninterrupted
 from mdm_async.postgres.database import Database
+
+_SAY_AGAIN = 60.0
 
 _log = structlog.get_logger()
 
@@ -111,12 +114,20 @@ class Shift:
 
 
 async def over_and_over(what: str, job: Callable[[], Awaitable[object]], pause: float) -> None:
-    """A job whose failure puts it off for so many seconds, whatever it was."""
+    """A job whose failure puts it off for so many seconds, whatever it was. The log says it once a minute, and when it
+    fails for another reason."""
+    said, said_at = "", 0.0
     while True:
+        reason, tell = "", _log.warning
         try:
             await job()
         except MdmError as why:
-            _log.warning(f"{what} put off", reason=why.detail)
+            reason = why.detail
         except Exception as why:
-            _log.error(f"{what} put off", kind=type(why).__name__)
+            reason, tell = type(why).__name__, _log.error
+        now = time.monotonic()
+        if reason and (reason != said or now - said_at >= _SAY_AGAIN):
+            tell(f"{what} put off", reason=reason)
+            said_at = now
+        said = reason
         await asyncio.sleep(pause)

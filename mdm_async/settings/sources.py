@@ -98,7 +98,13 @@ def load(config: Path | None = None, *, overrides: Mapping[str, Any] | None = No
             for e in errors.errors()
         ]
         raise UnsafeSettings("\n".join(reasons)) from None
-    except (tomllib.TOMLDecodeError, SettingsError) as why:
+    except SettingsError as why:
+        # Which of them it was is not told, and its value could be a secret.
+        raise UnsafeSettings(
+            f"the settings in the environment cannot be read: {why}",
+            remedy="""lists and tables are JSON there: MDM_SERVER__TRUSTED_PROXIES='["192.0.2.1"]'""",
+        ) from None
+    except tomllib.TOMLDecodeError as why:
         raise UnsafeSettings(f"the settings cannot be read: {why}") from why
     finally:
         config_file.reset(token)

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from uuid import UUID, uuid4
 
 import pytest
+from structlog.testing import capture_logs
 
 from mdm_async.catalog.work import views_to_make
 from mdm_async.catalog.work.queue import Row
@@ -99,3 +100,17 @@ async def test_what_a_whole_page_lacks_is_not_tried_for_each_of_its_rows(databas
     assert tries == 1
     async with database.acquire() as db:
         assert (await VIEWS_TO_MAKE.standing(db)).failed == 3
+
+
+async def test_what_goes_on_failing_is_said_once_until_its_reason_changes() -> None:
+    reasons = [Unavailable("away")] * 50 + [Unavailable("read-only")] * 50 + [None] + [ValueError("secret")]
+
+    async def job() -> None:
+        if not reasons:
+            raise asyncio.CancelledError
+        if (why := reasons.pop(0)) is not None:
+            raise why
+
+    with capture_logs() as told, pytest.raises(asyncio.CancelledError):
+        await shift.over_and_over("sweeping", job, 0)
+    assert [line["reason"] for line in told] == ["away", "read-only", "ValueError"]
