@@ -78,6 +78,8 @@ async def listen(
     connections = _connections(stack, settings, runner, most)
     # Apart: whoever fills the ports keeps no administrator from the socket.
     local = _connections(stack, settings, runner, _LOCAL_CONNECTIONS)
+    beside(connections.watch())
+    beside(local.watch())
     stack.push_async_callback(_drain, runner, house, settings.server.drain_seconds, watches)
     host = settings.server.host
     house.near.append(connections.near)
@@ -125,7 +127,6 @@ def _connections(stack: AsyncExitStack, settings: Settings, runner: web.BaseRunn
 
     proxies = frozenset(settings.server.trusted_proxies)
     connections = Connections(settings.limits, most, settings.transfers.slowest, make, proxies)
-    connections.begin()
     stack.push_async_callback(connections.end)
     return connections
 

@@ -16,6 +16,7 @@ from mdm_async.auditing.refusals import Refusals
 from mdm_async.auditing.sealing import Sealer
 from mdm_async.identity.certificates import Trust
 from mdm_async.identity.mapping import Mapping
+from mdm_async.images.disks import Disks
 from mdm_async.images.reading.served import ServedViews
 from mdm_async.images.transfers.watch import TurlWatch
 from mdm_async.images.upkeep.sweep import Sweeper
@@ -23,6 +24,7 @@ from mdm_async.settings import load
 from mdm_async.watches import Watches
 from mdm_async.web.http.accepting import Accepting
 from mdm_async.web.http.certificate import Certificate
+from mdm_async.web.http.connections import Connections
 from tests.identity.grid_pki import new_grid
 from tests.postgres.for_tests import PostgresForTests
 
@@ -59,6 +61,8 @@ WATCHES = [
     (Refusals, "write_forever"),
     (Sweeper, "forever"),
     (ServedViews, "watch"),
+    (Disks, "watch"),
+    (Connections, "watch"),
     (Accepting, "_accept"),
 ]
 

@@ -1,5 +1,6 @@
 """An application of the tests' own on a port of its own, with connections as the server has them."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -24,10 +25,11 @@ async def listening(app: web.Application, house: House) -> AsyncIterator[str]:
         return Connection(keeper, source, server, access_log=None, max_head=limits.head)
 
     connections = Connections(limits, 100, house.settings.transfers.slowest, make)
-    connections.begin()
+    watching = asyncio.create_task(connections.watch())
     try:
         await TcpSite(runner, "127.0.0.1", 0, connections).start()
         yield f"http://127.0.0.1:{runner.addresses[0][1]}"
     finally:
+        watching.cancel()
         await runner.cleanup()
         await connections.end()

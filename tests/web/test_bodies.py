@@ -236,6 +236,12 @@ async def test_a_caller_for_whose_bodies_no_room_is_left_is_told_at_once(
         held.grow_to(house.budget.most // 4 - 10)
         answer = await server.call("POST", "/srm/v2/ls", token=server.admin_token, data=body)
         assert (answer.status, answer.headers["Retry-After"]) == (429, "2")
+        # Nor where its length is not told: it is held as it comes.
+        chunked = post("/srm/v2/ls", "Transfer-Encoding: chunked", token=server.admin_token)
+        async with connected(server) as line:
+            await line.send(chunked, b"5\r\n{    \r\n")
+            line.writer.write(b"8\r\n        \r\n")
+            assert (await line.answer())[0] == 429
         # Others have their own.
         other = await server.call("POST", "/srm/v2/ls", token=others, data=body)
         assert other.status == 200

@@ -103,7 +103,7 @@ async def running(grid, limits=LimitSettings()):  # noqa: B008 - frozen
             keeper, source, runner.server, access_log=None, max_head=1 << 16
         ),
     )
-    connections.begin()
+    watching = asyncio.create_task(connections.watch())
     listening = TcpSite(
         runner,
         "127.0.0.1",
@@ -118,6 +118,7 @@ async def running(grid, limits=LimitSettings()):  # noqa: B008 - frozen
     try:
         yield site
     finally:
+        watching.cancel()
         await runner.cleanup()
         await connections.end()
 

@@ -21,7 +21,7 @@ async def server(
     """One that looks at the pace often."""
     dsn = await postgres.fresh_database(migrated)
     data = tmp_path_factory.mktemp("pace") / "data"
-    async with running_server(data, dsn, limits={"pace_seconds": 0.4}) as running:
+    async with running_server(data, dsn, limits={"pace_seconds": 0.4, "body_seconds": 1}) as running:
         yield running
 
 
@@ -46,3 +46,15 @@ async def test_a_slow_reader_is_not(server: Server, sealed: bool) -> None:
             taken += len(await client.reader.readexactly(step))
             await asyncio.sleep(0.04)  # the slowness
     await until(lambda: downloads() == 0)
+
+
+async def test_a_body_that_keeps_pace_is_cut_when_it_has_taken_too_long(server: Server) -> None:
+    async with begun("POST", f"{server.url}/srm/v2/ls", Content_Length="60000") as client:
+
+        async def sent() -> None:
+            for _ in range(190):
+                await client.send(b" " * 300)
+                await asyncio.sleep(0.05)  # the slowness
+
+        with pytest.raises(ConnectionError):
+            await sent()

@@ -40,22 +40,20 @@ class Connections:
     _busy: dict[Connection, float] = field(default_factory=dict)
     """When it was last looked at."""
     _all: set[Connection] = field(default_factory=set)
-    _timer: asyncio.TimerHandle | None = None
     _told: float = -_TELL_EVERY
 
     def near(self) -> Iterable[Near]:
         return [Near("limits.connections", len(self._all), self.most)]
 
-    def begin(self) -> None:
-        """Look after those who wait, from now on."""
-        loop = asyncio.get_running_loop()
+    async def watch(self) -> None:
+        """Look after those who wait, for ever. Without it nobody's wait would end, and nobody would know."""
         waits = (self.limits.head_seconds, self.limits.idle_seconds, self.limits.pace_seconds)
-        self._timer = loop.call_later(min(1.0, *(wait / 4 for wait in waits)), self._look)
+        while True:
+            await asyncio.sleep(min(1.0, *(wait / 4 for wait in waits)))
+            self._look()
 
     async def end(self) -> None:
         """Cut those that are left."""
-        if self._timer is not None:
-            self._timer.cancel()
         for connection in list(self._all):
             connection.cut_off()
         await asyncio.sleep(0)  # They close in the loop's next turn.
@@ -149,7 +147,6 @@ class Connections:
             self._busy[connection] = now
             if late or not connection.keeps_pace(int(self.slowest * limits.pace_seconds)):
                 self.cut(connection, "pace")
-        self.begin()
 
     def _tell(self, what: str, source: str) -> None:
         now = asyncio.get_running_loop().time()
