@@ -8,7 +8,6 @@ import asyncio
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-import orjson
 import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -44,7 +43,7 @@ class Pruner:
     async def prune(self, caller: Caller, before: datetime, *, really: bool) -> Pruned | None:
         """What of the trail was sealed before then: it goes, `really`. None when there is none. The last seal stays.
 
-        Raises Forbidden, BadRequest, WrongContent when a seal's index is not the one that was sealed.
+        Raises Forbidden, BadRequest, WrongContent when a seal cannot be read, or its index is not the one sealed.
         """
         async with self.database.acquire() as db:
             await acl.demand_administrator(db, caller)
@@ -71,6 +70,10 @@ class Pruner:
                 pass
             except WrongContent as why:
                 _log.error("the audit trail cannot be pruned", reason=why.detail)
+            except (
+                Exception
+            ) as why:  # whatever it was, the node goes on: what is not pruned is there to be looked at
+                _log.error("the audit trail cannot be pruned", kind=type(why).__name__)
             await asyncio.sleep(_EACH)
 
     async def _prune(self, caller: Caller, before: datetime, *, really: bool) -> Pruned | None:
@@ -99,9 +102,9 @@ class Pruner:
         number = pruned
         while seals := [one for one in await ledger.seals_from(db, number + 1, _SEALS) if one[0] < end]:
             for _, text in seals:
-                said = orjson.loads(text)
-                rows += said["count"]
-                first_id, last_id = min(first_id, said["first_id"]), max(last_id, said["last_id"])
+                seal = Seal.parse(text)
+                rows += seal.count
+                first_id, last_id = min(first_id, seal.first_id), max(last_id, seal.last_id)
                 leaves.append(merkle.leaf(text.encode()))
             number = seals[-1][0]
             await asyncio.sleep(0)

@@ -192,13 +192,16 @@ class Database:
                 raise sqlstates.read_only()
 
     async def demand_room(self) -> None:
-        """Return when Postgres can write a mebibyte. Raises DatabaseFull, Unavailable."""
-        async with self.acquire() as connection, connection.transaction():
-            await connection.execute(
-                "create temp table mdm_room (filler text) on commit drop;"
-                " alter table mdm_room alter filler set storage external;"
-                " insert into mdm_room select repeat('x', 65536) from generate_series(1, 16)"
-            )
+        """Return when Postgres can write a mebibyte, or when only the next change can tell. Raises DatabaseFull,
+        Unavailable."""
+        # Not everybody may make temporary tables.
+        with suppress(asyncpg.InsufficientPrivilegeError):
+            async with self.acquire() as connection, connection.transaction():
+                await connection.execute(
+                    "create temp table mdm_room (filler text) on commit drop;"
+                    " alter table mdm_room alter filler set storage external;"
+                    " insert into mdm_room select repeat('x', 65536) from generate_series(1, 16)"
+                )
 
     @asynccontextmanager
     async def transaction(self, *, sync: bool = True) -> "AsyncIterator[Connection]":

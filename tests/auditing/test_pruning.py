@@ -200,3 +200,15 @@ async def test_a_node_that_had_not_published_what_was_pruned_sees_no_contradicti
     with structlog.testing.capture_logs() as logged:
         await (await sealed.sealer("b")).tick()
     assert logged == []
+
+
+async def test_a_seal_that_cannot_be_read_ends_no_node(sealed: Sealed) -> None:
+    """What is run beside the server and dies stops it: whoever owns the database could so stop all nodes."""
+    await sealed.seconds(4)
+    await sealed.sql("update audit_seals set text = '{}', at = at - interval '31 days' where number <= 2")
+    work = asyncio.create_task(pruner(sealed, 30).forever())
+    with structlog.testing.capture_logs() as logs:
+        await until(lambda: logs or work.done())
+    assert not work.done()
+    assert [one["log_level"] for one in logs] == ["error"]
+    work.cancel()

@@ -356,3 +356,16 @@ async def test_however_many_ask_whether_it_takes_changes_none_keeps_the_servers_
             group.create_task(ask(count % 16))
         async with database.acquire() as connection:
             assert await connection.fetchval("select 1") == 1
+
+
+async def test_a_role_that_may_make_no_temporary_table_learns_of_room_by_its_next_change(dsn: str) -> None:
+    """The watch of the disks would die of it, and with it the node, as soon as Postgres's disk has been full once."""
+    async with connect(dsn) as connection:
+        await connection.execute(
+            f"revoke temp on database {urlsplit(dsn).path[1:]} from public, current_user"
+        )
+    async with Database.connect(dsn, pool_size=1) as database:
+        async with database.acquire() as db:
+            with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                await db.execute("create temp table t ()")
+        await database.demand_room()
