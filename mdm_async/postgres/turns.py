@@ -58,7 +58,7 @@ class Turns:
         return self._most
 
     @asynccontextmanager
-    async def turn(self, patience: float) -> AsyncIterator[None]:
+    async def turn(self, patience: float | None) -> AsyncIterator[None]:
         """A place, for the owner that `on_behalf` names. Raises DatabaseBusy when none is free in so many seconds, and
         TooManyRequests when too many wait already; never for the server's own work, which is of a few."""
         owner = on_behalf.get()
@@ -68,7 +68,7 @@ class Turns:
         finally:
             self._give(owner)
 
-    async def _take(self, owner: str, patience: float) -> None:
+    async def _take(self, owner: str, patience: float | None) -> None:
         if self._free and owner not in self._queues and self._may_have_more(owner):
             self._grant(owner)
             return

@@ -8,13 +8,16 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import psutil
 import pytest
 
 from mdm_async.confined.processes import Worker
 from mdm_async.errors import ScrubRefused, TooManyRequests, Unavailable
+from mdm_async.images.views.scrub_jobs import Job
 from mdm_async.images.views.scrubbing import PROCESSES, Scrubber
+from mdm_async.postgres.turns import on_behalf
 from mdm_async.settings import ScrubSettings
 from tests.faults.conditions import until
 
@@ -61,6 +64,7 @@ class Telling:
 
 
 MODULES = ("mdm_async.images.views.scrub_jobs", "tests.faults.test_killed_jobs")
+T = TypeVar("T")
 Tries = list[Worker]
 
 
@@ -181,6 +185,23 @@ async def test_more_jobs_than_may_wait_are_answered_at_once(tries: Tries) -> Non
         with pytest.raises(TooManyRequests) as refused:
             await scrubber.run(Telling())
         assert refused.value.retry_after
+        assert isinstance(await asyncio.wait_for(_freed(scrubber, jobs), 20), int)
+
+
+async def test_one_owner_leaves_others_a_place_and_a_process(tries: Tries) -> None:
+    """Two hundred hostile images of one caller's were before everybody's, or everybody was told to come again."""
+    with Scrubber(ScrubSettings(queue=8), modules=MODULES) as scrubber:
+
+        def of(owner: str, job: Job[T]) -> "asyncio.Task[T]":
+            on_behalf.set(owner)
+            return asyncio.create_task(scrubber.run(job))
+
+        jobs = [of("many", Slow()) for _ in range(4)]
+        await until(lambda: len(tries) == max(1, min(PROCESSES - 1, 4)))
+        with pytest.raises(TooManyRequests):
+            await of("many", Telling())
+        if PROCESSES > 1:
+            assert await asyncio.wait_for(of("another", Telling()), 20)
         assert isinstance(await asyncio.wait_for(_freed(scrubber, jobs), 20), int)
 
 

@@ -16,6 +16,7 @@ from mdm_async.images.reading.shelf import Shelf
 from mdm_async.images.views.workshop import Workshop
 from mdm_async.names import Lfn, Payer, join
 from mdm_async.postgres.database import Database
+from mdm_async.postgres.turns import on_behalf
 from mdm_async.settings import NamingSettings
 
 
@@ -55,6 +56,8 @@ class Intake:
         `announced`: bytes that there must be. `force`: somebody vouches for a file that breaks PS3.10; the directory
         may do so for all. `payer` has its head in memory. Raises as `Draft.fill`.
         """
+        if on_behalf.get():  # until now that of the address which the transfer URL is used from
+            on_behalf.set(payer.account)
         async with self.database.acquire() as db:
             served = await self.shelf.served.enabled_at(db, directory)
             said = None if force else await force_at(db, directory)

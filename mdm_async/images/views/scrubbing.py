@@ -15,7 +15,9 @@ after the other, and is then replaced. None that has decoded ever scrubs.
 import asyncio
 import os
 import signal
+import sys
 import threading
+from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager, nullcontext
@@ -31,6 +33,7 @@ from mdm_async.errors import Malformed, MdmError, ScrubRefused, TooManyRequests,
 from mdm_async.held import may_wait
 from mdm_async.images.views.scrub_jobs import Job
 from mdm_async.limits import Near
+from mdm_async.postgres.turns import Turns, on_behalf
 from mdm_async.settings import ScrubSettings
 
 PROCESSES = os.cpu_count() or 1
@@ -68,13 +71,14 @@ class Scrubber:
         self._template: Template = template_of(modules, withheld)
         self._small = ThreadPoolExecutor(1, "scrub")
         self._large = ThreadPoolExecutor(PROCESSES, "scrub-process")
-        self._slots = asyncio.Semaphore(PROCESSES)
+        self._slots = _turns(PROCESSES)
         self._slots_in_bulk = asyncio.Semaphore(PROCESSES)
         self._idle: list[Worker] = []
         self._workers: set[Worker] = set()
-        self._waiting = 0
+        self._waiting: Counter[str] = Counter()
+        """Images in the queue, by whose they are; nobody's are those that come from a PACS."""
         self._closing = False
-        self._decoding = asyncio.Semaphore(_DECODING)
+        self._decoding = _turns(_DECODING)
         self._decoding_in_bulk = asyncio.Semaphore(_DECODING)
 
     def __enter__(self) -> Self:
@@ -100,13 +104,13 @@ class Scrubber:
         say("decoders are confined by: " + str(had))
 
     def near(self) -> Iterator[Near]:
-        yield Near("scrub.queue", self._waiting, self.settings.queue)
+        yield Near("scrub.queue", self._waiting.total(), self.settings.queue)
 
     @asynccontextmanager
     async def decoding(self, *, bulk: bool) -> AsyncIterator[None]:
         """Held while one image's pixels are decoded. Few fit at a time, and bulk work does not queue before others."""
         with nullcontext() if bulk else self._in_the_queue():
-            async with self._decoding_in_bulk if bulk else nullcontext(), self._decoding:
+            async with self._decoding_in_bulk if bulk else nullcontext(), self._decoding.turn(None):
                 yield
 
     async def run(self, job: Job[T], *, bulk: bool = False) -> T:
@@ -125,14 +129,19 @@ class Scrubber:
 
     @contextmanager
     def _in_the_queue(self) -> Iterator[None]:
-        """Bulk work waits elsewhere, and few at a time."""
-        if self._waiting >= self.settings.queue:
+        """Bulk work waits elsewhere, and few at a time. Of one owner are at the most half of what others leave."""
+        owner = on_behalf.get()
+        own = self._waiting[owner]
+        left = self.settings.queue - (self._waiting.total() - own)
+        if own >= (min(left, max(1, left // 2)) if owner else left):
             raise TooManyRequests("too many images wait to be scrubbed", retry_after=_SOON)
-        self._waiting += 1
+        self._waiting[owner] += 1
         try:
             yield
         finally:
-            self._waiting -= 1
+            self._waiting[owner] -= 1
+            if not self._waiting[owner]:
+                del self._waiting[owner]
 
     async def _run(self, job: Job[T], *, bulk: bool) -> T:
         try:
@@ -157,7 +166,7 @@ class Scrubber:
             raise ScrubRefused("scrubbing failed unexpectedly") from mistake
 
     async def _in_a_process(self, job: Job[T], *, bulk: bool) -> T:
-        async with self._slots_in_bulk if bulk else nullcontext(), self._slots:
+        async with self._slots_in_bulk if bulk else nullcontext(), self._slots.turn(None):
             turn = _Turn()
             try:
                 return await asyncio.get_running_loop().run_in_executor(self._large, self._done, job, turn)
@@ -207,6 +216,12 @@ class Scrubber:
     def _drop(self, worker: Worker) -> None:
         worker.stop()
         self._workers.discard(worker)
+
+
+def _turns(places: int) -> Turns:
+    """Of owners; one is left to others by whoever has many large heads, or images to decode. The queue is the bound of
+    those who wait."""
+    return Turns(places, max(1, places - 1), sys.maxsize)
 
 
 class _Turn:

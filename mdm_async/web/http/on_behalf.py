@@ -15,8 +15,9 @@ async def middleware(request: web.Request, handler: Handler) -> web.StreamRespon
 
 
 def runs_for(request: web.Request, caller: Caller) -> None:
-    """Callers without a name share it, and are told apart by where they are."""
-    on_behalf.set(_of_source(request) if caller.is_anonymous else caller.owner)
+    """Callers without a name share it, and are told apart by where they are. Others are one each, by whichever
+    credential: a grid token with other capabilities is got for the asking."""
+    on_behalf.set(_of_source(request) if caller.is_anonymous else caller.payer.account)
 
 
 def _of_source(request: web.Request) -> str:
