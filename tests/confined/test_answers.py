@@ -2,6 +2,11 @@
 
 import os
 import pickle
+import signal
+import sys
+import types
+import urllib.parse
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -99,6 +104,8 @@ class Touching:
         return os.mkdir, ("touched",)
 
 
+LOADED = (signal, types, urllib.parse, uuid)
+"""Or they could not be named."""
 JOB = Decode(PixelPlan(), b"", b"", 1)
 FORGED = {
     "a pickle": pickle.dumps(Touching()),
@@ -109,6 +116,14 @@ FORGED = {
     "a function of ours": orjson.dumps(["done", ["o", "mdm_async.dicom.scrub:scrub", "x"]]),
     "a class from elsewhere": orjson.dumps(["done", ["v", "mdm_async.dicom.profile:Path", ["x", 1]]]),
     "a class of another room": orjson.dumps(["done", ["o", "mdm_async.settings:Settings"]]),
+    # Each of these could be made, if it were only for what it is.
+    "a dataclass from elsewhere": orjson.dumps(
+        ["done", ["o", "mdm_async.confined.answers:Answer", "done", 1]]
+    ),
+    "an object from elsewhere": orjson.dumps(["done", ["v", "types:SimpleNamespace", ["x", 1]]]),
+    "a tuple from elsewhere": orjson.dumps(["done", ["n", "urllib.parse:DefragResult", "x", "y"]]),
+    "a choice from elsewhere": orjson.dumps(["done", ["e", "signal:Signals", "SIGTERM"]]),
+    "a constant from elsewhere": orjson.dumps(["done", ["c", "uuid:UUID", "NAMESPACE_DNS"]]),
     "a module that is not loaded": orjson.dumps(["done", ["o", "mdm_async.dicom.nothing:Region"]]),
     "a constant that is none": orjson.dumps(
         ["done", ["c", "mdm_async.dicom.elements:Encoding", "__builtins__"]]
@@ -127,6 +142,7 @@ FORGED = {
 
 @pytest.mark.parametrize("forged", FORGED)
 def test_a_forged_answer_is_none(forged: str, tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert all(module.__name__ in sys.modules for module in LOADED)
     monkeypatch.chdir(tmp_path)
     with sent(FORGED[forged]) as pipe:
         if forged == "a depth of ours":

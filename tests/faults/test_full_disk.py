@@ -6,11 +6,13 @@ import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from tests.conftest import Server, running_server
-from tests.faults.conditions import NOTHING, open_blobs, stored
+from tests.faults.conditions import NOTHING, open_blobs, stored, until
+from tests.faults.wire import begun
 from tests.postgres.for_tests import PostgresForTests
 from tests.web.made_images import made
 
@@ -88,3 +90,19 @@ async def test_a_disk_that_fails_keeps_nothing(
     assert await stored(own_server) == NOTHING
     assert not open_blobs(own_server.data)
     assert (await own_server.call("PUT", url, data=LARGE)).status == 201
+
+
+async def test_what_an_upload_has_announced_is_nobody_elses_as_long_as_it_comes(
+    own_server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = await prepared(own_server), await prepared(own_server)
+    disk = SimpleNamespace(f_bavail=10 * MIB, f_blocks=20 * MIB, f_frsize=1)
+    monkeypatch.setattr(os, "statvfs", lambda _: disk)
+    left = own_server.house.blobs.reserve.left
+    async with begun("PUT", first, Content_Length=str(8 * MIB)) as client:
+        await client.send(LARGE[:1000])
+        await until(lambda: left() == 2 * MIB)
+        refused = await own_server.call("PUT", second, data=LARGE)
+        assert refused.status == 507, refused.body
+    await until(lambda: left() == 10 * MIB)
+    assert (await own_server.call("PUT", second, data=LARGE)).status == 201
