@@ -97,7 +97,7 @@ class Pruner:
         end = await ledger.first_seal_since(db, before)
         if end is None or end <= pruned + 1:
             return None
-        leaves: list[bytes] = []
+        tree = merkle.Tree()
         rows, first_id, last_id, text = 0, ledger.LAST, ledger.FIRST, ""
         number = pruned
         while seals := [one for one in await ledger.seals_from(db, number + 1, _SEALS) if one[0] < end]:
@@ -105,7 +105,7 @@ class Pruner:
                 seal = Seal.parse(text)
                 rows += seal.count
                 first_id, last_id = min(first_id, seal.first_id), max(last_id, seal.last_id)
-                leaves.append(merkle.leaf(text.encode()))
+                tree.add(merkle.leaf(text.encode()))
             number = seals[-1][0]
             await asyncio.sleep(0)
         return Pruned(
@@ -117,7 +117,7 @@ class Pruner:
             first_id=first_id,
             last_id=last_id,
             before=int(before.timestamp() * 1_000_000),
-            root=merkle.root(leaves).hex(),
+            root=tree.root().hex(),
             last=line_hash(text),
         )
 

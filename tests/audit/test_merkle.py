@@ -39,3 +39,11 @@ def obvious(leaves: list[bytes]) -> bytes:
 @given(st.lists(st.binary(min_size=32, max_size=32), min_size=1, max_size=70))
 def test_any_number_of_leaves_has_the_obvious_root(leaves: list[bytes]) -> None:
     assert merkle.root(leaves) == obvious(leaves)
+
+
+def test_of_a_long_list_a_few_hashes_are_held() -> None:
+    """A year of seals are thirty million."""
+    tree = merkle.Tree()
+    for count in range(1, 2000):
+        tree.add(b"x" * 32)
+        assert len(tree._complete) == count.bit_count()
