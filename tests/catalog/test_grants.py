@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import date, timedelta
 from uuid import uuid4
 
+import pytest
 from structlog.testing import capture_logs
 
 from mdm_async.catalog.grants import grants, partitions, requests
@@ -12,6 +13,7 @@ from mdm_async.catalog.grants.grants import Grant
 from mdm_async.images.upkeep.days import keep_days
 from mdm_async.names import Caller
 from mdm_async.postgres.database import Connection, Database
+from tests.faults.conditions import until
 
 
 def _grant(**fields: object) -> Grant:
@@ -100,6 +102,31 @@ async def test_a_held_lock_keeps_no_day_from_being_made_and_is_waited_for_shortl
         assert OLD in await _days(database)
     await keep_days(database)
     assert OLD not in await _days(database)
+
+
+async def test_a_life_that_is_given_while_a_day_is_dropped_keeps_it(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(partitions, "_PATIENCE", "10s")
+    held = _grant(operation="get", state="pinned")
+    async with database.transaction() as db:
+        await _plant(db, "2020-01-01")
+        await grants.insert(db, [held])
+        await db.execute("update grants set day = '2020-01-01', expires = '2020-01-02'")
+        await db.execute("delete from days_kept")
+    async with database.acquire() as db:
+        giving = db.transaction()
+        await giving.start()
+        await db.execute("update grants set expires = now() + interval '1 hour'")
+        dropping = asyncio.create_task(partitions.drop(database, OLD))
+
+        async def waits() -> bool:
+            return bool(await db.fetchval("select exists (select from pg_locks where not granted)"))
+
+        await until(waits)
+        await giving.commit()
+    assert not await dropping
+    assert OLD in await _days(database)
 
 
 async def test_days_that_cannot_be_made_are_told_before_they_come(database: Database) -> None:
