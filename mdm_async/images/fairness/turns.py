@@ -222,9 +222,9 @@ class Turns:
         self._seen = name, now
         account = self._accounts.get(name)
         if account is None:
-            account = self._accounts[name] = _Account(name, at=now)
-            if len(self._accounts) > _KNOWN:
+            if len(self._accounts) >= _KNOWN:
                 self._forget_one()
+            account = self._accounts[name] = _Account(name, at=now)
         else:
             self._accounts.move_to_end(name)
         return account

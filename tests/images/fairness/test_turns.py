@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack, ExitStack
 import pytest
 
 from mdm_async.errors import TooManyRequests
+from mdm_async.images.fairness import turns as module
 from mdm_async.images.fairness.pieces import in_pieces
 from mdm_async.images.fairness.turns import LARGE, SMALL, Turns
 from mdm_async.names import Payer
@@ -179,3 +180,15 @@ async def test_a_request_is_done_in_pieces_all_of_it_once() -> None:
     assert done == [*range(150), *range(30)]
     await in_pieces(turns, ALICE, 0, some)
     assert len(done) == 180
+
+
+async def test_who_comes_when_all_who_are_known_are_being_served_is_known_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "_KNOWN", 2)
+    turns = Turns(64, 64, 0.5)
+    with ExitStack() as served:
+        for name in ("a", "b", "c", "c"):
+            served.enter_context(turns.serving(Payer(name, "")))
+        assert turns._served["c"].served == 2
+    assert not turns._served
