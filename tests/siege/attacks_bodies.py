@@ -78,6 +78,13 @@ async def heads_without_end(castle: Besieged) -> None:
     assert set(answers) - {b""} <= {b"431"}
 
 
+async def names_of_nobody(castle: Besieged) -> None:
+    """As many names as a body of nobody's may hold, to what answers each with a line of its own."""
+    body = orjson.dumps({"surls": [f"/{number}" for number in range(6000)]})
+    head = b"POST /srm/v2/ls HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(body)
+    await _told(castle, 200, head, body)
+
+
 def _bomb() -> bytes:
     """A mebibyte of gzip that unpacks to a gibibyte."""
     packing = zlib.compressobj(9, wbits=31)

@@ -23,6 +23,7 @@ _MIB = 1 << 20
         (attacks.very_many_values, 400),
         (attacks.longest_requests, 600),
         (attacks.heads_without_end, 100),
+        (attacks.names_of_nobody, 200),
     ],
     ids=lambda given: getattr(given, "__name__", ""),
 )

@@ -60,12 +60,12 @@ class Desk:
         """
         outstanding, counted = self._outstanding(payer)
         outstanding.demand(counted, files)
-        rates, key = self.rates, payer.account
         if payer.account == ANYONE:
-            rates, key = self.strangers.rates, payer.worker
-        if wait := rates.wait(key, files):
-            raise TooManyRequests("files are asked for too fast", retry_after=ceil(wait))
-        rates.count(key, files)
+            self.strangers.ask(payer.worker, files)
+        else:
+            if wait := self.rates.wait(payer.account, files):
+                raise TooManyRequests("files are asked for too fast", retry_after=ceil(wait))
+            self.rates.count(payer.account, files)
         outstanding.begin(request, counted, files, life)
         try:
             yield

@@ -20,6 +20,8 @@ LARGE, SMALL = 64, 8
 """Files in one piece, of a caller alone and among others."""
 _FILES_AS_ONE = 8
 """A piece weighs one, and another one for so many files."""
+_HEAVIEST = 4
+"""What cannot be done in pieces weighs at the most this part of all: others' pieces run beside it."""
 _AMONG_OTHERS = 2
 """What one caller's pieces may weigh together, among others."""
 _THERE = 1.0
@@ -108,7 +110,7 @@ class Turns:
     @asynccontextmanager
     async def turn(self, payer: Payer, files: int = 0, *, first: bool = True) -> AsyncIterator[None]:
         """One piece of work. Raises TooManyRequests at once when too many wait, and it is the first of its request."""
-        weight = 1 + files // _FILES_AS_ONE
+        weight = min(1 + files // _FILES_AS_ONE, max(1, self.most // _HEAVIEST))
         account = self._account(payer)
         await self._begun(account, payer, weight, first=first)
         try:

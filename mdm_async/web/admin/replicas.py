@@ -14,6 +14,7 @@ from mdm_async.names import Caller
 from mdm_async.web.http.asked import asked
 from mdm_async.web.http.fields import Many, SurlText, Text
 from mdm_async.web.http.house import HOUSE, House
+from mdm_async.web.http.turn import turn
 from mdm_async.web.srm.json_renderer import Tree, when
 from mdm_async.web.srm.over_json import files_reply, surls_reply
 from mdm_async.web.srm.results import Files, SurlStatus
@@ -56,14 +57,15 @@ def routes() -> list[web.AbstractRouteDef]:
 
 async def list_replicas(request: web.Request) -> web.Response:
     caller, form = await asked(request, SurlsForm)
-    found = await replicas.listing(request.app[HOUSE].database, caller, form.surls)
-    files = [
-        ReplicatedFile.failed(surl, one)
-        if isinstance(one, MdmError)
-        else ReplicatedFile(surl=surl, replicas=one)
-        for surl, one in found
-    ]
-    return files_reply(request, Files.done(files), _told)
+    async with turn(request, caller, form):
+        found = await replicas.listing(request.app[HOUSE].database, caller, form.surls)
+        files = [
+            ReplicatedFile.failed(surl, one)
+            if isinstance(one, MdmError)
+            else ReplicatedFile(surl=surl, replicas=one)
+            for surl, one in found
+        ]
+        return files_reply(request, Files.done(files), _told)
 
 
 async def _add(house: House, caller: Caller, changes: Sequence[Change]) -> Outcomes:
@@ -82,8 +84,8 @@ def _changed_by(verb: Verb) -> Callable[[web.Request], Awaitable[web.Response]]:
     async def change(request: web.Request) -> web.Response:
         caller, form = await asked(request, ReplicasForm)
         changes = [Change(one.surl, one.url) for one in form.replicas]
-        outcomes = await verb(request.app[HOUSE], caller, changes)
-        return surls_reply(request, outcomes)
+        async with turn(request, caller, form):
+            return surls_reply(request, await verb(request.app[HOUSE], caller, changes))
 
     return change
 

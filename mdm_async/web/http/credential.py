@@ -36,7 +36,7 @@ async def _counted(request: web.Request) -> Caller:
     try:
         caller = await _authenticated(request)
     except Unauthenticated:
-        strangers.count(source)
+        strangers.count(source, shown)
         raise
     if not caller.is_anonymous:
         strangers.know(shown)

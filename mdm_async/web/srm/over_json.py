@@ -10,6 +10,7 @@ from mdm_async.web.http.asked import asked
 from mdm_async.web.http.credential import caller_of
 from mdm_async.web.http.house import HOUSE
 from mdm_async.web.http.reply import ACT, json_reply
+from mdm_async.web.http.turn import turn
 from mdm_async.web.srm.context import Context
 from mdm_async.web.srm.json_renderer import Tree, files_tree, http_status, tree
 from mdm_async.web.srm.operations import OPERATIONS
@@ -22,10 +23,13 @@ def routes() -> list[web.AbstractRouteDef]:
 
 async def serve(request: web.Request) -> web.Response:
     try:
-        result = await _run(request)
+        return await _run(request)
     except MdmError as error:
         problem.log(error)
-        result = Result.failed(error)
+        return _reply(request, Result.failed(error))
+
+
+def _reply(request: web.Request, result: Result) -> web.Response:
     return json_reply(request, tree(result), http_status(result), errors=result.errors)
 
 
@@ -39,16 +43,15 @@ def surls_reply(request: web.Request, outcomes: Sequence[tuple[str, MdmError | N
     return files_reply(request, Files.done([SurlStatus.of(*one) for one in outcomes]), lambda _: {})
 
 
-async def _run(request: web.Request) -> Result:
+async def _run(request: web.Request) -> web.Response:
     operation = OPERATIONS.get(request.match_info["operation"])
     if operation is None:
         await caller_of(request)
         raise NotSupported("no such operation", remedy="the README lists the operations")
     request[ACT] = request.match_info["operation"]
     caller, form = await asked(request, operation.form)
-    turns = request.app[HOUSE].desk.turns
-    with turns.serving(caller.payer):
-        if operation.by_pieces:
-            return await operation.run(Context.of(request, caller), form)
-        async with turns.turn(caller.payer):
-            return await operation.run(Context.of(request, caller), form)
+    if operation.by_pieces:
+        with request.app[HOUSE].desk.turns.serving(caller.payer):
+            return _reply(request, await operation.run(Context.of(request, caller), form))
+    async with turn(request, caller, form):
+        return _reply(request, await operation.run(Context.of(request, caller), form))

@@ -42,7 +42,7 @@ def _not_guessed(request: web.Request) -> Iterator[str]:
     try:
         yield token
     except Gone:
-        strangers.count(source)
+        strangers.count(source, token)
         raise
     strangers.know(token)
 

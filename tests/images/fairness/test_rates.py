@@ -123,8 +123,9 @@ def test_a_pin_that_is_extended_is_outstanding_for_longer() -> None:
 def test_strangers_do_not_lock_out_who_has_shown_a_credential_at_their_address() -> None:
     strangers = Strangers(Rates(1, 2, Clock()))
     strangers.know("Bearer good")
-    for _ in range(3):
+    for number in range(3):
         strangers.count("192.0.2.1")
+        strangers.count("192.0.2.1", f"Bearer guess {number}")
     for shown in ("", "Bearer bad"):
         with pytest.raises(TooManyRequests) as refused:
             strangers.demand("192.0.2.1", shown)

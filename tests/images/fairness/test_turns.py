@@ -192,3 +192,24 @@ async def test_who_comes_when_all_who_are_known_are_being_served_is_known_too(
             served.enter_context(turns.serving(Payer(name, "")))
         assert turns._served["c"].served == 2
     assert not turns._served
+
+
+async def test_what_names_thousands_of_files_runs_by_itself_among_others(turns: Turns) -> None:
+    order: list[str] = []
+    over = asyncio.Event()
+
+    async def heavy(number: int) -> None:
+        async with turns.turn(Payer("a", "w"), 10_000):
+            order.append(f"a{number}")
+            await over.wait()
+
+    async with asyncio.TaskGroup() as group:
+        with turns.serving(BOB):
+            for number in range(3):
+                group.create_task(heavy(number))
+            await settle()
+            assert order == ["a0"]
+            async with turns.turn(BOB):
+                order.append("b")
+        over.set()
+    assert order[:2] == ["a0", "b"]
