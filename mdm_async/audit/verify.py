@@ -56,6 +56,8 @@ class Verifier:
         self._gone: list[Seal] = []
         self._gone_rows = 0
         self._beginning: _Beginning | None = None
+        self._pruned_seals = 0
+        """Published ones: they were looked at, and no row is under them any more."""
         self._is_told = False
         """The database has told a seal, or a row under one."""
         self._keys = keys
@@ -92,6 +94,7 @@ class Verifier:
             self.verdict.find(
                 "missing", None, None, "none of the seals is among those published: is it the right file?"
             )
+        self.verdict.seals -= self._pruned_seals
         return self.verdict
 
     def _note_pruning(self, row: Row) -> None:
@@ -110,11 +113,14 @@ class Verifier:
             self._chain.find_missing()
         if gone is None:
             return
-        is_whole = gone.seals[0].seal == 1
-        if pruned is None or not pruned.covers(gone.seals[-1].seal, gone.hash):
+        first, last = gone.seals[0].seal, gone.seals[-1].seal
+        is_whole = first == 1
+        if pruned is None or not pruned.covers(last, gone.hash):
             self._gone, self._gone_rows = list(gone.seals), gone.rows
             self._tell_gone()
-        elif is_whole and gone.seals[-1].seal == pruned.seals and gone.rows != pruned.count:
+            return
+        self._pruned_seals = last - first + 1
+        if is_whole and last == pruned.seals and gone.rows != pruned.count:
             what = f"{pruned.count} rows are said to be pruned, and {gone.rows} were under the seals that are gone"
             self.verdict.find("altered", pruned.seals, None, what)
 

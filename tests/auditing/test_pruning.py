@@ -57,10 +57,11 @@ async def test_what_is_left_verifies_and_says_what_went(sealed: Sealed, without:
     await sealed.seconds(5)
     gone = await pruned(sealed, 4)
     assert await counts(sealed) == (6, 2)
-    for _ in range(2):  # before the act is sealed, and after
+    for left in (2, 3):  # before the act is sealed, and after
         verdict = await sealed.verdict(without=without)
         assert found(verdict) == []
         assert verdict.pruned == gone
+        assert verdict.seals == left
         await sealed.seconds(1)
     (act,) = await sealed.sql("select caller, details from audit where act = $1", ACT)
     assert act["caller"] == ADMIN.name
