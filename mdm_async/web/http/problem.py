@@ -7,6 +7,7 @@ import structlog
 from aiohttp import web
 
 from mdm_async.errors import BadRequest, MdmError, MethodNotAllowed, NotFound, UnsupportedMediaType
+from mdm_async.seldom import Seldom
 from mdm_async.web.http.encodings import demand_plain, is_misframed
 from mdm_async.web.http.expectation import body_may_never_come, demand_known
 from mdm_async.web.http.reply import fresh_id, reply, request_id
@@ -18,6 +19,7 @@ _KIND = "application/problem+json"
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 _log = structlog.get_logger()
+_FAILED = Seldom(60)
 _HTTP_ERRORS: dict[int, type[MdmError]] = {404: NotFound, 405: MethodNotAllowed}
 
 
@@ -96,8 +98,8 @@ def log(error: Exception) -> None:
     if not isinstance(error, MdmError):
         # The type only: a message or a traceback's values could hold what a user typed or a file held.
         _log.error("unexpected failure", kind=type(error).__name__, where=_where(error))
-    elif error.http >= 500:
-        _log.warning("request failed", status=error.http, reason=error.detail)
+    elif error.http >= 500 and (unsaid := _FAILED.tell(error.title)) is not None:
+        _log.warning("request failed", status=error.http, reason=error.detail, **unsaid)
 
 
 def _where(error: BaseException) -> list[str]:
