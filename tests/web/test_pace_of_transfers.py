@@ -58,3 +58,18 @@ async def test_a_body_that_keeps_pace_is_cut_when_it_has_taken_too_long(server: 
 
         with pytest.raises(ConnectionError):
             await sent()
+
+
+@DELIVERIES
+async def test_what_waits_for_a_reader_is_held_against_the_budget(server: Server, sealed: bool) -> None:
+    """A sealed stream goes from its file to the socket, and nothing of it waits in memory."""
+
+    def held() -> int:
+        return sum(near.used for near in server.house.budget.near())
+
+    line = await (await stored_file(server)).prepare(sealed=sealed)
+    async with begun("GET", line["transferURL"], buffer=8192) as client:
+        await client.head()
+        assert held() == (0 if sealed else 2 << 20)
+    await until(lambda: downloads() == 0)
+    assert held() == 0
