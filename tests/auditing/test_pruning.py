@@ -13,6 +13,8 @@ from mdm_async.audit.pruned import ACT, DETAIL, Pruned
 from mdm_async.audit.seals import line_hash
 from mdm_async.auditing import pruning
 from mdm_async.auditing.pruning import Pruner
+from mdm_async.catalog.trail import acts
+from mdm_async.catalog.trail.acts import Act
 from mdm_async.errors import BadRequest, Forbidden, WrongContent
 from tests.audit.made import KEYS, OTHER, PRIVATE, found
 from tests.auditing.database import ADMIN, USER, Sealed
@@ -213,3 +215,23 @@ async def test_a_seal_that_cannot_be_read_ends_no_node(sealed: Sealed) -> None:
     assert not work.done()
     assert [one["log_level"] for one in logs] == ["error"]
     work.cancel()
+
+
+async def test_what_commits_late_among_pruned_rows_stays_and_is_sealed(sealed: Sealed) -> None:
+    """Its id lies among theirs; the seals that went did not name it."""
+    async with sealed.database.acquire() as db:
+        late = db.transaction()
+        await late.start()
+        await acts.record(db, [Act(USER, "put")])
+        await sealed.seconds(4)
+        await pruned(sealed, 3)
+        await late.commit()
+    (row,) = await sealed.sql("select id from audit where act = 'put'")
+    await sealed.seconds(1)
+    assert row["id"] in await sealed.under(5)
+    for without in (False, True):
+        assert found(await sealed.verdict(without=without)) == []
+    await sealed.seconds(1)
+    await pruned(sealed, 6)
+    assert not await sealed.sql("select id from audit where act = 'put'")
+    assert found(await sealed.verdict()) == []

@@ -403,3 +403,16 @@ async def test_a_lock_that_is_held_so_that_nothing_is_sealed_is_told_of(
         await sealer.tick()
     assert len(logged) == 1
     assert published(sealed) == [1]
+
+
+async def test_who_has_taken_an_id_and_no_number_yet_is_waited_for(sealed: Sealed) -> None:
+    """Its transaction shows nowhere until it writes."""
+    await sealed.seconds(1)
+    (taken,) = await sealed.sql("select nextval(pg_get_serial_sequence('audit', 'id')) as id")
+    await sealed.seconds(4)
+    await sealed.sql(
+        "insert into audit (id, caller, act, outcome) overriding system value values ($1, 'user:a', 'put', 'success')",
+        taken["id"],
+    )
+    await sealed.seconds(1)
+    assert taken["id"] in await sealed.under(6)
