@@ -1,9 +1,13 @@
 """Transfers at once, both ways, through one gate."""
 
+import asyncio
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
+from mdm_async.catalog.grants.grants import Grant
 from mdm_async.errors import TooManyRequests
 from mdm_async.images.reading.representation import Ending
 from mdm_async.images.transfers.admission import Admission
@@ -54,3 +58,18 @@ async def test_an_upload_takes_a_slot_and_needs_one(
             assert (await server.call("GET", url)).status == 429
         await until(lambda: not any(near.used for near in server.house.admission.near()))
         await server.get(url)
+
+
+async def test_what_has_ended_is_waited_for_no_more_and_cut_no_more() -> None:
+    """The same file may come twice at once."""
+    admission, cut = Admission(64, 0.5), list[str]()
+    grant = cast("Grant", SimpleNamespace(turl=b"t"))
+    with pytest.raises(LookupError), admission.taking(ALICE, grant, lambda: cut.append("first")):
+        with admission.taking(ALICE, grant, lambda: cut.append("second")):
+            pass
+        admission.receiving[b"t"].cut()
+        raise LookupError
+    assert cut == ["first"]
+    assert admission.receiving == {}
+    async with asyncio.timeout(5):
+        await admission.idle()
