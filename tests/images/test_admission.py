@@ -64,11 +64,10 @@ async def test_what_has_ended_is_waited_for_no_more_and_cut_no_more() -> None:
     """The same file may come twice at once."""
     admission, cut = Admission(64, 0.5), list[str]()
     grant = cast("Grant", SimpleNamespace(turl=b"t"))
-    with pytest.raises(LookupError), admission.taking(ALICE, grant, lambda: cut.append("first")):
-        with admission.taking(ALICE, grant, lambda: cut.append("second")):
-            pass
+    with admission.taking(ALICE, grant, lambda: cut.append("first")):
+        with pytest.raises(LookupError), admission.taking(ALICE, grant, lambda: cut.append("second")):
+            raise LookupError
         admission.receiving[b"t"].cut()
-        raise LookupError
     assert cut == ["first"]
     assert admission.receiving == {}
     async with asyncio.timeout(5):
