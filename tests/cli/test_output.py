@@ -45,6 +45,7 @@ _OWN_WORDS = {
     "demo/run.py": "its own server's URL",
     "demo/command.py": "its own folder",
     "profile/apply.py": "plain lines",
+    "waiting.py": "one plain line",
 }
 
 
