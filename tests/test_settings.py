@@ -213,7 +213,7 @@ def test_a_pin_cannot_live_longer_than_the_longest() -> None:
         ({"limits": {"held": 16 << 20}}, "limits.held is too small for transfers.max_body"),
         ({"limits": {"share": 0.2}}, "limits.held"),
         ({"limits": {"outstanding": 30_000}}, "limits.outstanding is too small for transfers.max_bulk"),
-        ({"scrub": {"max_head": 200 << 20}}, "limits.held is too small for scrub.max_head"),
+        ({"scrub": {"max_head": 300 << 20}}, "limits.held is too small for scrub.max_head"),
     ],
 )
 def test_what_one_request_may_want_is_not_more_than_one_credential_can_have(

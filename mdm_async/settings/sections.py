@@ -208,7 +208,7 @@ class LimitSettings(Section):
     """What callers can use of a node, in all and each; docs/limits.md describes them."""
 
     held: int = Field(
-        512 * MIB,
+        1 * GIB,
         ge=MIB,
         description="bytes in memory of request bodies, heads and pieces on their way at once, of all callers",
     )
