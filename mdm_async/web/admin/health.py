@@ -1,7 +1,7 @@
 """Whether the server lives and is ready, and its metrics; they name nobody and no file."""
 
 from aiohttp import web
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST
 
 from mdm_async import __version__
 from mdm_async.errors import Forbidden, Unavailable
@@ -37,11 +37,12 @@ async def ready(request: web.Request) -> web.Response:
 
 async def metrics(request: web.Request) -> web.Response:
     """For this machine, if nothing else is set: they tell how much is done here, and when."""
-    if request.app[HOUSE].settings.server.metrics == "loopback" and not _is_here(request):
+    house = request.app[HOUSE]
+    if house.settings.server.metrics == "loopback" and not _is_here(request):
         raise Forbidden(
             "metrics are for this machine", remedy='set server.metrics = "all", or scrape it by the loopback'
         )
-    return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+    return web.Response(body=await house.exposition.latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 
 def _is_here(request: web.Request) -> bool:

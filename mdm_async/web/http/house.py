@@ -34,6 +34,7 @@ from mdm_async.postgres.database import Database
 from mdm_async.postgres.lanes import Lanes
 from mdm_async.postgres.on_disk import OnDisk
 from mdm_async.settings import Settings
+from mdm_async.web.http.exposition import Exposition
 
 
 @dataclass(slots=True, kw_only=True)
@@ -71,6 +72,7 @@ class House:
     """The audit's."""
     near: list[Callable[[], Iterable[Near]]] = field(default_factory=list)
     """What says how near this node's limits are."""
+    exposition: Exposition = field(default_factory=Exposition)
     verdicts: Verdicts = field(default_factory=Verdicts)
     own_names: Callable[[], Sequence[str]] = tuple
     """Hosts that the server's certificate is for."""
