@@ -39,7 +39,7 @@ class Patience:
         if isinstance(error, TooManyRequests):
             seconds = self._until_let_in(error)
         else:
-            self._failures += 1
+            self._failures, self._refusals = self._failures + 1, 0  # It was let in meanwhile.
             if self._failures >= self._attempts:
                 raise error
             seconds = 0.0 if at_once and self._failures == 1 else delay(self._failures, error.retry_after)

@@ -8,7 +8,7 @@ import pytest
 
 from mdm_async import errors
 from mdm_async.client import Client
-from mdm_async.client.patience import delay
+from mdm_async.client.patience import Patience, delay
 from mdm_async.client.told_errors import error_from_problem, error_from_status
 
 
@@ -162,3 +162,13 @@ async def test_whom_the_socket_is_not_for_is_not_told_to_start_the_server(tmp_pa
         with pytest.raises(errors.Unreachable) as told:
             await client.stat("/")
     assert "own user and root" in str(told.value)
+
+
+async def test_a_server_that_let_us_in_meanwhile_is_waited_for_anew(monkeypatch):
+    """An upload of an hour, turned away before it and, once it broke off, after it."""
+    monkeypatch.setattr("mdm_async.client.patience.TURNED_AWAY", 0.5)
+    patience = Patience(4)
+    await patience.after(errors.TooManyRequests("come back"))
+    await asyncio.sleep(0.5)
+    await patience.after(errors.Unavailable("broke off"))
+    await patience.after(errors.TooManyRequests("come back"))
