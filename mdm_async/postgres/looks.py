@@ -25,7 +25,7 @@ class Looks:
         if running is None:
             self._began = time.monotonic()
             self._running = running = as_nobody(self._look())
-            running.add_done_callback(_taken)
+            running.add_done_callback(self._forget)
         await asyncio.shield(running)
 
     @property
@@ -33,8 +33,9 @@ class Looks:
         # By itself, not by a callback: one that has ended is not waited for, and would be asked for ever.
         return None if self._running is None or self._running.done() else self._running
 
-
-def _taken(task: "asyncio.Task[None]") -> None:
-    """Whoever waited for what it raised may have gone."""
-    if not task.cancelled():
-        task.exception()
+    def _forget(self, ended: "asyncio.Task[None]") -> None:
+        """What it raised holds the frames of all who waited for it; and they may have gone without taking it."""
+        if not ended.cancelled():
+            ended.exception()
+        if self._running is ended:
+            self._running = None

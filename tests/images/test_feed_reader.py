@@ -1,6 +1,8 @@
 """This node's end of the change feed, when the database does not answer or is not the one that it was."""
 
 import asyncio
+import gc
+import weakref
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -66,3 +68,32 @@ async def test_after_a_connection_has_ended_nothing_is_taken_for_known(
     reader.as_of = 0
     await reader.catch_up(1)
     assert [changes.everything for changes in brought] == [True, True]
+
+
+class Held:
+    """Something large of a request's."""
+
+
+async def test_a_failure_that_many_waited_for_keeps_nothing_of_theirs(server: Server) -> None:
+    """What was raised holds the frames that it went through, and what is in them: bodies and credentials."""
+    database = Silent()
+    reader = FeedReader(database, server.house.views, server.house.mapping)  # type: ignore[arg-type]
+    held: list[weakref.ref[Held]] = []
+
+    async def request() -> None:
+        body = Held()
+        held.append(weakref.ref(body))
+        await reader.catch_up(1.0)
+
+    waiting = [asyncio.create_task(request()) for _ in range(20)]
+    await asyncio.sleep(0)
+    database.silence.set()
+    await asyncio.wait(waiting)
+    assert all(isinstance(one.exception(), Unavailable) for one in waiting)
+    waiting.clear()
+    gc.collect()
+    assert sum(one() is not None for one in held) <= 1
+    reader.database = server.house.lanes.control
+    await reader.catch_up(1.0)
+    gc.collect()
+    assert not any(one() for one in held), "the database is there again"

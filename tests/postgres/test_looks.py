@@ -1,7 +1,10 @@
 """However many ask how the database stands, it is looked at by one after the other, and each sees what came after."""
 
 import asyncio
+import gc
 import time
+import weakref
+from contextlib import suppress
 
 import pytest
 
@@ -77,3 +80,26 @@ async def test_who_comes_in_the_turn_in_which_a_look_ends_has_one_of_his_own() -
 
     async with asyncio.timeout(30):
         await asyncio.gather(*(ask() for _ in range(20)))
+
+
+async def test_a_failure_keeps_nothing_of_those_who_waited_for_it() -> None:
+    class Held:
+        """Something large of a request's."""
+
+    async def look() -> None:
+        await asyncio.sleep(0)
+        raise Unavailable
+
+    looks, held = Looks(look), list[weakref.ref[Held]]()
+
+    async def ask(moment: float) -> None:
+        body = Held()
+        held.append(weakref.ref(body))
+        with suppress(Unavailable):
+            await looks.since(moment)
+
+    moment = time.monotonic()
+    await asyncio.gather(*(ask(moment) for _ in range(20)))
+    gc.collect()
+    assert len(held) == 20
+    assert not any(one() for one in held)

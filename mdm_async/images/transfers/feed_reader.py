@@ -48,7 +48,7 @@ class FeedReader:
     """Set whenever a look brought something."""
     _count: int = 0
     _failure: Exception | None = None
-    """Of the last look that failed."""
+    """Of the last look, when it failed."""
     _snapshot: str | None = None
     _ended: int = -1
     """How many of the database's connections had ended when the snapshot was taken. After a crash, or when another
@@ -74,7 +74,8 @@ class FeedReader:
                 if self.as_of >= moment:
                     return
                 if self._failure is not None and self._failure is not failure:
-                    raise self._failure
+                    # Not with the frames of those who raised it before: their bodies and credentials would stay.
+                    raise self._failure.with_traceback(None)
                 await self._look()
 
     async def _look(self) -> None:
@@ -87,7 +88,7 @@ class FeedReader:
         except Exception as why:
             self._snapshot, self._failure = None, why
             raise
-        self._ended = ended
+        self._ended, self._failure = ended, None
         changes, seen = look.changes, (self.served.generation, self.mapping.generation)
         if seen != self._seen:
             changes = EVERYTHING
