@@ -21,3 +21,22 @@ def test_a_thousand_requests_that_fail_alike_are_no_thousand_lines() -> None:
         for _ in range(1000):
             problem.log(Unavailable())
     assert log.getvalue().count("request failed") <= 60
+
+
+def test_a_flood_of_one_failure_hides_no_other() -> None:
+    """A stranger can make the server ask for what is away as often as he likes, and both are of one class."""
+
+    def flood() -> None:
+        raise Unavailable("an issuer does not answer")
+
+    def key_lost() -> None:
+        raise Unavailable("a key is not there")
+
+    with captured_log() as log:
+        for fails in (*[flood] * 200, key_lost):
+            try:
+                fails()
+            except Unavailable as why:
+                problem.log(why)
+    assert log.getvalue().count("an issuer does not answer") <= 60
+    assert "a key is not there" in log.getvalue()

@@ -98,8 +98,11 @@ def log(error: Exception) -> None:
     if not isinstance(error, MdmError):
         # The type only: a message or a traceback's values could hold what a user typed or a file held.
         _log.error("unexpected failure", kind=type(error).__name__, where=_where(error))
-    elif error.http >= 500 and (unsaid := _FAILED.tell(error.title)) is not None:
-        _log.warning("request failed", status=error.http, reason=error.detail, **unsaid)
+    elif error.http >= 500:
+        # By where it was raised: what a stranger can make fail hides nothing else of the same title.
+        unsaid = _FAILED.tell(" ".join([error.title, *_where(error)[-1:]]))
+        if unsaid is not None:
+            _log.warning("request failed", status=error.http, reason=error.detail, **unsaid)
 
 
 def _where(error: BaseException) -> list[str]:
