@@ -116,6 +116,11 @@ class Payer(NamedTuple):
         """`owner` as `Caller.owner`; a whole network of IPv6 addresses (/64) is one source, as it is one site's."""
         return cls(account, f"{owner}\n{network(source)}")
 
+    @property
+    def room(self) -> str:
+        """Whose room on a disk it is: the account's; of those who show no credential, each source's own."""
+        return self.worker if self.account == ANYONE else self.account
+
 
 def network(source: str) -> str:
     """Of an IPv6 address its first 64 bits; all else is as it was."""

@@ -47,8 +47,8 @@ class LocalBlobs:
     def __str__(self) -> str:
         return str(self._directory)
 
-    def promise(self) -> DiskPromise:
-        return DiskPromise(self.reserve, self._disk)
+    def promise(self, payer: str) -> DiskPromise:
+        return DiskPromise(self.reserve, self._disk, payer)
 
     def create(self, blob: UUID, promise: Promise) -> "_LocalWriter":
         return _LocalWriter(self._disk, self._path(blob), promise)
@@ -83,8 +83,8 @@ class LocalBlobs:
         """While this process uses it; `shared`: others may too. Raises UnsafeSettings."""
         return id_file.held(self._directory, shared=shared)
 
-    async def free(self) -> int:
-        return max(0, await self._run(self.reserve.left))
+    async def free(self, payer: str | None = None) -> int:
+        return max(0, await self._run(self.reserve.left, payer))
 
     def _path(self, blob: UUID) -> Path:
         return self._directory / blob.hex[:2] / blob.hex

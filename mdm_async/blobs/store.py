@@ -43,7 +43,7 @@ class Promise(Protocol):
 
     def writing(self, size: int) -> AbstractContextManager[None]:
         """While so many bytes are written, for the store's own writers: it may block. Raises NoSpace when they would
-        touch the reserve, or what others have been promised."""
+        touch the reserve, or what of others' promises counts for this one's payer."""
         ...
 
     def end(self) -> None:
@@ -86,8 +86,8 @@ class BlobReader(Protocol):
 class BlobStore(Protocol):
     """Blobs by random name. Raises NoSpace and Unavailable."""
 
-    def promise(self) -> Promise:
-        """Of one upload's blobs; end it."""
+    def promise(self, payer: str) -> Promise:
+        """Of one upload's blobs; end it. `payer`: who answers for what they take; "" is the server itself."""
         ...
 
     def create(self, blob: UUID, promise: Promise) -> BlobWriter:
@@ -113,5 +113,6 @@ class BlobStore(Protocol):
     async def mark(self, mine: StoreId) -> None:
         """Write its id file, where there is none."""
 
-    async def free(self) -> int:
-        """Bytes that nobody has been promised and that can be stored before the reserve is touched; 0 when it is."""
+    async def free(self, payer: str | None = None) -> int:
+        """Bytes that this payer may be promised (None: that nobody has been) before the reserve is touched; 0 when it
+        is."""

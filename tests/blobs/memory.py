@@ -19,7 +19,7 @@ class MemoryBlobs:
         self.blobs: dict[UUID, bytes] = {}
         self._id: StoreId | None = None
 
-    def promise(self) -> "_Promise":
+    def promise(self, payer: str) -> "_Promise":
         return _Promise()
 
     def create(self, blob: UUID, promise: Promise) -> "_Writer":
@@ -43,7 +43,7 @@ class MemoryBlobs:
     async def mark(self, mine: StoreId) -> None:
         self._id = mine
 
-    async def free(self) -> int:
+    async def free(self, payer: str | None = None) -> int:
         return 1 << 40
 
     def held(self, *, shared: bool) -> AbstractContextManager[None]:

@@ -24,7 +24,7 @@ async def store(tmp_path: Path) -> AsyncIterator[LocalBlobs]:
 
 async def _write(store: LocalBlobs, data: bytes) -> object:
     blob = uuid4()
-    writer = store.create(blob, store.promise())
+    writer = store.create(blob, store.promise(""))
     await writer.write(data[: len(data) // 2])
     await writer.write(memoryview(data)[len(data) // 2 :])
     await writer.commit()
@@ -54,7 +54,7 @@ async def test_names_are_random_and_files_for_their_owner_only(store: LocalBlobs
 
 
 async def test_an_abandoned_blob_leaves_nothing(store: LocalBlobs, tmp_path: Path) -> None:
-    writer = store.create(uuid4(), store.promise())
+    writer = store.create(uuid4(), store.promise(""))
     await writer.write(b"half")
     await writer.abandon()
     assert [p for p in (tmp_path / "blobs").glob("??/*") if p.is_file()] == []

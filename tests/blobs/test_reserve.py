@@ -33,7 +33,7 @@ def disk() -> Iterator[ThreadPoolExecutor]:
 
 async def test_what_one_was_promised_no_other_is(free: list[int], disk: ThreadPoolExecutor) -> None:
     store = Reserve(Path(), 100)
-    first, second = DiskPromise(store, disk), DiskPromise(store, disk)
+    first, second = DiskPromise(store, disk, "a"), DiskPromise(store, disk, "a")
     await first.set_aside(600)
     assert store.left() == 300
     with pytest.raises(NoSpace):
@@ -51,7 +51,7 @@ async def test_an_upload_of_unknown_length_takes_only_what_is_left(
     free: list[int], disk: ThreadPoolExecutor
 ) -> None:
     store = Reserve(Path(), 100)
-    known, unknown = DiskPromise(store, disk), DiskPromise(store, disk)
+    known, unknown = DiskPromise(store, disk, "a"), DiskPromise(store, disk, "a")
     await known.set_aside(600)
     await unknown.set_aside(0)
     with unknown.writing(200):
@@ -67,9 +67,49 @@ async def test_an_upload_of_unknown_length_takes_only_what_is_left(
     assert store.left() == 300
 
 
+async def test_others_promises_count_for_half_of_the_room_at_the_most(
+    free: list[int], disk: ThreadPoolExecutor
+) -> None:
+    store = Reserve(Path(), 100)
+    greedy = [DiskPromise(store, disk, payer) for payer in ("a", "b")]
+    await greedy[0].set_aside(900)
+    assert (store.left("a"), store.left("b")) == (0, 450)
+    await greedy[1].set_aside(450)
+    assert store.left("c") == 450
+    known, unknown = DiskPromise(store, disk, "c"), DiskPromise(store, disk, "d")
+    with pytest.raises(NoSpace):
+        await known.set_aside(451)
+    await known.set_aside(450)
+    assert (store.left("c"), store.left("d")) == (0, 450)
+    await unknown.set_aside(0)
+    with pytest.raises(NoSpace), unknown.writing(451):
+        pass
+    with known.writing(450):
+        free[0] = 550
+    with known.writing(10), unknown.writing(100):
+        pass  # the one sealed is longer than it was announced, the other was not announced at all
+    assert store.left("d") == 225
+    for promise in (*greedy, known, unknown):
+        promise.end()
+    assert store.left() == store.left("d") == 450
+
+
+async def test_what_is_written_keeps_the_reserve_whatever_was_promised(
+    free: list[int], disk: ThreadPoolExecutor
+) -> None:
+    store = Reserve(Path(), 100)
+    first, second = DiskPromise(store, disk, "a"), DiskPromise(store, disk, "b")
+    await first.set_aside(900)
+    await second.set_aside(450)
+    with second.writing(450), first.writing(450):
+        assert store.left("c") == 0
+        with pytest.raises(NoSpace), first.writing(1):
+            pass
+
+
 async def test_the_disk_is_looked_at_again_at_each_write(free: list[int], disk: ThreadPoolExecutor) -> None:
     store = Reserve(Path(), 100)
-    promise = DiskPromise(store, disk)
+    promise = DiskPromise(store, disk, "a")
     await promise.set_aside(800)
     free[0] = 300  # others have filled it
     with promise.writing(200):
@@ -78,7 +118,7 @@ async def test_the_disk_is_looked_at_again_at_each_write(free: list[int], disk: 
     with pytest.raises(NoSpace), promise.writing(1):
         pass
     with pytest.raises(NoSpace):
-        await DiskPromise(store, disk).set_aside(0)
+        await DiskPromise(store, disk, "a").set_aside(0)
 
 
 async def test_a_real_disk_is_asked(tmp_path: Path, disk: ThreadPoolExecutor) -> None:

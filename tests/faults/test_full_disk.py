@@ -3,16 +3,18 @@
 import errno
 import os
 import resource
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from tests.conftest import Server, running_server
 from tests.faults.conditions import NOTHING, open_blobs, stored, until
 from tests.faults.wire import begun
+from tests.images.one_step import store
 from tests.postgres.for_tests import PostgresForTests
 from tests.web.made_images import made
 
@@ -106,3 +108,36 @@ async def test_what_an_upload_has_announced_is_nobody_elses_as_long_as_it_comes(
         assert refused.status == 507, refused.body
     await until(lambda: left() == 10 * MIB)
     assert (await own_server.call("PUT", second, data=LARGE)).status == 201
+
+
+async def _chunks(data: bytes) -> AsyncIterator[bytes]:
+    yield data
+
+
+async def test_what_one_caller_has_announced_leaves_room_for_the_next(
+    own_server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By prepareToPut, of a known length and of none, and in one step; half of what is free, and no more."""
+    folder = await own_server.directory()
+    greedy, honest = await own_server.token("rw", folder), await own_server.token("rw", folder)
+
+    async def ask(token: str, name: str, size: int | None) -> dict[str, Any]:
+        file = {"surl": f"{folder}/{name}"} | ({} if size is None else {"expectedFileSize": size})
+        tree = await own_server.srm("prepareToPut", token=token, expect=None, files=[file])
+        line: dict[str, Any] = tree["files"][0]
+        return line
+
+    disk = SimpleNamespace(f_bavail=20 * MIB, f_blocks=40 * MIB, f_frsize=1)
+    monkeypatch.setattr(os, "statvfs", lambda _: disk)
+    greed = (await ask(greedy, "greedy.dcm", None))["transferURL"]
+    async with begun("PUT", greed, Content_Length=str(20 * MIB)) as client:
+        await client.send(LARGE[:1000])
+        await until(lambda: own_server.house.blobs.reserve.left() == 0)
+        assert (await ask(greedy, "more.dcm", None))["status"]["statusCode"] == "SRM_NO_FREE_SPACE"
+        assert (await ask(honest, "large.dcm", 11 * MIB))["status"]["statusCode"] == "SRM_NO_FREE_SPACE"
+        known = (await ask(honest, "known.dcm", len(LARGE)))["transferURL"]
+        assert (await own_server.call("PUT", known, data=LARGE)).status == 201
+        unknown = (await ask(honest, "unknown.dcm", None))["transferURL"]
+        assert (await own_server.call("PUT", unknown, data=_chunks(LARGE))).status == 201
+        at_once = await store(own_server, f"{folder}/at-once.dcm", LARGE, honest, size=len(LARGE))
+        assert at_once.size == len(LARGE)

@@ -4,7 +4,7 @@ import pytest
 
 from mdm_async.errors import TooManyRequests
 from mdm_async.images.budget import Budget
-from mdm_async.names import ANONYMOUS, Payer, network
+from mdm_async.names import ANONYMOUS, ANYONE, Payer, network
 
 ALICE, BOB = Payer("user:alice", "one"), Payer("user:bob", "one")
 
@@ -40,6 +40,11 @@ def test_what_grows_is_counted_as_it_grows() -> None:
 def test_anonymous_callers_are_one_with_a_worker_at_each_source() -> None:
     assert ANONYMOUS.payer.account == "any:anonymous"
     assert Payer.of("a", "a", "192.0.2.1") != Payer.of("a", "a", "192.0.2.2")
+
+
+def test_room_on_a_disk_is_an_accounts_and_a_strangers_own() -> None:
+    assert Payer.of("a", "a", "192.0.2.1").room == Payer.of("a", "b", "192.0.2.2").room == "a"
+    assert Payer.of(ANYONE, ANYONE, "192.0.2.1").room != Payer.of(ANYONE, ANYONE, "192.0.2.2").room
 
 
 @pytest.mark.parametrize(

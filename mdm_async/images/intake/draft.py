@@ -55,14 +55,17 @@ class Draft:
         *,
         force: bool = False,
     ) -> None:
-        """`held`: the memory that its head takes. `force`: somebody vouches for a file that breaks PS3.10."""
+        """`held`: the memory that its head takes; its payer answers for room on the disk, too.
+
+        `force`: somebody vouches for a file that breaks PS3.10.
+        """
         self.image: UUID = uuid4()
         self.size = 0
         self.adler32 = 1
         self._sha256 = hashlib.sha256()
         self._workshop = workshop
         self._held = held
-        self._leases = workshop.depot.leases()
+        self._leases = workshop.depot.leases(held.payer.room)
         self._makers = [Maker(workshop, self._leases, one) for one in served]
         self._behind = AsyncExitStack()
         self._begun: list[asyncio.Task[Begun]] = []

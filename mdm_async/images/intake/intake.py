@@ -36,10 +36,10 @@ class Intake:
     def database(self) -> Database:
         return self.workshop.depot.database
 
-    async def room(self) -> Room:
-        """Raises DatabaseFull."""
+    async def room(self, payer: Payer) -> Room:
+        """What this one may bring. Raises DatabaseFull."""
         self.workshop.depot.disks.demand_room()
-        return Room(await self.workshop.depot.blobs.free(), self.largest)
+        return Room(await self.workshop.depot.blobs.free(payer.room), self.largest)
 
     @asynccontextmanager
     async def draft(
@@ -54,7 +54,7 @@ class Intake:
         """The whole file, with the views that this directory's files get. It goes with the context unless kept.
 
         `announced`: bytes that there must be. `force`: somebody vouches for a file that breaks PS3.10; the directory
-        may do so for all. `payer` has its head in memory. Raises as `Draft.fill`.
+        may do so for all. `payer` has its head in memory, and room on the disk set aside. Raises as `Draft.fill`.
         """
         if on_behalf.get():  # until now that of the address which the transfer URL is used from
             on_behalf.set(payer.account)

@@ -22,6 +22,6 @@ class Depot:
     disks: Disks
     settings: BlobSettings
 
-    def leases(self) -> Leases:
-        """For the blobs of one image, as a context."""
-        return Leases(self.control, self.blobs, self.disks, self.settings.lease_seconds)
+    def leases(self, payer: str = "") -> Leases:
+        """For the blobs of one image, as a context. `payer` as `Leases` has it."""
+        return Leases(self.control, self.blobs, self.disks, self.settings.lease_seconds, payer)

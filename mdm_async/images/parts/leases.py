@@ -18,11 +18,14 @@ from mdm_async.postgres.database import Database
 class Leases:
     """The blobs of one upload, as a context: unless `keep` was called, nothing of them stays behind."""
 
-    def __init__(self, database: Database, store: BlobStore, disks: Disks, seconds: float) -> None:
+    def __init__(
+        self, database: Database, store: BlobStore, disks: Disks, seconds: float, payer: str
+    ) -> None:
+        """`payer` answers for what its blobs take of the disk; "" is the server itself."""
         self._database, self._store, self._disks, self._seconds = database, store, disks, seconds
         self._writers: dict[UUID, BlobWriter] = {}
         self._renewing: asyncio.Task[None] | None = None
-        self._promise = store.promise()
+        self._promise = store.promise(payer)
         self._promised = False
         self._kept = False
 

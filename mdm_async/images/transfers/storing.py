@@ -85,7 +85,7 @@ async def store(
     reveals; at the end Exists when another file was first, and Unauthenticated, Forbidden, NotFound when the caller may
     no longer.
     """
-    room = await intake.room()
+    room = await intake.room(caller.payer)
     async with intake.database.acquire() as db:
         beginning = await _begin(db, caller, ask, room)
     directory, asked = split(beginning.place.lfn)

@@ -66,7 +66,7 @@ async def prepare(
     life, request, files = lifetime(settings, caller, ask.pin), uuid4(), len(ask.files)
     with desk.asking(request, caller.payer, files, life):
         who = await callers.id_of(caller)
-        making = _Making(desk, intake, caller, who, ask, request, life, await intake.room())
+        making = _Making(desk, intake, caller, who, ask, request, life, await intake.room(caller.payer))
         await in_pieces(desk.turns, caller.payer, files, making.some)
         refused = [one for _, one in making.answers if isinstance(one, MdmError)]
         desk.end(request, len(refused))
