@@ -25,6 +25,7 @@ from mdm_async.confined.template import CODE, Asked, Had, Limits
 LOST: Final = 255
 """The exit code of a worker whose template has gone, too."""
 _START: Final = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
+_ABOVE_THIS_PACKAGE: Final = Path(__file__).parents[2]
 _MAIN: Final = "from mdm_async.confined.template import main; main()"
 _REAPED: Final = 10.0
 """Seconds until the exit code of a dead process is known."""
@@ -44,8 +45,8 @@ class Died(Exception):
 def template_of(modules: Iterable[str], withheld: Iterable[Path]) -> "Template":
     """The one of this process. Its workers can read where Python and its packages lie, but nothing that is withheld."""
     readable = places.apart_from(withheld, places.of_this_python())
-    # "" is the folder we are in.
-    path = tuple(os.path.abspath(entry) for entry in sys.path)  # noqa: PTH100
+    # "" is the folder we are in. An editable installation is on no path, but found by a hook of `site`.
+    path = (*(os.path.abspath(entry) for entry in sys.path), str(_ABOVE_THIS_PACKAGE))  # noqa: PTH100
     return _template(Asked(path, tuple(modules), tuple(map(str, readable)), nobody()))
 
 

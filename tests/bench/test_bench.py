@@ -101,7 +101,7 @@ async def test_the_cost_of_scrubbing_is_compared(folder, monkeypatch):
     finding = await scrubbing.measure(TINY, folder)
     assert len(finding.rows) == 7
     assert all(row["median"] or "NOT INSTALLED" in row["remark"] for row in finding.rows)
-    assert len(finding.targets) == 2
+    assert len(finding.targets) == 4
 
 
 async def test_survivors_are_counted_and_missing_peers_say_so(folder, monkeypatch):

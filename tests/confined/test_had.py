@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from mdm_async.confined import landlock, places, seccomp
+from mdm_async.confined.processes import template_of
 from mdm_async.confined.template import Had
 from mdm_async.images.views.scrubbing import Scrubber
 from mdm_async.settings import ScrubSettings
@@ -52,3 +53,14 @@ def test_filters_are_assembled_for_both_machines_and_jump_within_themselves(mach
     for at in range(0, len(code), 8):
         assert at // 8 + max(code[at + 2], code[at + 3]) + 1 <= len(code) // 8
     assert sys.byteorder == "little"
+
+
+def test_a_package_that_is_on_no_path_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As an editable installation is, when the server is started in another folder."""
+    above = Path(places.__file__).parents[2]
+    monkeypatch.setattr(sys, "path", [entry for entry in sys.path if entry and Path(entry) != above])
+    template = template_of(("mdm_async.dicom.scrub",), ())
+    try:
+        template.had()
+    finally:
+        template.stop()

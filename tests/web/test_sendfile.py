@@ -4,6 +4,7 @@ import asyncio
 import socket
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -54,7 +55,8 @@ async def test_who_waits_for_a_reader_does_nothing_meanwhile(
     """The transport says when its buffer is empty; nobody looks every now and then."""
     (tmp_path / "file").write_bytes(SENT)
     pauses: list[float] = []
-    monkeypatch.setattr(sendfile.asyncio, "sleep", pauses.append)
+    # Of that module alone: other servers of this process pause too.
+    monkeypatch.setattr(sendfile, "asyncio", SimpleNamespace(**vars(asyncio) | {"sleep": pauses.append}))
     ended = asyncio.get_running_loop().create_future()
 
     async def answer(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
