@@ -12,7 +12,7 @@ async def test_status_tells_node_version_schema_space_transfers_and_queues(mdm: 
     for word in ("schema: catalog", "space for", "sending 0, receiving 0", "views to make", "keys to forget"):
         assert word in ended.text
     (held,) = [line for line in ended.text.splitlines() if "limits.held" in line]
-    assert held.split()[1:] == ["0", "B", "512.0", "MiB", "0%"]
+    assert held.split()[1:] == ["0", "B", "1.0", "GiB", "0%"]
     told = (await mdm("status", "--json")).json
     assert told["node"]
     assert told["schema"]["mdm_async.catalog"] >= 9
