@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from mdm_async.catalog.holdings import images
-from mdm_async.catalog.namespace import entries, paths, places
+from mdm_async.catalog.namespace import cut_trees, entries, paths, places
 from mdm_async.catalog.namespace.entries import Entry, Listed
 from mdm_async.catalog.work.trees_to_remove import TREES_TO_REMOVE
 from mdm_async.errors import BadRequest, Exists, MdmError, NotADirectory, NotEmpty, NotFound
@@ -64,8 +64,8 @@ async def test_only_an_empty_directory_is_removed_alone(db: Connection) -> None:
 
 async def _cut_off(db: Connection, lfn: str) -> int:
     directory = await _id(db, lfn)
-    await entries.lock_tree(db, directory)
-    await entries.cut_off(db, directory)
+    await cut_trees.lock_tree(db, directory)
+    await cut_trees.cut_off(db, directory)
     return directory
 
 
@@ -75,7 +75,7 @@ async def _removed(db: Connection, page: int) -> list[UUID]:
     while rows := await TREES_TO_REMOVE.take(db, "a", 1):
         more = True
         while more:
-            some, more = await entries.remove_page(db, rows[0].key[0], page)
+            some, more = await cut_trees.remove_page(db, rows[0].key[0], page)
             orphans += some
         await TREES_TO_REMOVE.done(db, rows)
     return orphans
@@ -132,7 +132,7 @@ async def test_a_file_that_was_on_its_way_into_a_removed_tree_goes_too(database:
 
 async def test_the_root_stays(db: Connection) -> None:
     with pytest.raises(NotFound):
-        await entries.lock_tree(db, await _id(db, "/"))
+        await cut_trees.lock_tree(db, await _id(db, "/"))
     with pytest.raises(MdmError):
         await entries.remove_directory(db, await _id(db, "/"))
 
@@ -167,7 +167,7 @@ async def test_two_moves_at_once_make_no_cycle(database: Database) -> None:
         outcomes = await asyncio.gather(move(left, right), move(right, left), return_exceptions=True)
         assert outcomes.count(True) == 1, outcomes
         async with database.acquire() as db:
-            await entries.cut_off(db, await _id(db, "/p"))
+            await cut_trees.cut_off(db, await _id(db, "/p"))
 
 
 EVERYTHING = Listed(inheriting=True)
@@ -261,7 +261,7 @@ async def test_files_removed_by_name_and_with_their_tree_wait_for_each_other_and
 
     async def with_the_tree() -> None:
         async with database.transaction() as db:
-            await entries.remove_page(db, directory, 10)
+            await cut_trees.remove_page(db, directory, 10)
 
     async with database.acquire() as db:
         held = db.transaction()

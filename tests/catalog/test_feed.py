@@ -10,7 +10,7 @@ import pytest
 from mdm_async.catalog.grants import grants, requests
 from mdm_async.catalog.grants.grants import Grant
 from mdm_async.catalog.holdings import images
-from mdm_async.catalog.namespace import entries
+from mdm_async.catalog.namespace import cut_trees, entries
 from mdm_async.catalog.rights import feed
 from mdm_async.catalog.rights.feed import EVERYTHING, Changes
 from mdm_async.images.upkeep.days import keep_days
@@ -217,7 +217,7 @@ DONE: dict[str, tuple[Callable[[Connection, Planted], Awaitable[object]], Callab
         lambda p: Changes(entries=frozenset({p.file})),
     ),
     "a tree removed": (
-        lambda db, p: entries.cut_off(db, p.directory),
+        lambda db, p: cut_trees.cut_off(db, p.directory),
         lambda p: Changes(entries=frozenset({p.directory})),
     ),
     "an image doomed": (

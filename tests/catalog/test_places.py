@@ -8,7 +8,7 @@ import orjson
 import pytest
 
 from mdm_async.catalog.holdings import images
-from mdm_async.catalog.namespace import entries, paths, places
+from mdm_async.catalog.namespace import cut_trees, entries, paths, places
 from mdm_async.catalog.namespace.entries import Listed
 from mdm_async.catalog.namespace.places import Place
 from mdm_async.catalog.rights import visible
@@ -201,7 +201,7 @@ async def test_trees_are_walked_by_index_however_small_the_table_was(database: D
             await entries.remove_files(db, [0])
 
         await walk(root.id, uuid4())
-        await entries.remove_page(db, 0, 10)
+        await cut_trees.remove_page(db, 0, 10)
         small = await _make(db, "/small")
         image = await db.fetchval(
             "with d as (insert into entries (parent, name, is_directory) values ($1, 'd', true) returning id)"
@@ -211,6 +211,6 @@ async def test_trees_are_walked_by_index_however_small_the_table_was(database: D
         )
         before = await _rows_read(db)
         await walk(small, image)
-        await entries.cut_off(db, small)
-        await entries.remove_page(db, small, 10)
+        await cut_trees.cut_off(db, small)
+        await cut_trees.remove_page(db, small, 10)
         assert await _rows_read(db) - before < 100

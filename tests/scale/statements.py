@@ -23,7 +23,7 @@ from mdm_async.catalog.holdings import (
     sources,
 )
 from mdm_async.catalog.holdings.images import Part, StoredView
-from mdm_async.catalog.namespace import entries, forcing, paths, places
+from mdm_async.catalog.namespace import cut_trees, entries, forcing, paths, places
 from mdm_async.catalog.namespace.entries import Listed
 from mdm_async.catalog.rights import feed, kept_acls, recipients, tokens, visible
 from mdm_async.catalog.rights.callers import Callers
@@ -352,16 +352,16 @@ async def a_name_is_made_swapped_moved_and_removed(desk: Desk) -> None:
 async def a_tree_of_a_hundred_thousand_files_is_removed(desk: Desk) -> None:
     place = await places.resolve_one(desk.db, Lfn("/wide"))
     assert place.entry is not None
-    await entries.lock_tree(desk.db, place.entry.id)
+    await cut_trees.lock_tree(desk.db, place.entry.id)
     await places.kinds_below(desk.db, place, [])
-    await entries.cut_off(desk.db, place.entry.id)
+    await cut_trees.cut_off(desk.db, place.entry.id)
 
 
 @budget(5_000)
 async def a_page_of_a_removed_tree_goes(desk: Desk) -> None:
     directory = await desk.directory()
-    await entries.cut_off(desk.db, directory)
-    orphans, more = await entries.remove_page(desk.db, directory, 1000)
+    await cut_trees.cut_off(desk.db, directory)
+    orphans, more = await cut_trees.remove_page(desk.db, directory, 1000)
     assert len(orphans) == 500
     assert not more
 

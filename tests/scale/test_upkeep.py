@@ -9,7 +9,7 @@ import pytest
 
 from mdm_async.blobs.local import LocalBlobs
 from mdm_async.catalog import installation
-from mdm_async.catalog.namespace import entries, places
+from mdm_async.catalog.namespace import cut_trees, places
 from mdm_async.images.upkeep.sweep import Sweeper
 from mdm_async.keys.wrapped import WrappedKeys
 from mdm_async.names import Lfn
@@ -52,7 +52,7 @@ async def test_what_is_removed_costs_the_same_for_each_image(a_million: str, tmp
             async with sweeper.database.transaction() as db:
                 place = await places.resolve_one(db, Lfn(f"/deep/d{number}"))
                 assert place.entry is not None
-                await entries.cut_off(db, place.entry.id)
+                await cut_trees.cut_off(db, place.entry.id)
         await sweeper.destroy()
         gone = [registration(number) for number in range(DIRECTORIES[0] * FILES, DIRECTORIES[-1] * FILES)]
         async with sweeper.database.acquire() as db:

@@ -1,4 +1,4 @@
-"""Trees to remove: directories that were cut off from the root with all below them (`entries.cut_off`)."""
+"""Trees to remove: directories that were cut off from the root with all below them (`cut_trees.cut_off`)."""
 
 from mdm_async.catalog.work.queue import Queue
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from mdm_async.catalog.holdings import images
-from mdm_async.catalog.namespace import entries, places
+from mdm_async.catalog.namespace import cut_trees, entries, places
 from mdm_async.catalog.namespace.entries import Entry
 from mdm_async.catalog.namespace.places import Acl, Place
 from mdm_async.catalog.rights import acl
@@ -31,10 +31,10 @@ async def rmdir(
         if place.lfn == ROOT:
             raise BadRequest("the root cannot be removed")
         if recursive:
-            await entries.lock_tree(db, entry.id)
+            await cut_trees.lock_tree(db, entry.id)
             await _demand_all_below(db, caller, place)
             # Every node reads that it was changed, and judges transfer URLs below it anew: their files have no place.
-            await entries.cut_off(db, entry.id)
+            await cut_trees.cut_off(db, entry.id)
         else:
             await entries.remove_directory(db, entry.id)
         await acts.record(db, [Act(caller, "rmdir", guid=entry.guid, details={"recursive": recursive})])

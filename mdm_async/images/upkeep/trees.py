@@ -5,7 +5,7 @@ that goes away, only puts off the rest.
 """
 
 from mdm_async.catalog.holdings import images
-from mdm_async.catalog.namespace import entries
+from mdm_async.catalog.namespace import cut_trees
 from mdm_async.catalog.work.queue import Row
 from mdm_async.catalog.work.trees_to_remove import TREES_TO_REMOVE
 from mdm_async.images.shift import Shift
@@ -23,7 +23,7 @@ async def remove_trees(database: Database, node: str) -> None:
             more = True
             while more:
                 async with database.transaction() as db:
-                    orphans, more = await entries.remove_page(db, directory, _ENTRIES)
+                    orphans, more = await cut_trees.remove_page(db, directory, _ENTRIES)
                     await images.doom_unreferenced(db, orphans)
             await shift.done([row])
 

@@ -1,0 +1,63 @@
+"""Trees that are removed: cut off from the root, so that no name leads there, and then taken away a page at a time."""
+
+from uuid import UUID
+
+import asyncpg
+
+from mdm_async.errors import NotFound
+from mdm_async.postgres.database import Connection
+
+
+async def lock_tree(db: Connection, entry: int) -> None:
+    """Let nobody move anything into a directory, or below it, until the transaction ends. Raises NotFound."""
+    locked = await db.fetchval(
+        "select true from entries where id = $1 and parent is not null and is_directory for update", entry
+    )
+    if not locked:
+        raise NotFound("the directory has just been removed")
+
+
+# A node of the version before takes it for a root, and lets nobody in.
+_CUT = "parent = null, name = 'removed ' || id, acl = (select id from acls where digest = sha256('[]'))"
+
+
+async def cut_off(db: Connection, entry: int) -> None:
+    """Take a directory with all below it out of the namespace: no name leads there from now on. The rest is work."""
+    await db.execute(
+        f"with cut as (update entries set {_CUT} where id = $1 returning id)"
+        " insert into trees_to_remove (directory) select id from cut",
+        entry,
+    )
+
+
+async def remove_page(db: Connection, directory: int, count: int) -> tuple[list[UUID], bool]:
+    """Remove some of a directory that was cut off, or at last itself: the images that files pointed to, and whether
+    there may be more. Directories in it are cut off, each to be removed by itself.
+    """
+    row = await db.fetchrow(
+        # Locked in the order of their ids, as everybody does who locks several.
+        "with named as materialized (select id from entries where parent = $1 order by name limit $2"
+        "), page as materialized ("
+        "  select id, is_directory from entries where id = any(array(select id from named)) and parent = $1"
+        "   order by id for update"
+        "), cut as ("
+        f"  update entries set {_CUT}"
+        "  where id = any(array(select id from page where is_directory)) returning id"
+        "), queued as (insert into trees_to_remove (directory) select id from cut on conflict do nothing"
+        "), gone as ("
+        "  delete from entries where id = any(array(select id from page where not is_directory)) returning image"
+        ") select (select count(*) from page) as count, array(select image from gone) as images",
+        directory,
+        count,
+    )
+    assert row is not None
+    more = row["count"] == count
+    if not more:
+        try:
+            async with db.transaction():
+                await db.execute(
+                    "delete from entries where id = $1 and parent is null and name <> ''", directory
+                )
+        except asyncpg.ForeignKeyViolationError:
+            more = True  # a file came that was on its way when the directory was removed
+    return row["images"], more
