@@ -20,7 +20,7 @@ demo: $(VENV)/.runtime
 	$(BIN)/mdm demo
 
 test: $(VENV)/.dev
-	tests/install-peers dcmtk voms-clients
+	tests/install-peers dcmtk grid
 	$(BIN)/python -m pytest $(TESTS)
 
 check: $(VENV)/.dev
