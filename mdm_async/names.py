@@ -32,7 +32,8 @@ LOCAL_GROUP = "group:local#/"
 """What the groups of the mapping file begin with."""
 
 _VIEW = re.compile(r"[a-z][a-z0-9_-]{0,62}\Z")
-_SRM = re.compile(r"srm://[^/?#]+(?:/srm/managerv2\?SFN=|(?!/srm/managerv2\?))(/.*)\Z", re.DOTALL)
+_SRM = re.compile(r"srm://[^/?#]+(?:/+srm/+managerv2\?SFN=|(?!/+srm/+managerv2\?))(/.*)\Z", re.DOTALL)
+_VIEWED = re.compile(r"/(?:/|\./)*@([^/]*)(.*)\Z", re.DOTALL)
 _GUID = re.compile(r"guid:([0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})\Z")
 _MAX_COMPONENT_BYTES = 255
 _MAX_LFN_BYTES = 4096
@@ -213,33 +214,34 @@ def parse_project(text: str) -> Project:
 
 
 def parse_lfn(text: str) -> Lfn:
-    """A user's path as an LFN. One trailing slash is dropped; nothing is percent-decoded.
+    """A user's path as an LFN. Slashes that stand together are one, a `.` component and a slash at the end are nothing:
+    so written it is the same entry. Nothing is percent-decoded.
 
-    Raises BadPath on what is not absolute, has an empty or dot component, or is too long or too deep, and on names
-    that others may take for different ones: control and invisible characters, backslashes, look-alikes of slash and
-    dot, a word of letters that look alike in two scripts, and what would be any of these when percent-decoded.
+    Raises BadPath on what is not absolute, has a component `..`, or is too long or too deep, and on names that others
+    may take for different ones: control and invisible characters, backslashes, look-alikes of slash and dot, a word of
+    letters that look alike in two scripts, and what would be any of these when percent-decoded.
     """
-    if text.startswith("/@"):
-        raise BadPath("a name right below the root begins with '@', as only views in SURLs do")
-    if _PLAIN.match(text) is not None and len(text) <= _MAX_LFN_BYTES:
-        return _shallow(text if text[-1] != "/" else text[:-1])
-    if text == "/":
-        return ROOT
-    if not text.startswith("/"):
-        raise BadPath("a path is not absolute", remedy="give a path that begins with '/'")
     if len(text) > _MAX_LFN_BYTES:
         raise BadPath(f"a path is longer than {_MAX_LFN_BYTES} bytes")
-    _shallow(text.removesuffix("/"))
-    lfn = Lfn("/" + "/".join(_safe(component) for component in text[1:].removesuffix("/").split("/")))
+    if _PLAIN.match(text) is not None and text[1] != "@":
+        lfn = Lfn(text if text[-1] != "/" else text[:-1])
+        _refuse_deep(lfn.count("/"))
+        return lfn
+    if not text.startswith("/"):
+        raise BadPath("a path is not absolute", remedy="give a path that begins with '/'")
+    components = [component for component in text.split("/") if component not in ("", ".")]
+    if components and components[0].startswith("@"):
+        raise BadPath("a name right below the root begins with '@', as only views in SURLs do")
+    _refuse_deep(len(components))
+    lfn = Lfn("/" + "/".join(_safe(component) for component in components))
     if len(lfn.encode()) > _MAX_LFN_BYTES:
         raise BadPath(f"a path is longer than {_MAX_LFN_BYTES} bytes")
     return lfn
 
 
-def _shallow(text: str) -> Lfn:
-    if text.count("/") > MOST_LEVELS:
+def _refuse_deep(levels: int) -> None:
+    if levels > MOST_LEVELS:
         raise BadPath(f"a path has more than {MOST_LEVELS} levels")
-    return Lfn(text)
 
 
 def parse_surl(text: str) -> Surl:
@@ -257,12 +259,12 @@ def parse_surl(text: str) -> Surl:
         if match is None:
             raise BadPath("a GUID is malformed", remedy="use guid: and 32 hexadecimal digits, 8-4-4-4-12")
         return Surl(None, None, UUID(match[1]))
-    if text.startswith("/@"):
-        view, _, rest = text[2:].partition("/")
-        if not _VIEW.match(view):
-            raise BadPath("a path's view is malformed", remedy="use lower-case letters, digits, '-' and '_'")
-        return Surl(parse_lfn("/" + rest), View(view))
-    return Surl(parse_lfn(text))
+    viewed = _VIEWED.match(text) if "@" in text else None
+    if viewed is None:
+        return Surl(parse_lfn(text))
+    if not _VIEW.match(viewed[1]):
+        raise BadPath("a path's view is malformed", remedy="use lower-case letters, digits, '-' and '_'")
+    return Surl(parse_lfn(viewed[2] or "/"), View(viewed[1]))
 
 
 def _safe(component: str) -> str:
@@ -296,7 +298,7 @@ def _refuse_misleading_when_decoded(component: str) -> None:
 
 def _refuse_misleading(component: str) -> None:
     if component in ("", ".", ".."):
-        raise BadPath("a path has an empty or dot component")
+        raise BadPath("a path has a component that is '..', or decodes to one that is empty or a dot")
     if component.isascii() and _PLAIN.match("/" + component.replace("%", "")) is not None:
         return
     sorts = {_sort(character) for character in component}

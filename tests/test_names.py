@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mdm_async.errors import BadPath, BadRequest
-from mdm_async.names import ANYONE, Caller, Lfn, Right, Scope, Surl, parse_lfn, parse_surl
+from mdm_async.names import ANYONE, Caller, Lfn, Right, Scope, Surl, View, parse_lfn, parse_surl
 
 
 @pytest.mark.parametrize(
@@ -35,9 +35,10 @@ def test_names_are_normalised_so_that_equal_looking_ones_are_one() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "vo/a", "/vo//a", "/vo/../a", "/vo/./a", "/vo/a\x00b", "/vo/\n", "/" + "a" * 256, "/a" * 3000, "srm://host",
-     "/@/vo", "/@UPPER/vo", "/@basic//vo", "/@basic/../vo", "srm://h/srm/managerv2?SFN=vo", "/vo/\ud800",
-     "srm://h/srm/managerv2?SFN=/vo/../a"],
+    ["", "vo/a", "./vo/a", "/vo/../a", "/vo/a\x00b", "/vo/\n", "/" + "a" * 256, "/a" * 3000, "srm://host",
+     "/@/vo", "/@UPPER/vo", "/@basic/../vo", "//@/vo", "/./@UPPER/vo", "/@basic/@basic/vo", "/@basic//@basic/vo",
+     "/@identified/./@basic/vo", "/.//../@basic/vo", "srm://h/srm/managerv2?SFN=vo", "/vo/\ud800",
+     "srm://h/srm/managerv2?SFN=/vo/../a", "srm://h//srm/managerv2?SURL=/vo/a"],
 )  # fmt: skip
 def test_malformed_names_are_refused_without_being_repeated(text: str) -> None:
     with pytest.raises(BadPath) as why:
@@ -57,8 +58,7 @@ def test_ordinary_names_are_left_alone(name: str) -> None:
 
 
 MISLEADING = {
-    "empty": ["", "a//b", "/"],
-    "dots": [".", "..", "../a", "a/.."],
+    "dots": ["..", "../a", "a/..", "./..", "..//", "a/./.."],
     "control": ["a\x00", "a\x1f", "a\x7f", "a\x85", "a\r\nb", "\t"],
     "surrogate": ["\udc80"],
     "backslash": ["a\\b", "..\\..", "\\"],
@@ -89,17 +89,40 @@ def test_names_that_others_may_take_for_different_ones_are_refused(kind: str, na
         assert len(name) < 5 or name not in str(why.value)
 
 
-def test_one_trailing_slash_is_dropped_and_two_are_not() -> None:
-    assert parse_lfn("/vo/") == "/vo"
-    for text in ("//", "/vo//", "/vo/é//"):
-        with pytest.raises(BadPath, match="empty"):
-            parse_lfn(text)
+@pytest.mark.parametrize("name", ["a", "é", "a%20b", "画像 1"])
+def test_slashes_that_stand_together_are_one_and_a_dot_is_nothing(name: str) -> None:
+    for text in (
+        f"/vo/{name}/",
+        f"//vo///{name}",
+        f"/vo/./{name}",
+        f"/./vo/{name}/.",
+        f"/vo//.//{name}//",
+        f"/.//vo/././{name}",
+    ):
+        assert parse_lfn(text) == f"/vo/{name}"
+        for view in ("/@basic", "//@basic", "/./@basic/.", "/@basic/"):
+            assert parse_surl(view + text) == Surl(Lfn(f"/vo/{name}"), View("basic"))
+        for host in ("srm://h/srm/managerv2?SFN=", "srm://h:1//srm//managerv2?SFN=", "srm://h"):
+            assert parse_surl(host + text) == Surl(Lfn(f"/vo/{name}"))
+
+
+def test_the_root_has_as_many_spellings() -> None:
+    for text in ("/", "//", "/.", "/./", "/.//.", "/" * 4096):
+        assert parse_lfn(text) == "/"
+        assert parse_surl(f"/@basic{text[:999]}") == Surl(Lfn("/"), View("basic"))
+    assert parse_surl("//@basic") == Surl(Lfn("/"), View("basic"))
 
 
 def test_a_path_has_64_levels_at_the_most() -> None:
     for name in ("a", "é"):
         assert parse_lfn(f"/{name}" * 64 + "/") == f"/{name}" * 64
-        for text in (f"/{name}" * 65, f"/@basic{f'/{name}' * 65}", f"srm://h{f'/{name}' * 65}"):
+        assert parse_lfn(f"/./{name}//" * 64) == f"/{name}" * 64
+        for text in (
+            f"/{name}" * 65,
+            f"/@basic{f'/{name}' * 65}",
+            f"srm://h{f'/{name}' * 65}",
+            f"//{name}/." * 65,
+        ):
             with pytest.raises(BadPath, match="64 levels"):
                 parse_surl(text)
 
@@ -126,6 +149,7 @@ def test_what_is_accepted_is_safe_also_when_it_is_decoded(text: str) -> None:
         assert seen == "/" or all(part not in ("", ".", "..") for part in seen[1:].split("/"))
         assert seen.count("/") == lfn.count("/")
         assert "\\" not in seen
+        assert not lfn.startswith("/@")
     assert parse_lfn(lfn) == lfn
 
 
@@ -137,6 +161,8 @@ def test_every_text_is_a_name_or_a_bad_path(text: str) -> None:
         except BadPath:
             continue
         assert surl.guid is not None or parse_lfn(surl.lfn) == surl.lfn
+        if surl.guid is None and whole.startswith("/"):
+            assert parse_surl("/./" + whole + "//.") == surl
 
 
 class TestGuids:

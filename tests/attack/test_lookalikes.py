@@ -46,13 +46,13 @@ FACES: list[tuple[str, str, Body]] = [
 ]
 
 LOOKALIKES = [
-    "/seen/../otherlfnx", "/seen/./plain.dcm", "/seen//plain.dcm", "//seen", "seen/plain.dcm", "",
+    "/seen/../otherlfnx", "/seen/./../otherlfnx", "//seen//../otherlfnx", "/seen/.//..", "seen/plain.dcm", "", "./seen",
     "/seen/%2e%2e/otherlfnx", "/seen%2fplain.dcm", "/seen/%252e%252e/x", "/seen/..%2fotherlfnx", "/seen/%00",
     "/seen\\plain",
     "/seen/\u0000x", "/seen/x\ny", "/seen/x\u202edcm", "/s\u0435en", "/seen\u2215plain.dcm",
     "/seen/\uff0e\uff0e/x", "/seen/pla\u200bin",
     "/seen/\u00a0", "/" + "x" * 256, "/" + "/".join(["x" * 200] * 30), "/@IDENTIFIED/seen", "/@/seen", "/@a b/seen",
-    "/@identified/../seen", "/@identified/@basic/../seen", "srm://h/srm/managerv2?SFN=seen",
+    "/@identified/../seen", "/@identified/@basic/../seen", "//@identified//@basic/seen", "/./@IDENTIFIED/seen", "srm://h/srm/managerv2?SFN=seen",
     "srm://h/srm/managerv2?SURL=/seen",
     "srm:///seen", "guid:", "guid:/seen", "guid:00000000-0000-0000-0000-00000000000g", "guid:../otherlfnx",
     "file:///etc/passwd",

@@ -25,6 +25,7 @@ from mdm_async.images.intake.placing import Bytes, Placing, Same
 from mdm_async.images.intake.target import Target
 from mdm_async.images.names.revealing import NameGuard
 from mdm_async.images.transfers.judging import Judge
+from mdm_async.images.transfers.spellings import by_name
 from mdm_async.names import Caller, Lfn, join, parse_lfn, parse_surl, split
 from mdm_async.postgres.database import Connection, Database
 
@@ -50,15 +51,16 @@ async def put_done(
     """Give uploaded files their names: GUID and LFN of each. Repeating it is no error."""
     async with judge.database.acquire() as db:
         items = await requests.of_request(db, request, caller)
-    puts = {item.surl: item for item in items if item.operation == "put"}
+    puts = [(item.surl, item) for item in items if item.operation == "put"]
     if not puts:
         raise UnknownRequest()
+    named = dict(by_name(puts, [done.surl for done in files]))
     results: list[tuple[str, tuple[UUID, Lfn] | MdmError]] = []
     for done in files:
         try:
-            if done.surl not in puts:
-                raise NotFound("the request has no such SURL")
-            grant = puts[done.surl]
+            grant = named[done.surl]
+            if isinstance(grant, NotFound):
+                raise grant
             results.append((done.surl, await _publish(desk, judge, placing, guard, caller, grant, done)))
         except MdmError as why:
             results.append((done.surl, why))

@@ -23,6 +23,7 @@ from mdm_async.images.fairness.desk import Desk
 from mdm_async.images.surls import resolve
 from mdm_async.images.transfers.granting import lifetime
 from mdm_async.images.transfers.judging import Judge
+from mdm_async.images.transfers.spellings import as_asked
 from mdm_async.keys.derive import SealedKeys, turl_token
 from mdm_async.keys.store import KeyStore
 from mdm_async.names import Caller, Right, Surl
@@ -123,14 +124,19 @@ async def release(
     """
     async with database.acquire() as db:
         found = await requests.release(db, caller, request, surls)
-    if not found:
-        raise UnknownRequest()
-    ended = [item.turl for item, now in found if now]
+        if not found:
+            raise UnknownRequest()
+        ended = [item.turl for item, now in found if now]
+        named = as_asked((item.surl for item, _ in found), surls) if surls else []
+        others = set(named).difference(surls or ())
+        if others:
+            again = await requests.release(db, caller, request, list(others))
+            ended += [item.turl for item, now in again if now]
     desk.end(request, len(ended))
     changed.turls(ended)
     # Of a release that is repeated too: the first may have failed just here.
     await on_disk.all_so_far()
-    return [item for item, _ in found if surls is None or item.surl in surls]
+    return [item for item, _ in found if surls is None or item.surl in named]
 
 
 async def release_surls(
@@ -177,14 +183,15 @@ async def abort(
         known = await requests.of_request(db, request, caller)
         if not known:
             raise UnknownRequest()
-        aborted = await requests.abort(db, caller, request, surls)
+        named = None if surls is None else as_asked((item.surl for item in known), surls)
+        aborted = await requests.abort(db, caller, request, named)
         await images.doom_unreferenced(
             db, [item.image for item in aborted if item.operation == "put" and item.image is not None]
         )
         await acts.record(db, [Act(caller, "abort", guid=item.guid, view=item.view) for item in aborted])
     desk.end(request, len(aborted))
     changed.turls(item.turl for item in aborted)
-    return [item for item in known if surls is None or item.surl in surls]
+    return [item for item in known if named is None or item.surl in named]
 
 
 async def extend(
@@ -199,10 +206,12 @@ async def extend(
 ) -> list[Grant]:
     """Give live items a new life from now, within `transfers.max_pin`."""
     async with database.transaction() as db:
-        if not await requests.of_request(db, request, caller):
+        known = await requests.of_request(db, request, caller)
+        if not known:
             raise UnknownRequest()
+        named = None if surls is None else as_asked((item.surl for item in known), surls)
         life = lifetime(settings, caller, seconds)
-        extended = await requests.extend(db, caller, request, surls, life)
+        extended = await requests.extend(db, caller, request, named, life)
         await acts.record(db, [Act(caller, "extend", guid=item.guid, view=item.view) for item in extended])
     desk.extend(request, life)
     changed.turls(item.turl for item in extended)

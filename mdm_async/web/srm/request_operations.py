@@ -5,9 +5,10 @@ from typing import Literal, TypeVar
 
 from mdm_async.catalog.grants.grants import Grant
 from mdm_async.catalog.grants.states import LIVE, WAITING
-from mdm_async.errors import BadRequest, MdmError, NotFound, UnknownRequest
+from mdm_async.errors import BadRequest, MdmError, UnknownRequest
 from mdm_async.images.transfers import requests
 from mdm_async.images.transfers.requests import Item
+from mdm_async.images.transfers.spellings import by_name
 from mdm_async.web.srm import forms as form
 from mdm_async.web.srm.context import Context
 from mdm_async.web.srm.results import (
@@ -159,13 +160,17 @@ async def extend_file_life_time(context: Context, asked: form.Extend) -> Files[E
         asked.surls,
         seconds,
     )
-    live = {item.surl: ExtendedFile(surl=item.surl, pin_lifetime=int(item.life)) for item in found}
     gone = UnknownRequest("the file's pin has ended", remedy="prepare the file again")
-    if not live:
+    if not found:
         raise gone
-    named = asked.surls or list(live)
     return Files.done(
-        [live.get(surl) or ExtendedFile.failed(surl, gone) for surl in named], asked.requestToken
+        [
+            ExtendedFile.failed(surl, gone)
+            if isinstance(item, MdmError)
+            else ExtendedFile(surl=surl, pin_lifetime=int(item.life))
+            for surl, item in _items(found, asked.surls or None)
+        ],
+        asked.requestToken,
     )
 
 
@@ -201,6 +206,4 @@ def _of(
     """A request's items, of these names: all, or those of the SURLs named, and why there is none for some of these."""
     if surls is None:
         return list(zip(names, found, strict=True))
-    held = dict(zip(names, found, strict=True))
-    absent = NotFound("the request has no such SURL")
-    return [(surl, held.get(surl, absent)) for surl in dict.fromkeys(surls)]
+    return [*by_name(zip(names, found, strict=True), surls)]
