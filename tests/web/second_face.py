@@ -12,6 +12,7 @@ from mdm_async.images.transfers.opening import open_view
 from mdm_async.images.transfers.storing import StoreAsk, store
 from mdm_async.web.http import problem
 from mdm_async.web.http.credential import caller_of
+from mdm_async.web.http.digest_fields import announced
 from mdm_async.web.http.get import get as answer
 from mdm_async.web.http.house import HOUSE, House
 from mdm_async.web.http.incoming import coming, demand_whole
@@ -26,6 +27,7 @@ async def put(request: web.Request) -> web.Response:
         parents="X-Make-Directories" in request.headers,
         size=request.content_length,
         sha256=request.headers.get("X-Sha256"),
+        digests=announced(request),
     )
     demand_whole(request)
     with coming(request) as (body, cut):

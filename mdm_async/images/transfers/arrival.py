@@ -1,6 +1,6 @@
 """A file that comes to its transfer URL. It is whole and durable then, but has no name until putDone."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
 from mdm_async.catalog.grants import grants
@@ -10,10 +10,12 @@ from mdm_async.catalog.trail import acts
 from mdm_async.catalog.trail.acts import Act
 from mdm_async.crypt4gh.segment import padded
 from mdm_async.errors import Exists, Gone, InsecureChannel, WrongContent
+from mdm_async.images.intake.comparing import compared
 from mdm_async.images.intake.draft import Draft
 from mdm_async.images.intake.intake import Intake
 from mdm_async.images.intake.unsealing import peeked, unsealed
 from mdm_async.images.metrics import INGESTED
+from mdm_async.images.parts.hashing import Digest
 from mdm_async.images.transfers.announced import unseal
 from mdm_async.images.transfers.judging import Judge
 from mdm_async.names import Caller, Payer, parse_surl, split
@@ -47,16 +49,19 @@ async def receive(
     secure: bool,
     payer: Payer,
     source: str,
+    digests: Sequence[Digest] = (),
     force: bool = False,
 ) -> Received:
-    """Take the file. `length` is what the transport announced (bytes); `secure` whether it may carry clear bytes.
-    `source` is the address that they come from, `payer` who answers for what they take. `force`: who sends it vouches
-    for a file that breaks PS3.10.
+    """Take the file. `length` is what the transport announced (bytes), `digests` are of the bytes as they are sent;
+    `secure`: whether it may carry clear bytes. `source` is the address that they come from, `payer` who answers for
+    what they take. `force`: who sends it vouches for a file that breaks PS3.10.
 
     Raises what `Draft.fill` does, BadSeal, InsecureChannel, BadRequest for a name that reveals, Gone.
     """
     assert grant.parent is not None
     assert grant.name is not None
+    if digests:
+        body = compared(intake.workshop.cipher, body, digests)
     sealed, body = await peeked(body)
     if not sealed and not secure:
         raise InsecureChannel(

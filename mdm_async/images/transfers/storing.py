@@ -4,7 +4,7 @@ It is built of what prepareToPut, the transfer and putDone are built of, and ref
 """
 
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from uuid import UUID, uuid4
 
@@ -18,11 +18,13 @@ from mdm_async.catalog.trail.acts import Act
 from mdm_async.catalog.work import views_to_make
 from mdm_async.crypt4gh.segment import padded
 from mdm_async.errors import Exists, Forbidden, MdmError, NotFound, Unauthenticated, WrongContent
+from mdm_async.images.intake.comparing import compared
 from mdm_async.images.intake.intake import Intake
 from mdm_async.images.intake.placing import Bytes, Same
 from mdm_async.images.intake.target import Room, Target, demand_overwrite, demand_path, target_at
 from mdm_async.images.metrics import INGESTED
 from mdm_async.images.names import directories
+from mdm_async.images.parts.hashing import Digest
 from mdm_async.images.surls import resolve_one
 from mdm_async.images.transfers.admission import Admission
 from mdm_async.images.transfers.judging import Judge
@@ -40,6 +42,8 @@ class StoreAsk:
     """Directories that are missing are made, if the file is stored."""
     size: int | None = None
     sha256: str | None = None
+    digests: Sequence[Digest] = ()
+    """Of the bytes, as their sender tells them."""
     force: bool = False
     """The caller vouches for a file that breaks PS3.10."""
 
@@ -86,6 +90,8 @@ async def store(
     no longer.
     """
     room = await intake.room(caller.payer)
+    if ask.digests:
+        body = compared(intake.workshop.cipher, body, ask.digests)
     async with intake.database.acquire() as db:
         beginning = await _begin(db, caller, ask, room)
     directory, asked = split(beginning.place.lfn)

@@ -10,6 +10,7 @@ from mdm_async.images.parts import adler
 from mdm_async.images.transfers import arrival
 from mdm_async.names import Payer
 from mdm_async.web.http.channel import is_secure, source_of
+from mdm_async.web.http.digest_fields import announced
 from mdm_async.web.http.get import get
 from mdm_async.web.http.house import HOUSE
 from mdm_async.web.http.incoming import coming, demand_whole
@@ -54,6 +55,7 @@ async def write(request: web.Request) -> web.StreamResponse:
     """
     house = request.app[HOUSE]
     demand_whole(request)
+    digests = announced(request)
     with _not_guessed(request) as token:
         grant = await arrival.open_upload(house.judge, token)
     payer = Payer.of(grant.caller, grant.owner, source_of(request))
@@ -66,6 +68,7 @@ async def write(request: web.Request) -> web.StreamResponse:
             secure=is_secure(request),
             payer=payer,
             source=source_of(request),
+            digests=digests,
             force=request.query.get("force") == "yes",
         )
     checksum = adler.text(received.adler32)
