@@ -23,6 +23,7 @@ from mdm_async.settings.sections import (
     ServerSettings,
     TransferSettings,
 )
+from mdm_async.settings.site import SiteSettings
 from mdm_async.settings.sources import load, secret_variables
 from mdm_async.settings.tree import Settings
 
@@ -43,6 +44,7 @@ __all__ = [
     "ScrubSettings",
     "ServerSettings",
     "Settings",
+    "SiteSettings",
     "TransferSettings",
     "load",
     "secret_variables",

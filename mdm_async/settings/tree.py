@@ -33,6 +33,7 @@ from mdm_async.settings.sections import (
     ServerSettings,
     TransferSettings,
 )
+from mdm_async.settings.site import SiteSettings
 
 PREFIX = "MDM_"
 
@@ -73,6 +74,7 @@ class Settings(BaseSettings):
     delivery: DeliverySettings = DeliverySettings()
     naming: NamingSettings = NamingSettings()
     identity: IdentitySettings = IdentitySettings()
+    site: SiteSettings = SiteSettings()
     audit: AuditSettings = AuditSettings()
     log: LogSettings = LogSettings()
 

@@ -18,6 +18,7 @@ from mdm_async.web.admin import (
 from mdm_async.web.http import counting, on_behalf, problem
 from mdm_async.web.http.house import HOUSE, House
 from mdm_async.web.srm import over_json as srm_json
+from mdm_async.web.tape import face as tape
 from mdm_async.web.turls import transfer as turl
 
 
@@ -38,6 +39,7 @@ def application(house: House) -> web.Application:
         status,
         whoami,
         srm_json,
+        tape,
         turl,
     ):
         app.add_routes(face.routes())

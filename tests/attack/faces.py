@@ -235,9 +235,20 @@ def _replica(form: Callable[[Aim], str], url: str | None) -> Body:
     return lambda aim: {"replicas": [{"surl": form(aim), "url": url}]}
 
 
+def _staged(method: str, verb: str, body: Body | None = None) -> Attack:
+    return Attack(
+        f"{method} /tape/v1/stage/{{id}}{verb}",
+        method,
+        lambda aim: f"/tape/v1/stage/{aim.requests['bring_online']}{verb}",
+        body,
+        judged=False,
+    )
+
+
 _MAPPING = "/admin/v1/projects/{project}/mapping"
 ROUTES: dict[tuple[str, str], list[Attack]] = {
     # What anybody may know.
+    ("GET", "/.well-known/wlcg-tape-rest-api"): [],
     ("GET", "/health/live"): [],
     ("GET", "/health/ready"): [],
     ("GET", "/metrics"): [_admin("GET", "/metrics", told=True, judged=False)],
@@ -264,6 +275,23 @@ ROUTES: dict[tuple[str, str], list[Attack]] = {
     ],
     ("PUT", "/t/{token}/{name}"): [
         Attack("PUT /t/", "PUT", lambda aim: f"/t/{aim.guid}/image.dcm", judged=False),
+    ],
+    ("POST", "/tape/v1/stage{slash}"): [
+        _admin("POST", "/tape/v1/stage", lambda aim: {"files": [{"path": aim.file}]}),
+        _admin("POST", "/tape/v1/stage", lambda aim: {"files": [{"path": f"/dav/@identified{aim.file}"}]}, "dav"),
+        _admin("POST", "/tape/v1/stage", lambda aim: {"files": [{"path": _guid(aim)}]}, "guid"),
+    ],
+    ("GET", "/tape/v1/stage/{id}"): [_staged("GET", "")],
+    ("DELETE", "/tape/v1/stage/{id}"): [_staged("DELETE", "")],
+    ("POST", "/tape/v1/stage/{id}/cancel"): [_staged("POST", "/cancel", lambda aim: {"paths": [aim.file]})],
+    ("POST", "/tape/v1/release/{id}"): [
+        Attack("POST /tape/v1/release", "POST", lambda aim: f"/tape/v1/release/{aim.requests['bring_online']}",
+            lambda aim: {"paths": [aim.file]}, judged=False),
+        _admin("POST", "/tape/v1/release/gfal2-placeholder-id", lambda aim: {"paths": [aim.file]}, judged=False),
+    ],
+    ("POST", "/tape/v1/archiveinfo{slash}"): [
+        _admin("POST", "/tape/v1/archiveinfo", lambda aim: {"paths": [aim.file, aim.directory]}, told=True),
+        _admin("POST", "/tape/v1/archiveinfo/", lambda aim: {"paths": [_guid(aim)]}, "guid", told=True),
     ],
     # For administrators.
     ("GET", "/admin/v1/tokens"): [_admin("GET", "/admin/v1/tokens")],

@@ -159,6 +159,8 @@ async def a_request_is_found_released_extended_and_aborted(desk: Desk) -> None:
     await requests.extend(desk.db, CALLER, of_7, None, 60)
     await requests.release(desk.db, CALLER, of_7, None)
     await requests.abort(desk.db, CALLER, of_7, None)
+    assert await requests.created(desk.db, of_7, CALLER) is not None
+    await requests.forget(desk.db, of_7, CALLER)
 
 
 @budget(400)

@@ -21,6 +21,23 @@ async def of_request(db: Connection, request: UUID, caller: Caller) -> list[Gran
     return [grant_of(row) for row in rows]
 
 
+async def created(db: Connection, request: UUID, caller: Caller) -> datetime | None:
+    """When a caller's request was made; None when there is none of his."""
+    made: datetime | None = await db.fetchval(
+        f"select created from grants where request = $1 and {_OWNER} = $2 limit 1", request, caller.owner
+    )
+    return made
+
+
+async def forget(db: Connection, request: UUID, caller: Caller) -> None:
+    """What is known of a request whose files are brought online, or were to be."""
+    await db.execute(
+        f"delete from grants where request = $1 and {_OWNER} = $2 and operation = 'bring_online'",
+        request,
+        caller.owner,
+    )
+
+
 async def requests_of(db: Connection, caller: Caller, description: str | None) -> list[tuple[UUID, datetime]]:
     """A caller's requests, newest first, with the time each was made."""
     # Each has a first item, which stands for it. The newest of each day, and of these the newest.

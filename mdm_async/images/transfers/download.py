@@ -35,13 +35,17 @@ class Prepared:
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """What a caller asks for: SURLs, a view for those that name none, pin (seconds), recipient's key."""
+    """What a caller asks for: SURLs, a view for those that name none, pin (seconds), recipient's key.
+
+    `names`: as what the files are kept in the request, where that is not their SURLs.
+    """
 
     surls: Sequence[str]
     view: View | None = None
     pin: int | None = None
     recipient: bytes | None = None
     description: str | None = None
+    names: Sequence[str] | None = None
 
 
 async def prepare(
@@ -179,7 +183,7 @@ async def bring_online(
         await in_pieces(desk.turns, caller.payer, files, some)
         outcomes = [
             (surl, why if isinstance(why := failed.get(item), MdmError) else None)
-            for item, surl in enumerate(ask.surls)
+            for item, surl in enumerate(ask.names or ask.surls)
         ]
         if acts:
             rows = [

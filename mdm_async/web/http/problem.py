@@ -1,6 +1,6 @@
 """Errors as answers: RFC 9457 problem details, for every face that has no form of its own for them."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection, Mapping
 
 import orjson
 import structlog
@@ -23,9 +23,17 @@ _FAILED = Seldom(60)
 _HTTP_ERRORS: dict[int, type[MdmError]] = {404: NotFound, 405: MethodNotAllowed}
 
 
-def answer(request: web.Request, error: MdmError) -> web.Response:
-    """The problem details of `error`."""
-    answer = reply(request, _document(error, request_id(request)), _KIND, error.http, errors=[error])
+def answer(
+    request: web.Request,
+    error: MdmError,
+    *,
+    causes: Collection[MdmError] = (),
+    beside: Mapping[str, object] | None = None,
+) -> web.Response:
+    """The problem details of `error`. `causes`: what it stands for, when that is several; `beside`: members that a
+    face adds (RFC 9457 §3.2)."""
+    document = _document(error, request_id(request), beside)
+    answer = reply(request, document, _KIND, error.http, errors=causes or [error])
     if isinstance(error, UnsupportedMediaType):
         # RFC 9110 §15.5.16
         answer.headers["Accept-Encoding"] = "identity"
@@ -39,8 +47,8 @@ def answer_to_no_request(error: MdmError) -> web.Response:
     return web.Response(body=_document(error, name), status=error.http, content_type=_KIND, headers=headers)
 
 
-def _document(error: MdmError, name: str) -> bytes:
-    problem = {
+def _document(error: MdmError, name: str, beside: Mapping[str, object] | None = None) -> bytes:
+    problem: dict[str, object] = {
         "type": error.urn,
         "title": error.title,
         "status": error.http,
@@ -49,7 +57,7 @@ def _document(error: MdmError, name: str) -> bytes:
     }
     if error.remedy:
         problem["remedy"] = error.remedy
-    return orjson.dumps(problem)
+    return orjson.dumps(problem | dict(beside or {}))
 
 
 @web.middleware
