@@ -2,7 +2,6 @@
 
 import asyncio
 import ctypes
-import functools
 import gc
 import secrets
 import signal
@@ -23,7 +22,6 @@ from mdm_async.auditing.refusals import Refusals
 from mdm_async.auditing.signing_key import signing_key
 from mdm_async.blobs.local import LocalBlobs
 from mdm_async.catalog import installation
-from mdm_async.catalog.rights import tokens
 from mdm_async.catalog.rights.callers import Callers
 from mdm_async.errors import MdmError
 from mdm_async.identity.authenticator import AdminToken, Authenticator, IssuedTokens, LocalTokens
@@ -42,6 +40,8 @@ from mdm_async.images.reading.shelf import Shelf
 from mdm_async.images.transfers.admission import Admission
 from mdm_async.images.transfers.feed_reader import FeedReader
 from mdm_async.images.transfers.judging import Judge
+from mdm_async.images.transfers.known_tokens import KnownTokens
+from mdm_async.images.transfers.opening import OpenedViews
 from mdm_async.images.transfers.warm import WarmTurls
 from mdm_async.images.transfers.watch import TurlWatch
 from mdm_async.images.upkeep.claim import claim_store
@@ -56,7 +56,6 @@ from mdm_async.keys.derive import PseudonymFinder
 from mdm_async.keys.store import KeyStore
 from mdm_async.keys.wrapped import WrappedKeys
 from mdm_async.memory import give_back_forever
-from mdm_async.names import Caller
 from mdm_async.postgres.database import Database, connect
 from mdm_async.postgres.directory_lock import DirectoryLock
 from mdm_async.postgres.embedded.ballast import Ballast
@@ -257,11 +256,11 @@ async def _house(
     )
     mapping = stands_on.mapping
     issuers = await stack.enter_async_context(stands_on.issuers)
-    local = LocalTokens(functools.partial(_caller_of, database))
-    kinds = (AdminToken(admin_token), IssuedTokens(issuers), local)
     changed = ChangedHere()
     judge = Judge(database, Callers(database), mapping, settings.delivery)
     feed = FeedReader(lanes.control, views, mapping)
+    local = LocalTokens(KnownTokens(database, feed, changed).caller_of)
+    kinds = (AdminToken(admin_token), IssuedTokens(issuers), local)
     warm = WarmTurls(database, shelf, blobs, cipher, judge, changed, feed)
     admission = Admission(settings.transfers.running, settings.limits.share)
     budget = Budget(settings.limits.held, settings.limits.share)
@@ -282,9 +281,10 @@ async def _house(
         workshop=workshop,
         changed=changed,
         mapping=mapping,
-        intake=Intake(workshop, shelf, Placing(shelf), settings.naming, largest, budget),
+        intake=Intake(workshop, shelf, Placing(shelf, changed), settings.naming, largest, budget),
         judge=judge,
         warm=warm,
+        opened=OpenedViews(judge, warm),
         admission=admission,
         budget=budget,
         parsing=stack.enter_context(ThreadPoolExecutor(1, "parse")),
@@ -305,11 +305,6 @@ async def _served_views(database: Database, keys: KeyStore) -> ServedViews:
     views = ServedViews(keys)
     await views.load(database)
     return views
-
-
-async def _caller_of(database: Database, token: str) -> Caller | None:
-    async with database.acquire() as db:
-        return await tokens.caller_of(db, token)
 
 
 def _url(settings: Settings, house: House) -> str:

@@ -8,7 +8,7 @@ from mdm_async.blobs.store import FileRange
 from mdm_async.crypt4gh.exchange import new_private_key, public_key
 from mdm_async.crypt4gh.stream import Unsealer
 from mdm_async.identity.authenticator import Circumstances
-from mdm_async.images.transfers import opening, storing
+from mdm_async.images.transfers import storing
 from mdm_async.images.transfers.opening import OpenedView
 from mdm_async.images.transfers.storing import StoreAsk, StoredFile
 from mdm_async.names import Caller
@@ -65,9 +65,7 @@ async def store(
 
 
 async def opened(server: Server, surl: str, token: str | None = None, **options: Any) -> OpenedView:
-    return await opening.open_view(
-        server.house.judge, server.house.warm, await caller(server, token), surl, **options
-    )
+    return await server.house.opened.open(await caller(server, token), surl, **options)
 
 
 async def content(server: Server, view: OpenedView) -> bytes:

@@ -428,10 +428,10 @@ async def acls_are_given(desk: Desk) -> None:
 @budget(20)
 async def tokens_and_recipients_are_kept(desk: Desk) -> None:
     text = await tokens.create(desk.db, CALLER, "t", Scope(ROOT, frozenset({Right.READ})), 60)
-    owner = await tokens.caller_of(desk.db, text)
-    assert owner is not None
-    assert owner.token is not None
-    await tokens.is_revoked(desk.db, owner.token)
+    shown = await tokens.shown(desk.db, text)
+    assert shown is not None
+    assert shown.caller.token is not None
+    await tokens.is_revoked(desk.db, shown.caller.token)
     await tokens.revoke(desk.db, CALLER, "t")
     await tokens.listing(desk.db)
     await recipients.put(desk.db, OWNER, bytes(32), OWNER)

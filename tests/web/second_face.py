@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager
 
 from aiohttp import web
 
-from mdm_async.images.transfers.opening import open_view
 from mdm_async.images.transfers.storing import StoreAsk, store
 from mdm_async.web.http import problem
 from mdm_async.web.http.credential import caller_of
@@ -37,7 +36,7 @@ async def put(request: web.Request) -> web.Response:
 
 async def get(request: web.Request) -> web.StreamResponse:
     house, caller = request.app[HOUSE], await caller_of(request)
-    view = await open_view(house.judge, house.warm, caller, f"/{request.match_info['name']}")
+    view = await house.opened.open(caller, f"/{request.match_info['name']}")
     return await answer(request, view.warm.served, view.warm.read)
 
 

@@ -1,10 +1,14 @@
 """Local tokens: made, listed and ended by administrators, and unknown after their end."""
 
+import asyncio
 import os
+import time
 from typing import Any
 
 import pytest
 
+from mdm_async.catalog.rights import tokens
+from mdm_async.postgres.database import Connection
 from tests.conftest import Reply, Server
 from tests.web.grown_tree import ALL
 
@@ -53,6 +57,38 @@ async def test_an_expired_token_is_unknown(server: Server) -> None:
     await server.srm("ls", token=token, surls=["/"])
     async with server.house.database.acquire() as db:
         await db.execute("update tokens set expires = now() - interval '1 s' where name = $1", name)
+    await server.house.warm.feed.catch_up(time.monotonic())
+    await server.srm("ls", token=token, expect=401, surls=["/"])
+
+
+async def test_a_token_that_another_node_revokes_is_refused_after_the_next_look(server: Server) -> None:
+    name = f"far-{os.urandom(4).hex()}"
+    token = await server.token("l", name=name)
+    await server.srm("ls", token=token, surls=["/"])
+    async with server.house.database.acquire() as db:
+        await db.execute("update tokens set revoked = now() where name = $1", name)
+    await server.house.warm.feed.catch_up(time.monotonic())
+    await server.srm("ls", token=token, expect=401, surls=["/"])
+
+
+async def test_a_token_that_is_shown_again_costs_no_query_and_ends_with_its_life(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer = await admin(
+        server, "POST", "tokens", server.admin_token, name=f"s-{os.urandom(4).hex()}", rights="l", lifetime=1
+    )
+    token, asked = answer.tree["token"], []
+
+    async def counted(db: Connection, text: str) -> tokens.Shown | None:
+        asked.append(text)
+        return await shown(db, text)
+
+    shown = tokens.shown
+    monkeypatch.setattr(tokens, "shown", counted)
+    for _ in range(3):
+        await server.srm("ls", token=token, surls=["/"])
+    assert len(asked) <= 2  # another test's change may have come in between
+    await asyncio.sleep(1.1)
     await server.srm("ls", token=token, expect=401, surls=["/"])
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 import pytest
 
-from mdm_async.images.transfers.opening import OpenedView, open_view
+from mdm_async.images.transfers.opening import OpenedView
 from tests.conftest import Reply, Server
 from tests.faults.conditions import nothing_is_stored, until
 from tests.faults.wire import begun
@@ -159,11 +159,12 @@ async def test_what_ended_before_its_first_byte_is_an_error_before_the_status(
     await face.server.put("/a.dcm", SMALL)
 
     async def open_late(*arguments: Any) -> OpenedView:
-        view = await open_view(*arguments)
+        view = await open_(*arguments)
         view.warm.ending.end()
         return view
 
-    monkeypatch.setattr("tests.web.second_face.open_view", open_late)
+    open_ = face.server.house.opened.open
+    monkeypatch.setattr(face.server.house.opened, "open", open_late)
     got = await face.call("GET", "a.dcm")
     assert (got.status, got.tree["type"]) == (410, "urn:mdm:error:gone")
     assert await face.acts("read") == []

@@ -1,7 +1,9 @@
 """Local tokens: bearer credentials with rights on a path, kept as hashes only."""
 
 import hashlib
+import math
 import secrets
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -63,10 +65,19 @@ async def listing(db: Connection) -> list[dict[str, Any]]:
     return [{key: _plain(value) for key, value in row.items() if value is not None} for row in rows]
 
 
-async def caller_of(db: Connection, token: str) -> Caller | None:
-    """Whose token this is, or None when it is unknown, expired or revoked."""
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """Whose token was shown, and for how many seconds more it is one."""
+
+    caller: Caller
+    life: float
+
+
+async def shown(db: Connection, token: str) -> Shown | None:
+    """None when it is unknown, expired or revoked."""
     row = await db.fetchrow(
-        "select id, name, rights, path, views, expires from tokens"
+        "select id, name, rights, path, views, expires,"
+        " extract(epoch from expires - now())::float8 as life from tokens"
         " where hash = $1 and revoked is null and (expires is null or expires > now())",
         digest(token),
     )
@@ -77,9 +88,10 @@ async def caller_of(db: Connection, token: str) -> Caller | None:
     principal = f"user:{row['name']}"
     until = row["expires"].timestamp() if row["expires"] is not None else None
     principals = frozenset({principal, AUTHENTICATED, ANYONE})
-    return Caller(
+    caller = Caller(
         principal, principals, (scope,), until=until, token=row["id"], credential=Credential.LOCAL_TOKEN
     )
+    return Shown(caller, row["life"] if row["life"] is not None else math.inf)
 
 
 def _plain(value: object) -> object:

@@ -12,6 +12,7 @@ from mdm_async.catalog.holdings import images, profiles
 from mdm_async.catalog.namespace import entries
 from mdm_async.catalog.work import views_to_make
 from mdm_async.errors import Exists
+from mdm_async.images.changed import ChangedHere
 from mdm_async.images.intake.target import Target
 from mdm_async.images.reading.shelf import Shelf
 from mdm_async.postgres.database import Connection, Database
@@ -24,6 +25,7 @@ class Placing:
     """Gives names to images that are stored and have none yet."""
 
     shelf: Shelf
+    changed: ChangedHere
 
     async def placed(self, bytes_: "Bytes", work: Callable[["Same"], Awaitable[T]]) -> T:
         """What `work` comes to, a transaction that calls `place`. Raises as that, and as `place`.
@@ -34,11 +36,15 @@ class Placing:
         same = Same(frozenset())
         while True:
             try:
-                return await work(same)
+                done = await work(same)
             except _Taken as taken:
                 if taken.image in same.images or not await self._is_same(bytes_, taken.image):
                     raise _exists() from None
                 same = Same(same.images | {taken.image})
+            else:
+                if bytes_.replace:
+                    self.changed.everything()
+                return done
 
     async def place(self, db: Connection, target: Target, image: UUID, owner: str, same: "Same") -> UUID:
         """The GUID of the entry that now points to the image, or to the same bytes that the same owner put before.
@@ -95,6 +101,8 @@ class Bytes:
     database: Database
     image: UUID
     sha256: str | None = None
+    replace: bool = False
+    """The name may have been another file's, which was read by it."""
 
 
 @dataclass(frozen=True, slots=True)

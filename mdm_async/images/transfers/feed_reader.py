@@ -15,6 +15,8 @@ from mdm_async.images.reading.served import ServedViews
 from mdm_async.images.transfers.live_index import Way, touches
 from mdm_async.postgres.database import Database
 
+FRESH = 0.5
+"""Seconds for which a warm request trusts what is known of the feed."""
 _REMEMBERED = 16
 """Looks that brought something: what was asked before them is asked again."""
 

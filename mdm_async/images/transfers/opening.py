@@ -1,13 +1,14 @@
 """A view of a file opened in one step, without a request or a transfer URL.
 
 It is built of what prepareToGet and the transfer are built of. While it is read it is watched as they are: it ends when
-the caller may no longer read it, or the file has gone.
+the caller may no longer read it, or the file has gone. Whoever asks again for what he has just had waits for nothing.
 """
 
 import os
 import time
 from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 from uuid import uuid4
 
 from mdm_async.catalog.grants.grants import Grant
@@ -16,6 +17,7 @@ from mdm_async.catalog.trail.acts import Act
 from mdm_async.errors import MdmError
 from mdm_async.images.reading.sealed import SealedView, seal
 from mdm_async.images.reading.view import ReadyView
+from mdm_async.images.transfers.feed_reader import Judged
 from mdm_async.images.transfers.judging import Judge
 from mdm_async.images.transfers.readable import Readable, readable
 from mdm_async.images.transfers.warm import WarmTurl, WarmTurls
@@ -32,37 +34,83 @@ class OpenedView:
     warm: WarmTurl
 
 
-async def open_view(
-    judge: Judge,
-    warm: WarmTurls,
-    caller: Caller,
-    surl: str,
-    *,
-    view: View | None = None,
-    recipient: bytes | None = None,
-) -> OpenedView:
-    """Open the view of a file that a SURL names, or else `view`, or else its default one.
+class OpenedViews:
+    """Opens views; what was opened clear is remembered by who asked, and by the very name, while it is warm."""
 
-    It is sealed for `recipient` (an X25519 key), or for the caller's registered key where views leave sealed only.
-    Raises as preparing it would.
-    """
-    who = await judge.callers.id_of(caller)
-    asked, judged = time.monotonic(), (warm.feed.now[0], caller.generation)
-    async with judge.database.acquire() as db:
-        (file,) = await readable(
-            warm.shelf.served, judge.delivery, db, caller, [surl], view=view, recipient=recipient
-        )
-    if isinstance(file, MdmError):
-        raise file
-    plain = await warm.shelf.load_one(judge.database, file.image, file.view)
-    async with judge.database.acquire() as db:
-        details = {"recipient": file.recipient.hex()} if file.recipient is not None else {}
-        await acts.record(db, [Act(caller, "open", guid=file.entry.guid, view=file.view, details=details)])
-    content: ReadyView | SealedView = plain
-    if file.recipient is not None:
-        content = await warm.cipher.run(partial(seal, plain, file.recipient, os.urandom(SEED_BYTES)))
-    admitted = warm.admit(_unkept(caller, who, surl, file, plain), content, asked, judged, file.way)
-    return OpenedView(file, plain, admitted)
+    def __init__(self, judge: Judge, warm: WarmTurls) -> None:
+        self._judge, self._warm = judge, warm
+        self._known: dict[_Asked, _Known] = {}
+        self._asked: dict[bytes, _Asked] = {}
+        """By the transfer URL that it is as."""
+        warm.let_go_of.append(self._let_go_of)
+
+    async def open(
+        self, caller: Caller, surl: str, *, view: View | None = None, recipient: bytes | None = None
+    ) -> OpenedView:
+        """Open the view of a file that a SURL names, or else `view`, or else its default one.
+
+        It is sealed for `recipient` (an X25519 key), or for the caller's registered key where views leave sealed only.
+        Raises as preparing it would.
+        """
+        asked = _Asked(caller, caller.token, surl, view)
+        known = self._known.get(asked) if recipient is None else None
+        if known is not None and await self._warm.serves_again(known.opened.warm) and self._stands(known):
+            return known.opened
+        opened, judged = await self._open(caller, surl, view, recipient)
+        if opened.file.recipient is None:  # a sealed stream is of one request: its keys are never used again
+            self._known[asked] = _Known(opened, judged)
+            self._asked[opened.warm.grant.turl] = asked
+        return opened
+
+    def _stands(self, known: "_Known") -> bool:
+        """Whether the name still leads there: any change on the way to the file may have given it to another, though
+        the file may still be read."""
+        warm = known.opened.warm
+        return warm.touched <= known.judged[0] and known.judged[1] == self._warm.feed.now[1]
+
+    def _let_go_of(self, warm: WarmTurl) -> None:
+        asked = self._asked.pop(warm.grant.turl, None)
+        known = self._known.get(asked) if asked is not None else None
+        if asked is not None and known is not None and known.opened.warm is warm:
+            del self._known[asked]
+
+    async def _open(
+        self, caller: Caller, surl: str, view: View | None, recipient: bytes | None
+    ) -> tuple[OpenedView, Judged]:
+        judge, warm = self._judge, self._warm
+        who = await judge.callers.id_of(caller)
+        asked, judged = time.monotonic(), (warm.feed.now[0], caller.generation)
+        async with judge.database.acquire() as db:
+            (file,) = await readable(
+                warm.shelf.served, judge.delivery, db, caller, [surl], view=view, recipient=recipient
+            )
+        if isinstance(file, MdmError):
+            raise file
+        plain = await warm.shelf.load_one(judge.database, file.image, file.view)
+        async with judge.database.acquire() as db:
+            details = {"recipient": file.recipient.hex()} if file.recipient is not None else {}
+            await acts.record(
+                db, [Act(caller, "open", guid=file.entry.guid, view=file.view, details=details)]
+            )
+        content: ReadyView | SealedView = plain
+        if file.recipient is not None:
+            content = await warm.cipher.run(partial(seal, plain, file.recipient, os.urandom(SEED_BYTES)))
+        admitted = warm.admit(_unkept(caller, who, surl, file, plain), content, asked, judged, file.way)
+        return OpenedView(file, plain, admitted), judged
+
+
+class _Asked(NamedTuple):
+    """Two callers who are alike in all that rights depend on are one here, but for the token that may be revoked."""
+
+    caller: Caller
+    token: int | None
+    surl: str
+    view: View | None
+
+
+class _Known(NamedTuple):
+    opened: OpenedView
+    judged: Judged
 
 
 def _unkept(caller: Caller, who: int, surl: str, file: Readable, plain: ReadyView) -> Grant:

@@ -108,7 +108,8 @@ async def _publish(
         return guid
 
     try:
-        return await placing.placed(Bytes(database, image), publish), lfn
+        known = Bytes(database, image, replace=grant.replaces is not None)
+        return await placing.placed(known, publish), lfn
     except Exists as why:
         async with database.transaction() as db:
             await grants.fail(db, grant, why)

@@ -117,7 +117,9 @@ async def store(
                     return guid
 
             try:
-                mine = Bytes(intake.database, draft.image, draft.sha256)
+                mine = Bytes(
+                    intake.database, draft.image, draft.sha256, replace=beginning.replaces is not None
+                )
                 guid = await intake.placing.placed(mine, place)
             except Exists as why:
                 raise beginning.refusal or why from None

@@ -6,7 +6,7 @@ ago. What a change touches is looked up again when it is next asked for; what ru
 
 import time
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -23,14 +23,12 @@ from mdm_async.images.reading.representation import ClearView, Ending, SealedStr
 from mdm_async.images.reading.sealed import SealedView, seal
 from mdm_async.images.reading.shelf import Shelf
 from mdm_async.images.reading.view import ReadyView
-from mdm_async.images.transfers.feed_reader import FeedReader, Judged
+from mdm_async.images.transfers.feed_reader import FRESH, FeedReader, Judged
 from mdm_async.images.transfers.judging import Judge
 from mdm_async.images.transfers.live_index import LiveIndex, Way
 from mdm_async.names import View
 from mdm_async.postgres.database import Database
 
-_FRESH = 0.5
-"""Seconds for which a warm request trusts what it knows."""
 _CACHED = 8192
 _CACHED_BYTES = 128 << 20
 
@@ -77,6 +75,8 @@ class WarmTurls:
     _weight: int = 0
     _dropped: set[UUID] = field(default_factory=set)
     _index: LiveIndex = field(default_factory=LiveIndex)
+    let_go_of: list[Callable[[WarmTurl], None]] = field(default_factory=list)
+    """Told of those that are forgotten."""
     _unsettled: set[bytes] = field(default_factory=set)
     """Touched since they were judged, all that are and some that were."""
 
@@ -90,17 +90,21 @@ class WarmTurls:
         """What a read transfer URL serves. Raises Gone, or Unavailable when the catalog cannot be asked."""
         turl = digest(token)
         warm = self._turls.get(turl)
-        if warm is not None:
-            await self.feed.catch_up(max(time.monotonic() - _FRESH, self.changed.since))
-        now = time.monotonic()
-        if warm is not None and self._may_serve(warm, now):
-            warm.used = now
-            self._turls.move_to_end(turl)
-        else:
+        if warm is None or not await self.serves_again(warm):
             warm = await self._look_up(turl, warm)
         if not warm.serves(time.monotonic()):
             raise Gone(remedy="prepare the file again")
         return warm
+
+    async def serves_again(self, warm: WarmTurl) -> bool:
+        """Whether it may be read without asking the catalog. Raises Unavailable."""
+        await self.feed.catch_up(max(time.monotonic() - FRESH, self.changed.since))
+        now = time.monotonic()
+        if self._turls.get(warm.grant.turl) is not warm or not self._may_serve(warm, now):
+            return False
+        warm.used = now
+        self._turls.move_to_end(warm.grant.turl)
+        return True
 
     def _may_serve(self, warm: WarmTurl, now: float) -> bool:
         return (
@@ -168,6 +172,8 @@ class WarmTurls:
 
     def forget(self) -> None:
         """All of them, as a node that has just started."""
+        for warm in self._turls.values():
+            self._tell_dropped(warm)
         self._turls.clear()
         self._index = LiveIndex()
         self._weight = 0
@@ -243,3 +249,8 @@ class WarmTurls:
         if dropped.grant.image is not None:
             self._dropped.add(dropped.grant.image)
         self._weight -= dropped.served.weight
+        self._tell_dropped(dropped)
+
+    def _tell_dropped(self, warm: WarmTurl) -> None:
+        for tell in self.let_go_of:
+            tell(warm)

@@ -25,6 +25,7 @@ from mdm_async.images.reading.served import ServedViews
 from mdm_async.images.reading.shelf import Shelf
 from mdm_async.images.transfers.admission import Admission
 from mdm_async.images.transfers.judging import Judge
+from mdm_async.images.transfers.opening import OpenedViews
 from mdm_async.images.transfers.warm import WarmTurls
 from mdm_async.images.upkeep.sweep import Sweeper
 from mdm_async.images.views.workshop import Workshop
@@ -56,6 +57,7 @@ class House:
     intake: Intake
     judge: Judge
     warm: WarmTurls
+    opened: OpenedViews
     admission: Admission
     budget: Budget
     parsing: ThreadPoolExecutor
