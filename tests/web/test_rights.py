@@ -291,7 +291,7 @@ async def test_a_scope_is_not_left_by_moving(server: Server) -> None:
         )
 
 
-@pytest.mark.parametrize("path", ["/../x", "/a/../b", "/a//b", "a", "/a/./b"])
+@pytest.mark.parametrize("path", ["/../x", "/a/../b", "a", "/a/.%2e/b"])
 async def test_a_path_that_would_leave_its_scope_is_no_path(server: Server, path: str) -> None:
     await server.srm("ls", expect=400, surls=[path])
 
