@@ -31,10 +31,12 @@ from mdm_async.images.cipher_pool import CipherPool
 from mdm_async.images.disks import Disks
 from mdm_async.images.fairness.desk import Desk
 from mdm_async.images.fairness.rates import Rates
+from mdm_async.images.fairness.shares import Shares
 from mdm_async.images.hooks.hooks import Hooks
 from mdm_async.images.intake.intake import Intake
 from mdm_async.images.intake.placing import Placing
 from mdm_async.images.parts.depot import Depot
+from mdm_async.images.reading.digests import Digests
 from mdm_async.images.reading.served import BASIC_PROJECT, ServedViews
 from mdm_async.images.reading.shelf import Shelf
 from mdm_async.images.transfers.admission import Admission
@@ -265,6 +267,7 @@ async def _house(
     admission = Admission(settings.transfers.running, settings.limits.share)
     budget = Budget(settings.limits.held, settings.limits.share)
     desk = Desk.of(settings.limits)
+    digests = Digests(database, shelf, blobs, cipher, Shares(settings.limits.digests, settings.limits.share))
     largest = settings.transfers.max_upload
     node = f"{socket.gethostname()}:{settings.data.absolute()}"
     await begin_work(lanes.bulk, views, node)
@@ -278,6 +281,7 @@ async def _house(
         cipher=cipher,
         views=views,
         shelf=shelf,
+        digests=digests,
         workshop=workshop,
         changed=changed,
         mapping=mapping,
@@ -290,7 +294,7 @@ async def _house(
         parsing=stack.enter_context(ThreadPoolExecutor(1, "parse")),
         desk=desk,
         names_refused=Rates(settings.naming.refused / 3600, settings.naming.refused),
-        near=[admission.near, budget.near, desk.near, lanes.near, disks.near],
+        near=[admission.near, budget.near, desk.near, digests.near, lanes.near, disks.near],
         authenticator=Authenticator(kinds, stands_on.trust, mapping),
         refusals=Refusals(lanes.control),
         reads=Reads(lanes.control),

@@ -253,6 +253,12 @@ class LimitSettings(Section):
     fields: int = Field(128, ge=32, description="header fields of a request")
     head: int = Field(64 * KIB, ge=KIB, description="bytes of a request's line and header fields together")
     ranges: int = Field(1024, ge=1, description="ranges of a request; with more the whole is sent")
+    digests: int = Field(
+        64,
+        ge=8,
+        description="views whose MD5 or SHA-256 is computed because it was asked for, or waits to be; two are read at "
+        "once",
+    )
     connections: int = Field(4096, ge=8, description="connections from clients at once")
     head_seconds: float = Field(
         20, gt=0, description="seconds from a connection to the end of its first request's header fields, the TLS "

@@ -290,7 +290,7 @@ class Draft:
         pixels = written.get(Kind.PIXELS)
         shared = pixels.record if pixels is not None else None
         sealed = record.seal(
-            ViewRecord(originals, self.sha256, facts, PIXELS_REVISION, shared),
+            ViewRecord(originals, self.sha256, pixels=facts, pixels_revision=PIXELS_REVISION, shared=shared),
             self._secrets.of(IDENTITY),
             self.image,
             IDENTIFIED,

@@ -2,20 +2,25 @@
 
 import os
 import zlib
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Final, Self
 from uuid import UUID
 
 import orjson
 
 from mdm_async.dicom.scrub import PixelFacts
 from mdm_async.images.parts import adler
+from mdm_async.images.parts.hashing import ADLER32, MD5, SHA256
 from mdm_async.keys.derive import RecordCipher
 
 _REPORT = " report"
 """Keeps a report from being taken for a record."""
 _BLOCK = 1024
 """Records and reports are filled up to a multiple of so many bytes: their sizes would tell of what they describe."""
+
+KEPT: Final = frozenset({MD5, SHA256})
+"""The digests that a record keeps once they were computed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +44,8 @@ class ViewRecord:
 
     parts: tuple[PartRecord, ...]
     sha256: str | None = None
+    """In hexadecimal digits, as `md5`."""
+    md5: str | None = None
     pixels: PixelFacts | None = None
     """Of `identified`: what was learnt of the pixels, so that other views can be made without reading them."""
     pixels_revision: int = 0
@@ -59,11 +66,26 @@ class ViewRecord:
             total = adler.combine(total, part.adler32, part.size)
         return total
 
+    @property
+    def digests(self) -> dict[str, bytes]:
+        """Those that are known, by algorithm: the ADLER32 always, of the others those that were asked for."""
+        found = {ADLER32: self.adler32.to_bytes(4, "big")}
+        for name, kept in ((MD5, self.md5), (SHA256, self.sha256)):
+            if kept is not None:
+                found[name] = bytes.fromhex(kept)
+        return found
+
+    def with_digests(self, computed: Mapping[str, bytes]) -> Self:
+        """Of the same bytes; `computed` are some of `KEPT`."""
+        texts = {name: value.hex() for name, value in computed.items()}
+        return replace(self, md5=texts.get(MD5, self.md5), sha256=texts.get(SHA256, self.sha256))
+
 
 def seal(record: ViewRecord, secret: bytes, image: UUID, view: str, version: str) -> bytes:
     tree = {
         "parts": [_listed(part) for part in record.parts],
         "sha256": record.sha256,
+        "md5": record.md5,
         "pixels": asdict(record.pixels) if record.pixels is not None else None,
         "pixels_revision": record.pixels_revision,
         "shared": _listed(record.shared) if record.shared is not None else None,
@@ -77,6 +99,7 @@ def unseal(sealed: bytes, secret: bytes, image: UUID, view: str, version: str) -
     return ViewRecord(
         tuple(_part(listed) for listed in tree["parts"]),
         tree["sha256"],
+        tree.get("md5"),
         PixelFacts(**pixels | {"findings": tuple(pixels["findings"])}) if pixels is not None else None,
         tree.get("pixels_revision", 0),
         _part(shared) if shared is not None else None,

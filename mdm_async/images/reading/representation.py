@@ -60,8 +60,8 @@ class Representation(Protocol):
     @property
     def adler32(self) -> int: ...
     @property
-    def sha256(self) -> str | None:
-        """In hexadecimal digits, where it is known."""
+    def plain(self) -> ReadyView | None:
+        """The view whose bytes these are; None of a sealed stream, which has an ADLER32 and no other digest."""
         ...
 
     @property
@@ -104,8 +104,8 @@ class ClearView:
         return self.view.adler32
 
     @property
-    def sha256(self) -> str | None:
-        return self.view.sha256
+    def plain(self) -> ReadyView:
+        return self.view
 
     @property
     def weight(self) -> int:
@@ -129,7 +129,7 @@ class SealedStream:
 
     media_type = "application/octet-stream"
     sealed = True
-    sha256 = None
+    plain = None
 
     @property
     def size(self) -> int:

@@ -5,7 +5,7 @@ need be held.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from uuid import UUID
 
@@ -90,6 +90,28 @@ class Shelf:
             found = await self.find(db, [(image, IDENTIFIED)])
         (opened,) = await self.open_records(found)
         return opened if isinstance(opened, ViewRecord) else None
+
+    async def record_of(self, database: Database, view: ReadyView) -> ViewRecord | None:
+        """What the catalog knows now of a view that was loaded; None when it has gone or was made anew."""
+        async with database.acquire() as db:
+            found = await self.find(db, [(view.image, View(view.view))])
+        (opened,) = await self.open_records(found)
+        return opened if isinstance(opened, ViewRecord) and opened.version == view.version else None
+
+    async def keep_digests(self, database: Database, view: ReadyView, computed: Mapping[str, bytes]) -> None:
+        """Put digests of its bytes into the view's record."""
+        async with database.acquire() as db:
+            found = await self.find(db, [(view.image, View(view.view))])
+        secrets = await self._secrets(found)
+        (opened,) = self._records(found, secrets)
+        if not isinstance(opened, ViewRecord) or opened.version != view.version:
+            return
+        holding = found.holdings[view.image, view.view]
+        assert holding.view is not None
+        secret = secrets[view.image].of(holding.view.secret)
+        sealed = record.seal(opened.with_digests(computed), secret, view.image, view.view, view.version)
+        async with database.acquire() as db:
+            await images.renew_record(db, view.image, view.view, view.version, sealed)
 
     async def _secrets(self, found: Found) -> dict[UUID, Secrets]:
         secrets: dict[UUID, Secrets] = {}

@@ -68,10 +68,6 @@ class ReadyView:
     def version(self) -> str:
         return self.record.version
 
-    @property
-    def sha256(self) -> str | None:
-        return self.record.sha256
-
     def blobs(self, start: int, stop: int) -> Iterator[tuple[UUID, int]]:
         """The blobs that the bytes start ≤ i < stop lie in, and their sizes."""
         begin = 0

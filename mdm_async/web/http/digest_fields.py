@@ -5,7 +5,8 @@ Content-MD5 (RFC 2616 §14.15), Digest and Want-Digest (RFC 3230), Repr-Digest, 
 """
 
 import base64
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 
 from aiohttp import web
 
@@ -21,6 +22,7 @@ _KNOWN = {
     "sha512": "sha-512",
 }
 """Names beside those of `SIZES`."""
+_NOTHING = re.compile(r"(q\s*=\s*)?0(\.0*)?")
 
 
 def announced(request: web.Request) -> tuple[Digest, ...]:
@@ -65,3 +67,30 @@ def _bytes(algorithm: str, value: str) -> bytes:
     if len(found) != size:
         raise BadRequest(f"the request's {algorithm.upper()} is no such digest", remedy="write it in base64")
     return found
+
+
+def wanted(request: web.Request, field: str) -> frozenset[str]:
+    """The algorithms that Want-Digest (`md5;q=0.3`) or Want-Repr-Digest (`md5=3`) asks for; not those of weight 0."""
+    found = set()
+    for one in ",".join(request.headers.getall(field, ())).split(","):
+        name, _, weight = one.replace(";", "=").partition("=")
+        algorithm = _algorithm(name.strip())
+        if algorithm is not None and not _NOTHING.fullmatch(weight.strip()):
+            found.add(algorithm)
+    return frozenset(found)
+
+
+def digest(digests: Mapping[str, bytes]) -> str:
+    """As a Digest field: without a space, which clients take for a part of the value."""
+    return ",".join(
+        f"{name}={value.hex() if name == ADLER32 else base64.b64encode(value).decode()}"
+        for name, value in digests.items()
+    )
+
+
+def repr_digest(digests: Mapping[str, bytes]) -> str:
+    """As a Repr-Digest field."""
+    return ", ".join(
+        f"{'adler' if name == ADLER32 else name}=:{base64.b64encode(value).decode()}:"
+        for name, value in digests.items()
+    )

@@ -1,16 +1,16 @@
 """GET and HEAD of a representation (RFC 9110 §13, §14): preconditions, ranges, digests. Every face answers with it."""
 
-import base64
-import re
+from collections.abc import Mapping
 
 from aiohttp import web
 
 from mdm_async.auditing.reads import Read
 from mdm_async.errors import TooManyRequests
-from mdm_async.images.parts import adler
+from mdm_async.images.parts.hashing import ADLER32
 from mdm_async.images.reading.representation import Representation
-from mdm_async.web.http import ranges
-from mdm_async.web.http.channel import demand_secure
+from mdm_async.names import Payer
+from mdm_async.web.http import digest_fields, ranges
+from mdm_async.web.http.channel import demand_secure, source_of
 from mdm_async.web.http.house import HOUSE
 from mdm_async.web.http.sending import Body, Section, send, telling_damage
 
@@ -29,7 +29,7 @@ async def get(request: web.Request, served: Representation, read: Read) -> web.S
         "Accept-Ranges": "bytes",
         "Cache-Control": "no-store",
         "X-Content-Type-Options": "nosniff",
-        **_digests(request, served),
+        "Digest": digest_fields.digest(_adler32(served)),
     }
     asked = request.headers
     if "If-Match" in asked and not ranges.matches(asked.getall("If-Match"), served.etag, weak=False):
@@ -40,6 +40,8 @@ async def get(request: web.Request, served: Representation, read: Read) -> web.S
         status, about, body = _chosen(request, served)
     except ranges.Unsatisfiable:
         return web.Response(status=416, headers=headers | {"Content-Range": f"bytes */{served.size}"})
+    payer = Payer.of(read.caller, read.owner, source_of(request))
+    headers |= await _digests(request, served, payer)
     answer = web.StreamResponse(status=status, headers=headers | about)
     answer.content_length = body.size
     if request.method == "HEAD":
@@ -78,14 +80,19 @@ def _chosen(request: web.Request, served: Representation) -> tuple[int, dict[str
     return 206, kind, Body(sections, f"\r\n--{boundary}--\r\n".encode())
 
 
-def _digests(request: web.Request, served: Representation) -> dict[str, str]:
-    """Digest (RFC 3230): ADLER32 always, it costs nothing; SHA-256 where it is known and asked for."""
-    found = [f"adler32={adler.text(served.adler32)}"]
-    headers = {}
-    if served.sha256 is not None:
-        encoded = base64.b64encode(bytes.fromhex(served.sha256)).decode()
-        if re.search(r"\bsha-256\b", request.headers.get("Want-Digest", ""), re.IGNORECASE):
-            found.append(f"sha-256={encoded}")
-        if re.search(r"\bsha-256\b", request.headers.get("Want-Repr-Digest", ""), re.IGNORECASE):
-            headers["Repr-Digest"] = f"sha-256=:{encoded}:"
-    return headers | {"Digest": ",".join(found)}
+async def _digests(request: web.Request, served: Representation, payer: Payer) -> dict[str, str]:
+    """ADLER32 always, it costs nothing; others where they are asked for (RFC 3230, RFC 9530)."""
+    wanted = digest_fields.wanted(request, "Want-Digest")
+    in_repr = digest_fields.wanted(request, "Want-Repr-Digest")
+    found: Mapping[str, bytes] = {}
+    if served.plain is not None and (wanted or in_repr):
+        found = await request.app[HOUSE].digests.of(served.plain, wanted | in_repr, payer)
+    found = {**_adler32(served), **found}
+    told = {"Digest": digest_fields.digest({n: v for n, v in found.items() if n in wanted | {ADLER32}})}
+    if known := {name: value for name, value in found.items() if name in in_repr}:
+        told["Repr-Digest"] = digest_fields.repr_digest(known)
+    return told
+
+
+def _adler32(served: Representation) -> dict[str, bytes]:
+    return {ADLER32: served.adler32.to_bytes(4, "big")}

@@ -21,6 +21,7 @@ from mdm_async.images.fairness.desk import Desk
 from mdm_async.images.fairness.rates import Rates
 from mdm_async.images.intake.intake import Intake
 from mdm_async.images.names.revealing import NameGuard
+from mdm_async.images.reading.digests import Digests
 from mdm_async.images.reading.served import ServedViews
 from mdm_async.images.reading.shelf import Shelf
 from mdm_async.images.transfers.admission import Admission
@@ -51,6 +52,7 @@ class House:
     cipher: CipherPool
     views: ServedViews
     shelf: Shelf
+    digests: Digests
     workshop: Workshop
     changed: ChangedHere
     mapping: Mapping
