@@ -34,6 +34,9 @@ async def grid_tools(
         await server.srm("mkdir", surl=HOME)
         rule = {"principal": f"dn:{dn('Ada User')}", "rights": RIGHTS}
         await server.srm("setPermission", surls=[HOME], permissionType="ADD", rules=[rule])
+        # Whoever may not pass through the root finds nothing below it.
+        rule = {"principal": f"dn:{dn('Ada User')}", "rights": "x"}
+        await server.srm("setPermission", surls=["/"], permissionType="ADD", rules=[rule])
         home = folder / "home"
         home.mkdir()
         yield GridTools(server, grid, home, proxy)
