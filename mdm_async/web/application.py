@@ -18,6 +18,7 @@ from mdm_async.web.admin import (
 from mdm_async.web.http import counting, on_behalf, problem
 from mdm_async.web.http.house import HOUSE, House
 from mdm_async.web.srm import over_json as srm_json
+from mdm_async.web.srm.soap import over_soap as srm_soap
 from mdm_async.web.tape import face as tape
 from mdm_async.web.turls import transfer as turl
 
@@ -39,6 +40,7 @@ def application(house: House) -> web.Application:
         status,
         whoami,
         srm_json,
+        srm_soap,
         tape,
         turl,
     ):

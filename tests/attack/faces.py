@@ -10,6 +10,7 @@ from typing import Any
 from tests.attack.arena import RECIPIENT, Aim
 from tests.attack.principals import Principal
 from tests.conftest import Reply, Server
+from tests.web.soap import envelopes
 
 Body = Callable[[Aim], Any]
 
@@ -27,11 +28,15 @@ class Attack:
     judged: bool = True
     """A right is looked at, so that a refusal must be in the audit; False: it asks for what is the caller's own."""
     headers: dict[str, str] = field(default_factory=dict)
+    soap: Callable[[Aim], bytes] | None = None
+    """The envelope, instead of a body in JSON. What is refused is told in it, with HTTP 200."""
 
     async def by(self, principal: Principal, server: Server, aim: Aim) -> Reply:
         options: dict[str, Any] = {"headers": self.headers} if self.headers else {}
         if self.body is not None:
             options["json"] = self.body(aim)
+        if self.soap is not None:
+            options |= {"data": self.soap(aim), "headers": envelopes.HEADERS}
         return await principal.call(server, self.method, self.path(aim), **options)
 
     @property
@@ -245,6 +250,16 @@ def _staged(method: str, verb: str, body: Body | None = None) -> Attack:
     )
 
 
+def _soap(operation: str, fields: Body, variant: str = "", **options: Any) -> Attack:
+    return Attack(
+        f"{operation} {variant}".strip(),
+        "POST",
+        lambda aim: envelopes.PATH,
+        soap=lambda aim: envelopes.call(operation, **fields(aim)),
+        **options,
+    )
+
+
 _MAPPING = "/admin/v1/projects/{project}/mapping"
 ROUTES: dict[tuple[str, str], list[Attack]] = {
     # What anybody may know.
@@ -254,6 +269,13 @@ ROUTES: dict[tuple[str, str], list[Attack]] = {
     ("GET", "/metrics"): [_admin("GET", "/metrics", told=True, judged=False)],
     # Each operation has attacks of its own.
     ("POST", "/srm/v2/{operation}"): [],
+    # The same operations in other words.
+    ("POST", "/srm/managerv2"): [
+        _soap("srmLs", lambda aim: {"arrayOfSURLs": {"urlArray": [aim.file]}}),
+        _soap("srmLs", lambda aim: {"arrayOfSURLs": {"urlArray": [aim.directory]}}, "directory"),
+        _soap("srmLs", lambda aim: {"arrayOfSURLs": {"urlArray": [_identified(aim.file)]}}, "identified"),
+        _soap("srmLs", lambda aim: {"arrayOfSURLs": {"urlArray": [_guid(aim)]}}, "guid"),
+    ],
     ("POST", "/catalog/v1/replicas/list"): [
         _admin("POST", "/catalog/v1/replicas/list", lambda aim: {"surls": [aim.file]}),
         _admin("POST", "/catalog/v1/replicas/list", lambda aim: {"surls": [_guid(aim)]}, "guid"),

@@ -7,6 +7,7 @@ from aiohttp import web
 from mdm_async.names import Caller
 from mdm_async.web.http.body import Form, incoming, parsed
 from mdm_async.web.http.credential import caller_of, identified_caller_of
+from mdm_async.web.http.encodings import demand_json
 
 _Who = Callable[[web.Request], Awaitable[Caller]]
 
@@ -25,6 +26,7 @@ async def _asked(request: web.Request, form: type[Form], who: _Who) -> tuple[Cal
     """The credential is looked at before a body is waited for, and again after the wait: one that ended meanwhile
     counts no more."""
     caller = await who(request)
+    demand_json(request)
     must_wait = not request.content.is_eof()
     with incoming(request, caller) as held:
         body = await held.whole()

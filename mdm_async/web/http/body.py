@@ -1,10 +1,12 @@
-"""Request bodies in JSON, checked against their form. Each step is bounded before it begins."""
+"""Request bodies, and what is made of them: JSON checked against its form, or an XML document. Each step is bounded
+before it begins."""
 
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
+from xml.etree.ElementTree import Element
 
 import orjson
 from aiohttp import web
@@ -13,7 +15,7 @@ from pydantic import BaseModel, ValidationError
 from mdm_async.errors import BadRequest, TooLarge
 from mdm_async.images.budget import Held
 from mdm_async.names import Caller
-from mdm_async.web.http.encodings import demand_json
+from mdm_async.web.http import xml
 from mdm_async.web.http.expectation import ask_for_body
 from mdm_async.web.http.house import HOUSE
 
@@ -52,10 +54,9 @@ class Incoming:
 def incoming(request: web.Request, caller: Caller) -> Iterator[Incoming]:
     """A body of this caller's, by whom it goes how long it may be.
 
-    Where its length is told, one that is too long, or has no room, is refused before a byte of it is read. Raises
-    UnsupportedMediaType, TooLarge, TooManyRequests.
+    Where its length is told, one that is too long, or has no room, is refused before a byte of it is read. Whatever
+    its format: that is for who calls. Raises TooLarge, TooManyRequests.
     """
-    demand_json(request)
     house = request.app[HOUSE]
     most = house.settings.transfers.max_body
     if caller.is_anonymous:
@@ -65,6 +66,16 @@ def incoming(request: web.Request, caller: Caller) -> Iterator[Incoming]:
         raise _too_large(most)
     with house.budget.holding(caller.payer, told) as held:
         yield Incoming(request, most, held)
+
+
+async def document(request: web.Request, body: bytearray) -> Element:
+    """The root of a body that is XML; long ones in a thread, one at a time. Raises TooLarge, BadRequest."""
+    house = request.app[HOUSE]
+    if len(body) <= _PARSED_AT_ONCE:
+        return xml.read(body, house.settings.limits.values)
+    return await asyncio.get_running_loop().run_in_executor(
+        house.parsing, xml.read, body, house.settings.limits.values
+    )
 
 
 async def parsed(request: web.Request, body: bytearray, form: type[Form]) -> Form:
@@ -82,9 +93,16 @@ def _parse(body: bytearray, form: type[Form], values: int, most: int) -> Form:
     if _holds_more_than(values, body):
         raise TooLarge("the request's JSON holds too many values", remedy="name fewer files in one request")
     try:
-        return form.model_validate(orjson.loads(body or b"{}"), context={"most": most})
+        tree = orjson.loads(body or b"{}")
     except orjson.JSONDecodeError:
         raise BadRequest("the request's body is not JSON") from None
+    return validated(tree, form, most)
+
+
+def validated(tree: Any, form: type[Form], most: int) -> Form:
+    """`most`: files that one request may name. Raises BadRequest with where and why, never with the value."""
+    try:
+        return form.model_validate(tree, context={"most": most})
     except ValidationError as errors:
         found = errors.errors(include_url=False, include_context=False, include_input=False)[:5]
         reasons = [f"{'.'.join(str(at)[:_SHOWN] for at in e['loc']) or 'body'}: {e['msg']}" for e in found]

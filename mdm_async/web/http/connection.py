@@ -4,10 +4,12 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import Enum, auto
+from functools import partial
 from typing import Any, NamedTuple, Protocol, cast
 
 from aiohttp import web
 
+from mdm_async.web.http.httpg import Httpg
 from mdm_async.web.http.server import Speaker
 
 
@@ -27,6 +29,7 @@ class Keeper(Protocol):
     def busy(self, connection: "Connection") -> None: ...
     def idle(self, connection: "Connection") -> None: ...
     def ended(self, connection: "Connection") -> None: ...
+    def cut(self, connection: "Connection", reason: str) -> None: ...
 
 
 class _Mark(NamedTuple):
@@ -43,6 +46,7 @@ class Connection(Speaker):
 
     __slots__ = (
         "_answers",
+        "_before_http",
         "_beside",
         "_finishing",
         "_keeper",
@@ -67,6 +71,7 @@ class Connection(Speaker):
         """What makes the transport, through the handshake if there is one."""
         self._keeper = keeper
         self._wire: asyncio.Transport | None = None
+        self._before_http: Httpg | None = None
         self._received = self._beside = self._answers = 0
         self._mark = _Mark(0, 0, 0)
         self._finishing: web.BaseRequest | None = None
@@ -78,16 +83,25 @@ class Connection(Speaker):
         return self._wire is not None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._wire = cast("asyncio.Transport", transport)
+        self._wire = wire = cast("asyncio.Transport", transport)
+        if wire.get_extra_info("sslcontext") is not None:
+            self._before_http = Httpg(wire.write, partial(self._keeper.cut, self, "delegation"))
         super().connection_made(transport)
 
     def connection_lost(self, exc: BaseException | None) -> None:
         self._keeper.ended(self)
+        if self._before_http is not None:
+            self._before_http.end()
         super().connection_lost(exc)
         # What came of a body goes with its request, not only once a collection finds that each holds the other.
         self._body = self._wire = None
 
     def data_received(self, data: bytes) -> None:
+        if self._before_http is not None:
+            data = self._before_http.received(data)
+            if not self._before_http.is_over:
+                return
+            self._before_http = None
         in_head = self._body is None or self._body.is_eof()
         super().data_received(data)
         self._received += len(data)

@@ -6,6 +6,7 @@ from aiohttp.http import HttpVersion11
 from mdm_async.errors import BadRequest, NotSupported, UnsupportedMediaType, VersionNotSupported
 
 _JSON = ("application/json", "text/json")
+_XML = ("text/xml", "application/xml")
 _UNSAID = ("application/octet-stream", "application/x-www-form-urlencoded")
 """What libraries and `curl -d` say of any body if nobody tells them what it is."""
 
@@ -36,6 +37,17 @@ def _named(request: web.Request, header: str) -> list[str]:
 
 def demand_json(request: web.Request) -> None:
     """Where a body is to be JSON and says that it is something else. Raises UnsupportedMediaType."""
-    kind = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    kind = _kind(request)
     if kind and kind not in _JSON + _UNSAID and not kind.endswith("+json"):
         raise UnsupportedMediaType("this takes JSON", remedy="send it as application/json")
+
+
+def demand_xml(request: web.Request) -> None:
+    """As `demand_json`, of XML."""
+    kind = _kind(request)
+    if kind and kind not in _XML + _UNSAID and not kind.endswith("+xml"):
+        raise UnsupportedMediaType("this takes XML", remedy="send it as text/xml")
+
+
+def _kind(request: web.Request) -> str:
+    return request.headers.get("Content-Type", "").partition(";")[0].strip().lower()

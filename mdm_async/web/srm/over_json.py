@@ -8,13 +8,11 @@ from mdm_async.errors import MdmError, NotSupported
 from mdm_async.web.http import problem
 from mdm_async.web.http.asked import asked
 from mdm_async.web.http.credential import caller_of
-from mdm_async.web.http.house import HOUSE
 from mdm_async.web.http.reply import ACT, json_reply
-from mdm_async.web.http.turn import turn
-from mdm_async.web.srm.context import Context
 from mdm_async.web.srm.json_renderer import Tree, files_tree, http_status, tree
 from mdm_async.web.srm.operations import OPERATIONS
 from mdm_async.web.srm.results import File, Files, Result, SurlStatus
+from mdm_async.web.srm.serving import served
 
 
 def routes() -> list[web.AbstractRouteDef]:
@@ -50,8 +48,5 @@ async def _run(request: web.Request) -> web.Response:
         raise NotSupported("no such operation", remedy="the README lists the operations")
     request[ACT] = request.match_info["operation"]
     caller, form = await asked(request, operation.form)
-    if operation.by_pieces:
-        with request.app[HOUSE].desk.turns.serving(caller.payer):
-            return _reply(request, await operation.run(Context.of(request, caller), form))
-    async with turn(request, caller, form):
-        return _reply(request, await operation.run(Context.of(request, caller), form))
+    async with served(request, operation, caller, form) as result:
+        return _reply(request, result)

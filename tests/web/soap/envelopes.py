@@ -1,0 +1,69 @@
+"""SOAP envelopes by hand, as gSOAP's clients write them."""
+
+from typing import Any
+from xml.etree.ElementTree import Element, fromstring
+from xml.sax.saxutils import escape
+
+PATH = "/srm/managerv2"
+HEADERS = {"Content-Type": "text/xml; charset=utf-8", "SOAPAction": '"any"'}
+_ENVELOPE = (
+    '<?xml version="1.0" encoding="UTF-8"?>'
+    '<e:Envelope xmlns:e="http://schemas.xmlsoap.org/soap/envelope/"'
+    ' xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"'
+    ' xmlns:srm="http://srm.lbl.gov/StorageResourceManager"><e:Body>%s</e:Body></e:Envelope>'
+)
+
+
+def envelope(inside: str) -> bytes:
+    return (_ENVELOPE % inside).encode()
+
+
+def call(operation: str, **fields: Any) -> bytes:
+    """An envelope. Of lists and dicts elements are made: `{"arrayOfSURLs": {"urlArray": ["/a", "/b"]}}`."""
+    return envelope(
+        f"<srm:{operation}><{operation}Request>{_of(fields)}</{operation}Request></srm:{operation}>"
+    )
+
+
+def ls(*surls: str, **fields: Any) -> bytes:
+    return call("srmLs", arrayOfSURLs={"urlArray": list(surls)}, **fields)
+
+
+def _of(fields: dict[str, Any]) -> str:
+    out = []
+    for name, value in fields.items():
+        for one in value if isinstance(value, list) else [value]:
+            if one is None:
+                out.append(f'<{name} xsi:nil="true"/>')
+                continue
+            inner = _of(one) if isinstance(one, dict) else escape(_text(one))
+            out.append(f"<{name}>{inner}</{name}>")
+    return "".join(out)
+
+
+def _text(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def response(body: bytes) -> Any:
+    """The fields of an answer: of elements that stand there more than once a list, of others the one."""
+    (inner,) = fromstring(body)[0][0]
+    return _tree(inner)
+
+
+def fault(body: bytes) -> dict[str, str]:
+    found = fromstring(body)[0][0]
+    assert found.tag.endswith("}Fault"), found.tag
+    return {child.tag: child.text or "" for child in found}
+
+
+def _tree(element: Element) -> Any:
+    if not len(element):
+        return element.text or ""
+    found: dict[str, Any] = {}
+    for child in element:
+        value = _tree(child)
+        if child.tag in found:
+            value = [*(found[child.tag] if isinstance(found[child.tag], list) else [found[child.tag]]), value]
+        found[child.tag] = value
+    return found
