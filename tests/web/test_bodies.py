@@ -66,6 +66,7 @@ def routes_with_bodies(server: Server) -> list[tuple[str, str]]:
     for route in application(server.house).router.routes():
         path = route.resource.canonical if route.resource is not None else ""
         if route.method in ("POST", "PUT") and "{token}" not in path:
+            path = path.replace("{slash}", "").replace("{id}", "00000000-0000-0000-0000-000000000000")
             path = path.replace("{operation}", "ls").replace("{name}", "basic").replace("{project}", "p")
             found.append((route.method, path))
     return [*found, *(("POST", f"/srm/v2/{operation}") for operation in OPERATIONS)]
