@@ -68,6 +68,10 @@ class BadPath(BadRequest):
     title = "the path is malformed"
 
 
+class IsADirectory(BadRequest, IsADirectoryError):
+    title = "this is a directory"
+
+
 class Unauthenticated(MdmError, PermissionError):
     is_refusal = True
     http, srm, title = 401, "SRM_AUTHENTICATION_FAILURE", "no valid credential was presented"
@@ -84,6 +88,12 @@ class InsecureChannel(Forbidden):
 
 class NotFound(MdmError, FileNotFoundError):
     http, srm, title = 404, "SRM_INVALID_PATH", "no such file or directory"
+
+
+class NoParent(NotFound):
+    """The directory that would hold a new name is not there, or hidden."""
+
+    title = "the parent directory does not exist"
 
 
 class UnknownRequest(MdmError):
@@ -183,6 +193,16 @@ class NotSupported(MdmError):
 
 class VersionNotSupported(NotSupported):
     http, title = 505, "this version of HTTP is not spoken here"
+
+
+class InfiniteDepth(MdmError):
+    http, srm, title = 403, "SRM_NOT_SUPPORTED", "a directory is not listed with all below it"
+
+
+class OnAnotherHost(NotSupported):
+    """The request concerns another host as well, to which this one does not speak for it."""
+
+    http, title = 502, "the Destination is on another host"
 
 
 class Damaged(MdmError):

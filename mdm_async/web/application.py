@@ -15,6 +15,7 @@ from mdm_async.web.admin import (
     status,
     whoami,
 )
+from mdm_async.web.dav import routes as dav
 from mdm_async.web.http import counting, on_behalf, problem
 from mdm_async.web.http.house import HOUSE, House
 from mdm_async.web.srm import over_json as srm_json
@@ -42,6 +43,7 @@ def application(house: House) -> web.Application:
         srm_json,
         srm_soap,
         tape,
+        dav,
         turl,
     ):
         app.add_routes(face.routes())

@@ -433,10 +433,84 @@ ROUTES: dict[tuple[str, str], list[Attack]] = {
     ],
 }  # fmt: skip
 
+
+def _dav(method: str, form: Callable[[Aim], str], variant: str = "", **headers: str) -> Attack:
+    what = f"{method} /dav {variant}".strip()
+    return Attack(what, method, lambda aim: f"/dav{form(aim)}", headers=headers)
+
+
+def _dav_moves(method: str) -> list[Attack]:
+    """To what is the caller's own, and from it."""
+
+    def onto(form: Callable[[Aim], str], overwrite: str, variant: str) -> Attack:
+        return DavOnto(
+            f"{method} /dav onto {variant} {overwrite}",
+            method,
+            lambda aim: "/dav/mine/own.dcm",
+            headers={"Overwrite": overwrite},
+            onto=form,
+        )
+
+    stolen = {"Destination": "/dav/mine/stolen"}
+    return [
+        _dav(method, _path, **stolen),
+        _dav(method, lambda aim: aim.directory, "directory", **stolen),
+        _dav(method, _identified_file, "identified", **stolen),
+        onto(_path, "T", "file"),
+        onto(_path, "F", "file"),
+        onto(lambda aim: aim.directory, "T", "directory"),
+        onto(lambda aim: f"{aim.directory}/new", "T", "in it"),
+    ]
+
+
+@dataclass(frozen=True)
+class DavOnto(Attack):
+    """Its Destination is what it aims at."""
+
+    onto: Callable[[Aim], str] = _path
+
+    async def by(self, principal: Principal, server: Server, aim: Aim) -> Reply:
+        headers = {**self.headers, "Destination": f"/dav{self.onto(aim)}"}
+        return await replace(self, headers=headers)._send(principal, server, aim)
+
+    async def _send(self, principal: Principal, server: Server, aim: Aim) -> Reply:
+        return await Attack.by(self, principal, server, aim)
+
+
+_DAV = "/dav{path}"
+_DAV_FORMS: dict[str, Callable[[Aim], str]] = {
+    "": _path,
+    "directory": lambda aim: aim.directory,
+    "slash": lambda aim: f"{aim.directory}/",
+    "identified": _identified_file,
+    "below": lambda aim: f"{aim.directory}/deeper/still",
+    "below a file": lambda aim: f"{aim.file}/deeper",
+    "doubled": lambda aim: aim.file.replace("/", "//"),
+}
+ROUTES |= {
+    ("OPTIONS", _DAV): [replace(_dav("OPTIONS", _path), told=True, judged=False)],
+    **{
+        (method, _DAV): [_dav(method, form, variant) for variant, form in _DAV_FORMS.items()]
+        for method in ("GET", "HEAD", "DELETE", "MKCOL")
+    },
+    ("PUT", _DAV): [
+        # One that names a view is wrong whatever it is about.
+        replace(_dav("PUT", form, variant), judged=variant != "identified")
+        for variant, form in _DAV_FORMS.items()
+    ],
+    ("PROPFIND", _DAV): [
+        _dav("PROPFIND", form, f"{variant} {depth}".strip(), Depth=depth)
+        for variant, form in _DAV_FORMS.items()
+        for depth in ("0", "1", "infinity")
+    ],
+    ("MOVE", _DAV): _dav_moves("MOVE"),
+    ("COPY", _DAV): [],
+}
+
 ROUTES |= {
     ("HEAD", path): [replace(one, method="HEAD", what=one.what.replace("GET", "HEAD")) for one in found]
     for (method, path), found in list(ROUTES.items())
-    if method == "GET" and "{token}" not in path
+    if method == "GET" and "{token}" not in path and path != _DAV
 }
 
 

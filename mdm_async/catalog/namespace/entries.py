@@ -13,7 +13,7 @@ from uuid import UUID
 
 import asyncpg
 
-from mdm_async.errors import BadRequest, Exists, NotADirectory, NotEmpty, NotFound
+from mdm_async.errors import BadRequest, Exists, NoParent, NotADirectory, NotEmpty, NotFound
 from mdm_async.names import MOST_LEVELS, View
 from mdm_async.postgres.database import Connection
 
@@ -189,7 +189,7 @@ async def _insert(
         parent,
     )
     if not locked:
-        raise NotFound("the directory has just been removed")
+        raise NoParent("the directory has just been removed")
     return await db.fetchrow(
         "insert into entries (parent, name, image, is_directory, only_view, delivery)"
         " values ($1, $2, $3, $3::uuid is null, $4, $5) on conflict do nothing returning id, guid",
@@ -298,15 +298,14 @@ async def move(db: Connection, entry: Entry, parent: int, name: str) -> None:
     Ancestors of the target are locked in id order, so that two moves cannot make a cycle between them.
     Raises Exists, BadRequest when a directory would come to lie in itself, NotFound, NotADirectory.
     """
-    locked = sorted({*await _up(db, parent), entry.id})
-    await db.fetch("select id from entries where id = any($1::bigint[]) order by id for update", locked)
+    await lock_move(db, parent, [entry.id])
     if entry.id in await _up(db, parent):
         raise BadRequest("a directory cannot be moved into itself")
     target = await db.fetchrow(
         f"select is_directory, {ATTACHED.format('$1::bigint')} as attached from entries where id = $1", parent
     )
     if target is None or not target["attached"]:
-        raise NotFound("the directory has just been removed")
+        raise NoParent("the directory has just been removed")
     if not target["is_directory"]:
         raise NotADirectory()
     try:
@@ -329,6 +328,12 @@ async def move(db: Connection, entry: Entry, parent: int, name: str) -> None:
         raise Exists() from None
     if status == "UPDATE 0":
         raise NotFound()
+
+
+async def lock_move(db: Connection, parent: int, ids: Collection[int]) -> None:
+    """Lock these entries, and the directory that is to hold one of them with all above it, in id order."""
+    locked = sorted({*await _up(db, parent), *ids})
+    await db.fetch("select id from entries where id = any($1::bigint[]) order by id for update", locked)
 
 
 _VIEWS = """

@@ -11,7 +11,7 @@ What a caller may not list does not exist to them: they are told of it what they
 from collections.abc import Sequence
 
 from mdm_async.catalog.namespace.places import Acl, Place, resolve_one
-from mdm_async.errors import Forbidden, MdmError, NotFound, Refusal, Unauthenticated
+from mdm_async.errors import Forbidden, MdmError, NoParent, NotFound, Refusal, Unauthenticated
 from mdm_async.names import IDENTIFIED, ROOT, Caller, Lfn, Right, View
 from mdm_async.postgres.database import Connection
 from mdm_async.rules import Rule
@@ -67,7 +67,8 @@ def demand_create(caller: Caller, place: Place) -> None:
         raise _told(caller, refusal, hidden=False)
     why = _hidden(caller, place, refusal)
     if isinstance(why, NotFound):
-        why.detail, why.remedy = "the parent directory does not exist", "make it first: mdm mkdir -p"
+        why = NoParent(remedy="make it first: mdm mkdir -p")
+        why.refusal = refusal
     if is_missing and may_create(caller, place):
         why.refusal = None
     raise why

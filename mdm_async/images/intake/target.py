@@ -6,7 +6,7 @@ from uuid import UUID
 
 from mdm_async.catalog.namespace.places import Place
 from mdm_async.catalog.rights import acl
-from mdm_async.errors import BadPath, BadRequest, Exists, NoSpace, NotFound, TooLarge
+from mdm_async.errors import BadPath, BadRequest, Exists, NoParent, NoSpace, TooLarge
 from mdm_async.names import Caller, Right, Surl, split
 
 
@@ -56,7 +56,7 @@ def target_at(caller: Caller, place: Place, room: Room, size: int | None, *, ove
     name = split(place.lfn)[1]
     if place.entry is None:
         if place.parent is None:
-            raise NotFound("the directory does not exist", remedy="make it first: mdm mkdir -p")
+            raise NoParent(remedy="make it first: mdm mkdir -p")
         return Target(place.parent.id, name)
     if place.entry.image is None:
         raise Exists()

@@ -10,7 +10,7 @@ from mdm_async.catalog.namespace.places import Place
 from mdm_async.catalog.rights import acl
 from mdm_async.catalog.trail import acts
 from mdm_async.catalog.trail.acts import Act
-from mdm_async.errors import Exists, MdmError, NotADirectory, NotFound
+from mdm_async.errors import Exists, MdmError, NoParent, NotADirectory
 from mdm_async.images.surls import resolve, resolve_one
 from mdm_async.names import Caller, Lfn, Right, join, split
 from mdm_async.postgres.database import Connection, Database
@@ -19,7 +19,7 @@ from mdm_async.postgres.database import Connection, Database
 async def mkdir(database: Database, caller: Caller, surl: str, *, parents: bool = False) -> UUID:
     """A new directory's GUID; with `parents` those above it are made too, and one that is there already is as good.
 
-    Raises Exists, NotFound when its parent is not there, NotADirectory. Whoever may give the name is told that it is
+    Raises Exists, NoParent, NotADirectory. Whoever may give the name is told that it is
     taken, even by what they may not list: a name is given once.
     """
     async with database.transaction() as db:
@@ -30,7 +30,7 @@ async def mkdir(database: Database, caller: Caller, surl: str, *, parents: bool 
         if place.entry is not None:
             raise Exists()
         if place.parent is None:
-            raise NotFound("the parent directory does not exist", remedy="make it first: mdm mkdir -p")
+            raise NoParent(remedy="make it first: mdm mkdir -p")
         guid = await entries.make_directory(db, place.parent.id, split(place.lfn)[1])
         await acts.record(db, [Act(caller, "mkdir", guid=guid)])
         return guid

@@ -1,6 +1,7 @@
 """Moving and renaming, which gives nobody a right, a view or a way of delivery that they had not before."""
 
 from dataclasses import dataclass, replace
+from enum import Enum, auto
 
 from mdm_async.catalog.holdings.profiles import enabled_at
 from mdm_async.catalog.namespace import entries, places
@@ -11,8 +12,9 @@ from mdm_async.catalog.trail import acts
 from mdm_async.catalog.trail.acts import Act
 from mdm_async.catalog.work import directories_to_check, views_to_make
 from mdm_async.catalog.work.views_to_make import lock_demands
-from mdm_async.errors import BadRequest, Busy, Exists, Forbidden, NotFound
+from mdm_async.errors import BadRequest, Busy, Exists, Forbidden, NoParent
 from mdm_async.images.changed import ChangedHere
+from mdm_async.images.names import removal
 from mdm_async.images.names.revealing import NameGuard
 from mdm_async.images.reading.served import ServedViews
 from mdm_async.images.rights.delivery import KINDS, policy
@@ -20,6 +22,16 @@ from mdm_async.images.surls import existing, resolve_one
 from mdm_async.names import IDENTIFIED, MOST_LEVELS, ROOT, Caller, Lfn, Right, join, levels_of, split
 from mdm_async.postgres.database import Connection, Database
 from mdm_async.settings import DeliverySettings, NamingSettings
+
+
+class Taken(Enum):
+    """What becomes of what has the new name already."""
+
+    ENTERED = auto()
+    """A directory that the caller sees is moved into; a file is in the way."""
+    REFUSED = auto()
+    REPLACED = auto()
+    """It is removed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,16 +47,25 @@ class Mover:
     naming: NamingSettings
 
     async def mv(self, caller: Caller, source: str, target: str) -> None:
-        """As `_mv`, once its new name is known to tell nothing of patients."""
-        named = await self._silently_named(caller, source, target)
-        await _mv(self.database, self.served, self.standing, self.changed, caller, source, target, named)
+        """Move or rename; into a directory when the target is one. Raises as `_moved`."""
+        await self._moved(caller, source, target, Taken.ENTERED)
 
-    async def _silently_named(self, caller: Caller, source: str, target: str) -> "_Named":
+    async def rename(self, caller: Caller, source: str, target: str, *, overwrite: bool) -> bool:
+        """Give it the name `target` itself; whether something had that name, which is removed with it, in the same
+        instant, or stays as it was. Raises as `_moved`."""
+        return await self._moved(caller, source, target, Taken.REPLACED if overwrite else Taken.REFUSED)
+
+    async def _moved(self, caller: Caller, source: str, target: str, taken: "Taken") -> bool:
+        """As `_mv`, once its new name is known to tell nothing of patients."""
+        named = await self._silently_named(caller, source, target, taken)
+        return await _mv(self, caller, source, target, named, taken)
+
+    async def _silently_named(self, caller: Caller, source: str, target: str, taken: "Taken") -> "_Named":
         """Raises BadRequest when the new name, or that of a file below, tells who its patient is; else as `_mv`."""
         # Who may move nothing, or not there, makes nobody wait, and learns nothing.
         async with self.database.acquire() as db:
             before, entry = await _movable(db, caller, source)
-            directory, name = await _target(db, caller, target, entry)
+            directory, name, _ = await _target(db, caller, target, before, entry, taken)
             await _demand_levels(db, before, entry, directory)
             lfn = join(directory.lfn, name)
             if entry.image is not None:
@@ -64,17 +85,8 @@ class _Named:
     """So have all names below it."""
 
 
-async def _mv(
-    database: Database,
-    served: ServedViews,
-    standing: DeliverySettings,
-    changed: ChangedHere,
-    caller: Caller,
-    source: str,
-    target: str,
-    named: _Named,
-) -> None:
-    """Move or rename; into a directory when the target is one. One transaction of a few rows, whatever lies below.
+async def _mv(mover: Mover, caller: Caller, source: str, target: str, named: _Named, taken: Taken) -> bool:
+    """Move or rename; whether something was replaced. One transaction of a few rows, whatever lies below.
 
     What the entry has by inheritance and would have otherwise at the new place becomes its own: ACL, default ACL,
     default view, delivery. `mdm acl set --inherit` takes those of the new directory. Scopes and the right to
@@ -83,27 +95,31 @@ async def _mv(
     Raises Exists, NotFound, BadRequest, Forbidden. A name that is taken, be it by what the caller may not list, is
     Exists to whoever may write there: a name is given once, so it cannot be hidden from them.
     """
-    async with database.transaction() as db:
+    async with mover.database.transaction() as db:
         await lock_demands(db)
         await kept_acls.lock(db)
-        await served.refresh(db, now=True)
+        await mover.served.refresh(db, now=True)
         before, entry = await _movable(db, caller, source)
-        directory, name = await _target(db, caller, target, entry)
+        directory, name, there = await _target(db, caller, target, before, entry, taken)
         if join(directory.lfn, name) != named.lfn:
             raise Busy("a directory of that name has just come or gone", remedy="try again")
-        kept = _kept(standing, before, entry, directory, name)
-        await _demand_nothing_gained(served, db, caller, before, _after(before, kept, directory, name))
+        kept = _kept(mover.standing, before, entry, directory, name)
+        await _demand_nothing_gained(mover.served, db, caller, before, _after(before, kept, directory, name))
         assert directory.entry is not None
+        if there is not None and there.entry is not None:
+            await entries.lock_move(db, directory.entry.id, [entry.id, there.entry.id])
+            await removal.take_away(db, caller, there)
         await entries.move(db, kept, directory.entry.id, name)
         if entry.image is None:
             await directories_to_check.add(db, entry.id)  # its new directory may name other views
         else:
             views = [entry.only_view] if entry.only_view else await enabled_at(db, directory.entry.id)
-            await views_to_make.add_lacking(db, [entry.image], views, served.newest)
+            await views_to_make.add_lacking(db, [entry.image], views, mover.served.newest)
         now_own = [what for what in _INHERITED if getattr(kept, what) != getattr(entry, what)]
         details = {"kept": now_own} | ({} if named.whole else {"names": "looked at in part"})
         await acts.record(db, [Act(caller, "mv", guid=entry.guid, details=details)])
-    changed.everything()
+    mover.changed.everything()
+    return there is not None
 
 
 async def _movable(db: Connection, caller: Caller, source: str) -> tuple[Place, Entry]:
@@ -129,19 +145,24 @@ async def _demand_levels(db: Connection, before: Place, entry: Entry, directory:
 _INHERITED = ("acl", "default_acl", "default_view", "delivery")
 
 
-async def _target(db: Connection, caller: Caller, target: str, entry: Entry) -> tuple[Place, str]:
-    """The directory to move into, where the caller may write, and the name there."""
+async def _target(
+    db: Connection, caller: Caller, target: str, before: Place, entry: Entry, taken: Taken
+) -> tuple[Place, str, Place | None]:
+    """The directory to move into, where the caller may write, the name there, and what is to be replaced."""
     _, to = await resolve_one(db, caller, target)
-    if to.entry is not None and to.entry.is_directory and acl.allows(caller, to, Right.LIST):
+    seen = to.entry is not None and acl.allows(caller, to, Right.LIST)
+    if taken is Taken.ENTERED and seen and to.entry is not None and to.entry.is_directory:
         acl.demand_create(caller, to.child(entry.name, None))
-        return to, entry.name
+        return to, entry.name, None
     acl.demand_create(caller, to)
-    if to.entry is not None:
+    if to.entry is not None and not (taken is Taken.REPLACED and seen):
         raise Exists("the name is taken", remedy="choose another, or remove what has it")
-    if to.parent is None:
-        raise NotFound("the target's directory does not exist", remedy="make it first: mdm mkdir -p")
+    if to.entry is None and to.parent is None:
+        raise NoParent("the target's directory does not exist", remedy="make it first: mdm mkdir -p")
+    if to.entry is not None and f"{before.lfn}/".startswith(f"{to.lfn.rstrip('/')}/"):
+        raise Forbidden("this cannot take the place of itself, or of a directory above it")
     above, name = split(to.lfn)
-    return await places.resolve_one(db, above), name
+    return await places.resolve_one(db, above), name, to if to.entry is not None else None
 
 
 def _kept(standing: DeliverySettings, before: Place, entry: Entry, directory: Place, name: str) -> Entry:

@@ -9,7 +9,15 @@ from mdm_async.catalog.namespace.places import Acl, Place
 from mdm_async.catalog.rights import acl
 from mdm_async.catalog.trail import acts
 from mdm_async.catalog.trail.acts import Act
-from mdm_async.errors import BadRequest, Forbidden, MdmError, NotADirectory, NotFound, Unauthenticated
+from mdm_async.errors import (
+    BadRequest,
+    Forbidden,
+    IsADirectory,
+    MdmError,
+    NotADirectory,
+    NotFound,
+    Unauthenticated,
+)
 from mdm_async.images.changed import ChangedHere
 from mdm_async.images.surls import existing, resolve
 from mdm_async.names import ROOT, Caller, Right, Surl
@@ -31,14 +39,35 @@ async def rmdir(
         if place.lfn == ROOT:
             raise BadRequest("the root cannot be removed")
         if recursive:
-            await cut_trees.lock_tree(db, entry.id)
-            await _demand_all_below(db, caller, place)
-            # Every node reads that it was changed, and judges transfer URLs below it anew: their files have no place.
-            await cut_trees.cut_off(db, entry.id)
+            await _cut_off(db, caller, place, entry)
         else:
             await entries.remove_directory(db, entry.id)
         await acts.record(db, [Act(caller, "rmdir", guid=entry.guid, details={"recursive": recursive})])
     changed.everything()
+
+
+async def take_away(db: Connection, caller: Caller, place: Place) -> None:
+    """Remove what has this name, a directory with all below it, in the transaction that gives the name to another.
+
+    Raises as `rm` and `rmdir`.
+    """
+    acl.demand(caller, place, Right.DELETE)
+    if place.entry is None:
+        raise NotFound()
+    if place.entry.is_directory:
+        await _cut_off(db, caller, place, place.entry)
+    else:
+        removed = await entries.remove_files(db, [place.entry.id])
+        await images.doom_unreferenced(db, removed.values())
+    act = "rmdir" if place.entry.is_directory else "rm"
+    await acts.record(db, [Act(caller, act, guid=place.entry.guid, details={"replaced": True})])
+
+
+async def _cut_off(db: Connection, caller: Caller, place: Place, entry: Entry) -> None:
+    await cut_trees.lock_tree(db, entry.id)
+    await _demand_all_below(db, caller, place)
+    # Every node reads that it was changed, and judges transfer URLs below it anew: their files have no place.
+    await cut_trees.cut_off(db, entry.id)
 
 
 async def _demand_all_below(db: Connection, caller: Caller, place: Place) -> None:
@@ -94,5 +123,5 @@ def _removable(caller: Caller, found: tuple[Surl, Place] | MdmError) -> Entry | 
     if place.entry is None:
         return NotFound()
     if place.entry.is_directory:
-        return BadRequest("this is a directory", remedy="remove it with rmdir, or rm -r")
+        return IsADirectory(remedy="remove it with rmdir, or rm -r")
     return place.entry

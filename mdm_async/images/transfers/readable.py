@@ -7,7 +7,7 @@ from uuid import UUID
 from mdm_async.catalog.namespace.entries import Entry
 from mdm_async.catalog.namespace.places import Place
 from mdm_async.catalog.rights import acl
-from mdm_async.errors import BadRequest, MdmError, NotFound
+from mdm_async.errors import BadRequest, IsADirectory, MdmError, NotFound
 from mdm_async.images.reading.served import ServedViews
 from mdm_async.images.rights.delivery import demand_delivery, demands_sealed
 from mdm_async.images.rights.recipients import RegisteredKey
@@ -78,7 +78,7 @@ def _allowed(
     name = named or place.default_view
     _demand_view(served, name)
     if place.entry.image is None:
-        raise BadRequest("a directory cannot be read as a file", remedy="list it, or get it with -r")
+        raise IsADirectory("a directory cannot be read as a file", remedy="list it, or get it with -r")
     return place.entry, place.entry.image, name
 
 

@@ -17,7 +17,7 @@ from mdm_async.catalog.trail import acts
 from mdm_async.catalog.trail.acts import Act
 from mdm_async.catalog.work import views_to_make
 from mdm_async.crypt4gh.segment import padded
-from mdm_async.errors import Exists, Forbidden, MdmError, NotFound, Unauthenticated, WrongContent
+from mdm_async.errors import Exists, Forbidden, MdmError, NoParent, Unauthenticated, WrongContent
 from mdm_async.images.intake.comparing import compared
 from mdm_async.images.intake.intake import Intake
 from mdm_async.images.intake.placing import Bytes, Same
@@ -167,7 +167,7 @@ async def _directory(db: Connection, caller: Caller, ask: StoreAsk, beginning: _
     if beginning.replaces is not None and place.entry is not None:
         demand_overwrite(caller, place)
     if place.entry is None and place.parent is None:
-        raise NotFound("the directory does not exist", remedy="make it first: mdm mkdir -p")
+        raise NoParent(remedy="make it first: mdm mkdir -p")
     return _above(place)
 
 

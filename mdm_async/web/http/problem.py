@@ -29,11 +29,13 @@ def answer(
     *,
     causes: Collection[MdmError] = (),
     beside: Mapping[str, object] | None = None,
+    status: int | None = None,
 ) -> web.Response:
     """The problem details of `error`. `causes`: what it stands for, when that is several; `beside`: members that a
-    face adds (RFC 9457 §3.2)."""
-    document = _document(error, request_id(request), beside)
-    answer = reply(request, document, _KIND, error.http, errors=causes or [error])
+    face adds (RFC 9457 §3.2); `status`: what it has for this error, where that is another than everywhere."""
+    status = status or error.http
+    document = _document(error, status, request_id(request), beside)
+    answer = reply(request, document, _KIND, status, errors=causes or [error])
     if isinstance(error, UnsupportedMediaType):
         # RFC 9110 §15.5.16
         answer.headers["Accept-Encoding"] = "identity"
@@ -44,14 +46,16 @@ def answer_to_no_request(error: MdmError) -> web.Response:
     """The problem details of `error`, where what came could not be read as a request."""
     name = fresh_id()
     headers = {"Cache-Control": "no-store", "X-Request-Id": name}
-    return web.Response(body=_document(error, name), status=error.http, content_type=_KIND, headers=headers)
+    return web.Response(
+        body=_document(error, error.http, name), status=error.http, content_type=_KIND, headers=headers
+    )
 
 
-def _document(error: MdmError, name: str, beside: Mapping[str, object] | None = None) -> bytes:
+def _document(error: MdmError, status: int, name: str, beside: Mapping[str, object] | None = None) -> bytes:
     problem: dict[str, object] = {
         "type": error.urn,
         "title": error.title,
-        "status": error.http,
+        "status": status,
         "detail": error.detail,
         "requestId": name,
     }

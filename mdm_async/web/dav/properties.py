@@ -1,0 +1,67 @@
+"""The properties of entries (RFC 4918 §15, and those of the grid's clients), as XML."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from email.utils import format_datetime
+from typing import NamedTuple
+from xml.sax.saxutils import escape
+
+from mdm_async.images.names.listing import Detail
+from mdm_async.names import split
+
+DAV = "DAV:"
+
+
+class Property(NamedTuple):
+    """A property's name."""
+
+    namespace: str
+    name: str
+
+
+def of(detail: Detail) -> dict[Property, str]:
+    """All that is known of an entry; a value is the inside of its element, escaped."""
+    found = {}
+    for name, value in _LIVE.items():
+        told = value(detail)
+        if told is not None:
+            found[name] = told
+    return found
+
+
+def _displayname(detail: Detail) -> str:
+    return escape(split(detail.lfn)[1] or "/")
+
+
+def _resourcetype(detail: Detail) -> str:
+    return "<D:collection/>" if detail.entry.is_directory else ""
+
+
+def _size(detail: Detail) -> str | None:
+    return None if detail.size is None else str(detail.size)
+
+
+def _kind(detail: Detail) -> str | None:
+    return None if detail.entry.is_directory else "application/dicom"
+
+
+def _modified(detail: Detail) -> str:
+    return format_datetime(detail.entry.modified.astimezone(UTC), usegmt=True)
+
+
+def _created(detail: Detail) -> str:
+    return _rfc3339(detail.entry.created)
+
+
+def _rfc3339(time: datetime) -> str:
+    return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+_LIVE: dict[Property, Callable[[Detail], str | None]] = {
+    Property(DAV, "displayname"): _displayname,
+    Property(DAV, "resourcetype"): _resourcetype,
+    Property(DAV, "getcontentlength"): _size,
+    Property(DAV, "getcontenttype"): _kind,
+    Property(DAV, "getlastmodified"): _modified,
+    Property(DAV, "creationdate"): _created,
+}

@@ -1,0 +1,99 @@
+"""PROPFIND (RFC 4918 §9.1): what is known of an entry, and of those in a directory.
+
+A directory is told of page by page as it is read, so that it may have any number of entries: neither this server nor
+the database holds more than a page of them, and a reader who goes away ends it.
+"""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+from aiohttp import web
+
+from mdm_async.errors import InfiniteDepth, MdmError
+from mdm_async.images.names import listing
+from mdm_async.images.names.listing import NOTHING, Detail, Page
+from mdm_async.web.dav import multistatus, properties
+from mdm_async.web.dav.asked import Asked
+from mdm_async.web.http import problem
+from mdm_async.web.http.reply import reply
+
+_PAGE = 500
+_PAGE_BYTES = 1 << 20
+"""What a page takes in memory, as rows and as text."""
+
+
+async def propfind(asked: Asked) -> web.StreamResponse:
+    if asked.depth == "infinity":
+        # RFC 4918 §9.1 lets a server refuse it: what is below may be a million entries.
+        own = await _read(asked, NOTHING)
+        if own.entry.is_directory:
+            raise InfiniteDepth(remedy="ask with 'Depth: 1', directory by directory")
+    elif asked.depth == "0":
+        own = await _read(asked, NOTHING)
+    else:
+        return await _with_children(asked)
+    return _reply(asked, own)
+
+
+async def _with_children(asked: Asked) -> web.StreamResponse:
+    with asked.house.budget.holding(asked.caller.payer, _PAGE_BYTES):
+        own = await _read(asked, Page(_PAGE))
+        return _reply(asked, own) if own.last is None else await _stream(asked, own)
+
+
+def _reply(asked: Asked, own: Detail) -> web.Response:
+    body = f"{multistatus.BEGIN}{_own(asked, own)}{_children(asked, own)}{multistatus.END}"
+    return reply(asked.request, body.encode(), multistatus.KIND, 207)
+
+
+async def _stream(asked: Asked, first: Detail) -> web.StreamResponse:
+    answer = web.StreamResponse(status=207, headers={"Cache-Control": "no-store"})
+    answer.content_type = multistatus.KIND
+    await answer.prepare(asked.request)
+    try:
+        await answer.write(f"{multistatus.BEGIN}{_own(asked, first)}".encode())
+        async for page in _pages(asked, first):
+            await answer.write(_children(asked, page).encode())
+        await answer.write(multistatus.END.encode())
+        await answer.write_eof()
+    except ConnectionError:
+        raise
+    except Exception as error:
+        # The status is out: only a cut connection tells the client that entries are missing.
+        problem.log(error)
+        if asked.request.transport is not None:
+            asked.request.transport.abort()
+        raise ConnectionResetError("the listing broke off") from error
+    return answer
+
+
+async def _pages(asked: Asked, page: Detail) -> AsyncIterator[Detail]:
+    yield page
+    while page.last is not None:
+        page = await _read(asked, replace(Page(_PAGE), after=page.last))
+        yield page
+
+
+async def _read(asked: Asked, page: Page) -> Detail:
+    house, caller = asked.house, asked.caller
+    async with house.desk.turns.turn(caller.payer, first=not page.after):
+        ((_, found),) = await listing.ls(house.database, house.shelf, caller, [asked.named.surl], page)
+    if isinstance(found, MdmError):
+        raise found
+    return found
+
+
+def _own(asked: Asked, own: Detail) -> str:
+    named = asked.named
+    return _response(named.as_directory if own.entry.is_directory else named.path, own)
+
+
+def _children(asked: Asked, page: Detail) -> str:
+    child = asked.named.child
+    return "".join(
+        _response(child(one.entry.name, directory=one.entry.is_directory), one) for one in page.children
+    )
+
+
+def _response(href: str, detail: Detail) -> str:
+    return multistatus.response(href, {200: properties.of(detail)})

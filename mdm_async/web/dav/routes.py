@@ -1,0 +1,61 @@
+"""The verbs of WebDAV, each in a file of its own, and the door that all of them go through."""
+
+from collections.abc import Awaitable, Callable
+
+from aiohttp import web
+
+from mdm_async.errors import Exists, MdmError, NoParent
+from mdm_async.web.dav import collection, copy, delete, get, move, options, propfind, put
+from mdm_async.web.dav.asked import ROOT, Asked
+from mdm_async.web.http import problem
+from mdm_async.web.http.credential import caller_of
+from mdm_async.web.http.house import HOUSE
+from mdm_async.web.http.named import Named
+
+Verb = Callable[[Asked], Awaitable[web.StreamResponse]]
+
+_READING: dict[str, Verb] = {
+    "OPTIONS": options.options,
+    "PROPFIND": propfind.propfind,
+    "GET": get.get,  # and HEAD, which goes with it
+}
+_CHANGING: dict[str, Verb] = {
+    "PUT": put.put,
+    "MKCOL": collection.mkcol,
+    "DELETE": delete.delete,
+    "MOVE": move.move,
+    "COPY": copy.copy,
+}
+
+
+def routes() -> list[web.AbstractRouteDef]:
+    verbs = _READING | _CHANGING
+    return [web.route(method, ROOT + "{path:(?:/.*)?}", _served(verb)) for method, verb in verbs.items()]
+
+
+def _served(verb: Verb) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    async def serve(request: web.Request) -> web.StreamResponse:
+        caller = await caller_of(request)
+        named = Named.asked(request, ROOT)
+        try:
+            with request.app[HOUSE].desk.turns.serving(caller.payer):
+                return await verb(Asked(request, caller, named))
+        except MdmError as why:
+            status = _status(request, why)
+            if status is None:
+                raise
+            return problem.answer(request, why, status=status)
+
+    return serve
+
+
+def _status(request: web.Request, why: MdmError) -> int | None:
+    """What RFC 4918 has for an error where all other faces have another status."""
+    if isinstance(why, NoParent):
+        return 409  # §9.3.1, §9.7.1, §9.8.5, §9.9.4
+    if isinstance(why, Exists):
+        if request.method == "MKCOL":
+            return 405  # §9.3.1
+        if "F" in request.headers.get("Overwrite", "") or "If-None-Match" in request.headers:
+            return 412  # §9.8.5, §9.9.4
+    return None
