@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check bench soak mutants pins clean
+.PHONY: demo test check interop bench soak mutants pins clean
 
 $(VENV)/.runtime: requirements.txt pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "mdm_async needs Python >= 3.11: make PYTHON=python3.12")'
@@ -22,6 +22,11 @@ demo: $(VENV)/.runtime
 test: $(VENV)/.dev
 	tests/install-peers dcmtk grid
 	$(BIN)/python -m pytest $(TESTS)
+
+# The clients of the grid and of the web against a throwaway server: a table of what each of them printed.
+interop: $(VENV)/.dev
+	tests/install-peers grid
+	$(BIN)/python -m tests.interop.table
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .
