@@ -8,7 +8,7 @@ from mdm_async.web.dav.asked import Asked
 
 
 async def mkcol(asked: Asked) -> web.Response:
-    if asked.request.content_length or not asked.request.content.is_eof():
+    if asked.request.can_read_body:
         raise UnsupportedMediaType("a new directory takes no body", remedy="send MKCOL without one")
     house = asked.house
     async with house.desk.turns.turn(asked.caller.payer):

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from datetime import UTC, datetime
 from email.utils import format_datetime
-from typing import NamedTuple
+from typing import NamedTuple, Self
 from xml.sax.saxutils import escape
 
 from mdm_async.images.names.listing import Detail
@@ -17,6 +17,12 @@ class Property(NamedTuple):
 
     namespace: str
     name: str
+
+    @classmethod
+    def of(cls, tag: str) -> Self:
+        """As `{namespace}name`, or the name alone."""
+        namespace, _, name = tag.removeprefix("{").rpartition("}")
+        return cls(namespace, name)
 
 
 def of(detail: Detail) -> dict[Property, str]:

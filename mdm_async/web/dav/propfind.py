@@ -14,6 +14,8 @@ from mdm_async.images.names import listing
 from mdm_async.images.names.listing import NOTHING, Detail, Page
 from mdm_async.web.dav import multistatus, properties
 from mdm_async.web.dav.asked import Asked
+from mdm_async.web.dav.document import document
+from mdm_async.web.dav.wanted import Wanted
 from mdm_async.web.http import problem
 from mdm_async.web.http.reply import reply
 
@@ -23,37 +25,39 @@ _PAGE_BYTES = 1 << 20
 
 
 async def propfind(asked: Asked) -> web.StreamResponse:
-    if asked.depth == "infinity":
+    depth = asked.depth
+    wanted = Wanted.of(await document(asked, "propfind"))
+    if depth == "infinity":
         # RFC 4918 §9.1 lets a server refuse it: what is below may be a million entries.
         own = await _read(asked, NOTHING)
         if own.entry.is_directory:
             raise InfiniteDepth(remedy="ask with 'Depth: 1', directory by directory")
-    elif asked.depth == "0":
+    elif depth == "0":
         own = await _read(asked, NOTHING)
     else:
-        return await _with_children(asked)
-    return _reply(asked, own)
+        return await _with_children(asked, wanted)
+    return _reply(asked, wanted, own)
 
 
-async def _with_children(asked: Asked) -> web.StreamResponse:
+async def _with_children(asked: Asked, wanted: Wanted) -> web.StreamResponse:
     with asked.house.budget.holding(asked.caller.payer, _PAGE_BYTES):
         own = await _read(asked, Page(_PAGE))
-        return _reply(asked, own) if own.last is None else await _stream(asked, own)
+        return _reply(asked, wanted, own) if own.last is None else await _stream(asked, wanted, own)
 
 
-def _reply(asked: Asked, own: Detail) -> web.Response:
-    body = f"{multistatus.BEGIN}{_own(asked, own)}{_children(asked, own)}{multistatus.END}"
+def _reply(asked: Asked, wanted: Wanted, own: Detail) -> web.Response:
+    body = f"{multistatus.BEGIN}{_own(asked, wanted, own)}{_children(asked, wanted, own)}{multistatus.END}"
     return reply(asked.request, body.encode(), multistatus.KIND, 207)
 
 
-async def _stream(asked: Asked, first: Detail) -> web.StreamResponse:
+async def _stream(asked: Asked, wanted: Wanted, first: Detail) -> web.StreamResponse:
     answer = web.StreamResponse(status=207, headers={"Cache-Control": "no-store"})
     answer.content_type = multistatus.KIND
     await answer.prepare(asked.request)
     try:
-        await answer.write(f"{multistatus.BEGIN}{_own(asked, first)}".encode())
+        await answer.write(f"{multistatus.BEGIN}{_own(asked, wanted, first)}".encode())
         async for page in _pages(asked, first):
-            await answer.write(_children(asked, page).encode())
+            await answer.write(_children(asked, wanted, page).encode())
         await answer.write(multistatus.END.encode())
         await answer.write_eof()
     except ConnectionError:
@@ -83,17 +87,18 @@ async def _read(asked: Asked, page: Page) -> Detail:
     return found
 
 
-def _own(asked: Asked, own: Detail) -> str:
+def _own(asked: Asked, wanted: Wanted, own: Detail) -> str:
     named = asked.named
-    return _response(named.as_directory if own.entry.is_directory else named.path, own)
+    return _response(named.as_directory if own.entry.is_directory else named.path, wanted, own)
 
 
-def _children(asked: Asked, page: Detail) -> str:
+def _children(asked: Asked, wanted: Wanted, page: Detail) -> str:
     child = asked.named.child
     return "".join(
-        _response(child(one.entry.name, directory=one.entry.is_directory), one) for one in page.children
+        _response(child(one.entry.name, directory=one.entry.is_directory), wanted, one)
+        for one in page.children
     )
 
 
-def _response(href: str, detail: Detail) -> str:
-    return multistatus.response(href, {200: properties.of(detail)})
+def _response(href: str, wanted: Wanted, detail: Detail) -> str:
+    return multistatus.response(href, wanted.chosen(properties.of(detail), {}))

@@ -4,6 +4,7 @@ from aiohttp import web
 
 from mdm_async.images.transfers.storing import StoreAsk, store
 from mdm_async.web.dav.asked import Asked
+from mdm_async.web.http.digest_fields import announced
 from mdm_async.web.http.incoming import coming, demand_whole
 
 
@@ -14,6 +15,7 @@ async def put(asked: Asked) -> web.Response:
         asked.named.surl,
         overwrite=request.headers.get("If-None-Match", "").strip() != "*",
         size=request.content_length,
+        digests=announced(request),
         force=request.query.get("force") == "yes",
     )
     demand_whole(request)

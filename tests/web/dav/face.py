@@ -4,6 +4,8 @@ from dataclasses import dataclass, replace
 from typing import Self
 from xml.etree import ElementTree
 
+from yarl import URL
+
 from tests.conftest import Reply, Server
 
 
@@ -44,6 +46,13 @@ class Dav:
     async def propfind(self, name: str = "", depth: str = "1", body: bytes | None = None) -> dict[str, Told]:
         """By href, in the order in which they are told."""
         answer = await self.call("PROPFIND", name, body, Depth=depth)
+        assert answer.status == 207, (answer.status, answer.body)
+        return multistatus(answer.body)
+
+    async def server_propfind(self, href: str) -> dict[str, Told]:
+        """Of a URL's path as it stands in an answer."""
+        url = URL(self.server.url + href, encoded=True)
+        answer = await self.server.call("PROPFIND", str(url), token=self.token, headers={"Depth": "0"})
         assert answer.status == 207, (answer.status, answer.body)
         return multistatus(answer.body)
 

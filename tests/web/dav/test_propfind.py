@@ -1,0 +1,79 @@
+"""What a PROPFIND tells, of which properties, and what it does not take."""
+
+from urllib.parse import unquote
+
+import pytest
+
+from tests.web.dav.face import Dav
+from tests.web.made_images import made
+
+ONE = made()
+DAVIX = b"""<?xml version="1.0" encoding="utf-8" ?><D:propfind xmlns:D="DAV:" xmlns:L="LCGDM:"><D:prop>
+<D:displayname/><D:getlastmodified/><D:creationdate/><D:getcontentlength/><D:quota-used-bytes/><D:resourcetype/>
+<L:mode/><L:owner/><L:group/></D:prop></D:propfind>"""
+
+
+def asking(names: str) -> bytes:
+    return f'<D:propfind xmlns:D="DAV:" xmlns:O="urn:other">{names}</D:propfind>'.encode()
+
+
+async def test_what_davix_asks_for_is_told_and_a_file_has_no_quota(dav: Dav) -> None:
+    await dav.puts("a.dcm", ONE)
+    told = (await dav.propfind(body=DAVIX))[dav.path("a.dcm")]
+    assert {"displayname", "getlastmodified", "creationdate", "getcontentlength", "resourcetype"} <= set(
+        told.known
+    )
+    assert told.text("displayname") == "a.dcm"
+    assert told.lacking["quota-used-bytes"] == 404
+
+
+async def test_a_property_that_nobody_knows_is_told_as_missing_in_its_namespace(dav: Dav) -> None:
+    answer = await dav.call("PROPFIND", "", asking("<D:prop><O:a/><b/></D:prop>"), Depth="0")
+    assert b'<X:a xmlns:X="urn:other"/><b/>' in answer.body
+    told = (await dav.propfind(depth="0", body=asking("<D:prop><O:a/><b/></D:prop>")))[dav.path("")]
+    assert (told.known, told.lacking) == ({}, {"a": 404, "b": 404})
+
+
+async def test_names_alone_are_told_without_values(dav: Dav) -> None:
+    told = (await dav.propfind(depth="0", body=asking("<D:propname/>")))[dav.path("")]
+    assert "displayname" in told.known
+    assert all(not one.text and not len(one) for one in told.known.values())
+
+
+async def test_names_come_back_as_they_were_sent(dav: Dav) -> None:
+    names = ["a b.dcm", "a+b.dcm", "a%25b.dcm", "ä&<é>.dcm", "a#?;b.dcm"]
+    for name in names:
+        surl = f"{dav.at}/{name}"
+        await dav.server.put(surl, ONE)
+    found = await dav.propfind()
+    assert sorted(told.text("displayname") for told in list(found.values())[1:]) == sorted(names)
+    for href in list(found)[1:]:
+        assert [unquote(one) for one in await dav.server_propfind(href)] == [unquote(href)]
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (b"<foo>", 400),
+        (b"<foo/>", 400),
+        (b'<D:propfind xmlns:D="DAV:"/>', 400),
+        (asking("<D:propname/><D:allprop/>"), 400),
+        (b'<D:propfind xmlns:D="DAV:"><D:prop><bar:foo xmlns:bar=""/></D:prop></D:propfind>', 400),
+        (b'<!DOCTYPE a [<!ENTITY b "c">]><D:propfind xmlns:D="DAV:"><D:allprop/></D:propfind>', 400),
+        (b"\xff\xfe<\x00", 400),
+        (asking("<D:prop>" + "".join(f"<O:a{i}/>" for i in range(257)) + "</D:prop>"), 413),
+        (asking("<D:prop>" + "<O:a/>" * 600_000 + "</D:prop>"), 413),
+    ],
+    ids=range(9),
+)
+async def test_what_is_no_propfind_is_refused(dav: Dav, body: bytes, status: int) -> None:
+    answer = await dav.call("PROPFIND", "", body, Depth="0")
+    assert answer.status == status
+    assert answer.headers["Content-Type"] == "application/problem+json"
+
+
+async def test_a_directory_of_several_pages_is_told_whole(dav: Dav, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mdm_async.web.dav.propfind._PAGE", 3)
+    for i in range(8):
+        assert (await dav.call("MKCOL", f"d{i}")).status == 201
+    assert await dav.names() == [f"d{i}/" for i in range(8)]
