@@ -22,6 +22,7 @@ from mdm_async.settings import Settings
 _LOOK: Final = 1.0
 _PROBE: Final = 5.0
 """Seconds between two questions to a Postgres that has said that its disk is full."""
+BLOBS: Final = "blobs"
 DATABASE: Final = "database"
 
 _log = structlog.get_logger()
@@ -73,7 +74,7 @@ class Disks:
         cls, settings: Settings, blobs: Path, lanes: Lanes, pool: ThreadPoolExecutor, ballast: Ballast | None
     ) -> Self:
         """That of the blobs' directory, and the embedded Postgres's, which has a ballast."""
-        watched = [Disk("blobs", blobs, settings.blobs.reserve_free, "blobs.reserve_free")]
+        watched = [Disk(BLOBS, blobs, settings.blobs.reserve_free, "blobs.reserve_free")]
         if ballast is not None:
             own = settings.database.reserve_free
             watched.append(Disk(DATABASE, ballast.path.parent, own, "database.reserve_free"))

@@ -122,8 +122,13 @@ def _files(operation: str, **more: Any) -> list[Attack]:
 SRM: dict[str, list[Attack]] = {
     "ping": [],
     "getTransferProtocols": [],
+    "getSpaceTokens": [_srm("getSpaceTokens", lambda aim: {}, told=True, judged=False)],
+    "getSpaceMetaData": [
+        _srm("getSpaceMetaData", lambda aim: {"spaceTokens": ["images"]}, told=True, judged=False)
+    ],
     "ls": [
         *_named("ls"),
+        *_named("ls", fullDetailedList=True),
         _srm("ls", lambda aim: {"surls": [aim.directory], "offset": 1, "count": 1}, variant="paged"),
     ],
     "mkdir": [
@@ -153,6 +158,7 @@ SRM: dict[str, list[Attack]] = {
     "setPermission": [
         *_named("setPermission", **_rules("rl")),
         *_named("setPermission", **_rules("i")),
+        *_named("setPermission", permissionType="ADD", otherPermission="RWX"),
         *_named("setPermission", inherit=True),
         *_named("setPermission", recursive=True, **_rules("p")),
         _srm(

@@ -17,6 +17,7 @@ from mdm_async.catalog.rights import acl
 from mdm_async.errors import MdmError, NotFound, NotOnline, TooLarge, ViewPending, ViewRefused
 from mdm_async.images.parts.record import ViewRecord
 from mdm_async.images.reading.shelf import Found, Shelf
+from mdm_async.images.rights.modes import Seen, SeenBy
 from mdm_async.images.surls import resolve
 from mdm_async.names import IDENTIFIED, Caller, Lfn, Right, Surl, View, split
 from mdm_async.postgres.database import Connection, Database
@@ -39,6 +40,8 @@ class Detail:
     reason: str | None = None
     size: int | None = None
     adler32: int | None = None
+    modes: Seen | None = None
+    """When they were asked for."""
     children: list["Detail"] = field(default_factory=list)
     last: str | None = None
     """The last name on this page of a directory, when there is another page."""
@@ -58,17 +61,19 @@ NOTHING = Page(0)
 
 
 async def ls(
-    database: Database, shelf: Shelf, caller: Caller, surls: Sequence[str], page: Page
+    database: Database, shelf: Shelf, caller: Caller, surls: Sequence[str], page: Page, *, modes: bool = False
 ) -> list[tuple[str, Detail | MdmError]]:
     """Each SURL's own detail and, of a directory, a page of what is in it that the caller may list.
 
-    One that fails fails no other. TooLarge for directories that the answer has no room for.
+    `modes`: with the modes of each. One that fails fails no other. TooLarge for directories that the answer has no room
+    for.
     """
     async with database.acquire() as db:
         results: dict[int, Detail | MdmError] = {}
         directories: dict[int, _Directory] = {}
         files: dict[int, _File] = {}
         room = MOST
+        seen = SeenBy(caller) if modes else None
         for item, found in enumerate(await resolve(db, caller, surls)):
             try:
                 if isinstance(found, MdmError):
@@ -76,9 +81,11 @@ async def ls(
                 surl, place = found
                 entry = _visible(caller, surl, place)
                 if not entry.is_directory:
-                    files[item] = _File.of(caller, place, entry, surl.view)
+                    files[item] = _File.of(caller, place, entry, surl.view, seen)
                     continue
-                directories[item] = told = await _directory(shelf, db, caller, surl, place, entry, page, room)
+                directories[item] = told = await _directory(
+                    shelf, db, caller, surl, place, entry, page, room, seen
+                )
                 room -= len(told.children)
             except MdmError as why:
                 results[item] = why
@@ -109,9 +116,10 @@ async def _directory(
     entry: Entry,
     page: Page,
     room: int,
+    seen: SeenBy | None,
 ) -> "_Directory":
     if not page.count:
-        return _Directory(place, entry, [], await _find(shelf, db, []))
+        return _Directory(place, entry, [], await _find(shelf, db, []), seen)
     acl.demand(caller, place, Right.LIST)
     own = await places.acls_of(db, await entries.own_acls(db, entry.id))
     # One more than asked for: whether there is another page.
@@ -133,9 +141,11 @@ async def _directory(
         e.id: place.child(e.name, e, own.get(e.acl, _NOBODYS) if e.acl is not None else None) for e in shown
     }
     # Of a project's own entries the one view that they give, whatever view the directory was named with.
-    files = [_File.of(caller, at[e.id], e, e.only_view or surl.view) for e in shown if not e.is_directory]
+    files = [
+        _File.of(caller, at[e.id], e, e.only_view or surl.view, seen) for e in shown if not e.is_directory
+    ]
     last = shown[-1].name if len(below) > len(shown) else None
-    return _Directory(place, entry, [(at[e.id].lfn, e) for e in shown], await _find(shelf, db, files), last)
+    return _Directory(place, entry, [(at[e.id], e) for e in shown], await _find(shelf, db, files), seen, last)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,14 +154,23 @@ class _Directory:
 
     place: Place
     entry: Entry
-    children: Sequence[tuple[Lfn, Entry]]
+    children: Sequence[tuple[Place, Entry]]
     files: "_Closed"
+    seen: SeenBy | None
     last: str | None = None
 
     async def detail(self, shelf: Shelf) -> Detail:
         details = {detail.entry.id: detail for detail in await self.files.details(shelf)}
-        children = [details.get(entry.id) or Detail(lfn, entry) for lfn, entry in self.children]
-        return Detail(self.place.lfn, self.entry, children=children, last=self.last)
+        children = [
+            details.get(entry.id) or Detail(place.lfn, entry, modes=_modes(self.seen, place))
+            for place, entry in self.children
+        ]
+        modes = _modes(self.seen, self.place)
+        return Detail(self.place.lfn, self.entry, modes=modes, children=children, last=self.last)
+
+
+def _modes(seen: SeenBy | None, place: Place) -> Seen | None:
+    return None if seen is None else seen(place)
 
 
 def _listed(caller: Caller, place: Place, own: Mapping[int, Acl]) -> Listed:
@@ -176,15 +195,18 @@ class _File:
     entry: Entry
     view: View
     told: bool
+    modes: Seen | None
 
     @classmethod
-    def of(cls, caller: Caller, place: Place, entry: Entry, asked: View | None) -> "_File":
+    def of(
+        cls, caller: Caller, place: Place, entry: Entry, asked: View | None, seen: SeenBy | None
+    ) -> "_File":
         """Size and checksum of a de-identified default view are for all who may list; others need their right."""
         name = asked or place.default_view
         told = (name == place.default_view and name != IDENTIFIED) or acl.allows(
             caller, place, Right.READ, name
         )
-        return cls(place.lfn, entry, name, told)
+        return cls(place.lfn, entry, name, told, _modes(seen, place))
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +234,7 @@ async def _find(shelf: Shelf, db: Connection, files: Sequence[_File]) -> _Closed
 
 
 def _detail(file: _File, where: Locality | None, opened: ViewRecord | MdmError | None) -> Detail:
-    told = Detail(file.lfn, file.entry, where, file.view)
+    told = Detail(file.lfn, file.entry, where, file.view, modes=file.modes)
     if opened is None or isinstance(opened, NotOnline):
         return told
     if isinstance(opened, ViewRecord):

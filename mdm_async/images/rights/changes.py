@@ -14,7 +14,7 @@ from mdm_async.catalog.rights import acl, kept_acls
 from mdm_async.catalog.rights.kept_acls import Own
 from mdm_async.catalog.trail import acts
 from mdm_async.catalog.trail.acts import Act
-from mdm_async.errors import BadRequest, MdmError, NotFound
+from mdm_async.errors import BadRequest, Forbidden, MdmError, NotFound
 from mdm_async.images.changed import ChangedHere
 from mdm_async.images.surls import resolve
 from mdm_async.names import ROOT, Caller, Lfn, Right, split
@@ -39,6 +39,8 @@ class Change:
     """Instead of any step: have none of its own from now on."""
     recursive: bool = False
     """The same with all ACLs of entries below."""
+    spares_identities: bool = False
+    """Whoever asks, nobody is to gain `i` by it."""
 
 
 @dataclass(slots=True)
@@ -194,6 +196,11 @@ class _Work:
         gains = gains_identity(place.acl.rules, in_force) or (
             place.entry.is_directory and gains_identity(place.heritage.rules, handed)
         )
+        if gains and self.change.spares_identities:
+            raise Forbidden(
+                "somebody would see identities by it",
+                remedy="give 'i' by rules, where it is meant: mdm acl set",
+            )
         if gains and not self.is_administrator:
             acl.demand(self.caller, place, Right.IDENTITY)
         if after != _own(place):

@@ -12,6 +12,7 @@ from mdm_async.errors import MdmError, NotFound
 from mdm_async.identity.mapping import Mapping
 from mdm_async.images.reading.served import ServedViews
 from mdm_async.images.rights.effective import Effective, bearer_of, effective
+from mdm_async.images.rights.modes import Mode, mode_of
 from mdm_async.images.rights.origins import Lineage, Origin, lineages, seen_by
 from mdm_async.images.surls import resolve
 from mdm_async.names import IDENTIFIED, Caller, Right, View
@@ -37,9 +38,10 @@ class Told:
 
 @dataclass(frozen=True, slots=True)
 class OwnRights:
-    """A caller's rights at an entry, and the views that `r` covers there."""
+    """A caller's rights at an entry, these as a mode, and the views that `r` covers there."""
 
     letters: str
+    mode: Mode
     views: tuple[View, ...]
 
 
@@ -115,4 +117,4 @@ def _own(served: ServedViews, caller: Caller, place: Place) -> OwnRights | MdmEr
         for view in (IDENTIFIED, *(each.view for each in served))
         if acl.allows(caller, place, Right.READ, view)
     )
-    return OwnRights(acl.rights_of(caller, place), views)
+    return OwnRights(acl.rights_of(caller, place), mode_of(caller, place), views)

@@ -10,6 +10,7 @@ from aiohttp import web
 from mdm_async.identity.mapping import Mapping
 from mdm_async.images.changed import ChangedHere
 from mdm_async.images.cipher_pool import CipherPool
+from mdm_async.images.disks import Disks
 from mdm_async.images.fairness.desk import Desk
 from mdm_async.images.intake.intake import Intake
 from mdm_async.images.names.revealing import NameGuard
@@ -48,6 +49,7 @@ class Context:
     judge: Judge
     warm: WarmTurls
     desk: Desk
+    disks: Disks
     transfers: TransferSettings
     protocols: list[str]
     """What transfer URLs may begin with."""
@@ -75,6 +77,7 @@ class Context:
             judge=house.judge,
             warm=house.warm,
             desk=house.desk,
+            disks=house.disks,
             transfers=house.settings.transfers,
             protocols=TurlAddress.protocols(house),
             address=partial(TurlAddress.choose, request, house),

@@ -9,6 +9,9 @@ from mdm_async import rules as acl_rules
 from mdm_async.crypt4gh.exchange import agree, new_private_key
 from mdm_async.errors import BadRequest, BadSeal, UnknownRequest
 from mdm_async.images.names.listing import MOST, NOTHING, Page
+from mdm_async.images.rights import modes
+from mdm_async.images.rights.modes import Mode
+from mdm_async.names import Caller
 from mdm_async.rules import Kind, Rule, Step
 from mdm_async.web.http import cursor
 from mdm_async.web.http.fields import Many, Names, SurlText, Text
@@ -137,6 +140,14 @@ class Extend(OfRequest):
     newFileLifeTime: int | None = Field(None, ge=1)  # noqa: N815
 
 
+class SpaceTokens(_Request):
+    userSpaceTokenDescription: Text | None = None  # noqa: N815
+
+
+class SpaceMetaData(_Request):
+    spaceTokens: Names = Field(min_length=1)  # noqa: N815
+
+
 class RequestTokens(_Request):
     userRequestDescription: Text | None = None  # noqa: N815
 
@@ -176,8 +187,18 @@ class PermissionStep(_Request):
         return Step(self.permissionType, tuple(one.rule(self.permissionType) for one in self.rules))
 
 
+class UserMode(_Request):
+    userID: Text  # noqa: N815
+    mode: Mode
+
+
+class GroupMode(_Request):
+    groupID: Text  # noqa: N815
+    mode: Mode
+
+
 class SetPermission(Surls):
-    """One step by its two fields, or several that are taken one after the other."""
+    """One step by its two fields, or several that are taken one after the other; or the standard's own modes."""
 
     permissionType: Kind | None = None  # noqa: N815
     rules: list[PermissionRule] = Field([], max_length=acl_rules.MOST_RULES)
@@ -185,14 +206,37 @@ class SetPermission(Surls):
     default: bool = False
     inherit: bool = False
     recursive: bool = False
+    ownerPermission: Mode | None = None  # noqa: N815
+    userPermissions: list[UserMode] = Field([], max_length=acl_rules.MOST_RULES)  # noqa: N815
+    groupPermissions: list[GroupMode] = Field([], max_length=acl_rules.MOST_RULES)  # noqa: N815
+    otherPermission: Mode | None = None  # noqa: N815
 
-    def steps(self) -> tuple[Step, ...]:
+    @property
+    def in_modes(self) -> bool:
+        owner, other = self.ownerPermission, self.otherPermission
+        return bool(self.userPermissions or self.groupPermissions) or (owner, other) != (None, None)
+
+    def steps(self, caller: Caller) -> tuple[Step, ...]:
+        """Raises BadRequest."""
+        if self.in_modes:
+            return self._steps_to_modes(caller)
         named = list(self.changes)
         if self.permissionType is not None:
             named.insert(0, PermissionStep(permissionType=self.permissionType, rules=self.rules))
         elif self.rules:
             raise BadRequest("rules without a permissionType", remedy="ADD, REMOVE, CHANGE or SET")
         return tuple(one.step() for one in named)
+
+    def _steps_to_modes(self, caller: Caller) -> tuple[Step, ...]:
+        if self.rules or self.changes or self.permissionType in (None, Kind.SET):
+            raise BadRequest(
+                "modes are neither rules nor a whole ACL",
+                remedy="give a permissionType of ADD, REMOVE or CHANGE, and modes alone",
+            )
+        users = [(one.userID, one.mode) for one in self.userPermissions]
+        groups = [(one.groupID, one.mode) for one in self.groupPermissions]
+        named = modes.asked(caller, self.ownerPermission, users, groups, self.otherPermission)
+        return modes.steps(self.permissionType, named)
 
 
 def decode_key(text: str) -> bytes:

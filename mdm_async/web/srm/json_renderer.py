@@ -8,11 +8,13 @@ from typing import Any
 from mdm_async.catalog.rights.kept_acls import as_told
 from mdm_async.errors import ViewPending, ViewRefused
 from mdm_async.images.rights.effective import Effective, Given
+from mdm_async.images.rights.modes import Seen
 from mdm_async.images.rights.origins import Origin
 from mdm_async.images.rights.permissions import Told
 from mdm_async.rules import Rules
 from mdm_async.web.srm import results
 from mdm_async.web.srm.results import (
+    PARTIAL,
     Checksum,
     DirectoryMade,
     File,
@@ -24,6 +26,9 @@ from mdm_async.web.srm.results import (
     Result,
     ReturnStatus,
     Sealed,
+    Space,
+    Spaces,
+    SpaceTokens,
     SurlStatus,
     TransferProtocols,
     Version,
@@ -35,7 +40,7 @@ Tree = dict[str, Any]
 def http_status(result: Result) -> int:
     """200 while anything succeeded; else what all errors have in common."""
     failed = {error.http for error in result.errors}
-    if not failed or (isinstance(result, Files) and len(result.errors) < len(result.files)):
+    if not failed or result.status.code == PARTIAL:
         return 200
     return failed.pop() if len(failed) == 1 else 422
 
@@ -65,6 +70,10 @@ def _told(result: Result) -> Tree:
             return {"protocolInfo": [{"transferProtocol": protocol} for protocol in result.protocols]}
         case DirectoryMade():
             return {"guid": str(result.guid)}
+        case SpaceTokens():
+            return {"spaceTokens": list(result.tokens)}
+        case Spaces():
+            return {"spaces": [_space(one) for one in result.spaces]}
         case RequestTokens():
             tokens = [
                 {"requestToken": str(one.token), "createdAtTime": when(one.created)} for one in result.tokens
@@ -137,6 +146,8 @@ def _detail(found: PathDetail) -> Tree:
         "createdAtTime": when(found.created),
         "lastModificationTime": when(found.modified),
     }
+    if found.modes is not None:
+        told |= _modes(found.modes)
     if found.below:
         told["subPaths"] = [{"status": _status(results.SUCCESS), **_detail(child)} for child in found.below]
     if found.next_cursor is not None:
@@ -155,6 +166,16 @@ def _detail(found: PathDetail) -> Tree:
     return told
 
 
+def _modes(seen: Seen) -> Tree:
+    told: Tree = {
+        "ownerPermission": {"userID": seen.owner, "mode": seen.owner_mode},
+        "otherPermission": seen.other_mode,
+    }
+    if seen.group is not None:
+        told["groupPermission"] = {"groupID": seen.group, "mode": seen.group_mode}
+    return told
+
+
 def _sealed(sealed: Sealed | None, sender: bytes | None) -> Tree:
     if sealed is None:
         return _known(senderPublicKey=_base64(sender))
@@ -168,6 +189,13 @@ def _sealed(sealed: Sealed | None, sender: bytes | None) -> Tree:
             for part in sealed.parts
         ],
     }
+
+
+def _space(one: Space) -> Tree:
+    told: Tree = {"spaceToken": one.token, "status": _status(one.status)}
+    if one.share is not None:
+        told |= _known(totalSize=one.share.total, usedSize=one.share.used, unusedSize=one.share.left)
+    return told
 
 
 def _summary(one: RequestSummary) -> Tree:

@@ -20,7 +20,14 @@ from mdm_async.web.srm.results import (
 
 
 async def ls(context: Context, asked: form.Ls) -> Files[Listed]:
-    found = await listing.ls(context.database, context.shelf, context.caller, asked.surls, asked.page())
+    found = await listing.ls(
+        context.database,
+        context.shelf,
+        context.caller,
+        asked.surls,
+        asked.page(),
+        modes=asked.fullDetailedList,
+    )
     return Files.done(
         [
             Listed.failed(surl, one) if isinstance(one, MdmError) else Listed(surl=surl, detail=_detail(one))
@@ -37,6 +44,7 @@ def _detail(found: Detail) -> PathDetail:
         created=entry.created,
         modified=entry.modified,
         file=None if entry.is_directory else _facts(found),
+        modes=found.modes,
         below=tuple(_detail(child) for child in found.children),
         next_cursor=None if found.last is None else cursor.encode(found.last),
     )

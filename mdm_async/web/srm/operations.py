@@ -20,6 +20,9 @@ from mdm_async.web.srm import (
     rights_operations as rights,
 )
 from mdm_async.web.srm import (
+    space_operations as spaces,
+)
+from mdm_async.web.srm import (
     transfer_operations as transfers,
 )
 from mdm_async.web.srm.context import Context
@@ -62,6 +65,8 @@ OPERATIONS: dict[str, Operation] = {
     "checkPermission": Operation(form.Surls, rights.check_permission),
     "getPermission": Operation(form.GetPermission, rights.get_permission),
     "setPermission": Operation(form.SetPermission, rights.set_permission),
+    "getSpaceTokens": Operation(form.SpaceTokens, spaces.get_space_tokens),
+    "getSpaceMetaData": Operation(form.SpaceMetaData, spaces.get_space_meta_data),
     "prepareToPut": Operation(form.PrepareToPut, transfers.prepare_to_put, by_pieces=True),
     "statusOfPutRequest": Operation(form.OfRequest, requests.status_of("put", PutFile, requests.put_stands)),
     "putDone": Operation(form.PutDone, transfers.put_done),

@@ -13,7 +13,10 @@ from uuid import UUID
 from mdm_async.catalog.holdings.locality import Locality
 from mdm_async.crypt4gh.layout import SealedPart
 from mdm_async.errors import MdmError
+from mdm_async.images.rights.modes import Mode, Seen
+from mdm_async.images.rights.modes import Told as ToldInModes
 from mdm_async.images.rights.permissions import Told
+from mdm_async.images.shares import IMAGES, Share
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +33,7 @@ class ReturnStatus:
 
 
 SUCCESS = ReturnStatus()
+PARTIAL = "SRM_PARTIAL_SUCCESS"
 QUEUED, IN_PROGRESS = "SRM_REQUEST_QUEUED", "SRM_REQUEST_INPROGRESS"
 
 
@@ -65,6 +69,7 @@ class FileFacts:
     locality: Locality | None = None
     storage_type: str = "PERMANENT"
     retention_policy: str = "CUSTODIAL"
+    space_token: str = IMAGES
     view: str | None = None
     view_state: str | None = None
     view_reason: str | None = None
@@ -81,6 +86,7 @@ class PathDetail:
     created: datetime
     modified: datetime
     file: FileFacts | None = None
+    modes: Seen | None = None
     below: tuple["PathDetail", ...] = ()
     next_cursor: str | None = None
     """Where the next page of a directory begins."""
@@ -154,17 +160,19 @@ class ExtendedFile(SurlStatus):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OwnPermission(SurlStatus):
-    """TSURLPermissionReturn: letters of rights, and the views that `r` covers."""
+    """TSURLPermissionReturn: letters of rights, what they come to as a mode, and the views that `r` covers."""
 
     permission: str | None = None
+    mode: Mode | None = None
     views: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PermissionDetail(SurlStatus):
-    """TPermissionReturn."""
+    """TPermissionReturn: the rules, and what they say in modes."""
 
     told: Told | None = None
+    modes: ToldInModes | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -205,6 +213,25 @@ class TransferProtocols(Result):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DirectoryMade(Result):
     guid: UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpaceTokens(Result):
+    tokens: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Space:
+    """TMetaDataSpace: a storage share. `share` is None where there is none of this token."""
+
+    token: str
+    status: ReturnStatus = SUCCESS
+    share: Share | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spaces(Result):
+    spaces: tuple[Space, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,7 +283,7 @@ class Files(Result, Generic[File]):
         """What became of the files in this request."""
         errors = tuple(file.status.error for file in files if file.status.error is not None)
         return cls(
-            status=_overall(len(files), errors),
+            status=overall(len(files), errors),
             errors=errors,
             files=tuple(files),
             request_token=request_token,
@@ -270,15 +297,16 @@ class Files(Result, Generic[File]):
             # Queued as a whole while nothing has begun.
             status = ReturnStatus(QUEUED if codes == {QUEUED} else IN_PROGRESS)
             return cls(status=status, files=tuple(files), request_token=request_token)
-        code = ("SRM_PARTIAL_SUCCESS" if failed < len(files) else "SRM_FAILURE") if failed else SUCCESS.code
+        code = (PARTIAL if failed < len(files) else "SRM_FAILURE") if failed else SUCCESS.code
         return cls(status=ReturnStatus(code), files=tuple(files), request_token=request_token)
 
 
-def _overall(files: int, errors: Sequence[MdmError]) -> ReturnStatus:
+def overall(files: int, errors: Sequence[MdmError]) -> ReturnStatus:
+    """The status of a request of so many parts, of which those failed."""
     if not errors:
         return SUCCESS
     if len(errors) < files:
-        return ReturnStatus("SRM_PARTIAL_SUCCESS", f"{len(errors)} of {files} files failed")
+        return ReturnStatus(PARTIAL, f"{len(errors)} of {files} failed")
     if {error.srm for error in errors} == {"SRM_INTERNAL_ERROR"}:
         return ReturnStatus.of(errors[0])
     if len(errors) == 1:

@@ -1,7 +1,7 @@
 """The operations of SRM v2.2 on rights: getPermission, setPermission, checkPermission."""
 
 from mdm_async.errors import MdmError
-from mdm_async.images.rights import changes, permissions
+from mdm_async.images.rights import changes, modes, permissions
 from mdm_async.images.rights.changes import Change
 from mdm_async.web.srm import forms as form
 from mdm_async.web.srm.context import Context
@@ -14,7 +14,7 @@ async def check_permission(context: Context, asked: form.Surls) -> Files[OwnPerm
         [
             OwnPermission.failed(surl, one)
             if isinstance(one, MdmError)
-            else OwnPermission(surl=surl, permission=one.letters, views=one.views)
+            else OwnPermission(surl=surl, permission=one.letters, mode=one.mode, views=one.views)
             for surl, one in found
         ]
     )
@@ -28,14 +28,15 @@ async def get_permission(context: Context, asked: form.GetPermission) -> Files[P
         [
             PermissionDetail.failed(surl, one)
             if isinstance(one, MdmError)
-            else PermissionDetail(surl=surl, told=one)
+            else PermissionDetail(surl=surl, told=one, modes=modes.told(context.caller, one.place, one.rules))
             for surl, one in found
         ]
     )
 
 
 async def set_permission(context: Context, asked: form.SetPermission) -> Files[PermissionSet]:
-    change = Change(asked.steps(), asked.default, asked.inherit, asked.recursive)
+    steps = asked.steps(context.caller)
+    change = Change(steps, asked.default, asked.inherit, asked.recursive, spares_identities=asked.in_modes)
     found = await changes.set_permission(
         context.database, context.changed, context.caller, asked.surls, change
     )
