@@ -75,6 +75,12 @@ class Server:
             raise error
         return list(prepared.tickets)
 
+    async def reader(self) -> str:
+        """A new token, as a worker has one: it may read what is here, and no more."""
+        made = await self.client.tokens.create("reader", "rlx", path=FOLDER)
+        assert made.secret is not None
+        return made.secret
+
     async def view_of(self, image: Image, ticket: Ticket) -> bytes:
         """The head of a view, once all of the view was read and found right: de-identified, the same pixels."""
         served = bytearray()

@@ -1,17 +1,17 @@
-"""Requests a second of de-identified CTs: transfer URLs of the `basic` view against Orthanc's anonymize."""
+"""Requests a second of de-identified CTs: the `basic` view, by transfer URL and by name, against Orthanc's anonymize."""
 
 import statistics
 import zlib
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from bench import orthanc
 from bench.control import wrk
 from bench.images import Image, ct
-from bench.load import drive
+from bench.load import drive, request_head
 from bench.plan import Cycle, Exchange, File, Outcome, Plan
 from bench.report import Finding, Target
 from bench.scale import Scale
@@ -20,6 +20,7 @@ from bench.usage import Cpu, Meter
 
 BULK = 32
 _ONE, _DISTINCT, _ORTHANC = "GET, one transfer URL", "GET, distinct images", "Orthanc anonymize"
+_BY_NAME = "GET by name, with a token"
 _CYCLE, _BULK = "prepare, GET, release", f"the same, {BULK} files a request"
 _PROMISE = "requests/s of Orthanc's anonymize, at least"
 
@@ -93,6 +94,7 @@ async def measure(scale: Scale, folder: Path, *, with_orthanc: bool) -> Finding:
 
 async def _ours(server: Server, images: list[Image], scale: Scale, folder: Path) -> dict[str, Contestant]:
     reads = await _reads(server, images)
+    by_name = _by_name(reads, images, server.host, await server.reader())
     connections, seconds = scale.connections, scale.seconds
     files = [
         File(surl_of(image), image.pixels, zlib.adler32(image.pixel_bytes(0, image.pixels)))
@@ -101,6 +103,7 @@ async def _ours(server: Server, images: list[Image], scale: Scale, folder: Path)
     plans = {
         _ONE: server.plan(connections, reads[:1], seconds=seconds),
         _DISTINCT: server.plan(connections, reads, seconds=seconds),
+        _BY_NAME: server.plan(connections, by_name, seconds=seconds),
         _CYCLE: server.plan(connections, cycles=[Cycle([file]) for file in files], seconds=seconds),
         _BULK: server.plan(
             connections,
@@ -110,6 +113,7 @@ async def _ours(server: Server, images: list[Image], scale: Scale, folder: Path)
     }
     contestants = {name: Contestant(plan, server.meter) for name, plan in plans.items()}
     contestants[_DISTINCT].control = lambda: wrk(server.url, reads, connections, seconds, folder)
+    contestants[_BY_NAME].control = lambda: wrk(server.url, by_name, connections, seconds, folder)
     return contestants
 
 
@@ -132,6 +136,15 @@ async def _reads(server: Server, images: list[Image]) -> list[Exchange]:
     return reads
 
 
+def _by_name(reads: list[Exchange], images: list[Image], host: str, token: str) -> list[Exchange]:
+    """The same in one request, by WebDAV."""
+    shown = {"Authorization": f"Bearer {token}"}
+    return [
+        replace(read, label="by name", head=request_head("GET", f"/dav{surl_of(image)}", host, shown))
+        for read, image in zip(reads, images, strict=True)
+    ]
+
+
 def _judge(finding: Finding, contestants: dict[str, Contestant], with_orthanc: bool) -> None:
     theirs = contestants.get(_ORTHANC)
     if theirs is None:
@@ -139,16 +152,17 @@ def _judge(finding: Finding, contestants: dict[str, Contestant], with_orthanc: b
         finding.targets.append(Target(_PROMISE, f"no comparison: {why}", None))
         finding.remarks.append(f"no comparison with Orthanc: {why}")
         return
-    for name in (_ONE, _DISTINCT, _CYCLE, _BULK):
+    for name in (_ONE, _DISTINCT, _BY_NAME, _CYCLE, _BULK):
         ratios = _by_round(contestants[name].rates, theirs.rates)
         measured = f"{name}: {_text(ratios)}"
-        if name in (_ONE, _DISTINCT):
+        if name in (_ONE, _DISTINCT, _BY_NAME):
             finding.targets.append(Target(_PROMISE, measured, statistics.median(ratios) >= 1))
         else:
             finding.remarks.append(measured)
-    ours, control = contestants[_DISTINCT].controls, theirs.controls
-    if None not in ours and None not in control:
-        finding.remarks.append(f"{_DISTINCT}, by wrk: {_text(_by_round(ours, control))}")
+    for name in (_DISTINCT, _BY_NAME):
+        ours, control = contestants[name].controls, theirs.controls
+        if None not in ours and None not in control:
+            finding.remarks.append(f"{name}, by wrk: {_text(_by_round(ours, control))}")
 
 
 def _by_round(ours: list[Any], theirs: list[Any]) -> list[float]:
