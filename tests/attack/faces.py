@@ -275,6 +275,7 @@ ROUTES: dict[tuple[str, str], list[Attack]] = {
     ("GET", "/metrics"): [_admin("GET", "/metrics", told=True, judged=False)],
     # Each operation has attacks of its own.
     ("POST", "/srm/v2/{operation}"): [],
+    ("GET", "/srm/managerv2"): [],
     # The same operations in other words.
     ("POST", "/srm/managerv2"): [
         _soap("srmLs", lambda aim: {"arrayOfSURLs": {"urlArray": [aim.file]}}),

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import trustme
 
+from mdm_async.web.http import httpg
 from mdm_async.web.http.connections import CUT
 from tests.conftest import Server, running_server
 from tests.faults.conditions import nothing_is_stored, until
@@ -84,6 +85,23 @@ async def test_who_shows_no_whole_head_is_cut(server: Server, way: str, begun: b
     async with connected(server, way) as line:
         line[1].write(begun)
         assert await cut(line) == b""
+
+
+async def test_who_stops_before_http_begins_is_cut(
+    server: Server, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Elsewhere than over TLS there is nothing before it."""
+    monkeypatch.setattr(httpg, "_ALONE", 0.01)
+    for begun, rest in (
+        ((b"0", b""), (b"0GET /he", b""), (b"D", b""), (b"D", b"\x30\x82\x01")) if way == "tls" else ()
+    ):
+        async with connected(server, way) as line:
+            line[1].write(begun)
+            if rest:
+                async with asyncio.timeout(10):
+                    assert await line[0].read(1) == b"\x30"
+                line[1].write(rest)
+            assert (await cut(line)).find(b"HTTP") == -1
 
 
 async def test_a_head_that_comes_byte_by_byte_has_no_more_time(server: Server, way: str) -> None:

@@ -14,8 +14,9 @@ from mdm_async.errors import BadRequest, TooLarge
 
 _DEEPEST = 64
 """Elements inside one another; SOAP and WebDAV have fewer than ten."""
-_NO_TYPES = (b"<!DOCTYPE", b"<!ENTITY")
-_NOT_XML = "the request's body is not XML in UTF-8"
+
+_LONGEST_NAMESPACE = 128
+"""Characters. It is told once, and becomes a part of every name."""
 
 
 def read(body: bytes | bytearray, values: int) -> Element:
@@ -27,10 +28,8 @@ def read(body: bytes | bytearray, values: int) -> Element:
     # Before anything is made of it: a few bytes can be an object of a hundred. Most elements have two tags.
     if body.count(b"<") + 2 * body.count(b"=") > 2 * values:
         raise TooLarge("the request's XML holds too many values", remedy="name fewer files in one request")
-    if any(mark in body for mark in _NO_TYPES):
-        raise BadRequest("a document type or an entity stands in the request's XML", remedy="send it without")
     builder, depth = TreeBuilder(), 0
-    # Whatever it declares itself to be: in another encoding, other bytes would be the marks looked for above.
+    # Whatever it declares itself to be: in another encoding, other bytes would be those counted above.
     parser = expat.ParserCreate("utf-8", "}")
     parser.buffer_text = True
 
@@ -46,12 +45,22 @@ def read(body: bytes | bytearray, values: int) -> Element:
         depth -= 1
         builder.end(_qualified(tag))
 
+    def document_type(*_told: Any) -> None:
+        raise BadRequest("the request's XML has a document type", remedy="send it without")
+
+    def namespace(_prefix: str | None, uri: str | None) -> None:
+        if uri is not None and len(uri) > _LONGEST_NAMESPACE:
+            raise BadRequest(
+                f"a namespace in the request's XML has more than {_LONGEST_NAMESPACE} characters"
+            )
+
+    parser.StartDoctypeDeclHandler, parser.StartNamespaceDeclHandler = document_type, namespace
     parser.StartElementHandler, parser.EndElementHandler = start, end
     parser.CharacterDataHandler = builder.data
     try:
         parser.Parse(bytes(body), True)
     except expat.ExpatError as why:
-        raise BadRequest(f"{_NOT_XML} (line {why.lineno}, column {why.offset})") from None
+        raise BadRequest(f"the request's body is not XML (line {why.lineno}, column {why.offset})") from None
     root: Any = builder.close()
     return root  # type: ignore[no-any-return]
 

@@ -1,5 +1,7 @@
-"""SRM over SOAP: POST /srm/managerv2. What an operation refuses is told in its own response, with HTTP 200; what could
-not be read as one, or came from nobody who may ask, is a fault of SOAP 1.1 with the error's HTTP status.
+"""SRM over SOAP: POST /srm/managerv2, and GET of it with `?wsdl`.
+
+What an operation refuses is told in its own response, with HTTP 200. What could not be read as one, or came from nobody
+who may ask, is a fault of SOAP 1.1 with the error's HTTP status.
 
 Every answer closes its connection: the grid's clients do not ask again where one that was kept has been closed.
 """
@@ -9,7 +11,7 @@ from functools import partial
 
 from aiohttp import web
 
-from mdm_async.errors import MdmError, NotSupported
+from mdm_async.errors import MdmError, NotFound, NotSupported
 from mdm_async.web.http import problem
 from mdm_async.web.http.body import document, incoming, validated
 from mdm_async.web.http.credential import caller_of
@@ -19,11 +21,12 @@ from mdm_async.web.http.reply import ACT, reply
 from mdm_async.web.srm.operations import OPERATIONS
 from mdm_async.web.srm.results import Files, Listed, Result
 from mdm_async.web.srm.serving import served
-from mdm_async.web.srm.soap import writing
+from mdm_async.web.srm.soap import writing, wsdl
 from mdm_async.web.srm.soap.encoding import Encoding
 from mdm_async.web.srm.soap.reading import Asked, Tree
 from mdm_async.web.srm.soap.schema import TYPES, Called
 from mdm_async.web.srm.soap.spoken import SPOKEN, Spoken, status
+from mdm_async.web.turls.address import TurlAddress
 
 PATH = "/srm/managerv2"
 _XML = "text/xml"
@@ -32,7 +35,15 @@ _WRITTEN_AT_ONCE = 100
 
 
 def routes() -> list[web.AbstractRouteDef]:
-    return [web.post(PATH, serve)]
+    return [web.post(PATH, serve), web.get(PATH, describe, allow_head=False)]
+
+
+async def describe(request: web.Request) -> web.Response:
+    await caller_of(request)
+    if request.query_string.lower() != "wsdl":
+        raise NotFound("SOAP is sent here by POST", remedy=f"GET {PATH}?wsdl for its description")
+    address = TurlAddress.choose(request, request.app[HOUSE], None, False)
+    return reply(request, wsdl.description(address.base + PATH), _XML)
 
 
 async def serve(request: web.Request) -> web.Response:
