@@ -139,6 +139,10 @@ class Gone(MdmError):
     http, srm, title = 410, "SRM_FILE_LIFETIME_EXPIRED", "the transfer URL is no longer valid"
 
 
+class Aborted(MdmError):
+    http, srm, title = 409, "SRM_ABORTED", "the request was aborted"
+
+
 class TooLarge(MdmError):
     http, srm, title = 413, "SRM_INVALID_REQUEST", "more was sent than may be"
 
@@ -203,6 +207,12 @@ class OnAnotherHost(NotSupported):
     """The request concerns another host as well, to which this one does not speak for it."""
 
     http, title = 502, "the Destination is on another host"
+
+
+class PeerFailed(MdmError):
+    """The other server of a third-party copy did not do its part; nothing that it said is repeated."""
+
+    http, srm, title = 502, "SRM_FAILURE", "the other server failed"
 
 
 class Damaged(MdmError):

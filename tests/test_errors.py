@@ -34,6 +34,8 @@ TYPES = {
     "NotDicom": "urn:mdm:error:not-dicom",
     "Truncated": "urn:mdm:error:truncated",
     "Malformed": "urn:mdm:error:malformed",
+    "Aborted": "urn:mdm:error:aborted",
+    "PeerFailed": "urn:mdm:error:peer-failed",
     "WrongContent": "urn:mdm:error:wrong-content",
     "BadSeal": "urn:mdm:error:bad-seal",
     "TooManyRequests": "urn:mdm:error:too-many-requests",

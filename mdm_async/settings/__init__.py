@@ -5,6 +5,7 @@ of the sections. `MDM_DATABASE__DSN_FILE` and `MDM_KEYS__KEK_FILE` name files th
 A list in the environment is JSON.
 """
 
+from mdm_async.settings.copying import CopySettings
 from mdm_async.settings.sections import (
     MOST_BULK,
     AuditSettings,
@@ -31,6 +32,7 @@ __all__ = [
     "MOST_BULK",
     "AuditSettings",
     "BlobSettings",
+    "CopySettings",
     "DatabaseSettings",
     "DeliverySettings",
     "HookSettings",

@@ -1,5 +1,6 @@
 """The tree, what must hold between its settings, and where they come from."""
 
+import warnings
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Annotated, Self
@@ -17,6 +18,7 @@ from pydantic_settings import (
 )
 
 from mdm_async.loopback import is_loopback
+from mdm_async.settings.copying import CopySettings
 from mdm_async.settings.sections import (
     AuditSettings,
     BlobSettings,
@@ -48,7 +50,15 @@ class _ConfigFile(TomlConfigSettingsSource):
         super().__init__(settings_cls, toml_file=config_file.get())
 
 
-class Settings(BaseSettings):
+with warnings.catch_warnings():
+    # Of an old method of pydantic's models, which nobody uses here.
+    warnings.filterwarnings("ignore", 'Field name "copy"')
+
+    class _WithCopy(BaseSettings):
+        copy: CopySettings = CopySettings()  # type: ignore[assignment]
+
+
+class Settings(_WithCopy):
     """Every setting of the server; `mdm config show` prints them."""
 
     model_config = SettingsConfigDict(

@@ -15,6 +15,7 @@ from mdm_async.web.admin import (
     status,
     whoami,
 )
+from mdm_async.web.copying.copies import COPIES_HERE, Copies
 from mdm_async.web.dav import routes as dav
 from mdm_async.web.http import counting, on_behalf, problem
 from mdm_async.web.http.house import HOUSE, House
@@ -27,6 +28,9 @@ from mdm_async.web.turls import transfer as turl
 def application(house: House) -> web.Application:
     app = web.Application(middlewares=[counting.middleware, problem.middleware, on_behalf.middleware])
     app[HOUSE] = house
+    app[COPIES_HERE] = copies = Copies.of(house)
+    house.near.append(copies.near)
+    app.on_cleanup.append(lambda _: copies.end())
     app.on_response_prepare.append(problem.name_answer)
     for face in (
         audit,

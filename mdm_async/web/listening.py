@@ -37,8 +37,8 @@ def connections_for(settings: Settings) -> int:
     Raises UnsafeSettings when that would be hardly any.
     """
     own, database = settings.limits, settings.database
-    pools = database.pool + database.control_pool + database.bulk_pool
-    found = Descriptors.raised(own.connections + _LOCAL_CONNECTIONS, settings.transfers.running, pools)
+    outwards = database.pool + database.control_pool + database.bulk_pool + settings.copy.running
+    found = Descriptors.raised(own.connections + _LOCAL_CONNECTIONS, settings.transfers.running, outwards)
     most = found.connections - _LOCAL_CONNECTIONS
     if most < min(_FEWEST, own.connections):
         raise UnsafeSettings(

@@ -38,6 +38,8 @@ class StoreAsk:
 
     surl: str
     overwrite: bool = False
+    again: bool = True
+    """Without `overwrite`, the very bytes that the caller stored there before are taken and change nothing."""
     parents: bool = False
     """Directories that are missing are made, if the file is stored."""
     size: int | None = None
@@ -140,7 +142,7 @@ async def _begin(db: Connection, caller: Caller, ask: StoreAsk, room: Room) -> _
         target = target_at(caller, place, room, ask.size, overwrite=ask.overwrite)
     except (Exists, Forbidden) as why:
         # A client that did not hear that its file was stored sends it again.
-        if not await _is_own(db, caller, place):
+        if not ask.again or not await _is_own(db, caller, place):
             raise
         return _Beginning(place, refusal=why)
     return _Beginning(place, target.entry, target.replaces)

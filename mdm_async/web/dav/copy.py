@@ -3,11 +3,13 @@
 from aiohttp import web
 
 from mdm_async.errors import NotSupported
+from mdm_async.web.copying.over_http import third_party_copy
 from mdm_async.web.dav.asked import ROOT, Asked
 from mdm_async.web.http.named import destination
 
 
 async def copy(asked: Asked) -> web.StreamResponse:
-    if "Source" in asked.request.headers or destination(asked.request, ROOT) is None:
-        raise NotSupported("files are not copied between hosts here", remedy="get it, and put it there")
+    request = asked.request
+    if "Source" in request.headers or destination(request, ROOT) is None:
+        return await third_party_copy(request, asked.caller, asked.named.surl)
     raise NotSupported("files are not copied here", remedy="get it, and put it")

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator, Mapping
 
 from aiohttp import web
+from multidict import CIMultiDictProxy
 
 from mdm_async.errors import BadRequest
 from mdm_async.images.parts.hashing import ADLER32, SIZES, Digest
@@ -27,7 +28,11 @@ _NOTHING = re.compile(r"(q\s*=\s*)?0(\.0*)?")
 
 def announced(request: web.Request) -> tuple[Digest, ...]:
     """What the sender of a body says of it. Raises BadRequest for what is no digest of its algorithm."""
-    fields = request.headers
+    return digests_in(request.headers)
+
+
+def digests_in(fields: CIMultiDictProxy[str]) -> tuple[Digest, ...]:
+    """As `announced`, of the header fields of any message."""
     found = [("md5", value) for value in fields.getall("Content-MD5", ())]
     for name in ("Digest", "Repr-Digest", "Content-Digest"):
         found += _pairs(",".join(fields.getall(name, ())), ",", "=")

@@ -58,12 +58,12 @@ def destination(request: web.Request, root: str) -> Named | None:
         port = url.port
     except ValueError:
         raise BadRequest("the Destination is no URL") from None
+    if url.netloc and not _is_here(request, url.scheme.lower(), (url.hostname or "").lower(), port):
+        return None
     if url.query or url.fragment:
         raise BadPath(
             "the Destination has a query or a fragment", remedy="write '?' and '#' in names as %3F, %23"
         )
-    if url.netloc and not _is_here(request, url.scheme.lower(), (url.hostname or "").lower(), port):
-        return None
     return Named.of(url.path, root)
 
 

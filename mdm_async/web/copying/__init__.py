@@ -1,0 +1,1 @@
+"""Third-party copies: this server gets a file from another one, or sends it there, because a client asked."""
