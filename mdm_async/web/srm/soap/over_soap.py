@@ -35,7 +35,7 @@ _WRITTEN_AT_ONCE = 100
 
 
 def routes() -> list[web.AbstractRouteDef]:
-    return [web.post(PATH, serve), web.get(PATH, describe, allow_head=False)]
+    return [web.post(PATH, serve), web.get(PATH, describe)]
 
 
 async def describe(request: web.Request) -> web.Response:
