@@ -1,9 +1,9 @@
 """A server that may copy from and to two peers of the tests' own."""
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +14,6 @@ from tests.identity.grid_pki import Grid, new_grid
 from tests.postgres.for_tests import PostgresForTests
 from tests.web.copying.peers import Peer, a_peer
 
-STALL = 0.5
 LARGEST = 4 << 20
 
 
@@ -91,12 +90,21 @@ async def copying(
                         f"postgres.example.org:{peer.port}",
                     ],
                     "networks": ["127.0.0.0/8"],
-                    "stall_seconds": STALL,
                     "marker_seconds": 0.1,
                 },
             )
         )
         yield Copying(server, grid, peer, other, stranger)
+
+
+@pytest.fixture
+def hasty(copying: Copying) -> Iterator[None]:
+    """Other servers are given up soon."""
+    copies, client = copying.copies, copying.copies.client
+    settings = client.guard.settings.model_copy(update={"stall_seconds": 0.3})
+    copies.client = replace(client, guard=replace(client.guard, settings=settings))
+    yield
+    copies.client = client
 
 
 @pytest.fixture

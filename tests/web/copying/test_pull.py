@@ -176,6 +176,7 @@ async def test_who_may_not_write_makes_nobody_ask_the_source(copying: Copying, p
     assert (status, len(copying.peer.asked)) == (403, before), text
 
 
+@pytest.mark.usefixtures("hasty")
 async def test_a_source_that_never_answers_is_given_up(copying: Copying, place: str) -> None:
     copying.peer.on["/silent"] = Talk.for_ever
     why = await copying.failed(f"{place}/f", Source=copying.peer.url("/silent"))
@@ -183,6 +184,7 @@ async def test_a_source_that_never_answers_is_given_up(copying: Copying, place: 
     await until(lambda: copying.peer.open == 0)
 
 
+@pytest.mark.usefixtures("hasty")
 async def test_a_source_that_trickles_is_given_up(copying: Copying, place: str, ct: bytes) -> None:
     async def trickle(talk: Talk) -> None:
         await talk.say(f"HTTP/1.1 200 OK\r\nContent-Length: {len(ct)}\r\n\r\n")

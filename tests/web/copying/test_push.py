@@ -84,8 +84,8 @@ async def _stalls(talk: Talk) -> None:
 
 @pytest.mark.parametrize(
     "behaviour",
-    [_lost, _refuses, _says_yes_at_once, _cuts, _stalls, Store(lies=b""), Store(lies=b"something")],
-    ids=["lost", "refuses", "says-yes-at-once", "cuts", "stalls", "empty", "torso"],
+    [_lost, _refuses, _says_yes_at_once, _cuts, Store(lies=b""), Store(lies=b"something")],
+    ids=["lost", "refuses", "says-yes-at-once", "cuts", "empty", "torso"],
 )
 async def test_a_destination_that_has_not_what_was_sent_is_a_failure(
     copying: Copying, file: str, behaviour: object
@@ -101,6 +101,16 @@ async def test_a_destination_that_has_not_what_was_sent_is_a_failure(
     copying.peer.on[path] = good = Store()
     await copying.done(file, Destination=copying.peer.url(path), Overwrite="F")
     assert good.content == await copying.server.read(file)
+
+
+@pytest.mark.usefixtures("hasty")
+async def test_a_destination_that_does_not_say_that_it_has_the_file_is_given_up(
+    copying: Copying, file: str
+) -> None:
+    copying.peer.on["/stalls"] = _stalls
+    why = await copying.failed(file, Destination=copying.peer.url("/stalls"))
+    assert why == "the other server did not go on in time"
+    assert copying.peer.methods("/stalls")[-1] == "DELETE"
 
 
 async def test_a_file_that_was_there_before_is_never_removed(copying: Copying, file: str) -> None:
