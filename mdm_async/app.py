@@ -34,6 +34,7 @@ from mdm_async.images.fairness.rates import Rates
 from mdm_async.images.fairness.shares import Shares
 from mdm_async.images.hooks.hooks import Hooks
 from mdm_async.images.intake.intake import Intake
+from mdm_async.images.intake.opaque import OpaqueQuota
 from mdm_async.images.intake.placing import Placing
 from mdm_async.images.parts.depot import Depot
 from mdm_async.images.reading.digests import Digests
@@ -269,6 +270,7 @@ async def _house(
     desk = Desk.of(settings.limits)
     digests = Digests(database, shelf, blobs, cipher, Shares(settings.limits.digests, settings.limits.share))
     largest = settings.transfers.max_upload
+    opaque = OpaqueQuota(settings.limits.opaque, settings.limits.opaque_each)
     node = f"{socket.gethostname()}:{settings.data.absolute()}"
     await begin_work(lanes.bulk, views, node)
     return House(
@@ -285,7 +287,7 @@ async def _house(
         workshop=workshop,
         changed=changed,
         mapping=mapping,
-        intake=Intake(workshop, shelf, Placing(shelf, changed), settings.naming, largest, budget),
+        intake=Intake(workshop, shelf, Placing(shelf, changed), settings.naming, largest, budget, opaque),
         judge=judge,
         warm=warm,
         opened=OpenedViews(judge, warm),

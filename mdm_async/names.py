@@ -23,6 +23,8 @@ Project = NewType("Project", str)
 
 IDENTIFIED = View("identified")
 BASIC = View("basic")
+OPAQUE = View("opaque")
+"""The one view of a file that is not DICOM."""
 ROOT = Lfn("/")
 
 ANYONE = "any:anonymous"

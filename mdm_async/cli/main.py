@@ -47,6 +47,10 @@ class Commands(LazyGroup):
             "mdm_async.cli.names.intake",
             "What a directory takes in: whether files that break DICOM's file format are let in.",
         ),
+        "dir": Listed(
+            "mdm_async.cli.names.dir",
+            "What a directory is for: whether it takes opaque files, which are not DICOM.",
+        ),
         "acl": Listed("mdm_async.cli.rights.acl", "Who may do what: rights on files and directories."),
         "delivery": Listed(
             "mdm_async.cli.rights.delivery", "How views leave a directory: in the clear over TLS, or sealed."

@@ -57,6 +57,8 @@ class BlockingIntake(Blocking[Intake]):
 
     get = waits(Intake.get)
     set = waits(Intake.set)
+    get_opaque = waits(Intake.get_opaque)
+    set_opaque = waits(Intake.set_opaque)
 
 
 class BlockingMappings(Blocking[Mappings]):

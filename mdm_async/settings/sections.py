@@ -269,6 +269,10 @@ class LimitSettings(Section):
         60, gt=0, description="seconds over which senders and readers must keep to transfers.slowest"
     )
     body_seconds: float = Field(86400, gt=0, description="seconds that one request's body may take to come")
+    opaque: int = Field(
+        100 * GIB, ge=0, description="bytes that opaque files, which are not DICOM, may take of the store"
+    )
+    opaque_each: int = Field(10 * GIB, ge=0, description="bytes that the opaque files of one caller may take")
 
 
 class TransferSettings(Section):

@@ -17,13 +17,14 @@ from mdm_async.catalog.holdings import (
     images,
     locality,
     mappings,
+    opaque,
     profiles,
     registrations,
     replicas,
     sources,
 )
 from mdm_async.catalog.holdings.images import Part, StoredView
-from mdm_async.catalog.namespace import cut_trees, entries, forcing, paths, places
+from mdm_async.catalog.namespace import cut_trees, entries, paths, places, taking
 from mdm_async.catalog.namespace.entries import Listed
 from mdm_async.catalog.rights import feed, kept_acls, recipients, tokens, visible
 from mdm_async.catalog.rights.callers import Callers
@@ -345,8 +346,6 @@ async def a_name_is_made_swapped_moved_and_removed(desk: Desk) -> None:
     await entries.move(desk.db, entry, directory, "moved")
     await entries.remove_files(desk.db, [entry.id])
     await entries.remove_directory(desk.db, await desk.directory(f"{DIRECTORY}/new"))
-    await forcing.set_force(desk.db, directory, True)
-    await forcing.force_at(desk.db, directory)
     await kept_acls.set_delivery(desk.db, directory, None)
 
 
@@ -373,6 +372,23 @@ async def rights_in_a_tree_of_two_thousand_directories_are_told(desk: Desk) -> N
     deep = await places.resolve_one(desk.db, Lfn("/deep"))
     assert await places.kinds_below(desk.db, deep, [])
     await entries.demand_levels(desk.db, deep.ancestor.id, 60)
+
+
+@budget(40)
+async def what_a_directory_takes_is_said_and_told(desk: Desk) -> None:
+    directory = await desk.directory()
+    await taking.say(desk.db, directory, "force", True)
+    await taking.said_at(desk.db, directory, "force")
+    await taking.taken_at(desk.db, directory)
+    assert not await taking.some_take_opaque_below(desk.db, directory)
+
+
+@budget(20)
+async def an_opaque_file_is_charged_and_paid_back(desk: Desk) -> None:
+    assert not await opaque.is_opaque(desk.db, image(FILE))
+    await opaque.charge(desk.db, image(FILE), OWNER, 10, 100, 100)
+    assert await opaque.room(desk.db, OWNER, 100, 50) == 40
+    await opaque.pay_back(desk.db, [(OWNER, 10)])
 
 
 @budget(10_000)

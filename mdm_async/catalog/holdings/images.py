@@ -6,6 +6,7 @@ from uuid import UUID
 
 import asyncpg
 
+from mdm_async.catalog.holdings import opaque
 from mdm_async.catalog.holdings.locality import Locality
 from mdm_async.errors import Gone
 from mdm_async.postgres.database import Connection
@@ -360,10 +361,14 @@ async def destroy_doomed(db: Connection, images: Sequence[UUID]) -> list[UUID]:
         " of_blobs as ("
         "  update blobs set state = 'doomed', doomed = now() where id = any(array(select blob from of_parts))),"
         " of_views as (delete from views where image = any(array(select id from doomed))),"
-        " gone as (delete from images where id = any(array(select id from doomed)) returning registration, source),"
+        " gone as (delete from images where id = any(array(select id from doomed))"
+        "  returning registration, source, opaque_bytes, brought_by),"
         " of_sources as (delete from sources where id = any(array(select source from gone)))"
-        " select registration from gone",
+        " select registration, opaque_bytes, split_part(brought_by, chr(10), 1) as account from gone",
         images,
+    )
+    await opaque.pay_back(
+        db, [(row["account"], row["opaque_bytes"]) for row in rows if row["opaque_bytes"] is not None]
     )
     return [row["registration"] for row in rows]
 

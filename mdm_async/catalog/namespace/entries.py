@@ -207,14 +207,16 @@ async def lock(db: Connection, directory: int) -> None:
         raise NotFound("the directory has just been removed")
 
 
-async def swap_image(db: Connection, parent: int, name: str, old: UUID, new: UUID) -> UUID | None:
+async def swap_image(
+    db: Connection, parent: int, name: str, old: UUID, new: UUID, only_view: View | None = None
+) -> UUID | None:
     """Point a file to another image if it still points to `old`: its GUID, or None when it does not.
 
     Its replicas are copies of the old image: they are forgotten.
     """
     guid: UUID | None = await db.fetchval(
         "with swapped as ("
-        "  update entries set image = $4, only_view = null, modified = now()"
+        "  update entries set image = $4, only_view = $5, modified = now()"
         f"  where parent = $1 and name = $2 and image = $3 and {ATTACHED.format('$1')} returning id, guid"
         "), gone as (delete from replicas where entry = any(array(select id from swapped)))"
         " select guid from swapped",
@@ -222,6 +224,7 @@ async def swap_image(db: Connection, parent: int, name: str, old: UUID, new: UUI
         name,
         old,
         new,
+        only_view,
     )
     return guid
 

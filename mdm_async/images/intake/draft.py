@@ -20,12 +20,14 @@ from uuid import UUID, uuid4
 from mdm_async.catalog.holdings import blobs, images
 from mdm_async.catalog.holdings.images import Part, StoredView
 from mdm_async.dicom.identifiers import identifying_values, names_reveal
+from mdm_async.dicom.looks import begins_as_dicom
 from mdm_async.dicom.part10 import Kind, Piece, Splitter
 from mdm_async.dicom.pixels.description import PIXELS_REVISION, PixelFacts
 from mdm_async.dicom.scrub import Begun
 from mdm_async.errors import Malformed, NotDicom, TooLarge, Truncated
 from mdm_async.images.budget import Held
 from mdm_async.images.intake.incoming import IncomingPixels
+from mdm_async.images.intake.opaque import OpaqueContent, OpaqueQuota, beginning
 from mdm_async.images.parts import record
 from mdm_async.images.parts.fresh_secrets import FreshSecrets
 from mdm_async.images.parts.record import ViewRecord
@@ -54,10 +56,11 @@ class Draft:
         held: Held,
         *,
         force: bool = False,
+        opaque: OpaqueQuota | None = None,
     ) -> None:
         """`held`: the memory that its head takes; its payer answers for room on the disk, too.
 
-        `force`: somebody vouches for a file that breaks PS3.10.
+        `force`: somebody vouches for a file that breaks PS3.10. `opaque`: what is not DICOM is taken, too.
         """
         self.image: UUID = uuid4()
         self.size = 0
@@ -72,6 +75,8 @@ class Draft:
         self._fresh = FreshSecrets(workshop.depot.database, keys)
         self._secrets = self._fresh.of(self.image)
         self._splitter = Splitter(force=force)
+        self._quota = opaque
+        self._opaque: OpaqueContent | None = None
         self._pixels: IncomingPixels | None = None
         self._writers: dict[Kind, PartWriter] = {}
         self._variants: dict[str, PartWriter] = {}
@@ -87,7 +92,11 @@ class Draft:
 
     @property
     def state(self) -> str:
-        """`ready` when every de-identified view is; else `refused` or `quarantined`, as the first that is not."""
+        """`ready` when every de-identified view is; else `refused` or `quarantined`, as the first that is not;
+        `opaque` of what has none.
+        """
+        if self._opaque is not None:
+            return "opaque"
         states = (view.state for view in self._views if view.name != IDENTIFIED)
         return next((state for state in states if state != "ready"), "ready")
 
@@ -110,18 +119,17 @@ class Draft:
     async def fill(self, chunks: AsyncIterator[bytes], *, limit: int, announced: int | None = None) -> None:
         """Take the whole file and make its views.
 
-        `limit` and `announced` are bytes. Raises NotDicom (or one of its kinds), TooLarge, Truncated, NoSpace,
-        TooManyRequests when its head has no room in memory.
+        `limit` and `announced` are bytes. What is DICOM is never opaque. Raises NotDicom (or one of its kinds),
+        TooLarge, Truncated, NoSpace, TooManyRequests when its head has no room in memory.
         """
         await self._leases.promise(announced or 0)
+        chunks = self._bounded(chunks, limit, announced)
+        if self._quota is not None:
+            first, chunks = await beginning(chunks)
+            if not await self._workshop.cipher.run(partial(begins_as_dicom, first)):
+                await self._fill_opaque(self._quota, chunks)
+                return
         async for chunk in chunks:
-            self.size += len(chunk)
-            if self.size > limit:
-                raise TooLarge(f"the upload is larger than {limit} bytes")
-            if announced is not None and self.size > announced:
-                raise TooLarge(
-                    f"more than the announced {announced} bytes arrived", remedy="announce the true size"
-                )
             # Off the loop: a head of many thousand elements takes a second to walk.
             pieces = self._split(chunk)
             while batch := await self._workshop.cipher.run(partial(_some, pieces)):
@@ -130,10 +138,6 @@ class Draft:
                     await self._write(piece, cleaned)
                 if len(batch) < _BATCH:
                     break
-        if announced is not None and self.size < announced:
-            raise Truncated(
-                f"{self.size} bytes arrived of the announced {announced}", remedy="upload it again"
-            )
         if not self.size:
             raise NotDicom("the upload is empty")
         for piece in self._splitter.close():
@@ -141,11 +145,47 @@ class Draft:
         await self._finish()
         await self._fresh.announce()
 
+    async def _bounded(
+        self, chunks: AsyncIterator[bytes], limit: int, announced: int | None
+    ) -> AsyncIterator[bytes]:
+        """All that arrives. Raises TooLarge, Truncated."""
+        async for chunk in chunks:
+            self.size += len(chunk)
+            if self.size > limit:
+                raise TooLarge(f"the upload is larger than {limit} bytes")
+            if announced is not None and self.size > announced:
+                raise TooLarge(
+                    f"more than the announced {announced} bytes arrived", remedy="announce the true size"
+                )
+            yield chunk
+        if announced is not None and self.size < announced:
+            raise Truncated(
+                f"{self.size} bytes arrived of the announced {announced}", remedy="upload it again"
+            )
+
+    async def _fill_opaque(self, quota: OpaqueQuota, chunks: AsyncIterator[bytes]) -> None:
+        left = await quota.left(self._workshop.depot.database, self._held.payer.account)
+        content = OpaqueContent(self._writer(Kind.ORIGINAL, IMAGE), left, quota)
+        async for chunk in chunks:
+            await self._workshop.cipher.run(partial(self._look, content, chunk))
+            await content.write(chunk)
+        await self._workshop.cipher.run(content.close)
+        self._opaque = content
+        self._parts, view = await content.finish(self.image, self._secrets, self.sha256)
+        self._views = [view]
+        await self._fresh.announce()
+
+    def _look(self, content: OpaqueContent, chunk: bytes) -> None:
+        self._count(chunk)
+        content.look(chunk)
+
     def reveals(self, lfn: str) -> bool:
-        """Whether a name holds identifiers of this very file.
+        """Whether a name holds identifiers of this very file; of one that is not DICOM nothing is known.
 
         Raises TooLarge when a head larger than may be kept was cut before its identifiers.
         """
+        if self._opaque is not None:
+            return False
         try:
             return names_reveal(lfn, identifying_values(bytes(self._kept[Kind.HEAD])))
         except Malformed:
@@ -164,16 +204,21 @@ class Draft:
         await blobs.settle(db, list(self._leases.blobs))
         await self._fresh.be_named(db)
         await images.insert(db, self.image, self._secrets.registration, self._parts, self._views, owner)
+        if self._opaque is not None and self._quota is not None:
+            await self._quota.charge(db, self.image, owner.partition("\n")[0], self.size)
 
     def keep(self) -> None:
         self._fresh.keep([self.image])
         self._leases.keep()
 
     def _split(self, chunk: bytes) -> Iterator[tuple[Piece, _Cleaned]]:
-        self.adler32 = zlib.adler32(chunk, self.adler32)
-        self._sha256.update(chunk)
+        self._count(chunk)
         for piece in self._splitter.stream(chunk):
             yield piece, self._looked_into(piece)
+
+    def _count(self, chunk: bytes) -> None:
+        self.adler32 = zlib.adler32(chunk, self.adler32)
+        self._sha256.update(chunk)
 
     def _looked_into(self, piece: Piece) -> _Cleaned:
         kind = piece.kind

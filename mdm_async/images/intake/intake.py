@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from functools import partial
 from uuid import uuid4
 
-from mdm_async.catalog.namespace.forcing import force_at
+from mdm_async.catalog.namespace.taking import taken_at
 from mdm_async.errors import BadRequest
 from mdm_async.images.budget import Budget
 from mdm_async.images.intake.draft import Draft
+from mdm_async.images.intake.opaque import OpaqueQuota
 from mdm_async.images.intake.placing import Placing
 from mdm_async.images.intake.target import Room
 from mdm_async.images.reading.shelf import Shelf
@@ -31,6 +32,7 @@ class Intake:
     largest: int
     budget: Budget
     """Of the memory that heads are kept in until they are scrubbed."""
+    opaque: OpaqueQuota
 
     @property
     def database(self) -> Database:
@@ -54,16 +56,19 @@ class Intake:
         """The whole file, with the views that this directory's files get. It goes with the context unless kept.
 
         `announced`: bytes that there must be. `force`: somebody vouches for a file that breaks PS3.10; the directory
-        may do so for all. `payer` has its head in memory, and room on the disk set aside. Raises as `Draft.fill`.
+        may do so for all, and it may take files that are not DICOM. `payer` has its head in memory, and room on the
+        disk set aside. Raises as `Draft.fill`.
         """
         if on_behalf.get():  # until now that of the address which the transfer URL is used from
             on_behalf.set(payer.account)
         async with self.database.acquire() as db:
             served = await self.shelf.served.enabled_at(db, directory)
-            said = None if force else await force_at(db, directory)
-        force = force or (said is not None and said.force)
+            taken = await taken_at(db, directory)
+        quota = self.opaque if taken.opaque else None
         with self.budget.holding(payer) as held:
-            async with Draft(self.workshop, self.shelf.keys, served, held, force=force) as draft:
+            async with Draft(
+                self.workshop, self.shelf.keys, served, held, force=force or taken.force, opaque=quota
+            ) as draft:
                 await draft.fill(body, limit=self.largest, announced=announced)
                 yield draft
 

@@ -8,13 +8,15 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 from uuid import UUID
 
-from mdm_async.catalog.holdings import images, profiles
+from mdm_async.catalog.holdings import images, opaque, profiles
 from mdm_async.catalog.namespace import entries
+from mdm_async.catalog.namespace.taking import demand_takes_opaque
 from mdm_async.catalog.work import views_to_make
 from mdm_async.errors import Exists
 from mdm_async.images.changed import ChangedHere
 from mdm_async.images.intake.target import Target
 from mdm_async.images.reading.shelf import Shelf
+from mdm_async.names import OPAQUE, View
 from mdm_async.postgres.database import Connection, Database
 
 T = TypeVar("T")
@@ -49,16 +51,20 @@ class Placing:
     async def place(self, db: Connection, target: Target, image: UUID, owner: str, same: "Same") -> UUID:
         """The GUID of the entry that now points to the image, or to the same bytes that the same owner put before.
 
-        Raises Exists when another file was first, NotFound when the directory has gone.
+        Raises Exists when another file was first, NotFound when the directory has gone, Forbidden when it does not
+        take what is not DICOM.
         """
         await views_to_make.share_demands(db)
-        guid, there = await self._point(db, target, image)
-        if there == image:
+        only = OPAQUE if await opaque.is_opaque(db, image) else None
+        if only is not None:
+            await demand_takes_opaque(db, target.parent)
+        guid, there = await self._point(db, target, image, only)
+        if there == image and only is None:
             # A profile may have been applied or replaced while it was on its way.
             await self.shelf.served.refresh(db, now=True)
             enabled = await profiles.enabled_at(db, target.parent)
             await views_to_make.add_lacking(db, [image], enabled, self.shelf.served.newest)
-        else:
+        elif there != image:
             # The same bytes, put before by the same caller, are as good as these. To others equality is not told: it
             # would let a writer try which patient an image is of.
             if not await images.was_brought_by(db, there, owner):
@@ -68,16 +74,18 @@ class Placing:
             await images.doom_unreferenced(db, [image])
         return guid
 
-    async def _point(self, db: Connection, target: Target, image: UUID) -> tuple[UUID, UUID]:
+    async def _point(
+        self, db: Connection, target: Target, image: UUID, only: View | None
+    ) -> tuple[UUID, UUID]:
         """The entry of that name, and the image that it points to: another one when it was taken before."""
         if target.replaces is not None:
-            guid = await entries.swap_image(db, target.parent, target.name, target.replaces, image)
+            guid = await entries.swap_image(db, target.parent, target.name, target.replaces, image, only)
             if guid is not None:
                 await images.doom_unreferenced(db, [target.replaces])
                 return guid, image
         named = await entries.image_at(db, target.parent, target.name)
         if named is None:
-            guid = await entries.add_file(db, target.parent, target.name, image)
+            guid = await entries.add_file(db, target.parent, target.name, image, only)
             if guid is not None:
                 return guid, image
             named = await entries.image_at(db, target.parent, target.name)

@@ -24,6 +24,7 @@ from mdm_async.images.reading.served import Served
 from mdm_async.images.reading.shelf import Shelf
 from mdm_async.images.reading.view import ReadyView
 from mdm_async.images.rights.delivery import demands_sealed
+from mdm_async.images.rights.opaque_views import demand_offered
 from mdm_async.images.surls import resolve, resolve_one
 from mdm_async.names import Caller, Lfn, Right, Surl, parse_lfn, split
 from mdm_async.postgres.database import Connection, Database
@@ -133,6 +134,7 @@ class _Linking:
             return found
         _, place = found
         try:
+            demand_offered(self.caller, place, self.served.view)
             acl.demand(self.caller, place, Right.READ, self.served.view)
             if place.entry is None:
                 raise NotFound()

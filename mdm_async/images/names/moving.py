@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from enum import Enum, auto
 
 from mdm_async.catalog.holdings.profiles import enabled_at
-from mdm_async.catalog.namespace import entries, places
+from mdm_async.catalog.namespace import entries, places, taking
 from mdm_async.catalog.namespace.entries import Entry
 from mdm_async.catalog.namespace.places import Acl, Place
 from mdm_async.catalog.rights import acl, kept_acls
@@ -19,7 +19,7 @@ from mdm_async.images.names.revealing import NameGuard
 from mdm_async.images.reading.served import ServedViews
 from mdm_async.images.rights.delivery import KINDS, policy
 from mdm_async.images.surls import existing, resolve_one
-from mdm_async.names import IDENTIFIED, MOST_LEVELS, ROOT, Caller, Lfn, Right, join, levels_of, split
+from mdm_async.names import IDENTIFIED, MOST_LEVELS, OPAQUE, ROOT, Caller, Lfn, Right, join, levels_of, split
 from mdm_async.postgres.database import Connection, Database
 from mdm_async.settings import DeliverySettings, NamingSettings
 
@@ -89,8 +89,9 @@ async def _mv(mover: Mover, caller: Caller, source: str, target: str, named: _Na
     """Move or rename; whether something was replaced. One transaction of a few rows, whatever lies below.
 
     What the entry has by inheritance and would have otherwise at the new place becomes its own: ACL, default ACL,
-    default view, delivery. `mdm acl set --inherit` takes those of the new directory. Scopes and the right to
-    traverse go by path, so they change; a caller who would thereby see more may not move.
+    default view, delivery; and that it takes no opaque files, which come to lie only where they are taken. `mdm acl
+    set --inherit` takes those of the new directory. Scopes and the right to traverse go by path, so they change; a
+    caller who would thereby see more may not move.
 
     Raises Exists, NotFound, BadRequest, Forbidden. A name that is taken, be it by what the caller may not list, is
     Exists to whoever may write there: a name is given once, so it cannot be hidden from them.
@@ -103,13 +104,16 @@ async def _mv(mover: Mover, caller: Caller, source: str, target: str, named: _Na
         directory, name, there = await _target(db, caller, target, before, entry, taken)
         if join(directory.lfn, name) != named.lfn:
             raise Busy("a directory of that name has just come or gone", remedy="try again")
+        assert directory.entry is not None
+        takes = await _takes_opaque(db, entry, directory.entry)
         kept = _kept(mover.standing, before, entry, directory, name)
         await _demand_nothing_gained(mover.served, db, caller, before, _after(before, kept, directory, name))
-        assert directory.entry is not None
         if there is not None and there.entry is not None:
             await entries.lock_move(db, directory.entry.id, [entry.id, there.entry.id])
             await removal.take_away(db, caller, there)
         await entries.move(db, kept, directory.entry.id, name)
+        if takes is not None:
+            await taking.say(db, entry.id, "opaque", takes)
         if entry.image is None:
             await directories_to_check.add(db, entry.id)  # its new directory may name other views
         else:
@@ -184,6 +188,24 @@ def _after(before: Place, entry: Entry, directory: Place, name: str) -> Place:
     own = before.acl if entry.acl is not None else None
     default = before.heritage if entry.default_acl is not None else None
     return directory.child(name, entry, own, default)
+
+
+async def _takes_opaque(db: Connection, entry: Entry, directory: Entry) -> bool | None:
+    """What the entry says of its own at the new place of opaque files: what held until now; None: what it says now.
+
+    Raises Forbidden when opaque files, or a directory that takes them, would come to lie where they are not taken.
+    """
+    taken = await taking.taken_at(db, directory.id)
+    if entry.image is not None:
+        if entry.only_view == OPAQUE and not taken.opaque:
+            await taking.demand_takes_opaque(db, directory.id)
+        return None
+    before = await taking.taken_at(db, entry.id)
+    if taken.opaque:
+        return None if before.opaque else False
+    if before.opaque or await taking.some_take_opaque_below(db, entry.id):
+        await taking.demand_takes_opaque(db, directory.id)
+    return None
 
 
 async def _demand_nothing_gained(

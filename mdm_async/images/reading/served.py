@@ -20,12 +20,15 @@ from mdm_async.dicom.scrub import REVISION, SECURITY_FLOOR
 from mdm_async.errors import BadRequest, Unavailable
 from mdm_async.keys.derive import MappingCipher
 from mdm_async.keys.store import KeyStore
-from mdm_async.names import BASIC, IDENTIFIED, View
+from mdm_async.names import BASIC, IDENTIFIED, OPAQUE, View
 from mdm_async.postgres.database import Connection, Database
 
 _log = structlog.get_logger()
 
 IDENTIFIED_VERSION = "original"
+OPAQUE_VERSION = "opaque"
+_AS_STORED = {IDENTIFIED: IDENTIFIED_VERSION, OPAQUE: OPAQUE_VERSION}
+"""Views that are what arrived: no profile makes them."""
 _FRESH = 0.5
 """Seconds for which what the catalog said is trusted; as long as a warm transfer URL is."""
 _PAUSE = 1.0
@@ -89,19 +92,19 @@ class ServedViews:
         return self._served.get(View(view))
 
     def exists(self, view: str) -> bool:
-        return view == IDENTIFIED or view in self._served
+        return view in _AS_STORED or view in self._served
 
     def serves(self, view: str, version: str | None) -> bool:
         """Whether this version of a view may be given out."""
-        if view == IDENTIFIED:
-            return version == IDENTIFIED_VERSION
+        if view in _AS_STORED:
+            return version == _AS_STORED[View(view)]
         served = self.get(view)
         return served is not None and version in served.versions
 
     @property
     def versions(self) -> list[str]:
         """Every version of every view that may be served, the newest of each first."""
-        return [IDENTIFIED_VERSION, *(version for served in self for version in served.versions)]
+        return [*_AS_STORED.values(), *(version for served in self for version in served.versions)]
 
     @property
     def newest(self) -> list[tuple[str, str]]:

@@ -20,7 +20,7 @@ from mdm_async.images.parts.record import ViewRecord
 from mdm_async.images.reading.served import ServedViews
 from mdm_async.images.reading.view import ReadyView, ready_part
 from mdm_async.keys.store import KeyStore, Secrets
-from mdm_async.names import IDENTIFIED, View
+from mdm_async.names import IDENTIFIED, OPAQUE, View
 from mdm_async.postgres.database import Connection, Database
 
 _Key = tuple[UUID, str]
@@ -85,11 +85,11 @@ class Shelf:
         return loaded
 
     async def original(self, database: Database, image: UUID) -> ViewRecord | None:
-        """What is known of an image's original, its size and SHA-256 among it; None when it does not open."""
+        """What is known of the file that arrived, its size and SHA-256 among it; None when that does not open."""
         async with database.acquire() as db:
-            found = await self.find(db, [(image, IDENTIFIED)])
-        (opened,) = await self.open_records(found)
-        return opened if isinstance(opened, ViewRecord) else None
+            found = await self.find(db, [(image, IDENTIFIED), (image, OPAQUE)])
+        opened = await self.open_records(found)
+        return next((one for one in opened if isinstance(one, ViewRecord)), None)
 
     async def record_of(self, database: Database, view: ReadyView) -> ViewRecord | None:
         """What the catalog knows now of a view that was loaded; None when it has gone or was made anew."""
@@ -142,6 +142,11 @@ class Shelf:
         if not holding.locality.is_online:
             return _absent(holding.locality)
         stored = holding.view
+        if stored is None and view == OPAQUE:
+            return ViewRefused(
+                "the file is DICOM, and has no view 'opaque'",
+                remedy="name no view, or one of those that `mdm profile list` names",
+            )
         if stored is None:
             return ViewPending(
                 f"the view '{view}' has not been made under the profile in force",

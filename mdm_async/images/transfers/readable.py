@@ -10,6 +10,7 @@ from mdm_async.catalog.rights import acl
 from mdm_async.errors import BadRequest, IsADirectory, MdmError, NotFound
 from mdm_async.images.reading.served import ServedViews
 from mdm_async.images.rights.delivery import demand_delivery, demands_sealed
+from mdm_async.images.rights.opaque_views import demand_offered
 from mdm_async.images.rights.recipients import RegisteredKey
 from mdm_async.images.surls import resolve
 from mdm_async.images.transfers.live_index import Way
@@ -71,6 +72,7 @@ def _allowed(
     named = surl.view or asked
     if named is not None:
         _demand_view(served, named)
+    demand_offered(caller, place, named)
     acl.demand(caller, place, Right.READ, named)
     if place.entry is None:
         raise NotFound()
