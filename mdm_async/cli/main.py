@@ -82,6 +82,10 @@ class Commands(LazyGroup):
             "mdm_async.cli.server.ping",
             "Ask the server whether it is there: its version, and how long the answer took.",
         ),
+        "probe": Listed(
+            "mdm_async.cli.server.probe",
+            "Check an endpoint as a monitoring system would: certificate, ping, ls, and a round trip of a tiny image.",
+        ),
         "whoami": Listed(
             "mdm_async.cli.rights.whoami",
             "Tell who the server takes you for, by which credential, until when, and with what rights at LFN.",

@@ -162,8 +162,8 @@ async def test_a_staged_file_is_released_by_any_spelling_and_twice(server: Serve
         await db.execute("update grants set state = 'pinned' where request = $1", request)
     for path in (
         f"srm://h:1/srm/managerv2?SFN={place}/a.dcm",
-        f"/dav/@basic{place}/%61.dcm",
-        f"{place}/a.dcm",
+        f"//dav/@basic/{place}/./%61.dcm",
+        f"{place}//a.dcm",
     ):
         assert (await call(server, "POST", f"release/{request}", paths=[path])).status == 200
         async with server.house.database.acquire() as db:
