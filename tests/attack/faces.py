@@ -511,7 +511,7 @@ ROUTES |= {
         for depth in ("0", "1", "infinity")
     ],
     ("MOVE", _DAV): _dav_moves("MOVE"),
-    ("COPY", _DAV): [],
+    ("COPY", _DAV): _dav_moves("COPY"),
 }
 
 ROUTES |= {

@@ -145,6 +145,14 @@ async def make_directories(db: Connection, parent: int, names: Sequence[str]) ->
     return made
 
 
+async def add_directory(db: Connection, parent: int, name: str) -> tuple[int, UUID]:
+    """A new directory's id and GUID. Raises Exists, and NoParent when the parent has just gone."""
+    row = await _insert(db, parent, name, None)
+    if row is None:
+        raise Exists()
+    return row["id"], row["guid"]
+
+
 async def images_below(db: Connection, directory: int, most: int) -> tuple[list[tuple[UUID, str]], bool]:
     """Images of files below a directory, each with its path from there: of the nearest `most` entries; whether those
     are all."""

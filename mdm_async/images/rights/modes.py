@@ -42,8 +42,14 @@ class Mode(StrEnum):
     def letters(self) -> str:
         return "" if self is Mode.NONE else self.value
 
+    @property
+    def bits(self) -> int:
+        """As POSIX has them."""
+        return sum(bit for letter, bit in _BITS.items() if letter in self.letters)
+
 
 _RIGHTS: Final = {"R": "rl", "W": "wd", "X": "x"}
+_BITS: Final = {"R": 4, "W": 2, "X": 1}
 _ALL: Final = Mode.RWX.rights
 _OTHERS: Final = Caller(AUTHENTICATED, frozenset({AUTHENTICATED, ANYONE}))
 _USERS: Final = ("dn:", "sub:", "user:")

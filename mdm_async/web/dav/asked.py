@@ -1,5 +1,7 @@
 """What a request of WebDAV is about, and the headers by which it says how."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Literal
 
@@ -25,6 +27,14 @@ class Asked:
     @property
     def house(self) -> House:
         return self.request.app[HOUSE]
+
+    @asynccontextmanager
+    async def turn(self, *, first: bool = True) -> AsyncIterator[None]:
+        """Work on names waits for it; transfers do not. Raises TooManyRequests where it is the request's first."""
+        turns, payer = self.house.desk.turns, self.caller.payer
+        with turns.serving(payer):
+            async with turns.turn(payer, first=first):
+                yield
 
     @property
     def depth(self) -> Depth:

@@ -11,6 +11,6 @@ async def mkcol(asked: Asked) -> web.Response:
     if asked.request.can_read_body:
         raise UnsupportedMediaType("a new directory takes no body", remedy="send MKCOL without one")
     house = asked.house
-    async with house.desk.turns.turn(asked.caller.payer):
+    async with asked.turn():
         await directories.mkdir(house.database, asked.caller, asked.named.surl)
     return web.Response(status=201)

@@ -2,14 +2,33 @@
 
 from aiohttp import web
 
-from mdm_async.errors import NotSupported
+from mdm_async.errors import BadRequest
+from mdm_async.images.names.copying import Copier
 from mdm_async.web.copying.over_http import third_party_copy
 from mdm_async.web.dav.asked import ROOT, Asked
-from mdm_async.web.http.named import destination
+from mdm_async.web.http.named import Named, destination
 
 
 async def copy(asked: Asked) -> web.StreamResponse:
     request = asked.request
-    if "Source" in request.headers or destination(request, ROOT) is None:
+    target = None if "Source" in request.headers else destination(request, ROOT)
+    if target is None:
         return await third_party_copy(request, asked.caller, asked.named.surl)
-    raise NotSupported("files are not copied here", remedy="get it, and put it")
+    return await _copy_here(asked, target)
+
+
+async def _copy_here(asked: Asked, target: Named) -> web.Response:
+    """201, or 204 where something had the name."""
+    depth, house = asked.depth, asked.house
+    if depth == "1":
+        raise BadRequest("COPY has the Depths 0 and infinity alone")
+    copier = Copier(house.database, house.views, house.settings.delivery, house.changed, house.name_guard)
+    async with asked.turn():
+        replaced = await copier.copy(
+            asked.caller,
+            asked.named.surl,
+            target.surl,
+            overwrite=asked.may_overwrite,
+            deep=depth == "infinity",
+        )
+    return web.Response(status=204 if replaced else 201)

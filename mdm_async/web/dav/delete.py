@@ -11,7 +11,7 @@ async def delete(asked: Asked) -> web.Response:
     if asked.depth != "infinity":
         raise BadRequest("DELETE has no other Depth than infinity")
     house, caller, surl = asked.house, asked.caller, asked.named.surl
-    async with house.desk.turns.turn(caller.payer):
+    async with asked.turn():
         ((_, why),) = await removal.rm(house.database, house.changed, caller, [surl])
         if isinstance(why, IsADirectory):
             await removal.rmdir(house.lanes.bulk, house.changed, caller, surl, recursive=True)

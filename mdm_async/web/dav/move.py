@@ -22,7 +22,7 @@ async def move(asked: Asked) -> web.Response:
         house.name_guard,
         house.settings.naming,
     )
-    async with house.desk.turns.turn(asked.caller.payer):
+    async with asked.turn():
         replaced = await mover.rename(
             asked.caller, asked.named.surl, target.surl, overwrite=asked.may_overwrite
         )

@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from xml.sax.saxutils import escape, quoteattr
 
-from mdm_async.web.dav.properties import DAV, Property
+from mdm_async.web.dav.properties import DAV, LCGDM, Property
 
 KIND = "application/xml"
 BEGIN = '<?xml version="1.0" encoding="utf-8"?>\n<D:multistatus xmlns:D="DAV:" xmlns:L="LCGDM:">\n'
 END = "</D:multistatus>\n"
-_PREFIXES = {DAV: "D", "LCGDM:": "L"}
+_PREFIXES = {DAV: "D", LCGDM: "L"}
 
 
 def response(href: str, by_status: Mapping[int, Mapping[Property, str]]) -> str:

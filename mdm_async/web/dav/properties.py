@@ -1,5 +1,6 @@
 """The properties of entries (RFC 4918 §15, and those of the grid's clients), as XML."""
 
+import stat
 from collections.abc import Callable
 from datetime import UTC, datetime
 from email.utils import format_datetime
@@ -9,7 +10,7 @@ from xml.sax.saxutils import escape
 from mdm_async.images.names.listing import Detail
 from mdm_async.names import split
 
-DAV = "DAV:"
+DAV, LCGDM = "DAV:", "LCGDM:"
 
 
 class Property(NamedTuple):
@@ -59,6 +60,22 @@ def _created(detail: Detail) -> str:
     return _rfc3339(detail.entry.created)
 
 
+def _mode(detail: Detail) -> str | None:
+    modes = detail.modes
+    if modes is None:
+        return None
+    bits = modes.owner_mode.bits << 6 | modes.group_mode.bits << 3 | modes.other_mode.bits
+    return f"{(stat.S_IFDIR if detail.entry.is_directory else stat.S_IFREG) | bits:07o}"
+
+
+def _owner(detail: Detail) -> str | None:
+    return escape(detail.modes.owner) if detail.modes is not None else None
+
+
+def _group(detail: Detail) -> str | None:
+    return escape(detail.modes.group) if detail.modes is not None and detail.modes.group else None
+
+
 def _rfc3339(time: datetime) -> str:
     return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
@@ -70,4 +87,7 @@ _LIVE: dict[Property, Callable[[Detail], str | None]] = {
     Property(DAV, "getcontenttype"): _kind,
     Property(DAV, "getlastmodified"): _modified,
     Property(DAV, "creationdate"): _created,
+    Property(LCGDM, "mode"): _mode,
+    Property(LCGDM, "owner"): _owner,
+    Property(LCGDM, "group"): _group,
 }

@@ -80,8 +80,10 @@ async def _pages(asked: Asked, page: Detail) -> AsyncIterator[Detail]:
 
 async def _read(asked: Asked, page: Page) -> Detail:
     house, caller = asked.house, asked.caller
-    async with house.desk.turns.turn(caller.payer, first=not page.after):
-        ((_, found),) = await listing.ls(house.database, house.shelf, caller, [asked.named.surl], page)
+    async with asked.turn(first=not page.after):
+        ((_, found),) = await listing.ls(
+            house.database, house.shelf, caller, [asked.named.surl], page, modes=True
+        )
     if isinstance(found, MdmError):
         raise found
     return found

@@ -9,7 +9,6 @@ from mdm_async.web.dav import collection, copy, delete, get, move, options, prop
 from mdm_async.web.dav.asked import ROOT, Asked
 from mdm_async.web.http import problem
 from mdm_async.web.http.credential import caller_of
-from mdm_async.web.http.house import HOUSE
 from mdm_async.web.http.named import Named
 
 Verb = Callable[[Asked], Awaitable[web.StreamResponse]]
@@ -38,8 +37,7 @@ def _served(verb: Verb) -> Callable[[web.Request], Awaitable[web.StreamResponse]
         caller = await caller_of(request)
         named = Named.asked(request, ROOT)
         try:
-            with request.app[HOUSE].desk.turns.serving(caller.payer):
-                return await verb(Asked(request, caller, named))
+            return await verb(Asked(request, caller, named))
         except MdmError as why:
             status = _status(request, why)
             if status is None:
