@@ -103,6 +103,13 @@ def test_more_values_than_may_be_are_refused_before_anything_is_made(make: Calla
         read(make(2100), 1000)
 
 
+def test_elements_and_attributes_are_counted_exactly() -> None:
+    for text in ("<a><b/><b/></a>", "<a b='1'><c></c></a>", "<a b='1' c='2'/>"):
+        assert read(text, 3).tag == "a"
+        with pytest.raises(TooLarge):
+            read(text, 2)
+
+
 def test_nesting_is_bounded() -> None:
     assert read("<a>" * 64 + "</a>" * 64).tag == "a"
     for depth in (65, 100_000):

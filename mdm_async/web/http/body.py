@@ -2,9 +2,10 @@
 before it begins."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 from xml.etree.ElementTree import Element
 
@@ -20,6 +21,7 @@ from mdm_async.web.http.expectation import ask_for_body
 from mdm_async.web.http.house import HOUSE
 
 Form = TypeVar("Form", bound=BaseModel)
+Made = TypeVar("Made")
 
 _PARSED_AT_ONCE = 16 << 10
 """Bytes; more would hold the loop for too long: 64 KiB of the shortest names take it 60 ms."""
@@ -68,24 +70,23 @@ def incoming(request: web.Request, caller: Caller) -> Iterator[Incoming]:
         yield Incoming(request, most, held)
 
 
-async def document(request: web.Request, body: bytearray) -> Element:
-    """The root of a body that is XML; long ones in a thread, one at a time. Raises TooLarge, BadRequest."""
-    house = request.app[HOUSE]
-    if len(body) <= _PARSED_AT_ONCE:
-        return xml.read(body, house.settings.limits.values)
-    return await asyncio.get_running_loop().run_in_executor(
-        house.parsing, xml.read, body, house.settings.limits.values
-    )
-
-
 async def parsed(request: web.Request, body: bytearray, form: type[Form]) -> Form:
-    """Long ones in a thread, one at a time. Raises TooLarge, and BadRequest with where and why, never with the value:
-    it may be a name."""
-    house = request.app[HOUSE]
-    limits = (house.settings.limits.values, house.settings.transfers.max_bulk)
+    """Raises TooLarge, and BadRequest with where and why, never with the value: it may be a name."""
+    settings = request.app[HOUSE].settings
+    limits = (settings.limits.values, settings.transfers.max_bulk)
+    return await made_of(request, body, partial(_parse, body, form, *limits))
+
+
+async def document(request: web.Request, body: bytearray) -> Element:
+    """The root of a body that is XML. Raises TooLarge, BadRequest."""
+    return await made_of(request, body, partial(xml.read, body, request.app[HOUSE].settings.limits.values))
+
+
+async def made_of(request: web.Request, body: bytearray, make: Callable[[], Made]) -> Made:
+    """What `make` makes of a body; of long ones in a thread, one at a time."""
     if len(body) <= _PARSED_AT_ONCE:
-        return _parse(body, form, *limits)
-    return await asyncio.get_running_loop().run_in_executor(house.parsing, _parse, body, form, *limits)
+        return make()
+    return await asyncio.get_running_loop().run_in_executor(request.app[HOUSE].parsing, make)
 
 
 def _parse(body: bytearray, form: type[Form], values: int, most: int) -> Form:

@@ -27,15 +27,17 @@ def read(body: bytes | bytearray, values: int) -> Element:
     """
     # Before anything is made of it: a few bytes can be an object of a hundred. Most elements have two tags.
     if body.count(b"<") + 2 * body.count(b"=") > 2 * values:
-        raise TooLarge("the request's XML holds too many values", remedy="name fewer files in one request")
-    builder, depth = TreeBuilder(), 0
+        raise _too_many()
+    builder, depth, left = TreeBuilder(), 0, values
     # Whatever it declares itself to be: in another encoding, other bytes would be those counted above.
     parser = expat.ParserCreate("utf-8", "}")
     parser.buffer_text = True
 
     def start(tag: str, attributes: dict[str, str]) -> None:
-        nonlocal depth
-        depth += 1
+        nonlocal depth, left
+        depth, left = depth + 1, left - 1 - len(attributes)
+        if left < 0:
+            raise _too_many()
         if depth > _DEEPEST:
             raise BadRequest(f"the request's XML is nested more than {_DEEPEST} deep")
         builder.start(_qualified(tag), {_qualified(name): value for name, value in attributes.items()})
@@ -63,6 +65,10 @@ def read(body: bytes | bytearray, values: int) -> Element:
         raise BadRequest(f"the request's body is not XML (line {why.lineno}, column {why.offset})") from None
     root: Any = builder.close()
     return root  # type: ignore[no-any-return]
+
+
+def _too_many() -> TooLarge:
+    return TooLarge("the request's XML holds too many values", remedy="name fewer files in one request")
 
 
 def _qualified(name: str) -> str:

@@ -10,10 +10,13 @@ import asyncio
 from functools import partial
 
 from aiohttp import web
+from pydantic import BaseModel
 
 from mdm_async.errors import MdmError, NotFound, NotSupported
-from mdm_async.web.http import problem
-from mdm_async.web.http.body import document, incoming, validated
+from mdm_async.names import Caller
+from mdm_async.settings import Settings
+from mdm_async.web.http import problem, xml
+from mdm_async.web.http.body import incoming, made_of, validated
 from mdm_async.web.http.credential import caller_of
 from mdm_async.web.http.encodings import demand_xml
 from mdm_async.web.http.house import HOUSE
@@ -50,15 +53,42 @@ async def serve(request: web.Request) -> web.Response:
     try:
         answer = await _run(request)
     except MdmError as error:
+        answer = _fault(request, error)
+    except (ConnectionError, web.HTTPException):
+        raise
+    except Exception as error:
         problem.log(error)
-        reason = f"{error.detail}; {error.remedy}" if error.remedy else error.detail
-        body = writing.fault(error.http < 500, reason)
-        answer = reply(request, body, _XML, error.http, errors=[error])
+        answer = _fault(request, MdmError("an unexpected failure; the server's log knows more"))
     answer.force_close()
     return answer
 
 
+def _fault(request: web.Request, error: MdmError) -> web.Response:
+    problem.log(error)
+    reason = f"{error.detail}; {error.remedy}" if error.remedy else error.detail
+    return reply(request, writing.fault(error.http < 500, reason), _XML, error.http, errors=[error])
+
+
 async def _run(request: web.Request) -> web.Response:
+    encoding = Encoding.of(request)
+    caller, called, form = await _asked(request, encoding)
+    spoken = SPOKEN.get(called.name)
+    request[ACT] = spoken.operation if spoken is not None else called.name
+    try:
+        if isinstance(form, MdmError):
+            raise form
+        assert spoken is not None
+        async with served(request, OPERATIONS[spoken.operation], caller, form) as result:
+            return await _answer(request, called, spoken, result, encoding)
+    except MdmError as error:
+        if not _tells_status(called):
+            raise
+        problem.log(error)
+        return await _answer(request, called, None, Result.failed(error), encoding)
+
+
+async def _asked(request: web.Request, encoding: Encoding) -> tuple[Caller, Called, BaseModel | MdmError]:
+    """Who asks for which operation, and with what, or why that cannot be read. As `web.http.asked` otherwise."""
     caller = await caller_of(request)
     demand_xml(request)
     must_wait = not request.content.is_eof()
@@ -66,23 +96,22 @@ async def _run(request: web.Request) -> web.Response:
         body = await held.whole()
         if must_wait:
             caller = await caller_of(request)
-        asked = Asked.of(await document(request, body))
-        spoken = SPOKEN.get(asked.called.name)
-        request[ACT] = spoken.operation if spoken is not None else asked.called.name
-        encoding = Encoding.of(request)
-        try:
-            if spoken is None:
-                raise NotSupported(f"{asked.called.name} is not offered here")
-            operation, settings = OPERATIONS[spoken.operation], request.app[HOUSE].settings
-            fields = spoken.form(asked.fields(encoding.read, settings.limits.values))
-            form = validated(fields, operation.form, settings.transfers.max_bulk)
-            async with served(request, operation, caller, form) as result:
-                return await _answer(request, asked.called, spoken, result, encoding)
-        except MdmError as error:
-            if "returnStatus" not in TYPES[asked.called.response_type]:
-                raise
-            problem.log(error)
-            return await _answer(request, asked.called, None, Result.failed(error), encoding)
+        settings = request.app[HOUSE].settings
+        return caller, *await made_of(request, body, partial(_read, settings, body, encoding))
+
+
+def _read(settings: Settings, body: bytearray, encoding: Encoding) -> tuple[Called, BaseModel | MdmError]:
+    """Raises TooLarge, BadRequest and NotSupported while it is not known which operation is asked for."""
+    values = settings.limits.values
+    asked = Asked.of(xml.read(body, values))
+    spoken = SPOKEN.get(asked.called.name)
+    try:
+        if spoken is None:
+            raise NotSupported(f"{asked.called.name} is not offered here")
+        fields = spoken.form(asked.fields(encoding.read, values))
+        return asked.called, validated(fields, OPERATIONS[spoken.operation].form, settings.transfers.max_bulk)
+    except MdmError as why:
+        return asked.called, why
 
 
 async def _answer(
@@ -98,9 +127,14 @@ async def _answer(
 
 def _written(called: Called, spoken: Spoken | None, result: Result, encoding: Encoding) -> bytes:
     tree: Tree = {} if spoken is None else spoken.told(result)
-    if "returnStatus" in TYPES[called.response_type]:
+    if _tells_status(called):
         tree["returnStatus"] = status(result.status)
     return writing.answer(called, tree, encoding.write)
+
+
+def _tells_status(called: Called) -> bool:
+    """Only that of ping does not."""
+    return "returnStatus" in TYPES[called.response_type]
 
 
 def _size(result: Result) -> int:

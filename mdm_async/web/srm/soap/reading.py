@@ -18,6 +18,8 @@ ENVELOPE = "http://schemas.xmlsoap.org/soap/envelope/"
 _NIL = "{http://www.w3.org/2001/XMLSchema-instance}nil"
 _TRUE = {"true": True, "1": True, "false": False, "0": False}
 _LONGEST_NUMBER = 20
+_CHARACTERS = 256
+"""Of a text that is one value."""
 _RANGES = {"int": (-(1 << 31), (1 << 31) - 1), "unsignedLong": (0, (1 << 64) - 1)}
 
 Tree = dict[str, Any]
@@ -79,10 +81,11 @@ class _Reader:
         return {name: value for name, value in found.items() if value is not None}
 
     def _value(self, element: Element, of: Field) -> Any:
-        self.left -= 1
+        element = self._led_to(element)
+        # A long text counts for more: many may refer to one.
+        self.left -= 1 + len(element.text or "") // _CHARACTERS
         if self.left < 0:
             raise TooLarge("the request holds too many values", remedy="name fewer files in one request")
-        element = self._led_to(element)
         if element.get(_NIL) in ("true", "1"):
             return None
         array = array_field(of.type)
