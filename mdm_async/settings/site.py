@@ -17,10 +17,6 @@ class SiteSettings(Section):
     quality: Literal["development", "testing", "pre-production", "production"] = Field(
         "production", description="the storage report's qualitylevel"
     )
-    storage_report: Literal["authenticated", "all"] = Field(
-        "authenticated",
-        description="who may read the storage report: whoever shows a valid credential, or anybody",
-    )
 
     def called(self, url: str) -> str:
         """The site's name, at this URL of the server's."""

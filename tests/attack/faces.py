@@ -270,6 +270,8 @@ _MAPPING = "/admin/v1/projects/{project}/mapping"
 ROUTES: dict[tuple[str, str], list[Attack]] = {
     # What anybody may know.
     ("GET", "/.well-known/wlcg-tape-rest-api"): [],
+    # Nor is anything asked about in it: whoever has a credential is told the same.
+    ("GET", "/.well-known/wlcg-storage-report"): [],
     ("GET", "/health/live"): [],
     ("GET", "/health/ready"): [],
     ("GET", "/metrics"): [_admin("GET", "/metrics", told=True, judged=False)],
