@@ -10,7 +10,7 @@ from uuid import UUID
 
 from mdm_async.catalog.holdings import images
 from mdm_async.catalog.holdings.profiles import enabled_at
-from mdm_async.catalog.namespace import entries, places
+from mdm_async.catalog.namespace import entries, places, taking
 from mdm_async.catalog.namespace.entries import Listed
 from mdm_async.catalog.namespace.places import Place
 from mdm_async.catalog.rights import acl
@@ -24,7 +24,7 @@ from mdm_async.images.names.revealing import NameGuard
 from mdm_async.images.reading.served import ServedViews
 from mdm_async.images.rights.delivery import KINDS, Kind, policy
 from mdm_async.images.surls import resolve_one
-from mdm_async.names import IDENTIFIED, Caller, Lfn, Right, View, parse_lfn, split
+from mdm_async.names import IDENTIFIED, OPAQUE, Caller, Lfn, Right, View, parse_lfn, split
 from mdm_async.postgres.database import Connection, Database
 from mdm_async.settings import DeliverySettings
 
@@ -105,6 +105,8 @@ class Copier:
         directory = await places.resolve_one(db, above)
         assert directory.entry is not None
         wanted = [one.image for one in found if one.image is not None]
+        if any(one.view == OPAQUE for one in found):
+            await taking.demand_takes_opaque(db, directory.entry.id)
         kept = await images.keep(db, wanted)
         if not kept.issuperset(wanted):
             raise Gone("an image has just been deleted")

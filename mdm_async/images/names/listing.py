@@ -40,6 +40,8 @@ class Detail:
     reason: str | None = None
     size: int | None = None
     adler32: int | None = None
+    unknown: MdmError | None = None
+    """Why its size is not known, though the caller may be told of it."""
     modes: Seen | None = None
     """When they were asked for."""
     children: list["Detail"] = field(default_factory=list)
@@ -235,10 +237,12 @@ async def _find(shelf: Shelf, db: Connection, files: Sequence[_File]) -> _Closed
 
 def _detail(file: _File, where: Locality | None, opened: ViewRecord | MdmError | None) -> Detail:
     told = Detail(file.lfn, file.entry, where, file.view, modes=file.modes)
-    if opened is None or isinstance(opened, NotOnline):
+    if opened is None:
         return told
+    if isinstance(opened, NotOnline):
+        return replace(told, unknown=opened)
     if isinstance(opened, ViewRecord):
         return replace(told, state="ready", size=opened.size, adler32=opened.adler32)
     state = "refused" if isinstance(opened, ViewRefused) else "pending"
     reason = opened.detail if isinstance(opened, ViewRefused | ViewPending) else None
-    return replace(told, state=state, reason=reason)
+    return replace(told, state=state, reason=reason, unknown=opened)

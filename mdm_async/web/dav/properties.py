@@ -7,8 +7,9 @@ from email.utils import format_datetime
 from typing import NamedTuple, Self
 from xml.sax.saxutils import escape
 
+from mdm_async.errors import Forbidden
 from mdm_async.images.names.listing import Detail
-from mdm_async.names import split
+from mdm_async.names import OPAQUE, split
 
 DAV, LCGDM = "DAV:", "LCGDM:"
 
@@ -36,6 +37,13 @@ def of(detail: Detail) -> dict[Property, str]:
     return found
 
 
+def unknown(detail: Detail) -> dict[Property, int]:
+    """Why something is not known of an entry, though others of its kind have it: the status of reading it."""
+    if detail.entry.is_directory or detail.size is not None:
+        return {}
+    return {_SIZE: detail.unknown.http if detail.unknown is not None else Forbidden.http}
+
+
 def _displayname(detail: Detail) -> str:
     return escape(split(detail.lfn)[1] or "/")
 
@@ -49,7 +57,9 @@ def _size(detail: Detail) -> str | None:
 
 
 def _kind(detail: Detail) -> str | None:
-    return None if detail.entry.is_directory else "application/dicom"
+    if detail.entry.is_directory:
+        return None
+    return "application/octet-stream" if detail.view == OPAQUE else "application/dicom"
 
 
 def _modified(detail: Detail) -> str:
@@ -80,10 +90,11 @@ def _rfc3339(time: datetime) -> str:
     return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+_SIZE = Property(DAV, "getcontentlength")
 _LIVE: dict[Property, Callable[[Detail], str | None]] = {
     Property(DAV, "displayname"): _displayname,
     Property(DAV, "resourcetype"): _resourcetype,
-    Property(DAV, "getcontentlength"): _size,
+    _SIZE: _size,
     Property(DAV, "getcontenttype"): _kind,
     Property(DAV, "getlastmodified"): _modified,
     Property(DAV, "creationdate"): _created,

@@ -103,4 +103,4 @@ def _children(asked: Asked, wanted: Wanted, page: Detail) -> str:
 
 
 def _response(href: str, wanted: Wanted, detail: Detail) -> str:
-    return multistatus.response(href, wanted.chosen(properties.of(detail), {}))
+    return multistatus.response(href, wanted.chosen(properties.of(detail), properties.unknown(detail)))

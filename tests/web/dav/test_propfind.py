@@ -4,8 +4,10 @@ from urllib.parse import unquote
 
 import pytest
 
+from tests.conftest import Server
 from tests.web.dav.face import Dav
 from tests.web.made_images import made
+from tests.web.own_acls import give, rule, user
 
 ONE = made()
 DAVIX = b"""<?xml version="1.0" encoding="utf-8" ?><D:propfind xmlns:D="DAV:" xmlns:L="LCGDM:"><D:prop>
@@ -77,3 +79,35 @@ async def test_a_directory_of_several_pages_is_told_whole(dav: Dav, monkeypatch:
     for i in range(8):
         assert (await dav.call("MKCOL", f"d{i}")).status == 201
     assert await dav.names() == [f"d{i}/" for i in range(8)]
+
+
+async def test_what_cannot_be_read_is_told_with_a_status_of_its_own_and_what_is_hidden_is_not(
+    own_server: Server,
+) -> None:
+    owner = Dav(own_server, await own_server.directory(), own_server.admin_token)
+    for name in ("damaged.dcm", "hidden.dcm", "well.dcm"):
+        await owner.puts(name, ONE)
+    principal, token = await user(own_server)
+    for surl, rights in (("/", "x"), (owner.at, "lrx")):
+        await own_server.srm(
+            "setPermission", surls=[surl], permissionType="ADD", rules=[rule(principal, rights)]
+        )
+    await give(own_server, f"{owner.at}/hidden.dcm", [])
+    async with own_server.house.database.acquire() as db:
+        await db.execute(
+            "update views v set record = $1 from entries e where e.name = 'damaged.dcm' and v.image = e.image"
+            " and v.name = 'basic'",
+            bytes(64),
+        )
+    found = await owner.by(token).propfind(body=DAVIX)
+    assert list(found) == [owner.path(""), owner.path("damaged.dcm"), owner.path("well.dcm")]
+    assert found[owner.path("damaged.dcm")].lacking["getcontentlength"] == 500
+    assert "getcontentlength" in found[owner.path("well.dcm")].known
+
+
+async def test_the_size_of_a_view_that_may_not_be_read_is_forbidden(dav: Dav) -> None:
+    await dav.puts("a.dcm", ONE)
+    reader = dav.by(await dav.server.token("lrx", dav.at))
+    at = f"/@identified{dav.at}"
+    told = (await reader.propfind(at, body=DAVIX))[f"/dav{at}/a.dcm"]
+    assert told.lacking["getcontentlength"] == 403
