@@ -246,7 +246,7 @@ class LimitSettings(Section):
     values: int = Field(
         1 << 18,
         ge=1024,
-        description="commas and brackets in a request's JSON, which parsing it costs",
+        description="commas and brackets in a request's JSON, elements and attributes in its XML",
     )
     line: int = Field(8 * KIB, ge=KIB, description="bytes of a request's URL")
     field: int = Field(32 * KIB, ge=KIB, description="bytes of a header field")

@@ -9,6 +9,7 @@ from contextlib import ExitStack, suppress
 import orjson
 
 from tests.siege.besieged import Besieged
+from tests.web.soap import envelopes
 
 _MIB = 1 << 20
 
@@ -60,6 +61,22 @@ async def very_many_values(castle: Besieged) -> None:
         several = await asyncio.gather(*(_post(castle, operation, body, known) for _ in range(8)))
         assert set(several) <= {413, 429}
         assert 413 in several
+
+
+async def hostile_xml(castle: Besieged) -> None:
+    """Envelopes of 8 MiB, each made to cost much: entities, names that are long or many, references to a long text."""
+    known = {"Authorization": f"Bearer {castle.attacker}", "Content-Type": "text/xml"}
+    for name, make in envelopes.HOSTILE.items():
+        body = make(8 * _MIB)
+        several = await asyncio.gather(*(_envelope(castle, body, known) for _ in range(2)))
+        assert {status for status, _ in several} <= {200, 400, 413, 429}, name
+        assert not any(b"SRM_SUCCESS" in told for _, told in several), name
+
+
+async def _envelope(castle: Besieged, body: bytes, headers: dict[str, str]) -> tuple[int, bytes]:
+    url = castle.url + envelopes.PATH
+    async with castle.http.post(url, data=io.BytesIO(body), headers=headers) as answer:
+        return answer.status, await answer.read()
 
 
 async def longest_requests(castle: Besieged) -> None:

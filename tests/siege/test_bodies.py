@@ -21,6 +21,7 @@ _MIB = 1 << 20
         (attacks.halves_in_chunks, 300),
         (attacks.halves_of_one_who_may, 400),
         (attacks.very_many_values, 400),
+        (attacks.hostile_xml, 500),
         (attacks.longest_requests, 600),
         (attacks.heads_without_end, 100),
         (attacks.names_of_nobody, 200),

@@ -1,5 +1,6 @@
 """SOAP envelopes by hand, as gSOAP's clients write them."""
 
+from collections.abc import Callable
 from typing import Any
 from xml.etree.ElementTree import Element, fromstring
 from xml.sax.saxutils import escape
@@ -67,3 +68,32 @@ def _tree(element: Element) -> Any:
             value = [*(found[child.tag] if isinstance(found[child.tag], list) else [found[child.tag]]), value]
         found[child.tag] = value
     return found
+
+
+_LAUGHS = "".join(f'<!ENTITY l{n} "{f"&l{n - 1};" * 10}">' for n in range(1, 10))
+
+
+def _filled(size: int, before: str, one: str, after: str) -> bytes:
+    return (before + one * ((size - len(before) - len(after)) // len(one)) + after).encode()
+
+
+def _within(size: int, attributes: str, one: str, after: str = "") -> bytes:
+    """An envelope of `size` bytes or a few less, with very many of `one` in it."""
+    frame = envelope(
+        f"<srm:srmLs {attributes}><srmLsRequest><arrayOfSURLs>|</arrayOfSURLs></srmLsRequest></srm:srmLs>{after}"
+    )
+    begin, end = frame.decode().split("|")
+    return _filled(size, begin, one, end)
+
+
+HOSTILE: dict[str, Callable[[int], bytes]] = {
+    "entities": lambda size: f'<!DOCTYPE a [<!ENTITY l0 "ha">{_LAUGHS}]>'.encode() + ls("&l9;"),
+    "names of files": lambda size: _within(size, "", f"<urlArray>/{'a' * 60}</urlArray>"),
+    "a long namespace": lambda size: _within(size, f'xmlns:n="{"n" * (size // 2)}"', f"<n:a/>{' ' * 80}"),
+    "one attribute": lambda size: _filled(size, '<a b="', "x", '"/>'),
+    "one tag": lambda size: _filled(size, "<a", "a", "/>"),
+    "references to a text": lambda size: _within(
+        size, "", f"<urlArray href='#t'/>{' ' * 60}", f"<t id='t'>{'x' * (size // 2)}</t>"
+    ),
+}
+"""Each makes an envelope of about so many bytes that is to cost much."""
