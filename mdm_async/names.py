@@ -34,7 +34,8 @@ LOCAL_GROUP = "group:local#/"
 """What the groups of the mapping file begin with."""
 
 _VIEW = re.compile(r"[a-z][a-z0-9_-]{0,62}\Z")
-_SRM = re.compile(r"srm://[^/?#]+(?:/+srm/+managerv2\?SFN=|(?!/+srm/+managerv2\?))(/.*)\Z", re.DOTALL)
+_SRM = re.compile(r"srm://[^/?#]+(?:(?:/+srm/+managerv2\?SFN=|(?!/+srm/+managerv2\?))(/.*))?\Z", re.DOTALL)
+"""gfal2 writes `srm://host/vo/…`, and the root without a path."""
 _VIEWED = re.compile(r"/(?:/|\./)*@([^/]*)(.*)\Z", re.DOTALL)
 _GUID = re.compile(r"guid:([0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})\Z")
 _MAX_COMPONENT_BYTES = 255
@@ -255,7 +256,7 @@ def parse_surl(text: str) -> Surl:
         match = _SRM.match(text)
         if match is None:
             raise BadPath("a SURL is malformed", remedy="use srm://host:port/srm/managerv2?SFN=/vo/…")
-        text = match[1]
+        text = match[1] or "/"
     elif text.startswith("guid:"):
         match = _GUID.match(text)
         if match is None:

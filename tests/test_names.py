@@ -20,6 +20,7 @@ from mdm_async.names import ANYONE, Caller, Lfn, Right, Scope, Surl, View, parse
         ("/", Surl(Lfn("/"))),
         ("srm://host:8443/srm/managerv2?SFN=/vo/a b", Surl(Lfn("/vo/a b"))),
         ("srm://host/vo/a", Surl(Lfn("/vo/a"))),
+        ("srm://host", Surl(Lfn("/"))),
         ("/@basic/vo/a", Surl(Lfn("/vo/a"), "basic")),  # type: ignore[arg-type]
         ("srm://h:1/srm/managerv2?SFN=/@identified/vo/a", Surl(Lfn("/vo/a"), "identified")),  # type: ignore[arg-type]
         ("/vo/100%25", Surl(Lfn("/vo/100%25"))),
@@ -35,7 +36,7 @@ def test_names_are_normalised_so_that_equal_looking_ones_are_one() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "vo/a", "./vo/a", "/vo/../a", "/vo/a\x00b", "/vo/\n", "/" + "a" * 256, "/a" * 3000, "srm://host",
+    ["", "vo/a", "./vo/a", "/vo/../a", "/vo/a\x00b", "/vo/\n", "/" + "a" * 256, "/a" * 3000, "srm://", "srm://host?x",
      "/@/vo", "/@UPPER/vo", "/@basic/../vo", "//@/vo", "/./@UPPER/vo", "/@basic/@basic/vo", "/@basic//@basic/vo",
      "/@identified/./@basic/vo", "/.//../@basic/vo", "srm://h/srm/managerv2?SFN=vo", "/vo/\ud800",
      "srm://h/srm/managerv2?SFN=/vo/../a", "srm://h//srm/managerv2?SURL=/vo/a"],

@@ -63,6 +63,13 @@ def _of_request(operation: str, of: str, **more: Any) -> list[Attack]:
     ]
 
 
+def _copied(source: Callable[[Aim], str], target: Callable[[Aim], str]) -> Body:
+    return lambda aim: {
+        "files": [{"sourceSURL": source(aim), "targetSURL": target(aim)}],
+        "overwrite": True,
+    }
+
+
 def _guid(aim: Aim) -> str:
     return f"guid:{aim.guid}"
 
@@ -194,6 +201,25 @@ SRM: dict[str, list[Attack]] = {
     "statusOfGetRequest": _of_request("statusOfGetRequest", "get"),
     "bringOnline": [*_files("bringOnline"), *_files("bringOnline", view="identified")],
     "statusOfBringOnlineRequest": _of_request("statusOfBringOnlineRequest", "bring_online"),
+    "copy": [
+        _srm("copy", _copied(lambda aim: aim.file, lambda aim: "/mine/stolen.dcm"), variant="of it"),
+        _srm(
+            "copy",
+            _copied(lambda aim: _identified(aim.file), lambda aim: "/mine/stolen.dcm"),
+            variant="of it identified",
+        ),
+        _srm("copy", _copied(lambda aim: "/mine/own.dcm", lambda aim: aim.file), variant="over it"),
+        _srm(
+            "copy", _copied(lambda aim: "/mine/own.dcm", lambda aim: f"{aim.directory}/x"), variant="into it"
+        ),
+    ],
+    "statusOfCopyRequest": [
+        _srm(
+            "statusOfCopyRequest",
+            lambda aim: {"requestToken": f"copy:{'0' * 32}"},
+            judged=False,
+        )
+    ],
     "releaseFiles": [*_own(_named("releaseFiles")), *_of_request("releaseFiles", "get")],
     "abortRequest": [*_of_request("abortRequest", "get"), *_of_request("abortRequest", "put")],
     "abortFiles": [

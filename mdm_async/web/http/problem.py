@@ -33,13 +33,18 @@ def answer(
 ) -> web.Response:
     """The problem details of `error`. `causes`: what it stands for, when that is several; `beside`: members that a
     face adds (RFC 9457 §3.2); `status`: what it has for this error, where that is another than everywhere."""
-    status = status or error.http
+    status = _understood(request, status or error.http)
     document = _document(error, status, request_id(request), beside)
     answer = reply(request, document, _KIND, status, errors=causes or [error])
     if isinstance(error, UnsupportedMediaType):
         # RFC 9110 §15.5.16
         answer.headers["Accept-Encoding"] = "identity"
     return answer
+
+
+def _understood(request: web.Request, status: int) -> int:
+    """The status, in words that the client knows: gfal2 ends with exit code 0, which is success, after a 422."""
+    return 400 if status == 422 and "gfal2" in request.headers.get("User-Agent", "") else status
 
 
 def answer_to_no_request(error: MdmError) -> web.Response:

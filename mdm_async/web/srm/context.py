@@ -23,6 +23,7 @@ from mdm_async.names import Caller
 from mdm_async.postgres.database import Database
 from mdm_async.postgres.on_disk import OnDisk
 from mdm_async.settings import DeliverySettings, NamingSettings, TransferSettings
+from mdm_async.web.copying.copies import COPIES_HERE, Copies
 from mdm_async.web.http.house import HOUSE
 from mdm_async.web.turls.address import TurlAddress
 
@@ -53,6 +54,8 @@ class Context:
     transfers: TransferSettings
     protocols: list[str]
     """What transfer URLs may begin with."""
+    copies: Copies | None
+    """Between servers, where these are set up."""
     address: Callable[[list[str] | None, bool], TurlAddress]
     """Where transfer URLs point, by the protocols asked for and whether they are sealed. Raises NotSupported."""
 
@@ -79,6 +82,7 @@ class Context:
             desk=house.desk,
             disks=house.disks,
             transfers=house.settings.transfers,
+            copies=request.app.get(COPIES_HERE),
             protocols=TurlAddress.protocols(house),
             address=partial(TurlAddress.choose, request, house),
         )

@@ -16,6 +16,9 @@ from mdm_async.rules import Kind, Rule, Step
 from mdm_async.web.http import cursor
 from mdm_async.web.http.fields import Many, Names, SurlText, Text
 
+MOST_COPIES = 100
+"""Files of one srmCopy."""
+
 
 class _Request(BaseModel):
     # Grid clients send fields that mean nothing here (space tokens, user ids): they are passed over.
@@ -95,6 +98,28 @@ class PrepareToPut(_Request):
     desiredPinLifeTime: int | None = Field(None, ge=1)  # noqa: N815
     transferProtocols: Names | None = None  # noqa: N815
     userRequestDescription: Text | None = Field(None, max_length=200)  # noqa: N815
+
+
+class CopyFile(_Request):
+    sourceSURL: SurlText  # noqa: N815
+    targetSURL: SurlText  # noqa: N815
+
+
+class ExtraInfo(_Request):
+    key: Text = Field(max_length=100)
+    value: Text
+
+
+class Copy(_Request):
+    """One side of each file is here. `storageSystemInfo`: header fields for the other server, such as Authorization."""
+
+    files: list[CopyFile] = Field(min_length=1, max_length=MOST_COPIES)
+    overwrite: bool = False
+    storageSystemInfo: list[ExtraInfo] = Field([], max_length=20)  # noqa: N815
+
+
+class OfCopy(_Request):
+    requestToken: Text  # noqa: N815
 
 
 class DoneFile(_Request):

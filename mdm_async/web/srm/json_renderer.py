@@ -125,6 +125,8 @@ def _file(file: SurlStatus) -> Tree:
             )
         case results.BringOnlineFile():
             return _known(remainingPinTime=file.remaining_pin_time)
+        case results.CopiedFile():
+            return {"targetSURL": file.target}
         case results.PublishedFile():
             return _known(guid=_text(file.guid), path=file.path)
         case results.ExtendedFile():

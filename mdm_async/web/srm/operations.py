@@ -8,6 +8,9 @@ from pydantic import BaseModel
 
 from mdm_async import __version__
 from mdm_async.web.srm import (
+    copy_operations as copies,
+)
+from mdm_async.web.srm import (
     forms as form,
 )
 from mdm_async.web.srm import (
@@ -76,6 +79,8 @@ OPERATIONS: dict[str, Operation] = {
     "statusOfBringOnlineRequest": Operation(
         form.OfRequest, requests.status_of("bring_online", BringOnlineFile, requests.bring_online_stands)
     ),
+    "copy": Operation(form.Copy, copies.copy, by_pieces=True),
+    "statusOfCopyRequest": Operation(form.OfCopy, copies.status_of_copy),
     "releaseFiles": Operation(form.Release, requests.release_files),
     "abortRequest": Operation(form.OfRequest, requests.abort),
     "abortFiles": Operation(form.AbortFiles, requests.abort),

@@ -9,6 +9,7 @@ from mdm_async.errors import BadRequest, MdmError, UnknownRequest
 from mdm_async.images.transfers import requests
 from mdm_async.images.transfers.requests import Item
 from mdm_async.images.transfers.spellings import by_name
+from mdm_async.web.srm import copy_operations
 from mdm_async.web.srm import forms as form
 from mdm_async.web.srm.context import Context
 from mdm_async.web.srm.results import (
@@ -136,6 +137,9 @@ async def release_files(context: Context, asked: form.Release) -> Files[SurlStat
 
 
 async def abort(context: Context, asked: form.OfRequest) -> Files[SurlStatus]:
+    if asked.requestToken.startswith(copy_operations.PREFIX):
+        copy_operations.abort(context, asked.requestToken)
+        return Files.done([])
     database, changed = context.database, context.changed
     found = await requests.abort(context.desk, database, changed, context.caller, asked.token(), asked.surls)
     return _done(_items(found, asked.surls))

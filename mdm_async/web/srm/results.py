@@ -144,6 +144,13 @@ class BringOnlineFile(SurlStatus):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CopiedFile(SurlStatus):
+    """TCopyRequestFileStatus; `surl` is the source."""
+
+    target: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PublishedFile(SurlStatus):
     """TSURLReturnStatus of putDone, and the name that the file has got."""
 

@@ -28,7 +28,8 @@ from mdm_async.web.srm.soap import writing, wsdl
 from mdm_async.web.srm.soap.encoding import Encoding
 from mdm_async.web.srm.soap.reading import Asked, Tree
 from mdm_async.web.srm.soap.schema import TYPES, Called
-from mdm_async.web.srm.soap.spoken import SPOKEN, Spoken, status
+from mdm_async.web.srm.soap.shapes import Spoken, status
+from mdm_async.web.srm.soap.spoken import SPOKEN
 from mdm_async.web.turls.address import TurlAddress
 
 PATH = "/srm/managerv2"
@@ -128,7 +129,7 @@ async def _answer(
 def _written(called: Called, spoken: Spoken | None, result: Result, encoding: Encoding) -> bytes:
     tree: Tree = {} if spoken is None else spoken.told(result)
     if _tells_status(called):
-        tree["returnStatus"] = status(result.status)
+        tree.setdefault("returnStatus", status(result.status))
     return writing.answer(called, tree, encoding.write)
 
 

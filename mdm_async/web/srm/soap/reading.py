@@ -20,6 +20,8 @@ _TRUE = {"true": True, "1": True, "false": False, "0": False}
 _LONGEST_NUMBER = 20
 _CHARACTERS = 256
 """Of a text that is one value."""
+_NUMBERED, _MODES = "TPermissionMode", "01234567"
+"""gfal2 writes modes as digits, as Unix does."""
 _RANGES = {"int": (-(1 << 31), (1 << 31) - 1), "unsignedLong": (0, (1 << 64) - 1)}
 
 Tree = dict[str, Any]
@@ -118,6 +120,8 @@ def _simple(text: str, of: Field) -> Any:
         if value is None:
             raise BadRequest(f"{of.name} is neither true nor false")
         return value
+    if of.type == _NUMBERED and len(text) == 1 and text in _MODES:
+        return ENUMERATIONS[_NUMBERED][int(text)]
     if of.type in ENUMERATIONS and text not in ENUMERATIONS[of.type]:
         raise BadRequest(
             f"{of.name} is no {of.type}", remedy=f"it is one of {', '.join(ENUMERATIONS[of.type])}"

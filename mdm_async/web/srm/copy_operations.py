@@ -1,0 +1,131 @@
+"""srmCopy: files copied between here and another server, or from one name here to another.
+
+The token of a request holds those of its copies, which the node that runs them knows.
+"""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID
+
+from mdm_async.errors import BadRequest, MdmError, NotSupported, UnknownRequest
+from mdm_async.images.names.copying import Copier
+from mdm_async.web.copying.asking import CopyAsk, Direction
+from mdm_async.web.copying.carried import carried
+from mdm_async.web.copying.copies import Copies, KnownCopy
+from mdm_async.web.copying.other_side import OtherSide
+from mdm_async.web.srm import forms as form
+from mdm_async.web.srm.context import Context
+from mdm_async.web.srm.results import IN_PROGRESS, CopiedFile, Files, ReturnStatus
+
+PREFIX: Final = "copy:"
+_SOON: Final = 1.0
+"""Seconds that an answer waits for copies to end."""
+
+
+async def copy(context: Context, asked: form.Copy) -> Files[CopiedFile]:
+    begun = [await _begun(context, asked, file) for file in asked.files]
+    deadline = asyncio.get_running_loop().time() + _SOON
+    files = []
+    for file, one in zip(asked.files, begun, strict=True):
+        status = ReturnStatus()
+        if isinstance(one, UUID):
+            left = max(0.0, deadline - asyncio.get_running_loop().time())
+            status = _status(await _copies(context).settled(context.caller, one, left))
+        elif one is not None:
+            status = ReturnStatus.of(one)
+        files.append(CopiedFile(surl=file.sourceSURL, target=file.targetSURL, status=status))
+    return _told(files, _token([one for one in begun if isinstance(one, UUID)]))
+
+
+def _token(copies: list[UUID]) -> str | None:
+    return PREFIX + ".".join(one.hex for one in copies) if copies else None
+
+
+async def _begun(context: Context, asked: form.Copy, file: form.CopyFile) -> UUID | MdmError | None:
+    """The copy that was begun, or why none was; None: it is done."""
+    try:
+        ask = _ask(asked, file)
+        if ask is not None:
+            return _copies(context).begin(context.caller, ask)
+        copier = Copier(
+            context.database, context.views, context.delivery, context.changed, context.name_guard
+        )
+        await copier.copy(
+            context.caller, file.sourceSURL, file.targetSURL, overwrite=asked.overwrite, deep=False
+        )
+    except MdmError as why:
+        return why
+    return None
+
+
+def _ask(asked: form.Copy, file: form.CopyFile) -> CopyAsk | None:
+    """None: both names are here. Raises BadRequest, NotSupported."""
+    source, target = _Side.of(file.sourceSURL), _Side.of(file.targetSURL)
+    if source.is_here and target.is_here:
+        return None
+    if not source.is_here and not target.is_here:
+        raise BadRequest("neither side of a copy is here", remedy="name one of them by its SURL")
+    other, direction = (source, Direction.PULL) if target.is_here else (target, Direction.PUSH)
+    here = file.targetSURL if target.is_here else file.sourceSURL
+    headers = carried((f"TransferHeader{one.key}", one.value) for one in asked.storageSystemInfo)
+    return CopyAsk(direction, here, OtherSide.parse(other.text), headers, overwrite=asked.overwrite)
+
+
+@dataclass(frozen=True, slots=True)
+class _Side:
+    text: str
+    is_here: bool
+
+    @classmethod
+    def of(cls, text: str) -> "_Side":
+        scheme, found, _ = text.partition("://")
+        if found and scheme not in ("srm", "https", "davs"):
+            raise NotSupported(
+                "files are copied by https only", remedy="name the other side by its https:// URL"
+            )
+        return cls(text, not found or scheme == "srm")
+
+
+async def status_of_copy(context: Context, asked: form.OfCopy) -> Files[CopiedFile]:
+    files = []
+    for one in copies_of(asked.requestToken):
+        known = _copies(context).known(context.caller, one)
+        source, target = known.ask.surl, str(known.ask.other.url)
+        if known.ask.direction is Direction.PULL:
+            source, target = target, source
+        files.append(CopiedFile(surl=source, target=target, status=_status(known)))
+    return _told(files, asked.requestToken)
+
+
+def abort(context: Context, token: str) -> None:
+    """Raises UnknownRequest."""
+    for one in copies_of(token):
+        _copies(context).abort(context.caller, one)
+
+
+def copies_of(token: str) -> list[UUID]:
+    """Raises UnknownRequest."""
+    try:
+        return [UUID(hex=one) for one in token.removeprefix(PREFIX).split(".")]
+    except ValueError:
+        raise UnknownRequest() from None
+
+
+def _copies(context: Context) -> Copies:
+    if context.copies is None:
+        raise NotSupported("files are not copied to or from other servers here")
+    return context.copies
+
+
+def _status(known: KnownCopy) -> ReturnStatus:
+    if known.failure is not None:
+        return ReturnStatus.of(known.failure)
+    return ReturnStatus() if known.ended.is_set() else ReturnStatus(IN_PROGRESS)
+
+
+def _told(files: list[CopiedFile], token: str | None) -> Files[CopiedFile]:
+    failed = sum(file.status.error is not None for file in files)
+    if token is None:
+        return Files.done(files)
+    return Files.standing(files, failed, token)
