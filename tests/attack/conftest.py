@@ -50,6 +50,7 @@ async def arena(
                 await postgres.fresh_database(migrated),
                 identity=identity,
                 blobs={"shared": True},
+                copy={"hosts": ["elsewhere.example:443"]},
                 server={"tls_cert": host, "tls_key": host},
             ) as server:
                 arena = await built(server)

@@ -513,6 +513,8 @@ class DavOnto(Attack):
 
 
 _DAV = "/dav{path}"
+_ELSEWHERE = "https://elsewhere.example/x"
+"""Listed in `copy.hosts`."""
 _DAV_FORMS: dict[str, Callable[[Aim], str]] = {
     "": _path,
     "directory": lambda aim: aim.directory,
@@ -539,7 +541,18 @@ ROUTES |= {
         for depth in ("0", "1", "infinity")
     ],
     ("MOVE", _DAV): _dav_moves("MOVE"),
-    ("COPY", _DAV): _dav_moves("COPY"),
+    ("COPY", _DAV): [
+        *_dav_moves("COPY"),
+        # A pull that names a view is wrong whatever it is about.
+        *(
+            replace(
+                _dav("COPY", _DAV_FORMS[variant], f"{variant} {header}".strip(), **{header: _ELSEWHERE}),
+                judged=(variant, header) != ("identified", "Source"),
+            )
+            for variant in ("", "directory", "identified", "below")
+            for header in ("Source", "Destination")
+        ),
+    ],
 }
 
 ROUTES |= {

@@ -249,8 +249,7 @@ class Copies:
             await self.run(caller, known.ask, known.progress)
         except MdmError as why:
             known.failure = why
-            if why.is_refusal or why.refusal is not None:
-                self.refusals.note(why, caller, caller.source, "copy")
+            self.note(why, caller)
         except asyncio.CancelledError:
             known.failure = Aborted()
         except Exception as error:
@@ -258,6 +257,11 @@ class Copies:
             known.failure = MdmError("an unexpected failure; the server's log knows more")
         finally:
             known.ended.set()
+
+    def note(self, why: MdmError, caller: Caller) -> None:
+        """Put it into the audit if an access was refused, where no answer with a status tells of it."""
+        if why.is_refusal or why.refusal is not None:
+            self.refusals.note(why, caller, caller.source, "copy")
 
     def _make_room(self, payer: Payer) -> None:
         while not self.kept.take(payer):

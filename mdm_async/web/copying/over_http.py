@@ -63,7 +63,7 @@ async def third_party_copy(request: web.Request, caller: Caller, surl: str) -> w
             failure = copy.result()
             assert failure is not None
             raise failure
-        return await _told(request, copy, progress, copies.settings.marker_seconds)
+        return await _told(request, caller, copy, progress, copies.settings.marker_seconds)
     finally:
         copy.cancel()
         await asyncio.gather(copy, return_exceptions=True)
@@ -82,7 +82,11 @@ async def _outcome(copies: Copies, caller: Caller, ask: CopyAsk, progress: Progr
 
 
 async def _told(
-    request: web.Request, copy: "asyncio.Task[MdmError | None]", progress: Progress, seconds: float
+    request: web.Request,
+    caller: Caller,
+    copy: "asyncio.Task[MdmError | None]",
+    progress: Progress,
+    seconds: float,
 ) -> web.StreamResponse:
     answer = web.StreamResponse(status=202, headers={"Cache-Control": "no-store"})
     answer.content_type = markers.MEDIA_TYPE
@@ -92,6 +96,8 @@ async def _told(
         await asyncio.wait([copy], timeout=seconds)
     await answer.write(markers.marker(progress))
     failure = copy.result()
+    if failure is not None:
+        request.app[COPIES_HERE].note(failure, caller)
     await answer.write(markers.failure(failure) if failure is not None else markers.SUCCESS)
     await answer.write_eof()
     return answer
