@@ -6,8 +6,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.conftest import running_server
-from tests.identity.grid_pki import VO, dn, new_grid
+from tests.conftest import Server, running_server
+from tests.identity.grid_pki import VO, Grid, dn, new_grid
 from tests.interop.grid_tools import GridTools
 
 HOME = "/grid"
@@ -16,17 +16,15 @@ RIGHTS = "pdrwlxgs"
 
 
 @asynccontextmanager
-async def rig(folder: Path, dsn: str, **sections: dict[str, Any]) -> AsyncIterator[GridTools]:
-    """Its user has `RIGHTS` in `HOME`, and none elsewhere. `sections` add to the server's settings."""
-    grid = new_grid(folder)
+async def serving(grid: Grid, folder: Path, dsn: str, **sections: dict[str, Any]) -> AsyncIterator[Server]:
+    """A server of the grid, where its user has `RIGHTS` in `HOME`, and none elsewhere."""
     host = grid.host.write(folder / "host.pem")
-    proxy = grid.voms_proxy(fqans=[f"/{VO}/Role=NULL/Capability=NULL"]).write(folder / "proxy.pem")
+    certificate = {"tls_cert": host, "tls_key": host}
     async with running_server(
         folder / "data",
         dsn,
         identity={"ca_directory": grid.authorities, "voms_directory": grid.vos},
-        server={"tls_cert": host, "tls_key": host},
-        **sections,
+        **sections | {"server": certificate | sections.get("server", {})},
     ) as server:
         await server.srm("mkdir", surl=HOME)
         rule = {"principal": f"dn:{dn('Ada User')}", "rights": RIGHTS}
@@ -34,6 +32,15 @@ async def rig(folder: Path, dsn: str, **sections: dict[str, Any]) -> AsyncIterat
         # Whoever may not pass through the root finds nothing below it.
         rule = {"principal": f"dn:{dn('Ada User')}", "rights": "x"}
         await server.srm("setPermission", surls=["/"], permissionType="ADD", rules=[rule])
+        yield server
+
+
+@asynccontextmanager
+async def rig(folder: Path, dsn: str, **sections: dict[str, Any]) -> AsyncIterator[GridTools]:
+    """A server, as `serving` says, and the tools of its user, who has a proxy with VOMS attributes."""
+    grid = new_grid(folder)
+    proxy = grid.voms_proxy(fqans=[f"/{VO}/Role=NULL/Capability=NULL"]).write(folder / "proxy.pem")
+    async with serving(grid, folder, dsn, **sections) as server:
         home = folder / "home"
         home.mkdir()
         yield GridTools(server, grid, home, proxy)

@@ -23,7 +23,7 @@ def as_the_user(grid_tools: GridTools, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("as_the_user")
-@pytest.mark.parametrize("protocol", ["https", "davs"])
+@pytest.mark.parametrize("protocol", ["https", "davs", "srm"])
 async def test_a_round_trip(
     grid_tools: GridTools, place: str, protocol: str, capsysbinary: pytest.CaptureFixture[bytes]
 ) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import Server
 from tests.interop.grid_tools import GridTools, Ran
 
 Url = Callable[[str], str]
@@ -29,6 +30,9 @@ class Trial:
     """Named in each path; none: the directory's own."""
     cells: dict[str, Cell] = field(default_factory=dict)
 
+    other: Server | None = None
+    """A second server of the same grid, to copy to and from."""
+
     @property
     def column(self) -> str:
         return f"{self.protocol}{f' /@{self.view}' if self.view else ''}"
@@ -50,11 +54,13 @@ class Trial:
         *command: str,
         says: str = "",
         holds: Callable[[Ran], bool] | None = None,
+        stdin: bytes | None = None,
         code: int = 0,
+        **environment: str,
     ) -> Ran | None:
         """`says`: a regular expression that stands in what it prints; `holds`: what else is so when it went well."""
         try:
-            ran = await self.tools.run(*command, seconds=30)
+            ran = await self.tools.run(*command, stdin=stdin, seconds=60, **environment)
         except (pytest.skip.Exception, pytest.fail.Exception) as why:
             self.cells[label] = Cell(False, shortened(str(why)))
             return None
@@ -75,7 +81,9 @@ class Trial:
 
 
 def shortened(text: str, most: int = 110) -> str:
-    """The last lines of an output, in one."""
+    """An output in one line; of what is no text, how long it is."""
+    if "\0" in text:
+        return f"{len(text)} characters, not text"
     lines = [" ".join(line.split()) for line in text.splitlines() if line.strip()]
     whole = " ⏎ ".join(lines)
     return whole if len(whole) <= most else f"{whole[: most // 2]}…{whole[-most // 2 :]}"
