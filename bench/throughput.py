@@ -1,4 +1,4 @@
-"""Requests a second of de-identified CTs: the `basic` view, by transfer URL and by name, against Orthanc's anonymize."""
+"""Requests a second of de-identified CTs, by transfer URL and by name, against Orthanc's anonymize."""
 
 import statistics
 import zlib

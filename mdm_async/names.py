@@ -159,6 +159,8 @@ class Caller:
     """The address that the request came from."""
     generation: int = field(default=0, compare=False)
     """Of the mapping file, when the groups were taken from it."""
+    looked: int | None = field(default=None, compare=False)
+    """How many changes were known when the credential was looked up; None: it is not one that the catalog knows."""
     credential: Credential = field(default=Credential.NONE, compare=False)
 
     @property

@@ -6,9 +6,9 @@ import pytest
 
 from mdm_async.crypt4gh.exchange import public_key
 from mdm_async.errors import Forbidden, MdmError, NotFound
-from mdm_async.images.transfers import opening
+from mdm_async.images.transfers import download, opening
 from tests.conftest import Server
-from tests.images.one_step import PRIVATE, content, opened, read, store
+from tests.images.one_step import PRIVATE, caller, content, opened, read, store
 
 RIGHTS = "rwdlxgs"
 
@@ -111,3 +111,20 @@ async def test_a_sealed_stream_is_never_given_twice(own_server: Server, ct: byte
     key = public_key(PRIVATE)
     one, other = [await opened(own_server, "/a.dcm", recipient=key) for _ in range(2)]
     assert one.warm.served.etag != other.warm.served.etag
+
+
+async def test_what_is_granted_by_a_credential_that_was_revoked_since_it_was_looked_at_is_dead(
+    own_server: Server, ct: bytes
+) -> None:
+    await store(own_server, "/a.dcm", ct)
+    house = own_server.house
+    late = await caller(own_server, await own_server.token("rlx", name="late"))
+    await own_server.call("DELETE", "/admin/v1/tokens/late", token=own_server.admin_token)
+    await house.warm.feed.catch_up(time.monotonic())
+    ask = download.Ask(["/a.dcm"])
+    prepared = await download.prepare(
+        house.desk, house.judge, house.warm, house.settings.transfers, late, ask
+    )
+    ((_, ticket),) = prepared.files
+    assert not isinstance(ticket, MdmError)
+    assert (await own_server.call("GET", f"/t/{ticket.token}/image.dcm")).status == 410

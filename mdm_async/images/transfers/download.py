@@ -105,7 +105,7 @@ async def _prepare_some(
     items: range,
 ) -> None:
     """The first of a request are kept ready for their first GET."""
-    asked, judged = time.monotonic(), (warm.feed.now[0], pins.caller.generation)
+    asked, judged = time.monotonic(), warm.feed.known_of(pins.caller)
     async with judge.database.acquire() as db:
         wanted = await _wanted(judge, warm.shelf.served, db, pins.caller, ask, items, answers)
     made = await pins.make(wanted, answers, warm=max(WARM - items.start, 0))

@@ -13,6 +13,7 @@ from mdm_async.catalog.rights.feed import EVERYTHING, Changes
 from mdm_async.identity.mapping import Mapping
 from mdm_async.images.reading.served import ServedViews
 from mdm_async.images.transfers.live_index import Way, touches
+from mdm_async.names import Caller
 from mdm_async.postgres.database import Database
 
 FRESH = 0.5
@@ -64,6 +65,11 @@ class FeedReader:
     def now(self) -> Judged:
         """To be taken before a right is looked at."""
         return self._count, self.mapping.generation
+
+    def known_of(self, caller: Caller) -> Judged:
+        """As `now`, before a right of this caller is looked at: his credential was looked at before that."""
+        count = self._count if caller.looked is None else min(caller.looked, self._count)
+        return count, caller.generation
 
     async def catch_up(self, moment: float) -> None:
         """Return when all is known that was committed before `moment`. Raises Unavailable.

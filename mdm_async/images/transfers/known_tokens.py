@@ -2,7 +2,7 @@
 
 import time
 from collections import OrderedDict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from mdm_async.catalog.rights import tokens
 from mdm_async.catalog.rights.feed import Changes
@@ -43,7 +43,7 @@ class KnownTokens:
             known = self._known.get(key)
             if known is not None and time.monotonic() < known.ends:
                 self._known.move_to_end(key)
-                return known.caller
+                return self._told(known.caller, self.feed.now[0])
         asked, judged = time.monotonic(), self.feed.now
         async with self.database.acquire() as db:
             shown = await tokens.shown(db, token)
@@ -52,7 +52,12 @@ class KnownTokens:
             return None
         if judged == self.feed.now:  # else what was revoked in between would be taken for known
             self._keep(key, shown, asked)
-        return shown.caller
+        return self._told(shown.caller, judged[0])
+
+    @staticmethod
+    def _told(caller: Caller, looked: int) -> Caller:
+        """What is granted by it is judged again when a change came after that: it may have been revoked then."""
+        return replace(caller, looked=looked)
 
     def _keep(self, key: bytes, shown: Shown, asked: float) -> None:
         self._known[key] = _Known(shown.caller, asked + shown.life)

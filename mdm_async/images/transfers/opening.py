@@ -79,7 +79,7 @@ class OpenedViews:
     ) -> tuple[OpenedView, Judged]:
         judge, warm = self._judge, self._warm
         who = await judge.callers.id_of(caller)
-        asked, judged = time.monotonic(), (warm.feed.now[0], caller.generation)
+        asked, judged = time.monotonic(), warm.feed.known_of(caller)
         async with judge.database.acquire() as db:
             (file,) = await readable(
                 warm.shelf.served, judge.delivery, db, caller, [surl], view=view, recipient=recipient
