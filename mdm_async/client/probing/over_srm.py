@@ -76,8 +76,7 @@ class OverSrm:
 
     def _surl(self, path: str) -> str:
         base = self._line.base
-        # As gSOAP has it: each byte of the name is a character.
-        return escape(f"srm://{base.host}:{base.port}/srm/managerv2?SFN={path.encode().decode('latin-1')}")
+        return escape(f"srm://{base.host}:{base.port}/srm/managerv2?SFN={path}")
 
 
 _HTTPS: Final = (
