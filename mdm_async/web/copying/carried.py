@@ -7,7 +7,7 @@ from mdm_async.errors import BadRequest
 
 _PREFIX = "transferheader"
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")
-_VALUE = re.compile(r"[\t -~\x80-\U0010ffff]*\Z")
+_VALUE = re.compile(r"[\t -~\xa0-\ud7ff\ue000-\U0010ffff]*\Z")
 _OURS = frozenset(
     {
         *("host", "connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade", "expect"),

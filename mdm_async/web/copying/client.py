@@ -16,6 +16,7 @@ from typing import Any
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from multidict import CIMultiDictProxy
+from yarl import URL
 
 from mdm_async.errors import MdmError, PeerFailed
 from mdm_async.web.copying.carried import Headers
@@ -149,7 +150,7 @@ class CopyClient:
                 use_dns_cache=False,
                 force_close=True,
             ),
-            cookie_jar=aiohttp.DummyCookieJar(),
+            cookie_jar=_NoCookies(),
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
             auto_decompress=False,
             trust_env=False,
@@ -158,6 +159,11 @@ class CopyClient:
             max_field_size=_LINE,
             max_headers=_MOST_FIELDS,
         )
+
+
+class _NoCookies(aiohttp.DummyCookieJar):
+    def update_cookies_from_headers(self, headers: Sequence[str], response_url: URL) -> None:
+        """Not even read: aiohttp's log would tell of those that are malformed."""
 
 
 @dataclass(eq=False, slots=True)

@@ -7,7 +7,8 @@ For a face that waits: `run`. For one that answers with a request token (srmCopy
     known = copies.known(caller, id)                           # statusOfCopyRequest
     copies.abort(caller, id)                                   # abortRequest, abortFiles
 
-`begin` raises at once NotSupported (no copies are set up), Forbidden (not with that server), TooManyRequests. Later
+`begin` raises at once NotSupported (no copies are set up), Forbidden (not with that server), Unauthenticated,
+TooManyRequests. Later
 failures are `known.failure`, an MdmError with its SRM code. Each copy is known to the node that runs it alone, and
 to the like of who began it (`Caller.owner`); it does not outlive the node.
 """
@@ -26,7 +27,15 @@ from mdm_async.auditing.reads import Reads
 from mdm_async.auditing.refusals import Refusals
 from mdm_async.catalog.trail import acts
 from mdm_async.catalog.trail.acts import Act
-from mdm_async.errors import Aborted, MdmError, PeerFailed, TooManyRequests, UnknownRequest, WrongContent
+from mdm_async.errors import (
+    Aborted,
+    MdmError,
+    PeerFailed,
+    TooManyRequests,
+    Unauthenticated,
+    UnknownRequest,
+    WrongContent,
+)
 from mdm_async.images.budget import Budget
 from mdm_async.images.cipher_pool import CipherPool
 from mdm_async.images.fairness.shares import Shares
@@ -127,9 +136,7 @@ class Copies:
             COPIES.labels(ask.direction.value, outcome).inc()
 
     async def _run(self, caller: Caller, ask: CopyAsk, progress: Progress) -> None:
-        self.client.guard.demand_listed(ask.other)
-        if self.draining():
-            raise TooManyRequests("the server is shutting down", retry_after=10)
+        self._demand_allowed(caller, ask)
         copy = self._pull if ask.direction is Direction.PULL else self._push
         loop, was_cut = asyncio.get_running_loop(), False
         scope = asyncio.timeout(self.settings.seconds)
@@ -150,6 +157,13 @@ class Copies:
                 if was_cut:
                     raise WrongContent("the right to the file was lost, or it has gone, meanwhile") from None
                 raise PeerFailed(f"the copy took longer than {self.settings.seconds:.0f} s") from None
+
+    def _demand_allowed(self, caller: Caller, ask: CopyAsk) -> None:
+        if caller.is_anonymous:
+            raise Unauthenticated("who has files copied between servers must say who they are")
+        self.client.guard.demand_listed(ask.other)
+        if self.draining():
+            raise TooManyRequests("the server is shutting down", retry_after=10)
 
     async def _pull(self, caller: Caller, ask: CopyAsk, progress: Progress, cut: Callable[[], None]) -> None:
         pull = Pull(self.client, self.intake, self.cipher, caller.payer, ask, progress)
@@ -208,10 +222,8 @@ class Copies:
         await asyncio.gather(*self._tasks)
 
     def begin(self, caller: Caller, ask: CopyAsk) -> UUID:
-        """Have one file copied. Raises NotSupported, Forbidden, TooManyRequests."""
-        self.client.guard.demand_listed(ask.other)
-        if self.draining():
-            raise TooManyRequests("the server is shutting down", retry_after=10)
+        """Have one file copied. Raises NotSupported, Forbidden, Unauthenticated, TooManyRequests."""
+        self._demand_allowed(caller, ask)
         if not self.running.may_take(caller.payer):
             raise TooManyRequests("as many copies run as may run for you", retry_after=_RETRY_AFTER)
         self._make_room(caller.payer)

@@ -1,5 +1,6 @@
 """A view that is pushed: put to the other server, which is then asked what it has."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import AbstractAsyncContextManager, aclosing, suppress
 from dataclasses import dataclass
@@ -119,8 +120,8 @@ class Push:
             )
 
     async def _remove(self) -> None:
-        with suppress(MdmError):
-            async with self._asked("DELETE", Patience(_FAREWELL)):
+        with suppress(MdmError, TimeoutError):
+            async with asyncio.timeout(_FAREWELL), self._asked("DELETE", Patience(_FAREWELL)):
                 pass
 
     def _asked(self, method: str, patience: Patience) -> AbstractAsyncContextManager[Answer]:

@@ -6,18 +6,21 @@ from mdm_async.errors import BadRequest
 from mdm_async.images.names.copying import Copier
 from mdm_async.web.copying.over_http import third_party_copy
 from mdm_async.web.dav.asked import ROOT, Asked
-from mdm_async.web.http.named import Named, destination
+from mdm_async.web.http.named import destination
 
 
 async def copy(asked: Asked) -> web.StreamResponse:
     request = asked.request
-    target = None if "Source" in request.headers else destination(request, ROOT)
-    if target is None:
+    field = "Source" if "Source" in request.headers else "Destination"
+    other = destination(request, ROOT, field)
+    if other is None or ("Source" in request.headers and "Destination" in request.headers):
         return await third_party_copy(request, asked.caller, asked.named.surl)
-    return await _copy_here(asked, target)
+    if field == "Source":
+        return await _copy_here(asked, other.surl, asked.named.surl)
+    return await _copy_here(asked, asked.named.surl, other.surl)
 
 
-async def _copy_here(asked: Asked, target: Named) -> web.Response:
+async def _copy_here(asked: Asked, source: str, target: str) -> web.Response:
     """201, or 204 where something had the name."""
     depth, house = asked.depth, asked.house
     if depth == "1":
@@ -25,10 +28,6 @@ async def _copy_here(asked: Asked, target: Named) -> web.Response:
     copier = Copier(house.database, house.views, house.settings.delivery, house.changed, house.name_guard)
     async with asked.turn():
         replaced = await copier.copy(
-            asked.caller,
-            asked.named.surl,
-            target.surl,
-            overwrite=asked.may_overwrite,
-            deep=depth == "infinity",
+            asked.caller, source, target, overwrite=asked.may_overwrite, deep=depth == "infinity"
         )
     return web.Response(status=204 if replaced else 201)

@@ -48,21 +48,24 @@ class Named:
         return self.path if self.path.endswith("/") else f"{self.path}/"
 
 
-def destination(request: web.Request, root: str) -> Named | None:
-    """What the Destination header (RFC 4918 §10.3) names; None when that is on another host. Raises BadRequest."""
-    told = request.headers.getall("Destination", [])
+def destination(request: web.Request, root: str, field: str = "Destination") -> Named | None:
+    """What the Destination header (RFC 4918 §10.3), or another one, names; None when that is on another host.
+
+    Raises BadRequest.
+    """
+    told = request.headers.getall(field, [])
     if len(told) != 1:
-        raise BadRequest("one Destination must be given", remedy="send the header 'Destination: <URL>'")
+        raise BadRequest(f"one {field} must be given", remedy=f"send the header '{field}: <URL>'")
     try:
         url = urlsplit(told[0].strip())
         port = url.port
     except ValueError:
-        raise BadRequest("the Destination is no URL") from None
+        raise BadRequest(f"the {field} is no URL") from None
     if url.netloc and not _is_here(request, url.scheme.lower(), (url.hostname or "").lower(), port):
         return None
     if url.query or url.fragment:
         raise BadPath(
-            "the Destination has a query or a fragment", remedy="write '?' and '#' in names as %3F, %23"
+            f"the {field} has a query or a fragment", remedy="write '?' and '#' in names as %3F, %23"
         )
     return Named.of(url.path, root)
 

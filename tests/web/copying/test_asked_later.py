@@ -19,8 +19,8 @@ from tests.web.copying.peers import Talk, gives
 @pytest.fixture
 async def caller(copying: Copying, place: str) -> Caller:
     """Who may do everything in the test's directory."""
-    rule = {"principal": "user:ada", "rights": "pdrwlxgs"}
-    for path in (place, "/"):
+    for path, rights in ((place, "pdrwlxgs"), ("/", "x")):
+        rule = {"principal": "user:ada", "rights": rights}
         await copying.server.srm("setPermission", surls=[path], permissionType="ADD", rules=[rule])
     return Caller("user:ada", frozenset({"user:ada", AUTHENTICATED}), source="192.0.2.1")
 

@@ -338,3 +338,24 @@ async def test_nothing_listens_where_a_listed_server_should(copying: Copying) ->
                 "GET", OtherSide.parse(f"https://localhost:{port}/"), (), Patience(5), {}
             ):
                 pass
+
+
+async def test_a_source_here_is_copied_within_the_namespace(copying: Copying, place: str, ct: bytes) -> None:
+    server = copying.server
+    await server.put(f"{place}/f", ct)
+    url = f"http://127.0.0.1:{server.house.port}/dav{place}/f"
+    assert (await copying.copy(f"{place}/g", Source=url))[0] == 201
+    assert await server.read(f"{place}/g") == await server.read(f"{place}/f")
+    status, _ = await copying.copy(f"{place}/g", Source=url, Destination=url)
+    assert status == 400
+
+
+async def test_callers_who_do_not_say_who_they_are_have_nothing_copied(
+    copying: Copying, place: str, ct: bytes
+) -> None:
+    for path, rights in (("/", "x"), (place, "rwlx")):
+        rule = {"principal": "any:anonymous", "rights": rights}
+        await copying.server.srm("setPermission", surls=[path], permissionType="ADD", rules=[rule])
+    before = len(copying.peer.asked)
+    reply = await copying.server.call("COPY", f"/dav{place}/f", headers={"Source": copying.peer.url("/f")})
+    assert (reply.status, len(copying.peer.asked)) == (401, before)
