@@ -148,7 +148,7 @@ async def test_it_is_refused_as_preparing_it_would_be(own_server: Server) -> Non
             with pytest.raises(type(why)) as told:
                 await store(own_server, surl, OTHER, token, overwrite=overwrite)
             assert _told(told.value) == _told(why), surl
-    assert refused == {"NotFound", "Forbidden", "Exists", "BadPath", "BadRequest"}
+    assert refused == {"NoParent", "Forbidden", "Exists", "BadPath", "BadRequest"}
 
 
 def _told(why: MdmError) -> tuple[object, ...]:
