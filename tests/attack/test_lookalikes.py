@@ -8,6 +8,7 @@ import pytest
 from tests.attack.arena import Arena
 from tests.attack.faces import EVERY as ATTACKS
 from tests.attack.yard import Yard
+from tests.web.soap import envelopes
 
 Body = Callable[[str], dict[str, Any]]
 
@@ -102,6 +103,28 @@ async def test_a_misleading_name_is_no_name(arena: Arena, method: str, path: str
             else:
                 assert answer.status in (400, 403, 404), (name, answer.body)
             assert b"Traceback" not in answer.body
+    assert await arena.state() == before
+
+
+async def test_a_misleading_name_is_no_name_in_soap_either(arena: Arena) -> None:
+    """As far as XML can carry it; a client of gSOAP sends bytes."""
+    before = await arena.state()
+    for name in (one for one in LOOKALIKES if "\0" not in one):
+        for agent in ("gSOAP/2.8", "another"):
+            sent = name.encode().decode("latin-1") if agent == "gSOAP/2.8" else name
+            answer = await arena.server.call(
+                "POST",
+                envelopes.PATH,
+                token=arena.server.admin_token,
+                data=envelopes.ls(sent, numOfLevels=0),
+                headers={**envelopes.HEADERS, "User-Agent": agent},
+            )
+            told = envelopes.response(answer.body)
+            # What is too long for any name is refused as a whole.
+            status = (
+                told["details"]["pathDetailArray"]["status"] if "details" in told else told["returnStatus"]
+            )
+            assert status["statusCode"] == "SRM_INVALID_REQUEST", (name, answer.body)
     assert await arena.state() == before
 
 
