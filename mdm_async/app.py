@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -22,9 +23,12 @@ from mdm_async.auditing.refusals import Refusals
 from mdm_async.auditing.signing_key import signing_key
 from mdm_async.blobs.local import LocalBlobs
 from mdm_async.catalog import installation
+from mdm_async.catalog.rights import tokens
 from mdm_async.catalog.rights.callers import Callers
 from mdm_async.errors import MdmError
-from mdm_async.identity.authenticator import AdminToken, Authenticator, IssuedTokens, LocalTokens
+from mdm_async.identity.authenticator import ADMIN, AdminToken, Authenticator, IssuedTokens, LocalTokens
+from mdm_async.identity.macaroon_tokens import Macaroons
+from mdm_async.identity.makers import Makers
 from mdm_async.images.budget import Budget
 from mdm_async.images.changed import ChangedHere
 from mdm_async.images.cipher_pool import CipherPool
@@ -40,6 +44,7 @@ from mdm_async.images.parts.depot import Depot
 from mdm_async.images.reading.digests import Digests
 from mdm_async.images.reading.served import BASIC_PROJECT, ServedViews
 from mdm_async.images.reading.shelf import Shelf
+from mdm_async.images.rights.macaroons import minted
 from mdm_async.images.transfers.admission import Admission
 from mdm_async.images.transfers.feed_reader import FeedReader
 from mdm_async.images.transfers.judging import Judge
@@ -59,6 +64,7 @@ from mdm_async.keys.derive import PseudonymFinder
 from mdm_async.keys.store import KeyStore
 from mdm_async.keys.wrapped import WrappedKeys
 from mdm_async.memory import give_back_forever
+from mdm_async.names import Caller
 from mdm_async.postgres.database import Database, connect
 from mdm_async.postgres.directory_lock import DirectoryLock
 from mdm_async.postgres.embedded.ballast import Ballast
@@ -263,7 +269,9 @@ async def _house(
     judge = Judge(database, Callers(database), mapping, settings.delivery)
     feed = FeedReader(lanes.control, views, mapping)
     local = LocalTokens(KnownTokens(database, feed, changed).caller_of)
-    kinds = (AdminToken(admin_token), IssuedTokens(issuers), local)
+    makers = Makers(ADMIN, admin_token, partial(_caller_of_row, database), issuers, stands_on.trust)
+    macaroons = Macaroons(partial(minted, database, keys), makers.caller)
+    kinds = (AdminToken(admin_token), IssuedTokens(issuers), macaroons, local)
     warm = WarmTurls(database, shelf, blobs, cipher, judge, changed, feed)
     admission = Admission(settings.transfers.running, settings.limits.share)
     budget = Budget(settings.limits.held, settings.limits.share)
@@ -298,6 +306,7 @@ async def _house(
         names_refused=Rates(settings.naming.refused / 3600, settings.naming.refused),
         near=[admission.near, budget.near, desk.near, digests.near, lanes.near, disks.near],
         authenticator=Authenticator(kinds, stands_on.trust, mapping),
+        makers=makers,
         refusals=Refusals(lanes.control),
         reads=Reads(lanes.control),
         sweeper=Sweeper(lanes.bulk, keys, blobs, node),
@@ -311,6 +320,11 @@ async def _served_views(database: Database, keys: KeyStore) -> ServedViews:
     views = ServedViews(keys)
     await views.load(database)
     return views
+
+
+async def _caller_of_row(database: Database, token: int) -> Caller | None:
+    async with database.acquire() as db:
+        return await tokens.of_row(db, token)
 
 
 def _url(settings: Settings, house: House) -> str:

@@ -79,6 +79,17 @@ def parse_rights(text: str) -> frozenset[Right]:
         ) from None
 
 
+class Ability(StrEnum):
+    """What a grid's credential may besides the rights that ACLs know."""
+
+    DIRECTORIES = "directories"
+    """Make directories at or below its path, and look at and make those that lead there, and nothing else there."""
+    RENAME = "rename"
+    """Give files at or below its path another name there."""
+    STAGE = "stage"
+    """Have files brought online, without reading them."""
+
+
 @dataclass(frozen=True, slots=True)
 class Scope:
     """What a credential allows by itself: these rights on everything at or below `path`.
@@ -90,9 +101,15 @@ class Scope:
     path: Lfn
     rights: frozenset[Right]
     views: frozenset[str] | None = None
+    also: frozenset[Ability] = frozenset()
 
     def covers(self, lfn: str) -> bool:
         return self.path == ROOT or lfn == self.path or lfn.startswith(self.path + "/")
+
+    def leads_through(self, lfn: str) -> bool:
+        """Whether a directory leads to the path, and the credential may make it where it is missing."""
+        above = self.path != lfn and self.path.startswith(lfn.rstrip("/") + "/")
+        return above and Ability.DIRECTORIES in self.also
 
 
 class Credential(StrEnum):
@@ -105,6 +122,7 @@ class Credential(StrEnum):
     CERTIFICATE = "certificate"
     PROXY = "proxy"
     VOMS = "VOMS proxy"
+    MACAROON = "macaroon"
     SOCKET = "socket"
 
 
@@ -151,6 +169,8 @@ class Caller:
     scopes: tuple[Scope, ...] = ()
     limited: bool = False
     """A limited proxy: whoever shows it may neither change rights nor see identities."""
+    bound: Scope | None = None
+    """Of a macaroon: whatever its maker may, it gives these rights at these names at the most."""
     until: float | None = field(default=None, compare=False)
     """When the credential ends (Unix time, seconds)."""
     token: int | None = field(default=None, compare=False)

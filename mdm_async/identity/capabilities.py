@@ -1,18 +1,20 @@
 """The capabilities of a WLCG token, as scopes that the decision point understands (WLCG profile §2.2.1).
 
-    storage.read:/p     r l x g        storage.stage:/p    l x g
+    storage.read:/p     r l x g        storage.stage:/p    l x g, and to have files brought online
     storage.create:/p   w l x g        storage.poll:/p     x
     storage.modify:/p   w d l x g s
 
-`create` neither overwrites nor deletes, `modify` does not read, `stage` does not read. All but `poll` may be told
-what is there. None gives `p` or `i`, nor any view but a directory's default one.
+`create` neither overwrites nor deletes, but renames files; `modify` does not read, `stage` does not read, whatever
+wlcg.ver says. Both `create` and `modify` look at the directories that lead to their path, make those that are missing,
+and see nothing else there. All but `poll` may be told what is there. None gives `p` or `i`, nor any view but a
+directory's default one.
 """
 
 import re
 from urllib.parse import unquote
 
 from mdm_async.errors import BadPath
-from mdm_async.names import ROOT, Lfn, Right, Scope, parse_lfn, parse_rights
+from mdm_async.names import ROOT, Ability, Lfn, Right, Scope, parse_lfn, parse_rights
 
 _RIGHTS: dict[str, frozenset[Right]] = {
     "storage.read": parse_rights("rlxg"),
@@ -20,6 +22,11 @@ _RIGHTS: dict[str, frozenset[Right]] = {
     "storage.modify": parse_rights("wdlxgs"),
     "storage.stage": parse_rights("lxg"),
     "storage.poll": parse_rights("x"),
+}
+_ALSO: dict[str, frozenset[Ability]] = {
+    "storage.create": frozenset({Ability.DIRECTORIES, Ability.RENAME}),
+    "storage.modify": frozenset({Ability.DIRECTORIES}),
+    "storage.stage": frozenset({Ability.STAGE}),
 }
 _CAPABILITY = re.compile(r"(?:storage|compute)\.")
 
@@ -53,4 +60,4 @@ def _scope(word: str, base: Lfn) -> Scope:
         raise BadCapability(
             "a storage capability with a bad path: percent-decoded, it is not UTF-8"
         ) from None
-    return Scope(whole, _RIGHTS.get(name, frozenset()))
+    return Scope(whole, _RIGHTS.get(name, frozenset()), None, _ALSO.get(name, frozenset()))

@@ -82,3 +82,9 @@ class KeyStore(Protocol):
 
     def unwrap_grant(self, wrapped: bytes, request: UUID, item: int) -> bytes:
         """The secret; Unavailable when it does not open."""
+
+    def wrap_macaroon(self, root_key: bytes, macaroon: UUID, made: bytes) -> bytes:
+        """A macaroon's root key, bound to it and to what is kept of its making, for the catalog to keep."""
+
+    def unwrap_macaroon(self, wrapped: bytes, macaroon: UUID, made: bytes) -> bytes:
+        """The root key; Unavailable when it does not open."""

@@ -133,6 +133,12 @@ class WrappedKeys:
     def unwrap_grant(self, wrapped: bytes, request: UUID, item: int) -> bytes:
         return self._ring.unwrap_marked(wrapped, "grant", request.bytes, item.to_bytes(4, "big"))
 
+    def wrap_macaroon(self, root_key: bytes, macaroon: UUID, made: bytes) -> bytes:
+        return self._ring.wrap_marked(root_key, "macaroon", macaroon.bytes, made)
+
+    def unwrap_macaroon(self, wrapped: bytes, macaroon: UUID, made: bytes) -> bytes:
+        return self._ring.unwrap_marked(wrapped, "macaroon", macaroon.bytes, made)
+
     async def wrap_anew(self) -> None:
         """Wrap all that is under older KEKs under the one in use. Stopped, it begins again at the next start."""
         if not self._ring.older:

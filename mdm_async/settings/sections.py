@@ -243,6 +243,14 @@ class LimitSettings(Section):
         ge=KIB,
         description="bytes of a request body of a caller without a credential (not of an upload)",
     )
+    macaroons: int = Field(
+        1000, ge=1, description="macaroons of one caller that have neither expired nor been revoked"
+    )
+    macaroon_seconds: int = Field(
+        7 * 86400,
+        ge=60,
+        description="longest life of a macaroon (seconds); one asked for longer is made for this long",
+    )
     values: int = Field(
         1 << 18,
         ge=1024,

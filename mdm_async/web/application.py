@@ -8,6 +8,7 @@ from mdm_async.web.admin import (
     health,
     intake,
     local_tokens,
+    macaroons,
     mappings,
     profiles,
     replicas,
@@ -19,7 +20,7 @@ from mdm_async.web.copying.copies import COPIES_HERE, Copies
 from mdm_async.web.dav import routes as dav
 from mdm_async.web.http import counting, on_behalf, problem
 from mdm_async.web.http.house import HOUSE, House
-from mdm_async.web.known import storage_report
+from mdm_async.web.known import authorization_server, storage_report
 from mdm_async.web.srm import over_json as srm_json
 from mdm_async.web.srm.soap import over_soap as srm_soap
 from mdm_async.web.tape import face as tape
@@ -39,11 +40,13 @@ def application(house: House) -> web.Application:
         health,
         intake,
         local_tokens,
+        macaroons,
         mappings,
         profiles,
         replicas,
         rights,
         status,
+        authorization_server,
         storage_report,
         whoami,
         srm_json,

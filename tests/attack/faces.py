@@ -296,6 +296,8 @@ _MAPPING = "/admin/v1/projects/{project}/mapping"
 ROUTES: dict[tuple[str, str], list[Attack]] = {
     # What anybody may know.
     ("GET", "/.well-known/wlcg-tape-rest-api"): [],
+    ("GET", "/.well-known/oauth-authorization-server{issuer}"): [],
+    ("GET", "/.well-known/openid-configuration"): [],
     # Nor is anything asked about in it: whoever has a credential is told the same.
     ("GET", "/.well-known/wlcg-storage-report"): [],
     ("GET", "/health/live"): [],
@@ -354,6 +356,15 @@ ROUTES: dict[tuple[str, str], list[Attack]] = {
     ("GET", "/admin/v1/tokens"): [_admin("GET", "/admin/v1/tokens")],
     ("POST", "/admin/v1/tokens"): [
         _admin("POST", "/admin/v1/tokens", lambda aim: {"name": aim.token, "rights": "pdrwlxgsi", "path": aim.file})
+    ],
+    ("GET", "/admin/v1/macaroons"): [_admin("GET", "/admin/v1/macaroons", told=True, judged=False)],
+    ("DELETE", "/admin/v1/macaroons/{id}"): [
+        Attack(
+            "DELETE /admin/v1/macaroons",
+            "DELETE",
+            lambda aim: f"/admin/v1/macaroons/{aim.guid}",
+            judged=False,
+        )
     ],
     ("DELETE", "/admin/v1/tokens/{name}"): [
         Attack("DELETE /admin/v1/tokens", "DELETE", lambda aim: f"/admin/v1/tokens/{aim.token}")
@@ -512,6 +523,19 @@ class DavOnto(Attack):
         return await Attack.by(self, principal, server, aim)
 
 
+def _macaroon() -> Attack:
+    """Whoever asks may have one: of what they may themselves."""
+    return Attack(
+        "POST /dav",
+        "POST",
+        lambda aim: f"/dav{aim.file}",
+        lambda aim: {"caveats": ["activity:LIST,DOWNLOAD,DELETE"]},
+        told=True,
+        judged=False,
+        headers={"Content-Type": "application/macaroon-request"},
+    )
+
+
 _DAV = "/dav{path}"
 _ELSEWHERE = "https://elsewhere.example/x"
 """Listed in `copy.hosts`."""
@@ -553,6 +577,9 @@ ROUTES |= {
             for header in ("Source", "Destination")
         ),
     ],
+    ("POST", _DAV): [_macaroon()],
+    # The same macaroon, asked for by a form, which no attack here can send: `tests/web/test_macaroons.py` does.
+    ("POST", "/token"): [],
 }
 
 ROUTES |= {

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from mdm_async.names import Caller
+from mdm_async.names import Caller, Scope
 
 ALL = "pdrwlxgsi"
 
@@ -98,7 +98,11 @@ def may(caller: Caller, node: Node, right: str, view: str | None = None) -> bool
 def _may(caller: Caller, node: Node, right: str, view: str, standard: str, lfn: str) -> bool:
     if caller.limited and (right in ("p", "i") or (right == "r" and view == "identified")):
         return False
+    if caller.bound is not None and not _bounds(caller.bound, right, view, lfn):
+        return False
     for scope in caller.scopes:
+        if right == "g" and _leads(scope, lfn):
+            return True
         views = sorted(scope.views) if scope.views is not None else None
         if within(scope.path, lfn) and gives("".join(scope.rights), views, right, view, standard):
             return True
@@ -109,6 +113,16 @@ def _may(caller: Caller, node: Node, right: str, view: str, standard: str, lfn: 
         line.principal in caller.principals and gives(line.rights, line.views, right, view, standard)
         for line in in_force(node)
     )
+
+
+def _bounds(bound: Scope, right: str, view: str, lfn: str) -> bool:
+    if right == "g" and _leads(bound, lfn):
+        return True
+    return within(bound.path, lfn) and right in bound.rights and (right, view) != ("r", "identified")
+
+
+def _leads(scope: Scope, lfn: str) -> bool:
+    return bool(scope.also) and within(lfn, scope.path) and scope.path != lfn
 
 
 def may_create(caller: Caller, node: Node) -> bool:
@@ -140,7 +154,7 @@ def told(caller: Caller, node: Node, right: str, view: str | None, *, there: boo
         return (
             "allowed" if there or not caller.is_anonymous or sees_above(caller, node) else "Unauthenticated"
         )
-    if there and may(caller, node, "l"):
+    if there and (may(caller, node, "l") or may(caller, node, "g")):
         return "Unauthenticated" if caller.is_anonymous else "Forbidden"
     return of_nothing(caller, node)
 

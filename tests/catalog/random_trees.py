@@ -6,7 +6,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from mdm_async.catalog.rights import kept_acls
-from mdm_async.names import ANONYMOUS, ANYONE, AUTHENTICATED, Caller, Lfn, Scope, parse_rights
+from mdm_async.names import ANONYMOUS, ANYONE, AUTHENTICATED, Ability, Caller, Lfn, Right, Scope, parse_rights
 from mdm_async.postgres.database import Connection
 from mdm_async.rules import Rule, Rules
 from tests.catalog.acl_model import ALL, Line, Node
@@ -49,6 +49,9 @@ def trees(draw: st.DrawFn) -> Node:
     return root
 
 
+_ALSO = st.sampled_from([frozenset[Ability](), frozenset({Ability.DIRECTORIES})])
+
+
 @st.composite
 def callers(draw: st.DrawFn, tree: Node) -> Caller:
     if draw(st.integers(0, 4)) == 0:
@@ -61,11 +64,17 @@ def callers(draw: st.DrawFn, tree: Node) -> Caller:
             Lfn(draw(st.sampled_from(paths))),
             parse_rights(draw(_LETTERS)),
             draw(st.one_of(st.none(), st.frozensets(st.sampled_from([*VIEWS, "*"]), min_size=1))),
+            draw(_ALSO),
         )
         for _ in range(draw(st.sampled_from([0, 0, 1, 2])))
     ]
     principals = frozenset({own, AUTHENTICATED, ANYONE, *groups})
-    return Caller(own, principals, tuple(scopes), limited=draw(st.integers(0, 3)) == 0)
+    bound = None
+    if draw(st.integers(0, 2)) == 0:
+        path = Lfn(draw(st.sampled_from([*paths, "/", "/"])))
+        bound = Scope(path, parse_rights(draw(_LETTERS)) - {Right.IDENTITY}, None, draw(_ALSO))
+    limited = draw(st.integers(0, 3)) == 0
+    return Caller(own, principals, tuple(scopes), limited=limited, bound=bound)
 
 
 async def planted(db: Connection, tree: Node, image: UUID, under: int | None = None) -> dict[str, int]:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from mdm_async.catalog.namespace import places
 from mdm_async.catalog.namespace.places import Place
 from mdm_async.catalog.rights import acl
-from mdm_async.errors import MdmError
+from mdm_async.errors import MdmError, NotFound
 from mdm_async.names import Caller, Lfn, Right, View
 from mdm_async.postgres.database import Connection, Database
 from mdm_async.rules import canonical, gains_identity
@@ -59,7 +59,7 @@ def answer_to_creating(caller: Caller, place: Place) -> str:
 def _checked(why: MdmError, right: str) -> str:
     assert why.refusal is not None
     assert why.refusal.right == right
-    return type(why).__name__
+    return "NotFound" if isinstance(why, NotFound) else type(why).__name__
 
 
 @LONG

@@ -6,7 +6,7 @@ import pytest
 
 from mdm_async.errors import UnsafeSettings
 from mdm_async.identity.tokens import Issuers
-from mdm_async.names import ANYONE, AUTHENTICATED, Lfn, Right, Scope, parse_rights
+from mdm_async.names import ANYONE, AUTHENTICATED, Ability, Lfn, Right, Scope, parse_rights
 from mdm_async.settings import IssuerSettings
 from tests.identity.token_issuer import AUDIENCE, rsa_key, trusted_issuer
 
@@ -118,12 +118,23 @@ class TestPlainOidc:
 
 class TestCapabilities:
     @pytest.mark.parametrize(
-        ("capability", "rights"),
-        [("read", "rlxg"), ("create", "wlxg"), ("modify", "wdlxgs"), ("stage", "lxg"), ("poll", "x")],
+        ("capability", "rights", "also"),
+        [
+            ("read", "rlxg", set()),
+            ("create", "wlxg", {Ability.DIRECTORIES, Ability.RENAME}),
+            ("modify", "wdlxgs", {Ability.DIRECTORIES}),
+            ("stage", "lxg", {Ability.STAGE}),
+            ("poll", "x", set()),
+        ],
     )
-    async def test_each_gives_its_rights_below_its_path(self, issuer, issuers, capability, rights):
+    async def test_each_gives_its_rights_below_its_path(self, issuer, issuers, capability, rights, also):
         caller = await issuers.caller(issuer.token(scope=f"openid storage.{capability}:/study/a"))
-        assert caller.scopes == (Scope(Lfn("/vo/study/a"), parse_rights(rights), None),)
+        assert caller.scopes == (Scope(Lfn("/vo/study/a"), parse_rights(rights), None, frozenset(also)),)
+
+    @pytest.mark.parametrize("path", ["/foo//bar", "//foo/bar/", "/foo/./bar", "/foo/bar"])
+    async def test_every_spelling_of_a_path_is_that_path(self, issuer, issuers, path):
+        (scope,) = (await issuers.caller(issuer.token(scope=f"storage.read:{path}"))).scopes
+        assert scope.path == "/vo/foo/bar"
 
     async def test_none_gives_identities_or_rights(self, issuer, issuers):
         every = " ".join(f"storage.{verb}:/" for verb in ("read", "create", "modify", "stage", "poll"))

@@ -26,7 +26,7 @@ from mdm_async.catalog.holdings import (
 from mdm_async.catalog.holdings.images import Part, StoredView
 from mdm_async.catalog.namespace import cut_trees, entries, paths, places, taking
 from mdm_async.catalog.namespace.entries import Listed
-from mdm_async.catalog.rights import feed, kept_acls, recipients, tokens, visible
+from mdm_async.catalog.rights import feed, kept_acls, macaroons, recipients, tokens, visible
 from mdm_async.catalog.rights.callers import Callers
 from mdm_async.catalog.rights.kept_acls import Own
 from mdm_async.catalog.rights.verdicts import Verdict, Verdicts
@@ -454,6 +454,22 @@ async def tokens_and_recipients_are_kept(desk: Desk) -> None:
     await recipients.keys_of(desk.db, [OWNER])
     await recipients.listing(desk.db)
     await recipients.remove(desk.db, OWNER)
+
+
+@budget(30)
+async def macaroons_are_made_found_and_ended(desk: Desk) -> None:
+    text = await tokens.create(desk.db, CALLER, "m", Scope(ROOT, frozenset({Right.READ})), 60)
+    shown = await tokens.shown(desk.db, text)
+    assert shown is not None
+    assert shown.caller.token is not None
+    await tokens.of_row(desk.db, shown.caller.token)
+    for made in (one := uuid4(), uuid4()):
+        await macaroons.create(desk.db, shown.caller, made, bytes(48), b"{}", ["path:/"], 60, 1000)
+    await macaroons.find(desk.db, one)
+    await macaroons.listing(desk.db, shown.caller.name, 10)
+    await macaroons.revoke(desk.db, CALLER, one, shown.caller.name)
+    await tokens.revoke(desk.db, CALLER, "m")
+    await macaroons.forget_expired(desk.db, 10)
 
 
 @budget(6_000)

@@ -3,16 +3,18 @@
 A right comes from one of the caller's own scopes (a local token's, a grid token's capabilities) or from the ACL in
 force at the entry, which counts only when every directory above may be traversed. The identified view needs `i`,
 which no other right implies and "*" does not cover. A research project's own entry gives its one view and nothing
-identifying, whatever rights there are. A limited proxy neither changes rights nor sees identities.
+identifying, whatever rights there are. A limited proxy neither changes rights nor sees identities. A macaroon gives
+what its maker may now, within its bound.
 
 What a caller may not list does not exist to them: they are told of it what they would be told of a free name.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from mdm_async.catalog.namespace.places import Acl, Place, resolve_one
 from mdm_async.errors import Forbidden, MdmError, NoParent, NotFound, Refusal, Unauthenticated
-from mdm_async.names import IDENTIFIED, ROOT, Caller, Lfn, Right, View
+from mdm_async.names import IDENTIFIED, ROOT, Ability, Caller, Lfn, Right, Scope, View
 from mdm_async.postgres.database import Connection
 from mdm_async.rules import Rule
 
@@ -38,11 +40,56 @@ def may_create(caller: Caller, place: Place) -> bool:
     return _has_above(caller, place, Right.WRITE)
 
 
+def may_make_directory(caller: Caller, place: Place) -> bool:
+    """As `may_create`, of a directory: credentials that may create a file may make those that lead to it."""
+    bound = caller.bound
+    if bound is not None and not _makes_directory(bound, place):
+        return False
+    return may_create(replace(caller, bound=None), place) or any(
+        _makes_directory(scope, place) for scope in caller.scopes
+    )
+
+
+def may_rename(caller: Caller, place: Place) -> bool:
+    """Whether the caller may take a file's name away, when it gets another: who may delete it, and some who may not."""
+    if allows(caller, place, Right.DELETE):
+        return True
+    if caller.bound is not None and not _has_ability(caller.bound, Ability.RENAME, place):
+        return False
+    is_file = place.entry is not None and not place.entry.is_directory
+    return is_file and any(_has_ability(scope, Ability.RENAME, place) for scope in caller.scopes)
+
+
+def may_stage(caller: Caller, place: Place, view: View | None = None) -> bool:
+    """Whether the caller may have a file brought online: by the right to read it, or to stage alone."""
+    if allows(caller, place, Right.READ, view):
+        return True
+    if caller.bound is not None and not _has_ability(caller.bound, Ability.STAGE, place):
+        return False
+    # The identified view stays away from whoever may not have it.
+    named = (view or place.default_view) != IDENTIFIED
+    return named and any(_has_ability(scope, Ability.STAGE, place) for scope in caller.scopes)
+
+
+def _makes_directory(scope: Scope, place: Place) -> bool:
+    makes = Ability.DIRECTORIES in scope.also or Right.WRITE in scope.rights
+    return scope.leads_through(place.lfn) or (makes and scope.covers(place.lfn))
+
+
+def _has_ability(scope: Scope, ability: Ability, place: Place) -> bool:
+    return ability in scope.also and scope.covers(place.lfn)
+
+
 def demand(caller: Caller, place: Place, right: Right, view: View | None = None) -> None:
     """Return when allowed, be the entry there or not. Raises Forbidden, NotFound or Unauthenticated."""
     if allows(caller, place, right, view) and (place.entry is not None or _may_be_told(caller, place)):
         return
     raise _refused(caller, place, right, view)
+
+
+def may_see(caller: Caller, place: Place) -> bool:
+    """Whether the caller may be told what is there."""
+    return allows(caller, place, Right.LIST) or allows(caller, place, Right.GET_METADATA)
 
 
 def demand_seen(caller: Caller, place: Place) -> None:
@@ -54,13 +101,14 @@ def demand_seen(caller: Caller, place: Place) -> None:
     )
 
 
-def demand_create(caller: Caller, place: Place) -> None:
-    """Return when `may_create`; a name that is taken makes no difference. Raises as `demand`.
+def demand_create(caller: Caller, place: Place, *, directory: bool = False) -> None:
+    """Return when `may_create` (`may_make_directory`); a name that is taken makes no difference. Raises as `demand`.
 
     A directory that is missing is told of as one that is hidden.
     """
     is_missing = place.missing > 1
-    if not is_missing and may_create(caller, place):
+    may = may_make_directory(caller, place) if directory else may_create(caller, place)
+    if not is_missing and may:
         return
     refusal = Refusal(caller.name, Right.WRITE)
     if not is_missing and _has_above(caller, place, Right.LIST):
@@ -69,7 +117,7 @@ def demand_create(caller: Caller, place: Place) -> None:
     if isinstance(why, NotFound):
         why = NoParent(remedy="make it first: mdm mkdir -p")
         why.refusal = refusal
-    if is_missing and may_create(caller, place):
+    if is_missing and may:
         why.refusal = None
     raise why
 
@@ -91,6 +139,8 @@ def is_administrator(caller: Caller, root: Place) -> bool:
 
 def is_known(caller: Caller, place: Place) -> bool:
     """Whether the caller has any right at all at an entry: to others its GUID is one that nothing has."""
+    if caller.bound is not None and not caller.bound.covers(place.lfn):
+        return False
     if any(scope.rights and scope.covers(place.lfn) for scope in caller.scopes):
         return True
     ruled = any(rule.rights and rule.principal in caller.principals for rule in place.acl.rules)
@@ -126,10 +176,21 @@ def _has(
 ) -> bool:
     if caller.limited and (right in _FULL or (right is Right.READ and view == IDENTIFIED)):
         return False
+    if caller.bound is not None and not _bounds(caller.bound, lfn, right, view):
+        return False
     for scope in caller.scopes:
         if scope.covers(lfn) and _covers(scope.rights, scope.views, right, view, default):
             return True
+        if right is Right.GET_METADATA and scope.leads_through(lfn):
+            return True
     return _rule(caller, acl, right, view, default) is not None and _reaches(caller, path)
+
+
+def _bounds(bound: Scope, lfn: Lfn, right: Right, view: View) -> bool:
+    """Whether a macaroon lets its bearer have what its maker may. None lets the identified view be read."""
+    if right is Right.GET_METADATA and bound.leads_through(lfn):
+        return True
+    return bound.covers(lfn) and right in bound.rights and not (right is Right.READ and view == IDENTIFIED)
 
 
 def _rule(caller: Caller, acl: Acl, right: Right, view: View, default: View) -> Rule | None:
@@ -167,6 +228,7 @@ def gives(
     views: Sequence[str] | frozenset[str] | None,
     *,
     limited: bool,
+    bound: Scope | None = None,
 ) -> set[str]:
     """The same as `_covers`, to be asked in SQL (`visible`): what rights on views let be listed, traversed and read.
 
@@ -178,14 +240,22 @@ def gives(
         given |= {"@"} if views is None else {f"@{view}" for view in views if view != IDENTIFIED}
         if Right.IDENTITY in rights and not limited and (views is None or IDENTIFIED in views):
             given.add(f"@{IDENTIFIED}")
+    if bound is not None:
+        # To traverse is to reach what lies below, which the bound is asked about.
+        given = {one for one in given if one == "x" or _is_bound(bound, one)}
     return given
+
+
+def _is_bound(bound: Scope, given: str) -> bool:
+    right = Right.READ if given.startswith("@") else Right(given)
+    return right in bound.rights and given != f"@{IDENTIFIED}"
 
 
 def _refused(caller: Caller, place: Place, right: Right, view: View | None) -> MdmError:
     refusal = Refusal(caller.name, right, None, place.entry.guid if place.entry is not None else None)
     if right is Right.READ:
         refusal = Refusal(refusal.principal, right, view or place.default_view, refusal.guid)
-    if place.entry is not None and allows(caller, place, Right.LIST):
+    if place.entry is not None and may_see(caller, place):
         why = _told(caller, refusal, hidden=False)
         if _is_out_of_reach(caller, place, right, view or place.default_view):
             why.remedy = (

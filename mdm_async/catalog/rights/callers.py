@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from mdm_async.errors import Unavailable
-from mdm_async.names import Caller, Lfn, Scope, parse_rights
+from mdm_async.names import Ability, Caller, Lfn, Scope, parse_rights
 from mdm_async.postgres.database import Database
 
 _REMEMBERED = 10_000
@@ -28,19 +28,22 @@ class Callers:
         """The row of this caller. It is committed before anything that names it, in a transaction of its own."""
         scopes = [_told(scope) for scope in caller.scopes]
         principals = sorted(caller.principals)
-        digest = hashlib.sha256(orjson.dumps([caller.name, principals, scopes, caller.limited])).digest()
+        told = [caller.name, principals, scopes, caller.limited]
+        bound = _told(caller.bound) if caller.bound is not None else None
+        digest = hashlib.sha256(orjson.dumps(told if bound is None else [*told, bound])).digest()
         known = self._ids.get(digest)
         if known is None:
             async with self._database.acquire() as db:
                 await db.execute(
-                    "insert into callers (id, digest, name, principals, scopes, limited)"
-                    " overriding system value values ($1, $2, $3, $4, $5, $6) on conflict do nothing",
+                    "insert into callers (id, digest, name, principals, scopes, limited, bound)"
+                    " overriding system value values ($1, $2, $3, $4, $5, $6, $7) on conflict do nothing",
                     _BY_CONTENT | int.from_bytes(digest[:8], "big") >> 2,
                     digest,
                     caller.name,
                     principals,
                     scopes,
                     caller.limited,
+                    bound,
                 )
                 # Told by an older version, it has another; kept as long as there is that row.
                 known = await db.fetchval("select id from callers where digest = $1", digest)
@@ -56,7 +59,7 @@ class Callers:
     async def get(self, ids: Collection[int]) -> dict[int, Caller]:
         async with self._database.acquire() as db:
             rows = await db.fetch(
-                "select id, name, principals, scopes, limited from callers where id = any($1::bigint[])",
+                "select id, name, principals, scopes, limited, bound from callers where id = any($1::bigint[])",
                 list(ids),
             )
         return {
@@ -65,6 +68,7 @@ class Callers:
                 frozenset(row["principals"]),
                 tuple(_scope(told) for told in row["scopes"]),
                 row["limited"],
+                _scope(row["bound"]) if row["bound"] is not None else None,
             )
             for row in rows
         }
@@ -72,9 +76,11 @@ class Callers:
 
 def _told(scope: Scope) -> dict[str, Any]:
     views = sorted(scope.views) if scope.views is not None else None
-    return {"path": scope.path, "rights": "".join(sorted(scope.rights)), "views": views}
+    told: dict[str, Any] = {"path": scope.path, "rights": "".join(sorted(scope.rights)), "views": views}
+    return told | {"also": sorted(scope.also)} if scope.also else told
 
 
 def _scope(told: dict[str, Any]) -> Scope:
     views = frozenset(told["views"]) if told["views"] is not None else None
-    return Scope(Lfn(told["path"]), parse_rights(told["rights"]), views)
+    also = frozenset(map(Ability, told.get("also", ())))
+    return Scope(Lfn(told["path"]), parse_rights(told["rights"]), views, also)

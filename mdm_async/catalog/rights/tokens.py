@@ -9,6 +9,7 @@ from typing import Any
 
 import asyncpg
 
+from mdm_async.catalog.rights import macaroons
 from mdm_async.catalog.trail import acts
 from mdm_async.errors import Exists, NotFound
 from mdm_async.names import ANYONE, AUTHENTICATED, Caller, Credential, Lfn, Scope, parse_rights
@@ -45,10 +46,14 @@ async def create(db: Connection, by: Caller, name: str, scope: Scope, lifetime: 
 
 
 async def revoke(db: Connection, by: Caller, name: str) -> None:
-    """Ends the token and, within a second, the transfers it started. Raises NotFound."""
-    status = await db.execute("update tokens set revoked = now() where name = $1 and revoked is null", name)
-    if status == "UPDATE 0":
+    """Ends the token, the macaroons that it made and, within a second, the transfers it started. Raises NotFound."""
+    token = await db.fetchval(
+        "update tokens set revoked = now() where name = $1 and macaroon is null and revoked is null returning id",
+        name,
+    )
+    if token is None:
         raise NotFound("no live token has that name")
+    await macaroons.revoke_made_by(db, token)
     await acts.record(db, [acts.Act(by, "token revoke", details={"token": name})])
 
 
@@ -60,7 +65,8 @@ async def is_revoked(db: Connection, token: int) -> bool:
 async def listing(db: Connection) -> list[dict[str, Any]]:
     """All tokens without their secrets, newest first."""
     rows = await db.fetch(
-        "select name, rights, path, views, created, expires, revoked from tokens order by id desc"
+        "select name, rights, path, views, created, expires, revoked from tokens"
+        " where macaroon is null order by id desc"
     )
     return [{key: _plain(value) for key, value in row.items() if value is not None} for row in rows]
 
@@ -75,14 +81,23 @@ class Shown:
 
 async def shown(db: Connection, token: str) -> Shown | None:
     """None when it is unknown, expired or revoked."""
-    row = await db.fetchrow(
-        "select id, name, rights, path, views, expires,"
-        " extract(epoch from expires - now())::float8 as life from tokens"
-        " where hash = $1 and revoked is null and (expires is null or expires > now())",
-        digest(token),
-    )
-    if row is None:
-        return None
+    row = await db.fetchrow(f"{_SELECT} and hash = $1", digest(token))
+    return _shown(row) if row is not None else None
+
+
+async def of_row(db: Connection, token: int) -> Caller | None:
+    """Whose token has this row; None when it is expired or revoked."""
+    row = await db.fetchrow(f"{_SELECT} and id = $1", token)
+    return _shown(row).caller if row is not None else None
+
+
+_SELECT = (
+    "select id, name, rights, path, views, expires, extract(epoch from expires - now())::float8 as life from tokens"
+    " where macaroon is null and revoked is null and (expires is null or expires > now())"
+)
+
+
+def _shown(row: asyncpg.Record) -> Shown:
     views = frozenset(row["views"]) if row["views"] is not None else None
     scope = Scope(Lfn(row["path"]), parse_rights(row["rights"]), views)
     principal = f"user:{row['name']}"

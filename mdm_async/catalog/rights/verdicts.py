@@ -26,7 +26,7 @@ class Verdict:
     acls: dict[str, list[str]]
 
 
-_Key = tuple[frozenset[str], bool]
+_Key = tuple[frozenset[str], bool, frozenset[str] | None]
 
 
 class Verdicts:
@@ -39,7 +39,8 @@ class Verdicts:
 
     async def of(self, db: Connection, caller: Caller, newest_acl: int) -> Verdict:
         """With all ACLs up to this one."""
-        key = (caller.principals, caller.limited)
+        bound = caller.bound.rights if caller.bound is not None else None
+        key = (caller.principals, caller.limited, bound)
         kept = self._kept.get(key)
         if kept is not None and kept.newest_acl >= newest_acl:
             self._kept.move_to_end(key)
@@ -73,7 +74,7 @@ async def _made(db: Connection, caller: Caller) -> Verdict:
         given: set[str] = set()
         for rule in rules_of(row["rules"]):
             if rule.principal in caller.principals:
-                given |= acl.gives(rule.rights, rule.views, limited=caller.limited)
+                given |= acl.gives(rule.rights, rule.views, limited=caller.limited, bound=caller.bound)
         if given:
             acls[str(row["id"])] = sorted(given)
     return Verdict(newest, acls)

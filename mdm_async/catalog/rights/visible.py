@@ -90,7 +90,7 @@ def _scoped(caller: Caller, place: Place) -> str:
     given: set[str] = set()
     for scope in caller.scopes:
         if scope.covers(place.lfn):
-            given |= acl.gives(scope.rights, scope.views, limited=caller.limited)
+            given |= acl.gives(scope.rights, scope.views, limited=caller.limited, bound=caller.bound)
     return " ".join(sorted(given))
 
 
@@ -100,7 +100,14 @@ async def below(db: Connection, caller: Caller, verdict: Verdict, place: Place) 
     inner = {one.path for one in caller.scopes if here.covers(one.path)} - {place.lfn}
     found = [one for one in await places.resolve(db, sorted(inner)) if one.entry is not None]
     directories = [one for one in found if one.entry is not None and one.entry.is_directory]
-    return Seen(caller, verdict, [place, *directories], found)
+    if caller.bound is None or caller.bound.covers(place.lfn):
+        return Seen(caller, verdict, [place, *directories], found)
+    bound = await places.resolve_one(db, caller.bound.path)
+    if bound.entry is None or not here.covers(bound.lfn):
+        return Seen(caller, verdict, [], [])
+    own = [bound, *(one for one in found if caller.bound.covers(one.lfn) and one.lfn != bound.lfn)]
+    directories = [one for one in own if one.entry is not None and one.entry.is_directory]
+    return Seen(caller, verdict, directories, own)
 
 
 START = (0, "")

@@ -60,7 +60,7 @@ def target_at(caller: Caller, place: Place, room: Room, size: int | None, *, ove
         return Target(place.parent.id, name)
     if place.entry.image is None:
         raise Exists()
-    if not overwrite or not acl.allows(caller, place, Right.LIST):
+    if not overwrite or not acl.may_see(caller, place):
         raise Exists(remedy="choose another name, or ask to overwrite a file")
     demand_overwrite(caller, place)
     assert place.entry.parent is not None

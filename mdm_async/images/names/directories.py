@@ -1,6 +1,6 @@
 """New directories: one, or with all that is missing above it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from uuid import UUID
 
@@ -12,7 +12,7 @@ from mdm_async.catalog.trail import acts
 from mdm_async.catalog.trail.acts import Act
 from mdm_async.errors import Exists, MdmError, NoParent, NotADirectory
 from mdm_async.images.surls import resolve, resolve_one
-from mdm_async.names import Caller, Lfn, Right, join, split
+from mdm_async.names import Caller, Lfn, split
 from mdm_async.postgres.database import Connection, Database
 
 
@@ -26,7 +26,7 @@ async def mkdir(database: Database, caller: Caller, surl: str, *, parents: bool 
         _, place = await resolve_one(db, caller, surl)
         if parents:
             return (await made(db, caller, place.lfn)).guid
-        acl.demand_create(caller, place)
+        acl.demand_create(caller, place, directory=True)
         if place.entry is not None:
             raise Exists()
         if place.parent is None:
@@ -76,22 +76,23 @@ async def made(db: Connection, caller: Caller, lfn: Lfn, wanted: Place | None = 
 
 def demand_makeable(caller: Caller, place: Place, wanted: Place | None = None) -> None:
     """Return when the caller may make what is missing above this place. Raises as `made`."""
-    if not acl.may_create(caller, _first_missing(place)):
+    if not all(acl.may_make_directory(caller, one) for one in _missing(place)):
         # Of the whole name: below what is hidden one is told what is told below what is missing.
-        acl.demand_create(caller, wanted or place)
+        acl.demand_create(caller, wanted or place, directory=wanted is None)
     if not place.ancestor.is_directory:
         raise NotADirectory("a file has the name of a directory above")
 
 
 def _demand_directory(caller: Caller, place: Place, entry: Entry) -> None:
-    if not acl.allows(caller, place, Right.LIST):
-        acl.demand_create(caller, place)
+    if not acl.may_see(caller, place):
+        acl.demand_create(caller, place, directory=True)
         raise Exists()
     if not entry.is_directory:
         raise NotADirectory("a file has that name")
 
 
-def _first_missing(place: Place) -> Place:
+def _missing(place: Place) -> Iterator[Place]:
+    """What is missing, from the first directory down, each as if those above were there."""
     names = place.lfn.split("/")
-    above = Lfn("/".join(names[: len(names) - place.missing]) or "/")
-    return replace(place, lfn=join(above, names[len(names) - place.missing]), missing=1)
+    for count in range(len(names) - place.missing, len(names)):
+        yield replace(place, lfn=Lfn("/".join(names[: count + 1])), missing=1)

@@ -12,13 +12,13 @@ from mdm_async.catalog.trail import acts
 from mdm_async.catalog.trail.acts import Act
 from mdm_async.catalog.work import directories_to_check, views_to_make
 from mdm_async.catalog.work.views_to_make import lock_demands
-from mdm_async.errors import BadRequest, Busy, Exists, Forbidden, NoParent
+from mdm_async.errors import BadRequest, Busy, Exists, Forbidden, NoParent, NotFound
 from mdm_async.images.changed import ChangedHere
 from mdm_async.images.names import removal
 from mdm_async.images.names.revealing import NameGuard
 from mdm_async.images.reading.served import ServedViews
 from mdm_async.images.rights.delivery import KINDS, policy
-from mdm_async.images.surls import existing, resolve_one
+from mdm_async.images.surls import resolve_one
 from mdm_async.names import IDENTIFIED, MOST_LEVELS, OPAQUE, ROOT, Caller, Lfn, Right, join, levels_of, split
 from mdm_async.postgres.database import Connection, Database
 from mdm_async.settings import DeliverySettings, NamingSettings
@@ -127,10 +127,14 @@ async def _mv(mover: Mover, caller: Caller, source: str, target: str, named: _Na
 
 
 async def _movable(db: Connection, caller: Caller, source: str) -> tuple[Place, Entry]:
-    before, entry = await existing(db, caller, source, Right.DELETE)
+    _, before = await resolve_one(db, caller, source)
+    if not acl.may_rename(caller, before):
+        acl.demand(caller, before, Right.DELETE)
+    if before.entry is None:
+        raise NotFound()
     if before.lfn == ROOT:
         raise BadRequest("the root cannot be moved")
-    return before, entry
+    return before, before.entry
 
 
 async def _demand_levels(db: Connection, before: Place, entry: Entry, directory: Place) -> None:

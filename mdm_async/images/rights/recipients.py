@@ -72,7 +72,7 @@ async def _whose(db: Connection, caller: Caller, principal: str | None) -> str:
         await demand_administrator(db, caller)
         return principal
     # What is sealed for it is opened by whoever holds its private half, under full credentials of the same person too.
-    if caller.limited or caller.name not in caller.principals:
+    if caller.limited or caller.bound is not None or caller.name not in caller.principals:
         why = Forbidden(
             f"this credential of {caller.name} may not register a key", remedy="use one that is not limited"
         )

@@ -53,7 +53,7 @@ async def readable(
             if isinstance(one, MdmError):
                 raise one
             surl, place = one
-            entry, image, name = _allowed(served, caller, surl, place, view)
+            entry, image, name = _allowed(served, caller, surl, place, view, delivered=delivered)
             key = recipient
             if delivered and key is None and demands_sealed(delivery, place, name):
                 key = await registered.key()
@@ -66,14 +66,15 @@ async def readable(
 
 
 def _allowed(
-    served: ServedViews, caller: Caller, surl: Surl, place: Place, asked: View | None
+    served: ServedViews, caller: Caller, surl: Surl, place: Place, asked: View | None, *, delivered: bool
 ) -> tuple[Entry, UUID, View]:
-    """The file, its image, and the view that the caller may read of it."""
+    """The file, its image, and the view that the caller may read of it, or have brought online."""
     named = surl.view or asked
     if named is not None:
         _demand_view(served, named)
     demand_offered(caller, place, named)
-    acl.demand(caller, place, Right.READ, named)
+    if delivered or place.entry is None or not acl.may_stage(caller, place, named):
+        acl.demand(caller, place, Right.READ, named)
     if place.entry is None:
         raise NotFound()
     # Only now: whether there is a default view would tell that the entry exists.

@@ -8,6 +8,7 @@ from uuid import UUID
 from mdm_async.blobs.store import BlobStore
 from mdm_async.catalog.grants import grants
 from mdm_async.catalog.holdings import blobs, images
+from mdm_async.catalog.rights import macaroons
 from mdm_async.catalog.work import keys_to_forget
 from mdm_async.catalog.work.doomed import BLOBS_TO_DELETE, IMAGES_TO_DESTROY
 from mdm_async.catalog.work.keys_to_forget import KEYS_TO_FORGET
@@ -72,6 +73,7 @@ class Sweeper:
     async def _give_up(self) -> None:
         """What nobody came back for: expired uploads, writes whose lease lapsed, secrets that no image names."""
         await self._end_uploads()
+        await self._forget_macaroons()
         await self._settle_lapsed()
 
     async def _settle_lapsed(self) -> None:
@@ -86,6 +88,12 @@ class Sweeper:
                 await images.doom_unreferenced(db, expired)
                 more = await blobs.doom_lapsed(db, _PAGE) == _PAGE or looked_at == _PAGE
             SWEPT.labels("upload").inc(len(expired))
+
+    async def _forget_macaroons(self) -> None:
+        more = True
+        while more:
+            async with self.database.acquire() as db:
+                more = await macaroons.forget_expired(db, _PAGE) == _PAGE
 
     async def _destroy_images(self) -> None:
         async with Shift(self.database, IMAGES_TO_DESTROY, self.node, _PAGE) as shift:

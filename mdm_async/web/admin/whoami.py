@@ -35,6 +35,7 @@ def _tree(told: Standing) -> Tree:
         "until": when(datetime.fromtimestamp(caller.until, UTC)) if caller.until is not None else None,
         "limited": caller.limited,
         "scopes": [_scope(scope) for scope in caller.scopes],
+        "bound": None if caller.bound is None else _scope(caller.bound),
         "here": _here(told),
     }
 
@@ -52,4 +53,5 @@ def _here(told: Standing) -> Tree:
 def _scope(scope: Scope) -> Tree:
     """What the credential gives by itself."""
     views = sorted(scope.views) if scope.views is not None else None
-    return {"path": scope.path, "rights": "".join(sorted(scope.rights)), "views": views}
+    told: Tree = {"path": scope.path, "rights": "".join(sorted(scope.rights)), "views": views}
+    return told | {"also": sorted(scope.also)} if scope.also else told

@@ -4,7 +4,7 @@ from aiohttp import web
 
 from mdm_async.web.dav.asked import Asked
 
-ALLOWED = "OPTIONS, PROPFIND, GET, HEAD, PUT, MKCOL, DELETE, MOVE, COPY"
+ALLOWED = "OPTIONS, PROPFIND, GET, HEAD, PUT, MKCOL, DELETE, MOVE, COPY, POST"
 
 
 async def options(asked: Asked) -> web.Response:

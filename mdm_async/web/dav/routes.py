@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 
 from mdm_async.errors import Exists, MdmError, NoParent
-from mdm_async.web.dav import collection, copy, delete, get, move, options, propfind, put
+from mdm_async.web.dav import collection, copy, delete, get, macaroon, move, options, propfind, put
 from mdm_async.web.dav.asked import ROOT, Asked
 from mdm_async.web.http import problem
 from mdm_async.web.http.credential import caller_of
@@ -24,6 +24,7 @@ _CHANGING: dict[str, Verb] = {
     "DELETE": delete.delete,
     "MOVE": move.move,
     "COPY": copy.copy,
+    "POST": macaroon.post,
 }
 
 

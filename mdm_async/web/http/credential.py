@@ -69,6 +69,12 @@ async def _authenticated(request: web.Request) -> Caller:
     return await authenticator.caller(authorization, _chain(request), circumstances)
 
 
+def kept_credential(request: web.Request, caller: Caller) -> bytes:
+    """What is kept of the credential by which this caller came, so that it can be asked again. Raises Forbidden."""
+    authorization = request.headers.get("Authorization")
+    return request.app[HOUSE].makers.kept(caller, authorization, _chain(request))
+
+
 def _demand_own_page(request: web.Request) -> None:
     """A browser shows its certificate for whatever page makes it ask: no other site's page may. Raises Forbidden."""
     origin = request.headers.get("Origin")

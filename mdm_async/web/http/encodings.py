@@ -5,7 +5,7 @@ from aiohttp.http import HttpVersion11
 
 from mdm_async.errors import BadRequest, NotSupported, UnsupportedMediaType, VersionNotSupported
 
-_JSON = ("application/json", "text/json")
+_JSON = ("application/json", "text/json", "application/macaroon-request")
 _XML = ("text/xml", "application/xml")
 _UNSAID = ("application/octet-stream", "application/x-www-form-urlencoded")
 """What libraries and `curl -d` say of any body if nobody tells them what it is."""

@@ -12,6 +12,7 @@ from mdm_async.auditing.refusals import Refusals
 from mdm_async.blobs.store import BlobStore
 from mdm_async.catalog.rights.verdicts import Verdicts
 from mdm_async.identity.authenticator import Authenticator
+from mdm_async.identity.makers import Makers
 from mdm_async.identity.mapping import Mapping
 from mdm_async.images.budget import Budget
 from mdm_async.images.changed import ChangedHere
@@ -68,6 +69,7 @@ class House:
     names_refused: Rates
     """By caller."""
     authenticator: Authenticator
+    makers: Makers
     refusals: Refusals
     reads: Reads
     sweeper: Sweeper
