@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from mdm_async.errors import NoSpace
+from mdm_async.images.transfers import upload
 from tests.interop.grid_tools import GridTools
 from tests.web.made_images import made
 
@@ -79,7 +81,9 @@ async def test_a_failed_upload_leaves_the_name_free(grid_tools: GridTools, place
     await grid_tools.well("gfal-copy", f"file://{local}/a.dcm", surl)
 
 
-async def test_clients_end_with_codes_that_say_why(grid_tools: GridTools, place: str, local: Path) -> None:
+async def test_clients_end_with_codes_that_say_why(
+    grid_tools: GridTools, place: str, local: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     await grid_tools.server.srm("mkdir", surl=f"{place}/d/e", parents=True)
     rule = {"principal": "any:authenticated", "rights": "lx"}
     await grid_tools.server.srm("mkdir", surl=f"{place}/closed")
@@ -94,3 +98,20 @@ async def test_clients_end_with_codes_that_say_why(grid_tools: GridTools, place:
     ):
         ran = await grid_tools.run(*command[:-1], grid_tools.srm(command[-1]))
         assert ran.code == code, str(ran)
+
+    def full(*_: object, **__: object) -> None:
+        raise NoSpace
+
+    monkeypatch.setattr(upload, "target_at", full)
+    ran = await grid_tools.run("gfal-copy", f"file://{local}/a.dcm", grid_tools.srm(f"{place}/full.dcm"))
+    assert ran.code == 28, str(ran)
+
+
+async def test_a_path_names_its_view(grid_tools: GridTools, place: str, local: Path) -> None:
+    await grid_tools.server.put(f"{place}/a.dcm", CT)
+    surl = grid_tools.srm(f"/@basic{place}/a.dcm")
+    await grid_tools.well("gfal-copy", "-K", "ADLER32", surl, f"file://{local}/out.dcm")
+    assert (local / "out.dcm").read_bytes() == await grid_tools.server.read(f"/@basic{place}/a.dcm")
+    ran = await grid_tools.run("gfal-copy", grid_tools.srm(f"/@identified{place}/a.dcm"), f"file://{local}/o")
+    # Who lacks `i` is refused, and told so.
+    assert ran.code == 13, str(ran)

@@ -15,6 +15,9 @@ from mdm_async.web.http.reply import fresh_id, reply, request_id
 _CLIENT_HAS_GONE = 499
 """Told to nobody, but counted."""
 _KIND = "application/problem+json"
+_TO_GFAL2 = {422: 400, 429: 504, 500: 504, 503: 504}
+"""gfal2 2.21 ends with exit code 0, which is success, after statuses that it does not know. 504 is one that it tries
+again after."""
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -43,8 +46,10 @@ def answer(
 
 
 def _understood(request: web.Request, status: int) -> int:
-    """The status, in words that the client knows: gfal2 ends with exit code 0, which is success, after a 422."""
-    return 400 if status == 422 and "gfal2" in request.headers.get("User-Agent", "") else status
+    """The status, in words that the client knows. What a COPY is refused for decides what gfal2 tries next."""
+    if request.method == "COPY" or "gfal2" not in request.headers.get("User-Agent", ""):
+        return status
+    return _TO_GFAL2.get(status, status)
 
 
 def answer_to_no_request(error: MdmError) -> web.Response:

@@ -16,7 +16,7 @@ from mdm_async.web.copying.copies import Copies, KnownCopy
 from mdm_async.web.copying.other_side import OtherSide
 from mdm_async.web.srm import forms as form
 from mdm_async.web.srm.context import Context
-from mdm_async.web.srm.results import IN_PROGRESS, CopiedFile, Files, ReturnStatus
+from mdm_async.web.srm.results import IN_PROGRESS, CopiedFile, FileCounts, Files, ReturnStatus
 
 PREFIX: Final = "copy:"
 _SOON: Final = 1.0
@@ -96,6 +96,14 @@ async def status_of_copy(context: Context, asked: form.OfCopy) -> Files[CopiedFi
             source, target = target, source
         files.append(CopiedFile(surl=source, target=target, status=_status(known)))
     return _told(files, asked.requestToken)
+
+
+async def counts(context: Context, token: str) -> FileCounts:
+    """Raises UnknownRequest."""
+    files = (await status_of_copy(context, form.OfCopy(requestToken=token))).files
+    failed = sum(file.status.error is not None for file in files)
+    waiting = sum(file.status.code == IN_PROGRESS for file in files)
+    return FileCounts("COPY", len(files), len(files) - failed - waiting, waiting, failed)
 
 
 def abort(context: Context, token: str) -> None:

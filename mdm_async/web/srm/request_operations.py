@@ -189,6 +189,9 @@ async def get_request_summary(context: Context, asked: form.RequestSummary) -> R
 
 async def _summary(context: Context, text: str) -> RequestSummary:
     try:
+        if text.startswith(copy_operations.PREFIX):
+            counts = await copy_operations.counts(context, text)
+            return RequestSummary(token=text, counts=counts)
         token = form.request_token(text)
         items = await requests.summary(context.database, context.caller, token)
     except MdmError as why:

@@ -254,7 +254,7 @@ class RequestTokens(Result):
 
 @dataclass(frozen=True, slots=True)
 class FileCounts:
-    request_type: Literal["PREPARE_TO_GET", "PREPARE_TO_PUT", "BRING_ONLINE"]
+    request_type: Literal["PREPARE_TO_GET", "PREPARE_TO_PUT", "BRING_ONLINE", "COPY"]
     total: int
     completed: int
     waiting: int

@@ -2,6 +2,8 @@
 
 import asyncio
 
+import aiohttp
+
 from tests.web.copying.conftest import Copying
 from tests.web.copying.peers import Talk, gives
 from tests.web.made_images import made
@@ -45,6 +47,20 @@ async def test_each_file_has_a_status_of_its_own(copying: Copying, place: str) -
     ]
 
 
+async def test_nobody_copies_between_servers_without_a_credential(copying: Copying, place: str) -> None:
+    rule = {"principal": "any:anonymous", "rights": "rlxwd"}
+    for surl in ("/", place):
+        await copying.server.srm("setPermission", surls=[surl], permissionType="ADD", rules=[rule])
+    url = copying.peer.url("/asked-by-nobody")
+    body = {"files": [{"sourceSURL": url, "targetSURL": f"{place}/f"}]}
+    async with aiohttp.ClientSession() as stranger:
+        answer = await stranger.post(f"{copying.server.url}/srm/v2/copy", json=body)
+        assert codes(await answer.json()) == ["SRM_AUTHENTICATION_FAILURE"]
+    assert copying.peer.methods("/asked-by-nobody") == []
+    for surl in ("/", place):
+        await copying.server.srm("setPermission", surls=[surl], permissionType="REMOVE", rules=[rule])
+
+
 async def test_a_file_here_gets_a_second_name(copying: Copying, place: str) -> None:
     await copying.server.put(f"{place}/a.dcm", CT)
     files = [{"sourceSURL": f"{place}/a.dcm", "targetSURL": f"{place}/b.dcm"}]
@@ -76,5 +92,8 @@ async def test_a_copy_that_takes_long_is_asked_about_and_aborted_by_its_token(
     while codes(tree) == ["SRM_REQUEST_INPROGRESS"]:
         tree = await copying.server.srm("statusOfCopyRequest", requestToken=token)
     assert codes(tree) == ["SRM_ABORTED"]
+    tree = await copying.server.srm("getRequestSummary", requestTokens=[token])
+    (summary,) = tree["requestSummaries"]
+    assert (summary["requestType"], summary["numOfFailedFiles"]) == ("COPY", 1)
     assert not await copying.exists(f"{place}/f")
     await copying.server.srm("statusOfCopyRequest", expect=404, requestToken="copy:none")

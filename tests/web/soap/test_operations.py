@@ -157,6 +157,13 @@ async def test_codes_say_what_was_wrong(server: Server, place: str) -> None:
         (await soap(server, "srmAbortRequest", requestToken="none"), "SRM_INVALID_REQUEST"),
     ]
     assert [code(tree) for tree, _ in told] == [wanted for _, wanted in told]
+    tree = await soap(server, "srmPrepareToGet", arrayOfFileRequests=files(f"{place}/no"))
+    # Clients of one file look no further.
+    assert code(tree) == "SRM_INVALID_PATH"
+    tree = await soap(
+        server, "srmPrepareToPut", arrayOfFileRequests=files(f"{place}/d", f"{place}/x", field="targetSURL")
+    )
+    assert code(tree) == "SRM_PARTIAL_SUCCESS"
     tree = await soap(server, "srmLs", arrayOfSURLs=surls(f"{place}/d", f"{place}/none"))
     assert code(tree) == "SRM_PARTIAL_SUCCESS"
     assert [one["status"]["statusCode"] for one in tree["details"]["pathDetailArray"]] == [

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from mdm_async.web.srm.results import Files, Result, ReturnStatus, SurlStatus
+from mdm_async.web.srm.results import File, Files, Result, ReturnStatus, SurlStatus
 from mdm_async.web.srm.soap.reading import Tree
 
 
@@ -45,6 +45,15 @@ def file_statuses(result: Files[SurlStatus]) -> Tree:
         "arrayOfFileStatuses": [{"surl": file.surl, "status": status(file.status)} for file in result.files]
         or None
     }
+
+
+def of_all(result: Files[File]) -> Tree:
+    """The status of a request that begins transfers: what all its files failed for, where that is one and the same,
+    for clients of one file look no further."""
+    codes = {file.status.code for file in result.files}
+    if len(codes) == 1 and len(result.errors) == len(result.files):
+        return {"returnStatus": status(result.files[0].status)}
+    return {}
 
 
 def only_status(result: Result) -> Tree:

@@ -2,9 +2,9 @@
 
 from typing import Final
 
-from mdm_async.web.srm.results import BringOnlineFile, CopiedFile, Files, GetFile, PutFile
+from mdm_async.web.srm.results import BringOnlineFile, CopiedFile, File, Files, GetFile, PutFile
 from mdm_async.web.srm.soap.reading import Tree
-from mdm_async.web.srm.soap.shapes import Spoken, file_statuses, lifetime, named, status
+from mdm_async.web.srm.soap.shapes import Spoken, file_statuses, lifetime, named, of_all, status
 
 _WAIT: Final = 5
 """Seconds after which it is worth asking again."""
@@ -55,9 +55,9 @@ def _copy_form(asked: Tree) -> Tree:
 
 
 def _told_copy(result: Files[CopiedFile]) -> Tree:
-    return {
-        "requestToken": result.request_token,
-        "arrayOfFileStatuses": [
+    return _told(
+        result,
+        [
             {
                 "sourceSURL": file.surl,
                 "targetSURL": file.target,
@@ -66,7 +66,7 @@ def _told_copy(result: Files[CopiedFile]) -> Tree:
             }
             for file in result.files
         ],
-    }
+    )
 
 
 def _of_request(asked: Tree, surls: str) -> Tree:
@@ -120,8 +120,8 @@ def _told_put(result: Files[PutFile]) -> Tree:
     )
 
 
-def _told(result: Files[GetFile] | Files[PutFile] | Files[BringOnlineFile], files: list[Tree]) -> Tree:
-    return {"requestToken": result.request_token, "arrayOfFileStatuses": files}
+def _told(result: Files[File], files: list[Tree]) -> Tree:
+    return of_all(result) | {"requestToken": result.request_token, "arrayOfFileStatuses": files}
 
 
 def _status_told(tree: Tree) -> Tree:
