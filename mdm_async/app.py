@@ -40,6 +40,7 @@ from mdm_async.images.hooks.hooks import Hooks
 from mdm_async.images.intake.intake import Intake
 from mdm_async.images.intake.opaque import OpaqueQuota
 from mdm_async.images.intake.placing import Placing
+from mdm_async.images.names.user_text import UserText
 from mdm_async.images.parts.depot import Depot
 from mdm_async.images.reading.digests import Digests
 from mdm_async.images.reading.served import BASIC_PROJECT, ServedViews
@@ -303,6 +304,7 @@ async def _house(
         budget=budget,
         parsing=stack.enter_context(ThreadPoolExecutor(1, "parse")),
         desk=desk,
+        user_text=UserText(keys),
         names_refused=Rates(settings.naming.refused / 3600, settings.naming.refused),
         near=[admission.near, budget.near, desk.near, digests.near, lanes.near, disks.near],
         authenticator=Authenticator(kinds, stands_on.trust, mapping),

@@ -161,6 +161,24 @@ class ExpectationFailed(MdmError):
     http, srm, title = 417, "SRM_INVALID_REQUEST", "what the request expects is not known here"
 
 
+class Conflict(MdmError):
+    http, srm, title = 409, "SRM_FAILURE", "things are not as the request takes them to be"
+
+
+class PreconditionFailed(MdmError):
+    http, srm, title = 412, "SRM_FAILURE", "a condition of the request does not hold"
+
+
+class LockLost(PreconditionFailed):
+    title = "there is no such lock any more"
+
+
+class Locked(MdmError):
+    """Somebody else keeps others from changing it (RFC 4918 §6)."""
+
+    http, srm, title = 423, "SRM_FILE_BUSY", "it is locked"
+
+
 class NotDicom(MdmError):
     http, srm, title = 422, "SRM_FAILURE", "not a DICOM Part 10 file"
 

@@ -15,6 +15,7 @@ from mdm_async.held import holding, may_wait
 from mdm_async.postgres import sqlstates
 from mdm_async.postgres.looks import Looks
 from mdm_async.postgres.migrate import migrate
+from mdm_async.postgres.shown_locks import shown_locks
 from mdm_async.postgres.turns import Turns
 
 __all__ = ["Connection", "Database", "connect", "migrate"]
@@ -213,6 +214,9 @@ class Database:
         async with self.acquire() as connection:
             if sync:
                 async with connection.transaction():
+                    if shown := shown_locks.get():
+                        tokens = "{" + ",".join(map(str, shown)) + "}"
+                        await connection.execute("select set_config('mdm.lock_tokens', $1, true)", tokens)
                     yield connection
                 return
             # In one round trip; asyncpg's own transaction would need two.

@@ -5,7 +5,8 @@ PostgreSQL, appendix A. What is none of these is a mistake of ours, or of what w
 
 import asyncpg
 
-from mdm_async.errors import DatabaseBusy, DatabaseFull, DatabaseReadOnly, MdmError, Unavailable
+from mdm_async.errors import DatabaseBusy, DatabaseFull, DatabaseReadOnly, Locked, MdmError, Unavailable
+from mdm_async.postgres.shown_locks import LOCKED
 
 RETRY_AFTER = 2
 """Seconds, told to callers."""
@@ -40,6 +41,8 @@ def meaning(error: BaseException, *, connecting: bool = False) -> MdmError | Non
     if not isinstance(error, asyncpg.PostgresError):
         return None
     state = error.sqlstate or ""
+    if state == LOCKED:
+        return locked()
     if state[:2] == _CONNECTION_LOST or state in _AWAY:
         return away()
     if connecting and state.startswith(_MAY_NOT_ENTER):
@@ -49,6 +52,13 @@ def meaning(error: BaseException, *, connecting: bool = False) -> MdmError | Non
     if state == _READ_ONLY:
         return read_only()
     return busy(_BUSY[state]) if state in _BUSY else None
+
+
+def locked() -> Locked:
+    return Locked(
+        "somebody has locked it, or what it lies in",
+        remedy="wait until the lock is given up or ends, or send its token: If: (<token>)",
+    )
 
 
 def away() -> Unavailable:

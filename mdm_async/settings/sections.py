@@ -277,6 +277,12 @@ class LimitSettings(Section):
         60, gt=0, description="seconds over which senders and readers must keep to transfers.slowest"
     )
     body_seconds: float = Field(86400, gt=0, description="seconds that one request's body may take to come")
+    locks: int = Field(10_000, ge=1, description="locks of names at once (WebDAV's LOCK), of all callers")
+    locks_each: int = Field(500, ge=1, description="as `locks`, of one caller")
+    lock_seconds: int = Field(3600, ge=1, description="seconds that a lock lasts unless it is refreshed")
+    properties: int = Field(
+        16 * KIB, ge=0, description="bytes of properties that clients may keep with an entry (PROPPATCH)"
+    )
     opaque: int = Field(
         100 * GIB, ge=0, description="bytes that opaque files, which are not DICOM, may take of the store"
     )

@@ -6,6 +6,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
+from uuid import uuid4
 
 from tests.attack.arena import RECIPIENT, Aim
 from tests.attack.principals import Principal
@@ -536,6 +537,24 @@ def _macaroon() -> Attack:
     )
 
 
+@dataclass(frozen=True)
+class _DavXml(Attack):
+    """With the document that its method takes."""
+
+    @classmethod
+    def of(cls, method: str, form: Callable[[Aim], str], variant: str) -> "_DavXml":
+        return cls(f"{method} /dav {variant}".strip(), method, lambda aim: f"/dav{form(aim)}")
+
+    async def by(self, principal: Principal, server: Server, aim: Aim) -> Reply:
+        return await principal.call(server, self.method, self.path(aim), data=_DOCUMENTS[self.method])
+
+
+_DOCUMENTS = {
+    "PROPPATCH": b'<D:propertyupdate xmlns:D="DAV:"><D:set><D:prop><a xmlns="urn:x">b</a></D:prop></D:set>'
+    b"</D:propertyupdate>",
+    "LOCK": b'<D:lockinfo xmlns:D="DAV:"><D:lockscope><D:exclusive/></D:lockscope>'
+    b"<D:locktype><D:write/></D:locktype></D:lockinfo>",
+}
 _DAV = "/dav{path}"
 _ELSEWHERE = "https://elsewhere.example/x"
 """Listed in `copy.hosts`."""
@@ -563,6 +582,15 @@ ROUTES |= {
         _dav("PROPFIND", form, f"{variant} {depth}".strip(), Depth=depth)
         for variant, form in _DAV_FORMS.items()
         for depth in ("0", "1", "infinity")
+    ],
+    ("PROPPATCH", _DAV): [_DavXml.of("PROPPATCH", form, variant) for variant, form in _DAV_FORMS.items()],
+    ("LOCK", _DAV): [
+        # One that names a view is wrong whatever it is about.
+        replace(_DavXml.of("LOCK", form, variant), judged=variant != "identified")
+        for variant, form in _DAV_FORMS.items()
+    ],
+    ("UNLOCK", _DAV): [
+        replace(_dav("UNLOCK", _path, **{"Lock-Token": f"<urn:uuid:{uuid4()}>"}), judged=False)
     ],
     ("MOVE", _DAV): _dav_moves("MOVE"),
     ("COPY", _DAV): [

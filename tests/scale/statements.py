@@ -24,8 +24,9 @@ from mdm_async.catalog.holdings import (
     sources,
 )
 from mdm_async.catalog.holdings.images import Part, StoredView
-from mdm_async.catalog.namespace import cut_trees, entries, paths, places, taking
+from mdm_async.catalog.namespace import cut_trees, dead_properties, entries, locks, paths, places, taking
 from mdm_async.catalog.namespace.entries import Listed
+from mdm_async.catalog.namespace.locks import Lock
 from mdm_async.catalog.rights import feed, kept_acls, macaroons, recipients, tokens, visible
 from mdm_async.catalog.rights.callers import Callers
 from mdm_async.catalog.rights.kept_acls import Own
@@ -372,6 +373,30 @@ async def rights_in_a_tree_of_two_thousand_directories_are_told(desk: Desk) -> N
     deep = await places.resolve_one(desk.db, Lfn("/deep"))
     assert await places.kinds_below(desk.db, deep, [])
     await entries.demand_levels(desk.db, deep.ancestor.id, 60)
+
+
+@budget(60)
+async def a_name_is_locked_and_unlocked(desk: Desk) -> None:
+    directory = await desk.directory()
+    lock = Lock(uuid4(), directory, "locked", (1, directory), False, False, OWNER, OWNER, None)
+    taken = await locks.take(desk.db, lock, None, 60, 100, 100)
+    assert [[one.token for one in over] for over in await locks.over(desk.db, [(directory, "locked")])] == [
+        [taken.token]
+    ]
+    assert await locks.own(desk.db, [taken.token], OWNER) == {taken.token}
+    await locks.refresh(desk.db, taken.token, 60)
+    await locks.demand_unlocked(desk.db, directory, "free")
+    await locks.locked(desk.db, [FILE])
+    await locks.give_up(desk.db, taken.token)
+
+
+@budget(40)
+async def properties_are_kept_told_and_copied(desk: Desk) -> None:
+    assert await dead_properties.locked(desk.db, FILE) is None
+    await dead_properties.put(desk.db, FILE, b"sealed")
+    assert await dead_properties.of_entries(desk.db, [FILE]) == {FILE: b"sealed"}
+    await dead_properties.copy(desk.db, [FILE], [guid(FILE + 1)])
+    await dead_properties.put(desk.db, FILE, None)
 
 
 @budget(40)

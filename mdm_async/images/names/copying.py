@@ -10,7 +10,7 @@ from uuid import UUID
 
 from mdm_async.catalog.holdings import images
 from mdm_async.catalog.holdings.profiles import enabled_at
-from mdm_async.catalog.namespace import entries, places, taking
+from mdm_async.catalog.namespace import dead_properties, entries, places, taking
 from mdm_async.catalog.namespace.entries import Listed
 from mdm_async.catalog.namespace.places import Place
 from mdm_async.catalog.rights import acl
@@ -23,6 +23,7 @@ from mdm_async.images.names import removal
 from mdm_async.images.names.revealing import NameGuard
 from mdm_async.images.reading.served import ServedViews
 from mdm_async.images.rights.delivery import KINDS, Kind, policy
+from mdm_async.images.rights.opaque_views import demand_offered
 from mdm_async.images.surls import resolve_one
 from mdm_async.names import IDENTIFIED, OPAQUE, Caller, Lfn, Right, View, parse_lfn, split
 from mdm_async.postgres.database import Connection, Database
@@ -92,6 +93,7 @@ class Copier:
             return _Found(place, path, None, None, ())
         if asked is not None and not self.served.exists(asked):
             raise BadRequest("there is no such view here", remedy="`mdm profile list` names those that are")
+        demand_offered(caller, place, asked)
         acl.demand(caller, place, Right.READ, asked)
         if place.entry is None:
             raise NotFound()
@@ -123,6 +125,8 @@ class Copier:
             else:
                 guid = await self._add(db, one, directory, parent, label)
             done.append(Act(caller, "copy", guid=guid, view=one.view))
+        sources = [one.place.entry.id for one in found if one.place.entry is not None]
+        await dead_properties.copy(db, sources, [one.guid for one in done if one.guid is not None])
         await acts.record(db, done)
 
     async def _add(self, db: Connection, one: "_Found", directory: Place, parent: int, name: str) -> UUID:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from mdm_async.catalog.holdings import images
-from mdm_async.catalog.namespace import cut_trees, entries, places
+from mdm_async.catalog.namespace import cut_trees, entries, locks, places
 from mdm_async.catalog.namespace.entries import Entry
 from mdm_async.catalog.namespace.places import Acl, Place
 from mdm_async.catalog.rights import acl
@@ -21,6 +21,7 @@ from mdm_async.errors import (
 from mdm_async.images.changed import ChangedHere
 from mdm_async.images.surls import existing, resolve
 from mdm_async.names import ROOT, Caller, Right, Surl
+from mdm_async.postgres import sqlstates
 from mdm_async.postgres.database import Connection, Database
 
 
@@ -98,6 +99,9 @@ async def rm(
     async with database.transaction() as db:
         found = [_removable(caller, one) for one in await resolve(db, caller, surls)]
         wanted = {one.id: one for one in found if isinstance(one, Entry)}
+        locked = await locks.locked(db, wanted)
+        found = [sqlstates.locked() if isinstance(one, Entry) and one.id in locked else one for one in found]
+        wanted = {id_: one for id_, one in wanted.items() if id_ not in locked}
         removed = await entries.remove_files(db, wanted)
         await images.doom_unreferenced(db, removed.values())
         await acts.record(db, [Act(caller, "rm", guid=wanted[entry].guid) for entry in removed])

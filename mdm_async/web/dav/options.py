@@ -4,8 +4,8 @@ from aiohttp import web
 
 from mdm_async.web.dav.asked import Asked
 
-ALLOWED = "OPTIONS, PROPFIND, GET, HEAD, PUT, MKCOL, DELETE, MOVE, COPY, POST"
+ALLOWED = "OPTIONS, PROPFIND, PROPPATCH, GET, HEAD, PUT, MKCOL, DELETE, MOVE, COPY, LOCK, UNLOCK, POST"
 
 
 async def options(asked: Asked) -> web.Response:
-    return web.Response(headers={"Allow": ALLOWED, "DAV": "1", "Cache-Control": "no-store"})
+    return web.Response(headers={"Allow": ALLOWED, "DAV": "1, 2", "Cache-Control": "no-store"})

@@ -12,6 +12,8 @@ from mdm_async.images.names.listing import Detail
 from mdm_async.names import OPAQUE, split
 
 DAV, LCGDM = "DAV:", "LCGDM:"
+OURS = frozenset({DAV, LCGDM})
+"""Namespaces whose properties nobody sets."""
 
 
 class Property(NamedTuple):

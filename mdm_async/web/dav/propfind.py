@@ -14,6 +14,7 @@ from mdm_async.images.names import listing
 from mdm_async.images.names.listing import NOTHING, Detail, Page
 from mdm_async.web.dav import multistatus, properties
 from mdm_async.web.dav.asked import Asked
+from mdm_async.web.dav.beside import Beside
 from mdm_async.web.dav.document import document
 from mdm_async.web.dav.wanted import Wanted
 from mdm_async.web.http import problem
@@ -36,17 +37,19 @@ async def propfind(asked: Asked) -> web.StreamResponse:
         own = await _read(asked, NOTHING)
     else:
         return await _with_children(asked, wanted)
-    return _reply(asked, wanted, own)
+    return await _reply(asked, wanted, own)
 
 
 async def _with_children(asked: Asked, wanted: Wanted) -> web.StreamResponse:
     with asked.house.budget.holding(asked.caller.payer, _PAGE_BYTES):
         own = await _read(asked, Page(_PAGE))
-        return _reply(asked, wanted, own) if own.last is None else await _stream(asked, wanted, own)
+        return await (_reply if own.last is None else _stream)(asked, wanted, own)
 
 
-def _reply(asked: Asked, wanted: Wanted, own: Detail) -> web.Response:
-    body = f"{multistatus.BEGIN}{_own(asked, wanted, own)}{_children(asked, wanted, own)}{multistatus.END}"
+async def _reply(asked: Asked, wanted: Wanted, own: Detail) -> web.StreamResponse:
+    beside = await Beside.of(asked, wanted, [own, *own.children])
+    told = _own(asked, wanted, own, beside) + _children(asked, wanted, own, beside)
+    body = f"{multistatus.BEGIN}{told}{multistatus.END}"
     return reply(asked.request, body.encode(), multistatus.KIND, 207)
 
 
@@ -55,9 +58,11 @@ async def _stream(asked: Asked, wanted: Wanted, first: Detail) -> web.StreamResp
     answer.content_type = multistatus.KIND
     await answer.prepare(asked.request)
     try:
-        await answer.write(f"{multistatus.BEGIN}{_own(asked, wanted, first)}".encode())
+        beside = await Beside.of(asked, wanted, [first])
+        await answer.write(f"{multistatus.BEGIN}{_own(asked, wanted, first, beside)}".encode())
         async for page in _pages(asked, first):
-            await answer.write(_children(asked, wanted, page).encode())
+            beside = await Beside.of(asked, wanted, page.children)
+            await answer.write(_children(asked, wanted, page, beside).encode())
         await answer.write(multistatus.END.encode())
         await answer.write_eof()
     except ConnectionError:
@@ -89,18 +94,19 @@ async def _read(asked: Asked, page: Page) -> Detail:
     return found
 
 
-def _own(asked: Asked, wanted: Wanted, own: Detail) -> str:
+def _own(asked: Asked, wanted: Wanted, own: Detail, beside: Beside) -> str:
     named = asked.named
-    return _response(named.as_directory if own.entry.is_directory else named.path, wanted, own)
+    return _response(named.as_directory if own.entry.is_directory else named.path, wanted, own, beside)
 
 
-def _children(asked: Asked, wanted: Wanted, page: Detail) -> str:
+def _children(asked: Asked, wanted: Wanted, page: Detail, beside: Beside) -> str:
     child = asked.named.child
     return "".join(
-        _response(child(one.entry.name, directory=one.entry.is_directory), wanted, one)
+        _response(child(one.entry.name, directory=one.entry.is_directory), wanted, one, beside)
         for one in page.children
     )
 
 
-def _response(href: str, wanted: Wanted, detail: Detail) -> str:
-    return multistatus.response(href, wanted.chosen(properties.of(detail), properties.unknown(detail)))
+def _response(href: str, wanted: Wanted, detail: Detail, beside: Beside) -> str:
+    known = properties.of(detail) | beside.properties(href, detail)
+    return multistatus.response(href, wanted.chosen(known, properties.unknown(detail)))

@@ -5,7 +5,21 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 
 from mdm_async.errors import Exists, MdmError, NoParent
-from mdm_async.web.dav import collection, copy, delete, get, macaroon, move, options, propfind, put
+from mdm_async.postgres.shown_locks import shown_locks
+from mdm_async.web.dav import (
+    collection,
+    conditions,
+    copy,
+    delete,
+    get,
+    lock,
+    macaroon,
+    move,
+    options,
+    propfind,
+    proppatch,
+    put,
+)
 from mdm_async.web.dav.asked import ROOT, Asked
 from mdm_async.web.http import problem
 from mdm_async.web.http.credential import caller_of
@@ -25,6 +39,9 @@ _CHANGING: dict[str, Verb] = {
     "MOVE": move.move,
     "COPY": copy.copy,
     "POST": macaroon.post,
+    "PROPPATCH": proppatch.proppatch,
+    "LOCK": lock.lock,
+    "UNLOCK": lock.unlock,
 }
 
 
@@ -37,13 +54,18 @@ def _served(verb: Verb) -> Callable[[web.Request], Awaitable[web.StreamResponse]
     async def serve(request: web.Request) -> web.StreamResponse:
         caller = await caller_of(request)
         named = Named.asked(request, ROOT)
+        asked = Asked(request, caller, named)
         try:
-            return await verb(Asked(request, caller, named))
+            # Set anew for each request: a connection's requests have one context.
+            shown_locks.set(await conditions.shown(asked))
+            return await verb(asked)
         except MdmError as why:
             status = _status(request, why)
             if status is None:
                 raise
             return problem.answer(request, why, status=status)
+        finally:
+            shown_locks.set(frozenset())
 
     return serve
 

@@ -21,7 +21,10 @@ from mdm_async.images.disks import Disks
 from mdm_async.images.fairness.desk import Desk
 from mdm_async.images.fairness.rates import Rates
 from mdm_async.images.intake.intake import Intake
+from mdm_async.images.names.locking import Locking
+from mdm_async.images.names.properties import DeadProperties
 from mdm_async.images.names.revealing import NameGuard
+from mdm_async.images.names.user_text import UserText
 from mdm_async.images.reading.digests import Digests
 from mdm_async.images.reading.served import ServedViews
 from mdm_async.images.reading.shelf import Shelf
@@ -66,6 +69,7 @@ class House:
     parsing: ThreadPoolExecutor
     """Of long request bodies."""
     desk: Desk
+    user_text: UserText
     names_refused: Rates
     """By caller."""
     authenticator: Authenticator
@@ -90,6 +94,15 @@ class House:
     def name_guard(self) -> NameGuard:
         most = self.settings.scrub.max_head
         return NameGuard(self.database, self.shelf, self.blobs, self.cipher, most, self.names_refused)
+
+    @property
+    def locking(self) -> Locking:
+        limits = self.settings.limits
+        return Locking(self.database, self.user_text, limits.locks, limits.locks_each, limits.lock_seconds)
+
+    @property
+    def dead_properties(self) -> DeadProperties:
+        return DeadProperties(self.database, self.user_text, self.name_guard, self.settings.limits.properties)
 
     @property
     def database(self) -> Database:

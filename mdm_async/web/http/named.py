@@ -56,8 +56,13 @@ def destination(request: web.Request, root: str, field: str = "Destination") -> 
     told = request.headers.getall(field, [])
     if len(told) != 1:
         raise BadRequest(f"one {field} must be given", remedy=f"send the header '{field}: <URL>'")
+    return destination_of(request, told[0].strip(), root, field)
+
+
+def destination_of(request: web.Request, told: str, root: str, field: str) -> Named | None:
+    """What a URL in this header names; None when it is on another host. Raises BadRequest."""
     try:
-        url = urlsplit(told[0].strip())
+        url = urlsplit(told)
         port = url.port
     except ValueError:
         raise BadRequest(f"the {field} is no URL") from None

@@ -1,0 +1,72 @@
+"""Properties that clients keep with entries: sealed, bounded, and no way to tell who a patient is."""
+
+import asyncio
+
+from tests.web.dav.face import Dav
+from tests.web.dav.test_locks import PROPERTY, status
+from tests.web.made_images import made
+
+
+def update(text: str, name: str = "note") -> bytes:
+    return (
+        f'<D:propertyupdate xmlns:D="DAV:"><D:set><D:prop><{name} xmlns="urn:x">{text}</{name}></D:prop></D:set>'
+        "</D:propertyupdate>"
+    ).encode()
+
+
+async def told(dav: Dav, name: str) -> str | None:
+    (found,) = (await dav.propfind(name, "0")).values()
+    return "".join(found.known["note"].itertext()) if "note" in found.known else None
+
+
+async def test_it_is_told_again_goes_with_its_entry_and_is_copied(dav: Dav) -> None:
+    await dav.puts("a.dcm", made())
+    assert await status(dav, "PROPPATCH", "a.dcm", PROPERTY) == 207
+    assert await told(dav, "a.dcm") == "of the night"
+    await dav.call("MOVE", "a.dcm", Destination=dav.path("b.dcm"))
+    await dav.call("COPY", "b.dcm", Destination=dav.path("c.dcm"))
+    assert await told(dav, "b.dcm") == await told(dav, "c.dcm") == "of the night"
+    gone = PROPERTY.replace(b"D:set", b"D:remove")
+    assert await status(dav, "PROPPATCH", "b.dcm", gone) == 207
+    assert (await told(dav, "b.dcm"), await told(dav, "c.dcm")) == (None, "of the night")
+    async with dav.server.house.database.acquire() as db:
+        kept = await db.fetch("select sealed from dead_properties")
+    assert kept
+    assert all(b"night" not in row["sealed"] for row in kept)
+
+
+async def test_what_only_the_server_sets_is_let_be_and_all_else_with_it(dav: Dav) -> None:
+    await dav.puts("a.dcm", made())
+    both = update("x").replace(b"<note", b"<D:getetag>1</D:getetag><note")
+    answer = await dav.call("PROPPATCH", "a.dcm", both)
+    assert b"403" in answer.body
+    assert b"424" in answer.body
+    assert await told(dav, "a.dcm") is None
+
+
+async def test_a_files_properties_do_not_tell_who_its_patient_is(dav: Dav) -> None:
+    await dav.puts("a.dcm", made(name="Feldhaus^Wilhelmine"))
+    assert await status(dav, "PROPPATCH", "a.dcm", update("scan of Wilhelmine Feldhaus")) == 400
+    assert await status(dav, "PROPPATCH", "a.dcm", update("x", "feldhaus")) == 400
+    assert await told(dav, "a.dcm") is None
+
+
+async def test_it_takes_the_right_to_set_metadata(dav: Dav) -> None:
+    await dav.puts("a.dcm", made())
+    reader = dav.by(await dav.server.token("rlxg", path=dav.at))
+    assert await status(reader, "PROPPATCH", "a.dcm", PROPERTY) == 403
+
+
+async def test_they_are_bounded_for_each_entry(dav: Dav) -> None:
+    await dav.call("MKCOL", "d")
+    assert await status(dav, "PROPPATCH", "d", update("x" * 17_000)) == 507
+    assert await status(dav, "PROPPATCH", "d", update("x" * 15_000)) == 207
+    assert await status(dav, "PROPPATCH", "d", update("y" * 15_000, "other")) == 507
+
+
+async def test_changes_at_once_lose_none(dav: Dav) -> None:
+    await dav.call("MKCOL", "d")
+    sent = [dav.call("PROPPATCH", "d", update("x", f"p{n}")) for n in range(8)]
+    assert {answer.status for answer in await asyncio.gather(*sent)} == {207}
+    (found,) = (await dav.propfind("d", "0")).values()
+    assert {f"p{n}" for n in range(8)} <= found.known.keys()
