@@ -248,7 +248,7 @@ async def _house(
     database = lanes.requests
     await keep_days(lanes.bulk)
     views = await _served_views(database, keys)
-    shelf = Shelf(keys, views)
+    shelf = Shelf(keys, views, settings.transfers.writer_window)
     stored = settings.blobs_directory
     disks = Disks.of(settings, stored, lanes, disk, ballast)
     blobs = LocalBlobs(stored, disk, disks.reserve(stored))

@@ -143,7 +143,8 @@ class Server:
         prepared = await self.srm("prepareToPut", files=[{"surl": surl}], **options)
         async with self.http.put(prepared["files"][0]["transferURL"], data=io.BytesIO(data)) as answer:
             assert answer.status == 201, await answer.text()
-        done = await self.srm("putDone", requestToken=prepared["requestToken"], surls=[surl])
+        shown = {"token": options["token"]} if "token" in options else {}
+        done = await self.srm("putDone", requestToken=prepared["requestToken"], surls=[surl], **shown)
         line: dict[str, Any] = done["files"][0]
         return line
 

@@ -303,6 +303,12 @@ class TransferSettings(Section):
     revocation_grace: float = Field(
         30, ge=0, description="how long (seconds) transfers go on without the database"
     )
+    writer_window: float = Field(
+        3600,
+        ge=0,
+        description="seconds for which whoever wrote a file is told size and checksums of what was sent, as transfer "
+        "tools demand, and not those of its view",
+    )
     slowest: int = Field(
         1000, ge=0, description="bytes/s below which senders and readers are cut, over limits.pace_seconds"
     )

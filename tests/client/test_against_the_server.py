@@ -44,7 +44,9 @@ async def test_what_goes_in_comes_out_the_same_whichever_way(admin, accredited, 
     whole = await admin.read(f"{folder}/ct.dcm", sealed=False)
     assert await admin.read(f"{folder}/ct.dcm", sealed=True) == whole
     assert whole != ct
-    entry = await admin.stat(f"{folder}/ct.dcm")
+    entry = await admin.stat(f"{folder}/ct.dcm")  # Its writer is told of what was sent.
+    assert (entry.size, entry.view, entry.view_state) == (len(ct), "basic", "ready")
+    entry = await admin.stat(f"/@basic{folder}/ct.dcm")
     assert (entry.size, entry.view, entry.view_state) == (len(whole), "basic", "ready")
 
 

@@ -1,20 +1,50 @@
-"""Digests as the grid's programs ask for them."""
+"""Digests as the grid's programs ask for them, of what they have written and of what they read."""
 
 import hashlib
 import zlib
 
+import pytest
+
 from tests.interop.grid_tools import GridTools
 from tests.web.made_images import made
 
+DATA = made(pixels=70_000)
 
-async def test_gfal_sum_of_a_transfer_url(grid_tools: GridTools, place: str) -> None:
-    server, surl = grid_tools.server, f"{place}/a.dcm"
-    await server.put(surl, made(pixels=70_000))
-    url = (await server.prepare(surl))["transferURL"].replace(server.url, grid_tools.https(""))
-    body = await server.read(surl)
-    for algorithm, digest in (
-        ("MD5", hashlib.md5(body).hexdigest()),
-        ("ADLER32", f"{zlib.adler32(body):08x}"),
-    ):
+
+async def _sums(grid_tools: GridTools, url: str) -> list[str]:
+    found = []
+    for algorithm in ("MD5", "ADLER32"):
         ran = await grid_tools.well("gfal-sum", url, algorithm)
-        assert ran.out.split()[-1] == digest, str(ran)
+        found.append(ran.out.split()[-1])
+    return found
+
+
+def _of(data: bytes) -> list[str]:
+    return [hashlib.md5(data).hexdigest(), f"{zlib.adler32(data):08x}"]
+
+
+@pytest.mark.parametrize("scheme", ["davs", "srm"])
+async def test_who_copies_a_file_here_finds_it_as_it_was_sent(
+    grid_tools: GridTools, place: str, scheme: str
+) -> None:
+    (grid_tools.home / "sent.dcm").write_bytes(DATA)
+    url = getattr(grid_tools, scheme)(f"{place}/a.dcm")
+    local = f"file://{grid_tools.home}/sent.dcm"
+    await grid_tools.well("gfal-copy", "-K", "ADLER32", local, url)
+    await grid_tools.well("gfal-copy", "-f", "-K", "MD5", local, url)
+    assert await _sums(grid_tools, url) == _of(DATA)
+    assert str(len(DATA)) in (await grid_tools.well("gfal-ls", "-l", url)).out.split()
+    view = await grid_tools.server.read(f"{place}/a.dcm")
+    await grid_tools.well("gfal-copy", "-f", url, f"file://{grid_tools.home}/got.dcm")
+    assert (grid_tools.home / "got.dcm").read_bytes() == view != DATA
+
+
+@pytest.mark.parametrize("scheme", ["davs", "srm"])
+async def test_who_reads_a_file_is_told_of_what_is_read(
+    grid_tools: GridTools, place: str, scheme: str
+) -> None:
+    await grid_tools.server.put(f"{place}/a.dcm", DATA)
+    view = await grid_tools.server.read(f"{place}/a.dcm")
+    url = getattr(grid_tools, scheme)(f"{place}/a.dcm")
+    assert await _sums(grid_tools, url) == _of(view)
+    await grid_tools.well("gfal-copy", "-f", "-K", "MD5", url, f"file://{grid_tools.home}/got.dcm")

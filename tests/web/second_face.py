@@ -12,7 +12,7 @@ from mdm_async.images.transfers.storing import StoreAsk, store
 from mdm_async.web.http import problem
 from mdm_async.web.http.credential import caller_of
 from mdm_async.web.http.digest_fields import announced
-from mdm_async.web.http.get import get as answer
+from mdm_async.web.http.get import give
 from mdm_async.web.http.house import HOUSE, House
 from mdm_async.web.http.incoming import coming, demand_whole
 from tests.web.listening import listening
@@ -37,7 +37,7 @@ async def put(request: web.Request) -> web.Response:
 async def get(request: web.Request) -> web.StreamResponse:
     house, caller = request.app[HOUSE], await caller_of(request)
     view = await house.opened.open(caller, f"/{request.match_info['name']}")
-    return await answer(request, view.warm.served, view.warm.read)
+    return await give(request, view.warm)
 
 
 @asynccontextmanager

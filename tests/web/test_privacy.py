@@ -188,7 +188,10 @@ async def scene(spy: Spy) -> Scene:
     )
     spy.secrets |= {scene.mine, scene.other, scene.identity, server.admin_token}
     spy.secrets.add((server.data / "secrets" / "kek").read_text().strip())
-    assert (await spy.put(scene.file, scene.original, scene.mine)).status == 201
+    # By somebody else: whoever sent it knows its size and checksum, and is told them for a while.
+    sender = await server.token("rwl")
+    spy.secrets.add(sender)
+    assert (await spy.put(scene.file, scene.original, sender)).status == 201
     assert (await spy.put(f"{directory}/refused.dcm", planted(refused=True), scene.mine)).status == 201
     assert (await spy.put(f"{directory}/report.dcm", planted(pixels=False), scene.mine)).status == 201
     await spy.srm("mkdir", scene.mine, surl=scene.named)

@@ -40,11 +40,12 @@ class Served:
 
 @pytest.fixture(scope="module")
 async def served(server: Server) -> dict[str, Served]:
-    directory = await server.directory()
+    directory, writer = await server.directory(), await server.token("rwl")
     found = {}
     for size, pixels in (("small", INLINE), ("large", LARGE)):
         surl = f"{directory}/{size}.dcm"
-        await server.put(surl, made(pixels=pixels))
+        # Written by somebody else than who reads it: whoever wrote it is told of what was sent.
+        await server.put(surl, made(pixels=pixels), token=writer)
         for delivery, recipient in (("clear", None), ("sealed", RECIPIENT)):
             line = await server.prepare(surl, recipient=recipient)
             answer = await server.call("GET", line["transferURL"])

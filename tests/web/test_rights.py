@@ -249,14 +249,15 @@ async def test_a_listing_tells_no_size_of_the_identified_view_without_i(server: 
     assert line["size"] == len(made())
 
 
-async def test_an_identified_default_view_tells_its_size_to_nobody_without_i(own_server: Server) -> None:
+async def test_an_identified_default_view_tells_its_size_to_no_reader_without_i(own_server: Server) -> None:
     tree = await grown(own_server)
     async with own_server.house.database.acquire() as db:
         await db.execute(
             "update entries set default_view = 'identified' where name = $1", tree.path.removeprefix("/")
         )
+    reader = await own_server.token("rl")
     for surl in (tree.file, tree.path):
-        (line,) = (await own_server.srm("ls", surls=[surl]))["files"]
+        (line,) = (await own_server.srm("ls", surls=[surl], token=reader))["files"]
         for file in [line, *line.get("subPaths", ())]:
             assert not {"size", "checkSumValue"} & file.keys()
     await own_server.srm("prepareToGet", expect=403, files=[{"surl": tree.file}], recipient=RECIPIENT)

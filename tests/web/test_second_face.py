@@ -56,7 +56,7 @@ async def test_a_file_put_by_srm_is_given_there(face: Face) -> None:
     await face.server.put("/a.dcm", LARGE)
     got = await face.call("GET", "a.dcm")
     assert got.body == await face.server.read("/a.dcm")
-    head = await face.call("HEAD", "a.dcm")
+    head = await face.call("HEAD", "a.dcm", await face.server.token("rl"))
     assert (head.headers["ETag"], head.headers["Content-Length"]) == (got.headers["ETag"], str(len(got.body)))
 
 

@@ -26,7 +26,7 @@ class Face:
 @pytest.fixture
 async def face(server: Server):
     surl = f"{await server.directory()}/a.dcm"
-    await server.put(surl, FILE)
+    await server.put(surl, FILE, token=await server.token("rwl"))
     async with second_face(server.house) as base:
         url = base + surl
         whole = await server.call("GET", url, token=server.admin_token)

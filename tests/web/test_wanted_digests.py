@@ -24,8 +24,9 @@ def b64(digest: bytes) -> str:
 
 @pytest.fixture
 async def file(server: Server) -> str:
+    """Written by somebody else than who reads it."""
     surl = f"{await server.directory()}/a.dcm"
-    await server.put(surl, DATA)
+    await server.put(surl, DATA, token=await server.token("rwl"))
     return surl
 
 
@@ -144,8 +145,9 @@ async def test_more_than_may_be_computed_at_once_are_refused_at_once(
     monkeypatch.setattr(Digests, "_computed", waiting)
     dsn = await postgres.fresh_database(migrated)
     async with running_server(tmp_path / "data", dsn, limits={"digests": 8}) as server:
+        writer = await server.token("rwl")
         for name in "abcdef":
-            await server.put(f"/{name}.dcm", made(pixels=1000))
+            await server.put(f"/{name}.dcm", made(pixels=1000), token=writer)
         urls = [(await server.prepare(f"/{name}.dcm"))["transferURL"] for name in "abcdef"]
         wanted = {"Want-Digest": "md5"}
         asked = [asyncio.create_task(server.call("HEAD", url, headers=wanted)) for url in urls]

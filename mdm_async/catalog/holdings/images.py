@@ -128,6 +128,35 @@ async def was_brought_by(db: Connection, image: UUID, owner: str) -> bool:
     )
 
 
+_LATELY = "brought_by = {0} and created > now() - make_interval(secs => {1})"
+
+
+async def lately_brought(db: Connection, images: Iterable[UUID], owner: str, seconds: float) -> set[UUID]:
+    """Those that this caller (`Caller.owner`) has brought in so many seconds."""
+    rows = await db.fetch(
+        f"select id from images where id = any($1::uuid[]) and {_LATELY.format('$2', '$3')}",
+        list(images),
+        owner,
+        seconds,
+    )
+    return {row["id"] for row in rows}
+
+
+async def is_lately_brought(db: Connection, entry: int, image: UUID, owner: str, seconds: float) -> bool:
+    """As `lately_brought`, of an image that this entry points to and is not a research project's alone."""
+    return bool(
+        await db.fetchval(
+            "select exists (select from images i where id = $2"
+            f" and {_LATELY.format('$3', '$4')} and exists ("
+            "   select from entries e where e.id = $1 and e.image = i.id and e.only_view is null))",
+            entry,
+            image,
+            owner,
+            seconds,
+        )
+    )
+
+
 async def registration(db: Connection, image: UUID) -> UUID:
     """What the image's secrets are registered under. Raises Gone."""
     found: UUID | None = await db.fetchval("select registration from images where id = $1", image)

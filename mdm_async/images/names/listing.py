@@ -16,6 +16,7 @@ from mdm_async.catalog.namespace.places import Acl, Place
 from mdm_async.catalog.rights import acl
 from mdm_async.errors import MdmError, NotFound, NotOnline, TooLarge, ViewPending, ViewRefused
 from mdm_async.images.parts.record import ViewRecord
+from mdm_async.images.reading.sent import lately_sent, may_be_told
 from mdm_async.images.reading.shelf import Found, Shelf
 from mdm_async.images.rights.modes import Seen, SeenBy
 from mdm_async.images.surls import resolve
@@ -29,7 +30,10 @@ _NOBODYS = Acl(0, ())
 
 @dataclass(frozen=True, slots=True)
 class Detail:
-    """What a listing tells of an entry; `size` (bytes) and `adler32` are those of one view, when it is ready."""
+    """What a listing tells of an entry; `size` (bytes) and `adler32` are those of one view, when it is ready.
+
+    Whoever wrote a file lately is told those of what they sent, in place of its default view's.
+    """
 
     lfn: Lfn
     entry: Entry
@@ -91,7 +95,7 @@ async def ls(
                 room -= len(told.children)
             except MdmError as why:
                 results[item] = why
-        closed = await _find(shelf, db, list(files.values()))
+        closed = await _find(shelf, db, caller, list(files.values()))
     results.update(zip(files, await closed.details(shelf), strict=True))
     for item, directory in directories.items():
         results[item] = await directory.detail(shelf)
@@ -121,7 +125,7 @@ async def _directory(
     seen: SeenBy | None,
 ) -> "_Directory":
     if not page.count:
-        return _Directory(place, entry, [], await _find(shelf, db, []), seen)
+        return _Directory(place, entry, [], await _find(shelf, db, caller, []), seen)
     acl.demand(caller, place, Right.LIST)
     own = await places.acls_of(db, await entries.own_acls(db, entry.id))
     # One more than asked for: whether there is another page.
@@ -147,7 +151,9 @@ async def _directory(
         _File.of(caller, at[e.id], e, e.only_view or surl.view, seen) for e in shown if not e.is_directory
     ]
     last = shown[-1].name if len(below) > len(shown) else None
-    return _Directory(place, entry, [(at[e.id], e) for e in shown], await _find(shelf, db, files), seen, last)
+    return _Directory(
+        place, entry, [(at[e.id], e) for e in shown], await _find(shelf, db, caller, files), seen, last
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +203,8 @@ class _File:
     entry: Entry
     view: View
     told: bool
+    is_default: bool
+    """No view was named."""
     modes: Seen | None
 
     @classmethod
@@ -208,7 +216,7 @@ class _File:
         told = (name == place.default_view and name != IDENTIFIED) or acl.allows(
             caller, place, Right.READ, name
         )
-        return cls(place.lfn, entry, name, told, _modes(seen, place))
+        return cls(place.lfn, entry, name, told, asked is None, _modes(seen, place))
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,21 +226,38 @@ class _Closed:
     files: Sequence[_File]
     localities: Mapping[UUID, Locality]
     found: Found | None
+    sent: Found | None
+    """The originals of those whose writer the caller is."""
 
     async def details(self, shelf: Shelf) -> list[Detail]:
         records = iter(await shelf.open_records(self.found) if self.found is not None else ())
+        sent: dict[UUID | None, ViewRecord] = {}
+        if self.sent is not None:
+            opened = await shelf.open_records(self.sent)
+            for (original, _), one in zip(self.sent.wanted, opened, strict=True):
+                if isinstance(one, ViewRecord):
+                    sent[original] = one
         details = []
         for file in self.files:
-            where = self.localities.get(file.entry.image) if file.entry.image is not None else None
-            details.append(_detail(file, where, next(records) if file.told else None))
+            image = file.entry.image
+            where = self.localities.get(image) if image is not None else None
+            detail = _detail(file, where, next(records) if file.told else None)
+            if image in sent and file.is_default:
+                detail = replace(detail, size=sent[image].size, adler32=sent[image].adler32, unknown=None)
+            details.append(detail)
         return details
 
 
-async def _find(shelf: Shelf, db: Connection, files: Sequence[_File]) -> _Closed:
+async def _find(shelf: Shelf, db: Connection, caller: Caller, files: Sequence[_File]) -> _Closed:
     images = [file.entry.image for file in files if file.entry.image is not None]
     localities = await locality.of_images(db, images) if images else {}
     wanted = [(file.entry.image, file.view) for file in files if file.told and file.entry.image is not None]
-    return _Closed(files, localities, await shelf.find(db, wanted) if wanted else None)
+    found = await shelf.find(db, wanted) if wanted else None
+    window = shelf.writer_window
+    mine = [file.entry.image for file in files if file.is_default and may_be_told(file.entry, window)]
+    sent = await lately_sent(db, shelf, caller.owner, [image for image in mine if image is not None])
+    originals = await shelf.find(db, [(image, IDENTIFIED) for image in sent]) if sent else None
+    return _Closed(files, localities, found, originals)
 
 
 def _detail(file: _File, where: Locality | None, opened: ViewRecord | MdmError | None) -> Detail:

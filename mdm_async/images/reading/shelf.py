@@ -41,6 +41,8 @@ class Shelf:
 
     keys: KeyStore
     served: ServedViews
+    writer_window: float = 0
+    """Seconds for which a file's writer is told of what was sent in place of its default view."""
 
     async def find(self, db: Connection, wanted: Sequence[tuple[UUID, View]]) -> Found:
         """Many images' views, to open their records; one query."""

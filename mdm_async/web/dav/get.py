@@ -3,9 +3,9 @@
 from aiohttp import web
 
 from mdm_async.web.dav.asked import Asked
-from mdm_async.web.http.get import get as answer
+from mdm_async.web.http.get import give
 
 
 async def get(asked: Asked) -> web.StreamResponse:
     view = await asked.house.opened.open(asked.caller, asked.named.surl)
-    return await answer(asked.request, view.warm.served, view.warm.read)
+    return await give(asked.request, view.warm)

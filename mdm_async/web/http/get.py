@@ -7,16 +7,30 @@ from aiohttp import web
 from mdm_async.auditing.reads import Read
 from mdm_async.errors import TooManyRequests
 from mdm_async.images.parts.hashing import ADLER32
-from mdm_async.images.reading.representation import Representation
+from mdm_async.images.reading.representation import ClearView, Representation
+from mdm_async.images.reading.sent import sent_of
+from mdm_async.images.transfers.warm import WarmTurl
 from mdm_async.names import Payer
 from mdm_async.web.http import digest_fields, ranges
-from mdm_async.web.http.channel import demand_secure, source_of
+from mdm_async.web.http.channel import demand_secure, is_secure, source_of
 from mdm_async.web.http.house import HOUSE
 from mdm_async.web.http.sending import Body, Section, send, telling_damage
 
 
-async def get(request: web.Request, served: Representation, read: Read) -> web.StreamResponse:
-    """The whole of it, a range, several ranges, or their headers alone; `read` is for the audit.
+async def give(request: web.Request, warm: WarmTurl) -> web.StreamResponse:
+    """As `get`, of what a face has opened; HEAD tells its writer, for a while, of the file that was sent."""
+    sent, house = None, request.app[HOUSE]
+    if request.method == "HEAD" and is_secure(request):
+        sent = await sent_of(house.database, house.shelf, warm.grant)
+    about = ClearView(sent, house.blobs) if sent is not None else None
+    return await get(request, warm.served, warm.read, about)
+
+
+async def get(
+    request: web.Request, served: Representation, read: Read, about: Representation | None = None
+) -> web.StreamResponse:
+    """The whole of it, a range, several ranges, or their headers alone; `read` is for the audit. `about`: what HEAD
+    tells the length and digests of, if not of that.
 
     Raises InsecureChannel, TooManyRequests, Gone, Damaged and Unavailable, all before the status is sent.
     """
@@ -37,13 +51,13 @@ async def get(request: web.Request, served: Representation, read: Read) -> web.S
     if ranges.matches(asked.getall("If-None-Match", ()), served.etag, weak=True):
         return web.Response(status=304, headers=headers)
     try:
-        status, about, body = _chosen(request, served)
+        status, kind, body = _chosen(request, served)
     except ranges.Unsatisfiable:
         return web.Response(status=416, headers=headers | {"Content-Range": f"bytes */{served.size}"})
     payer = Payer.of(read.caller, read.owner, source_of(request))
-    headers |= await _digests(request, served, payer)
-    answer = web.StreamResponse(status=status, headers=headers | about)
-    answer.content_length = body.size
+    headers |= await _digests(request, about or served, payer)
+    answer = web.StreamResponse(status=status, headers=headers | kind)
+    answer.content_length = about.size if about is not None else body.size
     if request.method == "HEAD":
         # What a GET would not give is not promised.
         async with telling_damage(read), served.open([(0, served.size)], files=False):

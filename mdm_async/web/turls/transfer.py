@@ -11,7 +11,7 @@ from mdm_async.images.transfers import arrival
 from mdm_async.names import Payer
 from mdm_async.web.http.channel import is_secure, source_of
 from mdm_async.web.http.digest_fields import announced
-from mdm_async.web.http.get import get
+from mdm_async.web.http.get import give
 from mdm_async.web.http.house import HOUSE
 from mdm_async.web.http.incoming import coming, demand_whole
 from mdm_async.web.http.reply import json_reply
@@ -31,7 +31,7 @@ async def read(request: web.Request) -> web.StreamResponse:
     """What the transfer URL serves: the view's bytes, or those of its sealed stream."""
     with _not_guessed(request) as token:
         warm = await request.app[HOUSE].warm.open(token)
-    return await get(request, warm.served, warm.read)
+    return await give(request, warm)
 
 
 @contextmanager

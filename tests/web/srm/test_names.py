@@ -134,8 +134,9 @@ async def test_names_are_compared_in_their_composed_form(server: Server, directo
 
 
 async def test_a_file_is_told_with_size_and_checksum_of_its_default_view(server: Server, file: str) -> None:
-    line = await server.prepare(file)
-    (detail,) = (await server.srm("ls", surls=[file]))["files"]
+    reader = await server.token("rl")
+    line = await server.prepare(file, token=reader)
+    (detail,) = (await server.srm("ls", surls=[file], token=reader))["files"]
     assert detail["size"] == line["fileSize"]
     assert (detail["checkSumType"], detail["checkSumValue"]) == ("ADLER32", line["checkSumValue"])
     assert (detail["fileLocality"], detail["view"], detail["viewState"]) == ("ONLINE", "basic", "ready")
