@@ -88,6 +88,8 @@ class Ability(StrEnum):
     """Give files at or below its path another name there."""
     STAGE = "stage"
     """Have files brought online, without reading them."""
+    POLL = "poll"
+    """Be told where the bytes of files are, and nothing else."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """The capabilities of a WLCG token, as scopes that the decision point understands (WLCG profile §2.2.1).
 
     storage.read:/p     r l x g        storage.stage:/p    l x g, and to have files brought online
-    storage.create:/p   w l x g        storage.poll:/p     x
+    storage.create:/p   w l x g        storage.poll:/p     x, and to ask where files are
     storage.modify:/p   w d l x g s
 
 `create` neither overwrites nor deletes, but renames files; `modify` does not read, `stage` does not read, whatever
@@ -27,6 +27,7 @@ _ALSO: dict[str, frozenset[Ability]] = {
     "storage.create": frozenset({Ability.DIRECTORIES, Ability.RENAME}),
     "storage.modify": frozenset({Ability.DIRECTORIES}),
     "storage.stage": frozenset({Ability.STAGE}),
+    "storage.poll": frozenset({Ability.POLL}),
 }
 _CAPABILITY = re.compile(r"(?:storage|compute)\.")
 

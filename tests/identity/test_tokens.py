@@ -124,7 +124,7 @@ class TestCapabilities:
             ("create", "wlxg", {Ability.DIRECTORIES, Ability.RENAME}),
             ("modify", "wdlxgs", {Ability.DIRECTORIES}),
             ("stage", "lxg", {Ability.STAGE}),
-            ("poll", "x", set()),
+            ("poll", "x", {Ability.POLL}),
         ],
     )
     async def test_each_gives_its_rights_below_its_path(self, issuer, issuers, capability, rights, also):

@@ -188,8 +188,8 @@ async def tokens(trial: Trial) -> None:
         "gfal-rm FILE, by that token",
         "gfal-rm",
         file,
-        says="(?i)permission",
-        code=13,
+        says="403",
+        code=1,
         **with_token,
     )
 

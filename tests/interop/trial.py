@@ -64,7 +64,11 @@ class Trial:
         except (pytest.skip.Exception, pytest.fail.Exception) as why:
             self.cells[label] = Cell(False, shortened(str(why)))
             return None
-        ok = ran.code == code and re.search(says, ran.said) is not None and (holds is None or holds(ran))
+        ok = (
+            ran.code == code
+            and re.search(says, ran.said, re.MULTILINE) is not None
+            and (holds is None or holds(ran))
+        )
         said = shortened(self._anonymous(ran.said))
         self.cells[label] = Cell(ok, said if ok else f"({ran.code}) {said}")
         return ran

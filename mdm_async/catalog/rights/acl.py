@@ -71,6 +71,16 @@ def may_stage(caller: Caller, place: Place, view: View | None = None) -> bool:
     return named and any(_has_ability(scope, Ability.STAGE, place) for scope in caller.scopes)
 
 
+def may_poll(caller: Caller, place: Place) -> bool:
+    """Whether a credential lets the caller be told where a file's bytes are, and nothing else of it."""
+    within = caller.bound is None or _polls(caller.bound, place)
+    return within and any(_polls(scope, place) for scope in caller.scopes)
+
+
+def _polls(scope: Scope, place: Place) -> bool:
+    return Ability.POLL in scope.also and scope.covers(place.lfn)
+
+
 def _makes_directory(scope: Scope, place: Place) -> bool:
     makes = Ability.DIRECTORIES in scope.also or Right.WRITE in scope.rights
     return scope.leads_through(place.lfn) or (makes and scope.covers(place.lfn))

@@ -5,9 +5,8 @@ from typing import Any
 from aiohttp import web
 
 from mdm_async.catalog.holdings.locality import Locality
-from mdm_async.errors import BadPath, BadRequest, MdmError
-from mdm_async.images.names import listing
-from mdm_async.images.names.listing import NOTHING, Detail
+from mdm_async.errors import BadPath, MdmError
+from mdm_async.images.names.localities import localities
 from mdm_async.web.http import problem
 from mdm_async.web.http.asked import asked
 from mdm_async.web.http.house import HOUSE
@@ -37,17 +36,15 @@ async def archive_info(request: web.Request) -> web.Response:
     house = request.app[HOUSE]
     async with turn(request, caller, form):
         surls = [surl_of(path) for path in form.paths]
-        found = await listing.ls(house.database, house.shelf, caller, surls, NOTHING)
-        errors = [one for _, one in found if isinstance(one, MdmError)]
-        if all(isinstance(one, BadPath) for _, one in found):
+        found = [one for _, one in await localities(house.database, caller, surls)]
+        errors = [one for one in found if isinstance(one, MdmError)]
+        if all(isinstance(one, BadPath) for one in found):
             return problem.answer(request, errors[0], causes=errors)
-        told = [_told(path, one) for path, (_, one) in zip(form.paths, found, strict=True)]
+        told = [_told(path, one) for path, one in zip(form.paths, found, strict=True)]
         return json_reply(request, told, errors=errors)
 
 
-def _told(path: str, found: Detail | MdmError) -> dict[str, Any]:
-    if isinstance(found, Detail) and found.entry.is_directory:
-        found = BadRequest("this is a directory", remedy="name the files that are in it")
+def _told(path: str, found: Locality | MdmError) -> dict[str, Any]:
     if isinstance(found, MdmError):
         return {"path": path, "error": str(found)}
-    return {"path": path, "locality": _LOCALITIES[found.locality] if found.locality is not None else "NONE"}
+    return {"path": path, "locality": _LOCALITIES[found]}
