@@ -154,7 +154,8 @@ def told(caller: Caller, node: Node, right: str, view: str | None, *, there: boo
         return (
             "allowed" if there or not caller.is_anonymous or sees_above(caller, node) else "Unauthenticated"
         )
-    if there and (may(caller, node, "l") or may(caller, node, "g")):
+    says_what_for = caller.bound is not None or any(scope.also for scope in caller.scopes)
+    if there and (may(caller, node, "l") or (says_what_for and may(caller, node, "g"))):
         return "Unauthenticated" if caller.is_anonymous else "Forbidden"
     return of_nothing(caller, node)
 

@@ -98,8 +98,12 @@ def demand(caller: Caller, place: Place, right: Right, view: View | None = None)
 
 
 def may_see(caller: Caller, place: Place) -> bool:
-    """Whether the caller may be told what is there."""
-    return allows(caller, place, Right.LIST) or allows(caller, place, Right.GET_METADATA)
+    """Whether the caller is told why something is refused that is there: who may list it, and who may look at it by a
+    grid's credential, which says what for."""
+    if allows(caller, place, Right.LIST):
+        return True
+    says_what_for = caller.bound is not None or any(scope.also for scope in caller.scopes)
+    return says_what_for and allows(caller, place, Right.GET_METADATA)
 
 
 def demand_seen(caller: Caller, place: Place) -> None:
