@@ -333,6 +333,8 @@ ROUTES: dict[tuple[str, str], list[Attack]] = {
     ("HEAD", "/t/{token}/{name}"): [
         Attack("HEAD /t/", "HEAD", lambda aim: f"/t/{aim.guid}/image.dcm", judged=False),
     ],
+    # It does nothing, whatever it is asked about.
+    ("COPY", "/t/{token}/{name}"): [],
     ("PUT", "/t/{token}/{name}"): [
         Attack("PUT /t/", "PUT", lambda aim: f"/t/{aim.guid}/image.dcm", judged=False),
     ],

@@ -187,3 +187,12 @@ async def test_curl_has_a_file_copied_from_one_server_of_ours_to_another(others:
     )
     assert succeeded(ran), str(ran)
     assert await second.read(f"{HOME}/pulled.dcm")
+
+
+async def test_gfal_copies_between_servers_by_srm_through_itself(others: Others, ct: bytes) -> None:
+    """It asks for transfer URLs to be copied first, cleans up, and then gets and puts by those very URLs."""
+    await others.first.server.put(f"{HOME}/srm.dcm", ct)
+    target = others.second.srm(f"{HOME}/srm.dcm")
+    ran = await others.first.run("gfal-copy", "-v", others.first.srm(f"{HOME}/srm.dcm"), target)
+    assert (ran.code, "TRANSFER:TYPE\tstreamed" in ran.said) == (0, True), str(ran)
+    assert await others.second.server.read(f"{HOME}/srm.dcm")

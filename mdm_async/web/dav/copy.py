@@ -2,7 +2,7 @@
 
 from aiohttp import web
 
-from mdm_async.errors import BadRequest
+from mdm_async.errors import BadRequest, NotSupported
 from mdm_async.images.names.copying import Copier
 from mdm_async.web.copying.over_http import third_party_copy
 from mdm_async.web.dav.asked import ROOT, Asked
@@ -15,6 +15,11 @@ async def copy(asked: Asked) -> web.StreamResponse:
     other = destination(request, ROOT, field)
     if other is None or ("Source" in request.headers and "Destination" in request.headers):
         return await third_party_copy(request, asked.caller, asked.named.surl)
+    if "TransferHeaderAuthorization" in request.headers:
+        # Neither credential may do all of it. After 501 clients of the grid get the file and put it.
+        raise NotSupported(
+            "a copy within this server is made by one credential", remedy="send one that may read and write"
+        )
     if field == "Source":
         return await _copy_here(asked, other.surl, asked.named.surl)
     return await _copy_here(asked, asked.named.surl, other.surl)

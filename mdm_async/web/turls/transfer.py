@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 from aiohttp import web
 
-from mdm_async.errors import Gone
+from mdm_async.errors import Gone, NotSupported
 from mdm_async.images.parts import adler
 from mdm_async.images.transfers import arrival
 from mdm_async.names import Payer
@@ -24,6 +24,7 @@ def routes() -> list[web.AbstractRouteDef]:
         web.get(PATH, read, allow_head=False),
         web.head(PATH, read),
         web.put(PATH, write),
+        web.route("COPY", PATH, copy),
     ]
 
 
@@ -46,6 +47,13 @@ def _not_guessed(request: web.Request) -> Iterator[str]:
         strangers.count(source, token)
         raise
     strangers.know(token)
+
+
+async def copy(request: web.Request) -> web.StreamResponse:
+    """Clients of the grid ask for it first, and after 501 get the file and put it; 405 would end what they do."""
+    raise NotSupported(
+        "what a transfer URL stands for is got and put", remedy="copy between servers by their /dav/ URLs"
+    )
 
 
 async def write(request: web.Request) -> web.StreamResponse:

@@ -348,6 +348,10 @@ async def test_a_source_here_is_copied_within_the_namespace(copying: Copying, pl
     assert await server.read(f"{place}/g") == await server.read(f"{place}/f")
     status, _ = await copying.copy(f"{place}/g", Source=url, Destination=url)
     assert status == 400
+    # One may read and the other may write: the client copies by itself.
+    for header in ("Source", "Destination"):
+        headers = {header: url, "TransferHeaderAuthorization": SECRET}
+        assert (await copying.copy(f"{place}/g", **headers))[0] == 501
 
 
 async def test_callers_who_do_not_say_who_they_are_have_nothing_copied(
