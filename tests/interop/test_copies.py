@@ -196,3 +196,33 @@ async def test_gfal_copies_between_servers_by_srm_through_itself(others: Others,
     ran = await others.first.run("gfal-copy", "-v", others.first.srm(f"{HOME}/srm.dcm"), target)
     assert (ran.code, "TRANSFER:TYPE\tstreamed" in ran.said) == (0, True), str(ran)
     assert await others.second.server.read(f"{HOME}/srm.dcm")
+
+
+@pytest.mark.parametrize("mode", ["pull", "push"])
+async def test_gfal_has_servers_copy_by_macaroons_that_it_gets_of_both(
+    others: Others, ct: bytes, mode: str
+) -> None:
+    source, target = (others.first, others.second) if mode == "pull" else (others.second, others.first)
+    await source.server.put(f"{HOME}/{mode}.dcm", ct)
+    ran = await others.first.run(
+        *("gfal-copy", "-v", "-p", "-K", "ADLER32", "--copy-mode", mode),
+        *(source.davs(f"{HOME}/{mode}.dcm"), target.davs(f"{HOME}/by/{mode}.dcm")),
+    )
+    assert (ran.code, f"TRANSFER:TYPE\t3rd {mode}" in ran.said) == (0, True), str(ran)
+    assert await target.server.read(f"{HOME}/by/{mode}.dcm")
+
+
+async def test_what_was_pushed_to_a_server_of_ours_is_verified_by_size_and_digest(
+    others: Others, ct: bytes
+) -> None:
+    first, second = others.first.server, others.second.server
+    await second.put(f"{HOME}/verified.dcm", ct)
+    token = await first.token("pdrwlxgs", HOME)
+    ran = await others.curl(
+        f"{HOME}/verified.dcm",
+        f"Destination: {others.first.https(f'/dav{HOME}/verified.dcm')}",
+        f"TransferHeaderAuthorization: Bearer {token}",
+        "RequireChecksumVerification: true",
+    )
+    assert succeeded(ran), str(ran)
+    assert await first.read(f"{HOME}/verified.dcm")
