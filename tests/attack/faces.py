@@ -293,6 +293,10 @@ def _soap(operation: str, fields: Body, variant: str = "", **options: Any) -> At
     )
 
 
+def _in_soap(field: str, form: Callable[[Aim], str]) -> Body:
+    return lambda aim: {"arrayOfFileRequests": {"requestArray": [{field: form(aim)}]}}
+
+
 _MAPPING = "/admin/v1/projects/{project}/mapping"
 ROUTES: dict[tuple[str, str], list[Attack]] = {
     # What anybody may know.
@@ -313,6 +317,16 @@ ROUTES: dict[tuple[str, str], list[Attack]] = {
         _soap("srmLs", lambda aim: {"arrayOfSURLs": {"urlArray": [aim.directory]}}, "directory"),
         _soap("srmLs", lambda aim: {"arrayOfSURLs": {"urlArray": [_identified(aim.file)]}}, "identified"),
         _soap("srmLs", lambda aim: {"arrayOfSURLs": {"urlArray": [_guid(aim)]}}, "guid"),
+        _soap("srmRm", lambda aim: {"arrayOfSURLs": {"urlArray": [aim.file]}}),
+        _soap("srmMkdir", lambda aim: {"SURL": f"{aim.directory}/new"}),
+        _soap("srmMv", lambda aim: {"fromSURL": aim.file, "toSURL": "/mine/stolen.dcm"}),
+        _soap("srmPrepareToGet", _in_soap("sourceSURL", lambda aim: aim.file)),
+        _soap("srmPrepareToGet", _in_soap("sourceSURL", lambda aim: _identified(aim.file)), "identified"),
+        _soap("srmPrepareToPut", _in_soap("targetSURL", lambda aim: f"{aim.directory}/new")),
+        _soap(
+            "srmSetPermission",
+            lambda aim: {"SURL": aim.file, "permissionType": "ADD", "otherPermission": "RWX"},
+        ),
     ],
     ("POST", "/catalog/v1/replicas/list"): [
         _admin("POST", "/catalog/v1/replicas/list", lambda aim: {"surls": [aim.file]}),
