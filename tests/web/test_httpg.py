@@ -115,7 +115,7 @@ async def test_a_delegated_proxy_is_taken_and_the_request_after_it_answered(conn
     "proxy",
     [
         lambda request: ASK,
-        lambda request: b"\x30\x82\x40\x01" + bytes(0x4001),
+        lambda request: b"\x30\x82\xff\xff",
         lambda request: b"\x30\x84\x7f\xff\xff\xff",
         lambda request: b"\x30\x80" + bytes(100),
         lambda request: b"\x30\x03abc",

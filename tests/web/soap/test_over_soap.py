@@ -1,11 +1,11 @@
 """SOAP over HTTP: shapes, faults, names, and how little a hostile request costs."""
 
-import os
 from typing import Any
 
 import pytest
 
-from mdm_async.web.srm.soap import over_soap, spoken
+from mdm_async.web.srm.soap import over_soap, spoken, writing
+from mdm_async.web.srm.soap.schema import OPERATIONS
 from mdm_async.web.srm.soap.spoken import Spoken
 from tests.conftest import Reply, Server
 from tests.web.raw import connected
@@ -186,9 +186,13 @@ async def test_a_failure_that_nobody_expected_is_a_fault_that_tells_nothing(
     assert over_soap.SPOKEN is spoken.SPOKEN
 
 
-async def test_what_xml_cannot_write_is_no_broken_answer(server: Server) -> None:
-    name = f"/none{os.urandom(4).hex()}￾"
-    for agent in (GSOAP, "zeep"):
-        body = ls(name.encode().decode("latin-1"))
-        told = response((await post(server, body, agent)).body)
-        assert told["returnStatus"]["statusCode"] == "SRM_FAILURE"
+def test_what_xml_cannot_write_is_no_broken_answer() -> None:
+    """As a name in a certificate may hold it."""
+    text = "a\0\x1b\ufffe\ud800\r\n<&>b"
+    written = writing.answer(OPERATIONS["srmPing"], {"versionInfo": text}, str)
+    assert response(written) == {"versionInfo": "a????\r\n<&>b"}
+
+
+def test_a_field_that_the_tables_do_not_have_is_a_mistake() -> None:
+    with pytest.raises(ValueError, match="versionInf"):
+        writing.answer(OPERATIONS["srmPing"], {"versionInf": "v2.2"}, str)
