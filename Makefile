@@ -19,9 +19,17 @@ $(VENV)/.dev: $(VENV)/.runtime requirements-dev.txt
 demo: $(VENV)/.runtime
 	$(BIN)/mdm demo
 
+# What looks whether somebody is served well meanwhile, and what fills a catalog: they have the machine for themselves.
+ALONE := tests/siege tests/scale
+
 test: $(VENV)/.dev
 	tests/install-peers dcmtk grid
+ifdef TESTS
 	$(BIN)/python -m pytest $(TESTS)
+else
+	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile $(addprefix --ignore=,$(ALONE))
+	$(BIN)/python -m pytest $(ALONE)
+endif
 
 # The clients of the grid and of the web against a throwaway server: a table of what each of them printed.
 interop: $(VENV)/.dev

@@ -1,7 +1,6 @@
 """The secrets directory is made once, and for its owner only."""
 
 import base64
-import os
 from pathlib import Path
 
 import pytest
@@ -30,7 +29,7 @@ def test_secrets_that_others_can_read_are_refused(tmp_path: Path) -> None:
         files.secrets_directory(tmp_path / "secrets")
 
 
-@pytest.mark.parametrize("text", ["", "short", "not base64!", base64.b64encode(os.urandom(31)).decode()])
+@pytest.mark.parametrize("text", ["", "short", "not base64!", base64.b64encode(bytes(31)).decode()])
 def test_a_damaged_key_is_refused_by_name(text: str) -> None:
     with pytest.raises(UnsafeSettings, match="key-encryption key"):
         files.decode_keks(text)
