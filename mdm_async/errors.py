@@ -262,6 +262,12 @@ class DatabaseReadOnly(Unavailable):
     title = "the catalog's database takes no changes"
 
 
+class BadGateway(Unavailable):
+    """What stands before the server has not reached it; only clients raise it."""
+
+    http, title = 502, "a proxy cannot reach the server"
+
+
 class Unreachable(Unavailable, ConnectionError):
     """The server does not answer, or the connection to it was cut; only clients raise it."""
 

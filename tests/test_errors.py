@@ -20,6 +20,7 @@ TYPES = {
     "Exists": "urn:mdm:error:exists",
     "NotEmpty": "urn:mdm:error:not-empty",
     "NotADirectory": "urn:mdm:error:not-a-directory",
+    "BadGateway": "urn:mdm:error:bad-gateway",
     "Busy": "urn:mdm:error:busy",
     "ViewPending": "urn:mdm:error:view-pending",
     "ViewRefused": "urn:mdm:error:view-refused",

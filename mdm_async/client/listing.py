@@ -23,7 +23,7 @@ async def stat_all(wire: Wire, paths: Sequence[str]) -> list[Outcome[Entry]]:
     outcomes: list[Outcome[Entry]] = []
     for start in range(0, len(paths), PAGE):
         batch = list(paths[start : start + PAGE])
-        asked: Json = {"surls": batch, "numOfLevels": 0, "fullDetailedList": True}
+        asked: Json = {"surls": batch, "numOfLevels": 0}
         files = list((await wire.srm("ls", asked)).files())
         if len(files) != len(batch):
             raise WrongContent("the server did not answer for each name that was asked for")
@@ -40,7 +40,7 @@ def _outcome(name: str, detail: Json, error: MdmError | None) -> Outcome[Entry]:
 
 async def ls(wire: Wire, path: str) -> AsyncGenerator[Entry, None]:
     """One level, in the server's order."""
-    question: Json = {"surls": [path], "count": PAGE, "fullDetailedList": True}
+    question: Json = {"surls": [path], "count": PAGE}
     while True:
         detail = (await wire.srm("ls", question)).only()
         entry = Entry.parse(detail)

@@ -23,7 +23,6 @@ SUCCESS = frozenset(
         "SRM_FILE_IN_CACHE",
         "SRM_SPACE_AVAILABLE",
         "SRM_RELEASED",
-        "SRM_ABORTED",
         "SRM_REQUEST_QUEUED",
         "SRM_REQUEST_INPROGRESS",
     }
@@ -40,6 +39,7 @@ def _kinds(kind: type[MdmError]) -> Iterator[type[MdmError]]:
 
 _BY_TYPE: dict[str, type[MdmError]] = {kind.urn: kind for kind in _kinds(MdmError)}
 _BY_SRM: dict[str, type[MdmError]] = {
+    "SRM_ABORTED": errors.Aborted,
     "SRM_AUTHENTICATION_FAILURE": errors.Unauthenticated,
     "SRM_AUTHORIZATION_FAILURE": errors.Forbidden,
     "SRM_DUPLICATION_ERROR": errors.Exists,
@@ -62,16 +62,18 @@ _BY_HTTP: dict[int, type[MdmError]] = {
     405: errors.MethodNotAllowed,
     409: errors.Busy,
     410: errors.Gone,
+    412: errors.PreconditionFailed,
     413: errors.TooLarge,
     414: errors.UriTooLong,
     415: errors.UnsupportedMediaType,
     417: errors.ExpectationFailed,
     422: errors.WrongContent,
+    423: errors.Locked,
     429: errors.TooManyRequests,
     431: errors.HeadTooLarge,
     501: errors.NotSupported,
     505: errors.VersionNotSupported,
-    502: Unavailable,
+    502: errors.BadGateway,
     503: Unavailable,
     504: Unavailable,
     507: errors.NoSpace,
