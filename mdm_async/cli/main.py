@@ -57,6 +57,9 @@ class Commands(LazyGroup):
         ),
         "recipient": Listed("mdm_async.cli.rights.recipient", "Keys that sealed images are sealed for."),
         "token": Listed("mdm_async.cli.rights.token", "Make, list and revoke local tokens."),
+        "macaroon": Listed(
+            "mdm_async.cli.rights.macaroon", "List and revoke macaroons; gfal-token and curl make them."
+        ),
         "keygen": Listed(
             "mdm_async.cli.keygen",
             "Make a key pair to receive sealed images with; `crypt4gh decrypt --sk NAME.sec` opens them.",

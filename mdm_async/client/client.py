@@ -27,6 +27,7 @@ from mdm_async.client.identity import Identity
 from mdm_async.client.intake import Intake
 from mdm_async.client.linking import Linked
 from mdm_async.client.local_server import BASE
+from mdm_async.client.macaroons import Macaroons
 from mdm_async.client.mappings import Mappings
 from mdm_async.client.one_or_many import LocalPath, Name, Names, Outcome, is_one, name_of, names_of, settle
 from mdm_async.client.profiles import Profiles
@@ -81,6 +82,7 @@ class Client:
         self.audit = Audit(self.wire)
         self.delivery = Delivery(self.wire)
         self.intake = Intake(self.wire)
+        self.macaroons = Macaroons(self.wire)
         self.mappings = Mappings(self.wire)
         self.profiles = Profiles(self.wire)
         self.recipients = Recipients(self.wire)

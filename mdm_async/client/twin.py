@@ -17,6 +17,7 @@ from mdm_async.client.blocking import Blocking, LoopThread, iterates, waits
 from mdm_async.client.client import Client
 from mdm_async.client.delivery import Delivery
 from mdm_async.client.intake import Intake
+from mdm_async.client.macaroons import Macaroons
 from mdm_async.client.mappings import Mappings
 from mdm_async.client.one_or_many import LocalPath, Name, name_of
 from mdm_async.client.profiles import Profiles
@@ -59,6 +60,13 @@ class BlockingIntake(Blocking[Intake]):
     set = waits(Intake.set)
     get_opaque = waits(Intake.get_opaque)
     set_opaque = waits(Intake.set_opaque)
+
+
+class BlockingMacaroons(Blocking[Macaroons]):
+    """`mdm.macaroons`."""
+
+    listing = waits(Macaroons.listing)
+    revoke = waits(Macaroons.revoke)
 
 
 class BlockingMappings(Blocking[Mappings]):
@@ -118,6 +126,7 @@ class BlockingClient(Blocking[Client]):
         self.audit = BlockingAudit(twin.audit, loop)
         self.delivery = BlockingDelivery(twin.delivery, loop)
         self.intake = BlockingIntake(twin.intake, loop)
+        self.macaroons = BlockingMacaroons(twin.macaroons, loop)
         self.mappings = BlockingMappings(twin.mappings, loop)
         self.profiles = BlockingProfiles(twin.profiles, loop)
         self.recipients = BlockingRecipients(twin.recipients, loop)

@@ -35,6 +35,28 @@ async def test_a_token_is_made_used_listed_and_revoked(mdm, environment, server,
     assert (await mdm("ls", folder)).code == 13
 
 
+async def test_a_macaroon_is_listed_and_revoked_by_its_maker(mdm, environment, server, folder):
+    made = await mdm(
+        "token", "create", "--name", f"m@{os.urandom(4).hex()}", "--rights", "lxg", "--path", folder
+    )
+    maker = made.text.strip()
+    kind = {"Content-Type": "application/macaroon-request"}
+    asked = {"caveats": ["activity:LIST"]}
+    answer = await server.call("POST", f"/dav{folder}", token=maker, json=asked, headers=kind)
+    macaroon = answer.tree["macaroon"]
+    environment.setenv("BEARER_TOKEN", macaroon)
+    assert (await mdm("ls", folder)).code == 0
+    assert (await mdm("macaroon", "list")).code == 13
+    environment.setenv("BEARER_TOKEN", maker)
+    (line,) = (await mdm("macaroon", "list", "--json")).json
+    assert line["id"] == answer.tree["id"]
+    assert f"path:{folder} activity:LIST" in (await mdm("macaroon", "list")).text
+    assert (await mdm("macaroon", "revoke", line["id"])).code == 0
+    assert (await mdm("macaroon", "revoke", line["id"])).code == 3
+    environment.setenv("BEARER_TOKEN", macaroon)
+    assert (await mdm("ls", folder)).code == 13
+
+
 async def test_a_token_of_rights_that_do_not_exist_is_refused_here(mdm):
     assert (await mdm("token", "create", "--name", "n", "--rights", "q")).code == 2
 

@@ -291,8 +291,23 @@ def _hidden(caller: Caller, place: Place, refusal: Refusal) -> MdmError:
     if not _may_be_told(caller, place):
         return _told(caller, refusal, hidden=True)
     why = NotFound()
+    # The same of what is missing: it is about the credential.
+    why.remedy = _given(caller) or why.remedy
     why.refusal = refusal
     return why
+
+
+def _given(caller: Caller) -> str:
+    """What a credential that says what it is for gives: whoever is refused by it looks there first."""
+    if caller.bound is None and (caller.name in caller.principals or not caller.scopes):
+        return ""
+    scopes = (caller.bound,) if caller.bound is not None else caller.scopes[:_TOLD]
+    given = ", ".join(f"'{''.join(sorted(scope.rights))}' at and below {scope.path}" for scope in scopes)
+    most = " at the most" if caller.bound is not None else ""
+    return f"what was shown gives {given}{most}: ask for one that gives more"
+
+
+_TOLD = 8
 
 
 def _may_be_told(caller: Caller, place: Place) -> bool:
@@ -316,9 +331,11 @@ def _told(caller: Caller, refusal: Refusal, *, hidden: bool) -> MdmError:
         )
     elif hidden:
         why = NotFound()
+        why.remedy = _given(caller) or why.remedy
     else:
         why = Forbidden(
-            f"{caller.name} has no {wanted} here", remedy="ask the owner of the directory for it: mdm acl set"
+            f"{caller.name} has no {wanted} here",
+            remedy=_given(caller) or "ask the owner of the directory for it: mdm acl set",
         )
     why.refusal = refusal
     return why
