@@ -38,10 +38,12 @@ async def reads(trial: Trial) -> None:
         "gfal-copy", "-f", "-K", "ADLER32", file, f"file://{got}",
         holds=lambda _: _same(trial, "got.dcm", served),
     )  # fmt: skip
-    await trial.run("gfal-cat FILE", *_cat(trial, file), holds=lambda ran: len(ran.out) > 1000)
+    await trial.run(
+        "gfal-cat -b FILE", "gfal-cat", "-b", *_turls(trial), file, holds=lambda ran: len(ran.out) > 1000
+    )
     await trial.run("gfal-sum FILE ADLER32", "gfal-sum", file, "ADLER32", says=r" [0-9a-f]{8}$")
     await trial.run("gfal-sum FILE MD5", "gfal-sum", file, "MD5", says=r" [0-9a-f]{32}$")
-    await trial.run("gfal-xattr FILE", "gfal-xattr", file, says="=")
+    await trial.run("gfal-xattr FILE", "gfal-xattr", *_turls(trial), file, says="=")
     await trial.run("gfal-xattr FILE user.status", "gfal-xattr", file, "user.status", says="^ONLINE")
     await trial.run(
         "gfal-bringonline FILE", "gfal-bringonline", "--polling-timeout", "20", file, says="READY|ONLINE"
@@ -50,9 +52,8 @@ async def reads(trial: Trial) -> None:
     await trial.run("gfal-evict FILE", "gfal-evict", file)
 
 
-def _cat(trial: Trial, file: str) -> list[str]:
-    options = ["-D", "SRM PLUGIN:TURL_PROTOCOLS=https"] if trial.protocol == "srm" else []
-    return ["gfal-cat", "-b", *options, file]
+def _turls(trial: Trial) -> list[str]:
+    return ["-D", "SRM PLUGIN:TURL_PROTOCOLS=https"] if trial.protocol == "srm" else []
 
 
 async def writes(trial: Trial) -> None:
@@ -169,7 +170,7 @@ async def web_writes(trial: Trial) -> None:
     await trial.run("rclone copyto local FILE", "rclone", *rclone, "copyto", str(image), ":webdav:rclone.dcm")
     await trial.run("rclone moveto", "rclone", *rclone, "moveto", ":webdav:rclone.dcm", ":webdav:rclone2.dcm")
     await trial.run("rclone deletefile", "rclone", *rclone, "deletefile", ":webdav:rclone2.dcm")
-    await trial.run("rclone mkdir, rmdir", "rclone", *rclone, "mkdir", ":webdav:rc")
+    await trial.run("rclone mkdir", "rclone", *rclone, "mkdir", ":webdav:rc")
     await trial.run("rclone purge", "rclone", *rclone, "purge", ":webdav:rc")
 
 
@@ -195,22 +196,22 @@ async def tokens(trial: Trial) -> None:
 
 
 async def copies(trial: Trial) -> None:
-    """Third-party copies between two servers: each asks the other one for what is to come, or sends it there."""
+    """Between two servers: by COPY each asks the other one for what is to come, or sends it there; transfer URLs take
+    no COPY, and gfal2 passes the bytes on itself."""
     assert trial.other is not None
-    there = f"davs://localhost:{trial.other.house.tls_port}/dav{HOME}"
-    options = ["-D", "HTTP PLUGIN:RETRIEVE_BEARER_TOKEN=true"]
+    host = f"localhost:{trial.other.house.tls_port}"
+    if trial.protocol == "srm":
+        target = f"srm://{host}/srm/managerv2?SFN={HOME}/streamed.dcm"
+        await trial.run(
+            "gfal-copy FILE other-server", "gfal-copy", *_turls(trial), trial.url("seed.dcm"), target
+        )
+        return
+    with_token = ["-D", "HTTP PLUGIN:RETRIEVE_BEARER_TOKEN=true"]
     for mode in ("pull", "push"):
         label = f"gfal-copy --copy-mode {mode} FILE other-server"
-        await trial.run(
-            label,
-            "gfal-copy",
-            "-v",
-            "--copy-mode",
-            mode,
-            *options,
-            trial.url("seed.dcm"),
-            f"{there}/{mode}.dcm",
-        )
+        options = ["--copy-mode", mode, *with_token]
+        target = f"davs://{host}/dav{HOME}/{mode}.dcm"
+        await trial.run(label, "gfal-copy", "-v", *options, trial.url("seed.dcm"), target)
         listed = await trial.other.srm("ls", surls=[f"{HOME}/{mode}.dcm"], expect=None)
         if listed["returnStatus"]["statusCode"] != "SRM_SUCCESS":
             trial.cells[label] = replace(trial.cells[label], ok=False)

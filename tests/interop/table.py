@@ -44,7 +44,7 @@ async def column(tools: GridTools, other: Server, protocol: str, view: str) -> T
         if protocol == "davs":
             await commands.web_writes(trial)
             await commands.tokens(trial)
-            await commands.copies(trial)
+        await commands.copies(trial)
     return trial
 
 
