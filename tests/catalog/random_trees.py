@@ -53,7 +53,8 @@ _ALSO = st.sampled_from([frozenset[Ability](), frozenset({Ability.DIRECTORIES})]
 
 
 @st.composite
-def callers(draw: st.DrawFn, tree: Node) -> Caller:
+def callers(draw: st.DrawFn, tree: Node, *, grid: bool = True) -> Caller:
+    """`grid`: also those by credentials of a grid, which say what they are for."""
     if draw(st.integers(0, 4)) == 0:
         return ANONYMOUS
     own = draw(st.sampled_from(["user:a", "user:b"]))
@@ -64,13 +65,13 @@ def callers(draw: st.DrawFn, tree: Node) -> Caller:
             Lfn(draw(st.sampled_from(paths))),
             parse_rights(draw(_LETTERS)),
             draw(st.one_of(st.none(), st.frozensets(st.sampled_from([*VIEWS, "*"]), min_size=1))),
-            draw(_ALSO),
+            draw(_ALSO) if grid else frozenset(),
         )
         for _ in range(draw(st.sampled_from([0, 0, 1, 2])))
     ]
     principals = frozenset({own, AUTHENTICATED, ANYONE, *groups})
     bound = None
-    if draw(st.integers(0, 2)) == 0:
+    if grid and draw(st.integers(0, 2)) == 0:
         path = Lfn(draw(st.sampled_from([*paths, "/", "/"])))
         bound = Scope(path, parse_rights(draw(_LETTERS)) - {Right.IDENTITY}, None, draw(_ALSO))
     limited = draw(st.integers(0, 3)) == 0
