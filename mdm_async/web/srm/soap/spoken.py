@@ -11,8 +11,7 @@ To add an operation: have it in `web.srm.operations` (JSON gets it so), write tw
   shape; what is None is left out, a `datetime` is written in UTC. A field that the tables do not have is a ValueError,
   so tests find it. Both are pure: no request, no await.
 
-An operation of the tables without a line here answers
-SRM_NOT_SUPPORTED in its right shape.
+An operation of the tables without a line here answers SRM_NOT_SUPPORTED in its right shape.
 """
 
 from typing import Final
