@@ -115,6 +115,13 @@ def demand_seen(caller: Caller, place: Place) -> None:
     )
 
 
+def demand_listing(caller: Caller, place: Place) -> None:
+    """Return when the caller, who sees a directory, may list what is in it. Raises Forbidden, Unauthenticated."""
+    if not allows(caller, place, Right.LIST):
+        guid = place.entry.guid if place.entry is not None else None
+        raise _told(caller, Refusal(caller.name, Right.LIST, None, guid), hidden=False)
+
+
 def demand_create(caller: Caller, place: Place, *, directory: bool = False) -> None:
     """Return when `may_create` (`may_make_directory`); a name that is taken makes no difference. Raises as `demand`.
 

@@ -126,7 +126,7 @@ async def _directory(
 ) -> "_Directory":
     if not page.count:
         return _Directory(place, entry, [], await _find(shelf, db, caller, []), seen)
-    acl.demand(caller, place, Right.LIST)
+    acl.demand_listing(caller, place)
     own = await places.acls_of(db, await entries.own_acls(db, entry.id))
     # One more than asked for: whether there is another page.
     below = await entries.page(
