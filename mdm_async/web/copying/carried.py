@@ -34,6 +34,8 @@ Headers = tuple[tuple[str, str], ...]
 def carried(given: Iterable[tuple[str, str]]) -> Headers:
     """Those for the other server. Raises BadRequest."""
     found = []
+    given = list(given)
+    is_tagged = any(name.lower() == "scitag" for name, _ in given)
     for name, value in given:
         if not name.lower().startswith(_PREFIX):
             continue
@@ -45,8 +47,9 @@ def carried(given: Iterable[tuple[str, str]]) -> Headers:
                 f"the header {own.lower()} is not one that can be passed on",
                 remedy=f"drop TransferHeader{own}",
             )
-        found.append((own, value))
+        # The header that stands beside it is about the whole transfer, and counts.
+        if not (is_tagged and own.lower() == "scitag"):
+            found.append((own, value))
     if sum(name.lower() == _ONCE for name, _ in found) > 1:
         raise BadRequest("two credentials were sent for the other server", remedy="send one")
-    # The header that stands beside it is about the whole transfer, and counts (SciTags, HTTP-TPC).
-    return tuple((name, value) for name, value in found if name.lower() != "scitag")
+    return tuple(found)

@@ -363,3 +363,12 @@ async def test_callers_who_do_not_say_who_they_are_have_nothing_copied(
     before = len(copying.peer.asked)
     reply = await copying.server.call("COPY", f"/dav{place}/f", headers={"Source": copying.peer.url("/f")})
     assert (reply.status, len(copying.peer.asked)) == (401, before)
+
+
+async def test_cookies_of_another_server_are_neither_kept_nor_told_of(
+    copying: Copying, place: str, ct: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    copying.peer.on["/cookies"] = gives(ct, Set_Cookie="sec ret=hunter2")
+    await copying.done(f"{place}/f", Source=copying.peer.url("/cookies"))
+    assert not any(one.all("Cookie") for one in copying.peer.asked if one.path == "/cookies")
+    assert not [record for record in caplog.records if record.name.startswith("aiohttp")]

@@ -121,6 +121,23 @@ async def test_a_source_that_lies_leaves_nothing_and_the_name_is_free(
     await copying.done(f"{place}/f", Source=copying.peer.url("/well"), Overwrite="F")
 
 
+async def test_a_source_that_does_not_end_is_left_where_the_file_should(
+    copying: Copying, place: str, ct: bytes
+) -> None:
+    async def endless(talk: Talk) -> None:
+        if talk.asked.method == "HEAD":
+            await talk.answer(200, ct)
+            return
+        await talk.say("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        while True:
+            await talk.say(f"{len(ct):x}\r\n".encode() + ct + b"\r\n")
+
+    copying.peer.on["/endless"] = endless
+    why = await copying.failed(f"{place}/f", Source=copying.peer.url("/endless"))
+    assert why == "more came than the source had told"
+    assert not await copying.exists(f"{place}/f")
+
+
 async def _gone(talk: Talk) -> None:
     await talk.answer(404)
 

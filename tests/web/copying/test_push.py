@@ -123,6 +123,22 @@ async def test_a_file_that_was_there_before_is_never_removed(copying: Copying, f
     assert "DELETE" not in copying.peer.methods("/theirs")
 
 
+async def test_a_destination_that_takes_nothing_over_a_file_of_that_size_is_a_failure(
+    copying: Copying, file: str
+) -> None:
+    old = bytes(len(await copying.server.read(file)))
+
+    async def pretends(talk: Talk) -> None:
+        if talk.asked.method == "PUT":
+            await talk.answer(204)
+        else:
+            await talk.answer(200, old)
+
+    copying.peer.on["/pretends"] = pretends
+    why = await copying.failed(file, Destination=copying.peer.url("/pretends"))
+    assert "did not take all of it" in why
+
+
 async def test_another_digest_at_the_destination_is_a_failure(copying: Copying, file: str) -> None:
     copying.peer.on["/digest"] = Store(digest="adler32=00000001")
     assert "another digest" in await copying.failed(file, Destination=copying.peer.url("/digest"))
