@@ -349,6 +349,9 @@ ROUTES: dict[tuple[str, str], list[Attack]] = {
     ],
     # It does nothing, whatever it is asked about.
     ("COPY", "/t/{token}/{name}"): [],
+    ("DELETE", "/t/{token}/{name}"): [
+        Attack("DELETE /t/", "DELETE", lambda aim: f"/t/{aim.guid}/image.dcm", judged=False),
+    ],
     ("PUT", "/t/{token}/{name}"): [
         Attack("PUT /t/", "PUT", lambda aim: f"/t/{aim.guid}/image.dcm", judged=False),
     ],

@@ -19,10 +19,9 @@ SECRET = "DOE^JANE"
         ("DELETE", "/health/live", {"GET", "HEAD"}),
         ("GET", "/srm/v2/ls", {"POST"}),
         ("HEAD", "/srm/v2/ls", {"POST"}),
-        ("OPTIONS", "/srm/v2/ls", {"POST"}),
         ("TRACE", "/srm/v2/ls", {"POST"}),
-        ("PATCH", "/t/unknown/image.dcm", {"GET", "HEAD", "PUT"}),
-        ("PROPFIND", "/t/unknown/image.dcm", {"GET", "HEAD", "PUT"}),
+        ("PATCH", "/t/unknown/image.dcm", {"DELETE", "GET", "HEAD", "PUT"}),
+        ("PROPFIND", "/t/unknown/image.dcm", {"DELETE", "GET", "HEAD", "PUT"}),
         ("PUT", "/admin/v1/tokens", {"GET", "HEAD", "POST"}),
     ],
 )
@@ -34,6 +33,20 @@ async def test_what_takes_other_methods_tells_them(
     assert set(answer.headers["Allow"].replace(" ", "").split(",")) == allowed
     if method != "HEAD":
         assert answer.tree["type"] == "urn:mdm:error:method-not-allowed"
+
+
+@pytest.mark.parametrize(
+    ("path", "allowed"),
+    [
+        ("/srm/v2/ls", "OPTIONS, POST"),
+        ("/t/unknown/image.dcm", "DELETE, GET, HEAD, OPTIONS, PUT"),
+        ("/admin/v1/tokens", "GET, HEAD, OPTIONS, POST"),
+    ],
+)
+async def test_options_tells_what_a_path_takes(server: Server, path: str, allowed: str) -> None:
+    answer = await server.call("OPTIONS", path)
+    assert (answer.status, answer.headers["Allow"], answer.body) == (204, allowed, b"")
+    assert (await server.call("OPTIONS", "/nowhere")).status == 404
 
 
 UNREADABLE_HEADS = [

@@ -100,6 +100,8 @@ async def _answered(request: web.Request, handler: Handler) -> web.StreamRespons
     except web.HTTPException as error:
         if error.status < 400:
             raise
+        if isinstance(error, web.HTTPMethodNotAllowed) and request.method == "OPTIONS":
+            return _options(error)
         told = answer(request, _HTTP_ERRORS.get(error.status, BadRequest)(error.reason))
         if "Allow" in error.headers:
             told.headers["Allow"] = error.headers["Allow"]
@@ -113,6 +115,12 @@ async def _answered(request: web.Request, handler: Handler) -> web.StreamRespons
     except Exception as error:
         log(error)
         return answer(request, MdmError("an unexpected failure; the server's log knows more"))
+
+
+def _options(error: web.HTTPMethodNotAllowed) -> web.Response:
+    """What a path takes, where its face has no other answer (RFC 9110 §9.3.7)."""
+    allowed = ", ".join(sorted(error.allowed_methods | {"OPTIONS"}))
+    return web.Response(status=204, headers={"Allow": allowed, "Cache-Control": "no-store"})
 
 
 def log(error: Exception) -> None:

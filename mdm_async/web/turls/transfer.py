@@ -1,4 +1,4 @@
-"""Transfer URLs: GET, HEAD and PUT of /t/<token>/<name>. The token is the credential; nothing else is asked for."""
+"""Transfer URLs: /t/<token>/<name> is read, written, given up. The token is the credential, nothing else is asked."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,7 +7,7 @@ from aiohttp import web
 
 from mdm_async.errors import Gone, NotSupported
 from mdm_async.images.parts import adler
-from mdm_async.images.transfers import arrival
+from mdm_async.images.transfers import arrival, withdrawing
 from mdm_async.names import Payer
 from mdm_async.web.http.channel import is_secure, source_of
 from mdm_async.web.http.digest_fields import announced
@@ -25,6 +25,7 @@ def routes() -> list[web.AbstractRouteDef]:
         web.head(PATH, read),
         web.put(PATH, write),
         web.route("COPY", PATH, copy),
+        web.delete(PATH, remove),
     ]
 
 
@@ -82,3 +83,11 @@ async def write(request: web.Request) -> web.StreamResponse:
     checksum = adler.text(received.adler32)
     told = {"size": received.size, "adler32": checksum}
     return json_reply(request, told, 201, headers={"Digest": f"adler32={checksum}"})
+
+
+async def remove(request: web.Request) -> web.Response:
+    """Give an upload up: 204. gfal2 does it of one that failed."""
+    house, source = request.app[HOUSE], source_of(request)
+    with _not_guessed(request) as token:
+        await withdrawing.withdraw(house.desk, house.database, house.changed, token, source)
+    return web.Response(status=204, headers={"Cache-Control": "no-store"})

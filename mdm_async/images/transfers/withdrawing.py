@@ -1,0 +1,38 @@
+"""An upload given up by its transfer URL, as clients do when it failed: what it brought goes, its name is free."""
+
+from mdm_async.catalog.grants import grants
+from mdm_async.catalog.holdings import images
+from mdm_async.catalog.rights.tokens import digest
+from mdm_async.catalog.trail import acts
+from mdm_async.catalog.trail.acts import Act
+from mdm_async.errors import Exists, Forbidden, Gone
+from mdm_async.images.changed import ChangedHere
+from mdm_async.images.fairness.desk import Desk
+from mdm_async.names import Caller
+from mdm_async.postgres.database import Database
+
+
+async def withdraw(desk: Desk, database: Database, changed: ChangedHere, token: str, source: str) -> None:
+    """Repeating it is no error. Raises Gone, Forbidden for what is read, Exists once the file has its name."""
+    async with database.transaction() as db:
+        found = await grants.by_turl(db, digest(token))
+        if found is None or (not found.serves and found.grant.state != "aborted"):
+            raise Gone()
+        grant = found.grant
+        if grant.operation != "put":
+            raise Forbidden("nothing is removed by a URL to read it", remedy="release it: releaseFiles")
+        if grant.state == "aborted":
+            return
+        if not (
+            await grants.settle(db, grant, "aborted", "open")
+            or await grants.settle(db, grant, "aborted", "uploaded")
+        ):
+            raise Exists("the file has its name already", remedy="remove it by that: mdm rm")
+        # An upload may have arrived since it was looked at.
+        settled = await grants.by_turl(db, grant.turl)
+        if settled is not None and settled.grant.image is not None:
+            await images.doom_unreferenced(db, [settled.grant.image])
+        who = Caller(grant.caller, frozenset(), source=source)
+        await acts.record(db, [Act(who, "abort", details={"transfer": grant.turl.hex()[:16]})])
+    desk.end(grant.request, 1)
+    changed.turls([grant.turl])
