@@ -14,6 +14,7 @@ from uuid import UUID
 
 import structlog
 
+from mdm_async import scitags
 from mdm_async.catalog.trail import acts
 from mdm_async.catalog.trail.acts import Act
 from mdm_async.crypt4gh.segment import padded
@@ -30,6 +31,8 @@ _BATCH: Final = 1_000
 _log = structlog.get_logger()
 _Pair = tuple[bytes, str]
 """Key and source."""
+_Ended = tuple[_Pair, str, int | None]
+"""How, and by which SciTag."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +84,7 @@ class Reads:
         self._database = database
         self._begun: OrderedDict[_Pair, asyncio.Future[None]] = OrderedDict()
         self._intents: list[_Intent] = []
-        self._ended: dict[tuple[_Pair, str], _Sum] = {}
+        self._ended: dict[_Ended, _Sum] = {}
         self._writing_intents: asyncio.Future[None] | None = None
         self._writing: asyncio.Future[None] | None = None
 
@@ -108,6 +111,7 @@ class Reads:
         written = self._begun.get(pair)
         if written is None:
             details: dict[str, Any] = {"disclosed": "whole image"} if read.sealed else {}
+            details |= scitags.details(scitags.shown.get())
             intent = _Intent(_act(read, source, "begun", None, details))
             self._begun[pair] = written = intent.written
             self._intents.append(intent)
@@ -131,7 +135,9 @@ class Reads:
         """
         if read.view == IDENTIFIED:
             size = padded(size)
-        total = self._ended.setdefault(((read.key, source), ended), _Sum(read))
+        tag = scitags.shown.get()
+        scitags.count(tag, "out", size)
+        total = self._ended.setdefault(((read.key, source), ended, tag), _Sum(read))
         total.requests += 1
         total.bytes += size
 
@@ -182,8 +188,8 @@ class Reads:
                 async with self._database.acquire() as db:
                     await acts.record(db, [_outcome(key, total) for key, total in batch.items()])
             except Exception as why:
-                for (pair, ended), total in batch.items():
-                    again = self._ended.setdefault((pair, ended), _Sum(total.read))
+                for key, total in batch.items():
+                    again = self._ended.setdefault(key, _Sum(total.read))
                     again.requests += total.requests
                     again.bytes += total.bytes
                 if not isinstance(why, MdmError):
@@ -191,9 +197,10 @@ class Reads:
                 return
 
 
-def _outcome(key: tuple[_Pair, str], total: _Sum) -> Act:
-    (_, source), ended = key
-    return _act(total.read, source, ended, total.bytes, {"requests": total.requests})
+def _outcome(key: _Ended, total: _Sum) -> Act:
+    (_, source), ended, tag = key
+    details = {"requests": total.requests, **scitags.details(tag)}
+    return _act(total.read, source, ended, total.bytes, details)
 
 
 def _act(read: Read, source: str, outcome: str, size: int | None, details: dict[str, Any]) -> Act:

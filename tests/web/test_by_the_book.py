@@ -20,8 +20,8 @@ SECRET = "DOE^JANE"
         ("GET", "/srm/v2/ls", {"POST"}),
         ("HEAD", "/srm/v2/ls", {"POST"}),
         ("TRACE", "/srm/v2/ls", {"POST"}),
-        ("PATCH", "/t/unknown/image.dcm", {"DELETE", "GET", "HEAD", "PUT"}),
-        ("PROPFIND", "/t/unknown/image.dcm", {"DELETE", "GET", "HEAD", "PUT"}),
+        ("PATCH", "/t/unknown/image.dcm", {"COPY", "DELETE", "GET", "HEAD", "PUT"}),
+        ("PROPFIND", "/t/unknown/image.dcm", {"COPY", "DELETE", "GET", "HEAD", "PUT"}),
         ("PUT", "/admin/v1/tokens", {"GET", "HEAD", "POST"}),
     ],
 )
@@ -39,7 +39,7 @@ async def test_what_takes_other_methods_tells_them(
     ("path", "allowed"),
     [
         ("/srm/v2/ls", "OPTIONS, POST"),
-        ("/t/unknown/image.dcm", "DELETE, GET, HEAD, OPTIONS, PUT"),
+        ("/t/unknown/image.dcm", "COPY, DELETE, GET, HEAD, OPTIONS, PUT"),
         ("/admin/v1/tokens", "GET, HEAD, OPTIONS, POST"),
     ],
 )

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
+from mdm_async import scitags
 from mdm_async.catalog.grants import grants
 from mdm_async.catalog.grants.grants import Grant
 from mdm_async.catalog.rights.tokens import digest
@@ -88,6 +89,7 @@ async def receive(
         if won:
             draft.keep()
             INGESTED.labels(draft.state).inc()
+            scitags.count(scitags.shown.get(), "in", padded(draft.size))
         else:
             await _demand_repeated(intake, grant, draft)
     return Received(draft.size, draft.adler32)
@@ -96,7 +98,8 @@ async def receive(
 def _act(grant: Grant, source: str, draft: Draft) -> Act:
     """Whoever has the transfer URL may use it. An original's exact size would identify it."""
     who = Caller(grant.caller, frozenset(), source=source)
-    return Act(who, "upload", bytes=padded(draft.size), details={"transfer": grant.turl.hex()[:16]})
+    details = {"transfer": grant.turl.hex()[:16], **scitags.details(scitags.shown.get())}
+    return Act(who, "upload", bytes=padded(draft.size), details=details)
 
 
 async def _demand_repeated(intake: Intake, grant: Grant, draft: Draft) -> None:

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from uuid import UUID, uuid4
 
+from mdm_async import scitags
 from mdm_async.catalog.grants.grants import Grant
 from mdm_async.catalog.holdings import images
 from mdm_async.catalog.namespace import places
@@ -115,7 +116,8 @@ async def store(
                     await draft.store(db, caller.owner)
                     guid = await intake.placing.place(db, target, draft.image, caller.owner, same)
                     # An original's exact size would identify it.
-                    await acts.record(db, [Act(caller, "put", guid=guid, bytes=padded(draft.size))])
+                    size, details = padded(draft.size), scitags.details(scitags.shown.get())
+                    await acts.record(db, [Act(caller, "put", guid=guid, bytes=size, details=details)])
                     return guid
 
             try:
@@ -127,6 +129,7 @@ async def store(
                 raise beginning.refusal or why from None
             draft.keep()
             INGESTED.labels(draft.state).inc()
+            scitags.count(scitags.shown.get(), "in", padded(draft.size))
     replaced = beginning.replaces is not None and name == asked
     return StoredFile(guid, join(directory, name), draft.size, draft.adler32, draft.sha256, replaced)
 

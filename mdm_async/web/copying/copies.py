@@ -23,6 +23,7 @@ from uuid import UUID, uuid4
 
 from aiohttp import web
 
+from mdm_async import scitags
 from mdm_async.auditing.reads import Reads
 from mdm_async.auditing.refusals import Refusals
 from mdm_async.catalog.trail import acts
@@ -64,6 +65,10 @@ from mdm_async.web.http.sending import telling_damage
 _RETRY_AFTER = 5
 _PIECE = 2 << 20
 """Bytes of a view in memory: a piece on its way, and the next one decrypted."""
+
+
+def _tagged() -> dict[str, int]:
+    return scitags.details(scitags.shown.get())
 
 
 @dataclass(eq=False, slots=True)
@@ -170,7 +175,7 @@ class Copies:
 
         async def coming() -> AsyncGenerator[bytes, None]:
             # The first byte is asked for once the caller may store it.
-            await self._tell(Act(caller, "copy", "begun", details={"from": ask.other.origin}))
+            await self._tell(Act(caller, "copy", "begun", details={"from": ask.other.origin, **_tagged()}))
             progress.begun.set()
             async with aclosing(pull.chunks()) as chunks:
                 async for chunk in chunks:
@@ -189,7 +194,7 @@ class Copies:
             self.admission.sending(caller.payer, served.ending, cut),
             self.budget.holding(caller.payer, MEMORY + min(served.size, _PIECE)),
         ):
-            details = {"to": ask.other.origin}
+            details = {"to": ask.other.origin, **_tagged()}
             await self._tell(Act(caller, "copy", "begun", guid=read.guid, view=read.view, details=details))
             progress.begun.set()
             async with (

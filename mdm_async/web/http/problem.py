@@ -6,6 +6,7 @@ import orjson
 import structlog
 from aiohttp import web
 
+from mdm_async import scitags
 from mdm_async.errors import BadRequest, MdmError, MethodNotAllowed, NotFound, UnsupportedMediaType
 from mdm_async.seldom import Seldom
 from mdm_async.web.http.encodings import demand_plain, is_misframed
@@ -78,6 +79,8 @@ def _document(error: MdmError, status: int, name: str, beside: Mapping[str, obje
 async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Turns every error into an answer, and logs what was not the caller's fault; refuses what no face takes."""
     request_id(request)
+    # Of each request anew: those of one connection are answered by one task.
+    scitags.shown.set(scitags.parse(request.headers.get("SciTag")))
     done = await _answered(request, handler)
     if (body_may_never_come(request) or is_misframed(request)) and not done.prepared:
         done.force_close()
