@@ -47,7 +47,9 @@ _CHANGING: dict[str, Verb] = {
 
 def routes() -> list[web.AbstractRouteDef]:
     verbs = _READING | _CHANGING
-    return [web.route(method, ROOT + "{path:(?:/.*)?}", _served(verb)) for method, verb in verbs.items()]
+    return [
+        web.route(method, ROOT + r"{path:(?:/[\s\S]*)?}", _served(verb)) for method, verb in verbs.items()
+    ]
 
 
 def _served(verb: Verb) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:

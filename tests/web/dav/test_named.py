@@ -1,7 +1,10 @@
 """Every spelling of a path is one name, and what others may decode to another name is refused alike on every verb."""
 
+from urllib.parse import quote
+
 import pytest
 
+from tests.attack.test_lookalikes import LOOKALIKES
 from tests.conftest import Server
 from tests.web.dav.face import Dav
 from tests.web.made_images import made
@@ -40,6 +43,11 @@ async def test_what_others_may_decode_to_another_name_is_refused(dav: Dav, form:
         status, _, _ = await said(dav, method, f"{dav.at}/kept.dcm", f"Destination: /dav{path}")
         assert status == 400
     assert await dav.names() == ["kept.dcm"]
+
+
+@pytest.mark.parametrize("name", [one for one in LOOKALIKES if one.startswith("/")])
+async def test_what_is_taken_for_another_name_is_refused(dav: Dav, name: str) -> None:
+    assert (await said(dav, "GET", quote(name, errors="surrogatepass")))[0] == 400
 
 
 async def test_a_file_is_told_in_the_spelling_in_which_it_was_asked_for(dav: Dav) -> None:

@@ -1,9 +1,15 @@
 """What a PROPFIND tells, of which properties, and what it does not take."""
 
+from typing import Any
 from urllib.parse import unquote
 
+import aiohttp
 import pytest
 
+from mdm_async.catalog.namespace import entries
+from mdm_async.catalog.namespace.entries import Entry
+from mdm_async.errors import Unavailable
+from mdm_async.images.names import listing
 from tests.conftest import Server
 from tests.web.dav.face import Dav
 from tests.web.made_images import made
@@ -111,3 +117,47 @@ async def test_the_size_of_a_view_that_may_not_be_read_is_forbidden(dav: Dav) ->
     at = f"/@identified{dav.at}"
     told = (await reader.propfind(at, body=DAVIX))[f"/dav{at}/a.dcm"]
     assert told.lacking["getcontentlength"] == 403
+
+
+async def test_a_huge_directory_is_told_a_page_at_a_time_and_never_with_all_below_it(
+    own_server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dav = Dav(own_server, await own_server.directory(), own_server.admin_token)
+    async with own_server.house.database.acquire() as db:
+        await db.execute(
+            "insert into entries (parent, name, is_directory)"
+            " select id, 'd' || lpad(i::text, 5, '0'), true from entries, generate_series(1, 3000) i where name = $1",
+            dav.at[1:],
+        )
+    sizes, page = [], entries.page
+
+    async def counted(*of: Any, **options: Any) -> list[Entry]:
+        found = await page(*of, **options)
+        sizes.append(len(found))
+        return found
+
+    monkeypatch.setattr(entries, "page", counted)
+    answer = await dav.call("PROPFIND", Depth="infinity")
+    assert (answer.status, sizes) == (403, [])
+    assert await dav.names() == [f"d{i:05}/" for i in range(1, 3001)]
+    assert len(sizes) == 6
+    assert max(sizes) == 501
+
+
+async def test_a_listing_that_breaks_off_is_not_taken_for_a_whole_one(
+    dav: Dav, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mdm_async.web.dav.propfind._PAGE", 2)
+    for i in range(5):
+        await dav.call("MKCOL", f"d{i}")
+    listed, ls = [], listing.ls
+
+    async def breaks(*of: Any, **options: Any) -> Any:
+        listed.append(of)
+        if len(listed) > 1:
+            raise Unavailable
+        return await ls(*of, **options)
+
+    monkeypatch.setattr(listing, "ls", breaks)
+    with pytest.raises(aiohttp.ClientError):
+        await dav.propfind()
