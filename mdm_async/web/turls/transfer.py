@@ -89,5 +89,6 @@ async def remove(request: web.Request) -> web.Response:
     """Give an upload up: 204. gfal2 does it of one that failed."""
     house, source = request.app[HOUSE], source_of(request)
     with _not_guessed(request) as token:
-        await withdrawing.withdraw(house.desk, house.database, house.changed, token, source)
+        coming = house.admission.receiving
+        await withdrawing.withdraw(house.desk, house.database, house.changed, token, source, coming)
     return web.Response(status=204, headers={"Cache-Control": "no-store"})
