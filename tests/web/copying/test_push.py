@@ -7,6 +7,7 @@ import pytest
 from tests.faults.conditions import until
 from tests.web.copying.conftest import Copying
 from tests.web.copying.peers import Store, Talk
+from tests.web.test_recipients import pair, register
 
 
 @pytest.fixture
@@ -44,9 +45,16 @@ async def test_what_leaves_sealed_only_is_not_pushed_in_the_clear(copying: Copyi
         token=copying.server.admin_token,
         json={"surl": file.rpartition("/")[0], "deidentified": "sealed"},
     )
-    before = len(copying.peer.asked)
-    status, text = await copying.copy(file, Destination=copying.peer.url("/clear"))
+    before, url = len(copying.peer.asked), copying.peer.url("/sealed")
+    token = await copying.server.token("rlx", name="sealing")
+    status, text = await copying.copy(file, token=token, Destination=url)
     assert (status, len(copying.peer.asked)) == (403, before), text
+    # To whoever has registered a key it is sent sealed for that.
+    assert (await register(copying.server, pair().text, token)).status in (200, 201, 204)
+    store = copying.peer.on["/sealed"] = Store()
+    await copying.done(file, token=token, Destination=url)
+    assert store.content is not None
+    assert store.content.startswith(b"crypt4gh")
 
 
 async def _lost(talk: Talk) -> None:
