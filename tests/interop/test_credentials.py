@@ -1,9 +1,11 @@
 """Who is calling and what they may, as real clients show it: macaroons of gfal-token, proxies, VOMS, revocation."""
 
 import asyncio
+import random
 import ssl
 from pathlib import Path
 
+import aiohttp
 from cryptography import x509
 
 from tests.identity.grid_pki import VO, Identity, dn, name
@@ -139,3 +141,28 @@ async def _status(tools: GridTools, proxy: str, path: str) -> str:
         tools.https(path),
     )  # fmt: skip
     return ran.out
+
+
+async def test_a_connection_with_a_certificate_is_no_ones_who_shows_a_token_on_it(
+    grid_tools: GridTools, place: str
+) -> None:
+    server, file = grid_tools.server, await _with_a_file(grid_tools, place)
+    kind = {"Content-Type": "application/macaroon-request"}
+    asked = {"caveats": ["activity:LIST"]}
+    answer = await server.call("POST", f"/dav{place}", token=server.admin_token, json=asked, headers=kind)
+    nobody = await server.token("")
+    cases = [
+        (None, 200),
+        (server.admin_token, 200),
+        (nobody, 404),
+        (answer.tree["macaroon"], 403),
+        ("no-such-token", 401),
+    ]
+    order = random.Random(31).choices(cases, k=200)
+    context = ssl.create_default_context(capath=str(grid_tools.grid.authorities))
+    context.load_cert_chain(grid_tools.proxy)
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=1, ssl=context)) as one:
+        for token, status in order:
+            headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+            async with one.head(grid_tools.https(f"/dav{file}"), headers=headers) as told:
+                assert told.status == status, token and token[:8]
