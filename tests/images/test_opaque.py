@@ -48,7 +48,22 @@ async def test_what_is_not_dicom_is_given_back_byte_for_byte_to_plain_r(server: 
 async def test_by_transfer_urls_it_comes_and_goes_too(server: Server) -> None:
     path = await opaque_directory(server)
     await server.put(f"{path}/notes", TEXT)
-    assert await server.read(f"{path}/notes") == TEXT
+    url = (await server.prepare(f"{path}/notes"))["transferURL"]
+    answer = await server.call("GET", url)
+    assert answer.body == TEXT
+    # No browser is to run what somebody has put there.
+    assert answer.headers["Content-Type"] == "application/octet-stream"
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+
+
+async def test_an_empty_one_has_no_ranges(server: Server) -> None:
+    path = await opaque_directory(server)
+    await server.put(f"{path}/empty", b"")
+    url = (await server.prepare(f"{path}/empty"))["transferURL"]
+    for method in ("GET", "HEAD"):
+        answer = await server.call(method, url)
+        assert (answer.status, answer.body, answer.headers["Content-Length"]) == (200, b"", "0")
+    assert (await server.call("GET", url, headers={"Range": "bytes=0-"})).status == 416
 
 
 async def test_where_no_directory_says_so_it_is_refused(server: Server) -> None:

@@ -11,6 +11,7 @@ from mdm_async.images.reading import stream
 from mdm_async.images.reading.opened import Readers, opened
 from mdm_async.images.reading.sealed import BlobSlice, SealedView
 from mdm_async.images.reading.view import ReadyView
+from mdm_async.names import OPAQUE
 
 Span = tuple[int, int]
 """The bytes start ≤ i < stop."""
@@ -88,8 +89,12 @@ class ClearView:
     blobs: BlobStore
     ending: Ending = field(default_factory=Ending)
 
-    media_type = "application/dicom"
     sealed = False
+
+    @property
+    def media_type(self) -> str:
+        # Of what is opaque nothing is known, and no browser shall guess.
+        return "application/octet-stream" if self.view.view == OPAQUE else "application/dicom"
 
     @property
     def size(self) -> int:
