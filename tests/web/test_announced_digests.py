@@ -145,3 +145,21 @@ async def test_those_of_a_sealed_upload_are_of_the_sealed_bytes(own_server: Serv
         headers = {"Content-MD5": b64(hashlib.md5(data).digest())}
         async with own_server.http.put(line["transferURL"], data=io.BytesIO(sent), headers=headers) as answer:
             assert answer.status == status
+
+
+async def test_a_wrong_one_at_put_done_leaves_nothing(own_server: Server) -> None:
+    sha256 = hashlib.sha256(DATA).hexdigest()
+    for wrong in ({"sha256": "0" * 64}, {"size": len(DATA) - 1}, {"size": 1, "sha256": sha256}):
+        tree = await own_server.srm("prepareToPut", files=[{"surl": "/a.dcm"}])
+        assert (await own_server.call("PUT", tree["files"][0]["transferURL"], data=DATA)).status == 201
+        told = {"requestToken": tree["requestToken"], "files": [{"surl": "/a.dcm", **wrong}]}
+        answer = await own_server.srm("putDone", expect=422, **told)
+        assert sha256 not in str(answer)
+        await own_server.srm("putDone", expect=410, requestToken=tree["requestToken"], surls=["/a.dcm"])
+        await own_server.srm("ls", surls=["/a.dcm"], expect=404)
+        await own_server.house.sweeper.sweep()
+        assert await nothing_is_stored(own_server)
+    tree = await own_server.srm("prepareToPut", files=[{"surl": "/a.dcm"}])
+    await own_server.call("PUT", tree["files"][0]["transferURL"], data=DATA)
+    right = [{"surl": "/a.dcm", "size": len(DATA), "sha256": sha256.upper()}]
+    await own_server.srm("putDone", requestToken=tree["requestToken"], files=right)

@@ -32,7 +32,8 @@ from mdm_async.postgres.database import Connection, Database
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """One file of a putDone; size and SHA-256 (hex) of the plaintext are demanded for sealed uploads."""
+    """One file of a putDone; size and SHA-256 (hex) of the plaintext are demanded for sealed uploads,
+    and compared wherever they are told."""
 
     surl: str
     size: int | None = None
@@ -94,8 +95,14 @@ async def _publish(
         place = (await places.of_entries(db, [grant.parent])).get(grant.parent)
     if place is not None and place.lfn != directory:  # moved since the name was looked at
         await guard.demand_silent(caller, [(image, join(place.lfn, grant.name))])
-    if grant.sealed and grant.state == "uploaded":
-        await _demand_same(placing, database, image, done)
+    if grant.state == "uploaded":
+        try:
+            await _demand_same(placing, database, grant.sealed, image, done)
+        except WrongContent as why:
+            # A sealed one may be told again, for its bytes are what they were sealed as.
+            if not grant.sealed:
+                await _give_up(desk, database, grant, why)
+            raise
 
     async def publish(same: Same) -> UUID:
         async with database.transaction() as db:
@@ -111,11 +118,16 @@ async def _publish(
         known = Bytes(database, image, replace=grant.replaces is not None)
         return await placing.placed(known, publish), lfn
     except Exists as why:
-        async with database.transaction() as db:
-            await grants.fail(db, grant, why)
-            await images.doom_unreferenced(db, [grant.image])
-        desk.end(grant.request, 1)
+        await _give_up(desk, database, grant, why)
         raise
+
+
+async def _give_up(desk: Desk, database: Database, grant: Grant, why: MdmError) -> None:
+    """End an upload that gets no name; what it brought is destroyed."""
+    async with database.transaction() as db:
+        await grants.fail(db, grant, why)
+        await images.doom_unreferenced(db, [grant.image] if grant.image is not None else [])
+    desk.end(grant.request, 1)
 
 
 async def _published(db: Connection, grant: Grant, target: Target) -> UUID:
@@ -130,12 +142,19 @@ async def _published(db: Connection, grant: Grant, target: Target) -> UUID:
     raise Gone("the upload has ended: expired, aborted, or removed since", remedy="upload the file again")
 
 
-async def _demand_same(placing: Placing, database: Database, image: UUID, done: Done) -> None:
-    if done.size is None or done.sha256 is None:
+async def _demand_same(placing: Placing, database: Database, sealed: bool, image: UUID, done: Done) -> None:
+    """Return when what arrived is what the caller says of it; of sealed bytes both must be said."""
+    if sealed and (done.size is None or done.sha256 is None):
         raise BadRequest(
             "a sealed upload is accepted with its plaintext's size and sha256 only",
             remedy='putDone with "files": [{"surl", "size", "sha256"}]',
         )
+    if done.size is None and done.sha256 is None:
+        return
     opened = await placing.shelf.original(database, image)
-    if opened is None or (opened.size, opened.sha256) != (done.size, done.sha256.lower()):
+    if (
+        opened is None
+        or (done.size is not None and opened.size != done.size)
+        or (done.sha256 is not None and opened.sha256 != done.sha256.lower())
+    ):
         raise WrongContent("size or SHA-256 is not that of what arrived", remedy="upload the file again")
