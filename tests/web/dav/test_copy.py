@@ -97,3 +97,14 @@ async def test_what_leaves_sealed_only_leaves_its_copy_so_too(own_server: Server
     await own_server.put(f"{dav.at}/sealed/a.dcm", ONE)
     assert (await dav.call("COPY", "sealed/a.dcm", Destination=dav.path("b.dcm"))).status == 201
     assert (await dav.call("GET", "b.dcm")).status == 403
+
+
+async def test_an_opaque_file_is_copied_to_where_such_files_are_taken_alone(dav: Dav) -> None:
+    server, asked = dav.server, {"surl": dav.at, "opaque": "yes"}
+    assert (await server.call("PUT", "/admin/v1/intake", token=dav.token, json=asked)).status == 200
+    clinic = await server.directory()
+    await dav.puts("notes", b"of the night")
+    assert (await dav.call("COPY", "notes", Destination=dav.path("again"))).status == 201
+    assert (await dav.call("GET", "again")).body == b"of the night"
+    assert (await dav.call("COPY", "notes", Destination=f"/dav{clinic}/notes")).status == 403
+    assert (await server.call("GET", f"/dav{clinic}/notes", token=dav.token)).status == 404
