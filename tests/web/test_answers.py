@@ -25,7 +25,7 @@ async def test_what_shares_a_status_code_is_told_apart_by_type(server: Server, c
     asked: list[tuple[str, type[errors.MdmError], dict[str, Any]]] = [
         ("ls", errors.NotFound, {"surls": [f"{directory}/missing"]}),
         ("ls", errors.BadPath, {"surls": ["relative"]}),
-        ("prepareToGet", errors.BadRequest, {"files": [{"surl": directory}]}),
+        ("prepareToGet", errors.IsADirectory, {"files": [{"surl": directory}]}),
     ]
     for operation, kind, body in asked:
         tree = await server.srm(operation, expect=kind.http, **body)
