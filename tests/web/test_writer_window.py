@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from pydicom import dcmread
 
+from mdm_async.crypt4gh.exchange import new_private_key, public_key
 from tests.conftest import Reply, Server
 from tests.web.made_images import made
 from tests.web.second_face import second_face
@@ -173,3 +174,20 @@ async def test_of_a_file_whose_view_is_refused_its_writer_is_told_all_the_same(w
     assert tree["files"][0]["viewState"] == "refused"
     assert await writer.listed("/d/c.dcm") == (len(data), f"{zlib.adler32(data):08x}")
     assert await writer.listed("/d/c.dcm", writer.server.admin_token) == (None, None)
+    length, digest = await writer.headed("/dav/d/c.dcm")
+    assert (length, digest) == (len(data), f"adler32={zlib.adler32(data):08x},md5={_md5(data)}")
+    for method, token in (("GET", writer.token), ("HEAD", writer.server.admin_token)):
+        assert (await writer.server.call(method, "/dav/d/c.dcm", token=token)).status == 409
+    await writer.age(3601)
+    assert (await writer.server.call("HEAD", "/dav/d/c.dcm", token=writer.token)).status == 409
+
+
+async def test_of_a_sealed_stream_that_was_prepared_its_writer_is_told_of_the_stream(writer: Writer) -> None:
+    recipient = base64.b64encode(public_key(new_private_key())).decode()
+    _, url = await writer.urls(writer.surl, recipient=recipient)
+    got = await writer.get(url)
+    assert (await writer.headed(url))[0] == len(got.body) != len(DATA)
+
+
+def _md5(data: bytes) -> str:
+    return base64.b64encode(hashlib.md5(data).digest()).decode()

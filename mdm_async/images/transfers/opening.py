@@ -16,6 +16,7 @@ from mdm_async.catalog.trail import acts
 from mdm_async.catalog.trail.acts import Act
 from mdm_async.errors import MdmError
 from mdm_async.images.reading.sealed import SealedView, seal
+from mdm_async.images.reading.sent import sent_of
 from mdm_async.images.reading.view import ReadyView
 from mdm_async.images.transfers.feed_reader import Judged
 from mdm_async.images.transfers.judging import Judge
@@ -62,6 +63,21 @@ class OpenedViews:
             self._asked[opened.warm.grant.turl] = asked
         return opened
 
+    async def sent(self, caller: Caller, surl: str) -> ReadyView | None:
+        """What this caller has sent under that name lately, to be told of where the view cannot be read (yet).
+
+        None when it is not to be told. Raises as `open`, of the name and the right.
+        """
+        judge, shelf = self._judge, self._warm.shelf
+        who = await judge.callers.id_of(caller)
+        async with judge.database.acquire() as db:
+            (file,) = await readable(
+                shelf.served, judge.delivery, db, caller, [surl], view=None, recipient=None, delivered=False
+            )
+        if isinstance(file, MdmError):
+            raise file
+        return await sent_of(judge.database, shelf, _unkept(caller, who, surl, file, ""))
+
     def _stands(self, known: "_Known") -> bool:
         """Whether the name still leads there: any change on the way to the file may have given it to another, though
         the file may still be read."""
@@ -95,7 +111,9 @@ class OpenedViews:
         content: ReadyView | SealedView = plain
         if file.recipient is not None:
             content = await warm.cipher.run(partial(seal, plain, file.recipient, os.urandom(SEED_BYTES)))
-        admitted = warm.admit(_unkept(caller, who, surl, file, plain), content, asked, judged, file.way)
+        admitted = warm.admit(
+            _unkept(caller, who, surl, file, plain.version), content, asked, judged, file.way
+        )
         return OpenedView(file, plain, admitted), judged
 
 
@@ -113,7 +131,7 @@ class _Known(NamedTuple):
     judged: Judged
 
 
-def _unkept(caller: Caller, who: int, surl: str, file: Readable, plain: ReadyView) -> Grant:
+def _unkept(caller: Caller, who: int, surl: str, file: Readable, version: str) -> Grant:
     """As what the view is watched and audited while it is read: the catalog has no row of it."""
     return Grant(
         turl=os.urandom(32),
@@ -131,7 +149,7 @@ def _unkept(caller: Caller, who: int, surl: str, file: Readable, plain: ReadyVie
         guid=file.entry.guid,
         image=file.image,
         view=file.view,
-        version=plain.version,
+        version=version,
         recipient=file.recipient,
         kept=False,
     )

@@ -9,6 +9,7 @@ from mdm_async.errors import TooManyRequests
 from mdm_async.images.parts.hashing import ADLER32
 from mdm_async.images.reading.representation import ClearView, Representation
 from mdm_async.images.reading.sent import sent_of
+from mdm_async.images.reading.view import ReadyView
 from mdm_async.images.transfers.warm import WarmTurl
 from mdm_async.names import Payer
 from mdm_async.web.http import digest_fields, ranges
@@ -18,12 +19,26 @@ from mdm_async.web.http.sending import Body, Section, send, telling_damage
 
 
 async def give(request: web.Request, warm: WarmTurl) -> web.StreamResponse:
-    """As `get`, of what a face has opened; HEAD tells its writer, for a while, of the file that was sent."""
+    """As `get`, of what a face has opened; HEAD tells its writer, for a while, of the file that was sent.
+
+    Not where a sealed stream was prepared: what is told with its URL is of that stream.
+    """
     sent, house = None, request.app[HOUSE]
-    if request.method == "HEAD" and is_secure(request):
+    prepared = warm.served.sealed and warm.grant.kept
+    if request.method == "HEAD" and is_secure(request) and not prepared:
         sent = await sent_of(house.database, house.shelf, warm.grant)
     about = ClearView(sent, house.blobs) if sent is not None else None
     return await get(request, warm.served, warm.read, about)
+
+
+async def tell_sent(request: web.Request, sent: ReadyView, payer: Payer) -> web.StreamResponse:
+    """HEAD of what is not served: to its writer, of the file that was sent."""
+    about = ClearView(sent, request.app[HOUSE].blobs)
+    headers = {"Cache-Control": "no-store", "Content-Type": about.media_type}
+    answer = web.StreamResponse(headers=headers | await _digests(request, about, payer))
+    answer.content_length = about.size
+    await answer.prepare(request)
+    return answer
 
 
 async def get(
