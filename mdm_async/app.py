@@ -271,7 +271,7 @@ async def _house(
     feed = FeedReader(lanes.control, views, mapping)
     local = LocalTokens(KnownTokens(database, feed, changed).caller_of)
     makers = Makers(ADMIN, admin_token, partial(_caller_of_row, database), issuers, stands_on.trust)
-    macaroons = Macaroons(partial(minted, database, keys), makers.caller)
+    macaroons = Macaroons(partial(minted, database, keys, lambda: feed.now[0]), makers.caller)
     kinds = (AdminToken(admin_token), IssuedTokens(issuers), macaroons, local)
     warm = WarmTurls(database, shelf, blobs, cipher, judge, changed, feed)
     admission = Admission(settings.transfers.running, settings.limits.share)

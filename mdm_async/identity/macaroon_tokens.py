@@ -26,6 +26,8 @@ class Minted:
     token: int
     """Its row."""
     until: float
+    looked: int
+    """As `Caller.looked`."""
 
 
 def own_names(maker: str, identifier: UUID) -> tuple[str, str]:
@@ -80,5 +82,10 @@ class Macaroons:
         maker = await self._maker(minted.shown)
         ends = [one for one in (maker.until, left.before, minted.until) if one is not None]
         return replace(
-            maker, bound=left.bound, until=min(ends), token=minted.token, credential=Credential.MACAROON
+            maker,
+            bound=left.bound,
+            until=min(ends),
+            token=minted.token,
+            looked=minted.looked,
+            credential=Credential.MACAROON,
         )

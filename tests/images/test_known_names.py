@@ -113,13 +113,30 @@ async def test_a_sealed_stream_is_never_given_twice(own_server: Server, ct: byte
     assert one.warm.served.etag != other.warm.served.etag
 
 
+async def macaroon(server: Server) -> tuple[str, str]:
+    """One of the whole tree, and where it is ended."""
+    answer = await server.call(
+        "POST",
+        "/dav/",
+        token=server.admin_token,
+        json={"caveats": []},
+        headers={"Content-Type": "application/macaroon-request"},
+    )
+    return str(answer.tree["macaroon"]), f"/admin/v1/macaroons/{answer.tree['id']}"
+
+
+@pytest.mark.parametrize("kind", ["token", "macaroon"])
 async def test_what_is_granted_by_a_credential_that_was_revoked_since_it_was_looked_at_is_dead(
-    own_server: Server, ct: bytes
+    own_server: Server, ct: bytes, kind: str
 ) -> None:
     await store(own_server, "/a.dcm", ct)
     house = own_server.house
-    late = await caller(own_server, await own_server.token("rlx", name="late"))
-    await own_server.call("DELETE", "/admin/v1/tokens/late", token=own_server.admin_token)
+    if kind == "token":
+        token, where = await own_server.token("rlx", name="late"), "/admin/v1/tokens/late"
+    else:
+        token, where = await macaroon(own_server)
+    late = await caller(own_server, token)
+    await own_server.call("DELETE", where, token=own_server.admin_token)
     await house.warm.feed.catch_up(time.monotonic())
     ask = download.Ask(["/a.dcm"])
     prepared = await download.prepare(

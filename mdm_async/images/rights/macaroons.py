@@ -3,7 +3,7 @@
 import hashlib
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID, uuid4
 
@@ -76,14 +76,15 @@ async def create(
     return Made(text, id_, until)
 
 
-async def minted(database: Database, keys: KeyStore, id_: UUID) -> Minted | None:
-    """A macaroon that is neither expired nor revoked, with what verifies it."""
+async def minted(database: Database, keys: KeyStore, changes: Callable[[], int], id_: UUID) -> Minted | None:
+    """A macaroon that is neither expired nor revoked, with what verifies it. `changes`: how many are known of now."""
+    looked = changes()
     async with database.acquire() as db:
         stored = await macaroons.find(db, id_)
     if stored is None:
         return None
     root_key = keys.unwrap_macaroon(stored.root_key, id_, _made(stored.maker, stored.shown))
-    return Minted(root_key, stored.maker, stored.shown, stored.token, stored.expires.timestamp())
+    return Minted(root_key, stored.maker, stored.shown, stored.token, stored.expires.timestamp(), looked)
 
 
 def _made(maker: str, shown: bytes) -> bytes:
