@@ -148,3 +148,15 @@ def test_a_long_text_that_many_refer_to_counts_each_time() -> None:
     assert len(fields(body, 40_000)["arrayOfSURLs"]) == 100
     with pytest.raises(TooLarge):
         fields(body, 20_000)
+
+
+def test_what_is_passed_over_counts_each_time_that_it_is_referred_to() -> None:
+    many = "<a href='#s'/>" * 100
+    body = envelope(
+        "<srm:srmPrepareToGet><srmPrepareToGetRequest><arrayOfFileRequests>"
+        f"{many}</arrayOfFileRequests></srmPrepareToGetRequest></srm:srmPrepareToGet>"
+        f"<x id='s'><sourceSURL>/a</sourceSURL>{'<y/>' * 300}</x>"
+    )
+    assert len(fields(body, 40_000)["arrayOfFileRequests"]) == 100
+    with pytest.raises(TooLarge):
+        fields(body, 20_000)

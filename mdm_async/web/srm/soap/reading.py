@@ -73,6 +73,7 @@ class _Reader:
             name = local_name(child)
             of = fields.get(name)
             if of is None:
+                self._count(1)
                 continue
             if name in found:
                 raise BadRequest(f"{kind} has more than one {name}")
@@ -85,9 +86,7 @@ class _Reader:
     def _value(self, element: Element, of: Field) -> Any:
         element = self._led_to(element)
         # A long text counts for more: many may refer to one.
-        self.left -= 1 + len(element.text or "") // _CHARACTERS
-        if self.left < 0:
-            raise TooLarge("the request holds too many values", remedy="name fewer files in one request")
+        self._count(1 + len(element.text or "") // _CHARACTERS)
         if element.get(_NIL) in ("true", "1"):
             return None
         array = array_field(of.type)
@@ -96,6 +95,11 @@ class _Reader:
         if of.type in TYPES:
             return self.structure(element, of.type)
         return _simple(self.text(element.text or ""), of)
+
+    def _count(self, values: int) -> None:
+        self.left -= values
+        if self.left < 0:
+            raise TooLarge("the request holds too many values", remedy="name fewer files in one request")
 
     def _array(self, element: Element, of: Field) -> list[Any]:
         # By whatever name: that of an array's members is of no account (SOAP 1.1 §5.4.2).
