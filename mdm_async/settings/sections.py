@@ -244,7 +244,7 @@ class LimitSettings(Section):
         description="bytes of a request body of a caller without a credential (not of an upload)",
     )
     macaroons: int = Field(
-        1000, ge=1, description="macaroons of one caller that have neither expired nor been revoked"
+        20_000, ge=1, description="macaroons of one caller that have neither expired nor been revoked"
     )
     macaroon_seconds: int = Field(
         7 * 86400,

@@ -76,6 +76,12 @@ async def test_proxies_of_voms_proxy_init_are_their_owner_and_limited_ones_see_n
             assert "a.dcm" in listed.out
         assert await _status(grid_tools, proxy, f"/dav{file}") == "200"
         assert await _status(grid_tools, proxy, f"/dav/@identified{file}") == status
+        # gfal2 asks for a macaroon first, and no macaroon shows identities.
+        target = f"file://{grid_tools.home}/identified{status}"
+        ran = await grid_tools.run(
+            "gfal-copy", grid_tools.davs(f"/@identified{file}"), target, X509_USER_PROXY=proxy
+        )
+        assert (ran.code == 0) == (status == "200"), str(ran)
 
 
 async def test_a_group_of_a_vo_opens_a_directory_until_the_certificate_is_revoked(

@@ -116,6 +116,13 @@ class TestAskedFor:
         both = await minter.make(f"{place}/new/c.dcm", "activity:UPLOAD,DELETE")
         assert await minter.put(f"{place}/new/c.dcm", both) in (200, 201, 204)
 
+    async def test_none_is_made_where_the_identified_view_is_named_since_it_would_be_worth_nothing(
+        self, minter: Minter, place: str
+    ) -> None:
+        answer = await minter.ask(f"/@identified{place}/a.dcm")
+        assert answer.status == 403, answer.body
+        assert "identified" in answer.tree["detail"]
+
     @pytest.mark.parametrize(
         "asked",
         [

@@ -11,10 +11,10 @@ import re
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict
 
-from mdm_async.errors import BadRequest, UnsupportedMediaType
+from mdm_async.errors import BadRequest, Forbidden, UnsupportedMediaType
 from mdm_async.images.rights import macaroons
 from mdm_async.images.rights.macaroons import Wanted
-from mdm_async.names import parse_surl
+from mdm_async.names import IDENTIFIED, parse_surl
 from mdm_async.web.dav.asked import Asked
 from mdm_async.web.http.asked import asked_by_name
 from mdm_async.web.http.credential import kept_credential
@@ -62,7 +62,14 @@ async def post(asked: Asked) -> web.Response:
         )
     caller, form = await asked_by_name(request, MacaroonForm)
     shown = kept_credential(request, caller)
-    wanted = Wanted(parse_surl(asked.named.surl).lfn, form.caveats, form.seconds())
+    surl = parse_surl(asked.named.surl)
+    if surl.view == IDENTIFIED:
+        # gfal2 asks for one before each command, and shows its certificate only where it gets none.
+        raise Forbidden(
+            "no macaroon gives the identified view",
+            remedy="show the credential itself where that is asked for",
+        )
+    wanted = Wanted(surl.lfn, form.caveats, form.seconds())
     location = TurlAddress.choose(request, house, TurlAddress.protocols(house), False).base
     async with house.desk.turns.turn(caller.payer, 1):
         made = await macaroons.create(
