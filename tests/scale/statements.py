@@ -407,7 +407,10 @@ async def what_a_directory_takes_is_said_and_told(desk: Desk) -> None:
     await taking.say(desk.db, directory, "force", True)
     await taking.said_at(desk.db, directory, "force")
     await taking.taken_at(desk.db, directory)
-    assert not await taking.some_take_opaque_below(desk.db, directory)
+    root = await desk.directory(ROOT)
+    assert not await taking.some_take_opaque_below(desk.db, root)
+    await taking.say(desk.db, directory, "opaque", True)
+    assert await taking.some_take_opaque_below(desk.db, root)
 
 
 @budget(20)

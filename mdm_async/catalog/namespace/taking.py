@@ -16,8 +16,8 @@ _AT: Final = (
     "    select id, parent, {0} from entries where id = up.parent and up.{0} is null offset 0) e"
     ") select {0}, id from up where {0} is not null order by height limit 1"
 )
-_MOST_WALKED: Final = 100_000
-"""Directories below one that are looked at."""
+_MOST_SAY: Final = 100_000
+"""Directories that take opaque files by their own word."""
 
 
 class Said(NamedTuple):
@@ -71,16 +71,18 @@ async def demand_takes_opaque(db: Connection, directory: int) -> None:
 
 
 async def some_take_opaque_below(db: Connection, directory: int) -> bool:
-    """Whether a directory below takes opaque files by its own word; so it is, too, when there are too many to know."""
+    """Whether a directory, or one below it, takes opaque files by its own word; so it is, too, when more say so
+    anywhere than are looked at."""
+    # From those up that say so: what is below may be everything.
     row = await db.fetchrow(
-        "with recursive below (id, opaque) as ("
-        "  select $1::bigint, null::boolean union all"
-        "  select e.id, e.opaque from below b cross join lateral ("
-        "    select id, opaque from entries where is_directory and case when is_directory then parent end = b.id"
-        "    offset 0) e"
-        ") select count(*) as seen, bool_or(opaque) as opaque from (select opaque from below limit $2) b",
+        "with recursive says as materialized (select id, parent from entries where opaque limit $2),"
+        " up (id, parent) as ("
+        "  select id, parent from says union"
+        "  select e.id, e.parent from up cross join lateral ("
+        "    select id, parent from entries where id = up.parent offset 0) e"
+        ") select (select count(*) from says) as said, exists (select from up where id = $1) as found",
         directory,
-        _MOST_WALKED + 1,
+        _MOST_SAY + 1,
     )
     assert row is not None
-    return bool(row["opaque"]) or row["seen"] > _MOST_WALKED
+    return bool(row["found"]) or row["said"] > _MOST_SAY
