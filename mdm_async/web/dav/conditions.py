@@ -1,4 +1,4 @@
-"""The If header (RFC 4918 §10.4): what must be so, or the request fails; and which locks' tokens it shows."""
+"""The If header (RFC 4918 §10.4): what must be so, or the request fails; and which locks' tokens it shows. If-Match."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
-from mdm_async.errors import BadRequest, MdmError, PreconditionFailed
+from mdm_async.errors import BadRequest, MdmError, NotFound, PreconditionFailed
 from mdm_async.web.dav.asked import ROOT, Asked
+from mdm_async.web.http import ranges
 from mdm_async.web.http.named import destination_of
 
 _MOST: Final = 64
@@ -83,6 +84,23 @@ def parse(header: str) -> list[Listed]:
     if inside is not None or not lists:
         raise _malformed()
     return lists
+
+
+async def demand_match(asked: Asked) -> None:
+    """Return when what is to be changed still has an entity tag that the request names (If-Match, RFC 9110 §13.1.1):
+    nobody else has changed it since the client read it. Raises PreconditionFailed.
+    """
+    told = asked.request.headers.getall("If-Match", ())
+    if not told:
+        return
+    try:
+        etag = (await asked.house.opened.open(asked.caller, asked.named.surl)).warm.served.etag
+    except NotFound:
+        raise PreconditionFailed("there is nothing here that could match") from None
+    except MdmError:
+        etag = ""  # none that this caller may know, but it is there
+    if not ranges.matches(told, etag, weak=False):
+        raise PreconditionFailed("it is not what the If-Match header says", remedy="read it again")
 
 
 async def shown(asked: Asked) -> frozenset[UUID]:

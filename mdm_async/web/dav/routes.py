@@ -60,6 +60,8 @@ def _served(verb: Verb) -> Callable[[web.Request], Awaitable[web.StreamResponse]
         try:
             # Set anew for each request: a connection's requests have one context.
             shown_locks.set(await conditions.shown(asked))
+            if request.method in _CHANGING:
+                await conditions.demand_match(asked)
             return await verb(asked)
         except MdmError as why:
             status = _status(request, why)

@@ -109,3 +109,21 @@ async def test_a_directory_is_not_listed_with_all_below_it(dav: Dav) -> None:
     assert (await dav.call("PROPFIND")).status == 403
     assert list(await dav.propfind("a.dcm", depth="infinity")) == [dav.path("a.dcm")]
     assert list(await dav.propfind("a.dcm", depth="1")) == [dav.path("a.dcm")]
+
+
+async def test_what_another_has_changed_meanwhile_is_not_changed_by_who_names_what_it_was(dav: Dav) -> None:
+    await dav.puts("a.dcm", made())
+    etag = (await dav.call("GET", "a.dcm")).headers["ETag"]
+    for method, name, match, expected in (
+        ("PUT", "a.dcm", "*", 204),
+        ("PUT", "a.dcm", etag, 412),
+        ("DELETE", "a.dcm", etag, 412),
+        ("PUT", "b.dcm", "*", 412),
+        ("MKCOL", "d", "*", 412),
+        ("PUT", "a.dcm", (await dav.call("GET", "b.dcm")).headers.get("ETag", '"x"'), 412),
+    ):
+        sent = made(seed=1) if method == "PUT" else None
+        answer = await dav.call(method, name, sent, If_Match=match)
+        assert answer.status == expected, (method, name, match)
+    now = (await dav.call("GET", "a.dcm")).headers["ETag"]
+    assert (await dav.call("DELETE", "a.dcm", If_Match=f'"x", {now}')).status == 204
