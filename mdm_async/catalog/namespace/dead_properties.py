@@ -3,6 +3,7 @@
 from collections.abc import Collection, Sequence
 from uuid import UUID
 
+from mdm_async.errors import NotFound
 from mdm_async.postgres.database import Connection
 
 
@@ -14,8 +15,10 @@ async def of_entries(db: Connection, entries: Collection[int]) -> dict[int, byte
 
 
 async def locked(db: Connection, entry: int) -> bytes | None:
-    """Those of an entry, which nobody else changes until the transaction ends."""
+    """Those of an entry, which nobody else changes or removes until the transaction ends. Raises NotFound."""
     await db.execute("select pg_advisory_xact_lock(hashtextextended('mdm properties', $1))", entry)
+    if not await db.fetchval("select true from entries where id = $1 for key share", entry):
+        raise NotFound("it has just been removed")
     sealed: bytes | None = await db.fetchval("select sealed from dead_properties where entry = $1", entry)
     return sealed
 

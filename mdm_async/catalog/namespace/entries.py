@@ -220,13 +220,17 @@ async def swap_image(
 ) -> UUID | None:
     """Point a file to another image if it still points to `old`: its GUID, or None when it does not.
 
-    Its replicas are copies of the old image: they are forgotten.
+    Its replicas are copies of the old image: they are forgotten. So are the properties that clients keep with it, which
+    may tell who the patient of the new one is; no patient is known of what is opaque.
     """
     guid: UUID | None = await db.fetchval(
         "with swapped as ("
         "  update entries set image = $4, only_view = $5, modified = now()"
         f"  where parent = $1 and name = $2 and image = $3 and {ATTACHED.format('$1')} returning id, guid"
-        "), gone as (delete from replicas where entry = any(array(select id from swapped)))"
+        "), gone as (delete from replicas where entry = any(array(select id from swapped))"
+        "), untold as ("
+        "  delete from dead_properties where entry = any(array(select id from swapped))"
+        "   and $5::text is distinct from 'opaque')"
         " select guid from swapped",
         parent,
         name,

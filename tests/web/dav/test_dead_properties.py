@@ -2,6 +2,11 @@
 
 import asyncio
 
+import pytest
+
+from mdm_async.catalog.namespace import dead_properties
+from mdm_async.postgres.database import Connection
+from tests.images.test_opaque import take_opaque
 from tests.web.dav.face import Dav
 from tests.web.dav.test_locks import PROPERTY, status
 from tests.web.made_images import made
@@ -70,3 +75,25 @@ async def test_changes_at_once_lose_none(dav: Dav) -> None:
     assert {answer.status for answer in await asyncio.gather(*sent)} == {207}
     (found,) = (await dav.propfind("d", "0")).values()
     assert {f"p{n}" for n in range(8)} <= found.known.keys()
+
+
+async def test_those_of_what_was_opaque_do_not_stay_with_the_image_that_takes_its_place(dav: Dav) -> None:
+    await take_opaque(dav.server, dav.at)
+    await dav.puts("a", b"text")
+    await dav.call("PROPPATCH", "a", update("scan of Wilhelmine Feldhaus"))
+    await dav.puts("a", b"another text")
+    assert await told(dav, "a") == "scan of Wilhelmine Feldhaus"
+    await dav.puts("a", made(name="Feldhaus^Wilhelmine"))
+    assert await told(dav, "a") is None
+
+
+async def test_what_is_removed_meanwhile_gets_none(dav: Dav, monkeypatch: pytest.MonkeyPatch) -> None:
+    await dav.puts("a.dcm", made())
+    before = dead_properties.locked
+
+    async def later(db: Connection, entry: int) -> bytes | None:
+        assert await status(dav, "DELETE", "a.dcm") == 204
+        return await before(db, entry)
+
+    monkeypatch.setattr(dead_properties, "locked", later)
+    assert await status(dav, "PROPPATCH", "a.dcm", PROPERTY) == 404

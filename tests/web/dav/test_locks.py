@@ -1,10 +1,15 @@
 """Locks: they hold in every face and for every node, are bounded, and end."""
 
+from typing import Any
+
 import pytest
 
+from mdm_async.catalog.namespace import locks
 from mdm_async.errors import BadRequest
+from mdm_async.images.upkeep.trees import remove_trees
 from mdm_async.web.dav.conditions import parse
 from tests.conftest import Reply, running_server
+from tests.faults.conditions import until
 from tests.postgres.for_tests import PostgresForTests
 from tests.web.dav.face import Dav
 from tests.web.made_images import made
@@ -127,6 +132,29 @@ async def test_what_holds_a_locked_file_is_neither_moved_nor_removed(dav: Dav) -
             )
             == 0
         )
+
+
+async def test_a_lock_that_comes_while_its_directory_is_removed_keeps_nothing(
+    dav: Dav, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house, take = dav.server.house, locks.take
+    await dav.call("MKCOL", "d")
+    await dav.call("MKCOL", "d/e")
+    await dav.puts("d/e/a.dcm", ONE)
+
+    async def later(*about: Any) -> locks.Lock:
+        assert await status(dav, "DELETE", "d") == 204
+        return await take(*about)
+
+    monkeypatch.setattr(locks, "take", later)
+    await locked(dav, "d/e/a.dcm")
+
+    async def is_gone() -> bool:
+        await remove_trees(house.database, house.node)
+        async with house.database.acquire() as db:
+            return not await db.fetchval("select exists (select from trees_to_remove)")
+
+    await until(is_gone, within=3)
 
 
 async def test_shared_locks_have_a_token_each(dav: Dav) -> None:
