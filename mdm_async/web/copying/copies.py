@@ -8,16 +8,17 @@ For a face that waits: `run`. For one that answers with a request token (srmCopy
     copies.abort(caller, id)                                   # abortRequest, abortFiles
 
 `begin` raises at once NotSupported (no copies are set up), Forbidden (not with that server), Unauthenticated,
-TooManyRequests. Later
-failures are `known.failure`, an MdmError with its SRM code. Each copy is known to the node that runs it alone, and
-to the like of who began it (`Caller.owner`); it does not outlive the node.
+TooManyRequests (too many are under way). It runs once a slot is free. Later failures are `known.failure`, an MdmError
+with its SRM code. Each copy is known to the node that runs it alone, and to the like of who began it (`Caller.owner`);
+it does not outlive the node.
 """
 
 import asyncio
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
 from contextlib import aclosing, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Self
 from uuid import UUID, uuid4
 
@@ -73,7 +74,10 @@ def _tagged() -> dict[str, int]:
 
 @dataclass(eq=False, slots=True)
 class KnownCopy:
-    """One that was begun and is not waited for. `failure`: why it ended, if it did not do so well."""
+    """One that was begun and is not waited for. `failure`: why it ended, if it did not do so well.
+
+    The headers in `ask`, which may be credentials, are kept no longer than it runs.
+    """
 
     caller: Caller
     ask: CopyAsk
@@ -101,6 +105,8 @@ class Copies:
     kept: Shares
     _known: OrderedDict[UUID, KnownCopy] = field(default_factory=OrderedDict)
     _tasks: set["asyncio.Task[None]"] = field(default_factory=set)
+    _freed: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set for a moment whenever a slot is given back."""
 
     @classmethod
     def of(cls, house: House) -> Self:
@@ -217,6 +223,8 @@ class Copies:
             yield
         finally:
             self.running.give(payer)
+            self._freed.set()
+            self._freed.clear()
 
     # Those that nobody waits for.
 
@@ -224,19 +232,17 @@ class Copies:
         """Cut those that run."""
         for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def begin(self, caller: Caller, ask: CopyAsk) -> UUID:
         """Have one file copied. Raises NotSupported, Forbidden, Unauthenticated, TooManyRequests."""
         self._demand_allowed(caller, ask)
-        if not self.running.may_take(caller.payer):
-            raise TooManyRequests("as many copies run as may run for you", retry_after=_RETRY_AFTER)
         self._make_room(caller.payer)
         id_, known = uuid4(), KnownCopy(caller, ask)
         self._known[id_] = known
         known.task = asyncio.create_task(self._follow(known))
         self._tasks.add(known.task)
-        known.task.add_done_callback(self._tasks.discard)
+        known.task.add_done_callback(partial(self._ended, known))
         return id_
 
     def known(self, caller: Caller, id_: UUID) -> KnownCopy:
@@ -263,17 +269,23 @@ class Copies:
     async def _follow(self, known: KnownCopy) -> None:
         caller = known.caller
         try:
+            while not self.running.may_take(caller.payer):
+                await self._freed.wait()
             await self.run(caller, known.ask, known.progress)
         except MdmError as why:
             known.failure = why
             self.note(why, caller)
-        except asyncio.CancelledError:
-            known.failure = Aborted()
         except Exception as error:
             problem.log(error)
             known.failure = MdmError("an unexpected failure; the server's log knows more")
-        finally:
-            known.ended.set()
+
+    def _ended(self, known: KnownCopy, task: "asyncio.Task[None]") -> None:
+        """Also of one that was aborted before it had begun."""
+        self._tasks.discard(task)
+        if task.cancelled():
+            known.failure = Aborted()
+        known.ask = replace(known.ask, headers=())
+        known.ended.set()
 
     def note(self, why: MdmError, caller: Caller) -> None:
         """Put it into the audit if an access was refused, where no answer with a status tells of it."""
@@ -282,17 +294,24 @@ class Copies:
 
     def _make_room(self, payer: Payer) -> None:
         while not self.kept.take(payer):
-            oldest = next(
-                (
-                    id_
-                    for id_, known in self._known.items()
-                    if known.ended.is_set() and known.caller.payer.account == payer.account
-                ),
-                None,
-            )
+            oldest = self._oldest_ended(payer.account)
+            if oldest is None and self.kept.used >= self.kept.most:
+                # Or those who never come again would leave no room to anybody.
+                oldest = self._oldest_ended()
             if oldest is None:
                 raise TooManyRequests("too many of your copies are under way", retry_after=_RETRY_AFTER)
             self.kept.give(self._known.pop(oldest).caller.payer)
+
+    def _oldest_ended(self, account: str | None = None) -> UUID | None:
+        """Of one account, or of all."""
+        return next(
+            (
+                id_
+                for id_, known in self._known.items()
+                if known.ended.is_set() and account in (None, known.caller.payer.account)
+            ),
+            None,
+        )
 
 
 COPIES_HERE = web.AppKey("copies", Copies)

@@ -10,13 +10,14 @@ from uuid import UUID
 
 from mdm_async.errors import BadRequest, MdmError, NotSupported, UnknownRequest
 from mdm_async.images.names.copying import Copier
+from mdm_async.images.transfers.spellings import by_name
 from mdm_async.web.copying.asking import CopyAsk, Direction
 from mdm_async.web.copying.carried import carried
 from mdm_async.web.copying.copies import Copies, KnownCopy
 from mdm_async.web.copying.other_side import OtherSide
 from mdm_async.web.srm import forms as form
 from mdm_async.web.srm.context import Context
-from mdm_async.web.srm.results import IN_PROGRESS, CopiedFile, FileCounts, Files, ReturnStatus
+from mdm_async.web.srm.results import IN_PROGRESS, CopiedFile, FileCounts, Files, ReturnStatus, SurlStatus
 
 PREFIX: Final = "copy:"
 _SOON: Final = 1.0
@@ -24,7 +25,7 @@ _SOON: Final = 1.0
 
 
 async def copy(context: Context, asked: form.Copy) -> Files[CopiedFile]:
-    begun = [await _begun(context, asked, file) for file in asked.files]
+    begun = [await _begun(context, asked, file, first=not at) for at, file in enumerate(asked.files)]
     deadline = asyncio.get_running_loop().time() + _SOON
     files = []
     for file, one in zip(asked.files, begun, strict=True):
@@ -42,7 +43,9 @@ def _token(copies: list[UUID]) -> str | None:
     return PREFIX + ".".join(one.hex for one in copies) if copies else None
 
 
-async def _begun(context: Context, asked: form.Copy, file: form.CopyFile) -> UUID | MdmError | None:
+async def _begun(
+    context: Context, asked: form.Copy, file: form.CopyFile, *, first: bool
+) -> UUID | MdmError | None:
     """The copy that was begun, or why none was; None: it is done."""
     try:
         ask = _ask(asked, file)
@@ -51,9 +54,10 @@ async def _begun(context: Context, asked: form.Copy, file: form.CopyFile) -> UUI
         copier = Copier(
             context.database, context.views, context.delivery, context.changed, context.name_guard
         )
-        await copier.copy(
-            context.caller, file.sourceSURL, file.targetSURL, overwrite=asked.overwrite, deep=False
-        )
+        async with context.desk.turns.turn(context.caller.payer, 1, first=first):
+            await copier.copy(
+                context.caller, file.sourceSURL, file.targetSURL, overwrite=asked.overwrite, deep=False
+            )
     except MdmError as why:
         return why
     return None
@@ -106,10 +110,22 @@ async def counts(context: Context, token: str) -> FileCounts:
     return FileCounts("COPY", len(files), len(files) - failed - waiting, waiting, failed)
 
 
-def abort(context: Context, token: str) -> None:
-    """Raises UnknownRequest."""
-    for one in copies_of(token):
-        _copies(context).abort(context.caller, one)
+def abort(context: Context, token: str, surls: list[str] | None) -> Files[SurlStatus]:
+    """All of them, or those of the files named, by either side's name. Raises UnknownRequest."""
+    copies, caller = _copies(context), context.caller
+    known = {one: copies.known(caller, one).ask for one in copies_of(token)}
+    if surls is None:
+        for one in known:
+            copies.abort(caller, one)
+        return Files.done([])
+    names = [(name, one) for one, ask in known.items() for name in (ask.surl, str(ask.other.url))]
+    found = by_name(names, surls)
+    for _, named in found:
+        if isinstance(named, UUID):
+            copies.abort(caller, named)
+    return Files.done(
+        [SurlStatus.of(surl, one if isinstance(one, MdmError) else None) for surl, one in found]
+    )
 
 
 def copies_of(token: str) -> list[UUID]:

@@ -138,8 +138,7 @@ async def release_files(context: Context, asked: form.Release) -> Files[SurlStat
 
 async def abort(context: Context, asked: form.OfRequest) -> Files[SurlStatus]:
     if asked.requestToken.startswith(copy_operations.PREFIX):
-        copy_operations.abort(context, asked.requestToken)
-        return Files.done([])
+        return copy_operations.abort(context, asked.requestToken, asked.surls)
     database, changed = context.database, context.changed
     found = await requests.abort(context.desk, database, changed, context.caller, asked.token(), asked.surls)
     return _done(_items(found, asked.surls))

@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import suppress
+from dataclasses import replace
 from uuid import UUID
 
 import pytest
@@ -121,16 +122,63 @@ async def test_as_many_are_kept_as_may_be_and_the_oldest_are_forgotten(
         copies.kept.most = before
 
 
+async def test_who_comes_when_others_never_asked_again_finds_room(
+    copying: Copying, place: str, caller: Caller
+) -> None:
+    copies = copying.copies
+    before = copies.kept.most
+    copies.kept.most = copies.kept.used + 4
+    try:
+        for name in ("ben", "dan", "eve", "joe", "may"):
+            one = Caller(f"user:{name}", frozenset({f"user:{name}", AUTHENTICATED}))
+            for _ in range(2):
+                await _ended(copies, one, copies.begin(one, _pull(copying, place, "/404")))
+    finally:
+        copies.kept.most = before
+
+
+async def test_more_are_begun_than_may_run_and_wait_for_a_slot(
+    copying: Copying, place: str, caller: Caller, ct: bytes
+) -> None:
+    go = asyncio.Event()
+
+    async def waits(talk: Talk) -> None:
+        await go.wait()
+        await talk.answer(200, ct)
+
+    copying.peer.on["/many"] = waits
+    copies, before = copying.copies, copying.copies.running.most
+    copies.running.most = 8
+    url = copying.peer.url("/many")
+    try:
+        asks = [CopyAsk(Direction.PULL, f"{place}/{at}", OtherSide.parse(url)) for at in range(6)]
+        begun = [copies.begin(caller, replace(ask, headers=(("X-Secret", "s"),))) for ask in asks]
+        await until(lambda: len(copying.peer.methods("/many")) == 2)
+        assert copies.running.used == 2
+        go.set()
+        for id_ in begun:
+            await _ended(copies, caller, id_)
+    finally:
+        copies.running.most = before
+    known = [copies.known(caller, id_) for id_ in begun]
+    assert [one.failure for one in known] == [None] * 6
+    assert [one.ask for one in known] == asks  # and no credential of anybody
+
+
 async def test_one_caller_may_not_have_too_many_under_way(
     copying: Copying, place: str, caller: Caller
 ) -> None:
     copying.peer.on["/silence"] = Talk.for_ever
     copies, begun = copying.copies, []
-    with suppress(TooManyRequests):
-        while len(begun) < copies.running.most:
-            begun.append(copies.begin(caller, _pull(copying, place, "/silence")))
-            await asyncio.sleep(0)
-    assert 0 < len(begun) < copies.running.most
+    before = copies.kept.most
+    copies.kept.most = copies.kept.used + 8
+    try:
+        with suppress(TooManyRequests):
+            while len(begun) < 8:
+                begun.append(copies.begin(caller, _pull(copying, place, "/silence")))
+    finally:
+        copies.kept.most = before
+    assert 0 < len(begun) < 8
     for id_ in begun:
         copies.abort(caller, id_)
     for id_ in begun:

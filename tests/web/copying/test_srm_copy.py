@@ -97,3 +97,18 @@ async def test_a_copy_that_takes_long_is_asked_about_and_aborted_by_its_token(
     assert (summary["requestType"], summary["numOfFailedFiles"]) == ("COPY", 1)
     assert not await copying.exists(f"{place}/f")
     await copying.server.srm("statusOfCopyRequest", expect=404, requestToken="copy:none")
+
+
+async def test_of_several_files_those_that_are_named_are_aborted(copying: Copying, place: str) -> None:
+    copying.peer.on["/slow"] = Talk.for_ever
+    url = copying.peer.url("/slow")
+    files = [{"sourceSURL": url, "targetSURL": f"{place}/{name}"} for name in "ab"]
+    token = (await copying.server.srm("copy", files=files))["requestToken"]
+    named = [f"{place}//a", f"{place}/none"]
+    tree = await copying.server.srm("abortFiles", expect=None, requestToken=token, surls=named)
+    assert codes(tree) == ["SRM_SUCCESS", "SRM_INVALID_PATH"]
+    stand = ["SRM_REQUEST_INPROGRESS"]
+    while stand[0] == "SRM_REQUEST_INPROGRESS":
+        stand = codes(await copying.server.srm("statusOfCopyRequest", requestToken=token))
+    assert stand == ["SRM_ABORTED", "SRM_REQUEST_INPROGRESS"]
+    await copying.server.srm("abortRequest", requestToken=token)
