@@ -1,8 +1,10 @@
 """The names that cross between rooms: logical file names, SURLs, views, rights and callers."""
 
+import hashlib
 import ipaddress
 import re
 import unicodedata
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import lru_cache
@@ -197,16 +199,27 @@ class Caller:
     def owner(self) -> str:
         """Whose requests these are: the same person's by a credential as strong, and no other's.
 
-        A local token's are its own. What a grid token's capabilities or a limited proxy asked for is for the like of
-        them, and they reach nothing that was asked for with more.
+        A local token's are its own. What a macaroon, a grid token's capabilities or a limited proxy asked for is for
+        the like of them, and they reach nothing that was asked for with more: a macaroon that was narrowed is another.
         """
         # No name or path has a line break in it; a blank could be part of another's name.
         if self.token is not None:
-            return f"{self.name}\ntoken {self.token}"
+            bounds = () if self.bound is None else _told((self.bound,))
+            return "\n".join((self.name, f"token {self.token}", *bounds))
         if self.name not in self.principals:
-            scopes = sorted(f"{scope.path} {''.join(sorted(scope.rights))}" for scope in self.scopes)
-            return "\n".join((self.name, "capabilities", *scopes))
+            return "\n".join((self.name, "capabilities", *_told(self.scopes)))
         return f"{self.name}\nlimited" if self.limited else self.name
+
+
+_LONGEST_TOLD = 1024
+"""Bytes: owners are indexed."""
+
+
+def _told(scopes: Iterable[Scope]) -> list[str]:
+    """What tells scopes apart from others; of long ones a digest."""
+    lines = sorted(" ".join((one.path, "".join(sorted(one.rights)), *sorted(one.also))) for one in scopes)
+    whole = "\n".join(lines).encode()
+    return lines if len(whole) <= _LONGEST_TOLD else [hashlib.sha256(whole).hexdigest()]
 
 
 ANONYMOUS = Caller(ANYONE, frozenset({ANYONE}))

@@ -1,6 +1,7 @@
 """Names that callers give."""
 
 import unicodedata
+from dataclasses import replace
 from urllib.parse import unquote
 from uuid import UUID
 
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mdm_async.errors import BadPath, BadRequest
-from mdm_async.names import ANYONE, Caller, Lfn, Right, Scope, Surl, View, parse_lfn, parse_surl
+from mdm_async.names import ANYONE, Ability, Caller, Lfn, Right, Scope, Surl, View, parse_lfn, parse_surl
 
 
 @pytest.mark.parametrize(
@@ -199,6 +200,26 @@ def test_nobodys_name_makes_them_the_owner_of_what_a_weaker_credential_asked_for
     assert len(owners) == 4
     for name in (ada, f"{ada} limited", f"{ada} /vo r", f"{ada} ", f"{ada} token 5", f"{ada} capabilities"):
         assert Caller(name, frozenset({name})).owner not in owners
+
+
+def test_a_macaroon_that_was_narrowed_does_not_own_what_the_wider_one_asked_for() -> None:
+    wide = Scope(Lfn("/vo"), frozenset({Right.READ, Right.WRITE}))
+    bounds = [
+        wide,
+        replace(wide, path=Lfn("/vo/study")),
+        replace(wide, rights=frozenset({Right.READ})),
+        replace(wide, also=frozenset({Ability.STAGE})),
+        None,
+    ]
+    owners = {Caller("user:ada", frozenset({"user:ada"}), token=5, bound=bound).owner for bound in bounds}
+    assert len(owners) == len(bounds)
+
+
+def test_many_long_scopes_make_no_owner_that_is_too_long_to_be_kept() -> None:
+    scopes = tuple(Scope(Lfn(f"/vo/{n}" + "x" * 200), frozenset({Right.READ})) for n in range(100))
+    every, all_but_one = (Caller("sub:a#b", frozenset(), some).owner for some in (scopes, scopes[1:]))
+    assert every != all_but_one
+    assert len(every) < 200
 
 
 def test_a_scope_ends_at_a_component() -> None:

@@ -23,6 +23,8 @@ from tests.web.raw import Line
 
 ASK = b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n"
 DELETE = b"DELETE /admin/v1/tokens/none HTTP/1.1\r\nHost: localhost\r\n\r\n"
+VERSION_3, VERSION_8 = bytes.fromhex("a003020102"), bytes.fromhex("a003020107")
+RSA, NO_ALGORITHM = bytes.fromhex("2a864886f70d010101"), bytes.fromhex("2a864886f70d010155")
 Connect = Callable[[], AbstractAsyncContextManager[Line]]
 
 
@@ -121,8 +123,13 @@ async def test_a_delegated_proxy_is_taken_and_the_request_after_it_answered(conn
         lambda request: b"\x30\x03abc",
         lambda request: request,
         lambda request: signed(request, ec.generate_private_key(ec.SECP256R1())),
+        lambda request: signed(request).replace(VERSION_3, VERSION_8),
+        lambda request: signed(request).replace(RSA, NO_ALGORITHM),
     ],
-    ids=["http", "large", "huge", "endless", "no certificate", "our request", "another key"],
+    ids=[
+        *("http", "large", "huge", "endless", "no certificate", "our request", "another key"),
+        *("another version", "an unknown algorithm"),
+    ],
 )
 async def test_what_is_no_proxy_for_our_key_ends_the_connection(
     connect: Connect, proxy: Callable[[bytes], bytes]

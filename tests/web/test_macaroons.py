@@ -12,6 +12,7 @@ from pymacaroons import Macaroon
 from mdm_async.catalog.rights import macaroons
 from mdm_async.identity.caveats import told_moment
 from tests.conftest import Reply, Server
+from tests.web.dav.test_locks import lockinfo
 from tests.web.made_images import made
 from tests.web.srm.codes import codes
 
@@ -229,6 +230,20 @@ class TestNarrowed:
             assert await minter.get(f"{place}/a.dcm", one.serialize()) == 401
         for text in (whole.identifier, f"macaroon {whole.identifier}", token[:-4], token + token, token[4:]):
             assert await minter.get(f"{place}/a.dcm", text) == 401
+
+    async def test_what_was_asked_for_with_more_is_hidden(self, minter: Minter, place: str) -> None:
+        server, wide = minter.server, await minter.make(place, "activity:LIST,DOWNLOAD,UPLOAD,DELETE")
+        got = await server.srm("prepareToGet", token=wide, files=[{"surl": f"{place}/a.dcm"}])
+        narrow = narrowed(wide, f"path:{place}/below")
+        assert (await server.srm("getRequestTokens", token=narrow))["requestTokens"] == []
+        for operation in ("statusOfGetRequest", "abortRequest"):
+            await server.srm(operation, token=narrow, expect=404, requestToken=got["requestToken"])
+        locked = await server.call("LOCK", f"/dav{place}/a.dcm", token=wide, data=lockinfo())
+        assert locked.status == 200, locked.body
+        taken = {"Lock-Token": locked.headers["Lock-Token"]}
+        for narrow, status in ((narrowed(wide, "activity:LIST"), 403), (wide, 204)):
+            answer = await server.call("UNLOCK", f"/dav{place}/a.dcm", token=narrow, headers=taken)
+            assert answer.status == status, answer.body
 
 
 class TestMaker:

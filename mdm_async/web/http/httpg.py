@@ -16,6 +16,7 @@ from enum import Enum, auto
 from functools import cache
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -131,7 +132,7 @@ def _size_of_der(came: bytes) -> int | None:
 
 
 def _is_for(proxy: bytes, key: bytes) -> bool:
-    with suppress(ValueError):
+    with suppress(ValueError, x509.InvalidVersion, UnsupportedAlgorithm):
         return _public(x509.load_der_x509_certificate(proxy).public_key()) == key
     return False
 
