@@ -6,12 +6,14 @@ import hashlib
 import zlib
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 
 from mdm_async.images.reading.digests import Digests
 from mdm_async.images.reading.view import ReadyView
 from tests.conftest import Server, running_server
+from tests.faults.conditions import until
 from tests.postgres.for_tests import PostgresForTests
 from tests.web.made_images import made
 
@@ -163,3 +165,37 @@ async def test_more_than_may_be_computed_at_once_are_refused_at_once(
         assert sorted(set(statuses)) == [200, 429]
         assert server.house.digests.asked.used == 0
         assert [(await server.call("HEAD", url, headers=wanted)).status for url in urls] == [200] * 6
+
+
+async def test_whose_files_take_long_keeps_nobody_else_waiting(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on, computed, at = asyncio.Event(), Digests._computed, await server.directory()
+    quick: set[UUID] = set()
+
+    async def waiting(self: Digests, view: ReadyView, *arguments: Any) -> Any:
+        if view.image not in quick:
+            await on.wait()
+        return await computed(self, view, *arguments)
+
+    monkeypatch.setattr(Digests, "_computed", waiting)
+    writer, other = await server.token("rwl"), await server.token("rl")
+    for name in "abc":
+        await server.put(f"{at}/{name}.dcm", made(pixels=1000), token=writer)
+    prepared = [
+        await server.prepare(f"{at}/{name}.dcm", token=token)
+        for name, token in zip("abc", (writer, writer, other), strict=True)
+    ]
+    async with server.house.database.acquire() as db:
+        quick.add(
+            await db.fetchval("select image from entries where name = 'c.dcm' order by id desc limit 1")
+        )
+    wanted = {"Want-Digest": "md5"}
+    asked = [
+        asyncio.create_task(server.call("HEAD", line["transferURL"], headers=wanted)) for line in prepared[:2]
+    ]
+    await until(lambda: server.house.digests.asked.used == 2)
+    answer = await asyncio.wait_for(server.call("HEAD", prepared[2]["transferURL"], headers=wanted), 10)
+    assert (answer.status, any(one.done() for one in asked)) == (200, False)
+    on.set()
+    assert [(await one).status for one in asked] == [200, 200]

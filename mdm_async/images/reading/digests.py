@@ -24,7 +24,7 @@ from mdm_async.names import Payer
 from mdm_async.postgres.database import Database
 
 _AT_ONCE = 2
-"""Views that are read for their digests."""
+"""Views that are read for their digests; for each account one, so that whose files are large keeps nobody waiting."""
 
 
 @dataclass(slots=True, repr=False)
@@ -37,6 +37,7 @@ class Digests:
     cipher: CipherPool
     asked: Shares
     _reading: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_AT_ONCE))
+    _accounts: WeakValueDictionary[str, asyncio.Lock] = field(default_factory=WeakValueDictionary)
     _views: WeakValueDictionary[str, asyncio.Lock] = field(default_factory=WeakValueDictionary)
     """By entity tag: of those that somebody asks about."""
 
@@ -50,7 +51,8 @@ class Digests:
         """
         if self._lacking(view.record.digests, wanted):
             with self._asking(payer):
-                return _chosen(await self._found(view, wanted), wanted)
+                async with self._accounts.setdefault(payer.account, asyncio.Lock()):
+                    return _chosen(await self._found(view, wanted), wanted)
         return _chosen(view.record.digests, wanted)
 
     async def _found(self, view: ReadyView, wanted: Collection[str]) -> Mapping[str, bytes]:
