@@ -9,7 +9,8 @@ from uuid import UUID, uuid4
 import pytest
 from pymacaroons import Macaroon
 
-from mdm_async.catalog.rights import macaroons
+from mdm_async.catalog.rights import macaroons, tokens
+from mdm_async.identity.authenticator import ADMIN
 from mdm_async.identity.caveats import told_moment
 from tests.conftest import Reply, Server
 from tests.web.dav.test_locks import lockinfo
@@ -348,6 +349,17 @@ class TestEnded:
             "DELETE", f"/admin/v1/macaroons/{answer['id']}", token=minter.server.admin_token
         )
         await minter.gone(url)
+
+    async def test_none_is_made_by_a_token_while_that_is_being_revoked(
+        self, minter: Minter, place: str
+    ) -> None:
+        name = f"t{uuid4().hex}"
+        token = await minter.server.token("rlxg", name=name)
+        async with minter.server.house.database.transaction() as db:
+            await tokens.revoke(db, ADMIN, name)
+            asked = asyncio.create_task(minter.ask(place, token))
+            await asyncio.wait([asked], timeout=0.2)
+        assert (await asked).status == 401
 
     async def test_making_and_ending_stand_in_the_audit_without_the_path(
         self, minter: Minter, place: str

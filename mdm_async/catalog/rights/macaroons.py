@@ -7,7 +7,7 @@ from datetime import datetime
 from uuid import UUID
 
 from mdm_async.catalog.trail import acts
-from mdm_async.errors import NotFound, TooManyRequests
+from mdm_async.errors import NotFound, TooManyRequests, Unauthenticated
 from mdm_async.names import Caller
 from mdm_async.postgres.database import Connection
 
@@ -42,7 +42,15 @@ async def create(
     db: Connection, by: Caller, macaroon: UUID, root_key: bytes, shown: bytes, caveats: Sequence[str],
     seconds: float, most: int,
 ) -> None:  # fmt: skip
-    """Keep a new one, valid for so many seconds. Raises TooManyRequests when `most` of this maker's are live."""
+    """Keep a new one, valid for so many seconds. Raises TooManyRequests when `most` of this maker's are live.
+
+    Raises Unauthenticated when the local token that makes it has just been revoked. Whoever revokes that one ends all
+    that it made (`revoke_made_by`): none may be in the making meanwhile, unseen.
+    """
+    if by.token is not None and not await db.fetchval(
+        "select true from tokens where id = $1 and revoked is null for share", by.token
+    ):
+        raise Unauthenticated("the token was revoked", remedy="use another credential")
     full = await db.fetchval(
         f"select exists (select from tokens where maker = $1 and {_LIVE} order by expires offset $2)",
         by.name,
