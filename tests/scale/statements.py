@@ -496,8 +496,8 @@ async def macaroons_are_made_found_and_ended(desk: Desk) -> None:
     for made in (one := uuid4(), uuid4()):
         await macaroons.create(desk.db, shown.caller, made, bytes(48), b"{}", ["path:/"], 60, 1000)
     await macaroons.find(desk.db, one)
-    await macaroons.listing(desk.db, shown.caller.name, 10)
-    await macaroons.revoke(desk.db, CALLER, one, shown.caller.name)
+    await macaroons.listing(desk.db, shown.caller, 10)
+    await macaroons.revoke(desk.db, CALLER, one, shown.caller)
     await tokens.revoke(desk.db, CALLER, "m")
     await macaroons.forget_expired(desk.db, 10)
 

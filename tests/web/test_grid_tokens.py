@@ -226,3 +226,14 @@ async def test_what_one_token_made_is_its_bearers_and_nobody_elses(site: Site) -
         )
     assert len(rows) == 12
     assert all(row["caller"].endswith(f"#{row['name'][:3]}") for row in rows)
+
+
+async def test_a_capability_is_told_of_no_macaroons_and_ends_those_of_which_it_is_shown_the_id(
+    site: Site,
+) -> None:
+    asked = {"headers": {"Content-Type": "application/macaroon-request"}, "json": {}}
+    wide, narrow = site.token("storage.read:/"), site.token("storage.read:/foo")
+    made_ = (await site.server.call("POST", "/dav/vo/foobar", token=wide, **asked)).tree
+    assert (await site.server.call("GET", "/admin/v1/macaroons", token=narrow)).status == 403
+    ended = await site.server.call("DELETE", f"/admin/v1/macaroons/{made_['id']}", token=wide)
+    assert ended.status == 204

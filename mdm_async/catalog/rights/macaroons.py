@@ -92,25 +92,31 @@ async def find(db: Connection, macaroon: UUID) -> Stored | None:
     return Stored(**row) if row is not None else None
 
 
-async def listing(db: Connection, maker: str | None, count: int) -> list[Told]:
+_MADE_BY = "({0}::text is null or (maker = {0} and by_token is not distinct from {1}::bigint))"
+"""Another local token of the same name is another's."""
+
+
+async def listing(db: Connection, maker: Caller | None, count: int) -> list[Told]:
     """Those that have not expired, newest first; of one maker, or of all."""
     rows = await db.fetch(
         "select macaroon, maker, caveats, created, expires, revoked from tokens"
-        " where macaroon is not null and expires > now() and ($1::text is null or maker = $1)"
-        " order by id desc limit $2",
-        maker,
+        f" where macaroon is not null and expires > now() and {_MADE_BY.format('$1', '$2')}"
+        " order by id desc limit $3",
+        maker.name if maker is not None else None,
+        maker.token if maker is not None else None,
         count,
     )
     return [Told(**row) for row in rows]
 
 
-async def revoke(db: Connection, by: Caller, macaroon: UUID, maker: str | None) -> None:
+async def revoke(db: Connection, by: Caller, macaroon: UUID, maker: Caller | None) -> None:
     """End one, and within a second the transfers that it started. `maker`: only if it is theirs. Raises NotFound."""
     status = await db.execute(
         "update tokens set revoked = now()"
-        " where macaroon = $1 and revoked is null and ($2::text is null or maker = $2)",
+        f" where macaroon = $1 and revoked is null and {_MADE_BY.format('$2', '$3')}",
         macaroon,
-        maker,
+        maker.name if maker is not None else None,
+        maker.token if maker is not None else None,
     )
     if status == "UPDATE 0":
         raise NotFound("no live macaroon has that id")

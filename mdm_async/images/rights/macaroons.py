@@ -93,24 +93,32 @@ def _made(maker: str, shown: bytes) -> bytes:
 
 
 async def listing(database: Database, caller: Caller) -> list[Told]:
-    """Those that have not expired, newest first: the caller's own, and to administrators everybody's."""
+    """Those that have not expired, newest first: the caller's own, and to administrators everybody's.
+
+    Their paths are told, which may be others than a weaker credential of the same person is for. Raises Forbidden.
+    """
+    if caller.limited or caller.name not in caller.principals:
+        raise _refused(caller, "is told of none")
     async with database.acquire() as db:
         return await macaroons.listing(db, await _whose(db, caller), MOST_TOLD)
 
 
 async def revoke(database: Database, changed: ChangedHere, caller: Caller, id_: UUID) -> None:
-    """End a macaroon and what it started: the caller's own, or as an administrator anybody's. Raises NotFound."""
+    """End a macaroon and what it started: the caller's own, or as an administrator anybody's. Raises NotFound,
+    Forbidden."""
     async with database.transaction() as db:
         await macaroons.revoke(db, caller, id_, await _whose(db, caller))
     changed.everything()
 
 
-async def _whose(db: Connection, caller: Caller) -> str | None:
-    """Of whom the caller is told; None: of all. Raises Forbidden."""
+async def _whose(db: Connection, caller: Caller) -> Caller | None:
+    """Whose macaroons the caller may be told of and may end; None: everybody's. Raises Forbidden."""
     if caller.credential is Credential.MACAROON:
-        why = Forbidden(
-            "a macaroon tells of no others and ends none", remedy="show the credential that made them"
-        )
-        why.refusal = Refusal(caller.name, Right.PERMISSION)
-        raise why
-    return None if acl.is_administrator(caller, await resolve_one(db, ROOT)) else caller.name
+        raise _refused(caller, "tells of no others and ends none")
+    return None if acl.is_administrator(caller, await resolve_one(db, ROOT)) else caller
+
+
+def _refused(caller: Caller, what: str) -> Forbidden:
+    why = Forbidden(f"a {caller.credential} like this {what}", remedy="show the credential that made them")
+    why.refusal = Refusal(caller.name, Right.PERMISSION)
+    return why
