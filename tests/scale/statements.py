@@ -6,7 +6,7 @@ what is asked for, never of what is stored. A new statement needs an entry here:
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from uuid import UUID, uuid4
 
 from mdm_async.catalog import installation
@@ -27,7 +27,7 @@ from mdm_async.catalog.holdings.images import Part, StoredView
 from mdm_async.catalog.namespace import cut_trees, dead_properties, entries, locks, paths, places, taking
 from mdm_async.catalog.namespace.entries import Listed
 from mdm_async.catalog.namespace.locks import Lock
-from mdm_async.catalog.rights import feed, kept_acls, macaroons, recipients, tokens, visible
+from mdm_async.catalog.rights import callers, feed, kept_acls, macaroons, recipients, tokens, visible
 from mdm_async.catalog.rights.callers import Callers
 from mdm_async.catalog.rights.kept_acls import Own
 from mdm_async.catalog.rights.verdicts import Verdict, Verdicts
@@ -454,6 +454,7 @@ async def how_the_files_of_a_directory_stand_is_told_by_page(desk: Desk) -> None
 async def callers_are_kept(desk: Desk) -> None:
     known = Callers(desk.database)
     assert len(await known.get([await known.id_of(CALLER)])) == 1
+    await callers.forget_unused(desk.db, date.today(), 1000)
 
 
 @budget(4_000)

@@ -1,14 +1,16 @@
-"""Partitions of grants, kept ahead of the days that need them. Nothing else that is swept depends on it."""
+"""Partitions of grants, kept ahead of the days that need them. What only grants name goes with those that are over."""
 
 from datetime import timedelta
 
 import structlog
 
 from mdm_async.catalog.grants import partitions
+from mdm_async.catalog.rights import callers
 from mdm_async.images.shift import over_and_over
 from mdm_async.postgres.database import Database
 
 _INTERVAL = 60.0
+_PAGE = 1000
 _ENOUGH = 3
 """Days ahead, below which somebody should look why they are not made."""
 
@@ -38,5 +40,9 @@ async def keep_days(database: Database) -> None:
             days_left=lacking,
         )
     for day in sorted(there):
-        if day < today - timedelta(partitions.KEPT):
-            await partitions.drop(database, day)
+        if day < today - timedelta(partitions.KEPT) and await partitions.drop(database, day):
+            there.remove(day)
+    more = True
+    while more:
+        async with database.acquire() as db:
+            more = await callers.forget_unused(db, min(there, default=today), _PAGE) == _PAGE
