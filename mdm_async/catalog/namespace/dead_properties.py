@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from uuid import UUID
 
-from mdm_async.errors import NotFound
+from mdm_async.errors import Busy, NotFound
 from mdm_async.postgres.database import Connection
 
 
@@ -14,11 +14,15 @@ async def of_entries(db: Connection, entries: Collection[int]) -> dict[int, byte
     return {row["entry"]: row["sealed"] for row in rows}
 
 
-async def locked(db: Connection, entry: int) -> bytes | None:
-    """Those of an entry, which nobody else changes or removes until the transaction ends. Raises NotFound."""
+async def locked(db: Connection, entry: int, image: UUID | None) -> bytes | None:
+    """Those of an entry, which nobody else changes, removes, or points to another image than this until the transaction
+    ends. Raises NotFound, Busy."""
     await db.execute("select pg_advisory_xact_lock(hashtextextended('mdm properties', $1))", entry)
-    if not await db.fetchval("select true from entries where id = $1 for key share", entry):
+    found = await db.fetchrow("select image from entries where id = $1 for share", entry)
+    if found is None:
         raise NotFound("it has just been removed")
+    if found["image"] != image:
+        raise Busy("the file has just been overwritten", remedy="look at it, then try again")
     sealed: bytes | None = await db.fetchval("select sealed from dead_properties where entry = $1", entry)
     return sealed
 

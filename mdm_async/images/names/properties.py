@@ -3,8 +3,10 @@
 They are users' text, and are treated as names are: those of a file hold nothing that tells who its patient is.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import orjson
 
@@ -19,6 +21,7 @@ from mdm_async.keys.derive import MappingCipher
 from mdm_async.names import Caller, Right
 from mdm_async.postgres.database import Database
 
+_TAG: Final = re.compile(r"<[^>]*>")
 Name = tuple[str, str]
 """Namespace and local name."""
 Change = tuple[Name, str | None]
@@ -39,14 +42,17 @@ class DeadProperties:
         that tells who the patient is."""
         cipher = await self.text.cipher()
         async with self.database.acquire() as db:
-            _, entry = await existing(db, caller, surl, Right.SET_METADATA)
-        if entry.image is not None:
-            told = [(entry.image, f"{name} {value}") for (_, name), value in changes if value is not None]
+            _, looked_at = await existing(db, caller, surl, Right.SET_METADATA)
+        image = looked_at.image
+        if image is not None:
+            told = [
+                (image, text) for name, value in changes if value is not None for text in _read(name, value)
+            ]
             await self.guard.demand_silent(caller, told)
         async with self.database.transaction() as db:
             _, entry = await existing(db, caller, surl, Right.SET_METADATA)
             await locks.demand_unlocked(db, entry.parent or 0, entry.name)
-            before = await dead_properties.locked(db, entry.id)
+            before = await dead_properties.locked(db, entry.id, image)
             known = dict(_opened(cipher, before)) if before is not None else {}
             for name, value in changes:
                 if value is None:
@@ -72,6 +78,11 @@ class DeadProperties:
                 f"the properties of an entry may take {self.most} bytes", remedy="remove some of them"
             )
         return sealed(cipher, text)
+
+
+def _read(name: Name, value: str) -> tuple[str, str]:
+    """A property as it is kept, and as who reads it without its elements."""
+    return f"{' '.join(name)} {value}", _TAG.sub("", value)
 
 
 def _opened(cipher: MappingCipher, text: bytes) -> Mapping[Name, str]:

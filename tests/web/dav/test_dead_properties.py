@@ -1,10 +1,13 @@
 """Properties that clients keep with entries: sealed, bounded, and no way to tell who a patient is."""
 
 import asyncio
+from typing import Any
+from uuid import UUID
 
 import pytest
 
 from mdm_async.catalog.namespace import dead_properties
+from mdm_async.images.names.revealing import NameGuard
 from mdm_async.postgres.database import Connection
 from tests.images.test_opaque import take_opaque
 from tests.web.dav.face import Dav
@@ -91,9 +94,42 @@ async def test_what_is_removed_meanwhile_gets_none(dav: Dav, monkeypatch: pytest
     await dav.puts("a.dcm", made())
     before = dead_properties.locked
 
-    async def later(db: Connection, entry: int) -> bytes | None:
+    async def later(db: Connection, entry: int, image: UUID | None) -> bytes | None:
         assert await status(dav, "DELETE", "a.dcm") == 204
-        return await before(db, entry)
+        return await before(db, entry, image)
 
     monkeypatch.setattr(dead_properties, "locked", later)
     assert await status(dav, "PROPPATCH", "a.dcm", PROPERTY) == 404
+
+
+@pytest.mark.parametrize(
+    "property_",
+    [
+        '<n xmlns="urn:Feldhaus"/>',
+        '<n xmlns="urn:x">Feld<b/>haus</n>',
+        '<n xmlns="urn:x"><b c="feldhaus"/></n>',
+        '<n xmlns="urn:x"><b xmlns="urn:feldhaus"/></n>',
+        '<n xmlns="urn:x">Feld&#104;aus</n>',
+        '<n xmlns="urn:x"><![CDATA[Feldhaus]]></n>',
+    ],
+)
+async def test_nor_by_any_other_way_to_write_them(dav: Dav, property_: str) -> None:
+    await dav.puts("a.dcm", made(name="Feldhaus^Wilhelmine"))
+    sent = update("x").replace(b'<note xmlns="urn:x">x</note>', property_.encode())
+    assert property_.encode() in sent
+    assert await status(dav, "PROPPATCH", "a.dcm", sent) == 400
+
+
+async def test_nor_of_a_file_that_takes_the_place_of_another_while_they_are_looked_at(
+    dav: Dav, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await dav.puts("a.dcm", made())
+    silent = NameGuard.demand_silent
+
+    async def slow(*given: Any) -> None:
+        await silent(*given)
+        await dav.puts("a.dcm", made(name="Feldhaus^Wilhelmine", seed=1))
+
+    monkeypatch.setattr(NameGuard, "demand_silent", slow)
+    assert await status(dav, "PROPPATCH", "a.dcm", update("Feldhaus")) != 207
+    assert await told(dav, "a.dcm") is None
