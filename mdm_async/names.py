@@ -175,6 +175,8 @@ class Caller:
     """A limited proxy: whoever shows it may neither change rights nor see identities."""
     bound: Scope | None = None
     """Of a macaroon: whatever its maker may, it gives these rights at these names at the most."""
+    in_person: bool = False
+    """Of a macaroon: its maker's own certificate was shown beside it. gfal2 makes another macaroon for each command."""
     until: float | None = field(default=None, compare=False)
     """When the credential ends (Unix time, seconds)."""
     token: int | None = field(default=None, compare=False)
@@ -208,6 +210,15 @@ class Caller:
             return "\n".join((self.name, f"token {self.token}", *bounds))
         if self.name not in self.principals:
             return "\n".join((self.name, "capabilities", *_told(self.scopes)))
+        return self._person
+
+    @property
+    def writer(self) -> str:
+        """Who has brought what this caller brings: as `owner`, but in person, whichever macaroon it was."""
+        return self._person if self.in_person else self.owner
+
+    @property
+    def _person(self) -> str:
         return f"{self.name}\nlimited" if self.limited else self.name
 
 

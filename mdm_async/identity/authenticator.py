@@ -1,6 +1,7 @@
 """Credentials in, callers out: bearer tokens of several kinds, client certificates, or none.
 
-A request's token decides alone: who shows one beside a certificate gets what the token gives and no more.
+A request's token decides alone: who shows one beside a certificate gets what the token gives and no more. Beside a
+macaroon it shows that its maker asks in person, so that the files that come are theirs, whichever macaroon it was.
 """
 
 import hmac
@@ -97,6 +98,8 @@ class Authenticator:
         caller = ANONYMOUS
         if authorization is not None:
             caller = self._mapping.apply(await self._bearer(authorization, circumstances))
+            if caller.credential is Credential.MACAROON and chain and self._trust is not None:
+                caller = _in_person(caller, chain, self._trust)
         elif chain and self._trust is not None:
             caller = self._mapping.apply(self._trust.caller(chain))
         return replace(caller, source=circumstances.source)
@@ -118,3 +121,13 @@ class Authenticator:
             if caller is not None:
                 return caller
         raise Unauthenticated("the token is unknown, expired or revoked", remedy="ask for a new one")
+
+
+def _in_person(caller: Caller, chain: Sequence[bytes], trust: Trust) -> Caller:
+    """A macaroon's caller, and whether the certificate beside it is its maker's and as strong."""
+    try:
+        shown = trust.caller(chain)
+    except Unauthenticated:
+        return caller
+    person = replace(caller, in_person=True)
+    return person if person.writer == shown.owner else caller

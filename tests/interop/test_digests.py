@@ -48,3 +48,28 @@ async def test_who_reads_a_file_is_told_of_what_is_read(
     url = getattr(grid_tools, scheme)(f"{place}/a.dcm")
     assert await _sums(grid_tools, url) == _of(view)
     await grid_tools.well("gfal-copy", "-f", "-K", "MD5", url, f"file://{grid_tools.home}/got.dcm")
+
+
+async def test_of_what_was_sent_only_its_writer_in_person_is_told_not_whoever_holds_their_macaroon(
+    grid_tools: GridTools, place: str
+) -> None:
+    (grid_tools.home / "sent.dcm").write_bytes(DATA)
+    url = grid_tools.davs(f"{place}/a.dcm")
+    await grid_tools.well("gfal-copy", f"file://{grid_tools.home}/sent.dcm", url)
+    view = await grid_tools.server.read(f"{place}/a.dcm")
+    macaroon = (await grid_tools.well("gfal-token", url, "LIST", "DOWNLOAD")).out.strip()
+    ask = (
+        "curl",
+        "-sSI",
+        "--capath",
+        str(grid_tools.grid.authorities),
+        "-H",
+        f"Authorization: Bearer {macaroon}",
+    )
+    https = grid_tools.https(f"/dav{place}/a.dcm")
+    assert f"Content-Length: {len(view)}\r" in (await grid_tools.well(*ask, https)).out
+    beside = (*ask, "--cert", str(grid_tools.proxy))
+    assert f"Content-Length: {len(DATA)}\r" in (await grid_tools.well(*beside, https)).out
+    # The certificate adds nothing to what the macaroon may.
+    named = await grid_tools.run(*beside, grid_tools.https(f"/dav{place}/b.dcm"))
+    assert "404" in named.out

@@ -120,7 +120,7 @@ async def _insert_parts(db: Connection, parts: Sequence[Part]) -> None:
 
 
 async def was_brought_by(db: Connection, image: UUID, owner: str) -> bool:
-    """Whether this caller (`Caller.owner`) brought the image here."""
+    """Whether this caller (`Caller.writer`) brought the image here."""
     return bool(
         await db.fetchval(
             "select exists (select from images where id = $1 and brought_by = $2)", image, owner
@@ -132,7 +132,7 @@ _LATELY = "brought_by = {0} and created > now() - make_interval(secs => {1})"
 
 
 async def lately_brought(db: Connection, images: Iterable[UUID], owner: str, seconds: float) -> set[UUID]:
-    """Those that this caller (`Caller.owner`) has brought in so many seconds."""
+    """Those that this caller (`Caller.writer`) has brought in so many seconds."""
     rows = await db.fetch(
         f"select id from images where id = any($1::uuid[]) and {_LATELY.format('$2', '$3')}",
         list(images),

@@ -29,7 +29,7 @@ def may_be_told(entry: Entry, window: float) -> bool:
 
 
 async def lately_sent(db: Connection, shelf: Shelf, owner: str, files: Collection[UUID]) -> set[UUID]:
-    """The images among these that this caller (`Caller.owner`) has sent within the window. Anonymous callers share
+    """The images among these that this caller (`Caller.writer`) has sent within the window. Anonymous callers share
     their name, and are told of none."""
     if not files or owner == ANYONE:
         return set()

@@ -140,7 +140,7 @@ def _unkept(caller: Caller, who: int, surl: str, file: Readable, version: str) -
         operation="get",
         state="pinned",
         caller=caller.name,
-        owner=caller.owner,
+        owner=caller.writer,
         who=who,
         token=caller.token,
         surl=surl,

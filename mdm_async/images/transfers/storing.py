@@ -113,8 +113,8 @@ async def store(
                     await views_to_make.share_demands(db)
                     parent = await _directory(db, judge.mapping.apply(caller), ask, beginning)
                     target = Target(parent, name, beginning.entry, beginning.replaces)
-                    await draft.store(db, caller.owner)
-                    guid = await intake.placing.place(db, target, draft.image, caller.owner, same)
+                    await draft.store(db, caller.writer)
+                    guid = await intake.placing.place(db, target, draft.image, caller.writer, same)
                     # An original's exact size would identify it.
                     size, details = padded(draft.size), scitags.details(scitags.shown.get())
                     await acts.record(db, [Act(caller, "put", guid=guid, bytes=size, details=details)])
@@ -157,7 +157,7 @@ async def _is_own(db: Connection, caller: Caller, place: Place) -> bool:
         return False
     if not acl.allows(caller, place, Right.LIST):
         return False
-    return await images.was_brought_by(db, place.entry.image, caller.owner)
+    return await images.was_brought_by(db, place.entry.image, caller.writer)
 
 
 async def _directory(db: Connection, caller: Caller, ask: StoreAsk, beginning: _Beginning) -> int:
