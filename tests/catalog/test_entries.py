@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import replace
 from uuid import UUID, uuid4
 
+import asyncpg
 import pytest
 
 from mdm_async.catalog.holdings import images
@@ -281,3 +282,23 @@ async def _waiting(database: Database, count: int) -> bool:
             "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
         )
     return found == count
+
+
+async def test_whoever_removes_a_directory_looks_at_the_locks_in_it_alone(db: Connection) -> None:
+    await _tree(db, "/a", "/b", "/b/c")
+    await db.execute(
+        "insert into locks (token, parent, name, way, deep, shared, owner, account, expires)"
+        " select gen_random_uuid(), $2, 'n' || n, array[$1, $2]::bigint[], false, false, 'o', 'o',"
+        "  now() + interval '1h' from generate_series(1, 3000) n",
+        await _id(db, "/"),
+        await _id(db, "/a"),
+    )
+    await db.execute("analyze locks")
+    seen = "select seq_tup_read + idx_tup_fetch from pg_stat_xact_user_tables where relname = 'locks'"
+    async with db.transaction():
+        before = await db.fetchval(seen)
+        await entries.remove_directory(db, await _id(db, "/b/c"))
+        # One for whether there is any lock.
+        assert await db.fetchval(seen) - before < 20
+        with pytest.raises(asyncpg.PostgresError, match="locked"):
+            await entries.move(db, await _entry(db, "/a"), await _id(db, "/"), "d")

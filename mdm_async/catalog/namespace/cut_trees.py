@@ -35,7 +35,9 @@ async def remove_page(db: Connection, directory: int, count: int) -> tuple[list[
     there may be more. Directories in it are cut off, each to be removed by itself.
     """
     # A lock that was on its way when the directory was removed: there is no name any more that it could be on.
-    await db.execute("delete from locks where way @> array[$1::bigint]", directory)
+    await db.execute(
+        "delete from locks where token = any(array(select b.token from locks_below($1) b))", directory
+    )
     row = await db.fetchrow(
         # Locked in the order of their ids, as everybody does who locks several.
         "with named as materialized (select id from entries where parent = $1 order by name limit $2"

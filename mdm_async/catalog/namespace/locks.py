@@ -69,8 +69,7 @@ async def take(db: Connection, lock: Lock, below: int | None, seconds: int, most
         )
     taken = await db.fetchval(
         "select exists (select from locks_over($1, $2) o where (o.height = 0 or o.deep) and not ($3 and o.shared))"
-        " or $4 and exists (select from locks where way @> array[$5::bigint] and expires > now()"
-        "  and not ($3 and shared))",
+        " or $4 and exists (select from locks_below($5) b where b.expires > now() and not ($3 and b.shared))",
         lock.parent,
         lock.name,
         lock.shared,
