@@ -71,6 +71,39 @@ async def test_a_token_that_another_node_revokes_is_refused_after_the_next_look(
     await server.srm("ls", token=token, expect=401, surls=["/"])
 
 
+async def test_a_token_that_is_revoked_while_it_is_looked_up_is_not_remembered(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = f"late-{os.urandom(4).hex()}"
+    token = await server.token("l", name=name)
+
+    async def revoked_meanwhile(db: Connection, text: str) -> tokens.Shown | None:
+        found = await shown(db, text)
+        async with server.house.database.acquire() as other:
+            await other.execute("update tokens set revoked = now() where name = $1", name)
+        await server.house.warm.feed.catch_up(time.monotonic())
+        return found
+
+    shown = tokens.shown
+    monkeypatch.setattr(tokens, "shown", revoked_meanwhile)
+    await server.srm("ls", token=token, surls=["/"])
+    monkeypatch.setattr(tokens, "shown", shown)
+    await server.srm("ls", token=token, expect=401, surls=["/"])
+
+
+async def test_no_token_is_remembered_once_it_is_not_known_what_was_changed(server: Server) -> None:
+    name = f"lost-{os.urandom(4).hex()}"
+    token = await server.token("l", name=name)
+    feed = server.house.warm.feed
+    await feed.catch_up(time.monotonic())
+    await server.srm("ls", token=token, surls=["/"])
+    async with server.house.database.acquire() as db:
+        await db.execute("update tokens set revoked = now() where name = $1", name)
+    feed._snapshot = None  # as after a connection has broken
+    await feed.catch_up(time.monotonic())
+    await server.srm("ls", token=token, expect=401, surls=["/"])
+
+
 async def test_a_token_that_is_shown_again_costs_no_query_and_ends_with_its_life(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
