@@ -394,7 +394,8 @@ async def a_name_is_locked_and_unlocked(desk: Desk) -> None:
 
 @budget(40)
 async def properties_are_kept_told_and_copied(desk: Desk) -> None:
-    assert await dead_properties.locked(desk.db, FILE, image(FILE)) is None
+    its_image = await desk.db.fetchval("select image from entries where id = $1", FILE)
+    assert await dead_properties.locked(desk.db, FILE, its_image) is None
     await dead_properties.put(desk.db, FILE, b"sealed")
     assert await dead_properties.of_entries(desk.db, [FILE]) == {FILE: b"sealed"}
     await dead_properties.copy(desk.db, [FILE], [guid(FILE + 1)])
