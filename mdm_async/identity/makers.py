@@ -18,6 +18,8 @@ from mdm_async.identity.certificates import Trust
 from mdm_async.identity.tokens import Issuers
 from mdm_async.names import Caller, Credential
 
+_MOST_KEPT = 32 << 10
+"""Bytes. It is a row's, read each time that the macaroon is shown; chains with VOMS attributes have a few thousand."""
 _CERTIFICATES = (Credential.CERTIFICATE, Credential.PROXY, Credential.VOMS)
 
 
@@ -34,7 +36,13 @@ class Makers:
 
     def kept(self, caller: Caller, authorization: str | None, chain: Sequence[bytes] | None) -> bytes:
         """What to keep of the credential that a request showed. Raises Forbidden."""
-        return orjson.dumps(self._kept(caller, authorization, chain))
+        kept = orjson.dumps(self._kept(caller, authorization, chain))
+        if len(kept) > _MOST_KEPT:
+            raise Forbidden(
+                f"no macaroon is made by a credential of more than {_MOST_KEPT} bytes",
+                remedy="show a shorter chain of certificates",
+            )
+        return kept
 
     def _kept(
         self, caller: Caller, authorization: str | None, chain: Sequence[bytes] | None
