@@ -29,11 +29,12 @@ class Asked:
         return self.request.app[HOUSE]
 
     @asynccontextmanager
-    async def turn(self, *, first: bool = True) -> AsyncIterator[None]:
-        """Work on names waits for it; transfers do not. Raises TooManyRequests where it is the request's first."""
+    async def turn(self, names: int = 0, *, first: bool = True) -> AsyncIterator[None]:
+        """Work on names, maybe on many, waits for it; transfers do not. Raises TooManyRequests where it is the
+        request's first."""
         turns, payer = self.house.desk.turns, self.caller.payer
         with turns.serving(payer):
-            async with turns.turn(payer, first=first):
+            async with turns.turn(payer, names, first=first):
                 yield
 
     @property

@@ -114,13 +114,18 @@ async def shown(asked: Asked) -> frozenset[UUID]:
     lists = parse(header)
     names = [_surl(asked, one.of) for one in lists]
     known = [name for name in names if name is not None]
-    over = dict(zip(known, await asked.house.locking.tokens_over(asked.caller, known), strict=True))
-    for one, name in zip(lists, names, strict=True):
-        if name is not None and await _holds(asked, name, one.conditions, over[name]):
-            break
-    else:
-        raise PreconditionFailed("nothing of what the If header lists is so")
-    return await asked.house.locking.shown(asked.caller, _tokens(lists))
+    tags: dict[str, str | None] = {}
+    # Its names are looked up as those of a bulk request are: one header may have many.
+    async with asked.turn(len(known)):
+        over = dict(zip(known, await asked.house.locking.tokens_over(asked.caller, known), strict=True))
+        for one, name in zip(lists, names, strict=True):
+            if name is None:
+                continue
+            if name not in tags and any(condition.etag is not None for condition in one.conditions):
+                tags[name] = await _etag(asked, name)
+            if _hold(one.conditions, over[name], tags.get(name)):
+                return await asked.house.locking.shown(asked.caller, _tokens(lists))
+    raise PreconditionFailed("nothing of what the If header lists is so")
 
 
 def _tokens(lists: Iterable[Listed]) -> set[UUID]:
@@ -128,13 +133,15 @@ def _tokens(lists: Iterable[Listed]) -> set[UUID]:
     return {token for token in every if token is not None}
 
 
-async def _holds(asked: Asked, surl: str, conditions: Sequence[Condition], over: frozenset[UUID]) -> bool:
-    etag: str | None = None
-    if any(one.etag is not None for one in conditions):
-        try:
-            etag = (await asked.house.opened.open(asked.caller, surl)).warm.served.etag
-        except MdmError:
-            etag = None  # there is none that this caller may know
+async def _etag(asked: Asked, surl: str) -> str | None:
+    """None: there is none that this caller may know."""
+    try:
+        return (await asked.house.opened.open(asked.caller, surl)).warm.served.etag
+    except MdmError:
+        return None
+
+
+def _hold(conditions: Sequence[Condition], over: frozenset[UUID], etag: str | None) -> bool:
     for one in conditions:
         is_so = one.token in over if one.etag is None else etag is not None and one.etag.strip() == etag
         if is_so is one.negated:

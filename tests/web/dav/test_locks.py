@@ -1,5 +1,6 @@
 """Locks: they hold in every face and for every node, are bounded, and end."""
 
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from mdm_async.catalog.namespace import locks
 from mdm_async.errors import BadRequest
 from mdm_async.images.upkeep.trees import remove_trees
+from mdm_async.names import Payer
 from mdm_async.web.dav.conditions import parse
 from tests.conftest import Reply, running_server
 from tests.faults.conditions import until
@@ -239,3 +241,19 @@ PROPERTY = (
     b'<D:propertyupdate xmlns:D="DAV:"><D:set><D:prop><note xmlns="urn:x">of <b>the</b> night</note></D:prop></D:set>'
     b"</D:propertyupdate>"
 )
+
+
+async def test_names_of_a_condition_are_looked_up_in_a_turn_that_weighs_as_much(
+    dav: Dav, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turns, weights = dav.server.house.desk.turns, []
+    turn = turns.turn
+
+    def weighed(payer: Payer, files: int = 0, *, first: bool = True) -> AbstractAsyncContextManager[None]:
+        weights.append(files)
+        return turn(payer, files, first=first)
+
+    monkeypatch.setattr(turns, "turn", weighed)
+    names = " ".join(f'<{dav.path(f"{n}.dcm")}> (["x"])' for n in range(64))
+    assert await status(dav, "PUT", "a.dcm", ONE, If=names) == 412
+    assert weights == [64]
