@@ -1,7 +1,7 @@
 """Requests: what their callers may still do with all the grants that one of them made."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -63,7 +63,7 @@ _RELEASE = (
 
 
 async def release(
-    db: Connection, caller: Caller, request: UUID, surls: Sequence[str] | None
+    db: Connection, caller: Caller, request: UUID, surls: Collection[str] | None
 ) -> list[tuple[Grant, bool]]:
     """End a request's pins (all, or those of some SURLs); all its items as they were, and which of them this ended.
 
@@ -103,7 +103,7 @@ async def release_entries(
     return {row["entry"] for row in rows if row["entry"] is not None}, ended
 
 
-async def abort(db: Connection, caller: Caller, request: UUID, surls: Sequence[str] | None) -> list[Grant]:
+async def abort(db: Connection, caller: Caller, request: UUID, surls: Collection[str] | None) -> list[Grant]:
     """End what a request still holds, pins and unfinished uploads; the items as they now are."""
     rows = await db.fetch(
         f"with g as (update grants set state = 'aborted' where request = $1 and {_OWNER} = $2"
@@ -118,7 +118,7 @@ async def abort(db: Connection, caller: Caller, request: UUID, surls: Sequence[s
 
 
 async def extend(
-    db: Connection, caller: Caller, request: UUID, surls: Sequence[str] | None, seconds: int
+    db: Connection, caller: Caller, request: UUID, surls: Collection[str] | None, seconds: int
 ) -> list[Grant]:
     """Give live items a new life from now; the items as they now are."""
     rows = await db.fetch(

@@ -127,8 +127,8 @@ async def release(
         if not found:
             raise UnknownRequest()
         ended = [item.turl for item, now in found if now]
-        named = as_asked((item.surl for item, _ in found), surls) if surls else []
-        others = set(named).difference(surls or ())
+        named = as_asked((item.surl for item, _ in found), surls or ())
+        others = named.difference(surls or ())
         if others:
             again = await requests.release(db, caller, request, list(others))
             ended += [item.turl for item, now in again if now]
