@@ -343,6 +343,8 @@ async def a_name_is_made_swapped_moved_and_removed(desk: Desk) -> None:
     await entries.lock(desk.db, directory)
     await entries.make_directory(desk.db, directory, "new")
     assert await entries.add_file(desk.db, directory, "file", image(FILE)) is not None
+    more = [entries.NewFile(name, image(FILE), None, None) for name in ("one", "other")]
+    assert len(await entries.add_files(desk.db, directory, more)) == 2
     assert await entries.image_at(desk.db, directory, "file") is not None
     assert await entries.swap_image(desk.db, directory, "file", image(FILE), image(FILE + 1)) is not None
     entry = await desk.entry(f"{DIRECTORY}/file")

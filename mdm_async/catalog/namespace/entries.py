@@ -183,6 +183,45 @@ async def add_file(
     return row["guid"] if row is not None else None
 
 
+@dataclass(frozen=True, slots=True)
+class NewFile:
+    """As what `add_files` adds."""
+
+    name: str
+    image: UUID
+    only_view: View | None
+    delivery: dict[str, str] | None
+
+
+async def add_files(db: Connection, parent: int, files: Sequence[NewFile]) -> dict[str, UUID]:
+    """Their GUIDs, by name. Raises Exists when one of the names is taken, NoParent when the parent has just gone."""
+    await _demand_parent(db, parent)
+    rows = await db.fetch(
+        "insert into entries (parent, name, image, is_directory, only_view, delivery)"
+        " select $1, name, image, false, only_view, delivery from"
+        " unnest($2::text[], $3::uuid[], $4::text[], $5::jsonb[]) as f (name, image, only_view, delivery) order by name"
+        " on conflict do nothing returning name, guid",
+        parent,
+        [one.name for one in files],
+        [one.image for one in files],
+        [one.only_view for one in files],
+        [one.delivery for one in files],
+    )
+    if len(rows) < len(files):
+        raise Exists()
+    return {row["name"]: row["guid"] for row in rows}
+
+
+async def _demand_parent(db: Connection, parent: int) -> None:
+    # The parent's row is locked against removal; a file is no parent.
+    locked = await db.fetchval(
+        f"select true from entries where id = $1 and is_directory and {ATTACHED.format('$1::bigint')} for key share",
+        parent,
+    )
+    if not locked:
+        raise NoParent("the directory has just been removed")
+
+
 async def _insert(
     db: Connection,
     parent: int,
@@ -191,13 +230,7 @@ async def _insert(
     only_view: View | None = None,
     delivery: dict[str, str] | None = None,
 ) -> asyncpg.Record | None:
-    # The parent's row is locked against removal; a file is no parent.
-    locked = await db.fetchval(
-        f"select true from entries where id = $1 and is_directory and {ATTACHED.format('$1::bigint')} for key share",
-        parent,
-    )
-    if not locked:
-        raise NoParent("the directory has just been removed")
+    await _demand_parent(db, parent)
     return await db.fetchrow(
         "insert into entries (parent, name, image, is_directory, only_view, delivery)"
         " values ($1, $2, $3, $3::uuid is null, $4, $5) on conflict do nothing returning id, guid",

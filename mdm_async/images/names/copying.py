@@ -4,14 +4,15 @@ Of a file that is the one view that was copied, as `mdm link` makes it; who has 
 view has a second name for the whole. Nothing is stored twice.
 """
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
 from mdm_async.catalog.holdings import images
 from mdm_async.catalog.holdings.profiles import enabled_at
 from mdm_async.catalog.namespace import dead_properties, entries, places, taking
-from mdm_async.catalog.namespace.entries import Listed
+from mdm_async.catalog.namespace.entries import Listed, NewFile
 from mdm_async.catalog.namespace.places import Place
 from mdm_async.catalog.rights import acl
 from mdm_async.catalog.trail import acts
@@ -115,35 +116,42 @@ class Copier:
         if to.entry is not None:
             await entries.lock_move(db, directory.entry.id, [to.entry.id])
             await removal.take_away(db, caller, to)
+        guids: list[tuple[_Found, UUID]] = []
         made: dict[str, int] = {}
-        done = []
+        files: dict[int, dict[str, _Found]] = {}
         for one in found:
             parent = made[one.path.rpartition("/")[0]] if one.path else directory.entry.id
             label = one.path.rpartition("/")[2] if one.path else name
             if one.image is None:
                 made[one.path], guid = await entries.add_directory(db, parent, label)
+                guids.append((one, guid))
             else:
-                guid = await self._add(db, one, directory, parent, label)
-            done.append(Act(caller, "copy", guid=guid, view=one.view))
-        sources = [one.place.entry.id for one in found if one.place.entry is not None]
-        await dead_properties.copy(db, sources, [one.guid for one in done if one.guid is not None])
-        await acts.record(db, done)
+                files.setdefault(parent, {})[label] = one
+        for parent, named in files.items():
+            guids += await self._add(db, directory, parent, named)
+        sources = [one.place.entry.id for one, _ in guids if one.place.entry is not None]
+        await dead_properties.copy(db, sources, [guid for _, guid in guids])
+        await acts.record(db, [Act(caller, "copy", guid=guid, view=one.view) for one, guid in guids])
 
-    async def _add(self, db: Connection, one: "_Found", directory: Place, parent: int, name: str) -> UUID:
-        assert one.image is not None
-        assert one.view is not None
-        whole = one.view == IDENTIFIED
-        sealed: dict[str, str] = {
-            kind: "sealed" for kind in one.sealed if policy(self.standing, directory, kind) != "sealed"
-        }
-        guid = await entries.add_file(
-            db, parent, name, one.image, only_view=None if whole else one.view, delivery=sealed or None
-        )
-        if guid is None:
-            raise Exists()
-        views = await enabled_at(db, parent) if whole else [one.view]
-        await views_to_make.add_lacking(db, [one.image], views, self.served.newest)
-        return guid
+    async def _add(
+        self, db: Connection, directory: Place, parent: int, named: Mapping[str, "_Found"]
+    ) -> list[tuple["_Found", UUID]]:
+        """Files of these names, all in one directory."""
+        new, images_by_view = [], defaultdict[View, list[UUID]](list)
+        for name, one in named.items():
+            assert one.image is not None
+            assert one.view is not None
+            sealed: dict[str, str] = {
+                kind: "sealed" for kind in one.sealed if policy(self.standing, directory, kind) != "sealed"
+            }
+            only_view = None if one.view == IDENTIFIED else one.view
+            new.append(NewFile(name, one.image, only_view, sealed or None))
+            images_by_view[one.view].append(one.image)
+        guids = await entries.add_files(db, parent, new)
+        for view, of_view in images_by_view.items():
+            views = await enabled_at(db, parent) if view == IDENTIFIED else [view]
+            await views_to_make.add_lacking(db, of_view, views, self.served.newest)
+        return [(one, guids[name]) for name, one in named.items()]
 
 
 @dataclass(frozen=True, slots=True)

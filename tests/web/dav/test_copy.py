@@ -1,5 +1,13 @@
 """COPY within the namespace: another name for what its maker may read, and for no more."""
 
+from typing import Any
+
+import asyncpg
+import pytest
+
+from mdm_async.images.names.copying import Copier
+from mdm_async.images.names.revealing import NameGuard
+from mdm_async.postgres.database import Connection
 from tests.conftest import Server
 from tests.web.dav.face import Dav
 from tests.web.made_images import made
@@ -108,3 +116,52 @@ async def test_an_opaque_file_is_copied_to_where_such_files_are_taken_alone(dav:
     assert (await dav.call("GET", "again")).body == b"of the night"
     assert (await dav.call("COPY", "notes", Destination=f"/dav{clinic}/notes")).status == 403
     assert (await server.call("GET", f"/dav{clinic}/notes", token=dav.token)).status == 404
+
+
+async def test_a_copys_name_does_not_tell_who_its_patient_is(dav: Dav) -> None:
+    await dav.call("MKCOL", "d")
+    await dav.puts("d/a.dcm", made(name="Feldhaus^Wilhelmine"))
+    for source, target in (("d/a.dcm", "feldhaus.dcm"), ("d", "feldhaus")):
+        assert (await dav.call("COPY", source, Destination=dav.path(target))).status == 400
+    assert await dav.names() == ["d/"]
+
+
+async def test_what_is_overwritten_while_its_new_name_is_looked_at_is_not_copied(
+    dav: Dav, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await dav.puts("a.dcm", ONE)
+
+    async def later(*_: Any) -> None:
+        await dav.puts("a.dcm", OTHER)
+
+    monkeypatch.setattr(NameGuard, "demand_silent", later)
+    assert (await dav.call("COPY", "a.dcm", Destination=dav.path("b.dcm"))).status == 409
+    assert await dav.names() == ["a.dcm"]
+
+
+async def test_many_entries_are_copied_in_few_statements(dav: Dav, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All that gives or takes names waits meanwhile."""
+    await dav.call("MKCOL", "d")
+    await dav.puts("d/a.dcm", ONE)
+    asked: list[str] = []
+    async with dav.server.house.database.acquire() as db:
+        await db.execute(
+            "insert into entries (parent, name, image, is_directory) select parent, 'x' || n, image, false"
+            " from entries, generate_series(1, 40) n where parent = (select max(parent) from entries)"
+        )
+    make = Copier._make
+
+    async def counted(self: Copier, db: Connection, *about: Any) -> None:
+        def count(record: asyncpg.connection.LoggedQuery) -> None:
+            asked.append(record.query)
+
+        db.add_query_logger(count)
+        try:
+            await make(self, db, *about)
+        finally:
+            db.remove_query_logger(count)
+
+    monkeypatch.setattr(Copier, "_make", counted)
+    assert (await dav.call("COPY", "d", Destination=dav.path("e"))).status == 201
+    assert len(await dav.names("e")) == 41
+    assert 0 < len(asked) < 30

@@ -127,3 +127,12 @@ async def test_what_another_has_changed_meanwhile_is_not_changed_by_who_names_wh
         assert answer.status == expected, (method, name, match)
     now = (await dav.call("GET", "a.dcm")).headers["ETag"]
     assert (await dav.call("DELETE", "a.dcm", If_Match=f'"x", {now}')).status == 204
+
+
+async def test_what_the_caller_may_not_list_is_not_replaced(dav: Dav) -> None:
+    await dav.puts("a.dcm", made())
+    await dav.puts("b.dcm", made(seed=1))
+    blind = dav.by(await dav.server.token("rwdx", dav.at))
+    for method in ("MOVE", "COPY"):
+        assert (await blind.call(method, "a.dcm", Destination=dav.path("b.dcm"))).status == 409, method
+    assert await dav.names() == ["a.dcm", "b.dcm"]
