@@ -11,6 +11,8 @@ from mdm_async.errors import MdmError
 
 OTHER: Final = 1
 INTERRUPTED: Final = 130
+PROBE_UNKNOWN: Final = 3
+"""Of `mdm probe` alone, whose codes are those of monitoring plugins."""
 
 MEANINGS: Final = {
     0: "done",

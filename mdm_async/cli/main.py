@@ -7,7 +7,14 @@ from typing import Annotated
 import typer
 
 from mdm_async.cli.connection import Ca, Connection, Url, takes_server
-from mdm_async.cli.exit_codes import INTERRUPTED, OTHER, Interrupted, ServerMissing, as_epilogue
+from mdm_async.cli.exit_codes import (
+    INTERRUPTED,
+    OTHER,
+    PROBE_UNKNOWN,
+    Interrupted,
+    ServerMissing,
+    as_epilogue,
+)
 from mdm_async.cli.lazy_group import Family, LazyGroup, Listed
 from mdm_async.cli.output import Failed, fail, print_line, wants_json
 from mdm_async.errors import BadRequest, MdmError
@@ -159,14 +166,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return fail(at.error, at.subject)
     except typer.TyperException as wrong:
         told = wrong.format_message()
+        named = asked.command_path if (asked := getattr(wrong, "ctx", None)) is not None else "mdm"
         if told.startswith("Usage: ") and not wants_json.get():  # Of a family of commands none is named.
             for line in told.splitlines():
                 print_line(line)
         else:
             told = "no command is named" if told.startswith("Usage: ") else told.rstrip(".")
-            named = asked.command_path if (asked := getattr(wrong, "ctx", None)) is not None else "mdm"
             fail(BadRequest(" ".join(told.split()), remedy=f"see {named} --help"))
-        return wrong.exit_code
+        # A monitoring system takes 2, which says elsewhere that the usage is wrong, for an endpoint that fails.
+        return PROBE_UNKNOWN if named == "mdm probe" else wrong.exit_code
     except typer.Abort:
         return fail(MdmError("given up"))
     except ModuleNotFoundError as missing:

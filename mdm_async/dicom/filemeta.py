@@ -17,6 +17,7 @@ from mdm_async.dicom.elements import (
 )
 from mdm_async.errors import Malformed, NotDicom, Truncated
 
+_REMEDY = "send a DICOM Part 10 file; other files are taken where a directory says so: mdm dir set --opaque"
 META_LIMIT: Final = 1 << 20
 """Bytes; real ones have a few hundred."""
 
@@ -63,7 +64,7 @@ class MetaReader:
             return
         if not self._begun:
             if not quirks.may_be_data_set(self.data):
-                raise NotDicom("shorter than a DICOM preamble", remedy="send a DICOM Part 10 file")
+                raise NotDicom("shorter than a DICOM preamble", remedy=_REMEDY)
             self._begin()
         self._read(ended=True)
         if not self.complete:
@@ -76,9 +77,7 @@ class MetaReader:
         elif quirks.may_be_data_set(self.data):
             quirks.demand_force(quirks.NO_PREAMBLE, self._force)
         else:
-            raise NotDicom(
-                "no DICM prefix at byte 128", remedy="send a DICOM Part 10 file, with preamble and meta"
-            )
+            raise NotDicom("no DICM prefix at byte 128", remedy=_REMEDY)
 
     def _read(self, *, ended: bool) -> None:
         while self._element():

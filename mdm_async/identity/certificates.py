@@ -48,7 +48,7 @@ class Trust:
             self._authorities = self._directories.read() or Authorities({}, {}, {}, {})
         except OSError as why:
             raise UnsafeSettings(
-                f"the directories of authorities cannot be read: {why.strerror}",
+                f"the directories of authorities cannot be read: {why.strerror}: {why.filename}",
                 remedy="check identity.ca_directory and identity.voms_directory",
             ) from why
 

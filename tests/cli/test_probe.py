@@ -27,7 +27,7 @@ async def test_it_lists_and_makes_a_round_trip(mdm: Run, server: Server) -> None
 async def test_it_says_one_line_with_performance_data(mdm: Run, server: Server) -> None:
     ended = await mdm("probe", server.url)
     told, bar, numbers = ended.text.partition(" | ")
-    assert told.startswith(f"MDM OK - {server.url.replace('http', 'https')}: ")
+    assert told.startswith(f"MDM OK - {server.url}: ")
     assert bar
     assert [one.partition("=")[0] for one in numbers.split()] == ["certificate", "ping", "ls"]
     assert all(one.endswith("s") for one in numbers.split())
@@ -85,6 +85,20 @@ async def test_what_is_no_endpoint_is_unknown(run: Run, url: str) -> None:
     ended = await run("probe", url)
     assert (ended.code, ended.text.startswith("MDM UNKNOWN - ")) == (3, True), ended.text
     assert (await run("probe", url, "--json")).json["status"] == "UNKNOWN"
+
+
+async def test_wrong_usage_is_unknown_and_no_endpoint_that_fails(run: Run, mdm: Run, server: Server) -> None:
+    for words in (
+        (),
+        ("https://h/", "--nothing"),
+        ("https://h/", "--slow", "x"),
+        (server.url, "--path", "demo"),
+    ):
+        assert (await mdm("probe", *words)).code == 3
+
+
+async def test_plain_http_is_told_as_that(mdm: Run, server: Server) -> None:
+    assert f" {server.url}: " in (await mdm("probe", server.url)).text
 
 
 async def test_a_wrong_credential_is_critical(

@@ -334,7 +334,7 @@ def _told(caller: Caller, refusal: Refusal, *, hidden: bool) -> MdmError:
     if caller.is_anonymous:
         why = Unauthenticated(
             f"{caller.name} has no {wanted} here" if not hidden else "",
-            remedy="send 'Authorization: Bearer <token>' (mdm token create makes one)",
+            remedy="show a trusted certificate, or 'Authorization: Bearer <token>' (mdm token create)",
         )
     elif hidden:
         why = NotFound()

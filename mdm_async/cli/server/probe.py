@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mdm_async.cli.connection import complete
+from mdm_async.cli.exit_codes import PROBE_UNKNOWN
 from mdm_async.cli.options import Json
 from mdm_async.cli.output import print_json, print_line
 from mdm_async.errors import MdmError
 
 if TYPE_CHECKING:
     from mdm_async.client.probing.probe import Probed, Step
-
-_UNKNOWN = 3
 
 
 def register(app: typer.Typer) -> None:
@@ -68,7 +67,7 @@ def probe(
             print_json({"status": "UNKNOWN", "reason": str(why)})
         else:
             print_line(f"MDM UNKNOWN - {why}")
-        raise typer.Exit(_UNKNOWN) from None
+        raise typer.Exit(PROBE_UNKNOWN) from None
     if json:
         print_json(_document(probed))
     else:

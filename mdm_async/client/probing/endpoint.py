@@ -24,7 +24,8 @@ class Endpoint:
     """What is listed: the root if the URL names nothing."""
 
     def __str__(self) -> str:
-        return f"{self.protocol}://{self.base.host}:{self.base.port}"
+        protocol = self.protocol if self.base.scheme == "https" else "http"
+        return f"{protocol}://{self.base.host}:{self.base.port}"
 
     @classmethod
     def of(cls, text: str) -> Self:

@@ -16,7 +16,7 @@ from mdm_async.client.probing.over_davs import OverDavs
 from mdm_async.client.probing.over_https import OverHttps
 from mdm_async.client.probing.over_srm import OverSrm
 from mdm_async.client.probing.tiny_image import tiny_image
-from mdm_async.errors import MdmError, Unreachable, WrongContent
+from mdm_async.errors import BadRequest, MdmError, Unreachable, WrongContent
 
 _DICM: Final = slice(128, 132)
 
@@ -86,6 +86,10 @@ async def probe(
 
     What comes after a server that is not reached is left out.
     """
+    if directory is not None and not directory.startswith("/"):
+        raise BadRequest(
+            "the directory of the round trip is no path from the root", remedy="begin it with '/'"
+        )
     credential = Credential.found(cert)
     context = tls(credential, ca) if endpoint.base.scheme == "https" else None
     line = Line(endpoint.base, context, credential)
@@ -138,7 +142,7 @@ class _Steps:
 
         async def look() -> str:
             self.probed.days = days = await line.certificate_days()
-            return "none" if days is None else f"{days:.1f} days"
+            return "none" if days is None else f"{days:.1f} days left"
 
         if not await self.run("certificate", look):
             return False

@@ -49,7 +49,9 @@ async def identified_caller_of(request: web.Request) -> Caller:
     """As `caller_of`, where nobody is served who does not say who they are."""
     caller = await caller_of(request)
     if caller.is_anonymous:
-        raise Unauthenticated(remedy="send 'Authorization: Bearer <token>' (mdm token create makes one)")
+        raise Unauthenticated(
+            remedy="show a trusted certificate, or 'Authorization: Bearer <token>' (mdm token create)"
+        )
     return caller
 
 
