@@ -188,6 +188,15 @@ class TestAskedFor:
         assert "Retry-After" in answer.headers
         await minter.make("/", token=await minter.server.token("r"))
 
+    async def test_caveats_are_counted_before_they_are_read(
+        self, minter: Minter, place: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("mdm_async.identity.caveats.of", None)
+        for caveats in (["ip:192.0.2.1"] * 64, ["ip:" + ",".join(["192.0.2.1"] * 400)] * 2):
+            answer = await minter.ask(place, caveats=caveats)
+            assert answer.status == 400
+            assert "fewer" in answer.tree["remedy"]
+
 
 class TestNarrowed:
     async def test_anybody_narrows_one_and_nobody_widens_it(self, minter: Minter, place: str) -> None:
@@ -455,3 +464,11 @@ class TestTokenEndpoint:
         assert (await minter.server.call("POST", "/token", data=form)).status == 401
         answer = await minter.server.call("POST", "/token", token=minter.server.admin_token, json=form)
         assert answer.status == 415
+
+    async def test_no_long_form_is_read(self, minter: Minter) -> None:
+        for scopes in ("%4c" * 10_000, "L:/dav/a+" * 3000):
+            form = f"grant_type=client_credentials&scopes={scopes}".encode()
+            headers = {"Content-Type": "application/x-www-form-urlencoded"}
+            token = minter.server.admin_token
+            answer = await minter.server.call("POST", "/token", token=token, data=form, headers=headers)
+            assert answer.status == 413

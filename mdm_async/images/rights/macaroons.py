@@ -52,6 +52,9 @@ async def create(
 
     `shown`: what is kept of the caller's credential, with which it ends. Raises BadRequest, TooManyRequests.
     """
+    # Before they are read: one may hold any number of networks.
+    if len(wanted.caveats) > MAX_CAVEATS // 2 or sum(map(len, wanted.caveats)) > MAX_BYTES // 2:
+        raise _too_long()
     now, id_, root_key = time.time(), uuid4(), secrets.token_bytes(32)
     until = now + min(wanted.seconds or DEFAULT_SECONDS, limits.macaroon_seconds)
     try:
@@ -67,13 +70,17 @@ async def create(
     macaroon = mint(root_key, location, str(id_), every)
     text = macaroon.text()
     if len(every) > MAX_CAVEATS // 2 or len(text) > MAX_BYTES // 2:
-        raise BadRequest(
-            "the macaroon would be so long that nothing could be added", remedy="ask for fewer caveats"
-        )
+        raise _too_long()
     wrapped = keys.wrap_macaroon(root_key, id_, _made(caller.name, shown))
     async with database.transaction() as db:
         await macaroons.create(db, caller, id_, wrapped, shown, every, until - now, limits.macaroons)
     return Made(text, id_, until)
+
+
+def _too_long() -> BadRequest:
+    return BadRequest(
+        "the macaroon would be so long that nothing could be added", remedy="ask for fewer caveats"
+    )
 
 
 async def minted(database: Database, keys: KeyStore, changes: Callable[[], int], id_: UUID) -> Minted | None:

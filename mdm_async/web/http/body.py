@@ -2,6 +2,7 @@
 before it begins."""
 
 import asyncio
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -53,14 +54,14 @@ class Incoming:
 
 
 @contextmanager
-def incoming(request: web.Request, caller: Caller) -> Iterator[Incoming]:
-    """A body of this caller's, by whom it goes how long it may be.
+def incoming(request: web.Request, caller: Caller, most: int | None = None) -> Iterator[Incoming]:
+    """A body of this caller's, by whom it goes how long it may be, and no longer than `most`.
 
     Where its length is told, one that is too long, or has no room, is refused before a byte of it is read. Whatever
     its format: that is for who calls. Raises TooLarge, TooManyRequests.
     """
     house = request.app[HOUSE]
-    most = house.settings.transfers.max_body
+    most = min(house.settings.transfers.max_body, most or sys.maxsize)
     if caller.is_anonymous:
         most = min(most, house.settings.limits.anonymous_body)
     told = request.content_length or 0

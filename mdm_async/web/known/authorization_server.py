@@ -29,6 +29,8 @@ _DAV = "/dav"
 _TOKEN = "/token"  # noqa: S105
 _FORM = "application/x-www-form-urlencoded"
 _FIELDS = 16
+_LONGEST = 16 << 10
+"""Bytes of a form: it is read at once."""
 _CENTURY = 100 * 365 * 86400
 
 
@@ -58,7 +60,7 @@ async def metadata(request: web.Request) -> web.Response:
 
 async def token(request: web.Request) -> web.Response:
     caller = await identified_caller_of(request)
-    with incoming(request, caller) as held:
+    with incoming(request, caller, _LONGEST) as held:
         if request.content_type != _FORM:
             raise UnsupportedMediaType(
                 "a token is asked for by a form", remedy=f"send 'Content-Type: {_FORM}'"
