@@ -125,6 +125,16 @@ async def macaroon(server: Server) -> tuple[str, str]:
     return str(answer.tree["macaroon"]), f"/admin/v1/macaroons/{answer.tree['id']}"
 
 
+async def test_a_view_hangs_on_the_macaroon_by_which_it_was_opened_and_on_no_other_like_it(
+    own_server: Server, ct: bytes
+) -> None:
+    await store(own_server, "/a.dcm", ct)
+    (one, where), (other, _) = await macaroon(own_server), await macaroon(own_server)
+    views = [await opened(own_server, "/a.dcm", token) for token in (one, other)]
+    await own_server.call("DELETE", where, token=own_server.admin_token)
+    assert [await own_server.house.warm.serves_again(view.warm) for view in views] == [False, True]
+
+
 @pytest.mark.parametrize("kind", ["token", "macaroon"])
 async def test_what_is_granted_by_a_credential_that_was_revoked_since_it_was_looked_at_is_dead(
     own_server: Server, ct: bytes, kind: str

@@ -184,3 +184,11 @@ async def test_one_caller_may_not_have_too_many_under_way(
     for id_ in begun:
         await _ended(copies, caller, id_)
     await until(lambda: copies.running.used == 0)
+
+
+async def test_none_is_begun_while_the_server_shuts_down(
+    copying: Copying, place: str, caller: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(copying.server.house, "draining", True)
+    with pytest.raises(TooManyRequests, match="shutting down"):
+        copying.copies.begin(caller, _pull(copying, place, "/404"))
