@@ -233,6 +233,9 @@ async def test_the_quota_counts_what_is_there_of_each_and_of_all(
         for data in (TEXT, b"", LONG):
             with pytest.raises(NoSpace, match="quota of opaque files"):
                 await store(server, f"{path}/c", data)
+        # What does not fit is not taken to its end.
+        with pytest.raises(NoSpace):
+            await asyncio.wait_for(store(server, f"{path}/c", Stream(LONG)), 10)
         assert await stored(server) == before
         # DICOM has no part in it, and what is removed is given back once it is destroyed.
         await store(server, f"{path}/ct", CT)

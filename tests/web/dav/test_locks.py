@@ -1,17 +1,20 @@
 """Locks: they hold in every face and for every node, are bounded, and end."""
 
+import asyncio
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import pytest
 
 from mdm_async.catalog.namespace import locks
-from mdm_async.errors import BadRequest
+from mdm_async.errors import BadRequest, Locked
 from mdm_async.images.upkeep.trees import remove_trees
 from mdm_async.names import Payer
 from mdm_async.web.dav.conditions import parse
 from tests.conftest import Reply, running_server
 from tests.faults.conditions import until
+from tests.images.one_step import Stream, store
+from tests.images.test_opaque import take_opaque
 from tests.postgres.for_tests import PostgresForTests
 from tests.web.dav.face import Dav
 from tests.web.made_images import made
@@ -72,6 +75,9 @@ async def test_anothers_token_opens_nothing(dav: Dav) -> None:
     assert found.find(".//{DAV:}exclusive") is not None
     assert found.find(".//{DAV:}locktoken") is None
     assert found.find(".//{DAV:}owner") is None
+    # Who does not see what it is on is told as if there were none.
+    blind = dav.by(await dav.server.token("r", path=dav.at))
+    assert await status(blind, "UNLOCK", "a.dcm", Lock_Token=f"<{token}>") == 409
     # Whoever may change its rights may break it.
     owner = dav.by(await dav.server.token("pl", path=dav.at))
     assert await status(owner, "UNLOCK", "a.dcm", Lock_Token=f"<{token}>") == 204
@@ -98,6 +104,27 @@ async def test_it_holds_in_other_faces_and_one_locked_file_spoils_no_other(dav: 
         "putDone", requestToken=prepared["requestToken"], surls=[f"{at}/a.dcm"], expect=None
     )
     assert "SRM_FILE_BUSY" in repr(done)
+
+
+async def test_a_lock_that_comes_during_an_upload_keeps_what_has_the_name(dav: Dav) -> None:
+    await take_opaque(dav.server, dav.at)
+    await dav.puts("a", b"before")
+
+    async def kept() -> object:
+        async with dav.server.house.database.acquire() as db:
+            return await db.fetch(
+                "select account, bytes from opaque_used order by account"
+            ), await db.fetchval("select count(*) from images where opaque_bytes is not null")
+
+    charged, body = await kept(), Stream(b"after " * 20_000)
+    upload = asyncio.create_task(store(dav.server, f"{dav.at}/a", body, overwrite=True))
+    await body.half.wait()
+    await locked(dav.by(await dav.server.token("rwdlxgs", path=dav.at)), "a")
+    body.on.set()
+    with pytest.raises(Locked):
+        await upload
+    assert (await dav.call("GET", "a")).body == b"before"
+    assert await kept() == charged
 
 
 async def test_a_directory_is_locked_alone_or_with_all_below_by_its_owner(dav: Dav) -> None:
