@@ -188,6 +188,8 @@ class Caller:
     looked: int | None = field(default=None, compare=False)
     """How many changes were known when the credential was looked up; None: it is not one that the catalog knows."""
     credential: Credential = field(default=Credential.NONE, compare=False)
+    macaroon: UUID | None = field(default=None, compare=False)
+    """The one that was shown, which is told apart from its maker in the audit."""
 
     @property
     def is_anonymous(self) -> bool:

@@ -181,8 +181,8 @@ class Refusals:
 
 
 def _named(caller: Caller | None, source: str) -> Caller:
-    name = caller.name if caller is not None else ANONYMOUS.name
-    return Caller(_text(name, 1000), frozenset(), source=_text(source))
+    who = caller if caller is not None else ANONYMOUS
+    return Caller(_text(who.name, 1000), frozenset(), source=_text(source), macaroon=who.macaroon)
 
 
 def _counted(key: _Key, count: _Count, now: float) -> Act:

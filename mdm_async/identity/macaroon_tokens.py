@@ -88,4 +88,5 @@ class Macaroons:
             token=minted.token,
             looked=minted.looked,
             credential=Credential.MACAROON,
+            macaroon=identifier,
         )

@@ -3,6 +3,7 @@
 import pytest
 
 from tests.conftest import Server
+from tests.faults.conditions import until
 from tests.web.made_images import made
 from tests.web.test_macaroons import Minter, narrowed
 
@@ -40,3 +41,20 @@ async def test_another_local_token_of_the_same_name_sees_and_ends_none(minter: M
     second = await server.token("rlxg", name="again")
     assert (await server.call("GET", path, token=second)).tree["macaroons"] == []
     assert (await server.call("DELETE", f"{path}/{made_}", token=second)).status == 404
+
+
+async def test_the_audit_tells_what_was_done_by_which_macaroon(minter: Minter) -> None:
+    server = minter.server
+    directory = await server.directory()
+    answer = (await minter.ask(directory)).tree
+    token, url = answer["macaroon"], f"/dav{directory}/a.dcm"
+    assert (await server.call("PUT", url, token=token, data=DATA)).status == 201
+    assert (await server.call("GET", url, token=token)).status == 200
+    get = await server.srm("prepareToGet", token=token, files=[{"surl": f"{directory}/a.dcm"}])
+    await server.srm("releaseFiles", token=token, requestToken=get["requestToken"])
+    assert (await server.call("PUT", "/dav/vacant.dcm", token=token, data=DATA)).status >= 403
+    await until(lambda: not server.house.refusals._queue)
+    async with server.house.database.acquire() as db:
+        rows = await db.fetch("select act from audit where details ->> 'by macaroon' = $1", answer["id"])
+    assert {"put", "open", "prepare get"} < (told := {row["act"] for row in rows})
+    assert any("PUT" in act for act in told), told

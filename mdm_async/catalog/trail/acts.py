@@ -44,8 +44,14 @@ def arguments(acts: Sequence[Act]) -> list[list[Any]]:
         [a.guid for a in acts],
         [a.view for a in acts],
         [a.bytes for a in acts],
-        [a.details for a in acts],
+        [_details(a) for a in acts],
     ]
+
+
+def _details(act: Act) -> dict[str, Any]:
+    """With the macaroon that it was done by, if any: its bearer may be another than its maker, whose name is told."""
+    shown = act.caller.macaroon
+    return act.details if shown is None else {"by macaroon": str(shown)} | act.details
 
 
 async def record(db: Connection, acts: Sequence[Act]) -> None:
