@@ -1,7 +1,13 @@
 """DELETE of a transfer URL gives an upload up: nothing of it stays, and its name is free at once."""
 
+import asyncio
 from typing import Any
 
+import pytest
+
+from mdm_async.catalog.grants import grants
+from mdm_async.catalog.grants.grants import Grant
+from mdm_async.postgres.database import Connection
 from tests.conftest import Server
 from tests.faults.conditions import nothing_is_stored, until
 from tests.faults.wire import begun
@@ -72,3 +78,25 @@ async def test_the_old_file_stays_where_an_overwrite_is_given_up(own_server: Ser
     assert (await own_server.call("DELETE", url)).status == 204
     await own_server.house.sweeper.sweep()
     assert await own_server.read("/a.dcm") == view
+
+
+async def test_one_that_arrives_in_that_moment(own_server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    url, _ = await prepared(own_server)
+    settle = grants.settle
+    async with begun("PUT", url, Content_Length=str(len(DATA))) as client:
+        await client.send(DATA[:2_000_000])
+        await until(lambda: own_server.house.admission.receiving)
+        rest = asyncio.Event()
+
+        async def later(db: Connection, grant: Grant, to: str, *before: Any, **more: Any) -> bool:
+            if to == "aborted" and not rest.is_set():
+                rest.set()
+                await until(lambda: not own_server.house.admission.receiving)
+            return await settle(db, grant, to, *before, **more)
+
+        monkeypatch.setattr(grants, "settle", later)
+        given_up = asyncio.create_task(own_server.call("DELETE", url))
+        await rest.wait()
+        await client.send(DATA[2_000_000:])
+        assert (await given_up).status == 204
+    await _is_free(own_server)

@@ -186,6 +186,13 @@ async def test_a_lock_that_comes_while_its_directory_is_removed_keeps_nothing(
     await until(is_gone, within=3)
 
 
+async def test_of_many_who_lock_a_file_at_once_one_has_it(dav: Dav) -> None:
+    await dav.puts("a.dcm", ONE)
+    others = [dav.by(await dav.server.token("rwdlxgs", path=dav.at)) for _ in range(6)]
+    statuses = await asyncio.gather(*(status(other, "LOCK", "a.dcm", lockinfo()) for other in others))
+    assert sorted(statuses) == [200, *[423] * 5]
+
+
 async def test_shared_locks_have_a_token_each(dav: Dav) -> None:
     await dav.puts("a.dcm", ONE)
     one, other = await locked(dav, "a.dcm", "shared"), await locked(dav, "a.dcm", "shared")
