@@ -9,7 +9,8 @@ from mdm_async.web.dav.properties import DAV, LCGDM, Property
 KIND = "application/xml"
 BEGIN = '<?xml version="1.0" encoding="utf-8"?>\n<D:multistatus xmlns:D="DAV:" xmlns:L="LCGDM:">\n'
 END = "</D:multistatus>\n"
-_PREFIXES = {DAV: "D", LCGDM: "L"}
+_PREFIXES = {DAV: "D", LCGDM: "L", "http://www.w3.org/XML/1998/namespace": "xml"}
+"""Those that are declared; that of XML itself is so everywhere, and may have no other prefix."""
 
 
 def response(href: str, by_status: Mapping[int, Mapping[Property, str]]) -> str:

@@ -56,6 +56,8 @@ async def test_a_files_properties_do_not_tell_who_its_patient_is(dav: Dav) -> No
     await dav.puts("a.dcm", made(name="Feldhaus^Wilhelmine"))
     assert await status(dav, "PROPPATCH", "a.dcm", update("scan of Wilhelmine Feldhaus")) == 400
     assert await status(dav, "PROPPATCH", "a.dcm", update("x", "feldhaus")) == 400
+    by_namespace = update("x").replace(b"urn:x", b"urn:feldhaus:wilhelmine")
+    assert await status(dav, "PROPPATCH", "a.dcm", by_namespace) == 400
     assert await told(dav, "a.dcm") is None
 
 
@@ -133,3 +135,21 @@ async def test_nor_of_a_file_that_takes_the_place_of_another_while_they_are_look
     monkeypatch.setattr(NameGuard, "demand_silent", slow)
     assert await status(dav, "PROPPATCH", "a.dcm", update("Feldhaus")) != 207
     assert await told(dav, "a.dcm") is None
+
+
+async def test_no_name_of_a_property_spoils_the_listing_of_its_directory(dav: Dav) -> None:
+    await dav.call("MKCOL", "d")
+    names = (
+        "xml:note",
+        "note xmlns='a&quot; b=&quot;'",
+        "note xmlns='&lt;&amp;&gt;'",
+        "note xmlns=''",
+        "D:é",
+    )
+    for name in names:
+        tag = name.split()[0]
+        sent = update("&lt;&#13;]]&gt;").decode().replace('<note xmlns="urn:x"', f"<{name}")
+        assert await status(dav, "PROPPATCH", "d", sent.replace("</note>", f"</{tag}>").encode()) == 207
+        wanted = f'<D:propfind xmlns:D="DAV:"><D:prop><{name}/></D:prop></D:propfind>'
+        for body in (None, wanted.encode()):
+            assert len(await dav.propfind("", "1", body)) == 2
