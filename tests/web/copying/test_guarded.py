@@ -9,6 +9,7 @@ import pytest
 from mdm_async.errors import BadRequest, Forbidden, MdmError, NotSupported
 from mdm_async.settings import CopySettings
 from mdm_async.web.copying.back_ends import BackEnds
+from mdm_async.web.copying.carried import carried
 from mdm_async.web.copying.client import CopyClient
 from mdm_async.web.copying.guard import Guard
 from mdm_async.web.copying.other_side import OtherSide
@@ -300,6 +301,8 @@ async def test_two_sides_two_credentials_and_delegation_are_refused_clearly(
     assert (status, "Credential: none" in text) == (501, True)
     assert (await copying.copy(f"{place}/f", Source=url, Overwrite="perhaps"))[0] == 400
     assert (await copying.copy(f"{place}/f", Source=url, RequireChecksumVerification="no"))[0] == 400
+    with pytest.raises(BadRequest, match="two credentials"):
+        carried([(f"TransferHeader{name}", "Bearer x") for name in ("Authorization", "authorization")])
 
 
 async def test_as_many_copies_run_as_may_and_more_are_told_to_come_back(

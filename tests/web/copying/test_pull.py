@@ -116,6 +116,7 @@ async def test_a_source_that_lies_leaves_nothing_and_the_name_is_free(
     copying.peer.on[path] = lies(ct)[lie] if lie != "404" else _gone
     why = await copying.failed(f"{place}/f", Source=copying.peer.url(path))
     assert "secret" not in why
+    assert "unexpected" not in why
     assert not await copying.exists(f"{place}/f")
     copying.peer.on["/well"] = gives(ct)
     await copying.done(f"{place}/f", Source=copying.peer.url("/well"), Overwrite="F")
