@@ -25,6 +25,9 @@ _SOON: Final = 1.0
 
 
 async def copy(context: Context, asked: form.Copy) -> Files[CopiedFile]:
+    if context.caller.is_anonymous and len(asked.files) > 1:
+        # The request itself is counted already.
+        context.desk.strangers.ask(context.caller.payer.worker, len(asked.files) - 1)
     begun = [await _begun(context, asked, file, first=not at) for at, file in enumerate(asked.files)]
     deadline = asyncio.get_running_loop().time() + _SOON
     files = []

@@ -3,7 +3,9 @@
 import asyncio
 
 import aiohttp
+import pytest
 
+from mdm_async.images.fairness.strangers import Strangers
 from tests.web.copying.conftest import Copying
 from tests.web.copying.peers import Talk, gives
 from tests.web.made_images import made
@@ -59,6 +61,17 @@ async def test_nobody_copies_between_servers_without_a_credential(copying: Copyi
     assert copying.peer.methods("/asked-by-nobody") == []
     for surl in ("/", place):
         await copying.server.srm("setPermission", surls=[surl], permissionType="REMOVE", rules=[rule])
+
+
+async def test_of_strangers_each_file_counts(
+    copying: Copying, place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted: list[int] = []
+    monkeypatch.setattr(Strangers, "ask", lambda _self, _worker, files: counted.append(files))
+    body = {"files": [{"sourceSURL": f"{place}/none", "targetSURL": f"{place}/{n}"} for n in range(3)]}
+    async with aiohttp.ClientSession() as stranger:
+        await stranger.post(f"{copying.server.url}/srm/v2/copy", json=body)
+    assert counted == [2]  # beside the request itself
 
 
 async def test_a_file_here_gets_a_second_name(copying: Copying, place: str) -> None:
