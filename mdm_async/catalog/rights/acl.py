@@ -106,6 +106,11 @@ def may_see(caller: Caller, place: Place) -> bool:
     return says_what_for and allows(caller, place, Right.GET_METADATA)
 
 
+def sees(caller: Caller, place: Place) -> bool:
+    """Whether the caller may list what is there or get its metadata."""
+    return allows(caller, place, Right.LIST) or allows(caller, place, Right.GET_METADATA)
+
+
 def demand_seen(caller: Caller, place: Place) -> None:
     """Return when the caller may list what is there or get its metadata. Raises as `demand`."""
     demand(

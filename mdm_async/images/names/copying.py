@@ -129,8 +129,12 @@ class Copier:
                 files.setdefault(parent, {})[label] = one
         for parent, named in files.items():
             guids += await self._add(db, directory, parent, named)
-        sources = [one.place.entry.id for one, _ in guids if one.place.entry is not None]
-        await dead_properties.copy(db, sources, [guid for _, guid in guids])
+        told = [
+            (one.place.entry.id, guid)
+            for one, guid in guids
+            if one.place.entry is not None and acl.sees(caller, one.place)
+        ]
+        await dead_properties.copy(db, [source for source, _ in told], [guid for _, guid in told])
         await acts.record(db, [Act(caller, "copy", guid=guid, view=one.view) for one, guid in guids])
 
     async def _add(

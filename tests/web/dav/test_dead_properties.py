@@ -153,3 +153,20 @@ async def test_no_name_of_a_property_spoils_the_listing_of_its_directory(dav: Da
         wanted = f'<D:propfind xmlns:D="DAV:"><D:prop><{name}/></D:prop></D:propfind>'
         for body in (None, wanted.encode()):
             assert len(await dav.propfind("", "1", body)) == 2
+
+
+async def test_whoever_is_not_told_of_them_copies_none(dav: Dav) -> None:
+    await dav.puts("a.dcm", made())
+    await dav.call("PROPPATCH", "a.dcm", PROPERTY)
+    await dav.call("MKCOL", "mine")
+    token = await dav.server.token("", name="reads-alone")
+    for at, rights in ((dav.at, "rx"), (f"{dav.at}/mine", "rwxlg")):
+        rules = [{"principal": "user:reads-alone", "rights": rights}]
+        await dav.server.srm("setPermission", surls=[at], permissionType="ADD", rules=rules)
+    await dav.server.srm(
+        "setPermission", surls=["/"], permissionType="ADD", rules=[rules[0] | {"rights": "x"}]
+    )
+    reader = dav.by(token)
+    assert (await reader.call("PROPFIND", "a.dcm", Depth="0")).status == 404
+    assert await status(reader, "COPY", "a.dcm", Destination=dav.path("mine/b.dcm")) == 201
+    assert await told(dav, "mine/b.dcm") is None
