@@ -9,7 +9,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppres
 import pytest
 import trustme
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
@@ -182,3 +182,19 @@ async def test_a_client_that_goes_away_while_it_delegates_leaves_nothing(
     async with connect() as line:
         line.writer.write(b"0" + ASK)
         assert await answered(line) == 200
+
+
+async def test_one_key_is_made_however_many_delegate_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    made, real = [], rsa.generate_private_key
+
+    def counted(*of: int) -> rsa.RSAPrivateKey:
+        made.append(of)
+        return real(*of)
+
+    monkeypatch.setattr(rsa, "generate_private_key", counted)
+    httpg._request.cache_clear()
+    sent: list[bytes] = []
+    for one in [httpg.Httpg(sent.append, lambda: None) for _ in range(8)]:
+        assert one.received(b"D") == b""
+    await until(lambda: len(sent) == 8)
+    assert (len(made), len(set(sent))) == (1, 1)

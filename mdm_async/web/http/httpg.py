@@ -10,6 +10,7 @@ time that all this may take is that of a connection's first head (`limits.head_s
 
 import asyncio
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -27,6 +28,8 @@ _NO_DELEGATION, _DELEGATION = b"0", b"D"
 _ALONE = 0.25
 """Seconds after which a `D` that nothing follows is one of httpg. Its client waits for us; one of HTTP would go on."""
 _LARGEST_PROXY = 16 << 10
+_MAKING = ThreadPoolExecutor(1, "httpg")
+"""One thread: those who delegate while the key is being made wait for that one, and make none of their own."""
 _SEQUENCE = 0x30
 
 
@@ -90,7 +93,7 @@ class Httpg:
 
     def _ask(self) -> None:
         self._state, self._came = _State.PROXY, b""
-        made = self._loop.run_in_executor(None, _request)
+        made = self._loop.run_in_executor(_MAKING, _request)
         self._waiting = made
         made.add_done_callback(self._asked)
 
