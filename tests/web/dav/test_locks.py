@@ -2,8 +2,10 @@
 
 import asyncio
 from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 from typing import Any
 
+import aiohttp
 import pytest
 
 from mdm_async.catalog.namespace import locks
@@ -186,13 +188,6 @@ async def test_a_lock_that_comes_while_its_directory_is_removed_keeps_nothing(
     await until(is_gone, within=3)
 
 
-async def test_of_many_who_lock_a_file_at_once_one_has_it(dav: Dav) -> None:
-    await dav.puts("a.dcm", ONE)
-    others = [dav.by(await dav.server.token("rwdlxgs", path=dav.at)) for _ in range(6)]
-    statuses = await asyncio.gather(*(status(other, "LOCK", "a.dcm", lockinfo()) for other in others))
-    assert sorted(statuses) == [200, *[423] * 5]
-
-
 async def test_shared_locks_have_a_token_each(dav: Dav) -> None:
     await dav.puts("a.dcm", ONE)
     one, other = await locked(dav, "a.dcm", "shared"), await locked(dav, "a.dcm", "shared")
@@ -253,6 +248,13 @@ async def test_what_is_shown_by_one_request_is_not_shown_by_the_next_on_its_conn
     for _ in range(3):
         assert await status(dav, "PUT", "a.dcm", OTHER, If=f"(<{token}>)") == 204
         assert await status(dav, "DELETE", "a.dcm") == 423
+    # Nor by one to another face.
+    alone = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=1))
+    async with alone:
+        beside = Dav(replace(dav.server, http=alone), dav.at, dav.token)
+        assert await status(beside, "PUT", "a.dcm", OTHER, If=f"(<{token}>)") == 204
+        told = await beside.server.srm("rm", surls=[f"{dav.at}/a.dcm"], expect=None)
+        assert "SRM_FILE_BUSY" in repr(told)
 
 
 async def test_the_entity_tag_of_the_if_header_is_that_of_the_view(dav: Dav) -> None:

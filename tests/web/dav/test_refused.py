@@ -1,7 +1,11 @@
 """What a caller may not is 403 with a problem body, on every verb, and nothing has changed."""
 
+import os
+
 import pytest
 
+from tests.faults.conditions import until
+from tests.faults.wire import begun
 from tests.web.dav.face import Dav
 from tests.web.made_images import made
 
@@ -112,3 +116,24 @@ async def test_readers_see_one_file_or_the_other_while_one_takes_the_others_plac
     reading += [asyncio.create_task(read()) for _ in range(10)]
     assert set(await asyncio.gather(*reading)) <= {one, other}
     assert await read() == one
+
+
+async def test_properties_in_one_request_are_bounded(dav: Dav) -> None:
+    names = "".join(f"<p{n} xmlns='urn:x'/>" for n in range(257))
+    asked = f'<D:propfind xmlns:D="DAV:"><D:prop>{names}</D:prop></D:propfind>'
+    assert (await dav.call("PROPFIND", "", asked.encode(), Depth="0")).status == 413
+    told = f'<D:propertyupdate xmlns:D="DAV:"><D:set><D:prop>{names}</D:prop></D:set></D:propertyupdate>'
+    assert (await dav.call("PROPPATCH", "", told.encode())).status == 413
+
+
+async def test_a_token_revoked_while_the_body_comes_is_refused(dav: Dav) -> None:
+    name = f"t{os.urandom(4).hex()}"
+    token = await dav.server.token("rlx", name=name)
+    body = b'<D:propfind xmlns:D="DAV:"><D:allprop/></D:propfind>'
+    headers = {"Authorization": f"Bearer {token}", "Depth": "0", "Content_Length": str(len(body))}
+    async with begun("PROPFIND", dav.server.url + dav.path(""), **headers) as client:
+        await client.send(body[:10])
+        await until(lambda: any(near.used for near in dav.server.house.budget.near()))
+        await dav.server.call("DELETE", f"/admin/v1/tokens/{name}", token=dav.server.admin_token)
+        await client.send(body[10:])
+        assert (await client.head())[0] == 401
