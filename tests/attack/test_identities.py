@@ -30,7 +30,8 @@ async def scene(yard: Yard) -> dict[str, Principal]:
     """A file and callers who have every right to it but that one."""
     arena = yard.arena
     file = await yard.directory("d")
-    await yard.server.put(f"{file}/a.dcm", planted())
+    # By somebody else: whoever sent it is told its size and checksums for a while.
+    await yard.server.put(f"{file}/a.dcm", planted(), token=await yard.server.token("rwdlxg"))
     rights = "pdrwlxgs"
     proxy = holder(arena, "limited", arena.grid.user.proxy(policy=LIMITED), dn("Ada User"))
     voms = holder(
@@ -84,6 +85,9 @@ async def test_identities_are_told_through_no_face(
                 asked.append(await who.srm(server, "bringOnline", **body))
                 assert all(reply.status == 403 for reply in asked[-2:]), (asked[-1].body, asked[-2].body)
     for surl in (file, directory, f"/@identified{file}", f"/@identified{directory}"):
+        wanted = {"Want-Digest": "md5,sha-256", "Depth": "1"}
+        asked.append(await who.call(server, "HEAD", f"/dav{surl}", headers=wanted))
+        asked.append(await who.call(server, "PROPFIND", f"/dav{surl}", headers=wanted))
         asked.append(await who.srm(server, "ls", surls=[surl], fullDetailedList=True))
         asked.append(await who.srm(server, "checkPermission", surls=[surl]))
         asked.append(await who.srm(server, "getPermission", surls=[surl], principals=["user:owner"]))
