@@ -255,6 +255,24 @@ class TestNarrowed:
             answer = await server.call("UNLOCK", f"/dav{place}/a.dcm", token=narrow, headers=taken)
             assert answer.status == status, answer.body
 
+    async def test_to_stage_brings_online_what_its_maker_may_read_and_does_not_read(
+        self, minter: Minter, place: str
+    ) -> None:
+        server, files = minter.server, [{"surl": f"{place}/a.dcm"}]
+        reader, lister = [await server.token(rights, path=place) for rights in ("rlxg", "lxg")]
+        for maker, code in ((reader, "SRM_SUCCESS"), (lister, "SRM_AUTHORIZATION_FAILURE")):
+            token = await minter.make(place, "activity:STAGE", token=maker)
+            assert codes(await server.srm("bringOnline", expect=None, token=token, files=files)) == [code]
+            assert await minter.get(f"{place}/a.dcm", token) == 403
+        token = await minter.make(place, "activity:LIST", token=reader)
+        assert codes(await server.srm("bringOnline", expect=None, token=token, files=files)) == [
+            "SRM_AUTHORIZATION_FAILURE"
+        ]
+        whole = await minter.make(place, "activity:STAGE")
+        files = [{"surl": f"/@identified{place}/a.dcm"}]
+        refused = codes(await server.srm("bringOnline", expect=None, token=whole, files=files))
+        assert refused == ["SRM_AUTHORIZATION_FAILURE"]
+
 
 class TestMaker:
     async def test_it_gives_no_more_than_its_maker_has(self, minter: Minter, place: str) -> None:

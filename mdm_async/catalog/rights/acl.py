@@ -64,11 +64,13 @@ def may_stage(caller: Caller, place: Place, view: View | None = None) -> bool:
     """Whether the caller may have a file brought online: by the right to read it, or to stage alone."""
     if allows(caller, place, Right.READ, view):
         return True
-    if caller.bound is not None and not _has_ability(caller.bound, Ability.STAGE, place):
-        return False
     # The identified view stays away from whoever may not have it.
-    named = (view or place.default_view) != IDENTIFIED
-    return named and any(_has_ability(scope, Ability.STAGE, place) for scope in caller.scopes)
+    if (view or place.default_view) == IDENTIFIED:
+        return False
+    if caller.bound is not None:
+        maker = replace(caller, bound=None)
+        return _has_ability(caller.bound, Ability.STAGE, place) and may_stage(maker, place, view)
+    return any(_has_ability(scope, Ability.STAGE, place) for scope in caller.scopes)
 
 
 def may_poll(caller: Caller, place: Place) -> bool:
