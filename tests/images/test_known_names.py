@@ -130,6 +130,7 @@ async def test_a_view_hangs_on_the_macaroon_by_which_it_was_opened_and_on_no_oth
 ) -> None:
     await store(own_server, "/a.dcm", ct)
     (one, where), (other, _) = await macaroon(own_server), await macaroon(own_server)
+    await own_server.house.warm.feed.catch_up(time.monotonic())
     views = [await opened(own_server, "/a.dcm", token) for token in (one, other)]
     await own_server.call("DELETE", where, token=own_server.admin_token)
     assert [await own_server.house.warm.serves_again(view.warm) for view in views] == [False, True]

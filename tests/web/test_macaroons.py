@@ -388,6 +388,14 @@ class TestEnded:
             await asyncio.wait([asked], timeout=0.2)
         assert (await asked).status == 401
 
+    async def test_what_it_pins_lives_no_longer_than_a_caveat_that_was_added(
+        self, minter: Minter, place: str
+    ) -> None:
+        token = narrowed(await minter.make(place), f"before:{told_moment(time.time() + 60)}")
+        files = [{"surl": f"{place}/a.dcm"}]
+        tree = await minter.server.srm("prepareToGet", token=token, files=files, desiredPinLifeTime=500)
+        assert tree["files"][0]["remainingPinTime"] <= 60
+
     async def test_making_and_ending_stand_in_the_audit_without_the_path(
         self, minter: Minter, place: str
     ) -> None:
