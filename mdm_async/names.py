@@ -220,6 +220,12 @@ class Caller:
         return self._person if self.in_person else self.owner
 
     @property
+    def writers(self) -> tuple[str, ...]:
+        """As whom this caller may have brought what is theirs: another server, shown the macaroon alone, brings files
+        as nobody's but the macaroon's."""
+        return (self.owner, self._person) if self.in_person else (self.owner,)
+
+    @property
     def _person(self) -> str:
         return f"{self.name}\nlimited" if self.limited else self.name
 

@@ -195,7 +195,7 @@ async def an_image_is_kept(desk: Desk) -> None:
     await images.insert(desk.db, made, uuid4(), [_part(made)], [view], OWNER)
     await images.fill(desk.db, made, [], [])
     await images.was_brought_by(desk.db, made, OWNER)
-    await images.is_lately_brought(desk.db, 1, made, OWNER, 3600)
+    await images.is_lately_brought(desk.db, 1, made, [OWNER], 3600)
     await images.registration(desk.db, made)
     await images.lock(desk.db, made)
     await images.renew_record(desk.db, made, "basic", "a.1", b"other")
@@ -223,7 +223,7 @@ async def a_hundred_views_are_found(desk: Desk) -> None:
     await images.parts_of_views(desk.db, untold)
     await images.reports(desk.db, [(*one, "a.1") for one in wanted])
     await locality.of_images(desk.db, [of for of, _ in wanted])
-    await images.lately_brought(desk.db, [of for of, _ in wanted], OWNER, 3600)
+    await images.lately_brought(desk.db, [of for of, _ in wanted], [OWNER], 3600)
 
 
 @budget(200)

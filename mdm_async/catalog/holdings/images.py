@@ -1,6 +1,6 @@
 """Images: their parts, where these lie, and the views that they make up."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -128,21 +128,25 @@ async def was_brought_by(db: Connection, image: UUID, owner: str) -> bool:
     )
 
 
-_LATELY = "brought_by = {0} and created > now() - make_interval(secs => {1})"
+_LATELY = "brought_by = any({0}::text[]) and created > now() - make_interval(secs => {1})"
 
 
-async def lately_brought(db: Connection, images: Iterable[UUID], owner: str, seconds: float) -> set[UUID]:
-    """Those that this caller (`Caller.writer`) has brought in so many seconds."""
+async def lately_brought(
+    db: Connection, images: Iterable[UUID], writers: Collection[str], seconds: float
+) -> set[UUID]:
+    """Those that this caller (`Caller.writers`) has brought in so many seconds."""
     rows = await db.fetch(
         f"select id from images where id = any($1::uuid[]) and {_LATELY.format('$2', '$3')}",
         list(images),
-        owner,
+        list(writers),
         seconds,
     )
     return {row["id"] for row in rows}
 
 
-async def is_lately_brought(db: Connection, entry: int, image: UUID, owner: str, seconds: float) -> bool:
+async def is_lately_brought(
+    db: Connection, entry: int, image: UUID, writers: Collection[str], seconds: float
+) -> bool:
     """As `lately_brought`, of an image that this entry points to and is not a research project's alone."""
     return bool(
         await db.fetchval(
@@ -151,7 +155,7 @@ async def is_lately_brought(db: Connection, entry: int, image: UUID, owner: str,
             "   select from entries e where e.id = $1 and e.image = i.id and e.only_view is null))",
             entry,
             image,
-            owner,
+            list(writers),
             seconds,
         )
     )

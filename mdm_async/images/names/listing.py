@@ -255,7 +255,7 @@ async def _find(shelf: Shelf, db: Connection, caller: Caller, files: Sequence[_F
     found = await shelf.find(db, wanted) if wanted else None
     window = shelf.writer_window
     mine = [file.entry.image for file in files if file.is_default and may_be_told(file.entry, window)]
-    sent = await lately_sent(db, shelf, caller.writer, [image for image in mine if image is not None])
+    sent = await lately_sent(db, shelf, caller.writers, [image for image in mine if image is not None])
     originals = await shelf.find(db, [(image, IDENTIFIED) for image in sent]) if sent else None
     return _Closed(files, localities, found, originals)
 

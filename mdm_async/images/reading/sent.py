@@ -28,12 +28,14 @@ def may_be_told(entry: Entry, window: float) -> bool:
     return entry.modified > datetime.now(UTC) - timedelta(seconds=window) - _SLACK
 
 
-async def lately_sent(db: Connection, shelf: Shelf, owner: str, files: Collection[UUID]) -> set[UUID]:
-    """The images among these that this caller (`Caller.writer`) has sent within the window. Anonymous callers share
+async def lately_sent(
+    db: Connection, shelf: Shelf, writers: Collection[str], files: Collection[UUID]
+) -> set[UUID]:
+    """The images among these that this caller (`Caller.writers`) has sent within the window. Anonymous callers share
     their name, and are told of none."""
-    if not files or owner == ANYONE:
+    if not files or ANYONE in writers:
         return set()
-    return await images.lately_brought(db, files, owner, shelf.writer_window)
+    return await images.lately_brought(db, files, writers, shelf.writer_window)
 
 
 async def sent_of(database: Database, shelf: Shelf, grant: Grant) -> ReadyView | None:
@@ -43,7 +45,8 @@ async def sent_of(database: Database, shelf: Shelf, grant: Grant) -> ReadyView |
     if grant.view == IDENTIFIED or parse_surl(grant.surl).view is not None:
         return None
     async with database.acquire() as db:
-        if not await images.is_lately_brought(db, grant.entry, grant.image, grant.owner, shelf.writer_window):
+        writers = grant.writers or (grant.owner,)
+        if not await images.is_lately_brought(db, grant.entry, grant.image, writers, shelf.writer_window):
             return None
         found = await shelf.find_whole(db, [(grant.image, IDENTIFIED)])
     (loaded,) = await shelf.load(found)
