@@ -257,5 +257,8 @@ async def test_an_upload_url_reads_nothing_and_a_download_url_writes_nothing(yar
     up = (await user.srm("prepareToPut", files=[{"surl": yard / "b.dcm"}])).tree["files"][0]["transferURL"]
     assert (await yard.server.call("GET", up)).status == 410
     assert (await yard.server.call("PUT", down, data=made(seed=3))).status == 410
-    for method in ("POST", "DELETE", "PATCH", "PROPFIND", "OPTIONS", "TRACE", "COPY", "MOVE"):
+    assert (await yard.server.call("DELETE", down)).status == 403  # that is for uploads
+    for method in ("POST", "PATCH", "PROPFIND", "TRACE", "COPY", "MOVE"):
         assert (await yard.server.call(method, down)).status in (405, 501)
+    assert not (await yard.server.call("OPTIONS", down)).body
+    assert (await yard.server.call("GET", down)).status == 200
