@@ -37,6 +37,11 @@ class Beside:
             dead = await house.dead_properties.of_entries([one.id for one in entries])
         return cls(locks, dead)
 
+    @property
+    def size(self) -> int:
+        """Characters that clients keep with these entries."""
+        return sum(len(value) for known in self.dead.values() for value in known.values())
+
     def properties(self, href: str, detail: Detail) -> dict[Property, str]:
         """`href`: where the entry is, for locks of its own."""
         own = detail.entry

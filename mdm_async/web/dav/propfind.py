@@ -41,13 +41,21 @@ async def propfind(asked: Asked) -> web.StreamResponse:
 
 
 async def _with_children(asked: Asked, wanted: Wanted) -> web.StreamResponse:
-    with asked.house.budget.holding(asked.caller.payer, _PAGE_BYTES):
+    with asked.house.budget.holding(asked.caller.payer, _PAGE_BYTES) as held:
         own = await _read(asked, Page(_PAGE))
-        return await (_reply if own.last is None else _stream)(asked, wanted, own)
+        beside = await Beside.of(asked, wanted, [own, *own.children])
+        # Each page has about as much: as text, encoded, and on its way.
+        held.grow_to(_PAGE_BYTES + 3 * beside.size)
+        if own.last is None:
+            return _told(asked, wanted, own, beside)
+        return await _stream(asked, wanted, own)
 
 
 async def _reply(asked: Asked, wanted: Wanted, own: Detail) -> web.StreamResponse:
-    beside = await Beside.of(asked, wanted, [own, *own.children])
+    return _told(asked, wanted, own, await Beside.of(asked, wanted, [own]))
+
+
+def _told(asked: Asked, wanted: Wanted, own: Detail, beside: Beside) -> web.Response:
     told = _own(asked, wanted, own, beside) + _children(asked, wanted, own, beside)
     body = f"{multistatus.BEGIN}{told}{multistatus.END}"
     return reply(asked.request, body.encode(), multistatus.KIND, 207)

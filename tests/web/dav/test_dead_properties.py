@@ -7,6 +7,7 @@ from uuid import UUID
 import pytest
 
 from mdm_async.catalog.namespace import dead_properties
+from mdm_async.images.budget import Held
 from mdm_async.images.names.revealing import NameGuard
 from mdm_async.postgres.database import Connection
 from tests.images.test_opaque import take_opaque
@@ -170,3 +171,14 @@ async def test_whoever_is_not_told_of_them_copies_none(dav: Dav) -> None:
     assert (await reader.call("PROPFIND", "a.dcm", Depth="0")).status == 404
     assert await status(reader, "COPY", "a.dcm", Destination=dav.path("mine/b.dcm")) == 201
     assert await told(dav, "mine/b.dcm") is None
+
+
+async def test_a_listing_holds_memory_for_them(dav: Dav, monkeypatch: pytest.MonkeyPatch) -> None:
+    grown: list[int] = []
+    for name in ("a", "b"):
+        await dav.call("MKCOL", name)
+        await dav.call("PROPPATCH", name, update("x" * 15_000))
+    monkeypatch.setattr(Held, "grow_to", lambda _held, size: grown.append(size))
+    assert len(await dav.propfind("", "1")) == 3
+    assert grown
+    assert grown[-1] >= (1 << 20) + 2 * 3 * 15_000
