@@ -37,7 +37,7 @@ async def put(request: web.Request) -> web.Response:
 async def get(request: web.Request) -> web.StreamResponse:
     house, caller = request.app[HOUSE], await caller_of(request)
     view = await house.opened.open(caller, f"/{request.match_info['name']}")
-    return await give(request, view.warm)
+    return await give(request, view.warm, caller.writers)
 
 
 @asynccontextmanager

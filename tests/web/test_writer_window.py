@@ -182,6 +182,17 @@ async def test_of_a_file_whose_view_is_refused_its_writer_is_told_all_the_same(w
     assert (await writer.server.call("HEAD", "/dav/d/c.dcm", token=writer.token)).status == 409
 
 
+async def test_whoever_else_has_the_transfer_url_is_told_of_the_view(writer: Writer) -> None:
+    _, url = await writer.urls(writer.surl)
+    size = len((await writer.get(url)).body)
+    bare = await writer.server.call("HEAD", url)
+    assert (bare.status, bare.headers["Content-Length"]) == (200, str(size))
+    other = await writer.server.token(RIGHTS)
+    for token in (other, "none such"):
+        assert (await writer.headed(url, token))[0] == size != len(DATA)
+    assert (await writer.headed(url))[0] == len(DATA)
+
+
 async def test_of_a_sealed_stream_that_was_prepared_its_writer_is_told_of_the_stream(writer: Writer) -> None:
     recipient = base64.b64encode(public_key(new_private_key())).decode()
     _, url = await writer.urls(writer.surl, recipient=recipient)

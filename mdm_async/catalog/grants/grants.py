@@ -57,8 +57,6 @@ class Grant:
     announced: bytes | None = None
     """The size that is expected, sealed."""
     sealed: bool = False
-    writers: tuple[str, ...] = ()
-    """`Caller.writers`, where it is of one request."""
     kept: bool = True
     """False: it is of one request only, and has no row; the node that serves it watches it all the same."""
 
@@ -73,7 +71,7 @@ class Liveness:
     """Released, aborted, deleted, or its token revoked: running transfers stop too."""
 
 
-STORED = tuple(name for name in Grant.__dataclass_fields__ if name not in ("life", "writers", "kept"))
+STORED = tuple(name for name in Grant.__dataclass_fields__ if name not in ("life", "kept"))
 _TYPES = {
     "turl": "bytea", "request": "uuid", "item": "int", "token": "bigint", "who": "bigint", "entry": "bigint",
     "guid": "uuid", "image": "uuid", "recipient": "bytea", "secret": "bytea", "context": "bytea",

@@ -38,14 +38,18 @@ async def lately_sent(
     return await images.lately_brought(db, files, writers, shelf.writer_window)
 
 
-async def sent_of(database: Database, shelf: Shelf, grant: Grant) -> ReadyView | None:
-    """What was sent, to be told in place of what this grant reads; None when its caller is not to be told of that."""
-    if grant.image is None or grant.entry is None or grant.owner == ANYONE or not shelf.writer_window:
+async def sent_of(
+    database: Database, shelf: Shelf, grant: Grant, writers: Collection[str]
+) -> ReadyView | None:
+    """What was sent, to be told in place of what this grant reads; None when who asks (`Caller.writers`) is not to be
+    told of that."""
+    if grant.image is None or grant.entry is None or not shelf.writer_window:
+        return None
+    if not writers or ANYONE in writers:
         return None
     if grant.view == IDENTIFIED or parse_surl(grant.surl).view is not None:
         return None
     async with database.acquire() as db:
-        writers = grant.writers or (grant.owner,)
         if not await images.is_lately_brought(db, grant.entry, grant.image, writers, shelf.writer_window):
             return None
         found = await shelf.find_whole(db, [(grant.image, IDENTIFIED)])

@@ -76,7 +76,7 @@ class OpenedViews:
             )
         if isinstance(file, MdmError):
             raise file
-        return await sent_of(judge.database, shelf, _unkept(caller, who, surl, file, ""))
+        return await sent_of(judge.database, shelf, _unkept(caller, who, surl, file, ""), caller.writers)
 
     def _stands(self, known: "_Known") -> bool:
         """Whether the name still leads there: any change on the way to the file may have given it to another, though
@@ -141,7 +141,6 @@ def _unkept(caller: Caller, who: int, surl: str, file: Readable, version: str) -
         state="pinned",
         caller=caller.name,
         owner=caller.owner,
-        writers=caller.writers,
         who=who,
         token=caller.token,
         surl=surl,

@@ -18,4 +18,4 @@ async def get(asked: Asked) -> web.StreamResponse:
         if sent is None:
             raise
         return await tell_sent(asked.request, sent, asked.caller.payer)
-    return await give(asked.request, view.warm)
+    return await give(asked.request, view.warm, asked.caller.writers)

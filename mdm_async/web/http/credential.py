@@ -45,6 +45,10 @@ async def _counted(request: web.Request) -> Caller:
     return caller
 
 
+def shows_credential(request: web.Request) -> bool:
+    return "Authorization" in request.headers or came_by_socket(request) or bool(_chain(request))
+
+
 async def identified_caller_of(request: web.Request) -> Caller:
     """As `caller_of`, where nobody is served who does not say who they are."""
     caller = await caller_of(request)

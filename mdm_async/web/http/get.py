@@ -1,6 +1,6 @@
 """GET and HEAD of a representation (RFC 9110 §13, §14): preconditions, ranges, digests. Every face answers with it."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from aiohttp import web
 
@@ -18,15 +18,16 @@ from mdm_async.web.http.house import HOUSE
 from mdm_async.web.http.sending import Body, Section, send, telling_damage
 
 
-async def give(request: web.Request, warm: WarmTurl) -> web.StreamResponse:
-    """As `get`, of what a face has opened; HEAD tells its writer, for a while, of the file that was sent.
+async def give(request: web.Request, warm: WarmTurl, writers: Collection[str]) -> web.StreamResponse:
+    """As `get`, of what a face has opened; HEAD tells its writer, for a while, of the file that was sent;
+    `writers`: as whom who asks may have written it.
 
     Not where a sealed stream was prepared: what is told with its URL is of that stream.
     """
     sent, house = None, request.app[HOUSE]
     prepared = warm.served.sealed and warm.grant.kept
     if request.method == "HEAD" and is_secure(request) and not prepared:
-        sent = await sent_of(house.database, house.shelf, warm.grant)
+        sent = await sent_of(house.database, house.shelf, warm.grant, writers)
     about = ClearView(sent, house.blobs) if sent is not None else None
     return await get(request, warm.served, warm.read, about)
 

@@ -1,15 +1,16 @@
-"""Transfer URLs: /t/<token>/<name> is read, written, given up. The token is the credential, nothing else is asked."""
+"""Transfer URLs: /t/<token>/<name> is read, written, given up. The token is the credential; no other is demanded."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 
 from aiohttp import web
 
-from mdm_async.errors import Gone, NotSupported
+from mdm_async.errors import Gone, MdmError, NotSupported
 from mdm_async.images.parts import adler
 from mdm_async.images.transfers import arrival, withdrawing
 from mdm_async.names import Payer
 from mdm_async.web.http.channel import is_secure, source_of
+from mdm_async.web.http.credential import caller_of, shows_credential
 from mdm_async.web.http.digest_fields import announced
 from mdm_async.web.http.get import give
 from mdm_async.web.http.house import HOUSE
@@ -33,7 +34,18 @@ async def read(request: web.Request) -> web.StreamResponse:
     """What the transfer URL serves: the view's bytes, or those of its sealed stream."""
     with _not_guessed(request) as token:
         warm = await request.app[HOUSE].warm.open(token)
-    return await give(request, warm)
+    return await give(request, warm, await _writers(request) if request.method == "HEAD" else ())
+
+
+async def _writers(request: web.Request) -> Collection[str]:
+    """As whom who asks may have written the file. The URL is all that reading it takes, and a bad credential beside it
+    takes nothing away; but whoever else has the URL is not told of what was sent."""
+    if not is_secure(request) or not shows_credential(request):
+        return ()
+    try:
+        return (await caller_of(request)).writers
+    except MdmError:
+        return ()
 
 
 @contextmanager
