@@ -10,6 +10,7 @@ from dataclasses import replace
 from aiohttp import web
 
 from mdm_async.errors import InfiniteDepth, MdmError
+from mdm_async.images.budget import Held
 from mdm_async.images.names import listing
 from mdm_async.images.names.listing import NOTHING, Detail, Page
 from mdm_async.web.dav import multistatus, properties
@@ -44,11 +45,15 @@ async def _with_children(asked: Asked, wanted: Wanted) -> web.StreamResponse:
     with asked.house.budget.holding(asked.caller.payer, _PAGE_BYTES) as held:
         own = await _read(asked, Page(_PAGE))
         beside = await Beside.of(asked, wanted, [own, *own.children])
-        # Each page has about as much: as text, encoded, and on its way.
-        held.grow_to(_PAGE_BYTES + 3 * beside.size)
+        _hold(held, beside)
         if own.last is None:
             return _told(asked, wanted, own, beside)
-        return await _stream(asked, wanted, own)
+        return await _stream(asked, wanted, own, held)
+
+
+def _hold(held: Held, beside: Beside) -> None:
+    """What is told of a page lies in memory as text, encoded, and on its way. Raises TooManyRequests."""
+    held.grow_to(_PAGE_BYTES + 3 * beside.size)
 
 
 async def _reply(asked: Asked, wanted: Wanted, own: Detail) -> web.StreamResponse:
@@ -61,7 +66,7 @@ def _told(asked: Asked, wanted: Wanted, own: Detail, beside: Beside) -> web.Resp
     return reply(asked.request, body.encode(), multistatus.KIND, 207)
 
 
-async def _stream(asked: Asked, wanted: Wanted, first: Detail) -> web.StreamResponse:
+async def _stream(asked: Asked, wanted: Wanted, first: Detail, held: Held) -> web.StreamResponse:
     answer = web.StreamResponse(status=207, headers={"Cache-Control": "no-store"})
     answer.content_type = multistatus.KIND
     await answer.prepare(asked.request)
@@ -70,6 +75,7 @@ async def _stream(asked: Asked, wanted: Wanted, first: Detail) -> web.StreamResp
         await answer.write(f"{multistatus.BEGIN}{_own(asked, wanted, first, beside)}".encode())
         async for page in _pages(asked, first):
             beside = await Beside.of(asked, wanted, page.children)
+            _hold(held, beside)
             await answer.write(_children(asked, wanted, page, beside).encode())
         await answer.write(multistatus.END.encode())
         await answer.write_eof()

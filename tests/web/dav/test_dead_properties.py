@@ -10,6 +10,7 @@ from mdm_async.catalog.namespace import dead_properties
 from mdm_async.images.budget import Held
 from mdm_async.images.names.revealing import NameGuard
 from mdm_async.postgres.database import Connection
+from mdm_async.web.dav import propfind
 from tests.images.test_opaque import take_opaque
 from tests.web.dav.face import Dav
 from tests.web.dav.test_locks import PROPERTY, status
@@ -182,3 +183,16 @@ async def test_a_listing_holds_memory_for_them(dav: Dav, monkeypatch: pytest.Mon
     assert len(await dav.propfind("", "1")) == 3
     assert grown
     assert grown[-1] >= (1 << 20) + 2 * 3 * 15_000
+
+
+async def test_a_listing_holds_memory_for_those_of_later_pages_too(
+    dav: Dav, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    grown: list[int] = []
+    for name in ("a", "b"):
+        await dav.call("MKCOL", name)
+    await dav.call("PROPPATCH", "b", update("x" * 15_000))
+    monkeypatch.setattr(propfind, "_PAGE", 1)
+    monkeypatch.setattr(Held, "grow_to", lambda _held, size: grown.append(size))
+    assert len(await dav.propfind("", "1")) == 3
+    assert max(grown) >= (1 << 20) + 3 * 15_000
