@@ -50,7 +50,7 @@ def folder() -> Iterator[Path]:
 async def test_throughput_without_orthanc_says_so_loudly(folder, monkeypatch):
     monkeypatch.setattr(orthanc, "executable", lambda: None)
     finding = await throughput.measure(TINY, folder, with_orthanc=True)
-    assert len(finding.rows) == 4
+    assert len(finding.rows) == 5
     assert all(row["files/s"] > 0 for row in finding.rows)
     (target,) = finding.targets
     assert target.met is None

@@ -25,7 +25,8 @@ async def test_a_missing_view_is_pending_until_it_is_made_again(own_server: Serv
     pending = await own_server.srm("prepareToGet", expect=409, files=[{"surl": "/a.dcm"}])
     assert "has not been made" in pending["files"][0]["status"]["explanation"]
     assert pending["files"][0]["viewState"] == "pending"
-    listed = await own_server.srm("ls", surls=["/a.dcm"])
+    # Not to who has sent it: they know its size.
+    listed = await own_server.srm("ls", token=await own_server.token("l"), surls=["/a.dcm"])
     assert listed["files"][0]["viewState"] == "pending"
     assert "size" not in listed["files"][0]
 

@@ -11,7 +11,7 @@ import pytest
 from mdm_async.catalog.rights.feed import Changes
 from mdm_async.errors import Unavailable
 from mdm_async.images.transfers.feed_reader import FeedReader
-from mdm_async.postgres.database import Connection
+from mdm_async.postgres.database import Connection, Database
 from tests.conftest import Server
 from tests.faults.conditions import until
 
@@ -52,7 +52,13 @@ async def test_after_a_connection_has_ended_nothing_is_taken_for_known(
 ) -> None:
     """Postgres may have crashed between two looks: it then gives numbers of transactions anew which the last snapshot
     takes for seen."""
-    database = server.house.lanes.control
+    async with Database.connect(
+        server.dsn, pool_size=2
+    ) as database:  # of nobody else's, who might use what is cut
+        await _looks_after_an_end(server, database)
+
+
+async def _looks_after_an_end(server: Server, database: Database) -> None:
     brought: list[Changes] = []
     reader = FeedReader(database, server.house.views, server.house.mapping)
     reader.followers.append(lambda changes, _: brought.append(changes))

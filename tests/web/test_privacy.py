@@ -75,14 +75,15 @@ def planted(*, refused: bool = False, pixels: bool = True) -> bytes:
 @contextmanager
 def captured_log() -> Iterator[io.StringIO]:
     """All that the server writes about itself, at the most talkative level."""
-    kept, stderr = list(logging.root.handlers), sys.stderr
+    kept, stderr, before = list(logging.root.handlers), sys.stderr, structlog.get_config()
     sys.stderr = log = io.StringIO()
     logs.configure(LogSettings(level="debug", format="json"))
     try:
         yield log
     finally:
         sys.stderr = stderr
-        structlog.reset_defaults()
+        # Not the defaults: a server that many tests share may log to another of these.
+        structlog.configure(**before)
         logging.root.handlers[:] = kept
 
 
