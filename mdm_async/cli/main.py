@@ -167,14 +167,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except typer.TyperException as wrong:
         told = wrong.format_message()
         named = asked.command_path if (asked := getattr(wrong, "ctx", None)) is not None else "mdm"
+        # A monitoring system takes 2, which says elsewhere that the usage is wrong, for an endpoint that fails.
+        code = PROBE_UNKNOWN if named == "mdm probe" else wrong.exit_code
         if told.startswith("Usage: ") and not wants_json.get():  # Of a family of commands none is named.
             for line in told.splitlines():
                 print_line(line)
         else:
             told = "no command is named" if told.startswith("Usage: ") else told.rstrip(".")
-            fail(BadRequest(" ".join(told.split()), remedy=f"see {named} --help"))
-        # A monitoring system takes 2, which says elsewhere that the usage is wrong, for an endpoint that fails.
-        return PROBE_UNKNOWN if named == "mdm probe" else wrong.exit_code
+            fail(BadRequest(" ".join(told.split()), remedy=f"see {named} --help"), code=code)
+        return code
     except typer.Abort:
         return fail(MdmError("given up"))
     except ModuleNotFoundError as missing:

@@ -76,13 +76,15 @@ def complain(error: MdmError, subject: str = "") -> None:
     sys.stderr.flush()
 
 
-def fail(error: MdmError, subject: str = "") -> int:
-    """Tell why the whole command failed, with `--json` as `{"error": …}` too; its exit code."""
+def fail(error: MdmError, subject: str = "", *, code: int | None = None) -> int:
+    """Tell why the whole command failed, with `--json` as `{"error": …}` too; its exit code, which is the
+    error's where the command has none of its own."""
+    code = exit_code(error) if code is None else code
     complain(error, subject)
     if wants_json.get():
         sys.stdout.flush()
-        print_json({"error": error_json(error)} | ({"subject": subject} if subject else {}))
-    return exit_code(error)
+        print_json({"error": error_json(error) | {"exit": code}} | ({"subject": subject} if subject else {}))
+    return code
 
 
 class Failed(Exception):
