@@ -41,7 +41,8 @@ REFUSED = {
     f"secondary capture without Burned In Annotation NO{LIFTED}": 70,
     f"ultrasound without Burned In Annotation NO{LIFTED}": 20,
     f"digitised video (ConversionType) without Burned In Annotation NO{LIFTED}": 1,
-    "no DICM prefix at byte …; send a DICOM Part … file, with preamble and meta": 6,
+    "no DICM prefix at byte …; send a DICOM Part … file; other files are taken where a directory says so: "
+    "mdm dir set --opaque": 6,
     f"the file has no preamble; {FORCE}": 4,
     f"the file has an implicit VR data set under a transfer syntax of explicit VR; {FORCE}": 1,
     "this is a DICOMDIR, whose byte offsets would lie; send the files that it lists": 8,
