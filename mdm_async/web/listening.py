@@ -37,7 +37,9 @@ def connections_for(settings: Settings) -> int:
     Raises UnsafeSettings when that would be hardly any.
     """
     own, database = settings.limits, settings.database
-    outwards = database.pool + database.control_pool + database.bulk_pool + settings.copy.running
+    outwards = database.pool + database.control_pool + database.bulk_pool
+    if settings.copy.hosts:
+        outwards += settings.copy.running
     found = Descriptors.raised(own.connections + _LOCAL_CONNECTIONS, settings.transfers.running, outwards)
     most = found.connections - _LOCAL_CONNECTIONS
     if most < min(_FEWEST, own.connections):
