@@ -287,13 +287,16 @@ class TestMaker:
         maker = await minter.server.token("", name=name)
         token = await minter.make(place, "activity:LIST,DOWNLOAD", token=maker)
         assert await minter.get(f"{place}/a.dcm", token) == 404
-        for rights, status in (("rlxg", 200), ("lxg", 403), ("", 404)):
-            rules = [{"principal": f"user:{name}", "rights": rights}] if rights else []
-            root = [{"principal": f"user:{name}", "rights": "x"}]
-            await minter.server.srm("setPermission", surls=["/"], permissionType="ADD", rules=root)
-            await minter.server.srm("setPermission", surls=[place], permissionType="SET", rules=rules)
-            assert await minter.get(f"{place}/a.dcm", token) == status
-            assert await minter.get(f"{place}/a.dcm", maker) == status
+        root = [{"principal": f"user:{name}", "rights": "x"}]
+        await minter.server.srm("setPermission", surls=["/"], permissionType="ADD", rules=root)
+        try:
+            for rights, status in (("rlxg", 200), ("lxg", 403), ("", 404)):
+                rules = [{"principal": f"user:{name}", "rights": rights}] if rights else []
+                await minter.server.srm("setPermission", surls=[place], permissionType="SET", rules=rules)
+                assert await minter.get(f"{place}/a.dcm", token) == status
+                assert await minter.get(f"{place}/a.dcm", maker) == status
+        finally:  # Directories that other tests make on this server begin with what the root gives.
+            await minter.server.srm("setPermission", surls=["/"], permissionType="REMOVE", rules=root)
 
     async def test_it_ends_with_the_local_token_that_made_it(self, minter: Minter, place: str) -> None:
         name = f"gone{uuid4().hex[:6]}"
