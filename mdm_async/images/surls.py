@@ -50,7 +50,7 @@ async def existing(db: Connection, caller: Caller, surl: str, right: Right) -> t
     _, place = await resolve_one(db, caller, surl)
     acl.demand(caller, place, right)
     if place.entry is None:
-        raise NotFound()
+        raise acl.missing(caller)
     return place, place.entry
 
 
@@ -58,7 +58,7 @@ def _with_guid(caller: Caller, guid: UUID, found: dict[UUID, Place]) -> Place | 
     place = found.get(guid)
     if place is not None and acl.is_known(caller, place):
         return place
-    why = NotFound()
+    why = acl.missing(caller)
     if place is not None:
         why.refusal = Refusal(caller.name, Right.LIST, None, guid)
     return why

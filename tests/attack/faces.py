@@ -6,7 +6,10 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
+
+import orjson
+from pymacaroons import Macaroon
 
 from tests.attack.arena import RECIPIENT, Aim
 from tests.attack.principals import Principal
@@ -543,17 +546,25 @@ class DavOnto(Attack):
         return await Attack.by(self, principal, server, aim)
 
 
-def _macaroon() -> Attack:
-    """Whoever asks may have one: of what they may themselves."""
-    return Attack(
-        "POST /dav",
-        "POST",
-        lambda aim: f"/dav{aim.file}",
-        lambda aim: {"caveats": ["activity:LIST,DOWNLOAD,DELETE"]},
-        told=True,
-        judged=False,
-        headers={"Content-Type": "application/macaroon-request"},
-    )
+class _Macaroon(Attack):
+    """Whoever asks may have one: of what they may themselves.
+
+    Read as its caveats, since it and its signature are new each time. It is theirs, and taken away at once: lists of
+    what is theirs would repeat the names that they asked for.
+    """
+
+    async def by(self, principal: Principal, server: Server, aim: Aim) -> Reply:
+        answer = await super().by(principal, server, aim)
+        if answer.status != 200:
+            return answer
+        found = orjson.loads(answer.body)
+        given = Macaroon.deserialize(found["macaroon"])
+        async with server.house.database.acquire() as db:
+            assert await db.execute("delete from tokens where macaroon = $1", UUID(found["id"])) == "DELETE 1"
+        caveats = [caveat.caveat_id for caveat in given.first_party_caveats()]
+        assert f"path:{aim.file}" in caveats
+        found["macaroon"] = [one for one in caveats if not one.startswith("before:")]
+        return replace(answer, body=orjson.dumps(found))
 
 
 @dataclass(frozen=True)
@@ -624,7 +635,17 @@ ROUTES |= {
             for header in ("Source", "Destination")
         ),
     ],
-    ("POST", _DAV): [_macaroon()],
+    ("POST", _DAV): [
+        _Macaroon(
+            "POST /dav",
+            "POST",
+            lambda aim: f"/dav{aim.file}",
+            lambda aim: {"caveats": ["activity:LIST,DOWNLOAD,DELETE"]},
+            told=True,
+            judged=False,
+            headers={"Content-Type": "application/macaroon-request"},
+        )
+    ],
     # The same macaroon, asked for by a form, which no attack here can send: `tests/web/test_macaroons.py` does.
     ("POST", "/token"): [],
 }

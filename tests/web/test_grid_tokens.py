@@ -5,6 +5,7 @@ import random
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
+from uuid import uuid4
 
 import aiohttp
 import pytest
@@ -237,3 +238,29 @@ async def test_a_capability_is_told_of_no_macaroons_and_ends_those_of_which_it_i
     assert (await site.server.call("GET", "/admin/v1/macaroons", token=narrow)).status == 403
     ended = await site.server.call("DELETE", f"/admin/v1/macaroons/{made_['id']}", token=wide)
     assert ended.status == 204
+
+
+@pytest.mark.parametrize("operation", ["ls", "checkPermission", "releaseFiles", "rm", "getPermission"])
+async def test_where_anybody_may_look_a_token_for_elsewhere_is_told_the_same_of_hidden_and_missing(
+    site: Site, operation: str
+) -> None:
+    """What was shown is named for both, though a name that is not there is refused by no scope."""
+    server, seen = site.server, f"/seen-{operation}"
+    await server.srm("mkdir", surl=seen)
+    passing = [{"principal": "any:anonymous", "rights": "x"}]
+    await server.srm("setPermission", surls=["/"], permissionType="ADD", rules=passing)
+    for path, rights in ((seen, "xlgpd"), (f"{seen}/veiled", "x")):
+        if path != seen:
+            await server.put(path, made())
+        rules = [{"principal": "any:anonymous", "rights": rights}]
+        await server.srm("setPermission", surls=[path], permissionType="SET", rules=rules)
+    guid = (await server.srm("ls", surls=[f"{seen}/veiled"]))["files"][0]["guid"]
+    token = site.token("storage.read:/foo")
+    for hidden, free in ((f"{seen}/veiled", f"{seen}/absent"), (f"guid:{guid}", f"guid:{uuid4()}")):
+        told = []
+        for surl in (hidden, free):
+            answer = await server.call("POST", f"/srm/v2/{operation}", token=token, json={"surls": [surl]})
+            told.append((answer.status, answer.body.replace(surl.encode(), b"NAME")))
+        assert told[0] == told[1]
+        assert b"at and below /vo/foo" in told[0][1]
+    await server.srm("setPermission", surls=["/"], permissionType="REMOVE", rules=passing)

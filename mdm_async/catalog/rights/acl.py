@@ -150,6 +150,14 @@ def demand_create(caller: Caller, place: Place, *, directory: bool = False) -> N
     raise why
 
 
+def missing(caller: Caller) -> NotFound:
+    """What a caller whom nothing is refused is told of what is not there: the same as of what is hidden.
+
+    Its remedy is about the credential, so that it tells nothing of the name.
+    """
+    return NotFound(remedy=_given(caller))
+
+
 async def demand_administrator(db: Connection, caller: Caller) -> None:
     """Administrators hold the permission right on the root. Raises Forbidden, Unauthenticated."""
     if not is_administrator(caller, await resolve_one(db, ROOT)):
@@ -304,9 +312,7 @@ def _hidden(caller: Caller, place: Place, refusal: Refusal) -> MdmError:
     """What is told of the hidden and the missing alike, whatever the ACLs of the hidden say."""
     if not _may_be_told(caller, place):
         return _told(caller, refusal, hidden=True)
-    why = NotFound()
-    # The same of what is missing: it is about the credential.
-    why.remedy = _given(caller) or why.remedy
+    why = missing(caller)
     why.refusal = refusal
     return why
 
@@ -344,8 +350,7 @@ def _told(caller: Caller, refusal: Refusal, *, hidden: bool) -> MdmError:
             remedy="show a trusted certificate, or 'Authorization: Bearer <token>' (mdm token create)",
         )
     elif hidden:
-        why = NotFound()
-        why.remedy = _given(caller) or why.remedy
+        why = missing(caller)
     else:
         why = Forbidden(
             f"{caller.name} has no {wanted} here",

@@ -18,7 +18,7 @@ from mdm_async.catalog.rights import acl
 from mdm_async.catalog.trail import acts
 from mdm_async.catalog.trail.acts import Act
 from mdm_async.catalog.work import views_to_make
-from mdm_async.errors import BadRequest, Busy, Exists, Forbidden, Gone, NoParent, NotFound, TooLarge
+from mdm_async.errors import BadRequest, Busy, Exists, Forbidden, Gone, NoParent, TooLarge
 from mdm_async.images.changed import ChangedHere
 from mdm_async.images.names import removal
 from mdm_async.images.names.revealing import NameGuard
@@ -97,7 +97,7 @@ class Copier:
         demand_offered(caller, place, asked)
         acl.demand(caller, place, Right.READ, asked)
         if place.entry is None:
-            raise NotFound()
+            raise acl.missing(caller)
         view = asked or place.default_view
         kinds: Sequence[Kind] = KINDS if view == IDENTIFIED else ("deidentified",)
         sealed = tuple(kind for kind in kinds if policy(self.standing, place, kind) == "sealed")

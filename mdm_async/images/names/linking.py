@@ -137,7 +137,7 @@ class _Linking:
             demand_offered(self.caller, place, self.served.view)
             acl.demand(self.caller, place, Right.READ, self.served.view)
             if place.entry is None:
-                raise NotFound()
+                raise acl.missing(self.caller)
             if place.entry.image is None:
                 raise BadRequest("this is a directory", remedy="name its files, or link -r")
         except MdmError as why:

@@ -14,7 +14,7 @@ from mdm_async.catalog.namespace import entries, places
 from mdm_async.catalog.namespace.entries import Entry, Listed
 from mdm_async.catalog.namespace.places import Acl, Place
 from mdm_async.catalog.rights import acl
-from mdm_async.errors import MdmError, NotFound, NotOnline, TooLarge, ViewPending, ViewRefused
+from mdm_async.errors import MdmError, NotOnline, TooLarge, ViewPending, ViewRefused
 from mdm_async.images.parts.record import ViewRecord
 from mdm_async.images.reading.sent import lately_sent, may_be_told
 from mdm_async.images.reading.shelf import Found, Shelf
@@ -109,7 +109,7 @@ def _visible(caller: Caller, surl: Surl, place: Place) -> Entry:
     else:
         acl.demand(caller, place, Right.LIST)
     if place.entry is None:
-        raise NotFound()
+        raise acl.missing(caller)
     return place.entry
 
 

@@ -6,7 +6,7 @@ from uuid import UUID
 from mdm_async.catalog.holdings import locality
 from mdm_async.catalog.holdings.locality import Locality
 from mdm_async.catalog.rights import acl
-from mdm_async.errors import BadRequest, MdmError, NotFound
+from mdm_async.errors import BadRequest, MdmError
 from mdm_async.images.surls import resolve
 from mdm_async.names import Caller, Right
 from mdm_async.postgres.database import Connection, Database
@@ -20,7 +20,7 @@ async def localities(
         found = await _images(db, caller, surls)
         known = await locality.of_images(db, {one for one in found if isinstance(one, UUID)})
     return [
-        (surl, one if isinstance(one, MdmError) else known.get(one, NotFound()))
+        (surl, one if isinstance(one, MdmError) else known.get(one, acl.missing(caller)))
         for surl, one in zip(surls, found, strict=True)
     ]
 
@@ -38,7 +38,7 @@ async def _images(db: Connection, caller: Caller, surls: Sequence[str]) -> list[
             elif not acl.may_poll(caller, place):
                 acl.demand_seen(caller, place)
             if place.entry is None:
-                raise NotFound()
+                raise acl.missing(caller)
             if place.entry.image is None:
                 raise BadRequest("this is a directory", remedy="name the files that are in it")
             images.append(place.entry.image)

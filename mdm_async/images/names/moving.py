@@ -12,7 +12,7 @@ from mdm_async.catalog.trail import acts
 from mdm_async.catalog.trail.acts import Act
 from mdm_async.catalog.work import directories_to_check, views_to_make
 from mdm_async.catalog.work.views_to_make import lock_demands
-from mdm_async.errors import BadRequest, Busy, Exists, Forbidden, NoParent, NotFound
+from mdm_async.errors import BadRequest, Busy, Exists, Forbidden, NoParent
 from mdm_async.images.changed import ChangedHere
 from mdm_async.images.names import removal
 from mdm_async.images.names.revealing import NameGuard
@@ -131,7 +131,7 @@ async def _movable(db: Connection, caller: Caller, source: str) -> tuple[Place, 
     if not acl.may_rename(caller, before):
         acl.demand(caller, before, Right.DELETE)
     if before.entry is None:
-        raise NotFound()
+        raise acl.missing(caller)
     if before.lfn == ROOT:
         raise BadRequest("the root cannot be moved")
     return before, before.entry

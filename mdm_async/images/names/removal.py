@@ -15,7 +15,6 @@ from mdm_async.errors import (
     IsADirectory,
     MdmError,
     NotADirectory,
-    NotFound,
     Unauthenticated,
 )
 from mdm_async.images.changed import ChangedHere
@@ -54,7 +53,7 @@ async def take_away(db: Connection, caller: Caller, place: Place) -> None:
     """
     acl.demand(caller, place, Right.DELETE)
     if place.entry is None:
-        raise NotFound()
+        raise acl.missing(caller)
     if place.entry.is_directory:
         await _cut_off(db, caller, place, place.entry)
     else:
@@ -110,7 +109,7 @@ async def rm(
     for text, one in zip(surls, found, strict=True):
         if isinstance(one, Entry):
             # Named twice, or removed by somebody else meanwhile: the second time it is not there.
-            results.append((text, None if removed.pop(one.id, None) else NotFound()))
+            results.append((text, None if removed.pop(one.id, None) else acl.missing(caller)))
         else:
             results.append((text, one))
     return results
@@ -125,7 +124,7 @@ def _removable(caller: Caller, found: tuple[Surl, Place] | MdmError) -> Entry | 
     except MdmError as why:
         return why
     if place.entry is None:
-        return NotFound()
+        return acl.missing(caller)
     if place.entry.is_directory:
         return IsADirectory(remedy="remove it with rmdir, or rm -r")
     return place.entry

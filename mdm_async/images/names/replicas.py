@@ -127,7 +127,7 @@ async def _change(
                     raise one
                 surl, place, entry = one
                 if entry.id not in there:
-                    raise NotFound()
+                    raise acl.missing(caller)
                 url = parse_url(change.url) if change.url is not None else None
                 view = await work(db, surl, place, entry, url)
                 acts.append(Act(caller, act, guid=entry.guid, view=view))
@@ -149,7 +149,7 @@ def _file(
     except MdmError as why:
         return why
     if place.entry is None:
-        return NotFound()
+        return acl.missing(caller)
     if place.entry.is_directory:
         return BadRequest("a directory has no replicas", remedy="name its files")
     return surl, place, place.entry

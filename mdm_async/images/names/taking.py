@@ -14,7 +14,7 @@ from mdm_async.catalog.namespace.taking import What
 from mdm_async.catalog.rights import acl
 from mdm_async.catalog.trail import acts
 from mdm_async.catalog.trail.acts import Act
-from mdm_async.errors import NotADirectory, NotFound
+from mdm_async.errors import NotADirectory
 from mdm_async.images.rights.origins import Origin, lineages, seen_by
 from mdm_async.images.surls import existing, resolve_one
 from mdm_async.names import Caller, Right
@@ -39,7 +39,7 @@ async def get_taking(database: Database, caller: Caller, surl: str) -> dict[What
     async with database.acquire() as db:
         _, place = await resolve_one(db, caller, surl)
         acl.demand_seen(caller, place)
-        return await _in_force(db, caller, _directory(place))
+        return await _in_force(db, caller, _directory(caller, place))
 
 
 async def set_taking(
@@ -51,7 +51,7 @@ async def set_taking(
     """
     async with database.transaction() as db:
         place, _ = await existing(db, caller, surl, Right.PERMISSION)
-        entry = _directory(place).entry
+        entry = _directory(caller, place).entry
         assert entry is not None
         for what, yes in said.items():
             await taking.say(db, entry.id, what, yes)
@@ -73,9 +73,9 @@ async def _one(db: Connection, caller: Caller, place: Place, what: What) -> Taki
     return Taking(said.yes, said=True, origin=seen_by(caller, by) if by is not None else None)
 
 
-def _directory(place: Place) -> Place:
+def _directory(caller: Caller, place: Place) -> Place:
     if place.entry is None:
-        raise NotFound()
+        raise acl.missing(caller)
     if not place.entry.is_directory:
         raise NotADirectory("what is taken in is said of directories", remedy="name the file's directory")
     return place

@@ -14,7 +14,7 @@ from mdm_async.catalog.rights import acl, kept_acls
 from mdm_async.catalog.rights.kept_acls import Own
 from mdm_async.catalog.trail import acts
 from mdm_async.catalog.trail.acts import Act
-from mdm_async.errors import BadRequest, Forbidden, MdmError, NotFound
+from mdm_async.errors import BadRequest, Forbidden, MdmError
 from mdm_async.images.changed import ChangedHere
 from mdm_async.images.surls import resolve
 from mdm_async.names import ROOT, Caller, Lfn, Right, split
@@ -85,7 +85,7 @@ def _changeable(caller: Caller, found: tuple[object, Place] | MdmError, change: 
     except MdmError as why:
         return why
     if place.entry is None:
-        return NotFound()
+        return acl.missing(caller)
     if change.default and not place.entry.is_directory:
         return BadRequest("a file hands nothing down", remedy="name its directory")
     if change.inherit and place.lfn == ROOT and not change.default:

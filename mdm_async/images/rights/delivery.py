@@ -8,7 +8,7 @@ from mdm_async.catalog.namespace.places import Place
 from mdm_async.catalog.rights import acl, kept_acls
 from mdm_async.catalog.trail import acts
 from mdm_async.catalog.trail.acts import Act
-from mdm_async.errors import Forbidden, NotADirectory, NotFound
+from mdm_async.errors import Forbidden, NotADirectory
 from mdm_async.images.changed import ChangedHere
 from mdm_async.images.rights.origins import Origin, lineages, seen_by
 from mdm_async.images.surls import existing, resolve_one
@@ -57,7 +57,7 @@ async def get_delivery(
     async with database.acquire() as db:
         _, place = await resolve_one(db, caller, surl)
         acl.demand_seen(caller, place)
-        return await _in_force(standing, db, caller, _directory(place))
+        return await _in_force(standing, db, caller, _directory(caller, place))
 
 
 async def set_delivery(
@@ -77,7 +77,7 @@ async def set_delivery(
     async with database.transaction() as db:
         await kept_acls.lock(db)
         before, _ = await existing(db, caller, surl, Right.PERMISSION)
-        entry = _directory(before).entry
+        entry = _directory(caller, before).entry
         assert entry is not None
         own = {str(kind): said.get(kind, (entry.delivery or {}).get(kind)) for kind in KINDS}
         await kept_acls.set_delivery(
@@ -113,9 +113,9 @@ async def _in_force(
     return told
 
 
-def _directory(place: Place) -> Place:
+def _directory(caller: Caller, place: Place) -> Place:
     if place.entry is None:
-        raise NotFound()
+        raise acl.missing(caller)
     if not place.entry.is_directory:
         raise NotADirectory("delivery is set for directories", remedy="name the file's directory")
     return place

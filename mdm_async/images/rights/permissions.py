@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from mdm_async.catalog.namespace.places import Place
 from mdm_async.catalog.rights import acl
-from mdm_async.errors import MdmError, NotFound
+from mdm_async.errors import MdmError
 from mdm_async.identity.mapping import Mapping
 from mdm_async.images.reading.served import ServedViews
 from mdm_async.images.rights.effective import Effective, bearer_of, effective
@@ -72,14 +72,14 @@ def _readable(caller: Caller, found: tuple[object, Place] | MdmError) -> Place |
         acl.demand(caller, found[1], Right.PERMISSION)
     except MdmError as why:
         return why
-    return found[1] if found[1].entry is not None else NotFound()
+    return found[1] if found[1].entry is not None else acl.missing(caller)
 
 
 def _told(caller: Caller, place: Place, lines: dict[int, Lineage], whose: Caller | None) -> Told | MdmError:
     entry = place.entry
     line = lines.get(entry.id) if entry is not None else None
     if entry is None or line is None:
-        return NotFound()
+        return acl.missing(caller)
     is_own = entry.acl is not None
     return Told(
         place=place,
@@ -111,7 +111,7 @@ def _own(served: ServedViews, caller: Caller, place: Place) -> OwnRights | MdmEr
     except MdmError as why:
         return why
     if place.entry is None:
-        return NotFound()
+        return acl.missing(caller)
     views = tuple(
         view
         for view in (IDENTIFIED, *(each.view for each in served))

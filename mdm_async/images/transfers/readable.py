@@ -7,7 +7,7 @@ from uuid import UUID
 from mdm_async.catalog.namespace.entries import Entry
 from mdm_async.catalog.namespace.places import Place
 from mdm_async.catalog.rights import acl
-from mdm_async.errors import BadRequest, IsADirectory, MdmError, NotFound
+from mdm_async.errors import BadRequest, IsADirectory, MdmError
 from mdm_async.images.reading.served import ServedViews
 from mdm_async.images.rights.delivery import demand_delivery, demands_sealed
 from mdm_async.images.rights.opaque_views import demand_offered
@@ -76,7 +76,7 @@ def _allowed(
     if delivered or place.entry is None or not acl.may_stage(caller, place, named):
         acl.demand(caller, place, Right.READ, named)
     if place.entry is None:
-        raise NotFound()
+        raise acl.missing(caller)
     # Only now: whether there is a default view would tell that the entry exists.
     name = named or place.default_view
     _demand_view(served, name)

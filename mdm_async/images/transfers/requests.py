@@ -16,7 +16,7 @@ from mdm_async.catalog.rights.tokens import digest
 from mdm_async.catalog.trail import acts
 from mdm_async.catalog.trail.acts import Act
 from mdm_async.crypt4gh.exchange import public_key
-from mdm_async.errors import MdmError, NotFound, Unauthenticated, Unavailable, UnknownRequest
+from mdm_async.errors import MdmError, Unauthenticated, Unavailable, UnknownRequest
 from mdm_async.images.changed import ChangedHere
 from mdm_async.images.cipher_pool import CipherPool
 from mdm_async.images.fairness.desk import Desk
@@ -167,7 +167,7 @@ def _missing(caller: Caller, found: tuple[Surl, Place] | MdmError, pinned: set[i
     place = found[1]
     if place.entry is not None and (place.entry.id in pinned or acl.allows(caller, place, Right.LIST)):
         return None
-    return NotFound()
+    return acl.missing(caller)
 
 
 async def abort(

@@ -59,7 +59,7 @@ async def release(
 async def _release(db: Connection, caller: Caller, served: Served, place: Place) -> UUID:
     acl.demand(caller, place, Right.IDENTITY)
     if place.entry is None or place.entry.image is None:
-        raise NotFound()
+        raise acl.missing(caller)
     if not await profiles.release(db, place.entry.image, served.view, served.version, caller.name):
         raise BadRequest(f"the view '{served.view}' of this file is not in quarantine")
     act = Act(caller, "quarantine release", guid=place.entry.guid, view=served.view)

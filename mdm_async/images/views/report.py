@@ -14,7 +14,7 @@ from mdm_async.catalog.namespace.entries import Entry
 from mdm_async.catalog.namespace.places import Place
 from mdm_async.catalog.rights import acl, visible
 from mdm_async.catalog.rights.verdicts import Verdicts
-from mdm_async.errors import BadRequest, NotFound, TooLarge
+from mdm_async.errors import BadRequest, TooLarge
 from mdm_async.images.cipher_pool import CipherPool
 from mdm_async.images.parts import record
 from mdm_async.images.reading.served import Served
@@ -109,7 +109,7 @@ async def reports_of(
 def _demand(caller: Caller, place: Place, name: str) -> Entry:
     acl.demand(caller, place, Right.READ, View(name))
     if place.entry is None:
-        raise NotFound()
+        raise acl.missing(caller)
     return place.entry
 
 

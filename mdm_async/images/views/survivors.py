@@ -21,7 +21,7 @@ from mdm_async.catalog.trail.acts import Act
 from mdm_async.dicom.part10 import Kind
 from mdm_async.dicom.scrubbing.steps import ADDED
 from mdm_async.dicom.texts import Text, texts_of
-from mdm_async.errors import BadRequest, MdmError, NotFound
+from mdm_async.errors import BadRequest, MdmError
 from mdm_async.images.reading import stream
 from mdm_async.images.reading.shelf import Shelf
 from mdm_async.images.reading.view import ReadyView
@@ -85,7 +85,7 @@ async def survivors(
         view = named.view or place.default_view
         acl.demand(caller, place, Right.READ, view)
         if place.entry is None:
-            raise NotFound()
+            raise acl.missing(caller)
         served = shelf.served.get(view)
         if served is None:
             raise BadRequest(
