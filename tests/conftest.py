@@ -177,6 +177,8 @@ async def running_server(data: Path, dsn: str, **sections: dict[str, Any]) -> As
     overrides.setdefault("blobs", {}).setdefault("reserve_free", 0)
     # All tests come from one address, thousands of them without a credential.
     overrides.setdefault("limits", {}).setdefault("anonymous_rate", 0)
+    # And one administrator tries all the names that tell who a patient is.
+    overrides.setdefault("naming", {}).setdefault("refused", 0)
     settings = load(overrides=overrides)
     async with AsyncExitStack() as stack:
         house = await stack.enter_async_context(running(settings))
