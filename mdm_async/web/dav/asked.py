@@ -12,7 +12,6 @@ from mdm_async.names import Caller
 from mdm_async.web.http.house import HOUSE, House
 from mdm_async.web.http.named import Named
 
-ROOT = "/dav"
 Depth = Literal["0", "1", "infinity"]
 
 

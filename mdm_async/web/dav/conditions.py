@@ -7,9 +7,9 @@ from typing import Final
 from uuid import UUID
 
 from mdm_async.errors import BadRequest, MdmError, NotFound, PreconditionFailed
-from mdm_async.web.dav.asked import ROOT, Asked
+from mdm_async.web.dav.asked import Asked
 from mdm_async.web.http import ranges
-from mdm_async.web.http.named import destination_of
+from mdm_async.web.http.named import DAV, destination_of
 
 _MOST: Final = 64
 """Lists in one header; each may be of another name."""
@@ -153,7 +153,7 @@ def _surl(asked: Asked, of: str | None) -> str | None:
     """None: of another server, of which nothing is so."""
     if of is None:
         return asked.named.surl
-    named = destination_of(asked.request, of, ROOT, "If")
+    named = destination_of(asked.request, of, DAV, "If")
     return named.surl if named is not None else None
 
 

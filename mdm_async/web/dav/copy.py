@@ -5,14 +5,14 @@ from aiohttp import web
 from mdm_async.errors import BadRequest, NotSupported
 from mdm_async.images.names.copying import Copier
 from mdm_async.web.copying.over_http import third_party_copy
-from mdm_async.web.dav.asked import ROOT, Asked
-from mdm_async.web.http.named import destination
+from mdm_async.web.dav.asked import Asked
+from mdm_async.web.http.named import DAV, destination
 
 
 async def copy(asked: Asked) -> web.StreamResponse:
     request = asked.request
     field = "Source" if "Source" in request.headers else "Destination"
-    other = destination(request, ROOT, field)
+    other = destination(request, DAV, field)
     if other is None or ("Source" in request.headers and "Destination" in request.headers):
         return await third_party_copy(request, asked.caller, asked.named.surl)
     if "TransferHeaderAuthorization" in request.headers:

@@ -4,13 +4,13 @@ from aiohttp import web
 
 from mdm_async.errors import OnAnotherHost
 from mdm_async.images.names import moving
-from mdm_async.web.dav.asked import ROOT, Asked
-from mdm_async.web.http.named import destination
+from mdm_async.web.dav.asked import Asked
+from mdm_async.web.http.named import DAV, destination
 
 
 async def move(asked: Asked) -> web.Response:
     """201, or 204 where something had the name."""
-    target = destination(asked.request, ROOT)
+    target = destination(asked.request, DAV)
     if target is None:
         raise OnAnotherHost()
     house = asked.house

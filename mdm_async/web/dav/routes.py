@@ -20,10 +20,10 @@ from mdm_async.web.dav import (
     proppatch,
     put,
 )
-from mdm_async.web.dav.asked import ROOT, Asked
+from mdm_async.web.dav.asked import Asked
 from mdm_async.web.http import problem
 from mdm_async.web.http.credential import caller_of
-from mdm_async.web.http.named import Named
+from mdm_async.web.http.named import DAV, Named
 
 Verb = Callable[[Asked], Awaitable[web.StreamResponse]]
 
@@ -47,15 +47,13 @@ _CHANGING: dict[str, Verb] = {
 
 def routes() -> list[web.AbstractRouteDef]:
     verbs = _READING | _CHANGING
-    return [
-        web.route(method, ROOT + r"{path:(?:/[\s\S]*)?}", _served(verb)) for method, verb in verbs.items()
-    ]
+    return [web.route(method, DAV + r"{path:(?:/[\s\S]*)?}", _served(verb)) for method, verb in verbs.items()]
 
 
 def _served(verb: Verb) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
     async def serve(request: web.Request) -> web.StreamResponse:
         caller = await caller_of(request)
-        named = Named.asked(request, ROOT)
+        named = Named.asked(request, DAV)
         asked = Asked(request, caller, named)
         try:
             # Set anew for each request: a connection's requests have one context.

@@ -12,6 +12,8 @@ from aiohttp import web
 from mdm_async.errors import BadPath, BadRequest
 from mdm_async.web.http.house import HOUSE
 
+DAV = "/dav"
+"""Below it the namespace stands in URLs."""
 _BARE = "/@:!$'()*,;=~+"
 """What a path of a URL may hold beside letters, digits and `-._` (RFC 3986 §3.3), and no reader takes for more. A
 literal '&' would need an escape in XML."""

@@ -19,13 +19,12 @@ from mdm_async.web.http import problem
 from mdm_async.web.http.body import incoming
 from mdm_async.web.http.credential import identified_caller_of, kept_credential
 from mdm_async.web.http.house import HOUSE
-from mdm_async.web.http.named import Named
+from mdm_async.web.http.named import DAV, Named
 from mdm_async.web.http.reply import json_reply
 from mdm_async.web.http.turn import turn
 from mdm_async.web.srm.forms import Nothing
 from mdm_async.web.turls.address import TurlAddress
 
-_DAV = "/dav"
 _TOKEN = "/token"  # noqa: S105
 _FORM = "application/x-www-form-urlencoded"
 _FIELDS = 16
@@ -111,7 +110,7 @@ async def _made(request: web.Request, caller: Caller, fields: dict[str, str]) ->
 def _wanted(scopes: str) -> tuple[Lfn, list[str]]:
     """The one path that all scopes name, and what is to be done there. Raises BadRequest."""
     pairs = [scope.partition(":")[::2] for scope in scopes.split()]
-    paths = {parse_surl(Named.of(path, _DAV).surl).lfn for _, path in pairs}
+    paths = {parse_surl(Named.of(path, DAV).surl).lfn for _, path in pairs}
     if len(paths) != 1:
         raise BadRequest(
             "the scopes do not name one path",

@@ -5,19 +5,16 @@ Answers tell it again byte for byte, as it was sent.
 """
 
 from collections.abc import Hashable
-from typing import Final
 
 from mdm_async.errors import BadPath
 from mdm_async.names import parse_surl
-from mdm_async.web.http.named import Named
-
-_DAV: Final = "/dav"
+from mdm_async.web.http.named import DAV, Named
 
 
 def surl_of(path: str) -> str:
     """The path as a SURL; what is malformed stays so, for the verbs to refuse by itself."""
     try:
-        return Named.of(f"/{path.lstrip('/')}", _DAV).surl
+        return Named.of(f"/{path.lstrip('/')}", DAV).surl
     except BadPath:
         return path
 
