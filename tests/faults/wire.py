@@ -16,6 +16,10 @@ class Client:
     writer: asyncio.StreamWriter
 
     async def send(self, data: bytes) -> None:
+        """Raises ConnectionError when the server has cut it: uvloop says so of a write in the same turn only by a
+        RuntimeError."""
+        if self.writer.transport.is_closing():
+            raise ConnectionResetError
         self.writer.write(data)
         await self.writer.drain()
 

@@ -1,5 +1,6 @@
 """HTTP as RFC 9110 and 9112 have it, where a client library would not go: methods, odd heads, ids, metrics."""
 
+import asyncio
 import logging
 
 import orjson
@@ -7,6 +8,7 @@ import pytest
 
 from mdm_async.web.http.metrics import REQUESTS, UNREADABLE
 from tests.conftest import Reply, Server
+from tests.faults.wire import begun
 from tests.web.made_images import made
 from tests.web.raw import connected
 
@@ -90,6 +92,29 @@ async def test_what_is_no_http_is_a_problem_counted_and_not_repeated(
     assert UNREADABLE.labels(str(status))._value.get() == before + 1
     assert SECRET not in body.decode() + rest.decode() + caplog.text
     assert not [one for one in caplog.records if one.levelno >= logging.WARNING]
+
+
+async def test_who_still_sends_when_it_is_refused_hears_why(server: Server) -> None:
+    """Before: the connection was closed while more came, and the reset took the answer with it."""
+    async with connected(server) as line:
+        line.writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n")
+        for _ in range(60):
+            line.writer.write(b"X: " + b"y" * 20_000 + b"\r\n")
+            await line.writer.drain()
+            await asyncio.sleep(0.0005)  # The answer comes in the middle of it.
+        assert (await line.answer())[0] == 431
+
+
+async def test_who_sends_what_is_no_http_for_ever_is_cut(server: Server) -> None:
+    async with begun("GET", f"{server.url}/", X="y" * 70_000) as client:
+
+        async def more() -> None:
+            for _ in range(1_000):
+                await client.send(b"more")
+                await asyncio.sleep(0.01)
+
+        with pytest.raises(ConnectionError):
+            await more()
 
 
 async def test_after_what_is_no_http_nothing_is_looked_at(server: Server) -> None:

@@ -13,7 +13,7 @@ from multidict import CIMultiDict, CIMultiDictProxy
 
 from mdm_async.errors import BadRequest, HeadTooLarge, MdmError, NotSupported, UriTooLong
 from mdm_async.web.http import problem
-from mdm_async.web.http.discarding import discard
+from mdm_async.web.http.discarding import discard, let_run_out
 from mdm_async.web.http.expectation import EXPECTED
 from mdm_async.web.http.metrics import UNREADABLE
 
@@ -57,7 +57,7 @@ def _taking_expectations(make: Callable[..., web.BaseRequest]) -> Callable[..., 
 class Speaker(RequestHandler):
     """One client's connection, as far as it speaks HTTP."""
 
-    __slots__ = ("_body", "_head", "_most_head", "_refused")
+    __slots__ = ("_body", "_head", "_ignored", "_most_head", "_refused")
 
     def __init__(self, server: web.Server, *, max_head: int, **options: Any) -> None:
         options |= {"auto_decompress": False, "lingering_time": 0.0, "read_bufsize": _AHEAD}
@@ -69,9 +69,12 @@ class Speaker(RequestHandler):
         """That of the request whose head came last."""
         self._refused = False
         """What follows is not looked at: there is no telling where a request begins."""
+        self._ignored = 0
+        """Bytes of what follows."""
 
     def data_received(self, data: bytes) -> None:
         if self._refused:
+            self._ignored += len(data)
             return
         in_head = self._body is None or self._body.is_eof()
         known = self._request_count
@@ -97,6 +100,8 @@ class Speaker(RequestHandler):
         done, has_gone = await super().finish_response(request, resp, start_time)
         if not has_gone and not request.content.is_eof():
             await discard(request.content)
+        elif not has_gone and self._refused:
+            await let_run_out(lambda: self._ignored)
         return done, has_gone
 
     def handle_error(
