@@ -6,6 +6,7 @@ A list in the environment is JSON.
 """
 
 from mdm_async.settings.copying import CopySettings
+from mdm_async.settings.keys import KeySettings, KeyStoreSettings
 from mdm_async.settings.sections import (
     MOST_BULK,
     AuditSettings,
@@ -15,7 +16,6 @@ from mdm_async.settings.sections import (
     HookSettings,
     IdentitySettings,
     IssuerSettings,
-    KeySettings,
     LimitSettings,
     LogSettings,
     NamingSettings,
@@ -39,6 +39,7 @@ __all__ = [
     "IdentitySettings",
     "IssuerSettings",
     "KeySettings",
+    "KeyStoreSettings",
     "LimitSettings",
     "LogSettings",
     "NamingSettings",

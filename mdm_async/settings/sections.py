@@ -23,7 +23,7 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-def _read_secret(given: dict[str, Any], name: str) -> dict[str, Any]:
+def read_secret(given: dict[str, Any], name: str) -> dict[str, Any]:
     """`<name>_file` names a file that holds the secret `<name>`."""
     if not (path := given.get(f"{name}_file")):
         return given
@@ -135,23 +135,7 @@ class DatabaseSettings(Section):
     @model_validator(mode="before")
     @classmethod
     def _from_file(cls, given: dict[str, Any]) -> dict[str, Any]:
-        return _read_secret(given, "dsn")
-
-
-class KeySettings(Section):
-    """Where the key-encryption keys come from."""
-
-    kek: SecretStr | None = Field(
-        None,
-        description="key-encryption key, 32 bytes in base64, and below it older ones that still open what they "
-        "wrapped; default: DIR/secrets/kek",
-    )
-    kek_file: Path | None = Field(default=None, description="file that holds them, one a line")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _from_file(cls, given: dict[str, Any]) -> dict[str, Any]:
-        return _read_secret(given, "kek")
+        return read_secret(given, "dsn")
 
 
 class BlobSettings(Section):

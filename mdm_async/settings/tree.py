@@ -19,6 +19,7 @@ from pydantic_settings import (
 
 from mdm_async.loopback import is_loopback
 from mdm_async.settings.copying import CopySettings
+from mdm_async.settings.keys import KeySettings
 from mdm_async.settings.sections import (
     AuditSettings,
     BlobSettings,
@@ -26,7 +27,6 @@ from mdm_async.settings.sections import (
     DeliverySettings,
     HookSettings,
     IdentitySettings,
-    KeySettings,
     LimitSettings,
     LogSettings,
     NamingSettings,

@@ -1,0 +1,94 @@
+"""The section `[keys]`: where secrets are kept, and where the key-encryption keys (KEKs) come from."""
+
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import Field, SecretStr, field_validator, model_validator
+
+from mdm_async.settings.sections import Section, read_secret
+
+
+class KekSettings(Section):
+    """Where the key-encryption keys of one database come from: one of these."""
+
+    kek: SecretStr | None = Field(
+        None,
+        description="key-encryption key, 32 bytes in base64, and below it older ones that still open what they "
+        "wrapped; default: a file in DIR/secrets, made at the first start",
+    )
+    kek_file: Path | None = Field(default=None, description="file that holds them, one a line")
+    kek_command: tuple[str, ...] = Field(
+        (),
+        description="program, with its whole path, and arguments, that prints them: of a vault or an HSM",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_file(cls, given: dict[str, Any]) -> dict[str, Any]:
+        return read_secret(given, "kek")
+
+    @field_validator("kek_command")
+    @classmethod
+    def _is_a_path(cls, command: tuple[str, ...]) -> tuple[str, ...]:
+        if command and not Path(command[0]).is_absolute():
+            raise ValueError("begin with the program's whole path")
+        return command
+
+    @model_validator(mode="after")
+    def _has_one_source(self) -> Self:
+        if self.kek is not None and self.kek_command:
+            raise ValueError("kek (or kek_file) and kek_command are both set; set one")
+        return self
+
+
+class KeyStoreSettings(KekSettings):
+    """One of several databases that each hold a share of every secret: `[[keys.stores]]`."""
+
+    name: str = Field(pattern="^[a-z][a-z0-9_-]{0,62}$", description="what logs and metrics call it")
+    dsn: SecretStr | None = Field(None, description="its Postgres, a database that no other store uses")
+    dsn_file: Path | None = Field(default=None, description="file that holds the DSN")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _dsn_from_file(cls, given: dict[str, Any]) -> dict[str, Any]:
+        return read_secret(given, "dsn")
+
+    @model_validator(mode="after")
+    def _lies_somewhere(self) -> Self:
+        if self.dsn is None:
+            raise ValueError("dsn or dsn_file says where the store is")
+        return self
+
+
+class KeySettings(KekSettings):
+    """Where secrets are kept: wrapped in the catalog's Postgres, or as shares in several databases."""
+
+    stores: tuple[KeyStoreSettings, ...] = Field(
+        (),
+        description="databases that each hold a share of every secret; none: all in the catalog's Postgres",
+    )
+    threshold: int | None = Field(
+        None, ge=2, le=255, description="how many of the stores it takes to read a secret"
+    )
+    cached: int = Field(10_000, ge=0, description="images whose opened keys are kept in memory at the most")
+    cached_seconds: float = Field(
+        300, gt=0, description="seconds after which opened keys are wiped from memory"
+    )
+
+    @model_validator(mode="after")
+    def _can_work(self) -> Self:
+        if not self.stores:
+            if self.threshold is not None:
+                raise ValueError("threshold is for several keys.stores, and there are none")
+            return self
+        if len({store.name for store in self.stores}) < len(self.stores):
+            raise ValueError("two of keys.stores have one name")
+        if len(self.stores) > 255:
+            raise ValueError("there are at most 255 keys.stores")
+        if self.threshold is None or not self.threshold <= len(self.stores):
+            raise ValueError(f"threshold must be from 2 to {len(self.stores)}, the number of keys.stores")
+        if self.kek is not None or self.kek_command:
+            raise ValueError(
+                "with keys.stores each store has its own kek_file or kek_command, and keys has none"
+            )
+        return self
