@@ -39,7 +39,7 @@ _DATA_KEY_PAYLOAD = 4 + 4 + 32
 class DataKey:
     """A packet that gives the reader a key for segments."""
 
-    key: bytes = field(repr=False)
+    key: bytes | bytearray = field(repr=False)
 
     def __post_init__(self) -> None:
         if len(self.key) != 32:
@@ -206,7 +206,7 @@ def open_header(data: Bytes, *, recipient_private: bytes, expected_sender: bytes
                 "a header packet holds more than it has to say", remedy="prepare the transfer again"
             )
         if isinstance(packet, DataKey):
-            keys.append(packet.key)
+            keys.append(bytes(packet.key))
         elif edit_list is not None:
             raise BadSeal("the header has two edit lists")
         else:

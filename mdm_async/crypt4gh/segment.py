@@ -76,7 +76,7 @@ class SegmentKey:
 
     __slots__ = ("_aead", "_prefix")
 
-    def __init__(self, key: bytes, prefix: bytes) -> None:
+    def __init__(self, key: bytes | bytearray, prefix: bytes) -> None:
         if len(key) != 32 or len(prefix) != PREFIX:
             raise ValueError("a segment key is 32 bytes, its prefix 7")
         self._aead = ChaCha20Poly1305(key)

@@ -6,11 +6,14 @@ HKDF-SHA256 (RFC 5869). Every derivation has its own salt and label, so that no 
 import base64
 import hmac
 from dataclasses import dataclass
+from typing import Self
 from uuid import UUID
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCMSIV
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from mdm_async.keys.wiped import Wiped
 
 SALT_BYTES = 32
 SEED_BYTES = 32
@@ -22,18 +25,22 @@ _KEY_BYTES, _PREFIX_BYTES, NONCE_BYTES = 32, 7, 12
 
 @dataclass(frozen=True, slots=True, repr=False)
 class StreamKey:
-    """A segment key and the nonce prefix that goes with it."""
+    """A segment key, wiped when nobody needs it any more, and the nonce prefix that goes with it."""
 
-    key: bytes
+    key: Wiped
     prefix: bytes
+
+    @classmethod
+    def derived(cls, secret: bytes, salt: bytes, info: bytes) -> Self:
+        made = Wiped(_KEY_BYTES + _PREFIX_BYTES)
+        HKDF(SHA256(), len(made), salt, info).derive_into(secret, made)
+        view = memoryview(made)
+        return cls(Wiped(view[:_KEY_BYTES]), bytes(view[_KEY_BYTES:]))
 
 
 def part_key(secret: bytes, salt: bytes, image: UUID, part: UUID) -> StreamKey:
     """Key and prefix of one stored part; `salt` is fresh for every attempt to write it."""
-    okm = _hkdf(
-        secret, salt, b"mdm part" + bytes([FORMAT]) + image.bytes + part.bytes, _KEY_BYTES + _PREFIX_BYTES
-    )
-    return StreamKey(okm[:_KEY_BYTES], okm[_KEY_BYTES:])
+    return StreamKey.derived(secret, salt, b"mdm part" + bytes([FORMAT]) + image.bytes + part.bytes)
 
 
 class RecordCipher:
@@ -100,14 +107,17 @@ class SealedKeys:
         return self._expand("sender key", _KEY_BYTES)
 
     def part(self, index: int) -> StreamKey:
-        okm = self._expand(f"part {index}", _KEY_BYTES + _PREFIX_BYTES)
-        return StreamKey(okm[:_KEY_BYTES], okm[_KEY_BYTES:])
+        return StreamKey.derived(self._seed, self._context, _label(f"part {index}"))
 
     def packet_nonce(self, index: int) -> bytes:
         return self._expand(f"packet nonce {index}", NONCE_BYTES)
 
     def _expand(self, label: str, length: int) -> bytes:
-        return _hkdf(self._seed, self._context, b"mdm sealed " + bytes([FORMAT]) + label.encode(), length)
+        return _hkdf(self._seed, self._context, _label(label), length)
+
+
+def _label(of: str) -> bytes:
+    return b"mdm sealed " + bytes([FORMAT]) + of.encode()
 
 
 def _hkdf(secret: bytes, salt: bytes, info: bytes, length: int) -> bytes:

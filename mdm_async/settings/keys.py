@@ -70,9 +70,13 @@ class KeySettings(KekSettings):
     threshold: int | None = Field(
         None, ge=2, le=255, description="how many of the stores it takes to read a secret"
     )
-    cached: int = Field(10_000, ge=0, description="images whose opened keys are kept in memory at the most")
+    cached: int = Field(
+        8192,
+        ge=1,
+        description="transfers whose opened keys are kept in memory at the most, to serve them again",
+    )
     cached_seconds: float = Field(
-        300, gt=0, description="seconds after which opened keys are wiped from memory"
+        30, gt=0, description="seconds without use after which opened keys are wiped from memory"
     )
 
     @model_validator(mode="after")

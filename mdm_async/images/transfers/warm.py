@@ -29,7 +29,6 @@ from mdm_async.images.transfers.live_index import LiveIndex, Way
 from mdm_async.names import View
 from mdm_async.postgres.database import Database
 
-_CACHED = 8192
 _CACHED_BYTES = 128 << 20
 
 
@@ -71,6 +70,10 @@ class WarmTurls:
     judge: Judge
     changed: ChangedHere
     feed: FeedReader
+    most: int
+    """Kept at once, besides those that run."""
+    idle: float
+    """Seconds without use after which one is forgotten, and the keys that open its view with it."""
     _turls: OrderedDict[bytes, WarmTurl] = field(default_factory=OrderedDict)
     _weight: int = 0
     _dropped: set[UUID] = field(default_factory=set)
@@ -231,7 +234,7 @@ class WarmTurls:
         self._turls[turl] = warm
         self.settle(warm, asked, grant.life, judged, way)
         self._weight += served.weight
-        while len(self._turls) > _CACHED or (self._weight > _CACHED_BYTES and len(self._turls) > 1):
+        while len(self._turls) > self.most or (self._weight > _CACHED_BYTES and len(self._turls) > 1):
             idle = next(
                 (t for t, other in self._turls.items() if not other.ending.running and other is not warm),
                 None,

@@ -23,7 +23,6 @@ from mdm_async.images.transfers.live_index import touches
 from mdm_async.images.transfers.warm import WarmTurl, WarmTurls
 
 LOOK = 0.25
-_IDLE = 30.0
 _LET_GO = 1.0
 """Seconds between two looks for what is idle."""
 _AT_ONCE = 64
@@ -63,7 +62,7 @@ class TurlWatch:
             now = time.monotonic()
             try:
                 if now - let_go > _LET_GO:
-                    self.warm.let_go(now - _IDLE)
+                    self.warm.let_go(now - self.warm.idle)
                     let_go = now
                 await self.warm.feed.catch_up(now)
                 await self._judge([*self.warm.unsettled(), *self._unsettled_uploads()])
