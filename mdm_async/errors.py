@@ -68,6 +68,10 @@ class BadPath(BadRequest):
     title = "the path is malformed"
 
 
+class BadQuery(BadRequest):
+    title = "the query cannot be read"
+
+
 class IsADirectory(BadRequest, IsADirectoryError):
     title = "this is a directory"
 

@@ -9,6 +9,7 @@ TYPES = {
     "MdmError": "urn:mdm:error:failed",
     "BadRequest": "urn:mdm:error:bad-request",
     "BadPath": "urn:mdm:error:bad-path",
+    "BadQuery": "urn:mdm:error:bad-query",
     "IsADirectory": "urn:mdm:error:is-a-directory",
     "Unauthenticated": "urn:mdm:error:unauthenticated",
     "Forbidden": "urn:mdm:error:forbidden",
