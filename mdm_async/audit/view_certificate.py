@@ -1,28 +1,24 @@
 """De-identification certificates: what was done to a view's images by which rules, signed with the audit's key.
 
-A certificate is a text in ASCII: JSON with sorted keys, indented by two, and `signature`, which is over the same JSON
-without it, after a line that no seal begins with. It names images by GUID, size and checksums of their de-identified
+A certificate is a signed text (`signed_text`). It names images by GUID, size and checksums of their de-identified
 bytes, and nothing that identifies.
 """
 
-import base64
 import hashlib
-import json
 import zlib
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any, Final, Self
 
-import orjson
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from mdm_async.audit.keys import Keys, key_id
+from mdm_async.audit import signed_text
+from mdm_async.audit.keys import Keys
 from mdm_async.errors import WrongContent
 
 KIND: Final = "mdm de-identification certificate 1"
-_SIGNED: Final = KIND.encode() + b"\n"
-_MALFORMED: Final = "this is no de-identification certificate, or it has been changed"
+_FIELD: Final = "certificate"
+_CALLED: Final = "de-identification certificate"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,15 +65,7 @@ class ViewCertificate:
 
     def signed(self, private: Ed25519PrivateKey) -> str:
         """The certificate's text."""
-        public = private.public_key()
-        tree = {
-            **asdict(self),
-            "certificate": KIND,
-            "key": key_id(public),
-            "publicKey": base64.b64encode(public.public_bytes_raw()).decode(),
-        }
-        signature = private.sign(_SIGNED + _text(tree).encode())
-        return _text({**tree, "signature": base64.b64encode(signature).decode()})
+        return signed_text.signed(_FIELD, KIND, asdict(self), private)
 
     @classmethod
     def verified(cls, text: str, keys: Keys | None) -> tuple[Self, str]:
@@ -85,36 +73,12 @@ class ViewCertificate:
 
         Without `keys` only that it is as it was signed, by whomever. Raises WrongContent.
         """
+        tree, signed_by = signed_text.opened(_FIELD, KIND, text, keys, _CALLED)
         try:
-            tree = orjson.loads(text)
-            exact = _text(tree) == text and tree.pop("certificate") == KIND
-            signature = base64.b64decode(tree.pop("signature"), validate=True)
-            public = Ed25519PublicKey.from_public_bytes(base64.b64decode(tree["publicKey"], validate=True))
-        except (AttributeError, KeyError, TypeError, ValueError, RecursionError):
-            exact = False
-        if not exact:
-            raise WrongContent(_MALFORMED, remedy="ask for the file as it was written")
-        signed_by = key_id(public)
-        try:
-            public.verify(signature, _SIGNED + _text({**tree, "certificate": KIND}).encode())
-            matching = tree.pop("key") == signed_by
-            del tree["publicKey"]
             images = [CertifiedImage(**image) for image in tree.pop("images")]
-            found = cls(**tree, images=images)
-        except InvalidSignature:
-            raise WrongContent(
-                "the certificate is not as it was signed", remedy="ask for the file as it was written"
-            ) from None
+            return cls(**tree, images=images), signed_by
         except (KeyError, TypeError):
-            matching = False
-        if not matching:
-            raise WrongContent(_MALFORMED, remedy="ask for the file as it was written")
-        if keys is not None and signed_by not in keys:
-            raise WrongContent(
-                f"the certificate is signed by the key {signed_by}, which is none of those given",
-                remedy="give the public keys of the server that is to have signed it: DIR/audit/audit.pub",
-            )
-        return found, signed_by
+            raise signed_text.malformed(_CALLED) from None
 
     def image_of(self, pieces: Iterable[bytes]) -> CertifiedImage:
         """The image that these bytes are. Raises WrongContent when they are none that is certified."""
@@ -132,7 +96,3 @@ class ViewCertificate:
             "these bytes are none that the certificate is of",
             remedy="pull the view again as it is now, and ask for a new certificate: mdm profile certificate",
         )
-
-
-def _text(tree: dict[str, Any]) -> str:
-    return json.dumps(tree, sort_keys=True, indent=2) + "\n"
