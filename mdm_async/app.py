@@ -9,7 +9,7 @@ import socket
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -62,6 +62,7 @@ from mdm_async.images.views.scrubbing import Scrubber
 from mdm_async.images.views.workshop import Workshop
 from mdm_async.keys import files
 from mdm_async.keys.derive import PseudonymFinder
+from mdm_async.keys.sources import KeptKeks, kek_source
 from mdm_async.keys.store import KeyStore
 from mdm_async.keys.wrapped import WrappedKeys
 from mdm_async.memory import give_back_forever
@@ -88,15 +89,6 @@ _FINDER = "/finder"
 """No project has a name like that."""
 
 _log = structlog.get_logger()
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class Secrets:
-    """What lies in the directory of secrets."""
-
-    keks: list[bytes]
-    """The one in use first."""
-    admin_token: str
 
 
 async def serve(settings: Settings) -> None:
@@ -154,17 +146,17 @@ async def running(settings: Settings, watches: Watches | None = None) -> AsyncIt
         stands_on = premises(settings)
         most = connections_for(settings)
         lock = stack.enter_context(_locked(settings.data))
-        own = _secrets(settings)
+        admin_token, keks = _admin_token(settings), await _keks(settings)
         target, postgres = await _database(stack, settings, lock)
         async with connect(target) as connection:
             await migrate(connection, "mdm_async.catalog")
             await migrate(connection, "mdm_async.keys")
             await warn_of_little_room(connection, settings.database)
         lanes = await stack.enter_async_context(Lanes.connect(target, settings.database))
-        keys = await _keys(stack, own, lanes, watches)
+        keys = await _keys(stack, keks, lanes, watches)
         disk = stack.enter_context(ThreadPoolExecutor(_DISK_THREADS, "disk"))
         ballast = postgres.ballast if postgres is not None else None
-        house = await _house(stack, settings, own.admin_token, stands_on, lanes, keys, disk, ballast)
+        house = await _house(stack, settings, admin_token, stands_on, lanes, keys, disk, ballast)
         work = auditing(settings, lanes.control, disk, house.refusals, house.reads, watches)
         await stack.enter_async_context(work)
         beside = await stack.enter_async_context(watches.running())
@@ -194,22 +186,19 @@ def _locked(data: Path) -> DirectoryLock:
     return DirectoryLock(data)
 
 
-def _secrets(settings: Settings) -> Secrets:
-    directory = files.secrets_directory(settings.secrets_directory)
-    admin, made = files.read_or_create(directory / "admin.token", secrets.token_urlsafe(32))
+def _admin_token(settings: Settings) -> str:
+    file = files.secrets_directory(settings.secrets_directory) / "admin.token"
+    token, made = files.read_or_create(file, secrets.token_urlsafe(32))
     if made:
-        _log.warning(
-            "made an admin token; whoever reads it administers this server",
-            file=str(directory / "admin.token"),
-        )
-    if settings.keys.kek is not None:
-        return Secrets(files.decode_keks(settings.keys.kek.get_secret_value()), admin)
-    kek, made = files.read_or_create(directory / "kek", files.fresh_kek())
-    if made:
-        _log.warning(
-            "made a key-encryption key; back it up apart from the database", file=str(directory / "kek")
-        )
-    return Secrets(files.decode_keks(kek), admin)
+        _log.warning("made an admin token; whoever reads it administers this server", file=str(file))
+    return token
+
+
+async def _keks(settings: Settings) -> list[bytes]:
+    source = kek_source(settings.keys, settings.secrets_directory / "kek")
+    if isinstance(source, KeptKeks) and source.make():
+        _log.warning("made a key-encryption key; back it up apart from the database", file=source.name)
+    return await source.read()
 
 
 async def _database(
@@ -225,10 +214,10 @@ async def _database(
     return postgres.dsn, postgres
 
 
-async def _keys(stack: AsyncExitStack, own: Secrets, lanes: Lanes, watches: Watches) -> KeyStore:
+async def _keys(stack: AsyncExitStack, keks: list[bytes], lanes: Lanes, watches: Watches) -> KeyStore:
     async with lanes.control.acquire() as db:
         installed = await installation.identity(db)
-    keys = await WrappedKeys.open(lanes.keys, own.keks, installed)
+    keys = await WrappedKeys.open(lanes.keys, keks, installed)
     beside = await stack.enter_async_context(watches.running())
     beside(keys.wrap_anew())
     return keys

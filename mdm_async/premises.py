@@ -25,13 +25,14 @@ from mdm_async.identity.certificates import Trust
 from mdm_async.identity.mapping import Mapping
 from mdm_async.identity.tokens import Issuers
 from mdm_async.images.hooks.hooks import demand_usable
-from mdm_async.keys import files, proofs
+from mdm_async.keys import proofs
+from mdm_async.keys.sources import KekSource, KeptKeks, kek_source
 from mdm_async.postgres.database import Connection, connect
 from mdm_async.postgres.directory_lock import DirectoryLock
 from mdm_async.postgres.embedded.binaries import installed_binaries
 from mdm_async.postgres.embedded.cluster_directory import PostgresDirectory
 from mdm_async.postgres.embedded.system_user import postgres_user
-from mdm_async.secret_files import demand_private_secret, private_places, secret_files
+from mdm_async.secret_files import demand_private_secret, keeper, private_places, secret_files
 from mdm_async.settings import Settings
 from mdm_async.web.http.certificate import Certificate
 from mdm_async.web.listening import cannot_listen
@@ -64,7 +65,7 @@ def premises(settings: Settings) -> Premises:
     made(lambda: _demand_usable_cluster(settings))
     for path in secret_files(settings):
         made(partial(demand_private_secret, settings, path))
-    made(lambda: _keks(settings))
+    made(lambda: _kek_source(settings).check())
     for name, hook in settings.hooks.items():
         made(partial(demand_usable, name, hook, private_places(settings)))
     made(lambda: _demand_good_signing_key(settings))
@@ -93,7 +94,7 @@ async def reasons_against(settings: Settings) -> list[str]:
         with _noting(reasons):
             try:
                 async with connect(settings.database.dsn.get_secret_value()) as db:
-                    await _demand_opening_keks(db, _keks(settings))
+                    await _demand_opening_keks(db, await _keks(settings))
             except MdmError:
                 raise
             except (
@@ -163,12 +164,14 @@ def _demand_usable_cluster(settings: Settings) -> None:
         PostgresDirectory(directory, postgres_user(), installed_binaries()).check()
 
 
-def _keks(settings: Settings) -> list[bytes]:
+def _kek_source(settings: Settings) -> KekSource:
+    return kek_source(settings.keys, settings.secrets_directory / "kek", keeper(settings))
+
+
+async def _keks(settings: Settings) -> list[bytes]:
     """None when they are not made yet, or not for the one who asks to read."""
-    if settings.keys.kek is not None:
-        return files.decode_keks(settings.keys.kek.get_secret_value())
-    kek = settings.secrets_directory / "kek"
-    return files.decode_keks(files.read_text(kek)) if kek.exists() and os.access(kek, os.R_OK) else []
+    source = _kek_source(settings)
+    return [] if isinstance(source, KeptKeks) and not source.is_readable else await source.read()
 
 
 async def _demand_opening_keks(db: Connection, keks: list[bytes]) -> None:

@@ -41,6 +41,10 @@ def _inside(directory: Path) -> list[Path]:
 
 
 def demand_private_secret(settings: Settings, path: Path) -> None:
-    """Raises UnsafeSettings when others can read or change it. To root, the user who owns DIR is none of them."""
-    keeper = settings.data.stat().st_uid if os.geteuid() == 0 and settings.data.exists() else None
-    demand_private(path, keeper=keeper)
+    """Raises UnsafeSettings when others can read or change it."""
+    demand_private(path, keeper=keeper(settings))
+
+
+def keeper(settings: Settings) -> int | None:
+    """To root, the user who owns DIR is none of the others who may not have secrets."""
+    return settings.data.stat().st_uid if os.geteuid() == 0 and settings.data.exists() else None

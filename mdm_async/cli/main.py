@@ -67,6 +67,9 @@ class Commands(LazyGroup):
         "macaroon": Listed(
             "mdm_async.cli.rights.macaroon", "List and revoke macaroons; gfal-token and curl make them."
         ),
+        "keys": Listed(
+            "mdm_async.cli.keys.commands", "The keys of images, and those that they are wrapped under."
+        ),
         "keygen": Listed(
             "mdm_async.cli.keygen",
             "Make a key pair to receive sealed images with; `crypt4gh decrypt --sk NAME.sec` opens them.",

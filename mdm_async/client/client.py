@@ -25,6 +25,7 @@ from mdm_async.client.entry import Entry
 from mdm_async.client.fsck import FsckReport
 from mdm_async.client.identity import Identity
 from mdm_async.client.intake import Intake
+from mdm_async.client.keys import Keys
 from mdm_async.client.linking import Linked
 from mdm_async.client.local_server import BASE
 from mdm_async.client.macaroons import Macaroons
@@ -82,6 +83,7 @@ class Client:
         self.audit = Audit(self.wire)
         self.delivery = Delivery(self.wire)
         self.intake = Intake(self.wire)
+        self.keys = Keys(self.wire)
         self.macaroons = Macaroons(self.wire)
         self.mappings = Mappings(self.wire)
         self.profiles = Profiles(self.wire)

@@ -17,6 +17,7 @@ from mdm_async.client.blocking import Blocking, LoopThread, iterates, waits
 from mdm_async.client.client import Client
 from mdm_async.client.delivery import Delivery
 from mdm_async.client.intake import Intake
+from mdm_async.client.keys import Keys
 from mdm_async.client.macaroons import Macaroons
 from mdm_async.client.mappings import Mappings
 from mdm_async.client.one_or_many import LocalPath, Name, name_of
@@ -60,6 +61,12 @@ class BlockingIntake(Blocking[Intake]):
     set = waits(Intake.set)
     get_opaque = waits(Intake.get_opaque)
     set_opaque = waits(Intake.set_opaque)
+
+
+class BlockingKeys(Blocking[Keys]):
+    """`mdm.keys`."""
+
+    status = waits(Keys.status)
 
 
 class BlockingMacaroons(Blocking[Macaroons]):
@@ -126,6 +133,7 @@ class BlockingClient(Blocking[Client]):
         self.audit = BlockingAudit(twin.audit, loop)
         self.delivery = BlockingDelivery(twin.delivery, loop)
         self.intake = BlockingIntake(twin.intake, loop)
+        self.keys = BlockingKeys(twin.keys, loop)
         self.macaroons = BlockingMacaroons(twin.macaroons, loop)
         self.mappings = BlockingMappings(twin.mappings, loop)
         self.profiles = BlockingProfiles(twin.profiles, loop)

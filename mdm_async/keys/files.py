@@ -1,7 +1,6 @@
 """The secrets directory: made at first start, 0700, each file 0600."""
 
 import base64
-import binascii
 import os
 from pathlib import Path
 
@@ -54,22 +53,22 @@ def _sync_directory(directory: Path) -> None:
         os.close(descriptor)
 
 
-def decode_keks(text: str) -> list[bytes]:
-    """Key-encryption keys, one a line: the one in use, then older ones. Raises UnsafeSettings."""
-    keks = [_decode_kek(line) for line in text.split()]
+def decode_keks(text: str, where: str) -> list[bytes]:
+    """Key-encryption keys, one a line: the one in use, then older ones. Raises UnsafeSettings, and tells no byte."""
+    keks = [_decode_kek(line, where) for line in text.split()]
     if not keks:
-        raise UnsafeSettings("there is no key-encryption key", remedy="restore DIR/secrets/kek")
+        raise UnsafeSettings(f"{where} holds no key-encryption key", remedy="restore it")
     return list(dict.fromkeys(keks))
 
 
-def _decode_kek(text: str) -> bytes:
+def _decode_kek(text: str, where: str) -> bytes:
     try:
         kek = base64.b64decode(text, validate=True)
-    except binascii.Error:
+    except ValueError:  # Of characters too that are not ASCII.
         kek = b""
     if len(kek) != KEY_BYTES:
         raise UnsafeSettings(
-            f"a key-encryption key is not {KEY_BYTES} bytes in base64", remedy="restore DIR/secrets/kek"
+            f"a key-encryption key in {where} is not {KEY_BYTES} bytes in base64", remedy="restore it"
         )
     return kek
 

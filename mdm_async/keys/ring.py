@@ -32,6 +32,11 @@ class KeyRing:
         """Epochs before it that this ring opens too."""
         return sorted(epoch for epoch in self._wrappers if epoch < self.epoch)
 
+    @property
+    def epochs(self) -> list[int]:
+        """All that this ring opens."""
+        return sorted(self._wrappers)
+
     def wrap(self, secret: bytes, *owner: bytes | str) -> bytes:
         """Under `epoch`, which the caller keeps beside it."""
         return self._in_use.wrap(secret, *owner)

@@ -12,6 +12,7 @@ from typing import NamedTuple, Protocol
 from uuid import UUID, uuid4
 
 from mdm_async.errors import Unavailable
+from mdm_async.keys.standing import KeyStanding
 
 SECRET_BYTES = 32
 IMAGE, IDENTITY = "image", "identity"
@@ -76,6 +77,9 @@ class KeyStore(Protocol):
 
     async def project_keys(self, projects: Collection[str]) -> dict[str, bytes]:
         """The keys of projects' pseudonyms; those that were never made are left out."""
+
+    async def status(self) -> KeyStanding:
+        """How each of its databases stands; one that is away is told, not raised."""
 
     def wrap_grant(self, secret: bytes, request: UUID, item: int) -> bytes:
         """A transfer's own secret (seed or upload key), bound to its grant, for the catalog to keep."""

@@ -10,12 +10,15 @@ from uuid import UUID
 import structlog
 
 from mdm_async.errors import Unavailable
-from mdm_async.keys import proofs, rewrapping
+from mdm_async.keys import proofs, rewrapping, standing
 from mdm_async.keys.ring import KeyRing
+from mdm_async.keys.standing import KeyStanding, StoreStanding
 from mdm_async.keys.store import IDENTITY, IMAGE, SECRET_BYTES, Intent, Secrets
 from mdm_async.postgres.database import Connection, Database
 
 _PAUSE = 10.0
+_NAME = "catalog"
+"""It lies in the catalog's database."""
 _T = TypeVar("_T")
 
 _log = structlog.get_logger()
@@ -126,6 +129,14 @@ class WrappedKeys:
             row["project"]: self._ring.unwrap(row["wrapped"], row["epoch"], "project", row["project"])
             for row in rows
         }
+
+    async def status(self) -> KeyStanding:
+        try:
+            async with self._database.acquire() as db:
+                epochs = await standing.epochs(db, self._ring.epoch, self._ring.epochs)
+        except Unavailable:
+            return KeyStanding((StoreStanding(_NAME, alive=False),), 1)
+        return KeyStanding((StoreStanding(_NAME, True, epochs),), 1)
 
     def wrap_grant(self, secret: bytes, request: UUID, item: int) -> bytes:
         return self._ring.wrap_marked(secret, "grant", request.bytes, item.to_bytes(4, "big"))

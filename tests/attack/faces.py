@@ -393,6 +393,7 @@ ROUTES: dict[tuple[str, str], list[Attack]] = {
         Attack("DELETE /admin/v1/tokens", "DELETE", lambda aim: f"/admin/v1/tokens/{aim.token}")
     ],
     ("GET", "/admin/v1/status"): [_admin("GET", "/admin/v1/status")],
+    ("GET", "/admin/v1/keys"): [_admin("GET", "/admin/v1/keys")],
     ("POST", "/admin/v1/fsck"): [
         _admin("POST", "/admin/v1/fsck", lambda aim: {}),
         _admin("POST", "/admin/v1/fsck", lambda aim: {"repair": True}, "repair"),

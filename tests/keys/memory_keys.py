@@ -7,6 +7,7 @@ from dataclasses import replace
 from uuid import UUID
 
 from mdm_async.errors import Unavailable
+from mdm_async.keys.standing import KeyStanding, StoreStanding
 from mdm_async.keys.store import Intent, Secrets
 
 
@@ -47,6 +48,9 @@ class MemoryKeys:
 
     async def project_keys(self, projects: Collection[str]) -> dict[str, bytes]:
         return {project: self._projects[project] for project in projects if project in self._projects}
+
+    async def status(self) -> KeyStanding:
+        return KeyStanding((StoreStanding("memory", alive=True),), 1)
 
     def wrap_grant(self, secret: bytes, request: UUID, item: int) -> bytes:
         wrapped = os.urandom(16)

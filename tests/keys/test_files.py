@@ -31,9 +31,9 @@ def test_secrets_that_others_can_read_are_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ["", "short", "not base64!", base64.b64encode(bytes(31)).decode()])
 def test_a_damaged_key_is_refused_by_name(text: str) -> None:
-    with pytest.raises(UnsafeSettings, match="key-encryption key"):
-        files.decode_keks(text)
+    with pytest.raises(UnsafeSettings, match="DIR/kek"):
+        files.decode_keks(text, "DIR/kek")
 
 
 def test_a_fresh_key_is_one() -> None:
-    assert [len(kek) for kek in files.decode_keks(files.fresh_kek())] == [32]
+    assert [len(kek) for kek in files.decode_keks(files.fresh_kek(), "kek")] == [32]

@@ -77,7 +77,7 @@ async def test_a_transfer_url_of_the_version_before_serves_the_same_bytes(
     await own_server.put("/a.dcm", ct)
     line = await own_server.prepare("/a.dcm", recipient=RECIPIENT)
     sealed = await own_server.get(line["transferURL"])
-    (kek,) = files.decode_keks((own_server.data / "secrets" / "kek").read_text())
+    (kek,) = files.decode_keks((own_server.data / "secrets" / "kek").read_text(), "kek")
     async with connect(own_server.dsn) as db:
         grant = await db.fetchrow("select request, item, secret from grants where recipient is not null")
         assert grant is not None

@@ -42,7 +42,7 @@ from mdm_async.catalog.work.queue import Queue
 from mdm_async.catalog.work.trees_to_remove import TREES_TO_REMOVE
 from mdm_async.catalog.work.views_to_make import VIEWS_TO_MAKE
 from mdm_async.errors import BadRequest
-from mdm_async.keys import proofs, rewrapping
+from mdm_async.keys import proofs, rewrapping, standing
 from mdm_async.keys.ring import KeyRing
 from mdm_async.keys.store import new_secrets
 from mdm_async.keys.wrap import Wrapper
@@ -604,6 +604,11 @@ async def secrets_are_kept(desk: Desk) -> None:
     assert len(await desk.keys.fetch(named, identity=True)) == 10
     await desk.keys.forget(named)
     await desk.keys.make_project_key("p")
+
+
+@budget(2 * standing.COUNTED + 1_000)
+async def wrapped_keys_stand(desk: Desk) -> None:
+    await desk.keys.status()
 
 
 @budget(1_100)

@@ -1,0 +1,1 @@
+"""`mdm keys`: the keys of images, and those that they are wrapped under."""

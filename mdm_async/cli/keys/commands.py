@@ -1,0 +1,13 @@
+"""`mdm keys`: the family put together."""
+
+import typer
+
+from mdm_async.cli.keys import status
+
+
+def register(app: typer.Typer) -> None:
+    group = typer.Typer(
+        help="The keys of images, and those that they are wrapped under.", no_args_is_help=True
+    )
+    status.register(group)
+    app.add_typer(group, name="keys")
