@@ -58,6 +58,7 @@ class Commands(LazyGroup):
             "mdm_async.cli.names.dir",
             "What a directory is for: whether it takes opaque files, which are not DICOM.",
         ),
+        "meta": Listed("mdm_async.cli.metadata.commands", "Metadata: attributes of your own, set and shown."),
         "acl": Listed("mdm_async.cli.rights.acl", "Who may do what: rights on files and directories."),
         "delivery": Listed(
             "mdm_async.cli.rights.delivery", "How views leave a directory: in the clear over TLS, or sealed."

@@ -30,6 +30,7 @@ from mdm_async.client.linking import Linked
 from mdm_async.client.local_server import BASE
 from mdm_async.client.macaroons import Macaroons
 from mdm_async.client.mappings import Mappings
+from mdm_async.client.metadata import Metadata
 from mdm_async.client.one_or_many import LocalPath, Name, Names, Outcome, is_one, name_of, names_of, settle
 from mdm_async.client.profiles import Profiles
 from mdm_async.client.progress import OnBytes
@@ -86,6 +87,7 @@ class Client:
         self.keys = Keys(self.wire)
         self.macaroons = Macaroons(self.wire)
         self.mappings = Mappings(self.wire)
+        self.metadata = Metadata(self.wire)
         self.profiles = Profiles(self.wire)
         self.recipients = Recipients(self.wire)
         self.replicas = Replicas(self.wire)

@@ -20,6 +20,7 @@ from mdm_async.client.intake import Intake
 from mdm_async.client.keys import Keys
 from mdm_async.client.macaroons import Macaroons
 from mdm_async.client.mappings import Mappings
+from mdm_async.client.metadata import Metadata
 from mdm_async.client.one_or_many import LocalPath, Name, name_of
 from mdm_async.client.profiles import Profiles
 from mdm_async.client.recipients import Recipients
@@ -84,6 +85,17 @@ class BlockingMappings(Blocking[Mappings]):
     unset = waits(Mappings.unset)
 
 
+class BlockingMetadata(Blocking[Metadata]):
+    """`mdm.metadata`."""
+
+    get = waits(Metadata.get)
+    set = waits(Metadata.set)
+    schemas = waits(Metadata.schemas)
+    create_schema = waits(Metadata.create_schema)
+    change_schema = waits(Metadata.change_schema)
+    drop_schema = waits(Metadata.drop_schema)
+
+
 class BlockingProfiles(Blocking[Profiles]):
     """`mdm.profiles`."""
 
@@ -136,6 +148,7 @@ class BlockingClient(Blocking[Client]):
         self.keys = BlockingKeys(twin.keys, loop)
         self.macaroons = BlockingMacaroons(twin.macaroons, loop)
         self.mappings = BlockingMappings(twin.mappings, loop)
+        self.metadata = BlockingMetadata(twin.metadata, loop)
         self.profiles = BlockingProfiles(twin.profiles, loop)
         self.recipients = BlockingRecipients(twin.recipients, loop)
         self.replicas = BlockingReplicas(twin.replicas, loop)

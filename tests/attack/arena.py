@@ -96,7 +96,9 @@ class Arena:
                 await db.fetchval(f"select md5(coalesce(string_agg(t::text, '|' order by {key}), '')) from {table} t")
                 for table, key in (
                     ("entries", "id"), ("images", "id"), ("acls", "id"), ("tokens", "id"), ("recipients", "principal"),
-                    ("profiles", "name"), ("releases", "image"), (_INSTALLATION, "id"), ("views", "made"),
+                    ("profiles", "name"), ("releases", "image"),
+                    ("collections", "id"), ("collection_attributes", "id"), ("own_values", "(entry, attribute)"),
+                    (_INSTALLATION, "id"), ("views", "made"),
                 )
             ]  # fmt: skip
             found.append(
@@ -150,6 +152,8 @@ async def built(server: Server) -> Arena:
     )
     for path in ("/seen/veiledlfn.dcm", "/seen/vaultlfnx", "/otherlfnx"):
         await arena.set_acl(path, OWNERS)
+    for path, file in (("/seen/vaultlfnx", "innerlfnx.dcm"), ("/otherlfnx", "insidelfn.dcm")):
+        await _describe(arena, path, file)
     for path, file, directory in (
         ("veiled", "/seen/veiledlfn.dcm", "/seen/vaultlfnx"),
         ("inner", "/seen/vaultlfnx/innerlfnx.dcm", "/seen/vaultlfnx/innerlfnx"),
@@ -158,6 +162,23 @@ async def built(server: Server) -> Arena:
         arena.aims[path] = await _aim(arena, file, directory), _free(file, directory)
     arena.secrets |= {server.admin_token, arena.owner, (server.data / "secrets" / "kek").read_text().strip()}
     return arena
+
+
+async def _describe(arena: Arena, directory: str, file: str) -> None:
+    """Attributes of the owner's own, with a value."""
+    what, value = f"hidden{os.urandom(4).hex()}", f"value{os.urandom(4).hex()}"
+    asked: dict[str, Any] = {
+        "surl": directory,
+        "name": "mine",
+        "attributes": [{"name": what}, {"name": "quality"}],
+    }
+    values = {"surls": [f"{directory}/{file}"], "values": {f"mine.{what}": value, "mine.quality": value}}
+    for verb, body, status in (("schemas/create", asked, 201), ("set", values, 200)):
+        answer = await arena.server.call(
+            "POST", f"/catalog/v1/metadata/{verb}", token=arena.server.admin_token, json=body
+        )
+        assert answer.status == status, answer.body
+    arena.secrets |= {what, value}
 
 
 async def _aim(arena: Arena, file: str, directory: str) -> Aim:

@@ -651,6 +651,39 @@ ROUTES |= {
     ("POST", "/token"): [],
 }
 
+_METADATA = "/catalog/v1/metadata"
+_AIMS: dict[str, Callable[[Aim], str]] = {"": _path, "directory": lambda aim: aim.directory, "guid": _guid}
+
+
+def _described(verb: str, aims: dict[str, Callable[[Aim], str]] = _AIMS, **more: Any) -> list[Attack]:
+    """Of many names, or of one."""
+
+    def body(form: Callable[[Aim], str]) -> Body:
+        if verb in ("get", "set"):
+            return lambda aim: {"surls": [form(aim)], **more}
+        return lambda aim: {"surl": form(aim), **more}
+
+    path = f"{_METADATA}/{verb}"
+    return [_admin("POST", path, body(form), variant) for variant, form in aims.items()]
+
+
+ROUTES |= {
+    ("POST", f"{_METADATA}/get"): _described("get"),
+    ("POST", f"{_METADATA}/set"): [
+        *_described("set", values={"mine.quality": 3}),
+        *_described("set", {"unset": _path}, values={"mine.quality": None}),
+    ],
+    ("POST", f"{_METADATA}/schemas/show"): _described("schemas/show"),
+    ("POST", f"{_METADATA}/schemas/create"): _described(
+        "schemas/create", name="mine", attributes=[{"name": "quality", "kind": "int"}]
+    ),
+    ("POST", f"{_METADATA}/schemas/change"): [
+        *_described("schemas/change", name="mine", add=[{"name": "note"}]),
+        *_described("schemas/change", {"remove": lambda aim: aim.directory}, name="mine", remove=["quality"]),
+    ],
+    ("POST", f"{_METADATA}/schemas/drop"): _described("schemas/drop", name="mine"),
+}
+
 ROUTES |= {
     ("HEAD", path): [replace(one, method="HEAD", what=one.what.replace("GET", "HEAD")) for one in found]
     for (method, path), found in list(ROUTES.items())

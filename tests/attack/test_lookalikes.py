@@ -49,6 +49,12 @@ FACES: list[tuple[str, str, Body]] = [
     ("POST", "/admin/v1/whoami", lambda n: {"surl": n}),
     ("PUT", "/admin/v1/delivery", lambda n: {"surl": n, "deidentified": "sealed"}),
     ("POST", "/catalog/v1/replicas/list", lambda n: {"surls": [n]}),
+    ("POST", "/catalog/v1/metadata/get", lambda n: {"surls": [n]}),
+    ("POST", "/catalog/v1/metadata/set", lambda n: {"surls": [n], "values": {"mine.quality": 3}}),
+    ("POST", "/catalog/v1/metadata/schemas/show", lambda n: {"surl": n}),
+    ("POST", "/catalog/v1/metadata/schemas/create", lambda n: {"surl": n, "name": "mine"}),
+    ("POST", "/catalog/v1/metadata/schemas/change", lambda n: {"surl": n, "name": "mine"}),
+    ("POST", "/catalog/v1/metadata/schemas/drop", lambda n: {"surl": n, "name": "mine"}),
     ("POST", "/catalog/v1/replicas/add", lambda n: {"replicas": [{"surl": n, "url": "https://e.example/x"}]}),
 ]
 

@@ -23,6 +23,7 @@ async def test_status_tells_node_version_schema_space_transfers_and_queues(mdm: 
         "images to destroy",
         "keys to forget",
         "blobs to delete",
+        "values to forget",
     ]
 
 

@@ -24,6 +24,8 @@ from mdm_async.catalog.holdings import (
     sources,
 )
 from mdm_async.catalog.holdings.images import Part, StoredView
+from mdm_async.catalog.metadata import collections, own_values
+from mdm_async.catalog.metadata.own_values import Value
 from mdm_async.catalog.namespace import cut_trees, dead_properties, entries, locks, paths, places, taking
 from mdm_async.catalog.namespace.entries import Listed
 from mdm_async.catalog.namespace.locks import Lock
@@ -40,6 +42,7 @@ from mdm_async.catalog.work.doomed import BLOBS_TO_DELETE, IMAGES_TO_DESTROY
 from mdm_async.catalog.work.keys_to_forget import KEYS_TO_FORGET
 from mdm_async.catalog.work.queue import Queue
 from mdm_async.catalog.work.trees_to_remove import TREES_TO_REMOVE
+from mdm_async.catalog.work.values_to_forget import VALUES_TO_FORGET, forget_page
 from mdm_async.catalog.work.views_to_make import VIEWS_TO_MAKE
 from mdm_async.errors import BadRequest
 from mdm_async.keys import proofs, rewrapping, standing
@@ -404,6 +407,35 @@ async def properties_are_kept_told_and_copied(desk: Desk) -> None:
     await dead_properties.put(desk.db, FILE, None)
 
 
+@budget(120)
+async def collections_are_made_changed_and_removed(desk: Desk) -> None:
+    directory = await desk.directory()
+    await collections.lock(desk.db, directory)
+    new = [("quality", "int", None), ("state", "text", ["new", "done"])]
+    await collections.make(desk.db, directory, "mine", new, CALLER.name)
+    place = await places.resolve_one(desk.db, Lfn(desk.files[0]))
+    found = (await collections.at_place(desk.db, place.way))["mine"]
+    ids = [one.id for one in found.attributes.values()]
+    assert await collections.keep(desk.db, ids)
+    assert await collections.are_there(desk.db, ids)
+    await collections.remove_attributes(desk.db, ids[:1])
+    assert not await collections.are_there(desk.db, ids)
+    await collections.add(desk.db, found.id, new[:1])
+    await collections.remove(desk.db, found.id)
+
+
+@budget(100)
+async def own_values_are_kept_told_copied_and_forgotten(desk: Desk) -> None:
+    its_image = await desk.db.fetchval("select image from entries where id = $1", FILE)
+    assert await own_values.lock(desk.db, [(FILE, its_image)]) == {FILE}
+    await own_values.put(desk.db, [Value(FILE, 1, ("new", None)), Value(FILE, 2, (None, 3.0))])
+    assert await own_values.of_entries(desk.db, [FILE], [1, 2]) == {FILE: {1: ("new", None), 2: (None, 3.0)}}
+    await own_values.copy(desk.db, [FILE], [guid(FILE + 1)])
+    await own_values.put(desk.db, [Value(FILE, 1, (None, None))])
+    assert await forget_page(desk.db, 2, 10)
+    assert not await forget_page(desk.db, 2, 10)
+
+
 @budget(40)
 async def what_a_directory_takes_is_said_and_told(desk: Desk) -> None:
     directory = await desk.directory()
@@ -653,6 +685,10 @@ QUEUES: dict[str, tuple[Queue, str]] = {
     "trees": (
         TREES_TO_REMOVE,
         "insert into trees_to_remove (directory) select n from generate_series(1, {}) n",
+    ),
+    "values": (
+        VALUES_TO_FORGET,
+        "insert into values_to_forget (attribute) select n from generate_series(1, {}) n",
     ),
     "keys": (
         KEYS_TO_FORGET,

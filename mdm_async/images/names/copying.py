@@ -11,6 +11,7 @@ from uuid import UUID
 
 from mdm_async.catalog.holdings import images
 from mdm_async.catalog.holdings.profiles import enabled_at
+from mdm_async.catalog.metadata import own_values
 from mdm_async.catalog.namespace import dead_properties, entries, places, taking
 from mdm_async.catalog.namespace.entries import Listed, NewFile
 from mdm_async.catalog.namespace.places import Place
@@ -135,6 +136,12 @@ class Copier:
             if one.place.entry is not None and acl.sees(caller, one.place)
         ]
         await dead_properties.copy(db, [source for source, _ in told], [guid for _, guid in told])
+        described = [
+            (one.place.entry.id, guid)
+            for one, guid in guids
+            if one.place.entry is not None and acl.allows(caller, one.place, Right.GET_METADATA)
+        ]
+        await own_values.copy(db, [source for source, _ in described], [guid for _, guid in described])
         await acts.record(db, [Act(caller, "copy", guid=guid, view=one.view) for one, guid in guids])
 
     async def _add(

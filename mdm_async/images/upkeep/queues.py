@@ -6,6 +6,7 @@ from mdm_async.catalog.work.doomed import BLOBS_TO_DELETE, IMAGES_TO_DESTROY
 from mdm_async.catalog.work.keys_to_forget import KEYS_TO_FORGET
 from mdm_async.catalog.work.queue import Queue
 from mdm_async.catalog.work.trees_to_remove import TREES_TO_REMOVE
+from mdm_async.catalog.work.values_to_forget import VALUES_TO_FORGET
 from mdm_async.catalog.work.views_to_make import VIEWS_TO_MAKE
 from mdm_async.images.reading.served import ServedViews
 from mdm_async.postgres.database import Database
@@ -17,6 +18,7 @@ QUEUES: tuple[Queue, ...] = (
     IMAGES_TO_DESTROY,
     KEYS_TO_FORGET,
     BLOBS_TO_DELETE,
+    VALUES_TO_FORGET,
 )
 
 

@@ -14,11 +14,13 @@ from mdm_async.catalog.work.doomed import BLOBS_TO_DELETE, IMAGES_TO_DESTROY
 from mdm_async.catalog.work.keys_to_forget import KEYS_TO_FORGET
 from mdm_async.catalog.work.queue import Row
 from mdm_async.catalog.work.trees_to_remove import TREES_TO_REMOVE
+from mdm_async.catalog.work.values_to_forget import VALUES_TO_FORGET
 from mdm_async.errors import Unavailable
 from mdm_async.images.metrics import SWEPT
 from mdm_async.images.shift import Shift, over_and_over
 from mdm_async.images.upkeep.keys import forget_keys, settle_lapsed
 from mdm_async.images.upkeep.trees import remove_trees
+from mdm_async.images.upkeep.values import forget_values
 from mdm_async.keys.store import KeyStore
 from mdm_async.postgres.database import Database
 
@@ -28,7 +30,7 @@ LOOK = 0.5
 _PAGE = 1000
 _BLOBS = 200
 """One after the other, so that readers and writers of the store are not kept waiting."""
-_QUEUES = (TREES_TO_REMOVE, IMAGES_TO_DESTROY, KEYS_TO_FORGET, BLOBS_TO_DELETE)
+_QUEUES = (TREES_TO_REMOVE, IMAGES_TO_DESTROY, KEYS_TO_FORGET, BLOBS_TO_DELETE, VALUES_TO_FORGET)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,7 @@ class Sweeper:
             await remove_trees(self.database, self.node)
             await self._destroy_images()
             await forget_keys(self.database, self.keys, self.node)
+            await forget_values(self.database, self.node)
 
     async def _give_up(self) -> None:
         """What nobody came back for: expired uploads, writes whose lease lapsed, secrets that no image names."""

@@ -1,0 +1,1 @@
+"""`mdm meta`: metadata, set, shown and searched."""

@@ -1,0 +1,117 @@
+"""`mdm meta get|set`: what is known of entries, and what users say of them."""
+
+import re
+from typing import Annotated, Any, Final
+
+import typer
+
+from mdm_async.cli.connection import client_of
+from mdm_async.cli.files_from import FilesFrom, all_names
+from mdm_async.cli.names.commands import outcome_json
+from mdm_async.cli.options import Json
+from mdm_async.cli.output import complain, end, print_json, print_line
+from mdm_async.cli.settled import settled
+from mdm_async.client.metadata import Described, Value
+from mdm_async.client.one_or_many import Outcome
+from mdm_async.errors import BadRequest
+
+_ASSIGNED: Final = re.compile(r"([A-Za-z]\w*\.[A-Za-z]\w*)=(.*)", re.DOTALL | re.ASCII)
+
+
+def register(app: typer.Typer) -> None:
+    app.command("get")(get)
+    app.command("set")(set_)
+
+
+def get(
+    context: typer.Context,
+    names: Annotated[list[str] | None, typer.Argument(metavar="[LFN…]", show_default=False)] = None,
+    files_from: FilesFrom = None,
+    json: Json = False,
+) -> None:
+    """Show the metadata of files and directories.
+
+    Example: `mdm meta get /demo/CT_small.dcm`
+    """
+
+    async def work() -> dict[str, Described]:
+        async with client_of(context) as client:
+            return await client.metadata.get(all_names(names, files_from))
+
+    outcomes = settled(work())
+    for outcome in outcomes:
+        if outcome.error is not None:
+            complain(outcome.error, outcome.name)
+        elif not json and outcome.result is not None:
+            print_line(outcome.name)
+            for name, value in flat(outcome.result).items():
+                print_line(f"  {name} = {value}")
+    if json:
+        print_json([_as_json(outcome) for outcome in outcomes])
+    end(outcome.error for outcome in outcomes)
+
+
+def set_(
+    context: typer.Context,
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[LFN…] [COLLECTION.ATTRIBUTE=VALUE…]", show_default=False),
+    ] = None,
+    unset: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--unset", metavar="COLLECTION.ATTRIBUTE", help="Take this value away.", show_default=False
+        ),
+    ] = None,
+    files_from: FilesFrom = None,
+    json: Json = False,
+) -> None:
+    """Give files and directories values: each gets all of them, or none.
+
+    Example: `mdm meta set /demo/CT_small.dcm mine.quality=3 'mine.note=much noise'`
+    """
+    values, names = assigned(words or ())
+    values |= dict.fromkeys(unset or ())
+    if not values:
+        raise BadRequest("no value is given", remedy="write COLLECTION.ATTRIBUTE=VALUE, or --unset")
+    paths = all_names(names, files_from)
+
+    async def work() -> dict[str, None]:
+        async with client_of(context) as client:
+            await client.metadata.set(paths, values)
+        return dict.fromkeys(paths)
+
+    outcomes = settled(work())
+    for outcome in outcomes:
+        if outcome.error is not None:
+            complain(outcome.error, outcome.name)
+    if json:
+        print_json([outcome_json(outcome.name, outcome.error) for outcome in outcomes])
+    end(outcome.error for outcome in outcomes)
+
+
+def assigned(words: Any) -> tuple[dict[str, Value | None], list[str]]:
+    """The values that words of a command line give, and its other words."""
+    values: dict[str, Value | None] = {}
+    names = []
+    for word in words:
+        if found := _ASSIGNED.fullmatch(word):
+            values[found[1]] = found[2]
+        else:
+            names.append(word)
+    return values, names
+
+
+def flat(found: Described) -> dict[str, Value]:
+    """Its own attributes by their whole names."""
+    return {
+        f"{collection}.{name}": value
+        for collection, values in found.own.items()
+        for name, value in values.items()
+    }
+
+
+def _as_json(outcome: Outcome[Described]) -> dict[str, Any]:
+    if outcome.error is not None or outcome.result is None:
+        return outcome_json(outcome.name, outcome.error)
+    return {"path": outcome.name, "guid": outcome.result.guid, "own": outcome.result.own}

@@ -1,0 +1,80 @@
+"""Metadata of images and directories, as a server keeps it: attributes of one's own, with their schemas."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, Self
+
+from mdm_async.client.one_or_many import Name, Names, Outcome, name_of, names_of, settle
+from mdm_async.client.srm_reply import Reply
+from mdm_async.client.told_errors import Json
+from mdm_async.client.wire import Wire
+
+BATCH: Final = 1000
+"""Entries named in one request."""
+_PATH: Final = "catalog/v1/metadata"
+Value = str | int | float
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """What is known of an entry. `own`: by collection and attribute."""
+
+    guid: str
+    own: Mapping[str, Mapping[str, Value]]
+    told: Json = field(repr=False, compare=False)
+    """In the server's words."""
+
+    @classmethod
+    def parse(cls, told: Json) -> Self:
+        return cls(told["guid"], told["own"], told)
+
+
+class Metadata:
+    """`mdm.metadata`."""
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+
+    async def get(self, paths: Names) -> dict[str, Described]:
+        """Of each entry."""
+        surls, outcomes = names_of(paths), list[Outcome[Described]]()
+        for start in range(0, len(surls), BATCH):
+            asked = {"surls": surls[start : start + BATCH]}
+            answer = Reply(await self._wire.operate("POST", f"{_PATH}/get", asked, repeat=True))
+            outcomes += [
+                Outcome(file["surl"], None if error else Described.parse(file), error)
+                for file, error in answer.files()
+            ]
+        return settle(paths, outcomes)
+
+    async def set(self, paths: Names, values: Mapping[str, Value | None]) -> None:
+        """Give each entry these values, by `collection.attribute`; None takes one away. All of an entry's, or none."""
+        surls, outcomes = names_of(paths), list[Outcome[None]]()
+        for start in range(0, len(surls), BATCH):
+            asked = {"surls": surls[start : start + BATCH], "values": dict(values)}
+            answer = Reply(await self._wire.operate("POST", f"{_PATH}/set", asked, repeat=True))
+            outcomes += [Outcome(file["surl"], None, error) for file, error in answer.files()]
+        settle(paths, outcomes)
+
+    async def schemas(self, path: Name) -> list[Json]:
+        """The collections in force at an entry: `name`, the directory `at` which it is, `attributes`."""
+        found = await self._wire.operate(
+            "POST", f"{_PATH}/schemas/show", {"surl": name_of(path)}, repeat=True
+        )
+        return list(found["schemas"])
+
+    async def create_schema(self, path: Name, name: str, attributes: Sequence[Json]) -> None:
+        """Make a collection at a directory: of each attribute its `name`, its `kind`, and a text's `choices`."""
+        asked = {"surl": name_of(path), "name": name, "attributes": list(attributes)}
+        await self._wire.operate("POST", f"{_PATH}/schemas/create", asked)
+
+    async def change_schema(
+        self, path: Name, name: str, *, add: Sequence[Json] = (), remove: Sequence[str] = ()
+    ) -> None:
+        """Remove attributes, with all their values, and add others."""
+        asked = {"surl": name_of(path), "name": name, "add": list(add), "remove": list(remove)}
+        await self._wire.operate("POST", f"{_PATH}/schemas/change", asked)
+
+    async def drop_schema(self, path: Name, name: str) -> None:
+        """Remove a collection, with all its values."""
+        await self._wire.operate("POST", f"{_PATH}/schemas/drop", {"surl": name_of(path), "name": name})

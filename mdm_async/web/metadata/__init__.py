@@ -1,0 +1,1 @@
+"""Metadata over JSON, under /catalog/v1/metadata."""

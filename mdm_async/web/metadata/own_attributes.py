@@ -1,0 +1,157 @@
+"""Users' own attributes: schemas of collections, and the values that entries carry."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from aiohttp import web
+from pydantic import BaseModel, ConfigDict, Field, StrictFloat, StrictInt
+
+from mdm_async.errors import MdmError
+from mdm_async.images.metadata import schemas, values
+from mdm_async.images.metadata.own_kinds import MOST_CHOICES
+from mdm_async.images.metadata.schemas import MOST_ATTRIBUTES, Schema, Wanted
+from mdm_async.images.metadata.values import Known
+from mdm_async.web.http.asked import asked
+from mdm_async.web.http.fields import Many, SurlText, Text
+from mdm_async.web.http.house import HOUSE
+from mdm_async.web.http.reply import json_reply
+from mdm_async.web.http.turn import turn
+from mdm_async.web.srm.json_renderer import Tree, when
+from mdm_async.web.srm.over_json import files_reply, surls_reply
+from mdm_async.web.srm.results import Files, SurlStatus
+
+MOST_VALUES = 200
+"""Set by one request, of each entry."""
+PATH = "/catalog/v1/metadata"
+Given = Annotated[str, Field(max_length=4096)] | StrictInt | StrictFloat | None
+
+
+class _Form(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class SurlForm(_Form):
+    surl: SurlText
+
+
+class SurlsForm(_Form):
+    surls: Many[SurlText] = Field(min_length=1)
+
+
+class ValuesForm(SurlsForm):
+    """By `collection.attribute`; null takes a value away."""
+
+    values: dict[Text, Given] = Field(min_length=1, max_length=MOST_VALUES)
+
+
+class AttributeForm(_Form):
+    name: Text
+    kind: Text = "text"
+    choices: list[Text] | None = Field(default=None, max_length=MOST_CHOICES)
+
+
+class SchemaForm(SurlForm):
+    name: Text
+
+
+class NewSchemaForm(SchemaForm):
+    attributes: list[AttributeForm] = Field(default=[], max_length=MOST_ATTRIBUTES)
+
+
+class ChangedSchemaForm(SchemaForm):
+    add: list[AttributeForm] = Field(default=[], max_length=MOST_ATTRIBUTES)
+    remove: list[Text] = Field(default=[], max_length=MOST_ATTRIBUTES)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DescribedFile(SurlStatus):
+    known: Known | None = None
+
+
+def routes() -> list[web.AbstractRouteDef]:
+    return [
+        web.post(f"{PATH}/get", get_values),
+        web.post(f"{PATH}/set", set_values),
+        web.post(f"{PATH}/schemas/show", show_schemas),
+        web.post(f"{PATH}/schemas/create", create_schema),
+        web.post(f"{PATH}/schemas/change", change_schema),
+        web.post(f"{PATH}/schemas/drop", drop_schema),
+    ]
+
+
+async def get_values(request: web.Request) -> web.Response:
+    caller, form = await asked(request, SurlsForm)
+    async with turn(request, caller, form):
+        found = await values.get(request.app[HOUSE].database, caller, form.surls)
+        files = [
+            DescribedFile.failed(surl, one)
+            if isinstance(one, MdmError)
+            else DescribedFile(surl=surl, known=one)
+            for surl, one in found
+        ]
+        return files_reply(request, Files.done(files), _told)
+
+
+async def set_values(request: web.Request) -> web.Response:
+    caller, form = await asked(request, ValuesForm)
+    house = request.app[HOUSE]
+    async with turn(request, caller, form):
+        guard = house.name_guard
+        return surls_reply(
+            request, await values.set_values(house.database, guard, caller, form.surls, form.values)
+        )
+
+
+async def show_schemas(request: web.Request) -> web.Response:
+    caller, form = await asked(request, SurlForm)
+    async with turn(request, caller, form):
+        found = await schemas.show(request.app[HOUSE].database, caller, form.surl)
+        return json_reply(request, {"schemas": [_schema(one) for one in found]})
+
+
+async def create_schema(request: web.Request) -> web.Response:
+    caller, form = await asked(request, NewSchemaForm)
+    async with turn(request, caller, form):
+        wanted = _wanted(form.attributes)
+        await schemas.create(request.app[HOUSE].database, caller, form.surl, form.name, wanted)
+        return json_reply(request, {}, 201)
+
+
+async def change_schema(request: web.Request) -> web.Response:
+    caller, form = await asked(request, ChangedSchemaForm)
+    async with turn(request, caller, form):
+        database, wanted = request.app[HOUSE].database, _wanted(form.add)
+        await schemas.change(database, caller, form.surl, form.name, wanted, form.remove)
+        return json_reply(request, {})
+
+
+async def drop_schema(request: web.Request) -> web.Response:
+    caller, form = await asked(request, SchemaForm)
+    async with turn(request, caller, form):
+        await schemas.drop(request.app[HOUSE].database, caller, form.surl, form.name)
+        return json_reply(request, {})
+
+
+def _wanted(forms: list[AttributeForm]) -> list[Wanted]:
+    return [Wanted(one.name, one.kind, one.choices) for one in forms]
+
+
+def _told(file: DescribedFile) -> Tree:
+    known = file.known
+    return {} if known is None else {"guid": str(known.entry.guid), "own": known.own}
+
+
+def _schema(one: Schema) -> Tree:
+    collection = one.collection
+    attributes = [
+        {"name": each.name, "kind": each.kind}
+        | ({} if each.choices is None else {"choices": list(each.choices)})
+        for each in collection.attributes.values()
+    ]
+    return {
+        "name": collection.name,
+        "at": one.at,
+        "madeBy": collection.made_by,
+        "made": when(collection.made),
+        "attributes": attributes,
+    }

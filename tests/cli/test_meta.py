@@ -1,0 +1,76 @@
+"""`mdm meta`: attributes of one's own, from the command line."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Run
+
+
+@pytest.fixture
+async def study(mdm: Run, folder: str, ct: bytes, tmp_path: Path) -> str:
+    """A directory with the collection `mine` and an image."""
+    (tmp_path / "a.dcm").write_bytes(ct)
+    assert (await mdm("put", tmp_path / "a.dcm", f"{folder}/a.dcm")).code == 0
+    made = await mdm(
+        "meta",
+        "schema",
+        "create",
+        "mine",
+        "--at",
+        folder,
+        "quality:int",
+        "note:text",
+        "state=new,running,done",
+    )
+    assert (made.code, made.text) == (0, ""), made.err
+    return folder
+
+
+async def test_values_are_set_and_shown(mdm: Run, study: str) -> None:
+    file = f"{study}/a.dcm"
+    done = await mdm("meta", "set", file, study, "mine.quality=3", "mine.note=a = b")
+    assert (done.code, done.text) == (0, ""), done.err
+    shown = await mdm("meta", "get", file)
+    assert shown.text.splitlines()[0] == file
+    assert {"  mine.quality = 3", "  mine.note = a = b"} <= set(shown.text.splitlines())
+    (told,) = (await mdm("meta", "get", file, "--json")).json
+    assert (told["path"], told["own"]) == (file, {"mine": {"quality": 3, "note": "a = b"}})
+    assert (await mdm("meta", "set", file, "--unset", "mine.note", "--json")).json == [{"path": file}]
+    assert (await mdm("meta", "get", file, "--json")).json[0]["own"] == {"mine": {"quality": 3}}
+
+
+async def test_a_schema_is_shown_changed_and_dropped(mdm: Run, study: str) -> None:
+    assert (await mdm("meta", "schema", "add", "mine", "--at", study, "reviewed:date")).code == 0
+    assert (await mdm("meta", "schema", "remove", "mine", "--at", study, "note")).code == 0
+    shown = await mdm("meta", "schema", "show", f"{study}/a.dcm")
+    assert shown.text.splitlines() == [
+        f"mine  {study}", "  quality:int", "  reviewed:date", "  state=new,running,done",
+    ]  # fmt: skip
+    (told,) = (await mdm("meta", "schema", "show", study, "--json")).json
+    assert (told["name"], told["at"], len(told["attributes"])) == ("mine", study, 3)
+    assert (await mdm("meta", "schema", "drop", "mine", "--at", study, "--json")).code == 0
+    assert (await mdm("meta", "schema", "show", study)).text == ""
+
+
+async def test_what_is_wrong_is_told_with_a_remedy(mdm: Run, study: str) -> None:
+    for words, code, told in (
+        (("set", study, "mine.quality=good"), 2, "that is no int for quality; give a whole number"),
+        (
+            ("set", study, "mine.absent=1"),
+            3,
+            "no collection in force here has an attribute mine.absent; mdm meta",
+        ),
+        (("set", study, "mine.state=begun"), 2, "that is none of the choices of state; mdm meta schema show"),
+        (("set", study), 2, "no value is given; write COLLECTION.ATTRIBUTE=VALUE"),
+        (("set", "mine.quality=1"), 2, "nothing is named"),
+        (("schema", "create", "mine", "--at", study), 1, "the directory has a collection of that name"),
+        (
+            ("schema", "drop", "other", "--at", study),
+            3,
+            "the directory has no collection of that name; mdm meta",
+        ),
+    ):
+        ended = await mdm("meta", *words)
+        assert told in ended.err, words
+        assert ended.code == code, words

@@ -1,0 +1,26 @@
+"""Metadata as its routes tell it."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from tests.conftest import Reply, Server
+
+Meta = Callable[..., Awaitable[Reply]]
+
+
+@pytest.fixture
+def meta(server: Server) -> Meta:
+    """A verb of /catalog/v1/metadata, by the administrator unless a token is shown."""
+
+    async def call(verb: str, token: str | None = None, **body: Any) -> Reply:
+        shown = token or server.admin_token
+        return await server.call("POST", f"/catalog/v1/metadata/{verb}", token=shown, json=body)
+
+    return call
+
+
+@pytest.fixture
+async def folder(server: Server) -> str:
+    return await server.directory()
