@@ -46,7 +46,9 @@ from mdm_async.catalog.work.values_to_forget import VALUES_TO_FORGET, forget_pag
 from mdm_async.catalog.work.views_to_make import VIEWS_TO_MAKE
 from mdm_async.errors import BadRequest
 from mdm_async.keys import proofs, rewrapping, standing
+from mdm_async.keys.key_database import claimed
 from mdm_async.keys.ring import KeyRing
+from mdm_async.keys.row_cipher import RowCipher, StoreIdentity
 from mdm_async.keys.store import new_secrets
 from mdm_async.keys.wrap import Wrapper
 from mdm_async.keys.wrapped import WrappedKeys
@@ -651,7 +653,8 @@ async def project_keys_are_wrapped_anew(desk: Desk) -> None:
         "insert into mdm_keys.project_keys values ('q', 2, $1)", old.wrap(bytes(32), "project", "q")
     )
     ring = KeyRing([Wrapper(bytes(32), installed, 3), Wrapper(b"\x01" * 32, installed, 2)])
-    assert await rewrapping.project_keys(desk.db, ring) == 1
+    cipher = RowCipher(ring, StoreIdentity(UUID(int=1), 0, installed))
+    assert await rewrapping.project_keys(desk.db, cipher) == 1
 
 
 @budget(1_100)
@@ -662,8 +665,9 @@ async def secrets_are_wrapped_anew(desk: Desk) -> None:
     await desk.db.execute("insert into mdm_keys.kek_proofs (epoch, wrapped) values (99, 'lost')")
     await proofs.prove(desk.db, [bytes(32), b"\x01" * 32], installed)
     ring = KeyRing([Wrapper(bytes(32), installed, 3), Wrapper(b"\x01" * 32, installed, 2)])
-    await rewrapping.project_keys(desk.db, ring)
-    await rewrapping.image_secrets(desk.db, ring, (UUID(int=0), ""))
+    cipher = RowCipher(ring, await claimed(desk.db, StoreIdentity(UUID(int=1), 0, installed)))
+    await rewrapping.project_keys(desk.db, cipher)
+    await rewrapping.image_secrets(desk.db, cipher, (UUID(int=0), ""))
 
 
 # Queues, each with a thousand rows more than is taken
