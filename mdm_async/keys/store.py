@@ -46,6 +46,13 @@ class Intent(NamedTuple):
     image: UUID
 
 
+class Forgotten(NamedTuple):
+    """Where secrets are destroyed, and where they still must be: names of stores."""
+
+    done: tuple[str, ...]
+    waiting: tuple[str, ...]
+
+
 class KeyStore(Protocol):
     """Everything is durable when a call returns, and may be called again with the same arguments, unless it says
     otherwise. Raises Unavailable when the store is away.
@@ -69,8 +76,11 @@ class KeyStore(Protocol):
         Images whose secrets are missing or do not open are left out.
         """
 
-    async def forget(self, registrations: Collection[UUID]) -> None:
-        """Destroy secrets: what they opened can never be read again."""
+    async def forget(self, registrations: Collection[UUID]) -> Forgotten:
+        """Destroy secrets: what they opened can never be read again.
+
+        Of several stores one may be away; call it again until none is waited for.
+        """
 
     async def make_project_key(self, project: str) -> bytes:
         """The key of a project's pseudonyms, made if it is not there yet; one winner when two nodes make it."""

@@ -10,7 +10,7 @@ from mdm_async.keys.key_database import KeyDatabase
 from mdm_async.keys.ring import KeyRing
 from mdm_async.keys.row_cipher import Held
 from mdm_async.keys.standing import KeyStanding
-from mdm_async.keys.store import IDENTITY, IMAGE, SECRET_BYTES, Intent, Secrets
+from mdm_async.keys.store import IDENTITY, IMAGE, SECRET_BYTES, Forgotten, Intent, Secrets
 from mdm_async.keys.transfer_secrets import TransferSecrets
 from mdm_async.postgres.database import Database
 
@@ -52,8 +52,9 @@ class WrappedKeys(TransferSecrets):
             if len(values) == len(kinds)
         }
 
-    async def forget(self, registrations: Collection[UUID]) -> None:
+    async def forget(self, registrations: Collection[UUID]) -> Forgotten:
         await self._store.forget(registrations)
+        return Forgotten((self._store.name,), ())
 
     async def make_project_key(self, project: str) -> bytes:
         await self._store.add_project_key(project, os.urandom(SECRET_BYTES))

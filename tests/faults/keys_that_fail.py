@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from mdm_async.errors import Unavailable
-from mdm_async.keys.store import Intent, Secrets
+from mdm_async.keys.store import Forgotten, Intent, Secrets
 from mdm_async.keys.wrapped import WrappedKeys
 
 
@@ -28,8 +28,9 @@ class KeysThatFail(WrappedKeys):
         found: list[Intent] = await self._failing(super().unconfirmed, age, count)
         return found
 
-    async def forget(self, registrations: Collection[UUID]) -> None:
-        await self._failing(super().forget, registrations)
+    async def forget(self, registrations: Collection[UUID]) -> Forgotten:
+        forgotten: Forgotten = await self._failing(super().forget, registrations)
+        return forgotten
 
     async def _failing(self, call: Callable[..., Any], *arguments: Any) -> Any:
         if call.__name__ in self._before:

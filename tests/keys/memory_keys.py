@@ -8,7 +8,7 @@ from uuid import UUID
 
 from mdm_async.errors import Unavailable
 from mdm_async.keys.standing import KeyStanding, StoreStanding
-from mdm_async.keys.store import Intent, Secrets
+from mdm_async.keys.store import Forgotten, Intent, Secrets
 
 
 class MemoryKeys:
@@ -38,10 +38,11 @@ class MemoryKeys:
         found = [self.images[one] for one in registrations if one in self.images]
         return {image: one if identity else replace(one, identity=None) for image, one in found}
 
-    async def forget(self, registrations: Collection[UUID]) -> None:
+    async def forget(self, registrations: Collection[UUID]) -> Forgotten:
         for registration in registrations:
             self.images.pop(registration, None)
             self.intents.pop(registration, None)
+        return Forgotten(("memory",), ())
 
     async def make_project_key(self, project: str) -> bytes:
         return self._projects.setdefault(project, os.urandom(32))

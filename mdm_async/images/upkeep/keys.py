@@ -8,6 +8,8 @@ from mdm_async.keys.store import LAPSE, KeyStore
 from mdm_async.postgres.database import Database
 
 _PAGE = 500
+_WAITING = 30.0
+"""Seconds until a key store that was away is told again."""
 
 
 async def settle_lapsed(database: Database, keys: KeyStore) -> bool:
@@ -23,7 +25,9 @@ async def forget_keys(database: Database, keys: KeyStore, node: str) -> None:
     async with Shift(database, KEYS_TO_FORGET, node, _PAGE) as shift:
 
         async def forget(rows: list[Row]) -> None:
-            await keys.forget([row.key[0] for row in rows])
-            await shift.done(rows)
+            if (await keys.forget([row.key[0] for row in rows])).waiting:
+                await shift.put_back(rows, _WAITING)
+            else:
+                await shift.done(rows)
 
         await shift.pages(forget)

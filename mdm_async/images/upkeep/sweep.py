@@ -109,8 +109,8 @@ class Sweeper:
         forgotten: set[UUID] = set()
         # The key store may be away: it is told later, and that keeps nothing else from going.
         with suppress(Unavailable):
-            await self.keys.forget(registrations)
-            forgotten.update(registrations)
+            if not (await self.keys.forget(registrations)).waiting:
+                forgotten.update(registrations)
         async with self.database.transaction() as db:
             gone = await images.destroy_doomed(db, doomed)
             await keys_to_forget.add(db, [one for one in gone if one not in forgotten])
