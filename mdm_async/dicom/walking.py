@@ -162,13 +162,20 @@ def skip_undefined(
     return at
 
 
-def walk(data: Buffer, at: int, end: int, encoding: Encoding, base: int = 0) -> Iterator[Element]:
-    """The elements of one data set, in file order, not going into sequences."""
+def walk(
+    data: Buffer, at: int, end: int, encoding: Encoding, base: int = 0, last: int | None = None
+) -> Iterator[Element]:
+    """The elements of one data set, in file order, not going into sequences.
+
+    `last`: at the first of a higher tag the walk ends, however long it is.
+    """
     while at < end:
         if data[at : at + 8] == _ZEROS[: end - at]:
             if not is_padding(data, at, end):
                 # Going on would be to ask the same at each eight of them.
                 raise Malformed(f"zeros at byte {base + at} where an element should be")
+            return
+        if last is not None and encoding.header(data, at, end, base)[0] > last:
             return
         element = _element(data, at, end, encoding, base)
         yield element

@@ -22,6 +22,7 @@ async def test_status_tells_node_version_schema_space_transfers_and_queues(mdm: 
         "trees to remove",
         "images to destroy",
         "keys to forget",
+        "sets of attributes to check",
         "blobs to delete",
         "values to forget",
     ]

@@ -20,6 +20,10 @@ GRANTS = 3_000_000
 ROWS_OF_AUDIT = 1_000_000
 SECRETS = 200_000
 WIDE, FILES = 100_000, 500
+PATIENTS = 1000
+"""Each of a study with ten series of a hundred images."""
+_SETS = 1_000_000_000
+"""Above the numbers that new sets get."""
 ITEMS = 100
 """Grants of a request."""
 DAYS = 3
@@ -88,6 +92,28 @@ _FILLED = (
         "insert into views (image, name, version, state, secret, record, parts)"
         " select md5('image' || n)::uuid, 'basic', 'a.1', 'ready', 'image', 'r', array[md5('part' || n)::uuid]"
         f" from generate_series(1, {IMAGES}) n",
+    ),
+    _Table(
+        "meta_sets",
+        "insert into meta_sets (id, level, parent, digest, attributes) overriding system value"
+        " select id, level, parent, sha256(id::text::bytea), '{}'::jsonb from ("
+        f"  select {_SETS} + n, 1, null::bigint from generate_series(1, {PATIENTS}) n"
+        f"  union all select {_SETS + PATIENTS} + n, 2, {_SETS} + n from generate_series(1, {PATIENTS}) n"
+        f"  union all select {_SETS + 2 * PATIENTS} + n, 3, {_SETS + PATIENTS + 1} + n % {PATIENTS}"
+        f"   from generate_series(1, {10 * PATIENTS}) n) s (id, level, parent)",
+    ),
+    _Table(
+        "meta_values",
+        "insert into meta_values (set, tag, text, number)"
+        f" select {_SETS + 2 * PATIENTS} + n, tag, case when tag < 5 then (n % 100 + tag)::text end,"
+        "  case when tag >= 5 then n % 100 + tag end"
+        f" from generate_series(1, {10 * PATIENTS}) n, generate_series(1, 10) tag",
+    ),
+    _Table(
+        "view_attributes",
+        "insert into view_attributes (image, view, version, series, sop_uid, attributes)"
+        f" select md5('image' || n)::uuid, 'basic', 'a.1', {_SETS + 2 * PATIENTS + 1} + n % {10 * PATIENTS}, 'u' || n,"
+        f"  '{{}}' from generate_series(1, {IMAGES}) n",
     ),
     _Table(
         "entries",

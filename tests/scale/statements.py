@@ -24,8 +24,10 @@ from mdm_async.catalog.holdings import (
     sources,
 )
 from mdm_async.catalog.holdings.images import Part, StoredView
-from mdm_async.catalog.metadata import collections, own_values
+from mdm_async.catalog.metadata import collections, index, own_values, sets
+from mdm_async.catalog.metadata.index import IndexedView
 from mdm_async.catalog.metadata.own_values import Value
+from mdm_async.catalog.metadata.sets import SETS_TO_CHECK
 from mdm_async.catalog.namespace import cut_trees, dead_properties, entries, locks, paths, places, taking
 from mdm_async.catalog.namespace.entries import Listed
 from mdm_async.catalog.namespace.locks import Lock
@@ -44,6 +46,7 @@ from mdm_async.catalog.work.queue import Queue
 from mdm_async.catalog.work.trees_to_remove import TREES_TO_REMOVE
 from mdm_async.catalog.work.values_to_forget import VALUES_TO_FORGET, forget_page
 from mdm_async.catalog.work.views_to_make import VIEWS_TO_MAKE
+from mdm_async.dicom.attributes import Attributes
 from mdm_async.errors import BadRequest
 from mdm_async.keys import proofs, rewrapping, standing
 from mdm_async.keys.key_database import claimed
@@ -484,6 +487,26 @@ async def how_the_files_of_a_directory_stand_is_told_by_page(desk: Desk) -> None
     assert len(found) == 500
 
 
+# Metadata
+
+
+@budget(300)
+async def a_view_is_indexed_and_its_sets_go_with_it(desk: Desk) -> None:
+    said = Attributes({"PatientID": ["P"]}, {"StudyID": ["S"]}, {"Modality": ["CT"]}, {"InstanceNumber": [1]})
+    of_files = [IndexedView(image(FILE + n), "q", "q.1", said) for n in range(10)]
+    for one in of_files:
+        await images.add_view(desk.db, [], StoredView(one.image, "q", "q.1", "image", b"record", None))
+    await index.announce(desk.db, of_files)
+    await index.add(desk.db, of_files)
+    assert await index.values_of(desk.db, image(FILE), "q", "q.1") == said.all()
+    for one in of_files:
+        await images.drop_view(desk.db, one.image, one.view)
+    for _ in range(3):
+        rows = await SETS_TO_CHECK.take(desk.db, "a", 20)
+        await sets.drop_unnamed(desk.db, await sets.of_rows(desk.db, [row.key[0] for row in rows]))
+        await SETS_TO_CHECK.done(desk.db, rows)
+
+
 # Rights
 
 
@@ -685,6 +708,10 @@ QUEUES: dict[str, tuple[Queue, str]] = {
     "images": (
         IMAGES_TO_DESTROY,
         "update images set doomed = now() where id in (select md5('image' || n)::uuid from generate_series(1, {}) n)",
+    ),
+    "sets": (
+        SETS_TO_CHECK,
+        "insert into sets_to_check (set) select n from generate_series(1, {}) n",
     ),
     "trees": (
         TREES_TO_REMOVE,

@@ -19,6 +19,8 @@ from uuid import UUID, uuid4
 
 from mdm_async.catalog.holdings import blobs, images
 from mdm_async.catalog.holdings.images import Part, StoredView
+from mdm_async.catalog.metadata import index
+from mdm_async.catalog.metadata.index import IndexedView
 from mdm_async.dicom.identifiers import identifying_values, names_reveal
 from mdm_async.dicom.looks import begins_as_dicom
 from mdm_async.dicom.part10 import Kind, Piece, Splitter
@@ -85,6 +87,7 @@ class Draft:
         self._head: bytes | None = None
         self._parts: list[Part] = []
         self._views: list[StoredView] = []
+        self._indexed: list[IndexedView] = []
 
     @property
     def sha256(self) -> str:
@@ -204,6 +207,7 @@ class Draft:
         await blobs.settle(db, list(self._leases.blobs))
         await self._fresh.be_named(db)
         await images.insert(db, self.image, self._secrets.registration, self._parts, self._views, owner)
+        await index.add(db, self._indexed)
         if self._opaque is not None and self._quota is not None:
             await self._quota.charge(db, self.image, owner.partition("\n")[0], self.size)
 
@@ -300,6 +304,7 @@ class Draft:
         ]
         self._views = [one.view for one in made]
         self._parts = [part for one in made for part in one.parts]
+        self._indexed = [one.indexed for one in made if one.indexed is not None]
         if pixels is not None:
             used = {one.pixels for one in made if one.pixels is not None}
             if pixels.original.row.secret == IMAGE and pixels.original.record.id not in used:
@@ -308,6 +313,8 @@ class Draft:
             written[Kind.PIXELS] = pixels.original
         self._parts += [part.row for part in written.values()]
         self._views.append(self._identified(written, facts))
+        async with self._workshop.depot.database.acquire() as db:
+            await index.announce(db, self._indexed)
 
     async def _all_pixels(self, original: WrittenPart | None, *, followed: bool) -> Pixels | None:
         if original is None or self._pixels is None:

@@ -1,5 +1,6 @@
 """The queues of work of an installation: taken up when a node starts, and how they stand."""
 
+from mdm_async.catalog.metadata.sets import SETS_TO_CHECK
 from mdm_async.catalog.work import directories_to_check
 from mdm_async.catalog.work.directories_to_check import DIRECTORIES_TO_CHECK
 from mdm_async.catalog.work.doomed import BLOBS_TO_DELETE, IMAGES_TO_DESTROY
@@ -17,6 +18,7 @@ QUEUES: tuple[Queue, ...] = (
     TREES_TO_REMOVE,
     IMAGES_TO_DESTROY,
     KEYS_TO_FORGET,
+    SETS_TO_CHECK,
     BLOBS_TO_DELETE,
     VALUES_TO_FORGET,
 )

@@ -8,6 +8,7 @@ from uuid import UUID
 from mdm_async.blobs.store import BlobStore
 from mdm_async.catalog.grants import grants
 from mdm_async.catalog.holdings import blobs, images
+from mdm_async.catalog.metadata.sets import SETS_TO_CHECK
 from mdm_async.catalog.rights import macaroons
 from mdm_async.catalog.work import keys_to_forget
 from mdm_async.catalog.work.doomed import BLOBS_TO_DELETE, IMAGES_TO_DESTROY
@@ -18,6 +19,7 @@ from mdm_async.catalog.work.values_to_forget import VALUES_TO_FORGET
 from mdm_async.errors import Unavailable
 from mdm_async.images.metrics import SWEPT
 from mdm_async.images.shift import Shift, over_and_over
+from mdm_async.images.upkeep.attributes import drop_unnamed_sets
 from mdm_async.images.upkeep.keys import forget_keys, settle_lapsed
 from mdm_async.images.upkeep.trees import remove_trees
 from mdm_async.images.upkeep.values import forget_values
@@ -30,7 +32,14 @@ LOOK = 0.5
 _PAGE = 1000
 _BLOBS = 200
 """One after the other, so that readers and writers of the store are not kept waiting."""
-_QUEUES = (TREES_TO_REMOVE, IMAGES_TO_DESTROY, KEYS_TO_FORGET, BLOBS_TO_DELETE, VALUES_TO_FORGET)
+_QUEUES = (
+    TREES_TO_REMOVE,
+    IMAGES_TO_DESTROY,
+    KEYS_TO_FORGET,
+    SETS_TO_CHECK,
+    BLOBS_TO_DELETE,
+    VALUES_TO_FORGET,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +75,13 @@ class Sweeper:
         await self._settle_lapsed()
 
     async def destroy(self) -> None:
-        """What was removed: the names below a directory, then images, their secrets first."""
+        """What was removed: the names below a directory, then images, their secrets first, and what they said."""
         async with self._destroying:
             await remove_trees(self.database, self.node)
             await self._destroy_images()
             await forget_keys(self.database, self.keys, self.node)
             await forget_values(self.database, self.node)
+            await drop_unnamed_sets(self.database, self.node)
 
     async def _give_up(self) -> None:
         """What nobody came back for: expired uploads, writes whose lease lapsed, secrets that no image names."""

@@ -8,6 +8,8 @@ from uuid import UUID
 import orjson
 
 from mdm_async.catalog.holdings.images import Part, StoredView
+from mdm_async.catalog.metadata.index import IndexedView
+from mdm_async.dicom.attributes import attributes_of
 from mdm_async.dicom.identifiers import linking_values
 from mdm_async.dicom.mapping import demand_subject
 from mdm_async.dicom.pixels import plan as pixel_plan
@@ -40,11 +42,14 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """The view, ready, refused or quarantined; the head and tail written for it; the pixels that it shares."""
+    """The view, ready, refused or quarantined; the head and tail written for it; the pixels that it shares; what its
+    bytes say.
+    """
 
     view: StoredView
     parts: list[Part]
     pixels: UUID | None = None
+    indexed: IndexedView | None = None
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -82,8 +87,8 @@ class Maker:
             written.append(tail)
             records.append(tail.record)
         seal = partial(self._ready, source, scrubbed, plan, tuple(records))
-        view = await self.workshop.cipher.run(seal)
-        return Made(view, [part.row for part in written], pixels.id if pixels is not None else None)
+        view, indexed = await self.workshop.cipher.run(seal)
+        return Made(view, [part.row for part in written], pixels.id if pixels is not None else None, indexed)
 
     async def _begun(self, head: bytes, edits: PixelEdits | None = None) -> Begun:
         profile, key, mapping = self.served.profile, self.served.key, self.served.mapping
@@ -128,11 +133,11 @@ class Maker:
 
     def _ready(
         self, source: Source, scrubbed: Scrubbed, plan: PixelPlan, parts: tuple[PartRecord, ...]
-    ) -> StoredView:
+    ) -> tuple[StoredView, IndexedView]:
         name, version, secret = self.served.view, self.served.version, source.secrets.image
         links = linking_values(scrubbed.head)
         digest = self.workshop.finder.digest
-        return StoredView(
+        view = StoredView(
             source.image,
             name,
             version,
@@ -157,6 +162,7 @@ class Maker:
                 version,
             ),
         )
+        return view, IndexedView(source.image, name, version, attributes_of(scrubbed.head))
 
     async def _write(self, source: Source, kind: str, data: bytes, *, followed: bool) -> WrittenPart:
         writer = PartWriter(self.workshop.depot, self.leases, source.image, kind, IMAGE, source.secrets.image)

@@ -10,6 +10,7 @@ import structlog
 
 from mdm_async.catalog.holdings import blobs, images, profiles
 from mdm_async.catalog.holdings.images import Part
+from mdm_async.catalog.metadata import index
 from mdm_async.dicom.scrub import SECURITY_FLOOR
 from mdm_async.errors import Gone, MdmError
 from mdm_async.images.reading.served import Served
@@ -54,6 +55,9 @@ async def make_view(
             parts = list(made.parts)
             if source.pixels is not None:
                 parts += await source.pixels.drop_unused({made.pixels} if made.pixels else set())
+            indexed = [made.indexed] if made.indexed is not None else []
+            async with database.acquire() as db:
+                await index.announce(db, indexed)
             async with database.transaction() as db:
                 await images.lock(db, image)
                 await shelf.served.refresh(db, now=True)
@@ -63,6 +67,7 @@ async def make_view(
                 await blobs.settle(db, list(leases.blobs))
                 if not await images.add_view(db, parts, made.view):
                     raise Gone("another node made the view first")
+                await index.add(db, indexed)
                 await images.drop_superseded(db, image, served.view, served.version)
             leases.keep()
     except Gone:

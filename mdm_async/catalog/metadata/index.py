@@ -1,0 +1,62 @@
+"""What views' bytes say of themselves, one row for each version of a view that is ready."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from mdm_async.catalog.metadata import sets
+from mdm_async.catalog.metadata.sets import chain_of
+from mdm_async.dicom.attributes import Attributes, Value
+from mdm_async.postgres.database import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class IndexedView:
+    """A version of a view, and what its bytes say."""
+
+    image: UUID
+    view: str
+    version: str
+    attributes: Attributes
+
+
+async def announce(db: Connection, views: Iterable[IndexedView]) -> None:
+    """Before the transaction that calls `add`: what many images share is made, if nobody has."""
+    await sets.intern(db, (one for view in views for one in chain_of(view.attributes)))
+
+
+async def add(db: Connection, views: Sequence[IndexedView]) -> None:
+    """Index views, in the transaction that makes their rows."""
+    if not views:
+        return
+    chains = [chain_of(view.attributes) for view in views]
+    ids = await sets.intern(db, (one for chain in chains for one in chain))
+    await db.execute(
+        "insert into view_attributes (image, view, version, series, sop_uid, attributes)"
+        " select * from unnest($1::uuid[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::jsonb[])",
+        [view.image for view in views],
+        [view.view for view in views],
+        [view.version for view in views],
+        [ids[series.digest] for _, _, series in chains],
+        [_sop_uid(view.attributes) for view in views],
+        [view.attributes.instance for view in views],
+    )
+
+
+async def values_of(db: Connection, image: UUID, view: str, version: str) -> dict[str, list[Value]] | None:
+    """All that a view's bytes say, by keyword; None when that version of it is not indexed."""
+    row = await db.fetchrow(
+        "select patient.attributes || study.attributes || series.attributes || a.attributes as attributes"
+        " from view_attributes a join meta_sets series on series.id = a.series"
+        " join meta_sets study on study.id = series.parent join meta_sets patient on patient.id = study.parent"
+        " where a.image = $1 and a.view = $2 and a.version = $3",
+        image,
+        view,
+        version,
+    )
+    return row["attributes"] if row is not None else None
+
+
+def _sop_uid(attributes: Attributes) -> str | None:
+    uid = attributes.instance.get("SOPInstanceUID")
+    return str(uid[0]) if uid else None
