@@ -87,7 +87,7 @@ class Client:
         self.keys = Keys(self.wire)
         self.macaroons = Macaroons(self.wire)
         self.mappings = Mappings(self.wire)
-        self.metadata = Metadata(self.wire)
+        self.meta = Metadata(self.wire)
         self.profiles = Profiles(self.wire)
         self.recipients = Recipients(self.wire)
         self.replicas = Replicas(self.wire)

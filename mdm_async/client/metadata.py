@@ -11,7 +11,7 @@ from mdm_async.client.wire import Wire
 
 BATCH: Final = 1000
 """Entries named in one request."""
-_PATH: Final = "catalog/v1/metadata"
+_PATH: Final = "meta/v1"
 Value = str | int | float
 
 
@@ -30,7 +30,7 @@ class Described:
 
 
 class Metadata:
-    """`mdm.metadata`."""
+    """`mdm.meta`."""
 
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
@@ -78,3 +78,57 @@ class Metadata:
     async def drop_schema(self, path: Name, name: str) -> None:
         """Remove a collection, with all its values."""
         await self._wire.operate("POST", f"{_PATH}/schemas/drop", {"surl": name_of(path), "name": name})
+
+    async def sequences(self, path: Name) -> list[Json]:
+        """Those at a directory: `name`, the `next` number, `step`."""
+        found = await self._wire.operate(
+            "POST", f"{_PATH}/sequences/list", {"surl": name_of(path)}, repeat=True
+        )
+        return list(found["sequences"])
+
+    async def create_sequence(self, path: Name, name: str, *, start: int = 1, step: int = 1) -> None:
+        """Make a sequence at a directory."""
+        asked = {"surl": name_of(path), "name": name, "start": start, "step": step}
+        await self._wire.operate("POST", f"{_PATH}/sequences/create", asked)
+
+    async def next_numbers(self, path: Name, name: str, count: int = 1) -> list[int]:
+        """The next numbers of a sequence, which nobody else is given."""
+        asked = {"surl": name_of(path), "name": name, "count": count}
+        # Numbers whose answer is lost are given to nobody.
+        found = await self._wire.operate("POST", f"{_PATH}/sequences/next", asked, repeat=True)
+        return list(found["numbers"])
+
+    async def remove_sequence(self, path: Name, name: str) -> None:
+        """Remove a sequence."""
+        asked = {"surl": name_of(path), "name": name}
+        await self._wire.operate("POST", f"{_PATH}/sequences/remove", asked)
+
+    async def queries(self, path: Name) -> list[Json]:
+        """The queries that are saved at a directory: `name`, `query`, and `select` and `view` if they were given."""
+        found = await self._wire.operate(
+            "POST", f"{_PATH}/queries/list", {"surl": name_of(path)}, repeat=True
+        )
+        return list(found["queries"])
+
+    async def query(self, path: Name, name: str) -> Json:
+        """One of them. NotFound."""
+        asked = {"surl": name_of(path), "name": name}
+        return await self._wire.operate("POST", f"{_PATH}/queries/show", asked, repeat=True)
+
+    async def save_query(
+        self, path: Name, name: str, query: str, *, select: Sequence[str] = (), view: str | None = None
+    ) -> None:
+        """Save a query at a directory."""
+        asked: Json = {
+            "surl": name_of(path),
+            "name": name,
+            "query": query,
+            "select": list(select),
+            "view": view,
+        }
+        await self._wire.operate("POST", f"{_PATH}/queries/save", asked)
+
+    async def remove_query(self, path: Name, name: str) -> None:
+        """Remove a saved query."""
+        asked = {"surl": name_of(path), "name": name}
+        await self._wire.operate("POST", f"{_PATH}/queries/remove", asked)

@@ -86,7 +86,7 @@ class BlockingMappings(Blocking[Mappings]):
 
 
 class BlockingMetadata(Blocking[Metadata]):
-    """`mdm.metadata`."""
+    """`mdm.meta`."""
 
     get = waits(Metadata.get)
     set = waits(Metadata.set)
@@ -94,6 +94,14 @@ class BlockingMetadata(Blocking[Metadata]):
     create_schema = waits(Metadata.create_schema)
     change_schema = waits(Metadata.change_schema)
     drop_schema = waits(Metadata.drop_schema)
+    sequences = waits(Metadata.sequences)
+    create_sequence = waits(Metadata.create_sequence)
+    next_numbers = waits(Metadata.next_numbers)
+    remove_sequence = waits(Metadata.remove_sequence)
+    queries = waits(Metadata.queries)
+    query = waits(Metadata.query)
+    save_query = waits(Metadata.save_query)
+    remove_query = waits(Metadata.remove_query)
 
 
 class BlockingProfiles(Blocking[Profiles]):
@@ -148,7 +156,7 @@ class BlockingClient(Blocking[Client]):
         self.keys = BlockingKeys(twin.keys, loop)
         self.macaroons = BlockingMacaroons(twin.macaroons, loop)
         self.mappings = BlockingMappings(twin.mappings, loop)
-        self.metadata = BlockingMetadata(twin.metadata, loop)
+        self.meta = BlockingMetadata(twin.meta, loop)
         self.profiles = BlockingProfiles(twin.profiles, loop)
         self.recipients = BlockingRecipients(twin.recipients, loop)
         self.replicas = BlockingReplicas(twin.replicas, loop)

@@ -98,6 +98,7 @@ class Arena:
                     ("entries", "id"), ("images", "id"), ("acls", "id"), ("tokens", "id"), ("recipients", "principal"),
                     ("profiles", "name"), ("releases", "image"),
                     ("collections", "id"), ("collection_attributes", "id"), ("own_values", "(entry, attribute)"),
+                    ("sequences", "(directory, name)"), ("saved_queries", "(directory, name)"),
                     (_INSTALLATION, "id"), ("views", "made"),
                 )
             ]  # fmt: skip
@@ -173,12 +174,17 @@ async def _describe(arena: Arena, directory: str, file: str) -> None:
         "attributes": [{"name": what}, {"name": "quality"}],
     }
     values = {"surls": [f"{directory}/{file}"], "values": {f"mine.{what}": value, "mine.quality": value}}
-    for verb, body, status in (("schemas/create", asked, 201), ("set", values, 200)):
+    kept = {"surl": directory, "name": "kept", "query": f'Modality = "{value}"'}
+    run = {"surl": directory, "name": "run", "start": 7_310_231}
+    for verb, body, status in (
+        ("schemas/create", asked, 201), ("set", values, 200), ("queries/save", kept, 201),
+        ("sequences/create", run, 201),
+    ):  # fmt: skip
         answer = await arena.server.call(
-            "POST", f"/catalog/v1/metadata/{verb}", token=arena.server.admin_token, json=body
+            "POST", f"/meta/v1/{verb}", token=arena.server.admin_token, json=body
         )
         assert answer.status == status, answer.body
-    arena.secrets |= {what, value}
+    arena.secrets |= {what, value, "7310231"}
 
 
 async def _aim(arena: Arena, file: str, directory: str) -> Aim:

@@ -651,7 +651,7 @@ ROUTES |= {
     ("POST", "/token"): [],
 }
 
-_METADATA = "/catalog/v1/metadata"
+_METADATA = "/meta/v1"
 _AIMS: dict[str, Callable[[Aim], str]] = {"": _path, "directory": lambda aim: aim.directory, "guid": _guid}
 
 
@@ -682,6 +682,14 @@ ROUTES |= {
         *_described("schemas/change", {"remove": lambda aim: aim.directory}, name="mine", remove=["quality"]),
     ],
     ("POST", f"{_METADATA}/schemas/drop"): _described("schemas/drop", name="mine"),
+    ("POST", f"{_METADATA}/sequences/list"): _described("sequences/list"),
+    ("POST", f"{_METADATA}/sequences/create"): _described("sequences/create", name="run"),
+    ("POST", f"{_METADATA}/sequences/next"): _described("sequences/next", name="run"),
+    ("POST", f"{_METADATA}/sequences/remove"): _described("sequences/remove", name="run"),
+    ("POST", f"{_METADATA}/queries/list"): _described("queries/list"),
+    ("POST", f"{_METADATA}/queries/show"): _described("queries/show", name="kept"),
+    ("POST", f"{_METADATA}/queries/save"): _described("queries/save", name="other", query="Rows > 1"),
+    ("POST", f"{_METADATA}/queries/remove"): _described("queries/remove", name="kept"),
 }
 
 ROUTES |= {

@@ -74,3 +74,30 @@ async def test_what_is_wrong_is_told_with_a_remedy(mdm: Run, study: str) -> None
         ended = await mdm("meta", *words)
         assert told in ended.err, words
         assert ended.code == code, words
+
+
+async def test_sequences_are_made_taken_from_listed_and_removed(mdm: Run, folder: str) -> None:
+    assert (await mdm("meta", "sequence", "create", "run", "--at", folder, "--start", 5)).code == 0
+    assert (await mdm("meta", "sequence", "next", "run", "--at", folder)).text == "5\n"
+    assert (await mdm("meta", "sequence", "next", "run", "--at", folder, "--count", 2, "--json")).json == {
+        "numbers": [6, 7]
+    }
+    assert (await mdm("meta", "sequence", "list", folder)).text == "run  8  step 1\n"
+    assert (await mdm("meta", "sequence", "remove", "run", "--at", folder)).code == 0
+    gone = await mdm("meta", "sequence", "next", "run", "--at", folder)
+    assert (gone.code, gone.err.startswith(f"mdm: {folder}: the directory has no sequence")) == (3, True)
+
+
+async def test_queries_are_kept_listed_shown_and_removed(mdm: Run, folder: str) -> None:
+    query = 'Modality = "CT"'
+    assert (
+        await mdm("meta", "query", "save", "ct", query, "--at", folder, "--select", "Rows, Columns")
+    ).code == 0
+    assert (await mdm("meta", "query", "list", folder)).text == f"ct  {query}\n"
+    assert (await mdm("meta", "query", "show", "ct", "--at", folder)).text == f"{query}\n"
+    assert (await mdm("meta", "query", "show", "ct", "--at", folder, "--json")).json["select"] == [
+        "Rows",
+        "Columns",
+    ]
+    assert (await mdm("meta", "query", "remove", "ct", "--at", folder)).code == 0
+    assert (await mdm("meta", "query", "list", folder, "--json")).json == []

@@ -24,7 +24,7 @@ from mdm_async.catalog.holdings import (
     sources,
 )
 from mdm_async.catalog.holdings.images import Part, StoredView
-from mdm_async.catalog.metadata import collections, index, own_values, sets
+from mdm_async.catalog.metadata import collections, index, own_values, saved_queries, sequences, sets
 from mdm_async.catalog.metadata.index import IndexedView
 from mdm_async.catalog.metadata.own_values import Value
 from mdm_async.catalog.metadata.sets import SETS_TO_CHECK
@@ -439,6 +439,20 @@ async def own_values_are_kept_told_copied_and_forgotten(desk: Desk) -> None:
     await own_values.put(desk.db, [Value(FILE, 1, (None, None))])
     assert await forget_page(desk.db, 2, 10)
     assert not await forget_page(desk.db, 2, 10)
+
+
+@budget(60)
+async def what_directories_have_under_names_is_kept_and_told(desk: Desk) -> None:
+    directory = await desk.directory()
+    await sequences.make(desk.db, directory, "run", 1, 1)
+    assert await sequences.take(desk.db, directory, "run", 3) == range(1, 4)
+    assert [one.next for one in await sequences.at_directory(desk.db, directory)] == [4]
+    assert await sequences.remove(desk.db, directory, "run")
+    await saved_queries.add(desk.db, directory, "kept", b"sealed", CALLER.name)
+    assert await saved_queries.count(desk.db, directory) == 1
+    assert len(await saved_queries.at_directory(desk.db, directory)) == 1
+    assert await saved_queries.get(desk.db, directory, "kept") is not None
+    assert await saved_queries.remove(desk.db, directory, "kept")
 
 
 @budget(40)

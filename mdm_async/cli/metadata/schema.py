@@ -90,7 +90,7 @@ def show(
 
     async def work() -> list[dict[str, Any]]:
         async with client_of(context) as client:
-            return await client.metadata.schemas(path)
+            return await client.meta.schemas(path)
 
     with about(path):
         found = complete(work())
@@ -123,7 +123,7 @@ def _do(
 ) -> None:
     async def work() -> None:
         async with client_of(context) as client:
-            await change(client.metadata)
+            await change(client.meta)
 
     with about(at):
         complete(work())

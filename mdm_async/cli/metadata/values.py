@@ -36,7 +36,7 @@ def get(
 
     async def work() -> dict[str, Described]:
         async with client_of(context) as client:
-            return await client.metadata.get(all_names(names, files_from))
+            return await client.meta.get(all_names(names, files_from))
 
     outcomes = settled(work())
     for outcome in outcomes:
@@ -78,7 +78,7 @@ def set_(
 
     async def work() -> dict[str, None]:
         async with client_of(context) as client:
-            await client.metadata.set(paths, values)
+            await client.meta.set(paths, values)
         return dict.fromkeys(paths)
 
     outcomes = settled(work())

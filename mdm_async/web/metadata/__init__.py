@@ -1,1 +1,1 @@
-"""Metadata over JSON, under /catalog/v1/metadata."""
+"""Metadata over JSON, under /meta/v1."""

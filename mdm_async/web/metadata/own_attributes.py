@@ -22,7 +22,7 @@ from mdm_async.web.srm.results import Files, SurlStatus
 
 MOST_VALUES = 200
 """Set by one request, of each entry."""
-PATH = "/catalog/v1/metadata"
+PATH = "/meta/v1"
 Given = Annotated[str, Field(max_length=4096)] | StrictInt | StrictFloat | None
 
 

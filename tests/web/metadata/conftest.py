@@ -12,11 +12,11 @@ Meta = Callable[..., Awaitable[Reply]]
 
 @pytest.fixture
 def meta(server: Server) -> Meta:
-    """A verb of /catalog/v1/metadata, by the administrator unless a token is shown."""
+    """A verb of /meta/v1, by the administrator unless a token is shown."""
 
     async def call(verb: str, token: str | None = None, **body: Any) -> Reply:
         shown = token or server.admin_token
-        return await server.call("POST", f"/catalog/v1/metadata/{verb}", token=shown, json=body)
+        return await server.call("POST", f"/meta/v1/{verb}", token=shown, json=body)
 
     return call
 

@@ -173,9 +173,7 @@ async def test_values_of_what_was_removed_go_from_the_catalog(own_server: Server
     await server.srm("mkdir", surl=f"{folder}/a")
 
     async def call(verb: str, **body: Any) -> None:
-        answer = await server.call(
-            "POST", f"/catalog/v1/metadata/{verb}", token=server.admin_token, json=body
-        )
+        answer = await server.call("POST", f"/meta/v1/{verb}", token=server.admin_token, json=body)
         assert answer.status in (200, 201), answer.body
 
     async def left() -> int:
@@ -209,9 +207,7 @@ async def test_text_that_tells_who_the_patient_is_is_refused(own_server: Server,
     await server.put(f"{folder}/a.dcm", written.getvalue())
 
     async def call(verb: str, **body: Any) -> tuple[int, Any]:
-        answer = await server.call(
-            "POST", f"/catalog/v1/metadata/{verb}", token=server.admin_token, json=body
-        )
+        answer = await server.call("POST", f"/meta/v1/{verb}", token=server.admin_token, json=body)
         return answer.status, answer.tree
 
     await call("schemas/create", surl=folder, name="mine", attributes=QUALITY)
