@@ -46,6 +46,11 @@ from mdm_async.images.reading.digests import Digests
 from mdm_async.images.reading.served import BASIC_PROJECT, ServedViews
 from mdm_async.images.reading.shelf import Shelf
 from mdm_async.images.rights.macaroons import minted
+from mdm_async.images.shift import over_and_over
+from mdm_async.images.shredding import destroying
+from mdm_async.images.shredding.destroying import Destroyer
+from mdm_async.images.shredding.receipts import Receipts
+from mdm_async.images.shredding.shredder import Shredder
 from mdm_async.images.transfers.admission import Admission
 from mdm_async.images.transfers.feed_reader import FeedReader
 from mdm_async.images.transfers.judging import Judge
@@ -170,6 +175,7 @@ async def running(settings: Settings, watches: Watches | None = None) -> AsyncIt
         judge = replace(house.judge, database=lanes.control, callers=Callers(lanes.control))
         beside(TurlWatch(judge, house.warm, house.admission, grace).watch())
         beside(house.sweeper.forever())
+        beside(over_and_over("shredding", house.shredder.destroyer.finish, destroying.LOOK))
         beside(keep_days_forever(lanes.bulk))
         beside(check_directories_forever(lanes.bulk, house.views, house.node))
         beside(make_views_forever(house.workshop.on(lanes.bulk), house.shelf, house.node))
@@ -272,6 +278,8 @@ async def _house(
     opaque = OpaqueQuota(settings.limits.opaque, settings.limits.opaque_each)
     node = f"{socket.gethostname()}:{settings.data.absolute()}"
     await begin_work(lanes.bulk, views, node)
+    private = signing_key(settings)
+    destroyer = Destroyer(lanes.bulk, keys, blobs, node, settings.keys.backups_days)
     return House(
         settings=settings,
         lanes=lanes,
@@ -302,8 +310,10 @@ async def _house(
         refusals=Refusals(lanes.control),
         reads=Reads(lanes.control),
         sweeper=Sweeper(lanes.bulk, keys, blobs, node),
+        shredder=Shredder(lanes.bulk, workshop.on(lanes.bulk), shelf, destroyer, warm, changed),
+        receipts=Receipts(destroyer, cipher, private),
         node=node,
-        signing_key=signing_key(settings),
+        signing_key=private,
     )
 
 

@@ -84,6 +84,11 @@ class Commands(LazyGroup):
         "pseudonym": Listed("mdm_async.cli.profile.pseudonym", "Find whom a pseudonym stands for."),
         "project": Listed("mdm_async.cli.profile.project", "Research projects: whom they call what."),
         "audit": Listed("mdm_async.cli.audit.commands", "Look at the audit trail, keep it, verify it."),
+        "shred": Listed(
+            "mdm_async.cli.keys.shred",
+            "Destroy images for good, in all projects: keys, stored bytes, names, transfer URLs; it cannot be undone.",
+        ),
+        "shreds": Listed("mdm_async.cli.keys.shreds", "Receipts of what was shredded, and how far it is."),
         "fsck": Listed(
             "mdm_async.cli.server.fsck",
             "Compare stored ciphertext with the catalog; exits 1 when something is left unrepaired.",

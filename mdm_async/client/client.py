@@ -39,6 +39,7 @@ from mdm_async.client.recipients import Recipients
 from mdm_async.client.remote_file import RemoteFile
 from mdm_async.client.replicas import Replicas
 from mdm_async.client.sent import Source
+from mdm_async.client.shredding import Shredding
 from mdm_async.client.side_by_side import PARALLEL, Meter
 from mdm_async.client.ticket import Prepared, Recipient, Ticket, encode_key
 from mdm_async.client.tokens import Tokens
@@ -91,6 +92,7 @@ class Client:
         self.profiles = Profiles(self.wire)
         self.recipients = Recipients(self.wire)
         self.replicas = Replicas(self.wire)
+        self.shredding = Shredding(self.wire)
         self.tokens = Tokens(self.wire)
 
     def __repr__(self) -> str:

@@ -26,6 +26,7 @@ from mdm_async.client.profiles import Profiles
 from mdm_async.client.recipients import Recipients
 from mdm_async.client.remote_file import RemoteFile
 from mdm_async.client.replicas import Replicas
+from mdm_async.client.shredding import Shredding
 from mdm_async.client.ticket import Ticket
 from mdm_async.client.tokens import Tokens
 
@@ -136,6 +137,15 @@ class BlockingReplicas(Blocking[Replicas]):
     set_master = waits(Replicas.set_master)
 
 
+class BlockingShredding(Blocking[Shredding]):
+    """`mdm.shredding`."""
+
+    look = waits(Shredding.look)
+    shred = waits(Shredding.shred)
+    listing = waits(Shredding.listing)
+    receipt = waits(Shredding.receipt)
+
+
 class BlockingTokens(Blocking[Tokens]):
     """`mdm.tokens`."""
 
@@ -160,6 +170,7 @@ class BlockingClient(Blocking[Client]):
         self.profiles = BlockingProfiles(twin.profiles, loop)
         self.recipients = BlockingRecipients(twin.recipients, loop)
         self.replicas = BlockingReplicas(twin.replicas, loop)
+        self.shredding = BlockingShredding(twin.shredding, loop)
         self.tokens = BlockingTokens(twin.tokens, loop)
 
     def __enter__(self) -> Self:

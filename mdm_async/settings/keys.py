@@ -78,6 +78,12 @@ class KeySettings(KekSettings):
     cached_seconds: float = Field(
         30, gt=0, description="seconds without use after which opened keys are wiped from memory"
     )
+    backups_days: float | None = Field(
+        None,
+        ge=0,
+        description="days that backups of the databases are kept at the most: what was shredded is final only after "
+        "them; not said: never",
+    )
 
     @model_validator(mode="after")
     def _can_work(self) -> Self:

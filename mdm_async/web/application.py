@@ -14,6 +14,7 @@ from mdm_async.web.admin import (
     profiles,
     replicas,
     rights,
+    shredding,
     status,
     whoami,
 )
@@ -50,6 +51,7 @@ def application(house: House) -> web.Application:
         own_attributes,
         replicas,
         rights,
+        shredding,
         status,
         authorization_server,
         storage_report,

@@ -301,6 +301,23 @@ def _in_soap(field: str, form: Callable[[Aim], str]) -> Body:
 
 
 _MAPPING = "/admin/v1/projects/{project}/mapping"
+
+
+def _shred(path: str, **more: Any) -> list[Attack]:
+    forms: dict[str, Callable[[Aim], dict[str, Any]]] = {
+        "file": lambda aim: {"surls": [aim.file]},
+        "directory": lambda aim: {"surls": [aim.directory]},
+        "guid": lambda aim: {"surls": [_guid(aim)]},
+        "identified": lambda aim: {"surls": [_identified(aim.file)]},
+        "granted": lambda aim: {"surls": [aim.file], "asAdministrator": True},
+    }
+
+    def body(form: Callable[[Aim], dict[str, Any]]) -> Body:
+        return lambda aim: form(aim) | more
+
+    return [_admin("POST", path, body(form), name) for name, form in forms.items()]
+
+
 ROUTES: dict[tuple[str, str], list[Attack]] = {
     # What anybody may know.
     ("GET", "/.well-known/wlcg-tape-rest-api"): [],
@@ -394,6 +411,29 @@ ROUTES: dict[tuple[str, str], list[Attack]] = {
     ],
     ("GET", "/admin/v1/status"): [_admin("GET", "/admin/v1/status")],
     ("GET", "/admin/v1/keys"): [_admin("GET", "/admin/v1/keys")],
+    ("POST", "/admin/v1/shred/look"): [
+        *_shred("/admin/v1/shred/look"),
+        _admin("POST", "/admin/v1/shred/look", lambda aim: {"patient": aim.pseudonym}, "patient", judged=False),
+    ],
+    ("POST", "/admin/v1/shred"): [
+        *_shred("/admin/v1/shred", id=str(uuid4()), digest="0" * 64),
+        _admin(
+            "POST",
+            "/admin/v1/shred",
+            lambda aim: {"patient": aim.pseudonym, "id": str(uuid4()), "digest": "0" * 64},
+            "patient",
+            judged=False,
+        ),
+    ],
+    ("GET", "/admin/v1/shreds"): [_admin("GET", "/admin/v1/shreds", told=True, judged=False)],
+    ("GET", "/admin/v1/shreds/{id}"): [
+        Attack(
+            "GET /admin/v1/shreds",
+            "GET",
+            lambda aim: f"/admin/v1/shreds/{aim.guid}",
+            judged=False,
+        )
+    ],
     ("POST", "/admin/v1/fsck"): [
         _admin("POST", "/admin/v1/fsck", lambda aim: {}),
         _admin("POST", "/admin/v1/fsck", lambda aim: {"repair": True}, "repair"),

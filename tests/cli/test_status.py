@@ -25,6 +25,7 @@ async def test_status_tells_node_version_schema_space_transfers_and_queues(mdm: 
         "sets of attributes to check",
         "blobs to delete",
         "values to forget",
+        "shreds to finish",
     ]
 
 

@@ -11,6 +11,7 @@ from uuid import UUID, uuid4
 
 from mdm_async.catalog import installation
 from mdm_async.catalog.grants import grants, requests
+from mdm_async.catalog.grants import shredding as transfer_urls
 from mdm_async.catalog.grants.grants import Grant
 from mdm_async.catalog.holdings import (
     blobs,
@@ -21,6 +22,7 @@ from mdm_async.catalog.holdings import (
     profiles,
     registrations,
     replicas,
+    shredding,
     sources,
 )
 from mdm_async.catalog.holdings.images import Part, StoredView
@@ -35,14 +37,15 @@ from mdm_async.catalog.rights import callers, feed, kept_acls, macaroons, recipi
 from mdm_async.catalog.rights.callers import Callers
 from mdm_async.catalog.rights.kept_acls import Own
 from mdm_async.catalog.rights.verdicts import Verdict, Verdicts
-from mdm_async.catalog.trail import acts, ledger, unsealed
+from mdm_async.catalog.trail import acts, deliveries, ledger, unsealed
 from mdm_async.catalog.trail.acts import Act
 from mdm_async.catalog.trail.ledger import Filter
-from mdm_async.catalog.work import directories_to_check, keys_to_forget, views_to_make
+from mdm_async.catalog.work import directories_to_check, keys_to_forget, shreds, views_to_make
 from mdm_async.catalog.work.directories_to_check import DIRECTORIES_TO_CHECK
 from mdm_async.catalog.work.doomed import BLOBS_TO_DELETE, IMAGES_TO_DESTROY
 from mdm_async.catalog.work.keys_to_forget import KEYS_TO_FORGET
 from mdm_async.catalog.work.queue import Queue
+from mdm_async.catalog.work.shreds import SHREDS, ShreddedImage
 from mdm_async.catalog.work.trees_to_remove import TREES_TO_REMOVE
 from mdm_async.catalog.work.values_to_forget import VALUES_TO_FORGET, forget_page
 from mdm_async.catalog.work.views_to_make import VIEWS_TO_MAKE
@@ -484,6 +487,38 @@ async def a_thousand_images_are_destroyed(desk: Desk) -> None:
     assert len(await images.destroy_doomed(desk.db, doomed)) == 1000
 
 
+@budget(1_500)
+async def a_hundred_images_are_shredded(desk: Desk) -> None:
+    some = [image(FILE + n) for n in range(100)]
+    long_ago = datetime(2000, 1, 1, tzinfo=UTC)
+    await paths.lock_entries_of_images(desk.db, some)
+    await shredding.lock(desk.db, some)
+    assert len(await shredding.wholes(desk.db, some)) == 100
+    named = await paths.entries_of_images(desk.db, some)
+    assert len(await deliveries.of_entries(desk.db, {one: long_ago for _, one, _ in named})) == 100
+    await transfer_urls.live(desk.db, some)
+    await entries.remove_files(desk.db, [entry for entry, _, _ in named])
+    await transfer_urls.end(desk.db, some)
+    await shredding.doom(desk.db, some)
+
+
+@budget(300)
+async def how_far_shreds_are_is_known(desk: Desk) -> None:
+    made, some = uuid4(), [image(FILE + n) for n in range(100)]
+    await shreds.begin(desk.db, made, OWNER, OWNER, 100, granted=False)
+    gone = [ShreddedImage(one, uuid4(), (), {}) for one in some]
+    await shreds.add_images(desk.db, made, gone)
+    await shreds.get(desk.db, made)
+    await shreds.newest(desk.db, OWNER)
+    await shreds.newest(desk.db, None)
+    assert len(await shreds.images_of(desk.db, made, UUID(int=0), 50)) == 50
+    await shreds.remaining(desk.db, some, [])
+    await shreds.store_done(desk.db, made, {"a": 1})
+    await shreds.stores_done(desk.db, made)
+    await shreds.set_destroyed(desk.db, made)
+    await shreds.set_final(desk.db, made)
+
+
 @budget(3_500)
 async def a_page_of_everything_is_looked_through(desk: Desk) -> None:
     found = await blobs.page(desk.db, blob(1), 1000)
@@ -740,6 +775,11 @@ QUEUES: dict[str, tuple[Queue, str]] = {
         "insert into keys_to_forget (registration)"
         " select md5('registration' || n)::uuid from generate_series(1, {}) n",
     ),
+    "shreds": (
+        SHREDS,
+        "insert into shreds (id, caller, owner, granted, images)"
+        " select md5('shred' || n)::uuid, 'user:a', 'user:a', false, 1 from generate_series(1, {}) n",
+    ),
     "blobs": (
         BLOBS_TO_DELETE,
         "update blobs set state = 'doomed', doomed = now()"
@@ -756,7 +796,7 @@ async def turn(db: Connection, queue: Queue) -> None:
     await queue.renew(db, rows)
     await queue.fail(db, rows[0], "Damaged")
     await queue.put_back(db, rows[1:100], 0)
-    if queue.table not in ("images", "blobs"):  # those go by ways of their own
+    if queue.table not in ("images", "blobs", "shreds"):  # those go by ways of their own
         await queue.done(db, rows[100:])
     assert await queue.hurry(db, 200) == 1
     await queue.standing(db)

@@ -193,6 +193,8 @@ async def settle(
         # What arrived has a record of its own, encrypted; its exact size would identify it here.
         "update grants g set state = $3, image = coalesce($5, image), sealed = sealed or $6, name = coalesce($7, name),"
         " expected_size = null, announced = null,"
+        # By it what was recorded on its way could be opened; it is needed no more.
+        " secret = case when $3 in ('done', 'aborted') then null else secret end,"
         f" expires = case $3 when 'uploaded' then greatest(expires, now() + interval '{FOR_PUT_DONE}') else expires end"
         " where turl = $1 and item = $2 and state = $4 and (expires > now() or $3 = 'uploaded')"
         " and not exists (select from tokens t where t.id = g.token and t.revoked is not null)",

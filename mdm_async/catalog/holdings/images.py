@@ -374,17 +374,17 @@ async def note_use(db: Connection, images: Iterable[UUID]) -> None:
 
 # So written it is no way to find them: looked for by that, each page would walk past all that wait to be destroyed.
 _DOOMED = "coalesce(doomed, 'infinity') < 'infinity'"
-_DESTROYED = f"id = any($1::uuid[]) and {_DOOMED} and in_use_until < now()"
+_DESTROYED = f"id = any($1::uuid[]) and {_DOOMED} and (in_use_until < now() or shredded)"
 
 
 async def to_destroy(db: Connection, images: Sequence[UUID]) -> list[UUID]:
-    """The registrations of those among these images that are doomed, and are not being read now."""
+    """The registrations of those among these images that are doomed, and are not being read now or were shredded."""
     rows = await db.fetch(f"select registration from images where {_DESTROYED}", images)
     return [row["registration"] for row in rows]
 
 
 async def destroy_doomed(db: Connection, images: Sequence[UUID]) -> list[UUID]:
-    """Drop rows of doomed images, but for those that are being read now; their blobs become doomed.
+    """Drop rows of doomed images, but for those that are read now and were not shredded; their blobs become doomed.
 
     Returns the registrations. The caller forgets them, or writes them down to be forgotten, in the same transaction.
     """

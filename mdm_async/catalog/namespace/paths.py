@@ -19,3 +19,14 @@ async def of_images(db: Connection, images: Collection[UUID]) -> list[Lfn]:
         list(images),
     )
     return [Lfn(row["lfn"]) for row in rows]
+
+
+async def entries_of_images(db: Connection, images: Collection[UUID]) -> list[tuple[int, UUID, UUID]]:
+    """(entry, its GUID, image) of every entry of these images, also of those that no name leads to any more."""
+    rows = await db.fetch("select id, guid, image from entries where image = any($1::uuid[])", list(images))
+    return [(row["id"], row["guid"], row["image"]) for row in rows]
+
+
+async def lock_entries_of_images(db: Connection, images: Collection[UUID]) -> None:
+    """Let nobody else change or remove them until the transaction ends."""
+    await db.execute("select from entries where image = any($1::uuid[]) order by id for update", list(images))

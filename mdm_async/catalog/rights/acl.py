@@ -60,6 +60,16 @@ def may_rename(caller: Caller, place: Place) -> bool:
     return is_file and any(_has_ability(scope, Ability.RENAME, place) for scope in caller.scopes)
 
 
+def may_shred(caller: Caller, place: Place) -> bool:
+    """Whether the caller may have the image of this entry destroyed for good: who may delete the entry and, by what is
+    in force there, see identities. That a research project's own entry shows none to anybody bars nobody."""
+    rights = (Right.DELETE, Right.IDENTITY)
+    return all(
+        _has(caller, place.lfn, place.path, place.acl, right, place.default_view, place.default_view)
+        for right in rights
+    )
+
+
 def may_stage(caller: Caller, place: Place, view: View | None = None) -> bool:
     """Whether the caller may have a file brought online: by the right to read it, or to stage alone."""
     if allows(caller, place, Right.READ, view):

@@ -7,8 +7,8 @@ IMAGES_TO_DESTROY = Queue(
     "images",
     ("id",),
     ("uuid",),
-    # Not while it is being read.
-    only="doomed is not null and in_use_until < now()",
+    # Not while it is being read, unless it was shredded.
+    only="doomed is not null and (in_use_until < now() or shredded)",
     since="doomed",
 )
 BLOBS_TO_DELETE = Queue(

@@ -6,6 +6,7 @@ from mdm_async.catalog.work.directories_to_check import DIRECTORIES_TO_CHECK
 from mdm_async.catalog.work.doomed import BLOBS_TO_DELETE, IMAGES_TO_DESTROY
 from mdm_async.catalog.work.keys_to_forget import KEYS_TO_FORGET
 from mdm_async.catalog.work.queue import Queue
+from mdm_async.catalog.work.shreds import SHREDS
 from mdm_async.catalog.work.trees_to_remove import TREES_TO_REMOVE
 from mdm_async.catalog.work.values_to_forget import VALUES_TO_FORGET
 from mdm_async.catalog.work.views_to_make import VIEWS_TO_MAKE
@@ -21,6 +22,7 @@ QUEUES: tuple[Queue, ...] = (
     SETS_TO_CHECK,
     BLOBS_TO_DELETE,
     VALUES_TO_FORGET,
+    SHREDS,
 )
 
 

@@ -28,6 +28,8 @@ from mdm_async.images.names.user_text import UserText
 from mdm_async.images.reading.digests import Digests
 from mdm_async.images.reading.served import ServedViews
 from mdm_async.images.reading.shelf import Shelf
+from mdm_async.images.shredding.receipts import Receipts
+from mdm_async.images.shredding.shredder import Shredder
 from mdm_async.images.transfers.admission import Admission
 from mdm_async.images.transfers.judging import Judge
 from mdm_async.images.transfers.opening import OpenedViews
@@ -77,6 +79,8 @@ class House:
     refusals: Refusals
     reads: Reads
     sweeper: Sweeper
+    shredder: Shredder
+    receipts: Receipts
     node: str
     signing_key: Ed25519PrivateKey
     """The audit's."""

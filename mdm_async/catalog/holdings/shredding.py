@@ -1,0 +1,64 @@
+"""Images that are shredded: what there is of them, and their end, whoever reads or holds them."""
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from mdm_async.postgres.database import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """All that is stored of an image. `views` are (name, version, state); `size` bytes of ciphertext in all."""
+
+    image: UUID
+    registration: UUID
+    created: datetime
+    views: tuple[tuple[str, str, str], ...]
+    parts: int
+    blobs: tuple[UUID, ...] = field(repr=False)
+    size: int
+
+
+async def wholes(db: Connection, images: Collection[UUID]) -> list[Whole]:
+    """Of those that are there and not doomed, in the order of their ids."""
+    return [_whole(row) for row in await db.fetch(_WHOLES, list(images))]
+
+
+async def lock(db: Connection, images: Collection[UUID]) -> None:
+    """Let nobody give one of them an entry, a view or a part until the transaction ends."""
+    await db.execute("select from images where id = any($1::uuid[]) order by id for update", list(images))
+
+
+_WHOLES = """
+select i.id, i.registration, i.created,
+    array(select array[name, version, state] from views v where v.image = i.id order by name, version) as views,
+    p.parts, p.blobs, p.size
+from images i cross join lateral (
+    select count(*) as parts, coalesce(sum(cipher_size), 0)::bigint as size,
+        coalesce(array_agg(blob order by blob) filter (where blob is not null), '{}') as blobs
+    from parts where image = i.id
+) p where i.id = any($1::uuid[]) and i.doomed is null order by i.id
+"""
+
+
+def _whole(row: Any) -> Whole:
+    views = tuple((name, version, state) for name, version, state in row["views"])
+    return Whole(
+        row["id"],
+        row["registration"],
+        row["created"],
+        views,
+        row["parts"],
+        tuple(row["blobs"]),
+        row["size"],
+    )
+
+
+async def doom(db: Connection, images: Collection[UUID]) -> None:
+    """Mark images, which no entry points to any more, to be destroyed at once."""
+    await db.execute(
+        "update images set doomed = now(), shredded = true where id = any($1::uuid[])", list(images)
+    )

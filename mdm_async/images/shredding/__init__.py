@@ -1,0 +1,1 @@
+"""Destroying images for good, and saying so under a signature."""

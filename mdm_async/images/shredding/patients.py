@@ -1,0 +1,181 @@
+"""All images of a patient, found by a pseudonym of theirs or by their Patient ID.
+
+Each is looked into: what an index says is a hint, and the wrong patient's images must not go. To whom no image of the
+patient may be identified, there are none.
+"""
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+from uuid import UUID
+
+from mdm_async.catalog.holdings import images
+from mdm_async.catalog.trail import acts
+from mdm_async.catalog.trail.acts import Act
+from mdm_async.dicom.identifiers import linking_values
+from mdm_async.dicom.pseudonym import Pseudonyms
+from mdm_async.dicom.scrubbing.steps import IDENTIFIERS, PATIENT_ID
+from mdm_async.dicom.whose import Whose
+from mdm_async.errors import BadRequest, Damaged, Gone, MdmError, NotDicom, NotFound, ViewPending, ViewRefused
+from mdm_async.images.reading import stream
+from mdm_async.images.reading.served import Served
+from mdm_async.images.reading.shelf import Shelf
+from mdm_async.images.shredding.plan import MOST
+from mdm_async.images.views.originals import original_head
+from mdm_async.images.views.pseudonyms import identified_by
+from mdm_async.images.views.workshop import Workshop
+from mdm_async.names import Caller, View
+
+_LOOKED_AT: Final = 500
+_OPENED: Final = 10
+"""Images that are looked into to know what a pseudonym stands for."""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Theirs:
+    """Images, and of how many different people they tell; `unreadable` may be theirs, but do not open."""
+
+    images: Collection[UUID]
+    people: int | None = None
+    unreadable: int = 0
+
+
+async def images_of(
+    workshop: Workshop, shelf: Shelf, caller: Caller, patient: str, *, granted: bool
+) -> Theirs:
+    """`granted`: whoever may be identified. Audited. Raises NotFound, BadRequest for what is a pseudonym of something
+    else than a patient."""
+    patient = patient.strip()
+    search = _Search(workshop, shelf, caller, granted)
+    try:
+        found = await search.images(patient)
+    except NotFound:
+        async with workshop.depot.database.transaction() as db:
+            await acts.record(db, [Act(caller, "shred search", "failure")])
+        raise
+    async with workshop.depot.database.transaction() as db:
+        await acts.record(db, [Act(caller, "shred search", details={"images": len(found.images)})])
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Search:
+    workshop: Workshop
+    shelf: Shelf
+    caller: Caller
+    granted: bool
+
+    async def images(self, patient: str) -> Theirs:
+        database = self.workshop.depot.database
+        async with database.acquire() as db:
+            await self.shelf.served.refresh(db)
+        ids = await self._originals(patient)
+        whose: dict[UUID, Whose] = {}
+        unreadable = 0
+        for image in await self._candidates(ids):
+            try:
+                found = await self._whose(image)
+            except (Gone, NotDicom):
+                continue
+            except MdmError:
+                unreadable += 1
+                continue
+            if found.id in ids:
+                whose[image] = found
+        if not whose or not await self._identifies(whose):
+            raise _nobody()
+        return Theirs(sorted(whose), len(set(whose.values())), unreadable)
+
+    async def _originals(self, patient: str) -> set[bytes]:
+        """The Patient IDs that are meant, as encoded in files: what stands for them is one itself, perhaps."""
+        ids = {patient.encode()}
+        other = set()
+        for image, name in await self._holding(self.workshop.finder.digest(patient)):
+            for attribute, original in (await self._matches(image, name, patient)).items():
+                if attribute == "PatientID":
+                    ids.add(original)
+                else:
+                    other.add(attribute)
+        if other and len(ids) == 1:
+            raise BadRequest(
+                f"this stands for a {min(other)}, not for a patient",
+                remedy="give the pseudonym that views have as Patient ID",
+            )
+        return ids
+
+    async def _holding(self, digest: bytes) -> list[tuple[UUID, str]]:
+        """Some images that the caller may identify, and their views that hold a pseudonym."""
+        held: list[tuple[UUID, str]] = []
+        after = UUID(int=0)
+        async with self.workshop.depot.database.acquire() as db:
+            while len(held) < _OPENED:
+                page = await images.with_pseudonym(db, digest, self.shelf.served.versions, after, _LOOKED_AT)
+                if not page:
+                    break
+                after = page[-1][0]
+                wanted = {image for image, _, _ in page}
+                mine = wanted if self.granted else (await identified_by(db, self.caller, wanted)).keys()
+                held += [(image, name) for image, name, _ in page if image in mine]
+        return held[:_OPENED]
+
+    async def _matches(self, image: UUID, name: str, pseudonym: str) -> dict[str, bytes]:
+        """Which attributes of the view have it, and what the original has there; of others than the Patient ID b""."""
+        try:
+            head = await original_head(self.workshop, self.shelf, image)
+            ready = await self.shelf.load_one(self.workshop.depot.database, image, View(name))
+            made = await stream.first_part(self.workshop.depot.blobs, ready)
+            given = await self.workshop.cipher.run(partial(linking_values, made))
+            whose = await self.workshop.cipher.run(partial(Whose.of, head or b""))
+        except (ViewPending, ViewRefused, Gone, Damaged, NotDicom):
+            return {}  # another image of theirs may tell
+        return {
+            attribute: whose.id if attribute == "PatientID" else b""
+            for attribute, value in given.items()
+            if value == pseudonym
+        }
+
+    async def _candidates(self, ids: Iterable[bytes]) -> set[UUID]:
+        """Images that may be of whoever has one of these Patient IDs: by the pseudonyms that these get."""
+        found: set[UUID] = set()
+        for pseudonym in {_pseudonym(served, one) for served in self.shelf.served for one in ids}:
+            digest = self.workshop.finder.digest(pseudonym)
+            after = UUID(int=0)
+            async with self.workshop.depot.database.acquire() as db:
+                while page := await images.with_pseudonym(
+                    db, digest, self.shelf.served.versions, after, _LOOKED_AT
+                ):
+                    found |= {image for image, _, _ in page}
+                    after = page[-1][0]
+                    if len(found) > MOST:
+                        raise BadRequest(
+                            f"the patient has more than {MOST} images",
+                            remedy="shred some of them by their names first",
+                        )
+        return found
+
+    async def _whose(self, image: UUID) -> Whose:
+        """Whose an image is, by its original."""
+        head = await original_head(self.workshop, self.shelf, image)
+        if head is None:
+            raise Damaged("the original's head is too large to be looked into")
+        return await self.workshop.cipher.run(partial(Whose.of, head))
+
+    async def _identifies(self, found: Collection[UUID]) -> bool:
+        """Whether the caller may know that these are here."""
+        if self.granted:
+            return True
+        async with self.workshop.depot.database.acquire() as db:
+            return bool(await identified_by(db, self.caller, set(found)))
+
+
+def _pseudonym(served: Served, patient_id: bytes) -> str:
+    """What the view of a profile has as Patient ID of this patient."""
+    subject = served.mapping.of(patient_id) if served.mapping is not None else None
+    if subject is not None:
+        return subject.name
+    return Pseudonyms(served.key).identifier(IDENTIFIERS[PATIENT_ID], patient_id).decode("ascii", "replace")
+
+
+def _nobody() -> NotFound:
+    return NotFound("there is no image of this patient that you may identify")
