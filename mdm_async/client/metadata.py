@@ -1,9 +1,12 @@
 """Metadata of images and directories, as a server keeps it: attributes of one's own, with their schemas."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Final, Self
 
+from mdm_async.client import finding
+from mdm_async.client.finding import Match, Page
 from mdm_async.client.one_or_many import Name, Names, Outcome, name_of, names_of, settle
 from mdm_async.client.srm_reply import Reply
 from mdm_async.client.told_errors import Json
@@ -55,6 +58,48 @@ class Metadata:
             answer = Reply(await self._wire.operate("POST", f"{_PATH}/set", asked, repeat=True))
             outcomes += [Outcome(file["surl"], None, error) for file, error in answer.files()]
         settle(paths, outcomes)
+
+    async def find(
+        self,
+        query: str,
+        path: Name = "/",
+        *,
+        view: str | None = None,
+        select: Sequence[str] = (),
+        order: Sequence[str] = (),
+        joins: Mapping[str, Name] | None = None,
+        limit: int | None = None,
+    ) -> AsyncGenerator[Match, None]:
+        """What matches a query at and below a path, as it is found.
+
+        `select`: attributes whose values are told ("*": all that the view says). `order`: attributes, with '-' before
+        one the largest first. `joins`: paths by alias, as {"c": "/vo/clinical"}. BadQuery says where a query is wrong.
+        """
+        found = self.pages(query, path, view=view, select=select, order=order, joins=joins, limit=limit)
+        async with aclosing(found):
+            async for page in found:
+                for match in page.matches:
+                    yield match
+
+    async def pages(
+        self,
+        query: str,
+        path: Name = "/",
+        *,
+        view: str | None = None,
+        select: Sequence[str] = (),
+        order: Sequence[str] = (),
+        joins: Mapping[str, Name] | None = None,
+        limit: int | None = None,
+    ) -> AsyncGenerator[Page, None]:
+        """As `find`, page by page: the first is empty, and tells the columns. An answer that breaks off is gone on with
+        where it did, unless it is in an order of values."""
+        found = finding.pages(
+            self._wire, query, path, view=view, select=select, order=order, joins=joins or {}, limit=limit
+        )
+        async with aclosing(found):
+            async for page in found:
+                yield page
 
     async def schemas(self, path: Name) -> list[Json]:
         """The collections in force at an entry: `name`, the directory `at` which it is, `attributes`."""

@@ -100,6 +100,11 @@ def error_from_problem(http: int, body: bytes, headers: Mapping[str, str]) -> Md
         problem = {}
     if not isinstance(problem, dict):
         problem = {}
+    return error_from_details(http, problem, headers)
+
+
+def error_from_details(http: int, problem: Mapping[str, Any], headers: Mapping[str, str]) -> MdmError:
+    """The error that the members of a problem document tell."""
     kind = _BY_TYPE.get(str(problem.get("type"))) or _BY_HTTP.get(http, MdmError)
     return kind(
         str(problem.get("detail") or problem.get("title") or f"the server answered HTTP {http}"),

@@ -89,6 +89,8 @@ class BlockingMappings(Blocking[Mappings]):
 class BlockingMetadata(Blocking[Metadata]):
     """`mdm.meta`."""
 
+    find = iterates(Metadata.find)
+    pages = iterates(Metadata.pages)
     get = waits(Metadata.get)
     set = waits(Metadata.set)
     schemas = waits(Metadata.schemas)

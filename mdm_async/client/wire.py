@@ -8,7 +8,7 @@ import errno
 import os
 import re
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 from types import TracebackType
@@ -159,6 +159,17 @@ class Wire:
         return Patience(attempts, self.on_wait)
 
     async def _call_once(self, method: str, url: URL, body: Json | None, seconds: float) -> tuple[int, bytes]:
+        async with self._asked(method, url, body, seconds) as response:
+            content = await response.read()
+        self._demand_done(url, response, content)
+        return response.status, content
+
+    @asynccontextmanager
+    async def _asked(
+        self, method: str, url: URL, body: Json | None, seconds: float
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """The answer to a request that carries the credential. Time-outs and cut connections, also those while the
+        caller reads, are Unreachable."""
         headers = {"Accept": "application/json, application/problem+json"}
         if self._token is not None:
             headers["Authorization"] = f"Bearer {self._token}"
@@ -170,9 +181,12 @@ class Wire:
             async with self._open.request(
                 method, url, data=data, headers=headers, allow_redirects=False, timeout=_within(seconds)
             ) as response:
-                content = await response.read()
+                yield response
         except (aiohttp.ClientError, TimeoutError) as error:
             raise self._unreachable(url, error) from error
+
+    def _demand_done(self, url: URL, response: aiohttp.ClientResponse, content: bytes) -> None:
+        """Raises what a failed request's answer tells, unless it is SRM's, which tells by itself."""
         if response.status in _REDIRECTS:
             raise NotSupported(
                 f"the server at {url.origin()} redirects elsewhere",
@@ -189,7 +203,22 @@ class Wire:
             raise error_from_problem(response.status, content, response.headers)
         if response.status in PASSING:
             raise error_from_problem(response.status, _as_problem(content), response.headers)
-        return response.status, content
+
+    async def lines(self, path: str, body: Json) -> AsyncGenerator[Json, None]:
+        """The lines of JSON that an operation answers with, one by one. A stream that breaks off is Unreachable."""
+        url = self.base.joinpath(path)
+        demand_confidential(url, "a request")
+        async with self._asked("POST", url, body, _CALL_SECONDS) as response:
+            if response.status != 200:
+                self._demand_done(url, response, await response.read())
+            pieces: list[bytes] = []
+            async for piece, _ in response.content.iter_chunks():
+                *ended, rest = piece.split(b"\n")
+                for line in ended:
+                    if whole := b"".join([*pieces, line]):
+                        yield _object(whole)
+                    pieces = []
+                pieces.append(rest)
 
     @asynccontextmanager
     async def transfer(

@@ -4,8 +4,8 @@ An attribute has any number of values there, none too. A condition on it holds w
 when there are values, and none of them equals.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from mdm_async.querying.attributes import Attribute
@@ -82,6 +82,11 @@ def conjuncts(condition: Condition) -> tuple[Condition, ...]:
     return condition.of if isinstance(condition, Every) else (condition,)
 
 
+def every(conditions: Sequence[Condition]) -> Condition:
+    """All of them, which are one at the least."""
+    return conditions[0] if len(conditions) == 1 else Every(tuple(conditions))
+
+
 def attributes(condition: Condition) -> Iterator[Attribute]:
     """All that it names, as often as it does."""
     match condition:
@@ -95,3 +100,20 @@ def attributes(condition: Condition) -> Iterator[Attribute]:
             yield to
         case _:
             yield condition.attribute
+
+
+def renamed(condition: Condition, new: Callable[[Attribute], Attribute]) -> Condition:
+    """The same about other attributes."""
+    match condition:
+        case Not(of):
+            return Not(renamed(of, new))
+        case Every(of):
+            return Every(tuple(renamed(each, new) for each in of))
+        case Some(of):
+            return Some(tuple(renamed(each, new) for each in of))
+        case Compared(attribute, _, to):
+            return replace(
+                condition, attribute=new(attribute), to=new(to) if isinstance(to, Attribute) else to
+            )
+        case _:
+            return replace(condition, attribute=new(condition.attribute))

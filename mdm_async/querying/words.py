@@ -55,6 +55,8 @@ def words(query: str) -> list[Word]:
     """The last is its end. Raises BadQuery."""
     if len(query) > MOST_CHARACTERS:
         raise BadQuery(f"a query has {MOST_CHARACTERS} characters at the most", remedy="ask in several")
+    if "\0" in query:
+        raise wrong(query.index("\0") + 1, "NUL stands in no query")
     found: list[Word] = []
     at = _past_blanks(query, 0)
     while at < len(query):

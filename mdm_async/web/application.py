@@ -23,7 +23,7 @@ from mdm_async.web.dav import routes as dav
 from mdm_async.web.http import counting, on_behalf, problem
 from mdm_async.web.http.house import HOUSE, House
 from mdm_async.web.known import authorization_server, storage_report
-from mdm_async.web.metadata import named_at_directories, own_attributes
+from mdm_async.web.metadata import find, named_at_directories, own_attributes
 from mdm_async.web.srm import over_json as srm_json
 from mdm_async.web.srm.soap import over_soap as srm_soap
 from mdm_async.web.tape import face as tape
@@ -40,6 +40,7 @@ def application(house: House) -> web.Application:
     for face in (
         audit,
         consistency,
+        find,
         health,
         intake,
         keys,

@@ -256,6 +256,10 @@ def _profile(verb: str, body: Body) -> list[Attack]:
     ]
 
 
+def _find(path: Callable[[Aim], str], **more: Any) -> Body:
+    return lambda aim: {"query": "Modality is known", "path": path(aim), "select": ["*"], **more}
+
+
 def _link(source: Callable[[Aim], str], target: Callable[[Aim], str], view: str = "basic") -> Body:
     return lambda aim: {"surls": [source(aim)], "target": target(aim), "view": view}
 
@@ -474,6 +478,13 @@ ROUTES: dict[tuple[str, str], list[Attack]] = {
         _admin("POST", "/admin/v1/survivors", lambda aim: {"surl": aim.directory, "after": [1, ""]}, "after"),
         _admin("POST", "/admin/v1/survivors", lambda aim: {"surl": f"/@basic{aim.directory}"}, "view"),
         _admin("POST", "/admin/v1/survivors", lambda aim: {"surl": _guid(aim)}, "guid"),
+    ],
+    ("POST", "/meta/v1/find"): [
+        _admin("POST", "/meta/v1/find", _find(lambda aim: aim.file), "file"),
+        _admin("POST", "/meta/v1/find", _find(lambda aim: aim.directory), "directory"),
+        _admin("POST", "/meta/v1/find", _find(_guid), "guid"),
+        _admin("POST", "/meta/v1/find", _find(lambda aim: aim.directory, view="identified"), "identified"),
+        replace(_admin("POST", "/meta/v1/find", _find(lambda aim: "/"), "all", judged=False), told=True),
     ],
     ("POST", "/admin/v1/pseudonyms/lookup"): [
         _admin("POST", "/admin/v1/pseudonyms/lookup", lambda aim: {"pseudonym": aim.pseudonym}, judged=False)

@@ -26,8 +26,19 @@ from mdm_async.catalog.holdings import (
     sources,
 )
 from mdm_async.catalog.holdings.images import Part, StoredView
-from mdm_async.catalog.metadata import collections, index, own_values, saved_queries, sequences, sets
+from mdm_async.catalog.metadata import (
+    collections,
+    index,
+    matches,
+    own_values,
+    saved_queries,
+    sequences,
+    sets,
+)
+from mdm_async.catalog.metadata.candidates import candidates, probes
+from mdm_async.catalog.metadata.columns import DicomAttribute, OwnAttribute
 from mdm_async.catalog.metadata.index import IndexedView
+from mdm_async.catalog.metadata.matches import Known, Wanted
 from mdm_async.catalog.metadata.own_values import Value
 from mdm_async.catalog.metadata.sets import SETS_TO_CHECK
 from mdm_async.catalog.namespace import cut_trees, dead_properties, entries, locks, paths, places, taking
@@ -50,6 +61,7 @@ from mdm_async.catalog.work.trees_to_remove import TREES_TO_REMOVE
 from mdm_async.catalog.work.values_to_forget import VALUES_TO_FORGET, forget_page
 from mdm_async.catalog.work.views_to_make import VIEWS_TO_MAKE
 from mdm_async.dicom.attributes import Attributes
+from mdm_async.dicom.indexed import by_keyword
 from mdm_async.errors import BadRequest
 from mdm_async.keys import proofs, rewrapping, standing
 from mdm_async.keys.key_database import claimed
@@ -58,8 +70,10 @@ from mdm_async.keys.row_cipher import RowCipher, StoreIdentity
 from mdm_async.keys.store import new_secrets
 from mdm_async.keys.wrap import Wrapper
 from mdm_async.keys.wrapped import WrappedKeys
-from mdm_async.names import AUTHENTICATED, ROOT, Caller, Lfn, Right, Scope
+from mdm_async.names import AUTHENTICATED, BASIC, ROOT, Caller, Lfn, Right, Scope
 from mdm_async.postgres.database import Connection, Database
+from mdm_async.querying.attributes import Kind as AttributeKind
+from mdm_async.querying.conditions import Compared, Not, Operator
 from mdm_async.rules import Rule
 from tests.scale.million import blob, guid, image, registration, request, turl
 
@@ -617,6 +631,47 @@ async def files_that_may_be_read_are_told(desk: Desk) -> None:
     await Verdicts().of(desk.db, CALLER, 0)
     seen = await visible.below(desk.db, CALLER, Verdict(0, {}), await places.resolve_one(desk.db, ROOT))
     assert len(await visible.files(desk.db, seen, None, 100)) == 100
+
+
+# Queries
+
+READER = replace(CALLER, scopes=(Scope(ROOT, frozenset({Right.READ, Right.GET_METADATA})),))
+MODALITY = DicomAttribute.of("Modality", by_keyword()["Modality"])
+WANTED = Wanted(Not(Compared(MODALITY, Operator.EQUAL, "CT")), (MODALITY,), True, None, True, ["a.1"])
+
+
+@budget(9_000)
+async def a_page_of_everything_visible_is_asked_about(desk: Desk) -> None:
+    await Verdicts().of(desk.db, READER, 0)
+    seen = await visible.below(desk.db, READER, Verdict(0, {}), await places.resolve_one(desk.db, ROOT))
+    rows, after = await matches.page(desk.db, seen, WANTED, 100, (0, ""))
+    assert len(rows) == 100
+    assert after == (rows[-1].parent, rows[-1].name)
+    rows, _ = await matches.page(desk.db, seen, WANTED, 100, after)
+    assert len(rows) == 100
+
+
+@budget(1_000)
+async def a_hundred_candidates_are_asked_about(desk: Desk) -> None:
+    found = [one.entry for one in await places.resolve(desk.db, [Lfn(one) for one in desk.files])]
+    known = [Known(one.id, one.image, BASIC, True) for one in found if one is not None]
+    assert len(await matches.among(desk.db, known, WANTED)) == 100
+
+
+@budget(1_000)
+async def few_candidates_are_found_by_an_index(desk: Desk) -> None:
+    uid = DicomAttribute.of("SOPInstanceUID", by_keyword()["SOPInstanceUID"])
+    (probe,) = probes(Compared(uid, Operator.EQUAL, "u600123"))
+    assert len(await candidates(desk.db, probe, ["a.1"], 100) or ()) == 1
+    # More than may be looked at.
+    for tag, value in ((1, "50"), (7, 50.0)):
+        of_many = replace(MODALITY, row=replace(MODALITY.row, tag=tag))
+        if isinstance(value, float):
+            of_many = replace(of_many, kind=AttributeKind.NUMBER)
+        (probe,) = probes(Compared(of_many, Operator.EQUAL, value))
+        assert await candidates(desk.db, probe, ["a.1"], 100) is None
+    (probe,) = probes(Compared(OwnAttribute("mine.state", AttributeKind.TEXT, 1), Operator.EQUAL, "new"))
+    assert await candidates(desk.db, probe, ["a.1"], 100) == []
 
 
 # The trail

@@ -276,12 +276,12 @@ def gives(
     limited: bool,
     bound: Scope | None = None,
 ) -> set[str]:
-    """The same as `_covers`, to be asked in SQL (`visible`): what rights on views let be listed, traversed and read.
+    """The same as `_covers`, to be asked in SQL (`visible`): what may be listed, traversed, told of and read.
 
-    "x" and "l" are these rights. "@" is `r` on each entry's default view, "@basic" on that view, "@*" on every
+    "x", "l" and "g" are these rights. "@" is `r` on each entry's default view, "@basic" on that view, "@*" on every
     de-identified one; "@identified" is the identified view.
     """
-    given = {str(right) for right in (Right.EXECUTE, Right.LIST) if right in rights}
+    given = {str(right) for right in (Right.EXECUTE, Right.LIST, Right.GET_METADATA) if right in rights}
     if Right.READ in rights:
         given |= {"@"} if views is None else {f"@{view}" for view in views if view != IDENTIFIED}
         if Right.IDENTITY in rights and not limited and (views is None or IDENTIFIED in views):

@@ -49,6 +49,16 @@ def given(v: str, e: str) -> str:
     )
 
 
+def may_get_metadata(v: str, e: str) -> str:
+    """Whether the metadata of an entry `e` in a directory `v` of VISIBLE may be got: those that need no view."""
+    return f"({given(v, e)} ? 'g')"
+
+
+def view_of(v: str, e: str, view: str = "null") -> str:
+    """The view of a file `e` in a directory `v` of VISIBLE that is asked for; null: its default view."""
+    return f"coalesce({view}, {e}.only_view, {e}.default_view, {v}.standard)"
+
+
 def may_read(v: str, e: str, view: str = "null") -> str:
     """Whether a view of a file `e` in a directory `v` of VISIBLE may be read; null: its default view."""
     return f"""(

@@ -62,7 +62,8 @@ def answer_to_no_request(error: MdmError) -> web.Response:
     )
 
 
-def _document(error: MdmError, status: int, name: str, beside: Mapping[str, object] | None = None) -> bytes:
+def details(error: MdmError, status: int, name: str) -> dict[str, object]:
+    """The members of the problem details of `error`; `name`: the request's."""
     problem: dict[str, object] = {
         "type": error.urn,
         "title": error.title,
@@ -72,7 +73,11 @@ def _document(error: MdmError, status: int, name: str, beside: Mapping[str, obje
     }
     if error.remedy:
         problem["remedy"] = error.remedy
-    return orjson.dumps(problem | dict(beside or {}))
+    return problem
+
+
+def _document(error: MdmError, status: int, name: str, beside: Mapping[str, object] | None = None) -> bytes:
+    return orjson.dumps(details(error, status, name) | dict(beside or {}))
 
 
 @web.middleware

@@ -1,0 +1,111 @@
+"""Entries that may match, found through the indexes of values: when a condition that must hold gives few.
+
+Whether these match, and may be known of, is asked of each of them afterwards.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from mdm_async.catalog.metadata.columns import Arguments, DicomAttribute, OwnAttribute
+from mdm_async.dicom.indexed import Level
+from mdm_async.postgres.database import Connection
+from mdm_async.querying.attributes import Kind
+from mdm_async.querying.conditions import Compared, Condition, OneOf, Operator, Value, conjuncts
+
+_UID: Final = "SOPInstanceUID"
+_OPERATORS: Final = {
+    Operator.EQUAL: "=",
+    Operator.LESS: "<",
+    Operator.LESS_OR_EQUAL: "<=",
+    Operator.MORE: ">",
+    Operator.MORE_OR_EQUAL: ">=",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """A look into an index. Of several, the one with the lowest `rank` gives the fewest, as a rule."""
+
+    rank: int
+    attribute: DicomAttribute | OwnAttribute
+    operator: str
+    values: tuple[Value, ...]
+
+
+def probes(condition: Condition) -> list[Probe]:
+    """Those that give everything that may match."""
+    found = [probe for each in conjuncts(condition) if (probe := _probe(each)) is not None]
+    return sorted(found, key=lambda probe: probe.rank)
+
+
+def _probe(condition: Condition) -> Probe | None:
+    match condition:
+        case Compared(DicomAttribute() | OwnAttribute() as attribute, operator, str() | float() as value):
+            if operator in _OPERATORS and _is_indexed(attribute, operator):
+                return Probe(_rank(attribute, operator), attribute, _OPERATORS[operator], (value,))
+        case OneOf(DicomAttribute() | OwnAttribute() as attribute, values):
+            if _is_indexed(attribute, Operator.EQUAL):
+                return Probe(_rank(attribute, Operator.EQUAL) + 1, attribute, "=", values)
+    return None
+
+
+def _is_indexed(attribute: DicomAttribute | OwnAttribute, operator: Operator) -> bool:
+    if isinstance(attribute, OwnAttribute) or attribute.row.level is not Level.INSTANCE:
+        return True
+    return attribute.row.keyword == _UID and operator is Operator.EQUAL
+
+
+def _rank(attribute: DicomAttribute | OwnAttribute, operator: Operator) -> int:
+    if operator is not Operator.EQUAL:
+        return 8
+    if attribute.kind is Kind.UID:
+        return 0
+    return 2 if isinstance(attribute, OwnAttribute) or attribute.row.level is not Level.SERIES else 4
+
+
+async def candidates(db: Connection, probe: Probe, versions: Sequence[str], most: int) -> list[int] | None:
+    """The ids of entries that may match; None when there are more than `most`, or more is to be looked at for them."""
+    arguments = Arguments()
+    limit = arguments.add(most + 1, "bigint")
+    steps = _steps(probe, versions, limit, arguments)
+    looked_at = ", ".join(f"(select count(*) from {name})" for name, _ in steps)
+    row = await db.fetchrow(
+        f"with {', '.join(f'{name} as materialized ({step} limit {limit})' for name, step in steps)}"
+        f" select array(select distinct id from found) as ids, greatest({looked_at}) as looked_at",
+        *arguments.values,
+    )
+    assert row is not None
+    return None if row["looked_at"] > most else list(row["ids"])
+
+
+def _steps(probe: Probe, versions: Sequence[str], limit: str, arguments: Arguments) -> list[tuple[str, str]]:
+    """One after the other, each a look into an index for each row of the one before."""
+    attribute = probe.attribute
+    is_number = attribute.kind is Kind.NUMBER
+    said = f"unnest({arguments.add(list(probe.values), 'float8[]' if is_number else 'text[]')}) as one (said)"
+    compared = f"{'number' if is_number else 'text'} {probe.operator} said"
+    if isinstance(attribute, OwnAttribute):
+        own = f"attribute = {arguments.add(attribute.id, 'bigint')} and {compared}"
+        return [("found", _each(said, f"entry as id from own_values where {own}", limit))]
+    if attribute.row.keyword == _UID:
+        steps = [("images", _each(said, "image as id from view_attributes where sop_uid = said", limit))]
+    else:
+        where = f"tag = {arguments.add(attribute.row.tag, 'int')} and {compared}"
+        steps = [("sets_0", _each(said, f"set as id from meta_values where {where}", limit))]
+        for level in range(_BELOW[attribute.row.level]):
+            below = _each(f"sets_{level} above", "id from meta_sets where parent = above.id", limit)
+            steps.append((f"sets_{level + 1}", below))
+        version = f"version = any({arguments.add(list(versions), 'text[]')})"
+        of_set = f"image as id from view_attributes where series = above.id and {version}"
+        steps.append(("images", _each(f"sets_{len(steps) - 1} above", of_set, limit)))
+    entry = "id from entries where image = above.id"
+    return [*steps, ("found", _each("(select distinct id from images) above", entry, limit))]
+
+
+_BELOW: Final = {Level.PATIENT: 2, Level.STUDY: 1, Level.SERIES: 0}
+"""Levels of sets below one."""
+
+
+def _each(above: str, found: str, limit: str) -> str:
+    return f"select f.id from {above} cross join lateral (select {found} limit {limit}) f"

@@ -1,0 +1,113 @@
+"""The attributes that queries name, and where their values stand in a statement.
+
+Whatever stands in a query gets into a statement as a parameter.
+"""
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from mdm_async.dicom.indexed import Indexed, Level
+from mdm_async.dicom.indexed import Kind as DicomKind
+from mdm_async.querying.attributes import Attribute, Kind
+
+_KINDS: Final = {
+    DicomKind.TEXT: Kind.TEXT,
+    DicomKind.NAME: Kind.TEXT,
+    DicomKind.NUMBER: Kind.NUMBER,
+    DicomKind.DATE: Kind.DATE,
+    DicomKind.TIME: Kind.TIME,
+    DicomKind.UID: Kind.UID,
+}
+_TABLES: Final = {
+    Level.PATIENT: "patient",
+    Level.STUDY: "study",
+    Level.SERIES: "series",
+    Level.INSTANCE: "instance",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class DicomAttribute(Attribute):
+    """What a view's bytes say."""
+
+    row: Indexed
+
+    @classmethod
+    def of(cls, name: str, row: Indexed) -> "DicomAttribute":
+        return cls(name, _KINDS[row.kind], row)
+
+
+@dataclass(frozen=True, slots=True)
+class OwnAttribute(Attribute):
+    """What somebody has said of entries."""
+
+    id: int
+    """Of the attribute of a collection."""
+
+
+@dataclass(frozen=True, slots=True)
+class JoinedAttribute(Attribute):
+    """One of the entries that are joined under an alias."""
+
+    alias: str
+    of: Attribute
+
+
+@dataclass(slots=True)
+class Arguments:
+    """A statement's parameters, as they come."""
+
+    values: list[object] = field(default_factory=list)
+
+    def add(self, value: object, kind: str) -> str:
+        """The parameter's place in the statement; `kind`: its type in SQL."""
+        self.values.append(value)
+        return f"${len(self.values)}::{kind}"
+
+
+def values(attribute: Attribute, arguments: Arguments) -> str:
+    """The attribute's values in a row, as an array in jsonb; null or an empty one where there are none.
+
+    In the row there are `e` (the entry), `instance`, `series`, `study`, `patient` (what its view's bytes say), and for
+    each alias of a join `joined_<place>`.
+    """
+    match attribute:
+        case DicomAttribute(row=row):
+            return f"{_TABLES[row.level]}.attributes -> {arguments.add(row.keyword, 'text')}"
+        case OwnAttribute(id=id_):
+            return (
+                "(select jsonb_agg(coalesce(to_jsonb(own.number), to_jsonb(own.text))) from own_values own"
+                f" where own.entry = e.id and own.attribute = {arguments.add(id_, 'bigint')})"
+            )
+        case JoinedAttribute():
+            return f"e.joined -> {arguments.add(attribute.name, 'text')}"
+    raise TypeError(attribute)
+
+
+def all_values() -> str:
+    """All that the view's bytes say, by keyword."""
+    return "patient.attributes || study.attributes || series.attributes || instance.attributes"
+
+
+def chosen(attributes: "tuple[Attribute, ...]", arguments: Arguments) -> str:
+    """The values of some, by name; what has none is null."""
+    if not attributes:
+        return "'{}'::jsonb"
+    pairs = ", ".join(f"{arguments.add(one.name, 'text')}, {values(one, arguments)}" for one in attributes)
+    return f"jsonb_build_object({pairs})"
+
+
+SAID: Final = """
+    left join lateral (
+        select version, series, attributes from view_attributes
+        where image = e.image and view = e.view and e.readable and version = any({VERSIONS})
+        order by array_position({VERSIONS}, version) limit 1
+    ) instance on true
+    left join lateral (
+        select parent, attributes from meta_sets where id = instance.series limit 1) series on true
+    left join lateral (
+        select parent, attributes from meta_sets where id = series.parent limit 1) study on true
+    left join lateral (
+        select attributes from meta_sets where id = study.parent limit 1) patient on true
+"""
+"""What the views' bytes say of rows `e` (id, image, view, readable). {VERSIONS}: those in force, the newest first."""

@@ -1,0 +1,146 @@
+"""Entries that match a query, in the order of their directories and of names, page by page.
+
+A caller finds what they have the right `g` to, and may read in the view that counts: of all else neither a row nor
+its absence changes an answer. A query that names nothing but own attributes needs no view, and finds directories too.
+"""
+
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import dataclass, replace
+
+from mdm_async.catalog.metadata import cursor
+from mdm_async.catalog.metadata.columns import DicomAttribute, JoinedAttribute
+from mdm_async.catalog.metadata.matches import Row, Wanted
+from mdm_async.catalog.namespace import places
+from mdm_async.catalog.namespace.places import Place
+from mdm_async.catalog.rights import acl
+from mdm_async.catalog.rights.visible import START, Cursor
+from mdm_async.errors import BadRequest
+from mdm_async.images.metadata.asked import EVERYTHING, MOST_CHOSEN, Asked, Match, Page
+from mdm_async.images.metadata.joining import Joined, Pairs, divided
+from mdm_async.images.metadata.naming import attributes_with_joins, demand_aliases
+from mdm_async.images.metadata.ordering import By, Ordered
+from mdm_async.images.metadata.rows import Desk, Found, Pages, place_of
+from mdm_async.names import Caller, Scope, join
+from mdm_async.postgres.database import Connection
+from mdm_async.querying.attributes import Attribute
+from mdm_async.querying.conditions import attributes
+from mdm_async.querying.grammar import parse
+from mdm_async.querying.words import names
+
+
+@dataclass(slots=True)
+class Search:
+    """A query that is being answered. Nothing is held between its pages."""
+
+    columns: tuple[Attribute, ...]
+    """What is told of each match."""
+    _desk: Desk
+    _pages: Pages
+    _left: int | None
+    """Matches that are still wanted; None: all."""
+
+    async def next(self) -> Page | None:
+        """The next page, which may be empty; None at the end. Raises as `begin`, and TooLarge."""
+        if self._left == 0 or (rows := await self._pages.next()) is None:
+            return None
+        rows = rows[: self._left]
+        if self._left is not None:
+            self._left -= len(rows)
+        if not rows:
+            return Page([])
+        async with self._desk.database.acquire() as db:
+            return await self._told(db, rows)
+
+    async def _told(self, db: Connection, rows: Sequence[Row]) -> Page:
+        directories = await places.of_entries(db, {row.parent for row in rows})
+        found = []
+        for row in rows:
+            place = directories.get(row.parent)
+            if place is not None and place.entry is not None:  # else it has just gone
+                lfn, on = join(place.lfn, row.name), cursor.encode(place.entry.guid, row.name)
+                values = {one.name: row.values[one.name] for one in self.columns if one.name in row.values}
+                found.append(Match(row.id, row.guid, lfn, row.image, row.view, row.version, values, on))
+        return Page(found)
+
+
+async def find(desk: Desk, caller: Caller, asked: Asked) -> AsyncGenerator[Match, None]:
+    """All that match. Raises as `begin`."""
+    search = await begin(desk, caller, asked)
+    while (page := await search.next()) is not None:
+        for match in page.matches:
+            yield match
+
+
+async def begin(desk: Desk, caller: Caller, asked: Asked) -> Search:
+    """Raises BadQuery, BadRequest, and as `acl.demand_seen` for the paths."""
+    if len(asked.chosen) > MOST_CHOSEN or len(asked.order) > MOST_CHOSEN:
+        raise BadRequest(f"{MOST_CHOSEN} attributes are chosen at the most")
+    if asked.order and asked.after is not None:
+        raise BadRequest(
+            "no cursor leads on in an order of values", remedy="leave out the order, or the cursor"
+        )
+    demand_aliases(asked.joins)
+    async with desk.database.acquire() as db:
+        await desk.views.refresh(db)
+        place = await place_of(db, caller, asked.path)
+        joined = {alias: await place_of(db, caller, path) for alias, path in asked.joins.items()}
+        order = [one.removeprefix("-") for one in asked.order]
+        chosen = [one for one in dict.fromkeys(asked.chosen) if one != EVERYTHING]
+        known = await attributes_with_joins(db, caller, place, joined, {*names(asked.query), *chosen, *order})
+        after = START if asked.after is None else await _behind(db, caller, place, asked.after)
+    condition = parse(asked.query, known)
+    if any(one not in known for one in (*chosen, *order)):
+        raise BadRequest("an attribute is named that is not here", remedy="see mdm meta attributes")
+    by = [By(known[name], said.startswith("-")) for name, said in zip(order, asked.order, strict=True)]
+    final = Wanted(
+        condition,
+        tuple(known[one] for one in chosen),
+        EVERYTHING in asked.chosen,
+        asked.view,
+        asked.view is not None or any(isinstance(one, DicomAttribute) for one in attributes(condition)),
+        desk.views.versions,
+    )
+    first = final
+    if by:
+        # Values that are told are looked up once it is known of which they are.
+        first = replace(
+            final, chosen=tuple({one.attribute.name: one.attribute for one in by}.values()), everything=False
+        )
+    pages: Pages = _pages(desk, caller, asked, first, final.chosen, after)
+    if by:
+        pages = Ordered(desk, caller, pages, by, final, asked.limit)
+    return Search(final.columns, desk, pages, asked.limit)
+
+
+def _pages(
+    desk: Desk, caller: Caller, asked: Asked, wanted: Wanted, told: Sequence[Attribute], after: Cursor
+) -> Pages:
+    """In the server's order. `told`: what is told of each in the end."""
+    if not asked.joins:
+        return Found(desk, caller, asked.path, wanted, after)
+    parts = divided(wanted.condition, list(asked.joins))
+    used = [
+        one
+        for one in (*attributes(wanted.condition), *wanted.chosen, *told)
+        if isinstance(one, JoinedAttribute)
+    ]
+    joined = [
+        Joined.begin(
+            desk, caller, path, parts.sides[alias], [one for one in used if one.alias == alias], wanted
+        )
+        for alias, path in asked.joins.items()
+    ]
+    keys = tuple({side.to.name: side.to for side in parts.sides.values()}.values())
+    entries = replace(wanted, condition=parts.main, chosen=keys, everything=False)
+    return Pairs(
+        desk, Found(desk, caller, asked.path, entries, after), joined, replace(wanted, condition=parts.pairs)
+    )
+
+
+async def _behind(db: Connection, caller: Caller, place: Place, after: str) -> Cursor:
+    guid, name = cursor.decode(after)
+    found = (await places.of_guids(db, [guid])).get(guid)
+    below = Scope(place.lfn, frozenset())
+    if found is None or found.entry is None or not below.covers(found.lfn) or not acl.sees(caller, found):
+        raise cursor.lost()
+    return found.entry.id, name

@@ -1,0 +1,110 @@
+"""Matches in another order than the server's: by values of the view, the same for whoever sees the same.
+
+All are looked for before the first is told, without what is told of them; so their number is bounded, unless the first
+few are asked for.
+"""
+
+import heapq
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+from mdm_async.catalog.metadata import matches
+from mdm_async.catalog.metadata.matches import Row, Wanted
+from mdm_async.catalog.namespace import places
+from mdm_async.errors import TooLarge
+from mdm_async.images.metadata.rows import LOOKED_AT, Desk, Pages, known_of
+from mdm_async.names import Caller
+from mdm_async.querying.attributes import Attribute
+
+MOST_ORDERED: Final = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class By:
+    attribute: Attribute
+    descending: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a match stands: what has no value comes last, and of equals whatever was found first."""
+
+    keys: tuple[tuple[bool, Any], ...]
+    turn: int
+
+    def __lt__(self, other: "_Place") -> bool:
+        return (self.keys, self.turn) < (other.keys, other.turn)
+
+
+class _Backwards:
+    """Sorts the other way round."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Backwards) and self.value == other.value
+
+    def __lt__(self, other: "_Backwards") -> bool:
+        return bool(other.value < self.value)
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+@dataclass(slots=True)
+class Ordered:
+    _desk: Desk
+    _caller: Caller
+    _pages: Pages
+    _by: Sequence[By]
+    _wanted: Wanted
+    """What is told of each in the end."""
+    _limit: int | None
+    _kept: list[tuple[_Place, Row]] = field(default_factory=list)
+    _found: int = 0
+    _complete: bool = False
+
+    async def next(self) -> list[Row] | None:
+        if not self._complete:
+            rows = await self._pages.next()
+            if rows is None:
+                self._complete = True
+            else:
+                self._keep(rows)
+            return []
+        if not self._kept:
+            return None
+        some, self._kept = self._kept[:LOOKED_AT], self._kept[LOOKED_AT:]
+        return await self._told([row for _, row in some])
+
+    def _keep(self, rows: Sequence[Row]) -> None:
+        for row in rows:
+            self._found += 1
+            self._kept.append((_Place(tuple(_key(row, by) for by in self._by), self._found), row))
+        most = MOST_ORDERED if self._limit is None else min(self._limit, MOST_ORDERED)
+        if self._limit is None and len(self._kept) > MOST_ORDERED:
+            raise TooLarge(
+                f"more than {MOST_ORDERED} matches are to be put in order",
+                remedy="ask for the first of them with a limit, or for all in the server's order",
+            )
+        self._kept = heapq.nsmallest(most, self._kept, key=lambda one: one[0])
+
+    async def _told(self, rows: Sequence[Row]) -> list[Row]:
+        async with self._desk.database.acquire() as db:
+            found = await places.of_entries(db, {row.id for row in rows})
+            known = {one.id: one for one in known_of(self._caller, self._wanted, list(found.values()))}
+            there = [
+                replace(one, joined=row.joined) for row in rows if (one := known.get(row.id)) is not None
+            ]
+            told = await matches.among(db, there, self._wanted)
+        return sorted(told, key=lambda row: row.turn)
+
+
+def _key(row: Row, by: By) -> tuple[bool, Any]:
+    said = row.values.get(by.attribute.name)
+    if not said:
+        return True, 0
+    return False, _Backwards(said[0]) if by.descending else said[0]

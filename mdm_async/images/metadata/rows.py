@@ -1,0 +1,119 @@
+"""Where the rows of a query come from, page by page: an index, or everything that is visible below a directory."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final, Protocol
+
+from mdm_async.catalog.metadata import matches
+from mdm_async.catalog.metadata.candidates import candidates, probes
+from mdm_async.catalog.metadata.matches import Known, Row, Wanted
+from mdm_async.catalog.namespace import places
+from mdm_async.catalog.namespace.places import Place
+from mdm_async.catalog.rights import acl, visible
+from mdm_async.catalog.rights.verdicts import Verdicts
+from mdm_async.catalog.rights.visible import START, Cursor
+from mdm_async.errors import BadRequest
+from mdm_async.images.reading.served import ServedViews
+from mdm_async.images.surls import resolve_one
+from mdm_async.names import Caller, Right, Scope
+from mdm_async.postgres.database import Connection, Database
+
+LOOKED_AT: Final = 1000
+"""Entries on a page, whether or not they match."""
+_FEW: Final = 2000
+"""Candidates that an index may give: beyond, all that is visible is looked at."""
+_PROBES: Final = 3
+
+
+class Pages(Protocol):
+    """Rows in steps."""
+
+    async def next(self) -> list[Row] | None:
+        """Some more, perhaps none; None at the end. Nothing is held between."""
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What a query is answered with."""
+
+    database: Database
+    verdicts: Verdicts
+    views: ServedViews
+
+
+@dataclass(slots=True)
+class Found:
+    """What matches at and below a path, in the order of directories' ids and of names.
+
+    Each page is what the caller may know when it is made, and costs the same however little of it matches.
+    """
+
+    _desk: Desk
+    _caller: Caller
+    _path: str
+    _wanted: Wanted
+    _after: Cursor | None = START
+    """None: at the end."""
+    _known: list[Known] | None = None
+    """All that may match, if these are few."""
+    _begun: bool = field(default=False, init=False)
+
+    async def next(self) -> list[Row] | None:
+        """Raises as `place_of`."""
+        if self._after is None:
+            return None
+        async with self._desk.database.acquire() as db:
+            return await self._page(db, self._after)
+
+    async def _page(self, db: Connection, after: Cursor) -> list[Row]:
+        views = self._desk.views
+        await views.refresh(db)
+        wanted = replace(self._wanted, versions=views.versions)
+        place = await place_of(db, self._caller, self._path)
+        if not self._begun:
+            self._begun = True
+            self._known = await _few(db, self._caller, place, wanted)
+        if self._known is not None:
+            self._after = None
+            rows = await matches.among(db, self._known, wanted)
+            return [row for row in rows if (row.parent, row.name) > after]
+        verdict = await self._desk.verdicts.of(db, self._caller, place.newest_acl)
+        seen = await visible.below(db, self._caller, verdict, place)
+        rows, self._after = await matches.page(db, seen, wanted, LOOKED_AT, after)
+        return rows
+
+
+async def place_of(db: Connection, caller: Caller, path: str) -> Place:
+    """Where a query looks. Raises BadRequest, and as `acl.demand_seen`."""
+    named, place = await resolve_one(db, caller, path)
+    if named.view is not None:
+        raise BadRequest("a view is asked for by itself", remedy="leave '/@<view>' out of the path")
+    acl.demand_seen(caller, place)
+    if place.entry is None:
+        raise acl.missing(caller)
+    return place
+
+
+async def _few(db: Connection, caller: Caller, place: Place, wanted: Wanted) -> list[Known] | None:
+    """All that may match and the caller may know of, when an index tells that they are few."""
+    if place.entry is not None and not place.entry.is_directory:
+        return known_of(caller, wanted, [place])
+    for probe in probes(wanted.condition)[:_PROBES]:
+        ids = await candidates(db, probe, wanted.versions, _FEW)
+        if ids is not None:
+            below = Scope(place.lfn, frozenset())
+            found = (await places.of_entries(db, ids)).values() if ids else ()
+            within = [one for one in found if below.covers(one.lfn) and one.lfn != place.lfn]
+            return known_of(caller, wanted, within)
+    return None
+
+
+def known_of(caller: Caller, wanted: Wanted, found: Sequence[Place]) -> list[Known]:
+    """Those of some entries that the caller may know of."""
+    known = []
+    for place in found:
+        if place.entry is None or not acl.allows(caller, place, Right.GET_METADATA):
+            continue
+        readable = not place.entry.is_directory and acl.allows(caller, place, Right.READ, wanted.view)
+        known.append(Known(place.entry.id, place.entry.image, wanted.view or place.default_view, readable))
+    return known

@@ -1,0 +1,125 @@
+"""Queries: an answer is a stream of lines of JSON, page by page as it is found, so that it may have any length.
+
+The first line names the columns; each of the following has some matches, and the cursor that leads on behind them;
+the last one says that it is the last, or why no more come.
+"""
+
+import time
+from collections.abc import Iterator
+from typing import Annotated, Any, Final
+
+import orjson
+from aiohttp import web
+from pydantic import BaseModel, ConfigDict, Field
+
+from mdm_async.errors import MdmError
+from mdm_async.images.budget import Held
+from mdm_async.images.metadata import finding
+from mdm_async.images.metadata.asked import MOST_CHOSEN, Asked, Match, Page
+from mdm_async.images.metadata.finding import Search
+from mdm_async.images.metadata.joining import MOST_JOINS
+from mdm_async.images.metadata.rows import Desk
+from mdm_async.names import Caller, parse_view
+from mdm_async.querying.words import LONGEST_NAME, MOST_CHARACTERS
+from mdm_async.web.http import problem
+from mdm_async.web.http.asked import asked
+from mdm_async.web.http.fields import SurlText, Text
+from mdm_async.web.http.house import HOUSE, House
+from mdm_async.web.http.reply import request_id
+
+KIND: Final = "application/x-ndjson"
+_PAGE_BYTES: Final = 1 << 20
+"""What a page takes in memory, as rows and as text."""
+_WEIGHT: Final = 64
+"""A page takes as long as so many files of a request."""
+_ON_A_LINE: Final = 100
+_QUIET: Final = 5.0
+"""Seconds after which an empty line tells a client who waits that something is still being looked for."""
+
+Name = Annotated[Text, Field(max_length=LONGEST_NAME)]
+
+
+class FindForm(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    query: str = Field(max_length=MOST_CHARACTERS)
+    path: SurlText = "/"
+    view: Text | None = None
+    select: list[Name] = Field([], max_length=MOST_CHOSEN)
+    order: list[Name] = Field([], max_length=MOST_CHOSEN)
+    joins: dict[Name, SurlText] = Field({}, max_length=MOST_JOINS)
+    limit: int | None = Field(None, ge=1, le=1 << 40)
+    after: Text | None = None
+
+    def wanted(self) -> Asked:
+        return Asked(
+            query=self.query,
+            path=self.path,
+            view=parse_view(self.view) if self.view is not None else None,
+            chosen=self.select,
+            order=self.order,
+            joins=self.joins,
+            limit=self.limit,
+            after=self.after,
+        )
+
+
+def routes() -> list[web.AbstractRouteDef]:
+    return [web.post("/meta/v1/find", find)]
+
+
+async def find(request: web.Request) -> web.StreamResponse:
+    caller, form = await asked(request, FindForm)
+    house = request.app[HOUSE]
+    desk = Desk(house.database, house.verdicts, house.views)
+    with house.budget.holding(caller.payer, _PAGE_BYTES) as held, house.desk.turns.serving(caller.payer):
+        async with house.desk.turns.turn(caller.payer, _WEIGHT):
+            # What is wrong with the query is told by a status.
+            search = await finding.begin(desk, caller, form.wanted())
+            first = await search.next()
+        answer = web.StreamResponse(headers={"Cache-Control": "no-store"})
+        answer.content_type = KIND
+        await answer.prepare(request)
+        try:
+            await _stream(answer, house, caller, search, first, held)
+        except ConnectionError:
+            raise
+        except Exception as why:
+            problem.log(why)
+            told = why if isinstance(why, MdmError) else MdmError("an unexpected failure")
+            await answer.write(_line({"error": problem.details(told, told.http, request_id(request))}))
+        await answer.write_eof()
+    return answer
+
+
+async def _stream(
+    answer: web.StreamResponse, house: House, caller: Caller, search: Search, first: Page | None, held: Held
+) -> None:
+    await answer.write(_line({"columns": {one.name: one.kind for one in search.columns}}))
+    told = time.monotonic()
+    page = first
+    while page is not None:
+        for line in _lines(page):
+            held.grow_to(_PAGE_BYTES + 3 * len(line))
+            await answer.write(line)
+            told = time.monotonic()
+        if time.monotonic() - told > _QUIET:
+            await answer.write(b"\n")
+            told = time.monotonic()
+        async with house.desk.turns.turn(caller.payer, _WEIGHT, first=False):
+            page = await search.next()
+    await answer.write(_line({"end": True}))
+
+
+def _lines(page: Page) -> Iterator[bytes]:
+    for start in range(0, len(page.matches), _ON_A_LINE):
+        some = page.matches[start : start + _ON_A_LINE]
+        yield _line({"matches": [_match(one) for one in some], "cursor": some[-1].cursor})
+
+
+def _match(one: Match) -> dict[str, Any]:
+    return {"path": one.lfn, "guid": str(one.guid), "view": one.view, "values": one.values}
+
+
+def _line(tree: object) -> bytes:
+    return orjson.dumps(tree, option=orjson.OPT_APPEND_NEWLINE)
