@@ -6,12 +6,13 @@ import gc
 import secrets
 import signal
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import structlog
 
@@ -65,9 +66,10 @@ from mdm_async.images.upkeep.sweep import Sweeper
 from mdm_async.images.views.backfill import check_directories_forever, make_views_forever
 from mdm_async.images.views.scrubbing import Scrubber
 from mdm_async.images.views.workshop import Workshop
-from mdm_async.keys import files
+from mdm_async.keys import files, proofs
+from mdm_async.keys.custodians import Custodians, HeldByCustodians
 from mdm_async.keys.derive import PseudonymFinder
-from mdm_async.keys.sources import KeptKeks, kek_source
+from mdm_async.keys.sources import KekSource, KeptKeks, kek_source
 from mdm_async.keys.store import KeyStore
 from mdm_async.keys.wrapped import WrappedKeys
 from mdm_async.memory import give_back_forever
@@ -84,8 +86,9 @@ from mdm_async.premises import Premises, premises
 from mdm_async.secret_files import private_places
 from mdm_async.settings import Settings
 from mdm_async.watches import Watches
+from mdm_async.web.http.doors import Doors
 from mdm_async.web.http.house import House
-from mdm_async.web.listening import connections_for, listen
+from mdm_async.web.listening import connections_for, listen, listening_sealed
 
 _CIPHER_THREADS, _DISK_THREADS = 2, 8
 _M_ARENA_MAX = -8
@@ -109,11 +112,14 @@ async def serve(settings: Settings) -> None:
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, stop.set)
     watches = Watches()
-    async with running(settings, watches) as house, asyncio.TaskGroup() as beside:
-        beside.create_task(house.workshop.scrubber.tell())
-        print(f"mdm: ready at {_url(settings, house)}", flush=True)
-        await _first(stop, watches.failed)
-        _log.info("draining")
+    try:
+        async with running(settings, watches, stop) as house, asyncio.TaskGroup() as beside:
+            beside.create_task(house.workshop.scrubber.tell())
+            print(f"mdm: ready at {_url(settings, house.port, house.tls_port)}", flush=True)
+            await _first(stop, watches.failed)
+            _log.info("draining")
+    except _StoppedSealed:
+        return
     if watches.failed.is_set():
         raise MdmError(
             "the server stopped: what it must not run without has failed",
@@ -121,8 +127,16 @@ async def serve(settings: Settings) -> None:
         )
 
 
+class _StoppedSealed(Exception):
+    """The server was told to stop before its custodians came."""
+
+
 async def _first(*events: asyncio.Event) -> None:
-    waiting = [asyncio.create_task(event.wait()) for event in events]
+    await _first_of(*(event.wait() for event in events))
+
+
+async def _first_of(*waits: Coroutine[Any, Any, object]) -> None:
+    waiting = [asyncio.create_task(wait) for wait in waits]
     try:
         await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
     finally:
@@ -144,24 +158,39 @@ def _look_for_cycles_seldom() -> None:
 
 
 @asynccontextmanager
-async def running(settings: Settings, watches: Watches | None = None) -> AsyncIterator[House]:
-    """A server that listens, with its database, sweeper and watches; all of them end with the context."""
+async def running(
+    settings: Settings, watches: Watches | None = None, stop: asyncio.Event | None = None
+) -> AsyncIterator[House]:
+    """A server that listens, with its database, sweeper and watches; all of them end with the context.
+
+    While it is sealed, `stop` ends it too.
+    """
     watches = watches or Watches()
     async with AsyncExitStack() as stack:
         stands_on = premises(settings)
         most = connections_for(settings)
         lock = stack.enter_context(_locked(settings.data))
-        admin_token, keks = _admin_token(settings), await _keks(settings)
+        admin_token, keks = _admin_token(settings), _kek_sources(settings)
         target, postgres = await _database(stack, settings, lock)
         async with connect(target) as connection:
             await migrate(connection, "mdm_async.catalog")
             await migrate(connection, "mdm_async.keys")
             await warn_of_little_room(connection, settings.database)
         lanes = await stack.enter_async_context(Lanes.connect(target, settings.database))
-        keys = await _keys(stack, keks, lanes, watches)
+        custodians = await _custodians(keks, lanes, target)
+        doors = None
+        if custodians:
+            doors = stack.enter_context(await _open_doors(settings, stands_on))
+            async with listening_sealed(settings, custodians, stands_on.certificate, doors, most):
+                print(f"mdm: sealed at {_url(settings, doors.port, doors.tls_port)}", flush=True)
+                await _first_of(custodians.opened(), (stop or asyncio.Event()).wait())
+            if stop is not None and stop.is_set():
+                raise _StoppedSealed
+        keys = await _keys(stack, keks[""], lanes, watches)
         disk = stack.enter_context(ThreadPoolExecutor(_DISK_THREADS, "disk"))
         ballast = postgres.ballast if postgres is not None else None
         house = await _house(stack, settings, admin_token, stands_on, lanes, keys, disk, ballast)
+        house.custodians = custodians
         work = auditing(settings, lanes.control, disk, house.refusals, house.reads, watches)
         await stack.enter_async_context(work)
         beside = await stack.enter_async_context(watches.running())
@@ -183,7 +212,8 @@ async def running(settings: Settings, watches: Watches | None = None) -> AsyncIt
         beside(Pruner(lanes.bulk, house.signing_key, settings.audit.keep_days).forever())
         if postgres is not None:
             beside(postgres.supervise())
-        await listen(stack, house, stands_on.certificate, watches, beside, most)
+        doors = doors or stack.enter_context(await _open_doors(settings, stands_on))
+        await listen(stack, house, stands_on.certificate, watches, beside, most, doors)
         yield house
 
 
@@ -200,11 +230,28 @@ def _admin_token(settings: Settings) -> str:
     return token
 
 
-async def _keks(settings: Settings) -> list[bytes]:
-    source = kek_source(settings.keys, settings.secrets_directory / "kek")
-    if isinstance(source, KeptKeks) and source.make():
-        _log.warning("made a key-encryption key; back it up apart from the database", file=source.name)
-    return await source.read()
+def _kek_sources(settings: Settings) -> dict[str, KekSource]:
+    """By key store; the catalog's own is ''."""
+    kept = settings.secrets_directory
+    sources = {store.name: kek_source(store, kept / f"kek-{store.name}") for store in settings.keys.stores}
+    sources = sources or {"": kek_source(settings.keys, kept / "kek")}
+    for source in sources.values():
+        if isinstance(source, KeptKeks) and source.make():
+            _log.warning("made a key-encryption key; back it up apart from the database", file=source.name)
+    return sources
+
+
+async def _custodians(sources: Mapping[str, KekSource], lanes: Lanes, dsn: str) -> Custodians:
+    held = [source for source in sources.values() if isinstance(source, HeldByCustodians)]
+    for source in held:
+        if not source.store:  # other stores may be away; they look at their keys themselves
+            async with lanes.control.acquire() as db:
+                source.is_right = partial(proofs.demand_right, dsn, await installation.identity(db))
+    return Custodians(held)
+
+
+async def _open_doors(settings: Settings, stands_on: Premises) -> Doors:
+    return await Doors.open(settings.server, tls=stands_on.certificate is not None)
 
 
 async def _database(
@@ -220,10 +267,10 @@ async def _database(
     return postgres.dsn, postgres
 
 
-async def _keys(stack: AsyncExitStack, keks: list[bytes], lanes: Lanes, watches: Watches) -> KeyStore:
+async def _keys(stack: AsyncExitStack, keks: KekSource, lanes: Lanes, watches: Watches) -> KeyStore:
     async with lanes.control.acquire() as db:
         installed = await installation.identity(db)
-    keys = await WrappedKeys.open(lanes.keys, keks, installed)
+    keys = await WrappedKeys.open(lanes.keys, await keks.read(), installed)
     beside = await stack.enter_async_context(watches.running())
     beside(keys.wrap_anew())
     return keys
@@ -329,10 +376,10 @@ async def _caller_of_row(database: Database, token: int) -> Caller | None:
         return await tokens.of_row(db, token)
 
 
-def _url(settings: Settings, house: House) -> str:
+def _url(settings: Settings, port: int, tls_port: int | None) -> str:
     if settings.server.public_url is not None:
         return settings.server.public_url.rstrip("/")
     host = f"[{settings.server.host}]" if ":" in settings.server.host else settings.server.host
-    if house.tls_port is not None:
-        return f"https://{host}:{house.tls_port}"
-    return f"http://{host}:{house.port}"
+    if tls_port is not None:
+        return f"https://{host}:{tls_port}"
+    return f"http://{host}:{port}"

@@ -266,6 +266,12 @@ class DatabaseReadOnly(Unavailable):
     title = "the catalog's database takes no changes"
 
 
+class Sealed(Unavailable):
+    """The server runs, and has no key-encryption key until enough of its custodians have come."""
+
+    title = "the server is sealed"
+
+
 class BadGateway(Unavailable):
     """What stands before the server has not reached it; only clients raise it."""
 

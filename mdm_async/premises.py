@@ -26,6 +26,7 @@ from mdm_async.identity.mapping import Mapping
 from mdm_async.identity.tokens import Issuers
 from mdm_async.images.hooks.hooks import demand_usable
 from mdm_async.keys import proofs
+from mdm_async.keys.custodians import HeldByCustodians
 from mdm_async.keys.sources import KekSource, KeptKeks, kek_source
 from mdm_async.postgres.database import Connection, connect
 from mdm_async.postgres.directory_lock import DirectoryLock
@@ -35,7 +36,7 @@ from mdm_async.postgres.embedded.system_user import postgres_user
 from mdm_async.secret_files import demand_private_secret, keeper, private_places, secret_files
 from mdm_async.settings import Settings
 from mdm_async.web.http.certificate import Certificate
-from mdm_async.web.listening import cannot_listen
+from mdm_async.web.http.doors import cannot_listen
 
 T = TypeVar("T")
 _SOON = timedelta(days=14)
@@ -171,7 +172,10 @@ def _kek_source(settings: Settings) -> KekSource:
 async def _keks(settings: Settings) -> list[bytes]:
     """None when they are not made yet, or not for the one who asks to read."""
     source = _kek_source(settings)
-    return [] if isinstance(source, KeptKeks) and not source.is_readable else await source.read()
+    is_elsewhere = isinstance(source, HeldByCustodians) or (
+        isinstance(source, KeptKeks) and not source.is_readable
+    )
+    return [] if is_elsewhere else await source.read()
 
 
 async def _demand_opening_keks(db: Connection, keks: list[bytes]) -> None:

@@ -54,6 +54,7 @@ TYPES = {
     "LockLost": "urn:mdm:error:lock-lost",
     "Locked": "urn:mdm:error:locked",
     "PreconditionFailed": "urn:mdm:error:precondition-failed",
+    "Sealed": "urn:mdm:error:sealed",
     "NoSpace": "urn:mdm:error:no-space",
     "DatabaseFull": "urn:mdm:error:database-full",
     "UnsafeSettings": "urn:mdm:error:unsafe-settings",

@@ -69,6 +69,9 @@ class BlockingKeys(Blocking[Keys]):
     """`mdm.keys`."""
 
     status = waits(Keys.status)
+    shares = waits(Keys.shares)
+    unseal = waits(Keys.unseal)
+    forget_shares = waits(Keys.forget_shares)
 
 
 class BlockingMacaroons(Blocking[Macaroons]):

@@ -11,7 +11,7 @@ import asyncpg
 from mdm_async.errors import Unavailable
 from mdm_async.keys.ring import KeyRing
 from mdm_async.keys.wrap import Wrapper
-from mdm_async.postgres.database import Connection
+from mdm_async.postgres.database import Connection, connect
 
 _PROOF, _OWNER = b"mdm", "proof"
 
@@ -44,6 +44,13 @@ async def known(db: Connection, keks: Sequence[bytes], installation: UUID) -> li
             "after changing it, keep the old one on a line below the new one until all is wrapped anew",
         )
     return found
+
+
+async def demand_right(dsn: str, installation: UUID, keks: Sequence[bytes]) -> None:
+    """Raises Unavailable as `known`, of a database that may be no key store's yet, and when it is away."""
+    async with connect(dsn) as db:
+        if await are_there(db):
+            await known(db, keks, installation)
 
 
 async def prove(db: Connection, keks: Sequence[bytes], installation: UUID) -> KeyRing:

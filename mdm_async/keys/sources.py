@@ -10,8 +10,9 @@ from typing import Protocol
 from mdm_async.errors import UnsafeSettings
 from mdm_async.keys import files
 from mdm_async.keys.command import KekCommand
+from mdm_async.keys.custodians import HeldByCustodians
 from mdm_async.private_files import demand_private
-from mdm_async.settings.keys import KekSettings
+from mdm_async.settings.keys import KekSettings, KeyStoreSettings
 
 
 class KekSource(Protocol):
@@ -87,6 +88,8 @@ def kek_source(settings: KekSettings, kept: Path, keeper: int | None = None) -> 
 
     Files belong to the server's user, root, or `keeper`.
     """
+    if settings.kek_custodians:
+        return HeldByCustodians(settings.name if isinstance(settings, KeyStoreSettings) else "")
     if settings.kek_command:
         return KekCommand(settings.kek_command)
     if settings.kek_file is not None:

@@ -22,6 +22,11 @@ class KekSettings(Section):
         description="program, with its whole path, and arguments, that prints them: of a vault or an HSM",
     )
 
+    kek_custodians: bool = Field(
+        False,
+        description="the key is shared among custodians, who unseal each start of the server: mdm keys split, unseal",
+    )
+
     @model_validator(mode="before")
     @classmethod
     def _from_file(cls, given: dict[str, Any]) -> dict[str, Any]:
@@ -36,8 +41,14 @@ class KekSettings(Section):
 
     @model_validator(mode="after")
     def _has_one_source(self) -> Self:
-        if self.kek is not None and self.kek_command:
-            raise ValueError("kek (or kek_file) and kek_command are both set; set one")
+        given = {
+            "kek (or kek_file)": self.kek is not None,
+            "kek_command": bool(self.kek_command),
+            "kek_custodians": self.kek_custodians,
+        }
+        if sum(given.values()) > 1:
+            names = ", ".join(name for name, is_set in given.items() if is_set)
+            raise ValueError(f"{names} are set together; set one")
         return self
 
 
@@ -97,8 +108,8 @@ class KeySettings(KekSettings):
             raise ValueError("there are at most 255 keys.stores")
         if self.threshold is None or not self.threshold <= len(self.stores):
             raise ValueError(f"threshold must be from 2 to {len(self.stores)}, the number of keys.stores")
-        if self.kek is not None or self.kek_command:
+        if self.kek is not None or self.kek_command or self.kek_custodians:
             raise ValueError(
-                "with keys.stores each store has its own kek_file or kek_command, and keys has none"
+                "with keys.stores each store has its own kek_file, kek_command or kek_custodians, and keys has none"
             )
         return self

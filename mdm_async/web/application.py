@@ -16,8 +16,10 @@ from mdm_async.web.admin import (
     rights,
     shredding,
     status,
+    unsealing,
     whoami,
 )
+from mdm_async.web.admin.unsealing import CUSTODIANS
 from mdm_async.web.copying.copies import COPIES_HERE, Copies
 from mdm_async.web.dav import routes as dav
 from mdm_async.web.http import counting, on_behalf, problem
@@ -33,6 +35,7 @@ from mdm_async.web.turls import transfer as turl
 def application(house: House) -> web.Application:
     app = web.Application(middlewares=[counting.middleware, problem.middleware, on_behalf.middleware])
     app[HOUSE] = house
+    app[CUSTODIANS] = house.custodians
     app[COPIES_HERE] = copies = Copies.of(house)
     house.near.append(copies.near)
     app.on_cleanup.append(lambda _: copies.end())
@@ -54,6 +57,7 @@ def application(house: House) -> web.Application:
         rights,
         shredding,
         status,
+        unsealing,
         authorization_server,
         storage_report,
         whoami,

@@ -1,25 +1,28 @@
 """The ports and the socket that a server listens on, and how they are drained."""
 
 import asyncio
-from contextlib import AsyncExitStack, suppress
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 import structlog
 from aiohttp import web
 
 from mdm_async.descriptors import Descriptors
 from mdm_async.errors import UnsafeSettings
+from mdm_async.keys.custodians import Custodians
 from mdm_async.settings import Settings
 from mdm_async.watches import Beside, Watches
+from mdm_async.web.admin.sealed import sealed_application
 from mdm_async.web.application import application
 from mdm_async.web.http.accepting import TcpSite
 from mdm_async.web.http.certificate import Certificate
 from mdm_async.web.http.connection import Connection
 from mdm_async.web.http.connections import Connections
+from mdm_async.web.http.doors import BACKLOG, Doors
 from mdm_async.web.http.house import House
 from mdm_async.web.http.local_site import LocalSite
 from mdm_async.web.http.server import Runner
 
-_BACKLOG = 1024
 _UNWATCHED = 1.0
 """Seconds that transfers may take to end once a watch has died."""
 _FEWEST = 8
@@ -65,11 +68,9 @@ async def listen(
     watches: Watches,
     beside: Beside,
     most: int,
+    doors: Doors,
 ) -> None:
-    """Until the stack ends, which drains. `most`: connections through the ports.
-
-    Raises UnsafeSettings when a port cannot be had.
-    """
+    """Until the stack ends, which drains. `most`: connections through the ports."""
     settings = house.settings
     runner = Runner(
         application(house),
@@ -85,27 +86,26 @@ async def listen(
     stack.push_async_callback(_drain, runner, house, settings.server.drain_seconds, watches)
     host = settings.server.host
     house.near.append(connections.near)
-    plain = TcpSite(runner, host, settings.server.port, connections, backlog=_BACKLOG)
-    house.port = await _started(plain, runner, host, settings.server.port)
+    house.port, house.tls_port = doors.port, doors.tls_port
+    plain = TcpSite(runner, host, doors.port, connections, taken=doors.plain)
+    await plain.start()
     beside(plain.accept_forever())
-    if certificate is not None:
+    if certificate is not None and doors.tls_port is not None:
         current = certificate
         beside(certificate.watch())
         house.own_names = lambda: current.names
-        port = settings.server.tls_port
-        refused = house.refusals.tls_refused
         tls = TcpSite(
             runner,
             host,
-            port,
+            doors.tls_port,
             connections,
-            backlog=_BACKLOG,
+            taken=doors.tls,
             context=lambda: current.context,
-            refused=refused,
+            refused=house.refusals.tls_refused,
         )
-        house.tls_port = await _started(tls, runner, host, port)
+        await tls.start()
         beside(tls.accept_forever())
-    on_socket = LocalSite(runner, settings.data, local, backlog=_BACKLOG)
+    on_socket = LocalSite(runner, settings.data, local, backlog=BACKLOG)
     await on_socket.start()
     beside(on_socket.accept_forever())
 
@@ -147,15 +147,37 @@ async def _drain(runner: web.AppRunner, house: House, seconds: float, watches: W
     await runner.cleanup()
 
 
-async def _started(site: web.BaseSite, runner: web.AppRunner, host: str, port: int) -> int:
-    """The port that the site listens on."""
-    try:
-        await site.start()
-    except OSError as why:
-        raise cannot_listen(host, port, why) from why
-    address: tuple[str, int] = runner.addresses[-1][:2]
-    return address[1]
-
-
-def cannot_listen(host: str, port: int, why: OSError) -> UnsafeSettings:
-    return UnsafeSettings(f"cannot listen on {host}:{port}: {why.strerror}", remedy="choose another --port")
+@asynccontextmanager
+async def listening_sealed(
+    settings: Settings, custodians: Custodians, certificate: Certificate | None, doors: Doors, most: int
+) -> AsyncIterator[None]:
+    """Tells everybody that the server is sealed, and takes custodians' shares, until the context ends."""
+    async with AsyncExitStack() as stack:
+        stands = stack.enter_context(doors.again())
+        runner = Runner(sealed_application(custodians), shutdown_timeout=5, handler_cancellation=True)
+        await runner.setup()
+        beside = await stack.enter_async_context(Watches().running())
+        connections = _connections(stack, settings, runner, most)
+        local = _connections(stack, settings, runner, _LOCAL_CONNECTIONS)
+        stack.push_async_callback(runner.cleanup)
+        beside(connections.watch())
+        beside(local.watch())
+        sites: list[TcpSite | LocalSite] = [
+            TcpSite(runner, settings.server.host, doors.port, connections, taken=stands.plain),
+            LocalSite(runner, settings.data, local, backlog=BACKLOG),
+        ]
+        if certificate is not None and doors.tls_port is not None:
+            current, port = certificate, doors.tls_port
+            tls = TcpSite(
+                runner,
+                settings.server.host,
+                port,
+                connections,
+                taken=stands.tls,
+                context=lambda: current.context,
+            )
+            sites.append(tls)
+        for site in sites:
+            await site.start()
+            beside(site.accept_forever())
+        yield

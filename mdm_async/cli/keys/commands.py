@@ -2,7 +2,7 @@
 
 import typer
 
-from mdm_async.cli.keys import status
+from mdm_async.cli.keys import split, status, unseal
 
 
 def register(app: typer.Typer) -> None:
@@ -10,4 +10,6 @@ def register(app: typer.Typer) -> None:
         help="The keys of images, and those that they are wrapped under.", no_args_is_help=True
     )
     status.register(group)
+    split.register(group)
+    unseal.register(group)
     app.add_typer(group, name="keys")

@@ -142,6 +142,11 @@ def _listeners(addresses: list[tuple[int, tuple[str, int]]], backlog: int) -> li
     return found
 
 
+async def listeners(host: str, port: int, backlog: int) -> list[socket.socket]:
+    """One for each address of the host. Raises OSError when one of them cannot be had."""
+    return _listeners(await _addresses(host, port), backlog)
+
+
 async def _addresses(host: str, port: int) -> list[tuple[int, tuple[str, int]]]:
     """The families and addresses of a host, each once."""
     found = await asyncio.get_running_loop().getaddrinfo(
@@ -151,7 +156,7 @@ async def _addresses(host: str, port: int) -> list[tuple[int, tuple[str, int]]]:
 
 
 class TcpSite(web.BaseSite):
-    """A TCP port, with TLS if there is a `context`."""
+    """A TCP port, with TLS if there is a `context`. `taken`: its listening sockets, where somebody has it already."""
 
     def __init__(
         self,
@@ -161,10 +166,12 @@ class TcpSite(web.BaseSite):
         connections: Connections,
         *,
         backlog: int = 128,
+        taken: list[socket.socket] | None = None,
         context: Callable[[], ssl.SSLContext] | None = None,
         refused: Refused = lambda _source, _why: None,
     ) -> None:
         super().__init__(runner, backlog=backlog)
+        self._taken = taken
         self._host, self._port, self._connections = host, port, connections
         self._context, self._refused = context, refused
         self._accepting: Accepting | None = None
@@ -176,7 +183,7 @@ class TcpSite(web.BaseSite):
     async def start(self) -> None:
         """Raises OSError when the address cannot be had."""
         await super().start()
-        found = _listeners(await _addresses(self._host, self._port), self._backlog)
+        found = self._taken or await listeners(self._host, self._port, self._backlog)
         self._accepting = Accepting(found, self._connections, self._context, self._refused)
         self._server = self._accepting.server
 

@@ -36,6 +36,7 @@ from mdm_async.images.transfers.opening import OpenedViews
 from mdm_async.images.transfers.warm import WarmTurls
 from mdm_async.images.upkeep.sweep import Sweeper
 from mdm_async.images.views.workshop import Workshop
+from mdm_async.keys.custodians import Custodians
 from mdm_async.keys.store import KeyStore
 from mdm_async.limits import Near
 from mdm_async.postgres.database import Database
@@ -84,6 +85,8 @@ class House:
     node: str
     signing_key: Ed25519PrivateKey
     """The audit's."""
+    custodians: Custodians = field(default_factory=lambda: Custodians(()))
+    """Who hold key-encryption keys."""
     near: list[Callable[[], Iterable[Near]]] = field(default_factory=list)
     """What says how near this node's limits are."""
     exposition: Exposition = field(default_factory=Exposition)

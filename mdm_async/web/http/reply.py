@@ -67,10 +67,9 @@ def request_id(request: web.Request) -> str:
 
 
 def _note(request: web.Request, errors: Collection[MdmError]) -> None:
-    refusals = request.app[HOUSE].refusals
     for error in errors:
         if error.is_refusal or error.refusal is not None:
-            refusals.note(error, request.get(CALLER), source_of(request), act_of(request))
+            request.app[HOUSE].refusals.note(error, request.get(CALLER), source_of(request), act_of(request))
 
 
 def act_of(request: web.Request) -> str:

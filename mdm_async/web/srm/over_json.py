@@ -23,8 +23,13 @@ async def serve(request: web.Request) -> web.Response:
     try:
         return await _run(request)
     except MdmError as error:
-        problem.log(error)
-        return _reply(request, Result.failed(error))
+        return refused(request, error)
+
+
+def refused(request: web.Request, error: MdmError) -> web.Response:
+    """The whole request."""
+    problem.log(error)
+    return _reply(request, Result.failed(error))
 
 
 def _reply(request: web.Request, result: Result) -> web.Response:

@@ -54,17 +54,18 @@ async def serve(request: web.Request) -> web.Response:
     try:
         answer = await _run(request)
     except MdmError as error:
-        answer = _fault(request, error)
+        answer = refused(request, error)
     except (ConnectionError, web.HTTPException):
         raise
     except Exception as error:
         problem.log(error)
-        answer = _fault(request, MdmError("an unexpected failure; the server's log knows more"))
+        answer = refused(request, MdmError("an unexpected failure; the server's log knows more"))
     answer.force_close()
     return answer
 
 
-def _fault(request: web.Request, error: MdmError) -> web.Response:
+def refused(request: web.Request, error: MdmError) -> web.Response:
+    """A fault: the whole request."""
     problem.log(error)
     reason = f"{error.detail}; {error.remedy}" if error.remedy else error.detail
     return reply(request, writing.fault(error.http < 500, reason), _XML, error.http, errors=[error])

@@ -1,0 +1,162 @@
+"""A server whose key-encryption key custodians hold: sealed until enough of them came."""
+
+import asyncio
+import base64
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from mdm_async.client import Client
+from mdm_async.errors import Conflict, MdmError, NotFound, Sealed, Unavailable, WrongContent
+from mdm_async.keys.custody import CustodyShare, split_among
+from tests.conftest import running_server
+from tests.faults.serving import Serve
+from tests.postgres.for_tests import PostgresForTests
+from tests.web.made_images import made
+from tests.web.soap import envelopes
+from tests.web.starting_sealed import starting
+
+
+def _shares(kek: bytes | None = None, threshold: int = 2) -> list[CustodyShare]:
+    return split_among([kek or os.urandom(32)], "", threshold, 3)
+
+
+async def test_a_sealed_server_tells_each_face_so_and_lives(
+    postgres: PostgresForTests, migrated: str, tmp_path: Path
+) -> None:
+    async with (
+        starting(tmp_path / "data", await postgres.fresh_database(migrated)) as sealed,
+        aiohttp.ClientSession(sealed.url) as http,
+    ):
+        token = (sealed.data / "secrets" / "admin.token").read_text().strip()
+        headers = {"Authorization": f"Bearer {token}"}
+
+        async def told(method: str, path: str, **options: Any) -> tuple[int, str, str]:
+            async with http.request(method, path, **({"headers": headers} | options)) as answer:
+                return answer.status, answer.content_type, await answer.text()
+
+        assert (await told("GET", "/health/live"))[0] == 200
+        for method, path in (
+            ("GET", "/health/ready"),
+            ("GET", "/a.dcm"),
+            ("PROPFIND", "/"),
+            ("COPY", "/a.dcm"),
+            ("GET", "/t/sometoken/a.dcm"),
+            ("GET", "/metrics"),
+            ("GET", "/admin/v1/status"),
+            ("GET", "/admin/v1/keys/unseal"),
+            ("POST", "/admin/v1/keys/unseal"),
+            ("DELETE", "/admin/v1/keys/unseal"),
+            ("GET", "/srm/managerv2"),
+            ("OPTIONS", "/"),
+        ):
+            status, kind, text = await told(method, path)
+            assert (status, kind) == (503, "application/problem+json"), (method, path)
+            assert "urn:mdm:error:sealed" in text
+            assert "mdm keys unseal" in text
+        assert (await told("PUT", "/a.dcm", data=os.urandom(1 << 20)))[0] == 503
+        status, _, text = await told("POST", "/srm/v2/ping", json={})
+        assert (status, '"SRM_INTERNAL_ERROR"' in text, "sealed" in text) == (503, True, True)
+        envelope = envelopes.call("srmPing")
+        status, kind, text = await told("POST", "/srm/managerv2", data=envelope, headers=envelopes.HEADERS)
+        assert (status, kind, "the server is sealed" in text) == (503, "text/xml", True)
+        async with Client(sealed.url, token) as client:
+            with pytest.raises(Sealed):
+                await client.keys.unseal(_shares()[0].text())
+        assert (await sealed.given())["given"] == []
+
+
+async def test_enough_shares_unseal_it_and_nobody_is_refused_a_connection_meanwhile(
+    postgres: PostgresForTests, migrated: str, tmp_path: Path
+) -> None:
+    dsn, shares = await postgres.fresh_database(migrated), _shares()
+    seen: list[int] = []
+    async with starting(tmp_path / "data", dsn) as sealed, aiohttp.ClientSession(sealed.url) as http:
+
+        async def ask() -> None:
+            while not sealed.ready.done():
+                async with http.get("/health/ready", headers={"Connection": "close"}) as answer:
+                    seen.append(answer.status)
+
+        asking = asyncio.create_task(ask())
+        await sealed.give(shares[2], shares[2])
+        given = await sealed.given()
+        assert (given["open"], given["given"], given["threshold"]) == (False, [3], 2)
+        await sealed.give(shares[0])
+        server = await sealed.ready
+        await asking
+        assert set(seen) <= {503, 200}
+        await server.put("/a.dcm", made())
+        assert (await sealed.given())["open"] is True
+    async with starting(tmp_path / "data", dsn) as sealed:
+        with pytest.raises(Unavailable, match="no key-encryption key given opens"):
+            await sealed.give(*_shares()[:2])
+        assert not sealed.ready.done()
+        await sealed.give(*shares[1:])
+        await (await sealed.ready).read("/a.dcm")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "kind"),
+    [
+        (lambda shares: _shares()[1].text(), Conflict),
+        (lambda shares: replace(shares[1], value=_flipped(shares[1].value)).text(), WrongContent),
+        (lambda shares: replace(shares[1], index=3).text(), WrongContent),
+        (lambda shares: replace(shares[1], store="other").text(), NotFound),
+        (lambda shares: "no share", WrongContent),
+        (lambda shares: "x" * 100_000, MdmError),
+    ],
+    ids=["another split", "a flipped bit", "a wrong index", "another store", "no share", "too long"],
+)
+async def test_a_wrong_share_is_refused_and_the_right_ones_still_unseal(
+    postgres: PostgresForTests,
+    migrated: str,
+    tmp_path: Path,
+    wrong: Callable[[Sequence[CustodyShare]], str],
+    kind: type[MdmError],
+) -> None:
+    shares = _shares()
+    async with starting(tmp_path / "data", await postgres.fresh_database(migrated)) as sealed:
+        await sealed.give(shares[0])
+        with pytest.raises(kind):
+            await sealed.give(wrong(shares))
+        assert (await sealed.given())["given"] == [1]
+        await sealed.give(shares[2])
+        await sealed.ready
+
+
+def _flipped(value: bytes) -> bytes:
+    return bytes([value[0] ^ 1]) + value[1:]
+
+
+async def test_a_server_is_moved_from_a_file_to_custodians(
+    postgres: PostgresForTests, migrated: str, tmp_path: Path
+) -> None:
+    dsn = await postgres.fresh_database(migrated)
+    async with running_server(tmp_path / "data", dsn) as server:
+        await server.put("/a.dcm", made())
+        whole = await server.read("/a.dcm")
+    file = tmp_path / "data" / "secrets" / "kek"
+    shares = _shares(base64.b64decode(file.read_text()))
+    file.unlink()
+    async with starting(tmp_path / "data", dsn) as sealed:
+        await sealed.give(*shares[:2])
+        assert await (await sealed.ready).read("/a.dcm") == whole
+    assert not file.exists()
+
+
+async def test_a_sealed_server_stops_when_it_is_told_to(
+    postgres: PostgresForTests, migrated: str, tmp_path: Path
+) -> None:
+    dsn = await postgres.fresh_database(migrated)
+    server = Serve(tmp_path / "data", keys__kek_custodians="true", database__dsn=dsn)
+    process = await server.spawn(stderr=None)
+    assert process.stdout is not None
+    assert await process.stdout.readline() == f"mdm: sealed at {server.url}\n".encode()
+    process.terminate()
+    assert await process.wait() == 0
