@@ -71,9 +71,13 @@ class _Search:
         async with database.acquire() as db:
             await self.shelf.served.refresh(db)
         ids = await self._originals(patient)
+        candidates = await self._candidates(ids)
+        # Before any is looked into, which takes time that would tell that there are some.
+        if not await self._identifies(candidates):
+            raise _nobody()
         whose: dict[UUID, Whose] = {}
         unreadable = 0
-        for image in await self._candidates(ids):
+        for image in candidates:
             try:
                 found = await self._whose(image)
             except (Gone, NotDicom):
