@@ -267,6 +267,8 @@ class LimitSettings(Section):
     properties: int = Field(
         16 * KIB, ge=0, description="bytes of properties that clients may keep with an entry (PROPPATCH)"
     )
+    cohorts: int = Field(1000, ge=1, description="cohorts at one directory")
+    cohort_members: int = Field(100_000, ge=1, description="files of a cohort")
     opaque: int = Field(
         100 * GIB, ge=0, description="bytes that opaque files, which are not DICOM, may take of the store"
     )

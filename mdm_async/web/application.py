@@ -20,6 +20,7 @@ from mdm_async.web.admin import (
     whoami,
 )
 from mdm_async.web.admin.unsealing import CUSTODIANS
+from mdm_async.web.cohorts import routes as cohorts
 from mdm_async.web.copying.copies import COPIES_HERE, Copies
 from mdm_async.web.dav import routes as dav
 from mdm_async.web.http import counting, on_behalf, problem
@@ -42,6 +43,7 @@ def application(house: House) -> web.Application:
     app.on_response_prepare.append(problem.name_answer)
     for face in (
         audit,
+        cohorts,
         consistency,
         find,
         health,

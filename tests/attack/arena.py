@@ -99,6 +99,7 @@ class Arena:
                     ("profiles", "name"), ("releases", "image"),
                     ("collections", "id"), ("collection_attributes", "id"), ("own_values", "(entry, attribute)"),
                     ("sequences", "(directory, name)"), ("saved_queries", "(directory, name)"),
+                    ("(select * from cohorts where members is not null)", "id"),
                     (_INSTALLATION, "id"), ("views", "made"),
                 )
             ]  # fmt: skip
@@ -161,6 +162,17 @@ async def built(server: Server) -> Arena:
         ("other", "/otherlfnx/insidelfn.dcm", "/otherlfnx"),
     ):
         arena.aims[path] = await _aim(arena, file, directory), _free(file, directory)
+    for directory, file in (
+        ("/seen/vaultlfnx", "/seen/vaultlfnx/innerlfnx.dcm"),
+        ("/otherlfnx", "/seen/veiledlfn.dcm"),
+    ):
+        reply = await server.call(
+            "POST",
+            "/cohorts/v1/create",
+            token=server.admin_token,
+            json={"surl": f"{directory}/kept", "files": [file]},
+        )
+        arena.secrets |= {reply.tree["cohort"], reply.tree["digest"]}
     arena.secrets |= {server.admin_token, arena.owner, (server.data / "secrets" / "kek").read_text().strip()}
     return arena
 

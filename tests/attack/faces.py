@@ -201,6 +201,11 @@ SRM: dict[str, list[Attack]] = {
         *_files("prepareToGet", recipient=RECIPIENT),
         *_files("prepareToGet", view="identified", recipient=RECIPIENT),
         *_own(_files("prepareToGet", view="none-such")),
+        _srm(
+            "prepareToGet",
+            lambda aim: {"files": [{"surl": _guid(aim)}], "cohort": f"{aim.directory}/kept"},
+            variant="cohort",
+        ),
     ],
     "statusOfGetRequest": _of_request("statusOfGetRequest", "get"),
     "bringOnline": [*_files("bringOnline"), *_files("bringOnline", view="identified")],
@@ -270,6 +275,10 @@ def _path(aim: Aim) -> str:
 
 def _identified_file(aim: Aim) -> str:
     return _identified(aim.file)
+
+
+def _pinned(form: Callable[[Aim], str]) -> Body:
+    return lambda aim: {"surl": "/mine/c", "files": [form(aim)]}
 
 
 def _surl(form: Callable[[Aim], str]) -> Body:
@@ -493,6 +502,26 @@ ROUTES: dict[tuple[str, str], list[Attack]] = {
     ("POST", "/admin/v1/pseudonyms/lookup"): [
         _admin("POST", "/admin/v1/pseudonyms/lookup", lambda aim: {"pseudonym": aim.pseudonym}, judged=False)
     ],
+    ("POST", "/cohorts/v1/create"): [
+        _admin("POST", "/cohorts/v1/create", _pinned(form), name)
+        for name, form in (("path", _path), ("guid", _guid), ("identified", _identified_file))
+    ] + [
+        _admin("POST", "/cohorts/v1/create", lambda aim: {"surl": f"{aim.directory}/c", "files": ["/mine/own.dcm"]},
+            "in it"),
+        _admin("POST", "/cohorts/v1/create", lambda aim: {"surl": f"{aim.file}/c", "files": ["/mine/own.dcm"]},
+            "in a file"),
+    ],
+    ("POST", "/cohorts/v1/list"): [
+        _admin("POST", "/cohorts/v1/list", lambda aim: {"surl": aim.directory}),
+        _admin("POST", "/cohorts/v1/list", lambda aim: {"surl": aim.file}, "of a file"),
+    ],
+    **{
+        ("POST", f"/cohorts/v1/{verb}"): [
+            _admin("POST", f"/cohorts/v1/{verb}", lambda aim: {"surl": f"{aim.directory}/kept"}),
+            _admin("POST", f"/cohorts/v1/{verb}", lambda aim: {"surl": f"{aim.file}/kept"}, "of a file"),
+        ]
+        for verb in ("show", "members", "diff", "delete")
+    },
     ("POST", "/admin/v1/link"): [
         _admin("POST", "/admin/v1/link", _link(lambda a: a.file, lambda a: "/mine"), "from"),
         _admin("POST", "/admin/v1/link", _link(_guid, lambda a: "/mine"), "from guid"),

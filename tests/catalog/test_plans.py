@@ -114,7 +114,7 @@ STATEMENTS: dict[str, tuple[Statement, str]] = {
     "lapsed writes are given up": (lambda db: blobs.doom_lapsed(db, 10), "blobs_being_written"),
     "a row of work is settled": (lambda db: VIEWS_TO_MAKE.done(db, [TAKEN]), "views_to_make_pkey"),
     "a row of work fails": (lambda db: VIEWS_TO_MAKE.fail(db, TAKEN, "Damaged"), "views_to_make_pkey"),
-    "what an image lacks is found": (lambda db: views_to_make.lack(db, ID, "basic", "a.1"), "views_pkey"),
+    "what an image lacks is found": (lambda db: views_to_make.lack(db, ID, "basic", "a.1", 1), "views_pkey"),
     "what a named image lacks is added": (
         lambda db: views_to_make.add_lacking(db, [ID], ["basic"], [("basic", "a.1")]),
         "views_pkey",

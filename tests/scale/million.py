@@ -18,6 +18,8 @@ from mdm_async.postgres.migrate import migrate
 IMAGES = 1_000_000
 GRANTS = 3_000_000
 ROWS_OF_AUDIT = 1_000_000
+COHORTS = 2_000
+"""Of a hundred members each."""
 SECRETS = 200_000
 WIDE, FILES = 100_000, 500
 PATIENTS = 1000
@@ -141,6 +143,18 @@ _FILLED = (
         f"  md5('image' || n % {IMAGES})::uuid, 'basic', 'a.1', now() - interval '1 hour',"
         "  now() + (case when n % 10 = 1 then 1 else -1 end) * interval '30 minutes'"
         f" from generate_series(1, {GRANTS}) n",
+    ),
+    _Table(
+        "cohorts",
+        "insert into cohorts (directory, name, members, sealed, created_by)"
+        f" select e.id, 'c' || lpad(n::text, 7, '0'), 100, 's', 'user:a' from generate_series(1, {COHORTS}) n"
+        "  join entries e on e.parent is null and e.name = ''",
+    ),
+    _Table(
+        "cohort_members",
+        "insert into cohort_members (cohort, number, entry, guid, image, view, version, digest, sealed)"
+        " select c, n, n, md5('guid' || n)::uuid, md5('image' || c * 100 + n)::uuid, 'basic', 'a.1', 'd', 's'"
+        f" from generate_series(1, {COHORTS}) c, generate_series(0, 99) n",
     ),
     _Table(
         "audit",

@@ -10,6 +10,8 @@ from datetime import UTC, date, datetime, timedelta
 from uuid import UUID, uuid4
 
 from mdm_async.catalog import installation
+from mdm_async.catalog.cohorts import cohorts, members
+from mdm_async.catalog.cohorts.members import Member
 from mdm_async.catalog.grants import grants, requests
 from mdm_async.catalog.grants import shredding as transfer_urls
 from mdm_async.catalog.grants.grants import Grant
@@ -52,6 +54,7 @@ from mdm_async.catalog.trail import acts, deliveries, ledger, unsealed
 from mdm_async.catalog.trail.acts import Act
 from mdm_async.catalog.trail.ledger import Filter
 from mdm_async.catalog.work import directories_to_check, keys_to_forget, shreds, views_to_make
+from mdm_async.catalog.work.cohorts_to_remove import COHORTS_TO_REMOVE
 from mdm_async.catalog.work.directories_to_check import DIRECTORIES_TO_CHECK
 from mdm_async.catalog.work.doomed import BLOBS_TO_DELETE, IMAGES_TO_DESTROY
 from mdm_async.catalog.work.keys_to_forget import KEYS_TO_FORGET
@@ -226,9 +229,9 @@ async def an_image_is_kept(desk: Desk) -> None:
     await images.renew_record(desk.db, made, "basic", "a.1", b"other")
     newer = replace(view, version="b.2")
     await images.add_view(desk.db, [_part(made)], newer)
-    await images.drop_superseded(desk.db, made, "basic", "b.2")
+    await images.drop_superseded(desk.db, made, "basic", "b.2", 1)
     await images.views_of(desk.db, made)
-    await images.drop_view(desk.db, made, "basic")
+    await images.drop_view(desk.db, (made, "basic", "b.2"))
 
 
 @budget(30)
@@ -249,6 +252,36 @@ async def a_hundred_views_are_found(desk: Desk) -> None:
     await images.reports(desk.db, [(*one, "a.1") for one in wanted])
     await locality.of_images(desk.db, [of for of, _ in wanted])
     await images.lately_brought(desk.db, [of for of, _ in wanted], [OWNER], 3600)
+
+
+@budget(1_500)
+async def a_cohort_is_made_told_and_goes(desk: Desk) -> None:
+    root = (await desk.entry(ROOT)).id
+    directory = await desk.directory()
+    made, _, _ = await cohorts.make(desk.db, directory, "new", None, OWNER, 1000)
+    pins = [(image(FILE + n), "basic", "a.1") for n in range(100)]
+    some = [Member(n, n, guid(FILE + n), *pin, b"d", b"s") for n, pin in enumerate(pins)]
+    assert await members.add(desk.db, made, some) == 100
+    assert await cohorts.finish(desk.db, made, 100, b"sealed")
+    assert await cohorts.named(desk.db, directory, "new") is not None
+    assert len(await cohorts.at(desk.db, root, "c0000500", 200)) == 200
+    assert len(await members.page(desk.db, 77, 49, 200)) == 50
+    assert len(await members.with_guids(desk.db, 77, [guid(n) for n in range(100)])) == 100
+    assert len(await images.pinned(desk.db, pins)) == 100
+    assert await members.beside_others(desk.db, pins) == []
+    assert await cohorts.cut_off(desk.db, made)
+    assert len(await members.remove_page(desk.db, made, 1000)) == 100
+
+
+@budget(100)
+async def cohorts_that_nobody_finished_are_given_up(desk: Desk) -> None:
+    root = (await desk.entry(ROOT)).id
+    await desk.db.execute(
+        "insert into cohorts (directory, name, created, created_by)"
+        " select $1, 'left ' || n, now() - interval '1 day', 'a' from generate_series(1, 20) n",
+        root,
+    )
+    assert await cohorts.give_up_unfinished(desk.db, 10) == 10
 
 
 @budget(200)
@@ -736,7 +769,7 @@ async def views_are_demanded(desk: Desk) -> None:
     await views_to_make.add_lacking(
         desk.db, [image(FILE + n) for n in range(10)], ["basic"], [("basic", "b.2")]
     )
-    await views_to_make.lack(desk.db, image(FILE), "basic", "a.1")
+    await views_to_make.lack(desk.db, image(FILE), "basic", "a.1", 1)
     await views_to_make.left_to_newer_nodes(desk.db, "a.1")
 
 
@@ -808,6 +841,10 @@ QUEUES: dict[str, tuple[Queue, str]] = {
     "directories": (
         DIRECTORIES_TO_CHECK,
         "insert into directories_to_check (directory) select n from generate_series(1, {}) n",
+    ),
+    "cohorts": (
+        COHORTS_TO_REMOVE,
+        "insert into cohorts_to_remove (cohort) select n from generate_series(1, {}) n",
     ),
     "images": (
         IMAGES_TO_DESTROY,

@@ -57,6 +57,8 @@ class Grant:
     announced: bytes | None = None
     """The size that is expected, sealed."""
     sealed: bool = False
+    cohort: int | None = None
+    """Through which one it reads; `parent` is then its directory."""
     kept: bool = True
     """False: it is of one request only, and has no row; the node that serves it watches it all the same."""
 
@@ -76,7 +78,7 @@ _TYPES = {
     "turl": "bytea", "request": "uuid", "item": "int", "token": "bigint", "who": "bigint", "entry": "bigint",
     "guid": "uuid", "image": "uuid", "recipient": "bytea", "secret": "bytea", "context": "bytea",
     "parent": "bigint", "replaces": "uuid", "expected_size": "bigint", "announced": "bytea",
-    "sealed": "boolean",
+    "sealed": "boolean", "cohort": "bigint",
 }  # fmt: skip
 _INSERT = (
     f"insert into grants (day, expires, {', '.join(STORED)})"
@@ -136,7 +138,8 @@ async def by_turl(db: Connection, turl: bytes) -> Found | None:
 _GOES_ON = """(
     not exists (select from tokens t where t.id = g.token and t.revoked is not null) and case g.operation
         when 'get' then g.state = 'pinned'
-            and exists (select from entries e where e.id = g.entry)
+            and case when g.cohort is null then exists (select from entries e where e.id = g.entry)
+                else exists (select from cohorts c where c.id = g.cohort and c.directory is not null) end
             and exists (select from images i where i.id = g.image and i.doomed is null)
         else g.state in ('open', 'uploaded', 'done')
     end
@@ -158,8 +161,9 @@ async def liveness_unkept(db: Connection, grants: Collection[Grant]) -> dict[byt
     """As `liveness`, of grants that have no row: by what they say themselves."""
     rows = await db.fetch(
         f"select turl, {_GOES_ON} as goes_on"
-        " from unnest($1::bytea[], $2::bigint[], $3::text[], $4::text[], $5::bigint[], $6::uuid[])"
-        "   as g (turl, token, operation, state, entry, image)",
+        " from (select *, null::bigint as cohort"
+        "  from unnest($1::bytea[], $2::bigint[], $3::text[], $4::text[], $5::bigint[], $6::uuid[])"
+        "   as g (turl, token, operation, state, entry, image)) g",
         [g.turl for g in grants],
         [g.token for g in grants],
         [g.operation for g in grants],

@@ -205,18 +205,28 @@ async def _insert_view(db: Connection, view: StoredView) -> bool:
     return bool(won)
 
 
-async def drop_superseded(db: Connection, image: UUID, view: str, version: str) -> None:
+PINNED = (
+    "exists (select from cohort_members m"
+    " where m.image = v.image and m.view = v.name and m.version = v.version offset 0)"
+)
+"""Of a version `v` of a view: a cohort gives it."""
+
+
+async def drop_superseded(db: Connection, image: UUID, view: str, version: str, floor: int) -> None:
     """Destroy the older versions of a view that was made, and the parts that no view needs any more.
 
-    Not while the image is being read; then they stay, unserved, until it is made again or destroyed.
+    Not while the image is being read; then they stay, unserved, until it is made again or destroyed. Nor those that a
+    cohort pins, if a revision of at least `floor` made them: others are given to nobody.
     """
     status = await db.execute(
-        "delete from views where image = $1 and name = $2 and version <> $3"
+        "delete from views v where image = $1 and name = $2 and version <> $3"
         " and split_part(version, '.', 2)::int <= split_part($3, '.', 2)::int"
+        f" and (split_part(version, '.', 2)::int < $4 or not {PINNED})"
         " and exists (select from images i where i.id = $1 and i.in_use_until < now())",
         image,
         view,
         version,
+        floor,
     )
     if status == "DELETE 0":
         return
@@ -252,6 +262,23 @@ async def holdings(
         holding = Holding(row["registration"], Locality(row["locality"]), _view(row))
         found.setdefault((row["image"], row["name"]), holding)
     return found
+
+
+async def pinned(db: Connection, wanted: Sequence[tuple[UUID, str, str]]) -> dict[tuple[UUID, str], Holding]:
+    """As `holdings`, of one version of each image's view, whether or not it is in force."""
+    rows = await db.fetch(
+        "select w.image, w.name, v.version, i.registration, i.locality, v.state, v.secret, v.record, v.reason, v.parts"
+        " from unnest($1::uuid[], $2::text[], $3::text[]) as w (image, name, version)"
+        " join images i on i.id = w.image and i.doomed is null"
+        " left join views v on v.image = w.image and v.name = w.name and v.version = w.version",
+        [image for image, _, _ in wanted],
+        [name for _, name, _ in wanted],
+        [version for _, _, version in wanted],
+    )
+    return {
+        (row["image"], row["name"]): Holding(row["registration"], Locality(row["locality"]), _view(row))
+        for row in rows
+    }
 
 
 async def views_of(db: Connection, image: UUID) -> list[StoredView]:
@@ -330,13 +357,14 @@ async def parts_of_views(db: Connection, holdings: Iterable[Holding]) -> dict[UU
 
 
 async def doom_unreferenced(db: Connection, images: Iterable[UUID]) -> None:
-    """Mark images for destruction that no entry points to any more."""
+    """Mark images for destruction that no entry points to any more, nor a cohort pins."""
     ids = list(images)
     # Who gives one of them another entry is waited for, and seen then by a statement of its own.
     await db.execute("select from images where id = any($1::uuid[]) order by id for no key update", ids)
     await db.execute(
         "update images set doomed = now() where id = any($1::uuid[]) and doomed is null"
-        " and not exists (select from entries e where e.image = images.id offset 0)",
+        " and not exists (select from entries e where e.image = images.id offset 0)"
+        " and not exists (select from cohort_members m where m.image = images.id offset 0)",
         ids,
     )
 
@@ -413,9 +441,9 @@ FIRST_VIEW: ViewKey = (UUID(int=0), "", "")
 
 async def lost_parts(
     db: Connection, after: ViewKey, count: int
-) -> tuple[list[tuple[UUID, UUID, str]], ViewKey | None]:
-    """Of the next so many views, (part, image, view name) of parts that they need and that are not there; and after
-    which view to go on, None when these were the last. For fsck.
+) -> tuple[list[tuple[UUID, ViewKey]], ViewKey | None]:
+    """Of the next so many views, parts that they need and that are not there, each with its view; and after which view
+    to go on, None when these were the last. For fsck.
     """
     rows = await db.fetch(
         "select image, name, version, array(select part from unnest(v.parts) part"
@@ -425,11 +453,11 @@ async def lost_parts(
         *after,
         count,
     )
-    lost = {(part, row["image"], row["name"]) for row in rows for part in row["lost"]}
+    lost = {(part, (row["image"], row["name"], row["version"])) for row in rows for part in row["lost"]}
     last = rows[-1] if len(rows) == count else None
     return sorted(lost), (last["image"], last["name"], last["version"]) if last is not None else None
 
 
-async def drop_view(db: Connection, image: UUID, name: str) -> None:
-    """Forget every version of a view, so that it is made again."""
-    await db.execute("delete from views where image = $1 and name = $2", image, name)
+async def drop_view(db: Connection, view: ViewKey) -> None:
+    """Forget one version of a view, so that it is made again if it is in force."""
+    await db.execute("delete from views where image = $1 and name = $2 and version = $3", *view)

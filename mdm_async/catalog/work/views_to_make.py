@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
+from mdm_async.catalog.holdings.images import PINNED
 from mdm_async.catalog.holdings.profiles import IS_ONLINE
 from mdm_async.catalog.work.queue import Queue
 from mdm_async.postgres.database import Connection
@@ -25,7 +26,7 @@ class Lack:
     made: bool
     """The version in force is there, or a newer revision's."""
     older: bool
-    """There are older versions too, which go once nobody reads the image."""
+    """There are older versions too, which go once nobody reads the image, and which no cohort keeps."""
     gone: bool
     """The image is destroyed, or about to be, or its bytes are not here."""
 
@@ -91,16 +92,19 @@ async def add_lacking(
     )
 
 
-async def lack(db: Connection, image: UUID, view: str, version: str) -> Lack:
+async def lack(db: Connection, image: UUID, view: str, version: str, floor: int) -> Lack:
+    """`floor`: as of `images.drop_superseded`."""
     row = await db.fetchrow(
         f"select {_MADE} as made,"
         " exists (select from views v where v.image = w.image and v.name = w.view and v.version <> w.version"
-        f"  and {_REVISION.format('v.version')} <= {_REVISION.format('w.version')}) as older,"
+        f"  and {_REVISION.format('v.version')} <= {_REVISION.format('w.version')}"
+        f"  and ({_REVISION.format('v.version')} < $4 or not {PINNED})) as older,"
         f" not {_THERE} as gone"
         " from (select $1::uuid as image, $2::text as view, $3::text as version) w",
         image,
         view,
         version,
+        floor,
     )
     assert row is not None
     return Lack(*row.values())

@@ -43,7 +43,7 @@ async def sent_of(
 ) -> ReadyView | None:
     """What was sent, to be told in place of what this grant reads; None when who asks (`Caller.writers`) is not to be
     told of that."""
-    if grant.image is None or grant.entry is None or not shelf.writer_window:
+    if grant.image is None or grant.entry is None or grant.cohort is not None or not shelf.writer_window:
         return None
     if not writers or ANYONE in writers:
         return None

@@ -102,6 +102,17 @@ class ServedViews:
         return served is not None and version in served.versions
 
     @property
+    def floor(self) -> int:
+        """The revision before which nothing is given out any more."""
+        return SECURITY_FLOOR
+
+    def serves_pinned(self, view: str, version: str) -> bool:
+        """Whether a version that a cohort pins may be given out: until a revision for security's sake comes."""
+        if view in _AS_STORED:
+            return version == _AS_STORED[View(view)]
+        return int(version.rpartition(".")[2]) >= self.floor
+
+    @property
     def versions(self) -> list[str]:
         """Every version of every view that may be served, the newest of each first."""
         return [*_AS_STORED.values(), *(version for served in self for version in served.versions)]

@@ -33,6 +33,8 @@ class Found:
     wanted: Sequence[tuple[UUID, View]]
     holdings: dict[_Key, images.Holding]
     parts: dict[UUID, Part]
+    pinned: bool = False
+    """These very versions are wanted, in force or not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,15 @@ class Shelf:
 
     async def find_whole(self, db: Connection, wanted: Sequence[tuple[UUID, View]]) -> Found:
         """Many images' views, to load them; two queries."""
-        found = await self.find(db, wanted)
+        return await self.with_parts(db, await self.find(db, wanted))
+
+    async def find_pinned(self, db: Connection, wanted: Sequence[tuple[UUID, View, str]]) -> Found:
+        """As `find`, of versions that a cohort pins, no two of one image's view; each may be served still."""
+        holdings = await images.pinned(db, wanted)
+        return Found([(image, view) for image, view, _ in wanted], holdings, {}, pinned=True)
+
+    async def with_parts(self, db: Connection, found: Found) -> Found:
+        """What was found, to be loaded."""
         return replace(found, parts=await images.parts_of_views(db, found.holdings.values()))
 
     async def open_records(
@@ -61,7 +71,7 @@ class Shelf:
 
         One damaged image spoils no other's answer.
         """
-        return self._records(found, await self._secrets(found))
+        return self.records(found, await self.secrets(found))
 
     async def load(self, found: Found) -> list[ReadyView | MdmError]:
         """The views that were found whole, with all that is needed to read them.
@@ -69,12 +79,12 @@ class Shelf:
         What is not ready comes as the error that explains it: Gone, NotOnline, ViewPending, ViewRefused or
         Damaged.
         """
-        secrets = await self._secrets(found)
+        secrets = await self.secrets(found)
         return [
             _ready(image, view, opened, found.parts, secrets[image])
             if isinstance(opened, ViewRecord)
             else opened
-            for (image, view), opened in zip(found.wanted, self._records(found, secrets), strict=True)
+            for (image, view), opened in zip(found.wanted, self.records(found, secrets), strict=True)
         ]
 
     async def load_one(self, database: Database, image: UUID, view: View) -> ReadyView:
@@ -104,8 +114,8 @@ class Shelf:
         """Put digests of its bytes into the view's record."""
         async with database.acquire() as db:
             found = await self.find(db, [(view.image, View(view.view))])
-        secrets = await self._secrets(found)
-        (opened,) = self._records(found, secrets)
+        secrets = await self.secrets(found)
+        (opened,) = self.records(found, secrets)
         if not isinstance(opened, ViewRecord) or opened.version != view.version:
             return
         holding = found.holdings[view.image, view.view]
@@ -115,7 +125,8 @@ class Shelf:
         async with database.acquire() as db:
             await images.renew_record(db, view.image, view.view, view.version, sealed)
 
-    async def _secrets(self, found: Found) -> dict[UUID, Secrets]:
+    async def secrets(self, found: Found) -> dict[UUID, Secrets]:
+        """What opens the views that were found, by image."""
         secrets: dict[UUID, Secrets] = {}
         # The identity secret is fetched for those images only whose identified view is asked for.
         for identity in (False, True):
@@ -128,22 +139,27 @@ class Shelf:
                 secrets |= await self.keys.fetch(registrations, identity=identity)
         return secrets
 
-    def _records(
+    def records(
         self, found: Found, secrets: dict[UUID, Secrets]
     ) -> list[ViewRecord | NotOnline | ViewPending | ViewRefused | Gone | Damaged]:
-        return [self._open(found.holdings, secrets, image, view) for image, view in found.wanted]
+        """As `open_records`, by secrets that were fetched."""
+        return [self._open(found, secrets, image, view) for image, view in found.wanted]
 
     def _open(
-        self, found: dict[_Key, images.Holding], secrets: dict[UUID, Secrets], image: UUID, view: View
+        self, found: Found, secrets: dict[UUID, Secrets], image: UUID, view: View
     ) -> ViewRecord | NotOnline | ViewPending | ViewRefused | Gone | Damaged:
-        if not self.served.exists(view):
+        if not (found.pinned or self.served.exists(view)):
             return ViewPending("there is no such view here", remedy="`mdm profile list` names those that are")
-        holding = found.get((image, view))
+        holding = found.holdings.get((image, view))
+        if holding is None and found.pinned:
+            return Gone("the image has been shredded since the cohort was made")
         if holding is None:
             return Gone("the image has just been deleted")
         if not holding.locality.is_online:
             return _absent(holding.locality)
         stored = holding.view
+        if stored is None and found.pinned:
+            return Damaged(f"the pinned version of the view '{view}' is lost", remedy="make the cohort again")
         if stored is None and view == OPAQUE:
             return ViewRefused(
                 "the file is DICOM, and has no view 'opaque'",

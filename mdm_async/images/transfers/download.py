@@ -19,6 +19,7 @@ from mdm_async.images.transfers.granting import lifetime, unserved_grant
 from mdm_async.images.transfers.judging import Judge
 from mdm_async.images.transfers.pins import WARM, Pins, ReadTicket, Wanted
 from mdm_async.images.transfers.readable import readable
+from mdm_async.images.transfers.through_cohort import wanted_through
 from mdm_async.images.transfers.warm import WarmTurls
 from mdm_async.names import Caller, View
 from mdm_async.postgres.database import Connection, Database
@@ -46,6 +47,8 @@ class Ask:
     recipient: bytes | None = None
     description: str | None = None
     names: Sequence[str] | None = None
+    cohort: str | None = None
+    """The path of the one through which files, its members, are read, in the versions that it pins."""
 
 
 async def prepare(
@@ -121,8 +124,10 @@ async def _prepare_some(
 
 
 def _act(caller: Caller, want: Wanted) -> Act:
-    details = {"recipient": want.recipient.hex()} if want.recipient is not None else {}
-    return Act(caller, "prepare get", guid=want.entry.guid, view=want.view, details=details)
+    details: dict[str, object] = {"recipient": want.recipient.hex()} if want.recipient is not None else {}
+    if want.pinned is not None:
+        details |= {"cohort": want.pinned.cohort, "version": want.pinned.version}
+    return Act(caller, "prepare get", guid=want.guid, view=want.view, details=details)
 
 
 async def _wanted(
@@ -137,6 +142,13 @@ async def _wanted(
     delivered: bool = True,
 ) -> list[Wanted]:
     """What the caller may read of these items; of all else, why not, in `answers`."""
+    if ask.cohort is not None:
+        files = [(item, ask.surls[item]) for item in items]
+        pinned = await wanted_through(served, judge.delivery, db, caller, ask.cohort, files, ask.recipient)
+        answers.update(
+            {item: one for item, one in zip(items, pinned, strict=True) if isinstance(one, MdmError)}
+        )
+        return [one for one in pinned if isinstance(one, Wanted)]
     found = await readable(
         served,
         judge.delivery,
@@ -153,7 +165,16 @@ async def _wanted(
             answers[item] = one
         else:
             wanted.append(
-                Wanted(item, ask.surls[item], one.entry, one.image, one.view, one.recipient, one.way)
+                Wanted(
+                    item,
+                    ask.surls[item],
+                    one.entry.id,
+                    one.entry.guid,
+                    one.image,
+                    one.view,
+                    one.recipient,
+                    one.way,
+                )
             )
     return wanted
 
@@ -177,7 +198,7 @@ async def bring_online(
             if isinstance(opened, MdmError):
                 failed[want.item] = opened
             else:
-                acts.append(Act(caller, "bring online", guid=want.entry.guid, view=want.view))
+                acts.append(Act(caller, "bring online", guid=want.guid, view=want.view))
 
     with desk.asking(request, caller.payer, files, life):
         await in_pieces(desk.turns, caller.payer, files, some)

@@ -65,9 +65,19 @@ class Judge:
                 return False
             return directory is not None and acl.may_create(caller, directory.child(grant.name or "", None))
         view = View(grant.view or "")
+        if grant.cohort is not None:
+            entry = through_cohort(entry, directory)
         if entry is None or (grant.recipient is None and demands_sealed(self.delivery, entry, view)):
             return False
         return acl.allows(caller, entry, Right.READ, view)
+
+
+def through_cohort(entry: Place | None, directory: Place | None) -> Place | None:
+    """Where it is asked whether somebody may read a member of a cohort: at its entry, and at the cohort's directory, as
+    of a file in it, once the entry has gone. None when the directory has gone."""
+    if directory is None:
+        return None
+    return entry or directory.child("", None)
 
 
 def _way(grant: Grant, found: abc.Mapping[int, Place]) -> Way:

@@ -7,19 +7,18 @@ from functools import partial
 from uuid import UUID
 
 from mdm_async.catalog.grants.grants import Grant
-from mdm_async.catalog.namespace.entries import Entry
 from mdm_async.catalog.rights.tokens import digest
 from mdm_async.crypt4gh.layout import SealedPart
 from mdm_async.errors import MdmError
 from mdm_async.images.cipher_pool import CipherPool
 from mdm_async.images.parts.record import ViewRecord
 from mdm_async.images.reading.sealed import SealedView, seal
-from mdm_async.images.reading.shelf import Shelf
+from mdm_async.images.reading.shelf import Found, Shelf
 from mdm_async.images.reading.view import ReadyView
 from mdm_async.images.transfers.live_index import Way
 from mdm_async.keys.derive import SEED_BYTES, turl_token
 from mdm_async.names import Caller, View
-from mdm_async.postgres.database import Database
+from mdm_async.postgres.database import Connection, Database
 
 WARM = 64
 """Files of a request that are kept ready for their first GET on this node."""
@@ -43,16 +42,28 @@ class ReadTicket:
 
 
 @dataclass(frozen=True, slots=True)
+class Pinned:
+    """Through which cohort, at which directory, a file is read, and the version of its view that the cohort pins."""
+
+    cohort: int
+    directory: int
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
 class Wanted:
-    """A file that the caller may read, and for whom it is sealed, if it is."""
+    """A file that the caller may read, and for whom it is sealed, if it is. Its entry may have gone if it is `pinned`;
+    all files of a request are, or none."""
 
     item: int
     surl: str
-    entry: Entry
+    entry: int
+    guid: UUID
     image: UUID
     view: View
     recipient: bytes | None
     way: Way
+    pinned: Pinned | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +106,8 @@ class Pins:
     ) -> list[Made]:
         """The first few are loaded whole, to be warm; of all others the record is enough."""
         async with self.database.acquire() as db:
-            whole = await self.shelf.find_whole(db, _views(warm)) if warm else None
-            records = await self.shelf.find(db, _views(cold)) if cold else None
+            whole = await self._found_whole(db, warm) if warm else None
+            records = await self._found(db, cold) if cold else None
         loaded: list[ReadyView | ViewRecord | MdmError] = []
         loaded += await self.shelf.load(whole) if whole is not None else []
         loaded += await self.shelf.open_records(records) if records is not None else []
@@ -127,7 +138,7 @@ class Pins:
         made: list[Made] = []
         for batch in (wanted[start : start + _AT_ONCE] for start in range(0, len(wanted), _AT_ONCE)):
             async with self.database.acquire() as db:
-                found = await self.shelf.find_whole(db, _views(batch))
+                found = await self._found_whole(db, batch)
             for want, one in zip(batch, await self.shelf.load(found), strict=True):
                 if isinstance(one, MdmError):
                     answers[want.item] = one
@@ -177,16 +188,23 @@ class Pins:
             description=self.description,
             surl=want.surl,
             life=float(self.life),
-            entry=want.entry.id,
-            guid=want.entry.guid,
+            entry=want.entry,
+            guid=want.guid,
             image=want.image,
             view=want.view,
             version=version,
             recipient=want.recipient,
             secret=self.shelf.keys.wrap_grant(seed, self.request, want.item),
             context=context,
+            cohort=want.pinned.cohort if want.pinned is not None else None,
+            parent=want.pinned.directory if want.pinned is not None else None,
         )
 
+    async def _found(self, db: Connection, wanted: Sequence[Wanted]) -> Found:
+        pinned = [(one.image, one.view, one.pinned.version) for one in wanted if one.pinned is not None]
+        if pinned:
+            return await self.shelf.find_pinned(db, pinned)
+        return await self.shelf.find(db, [(one.image, one.view) for one in wanted])
 
-def _views(wanted: Sequence[Wanted]) -> list[tuple[UUID, View]]:
-    return [(want.image, want.view) for want in wanted]
+    async def _found_whole(self, db: Connection, wanted: Sequence[Wanted]) -> Found:
+        return await self.shelf.with_parts(db, await self._found(db, wanted))

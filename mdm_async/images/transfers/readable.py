@@ -53,7 +53,7 @@ async def readable(
             if isinstance(one, MdmError):
                 raise one
             surl, place = one
-            entry, image, name = _allowed(served, caller, surl, place, view, delivered=delivered)
+            entry, image, name = viewed(served, caller, surl, place, view, delivered=delivered)
             key = recipient
             if delivered and key is None and demands_sealed(delivery, place, name):
                 key = await registered.key()
@@ -65,10 +65,16 @@ async def readable(
     return found
 
 
-def _allowed(
-    served: ServedViews, caller: Caller, surl: Surl, place: Place, asked: View | None, *, delivered: bool
+def viewed(
+    served: ServedViews,
+    caller: Caller,
+    surl: Surl,
+    place: Place,
+    asked: View | None,
+    *,
+    delivered: bool = True,
 ) -> tuple[Entry, UUID, View]:
-    """The file, its image, and the view that the caller may read of it, or have brought online."""
+    """The file, its image, and the view that the caller may read of it; not `delivered`, or have brought online."""
     named = surl.view or asked
     if named is not None:
         _demand_view(served, named)

@@ -16,7 +16,7 @@ from mdm_async.catalog.grants import grants
 from mdm_async.catalog.grants.grants import Grant
 from mdm_async.catalog.rights.feed import Changes
 from mdm_async.catalog.rights.tokens import digest
-from mdm_async.errors import Gone
+from mdm_async.errors import Gone, MdmError
 from mdm_async.images.changed import ChangedHere
 from mdm_async.images.cipher_pool import CipherPool
 from mdm_async.images.reading.representation import ClearView, Ending, SealedStream
@@ -119,7 +119,13 @@ class WarmTurls:
 
     def serves_view(self, warm: WarmTurl) -> bool:
         """Whether what it serves is still what its view is."""
-        return self.shelf.served.serves(warm.grant.view or "", warm.grant.version)
+        return self._serves(warm.grant)
+
+    def _serves(self, grant: Grant) -> bool:
+        view, version = grant.view or "", grant.version or ""
+        if grant.cohort is not None:
+            return self.shelf.served.serves_pinned(view, version)
+        return self.shelf.served.serves(view, version)
 
     def admit(
         self, grant: Grant, content: ReadyView | SealedView, asked: float, judged: Judged, way: Way
@@ -189,7 +195,7 @@ class WarmTurls:
                 raise Gone(remedy="prepare the file again")
             grant = found.grant
             await self.shelf.served.refresh(db)
-        if not self.shelf.served.serves(grant.view or "", grant.version):
+        if not self._serves(grant):
             raise Gone("the view has been made anew since", remedy="prepare the file again")
         way = (await self.judge.still_allowed([grant])).get(turl)
         if way is None:
@@ -200,11 +206,22 @@ class WarmTurls:
             return known
         assert grant.image is not None
         assert grant.view is not None
-        ready = await self.shelf.load_one(self.database, grant.image, View(grant.view))
+        ready = await self._loaded(grant, grant.image, View(grant.view))
         if ready.version != grant.version:
             raise Gone("the view has been made anew since", remedy="prepare the file again")
         content = ready if grant.recipient is None else await self._sealed(grant, ready)
         return self._keep(grant, content, asked, judged, way)
+
+    async def _loaded(self, grant: Grant, image: UUID, view: View) -> ReadyView:
+        if grant.cohort is None:
+            return await self.shelf.load_one(self.database, image, view)
+        async with self.database.acquire() as db:
+            found = await self.shelf.find_pinned(db, [(image, view, grant.version or "")])
+            found = await self.shelf.with_parts(db, found)
+        (loaded,) = await self.shelf.load(found)
+        if isinstance(loaded, MdmError):
+            raise loaded
+        return loaded
 
     async def _sealed(self, grant: Grant, ready: ReadyView) -> SealedView:
         assert grant.recipient is not None

@@ -173,10 +173,11 @@ async def _lost_parts(
     findings = []
     async with database.transaction() as db:
         lost, last = await images.lost_parts(db, after, _PAGE)
-        for part, image, name in lost:
+        for part, view in lost:
+            image, name, _ = view
             mended = repair and name != IDENTIFIED
             if mended:
-                await images.drop_view(db, image, name)
+                await images.drop_view(db, view)
                 await views_to_make.add(db, [(image, name)])
             findings.append(Finding("lost part", part, image, repaired=mended))
     return findings, last

@@ -2,6 +2,7 @@
 
 from mdm_async.catalog.metadata.sets import SETS_TO_CHECK
 from mdm_async.catalog.work import directories_to_check
+from mdm_async.catalog.work.cohorts_to_remove import COHORTS_TO_REMOVE
 from mdm_async.catalog.work.directories_to_check import DIRECTORIES_TO_CHECK
 from mdm_async.catalog.work.doomed import BLOBS_TO_DELETE, IMAGES_TO_DESTROY
 from mdm_async.catalog.work.keys_to_forget import KEYS_TO_FORGET
@@ -17,6 +18,7 @@ QUEUES: tuple[Queue, ...] = (
     DIRECTORIES_TO_CHECK,
     VIEWS_TO_MAKE,
     TREES_TO_REMOVE,
+    COHORTS_TO_REMOVE,
     IMAGES_TO_DESTROY,
     KEYS_TO_FORGET,
     SETS_TO_CHECK,

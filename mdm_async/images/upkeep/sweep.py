@@ -11,6 +11,7 @@ from mdm_async.catalog.holdings import blobs, images
 from mdm_async.catalog.metadata.sets import SETS_TO_CHECK
 from mdm_async.catalog.rights import macaroons
 from mdm_async.catalog.work import keys_to_forget
+from mdm_async.catalog.work.cohorts_to_remove import COHORTS_TO_REMOVE
 from mdm_async.catalog.work.doomed import BLOBS_TO_DELETE, IMAGES_TO_DESTROY
 from mdm_async.catalog.work.keys_to_forget import KEYS_TO_FORGET
 from mdm_async.catalog.work.queue import Row
@@ -20,6 +21,7 @@ from mdm_async.errors import Unavailable
 from mdm_async.images.metrics import SWEPT
 from mdm_async.images.shift import Shift, over_and_over
 from mdm_async.images.upkeep.attributes import drop_unnamed_sets
+from mdm_async.images.upkeep.cohorts import give_up_unfinished, remove_cohorts
 from mdm_async.images.upkeep.keys import forget_keys, settle_lapsed
 from mdm_async.images.upkeep.trees import remove_trees
 from mdm_async.images.upkeep.values import forget_values
@@ -34,6 +36,7 @@ _BLOBS = 200
 """One after the other, so that readers and writers of the store are not kept waiting."""
 _QUEUES = (
     TREES_TO_REMOVE,
+    COHORTS_TO_REMOVE,
     IMAGES_TO_DESTROY,
     KEYS_TO_FORGET,
     SETS_TO_CHECK,
@@ -75,17 +78,20 @@ class Sweeper:
         await self._settle_lapsed()
 
     async def destroy(self) -> None:
-        """What was removed: the names below a directory, then images, their secrets first, and what they said."""
+        """What was removed: names below directories, what cohorts pinned, images, secrets first, what they said."""
         async with self._destroying:
             await remove_trees(self.database, self.node)
+            await remove_cohorts(self.database, self.node)
             await self._destroy_images()
             await forget_keys(self.database, self.keys, self.node)
             await forget_values(self.database, self.node)
             await drop_unnamed_sets(self.database, self.node)
 
     async def _give_up(self) -> None:
-        """What nobody came back for: expired uploads, writes whose lease lapsed, secrets that no image names."""
+        """What nobody came back for: expired uploads, cohorts half written down, writes whose lease lapsed, secrets
+        that no image names."""
         await self._end_uploads()
+        await give_up_unfinished(self.database)
         await self._forget_macaroons()
         await self._settle_lapsed()
 

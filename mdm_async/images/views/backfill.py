@@ -81,7 +81,7 @@ async def make_views(workshop: Workshop, shelf: Shelf, node: str) -> int:
                 if served is None:
                     raise NotFound("this node knows no profile of that name")
                 newer = await views_to_make.left_to_newer_nodes(db, shelf.served.basic)
-                lack = await views_to_make.lack(db, image, view, served.version)
+                lack = await views_to_make.lack(db, image, view, served.version, shelf.served.floor)
             if newer:
                 await shift.put_back([row], _LEFT)
                 return
@@ -91,7 +91,7 @@ async def make_views(workshop: Workshop, shelf: Shelf, node: str) -> int:
                     return
                 made += 1
             async with database.transaction() as db:
-                left = lack.older and await _older_are_left(db, row, served.version)
+                left = lack.older and await _older_are_left(db, row, served.version, shelf.served.floor)
             if left:
                 await shift.put_back([row], _READ)
             else:
@@ -101,15 +101,15 @@ async def make_views(workshop: Workshop, shelf: Shelf, node: str) -> int:
     return made
 
 
-async def _older_are_left(db: Connection, row: Row, version: str) -> bool:
+async def _older_are_left(db: Connection, row: Row, version: str, floor: int) -> bool:
     """Older versions go when the newer one has been made, unless they are being read."""
     image, view = row.key
     try:
         await images.lock(db, image)
     except Gone:
         return False
-    await images.drop_superseded(db, image, view, version)
-    return (await views_to_make.lack(db, image, view, version)).older
+    await images.drop_superseded(db, image, view, version, floor)
+    return (await views_to_make.lack(db, image, view, version, floor)).older
 
 
 async def _newer_nodes_do_it(database: Database, served: ServedViews) -> bool:

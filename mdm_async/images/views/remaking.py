@@ -68,7 +68,7 @@ async def make_view(
                 if not await images.add_view(db, parts, made.view):
                     raise Gone("another node made the view first")
                 await index.add(db, indexed)
-                await images.drop_superseded(db, image, served.view, served.version)
+                await images.drop_superseded(db, image, served.view, served.version, shelf.served.floor)
             leases.keep()
     except Gone:
         return False

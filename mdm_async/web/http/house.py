@@ -17,6 +17,7 @@ from mdm_async.identity.mapping import Mapping
 from mdm_async.images.budget import Budget
 from mdm_async.images.changed import ChangedHere
 from mdm_async.images.cipher_pool import CipherPool
+from mdm_async.images.cohorts.making import Cohorts
 from mdm_async.images.disks import Disks
 from mdm_async.images.fairness.desk import Desk
 from mdm_async.images.fairness.rates import Rates
@@ -110,6 +111,11 @@ class House:
     @property
     def dead_properties(self) -> DeadProperties:
         return DeadProperties(self.database, self.user_text, self.name_guard, self.settings.limits.properties)
+
+    @property
+    def cohorts(self) -> Cohorts:
+        own = (self.lanes.bulk, self.shelf, self.blobs, self.cipher, self.user_text, self.desk.turns)
+        return Cohorts(*own, self.settings.limits, self.signing_key)
 
     @property
     def database(self) -> Database:

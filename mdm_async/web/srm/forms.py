@@ -81,6 +81,7 @@ class PrepareToGet(_Request):
     recipient: Text | None = None
     transferProtocols: Names | None = None  # noqa: N815
     userRequestDescription: Text | None = Field(None, max_length=200)  # noqa: N815
+    cohort: SurlText | None = None
 
     def recipient_key(self) -> bytes | None:
         return None if self.recipient is None else decode_key(self.recipient)

@@ -1,5 +1,6 @@
 """The operations of SRM v2.2 that begin and end transfers: prepareToGet, bringOnline, prepareToPut, putDone."""
 
+from dataclasses import replace
 from uuid import UUID
 
 from mdm_async.errors import BadRequest, MdmError
@@ -27,8 +28,9 @@ from mdm_async.web.turls.address import TurlAddress
 
 async def prepare_to_get(context: Context, asked: form.PrepareToGet) -> Files[GetFile]:
     address = context.address(asked.transferProtocols, asked.recipient is not None)
+    ask = replace(_ask(asked), cohort=asked.cohort)
     prepared = await download.prepare(
-        context.desk, context.judge, context.warm, context.transfers, context.caller, _ask(asked)
+        context.desk, context.judge, context.warm, context.transfers, context.caller, ask
     )
     return Files.done(
         [

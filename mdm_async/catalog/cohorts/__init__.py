@@ -1,0 +1,1 @@
+"""Cohorts: their rows and their members', who pin versions of views."""

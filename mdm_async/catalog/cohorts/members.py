@@ -1,0 +1,104 @@
+"""Members of cohorts: entries, with the version of the view that each pins.
+
+While a member names it, a version that a newer one has superseded is kept, and so is an image that no entry points to
+any more. What is shredded goes all the same.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+import asyncpg
+
+from mdm_async.postgres.database import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """`digest` is salted, of what the manifest says of it; `sealed` holds size, checksums and the salt."""
+
+    number: int
+    entry: int
+    guid: UUID
+    image: UUID
+    view: str
+    version: str
+    digest: bytes
+    sealed: bytes
+
+
+Pin = tuple[UUID, str, str]
+"""An image, a view's name and version."""
+_COLUMNS = "number, entry, guid, image, view, version, digest, sealed"
+
+
+async def add(db: Connection, cohort: int, members: Sequence[Member]) -> int:
+    """Pin these, in a transaction that keeps their images (`images.keep`); how many were there to be pinned."""
+    status = await db.execute(
+        f"insert into cohort_members (cohort, {_COLUMNS}) select $1, m.* from unnest("
+        " $2::int[], $3::bigint[], $4::uuid[], $5::uuid[], $6::text[], $7::text[], $8::bytea[], $9::bytea[]"
+        f") as m ({_COLUMNS}) where exists (select from views v where v.image = m.image and v.name = m.view"
+        "  and v.version = m.version and v.state = 'ready' offset 0)"
+        # Found twice: by two of its names in a list, or it was moved while it was looked for.
+        " on conflict (cohort, guid) do nothing",
+        cohort,
+        *(
+            [getattr(one, field) for one in members]
+            for field in ("number", "entry", "guid", "image", "view", "version", "digest", "sealed")
+        ),
+    )
+    return int(status.rpartition(" ")[2])
+
+
+async def page(db: Connection, cohort: int, after: int, count: int) -> list[Member]:
+    """Some, by their numbers."""
+    rows = await db.fetch(
+        f"select {_COLUMNS} from cohort_members where cohort = $1 and number > $2 order by number limit $3",
+        cohort,
+        after,
+        count,
+    )
+    return [_member(row) for row in rows]
+
+
+async def with_guids(db: Connection, cohort: int, guids: Collection[UUID]) -> dict[UUID, Member]:
+    """Those of these that are members."""
+    rows = await db.fetch(
+        f"select {_COLUMNS} from cohort_members where cohort = $1 and guid = any($2::uuid[])",
+        cohort,
+        list(guids),
+    )
+    return {row["guid"]: _member(row) for row in rows}
+
+
+async def remove_page(db: Connection, cohort: int, count: int) -> list[Pin]:
+    """Remove some members of a cohort that was cut off: what they pinned. None are left, and the cohort has gone with
+    them, when they are fewer."""
+    rows = await db.fetch(
+        "with page as materialized (select number from cohort_members where cohort = $1 order by number limit $2)"
+        " delete from cohort_members where cohort = $1 and number = any(array(select number from page))"
+        " returning image, view, version",
+        cohort,
+        count,
+    )
+    if len(rows) < count:
+        await db.execute("delete from cohorts where id = $1 and directory is null", cohort)
+    return [(row["image"], row["view"], row["version"]) for row in rows]
+
+
+async def beside_others(db: Connection, pins: Collection[Pin]) -> list[tuple[UUID, str]]:
+    """Image and view of those that have other versions too: one of them may be superseded."""
+    rows = await db.fetch(
+        "select distinct p.image, p.view from unnest($1::uuid[], $2::text[], $3::text[]) as p (image, view, version)"
+        " where exists (select from views v where v.image = p.image and v.name = p.view and v.version <> p.version"
+        "  offset 0) and exists (select from views v where v.image = p.image and v.name = p.view"
+        "  and v.version = p.version offset 0)",
+        [image for image, _, _ in pins],
+        [view for _, view, _ in pins],
+        [version for _, _, version in pins],
+    )
+    return [(row["image"], row["view"]) for row in rows]
+
+
+def _member(row: asyncpg.Record) -> Member:
+    return Member(*row.values())

@@ -1,0 +1,1 @@
+"""Cohorts over JSON, under /cohorts/v1."""
