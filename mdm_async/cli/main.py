@@ -59,6 +59,10 @@ class Commands(LazyGroup):
             "What a directory is for: whether it takes opaque files, which are not DICOM.",
         ),
         "meta": Listed("mdm_async.cli.metadata.commands", "Metadata: attributes of your own, set and shown."),
+        "cohort": Listed(
+            "mdm_async.cli.cohorts.commands",
+            "Cohorts: files pinned in the versions of their views, under a signed digest.",
+        ),
         "acl": Listed("mdm_async.cli.rights.acl", "Who may do what: rights on files and directories."),
         "delivery": Listed(
             "mdm_async.cli.rights.delivery", "How views leave a directory: in the clear over TLS, or sealed."

@@ -18,6 +18,7 @@ from mdm_async.client import linking, listing, tree_download, tree_upload
 from mdm_async.client.acls import Acls
 from mdm_async.client.audit import Audit
 from mdm_async.client.channel import demand_confidential, parse_url
+from mdm_async.client.cohorts import Cohorts
 from mdm_async.client.delivery import Delivery
 from mdm_async.client.discovery import find_local_server, find_token, is_named, server_url
 from mdm_async.client.download import Downloaded, download, download_into, download_range
@@ -83,6 +84,7 @@ class Client:
             self.wire.demand_named("a token")
         self.acl = Acls(self.wire)
         self.audit = Audit(self.wire)
+        self.cohorts = Cohorts(self)
         self.delivery = Delivery(self.wire)
         self.intake = Intake(self.wire)
         self.keys = Keys(self.wire)
@@ -242,36 +244,49 @@ class Client:
     # -- bytes out
 
     async def prepare(
-        self, paths: Names, *, view: str | None = None, sealed: bool | None = None, pin: int | None = None
+        self,
+        paths: Names,
+        *,
+        view: str | None = None,
+        sealed: bool | None = None,
+        pin: int | None = None,
+        cohort: Name | None = None,
     ) -> Prepared:
         """Transfer URLs for many files in one request, each with `pin` seconds to live. Release them.
 
         `sealed=None` asks for what each view's delivery allows: the identified view sealed, others clear and,
         where that is forbidden, sealed. Sealed is always to a key pair of this request alone. What of many could not
-        be prepared is among its `failures`.
+        be prepared is among its `failures`. `cohort`: its members (`guid:…`), in the versions that it pins.
         """
+        through = None if cohort is None else name_of(cohort)
         asked = names_of(paths)
         if sealed is not None:
-            prepared = await self._prepare(asked, view, sealed, pin)
+            prepared = await self._prepare(asked, view, sealed, pin, through)
         else:
             to_seal = {path for path in asked if (view or parse_surl(path).view) == IDENTIFIED}
-            prepared = await self._prepare([path for path in asked if path not in to_seal], view, False, pin)
+            prepared = await self._prepare(
+                [path for path in asked if path not in to_seal], view, False, pin, through
+            )
             to_seal |= {path for path, error in prepared.failures.items() if isinstance(error, Forbidden)}
-            sealed_ones = await self._prepare([path for path in asked if path in to_seal], view, True, pin)
+            sealed_ones = await self._prepare(
+                [path for path in asked if path in to_seal], view, True, pin, through
+            )
             prepared = prepared.joined(sealed_ones).in_order(asked)
         if is_one(paths):
             prepared.only()
         return prepared
 
-    async def _prepare(self, paths: list[str], view: str | None, sealed: bool, pin: int | None) -> Prepared:
+    async def _prepare(
+        self, paths: list[str], view: str | None, sealed: bool, pin: int | None, cohort: str | None
+    ) -> Prepared:
         prepared = Prepared((), (), {})
         for start in range(0, len(paths), BULK):
-            request = await self._prepare_bulk(paths[start : start + BULK], view, sealed, pin)
+            request = await self._prepare_bulk(paths[start : start + BULK], view, sealed, pin, cohort)
             prepared = prepared.joined(request)
         return prepared
 
     async def _prepare_bulk(
-        self, paths: list[str], view: str | None, sealed: bool, pin: int | None
+        self, paths: list[str], view: str | None, sealed: bool, pin: int | None, cohort: str | None
     ) -> Prepared:
         recipient = Recipient.fresh() if sealed else None
         request: Json = {
@@ -282,6 +297,8 @@ class Client:
             request["view"] = view
         if pin is not None:
             request["desiredPinLifeTime"] = pin
+        if cohort is not None:
+            request["cohort"] = cohort
         return Prepared.parse(await self.wire.srm("prepareToGet", request), paths, recipient)
 
     async def release(self, prepared: Prepared) -> None:
@@ -297,15 +314,17 @@ class Client:
         sealed: bool | None = None,
         pin: int | None = None,
         prepared: Ticket | None = None,
+        cohort: Name | None = None,
     ) -> RemoteFile:
         """A view as a file to read from any place: `async with await mdm.open(path) as file`.
 
-        It is prepared (unless it already is) and released at the end; it may be prepared again on the way.
+        It is prepared (unless it already is) and released at the end; it may be prepared again on the way. `cohort`: as
+        of `prepare`.
         """
         own: list[Prepared] = []
 
         async def prepare() -> Ticket:
-            own.append(await self.prepare([name_of(path)], view=view, sealed=sealed, pin=pin))
+            own.append(await self.prepare([name_of(path)], view=view, sealed=sealed, pin=pin, cohort=cohort))
             return own[-1].only()
 
         async def release() -> None:

@@ -105,7 +105,7 @@ async def _prepared(
     if not places:
         return
     prepared = await client.prepare(list(places), view=wanted.view, sealed=wanted.sealed, pin=wanted.pin)
-    batch = _Batch(client, prepared)
+    batch = Batch(client, prepared)
     for name, error in prepared.failures.items():
         yield Job(name, None, functools.partial(_fail, error))
     for ticket in prepared.tickets:
@@ -113,7 +113,7 @@ async def _prepared(
         yield Job(ticket.surl, ticket.plain_size, pull)
 
 
-class _Batch:
+class Batch:
     """Counts a bulk prepare's unfinished pulls, and releases it after the last."""
 
     def __init__(self, client: "Client", prepared: Prepared) -> None:
@@ -128,7 +128,7 @@ class _Batch:
 
 
 async def _pull(
-    client: "Client", ticket: Ticket, target: Path, wanted: Wanted, batch: _Batch, on_bytes: OnBytes
+    client: "Client", ticket: Ticket, target: Path, wanted: Wanted, batch: Batch, on_bytes: OnBytes
 ) -> Downloaded:
     try:
         async with await client.open(

@@ -15,6 +15,7 @@ from mdm_async.client.acls import Acls
 from mdm_async.client.audit import Audit
 from mdm_async.client.blocking import Blocking, LoopThread, iterates, waits
 from mdm_async.client.client import Client
+from mdm_async.client.cohorts import Cohorts
 from mdm_async.client.delivery import Delivery
 from mdm_async.client.intake import Intake
 from mdm_async.client.keys import Keys
@@ -47,6 +48,19 @@ class BlockingAudit(Blocking[Audit]):
     last = waits(Audit.last)
     pages = iterates(Audit.pages)
     prune = waits(Audit.prune)
+
+
+class BlockingCohorts(Blocking[Cohorts]):
+    """`mdm.cohorts`."""
+
+    create = waits(Cohorts.create)
+    listing = waits(Cohorts.listing)
+    show = waits(Cohorts.show)
+    members = iterates(Cohorts.members)
+    manifest = waits(Cohorts.manifest)
+    diff = waits(Cohorts.diff)
+    delete = waits(Cohorts.delete)
+    get = waits(Cohorts.get)
 
 
 class BlockingDelivery(Blocking[Delivery]):
@@ -166,6 +180,7 @@ class BlockingClient(Blocking[Client]):
         super().__init__(twin, loop)
         self.acl = BlockingAcls(twin.acl, loop)
         self.audit = BlockingAudit(twin.audit, loop)
+        self.cohorts = BlockingCohorts(twin.cohorts, loop)
         self.delivery = BlockingDelivery(twin.delivery, loop)
         self.intake = BlockingIntake(twin.intake, loop)
         self.keys = BlockingKeys(twin.keys, loop)
@@ -219,9 +234,12 @@ class BlockingClient(Blocking[Client]):
         sealed: bool | None = None,
         pin: int | None = None,
         prepared: Ticket | None = None,
+        cohort: Name | None = None,
     ) -> BinaryIO:
         """A view as a file to read from any place, such as for `pydicom.dcmread`. Close it, or use `with`."""
-        file = self._loop.run(self._twin.open(path, view=view, sealed=sealed, pin=pin, prepared=prepared))
+        file = self._loop.run(
+            self._twin.open(path, view=view, sealed=sealed, pin=pin, prepared=prepared, cohort=cohort)
+        )
         return cast(BinaryIO, io.BufferedReader(_Raw(file, self._loop, name_of(path)), READ_AHEAD))
 
 

@@ -1,0 +1,1 @@
+"""`mdm cohort`: files pinned in the versions of their views."""
