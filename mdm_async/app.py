@@ -41,6 +41,7 @@ from mdm_async.images.hooks.hooks import Hooks
 from mdm_async.images.intake.intake import Intake
 from mdm_async.images.intake.opaque import OpaqueQuota
 from mdm_async.images.intake.placing import Placing
+from mdm_async.images.metadata.indexing import index_forever
 from mdm_async.images.names.user_text import UserText
 from mdm_async.images.parts.depot import Depot
 from mdm_async.images.reading.digests import Digests
@@ -68,7 +69,7 @@ from mdm_async.images.views.scrubbing import Scrubber
 from mdm_async.images.views.workshop import Workshop
 from mdm_async.keys import files, proofs
 from mdm_async.keys.custodians import Custodians, HeldByCustodians
-from mdm_async.keys.derive import PseudonymFinder
+from mdm_async.keys.derive import BlindIndex, PseudonymFinder
 from mdm_async.keys.sources import KekSource, KeptKeks, kek_source
 from mdm_async.keys.store import KeyStore
 from mdm_async.keys.wrapped import WrappedKeys
@@ -93,7 +94,7 @@ from mdm_async.web.listening import connections_for, listen, listening_sealed
 _CIPHER_THREADS, _DISK_THREADS = 2, 8
 _M_ARENA_MAX = -8
 """From malloc.h."""
-_FINDER = "/finder"
+_FINDER, _BLIND = "/finder", "/blind"
 """No project has a name like that."""
 
 _log = structlog.get_logger()
@@ -208,6 +209,7 @@ async def running(
         beside(keep_days_forever(lanes.bulk))
         beside(check_directories_forever(lanes.bulk, house.views, house.node))
         beside(make_views_forever(house.workshop.on(lanes.bulk), house.shelf, house.node))
+        beside(index_forever(house.workshop.on(lanes.bulk), house.shelf, house.node))
         beside(give_back_forever(disk))
         beside(Pruner(lanes.bulk, house.signing_key, settings.audit.keep_days).forever())
         if postgres is not None:
@@ -304,6 +306,7 @@ async def _house(
         Depot(database, lanes.control, blobs, cipher, disks, settings.blobs),
         scrubber,
         finder,
+        BlindIndex(await keys.make_project_key(_BLIND)),
         Hooks.of(settings),
     )
     mapping = stands_on.mapping

@@ -11,6 +11,10 @@ from enum import StrEnum
 from functools import cache
 from importlib import resources
 from types import MappingProxyType
+from typing import Final
+
+REVISION: Final = 1
+"""Of the table and of how values are read: all that is stored is indexed anew when it grows."""
 
 
 class Level(StrEnum):

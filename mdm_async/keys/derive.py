@@ -72,6 +72,20 @@ class PseudonymFinder:
         return hmac.digest(self._key, pseudonym.encode(), "sha256")[:16]
 
 
+class BlindIndex:
+    """Digests by which an original is found again by whoever knows a value of it. Who sees them sees which are equal;
+    without the key, not of what.
+    """
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+
+    def digest(self, tag: int, value: str) -> bytes:
+        """16 bytes; of the same value of another attribute others."""
+        told = b"mdm blind index" + bytes([FORMAT]) + tag.to_bytes(4, "big") + value.encode()
+        return hmac.digest(self._key, told, "sha256")[:16]
+
+
 class MappingCipher:
     """Seals a project's mapping of patients to subjects under the project's key."""
 

@@ -19,6 +19,7 @@ async def test_status_tells_node_version_schema_space_transfers_and_queues(mdm: 
     assert [one["name"] for one in told["queues"]] == [
         "directories to check",
         "views to make",
+        "images to index",
         "trees to remove",
         "cohorts to remove",
         "images to destroy",

@@ -1,15 +1,26 @@
 """What views say of themselves is indexed with them, and goes with them."""
 
+import asyncio
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pydicom.data
 import pytest
 
-from mdm_async.catalog.metadata import index
+from mdm_async.catalog.metadata import blind, index, sets
+from mdm_async.catalog.metadata.index import IndexedView
+from mdm_async.catalog.work import images_to_index
+from mdm_async.dicom.attributes import Attributes
+from mdm_async.dicom.equality import comparable
+from mdm_async.dicom.indexed import REVISION, by_keyword
+from mdm_async.images.metadata.identified import identified_values
+from mdm_async.images.metadata.indexing import index_stored
+from mdm_async.postgres.database import Database
 from tests.backfilled import backfill
 from tests.conftest import Server
 from tests.dicom.test_attributes import as_pydicom_reads
+from tests.faults.conditions import until, waiting_for_a_lock
 from tests.web.made_images import made
 
 FILES = Path(pydicom.data.__file__).parent / "test_files"
@@ -78,3 +89,161 @@ async def test_a_view_that_is_refused_is_not_indexed(
 ) -> None:
     await own_server.put("/a.dcm", (FILES / "examples_palette.dcm").read_bytes())
     assert await rows(own_server) == [0, 0, 0]
+
+
+TABLES = ("view_attributes", "meta_sets", "meta_values", "blind_values", "original_attributes")
+
+
+async def dumped(server: Server) -> list[str]:
+    """All that the tables of the index hold, as somebody with the database reads it."""
+    async with server.house.database.acquire() as db:
+        found = [
+            row["said"] for one in TABLES for row in await db.fetch(f"select t::text as said from {one} t")
+        ]
+    return sorted(found)
+
+
+async def test_no_original_value_is_in_the_index_in_the_clear(own_server: Server) -> None:
+    data = (FILES / "CT_small.dcm").read_bytes()
+    await own_server.put("/a.dcm", data)
+    original, view = as_pydicom_reads(data), as_pydicom_reads(await own_server.read("/a.dcm"))
+    there = "\n".join(await dumped(own_server))
+    secret = {
+        str(value)
+        for keyword, values in original.items()
+        for value in values
+        if value not in view.get(keyword, []) and len(str(value)) > 3
+    }
+    assert {"CompressedSamples^CT1", "1CT1", "20040119"} <= secret
+    assert not {value for value in secret if value in there}
+    for value in view["PatientID"] + view["StudyInstanceUID"]:
+        assert value in there
+
+
+async def of_original(server: Server) -> dict[UUID, dict[str, list[Any]]]:
+    house = server.house
+    async with house.database.acquire() as db:
+        (image,) = [row["id"] for row in await db.fetch("select id from images")]
+    return await identified_values(house.database, house.keys, house.cipher, [image])
+
+
+async def found_by(server: Server, keyword: str, value: str | float) -> int:
+    """How many originals are found by a value of theirs."""
+    attribute = by_keyword()[keyword]
+    digest = server.house.workshop.blind.digest(attribute.tag, comparable(attribute, value))
+    async with server.house.database.acquire() as db:
+        return len(await blind.with_value(db, attribute.tag, digest, UUID(int=0), 10))
+
+
+async def test_what_an_original_says_opens_with_its_identity_secret_and_is_found_by_a_value(
+    own_server: Server,
+) -> None:
+    data = (FILES / "CT_small.dcm").read_bytes()
+    await own_server.put("/a.dcm", data)
+    (said,) = (await of_original(own_server)).values()
+    assert said == as_pydicom_reads(data)
+    for keyword, value in (
+        ("PatientName", "compressedsamples^ct1"),
+        ("PatientID", "1CT1"),
+        ("StudyDate", "2004.01.19"),
+        ("SeriesNumber", 1),
+        ("StudyInstanceUID", said["StudyInstanceUID"][0]),
+    ):
+        assert await found_by(own_server, keyword, value) == 1, keyword
+    assert await found_by(own_server, "PatientID", "1CT") == 0
+    assert await found_by(own_server, "AccessionNumber", "1CT1") == 0
+
+
+async def test_an_original_that_was_destroyed_is_not_found(own_server: Server) -> None:
+    await own_server.put("/a.dcm", (FILES / "CT_small.dcm").read_bytes())
+    await own_server.srm("rm", surls=["/a.dcm"])
+    await own_server.house.sweeper.sweep()
+    assert await found_by(own_server, "PatientID", "1CT1") == 0
+    assert await dumped(own_server) == []
+
+
+async def test_what_is_sealed_of_an_original_does_not_open_when_it_was_changed(own_server: Server) -> None:
+    await own_server.put("/a.dcm", (FILES / "CT_small.dcm").read_bytes())
+    async with own_server.house.database.acquire() as db:
+        await db.execute("update original_attributes set sealed = overlay(sealed placing '\\x00' from 40)")
+    assert await of_original(own_server) == {}
+
+
+async def test_what_was_stored_before_there_was_an_index_is_indexed(own_server: Server) -> None:
+    house = own_server.house
+    files = {
+        "/a.dcm": (FILES / "CT_small.dcm").read_bytes(),
+        "/b.dcm": made(deflated=True),
+        "/c.dcm": made(head=300_000),
+    }
+    for name, data in files.items():
+        await own_server.put(name, data)
+    before = await dumped(own_server)
+    async with house.database.acquire() as db:
+        await db.execute("delete from view_attributes")
+        await db.execute("delete from original_attributes")
+        await db.execute("delete from blind_values")
+        await db.execute("update installation set index_revision = 0")
+        await images_to_index.begin(db, REVISION)
+    await index_stored(house.workshop, house.shelf, house.node)
+    assert len(await indexed(own_server)) == 3
+    after = await dumped(own_server)
+    # But for what is sealed, which never is the same.
+    assert len([row for row in after if row not in before]) == 3
+    assert len(after) == len(before)
+    async with house.database.acquire() as db:
+        assert not await db.fetchval("select count(*) from images_to_index")
+        assert await db.fetchval("select indexed_after is null from installation")
+
+
+async def test_an_image_that_does_not_open_keeps_no_other_from_being_indexed(own_server: Server) -> None:
+    house = own_server.house
+    for number in range(3):
+        await own_server.put(f"/{number}.dcm", made(seed=number))
+    async with house.database.acquire() as db:
+        await db.execute("delete from view_attributes")
+        await db.execute(
+            "update views set record = 'broken' where image = (select min(id::text)::uuid from images)"
+        )
+        await db.execute("update installation set index_revision = 0")
+        await images_to_index.begin(db, REVISION)
+    await index_stored(house.workshop, house.shelf, house.node)
+    assert len(await indexed(own_server)) == 2
+
+
+async def test_many_images_of_one_new_series_brought_at_once_share_its_set(own_server: Server) -> None:
+    await asyncio.gather(
+        *(own_server.put(f"/{number}.dcm", made(seed=number, name="A^B")) for number in range(12))
+    )
+    async with own_server.house.database.acquire() as db:
+        assert await db.fetchval("select count(*) from view_attributes") == 12
+        assert await db.fetchval("select count(distinct digest) = count(*) from meta_sets")
+        # Each of these files is another patient's, in the same study.
+        assert await db.fetchval("select count(*) from meta_sets where level = 1") == 12
+
+
+async def test_a_set_that_is_being_named_is_not_dropped(own_server: Server) -> None:
+    await own_server.put("/a.dcm", made())
+    database = own_server.house.database
+    async with database.acquire() as db:
+        every = [row["id"] for row in await db.fetch("select id from meta_sets")]
+        image = await db.fetchval("select image from view_attributes")
+    said = Attributes(series={"Modality": ["CT"]})
+    again = IndexedView(image, "basic", "x.1", said)
+    async with database.acquire() as db:
+        await index.announce(db, [again])
+    async with database.transaction() as db:
+        named = await sets.intern(db, sets.chain_of(said))
+        dropping = asyncio.create_task(drop(database, [*every, *named.values()]))
+        await until(lambda: waiting_for_a_lock(own_server))
+        await db.execute(
+            "insert into views select image, name, 'x.1', state, reason, secret, record from views where name = 'basic'"
+        )
+        await index.add(db, [again])
+    await dropping
+    assert len(await indexed(own_server)) == 2
+
+
+async def drop(database: Database, ids: list[int]) -> None:
+    async with database.transaction() as db:
+        await sets.drop_unnamed(db, ids)

@@ -118,6 +118,12 @@ _FILLED = (
         f"  '{{}}' from generate_series(1, {IMAGES}) n",
     ),
     _Table(
+        "blind_values",
+        "insert into blind_values (image, tag, blind)"
+        " select md5('image' || n)::uuid, 1, decode(lpad(to_hex(n / 100), 8, '0'), 'hex')"
+        f" from generate_series(1, {IMAGES}) n",
+    ),
+    _Table(
         "entries",
         "with root as (select id from entries where parent is null),"
         " top as (insert into entries (parent, name, is_directory) select id, name, true"

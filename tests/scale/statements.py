@@ -29,6 +29,7 @@ from mdm_async.catalog.holdings import (
 )
 from mdm_async.catalog.holdings.images import Part, StoredView
 from mdm_async.catalog.metadata import (
+    blind,
     collections,
     index,
     matches,
@@ -37,6 +38,7 @@ from mdm_async.catalog.metadata import (
     sequences,
     sets,
 )
+from mdm_async.catalog.metadata.blind import SealedOriginal
 from mdm_async.catalog.metadata.candidates import candidates, probes
 from mdm_async.catalog.metadata.columns import DicomAttribute, OwnAttribute
 from mdm_async.catalog.metadata.index import IndexedView
@@ -53,10 +55,17 @@ from mdm_async.catalog.rights.verdicts import Verdict, Verdicts
 from mdm_async.catalog.trail import acts, deliveries, ledger, unsealed
 from mdm_async.catalog.trail.acts import Act
 from mdm_async.catalog.trail.ledger import Filter
-from mdm_async.catalog.work import directories_to_check, keys_to_forget, shreds, views_to_make
+from mdm_async.catalog.work import (
+    directories_to_check,
+    images_to_index,
+    keys_to_forget,
+    shreds,
+    views_to_make,
+)
 from mdm_async.catalog.work.cohorts_to_remove import COHORTS_TO_REMOVE
 from mdm_async.catalog.work.directories_to_check import DIRECTORIES_TO_CHECK
 from mdm_async.catalog.work.doomed import BLOBS_TO_DELETE, IMAGES_TO_DESTROY
+from mdm_async.catalog.work.images_to_index import IMAGES_TO_INDEX
 from mdm_async.catalog.work.keys_to_forget import KEYS_TO_FORGET
 from mdm_async.catalog.work.queue import Queue
 from mdm_async.catalog.work.shreds import SHREDS, ShreddedImage
@@ -603,6 +612,16 @@ async def a_view_is_indexed_and_its_sets_go_with_it(desk: Desk) -> None:
         await SETS_TO_CHECK.done(desk.db, rows)
 
 
+@budget(300)
+async def an_original_is_found_by_a_value(desk: Desk) -> None:
+    some = [image(FILE + n) for n in range(10)]
+    for one in some:
+        await blind.put(desk.db, SealedOriginal(one, b"sealed", [(tag, b"digest") for tag in range(10)]))
+    await blind.put(desk.db, SealedOriginal(some[0], b"again", [(20, b"digest")]))
+    assert len(await blind.with_value(desk.db, 5, b"digest", UUID(int=0), 5)) == 5
+    assert len(await blind.sealed_of(desk.db, some)) == len(await images.registrations(desk.db, some)) == 10
+
+
 # Rights
 
 
@@ -773,6 +792,15 @@ async def views_are_demanded(desk: Desk) -> None:
     await views_to_make.left_to_newer_nodes(desk.db, "a.1")
 
 
+@budget(1_600)
+async def images_are_looked_through_to_be_indexed(desk: Desk) -> None:
+    assert not await images_to_index.left_to_newer_nodes(desk.db, 7)
+    await images_to_index.begin(desk.db, 7)
+    assert await images_to_index.add_page(desk.db, 500)
+    said = Attributes(series={"Modality": ["CT"]})
+    await index.replace(desk.db, image(FILE), [IndexedView(image(FILE), "basic", "a.1", said)])
+
+
 @budget(20)
 async def keys_are_to_be_forgotten(desk: Desk) -> None:
     await keys_to_forget.add(desk.db, [registration(FILE)])
@@ -849,6 +877,10 @@ QUEUES: dict[str, tuple[Queue, str]] = {
     "images": (
         IMAGES_TO_DESTROY,
         "update images set doomed = now() where id in (select md5('image' || n)::uuid from generate_series(1, {}) n)",
+    ),
+    "indexing": (
+        IMAGES_TO_INDEX,
+        "insert into images_to_index (image) select md5('image' || n)::uuid from generate_series(1, {}) n",
     ),
     "sets": (
         SETS_TO_CHECK,

@@ -169,6 +169,12 @@ async def registration(db: Connection, image: UUID) -> UUID:
     return found
 
 
+async def registrations(db: Connection, images: Sequence[UUID]) -> dict[UUID, UUID]:
+    """As `registration`, of many; images that are gone are left out."""
+    rows = await db.fetch("select id, registration from images where id = any($1::uuid[])", images)
+    return {row["id"]: row["registration"] for row in rows}
+
+
 async def lock(db: Connection, image: UUID) -> None:
     """Let nobody else add or drop views of this image until the transaction ends. Raises Gone."""
     if not await db.fetchval("select true from images where id = $1 and doomed is null for update", image):

@@ -43,6 +43,14 @@ async def add(db: Connection, views: Sequence[IndexedView]) -> None:
     )
 
 
+async def replace(db: Connection, image: UUID, views: Sequence[IndexedView]) -> None:
+    """Index views of an image anew, as far as they are still there, in a transaction that has locked the image."""
+    rows = await db.fetch("select name, version from views where image = $1 and state = 'ready'", image)
+    there = {(row["name"], row["version"]) for row in rows}
+    await db.execute("delete from view_attributes where image = $1", image)
+    await add(db, [view for view in views if (view.view, view.version) in there])
+
+
 async def values_of(db: Connection, image: UUID, view: str, version: str) -> dict[str, list[Value]] | None:
     """All that a view's bytes say, by keyword; None when that version of it is not indexed."""
     row = await db.fetchrow(

@@ -19,7 +19,8 @@ from uuid import UUID, uuid4
 
 from mdm_async.catalog.holdings import blobs, images
 from mdm_async.catalog.holdings.images import Part, StoredView
-from mdm_async.catalog.metadata import index
+from mdm_async.catalog.metadata import blind, index
+from mdm_async.catalog.metadata.blind import SealedOriginal
 from mdm_async.catalog.metadata.index import IndexedView
 from mdm_async.dicom.identifiers import identifying_values, names_reveal
 from mdm_async.dicom.looks import begins_as_dicom
@@ -35,6 +36,7 @@ from mdm_async.images.parts.fresh_secrets import FreshSecrets
 from mdm_async.images.parts.record import ViewRecord
 from mdm_async.images.parts.writer import PartWriter, WrittenPart
 from mdm_async.images.reading.served import IDENTIFIED_VERSION, Served
+from mdm_async.images.views.blinding import sealed_original
 from mdm_async.images.views.making import Maker, Source
 from mdm_async.images.views.pixels import Pixels
 from mdm_async.images.views.workshop import Workshop
@@ -88,6 +90,7 @@ class Draft:
         self._parts: list[Part] = []
         self._views: list[StoredView] = []
         self._indexed: list[IndexedView] = []
+        self._original: SealedOriginal | None = None
 
     @property
     def sha256(self) -> str:
@@ -208,6 +211,8 @@ class Draft:
         await self._fresh.be_named(db)
         await images.insert(db, self.image, self._secrets.registration, self._parts, self._views, owner)
         await index.add(db, self._indexed)
+        if self._original is not None:
+            await blind.put(db, self._original)
         if self._opaque is not None and self._quota is not None:
             await self._quota.charge(db, self.image, owner.partition("\n")[0], self.size)
 
@@ -313,6 +318,18 @@ class Draft:
             written[Kind.PIXELS] = pixels.original
         self._parts += [part.row for part in written.values()]
         self._views.append(self._identified(written, facts))
+        await self._describe()
+
+    async def _describe(self) -> None:
+        """What the original and the views say, to be searched."""
+        seal = partial(
+            sealed_original,
+            self._head or bytes(self._kept[Kind.HEAD]),
+            self.image,
+            self._secrets,
+            self._workshop.blind,
+        )
+        self._original = await self._workshop.cipher.run(seal)
         async with self._workshop.depot.database.acquire() as db:
             await index.announce(db, self._indexed)
 

@@ -16,8 +16,12 @@ from mdm_async.keys.derive import RecordCipher
 
 _REPORT = " report"
 """Keeps a report from being taken for a record."""
+_ATTRIBUTES = " attributes"
+"""As that, of what an original says."""
 _BLOCK = 1024
-"""Records and reports are filled up to a multiple of so many bytes: their sizes would tell of what they describe."""
+"""Records, reports and attributes are filled up to a multiple of so many bytes: their sizes would tell of what they
+describe.
+"""
 
 KEPT: Final = frozenset({MD5, SHA256})
 """The digests that a record keeps once they were computed."""
@@ -115,6 +119,23 @@ def seal_report(report: bytes, secret: bytes, image: UUID, view: str, version: s
 
 def unseal_report(sealed: bytes, secret: bytes, image: UUID, view: str, version: str) -> bytes:
     return zlib.decompress(RecordCipher(secret, image).open(sealed, view, version + _REPORT))
+
+
+def seal_attributes(said: Mapping[str, object], secret: bytes, image: UUID, view: str, version: str) -> bytes:
+    """What an original says of itself, by keyword."""
+    return RecordCipher(secret, image).seal(
+        _filled(orjson.dumps(said), b" "), view, version + _ATTRIBUTES, os.urandom(12)
+    )
+
+
+def unseal_attributes(
+    sealed: bytes, secret: bytes, image: UUID, view: str, version: str
+) -> dict[str, list[Any]]:
+    """Raises cryptography's InvalidTag when they are not this image's."""
+    found: dict[str, list[Any]] = orjson.loads(
+        RecordCipher(secret, image).open(sealed, view, version + _ATTRIBUTES)
+    )
+    return found
 
 
 def _filled(text: bytes, fill: bytes) -> bytes:

@@ -34,6 +34,13 @@ async def head(blobs: BlobStore, cipher: CipherPool, original: ReadyView, most: 
     return await _bytes(blobs, original, 0, size) if size <= most else None
 
 
+async def beginning(blobs: BlobStore, cipher: CipherPool, original: ReadyView, most: int) -> bytes:
+    """The head, or as much of it as `most` bytes; nothing of a deflated one that is larger. Raises Damaged."""
+    if _is_deflated(original):
+        return (await _inflated(blobs, cipher, original, most))[0] or b""
+    return await _bytes(blobs, original, 0, min(original.parts[0].record.size, most))
+
+
 def _is_deflated(original: ReadyView) -> bool:
     return original.parts[0].row.kind == Kind.ORIGINAL.value
 

@@ -7,18 +7,21 @@ from mdm_async.images.cipher_pool import CipherPool
 from mdm_async.images.hooks.hooks import Hooks
 from mdm_async.images.parts.depot import Depot
 from mdm_async.images.views.scrubbing import Scrubber
-from mdm_async.keys.derive import PseudonymFinder
+from mdm_async.keys.derive import BlindIndex, PseudonymFinder
 from mdm_async.postgres.database import Database
 from mdm_async.settings import ScrubSettings
 
 
 @dataclass(frozen=True, slots=True)
 class Workshop:
-    """What makes a view: it scrubs, writes the new parts, and keeps pseudonyms so that they can be found."""
+    """What makes a view: it scrubs, writes the new parts, and keeps pseudonyms, and originals' values, so that they can
+    be found.
+    """
 
     depot: Depot
     scrubber: Scrubber
     finder: PseudonymFinder
+    blind: BlindIndex
     hooks: Hooks
 
     def on(self, database: Database) -> Self:

@@ -1,0 +1,56 @@
+"""What originals say of themselves: sealed, and beside it keyed digests, by which they are found for one value each.
+
+Who owns this database sees which originals have equal values of an attribute, and never which values.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from uuid import UUID
+
+from mdm_async.postgres.database import Connection
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class SealedOriginal:
+    """What an image's original says, under its identity secret; and by what it is found: tag, digest."""
+
+    image: UUID
+    sealed: bytes
+    digests: Collection[tuple[int, bytes]]
+
+
+async def put(db: Connection, original: SealedOriginal) -> None:
+    """In a transaction that makes the image's row, or has locked it; in place of what was said before."""
+    await db.execute(
+        "with given as (select * from unnest($3::int[], $4::bytea[]) as g (tag, blind)), gone as ("
+        "  delete from blind_values b where image = $1"
+        "  and not exists (select from given g where g.tag = b.tag and g.blind = b.blind)"
+        "), kept as ("
+        "  insert into blind_values (image, tag, blind) select $1, tag, blind from given on conflict do nothing)"
+        " insert into original_attributes (image, sealed) values ($1, $2)"
+        " on conflict (image) do update set sealed = excluded.sealed",
+        original.image,
+        original.sealed,
+        [tag for tag, _ in original.digests],
+        [digest for _, digest in original.digests],
+    )
+
+
+async def sealed_of(db: Connection, images: Collection[UUID]) -> dict[UUID, bytes]:
+    """What originals say, sealed; those of which nothing is kept are left out."""
+    rows = await db.fetch(
+        "select image, sealed from original_attributes where image = any($1::uuid[])", list(images)
+    )
+    return {row["image"]: row["sealed"] for row in rows}
+
+
+async def with_value(db: Connection, tag: int, digest: bytes, after: UUID, count: int) -> list[UUID]:
+    """Some images whose originals have this value of an attribute, in their order after that one."""
+    rows = await db.fetch(
+        "select image from blind_values where tag = $1 and blind = $2 and image > $3 order by image limit $4",
+        tag,
+        digest,
+        after,
+        count,
+    )
+    return [row["image"] for row in rows]

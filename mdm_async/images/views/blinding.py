@@ -1,0 +1,29 @@
+"""What an original says of itself, as the catalog may keep it: sealed, and as digests by which it is found."""
+
+from uuid import UUID
+
+from mdm_async.catalog.metadata.blind import SealedOriginal
+from mdm_async.dicom.attributes import attributes_of
+from mdm_async.dicom.equality import found_by
+from mdm_async.errors import Malformed, NotDicom
+from mdm_async.images.parts import record
+from mdm_async.images.reading.served import IDENTIFIED_VERSION
+from mdm_async.keys.derive import BlindIndex
+from mdm_async.keys.store import IDENTITY, Secrets
+from mdm_async.names import IDENTIFIED
+
+
+def sealed_original(head: bytes, image: UUID, secrets: Secrets, blind: BlindIndex) -> SealedOriginal | None:
+    """Of the original's head, or its beginning; None when it cannot be walked as far as its attributes lie.
+
+    Takes a millisecond or more: not for the event loop.
+    """
+    try:
+        said = attributes_of(head).all()
+    except (Malformed, NotDicom):
+        return None
+    return SealedOriginal(
+        image,
+        record.seal_attributes(said, secrets.of(IDENTITY), image, IDENTIFIED, IDENTIFIED_VERSION),
+        [(tag, blind.digest(tag, value)) for tag, value in found_by(said)],
+    )
