@@ -33,10 +33,18 @@ class Match:
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
-    """Some matches; `columns`: what is told of each, name and kind (text, number, date, time, uid)."""
+class Column:
+    """What is told of each match. `kind`: text, number, date, time, uid; `many`: it may have several values at once."""
 
-    columns: Mapping[str, str]
+    kind: str
+    many: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some matches; `columns`: by attribute."""
+
+    columns: Mapping[str, Column]
     matches: Sequence[Match]
 
 
@@ -61,7 +69,7 @@ async def pages(
         "joins": {alias: name_of(at) for alias, at in joins.items()},
         "limit": limit,
     }
-    columns: Mapping[str, str] | None = None
+    columns: Mapping[str, Column] | None = None
     patience = wire.patience(wire.attempts)
     while True:
         try:
@@ -73,7 +81,10 @@ async def pages(
                         return
                     if "matches" not in line:
                         if columns is None:
-                            columns = line["columns"]
+                            columns = {
+                                name: Column(one["kind"], one["many"])
+                                for name, one in line["columns"].items()
+                            }
                             yield Page(columns, [])
                         continue
                     found = [Match.parse(one) for one in line["matches"]]

@@ -27,3 +27,8 @@ class Attribute:
 
     name: str
     kind: Kind
+
+    @property
+    def many(self) -> bool:
+        """Whether it may have several values at once."""
+        return False

@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
+import pyarrow
 import pytest
+from pyarrow import parquet
 
 from tests.cli.conftest import Run
 
@@ -47,3 +49,26 @@ async def test_what_is_wrong_with_a_query_is_told_in_a_line(mdm: Run, study: str
     assert wrong.code != 0
     assert "character 8 of the query: there is no such attribute here" in wrong.err
     assert (await mdm("meta", "find", "Rows = 1", "--join", "c")).code == 2
+
+
+async def test_a_table_is_written_as_parquet(mdm: Run, study: str, tmp_path: Path) -> None:
+    file = tmp_path / "found.parquet"
+    done = await mdm("meta", "find", "Rows = 128", "--path", study, "--parquet", file, "--json")
+    assert done.json == {"file": str(file), "rows": 2}
+    told = parquet.read_table(file)
+    assert told.schema.field("PixelSpacing").type == pyarrow.list_(pyarrow.float64())
+    first = told.to_pylist()[0]
+    document = (await mdm("meta", "find", "Rows = 128", "--path", study, "--json")).json["matches"][0]
+    assert {name: first[name] for name in ("path", "guid", "view")} == {
+        name: document[name] for name in ("path", "guid", "view")
+    }
+    for name, values in document["values"].items():
+        assert first[name] == (values if isinstance(first[name], list) else values[0]), name
+    assert {name for name, said in first.items() if said is not None} == {
+        "path", "guid", "view", *document["values"]
+    }  # fmt: skip
+    again = await mdm("meta", "find", "Rows = 128", "--path", study, "--parquet", file)
+    assert "already there" in again.err
+    other = tmp_path / "other.parquet"
+    assert (await mdm("meta", "find", "Rows = x", "--path", study, "--parquet", other)).code != 0
+    assert not list(tmp_path.glob("other*"))

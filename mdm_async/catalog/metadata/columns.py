@@ -6,6 +6,7 @@ Whatever stands in a query gets into a statement as a parameter.
 from dataclasses import dataclass, field
 from typing import Final
 
+from mdm_async.dicom.dictionary import most_values
 from mdm_async.dicom.indexed import Indexed, Level
 from mdm_async.dicom.indexed import Kind as DicomKind
 from mdm_async.querying.attributes import Attribute, Kind
@@ -36,6 +37,10 @@ class DicomAttribute(Attribute):
     def of(cls, name: str, row: Indexed) -> "DicomAttribute":
         return cls(name, _KINDS[row.kind], row)
 
+    @property
+    def many(self) -> bool:
+        return most_values(self.row.tag) != 1
+
 
 @dataclass(frozen=True, slots=True)
 class OwnAttribute(Attribute):
@@ -51,6 +56,10 @@ class JoinedAttribute(Attribute):
 
     alias: str
     of: Attribute
+
+    @property
+    def many(self) -> bool:
+        return self.of.many
 
 
 @dataclass(slots=True)

@@ -1,14 +1,16 @@
 """`mdm meta find`: what matches a query, as names to go on with, as a document, or as a table in a file."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from mdm_async.cli.connection import client_of, complete
+from mdm_async.cli.metadata.table import table
 from mdm_async.cli.options import Json
 from mdm_async.cli.output import print_json, print_line
-from mdm_async.client.finding import EVERYTHING, Match
+from mdm_async.client.finding import EVERYTHING, Column, Match
 
 Query = Annotated[
     str,
@@ -52,6 +54,10 @@ def find(
         ),
     ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="So many at the most.", show_default=False)] = None,
+    parquet: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write a table into a new Parquet file.", show_default=False),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Print the names of what matches a query, one a line, with values behind tabs if some are selected.
@@ -60,29 +66,51 @@ def find(
 
     Example: `mdm meta find 'Modality = "CT" and SliceThickness < 2' --path /demo --select Rows,Columns`
     """
-    chosen = listed(select) if select is not None else [EVERYTHING] if json else []
+    if select is None:
+        select = EVERYTHING if json or parquet is not None else ""
     asked: dict[str, Any] = {
         "view": view,
-        "select": chosen,
+        "select": listed(select),
         "order": listed(order or ""),
         "joins": dict(_join(one) for one in join or ()),
         "limit": limit,
     }
+    if parquet is not None:
+        with table(parquet) as made:
+            complete(_each(context, query, path, asked, made.begin, made.add))
+        if json:
+            print_json({"file": str(parquet), "rows": made.count})
+        return
+    found: list[Match] = []
+    columns: list[str] = []
 
-    async def work() -> list[dict[str, Any]]:
-        found = []
-        async with client_of(context) as client:
-            async for page in client.meta.pages(query, path, **asked):
-                for match in page.matches:
-                    if json:
-                        found.append(_as_json(match))
-                    else:
-                        print_line(_in_line(match, list(page.columns)))
-        return found
+    def tell(matches: Sequence[Match]) -> None:
+        if json:
+            found.extend(matches)
+            return
+        for match in matches:
+            print_line(_in_line(match, columns))
 
-    found = complete(work())
+    complete(_each(context, query, path, asked, columns.extend, tell))
     if json:
-        print_json({"matches": found})
+        print_json({"matches": [_as_json(match) for match in found]})
+
+
+async def _each(
+    context: typer.Context,
+    query: str,
+    path: str,
+    asked: dict[str, Any],
+    begin: Callable[[Mapping[str, Column]], None],
+    tell: Callable[[Sequence[Match]], None],
+) -> None:
+    begun = False
+    async with client_of(context) as client:
+        async for page in client.meta.pages(query, path, **asked):
+            if not begun:
+                begin(page.columns)
+                begun = True
+            tell(page.matches)
 
 
 def listed(text: str) -> list[str]:

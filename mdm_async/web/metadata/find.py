@@ -5,7 +5,6 @@ the last one says that it is the last, or why no more come.
 """
 
 import time
-from collections.abc import Iterator
 from typing import Annotated, Any, Final
 
 import orjson
@@ -33,8 +32,8 @@ _PAGE_BYTES: Final = 1 << 20
 _WEIGHT: Final = 64
 """A page takes as long as so many files of a request."""
 _ON_A_LINE: Final = 100
-_QUIET: Final = 5.0
-"""Seconds after which an empty line tells a client who waits that something is still being looked for."""
+_PATIENCE: Final = 1.0
+"""Seconds after which a line is told that is not full, or an empty one."""
 
 Name = Annotated[Text, Field(max_length=LONGEST_NAME)]
 
@@ -95,26 +94,43 @@ async def find(request: web.Request) -> web.StreamResponse:
 async def _stream(
     answer: web.StreamResponse, house: House, caller: Caller, search: Search, first: Page | None, held: Held
 ) -> None:
-    await answer.write(_line({"columns": {one.name: one.kind for one in search.columns}}))
-    told = time.monotonic()
+    columns = {one.name: {"kind": one.kind, "many": one.many} for one in search.columns}
+    await answer.write(_line({"columns": columns}))
+    told, waiting = time.monotonic(), list[Match]()
     page = first
     while page is not None:
-        for line in _lines(page):
+        waiting += page.matches
+        lines, waiting = _divided(waiting)
+        now = time.monotonic()
+        if not lines and now - told > _PATIENCE:
+            # Either what there is, or a sign that something is still being looked for.
+            lines, waiting = [_matches(waiting) if waiting else b"\n"], []
+        for line in lines:
             held.grow_to(_PAGE_BYTES + 3 * len(line))
             await answer.write(line)
-            told = time.monotonic()
-        if time.monotonic() - told > _QUIET:
-            await answer.write(b"\n")
-            told = time.monotonic()
+            told = now
         async with house.desk.turns.turn(caller.payer, _WEIGHT, first=False):
             page = await search.next()
-    await answer.write(_line({"end": True}))
+    await answer.write((_matches(waiting) if waiting else b"") + _line({"end": True}))
 
 
-def _lines(page: Page) -> Iterator[bytes]:
-    for start in range(0, len(page.matches), _ON_A_LINE):
-        some = page.matches[start : start + _ON_A_LINE]
-        yield _line({"matches": [_match(one) for one in some], "cursor": some[-1].cursor})
+def _divided(matches: list[Match]) -> tuple[list[bytes], list[Match]]:
+    """As many whole lines as there are, and the rest. How they were found must not show in them: it depends on what
+    nobody may see. What is joined to one entry stays together, for a cursor leads behind all of it."""
+    lines = []
+    while len(matches) > _ON_A_LINE:
+        end = _ON_A_LINE
+        while end < len(matches) and matches[end].entry == matches[end - 1].entry:
+            end += 1
+        if end == len(matches):
+            break
+        lines.append(_matches(matches[:end]))
+        matches = matches[end:]
+    return lines, matches
+
+
+def _matches(some: list[Match]) -> bytes:
+    return _line({"matches": [_match(one) for one in some], "cursor": some[-1].cursor})
 
 
 def _match(one: Match) -> dict[str, Any]:

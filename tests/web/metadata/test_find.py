@@ -145,7 +145,8 @@ async def test_some_are_selected(server: Server, study: str) -> None:
     assert match["values"] == {"SliceThickness": [1.0], "ImageType": ["DERIVED", "PRIMARY"]}
     answer = await asked(server, "EchoTime is known", path=study, select=["SliceThickness", "Modality"])
     columns = orjson.loads(answer.body.splitlines()[0])
-    assert columns == {"columns": {"SliceThickness": "number", "Modality": "text"}}
+    number, text = ({"kind": kind, "many": False} for kind in ("number", "text"))
+    assert columns == {"columns": {"SliceThickness": number, "Modality": text}}
 
 
 async def test_a_file_is_asked_about_by_itself(server: Server, study: str) -> None:
