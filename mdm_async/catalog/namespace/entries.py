@@ -253,8 +253,8 @@ async def swap_image(
 ) -> UUID | None:
     """Point a file to another image if it still points to `old`: its GUID, or None when it does not.
 
-    Its replicas are copies of the old image: they are forgotten. So are the properties that clients keep with it, which
-    may tell who the patient of the new one is; no patient is known of what is opaque.
+    Its replicas are copies of the old image: they are forgotten. So is what users say of it (properties, values of attributes), which may
+    tell who the patient of the new one is; no patient is known of what is opaque.
     """
     guid: UUID | None = await db.fetchval(
         "with swapped as ("
@@ -263,6 +263,9 @@ async def swap_image(
         "), gone as (delete from replicas where entry = any(array(select id from swapped))"
         "), untold as ("
         "  delete from dead_properties where entry = any(array(select id from swapped))"
+        "   and $5::text is distinct from 'opaque'"
+        "), undescribed as ("
+        "  delete from own_values where entry = any(array(select id from swapped))"
         "   and $5::text is distinct from 'opaque')"
         " select guid from swapped",
         parent,

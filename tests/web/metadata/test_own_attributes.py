@@ -150,6 +150,15 @@ async def test_a_copy_has_them_too(server: Server, meta: Meta, schema: str, ct: 
     assert await own(meta, f"{schema}/b.dcm") == {"mine": {"quality": 1}}
 
 
+async def test_another_image_that_takes_its_place_has_none_of_them(
+    server: Server, meta: Meta, schema: str, ct: bytes
+) -> None:
+    await server.put(f"{schema}/a.dcm", ct)
+    await meta("set", surls=[f"{schema}/a.dcm"], values={"mine.quality": 1})
+    await server.put(f"{schema}/a.dcm", ct + bytes(2), overwrite=True)
+    assert await own(meta, f"{schema}/a.dcm") == {}
+
+
 async def test_attributes_are_added_and_removed_with_their_values(
     server: Server, meta: Meta, schema: str
 ) -> None:
