@@ -58,7 +58,10 @@ class Commands(LazyGroup):
             "mdm_async.cli.names.dir",
             "What a directory is for: whether it takes opaque files, which are not DICOM.",
         ),
-        "meta": Listed("mdm_async.cli.metadata.commands", "Metadata: attributes of your own, set and shown."),
+        "meta": Listed(
+            "mdm_async.cli.metadata.commands",
+            "Metadata: what views and users say of images, set, shown and searched.",
+        ),
         "cohort": Listed(
             "mdm_async.cli.cohorts.commands",
             "Cohorts: files pinned in the versions of their views, under a signed digest.",

@@ -101,6 +101,23 @@ class Metadata:
             async for page in found:
                 yield page
 
+    async def take(
+        self,
+        query: str,
+        values: Mapping[str, Value | None],
+        path: Name = "/",
+        *,
+        view: str | None = None,
+        count: int = 1,
+    ) -> list[Json]:
+        """Up to `count` entries at or below a path that match, each with its `path`, `guid` and `view`. They get these
+        values at once, by which they should match no more; nobody else is given them too. When the answer is lost, they
+        have the values all the same."""
+        asked: Json = {"query": query, "path": name_of(path), "values": dict(values), "count": count}
+        if view is not None:
+            asked["view"] = view
+        return list((await self._wire.operate("POST", f"{_PATH}/take", asked))["taken"])
+
     async def schemas(self, path: Name) -> list[Json]:
         """The collections in force at an entry: `name`, the directory `at` which it is, `attributes`."""
         found = await self._wire.operate(

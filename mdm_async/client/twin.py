@@ -110,6 +110,7 @@ class BlockingMetadata(Blocking[Metadata]):
     pages = iterates(Metadata.pages)
     get = waits(Metadata.get)
     set = waits(Metadata.set)
+    take = waits(Metadata.take)
     schemas = waits(Metadata.schemas)
     create_schema = waits(Metadata.create_schema)
     change_schema = waits(Metadata.change_schema)

@@ -757,6 +757,16 @@ ROUTES |= {
         *_described("set", values={"mine.quality": 3}),
         *_described("set", {"unset": _path}, values={"mine.quality": None}),
     ],
+    ("POST", f"{_METADATA}/take"): [
+        _admin(
+            "POST",
+            f"{_METADATA}/take",
+            lambda aim, form=form: {"path": form(aim), "query": query, "values": {"mine.quality": "taken"}},  # type: ignore[misc]
+            f"{variant} {query}".strip(),
+        )
+        for variant, form in _AIMS.items()
+        for query in ("Rows > 0", 'mine.quality like "*"')
+    ],
     ("POST", f"{_METADATA}/schemas/show"): _described("schemas/show"),
     ("POST", f"{_METADATA}/schemas/create"): _described(
         "schemas/create", name="mine", attributes=[{"name": "quality", "kind": "int"}]

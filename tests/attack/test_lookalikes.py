@@ -59,6 +59,11 @@ FACES: list[tuple[str, str, Body]] = [
     ("POST", "/catalog/v1/replicas/list", lambda n: {"surls": [n]}),
     ("POST", "/meta/v1/get", lambda n: {"surls": [n]}),
     ("POST", "/meta/v1/set", lambda n: {"surls": [n], "values": {"mine.quality": 3}}),
+    (
+        "POST",
+        "/meta/v1/take",
+        lambda n: {"path": n, "query": "Rows > 0", "values": {"mine.quality": "taken"}},
+    ),
     ("POST", "/meta/v1/schemas/show", lambda n: {"surl": n}),
     ("POST", "/meta/v1/schemas/create", lambda n: {"surl": n, "name": "mine"}),
     ("POST", "/meta/v1/schemas/change", lambda n: {"surl": n, "name": "mine"}),

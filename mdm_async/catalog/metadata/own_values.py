@@ -82,3 +82,28 @@ async def copy(db: Connection, sources: Sequence[int], targets: Sequence[UUID]) 
         sources,
         targets,
     )
+
+
+async def with_value(db: Connection, attribute: int, stored: Stored, count: int, after: int) -> list[int]:
+    """Some entries that have this value, by id, after one."""
+    column, value = ("text", stored[0]) if stored[0] is not None else ("number", stored[1])
+    rows = await db.fetch(
+        f"select entry from own_values where attribute = $1 and {column} = $2 and entry > $3"
+        " order by entry limit $4",
+        attribute,
+        value,
+        after,
+        count,
+    )
+    return [row["entry"] for row in rows]
+
+
+async def lock_free(db: Connection, entries: Sequence[int], count: int) -> list[int]:
+    """Lock the first of these entries that nobody else holds, until the transaction ends; in the order given."""
+    rows = await db.fetch(
+        "select e.id from unnest($1::bigint[]) with ordinality as w (id, turn) cross join lateral ("
+        "  select id from entries where id = w.id for no key update skip locked) e limit $2",
+        list(entries),
+        count,
+    )
+    return [row["id"] for row in rows]

@@ -253,8 +253,8 @@ async def swap_image(
 ) -> UUID | None:
     """Point a file to another image if it still points to `old`: its GUID, or None when it does not.
 
-    Its replicas are copies of the old image: they are forgotten. So is what users say of it (properties, values of attributes), which may
-    tell who the patient of the new one is; no patient is known of what is opaque.
+    Its replicas are copies of the old image: they are forgotten. So is what users say of it, properties and values of
+    attributes, which may tell who the patient of the new one is; no patient is known of what is opaque.
     """
     guid: UUID | None = await db.fetchval(
         "with swapped as ("

@@ -22,6 +22,7 @@ from mdm_async.images.disks import Disks
 from mdm_async.images.fairness.desk import Desk
 from mdm_async.images.fairness.rates import Rates
 from mdm_async.images.intake.intake import Intake
+from mdm_async.images.metadata.taking_together import TakingTogether
 from mdm_async.images.names.locking import Locking
 from mdm_async.images.names.properties import DeadProperties
 from mdm_async.images.names.revealing import NameGuard
@@ -92,6 +93,7 @@ class House:
     """What says how near this node's limits are."""
     exposition: Exposition = field(default_factory=Exposition)
     verdicts: Verdicts = field(default_factory=Verdicts)
+    taking: TakingTogether = field(default_factory=TakingTogether)
     own_names: Callable[[], Sequence[str]] = tuple
     """Hosts that the server's certificate is for."""
     port: int = 0

@@ -1,6 +1,7 @@
 """Users' own attributes: schemas of collections, and the values that entries carry."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated
 
 from aiohttp import web
@@ -8,9 +9,14 @@ from pydantic import BaseModel, ConfigDict, Field, StrictFloat, StrictInt
 
 from mdm_async.errors import MdmError
 from mdm_async.images.metadata import schemas, values
+from mdm_async.images.metadata.asked import Asked
 from mdm_async.images.metadata.own_kinds import MOST_CHOICES
+from mdm_async.images.metadata.rows import Desk
 from mdm_async.images.metadata.schemas import MOST_ATTRIBUTES, Schema, Wanted
+from mdm_async.images.metadata.tasks import MOST_TAKEN, Taken
 from mdm_async.images.metadata.values import Known
+from mdm_async.names import parse_view
+from mdm_async.querying.words import MOST_CHARACTERS
 from mdm_async.web.http.asked import asked
 from mdm_async.web.http.fields import Many, SurlText, Text
 from mdm_async.web.http.house import HOUSE
@@ -22,6 +28,8 @@ from mdm_async.web.srm.results import Files, SurlStatus
 
 MOST_VALUES = 200
 """Set by one request, of each entry."""
+_WEIGHT = 16
+"""What is taken is looked for as long as so many files of a request."""
 PATH = "/meta/v1"
 Given = Annotated[str, Field(max_length=4096)] | StrictInt | StrictFloat | None
 
@@ -42,6 +50,14 @@ class ValuesForm(SurlsForm):
     """By `collection.attribute`; null takes a value away."""
 
     values: dict[Text, Given] = Field(min_length=1, max_length=MOST_VALUES)
+
+
+class TakeForm(_Form):
+    query: str = Field(max_length=MOST_CHARACTERS)
+    path: SurlText = "/"
+    view: Text | None = None
+    values: dict[Text, Given] = Field(min_length=1, max_length=MOST_VALUES)
+    count: Annotated[int, Field(strict=True, ge=1, le=MOST_TAKEN)] = 1
 
 
 class AttributeForm(_Form):
@@ -72,6 +88,7 @@ def routes() -> list[web.AbstractRouteDef]:
     return [
         web.post(f"{PATH}/get", get_values),
         web.post(f"{PATH}/set", set_values),
+        web.post(f"{PATH}/take", take_entries),
         web.post(f"{PATH}/schemas/show", show_schemas),
         web.post(f"{PATH}/schemas/create", create_schema),
         web.post(f"{PATH}/schemas/change", change_schema),
@@ -100,6 +117,24 @@ async def set_values(request: web.Request) -> web.Response:
         return surls_reply(
             request, await values.set_values(house.database, guard, caller, form.surls, form.values)
         )
+
+
+async def take_entries(request: web.Request) -> web.Response:
+    caller, form = await asked(request, TakeForm)
+    house = request.app[HOUSE]
+    desk = Desk(house.database, house.verdicts, house.views)
+    wanted = Asked(form.query, form.path, parse_view(form.view) if form.view is not None else None)
+    with house.desk.turns.serving(caller.payer):
+        taken = await house.taking.take(
+            desk,
+            house.name_guard,
+            caller,
+            wanted,
+            form.values,
+            form.count,
+            partial(house.desk.turns.turn, caller.payer, _WEIGHT),
+        )
+        return json_reply(request, {"taken": [_taken(one) for one in taken]})
 
 
 async def show_schemas(request: web.Request) -> web.Response:
@@ -139,6 +174,10 @@ def _wanted(forms: list[AttributeForm]) -> list[Wanted]:
 def _told(file: DescribedFile) -> Tree:
     known = file.known
     return {} if known is None else {"guid": str(known.entry.guid), "own": known.own}
+
+
+def _taken(one: Taken) -> Tree:
+    return {"path": one.lfn, "guid": str(one.row.guid), "view": one.row.view}
 
 
 def _schema(one: Schema) -> Tree:

@@ -1,0 +1,88 @@
+"""Workers who ask for the like at the same time take together: one transaction for all who wait, an entry for each.
+
+So a queue that many share on a node is not fought over, and what one of them costs falls with their number.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Final
+
+from mdm_async.images.metadata.asked import Asked
+from mdm_async.images.metadata.own_kinds import Given
+from mdm_async.images.metadata.rows import Desk
+from mdm_async.images.metadata.tasks import MOST_TAKEN, Taken, take
+from mdm_async.images.names.revealing import NameGuard
+from mdm_async.names import Caller
+
+Turn = Callable[[], AbstractAsyncContextManager[None]]
+_Alike = tuple[Caller, str, str, str | None, tuple[tuple[str, Given], ...]]
+_MOST: Final = MOST_TAKEN
+
+
+@dataclass(eq=False, slots=True)
+class _Waiting:
+    caller: Caller
+    count: int
+    taken: list[Taken] | None = None
+    """None: nobody has taken for them yet."""
+
+
+@dataclass(slots=True)
+class _Queue:
+    busy: asyncio.Lock = field(default_factory=asyncio.Lock)
+    waiting: list[_Waiting] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class TakingTogether:
+    """Of one node."""
+
+    _queues: dict[_Alike, _Queue] = field(default_factory=dict)
+
+    async def take(
+        self,
+        desk: Desk,
+        guard: NameGuard,
+        caller: Caller,
+        asked: Asked,
+        given: Mapping[str, Given],
+        count: int,
+        turn: Turn,
+    ) -> list[Taken]:
+        """Up to `count` entries. `turn`: at the catalog, which whoever takes for all who wait has. Raises as `take`,
+        each who waits for themselves."""
+        alike = (caller, asked.query, asked.path, asked.view, tuple(sorted(given.items())))
+        mine = _Waiting(caller, count)
+        async with self._queue(alike, mine) as queue, queue.busy:
+            if mine.taken is None:
+                async with turn():
+                    together = _together(mine, queue.waiting)
+                    takers = [one.caller for one in together for _ in range(one.count)]
+                    taken = await take(desk, guard, takers, asked, given)
+                for one in together:
+                    one.taken, taken = taken[: one.count], taken[one.count :]
+            assert mine.taken is not None
+            return mine.taken
+
+    @asynccontextmanager
+    async def _queue(self, alike: _Alike, mine: _Waiting) -> AsyncIterator[_Queue]:
+        queue = self._queues.setdefault(alike, _Queue())
+        queue.waiting.append(mine)
+        try:
+            yield queue
+        finally:
+            queue.waiting.remove(mine)
+            if not queue.waiting:
+                self._queues.pop(alike, None)
+
+
+def _together(mine: _Waiting, waiting: list[_Waiting]) -> list[_Waiting]:
+    """This one first, and so many of those for whom nobody has taken as make no more than may be taken at once."""
+    found, count = [mine], mine.count
+    for one in waiting:
+        if one is not mine and one.taken is None and count + one.count <= _MOST:
+            found.append(one)
+            count += one.count
+    return found

@@ -1,0 +1,214 @@
+"""Select and update in one: entries that match a query get values by which they match no more, and nobody else gets
+them too.
+
+Whoever takes needs the right 'g' to an entry, 's', and what the query needs. An entry that somebody else is taking is
+passed over. What is to be set is compared with the patients of files as ever, but the choices of a text are nobody's
+names, and cost nothing.
+"""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from mdm_async.catalog.metadata import collections, matches, own_values
+from mdm_async.catalog.metadata.collections import Attribute
+from mdm_async.catalog.metadata.columns import DicomAttribute, OwnAttribute
+from mdm_async.catalog.metadata.matches import Known, Row, Wanted
+from mdm_async.catalog.metadata.own_values import Stored, Value
+from mdm_async.catalog.namespace import locks, places
+from mdm_async.catalog.namespace.places import Place
+from mdm_async.catalog.rights import acl
+from mdm_async.catalog.trail import acts
+from mdm_async.catalog.trail.acts import Act
+from mdm_async.errors import MdmError
+from mdm_async.images.metadata.asked import Asked
+from mdm_async.images.metadata.naming import attributes_at
+from mdm_async.images.metadata.own_kinds import Given, may_reveal, parse_attribute, stored
+from mdm_async.images.metadata.rows import Desk, Found, known_of, place_of
+from mdm_async.images.metadata.values import attribute_named, keep
+from mdm_async.images.names.revealing import NameGuard
+from mdm_async.names import Caller, Lfn, Right, Scope
+from mdm_async.postgres.database import Connection
+from mdm_async.querying.conditions import Compared, Condition, Operator, attributes, conjuncts
+from mdm_async.querying.grammar import parse
+from mdm_async.querying.words import names
+
+MOST_TAKEN: Final = 1000
+"""By one request."""
+_PAGES: Final = (8, 32, 128, 512, 2048)
+"""Entries that an index gives, of which the first that may be taken is: others who take hold the first ones. Beyond,
+everything that is visible is looked at."""
+_PAGE: Final = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    lfn: Lfn
+    row: Row
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """What is to be taken, and what it gets."""
+
+    takers: Sequence[Caller]
+    path: Place
+    wanted: Wanted
+    values: list[tuple[Attribute, Stored]]
+    names: list[str]
+
+    @property
+    def caller(self) -> Caller:
+        """They all have the same rights."""
+        return self.takers[0]
+
+
+async def take(
+    desk: Desk, guard: NameGuard, takers: Sequence[Caller], asked: Asked, given: Mapping[str, Given]
+) -> list[Taken]:
+    """An entry for each of these callers, who have the same rights, in their order, and which nobody else is given by
+    the same values. Fewer than they are: nothing more that matches is free.
+
+    Raises BadQuery, BadRequest, NotFound, and as `acl.demand_seen` for the path.
+    """
+    job = await _begin(desk, takers, asked, given)
+    taken: list[Taken] = []
+    refused: MdmError | None = None
+    async for ids in _candidates(desk, job, asked):
+        silent, why = await _silent(desk, guard, job, ids)
+        refused = refused or why
+        try:
+            taken += await _take_some(desk, job, silent, takers[len(taken) :])
+        except MdmError:
+            if not taken:
+                raise
+            return taken  # they are this caller's
+        if len(taken) == len(takers):
+            return taken
+    if not taken and refused is not None:
+        raise refused
+    return taken
+
+
+async def _begin(desk: Desk, takers: Sequence[Caller], asked: Asked, given: Mapping[str, Given]) -> _Job:
+    caller = takers[0]
+    async with desk.database.acquire() as db:
+        await desk.views.refresh(db)
+        place = await place_of(db, caller, asked.path)
+        seen = acl.allows(caller, place, Right.GET_METADATA)
+        in_force = await collections.at_place(db, place.way) if seen else {}
+        known = await attributes_at(db, caller, place, names(asked.query))
+    values = []
+    for name, value in given.items():
+        attribute = attribute_named(in_force, *parse_attribute(name))
+        values.append((attribute, stored(attribute, value)))
+    condition = parse(asked.query, known)
+    by_view = any(isinstance(one, DicomAttribute) for one in attributes(condition))
+    wanted = Wanted(condition, (), False, asked.view, by_view or asked.view is not None, desk.views.versions)
+    return _Job(takers, place, wanted, values, sorted(given))
+
+
+async def _candidates(desk: Desk, job: _Job, asked: Asked) -> AsyncIterator[Sequence[int]]:
+    """Entries that may match, in some order: those that an index gives for a value that they must have, if there is
+    such a one, or else all that the caller may know of."""
+    probe = _probe(job.wanted.condition)
+    if probe is not None:
+        after = 0
+        for page in _PAGES:
+            count = max(page, len(job.takers))
+            async with desk.database.acquire() as db:
+                ids = await own_values.with_value(db, *probe, count, after)
+            if ids:
+                yield ids
+                after = ids[-1]
+            if len(ids) < count:
+                return
+    found = Found(desk, job.caller, asked.path, job.wanted)
+    while (rows := await found.next()) is not None:
+        for start in range(0, len(rows), _PAGE):
+            yield [row.id for row in rows[start : start + _PAGE]]
+
+
+def _probe(condition: Condition) -> tuple[int, Stored] | None:
+    for one in conjuncts(condition):
+        match one:
+            case Compared(OwnAttribute(id=id_), Operator.EQUAL, str() as text):
+                return id_, (text, None)
+            case Compared(OwnAttribute(id=id_), Operator.EQUAL, float() as number):
+                return id_, (None, number)
+    return None
+
+
+async def _silent(
+    desk: Desk, guard: NameGuard, job: _Job, ids: Sequence[int]
+) -> tuple[Sequence[int], MdmError | None]:
+    """Those of these entries of whose patients the values tell nothing, and why the first of the others may not have
+    them."""
+    texts = [text for attribute, kept in job.values if (text := may_reveal(attribute, kept)) is not None]
+    if not texts:
+        return ids, None
+    async with desk.database.acquire() as db:
+        found = _permitted(job, await places.of_entries(db, ids), ids)
+    images = {one.entry.id: one.entry.image for one in found if one.entry is not None}
+    known = await guard.identifiers([image for image in images.values() if image is not None])
+    silent, refused = [], None
+    for id_, image in images.items():
+        try:
+            for text in texts if image is not None else ():
+                assert image is not None
+                guard.demand_one_silent(job.caller, known, image, text)
+            silent.append(id_)
+        except MdmError as why:
+            refused = refused or why
+    return silent, refused
+
+
+async def _take_some(desk: Desk, job: _Job, ids: Sequence[int], takers: Sequence[Caller]) -> list[Taken]:
+    if not ids:
+        return []
+    async with desk.database.transaction() as db:
+        found = {
+            one.entry.id: one
+            for one in _permitted(job, await places.of_entries(db, ids), ids)
+            if one.entry is not None
+        }
+        shut = await locks.locked(db, found)
+        free = [one for id_, one in found.items() if id_ not in shut]
+        rows = await _locked(db, known_of(job.caller, job.wanted, free), job.wanted, len(takers))
+        if not rows:
+            return []
+        await keep(db, [attribute for attribute, _ in job.values])
+        values = [Value(row.id, attribute.id, kept) for row in rows for attribute, kept in job.values]
+        await own_values.put(db, values)
+        details = {"attributes": job.names}
+        by = zip(takers, rows, strict=False)
+        await acts.record(db, [Act(taker, "take", guid=row.guid, details=details) for taker, row in by])
+    return [Taken(found[row.id].lfn, row) for row in rows]
+
+
+async def _locked(db: Connection, known: Sequence[Known], wanted: Wanted, most: int) -> list[Row]:
+    """The first that match and that nobody else holds. They are asked only once they are locked: whoever has just
+    taken one has changed it."""
+    rows: list[Row] = []
+    rest = [one for one in known if one.readable or not wanted.needs_view]
+    while rest and len(rows) < most:
+        locked = await own_values.lock_free(db, [one.id for one in rest], most - len(rows))
+        if not locked:
+            return rows
+        rows += await matches.among(db, [one for one in rest if one.id in locked], wanted)
+        rest = rest[[one.id for one in rest].index(locked[-1]) + 1 :]
+    return rows
+
+
+def _permitted(job: _Job, found: Mapping[int, Place], ids: Sequence[int]) -> list[Place]:
+    """Those at or below the path that the caller may set values of, in the order of the ids."""
+    below = Scope(job.path.lfn, frozenset())
+    is_directory = job.path.entry is not None and job.path.entry.is_directory
+    there = [found[id_] for id_ in ids if id_ in found]
+    return [
+        one
+        for one in there
+        if below.covers(one.lfn)
+        and (one.lfn != job.path.lfn or not is_directory)
+        and acl.allows(job.caller, one, Right.SET_METADATA)
+    ]

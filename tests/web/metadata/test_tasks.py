@@ -1,0 +1,160 @@
+"""Taking the next task: what matches is selected and changed in one, and given to one worker alone."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from tests.conftest import Server
+from tests.web.metadata.conftest import Meta
+
+ATTRIBUTES = [
+    {"name": "state", "kind": "text", "choices": ["new", "running", "done"]}, {"name": "priority", "kind": "int"},
+    {"name": "worker"},
+]  # fmt: skip
+NEW, TAKEN = 'mine.state = "new"', {"mine.state": "running"}
+
+
+@pytest.fixture
+async def queue(server: Server, meta: Meta, folder: str) -> str:
+    """A directory of thirty tasks, which are directories."""
+    await meta("schemas/create", surl=folder, name="mine", attributes=ATTRIBUTES)
+    for n in range(30):
+        await server.srm("mkdir", surl=f"{folder}/t{n:02}")
+    tasks = [f"{folder}/t{n:02}" for n in range(30)]
+    await meta("set", surls=tasks, values={"mine.state": "new", "mine.priority": 1})
+    return folder
+
+
+async def taken(meta: Meta, queue: str, query: str = NEW, **more: Any) -> list[str]:
+    answer = await meta("take", **{"query": query, "path": queue, "values": TAKEN} | more)
+    assert answer.status == 200, answer.body
+    return [one["path"] for one in answer.tree["taken"]]
+
+
+async def test_each_is_given_once_whoever_asks_at_the_same_time(meta: Meta, queue: str) -> None:
+    queries = (NEW, 'mine.priority = 1 and mine.state = "new"', 'mine.state != "running"')
+    asked = [taken(meta, queue, queries[n % 3], count=1 + n % 2) for n in range(60)]
+    given = [path for some in await asyncio.gather(*asked) for path in some]
+    given += await taken(meta, queue, count=30)
+    assert sorted(given) == [f"{queue}/t{n:02}" for n in range(30)]
+    assert await taken(meta, queue) == []
+    (file,) = (await meta("get", surls=[given[0]])).tree["files"]
+    assert file["own"]["mine"]["state"] == "running"
+
+
+async def test_what_somebody_else_is_taking_is_passed_over(server: Server, meta: Meta, queue: str) -> None:
+    async with server.house.database.transaction() as db:
+        held = await db.fetchval(
+            "select entry from own_values v join collection_attributes a on a.id = v.attribute"
+            " join entries e on e.id = entry join entries d on d.id = e.parent and d.name = $1"
+            " where text = 'new' order by entry limit 1",
+            queue[1:],
+        )
+        await db.execute("select from entries where id = $1 for no key update", held)
+        assert await taken(meta, queue) == [f"{queue}/t01"]
+        assert len(await taken(meta, queue, count=30)) == 28
+        assert await taken(meta, queue) == []
+    assert await taken(meta, queue) == [f"{queue}/t00"]
+
+
+async def test_what_fails_takes_nothing(meta: Meta, queue: str) -> None:
+    for more, status in (
+        ({"query": "mine.state ="}, 400), ({"query": 'mine.absent = "new"'}, 400), ({"query": "mine.state = 1"}, 400),
+        ({"values": {"mine.state": "begun"}}, 400), ({"values": {"mine.absent": "x"}}, 404), ({"values": {}}, 400),
+        ({"count": 0}, 400), ({"count": 1001}, 400), ({"path": f"{queue}/absent"}, 404),
+        ({"path": f"/@basic{queue}"}, 400), ({"view": "no view!"}, 400), ({"query": '\'; drop table entries; --'}, 400),
+    ):  # fmt: skip
+        answer = await meta("take", **{"query": NEW, "path": queue, "values": TAKEN} | more)
+        assert answer.status == status, (more, answer.body)
+    assert len(await taken(meta, queue, count=1000)) == 30
+
+
+async def test_only_what_one_may_see_and_set_is_taken(own_server: Server) -> None:
+    server = own_server
+
+    async def call(verb: str, token: str, **body: Any) -> Any:
+        answer = await server.call("POST", f"/meta/v1/{verb}", token=token, json=body)
+        assert answer.status in (200, 201), answer.body
+        return answer.tree
+
+    async def allow(path: str, principal: str, rights: str) -> None:
+        rule = {"principal": principal, "rights": rights}
+        await server.srm("setPermission", surls=[path], permissionType="SET", rules=[rule])
+
+    tasks = [f"/q/t{n}" for n in range(4)]
+    for path in ("/q", *tasks):
+        await server.srm("mkdir", surl=path)
+    await call("schemas/create", server.admin_token, surl="/q", name="mine", attributes=ATTRIBUTES)
+    await call("set", server.admin_token, surls=tasks, values={"mine.state": "new"})
+    worker = await server.token("", name="worker")
+    await allow("/", "any:authenticated", "x")
+    await allow("/q", "any:authenticated", "xg")  # may be seen, not set: t0
+    await allow("/q/t1", "user:other", "xlgs")  # is hidden
+    await allow("/q/t2", "user:worker", "xs")  # may be set, not seen
+    await allow("/q/t3", "user:worker", "gs")
+    asked: dict[str, Any] = {"query": NEW, "path": "/q", "values": TAKEN, "count": 30}
+    assert [one["path"] for one in (await call("take", worker, **asked))["taken"]] == ["/q/t3"]
+    assert (await call("take", worker, **asked))["taken"] == []
+    left = (await call("take", server.admin_token, **asked))["taken"]
+    assert [one["path"] for one in left] == tasks[:3]
+
+
+async def test_what_dicom_says_counts_too_and_only_of_a_view_that_one_may_read(
+    server: Server, meta: Meta, queue: str, ct: bytes
+) -> None:
+    await server.put(f"{queue}/a.dcm", ct)
+    await meta("set", surls=[f"{queue}/a.dcm"], values={"mine.state": "new"})
+    query = f'{NEW} and Modality = "CT"'
+    unread = await server.token("xlgs", queue)
+    asked = {"query": query, "path": queue, "values": TAKEN, "count": 5}
+    assert (await meta("take", unread, **asked)).tree == {"taken": []}
+    assert await taken(meta, queue, query.replace("CT", "MR"), count=5) == []
+    assert await taken(meta, queue, query, count=5) == [f"{queue}/a.dcm"]
+
+
+async def test_text_that_tells_who_the_patient_is_takes_nothing(own_server: Server, ct: bytes) -> None:
+    server = own_server
+
+    async def call(verb: str, **body: Any) -> Any:
+        return await server.call("POST", f"/meta/v1/{verb}", token=server.admin_token, json=body)
+
+    await server.srm("mkdir", surl="/q")
+    await server.put("/q/a.dcm", ct)
+    await call("schemas/create", surl="/q", name="mine", attributes=ATTRIBUTES)
+    await call("set", surls=["/q/a.dcm"], values={"mine.state": "new"})
+    asked = {"query": NEW, "path": "/q"}
+    refused = await call("take", **asked, values=TAKEN | {"mine.worker": "CompressedSamples of CT1"})
+    assert refused.status == 400
+    assert b"identifiers of the file's patient" in refused.body
+    done = await call("take", **asked, values=TAKEN | {"mine.worker": "node 17"})
+    assert [one["path"] for one in done.tree["taken"]] == ["/q/a.dcm"]
+
+
+async def test_what_is_locked_is_not_taken(server: Server, meta: Meta, queue: str) -> None:
+    lock = (
+        b'<D:lockinfo xmlns:D="DAV:"><D:lockscope><D:exclusive/></D:lockscope>'
+        b"<D:locktype><D:write/></D:locktype></D:lockinfo>"
+    )
+    locked = await server.call("LOCK", f"/dav{queue}/t00", token=server.admin_token, data=lock)
+    assert locked.status == 200
+    assert await taken(meta, queue) == [f"{queue}/t01"]
+    token = {"Lock-Token": locked.headers["Lock-Token"]}
+    await server.call("UNLOCK", f"/dav{queue}/t00", token=server.admin_token, headers=token)
+
+
+async def test_a_schema_that_goes_meanwhile_is_told(
+    server: Server, meta: Meta, queue: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mdm_async.images.metadata import tasks
+
+    looked_for = tasks._candidates
+
+    async def gone_first(*given: Any) -> Any:
+        await meta("schemas/change", surl=queue, name="mine", remove=["state"])
+        async for ids in looked_for(*given):
+            yield ids
+
+    monkeypatch.setattr(tasks, "_candidates", gone_first)
+    answer = await meta("take", query="mine.priority = 1", path=queue, values=TAKEN)
+    assert (answer.status, answer.tree["detail"]) == (409, "the collection has just been changed")
