@@ -739,6 +739,10 @@ _METADATA = "/meta/v1"
 _AIMS: dict[str, Callable[[Aim], str]] = {"": _path, "directory": lambda aim: aim.directory, "guid": _guid}
 
 
+def _take(form: Callable[[Aim], str], query: str) -> Body:
+    return lambda aim: {"path": form(aim), "query": query, "values": {"mine.quality": "taken"}}
+
+
 def _described(verb: str, aims: dict[str, Callable[[Aim], str]] = _AIMS, **more: Any) -> list[Attack]:
     """Of many names, or of one."""
 
@@ -758,12 +762,7 @@ ROUTES |= {
         *_described("set", {"unset": _path}, values={"mine.quality": None}),
     ],
     ("POST", f"{_METADATA}/take"): [
-        _admin(
-            "POST",
-            f"{_METADATA}/take",
-            lambda aim, form=form: {"path": form(aim), "query": query, "values": {"mine.quality": "taken"}},  # type: ignore[misc]
-            f"{variant} {query}".strip(),
-        )
+        _admin("POST", f"{_METADATA}/take", _take(form, query), f"{variant} {query}".strip())
         for variant, form in _AIMS.items()
         for query in ("Rows > 0", 'mine.quality like "*"')
     ],
