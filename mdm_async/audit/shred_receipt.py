@@ -48,7 +48,8 @@ class ShredReceipt:
     stores: list[dict[str, Any]]
     """Key stores that have destroyed their keys: `store`, `at`, `epoch` of the key-encryption key then in use."""
     images: list[dict[str, Any]]
-    """Of each image its `entries`, `views`, `parts`, `blobs`, `bytes`, `replicas`, and to whom it was `delivered`."""
+    """Of each image its `entries`, `views`, `parts`, `blobs`, `bytes`, `replicas`, `cohorts` that lose it, and to whom
+    it was `delivered`."""
     limits: list[str]
     """What shredding does not do."""
 

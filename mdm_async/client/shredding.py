@@ -24,8 +24,8 @@ class Shredding:
     ) -> Json:
         """What would go, in all projects, and nothing does: numbers of `images`, `entries` (those `hidden` from the
         caller among them, and those where the caller is `barred`), `views`, `parts`, `blobs`, `bytes`, `transferURLs`,
-        callers it was `deliveredTo`, `replicas` elsewhere, `people` that a patient's images name; and the `digest` of
-        it, to shred with.
+        callers it was `deliveredTo`, `replicas` elsewhere, members of `cohorts`, `people` that a patient's images name;
+        and the `digest` of it, to shred with.
 
         It takes `d` and `i` on what is named; `as_administrator`: by a grant that the audit tells of.
         """

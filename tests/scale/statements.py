@@ -554,6 +554,7 @@ async def a_hundred_images_are_shredded(desk: Desk) -> None:
     await shredding.lock(desk.db, some)
     assert len(await shredding.wholes(desk.db, some)) == 100
     named = await paths.entries_of_images(desk.db, some)
+    await shredding.pins(desk.db, some)
     assert len(await deliveries.of_entries(desk.db, {one: long_ago for _, one, _ in named})) == 100
     await transfer_urls.live(desk.db, some)
     await entries.remove_files(desk.db, [entry for entry, _, _ in named])

@@ -57,6 +57,14 @@ def _whole(row: Any) -> Whole:
     )
 
 
+async def pins(db: Connection, images: Collection[UUID]) -> list[tuple[UUID, UUID]]:
+    """(GUID of the entry that it was, image) of each of these images' members of cohorts."""
+    rows = await db.fetch(
+        "select guid, image from cohort_members where image = any($1::uuid[])", list(images)
+    )
+    return [(row["guid"], row["image"]) for row in rows]
+
+
 async def doom(db: Connection, images: Collection[UUID]) -> None:
     """Mark images, which no entry points to any more, to be destroyed at once."""
     await db.execute(

@@ -108,6 +108,8 @@ def plan_in_words(found: dict[str, Any]) -> list[str]:
         f"  delivered before to {found['deliveredTo']} callers, and copied to {found['replicas']} other places,"
         " which keep what they have",
     ]
+    if found["cohorts"]:
+        lines.append(f"  cohorts lose {found['cohorts']} members")
     if found["people"] is not None and found["people"] > 1:
         lines.append(f"  these images name {found['people']} different people under this Patient ID")
     if found["unreadable"]:

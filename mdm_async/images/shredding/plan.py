@@ -42,6 +42,8 @@ class Plan:
     """Transfer URLs that are alive."""
     replicas: dict[int, list[Replica]] = field(default_factory=dict)
     """By entry."""
+    pins: list[tuple[UUID, UUID]] = field(default_factory=list)
+    """(GUID, image) of members of cohorts."""
     delivered: list[Delivery] = field(default_factory=list)
 
     @property
@@ -56,6 +58,9 @@ class Plan:
         entries: dict[UUID, list[tuple[int, UUID]]] = defaultdict(list)
         for entry, guid, image in self.entries:
             entries[image].append((entry, guid))
+        pins: dict[UUID, list[UUID]] = defaultdict(list)
+        for guid, image in self.pins:
+            pins[image].append(guid)
         delivered: dict[UUID, list[dict[str, Any]]] = defaultdict(list)
         for one in self.delivered:
             delivered[one.guid].append(_told(one))
@@ -68,7 +73,12 @@ class Plan:
                 "blobs": len(image.blobs),
                 "bytes": image.size,
                 "replicas": sum(len(self.replicas.get(entry, ())) for entry, _ in entries[image.image]),
-                "delivered": [one for _, guid in entries[image.image] for one in delivered[guid]],
+                "cohorts": len(pins[image.image]),
+                "delivered": [
+                    one
+                    for guid in sorted({*(guid for _, guid in entries[image.image]), *pins[image.image]})
+                    for one in delivered[guid]
+                ],
             }
             for image in self.images
         }
@@ -125,7 +135,13 @@ async def _add(db: Connection, caller: Caller, images: Sequence[UUID], made: Pla
     made.barred += sum(not acl.may_shred(caller, place) for place in where.values())
     made.urls += await transfers.live(db, created)
     made.replicas |= await replicas.of_entries(db, entries)
-    made.delivered += await deliveries.of_entries(db, {guid: created[image] for _, guid, image in named})
+    pins = await shredding.pins(db, created)
+    made.pins += pins
+    # What a cohort gives is told of under the GUID of the entry, which may be gone.
+    given = {guid: created[image] for _, guid, image in named} | {
+        guid: created[image] for guid, image in pins
+    }
+    made.delivered += await deliveries.of_entries(db, given)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +158,8 @@ class Counts:
     bytes: int
     urls: int
     replicas: int
+    cohorts: int
+    """Members of cohorts that these images are."""
     callers: int
     """Who had bytes of these images before."""
     digest: str
@@ -162,6 +180,7 @@ class Counts:
             bytes=sums["bytes"],
             urls=plan.urls,
             replicas=sum(map(len, plan.replicas.values())),
+            cohorts=len(plan.pins),
             callers=len({one.caller for one in plan.delivered}),
             digest=plan.digest,
         )

@@ -106,6 +106,7 @@ def _found(found: Found) -> dict[str, Any]:
         "bytes": counts.bytes,
         "transferURLs": counts.urls,
         "replicas": counts.replicas,
+        "cohorts": counts.cohorts,
         "deliveredTo": counts.callers,
         "people": found.people,
         "unreadable": found.unreadable,

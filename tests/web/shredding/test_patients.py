@@ -134,3 +134,27 @@ async def test_no_log_line_audit_row_or_receipt_names_the_patient(
         assert "P-7009" not in text
         assert "Zorilla" not in text
         assert ward not in text
+
+
+async def test_what_only_a_cohort_keeps_is_shredded_with_the_patient_and_the_cohort_says_so(
+    server: Server, shred: Shred, ward: str
+) -> None:
+    for name in ("a", "b"):
+        await server.put(f"{ward}/{name}", of("P-7010", 90 + ord(name)))
+    images = [await image_of(server, f"{ward}/{name}") for name in ("a", "b")]
+    cohort = {"surl": f"{ward}/pinned"}
+
+    async def asked(verb: str, **more: Any) -> Any:
+        reply = await server.call("POST", f"/cohorts/v1/{verb}", token=server.admin_token, json=cohort | more)
+        assert reply.status in (200, 201), reply.body
+        return reply.tree
+
+    await asked("create", files=[f"{ward}/a", f"{ward}/b"], view="basic")
+    await server.srm("rm", surls=[f"{ward}/a"])
+    token = await server.token("pdrwlxgsi", ward)
+    found = await shred.look(token=token, patient="P-7010")
+    assert (found["images"], found["entries"], found["cohorts"]) == (2, 1, 2)
+    done = await shred.do(token=token, patient="P-7010")
+    assert done["state"] == "destroyed"
+    assert await rows(server, "images where id = any($1::uuid[])", images) == 0
+    assert {one["state"] for one in (await asked("members"))["members"]} == {"shredded"}
