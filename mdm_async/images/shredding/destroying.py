@@ -13,6 +13,7 @@ from mdm_async.catalog.trail.acts import Act
 from mdm_async.catalog.work import keys_to_forget, shreds
 from mdm_async.catalog.work.shreds import SHREDS, Shred, ShreddedImage
 from mdm_async.errors import Unavailable
+from mdm_async.images.metadata.unnamed_sets import drop_unnamed_sets
 from mdm_async.images.shift import Shift
 from mdm_async.images.shredding import stores
 from mdm_async.images.shredding.finality import Finality, finality
@@ -83,6 +84,8 @@ class Destroyer:
             done = forgotten if done is None else done & forgotten
             left |= await self._remove(page, waiting) or waiting
             after = page[-1].image
+        # What the images said of themselves, where no other says it.
+        await drop_unnamed_sets(self.database, self.node)
         epochs = await stores.epochs(self.keys, done or set())
         async with self.database.acquire() as db:
             await shreds.store_done(db, shred.id, epochs)

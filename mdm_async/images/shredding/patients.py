@@ -4,16 +4,20 @@ Each is looked into: what an index says is a hint, and the wrong patient's image
 patient may be identified, there are none.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
 from uuid import UUID
 
 from mdm_async.catalog.holdings import images
+from mdm_async.catalog.metadata import blind
 from mdm_async.catalog.trail import acts
 from mdm_async.catalog.trail.acts import Act
+from mdm_async.dicom.equality import comparable
 from mdm_async.dicom.identifiers import linking_values
+from mdm_async.dicom.indexed import by_keyword
 from mdm_async.dicom.pseudonym import Pseudonyms
 from mdm_async.dicom.scrubbing.steps import IDENTIFIERS, PATIENT_ID
 from mdm_async.dicom.whose import Whose
@@ -91,14 +95,14 @@ class _Search:
             raise _nobody()
         return Theirs(sorted(whose), len(set(whose.values())), unreadable)
 
-    async def _originals(self, patient: str) -> set[bytes]:
-        """The Patient IDs that are meant, as encoded in files: what stands for them is one itself, perhaps."""
-        ids = {patient.encode()}
+    async def _originals(self, patient: str) -> dict[bytes, str]:
+        """The Patient IDs that are meant, as files have them and for people: what was given may be one itself."""
+        ids = {patient.encode(): patient}
         other = set()
         for image, name in await self._holding(self.workshop.finder.digest(patient)):
-            for attribute, original in (await self._matches(image, name, patient)).items():
+            for attribute, whose in (await self._matches(image, name, patient)).items():
                 if attribute == "PatientID":
-                    ids.add(original)
+                    ids[whose.id] = whose.id_text
                 else:
                     other.add(attribute)
         if other and len(ids) == 1:
@@ -106,7 +110,30 @@ class _Search:
                 f"this stands for a {min(other)}, not for a patient",
                 remedy="give the pseudonym that views have as Patient ID",
             )
+        # Files have it in various character sets.
+        for image in (await self._having(patient, mine=True))[:_OPENED]:
+            with suppress(MdmError):
+                whose = await self._whose(image)
+                if whose.id_text.strip() == patient:
+                    ids[whose.id] = patient
         return ids
+
+    async def _having(self, patient_id: str, *, mine: bool = False) -> list[UUID]:
+        """Images whose originals have this Patient ID, as far as they are indexed; `mine`: some that the caller may
+        identify."""
+        digest = self.workshop.blind.digest(PATIENT_ID, comparable(by_keyword()["PatientID"], patient_id))
+        found: list[UUID] = []
+        after = UUID(int=0)
+        async with self.workshop.depot.database.acquire() as db:
+            while page := await blind.with_value(db, PATIENT_ID, digest, after, _LOOKED_AT):
+                after = page[-1]
+                if mine and not self.granted:
+                    page = list(await identified_by(db, self.caller, set(page)))
+                found += page
+                if mine and len(found) >= _OPENED:
+                    break
+                _demand_few(found)
+        return found
 
     async def _holding(self, digest: bytes) -> list[tuple[UUID, str]]:
         """Some images that the caller may identify, and their views that hold a pseudonym."""
@@ -123,8 +150,8 @@ class _Search:
                 held += [(image, name) for image, name, _ in page if image in mine]
         return held[:_OPENED]
 
-    async def _matches(self, image: UUID, name: str, pseudonym: str) -> dict[str, bytes]:
-        """Which attributes of the view have it, and what the original has there; of others than the Patient ID b""."""
+    async def _matches(self, image: UUID, name: str, pseudonym: str) -> dict[str, Whose]:
+        """Which attributes of the view have it, and whose the original is."""
         try:
             head = await original_head(self.workshop, self.shelf, image)
             ready = await self.shelf.load_one(self.workshop.depot.database, image, View(name))
@@ -133,15 +160,14 @@ class _Search:
             whose = await self.workshop.cipher.run(partial(Whose.of, head or b""))
         except (ViewPending, ViewRefused, Gone, Damaged, NotDicom):
             return {}  # another image of theirs may tell
-        return {
-            attribute: whose.id if attribute == "PatientID" else b""
-            for attribute, value in given.items()
-            if value == pseudonym
-        }
+        return {attribute: whose for attribute, value in given.items() if value == pseudonym}
 
-    async def _candidates(self, ids: Iterable[bytes]) -> set[UUID]:
-        """Images that may be of whoever has one of these Patient IDs: by the pseudonyms that these get."""
+    async def _candidates(self, ids: Mapping[bytes, str]) -> set[UUID]:
+        """Images that may be of whoever has one of these Patient IDs: by the index of originals, and by the pseudonyms
+        that these get, which find also what is not indexed yet."""
         found: set[UUID] = set()
+        for text in set(ids.values()):
+            found |= set(await self._having(text))
         for pseudonym in {_pseudonym(served, one) for served in self.shelf.served for one in ids}:
             digest = self.workshop.finder.digest(pseudonym)
             after = UUID(int=0)
@@ -151,11 +177,7 @@ class _Search:
                 ):
                     found |= {image for image, _, _ in page}
                     after = page[-1][0]
-                    if len(found) > MOST:
-                        raise BadRequest(
-                            f"the patient has more than {MOST} images",
-                            remedy="shred some of them by their names first",
-                        )
+                    _demand_few(found)
         return found
 
     async def _whose(self, image: UUID) -> Whose:
@@ -179,6 +201,13 @@ def _pseudonym(served: Served, patient_id: bytes) -> str:
     if subject is not None:
         return subject.name
     return Pseudonyms(served.key).identifier(IDENTIFIERS[PATIENT_ID], patient_id).decode("ascii", "replace")
+
+
+def _demand_few(found: Collection[UUID]) -> None:
+    if len(found) > MOST:
+        raise BadRequest(
+            f"the patient has more than {MOST} images", remedy="shred some of them by their names first"
+        )
 
 
 def _nobody() -> NotFound:

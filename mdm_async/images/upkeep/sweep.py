@@ -18,9 +18,9 @@ from mdm_async.catalog.work.queue import Row
 from mdm_async.catalog.work.trees_to_remove import TREES_TO_REMOVE
 from mdm_async.catalog.work.values_to_forget import VALUES_TO_FORGET
 from mdm_async.errors import Unavailable
+from mdm_async.images.metadata.unnamed_sets import drop_unnamed_sets
 from mdm_async.images.metrics import SWEPT
 from mdm_async.images.shift import Shift, over_and_over
-from mdm_async.images.upkeep.attributes import drop_unnamed_sets
 from mdm_async.images.upkeep.cohorts import give_up_unfinished, remove_cohorts
 from mdm_async.images.upkeep.keys import forget_keys, settle_lapsed
 from mdm_async.images.upkeep.trees import remove_trees

@@ -158,3 +158,34 @@ async def test_what_only_a_cohort_keeps_is_shredded_with_the_patient_and_the_coh
     assert done["state"] == "destroyed"
     assert await rows(server, "images where id = any($1::uuid[])", images) == 0
     assert {one["state"] for one in (await asked("members"))["members"]} == {"shredded"}
+
+
+async def test_images_whose_every_view_is_refused_are_found_by_what_their_originals_say(
+    server: Server, shred: Shred, ward: str
+) -> None:
+    image = dcmread(io.BytesIO(of("P-7011", 200)))
+    image.BurnedInAnnotation = "YES"
+    out = io.BytesIO()
+    image.save_as(out, enforce_file_format=True)
+    await server.put(f"{ward}/a", out.getvalue())
+    assert await rows(
+        server,
+        "views where image = $1 and state = 'refused'",
+        await image_of(server, f"{ward}/a"),
+    )
+    token = await server.token("pdrwlxgsi", ward)
+    assert (await shred.do(token=token, patient="P-7011"))["images"] == 1
+
+
+async def test_a_patient_id_in_another_character_set_is_found(
+    server: Server, shred: Shred, ward: str
+) -> None:
+    for number, charset in enumerate(("ISO_IR 100", "ISO_IR 192")):
+        image = dcmread(io.BytesIO(made(seed=6300 + number)))
+        image.SpecificCharacterSet, image.PatientID = charset, "PÄTIENT-7012"
+        out = io.BytesIO()
+        image.save_as(out, enforce_file_format=True)
+        await server.put(f"{ward}/{number}", out.getvalue())
+    token = await server.token("pdrwlxgsi", ward)
+    found = await shred.look(token=token, patient="PÄTIENT-7012")
+    assert found["images"] == 2

@@ -7,6 +7,7 @@ import aiohttp
 import pytest
 
 from tests.conftest import Server
+from tests.faults.conditions import until
 from tests.web.made_images import BLOB, made
 from tests.web.shredding.conftest import Shred, image_of, rows
 
@@ -15,7 +16,7 @@ async def test_everything_of_an_image_is_gone_when_the_answer_comes(server: Serv
     directory = await server.directory()
     token = await server.token("pdrwlxgsi", directory)
     surl = f"{directory}/a.dcm"
-    await server.put(surl, made(pixels=BLOB, seed=501))
+    await server.put(surl, made(pixels=BLOB, seed=501, head=70_000))
     image = await image_of(server, surl)
     async with server.house.database.acquire() as db:
         registration = await db.fetchval("select registration from images where id = $1", image)
@@ -23,7 +24,9 @@ async def test_everything_of_an_image_is_gone_when_the_answer_comes(server: Serv
             row["blob"]
             for row in await db.fetch("select blob from parts where image = $1 and blob is not null", image)
         ]
+        said = await db.fetchval("select series from view_attributes where image = $1", image)
     assert blobs
+    assert said is not None
     url = (await server.prepare(surl, token=token))["transferURL"]
     await server.get(url)
 
@@ -33,6 +36,9 @@ async def test_everything_of_an_image_is_gone_when_the_answer_comes(server: Serv
     assert await rows(server, "parts where image = $1", image) == 0
     assert await rows(server, "views where image = $1", image) == 0
     assert await rows(server, "entries where image = $1", image) == 0
+    for table in ("view_attributes", "original_attributes", "blind_values"):
+        assert await rows(server, f"{table} where image = $1", image) == 0
+    await until(lambda: _is_unsaid(server, said))
     assert await rows(server, "blobs where id = any($1::uuid[])", blobs) == 0
     assert [await server.house.blobs.size(blob) for blob in blobs] == [None] * len(blobs)
     assert await rows(server, "mdm_keys.image_secrets where registration = $1", registration) == 0
@@ -42,6 +48,10 @@ async def test_everything_of_an_image_is_gone_when_the_answer_comes(server: Serv
     async with server.http.get(url) as answer:
         assert answer.status == 410
     await server.srm("ls", surls=[surl], expect=404)
+
+
+async def _is_unsaid(server: Server, series: int) -> bool:
+    return await rows(server, "meta_sets where id = $1", series) == 0
 
 
 async def test_looking_changes_nothing_and_counts_what_would_go(server: Server, shred: Shred) -> None:
