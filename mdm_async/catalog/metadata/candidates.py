@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from mdm_async.catalog.metadata.columns import Arguments, DicomAttribute, OwnAttribute
+from mdm_async.catalog.metadata.columns import Arguments, BlindAttribute, DicomAttribute, OwnAttribute
 from mdm_async.dicom.indexed import Level
 from mdm_async.postgres.database import Connection
 from mdm_async.querying.attributes import Kind
@@ -23,12 +23,15 @@ _OPERATORS: Final = {
 }
 
 
+Probed = DicomAttribute | OwnAttribute | BlindAttribute
+
+
 @dataclass(frozen=True, slots=True)
 class Probe:
     """A look into an index. Of several, the one with the lowest `rank` gives the fewest, as a rule."""
 
     rank: int
-    attribute: DicomAttribute | OwnAttribute
+    attribute: Probed
     operator: str
     values: tuple[Value, ...]
 
@@ -41,27 +44,31 @@ def probes(condition: Condition) -> list[Probe]:
 
 def _probe(condition: Condition) -> Probe | None:
     match condition:
-        case Compared(DicomAttribute() | OwnAttribute() as attribute, operator, str() | float() as value):
+        case Compared(
+            (DicomAttribute() | OwnAttribute() | BlindAttribute()) as attribute,
+            operator,
+            str() | float() as value,
+        ):
             if operator in _OPERATORS and _is_indexed(attribute, operator):
                 return Probe(_rank(attribute, operator), attribute, _OPERATORS[operator], (value,))
-        case OneOf(DicomAttribute() | OwnAttribute() as attribute, values):
+        case OneOf((DicomAttribute() | OwnAttribute() | BlindAttribute()) as attribute, values):
             if _is_indexed(attribute, Operator.EQUAL):
                 return Probe(_rank(attribute, Operator.EQUAL) + 1, attribute, "=", values)
     return None
 
 
-def _is_indexed(attribute: DicomAttribute | OwnAttribute, operator: Operator) -> bool:
-    if isinstance(attribute, OwnAttribute) or attribute.row.level is not Level.INSTANCE:
+def _is_indexed(attribute: Probed, operator: Operator) -> bool:
+    if not isinstance(attribute, DicomAttribute) or attribute.row.level is not Level.INSTANCE:
         return True
     return attribute.row.keyword == _UID and operator is Operator.EQUAL
 
 
-def _rank(attribute: DicomAttribute | OwnAttribute, operator: Operator) -> int:
+def _rank(attribute: Probed, operator: Operator) -> int:
     if operator is not Operator.EQUAL:
         return 8
     if attribute.kind is Kind.UID:
         return 0
-    return 2 if isinstance(attribute, OwnAttribute) or attribute.row.level is not Level.SERIES else 4
+    return 2 if not isinstance(attribute, DicomAttribute) or attribute.row.level is not Level.SERIES else 4
 
 
 async def candidates(db: Connection, probe: Probe, versions: Sequence[str], most: int) -> list[int] | None:
@@ -82,6 +89,13 @@ async def candidates(db: Connection, probe: Probe, versions: Sequence[str], most
 def _steps(probe: Probe, versions: Sequence[str], limit: str, arguments: Arguments) -> list[tuple[str, str]]:
     """One after the other, each a look into an index for each row of the one before."""
     attribute = probe.attribute
+    entry = "id from entries where image = above.id"
+    entries = ("found", _each("(select distinct id from images) above", entry, limit))
+    if isinstance(attribute, BlindAttribute):
+        digests = arguments.add([bytes.fromhex(str(one)) for one in probe.values], "bytea[]")
+        blind = f"tag = {arguments.add(attribute.tag, 'int')} and blind = said"
+        of_values = f"image as id from blind_values where {blind}"
+        return [("images", _each(f"unnest({digests}) as one (said)", of_values, limit)), entries]
     is_number = attribute.kind is Kind.NUMBER
     said = f"unnest({arguments.add(list(probe.values), 'float8[]' if is_number else 'text[]')}) as one (said)"
     compared = f"{'number' if is_number else 'text'} {probe.operator} said"
@@ -99,8 +113,7 @@ def _steps(probe: Probe, versions: Sequence[str], limit: str, arguments: Argumen
         version = f"version = any({arguments.add(list(versions), 'text[]')})"
         of_set = f"image as id from view_attributes where series = above.id and {version}"
         steps.append(("images", _each(f"sets_{len(steps) - 1} above", of_set, limit)))
-    entry = "id from entries where image = above.id"
-    return [*steps, ("found", _each("(select distinct id from images) above", entry, limit))]
+    return [*steps, entries]
 
 
 _BELOW: Final = {Level.PATIENT: 2, Level.STUDY: 1, Level.SERIES: 0}

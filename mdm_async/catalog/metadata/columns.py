@@ -43,6 +43,13 @@ class DicomAttribute(Attribute):
 
 
 @dataclass(frozen=True, slots=True)
+class BlindAttribute(Attribute):
+    """What an original says, as keyed digests in hexadecimal: two values are equal or not, and no more is known."""
+
+    tag: int
+
+
+@dataclass(frozen=True, slots=True)
 class OwnAttribute(Attribute):
     """What somebody has said of entries."""
 
@@ -88,6 +95,11 @@ def values(attribute: Attribute, arguments: Arguments) -> str:
                 "(select jsonb_agg(coalesce(to_jsonb(own.number), to_jsonb(own.text))) from own_values own"
                 f" where own.entry = e.id and own.attribute = {arguments.add(id_, 'bigint')})"
             )
+        case BlindAttribute(tag=tag):
+            return (
+                "(select jsonb_agg(encode(original.blind, 'hex')) from blind_values original"
+                f" where original.image = e.image and original.tag = {arguments.add(tag, 'int')})"
+            )
         case JoinedAttribute():
             return f"e.joined -> {arguments.add(attribute.name, 'text')}"
     raise TypeError(attribute)
@@ -120,3 +132,14 @@ SAID: Final = """
         select attributes from meta_sets where id = study.parent limit 1) patient on true
 """
 """What the views' bytes say of rows `e` (id, image, view, readable). {VERSIONS}: those in force, the newest first."""
+
+SAID_BY_ORIGINALS: Final = """
+    left join lateral (
+        select 'original' as version, '{}'::jsonb as attributes from original_attributes
+        where image = e.image and e.readable limit 1
+    ) instance on true
+    cross join (select null::jsonb as attributes) series
+    cross join (select null::jsonb as attributes) study
+    cross join (select null::jsonb as attributes) patient
+"""
+"""As SAID, of originals: nothing that can be read here."""

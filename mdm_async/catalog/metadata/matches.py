@@ -11,15 +11,22 @@ from uuid import UUID
 
 import asyncpg
 
-from mdm_async.catalog.metadata.columns import SAID, Arguments, DicomAttribute, all_values, chosen
+from mdm_async.catalog.metadata.columns import (
+    SAID,
+    SAID_BY_ORIGINALS,
+    Arguments,
+    DicomAttribute,
+    all_values,
+    chosen,
+)
 from mdm_async.catalog.metadata.conditions import holds
 from mdm_async.catalog.rights import acl
 from mdm_async.catalog.rights.visible import VISIBLE, Cursor, Seen, may_get_metadata, may_read, view_of
 from mdm_async.dicom.indexed import by_keyword
-from mdm_async.names import Right, View
+from mdm_async.names import IDENTIFIED, Right, View
 from mdm_async.postgres.database import Connection
 from mdm_async.querying.attributes import Attribute
-from mdm_async.querying.conditions import Condition
+from mdm_async.querying.conditions import Condition, attributes
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +44,11 @@ class Wanted:
     view: View | None
     needs_view: bool
     versions: Sequence[str]
+
+    @property
+    def named(self) -> list[Attribute]:
+        """All that it asks or tells by name."""
+        return [*attributes(self.condition), *self.chosen]
 
     @property
     def columns(self) -> tuple[Attribute, ...]:
@@ -153,7 +165,10 @@ def _known(known: Sequence[Known], arguments: Arguments) -> str:
 
 def _select(wanted: Wanted, arguments: Arguments) -> str:
     """Of the rows of `page`, those that match, and the last one."""
-    said = SAID.replace("{VERSIONS}", arguments.add(list(wanted.versions), "text[]"))
+    if wanted.view == IDENTIFIED:
+        said = SAID_BY_ORIGINALS
+    else:
+        said = SAID.replace("{VERSIONS}", arguments.add(list(wanted.versions), "text[]"))
     matched = holds(wanted.condition, arguments)
     if wanted.needs_view:
         # Of what is not ready nothing is known; so it is not among those of which something is unknown.

@@ -14,16 +14,19 @@ from mdm_async.catalog.namespace import places
 from mdm_async.catalog.namespace.places import Place
 from mdm_async.catalog.rights import acl
 from mdm_async.catalog.rights.visible import START, Cursor
+from mdm_async.catalog.trail import acts
+from mdm_async.catalog.trail.acts import Act
 from mdm_async.errors import BadRequest
 from mdm_async.images.metadata.asked import EVERYTHING, MOST_CHOSEN, Asked, Match, Page
 from mdm_async.images.metadata.joining import Joined, Pairs, divided
 from mdm_async.images.metadata.naming import attributes_with_joins, demand_aliases
 from mdm_async.images.metadata.ordering import By, Ordered
+from mdm_async.images.metadata.originals import demand_no_joined
 from mdm_async.images.metadata.rows import Desk, Found, Pages, place_of
-from mdm_async.names import Caller, Scope, join
+from mdm_async.names import IDENTIFIED, Caller, Scope, join
 from mdm_async.postgres.database import Connection
 from mdm_async.querying.attributes import Attribute
-from mdm_async.querying.conditions import attributes
+from mdm_async.querying.conditions import Condition, attributes
 from mdm_async.querying.grammar import parse
 from mdm_async.querying.words import names
 
@@ -35,7 +38,9 @@ class Search:
     columns: tuple[Attribute, ...]
     """What is told of each match."""
     _desk: Desk
+    _caller: Caller
     _pages: Pages
+    _wanted: Wanted
     _left: int | None
     """Matches that are still wanted; None: all."""
 
@@ -48,7 +53,25 @@ class Search:
             self._left -= len(rows)
         if not rows:
             return Page([])
+        if self._wanted.view == IDENTIFIED:
+            return await self._of_originals(rows)
         async with self._desk.database.acquire() as db:
+            return await self._told(db, rows)
+
+    async def _of_originals(self, rows: Sequence[Row]) -> Page:
+        assert self._desk.originals is not None
+        images = list({row.image for row in rows if row.image is not None})
+        said = await self._desk.originals.values(
+            self._desk.database, images, self.columns, everything=self._wanted.everything
+        )
+        rows = [
+            replace(row, values={**row.values, **said.get(row.image, {})}) if row.image is not None else row
+            for row in rows
+        ]
+        async with self._desk.database.transaction() as db:
+            # Before anything is told: that an original matches tells what it says.
+            found = {row.guid for row in rows}
+            await acts.record(db, [Act(self._caller, "find", guid=guid, view=IDENTIFIED) for guid in found])
             return await self._told(db, rows)
 
     async def _told(self, db: Connection, rows: Sequence[Row]) -> Page:
@@ -92,6 +115,9 @@ async def begin(desk: Desk, caller: Caller, asked: Asked) -> Search:
     if any(one not in known for one in (*chosen, *order)):
         raise BadRequest("an attribute is named that is not here", remedy="see mdm meta attributes")
     by = [By(known[name], said.startswith("-")) for name, said in zip(order, asked.order, strict=True)]
+    if asked.view == IDENTIFIED:
+        demand_no_joined([known[one] for one in (*chosen, *order)])
+        condition = _asked_of_originals(desk, condition, by)
     final = Wanted(
         condition,
         tuple(known[one] for one in chosen),
@@ -109,7 +135,15 @@ async def begin(desk: Desk, caller: Caller, asked: Asked) -> Search:
     pages: Pages = _pages(desk, caller, asked, first, final.chosen, after)
     if by:
         pages = Ordered(desk, caller, pages, by, final, asked.limit)
-    return Search(final.columns, desk, pages, asked.limit)
+    return Search(final.columns, desk, caller, pages, final, asked.limit)
+
+
+def _asked_of_originals(desk: Desk, condition: Condition, order: Sequence[By]) -> Condition:
+    if desk.originals is None:
+        raise BadRequest("originals are not asked about here", remedy="ask about a de-identified view")
+    if any(isinstance(one.attribute, DicomAttribute) for one in order):
+        raise BadRequest("originals are put in no order", remedy="leave out the order")
+    return desk.originals.asked(condition)
 
 
 def _pages(

@@ -4,15 +4,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, Protocol
 
-from mdm_async.catalog.metadata import matches
+from mdm_async.catalog.metadata import collections, matches
 from mdm_async.catalog.metadata.candidates import candidates, probes
+from mdm_async.catalog.metadata.columns import OwnAttribute
 from mdm_async.catalog.metadata.matches import Known, Row, Wanted
 from mdm_async.catalog.namespace import places
 from mdm_async.catalog.namespace.places import Place
 from mdm_async.catalog.rights import acl, visible
 from mdm_async.catalog.rights.verdicts import Verdicts
 from mdm_async.catalog.rights.visible import START, Cursor
-from mdm_async.errors import BadRequest
+from mdm_async.errors import BadRequest, Conflict
+from mdm_async.images.metadata.originals import Originals
 from mdm_async.images.reading.served import ServedViews
 from mdm_async.images.surls import resolve_one
 from mdm_async.names import Caller, Right, Scope
@@ -39,6 +41,8 @@ class Desk:
     database: Database
     verdicts: Verdicts
     views: ServedViews
+    originals: Originals | None = None
+    """None where they are not to be asked about."""
 
 
 @dataclass(slots=True)
@@ -70,6 +74,9 @@ class Found:
         await views.refresh(db)
         wanted = replace(self._wanted, versions=views.versions)
         place = await place_of(db, self._caller, self._path)
+        own = {one.id for one in wanted.named if isinstance(one, OwnAttribute)}
+        if own and not await collections.are_there(db, own):
+            raise Conflict("an attribute of the query has just been removed", remedy="ask again")
         if not self._begun:
             self._begun = True
             self._known = await _few(db, self._caller, place, wanted)

@@ -22,6 +22,8 @@ from mdm_async.images.disks import Disks
 from mdm_async.images.fairness.desk import Desk
 from mdm_async.images.fairness.rates import Rates
 from mdm_async.images.intake.intake import Intake
+from mdm_async.images.metadata.originals import Originals
+from mdm_async.images.metadata.rows import Desk as QueryDesk
 from mdm_async.images.metadata.taking_together import TakingTogether
 from mdm_async.images.names.locking import Locking
 from mdm_async.images.names.properties import DeadProperties
@@ -118,6 +120,12 @@ class House:
     def cohorts(self) -> Cohorts:
         own = (self.lanes.bulk, self.shelf, self.blobs, self.cipher, self.user_text, self.desk.turns)
         return Cohorts(*own, self.settings.limits, self.signing_key)
+
+    @property
+    def finding(self) -> QueryDesk:
+        """What queries are answered with."""
+        originals = Originals(self.keys, self.cipher, self.workshop.blind)
+        return QueryDesk(self.database, self.verdicts, self.views, originals)
 
     @property
     def database(self) -> Database:

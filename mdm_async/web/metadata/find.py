@@ -17,7 +17,6 @@ from mdm_async.images.metadata import finding
 from mdm_async.images.metadata.asked import MOST_CHOSEN, Asked, Match, Page
 from mdm_async.images.metadata.finding import Search
 from mdm_async.images.metadata.joining import MOST_JOINS
-from mdm_async.images.metadata.rows import Desk
 from mdm_async.names import Caller, parse_view
 from mdm_async.querying.words import LONGEST_NAME, MOST_CHARACTERS
 from mdm_async.web.http import problem
@@ -70,11 +69,10 @@ def routes() -> list[web.AbstractRouteDef]:
 async def find(request: web.Request) -> web.StreamResponse:
     caller, form = await asked(request, FindForm)
     house = request.app[HOUSE]
-    desk = Desk(house.database, house.verdicts, house.views)
     with house.budget.holding(caller.payer, _PAGE_BYTES) as held, house.desk.turns.serving(caller.payer):
         async with house.desk.turns.turn(caller.payer, _WEIGHT):
             # What is wrong with the query is told by a status.
-            search = await finding.begin(desk, caller, form.wanted())
+            search = await finding.begin(house.finding, caller, form.wanted())
             first = await search.next()
         answer = web.StreamResponse(headers={"Cache-Control": "no-store"})
         answer.content_type = KIND
