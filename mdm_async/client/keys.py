@@ -4,11 +4,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
+from mdm_async.client.one_or_many import Names, Outcome, names_of, settle
+from mdm_async.client.srm_reply import Reply
 from mdm_async.client.told_errors import Json
 from mdm_async.client.wire import Wire
 from mdm_async.errors import WrongContent
 
 _PATH: Final = "admin/v1/keys"
+BATCH: Final = 1000
+"""Files named in one request."""
 _UNSEAL: Final = "admin/v1/keys/unseal"
 
 
@@ -21,6 +25,28 @@ class Keys:
     async def status(self) -> Json:
         """Its databases, and how much is wrapped under which key-encryption key, in the server's words."""
         return await self._wire.operate("GET", _PATH)
+
+    async def listing(self, paths: Names) -> dict[str, Json]:
+        """Of each file's image, in the server's words: `registration`, `locality`, and by store whether it has the
+        key, or its share of it (None of one that is away). It takes `g`."""
+        return await self._each("list", paths, repeat=True)
+
+    async def register(self, paths: Names) -> dict[str, Json]:
+        """As `listing`, once stores were given what they lacked, where enough others have it. It takes `s`."""
+        return await self._each("register", paths, repeat=True)
+
+    async def unregister(self, paths: Names) -> dict[str, Json]:
+        """Destroy the keys of files' images, and all that is stored of them, for good; their names stay, and tell that
+        the file is lost. It takes `d` and `i` on every name of an image."""
+        return await self._each("unregister", paths, repeat=False)
+
+    async def _each(self, verb: str, paths: Names, *, repeat: bool) -> dict[str, Json]:
+        surls, outcomes = names_of(paths), list[Outcome[Json]]()
+        for start in range(0, len(surls), BATCH):
+            asked = {"surls": surls[start : start + BATCH]}
+            answer = Reply(await self._wire.operate("POST", f"{_PATH}/{verb}", asked, repeat=repeat))
+            outcomes += [Outcome(file["surl"], file, error) for file, error in answer.files()]
+        return settle(paths, outcomes)
 
     async def shares(self) -> Json:
         """Which of its custodians' shares have come, by store; a sealed server tells that, too."""

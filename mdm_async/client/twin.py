@@ -83,6 +83,9 @@ class BlockingKeys(Blocking[Keys]):
     """`mdm.keys`."""
 
     status = waits(Keys.status)
+    listing = waits(Keys.listing)
+    register = waits(Keys.register)
+    unregister = waits(Keys.unregister)
     shares = waits(Keys.shares)
     unseal = waits(Keys.unseal)
     forget_shares = waits(Keys.forget_shares)

@@ -111,6 +111,16 @@ class KeyDatabase:
             _log.error("stored secrets do not open", store=self.name, rows=closed)
         return Opened(held, closed)
 
+    async def holding(self, registrations: Collection[UUID]) -> frozenset[UUID]:
+        """Those that have all their rows here."""
+        async with self.database.acquire() as db:
+            rows = await db.fetch(
+                "select registration from mdm_keys.image_secrets where registration = any($1::uuid[])"
+                " group by registration having count(*) = 2",
+                list(registrations),
+            )
+        return frozenset(row["registration"] for row in rows)
+
     async def forget(self, registrations: Collection[UUID]) -> None:
         async with self.database.acquire() as db:
             await db.execute(

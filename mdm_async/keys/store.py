@@ -82,6 +82,12 @@ class KeyStore(Protocol):
         Of several stores one may be away; call it again until none is waited for.
         """
 
+    async def holders(self, registrations: Collection[UUID]) -> dict[str, frozenset[UUID] | None]:
+        """By store, those of which it has both secrets, or a share of each; None of a store that is away."""
+
+    async def make_good(self, registrations: Collection[UUID]) -> None:
+        """Give stores what they lack of these, where enough others have it. What is there is never changed."""
+
     async def make_project_key(self, project: str) -> bytes:
         """The key of a project's pseudonyms, made if it is not there yet; one winner when two nodes make it."""
 

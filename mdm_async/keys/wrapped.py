@@ -56,6 +56,12 @@ class WrappedKeys(TransferSecrets):
         await self._store.forget(registrations)
         return Forgotten((self._store.name,), ())
 
+    async def holders(self, registrations: Collection[UUID]) -> dict[str, frozenset[UUID] | None]:
+        return {self._store.name: await self._store.holding(registrations)}
+
+    async def make_good(self, registrations: Collection[UUID]) -> None:
+        """There is nothing that it could be made good from."""
+
     async def make_project_key(self, project: str) -> bytes:
         await self._store.add_project_key(project, os.urandom(SECRET_BYTES))
         return (await self.project_keys([project]))[project]

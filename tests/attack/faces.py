@@ -448,6 +448,18 @@ ROUTES: dict[tuple[str, str], list[Attack]] = {
         )
     ],
     **{
+        ("POST", f"/admin/v1/keys/{verb}"): [
+            Attack(
+                f"POST /admin/v1/keys/{verb} {how}".strip(),
+                "POST",
+                lambda aim, verb=verb: f"/admin/v1/keys/{verb}",  # type: ignore[misc]
+                lambda aim, name=name: {"surls": [name(aim)]},  # type: ignore[misc]
+            )
+            for how, name in (("", lambda aim: aim.file), ("guid", _guid))
+        ]
+        for verb in ("list", "register", "unregister")
+    },
+    **{
         (method, "/admin/v1/keys/unseal"): [_admin(method, "/admin/v1/keys/unseal", body)]
         for method, body in (("GET", None), ("POST", lambda aim: {"share": "{}"}), ("DELETE", None))
     },

@@ -44,6 +44,12 @@ class MemoryKeys:
             self.intents.pop(registration, None)
         return Forgotten(("memory",), ())
 
+    async def holders(self, registrations: Collection[UUID]) -> dict[str, frozenset[UUID] | None]:
+        return {"memory": frozenset(one for one in registrations if one in self.images)}
+
+    async def make_good(self, registrations: Collection[UUID]) -> None:
+        """There is one store."""
+
     async def make_project_key(self, project: str) -> bytes:
         return self._projects.setdefault(project, os.urandom(32))
 

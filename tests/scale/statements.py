@@ -260,6 +260,7 @@ async def a_hundred_views_are_found(desk: Desk) -> None:
     await images.parts_of_views(desk.db, untold)
     await images.reports(desk.db, [(*one, "a.1") for one in wanted])
     await locality.of_images(desk.db, [of for of, _ in wanted])
+    await locality.registered(desk.db, [of for of, _ in wanted])
     await images.lately_brought(desk.db, [of for of, _ in wanted], [OWNER], 3600)
 
 
@@ -562,6 +563,11 @@ async def a_hundred_images_are_shredded(desk: Desk) -> None:
     await shredding.doom(desk.db, some)
 
 
+@budget(1_500)
+async def the_keys_of_a_hundred_images_are_destroyed(desk: Desk) -> None:
+    await shredding.lose(desk.db, [image(FILE + n) for n in range(100)])
+
+
 @budget(300)
 async def how_far_shreds_are_is_known(desk: Desk) -> None:
     made, some = uuid4(), [image(FILE + n) for n in range(100)]
@@ -828,6 +834,7 @@ async def secrets_are_kept(desk: Desk) -> None:
     await desk.keys.unconfirmed(0, 10)
     await desk.keys.confirm(named)
     assert len(await desk.keys.fetch(named, identity=True)) == 10
+    assert (await desk.keys.holders(named)).popitem()[1] == set(named)
     await desk.keys.forget(named)
     await desk.keys.make_project_key("p")
 

@@ -28,3 +28,11 @@ async def of_images(db: Connection, images: Collection[UUID]) -> dict[UUID, Loca
     """Images that are gone are left out."""
     rows = await db.fetch("select id, locality from images where id = any($1::uuid[])", list(images))
     return {row["id"]: Locality(row["locality"]) for row in rows}
+
+
+async def registered(db: Connection, images: Collection[UUID]) -> dict[UUID, tuple[UUID, Locality]]:
+    """By image, its registration in the key store, and where its bytes are."""
+    rows = await db.fetch(
+        "select id, registration, locality from images where id = any($1::uuid[])", list(images)
+    )
+    return {row["id"]: (row["registration"], Locality(row["locality"])) for row in rows}

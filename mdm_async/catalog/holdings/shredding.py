@@ -70,3 +70,17 @@ async def doom(db: Connection, images: Collection[UUID]) -> None:
     await db.execute(
         "update images set doomed = now(), shredded = true where id = any($1::uuid[])", list(images)
     )
+
+
+async def lose(db: Connection, images: Collection[UUID]) -> None:
+    """Drop all that is stored of them; the images, and what leads to them, stay."""
+    await db.execute(
+        "with of_parts as (delete from parts where image = any($1::uuid[]) returning blob),"
+        " of_blobs as ("
+        "  update blobs set state = 'doomed', doomed = now() where id = any(array(select blob from of_parts))),"
+        " of_views as (delete from views where image = any($1::uuid[])),"
+        " of_originals as (delete from original_attributes where image = any($1::uuid[])),"
+        " of_values as (delete from blind_values where image = any($1::uuid[]))"
+        " update images set locality = 'LOST' where id = any($1::uuid[])",
+        list(images),
+    )

@@ -2,7 +2,7 @@
 
 import typer
 
-from mdm_async.cli.keys import split, status, unseal
+from mdm_async.cli.keys import acl, of_images, split, status, unseal
 
 
 def register(app: typer.Typer) -> None:
@@ -12,4 +12,6 @@ def register(app: typer.Typer) -> None:
     status.register(group)
     split.register(group)
     unseal.register(group)
+    of_images.register(group)
+    acl.register(group)
     app.add_typer(group, name="keys")

@@ -34,6 +34,7 @@ from mdm_async.images.reading.served import ServedViews
 from mdm_async.images.reading.shelf import Shelf
 from mdm_async.images.shredding.receipts import Receipts
 from mdm_async.images.shredding.shredder import Shredder
+from mdm_async.images.shredding.unregistering import Unregistering
 from mdm_async.images.transfers.admission import Admission
 from mdm_async.images.transfers.judging import Judge
 from mdm_async.images.transfers.opening import OpenedViews
@@ -106,6 +107,10 @@ class House:
     def name_guard(self) -> NameGuard:
         most = self.settings.scrub.max_head
         return NameGuard(self.database, self.shelf, self.blobs, self.cipher, most, self.names_refused)
+
+    @property
+    def unregistering(self) -> Unregistering:
+        return Unregistering(self.database, self.keys, self.warm, self.changed)
 
     @property
     def locking(self) -> Locking:

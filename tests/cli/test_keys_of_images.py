@@ -1,0 +1,51 @@
+"""`mdm keys list|register|unregister|acl`."""
+
+import pytest
+
+from mdm_async.cli.keys import of_images
+from tests.web.made_images import made
+
+
+@pytest.fixture
+async def file(server, folder):
+    await server.put(f"{folder}/a.dcm", made())
+    return f"{folder}/a.dcm"
+
+
+async def test_keys_are_listed_and_made_good(mdm, file):
+    for verb in ("list", "register"):
+        ended = await mdm("keys", verb, file)
+        assert ended.code == 0, ended.err
+        assert ended.text.startswith(f"{file}: ")
+        assert ended.text.endswith(": catalog has it\n")
+        (told,) = (await mdm("keys", verb, file, "--json")).json
+        assert (told["name"], told["stores"]) == (file, {"catalog": True})
+
+
+async def test_an_entrys_acl_is_that_of_its_keys(mdm, file):
+    assert (await mdm("keys", "acl", file, "--add", "user:ada=rg@basic")).code == 0
+    for shown in (await mdm("keys", "acl", file), await mdm("acl", "get", file)):
+        assert "user:ada" in shown.text
+
+
+async def test_keys_are_destroyed_when_that_is_confirmed(mdm, server, environment, folder, file):
+    environment.setenv("BEARER_TOKEN", await server.token("pdrwlxgsi", folder))
+    ended = await mdm("keys", "unregister", file)
+    assert (ended.code != 0, "give --yes" in ended.err) == (True, True)
+    ended = await mdm("keys", "unregister", file, f"{file}.not", "--yes")
+    assert ended.code != 0
+    assert "its keys are destroyed" in ended.text
+    assert f"{file}.not: " in ended.err
+    assert "catalog lacks it" in (await mdm("keys", "list", file)).text
+    assert (await mdm("ls", folder)).text.split()[-1].endswith("a.dcm")
+
+
+async def test_keys_are_not_destroyed_when_it_is_not(mdm, environment, file):
+    environment.setattr(of_images.sys.stdin, "isatty", lambda: True, raising=False)
+    environment.setattr(of_images.typer, "confirm", _no)
+    assert (await mdm("keys", "unregister", file)).code != 0
+    assert "catalog has it" in (await mdm("keys", "list", file)).text
+
+
+def _no(*_args, **_options):
+    raise of_images.typer.Abort
