@@ -1,6 +1,6 @@
 """Cohorts: files pinned in the versions of their views, made, shown, compared, pulled and verified."""
 
-from collections.abc import AsyncGenerator, Collection
+from collections.abc import AsyncGenerator, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
@@ -53,18 +53,20 @@ class Cohorts:
         files: Names | None = None,
         *,
         query: str | None = None,
-        below: Name | None = None,
+        path: Name | None = None,
+        joins: Mapping[str, Name] | None = None,
         view: str | None = None,
     ) -> Json:
-        """Pin files, or what a query selects `below` a directory (default: the cohort's); what was signed of them.
+        """Pin files, or what a query finds at and below `path` (default: the cohort's directory); what was signed.
 
-        `view`: of those that name none; default: each one's default view.
+        `view`: of those that name none; default: each one's default view. `joins`: as of `mdm.meta.find`.
         """
         asked: Json = {"surl": name_of(cohort), "view": view}
         if files is not None:
             asked["files"] = names_of(files)
         if query is not None:
-            asked |= {"query": query, "below": None if below is None else name_of(below)}
+            by_alias = {alias: name_of(one) for alias, one in (joins or {}).items()}
+            asked |= {"query": query, "path": None if path is None else name_of(path), "joins": by_alias}
         return await self._ask("create", asked)
 
     async def listing(self, directory: Name) -> list[Json]:
@@ -79,8 +81,8 @@ class Cohorts:
             asked["cursor"] = page["cursor"]
 
     async def show(self, cohort: Name) -> Json:
-        """What was signed (`statement`), the `query` and the directory it was asked `below`, for who may know them, and
-        how many members are in which of the `states`."""
+        """What was signed (`statement`), the `query` and the `path` where it was asked, for who may know them, and how
+        many members are in which of the `states`."""
         return await self._ask("show", {"surl": name_of(cohort)}, repeat=True)
 
     async def members(self, cohort: Name) -> AsyncGenerator[Member, None]:

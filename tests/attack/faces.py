@@ -522,6 +522,18 @@ ROUTES: dict[tuple[str, str], list[Attack]] = {
             "in it"),
         _admin("POST", "/cohorts/v1/create", lambda aim: {"surl": f"{aim.file}/c", "files": ["/mine/own.dcm"]},
             "in a file"),
+        _admin(
+            "POST",
+            "/cohorts/v1/create",
+            lambda aim: {"surl": "/mine/c", "query": "Rows >= 1", "path": aim.directory},
+            "of a query",
+        ),
+        _admin(
+            "POST",
+            "/cohorts/v1/create",
+            lambda aim: {"surl": "/mine/c", "query": "c.Rows >= Rows", "path": "/mine", "joins": {"c": aim.directory}},
+            "of a join",
+        ),
     ],
     ("POST", "/cohorts/v1/list"): [
         _admin("POST", "/cohorts/v1/list", lambda aim: {"surl": aim.directory}),

@@ -51,6 +51,7 @@ FACES: list[tuple[str, str, Body]] = [
     ("PUT", "/admin/v1/delivery", lambda n: {"surl": n, "deidentified": "sealed"}),
     ("POST", "/cohorts/v1/create", lambda n: {"surl": n, "files": ["/mine/own.dcm"]}),
     ("POST", "/cohorts/v1/create", lambda n: {"surl": "/mine/c", "files": [n]}),
+    ("POST", "/cohorts/v1/create", lambda n: {"surl": "/mine/c", "query": "Rows > 1", "path": n}),
     ("POST", "/cohorts/v1/list", lambda n: {"surl": n}),
     ("POST", "/cohorts/v1/show", lambda n: {"surl": n}),
     ("POST", "/cohorts/v1/members", lambda n: {"surl": n}),

@@ -8,6 +8,7 @@ import typer
 from mdm_async.cli.cohorts.manifest_file import Key, keys_of, verify, write
 from mdm_async.cli.connection import client_of, complete
 from mdm_async.cli.files_from import FilesFrom, all_names
+from mdm_async.cli.metadata.find import Join, join_of
 from mdm_async.cli.options import PARALLEL, Json, Parallel
 from mdm_async.cli.output import about, end, in_words, print_json, print_line
 from mdm_async.cli.settled import settled
@@ -38,21 +39,33 @@ def register(app: typer.Typer) -> None:
 def create(
     context: typer.Context,
     cohort: Cohort,
+    query: Annotated[str | None, typer.Argument(metavar="[QUERY]", show_default=False)] = None,
     view: Annotated[str | None, typer.Option(help="View to pin; default: each file's default view.")] = None,
+    path: Annotated[
+        str | None,
+        typer.Option(metavar="LFN", help="What is at or below it; default: the cohort's directory."),
+    ] = None,
+    join: Join = None,
     files_from: FilesFrom = None,
     json: Json = False,
 ) -> None:
-    """Pin the files of a list, each in the version of its view that is given today; the right w on the directory.
+    """Pin what a query finds, or the files of a list, each in the version of its view that is given today.
 
-    Example: `mdm cohort create /cardio/trial --view cardio --files-from chosen.txt`
+    It takes the right w on the directory, and g and r on the view of each file: what you may not read is not found.
+
+    Example: `mdm cohort create /cardio/trial 'Modality = "CT" and SliceThickness < 2' --view cardio`
     """
-    names = all_names([], files_from)
-    if not names:
-        raise BadRequest("no file is named", remedy="name them by --files-from FILE, or '-' for stdin")
+    names = all_names([], files_from) if files_from is not None else []
+    if (query is None) is not bool(names):
+        raise BadRequest(
+            "a cohort is of a query, or of a list",
+            remedy="give a query, or --files-from FILE ('-' for stdin)",
+        )
+    selection: dict[str, Any] = {"query": query, "path": path, "joins": dict(map(join_of, join or ()))}
 
     async def work() -> dict[str, Any]:
         async with client_of(context) as client:
-            return await client.cohorts.create(cohort, names, view=view)
+            return await client.cohorts.create(cohort, names or None, view=view, **selection)
 
     with about(cohort):
         made = complete(work())

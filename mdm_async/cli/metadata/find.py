@@ -30,6 +30,13 @@ Select = Annotated[
     ),
 ]
 
+Join = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="C=LFN", help="Join what is below LFN, as C.ATTRIBUTE in the query.", show_default=False
+    ),
+]
+
 
 def register(group: typer.Typer) -> None:
     group.command()(find)
@@ -47,12 +54,7 @@ def find(
             metavar="A,-B…", help="Sort by these attributes; '-' the largest first.", show_default=False
         ),
     ] = None,
-    join: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="C=LFN", help="Join what is below LFN, as C.ATTRIBUTE in the query.", show_default=False
-        ),
-    ] = None,
+    join: Join = None,
     limit: Annotated[int | None, typer.Option(min=1, help="So many at the most.", show_default=False)] = None,
     parquet: Annotated[
         Path | None,
@@ -72,7 +74,7 @@ def find(
         "view": view,
         "select": listed(select),
         "order": listed(order or ""),
-        "joins": dict(_join(one) for one in join or ()),
+        "joins": dict(join_of(one) for one in join or ()),
         "limit": limit,
     }
     if parquet is not None:
@@ -117,7 +119,7 @@ def listed(text: str) -> list[str]:
     return [name for one in text.split(",") if (name := one.strip())]
 
 
-def _join(text: str) -> tuple[str, str]:
+def join_of(text: str) -> tuple[str, str]:
     alias, equals, path = text.partition("=")
     if not equals:
         raise typer.BadParameter("write a join as ALIAS=LFN")

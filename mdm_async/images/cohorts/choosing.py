@@ -1,19 +1,28 @@
-"""What goes into a cohort: entries with the view of each, as whoever makes it may read them."""
+"""What goes into a cohort: entries with the view of each, as whoever makes it may read them: of a list, or a query."""
 
-from collections.abc import AsyncGenerator, AsyncIterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 from uuid import UUID
 
+from mdm_async.catalog.holdings.images import Holding
+from mdm_async.catalog.namespace import places
 from mdm_async.catalog.rights import acl
-from mdm_async.errors import MdmError
+from mdm_async.errors import MdmError, NotFound
+from mdm_async.images.fairness.turns import Turns
+from mdm_async.images.metadata import finding
+from mdm_async.images.metadata.asked import Asked, Match
+from mdm_async.images.metadata.rows import Desk, place_of
 from mdm_async.images.reading.served import ServedViews
+from mdm_async.images.reading.shelf import Shelf
 from mdm_async.images.surls import resolve
 from mdm_async.images.transfers.readable import viewed
 from mdm_async.names import Caller, Right, View
 from mdm_async.postgres.database import Database
 
 PAGE = 64
+_WEIGHT = 64
+"""A page of a query takes as long as so many files of a request."""
 
 T = TypeVar("T")
 
@@ -51,6 +60,71 @@ async def listed(
                 why.detail = f"number {number} of the list: {why.detail or why.title}"
                 raise
             yield Chosen(entry.id, entry.guid, image, name)
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """`root`: the entry at and below which is searched; `joins`: paths by alias."""
+
+    text: str
+    root: int
+    joins: Mapping[str, str]
+
+
+async def asked_at(desk: Desk, caller: Caller, text: str, path: str, joins: Mapping[str, str]) -> Query:
+    """A query of what is at and below a path. Raises as `place_of`."""
+    async with desk.database.acquire() as db:
+        place = await place_of(db, caller, path)
+    return Query(text, place.ancestor.id, joins)
+
+
+async def selected(
+    desk: Desk, shelf: Shelf, turns: Turns, caller: Caller, query: Query, view: View | None
+) -> AsyncGenerator[Chosen, None]:
+    """The files that a query finds for this caller, as far as they may read the view and it is ready.
+
+    Raises as `finding.begin`, and NotFound when what was searched has gone.
+    """
+    async with desk.database.acquire() as db:
+        root = (await places.of_entries(db, [query.root])).get(query.root)
+    if root is None:
+        raise NotFound("the directory that was searched has gone")
+    asked = Asked(query.text, root.lfn, view, joins=query.joins)
+    async with turns.turn(caller.payer, _WEIGHT):
+        search = await finding.begin(desk, caller, asked)
+        page = await search.next()
+    while page is not None:
+        for one in await _readable(desk, shelf, caller, page.matches, view):
+            yield one
+        async with turns.turn(caller.payer, _WEIGHT, first=False):
+            page = await search.next()
+
+
+async def _readable(
+    desk: Desk, shelf: Shelf, caller: Caller, matches: Sequence[Match], view: View | None
+) -> list[Chosen]:
+    """A query of own attributes alone finds directories too, and files whatever becomes of their views."""
+    chosen = []
+    async with desk.database.acquire() as db:
+        found = await places.of_entries(db, [one.entry for one in matches])
+        for one in matches:
+            place = found.get(one.entry)
+            if place is None or place.entry is None or one.image is None:
+                continue
+            name = one.view or view or place.default_view
+            if acl.allows(caller, place, Right.READ, name):
+                chosen.append(Chosen(one.entry, one.guid, one.image, name))
+        stored = await shelf.find(db, [(one.image, one.view) for one in chosen])
+    return [one for one in chosen if _is_ready(stored.holdings.get((one.image, one.view)))]
+
+
+def _is_ready(holding: Holding | None) -> bool:
+    return (
+        holding is not None
+        and holding.locality.is_online
+        and holding.view is not None
+        and holding.view.record is not None
+    )
 
 
 async def in_pages(things: AsyncIterable[T]) -> AsyncGenerator[list[T], None]:

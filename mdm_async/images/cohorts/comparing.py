@@ -1,6 +1,6 @@
 """A cohort beside today: what its query, or its list, would give whoever asks now."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from uuid import UUID
@@ -8,9 +8,10 @@ from uuid import UUID
 from mdm_async.catalog.cohorts import members
 from mdm_async.catalog.cohorts.members import Member, Pin
 from mdm_async.catalog.namespace.places import Place
-from mdm_async.images.cohorts.choosing import Chosen, in_pages
+from mdm_async.errors import Forbidden
+from mdm_async.images.cohorts.choosing import Chosen, in_pages, selected
 from mdm_async.images.cohorts.making import Cohorts
-from mdm_async.images.cohorts.showing import may_read
+from mdm_async.images.cohorts.showing import kept_of, may_read
 from mdm_async.images.transfers.through_cohort import Standing, standing
 from mdm_async.names import Caller, View
 
@@ -28,10 +29,18 @@ class Difference:
     same: int = 0
 
 
-async def compare(own: Cohorts, caller: Caller, path: str, today: AsyncIterator[Chosen] | None) -> Difference:
-    """`today`: what its query gives now; None of a list. Raises as `standing`, and as `today` does."""
+async def compare(own: Cohorts, caller: Caller, path: str) -> Difference:
+    """Raises as `standing` and `selected`, and Forbidden when the caller may not know the query."""
+    cipher = await own.text.cipher()
     async with own.database.acquire() as db:
         stands = await standing(db, caller, path)
+    kept = kept_of(cipher, caller, stands)
+    if kept.withheld:
+        raise Forbidden("what the cohort was selected by is not for you to know")
+    today = None
+    if kept.query is not None:
+        view = View(stands.cohort.view) if stands.cohort.view is not None else None
+        today = selected(own.desk, own.shelf, own.turns, caller, kept.query, view)
     pinned: dict[UUID, Pin] = {}
     listed: dict[UUID, Pin] = {}
     async with aclosing(_readable(own, caller, stands)) as pages:

@@ -3,7 +3,7 @@
 import secrets
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC
 from functools import partial
 from uuid import UUID
@@ -16,14 +16,16 @@ from mdm_async.catalog import installation
 from mdm_async.catalog.cohorts import cohorts, members
 from mdm_async.catalog.cohorts.members import Member
 from mdm_async.catalog.holdings import images
+from mdm_async.catalog.rights.verdicts import Verdicts
 from mdm_async.catalog.trail import acts
 from mdm_async.catalog.trail.acts import Act
 from mdm_async.cohort_manifest import PinnedFile, Statement, digest_of
 from mdm_async.errors import BadRequest, Busy, Gone, MdmError, TooLarge
 from mdm_async.images.cipher_pool import CipherPool
 from mdm_async.images.cohorts import facts
-from mdm_async.images.cohorts.choosing import Chosen, in_pages
+from mdm_async.images.cohorts.choosing import Chosen, Query, in_pages
 from mdm_async.images.fairness.turns import Turns
+from mdm_async.images.metadata.rows import Desk
 from mdm_async.images.names.user_text import UserText, sealed
 from mdm_async.images.parts import adler
 from mdm_async.images.parts.hashing import SHA256, Hashing
@@ -53,17 +55,22 @@ class Cohorts:
     text: UserText
     turns: Turns
     limits: LimitSettings
+    verdicts: Verdicts
     private: Ed25519PrivateKey
+
+    @property
+    def desk(self) -> Desk:
+        """Where queries are answered."""
+        return Desk(self.database, self.verdicts, self.shelf.served)
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What a cohort is made of: files, and how they were found, to be found again. `root`: below which entry."""
+    """What a cohort is made of: files, and the query that finds them, to be asked again; None of a list."""
 
     files: AsyncIterator[Chosen]
     view: View | None
-    query: str | None = None
-    root: int | None = None
+    query: Query | None = None
 
 
 async def create(own: Cohorts, caller: Caller, path: str, selection: Selection) -> Statement:
@@ -96,15 +103,12 @@ async def create(own: Cohorts, caller: Caller, path: str, selection: Selection) 
             at=at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
             by=caller.name,
             view=selection.view,
-            query=None if making.identifies else selection.query,
+            query=None if making.identifies or selection.query is None else selection.query.text,
             members=len(making.digests),
             digest=digest_of(making.digests),
         )
-        kept = {
-            "statement": statement.signed(own.private),
-            "query": selection.query,
-            "root": selection.root,
-        }
+        query = asdict(selection.query) if selection.query is not None else None
+        kept = {"statement": statement.signed(own.private), "query": query}
         async with own.database.transaction() as db:
             text = sealed(cipher, orjson.dumps(kept))
             if not await cohorts.finish(db, cohort, statement.members, text):

@@ -28,12 +28,14 @@ from mdm_async.cohort_manifest import PinnedFile
 from mdm_async.errors import NotADirectory
 from mdm_async.images.changed import ChangedHere
 from mdm_async.images.cohorts import facts
+from mdm_async.images.cohorts.choosing import Query
 from mdm_async.images.cohorts.making import Cohorts
 from mdm_async.images.names.user_text import opened
 from mdm_async.images.reading.served import ServedViews
 from mdm_async.images.reading.shelf import Found
 from mdm_async.images.surls import existing
-from mdm_async.images.transfers.through_cohort import standing
+from mdm_async.images.transfers.through_cohort import Standing, standing
+from mdm_async.keys.derive import MappingCipher
 from mdm_async.names import IDENTIFIED, Caller, Lfn, Right, View
 from mdm_async.postgres.database import Database
 
@@ -51,11 +53,12 @@ State = Literal["available", "withdrawn", "shredded", "lost"]
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A cohort as it stands. `statement` is what was signed; `query` and `root` are told to whoever may know them."""
+    """A cohort as it stands. `statement` is what was signed; `query` and `path` are told to whoever may know them."""
 
     statement: dict[str, Any]
     query: str | None
-    root: Lfn | None
+    path: Lfn | None
+    """Where the query was asked."""
     states: dict[State, int]
 
 
@@ -87,18 +90,38 @@ async def show(own: Cohorts, caller: Caller, path: str) -> Shown:
     cipher = await own.text.cipher()
     async with own.database.acquire() as db:
         stands = await standing(db, caller, path)
-        kept = orjson.loads(opened(cipher, stands.cohort.sealed))
-        root = (await places.of_entries(db, [kept["root"]])).get(kept["root"]) if kept["root"] else None
-    # A query for identified views may quote what it matched, which the statement leaves out.
-    may_know = kept["query"] == kept["statement"]["query"] or acl.allows(
-        caller, stands.directory.child("", None), Right.READ, IDENTIFIED
-    )
+        kept = kept_of(cipher, caller, stands)
+        query, root = kept.query, None
+        if query is not None:
+            root = (await places.of_entries(db, [query.root])).get(query.root)
     return Shown(
-        kept["statement"],
-        kept["query"] if may_know else None,
+        kept.statement,
+        query.text if query is not None else None,
         root.lfn if root is not None and acl.sees(caller, root) else None,
         await _states(own, caller, stands.cohort),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What was signed, and the query that the cohort was selected by; `withheld` from whoever may not know it."""
+
+    statement: dict[str, Any]
+    query: Query | None
+    withheld: bool = False
+
+
+def kept_of(cipher: MappingCipher, caller: Caller, stands: Standing) -> Kept:
+    """Raises Damaged."""
+    kept = orjson.loads(opened(cipher, stands.cohort.sealed))
+    if kept["query"] is None:
+        return Kept(kept["statement"], None)
+    # A query for identified views may quote what it matched: so the statement leaves it out.
+    if kept["statement"]["query"] is None and not acl.allows(
+        caller, stands.directory.child("", None), Right.READ, IDENTIFIED
+    ):
+        return Kept(kept["statement"], None, withheld=True)
+    return Kept(kept["statement"], Query(**kept["query"]))
 
 
 async def _states(own: Cohorts, caller: Caller, cohort: Cohort) -> dict[State, int]:

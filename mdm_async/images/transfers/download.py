@@ -126,7 +126,7 @@ async def _prepare_some(
 def _act(caller: Caller, want: Wanted) -> Act:
     details: dict[str, object] = {"recipient": want.recipient.hex()} if want.recipient is not None else {}
     if want.pinned is not None:
-        details |= {"cohort": want.pinned.cohort, "version": want.pinned.version}
+        details |= {"cohort": str(want.pinned.guid), "version": want.pinned.version}
     return Act(caller, "prepare get", guid=want.guid, view=want.view, details=details)
 
 

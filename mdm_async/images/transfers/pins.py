@@ -43,9 +43,10 @@ class ReadTicket:
 
 @dataclass(frozen=True, slots=True)
 class Pinned:
-    """Through which cohort, at which directory, a file is read, and the version of its view that the cohort pins."""
+    """Through which cohort (id, GUID), at which directory, a file is read; the version of its view that is pinned."""
 
     cohort: int
+    guid: UUID
     directory: int
     version: str
 

@@ -98,7 +98,8 @@ async def wanted_through(
             found.append(why)
         else:
             way = tuple(dict.fromkeys((*stands.directory.way, *place.way)))
-            pinned = Pinned(stands.cohort.id, stands.directory.ancestor.id, member.version)
+            cohort, directory = stands.cohort, stands.directory.ancestor.id
+            pinned = Pinned(cohort.id, cohort.guid, directory, member.version)
             found.append(Wanted(item, surl, member.entry, member.guid, member.image, view, key, way, pinned))
     return found
 

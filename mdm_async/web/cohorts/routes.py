@@ -1,21 +1,25 @@
 """Cohorts: made, listed, shown, compared, deleted. Their files are pulled as all are: prepareToGet takes a cohort."""
 
 from dataclasses import asdict
-from typing import Any
+from typing import Annotated, Any, Self
 
 from aiohttp import web
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from mdm_async.images.cohorts import choosing, comparing, making, showing
 from mdm_async.images.cohorts.making import Selection
 from mdm_async.images.cohorts.showing import Told
-from mdm_async.names import parse_view
+from mdm_async.images.metadata.joining import MOST_JOINS
+from mdm_async.names import parse_surl, parse_view, split
+from mdm_async.querying.words import LONGEST_NAME, MOST_CHARACTERS
 from mdm_async.web.http import cursor
 from mdm_async.web.http.asked import asked
 from mdm_async.web.http.fields import Many, SurlText, Text
 from mdm_async.web.http.house import HOUSE
 from mdm_async.web.http.reply import json_reply
 from mdm_async.web.http.turn import turn
+
+Alias = Annotated[Text, Field(max_length=LONGEST_NAME)]
 
 
 class _Form(BaseModel):
@@ -29,8 +33,21 @@ class CohortForm(_Form):
 
 
 class CreateForm(CohortForm):
-    files: Many[SurlText] = Field(min_length=1)
+    """Either files, or a query of what is at and below `path`, where it is given, or else the cohort's directory."""
+
+    files: Many[SurlText] | None = Field(None, min_length=1)
+    query: str | None = Field(None, max_length=MOST_CHARACTERS)
+    path: SurlText | None = None
+    joins: dict[Alias, SurlText] = Field({}, max_length=MOST_JOINS)
     view: Text | None = None
+
+    @model_validator(mode="after")
+    def _is_one_of_both(self) -> Self:
+        if (self.files is None) is (self.query is None):
+            raise ValueError("a cohort is of files, or of a query: give one of the two")
+        if self.query is None and (self.path is not None or self.joins):
+            raise ValueError("a list is not searched: leave out path and joins")
+        return self
 
 
 class ListForm(_Form):
@@ -58,9 +75,18 @@ async def create(request: web.Request) -> web.Response:
     caller, form = await asked(request, CreateForm)
     house = request.app[HOUSE]
     view = parse_view(form.view) if form.view is not None else None
+    own = house.cohorts
     with house.desk.turns.serving(caller.payer):
-        files = choosing.listed(house.lanes.bulk, house.views, caller, form.files, view)
-        made = await making.create(house.cohorts, caller, form.surl, Selection(files, view))
+        if form.query is not None:
+            at = form.path or split(parse_surl(form.surl).lfn)[0]
+            query = await choosing.asked_at(own.desk, caller, form.query, at, form.joins)
+            selection = Selection(
+                choosing.selected(own.desk, own.shelf, own.turns, caller, query, view), view, query
+            )
+        else:
+            files = choosing.listed(own.database, house.views, caller, form.files or [], view)
+            selection = Selection(files, view)
+        made = await making.create(own, caller, form.surl, selection)
     return json_reply(request, asdict(made), 201)
 
 
@@ -104,7 +130,7 @@ async def diff(request: web.Request) -> web.Response:
     caller, form = await asked(request, CohortForm)
     house = request.app[HOUSE]
     with house.desk.turns.serving(caller.payer):
-        found = await comparing.compare(house.cohorts, caller, form.surl, None)
+        found = await comparing.compare(house.cohorts, caller, form.surl)
     return json_reply(request, asdict(found))
 
 

@@ -124,7 +124,7 @@ class House:
     @property
     def cohorts(self) -> Cohorts:
         own = (self.lanes.bulk, self.shelf, self.blobs, self.cipher, self.user_text, self.desk.turns)
-        return Cohorts(*own, self.settings.limits, self.signing_key)
+        return Cohorts(*own, self.settings.limits, self.verdicts, self.signing_key)
 
     @property
     def finding(self) -> QueryDesk:

@@ -1,0 +1,302 @@
+"""Cohorts over HTTP: what is pinned, who is told what of it, who may pull it."""
+
+import base64
+import hashlib
+import zlib
+from typing import Any
+
+import pytest
+
+from mdm_async.cohort_manifest import Manifest
+from mdm_async.crypt4gh.exchange import new_private_key, public_key
+from mdm_async.errors import WrongContent
+from mdm_async.images.cohorts import making, showing
+from tests.conftest import Reply, Server, running_server
+from tests.web.made_images import made
+
+
+async def ask(server: Server, verb: str, token: str | None = None, expect: int = 200, **body: Any) -> Any:
+    reply: Reply = await server.call(
+        "POST", f"/cohorts/v1/{verb}", token=token or server.admin_token, json=body
+    )
+    assert reply.status == expect, reply.body
+    return reply.tree if reply.body else None
+
+
+async def manifest(server: Server, cohort: str, token: str | None = None) -> Manifest:
+    shown = await ask(server, "show", token, surl=cohort)
+    said, after = [], -1
+    while after is not None:
+        page = await ask(server, "members", token, surl=cohort, after=after)
+        said += [one["file"] for one in page["members"]]
+        after = page["after"]
+    key = server.house.signing_key.public_key().public_bytes_raw()
+    return Manifest.verified(shown["statement"], said, [key])
+
+
+async def filled(server: Server, count: int = 3) -> tuple[str, list[str]]:
+    """A directory with so many files: their GUIDs."""
+    directory = await server.directory()
+    lines = [
+        await server.put(f"{directory}/{number}.dcm", made(pixels=2000, seed=number))
+        for number in range(count)
+    ]
+    return directory, [str(line["guid"]) for line in lines]
+
+
+async def acl(server: Server, path: str, *rules: dict[str, Any]) -> None:
+    await server.srm("setPermission", surls=[path], permissionType="SET", rules=list(rules))
+
+
+def rule(principal: str, rights: str, *views: str) -> dict[str, Any]:
+    return {"principal": principal, "rights": rights} | ({"views": list(views)} if views else {})
+
+
+async def test_a_list_is_pinned_with_sizes_and_checksums_under_a_signed_digest(server: Server) -> None:
+    directory, guids = await filled(server)
+    files = [f"{directory}/{number}.dcm" for number in range(3)]
+    signed = await ask(server, "create", expect=201, surl=f"{directory}/one", files=files)
+    assert signed["members"] == 3
+    found = await manifest(server, f"{directory}/one")
+    assert found.statement.digest == signed["digest"]
+    for path, guid, file in zip(files, guids, found.files, strict=True):
+        content = await server.read(path)
+        assert (file.guid, file.view, file.size) == (guid, "basic", len(content))
+        assert file.adler32 == f"{zlib.adler32(content):08x}"
+        assert file.sha256 == hashlib.sha256(content).hexdigest()
+    assert (await ask(server, "list", surl=directory))["cohorts"][0]["members"] == 3
+    taken = await ask(server, "create", expect=409, surl=f"{directory}/one", files=files)
+    assert "there already" in taken["detail"]
+
+
+async def test_a_query_pins_what_its_caller_finds_and_the_same_is_asked_again(server: Server) -> None:
+    directory, guids = await filled(server)
+    query = 'Modality = "CT" and Rows >= 1'
+    token = await server.token("wrlxg", directory, views=["basic"])
+    await acl(server, f"{directory}/1.dcm", rule("user:nobody", "r"))
+    body = {"surl": f"{directory}/q", "query": query, "view": "basic"}
+    own = await server.token("", name=f"own{directory[2:]}")
+    await acl(server, "/", rule("any:authenticated", "x"))
+    await acl(server, directory, rule(f"user:own{directory[2:]}", "rlxgwd"))
+    signed = await ask(server, "create", own, 201, **body)
+    assert (signed["members"], signed["query"]) == (2, query)
+    found = await manifest(server, f"{directory}/q", own)
+    assert {file.guid for file in found.files} == {guids[0], guids[2]}
+    shown = await ask(server, "show", own, surl=f"{directory}/q")
+    assert (shown["query"], shown["path"], shown["states"]) == (query, directory, {"available": 2})
+    again = await ask(server, "diff", own, surl=f"{directory}/q")
+    assert again == {"added": [], "gone": [], "changed": [], "same": 2}
+    late = str((await server.put(f"{directory}/9.dcm", made(pixels=2000, seed=9)))["guid"])
+    await server.srm("rm", surls=[f"{directory}/2.dcm"])
+    again = await ask(server, "diff", own, surl=f"{directory}/q")
+    assert again == {"added": [late], "gone": [guids[2]], "changed": [], "same": 1}
+    assert token
+
+
+async def test_a_query_of_own_attributes_pins_only_what_may_be_read(server: Server) -> None:
+    directory, guids = await filled(server)
+    reply = await server.call(
+        "POST",
+        "/meta/v1/schemas/create",
+        token=server.admin_token,
+        json={"name": "mine", "surl": directory, "attributes": [{"name": "quality", "kind": "int"}]},
+    )
+    assert reply.status < 300, reply.body
+    files = [f"{directory}/{number}.dcm" for number in range(3)]
+    await server.call(
+        "POST",
+        "/meta/v1/set",
+        token=server.admin_token,
+        json={"surls": [*files, directory], "values": {"mine.quality": 3}},
+    )
+    name = f"reader{directory[2:]}"
+    reader = await server.token("", name=name)
+    await acl(server, "/", rule("any:authenticated", "x"))
+    await acl(server, directory, rule(f"user:{name}", "rlxgw"))
+    await acl(server, files[0], rule(f"user:{name}", "lg"))
+    signed = await ask(server, "create", reader, 201, surl=f"{directory}/own", query="mine.quality >= 3")
+    assert signed["members"] == 2
+    assert {file.guid for file in (await manifest(server, f"{directory}/own", reader)).files} == set(
+        guids[1:]
+    )
+
+
+async def test_nothing_is_no_cohort_and_leaves_none(server: Server) -> None:
+    directory, _ = await filled(server, 1)
+    told = await ask(
+        server, "create", expect=400, surl=f"{directory}/none", query='Modality = "XX"', view="basic"
+    )
+    assert "nothing was selected" in told["detail"]
+    wrong = await ask(server, "create", expect=400, surl=f"{directory}/none", query="Modality = = 1")
+    assert wrong["detail"]
+    await ask(server, "create", expect=400, surl=f"{directory}/none")
+    assert (await ask(server, "list", surl=directory))["cohorts"] == []
+    await ask(server, "create", expect=201, surl=f"{directory}/none", files=[f"{directory}/0.dcm"])
+
+
+async def test_one_file_of_a_list_that_may_not_be_read_is_told_by_its_number(server: Server) -> None:
+    directory, _ = await filled(server, 1)
+    told = await ask(
+        server,
+        "create",
+        expect=404,
+        surl=f"{directory}/c",
+        files=[f"{directory}/0.dcm", f"{directory}/none.dcm"],
+    )
+    assert told["detail"].startswith("number 2 of the list")
+    assert "none.dcm" not in str(told)
+
+
+async def test_whoever_may_not_read_a_member_is_told_its_digest_and_verifies_all(server: Server) -> None:
+    directory, guids = await filled(server)
+    files = [f"{directory}/{number}.dcm" for number in range(3)]
+    name = f"reader{directory[2:]}"
+    reader = await server.token("", name=name)
+    await acl(server, "/", rule("any:authenticated", "x"))
+    await acl(server, directory, rule(f"user:{name}", "rlxg"))
+    await acl(server, files[1], rule("user:somebody", "r"))
+    await ask(server, "create", expect=201, surl=f"{directory}/c", files=files)
+    found = await manifest(server, f"{directory}/c", reader)
+    assert [file.guid for file in found.files] == [guids[0], guids[2]]
+    assert isinstance(found.members[1], bytes)
+    page = await ask(server, "members", reader, surl=f"{directory}/c")
+    assert page["members"][1] == {
+        "number": 1, "state": "available", "path": None, "file": {"digest": found.members[1].hex()},
+    }  # fmt: skip
+    refused = await server.srm(
+        "prepareToGet",
+        token=reader,
+        expect=None,
+        files=[{"surl": f"guid:{guid}"} for guid in guids[:2]],
+        cohort=f"{directory}/c",
+    )
+    assert [one["status"]["statusCode"] for one in refused["files"]] == [
+        "SRM_FILE_PINNED",
+        "SRM_INVALID_PATH",
+    ]
+    await ask(server, "delete", reader, 403, surl=f"{directory}/c")
+
+
+async def test_the_directorys_rights_count_once_the_entry_has_gone(server: Server) -> None:
+    directory, (guid,) = await filled(server, 1)
+    file, cohorts = f"{directory}/0.dcm", await server.directory()
+    content = await server.read(file)
+    names = [f"{who}{directory[2:]}" for who in ("inside", "outside")]
+    inside, outside = [await server.token("", name=name) for name in names]
+    await acl(server, "/", rule("any:authenticated", "x"))
+    await acl(server, file, rule(f"user:{names[1]}", "rlg"))
+    await acl(server, directory, rule(f"user:{names[1]}", "xlg"))
+    await acl(server, cohorts, rule(f"user:{names[0]}", "rxlg"), rule(f"user:{names[1]}", "xlg"))
+    await ask(server, "create", expect=201, surl=f"{cohorts}/c", files=[file])
+
+    async def may(token: str) -> dict[str, Any]:
+        asked = {"files": [{"surl": f"guid:{guid}"}], "cohort": f"{cohorts}/c"}
+        tree = await server.srm("prepareToGet", token=token, expect=None, **asked)
+        line: dict[str, Any] = tree["files"][0]
+        return line
+
+    assert "transferURL" not in await may(inside)
+    running = (await may(outside))["transferURL"]
+    assert await server.get(running) == content
+    await server.srm("rm", surls=[file])
+    assert "transferURL" not in await may(outside)
+    async with server.http.get(running) as over:
+        assert over.status == 410
+    server.cool()
+    assert await server.get((await may(inside))["transferURL"]) == content
+
+
+async def test_the_identified_view_is_pinned_sealed_and_tells_its_query_only_to_who_may_read_it(
+    server: Server, ct: bytes
+) -> None:
+    directory = await server.directory()
+    guid = str((await server.put(f"{directory}/a.dcm", ct))["guid"])
+    staff = await server.token("rwlxgi", directory, views=["basic", "identified"])
+    signed = await ask(
+        server, "create", staff, 201, surl=f"{directory}/i", files=[f"/@identified{directory}/a.dcm"]
+    )
+    assert signed["query"] is None
+    (file,) = (await manifest(server, f"{directory}/i", staff)).files
+    assert (file.view, file.size, file.sha256) == ("identified", len(ct), hashlib.sha256(ct).hexdigest())
+    async with server.house.database.acquire() as db:
+        rows = await db.fetch("select m::text from cohort_members m join cohorts c on c.id = m.cohort")
+        kept = await db.fetch("select c::text from cohorts c")
+    assert not [row for row in (*rows, *kept) if file.adler32 in row[0] or (file.sha256 or "-") in row[0]]
+    clear = await server.srm(
+        "prepareToGet", token=staff, expect=None, files=[{"surl": f"guid:{guid}"}], cohort=f"{directory}/i"
+    )
+    assert clear["files"][0]["status"]["statusCode"] == "SRM_AUTHORIZATION_FAILURE"
+    recipient = base64.b64encode(public_key(new_private_key())).decode()
+    sealed = await server.srm(
+        "prepareToGet",
+        token=staff,
+        files=[{"surl": f"guid:{guid}"}],
+        cohort=f"{directory}/i",
+        recipient=recipient,
+    )
+    assert sealed["files"][0]["plainSize"] == len(ct)
+    reader = f"reader{directory[2:]}"
+    token = await server.token("", name=reader)
+    await acl(server, "/", rule("any:authenticated", "x"))
+    await acl(server, directory, rule(f"user:{reader}", "rlxg"))
+    assert (await manifest(server, f"{directory}/i", token)).files == []
+
+
+async def test_many_members_come_in_pages_and_in_their_order(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(showing, "TOLD", 2)
+    monkeypatch.setattr(showing, "LISTED", 1)
+    directory, guids = await filled(server, 5)
+    files = [f"{directory}/{number}.dcm" for number in range(5)]
+    for name in ("a", "b"):
+        await ask(server, "create", expect=201, surl=f"{directory}/{name}", files=files)
+    assert [file.guid for file in (await manifest(server, f"{directory}/a")).files] == guids
+    first = await ask(server, "list", surl=directory)
+    then = await ask(server, "list", surl=directory, cursor=first["cursor"])
+    assert [one["name"] for one in first["cohorts"] + then["cohorts"]] == ["a", "b"]
+
+
+async def test_files_too_many_to_be_read_have_no_sha256(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(making, "_HASHED", 0)
+    directory, _ = await filled(server, 1)
+    await ask(server, "create", expect=201, surl=f"{directory}/c", files=[f"{directory}/0.dcm"])
+    (file,) = (await manifest(server, f"{directory}/c")).files
+    assert file.sha256 is None
+
+
+async def test_cohorts_are_bounded(postgres: Any, migrated: str, tmp_path: Any) -> None:
+    dsn = await postgres.fresh_database(migrated)
+    async with running_server(tmp_path / "data", dsn, limits={"cohorts": 1, "cohort_members": 2}) as server:
+        directory, _ = await filled(server)
+        files = [f"{directory}/{number}.dcm" for number in range(3)]
+        await ask(server, "create", expect=413, surl=f"{directory}/a", files=files)
+        await server.house.sweeper.sweep()
+        await ask(server, "create", expect=201, surl=f"{directory}/a", files=files[:2])
+        await ask(server, "create", expect=507, surl=f"{directory}/b", files=files[:2])
+
+
+async def test_a_changed_manifest_is_found_out(server: Server) -> None:
+    directory, _ = await filled(server, 2)
+    files = [f"{directory}/{number}.dcm" for number in range(2)]
+    await ask(server, "create", expect=201, surl=f"{directory}/c", files=files)
+    text = (await manifest(server, f"{directory}/c")).text()
+    key = server.house.signing_key.public_key().public_bytes_raw()
+    assert Manifest.parse(text, [key]).text() == text
+    size = f'"size": {len(await server.read(files[0]))}'
+    for changed in (
+        text.replace(size, '"size": 7', 1),
+        text.replace('"members": 2', '"members": 3'),
+        text.replace('"by": "', '"by": "not '),
+        text.replace('"guid"', '"digest"', 1),
+        text[:-20],
+        "{}",
+        "[]",
+    ):
+        assert changed != text
+        with pytest.raises(WrongContent):
+            Manifest.parse(changed, None)
+    with pytest.raises(WrongContent, match="none of those given"):
+        Manifest.parse(text, [bytes(32)])
