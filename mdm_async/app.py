@@ -70,7 +70,9 @@ from mdm_async.images.views.workshop import Workshop
 from mdm_async.keys import files, proofs
 from mdm_async.keys.custodians import Custodians, HeldByCustodians
 from mdm_async.keys.derive import BlindIndex, PseudonymFinder
-from mdm_async.keys.sources import KekSource, KeptKeks, kek_source
+from mdm_async.keys.kept_file import KeptKeks
+from mdm_async.keys.named_source import kek_source
+from mdm_async.keys.sources import KekSource
 from mdm_async.keys.store import KeyStore
 from mdm_async.keys.wrapped import WrappedKeys
 from mdm_async.memory import give_back_forever
@@ -187,7 +189,7 @@ async def running(
                 await _first_of(custodians.opened(), (stop or asyncio.Event()).wait())
             if stop is not None and stop.is_set():
                 raise _StoppedSealed
-        keys = await _keys(stack, keks[""], lanes, watches)
+        keys = await _keys(stack, settings, keks[""], lanes, watches)
         disk = stack.enter_context(ThreadPoolExecutor(_DISK_THREADS, "disk"))
         ballast = postgres.ballast if postgres is not None else None
         house = await _house(stack, settings, admin_token, stands_on, lanes, keys, disk, ballast)
@@ -269,12 +271,15 @@ async def _database(
     return postgres.dsn, postgres
 
 
-async def _keys(stack: AsyncExitStack, keks: KekSource, lanes: Lanes, watches: Watches) -> KeyStore:
+async def _keys(
+    stack: AsyncExitStack, settings: Settings, keks: KekSource, lanes: Lanes, watches: Watches
+) -> KeyStore:
     async with lanes.control.acquire() as db:
         installed = await installation.identity(db)
-    keys = await WrappedKeys.open(lanes.keys, await keks.read(), installed)
+    lapse = float(max(settings.limits.macaroon_seconds, settings.transfers.max_pin))
+    keys = await WrappedKeys.open(lanes.keys, keks, installed, _node(settings), lapse)
     beside = await stack.enter_async_context(watches.running())
-    beside(keys.wrap_anew())
+    beside(keys.forever())
     return keys
 
 
@@ -326,7 +331,7 @@ async def _house(
     digests = Digests(database, shelf, blobs, cipher, Shares(settings.limits.digests, settings.limits.share))
     largest = settings.transfers.max_upload
     opaque = OpaqueQuota(settings.limits.opaque, settings.limits.opaque_each)
-    node = f"{socket.gethostname()}:{settings.data.absolute()}"
+    node = _node(settings)
     await begin_work(lanes.bulk, views, node)
     private = signing_key(settings)
     destroyer = Destroyer(lanes.bulk, keys, blobs, node, settings.keys.backups_days)
@@ -365,6 +370,10 @@ async def _house(
         node=node,
         signing_key=private,
     )
+
+
+def _node(settings: Settings) -> str:
+    return f"{socket.gethostname()}:{settings.data.absolute()}"
 
 
 async def _served_views(database: Database, keys: KeyStore) -> ServedViews:

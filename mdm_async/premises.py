@@ -27,7 +27,9 @@ from mdm_async.identity.tokens import Issuers
 from mdm_async.images.hooks.hooks import demand_usable
 from mdm_async.keys import proofs
 from mdm_async.keys.custodians import HeldByCustodians
-from mdm_async.keys.sources import KekSource, KeptKeks, kek_source
+from mdm_async.keys.kept_file import KeptKeks
+from mdm_async.keys.named_source import kek_source
+from mdm_async.keys.sources import KekSource
 from mdm_async.postgres.database import Connection, connect
 from mdm_async.postgres.directory_lock import DirectoryLock
 from mdm_async.postgres.embedded.binaries import installed_binaries

@@ -1,6 +1,6 @@
 """The key store, as a server tells of it to administrators."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
 
@@ -59,6 +59,13 @@ class Keys:
     async def forget_shares(self) -> Json:
         """Have it forget those that came and were not enough; as `shares`."""
         return await self._wire.operate("DELETE", _UNSEAL)
+
+    async def rotate(self, gone: Sequence[str] = ()) -> Json:
+        """Have all wrapped under new key-encryption keys, or go on with it; how far that is, as `status` says it.
+
+        `gone`: nodes that will not come back. Conflict when the site keeps these keys and has no new one.
+        """
+        return await self._wire.operate("POST", f"{_PATH}/rotate", {"gone": list(gone)})
 
 
 @contextmanager

@@ -89,6 +89,7 @@ class BlockingKeys(Blocking[Keys]):
     shares = waits(Keys.shares)
     unseal = waits(Keys.unseal)
     forget_shares = waits(Keys.forget_shares)
+    rotate = waits(Keys.rotate)
 
 
 class BlockingMacaroons(Blocking[Macaroons]):

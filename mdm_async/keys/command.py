@@ -16,17 +16,20 @@ from mdm_async.errors import Unavailable, UnsafeSettings
 from mdm_async.held import may_wait
 from mdm_async.keys import files
 
-SECONDS: Final = 30.0
-"""In which it must have ended."""
+PATIENCE: Final = 30.0
+"""Seconds in which it must have ended."""
 _MOST_BYTES: Final = 16 * 1024
 
 
 class KekCommand:
     """Run anew each time it is asked, with the server's environment but its settings, and nothing to read."""
 
-    def __init__(self, command: Sequence[str], seconds: float = SECONDS) -> None:
+    seconds = 60.0
+
+    def __init__(self, command: Sequence[str], patience: float = PATIENCE) -> None:
         self.name = f"keys.kek_command ({command[0]})"
-        self._command, self._seconds = command, seconds
+        self.how_to_change = "have it print a new key before the others, then ask again"
+        self._command, self._patience = command, patience
 
     def check(self) -> None:
         """Raises UnsafeSettings when there is no such program, or others could put another in its place."""
@@ -55,10 +58,10 @@ class KekCommand:
         except OSError as why:
             raise self._failed(f"cannot be run: {why.strerror}") from None
         try:
-            async with asyncio.timeout(self._seconds):
+            async with asyncio.timeout(self._patience):
                 return await self._printed(process)
         except TimeoutError:
-            raise self._failed(f"did not end within {self._seconds:g} seconds") from None
+            raise self._failed(f"did not end within {self._patience:g} seconds") from None
         finally:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)

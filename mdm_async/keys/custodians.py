@@ -31,6 +31,11 @@ class HeldByCustodians:
     is_right: Callable[[list[bytes]], Awaitable[None]] | None = None
     """Raises why KEKs are not those of the store, before they count."""
     name: str = field(init=False)
+    how_to_change: str = field(
+        init=False,
+        default="make shares of a new key above the old one (mdm keys split --after), and unseal with those",
+    )
+    seconds: float = field(init=False, default=0.0)
     _shares: dict[int, CustodyShare] = field(default_factory=dict)
     _keks: list[bytes] = field(default_factory=list)
     _opened: asyncio.Event = field(default_factory=asyncio.Event)

@@ -29,7 +29,7 @@ def read_or_create(path: Path, fresh: str) -> tuple[str, bool]:
         except FileExistsError:
             pass
         else:
-            _sync_directory(path.parent)
+            sync_directory(path.parent)
             return fresh, True
         finally:
             draft.unlink()
@@ -45,7 +45,7 @@ def read_text(path: Path) -> str:
         raise UnsafeSettings(f"{path} is not text", remedy="restore that file") from None
 
 
-def _sync_directory(directory: Path) -> None:
+def sync_directory(directory: Path) -> None:
     descriptor = os.open(directory, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -1,18 +1,21 @@
 """One Postgres database of wrapped secrets, whole or one share of each, under one ring of key-encryption keys."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from typing import NamedTuple, Self
 from uuid import UUID, uuid4
 
 import structlog
 
-from mdm_async.errors import Unavailable
+from mdm_async.errors import MdmError, Unavailable
 from mdm_async.keys import proofs, standing
 from mdm_async.keys.metrics import NOT_OPENING
 from mdm_async.keys.row_cipher import FORMAT, Held, RowCipher, StoreIdentity
 from mdm_async.keys.standing import StoreStanding
 from mdm_async.keys.store import Intent
 from mdm_async.postgres.database import Connection, Database
+
+WRITABLE = "writable as (select from mdm_keys.kek_proofs where epoch = {} and closed is null for key share)"
+"""Part of each statement that writes under a key-encryption key: none does under one that is closed."""
 
 _log = structlog.get_logger()
 
@@ -29,6 +32,11 @@ class KeyDatabase:
 
     def __init__(self, name: str, database: Database, cipher: RowCipher) -> None:
         self.name, self.database, self.cipher = name, database, cipher
+        self.source = ""
+        """Where its key-encryption keys come from, for those who run it."""
+        self.reread: Callable[[], Awaitable[None]] | None = None
+        """Called when something is met under a key-encryption key that is not here: another node may have begun to
+        use a new one."""
 
     def __repr__(self) -> str:
         return f"<KeyDatabase {self.name}>"
@@ -48,20 +56,29 @@ class KeyDatabase:
         Raises Unavailable when the KEKs do not open all that this database holds.
         """
         async with database.transaction() as db:
-            ring = await proofs.prove(db, keks, installation)
+            proven = await proofs.prove(db, keks, installation)
             found = await claimed(db, identity or StoreIdentity(uuid4(), 0, installation))
-        return cls(name, database, RowCipher(ring, found))
+        return cls(name, database, RowCipher(proven.ring, found))
 
     async def register(self, held: Sequence[Held]) -> None:
         """Rows that are not there yet, with an intent for each registration. All or none."""
+        if await self._insert(held) or not held:
+            return
+        await self._read_keks_anew()
+        if not await self._insert(held):
+            raise _ended(self.name)
+
+    async def _insert(self, held: Sequence[Held]) -> int:
+        """How many were; none when the key in use has been closed meanwhile."""
         intents = {one.registration: one.image for one in held}
         async with self.database.acquire() as db:
-            await db.execute(
-                "with intended as (insert into mdm_keys.intents (registration, image)"
-                "  select * from unnest($1::uuid[], $2::uuid[]))"
+            written = await db.execute(
+                f"with {WRITABLE.format('$7::int')}, intended as ("
+                "  insert into mdm_keys.intents (registration, image)"
+                "  select i.* from writable, unnest($1::uuid[], $2::uuid[]) i)"
                 " insert into mdm_keys.image_secrets (registration, image, kind, wrapped, epoch, format)"
                 " select registration, image, kind, wrapped, $7, $8"
-                " from unnest($3::uuid[], $4::uuid[], $5::text[], $6::bytea[])"
+                " from writable, unnest($3::uuid[], $4::uuid[], $5::text[], $6::bytea[])"
                 " as given (registration, image, kind, wrapped)",
                 list(intents.keys()),
                 list(intents.values()),
@@ -72,6 +89,7 @@ class KeyDatabase:
                 self.cipher.ring.epoch,
                 FORMAT,
             )
+        return int(written.split()[-1])
 
     async def confirm(self, registrations: Collection[UUID]) -> None:
         # Not waiting for the disk: what a crash loses is confirmed by the sweeper.
@@ -100,6 +118,7 @@ class KeyDatabase:
                 list(registrations),
                 list(kinds),
             )
+        await self._meet(row["epoch"] for row in rows)
         held, closed = [], 0
         for row in rows:
             try:
@@ -131,14 +150,25 @@ class KeyDatabase:
 
     async def add_project_key(self, project: str, key: bytes) -> None:
         """Unless it has one: of two nodes that add one, one wins."""
+        if not await self._add_project_key(project, key):
+            await self._read_keks_anew()
+            if not await self._add_project_key(project, key):
+                raise _ended(self.name)
+
+    async def _add_project_key(self, project: str, key: bytes) -> bool:
+        """Whether it has one now; not when the key in use has been closed meanwhile."""
         async with self.database.acquire() as db:
-            await db.execute(
-                "insert into mdm_keys.project_keys (project, epoch, wrapped, format) values ($1, $2, $3, $4)"
-                " on conflict do nothing",
-                project,
-                self.cipher.ring.epoch,
-                self.cipher.wrap_project_key(project, key),
-                FORMAT,
+            return bool(
+                await db.fetchval(
+                    f"with {WRITABLE.format('$2::int')}, added as ("
+                    "  insert into mdm_keys.project_keys (project, epoch, wrapped, format)"
+                    "  select $1, $2, $3, $4 from writable on conflict do nothing)"
+                    " select exists (select from writable)",
+                    project,
+                    self.cipher.ring.epoch,
+                    self.cipher.wrap_project_key(project, key),
+                    FORMAT,
+                )
             )
 
     async def project_keys(self, projects: Collection[str]) -> dict[str, bytes]:
@@ -149,16 +179,49 @@ class KeyDatabase:
                 " where project = any($1::text[])",
                 list(projects),
             )
+        await self._meet(row["epoch"] for row in rows)
         return {row["project"]: self.cipher.unwrap_project_key(row) for row in rows}
+
+    async def projects_named(self, beginning: str) -> list[str]:
+        """Those with keys whose names begin so."""
+        async with self.database.acquire() as db:
+            rows = await db.fetch(
+                "select project from mdm_keys.project_keys where starts_with(project, $1)", beginning
+            )
+        return [row["project"] for row in rows]
+
+    async def remove_project_keys(self, projects: Collection[str]) -> None:
+        """Destroy keys: what is wrapped under them can never be read again."""
+        async with self.database.acquire() as db:
+            await db.execute(
+                "delete from mdm_keys.project_keys where project = any($1::text[])", list(projects)
+            )
+
+    async def _meet(self, epochs: Iterable[int]) -> None:
+        if not set(epochs) <= set(self.cipher.ring.epochs):
+            await self._read_keks_anew()
+
+    async def _read_keks_anew(self) -> None:
+        if self.reread is not None:
+            try:
+                await self.reread()
+            except MdmError as why:
+                _log.warning("key-encryption keys", store=self.name, reason=str(why))
 
     async def standing(self) -> StoreStanding:
         ring = self.cipher.ring
         try:
             async with self.database.acquire() as db:
-                epochs = await standing.epochs(db, ring.epoch, ring.epochs)
+                return await standing.of_store(db, self.name, self.source, ring.epoch, ring.epochs)
         except Unavailable:
-            return StoreStanding(self.name, alive=False)
-        return StoreStanding(self.name, True, epochs)
+            return StoreStanding(self.name, alive=False, source=self.source)
+
+
+def _ended(store: str) -> Unavailable:
+    return Unavailable(
+        f"the key-encryption key that this node has for the store {store} has ended",
+        remedy="give it the one that other nodes use (mdm keys status)",
+    )
 
 
 async def claimed(db: Connection, wanted: StoreIdentity) -> StoreIdentity:

@@ -4,6 +4,7 @@ So an administrator numbers nothing, and a server that starts with other keys is
 """
 
 from collections.abc import Sequence
+from typing import NamedTuple
 from uuid import UUID
 
 import asyncpg
@@ -21,14 +22,23 @@ async def are_there(db: Connection) -> bool:
     return bool(await db.fetchval("select to_regclass('mdm_keys.kek_proofs') is not null"))
 
 
+class Proven(NamedTuple):
+    """What a source's KEKs are here."""
+
+    ring: KeyRing
+    closed: dict[int, bytes]
+    """KEKs by epoch that nothing is or will be wrapped under any more: they should go."""
+
+
 async def known(db: Connection, keks: Sequence[bytes], installation: UUID) -> list[Wrapper | None]:
     """For each KEK its wrapper if it has an epoch here, None if it is new.
 
     Raises Unavailable when secrets in this database were wrapped under a KEK that is not among these.
     """
-    proofs = await db.fetch("select epoch, wrapped from mdm_keys.kek_proofs order by epoch")
+    proofs = await db.fetch("select epoch, wrapped, closed from mdm_keys.kek_proofs order by epoch")
     found = [_of_one(proofs, kek, installation) for kek in keks]
-    lost = {row["epoch"] for row in proofs} - {wrapper.epoch for wrapper in found if wrapper is not None}
+    here = {wrapper.epoch for wrapper in found if wrapper is not None}
+    lost = {row["epoch"] for row in proofs if row["closed"] is None} - here
     # An epoch that nothing is wrapped under any more may be forgotten.
     used = await db.fetch(
         "select epoch from unnest($1::int[]) as lost (epoch)"
@@ -53,8 +63,9 @@ async def demand_right(dsn: str, installation: UUID, keks: Sequence[bytes]) -> N
             await known(db, keks, installation)
 
 
-async def prove(db: Connection, keks: Sequence[bytes], installation: UUID) -> KeyRing:
-    """The ring of these KEKs, the first in use; new ones get their epochs. Raises as `known`.
+async def prove(db: Connection, keks: Sequence[bytes], installation: UUID) -> Proven:
+    """The ring of these KEKs, the first in use; new ones get their epochs. Raises as `known`, and when all of them
+    are closed.
 
     Call it in a transaction.
     """
@@ -71,7 +82,15 @@ async def prove(db: Connection, keks: Sequence[bytes], installation: UUID) -> Ke
                 last,
                 wrapper.wrap(_PROOF, _OWNER),
             )
-    return KeyRing([wrapper for wrapper in found if wrapper is not None])
+    rows = await db.fetch("select epoch from mdm_keys.kek_proofs where closed is not null")
+    ended = {row["epoch"] for row in rows}
+    given = [(kek, wrapper) for kek, wrapper in zip(keks, found, strict=True) if wrapper is not None]
+    ring = [wrapper for _, wrapper in given if wrapper.epoch not in ended]
+    if not ring:
+        raise Unavailable(
+            "no key-encryption key given is in use any more", remedy="start the server with the newest one"
+        )
+    return Proven(KeyRing(ring), {wrapper.epoch: kek for kek, wrapper in given if wrapper.epoch in ended})
 
 
 def _of_one(proofs: Sequence[asyncpg.Record], kek: bytes, installation: UUID) -> Wrapper | None:

@@ -16,11 +16,11 @@ _BARE = NONCE_BYTES + 32 + TAG_BYTES
 
 
 class KeyRing:
-    """The first wrapper is of the KEK in use."""
+    """The first wrapper is of the KEK in use, unless another is named."""
 
-    def __init__(self, wrappers: Sequence[Wrapper]) -> None:
-        self._in_use = wrappers[0]
+    def __init__(self, wrappers: Sequence[Wrapper], in_use: int | None = None) -> None:
         self._wrappers = {wrapper.epoch: wrapper for wrapper in wrappers}
+        self._in_use = wrappers[0] if in_use is None else self._wrappers[in_use]
 
     @property
     def epoch(self) -> int:
@@ -34,8 +34,12 @@ class KeyRing:
 
     @property
     def epochs(self) -> list[int]:
-        """All that this ring opens."""
-        return sorted(self._wrappers)
+        """All that this ring opens, the one that its source wants in use first."""
+        return list(self._wrappers)
+
+    def using(self, epoch: int) -> "KeyRing":
+        """The same keys, with another in use."""
+        return KeyRing(list(self._wrappers.values()), epoch)
 
     def wrap(self, secret: bytes, *owner: bytes | str) -> bytes:
         """Under `epoch`, which the caller keeps beside it."""
@@ -50,11 +54,8 @@ class KeyRing:
             )
         return wrapper.unwrap(wrapped, epoch, *owner)
 
-    def wrap_marked(self, secret: bytes, *owner: bytes | str) -> bytes:
-        """A wrapped thing that says by itself what it was wrapped under. `secret` has 32 bytes."""
-        return _MARK + self.epoch.to_bytes(_EPOCH_BYTES, "big") + self.wrap(secret, *owner)
-
     def unwrap_marked(self, wrapped: bytes, *owner: bytes | str) -> bytes:
+        """A thing that says by itself what it was wrapped under, as earlier versions wrapped transfers' secrets."""
         if len(wrapped) == _BARE:
             return self.unwrap(wrapped, 1, *owner)
         start = len(_MARK) + _EPOCH_BYTES

@@ -1,7 +1,11 @@
 """How a key store stands, for those who run it."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
+from mdm_async.keys import nodes, rotations
+from mdm_async.keys.nodes import Node
+from mdm_async.keys.rotations import Rotation
 from mdm_async.postgres.database import Connection
 
 COUNTED = 10_000
@@ -19,16 +23,26 @@ class Epoch:
     """Whether this node has it."""
     rows: int
     more: bool
+    made: datetime
+    closed: datetime | None
+    """Since when nothing is wrapped under it, nor can be."""
+    destroyed: datetime | None
+    """Since when no node has it."""
 
 
 @dataclass(frozen=True, slots=True)
 class StoreStanding:
-    """One database of wrapped secrets."""
+    """One database of wrapped secrets. Of one that is away nothing else is known."""
 
     name: str
     alive: bool
+    source: str = ""
+    """Where its key-encryption keys come from."""
     epochs: tuple[Epoch, ...] = ()
     """The newest first."""
+    rotation: Rotation | None = None
+    """The last one."""
+    nodes: tuple[Node, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +52,14 @@ class KeyStanding:
     """How many of the stores it takes to read a secret."""
 
 
+async def of_store(db: Connection, name: str, source: str, in_use: int, here: list[int]) -> StoreStanding:
+    found = tuple(await nodes.known(db))
+    return StoreStanding(name, True, source, await epochs(db, in_use, here), await rotations.last(db), found)
+
+
 async def epochs(db: Connection, in_use: int, here: list[int]) -> tuple[Epoch, ...]:
     rows = await db.fetch(
-        "select epoch,"
+        "select epoch, made, closed, destroyed,"
         " (select count(*) from (select from mdm_keys.image_secrets s where s.epoch = p.epoch limit $1) i)"
         " + (select count(*) from (select from mdm_keys.project_keys k where k.epoch = p.epoch limit $1) j) as rows"
         " from mdm_keys.kek_proofs p order by epoch desc limit $2",
@@ -48,6 +67,15 @@ async def epochs(db: Connection, in_use: int, here: list[int]) -> tuple[Epoch, .
         _SHOWN,
     )
     return tuple(
-        Epoch(row["epoch"], row["epoch"] == in_use, row["epoch"] in here, row["rows"], row["rows"] >= COUNTED)
+        Epoch(
+            row["epoch"],
+            row["epoch"] == in_use,
+            row["epoch"] in here,
+            row["rows"],
+            row["rows"] >= COUNTED,
+            row["made"],
+            row["closed"],
+            row["destroyed"],
+        )
         for row in rows
     )

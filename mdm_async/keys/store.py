@@ -94,6 +94,12 @@ class KeyStore(Protocol):
     async def project_keys(self, projects: Collection[str]) -> dict[str, bytes]:
         """The keys of projects' pseudonyms; those that were never made are left out."""
 
+    async def rotate(self, gone: Collection[str]) -> None:
+        """Begin to wrap all under new key-encryption keys, or go on with it; it goes on in the background.
+
+        `gone`: nodes that will not come back. Raises Conflict when the site keeps these keys and has no new one.
+        """
+
     async def status(self) -> KeyStanding:
         """How each of its databases stands; one that is away is told, not raised."""
 

@@ -22,6 +22,9 @@ class Wrapper:
     `epoch` counts KEKs; secrets wrapped under another epoch are refused by name, not by a failing cipher.
     """
 
+    ADDED = NONCE_BYTES + TAG_BYTES
+    """Bytes by which what is wrapped is longer."""
+
     def __init__(self, kek: bytes, installation: UUID, epoch: int = 1) -> None:
         if len(kek) != KEY_BYTES:
             raise ValueError(f"a key-encryption key has {KEY_BYTES} bytes")

@@ -1,30 +1,71 @@
 """The key store in one Postgres database, the catalog's: whole secrets, wrapped under key-encryption keys (KEKs)."""
 
+import asyncio
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from typing import Self
 from uuid import UUID
 
-from mdm_async.keys import rewrapping
+from mdm_async.keys import retiring
+from mdm_async.keys.keeper import KekKeeper
 from mdm_async.keys.key_database import KeyDatabase
 from mdm_async.keys.ring import KeyRing
 from mdm_async.keys.row_cipher import Held
+from mdm_async.keys.sources import KekSource
 from mdm_async.keys.standing import KeyStanding
 from mdm_async.keys.store import IDENTITY, IMAGE, SECRET_BYTES, Forgotten, Intent, Secrets
-from mdm_async.keys.transfer_secrets import TransferSecrets
+from mdm_async.keys.transfer_secrets import TransferSecrets, WrapsTransfers
 from mdm_async.postgres.database import Database
 
+_TRANSFERS = "/transfers/"
+"""No project's name begins like that."""
 
-class WrappedKeys(TransferSecrets):
+
+class WrappedKeys(WrapsTransfers):
     """Needs connections of its own: whoever waits for a key may hold one to the catalog."""
 
-    def __init__(self, store: KeyDatabase) -> None:
-        self._store = store
+    def __init__(self, store: KeyDatabase, keeper: KekKeeper, lapse: float) -> None:
+        self._store, self.keeper = store, keeper
+        self._transfers = TransferSecrets(
+            self, store.cipher.store.installation, lapse, lambda: store.cipher.ring
+        )
 
     @classmethod
-    async def open(cls, database: Database, keks: Sequence[bytes], installation: UUID) -> Self:
-        """Raises Unavailable when the KEKs do not open all that this database holds."""
-        return cls(await KeyDatabase.open("catalog", database, keks, installation))
+    async def open(
+        cls, database: Database, source: KekSource, installation: UUID, node: str, lapse: float
+    ) -> Self:
+        """`lapse`: seconds that secrets of transfers may be needed.
+
+        Raises Unavailable when the KEKs do not open all that this database holds.
+        """
+        store = await KeyDatabase.open("catalog", database, await source.read(), installation)
+        async with database.acquire() as db:
+            await retiring.expect_transfers(db, lapse)
+        keeper = KekKeeper(store, source, node)
+        await keeper.begin()
+        opened = cls(store, keeper, lapse)
+        await opened._transfers.read()
+        return opened
+
+    async def forever(self) -> None:
+        """Keep the keys that others are wrapped under."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.keeper.forever())
+            group.create_task(self._transfers.forever())
+
+    async def rotate(self, gone: Collection[str] = ()) -> None:
+        await self.keeper.rotate(gone)
+        await self._transfers.add()
+
+    async def transfer_keys(self) -> dict[int, bytes]:
+        found = await self._store.project_keys(await self._store.projects_named(_TRANSFERS))
+        return {int(name.removeprefix(_TRANSFERS)): key for name, key in found.items()}
+
+    async def add_transfer_key(self, made: int, key: bytes) -> None:
+        await self._store.add_project_key(f"{_TRANSFERS}{made}", key)
+
+    async def remove_transfer_keys(self, made: Collection[int]) -> None:
+        await self._store.remove_project_keys([f"{_TRANSFERS}{one}" for one in made])
 
     async def register(self, secrets: Mapping[UUID, Secrets]) -> None:
         await self._store.register(
@@ -71,10 +112,6 @@ class WrappedKeys(TransferSecrets):
 
     async def status(self) -> KeyStanding:
         return KeyStanding((await self._store.standing(),), 1)
-
-    async def wrap_anew(self) -> None:
-        """Wrap all that is under older KEKs under the one in use. Stopped, it begins again at the next start."""
-        await rewrapping.wrap_anew(self._store)
 
     @property
     def _transfer_ring(self) -> KeyRing:

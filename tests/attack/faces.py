@@ -463,6 +463,10 @@ ROUTES: dict[tuple[str, str], list[Attack]] = {
         (method, "/admin/v1/keys/unseal"): [_admin(method, "/admin/v1/keys/unseal", body)]
         for method, body in (("GET", None), ("POST", lambda aim: {"share": "{}"}), ("DELETE", None))
     },
+    ("POST", "/admin/v1/keys/rotate"): [
+        _admin("POST", "/admin/v1/keys/rotate", lambda aim: {}),
+        _admin("POST", "/admin/v1/keys/rotate", lambda aim: {"gone": ["a node"]}, "gone"),
+    ],
     ("POST", "/admin/v1/fsck"): [
         _admin("POST", "/admin/v1/fsck", lambda aim: {}),
         _admin("POST", "/admin/v1/fsck", lambda aim: {"repair": True}, "repair"),

@@ -1,8 +1,10 @@
 """The key store's database, as tests open it and as the version before left it."""
 
+import base64
 import os
 from uuid import UUID, uuid4
 
+from mdm_async.keys.sources import GivenKeks
 from mdm_async.keys.store import Secrets, new_secrets
 from mdm_async.keys.wrap import Wrapper
 from mdm_async.keys.wrapped import WrappedKeys
@@ -16,7 +18,9 @@ def kek() -> bytes:
 
 
 async def opened(database: Database, *keks: bytes) -> WrappedKeys:
-    return await WrappedKeys.open(database, keks, INSTALLATION)
+    """Always as the same node, which is started again with other keys."""
+    source = GivenKeks("\n".join(base64.b64encode(kek).decode() for kek in keks))
+    return await WrappedKeys.open(database, source, INSTALLATION, "a node", 60)
 
 
 def some_secrets(count: int) -> dict[UUID, Secrets]:

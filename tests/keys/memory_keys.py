@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from uuid import UUID
 
-from mdm_async.errors import Unavailable
+from mdm_async.errors import NotSupported, Unavailable
 from mdm_async.keys.standing import KeyStanding, StoreStanding
 from mdm_async.keys.store import Forgotten, Intent, Secrets
 
@@ -55,6 +55,9 @@ class MemoryKeys:
 
     async def project_keys(self, projects: Collection[str]) -> dict[str, bytes]:
         return {project: self._projects[project] for project in projects if project in self._projects}
+
+    async def rotate(self, gone: Collection[str]) -> None:
+        raise NotSupported("there is no key-encryption key")
 
     async def status(self) -> KeyStanding:
         return KeyStanding((StoreStanding("memory", alive=True),), 1)

@@ -67,12 +67,14 @@ async def test_what_was_bound_to_no_store_is_bound_when_it_is_wrapped_anew(datab
     old, new, secrets = kek(), kek(), some_secrets(3)
     projects = await as_the_version_before(database, old, secrets)
     keys = await opened(database, new, old)
-    await keys.wrap_anew()
+    await keys.keeper.work()
     async with database.acquire() as db:
         for table in ("image_secrets", "project_keys"):
             assert await db.fetchval(f"select array_agg(distinct format) from mdm_keys.{table}") == [2]
         await db.execute("update mdm_keys.store set id = $1", UUID(int=9))
-    elsewhere = await opened(database, new)
-    assert await elsewhere.fetch(registrations(secrets), identity=True) == {}
+    elsewhere = await KeyDatabase.open("elsewhere", database, [new], INSTALLATION)
+    assert await elsewhere.read(registrations(secrets), ["image", "identity"]) == ([], 6)
     with pytest.raises(Unavailable, match="does not open"):
         await elsewhere.project_keys(projects)
+    with pytest.raises(Unavailable, match="does not open"):
+        await opened(database, new)

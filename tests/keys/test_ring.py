@@ -17,12 +17,17 @@ def ring(*keks: tuple[bytes, int]) -> KeyRing:
     return KeyRing([Wrapper(kek, INSTALLATION, epoch) for kek, epoch in keks])
 
 
+def marked(ring: KeyRing, *owner: bytes | str) -> bytes:
+    """As the version before wrapped secrets of transfers."""
+    return b"\x02" + ring.epoch.to_bytes(4, "big") + ring.wrap(b"s" * 32, *owner)
+
+
 def test_new_things_are_wrapped_under_the_first_and_old_ones_stay_readable() -> None:
     before, after = ring((OLD, 1)), ring((NEW, 2), (OLD, 1))
-    wrapped = before.wrap_marked(b"s" * 32, "grant")
+    wrapped = marked(before, "grant")
     assert after.unwrap_marked(wrapped, "grant") == b"s" * 32
     assert (before.epoch, after.epoch, before.older, after.older) == (1, 2, [], [1])
-    again = after.wrap_marked(b"s" * 32, "grant")
+    again = marked(after, "grant")
     assert ring((NEW, 2)).unwrap_marked(again, "grant") == b"s" * 32
     with pytest.raises(Unavailable, match="key number 2, which is not here"):
         before.unwrap_marked(again, "grant")
@@ -31,7 +36,7 @@ def test_new_things_are_wrapped_under_the_first_and_old_ones_stay_readable() -> 
 def test_a_key_that_is_not_in_use_yet_opens_what_other_nodes_wrap_under_it() -> None:
     waiting = ring((OLD, 1), (NEW, 2))
     assert (waiting.epoch, waiting.older) == (1, [])
-    assert waiting.unwrap_marked(ring((NEW, 2), (OLD, 1)).wrap_marked(b"s" * 32, "x"), "x") == b"s" * 32
+    assert waiting.unwrap_marked(marked(ring((NEW, 2), (OLD, 1)), "x"), "x") == b"s" * 32
 
 
 def test_what_the_version_before_wrapped_for_a_grant_opens() -> None:
@@ -44,7 +49,7 @@ def test_what_the_version_before_wrapped_for_a_grant_opens() -> None:
 
 def test_an_epoch_that_was_changed_or_taken_away_opens_nothing() -> None:
     both = ring((NEW, 2), (OLD, 1))
-    wrapped = both.wrap_marked(b"s" * 32, "x")
+    wrapped = marked(both, "x")
     for other in (
         b"\x02\0\0\0\x01" + wrapped[5:],
         wrapped[5:],

@@ -36,7 +36,7 @@ async def test_all_is_wrapped_anew_and_the_old_key_may_go(database: Database) ->
     old, new, secrets = kek(), kek(), some_secrets(1203)
     projects = await as_the_version_before(database, old, secrets)
     keys = await opened(database, new, old)
-    await keys.wrap_anew()
+    await keys.keeper.work()
     assert await epochs(database) == {2}
     alone = await opened(database, new)
     assert await alone.fetch(registrations(secrets), identity=True) == secrets
@@ -47,11 +47,11 @@ async def test_wrapping_anew_goes_on_where_it_was_stopped(database: Database) ->
     old, new, secrets = kek(), kek(), some_secrets(800)
     await as_the_version_before(database, old, secrets)
     for _ in range(4):  # however far each comes
-        begun = asyncio.create_task((await opened(database, new, old)).wrap_anew())
+        begun = asyncio.create_task((await opened(database, new, old)).keeper.work())
         await _stopped_midway(begun, database)
         keys = await opened(database, new, old)
         assert await keys.fetch(registrations(secrets), identity=True) == secrets
-    await keys.wrap_anew()
+    await keys.keeper.work()
     assert await epochs(database) == {2}
 
 
@@ -75,7 +75,7 @@ async def test_a_damaged_secret_keeps_no_other_from_being_wrapped_anew(database:
             registrations(secrets)[1],
         )
     keys = await opened(database, new, old)
-    await keys.wrap_anew()
+    await keys.keeper.work()
     assert len(await keys.fetch(registrations(secrets), identity=True)) == 2
     assert await epochs(database) == {1, 2}
 
@@ -115,8 +115,8 @@ async def test_nodes_may_be_given_a_new_key_one_after_the_other(database: Databa
         await keys.register({image: one})
     for keys in writers[1:]:
         assert await keys.fetch(registrations(secrets), identity=True) == secrets
-    await writers[2].wrap_anew()
-    await writers[1].wrap_anew()
+    await writers[2].keeper.work()
+    await writers[1].keeper.work()
     assert await epochs(database) == {2}
     assert await writers[1].fetch(registrations(secrets), identity=True) == secrets
 

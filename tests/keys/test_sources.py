@@ -8,7 +8,9 @@ from pydantic import SecretStr
 
 from mdm_async.errors import MdmError, Unavailable, UnsafeSettings
 from mdm_async.keys.command import KekCommand
-from mdm_async.keys.sources import KekFile, KekSource, KeptKeks, kek_source
+from mdm_async.keys.kept_file import KeptKeks
+from mdm_async.keys.named_source import kek_source
+from mdm_async.keys.sources import KekFile, KekSource
 from mdm_async.settings.keys import KekSettings
 from tests.faults.conditions import until
 
@@ -120,7 +122,7 @@ async def test_a_command_that_hangs_is_ended_with_all_that_it_started(tmp_path: 
     pid = tmp_path / "pid"
     hanging = program(tmp_path, f"sleep 1000 & echo $! > {pid}; wait")
     with pytest.raises(Unavailable, match=r"did not end within 0\.5 seconds"):
-        await KekCommand([str(hanging)], seconds=0.5).read()
+        await KekCommand([str(hanging)], patience=0.5).read()
     stat = Path(f"/proc/{int(pid.read_text())}/stat")
     await until(lambda: not stat.exists() or ") Z " in stat.read_text())
 

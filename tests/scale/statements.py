@@ -75,7 +75,7 @@ from mdm_async.catalog.work.views_to_make import VIEWS_TO_MAKE
 from mdm_async.dicom.attributes import Attributes
 from mdm_async.dicom.indexed import by_keyword
 from mdm_async.errors import BadRequest
-from mdm_async.keys import proofs, rewrapping, standing
+from mdm_async.keys import nodes, proofs, retiring, rewrapping, rotations, standing
 from mdm_async.keys.key_database import claimed
 from mdm_async.keys.ring import KeyRing
 from mdm_async.keys.row_cipher import RowCipher, StoreIdentity
@@ -851,9 +851,10 @@ async def project_keys_are_wrapped_anew(desk: Desk) -> None:
     await desk.db.execute(
         "insert into mdm_keys.project_keys values ('q', 2, $1)", old.wrap(bytes(32), "project", "q")
     )
+    await desk.db.execute("insert into mdm_keys.kek_proofs (epoch, wrapped) values (3, 'new')")
     ring = KeyRing([Wrapper(bytes(32), installed, 3), Wrapper(b"\x01" * 32, installed, 2)])
     cipher = RowCipher(ring, StoreIdentity(UUID(int=1), 0, installed))
-    assert await rewrapping.project_keys(desk.db, cipher) == 1
+    assert await rewrapping.project_keys(desk.db, cipher) == (1, 0)
 
 
 @budget(1_100)
@@ -862,11 +863,54 @@ async def secrets_are_wrapped_anew(desk: Desk) -> None:
     assert await proofs.are_there(desk.db)
     # Of a key that nobody gives any more, for nothing is wrapped under it.
     await desk.db.execute("insert into mdm_keys.kek_proofs (epoch, wrapped) values (99, 'lost')")
-    await proofs.prove(desk.db, [bytes(32), b"\x01" * 32], installed)
-    ring = KeyRing([Wrapper(bytes(32), installed, 3), Wrapper(b"\x01" * 32, installed, 2)])
+    await proofs.prove(desk.db, [b"\x02" * 32, bytes(32)], installed)
+    ring = KeyRing([Wrapper(b"\x02" * 32, installed, 100), Wrapper(bytes(32), installed, 1)])
     cipher = RowCipher(ring, await claimed(desk.db, StoreIdentity(UUID(int=1), 0, installed)))
-    await rewrapping.project_keys(desk.db, cipher)
-    await rewrapping.image_secrets(desk.db, cipher, (UUID(int=0), ""))
+    await rewrapping.image_secrets(desk.db, cipher, 1, rewrapping.FIRST)
+
+
+@budget(1_000)
+async def a_rotation_is_kept_account_of(desk: Desk) -> None:
+    assert await rotations.is_left(desk.db, [1], 9)
+    assert await rotations.begin(desk.db, 9, "here")
+    assert await rotations.begin(desk.db, 9, "there") is None
+    await rotations.expect(desk.db, 9, 100)
+    await rotations.renew(desk.db, 9, "here", 7)
+    await rotations.end(desk.db, 9, "here", 0)
+    assert (last := await rotations.last(desk.db)) is not None
+    assert (last.done, last.total) == (7, 100)
+
+
+@budget(rewrapping.COUNTED + 1_000)
+async def what_is_wrapped_under_a_key_is_counted_page_by_page(desk: Desk) -> None:
+    await rewrapping.count_project_keys(desk.db, 1)
+    count, _ = await rewrapping.count_page(desk.db, 1, rewrapping.FIRST)
+    assert count == rewrapping.COUNTED
+
+
+@budget(1_000)
+async def nodes_tell_which_keys_they_have(desk: Desk) -> None:
+    await nodes.report(desk.db, "there", keeps=True, has=[1], in_use=1)
+    assert "there" in {node.name for node in await nodes.known(desk.db)}
+    assert await nodes.strike_off(desk.db, ["there"]) == []
+
+
+@budget(1_000)
+async def a_key_encryption_key_ends(desk: Desk) -> None:
+    await desk.db.execute(
+        "insert into mdm_keys.kek_proofs (epoch, wrapped) values (50, 'x'), (51, 'y'), (52, 'z')"
+    )
+    await retiring.expect_transfers(desk.db, 60)
+    assert await retiring.close(desk.db, 52) == [50, 51]
+    assert await retiring.open_epochs(desk.db) == [1, 52]
+    assert await retiring.note_destroyed(desk.db) == [50, 51]
+
+
+@budget(1_000)
+async def keys_of_transfers_come_and_go(desk: Desk) -> None:
+    await desk.keys.add_transfer_key(5, bytes(32))
+    assert 5 in await desk.keys.transfer_keys()
+    await desk.keys.remove_transfer_keys([5])
 
 
 # Queues, each with a thousand rows more than is taken

@@ -1,6 +1,7 @@
 """On a million images, three million grants, a million rows of audit, no statement reads more than it is asked for."""
 
 import ast
+import base64
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -9,11 +10,13 @@ import pytest
 
 from mdm_async.catalog import installation
 from mdm_async.catalog.grants import partitions
+from mdm_async.keys.sources import GivenKeks
 from mdm_async.keys.wrapped import WrappedKeys
 from tests.scale.million import IMAGES
 from tests.scale.statements import QUEUES, STATEMENTS, Desk, turn
 from tests.scale.touched import PACKAGE, RUN, Recorder, Site
 
+KEK = GivenKeks(base64.b64encode(bytes(32)).decode())
 pytestmark = pytest.mark.timeout(600)
 """The first of them makes the catalog."""
 
@@ -30,7 +33,7 @@ async def _desk(dsn: str, recorder: Recorder) -> AsyncIterator[Desk]:
     async with recorder.database(dsn) as database:
         async with database.acquire() as db:
             installed = await installation.identity(db)
-        keys = await WrappedKeys.open(database, [bytes(32)], installed)
+        keys = await WrappedKeys.open(database, KEK, installed, "a node", 60)
         async with database.acquire() as db:
             transaction = db.transaction()
             await transaction.start()

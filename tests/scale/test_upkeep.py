@@ -1,5 +1,6 @@
 """Background work on a million images: nothing to do costs nothing, and what is to be done costs what it is."""
 
+import base64
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -11,12 +12,14 @@ from mdm_async.blobs.local import LocalBlobs
 from mdm_async.catalog import installation
 from mdm_async.catalog.namespace import cut_trees, places
 from mdm_async.images.upkeep.sweep import Sweeper
+from mdm_async.keys.sources import GivenKeks
 from mdm_async.keys.wrapped import WrappedKeys
 from mdm_async.names import Lfn
 from mdm_async.postgres.database import connect
 from tests.scale.million import FILES, SECRETS, registration
 from tests.scale.touched import Recorder
 
+KEK = GivenKeks(base64.b64encode(bytes(32)).decode())
 pytestmark = pytest.mark.timeout(600)
 """The first of them makes the catalog."""
 
@@ -30,7 +33,7 @@ async def _sweeper(dsn: str, recorder: Recorder, directory: Path) -> AsyncIterat
         async with recorder.database(dsn) as database:
             async with database.acquire() as db:
                 installed = await installation.identity(db)
-            keys = await WrappedKeys.open(database, [bytes(32)], installed)
+            keys = await WrappedKeys.open(database, KEK, installed, "a node", 60)
             recorder.by_site.clear()
             yield Sweeper(database, keys, LocalBlobs(directory, disk, 0), "node")
 

@@ -2,7 +2,7 @@
 
 import typer
 
-from mdm_async.cli.keys import acl, of_images, split, status, unseal
+from mdm_async.cli.keys import acl, of_images, rotate, split, status, unseal
 
 
 def register(app: typer.Typer) -> None:
@@ -10,6 +10,7 @@ def register(app: typer.Typer) -> None:
         help="The keys of images, and those that they are wrapped under.", no_args_is_help=True
     )
     status.register(group)
+    rotate.register(group)
     split.register(group)
     unseal.register(group)
     of_images.register(group)
