@@ -11,6 +11,7 @@ from mdm_async.catalog.holdings import blobs, images
 from mdm_async.catalog.trail import acts
 from mdm_async.catalog.trail.acts import Act
 from mdm_async.catalog.work import keys_to_forget, shreds
+from mdm_async.catalog.work.queue import Row
 from mdm_async.catalog.work.shreds import SHREDS, Shred, ShreddedImage
 from mdm_async.errors import Unavailable
 from mdm_async.images.metadata.unnamed_sets import drop_unnamed_sets
@@ -41,10 +42,14 @@ class Destroyer:
     async def finish(self) -> None:
         """Destroy what was left, here or by another node, and look whether what was destroyed is final by now."""
         async with Shift(self.database, SHREDS, self.node, 1) as shift:
-            while rows := await shift.page():
-                await self.destroy(rows[0].key[0])
-                found = await self._get(rows[0].key[0])
-                await shift.put_back(rows, _SOON if found.destroyed is None else _LATER)
+
+            async def go_on(row: Row) -> None:
+                await self.destroy(row.key[0])
+                found = await self._get(row.key[0])
+                await shift.put_back([row], _SOON if found.destroyed is None else _LATER)
+
+            async for row in shift.rows():
+                await shift.attempt(row, go_on)
 
     async def destroy(self, id_: UUID) -> Finality:
         """All that a shred wrote down, as far as it can be reached now."""
