@@ -59,9 +59,10 @@ def finality(
 
 def _outlived(store: StoreStanding, epoch: int) -> tuple[str, datetime | None]:
     """What is missing until nothing that this key store held then opens, or since when that is so, if known."""
-    in_use = next((one.number for one in store.epochs if one.in_use), epoch)
+    in_use = max((one.number for one in store.epochs if one.in_use), default=epoch)
     if in_use <= epoch:
         return f"what the key store {store.name} holds is to be wrapped anew: mdm keys rotate", None
-    if any(one.number <= epoch for one in store.epochs):
+    ends = [one.destroyed for one in store.epochs if one.number <= epoch]
+    if not ends or None in ends:
         return f"the older key-encryption keys of the key store {store.name} are to be destroyed", None
-    return "", None
+    return "", max(end for end in ends if end is not None)
