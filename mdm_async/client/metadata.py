@@ -59,6 +59,13 @@ class Metadata:
             outcomes += [Outcome(file["surl"], None, error) for file, error in answer.files()]
         settle(paths, outcomes)
 
+    async def attributes(self, path: Name = "/") -> list[Json]:
+        """What queries may name at a path: `name`, `kind`, whether it has `many` values; of DICOM's, with which `level`
+        it is kept, and whether an `original` is found by it."""
+        asked = {"path": name_of(path)}
+        found = await self._wire.operate("POST", f"{_PATH}/attributes", asked, repeat=True)
+        return list(found["attributes"])
+
     async def find(
         self,
         query: str,

@@ -110,6 +110,7 @@ class BlockingMappings(Blocking[Mappings]):
 class BlockingMetadata(Blocking[Metadata]):
     """`mdm.meta`."""
 
+    attributes = waits(Metadata.attributes)
     find = iterates(Metadata.find)
     pages = iterates(Metadata.pages)
     get = waits(Metadata.get)

@@ -265,6 +265,11 @@ def _find(path: Callable[[Aim], str], **more: Any) -> Body:
     return lambda aim: {"query": "Modality is known", "path": path(aim), "select": ["*"], **more}
 
 
+def _joined(path: Callable[[Aim], str]) -> Body:
+    query = "c.PatientID = PatientID"
+    return lambda aim: {"query": query, "path": "/mine", "joins": {"c": path(aim)}}
+
+
 def _link(source: Callable[[Aim], str], target: Callable[[Aim], str], view: str = "basic") -> Body:
     return lambda aim: {"surls": [source(aim)], "target": target(aim), "view": view}
 
@@ -508,10 +513,16 @@ ROUTES: dict[tuple[str, str], list[Attack]] = {
         _admin("POST", "/admin/v1/survivors", lambda aim: {"surl": f"/@basic{aim.directory}"}, "view"),
         _admin("POST", "/admin/v1/survivors", lambda aim: {"surl": _guid(aim)}, "guid"),
     ],
+    ("POST", "/meta/v1/attributes"): [
+        _admin("POST", "/meta/v1/attributes", lambda aim: {"path": aim.file}, "file"),
+        _admin("POST", "/meta/v1/attributes", lambda aim: {"path": aim.directory}, "directory"),
+        _admin("POST", "/meta/v1/attributes", lambda aim: {"path": _guid(aim)}, "guid"),
+    ],
     ("POST", "/meta/v1/find"): [
         _admin("POST", "/meta/v1/find", _find(lambda aim: aim.file), "file"),
         _admin("POST", "/meta/v1/find", _find(lambda aim: aim.directory), "directory"),
         _admin("POST", "/meta/v1/find", _find(_guid), "guid"),
+        _admin("POST", "/meta/v1/find", _joined(lambda aim: aim.directory), "joined"),
         _admin("POST", "/meta/v1/find", _find(lambda aim: aim.directory, view="identified"), "identified"),
         replace(_admin("POST", "/meta/v1/find", _find(lambda aim: "/"), "all", judged=False), told=True),
     ],

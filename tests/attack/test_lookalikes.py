@@ -41,6 +41,12 @@ FACES: list[tuple[str, str, Body]] = [
     ("POST", "/admin/v1/report", lambda n: {"surl": n}),
     ("POST", "/admin/v1/survivors", lambda n: {"surl": n}),
     ("POST", "/admin/v1/certificate", lambda n: {"surl": n}),
+    ("POST", "/meta/v1/attributes", lambda n: {"path": n}),
+    (
+        "POST",
+        "/meta/v1/find",
+        lambda n: {"query": "c.PatientID = PatientID", "path": "/mine", "joins": {"c": n}},
+    ),
     ("POST", "/meta/v1/find", lambda n: {"query": "Modality is known", "path": n}),
     ("POST", "/admin/v1/link", lambda n: {"surls": [n], "target": "/mine", "view": "basic"}),
     ("POST", "/admin/v1/link", lambda n: {"surls": ["/mine/own.dcm"], "target": n, "view": "basic"}),

@@ -72,3 +72,13 @@ async def test_a_table_is_written_as_parquet(mdm: Run, study: str, tmp_path: Pat
     other = tmp_path / "other.parquet"
     assert (await mdm("meta", "find", "Rows = x", "--path", study, "--parquet", other)).code != 0
     assert not list(tmp_path.glob("other*"))
+
+
+async def test_what_may_be_asked_is_listed(mdm: Run, study: str) -> None:
+    await mdm("meta", "schema", "create", "mine", "--at", study, "quality:int")
+    lines = (await mdm("meta", "attributes", "--path", study)).text.splitlines()
+    assert "SliceThickness  number  series" in lines
+    assert "PixelSpacing  number  several values  series" in lines
+    assert lines[-1] == "mine.quality  number"
+    told = (await mdm("meta", "attributes", "--path", study, "--json")).json["attributes"]
+    assert {"name": "PatientID", "kind": "text", "many": False, "level": "patient", "original": True} in told

@@ -9,7 +9,7 @@ import typer
 from mdm_async.cli.connection import client_of, complete
 from mdm_async.cli.metadata.table import table
 from mdm_async.cli.options import Json
-from mdm_async.cli.output import print_json, print_line
+from mdm_async.cli.output import about, print_json, print_line
 from mdm_async.client.finding import EVERYTHING, Column, Match
 
 Query = Annotated[
@@ -40,6 +40,27 @@ Join = Annotated[
 
 def register(group: typer.Typer) -> None:
     group.command()(find)
+    group.command()(attributes)
+
+
+def attributes(context: typer.Context, path: Path_ = "/", json: Json = False) -> None:
+    """List what queries may name at a path: DICOM's attributes, and those of collections in force there.
+
+    Example: `mdm meta attributes --path /demo`
+    """
+
+    async def work() -> list[dict[str, Any]]:
+        async with client_of(context) as client:
+            return await client.meta.attributes(path)
+
+    with about(path):
+        found = complete(work())
+    if json:
+        print_json({"attributes": found})
+        return
+    for one in found:
+        also = [one["kind"], *(["several values"] if one["many"] else []), one.get("level", "")]
+        print_line("  ".join((one["name"], *(word for word in also if word))))
 
 
 def find(

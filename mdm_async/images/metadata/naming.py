@@ -10,12 +10,21 @@ from mdm_async.catalog.namespace.places import Place
 from mdm_async.catalog.rights import acl
 from mdm_async.dicom.indexed import by_keyword
 from mdm_async.errors import BadRequest
+from mdm_async.images.metadata.rows import Desk, place_of
 from mdm_async.names import Caller, Right
 from mdm_async.postgres.database import Connection
 from mdm_async.querying.attributes import NAME, Attribute, Kind
 from mdm_async.querying.words import RESERVED
 
 _KINDS: Final = {TEXT: Kind.TEXT, INT: Kind.NUMBER, FLOAT: Kind.NUMBER, DATE: Kind.DATE}
+
+
+async def listing(desk: Desk, caller: Caller, path: str) -> list[Attribute]:
+    """All that a query may name at a path. Raises as `place_of`."""
+    async with desk.database.acquire() as db:
+        place = await place_of(db, caller, path)
+        found = await attributes_at(db, caller, place, {"."})
+    return sorted(found.values(), key=lambda one: ("." in one.name, one.name))
 
 
 async def attributes_at(

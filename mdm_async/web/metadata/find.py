@@ -11,19 +11,21 @@ import orjson
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field
 
+from mdm_async.catalog.metadata.columns import DicomAttribute
 from mdm_async.errors import MdmError
 from mdm_async.images.budget import Held
-from mdm_async.images.metadata import finding
+from mdm_async.images.metadata import finding, naming
 from mdm_async.images.metadata.asked import MOST_CHOSEN, Asked, Match, Page
 from mdm_async.images.metadata.finding import Search
 from mdm_async.images.metadata.joining import MOST_JOINS
 from mdm_async.names import Caller, parse_view
+from mdm_async.querying.attributes import Attribute
 from mdm_async.querying.words import LONGEST_NAME, MOST_CHARACTERS
 from mdm_async.web.http import problem
 from mdm_async.web.http.asked import asked
 from mdm_async.web.http.fields import SurlText, Text
 from mdm_async.web.http.house import HOUSE, House
-from mdm_async.web.http.reply import request_id
+from mdm_async.web.http.reply import json_reply, request_id
 
 KIND: Final = "application/x-ndjson"
 _PAGE_BYTES: Final = 1 << 20
@@ -62,8 +64,28 @@ class FindForm(BaseModel):
         )
 
 
+class AttributesForm(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    path: SurlText = "/"
+
+
 def routes() -> list[web.AbstractRouteDef]:
-    return [web.post("/meta/v1/find", find)]
+    return [web.post("/meta/v1/find", find), web.post("/meta/v1/attributes", attributes)]
+
+
+async def attributes(request: web.Request) -> web.Response:
+    """What queries may name at a path; `level`: of DICOM's; `original`: whether originals are found by it."""
+    caller, form = await asked(request, AttributesForm)
+    found = await naming.listing(request.app[HOUSE].finding, caller, form.path)
+    return json_reply(request, {"attributes": [_attribute(one) for one in found]})
+
+
+def _attribute(one: Attribute) -> dict[str, Any]:
+    told: dict[str, Any] = {"name": one.name, "kind": one.kind, "many": one.many}
+    if isinstance(one, DicomAttribute):
+        told |= {"level": one.row.level, "original": one.row.blind}
+    return told
 
 
 async def find(request: web.Request) -> web.StreamResponse:
