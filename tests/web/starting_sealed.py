@@ -15,7 +15,7 @@ from tests.faults.conditions import until
 HELD = {"kek_custodians": True}
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as free:
         return int(free.getsockname()[1])
 
@@ -43,12 +43,16 @@ class Starting:
 
 
 @asynccontextmanager
-async def starting(data: Path, dsn: str, **sections: dict[str, Any]) -> AsyncIterator[Starting]:
-    one = Starting(data, _free_port())
+async def starting(
+    data: Path, dsn: str, server: dict[str, Any] | None = None, **sections: dict[str, Any]
+) -> AsyncIterator[Starting]:
+    one = Starting(data, free_port())
+
+    own = (server or {}) | {"port": one.port}
 
     async def run() -> None:
-        async with running_server(data, dsn, keys=HELD, server={"port": one.port}, **sections) as server:
-            one.ready.set_result(server)
+        async with running_server(data, dsn, keys=HELD, server=own, **sections) as running_:
+            one.ready.set_result(running_)
             await one.stop.wait()
 
     running = asyncio.create_task(run())

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import os
+import ssl
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,16 +11,18 @@ from typing import Any
 
 import aiohttp
 import pytest
+import trustme
 
 from mdm_async.client import Client
 from mdm_async.errors import Conflict, MdmError, NotFound, Sealed, Unavailable, WrongContent
 from mdm_async.keys.custody import CustodyShare, split_among
 from tests.conftest import running_server
+from tests.faults.conditions import until
 from tests.faults.serving import Serve
 from tests.postgres.for_tests import PostgresForTests
 from tests.web.made_images import made
 from tests.web.soap import envelopes
-from tests.web.starting_sealed import starting
+from tests.web.starting_sealed import free_port, starting
 
 
 def _shares(kek: bytes | None = None, threshold: int = 2) -> list[CustodyShare]:
@@ -101,6 +104,26 @@ async def test_enough_shares_unseal_it_and_nobody_is_refused_a_connection_meanwh
         await (await sealed.ready).read("/a.dcm")
 
 
+async def test_it_is_sealed_over_tls_too(postgres: PostgresForTests, migrated: str, tmp_path: Path) -> None:
+    host, authority = tmp_path / "host.pem", trustme.CA()
+    authority.issue_cert("localhost").private_key_and_cert_chain_pem.write_to_path(host)
+    host.chmod(0o600)
+    trusting = ssl.create_default_context()
+    authority.configure_trust(trusting)
+    server = {"tls_cert": host, "tls_key": host, "tls_port": free_port()}
+    url, shares = f"https://localhost:{server['tls_port']}/health/ready", _shares()
+    async with (
+        starting(tmp_path / "data", await postgres.fresh_database(migrated), server) as sealed,
+        aiohttp.ClientSession() as http,
+    ):
+        async with http.get(url, ssl=trusting) as answer:
+            assert (answer.status, "the server is sealed" in await answer.text()) == (503, True)
+        await sealed.give(*shares[:2])
+        await sealed.ready
+        async with http.get(url, ssl=trusting) as answer:
+            assert answer.status == 200
+
+
 @pytest.mark.parametrize(
     ("wrong", "kind"),
     [
@@ -148,6 +171,32 @@ async def test_a_server_is_moved_from_a_file_to_custodians(
         await sealed.give(*shares[:2])
         assert await (await sealed.ready).read("/a.dcm") == whole
     assert not file.exists()
+
+
+async def test_custodians_give_a_new_key_while_it_serves_and_later_that_one_alone(
+    postgres: PostgresForTests, migrated: str, tmp_path: Path
+) -> None:
+    dsn, old, new = await postgres.fresh_database(migrated), os.urandom(32), os.urandom(32)
+    async with starting(tmp_path / "data", dsn) as sealed:
+        await sealed.give(*_shares(old)[:2])
+        server = await sealed.ready
+        await server.put("/a.dcm", made())
+        whole = await server.read("/a.dcm")
+        async with Client(data=sealed.data) as client:
+            with pytest.raises(Conflict, match="mdm keys split --after"):
+                await client.keys.rotate()
+            await sealed.give(*split_among([new, old], "", 2, 3)[1:])
+            await client.keys.rotate()
+
+            async def is_done() -> bool:
+                (store,) = (await client.keys.status())["stores"]
+                return [epoch["number"] for epoch in store["epochs"] if epoch["rows"]] == [2]
+
+            await until(is_done, within=30)
+        assert await server.read("/a.dcm") == whole
+    async with starting(tmp_path / "data", dsn) as sealed:
+        await sealed.give(*_shares(new)[:2])
+        assert await (await sealed.ready).read("/a.dcm") == whole
 
 
 async def test_a_sealed_server_stops_when_it_is_told_to(
