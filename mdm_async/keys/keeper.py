@@ -44,7 +44,7 @@ class KekKeeper:
     async def begin(self) -> None:
         """Before anything is wrapped here: others may not have the key yet that this node would use."""
         await self._reread()
-        await self._report()
+        await self.report()
 
     async def forever(self) -> None:
         async with asyncio.TaskGroup() as group:
@@ -56,9 +56,7 @@ class KekKeeper:
 
         Raises Conflict when the source is the site's and has no new key.
         """
-        if gone:
-            async with self.store.database.acquire() as db:
-                await nodes.strike_off(db, gone)
+        await self._strike_off(gone)
         await self._reread()
         if not await self._is_under_way():
             if not isinstance(self.source, KeptKeks):
@@ -68,8 +66,19 @@ class KekKeeper:
                 )
             self.source.add()
             await self._reread()
-        await self._report()
+        await self.report()
         self._poked.set()
+
+    async def _strike_off(self, gone: Collection[str]) -> None:
+        if not gone:
+            return
+        async with self.store.database.acquire() as db:
+            await nodes.strike_off(db, gone)
+            live = [one.name for one in await nodes.known(db) if one.live and one.name in gone]
+        if live:
+            raise Conflict(
+                f"{', '.join(live)} is live", remedy="stop it first; it is away a minute after that"
+            )
 
     async def work(self) -> None:
         """What can be done now: wrap anew what is under older keys, and end those that nothing is under."""
@@ -86,7 +95,7 @@ class KekKeeper:
         while True:
             await asyncio.sleep(_INTERVAL)
             try:
-                await self._report()
+                await self.report()
             except MdmError as why:
                 self._say(why)
 
@@ -105,7 +114,7 @@ class KekKeeper:
         if (more := self._said.tell(why.title)) is not None:
             _log.warning("key-encryption keys", store=self.store.name, reason=str(why), **more)
 
-    async def _report(self) -> None:
+    async def report(self) -> None:
         """Tell the others what this node has, and use the key that its source wants, once all that live have it."""
         if not await self._tell():
             await self._reread_soon()
@@ -158,7 +167,7 @@ class KekKeeper:
             self._read, self._closed = keks, proven.closed
 
     async def _retire(self) -> None:
-        await self._report()
+        await self.report()
         ring = self.store.cipher.ring
         if ring.older and all(node.in_use >= ring.epoch for node in self._nodes if node.live):
             async with self.store.database.transaction() as db:
@@ -172,6 +181,7 @@ class KekKeeper:
         if ended or self._closed:
             await self._reread_soon()
             await self._destroy()
+            await self._tell()
         async with self.store.database.acquire() as db:
             destroyed = await retiring.note_destroyed(db)
         if destroyed:
@@ -184,7 +194,6 @@ class KekKeeper:
         if isinstance(self.source, KeptKeks):
             self.source.destroy(self._closed.values())
             await self._reread()
-            await self._tell()
         elif (more := self._said.tell("remove")) is not None:
             numbers = ", ".join(map(str, sorted(self._closed)))
             _log.warning(

@@ -39,7 +39,7 @@ class StoreStanding:
     source: str = ""
     """Where its key-encryption keys come from."""
     epochs: tuple[Epoch, ...] = ()
-    """The newest first."""
+    """The newest first, and of those that are destroyed the last ones."""
     rotation: Rotation | None = None
     """The last one."""
     nodes: tuple[Node, ...] = ()
@@ -62,7 +62,7 @@ async def epochs(db: Connection, in_use: int, here: list[int]) -> tuple[Epoch, .
         "select epoch, made, closed, destroyed,"
         " (select count(*) from (select from mdm_keys.image_secrets s where s.epoch = p.epoch limit $1) i)"
         " + (select count(*) from (select from mdm_keys.project_keys k where k.epoch = p.epoch limit $1) j) as rows"
-        " from mdm_keys.kek_proofs p order by epoch desc limit $2",
+        " from mdm_keys.kek_proofs p order by destroyed is not null, epoch desc limit $2",
         COUNTED,
         _SHOWN,
     )
