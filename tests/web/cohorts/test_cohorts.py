@@ -52,6 +52,19 @@ def rule(principal: str, rights: str, *views: str) -> dict[str, Any]:
     return {"principal": principal, "rights": rights} | ({"views": list(views)} if views else {})
 
 
+async def own_attribute(server: Server, directory: str, entries: list[str]) -> None:
+    """They carry `mine.quality`, which is 3."""
+    for verb, body in (
+        (
+            "schemas/create",
+            {"name": "mine", "surl": directory, "attributes": [{"name": "quality", "kind": "int"}]},
+        ),
+        ("set", {"surls": entries, "values": {"mine.quality": 3}}),
+    ):
+        reply = await server.call("POST", f"/meta/v1/{verb}", token=server.admin_token, json=body)
+        assert reply.status < 300, reply.body
+
+
 async def test_a_list_is_pinned_with_sizes_and_checksums_under_a_signed_digest(server: Server) -> None:
     directory, guids = await filled(server)
     files = [f"{directory}/{number}.dcm" for number in range(3)]
@@ -95,20 +108,8 @@ async def test_a_query_pins_what_its_caller_finds_and_the_same_is_asked_again(se
 
 async def test_a_query_of_own_attributes_pins_only_what_may_be_read(server: Server) -> None:
     directory, guids = await filled(server)
-    reply = await server.call(
-        "POST",
-        "/meta/v1/schemas/create",
-        token=server.admin_token,
-        json={"name": "mine", "surl": directory, "attributes": [{"name": "quality", "kind": "int"}]},
-    )
-    assert reply.status < 300, reply.body
     files = [f"{directory}/{number}.dcm" for number in range(3)]
-    await server.call(
-        "POST",
-        "/meta/v1/set",
-        token=server.admin_token,
-        json={"surls": [*files, directory], "values": {"mine.quality": 3}},
-    )
+    await own_attribute(server, directory, [*files, directory])
     name = f"reader{directory[2:]}"
     reader = await server.token("", name=name)
     await acl(server, "/", rule("any:authenticated", "x"))
@@ -240,6 +241,36 @@ async def test_the_identified_view_is_pinned_sealed_and_tells_its_query_only_to_
     await acl(server, "/", rule("any:authenticated", "x"))
     await acl(server, directory, rule(f"user:{reader}", "rlxg"))
     assert (await manifest(server, f"{directory}/i", token)).files == []
+
+
+async def test_a_query_of_what_identifies_is_told_to_those_alone_who_may_read_that(
+    server: Server, ct: bytes
+) -> None:
+    directory = await server.directory()
+    guid = str((await server.put(f"{directory}/a.dcm", ct))["guid"])
+    staff = await server.token("rwlxgi", directory, views=["basic", "identified"])
+    # A query of one's own attributes, where the default view is the identified one.
+    async with server.house.database.acquire() as db:
+        await db.execute("update entries set default_view = 'identified' where name = $1", directory[1:])
+    await own_attribute(server, directory, [f"{directory}/a.dcm"])
+    query = "mine.quality >= 3 and mine.quality <= 1771"
+    signed = await ask(server, "create", staff, 201, surl=f"{directory}/i", query=query)
+    assert (signed["members"], signed["query"]) == (1, None)
+    assert (await ask(server, "show", staff, surl=f"{directory}/i"))["query"] == query
+    assert (await ask(server, "diff", staff, surl=f"{directory}/i"))["same"] == 1
+    (file,) = (await manifest(server, f"{directory}/i", staff)).files
+    assert (file.guid, file.size) == (guid, len(ct))
+    reader = f"reader{directory[2:]}"
+    token = await server.token("", name=reader)
+    await acl(server, "/", rule("any:authenticated", "x"))
+    await acl(server, directory, rule(f"user:{reader}", "rlxg"))
+    told = await ask(server, "show", token, surl=f"{directory}/i")
+    assert "1771" not in str(told)
+    assert told["query"] is None
+    await ask(server, "diff", token, 403, surl=f"{directory}/i")
+    async with server.house.database.acquire() as db:
+        rows = await db.fetch("select c::text from cohorts c union all select details::text from audit")
+    assert not [row for row in rows if "1771" in row[0]]
 
 
 async def test_many_members_come_in_pages_and_in_their_order(
