@@ -6,6 +6,7 @@ from contextlib import aclosing
 from dataclasses import asdict, dataclass, field
 from datetime import UTC
 from functools import partial
+from itertools import zip_longest
 from uuid import UUID
 
 import orjson
@@ -32,6 +33,7 @@ from mdm_async.images.parts.hashing import SHA256, Hashing
 from mdm_async.images.parts.record import ViewRecord
 from mdm_async.images.reading import stream
 from mdm_async.images.reading.shelf import Found, Shelf
+from mdm_async.images.reading.view import ReadyView
 from mdm_async.images.transfers.through_cohort import directory_of
 from mdm_async.images.uninterrupted import uninterrupted
 from mdm_async.keys.store import Secrets
@@ -164,21 +166,26 @@ class _Making:
         self.identifies = self.identifies or any(one.view == IDENTIFIED for one in fresh)
 
     async def _files(self, page: Sequence[Chosen]) -> list[Member]:
-        shelf = self.own.shelf
+        shelf, wanted = self.own.shelf, [(one.image, one.view) for one in page]
+        whole = self._hashed < _HASHED
         async with self.own.database.acquire() as db:
-            found = await shelf.find(db, [(one.image, one.view) for one in page])
+            found = await (shelf.find_whole if whole else shelf.find)(db, wanted)
         opened = await shelf.secrets(found)
+        views = await shelf.load(found) if whole else []
         files: list[Member] = []
-        for one, record in zip(page, shelf.records(found, opened), strict=True):
+        for one, record, view in zip_longest(page, shelf.records(found, opened), views):
             if isinstance(record, MdmError):
                 raise record
             if self._versions.setdefault((one.image, one.view), record.version) != record.version:
                 raise Busy("views are being made anew just now", remedy="make the cohort again")
-            files.append(await self._member(one, record, found, opened[one.image], len(files)))
+            sha256 = record.sha256
+            if sha256 is None and isinstance(view, ReadyView):
+                sha256 = await self._sha256(view)
+            files.append(self._member(one, record, sha256, found, opened[one.image], len(files)))
         return files
 
-    async def _member(
-        self, one: Chosen, record: ViewRecord, found: Found, opened: Secrets, place: int
+    def _member(
+        self, one: Chosen, record: ViewRecord, sha256: str | None, found: Found, opened: Secrets, place: int
     ) -> Member:
         file = PinnedFile(
             guid=str(one.guid),
@@ -186,7 +193,7 @@ class _Making:
             version=record.version,
             size=record.size,
             adler32=adler.text(record.adler32),
-            sha256=record.sha256 or await self._sha256(one, record),
+            sha256=sha256,
             salt=secrets.token_hex(_SALT_BYTES),
         )
         stored = found.holdings[one.image, one.view].view
@@ -196,13 +203,10 @@ class _Making:
         number = len(self.digests) + place
         return Member(number, one.entry, one.guid, *pin, file.digest, kept)
 
-    async def _sha256(self, one: Chosen, record: ViewRecord) -> str | None:
-        if self._hashed + record.size > _HASHED:
+    async def _sha256(self, view: ReadyView) -> str | None:
+        if self._hashed + view.size > _HASHED:
             return None
-        self._hashed += record.size
-        view = await self.own.shelf.load_one(self.own.database, one.image, one.view)
-        if view.version != record.version:
-            raise Busy("views are being made anew just now", remedy="make the cohort again")
+        self._hashed += view.size
         hashing = Hashing([SHA256])
         async for piece in stream.clear(self.own.blobs, view, 0, view.size):
             await self.own.cipher.run(partial(hashing.update, piece))
