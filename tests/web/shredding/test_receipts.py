@@ -1,5 +1,6 @@
 """Receipts of shredding: what they tell, to whom, and how one is checked."""
 
+import base64
 from uuid import uuid4
 
 import orjson
@@ -7,6 +8,7 @@ import pytest
 
 from mdm_async.audit.keys import parse_public
 from mdm_async.audit.shred_receipt import ShredReceipt
+from mdm_async.crypt4gh.exchange import new_private_key, public_key
 from mdm_async.errors import WrongContent
 from tests.conftest import Server
 from tests.faults.conditions import until
@@ -33,6 +35,21 @@ async def test_a_receipt_says_what_went_and_to_whom_it_had_gone(server: Server, 
     assert [one["store"] for one in found.stores]
     assert found.waiting
     assert any("stay readable" in one for one in found.limits)
+
+
+async def test_a_sealed_delivery_is_told_with_the_key_that_it_was_sealed_for(
+    server: Server, shred: Shred
+) -> None:
+    directory = await server.directory()
+    surl = f"{directory}/a.dcm"
+    await server.put(surl, made(seed=705))
+    token = await server.token("pdrwlxgsi", directory)
+    key = public_key(new_private_key())
+    await server.read(surl, token=token, recipient=base64.b64encode(key).decode())
+    (image,) = orjson.loads((await shred.do(surl, token=token))["receipt"])["images"]
+    (delivered,) = image["delivered"]
+    assert delivered["sealed"]
+    assert delivered["recipients"] == [key.hex()]
 
 
 async def test_a_changed_receipt_is_noticed(server: Server, shred: Shred) -> None:
