@@ -62,7 +62,9 @@ def _outlived(store: StoreStanding, epoch: int) -> tuple[str, datetime | None]:
     in_use = max((one.number for one in store.epochs if one.in_use), default=epoch)
     if in_use <= epoch:
         return f"what the key store {store.name} holds is to be wrapped anew: mdm keys rotate", None
-    ends = [one.destroyed for one in store.epochs if one.number <= epoch]
-    if not ends or None in ends:
+    kept = any(one.destroyed is None for one in store.epochs if one.number <= epoch)
+    ends = {one.number: one.destroyed for one in store.epochs if one.destroyed is not None}
+    if kept or not ends:
         return f"the older key-encryption keys of the key store {store.name} are to be destroyed", None
-    return "", max(end for end in ends if end is not None)
+    # Of many that are destroyed the last are told: those before them went no later.
+    return "", max([end for number, end in ends.items() if number <= epoch] or ends.values())

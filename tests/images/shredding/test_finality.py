@@ -43,6 +43,11 @@ def test_it_never_is_while_nobody_says_how_long_backups_are_kept() -> None:
     assert "keys.backups_days" in told
 
 
+def test_after_so_many_rotations_that_its_keys_are_not_told_of_any_more_it_is_final() -> None:
+    many = (epoch(30, in_use=True), *(epoch(number, destroyed=NOW - DAY) for number in range(29, 10, -1)))
+    assert finality(SHRED, DONE, stores(two=StoreStanding("two", True, "a file", many)), 1).is_final
+
+
 @pytest.mark.parametrize(
     ("epochs", "told"),
     [
