@@ -23,7 +23,7 @@ from mdm_async.catalog.metadata.conditions import holds
 from mdm_async.catalog.rights import acl
 from mdm_async.catalog.rights.visible import VISIBLE, Cursor, Seen, may_get_metadata, may_read, view_of
 from mdm_async.dicom.indexed import by_keyword
-from mdm_async.names import IDENTIFIED, Right, View
+from mdm_async.names import IDENTIFIED, Lfn, Right, View
 from mdm_async.postgres.database import Connection
 from mdm_async.querying.attributes import Attribute
 from mdm_async.querying.conditions import Condition, attributes
@@ -74,6 +74,10 @@ class Row:
     joined: dict[str, Any] | None
     turn: int
     """Its place among those that were asked about."""
+    directory: UUID
+    """The GUID of the one that it is in."""
+    lfn: Lfn | None
+    """If it was known beforehand."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +88,7 @@ class Known:
     image: UUID | None
     view: View
     readable: bool
+    lfn: Lfn | None = None
     joined: dict[str, Any] | None = None
     """The values of joined entries, by the names that the query has for them."""
 
@@ -134,7 +139,7 @@ async def page(
         *arguments.values,
     )
     end = (rows[-1]["parent"], rows[-1]["name"]) if rows and rows[-1]["place"] >= count else None
-    return [_row(row) for row in rows if row["matched"]], end
+    return [_row(row, None) for row in rows if row["matched"]], end
 
 
 async def among(db: Connection, known: Sequence[Known], wanted: Wanted) -> list[Row]:
@@ -149,7 +154,8 @@ async def among(db: Connection, known: Sequence[Known], wanted: Wanted) -> list[
         f") {_select(wanted, arguments)}",
         *arguments.values,
     )
-    return [_row(row) for row in rows if row["matched"]]
+    lfns = {one.id: one.lfn for one in known}
+    return [_row(row, lfns[row["id"]]) for row in rows if row["matched"]]
 
 
 def _known(known: Sequence[Known], arguments: Arguments) -> str:
@@ -177,7 +183,7 @@ def _select(wanted: Wanted, arguments: Arguments) -> str:
     if wanted.everything:
         told = f"coalesce({all_values()}, '{{}}') || {told}"
     return (
-        f"select * from ("
+        f"select e.*, (select guid from entries where id = e.parent limit 1) as directory from ("
         f"  select e.*, instance.version, m.matched, case when m.matched then {told} end as told,"
         f"    row_number() over (order by e.parent, e.name, e.turn) as place, count(*) over () as places"
         f"  from page e {said} cross join lateral (select {matched} as matched) m"
@@ -185,7 +191,7 @@ def _select(wanted: Wanted, arguments: Arguments) -> str:
     )
 
 
-def _row(row: asyncpg.Record) -> Row:
+def _row(row: asyncpg.Record, lfn: Lfn | None) -> Row:
     return Row(
         row["id"],
         row["parent"],
@@ -197,4 +203,6 @@ def _row(row: asyncpg.Record) -> Row:
         {name: said for name, said in row["told"].items() if said is not None},
         row["joined"],
         row["turn"],
+        row["directory"],
+        lfn,
     )

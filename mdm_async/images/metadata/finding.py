@@ -44,6 +44,11 @@ class Search:
     _left: int | None
     """Matches that are still wanted; None: all."""
 
+    @property
+    def is_over(self) -> bool:
+        """Whether it is known that no page follows."""
+        return self._left == 0 or self._pages.is_over
+
     async def next(self) -> Page | None:
         """The next page, which may be empty; None at the end. Raises as `begin`, and TooLarge."""
         if self._left == 0 or (rows := await self._pages.next()) is None:
@@ -55,8 +60,7 @@ class Search:
             return Page([])
         if self._wanted.view == IDENTIFIED:
             return await self._of_originals(rows)
-        async with self._desk.database.acquire() as db:
-            return await self._told(db, rows)
+        return await self._told(rows)
 
     async def _of_originals(self, rows: Sequence[Row]) -> Page:
         assert self._desk.originals is not None
@@ -72,17 +76,24 @@ class Search:
             # Before anything is told: that an original matches tells what it says.
             found = {row.guid for row in rows}
             await acts.record(db, [Act(self._caller, "find", guid=guid, view=IDENTIFIED) for guid in found])
-            return await self._told(db, rows)
+        return await self._told(rows)
 
-    async def _told(self, db: Connection, rows: Sequence[Row]) -> Page:
-        directories = await places.of_entries(db, {row.parent for row in rows})
+    async def _told(self, rows: Sequence[Row]) -> Page:
+        nameless = {row.parent for row in rows if row.lfn is None}
+        directories: dict[int, Place] = {}
+        if nameless:
+            async with self._desk.database.acquire() as db:
+                directories = await places.of_entries(db, nameless)
         found = []
         for row in rows:
-            place = directories.get(row.parent)
-            if place is not None and place.entry is not None:  # else it has just gone
-                lfn, on = join(place.lfn, row.name), cursor.encode(place.entry.guid, row.name)
-                values = {one.name: row.values[one.name] for one in self.columns if one.name in row.values}
-                found.append(Match(row.id, row.guid, lfn, row.image, row.view, row.version, values, on))
+            lfn = row.lfn
+            if lfn is None:
+                if row.parent not in directories:  # it has just gone
+                    continue
+                lfn = join(directories[row.parent].lfn, row.name)
+            values = {one.name: row.values[one.name] for one in self.columns if one.name in row.values}
+            on = cursor.encode(row.directory, row.name)
+            found.append(Match(row.id, row.guid, lfn, row.image, row.view, row.version, values, on))
         return Page(found)
 
 
@@ -132,7 +143,7 @@ async def begin(desk: Desk, caller: Caller, asked: Asked) -> Search:
         first = replace(
             final, chosen=tuple({one.attribute.name: one.attribute for one in by}.values()), everything=False
         )
-    pages: Pages = _pages(desk, caller, asked, first, final.chosen, after)
+    pages: Pages = _pages(desk, caller, asked, first, final.chosen, after, place)
     if by:
         pages = Ordered(desk, caller, pages, by, final, asked.limit)
     return Search(final.columns, desk, caller, pages, final, asked.limit)
@@ -147,11 +158,17 @@ def _asked_of_originals(desk: Desk, condition: Condition, order: Sequence[By]) -
 
 
 def _pages(
-    desk: Desk, caller: Caller, asked: Asked, wanted: Wanted, told: Sequence[Attribute], after: Cursor
+    desk: Desk,
+    caller: Caller,
+    asked: Asked,
+    wanted: Wanted,
+    told: Sequence[Attribute],
+    after: Cursor,
+    place: Place,
 ) -> Pages:
     """In the server's order. `told`: what is told of each in the end."""
     if not asked.joins:
-        return Found(desk, caller, asked.path, wanted, after)
+        return Found(desk, caller, asked.path, wanted, after, _place=place)
     parts = divided(wanted.condition, list(asked.joins))
     used = [
         one

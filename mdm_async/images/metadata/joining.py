@@ -164,6 +164,10 @@ class Pairs:
     def __post_init__(self) -> None:
         self._unread = list(self._sides)
 
+    @property
+    def is_over(self) -> bool:
+        return not self._unread and self._entries.is_over
+
     async def next(self) -> list[Row] | None:
         if self._unread:
             if not await self._unread[0].read():
@@ -188,4 +192,4 @@ class Pairs:
                     remedy="say more of what is joined in the query",
                 )
             joined = {name: said for one in each for name, said in one.items()}
-            yield Known(row.id, row.image, row.view or View(""), row.view is not None, joined)
+            yield Known(row.id, row.image, row.view or View(""), row.view is not None, row.lfn, joined)

@@ -1,6 +1,7 @@
 """What the names in a query stand for."""
 
 from collections.abc import Collection, Mapping
+from functools import cache
 from typing import Final
 
 from mdm_async.catalog.metadata import collections
@@ -19,6 +20,11 @@ from mdm_async.querying.words import RESERVED
 _KINDS: Final = {TEXT: Kind.TEXT, INT: Kind.NUMBER, FLOAT: Kind.NUMBER, DATE: Kind.DATE}
 
 
+@cache
+def _dicom() -> Mapping[str, Attribute]:
+    return {name: DicomAttribute.of(name, row) for name, row in by_keyword().items()}
+
+
 async def listing(desk: Desk, caller: Caller, path: str) -> list[Attribute]:
     """All that a query may name at a path. Raises as `place_of`."""
     async with desk.database.acquire() as db:
@@ -31,7 +37,7 @@ async def attributes_at(
     db: Connection, caller: Caller, place: Place, names: Collection[str]
 ) -> dict[str, Attribute]:
     """The attributes that there are at a place, by name; users' own, if one of these names may be such."""
-    found: dict[str, Attribute] = {name: DicomAttribute.of(name, row) for name, row in by_keyword().items()}
+    found: dict[str, Attribute] = dict(_dicom())
     if any("." in name for name in names) and acl.allows(caller, place, Right.GET_METADATA):
         for collection in (await collections.at_place(db, place.way)).values():
             for one in collection.attributes.values():

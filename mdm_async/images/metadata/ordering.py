@@ -67,6 +67,10 @@ class Ordered:
     _found: int = 0
     _complete: bool = False
 
+    @property
+    def is_over(self) -> bool:
+        return self._complete and not self._kept
+
     async def next(self) -> list[Row] | None:
         if not self._complete:
             rows = await self._pages.next()

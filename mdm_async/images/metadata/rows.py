@@ -30,6 +30,10 @@ _PROBES: Final = 3
 class Pages(Protocol):
     """Rows in steps."""
 
+    @property
+    def is_over(self) -> bool:
+        """Whether it is known that none follow."""
+
     async def next(self) -> list[Row] | None:
         """Some more, perhaps none; None at the end. Nothing is held between."""
 
@@ -60,7 +64,13 @@ class Found:
     """None: at the end."""
     _known: list[Known] | None = None
     """All that may match, if these are few."""
+    _place: Place | None = None
+    """Where the path leads, if that has just been looked up."""
     _begun: bool = field(default=False, init=False)
+
+    @property
+    def is_over(self) -> bool:
+        return self._after is None
 
     async def next(self) -> list[Row] | None:
         """Raises as `place_of`."""
@@ -73,7 +83,7 @@ class Found:
         views = self._desk.views
         await views.refresh(db)
         wanted = replace(self._wanted, versions=views.versions)
-        place = await place_of(db, self._caller, self._path)
+        place, self._place = self._place or await place_of(db, self._caller, self._path), None
         own = {one.id for one in wanted.named if isinstance(one, OwnAttribute)}
         if own and not await collections.are_there(db, own):
             raise Conflict("an attribute of the query has just been removed", remedy="ask again")
@@ -122,5 +132,6 @@ def known_of(caller: Caller, wanted: Wanted, found: Sequence[Place]) -> list[Kno
         if place.entry is None or not acl.allows(caller, place, Right.GET_METADATA):
             continue
         readable = not place.entry.is_directory and acl.allows(caller, place, Right.READ, wanted.view)
-        known.append(Known(place.entry.id, place.entry.image, wanted.view or place.default_view, readable))
+        view = wanted.view or place.default_view
+        known.append(Known(place.entry.id, place.entry.image, view, readable, place.lfn))
     return known

@@ -33,6 +33,7 @@ _PAGE_BYTES: Final = 1 << 20
 _WEIGHT: Final = 64
 """A page takes as long as so many files of a request."""
 _ON_A_LINE: Final = 100
+_END: Final = b'{"end":true}\n'
 _PATIENCE: Final = 1.0
 """Seconds after which a line is told that is not full, or an empty one."""
 
@@ -105,33 +106,40 @@ async def find(request: web.Request) -> web.StreamResponse:
             raise
         except Exception as why:
             problem.log(why)
-            told = why if isinstance(why, MdmError) else MdmError("an unexpected failure")
-            await answer.write(_line({"error": problem.details(told, told.http, request_id(request))}))
+            known = why if isinstance(why, MdmError) else MdmError("an unexpected failure")
+            await answer.write(_line({"error": problem.details(known, known.http, request_id(request))}))
         await answer.write_eof()
     return answer
+
+
+def _columns(search: Search) -> bytes:
+    return _line({"columns": {one.name: {"kind": one.kind, "many": one.many} for one in search.columns}})
 
 
 async def _stream(
     answer: web.StreamResponse, house: House, caller: Caller, search: Search, first: Page | None, held: Held
 ) -> None:
-    columns = {one.name: {"kind": one.kind, "many": one.many} for one in search.columns}
-    await answer.write(_line({"columns": columns}))
-    told, waiting = time.monotonic(), list[Match]()
+    # A short answer leaves at once, and looks like a long one: which way led to it shows in neither.
+    waiting, matches, told = _columns(search), list[Match](), time.monotonic()
     page = first
     while page is not None:
-        waiting += page.matches
-        lines, waiting = _divided(waiting)
+        matches += page.matches
+        lines, matches = _divided(matches)
+        waiting += b"".join(lines)
         now = time.monotonic()
-        if not lines and now - told > _PATIENCE:
-            # Either what there is, or a sign that something is still being looked for.
-            lines, waiting = [_matches(waiting) if waiting else b"\n"], []
-        for line in lines:
-            held.grow_to(_PAGE_BYTES + 3 * len(line))
-            await answer.write(line)
-            told = now
+        is_late = now - told > _PATIENCE
+        if is_late and not lines:
+            # What there is, or a sign that something is still being looked for.
+            waiting, matches = waiting + (_matches(matches) if matches else b"\n"), []
+        if lines or is_late:
+            held.grow_to(_PAGE_BYTES + 3 * len(waiting))
+            await answer.write(waiting)
+            waiting, told = b"", now
+        if search.is_over:
+            break
         async with house.desk.turns.turn(caller.payer, _WEIGHT, first=False):
             page = await search.next()
-    await answer.write((_matches(waiting) if waiting else b"") + _line({"end": True}))
+    await answer.write(waiting + (_matches(matches) if matches else b"") + _END)
 
 
 def _divided(matches: list[Match]) -> tuple[list[bytes], list[Match]]:
