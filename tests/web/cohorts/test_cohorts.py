@@ -3,14 +3,18 @@
 import base64
 import hashlib
 import zlib
+from collections.abc import Collection
 from typing import Any
+from uuid import UUID
 
 import pytest
 
+from mdm_async.catalog.holdings import images
 from mdm_async.cohort_manifest import Manifest
 from mdm_async.crypt4gh.exchange import new_private_key, public_key
 from mdm_async.errors import WrongContent
 from mdm_async.images.cohorts import making, showing
+from mdm_async.postgres.database import Connection
 from tests.conftest import Reply, Server, running_server
 from tests.web.made_images import made
 
@@ -296,6 +300,26 @@ async def test_files_too_many_to_be_read_have_no_sha256(
     await ask(server, "create", expect=201, surl=f"{directory}/c", files=[f"{directory}/0.dcm"])
     (file,) = (await manifest(server, f"{directory}/c")).files
     assert file.sha256 is None
+
+
+async def test_a_view_that_goes_while_it_is_pinned_leaves_no_cohort_and_no_pin(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory, _ = await filled(server, 1)
+    keep = images.keep
+
+    async def made_anew(db: Connection, some: Collection[UUID]) -> set[UUID]:
+        await db.execute("delete from views where image = any($1::uuid[]) and name = 'basic'", list(some))
+        return await keep(db, some)
+
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(images, "keep", made_anew)
+        told = await ask(server, "create", expect=409, surl=f"{directory}/c", files=[f"{directory}/0.dcm"])
+    assert "while the cohort was made" in told["detail"]
+    await server.house.sweeper.sweep()
+    async with server.house.database.acquire() as db:
+        assert not await db.fetchval("select exists (select from cohorts where members is null)")
+    await ask(server, "create", expect=201, surl=f"{directory}/c", files=[f"{directory}/0.dcm"])
 
 
 async def test_cohorts_are_bounded(postgres: Any, migrated: str, tmp_path: Any) -> None:
