@@ -166,14 +166,14 @@ class _Making:
         self.identifies = self.identifies or any(one.view == IDENTIFIED for one in fresh)
 
     async def _files(self, page: Sequence[Chosen]) -> list[Member]:
-        shelf, wanted = self.own.shelf, [(one.image, one.view) for one in page]
-        whole = self._hashed < _HASHED
+        shelf = self.own.shelf
         async with self.own.database.acquire() as db:
-            found = await (shelf.find_whole if whole else shelf.find)(db, wanted)
+            found = await shelf.find(db, [(one.image, one.view) for one in page])
         opened = await shelf.secrets(found)
-        views = await shelf.load(found) if whole else []
+        records = shelf.records(found, opened)
+        views = await self._to_be_read(found, records)
         files: list[Member] = []
-        for one, record, view in zip_longest(page, shelf.records(found, opened), views):
+        for one, record, view in zip_longest(page, records, views):
             if isinstance(record, MdmError):
                 raise record
             if self._versions.setdefault((one.image, one.view), record.version) != record.version:
@@ -183,6 +183,17 @@ class _Making:
                 sha256 = await self._sha256(view)
             files.append(self._member(one, record, sha256, found, opened[one.image], len(files)))
         return files
+
+    async def _to_be_read(
+        self, found: Found, records: Sequence[ViewRecord | MdmError]
+    ) -> Sequence[ReadyView | MdmError]:
+        """The views that were found, if one's SHA-256 is not known; else none."""
+        known = all(isinstance(one, ViewRecord) and one.sha256 is not None for one in records)
+        if known or self._hashed >= _HASHED:
+            return []
+        async with self.own.database.acquire() as db:
+            whole = await self.own.shelf.with_parts(db, found)
+        return await self.own.shelf.load(whole)
 
     def _member(
         self, one: Chosen, record: ViewRecord, sha256: str | None, found: Found, opened: Secrets, place: int
