@@ -615,7 +615,7 @@ async def a_view_is_indexed_and_its_sets_go_with_it(desk: Desk) -> None:
     await index.add(desk.db, of_files)
     assert await index.values_of(desk.db, image(FILE), "q", "q.1") == said.all()
     for one in of_files:
-        await images.drop_view(desk.db, one.image, one.view)
+        await images.drop_view(desk.db, (one.image, one.view, "q.1"))
     for _ in range(3):
         rows = await SETS_TO_CHECK.take(desk.db, "a", 20)
         await sets.drop_unnamed(desk.db, await sets.of_rows(desk.db, [row.key[0] for row in rows]))
