@@ -189,3 +189,11 @@ async def test_a_patient_id_in_another_character_set_is_found(
     token = await server.token("pdrwlxgsi", ward)
     found = await shred.look(token=token, patient="PÄTIENT-7012")
     assert found["images"] == 2
+
+
+async def test_a_patient_id_that_differs_in_case_is_anothers(server: Server, shred: Shred, ward: str) -> None:
+    await server.put(f"{ward}/a", of("P-7013", 210))
+    await server.put(f"{ward}/b", of("p-7013", 211))
+    token = await server.token("pdrwlxgsi", ward)
+    assert (await shred.do(token=token, patient="P-7013"))["images"] == 1
+    assert await server.read(f"{ward}/b", token=token)

@@ -183,6 +183,18 @@ async def test_a_running_transfer_stops(own_server: Server) -> None:
             await answer.content.readexactly(int(answer.headers["Content-Length"]) - 65_536)
 
 
+async def test_what_some_node_is_reading_is_destroyed_all_the_same(server: Server, shred: Shred) -> None:
+    directory = await server.directory()
+    surl = f"{directory}/a.dcm"
+    await server.put(surl, made(seed=512))
+    image = await image_of(server, surl)
+    async with server.house.database.acquire() as db:
+        await db.execute("update images set in_use_until = now() + interval '1 hour' where id = $1", image)
+    token = await server.token("pdrwlxgsi", directory)
+    assert (await shred.do(surl, token=token))["state"] == "destroyed"
+    assert await rows(server, "images where id = $1", image) == 0
+
+
 async def test_a_directory_and_a_missing_name_are_refused(server: Server, shred: Shred) -> None:
     directory = await server.directory()
     token = await server.token("pdrwlxgsi", directory)
