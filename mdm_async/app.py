@@ -71,8 +71,9 @@ from mdm_async.keys import files, proofs
 from mdm_async.keys.custodians import Custodians, HeldByCustodians
 from mdm_async.keys.derive import BlindIndex, PseudonymFinder
 from mdm_async.keys.kept_file import KeptKeks
-from mdm_async.keys.named_source import kek_source
+from mdm_async.keys.named_source import kek_sources
 from mdm_async.keys.sources import KekSource
+from mdm_async.keys.split import SplitKeys, places_of
 from mdm_async.keys.store import KeyStore
 from mdm_async.keys.wrapped import WrappedKeys
 from mdm_async.memory import give_back_forever
@@ -189,7 +190,7 @@ async def running(
                 await _first_of(custodians.opened(), (stop or asyncio.Event()).wait())
             if stop is not None and stop.is_set():
                 raise _StoppedSealed
-        keys = await _keys(stack, settings, keks[""], lanes, watches)
+        keys = await _keys(stack, settings, keks, lanes, watches)
         disk = stack.enter_context(ThreadPoolExecutor(_DISK_THREADS, "disk"))
         ballast = postgres.ballast if postgres is not None else None
         house = await _house(stack, settings, admin_token, stands_on, lanes, keys, disk, ballast)
@@ -236,9 +237,7 @@ def _admin_token(settings: Settings) -> str:
 
 def _kek_sources(settings: Settings) -> dict[str, KekSource]:
     """By key store; the catalog's own is ''."""
-    kept = settings.secrets_directory
-    sources = {store.name: kek_source(store, kept / f"kek-{store.name}") for store in settings.keys.stores}
-    sources = sources or {"": kek_source(settings.keys, kept / "kek")}
+    sources = kek_sources(settings.keys, settings.secrets_directory)
     for source in sources.values():
         if isinstance(source, KeptKeks) and source.make():
             _log.warning("made a key-encryption key; back it up apart from the database", file=source.name)
@@ -272,12 +271,23 @@ async def _database(
 
 
 async def _keys(
-    stack: AsyncExitStack, settings: Settings, keks: KekSource, lanes: Lanes, watches: Watches
+    stack: AsyncExitStack,
+    settings: Settings,
+    keks: Mapping[str, KekSource],
+    lanes: Lanes,
+    watches: Watches,
 ) -> KeyStore:
     async with lanes.control.acquire() as db:
         installed = await installation.identity(db)
     lapse = float(max(settings.limits.macaroon_seconds, settings.transfers.max_pin))
-    keys = await WrappedKeys.open(lanes.keys, keks, installed, _node(settings), lapse)
+    node = _node(settings)
+    keys: SplitKeys | WrappedKeys
+    if settings.keys.stores:
+        places = places_of(settings.keys, keks)
+        split = SplitKeys.open(lanes.keys, places, settings.keys.needed, installed, node, lapse)
+        keys = await stack.enter_async_context(split)
+    else:
+        keys = await WrappedKeys.open(lanes.keys, keks[""], installed, node, lapse)
     beside = await stack.enter_async_context(watches.running())
     beside(keys.forever())
     return keys

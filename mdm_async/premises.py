@@ -28,8 +28,10 @@ from mdm_async.images.hooks.hooks import demand_usable
 from mdm_async.keys import proofs
 from mdm_async.keys.custodians import HeldByCustodians
 from mdm_async.keys.kept_file import KeptKeks
-from mdm_async.keys.named_source import kek_source
+from mdm_async.keys.named_source import kek_sources
 from mdm_async.keys.sources import KekSource
+from mdm_async.keys.split import places_of
+from mdm_async.keys.store_check import reasons_against_stores
 from mdm_async.postgres.database import Connection, connect
 from mdm_async.postgres.directory_lock import DirectoryLock
 from mdm_async.postgres.embedded.binaries import installed_binaries
@@ -68,7 +70,8 @@ def premises(settings: Settings) -> Premises:
     made(lambda: _demand_usable_cluster(settings))
     for path in secret_files(settings):
         made(partial(demand_private_secret, settings, path))
-    made(lambda: _kek_source(settings).check())
+    for source in _kek_sources(settings).values():
+        made(source.check)
     for name, hook in settings.hooks.items():
         made(partial(demand_usable, name, hook, private_places(settings)))
     made(lambda: _demand_good_signing_key(settings))
@@ -97,7 +100,8 @@ async def reasons_against(settings: Settings) -> list[str]:
         with _noting(reasons):
             try:
                 async with connect(settings.database.dsn.get_secret_value()) as db:
-                    await _demand_opening_keks(db, await _keks(settings))
+                    if not settings.keys.stores:
+                        await _demand_opening_keks(db, await _keks(settings))
             except MdmError:
                 raise
             except (
@@ -107,6 +111,9 @@ async def reasons_against(settings: Settings) -> list[str]:
                     f"the catalog's database lets nobody in ({type(why).__name__})",
                     remedy="check database.dsn",
                 ) from None
+    if settings.keys.stores:
+        places = places_of(settings.keys, _kek_sources(settings))
+        reasons += map(str, await reasons_against_stores(places, settings.keys.needed))
     return reasons
 
 
@@ -167,13 +174,13 @@ def _demand_usable_cluster(settings: Settings) -> None:
         PostgresDirectory(directory, postgres_user(), installed_binaries()).check()
 
 
-def _kek_source(settings: Settings) -> KekSource:
-    return kek_source(settings.keys, settings.secrets_directory / "kek", keeper(settings))
+def _kek_sources(settings: Settings) -> dict[str, KekSource]:
+    return kek_sources(settings.keys, settings.secrets_directory, keeper(settings))
 
 
 async def _keks(settings: Settings) -> list[bytes]:
     """None when they are not made yet, or not for the one who asks to read."""
-    source = _kek_source(settings)
+    source = _kek_sources(settings)[""]
     is_elsewhere = isinstance(source, HeldByCustodians) or (
         isinstance(source, KeptKeks) and not source.is_readable
     )

@@ -8,11 +8,12 @@ import structlog
 
 from mdm_async.errors import MdmError, Unavailable
 from mdm_async.keys import proofs, standing
+from mdm_async.keys.enrolment import claimed, demand_whole
 from mdm_async.keys.metrics import NOT_OPENING
 from mdm_async.keys.row_cipher import FORMAT, Held, RowCipher, StoreIdentity
 from mdm_async.keys.standing import StoreStanding
 from mdm_async.keys.store import Intent
-from mdm_async.postgres.database import Connection, Database
+from mdm_async.postgres.database import Database
 
 WRITABLE = "writable as (select from mdm_keys.kek_proofs where epoch = {} and closed is null for key share)"
 """Part of each statement that writes under a key-encryption key: none does under one that is closed."""
@@ -48,29 +49,28 @@ class KeyDatabase:
         database: Database,
         keks: Sequence[bytes],
         installation: UUID,
-        identity: StoreIdentity | None = None,
     ) -> Self:
-        """With the first KEK in use, and others that still open what they wrapped. One that holds whole secrets has
-        no `identity` given; it makes its own.
+        """One that holds whole secrets, with the first KEK in use, and others that still open what they wrapped.
 
         Raises Unavailable when the KEKs do not open all that this database holds.
         """
         async with database.transaction() as db:
+            await demand_whole(db)
             proven = await proofs.prove(db, keks, installation)
-            found = await claimed(db, identity or StoreIdentity(uuid4(), 0, installation))
+            found = await claimed(db, StoreIdentity(uuid4(), 0, installation))
         return cls(name, database, RowCipher(proven.ring, found))
 
-    async def register(self, held: Sequence[Held]) -> None:
-        """Rows that are not there yet, with an intent for each registration. All or none."""
-        if await self._insert(held) or not held:
+    async def register(self, held: Sequence[Held], *, intended: bool = True) -> None:
+        """Rows that are not there yet, all or none; `intended`: with an intent for each registration."""
+        if await self._insert(held, intended) or not held:
             return
         await self._read_keks_anew()
-        if not await self._insert(held):
+        if not await self._insert(held, intended):
             raise _ended(self.name)
 
-    async def _insert(self, held: Sequence[Held]) -> int:
+    async def _insert(self, held: Sequence[Held], intended: bool) -> int:
         """How many were; none when the key in use has been closed meanwhile."""
-        intents = {one.registration: one.image for one in held}
+        intents = {one.registration: one.image for one in held if intended}
         async with self.database.acquire() as db:
             written = await db.execute(
                 f"with {WRITABLE.format('$7::int')}, intended as ("
@@ -141,9 +141,22 @@ class KeyDatabase:
         return frozenset(row["registration"] for row in rows)
 
     async def forget(self, registrations: Collection[UUID]) -> None:
+        """Of shares it is kept in mind: another store's must not bring them back."""
         async with self.database.acquire() as db:
             await db.execute(
-                "with forgotten as (delete from mdm_keys.intents where registration = any($1::uuid[]))"
+                "with unintended as (delete from mdm_keys.intents where registration = any($1::uuid[])),"
+                " forgotten as (insert into mdm_keys.forgotten (registration)"
+                "  select distinct unnest($1::uuid[]) where $2 on conflict do nothing)"
+                " delete from mdm_keys.image_secrets where registration = any($1::uuid[])",
+                list(registrations),
+                self.cipher.store.share > 0,
+            )
+
+    async def withdraw(self, registrations: Collection[UUID]) -> None:
+        """What was registered just now, and not by as many stores as it takes."""
+        async with self.database.acquire() as db:
+            await db.execute(
+                "with unintended as (delete from mdm_keys.intents where registration = any($1::uuid[]))"
                 " delete from mdm_keys.image_secrets where registration = any($1::uuid[])",
                 list(registrations),
             )
@@ -222,16 +235,3 @@ def _ended(store: str) -> Unavailable:
         f"the key-encryption key that this node has for the store {store} has ended",
         remedy="give it the one that other nodes use (mdm keys status)",
     )
-
-
-async def claimed(db: Connection, wanted: StoreIdentity) -> StoreIdentity:
-    """The identity of this database, which is the wanted one if it had none yet."""
-    await db.execute(
-        "insert into mdm_keys.store (id, share, installation) values ($1, $2, $3) on conflict do nothing",
-        wanted.id,
-        wanted.share,
-        wanted.installation,
-    )
-    row = await db.fetchrow("select id, share, installation from mdm_keys.store")
-    assert row is not None
-    return StoreIdentity(**row)

@@ -6,7 +6,14 @@ from mdm_async.keys.command import KekCommand
 from mdm_async.keys.custodians import HeldByCustodians
 from mdm_async.keys.kept_file import KeptKeks
 from mdm_async.keys.sources import GivenKeks, KekFile, KekSource
-from mdm_async.settings.keys import KekSettings, KeyStoreSettings
+from mdm_async.settings.keys import KekSettings, KeySettings, KeyStoreSettings
+
+
+def kek_sources(settings: KeySettings, secrets: Path, keeper: int | None = None) -> dict[str, KekSource]:
+    """By key store; the catalog's own, where there are no others, is ''."""
+    if not settings.stores:
+        return {"": kek_source(settings, secrets / "kek", keeper)}
+    return {store.name: kek_source(store, secrets / f"kek-{store.name}", keeper) for store in settings.stores}
 
 
 def kek_source(settings: KekSettings, kept: Path, keeper: int | None = None) -> KekSource:

@@ -96,6 +96,11 @@ class KeySettings(KekSettings):
         "them; not said: never",
     )
 
+    @property
+    def needed(self) -> int:
+        """How many databases it takes to read a secret."""
+        return self.threshold or 1
+
     @model_validator(mode="after")
     def _can_work(self) -> Self:
         if not self.stores:

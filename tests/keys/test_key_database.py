@@ -7,6 +7,8 @@ from uuid import UUID, uuid4
 import pytest
 
 from mdm_async.errors import Unavailable
+from mdm_async.keys import proofs
+from mdm_async.keys.enrolment import claimed
 from mdm_async.keys.key_database import KeyDatabase
 from mdm_async.keys.row_cipher import Held, RowCipher, StoreIdentity
 from mdm_async.postgres.database import Database
@@ -18,9 +20,11 @@ def some_rows(count: int) -> list[Held]:
 
 
 async def store(database: Database, key: bytes, share: int = 2) -> KeyDatabase:
-    return await KeyDatabase.open(
-        "a", database, [key], INSTALLATION, StoreIdentity(uuid4(), share, INSTALLATION)
-    )
+    async with database.transaction() as db:
+        identity = await claimed(db, StoreIdentity(uuid4(), share, INSTALLATION))
+        return KeyDatabase(
+            "a", database, RowCipher((await proofs.prove(db, [key], INSTALLATION)).ring, identity)
+        )
 
 
 async def read(keys: KeyDatabase, rows: Sequence[Held]) -> tuple[list[Held], int]:

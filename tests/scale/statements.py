@@ -4,10 +4,13 @@ A budget is of rows read in all, by the statement and by the triggers that it se
 what is asked for, never of what is stored. A new statement needs an entry here: `test_every_statement_has_a_budget`.
 """
 
-from collections.abc import Awaitable, Callable
+from base64 import b64encode
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from uuid import UUID, uuid4
+
+import pytest
 
 from mdm_async.catalog import installation
 from mdm_async.catalog.cohorts import cohorts, members
@@ -74,12 +77,28 @@ from mdm_async.catalog.work.values_to_forget import VALUES_TO_FORGET, forget_pag
 from mdm_async.catalog.work.views_to_make import VIEWS_TO_MAKE
 from mdm_async.dicom.attributes import Attributes
 from mdm_async.dicom.indexed import by_keyword
-from mdm_async.errors import BadRequest
-from mdm_async.keys import nodes, proofs, retiring, rewrapping, rotations, standing
-from mdm_async.keys.key_database import claimed
+from mdm_async.errors import BadRequest, UnsafeSettings
+from mdm_async.keys import (
+    enrolment,
+    named_keys,
+    nodes,
+    proofs,
+    repair,
+    retiring,
+    rewrapping,
+    rotations,
+    standing,
+    store_check,
+)
+from mdm_async.keys.enrolment import claimed
+from mdm_async.keys.key_database import KeyDatabase
 from mdm_async.keys.ring import KeyRing
-from mdm_async.keys.row_cipher import RowCipher, StoreIdentity
-from mdm_async.keys.store import new_secrets
+from mdm_async.keys.row_cipher import Held, RowCipher, StoreIdentity
+from mdm_async.keys.shares import Shares
+from mdm_async.keys.sources import GivenKeks
+from mdm_async.keys.split import StorePlace
+from mdm_async.keys.splitting import Key
+from mdm_async.keys.store import Forgotten, new_secrets
 from mdm_async.keys.wrap import Wrapper
 from mdm_async.keys.wrapped import WrappedKeys
 from mdm_async.names import AUTHENTICATED, BASIC, ROOT, Caller, Lfn, Right, Scope
@@ -911,6 +930,83 @@ async def keys_of_transfers_come_and_go(desk: Desk) -> None:
     await desk.keys.add_transfer_key(5, bytes(32))
     assert 5 in await desk.keys.transfer_keys()
     await desk.keys.remove_transfer_keys([5])
+
+
+@budget(1_100)
+async def stores_are_enrolled(desk: Desk) -> None:
+    installed = await installation.identity(desk.db)
+    await enrolment.demand_whole(desk.db)
+    with pytest.raises(UnsafeSettings, match="lie whole"):
+        await enrolment.enrol(desk.db, ["a", "b"], 2, installed)
+    await desk.db.execute("insert into mdm_keys.sharing (threshold, begun) values (2, true)")
+    identities = await enrolment.enrol(desk.db, ["a", "b"], 2, installed)
+    with pytest.raises(UnsafeSettings, match="lack b"):
+        await enrolment.enrol(desk.db, ["a"], 2, installed)
+    await enrolment.begin(desk.db)
+    with pytest.raises(UnsafeSettings, match="a catalog's"):
+        await enrolment.demand_this_store(desk.db, "a", identities["a"], identities)
+
+
+@budget(1_100)
+async def stores_that_are_new_are_enrolled(desk: Desk) -> None:
+    installed = await installation.identity(desk.db)
+    # Of the locks that an emptied table needs, none is held by others.
+    for table in ("image_secrets", "project_keys"):
+        await desk.db.execute(f"alter table mdm_keys.{table} rename to {table}_before")
+        await desk.db.execute(f"create table mdm_keys.{table} (like mdm_keys.{table}_before)")
+    await enrolment.enrol(desk.db, ["a", "b"], 2, installed)
+    await enrolment.enrol(desk.db, ["a", "c"], 2, installed)
+
+
+@budget(1_100)
+async def a_store_is_looked_at(desk: Desk) -> None:
+    await store_check.look(desk.db, StorePlace("a", "", GivenKeks(b64encode(bytes(32)).decode())), {})
+
+
+@budget(3_300)
+async def what_a_store_missed_is_made_good(desk: Desk) -> None:
+    cipher = RowCipher(KeyRing([Wrapper(bytes(32), UUID(int=1))]), StoreIdentity(UUID(int=1), 1, UUID(int=1)))
+    store = KeyDatabase("a", desk.database, cipher)
+    assert len(await repair._listed(store, UUID(int=0))) == 1000
+    shares = [Held(uuid4(), uuid4(), "image", bytes(40)) for _ in range(10)]
+    registrations = [share.registration for share in shares]
+    assert await repair._give(store, shares) == 10
+    assert len(await repair._listed_of(store, registrations)) == 10
+    await store.withdraw(registrations[:5])
+    await store.forget(registrations)
+    assert len((await repair._state(store, registrations)).forgotten) == 10
+    assert await repair._give(store, shares) == 0
+
+
+class _NoShares(Shares):
+    """Keys that belong to a name are nowhere but there."""
+
+    def __init__(self) -> None:
+        super().__init__([], 2)
+        self.held: dict[Key, Held] = {}
+
+    async def register(self, secrets: Sequence[Held], *, intended: bool) -> None:
+        self.held |= {(one.registration, one.kind): one for one in secrets}
+
+    async def read(self, keys: Collection[Key]) -> dict[Key, Held]:
+        return {key: self.held[key] for key in keys}
+
+    async def forget(self, registrations: Collection[UUID]) -> Forgotten:
+        return Forgotten((), ())
+
+
+@budget(1_100)
+async def keys_that_are_shared_are_named(desk: Desk) -> None:
+    shares = _NoShares()
+    await named_keys.make_project_key(desk.database, shares, "p")
+    await named_keys.make_project_key(desk.database, shares, "p")
+    assert len(await named_keys.project_keys(desk.database, shares, ["p"])) == 1
+    for _ in range(2):
+        await named_keys.add_transfer_key(desk.database, shares, 7, bytes(32))
+    for made, named in (await named_keys.transfer_keys(desk.database)).items():
+        await named_keys.remove_transfer_key(desk.database, shares, made, named)
+    async with desk.database.acquire() as db:
+        await db.execute("delete from mdm_keys.shared_project_keys")
 
 
 # Queues, each with a thousand rows more than is taken

@@ -1,0 +1,120 @@
+"""Which databases share an installation's secrets: written down in the catalog's database, and in each of them."""
+
+from collections.abc import Mapping, Sequence
+from uuid import UUID
+
+from mdm_async.errors import UnsafeSettings
+from mdm_async.keys.row_cipher import StoreIdentity
+from mdm_async.postgres.database import Connection
+
+
+async def are_enrolled(db: Connection) -> bool:
+    """Whether secrets of the installation whose catalog this is are shared among stores."""
+    return bool(await db.fetchval("select exists (select from mdm_keys.sharing where begun)"))
+
+
+async def demand_whole(db: Connection) -> None:
+    """In the catalog's database, where whole secrets are to lie."""
+    if await are_enrolled(db):
+        raise UnsafeSettings(
+            "this installation's secrets are shared among key stores, and the settings name none",
+            remedy="name them in keys.stores",
+        )
+
+
+async def enrol(
+    db: Connection, names: Sequence[str], threshold: int, installation: UUID
+) -> dict[str, StoreIdentity]:
+    """The stores' identities by name, in a transaction of the catalog's database; new ones get theirs.
+
+    Raises UnsafeSettings when these stores cannot be those that hold this installation's secrets.
+    """
+    await db.execute("lock table mdm_keys.sharing in share row exclusive mode")
+    known = await db.fetchval("select threshold from mdm_keys.sharing where begun")
+    if known is None:
+        if await db.fetchval(
+            "select exists (select from mdm_keys.image_secrets) or exists (select from mdm_keys.project_keys)"
+        ):
+            raise UnsafeSettings(
+                "this installation's secrets lie whole in the catalog's database, and are not moved to keys.stores",
+                remedy="set no keys.stores; or begin a new installation with them",
+            )
+        await db.execute(
+            "insert into mdm_keys.sharing (threshold) values ($1)"
+            " on conflict (singleton) do update set threshold = excluded.threshold",
+            threshold,
+        )
+        await db.execute("delete from mdm_keys.stores where name <> all($1::text[])", names)
+    elif known != threshold:
+        raise UnsafeSettings(
+            f"keys.threshold is {threshold}, and this installation's secrets were shared so that {known} stores "
+            "read them",
+            remedy=f"set keys.threshold = {known}",
+        )
+    lost = await db.fetch(
+        "select name from mdm_keys.stores where name <> all($1::text[]) order by name", names
+    )
+    if lost:
+        raise UnsafeSettings(
+            "keys.stores lack "
+            + ", ".join(row["name"] for row in lost)
+            + ", which hold shares of every secret",
+            remedy="name them again; a store that is away stays in the settings",
+        )
+    await db.execute(
+        "insert into mdm_keys.stores (name, share)"
+        " select name, (select coalesce(max(share), 0) from mdm_keys.stores) + row_number() over (order by place)"
+        " from unnest($1::text[]) with ordinality as given (name, place)"
+        " where not exists (select from mdm_keys.stores s where s.name = given.name)",
+        names,
+    )
+    rows = await db.fetch("select name, id, share from mdm_keys.stores")
+    return {row["name"]: StoreIdentity(row["id"], row["share"], installation) for row in rows}
+
+
+async def begin(db: Connection) -> None:
+    """From now on secrets may be shared among the stores that were enrolled."""
+    await db.execute("update mdm_keys.sharing set begun = true where not begun")
+
+
+async def demand_this_store(
+    db: Connection, name: str, wanted: StoreIdentity, all_stores: Mapping[str, StoreIdentity]
+) -> None:
+    """In a transaction of the store's database, which becomes this store's if it was nobody's."""
+    if await db.fetchval("select exists (select from mdm_keys.sharing)"):
+        raise UnsafeSettings(
+            f"the database of key store {name} is a catalog's, which would hold a share beside what it opens",
+            remedy="give every store a database of its own",
+        )
+    found = await claimed(db, wanted)
+    if found == wanted:
+        return
+    if found.installation != wanted.installation:
+        raise UnsafeSettings(
+            f"the database of key store {name} belongs to another installation",
+            remedy="check the store's dsn; a new store begins with an empty database",
+        )
+    if found.share == 0:
+        raise UnsafeSettings(
+            f"the database of key store {name} holds whole secrets: it is a catalog's",
+            remedy="give every store a database of its own",
+        )
+    same = next((other for other, identity in all_stores.items() if identity.id == found.id), None)
+    raise UnsafeSettings(
+        f"the database of key store {name} is that of {same or 'a store which is not of this installation'} "
+        f"(share {found.share}), or a copy of it; it should hold share {wanted.share}",
+        remedy="give every store the dsn of its own database",
+    )
+
+
+async def claimed(db: Connection, wanted: StoreIdentity) -> StoreIdentity:
+    """The identity of this database, which is the wanted one if it had none yet."""
+    await db.execute(
+        "insert into mdm_keys.store (id, share, installation) values ($1, $2, $3) on conflict do nothing",
+        wanted.id,
+        wanted.share,
+        wanted.installation,
+    )
+    row = await db.fetchrow("select id, share, installation from mdm_keys.store")
+    assert row is not None
+    return StoreIdentity(**row)
