@@ -44,14 +44,18 @@ class Starting:
 
 @asynccontextmanager
 async def starting(
-    data: Path, dsn: str, server: dict[str, Any] | None = None, **sections: dict[str, Any]
+    data: Path,
+    dsn: str,
+    server: dict[str, Any] | None = None,
+    keys: dict[str, Any] | None = None,
+    **sections: dict[str, Any],
 ) -> AsyncIterator[Starting]:
     one = Starting(data, free_port())
 
     own = (server or {}) | {"port": one.port}
 
     async def run() -> None:
-        async with running_server(data, dsn, keys=HELD, server=own, **sections) as running_:
+        async with running_server(data, dsn, keys=keys or HELD, server=own, **sections) as running_:
             one.ready.set_result(running_)
             await one.stop.wait()
 
