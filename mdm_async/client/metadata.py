@@ -20,16 +20,19 @@ Value = str | int | float
 
 @dataclass(frozen=True, slots=True)
 class Described:
-    """What is known of an entry. `own`: by collection and attribute."""
+    """What is known of an entry. `values`: lists, by keyword, of what the bytes of `view` say, if that may be read;
+    `own`: by collection and attribute."""
 
     guid: str
+    view: str | None
+    values: Mapping[str, Sequence[Value]]
     own: Mapping[str, Mapping[str, Value]]
     told: Json = field(repr=False, compare=False)
     """In the server's words."""
 
     @classmethod
     def parse(cls, told: Json) -> Self:
-        return cls(told["guid"], told["own"], told)
+        return cls(told["guid"], told["view"], told["values"], told["own"], told)
 
 
 class Metadata:
@@ -39,7 +42,8 @@ class Metadata:
         self._wire = wire
 
     async def get(self, paths: Names) -> dict[str, Described]:
-        """Of each entry."""
+        """What is known of each entry: what its default view says, or one that is named before its path (`/@VIEW/…`),
+        and what users say."""
         surls, outcomes = names_of(paths), list[Outcome[Described]]()
         for start in range(0, len(surls), BATCH):
             asked = {"surls": surls[start : start + BATCH]}

@@ -740,6 +740,14 @@ async def a_hundred_candidates_are_asked_about(desk: Desk) -> None:
 
 
 @budget(1_000)
+async def what_a_hundred_views_say_is_told(desk: Desk) -> None:
+    found = [one.entry for one in await places.resolve(desk.db, [Lfn(one) for one in desk.files])]
+    views = [(one.image, BASIC) for one in found if one is not None and one.image is not None]
+    said = await matches.said(desk.db, views, WANTED.versions)
+    assert len([one for one in said if one]) == 100
+
+
+@budget(1_000)
 async def few_candidates_are_found_by_an_index(desk: Desk) -> None:
     uid = DicomAttribute.of("SOPInstanceUID", by_keyword()["SOPInstanceUID"])
     (probe,) = probes(Compared(uid, Operator.EQUAL, "u600123"))

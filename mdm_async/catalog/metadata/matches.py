@@ -158,6 +158,23 @@ async def among(db: Connection, known: Sequence[Known], wanted: Wanted) -> list[
     return [_row(row, lfns[row["id"]]) for row in rows if row["matched"]]
 
 
+async def said(
+    db: Connection, views: Sequence[tuple[UUID, View]], versions: Sequence[str]
+) -> list[dict[str, Any]]:
+    """All that these views' bytes say, by keyword, in their order; of those that are not ready nothing."""
+    arguments = Arguments()
+    images = arguments.add([image for image, _ in views], "uuid[]")
+    names = arguments.add([view for _, view in views], "text[]")
+    indexed = SAID.replace("{VERSIONS}", arguments.add(list(versions), "text[]"))
+    rows = await db.fetch(
+        f"select coalesce({all_values()}, '{{}}') as said from ("
+        f"  select image, view, true as readable, turn from unnest({images}, {names})"
+        f"   with ordinality as w (image, view, turn)) e {indexed} order by e.turn",
+        *arguments.values,
+    )
+    return [row["said"] for row in rows]
+
+
 def _known(known: Sequence[Known], arguments: Arguments) -> str:
     columns = (
         arguments.add([one.id for one in known], "bigint[]"),

@@ -1,6 +1,7 @@
 """`mdm meta get|set`: what is known of entries, and what users say of them."""
 
 import re
+from collections.abc import Iterator
 from typing import Annotated, Any, Final
 
 import typer
@@ -29,7 +30,8 @@ def get(
     files_from: FilesFrom = None,
     json: Json = False,
 ) -> None:
-    """Show the metadata of files and directories.
+    """Show what is known of files and directories: what the default view says, or another (/@VIEW before the path), and
+    what users say.
 
     Example: `mdm meta get /demo/CT_small.dcm`
     """
@@ -44,8 +46,8 @@ def get(
             complain(outcome.error, outcome.name)
         elif not json and outcome.result is not None:
             print_line(outcome.name)
-            for name, value in flat(outcome.result).items():
-                print_line(f"  {name} = {value}")
+            for line in _lines(outcome.result):
+                print_line(f"  {line}")
     if json:
         print_json([_as_json(outcome) for outcome in outcomes])
     end(outcome.error for outcome in outcomes)
@@ -102,16 +104,17 @@ def assigned(words: Any) -> tuple[dict[str, Value | None], list[str]]:
     return values, names
 
 
-def flat(found: Described) -> dict[str, Value]:
-    """Its own attributes by their whole names."""
-    return {
-        f"{collection}.{name}": value
-        for collection, values in found.own.items()
-        for name, value in values.items()
-    }
+def _lines(found: Described) -> Iterator[str]:
+    for name, values in found.values.items():
+        told = "\\".join(map(str, values))
+        yield f"{name} = {told}"
+    for collection, own in found.own.items():
+        for name, value in own.items():
+            yield f"{collection}.{name} = {value}"
 
 
 def _as_json(outcome: Outcome[Described]) -> dict[str, Any]:
     if outcome.error is not None or outcome.result is None:
         return outcome_json(outcome.name, outcome.error)
-    return {"path": outcome.name, "guid": outcome.result.guid, "own": outcome.result.own}
+    one = outcome.result
+    return {"path": outcome.name, "guid": one.guid, "view": one.view, "values": one.values, "own": one.own}

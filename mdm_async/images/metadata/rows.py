@@ -84,20 +84,26 @@ class Found:
         await views.refresh(db)
         wanted = replace(self._wanted, versions=views.versions)
         place, self._place = self._place or await place_of(db, self._caller, self._path), None
-        own = {one.id for one in wanted.named if isinstance(one, OwnAttribute)}
-        if own and not await collections.are_there(db, own):
-            raise Conflict("an attribute of the query has just been removed", remedy="ask again")
         if not self._begun:
             self._begun = True
             self._known = await _few(db, self._caller, place, wanted)
         if self._known is not None:
             self._after = None
             rows = await matches.among(db, self._known, wanted)
-            return [row for row in rows if (row.parent, row.name) > after]
-        verdict = await self._desk.verdicts.of(db, self._caller, place.newest_acl)
-        seen = await visible.below(db, self._caller, verdict, place)
-        rows, self._after = await matches.page(db, seen, wanted, LOOKED_AT, after)
+            rows = [row for row in rows if (row.parent, row.name) > after]
+        else:
+            verdict = await self._desk.verdicts.of(db, self._caller, place.newest_acl)
+            seen = await visible.below(db, self._caller, verdict, place)
+            rows, self._after = await matches.page(db, seen, wanted, LOOKED_AT, after)
+        await _demand_attributes(db, wanted)
         return rows
+
+
+async def _demand_attributes(db: Connection, wanted: Wanted) -> None:
+    """Return when no attribute that was looked at is gone: its values go after it. Raises Conflict."""
+    own = {one.id for one in wanted.named if isinstance(one, OwnAttribute)}
+    if own and not await collections.are_there(db, own):
+        raise Conflict("an attribute of the query has just been removed", remedy="ask again")
 
 
 async def place_of(db: Connection, caller: Caller, path: str) -> Place:

@@ -58,6 +58,12 @@ class _Job:
     names: list[str]
 
     @property
+    def attributes(self) -> set[int]:
+        """Of users' own, those that are asked for and those that are set."""
+        asked = {one.id for one in self.wanted.named if isinstance(one, OwnAttribute)}
+        return asked | {attribute.id for attribute, _ in self.values}
+
+    @property
     def caller(self) -> Caller:
         """They all have the same rights."""
         return self.takers[0]
@@ -177,7 +183,7 @@ async def _take_some(desk: Desk, job: _Job, ids: Sequence[int], takers: Sequence
         rows = await _locked(db, known_of(job.caller, job.wanted, free), job.wanted, len(takers))
         if not rows:
             return []
-        await keep(db, [attribute for attribute, _ in job.values])
+        await keep(db, job.attributes)
         values = [Value(row.id, attribute.id, kept) for row in rows for attribute, kept in job.values]
         await own_values.put(db, values)
         details = {"attributes": job.names}

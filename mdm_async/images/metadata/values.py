@@ -1,4 +1,4 @@
-"""The verbs on values of users' own attributes: those of entries are shown with the right 'g' and set with 's'.
+"""Values of users' own attributes: those of entries are shown with the right 'g' and set with 's'.
 
 They are users' text, and are treated as names are: those of a file hold nothing that tells who its patient is. Unlike
 dead properties they are not sealed, for they are searched.
@@ -20,22 +20,13 @@ from mdm_async.errors import BadRequest, Busy, MdmError, NotFound
 from mdm_async.images.metadata.own_kinds import Given, Told, may_reveal, parse_attribute, stored, told
 from mdm_async.images.names.revealing import NameGuard
 from mdm_async.images.surls import resolve
-from mdm_async.names import Caller, Right, Surl
+from mdm_async.names import Caller, Right, Surl, View
 from mdm_async.postgres import sqlstates
 from mdm_async.postgres.database import Connection, Database
 
 Own = Mapping[str, Mapping[str, Told]]
 """An entry's values, by collection and attribute."""
 Outcomes = list[tuple[str, MdmError | None]]
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """An entry and its values."""
-
-    entry: Entry
-    place: Place
-    own: Own
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,22 +37,10 @@ class _Settable:
     values: list[tuple[Attribute, Stored]]
 
 
-async def get(database: Database, caller: Caller, surls: Sequence[str]) -> list[tuple[str, Known | MdmError]]:
-    """The values of each entry, of the collections in force there."""
-    async with database.acquire() as db:
-        found = [_entry(caller, one, Right.GET_METADATA) for one in await resolve(db, caller, surls)]
-        places = [one for one in found if isinstance(one, Place)]
-        own = await of_places(db, places)
-    return [
-        (surl, one if isinstance(one, MdmError) else Known(_there(one), one, own[_there(one).id]))
-        for surl, one in zip(surls, found, strict=True)
-    ]
-
-
-async def of_places(db: Connection, places: Sequence[Place]) -> dict[int, Own]:
+async def own_of(db: Connection, places: Sequence[Place]) -> dict[int, Own]:
     """By entry, of entries whose metadata the caller may get."""
     schemas = await collections.of_directories(db, {one for place in places for one in place.way})
-    in_force = {_there(one).id: collections.in_force(schemas, one.way) for one in places}
+    in_force = {entry_at(one).id: collections.in_force(schemas, one.way) for one in places}
     wanted = {
         attribute.id
         for found in in_force.values()
@@ -88,7 +67,7 @@ async def set_values(
                 found[at] = Busy("it has just been changed", remedy="look at it, then try again")
         found = [revealing.get(at, one) for at, one in enumerate(found)]
         wanted = {one.entry.id: one for one in found if isinstance(one, _Settable)}
-        await keep(db, [attribute for one in wanted.values() for attribute, _ in one.values])
+        await keep(db, {attribute.id for one in wanted.values() for attribute, _ in one.values})
         locked = await locks.locked(db, wanted)
         there = await own_values.lock(
             db, [(id_, one.entry.image) for id_, one in wanted.items() if id_ not in locked]
@@ -104,9 +83,9 @@ async def set_values(
     return [(surl, _outcome(caller, one, locked, there)) for surl, one in zip(surls, found, strict=True)]
 
 
-async def keep(db: Connection, attributes: Sequence[Attribute]) -> None:
+async def keep(db: Connection, attributes: set[int]) -> None:
     """Return when none of these is gone; they stay until the transaction ends. Raises Busy."""
-    if not await collections.keep(db, {one.id for one in attributes}):
+    if not await collections.keep(db, attributes):
         raise Busy("the collection has just been changed", remedy="try again")
 
 
@@ -125,7 +104,7 @@ def attribute_named(in_force: Mapping[str, Collection], collection: str, name: s
 async def _settable(
     db: Connection, caller: Caller, surls: Sequence[str], named: Mapping[tuple[str, str], Given]
 ) -> list[_Settable | MdmError]:
-    places = [_entry(caller, one, Right.SET_METADATA) for one in await resolve(db, caller, surls)]
+    places = [demanded(caller, one, Right.SET_METADATA) for one in await resolve(db, caller, surls)]
     ways = {step for one in places if isinstance(one, Place) for step in one.way}
     schemas = await collections.of_directories(db, ways)
     found: list[_Settable | MdmError] = []
@@ -136,7 +115,7 @@ async def _settable(
         in_force = collections.in_force(schemas, place.way)
         try:
             values = [_value(in_force, *name, value) for name, value in named.items()]
-            found.append(_Settable(_there(place), values))
+            found.append(_Settable(entry_at(place), values))
         except (BadRequest, NotFound) as why:
             found.append(why)
     return found
@@ -176,18 +155,21 @@ def _same(found: _Settable | MdmError) -> object:
     return (found.entry.id, found.entry.image, found.values) if isinstance(found, _Settable) else None
 
 
-def _entry(caller: Caller, found: tuple[Surl, Place] | MdmError, right: Right) -> Place | MdmError:
+def demanded(
+    caller: Caller, found: tuple[Surl, Place] | MdmError, right: Right, view: View | None = None
+) -> Place | MdmError:
+    """Where an entry is on which the caller has this right, or why not."""
     if isinstance(found, MdmError):
         return found
     _, place = found
     try:
-        acl.demand(caller, place, right)
+        acl.demand(caller, place, right, view)
     except MdmError as why:
         return why
     return place if place.entry is not None else acl.missing(caller)
 
 
-def _there(place: Place) -> Entry:
+def entry_at(place: Place) -> Entry:
     assert place.entry is not None
     return place.entry
 

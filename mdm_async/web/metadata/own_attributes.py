@@ -1,4 +1,4 @@
-"""Users' own attributes: schemas of collections, and the values that entries carry."""
+"""What is known of entries; users' own attributes: schemas of collections, and the values that entries carry."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -8,13 +8,13 @@ from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, StrictFloat, StrictInt
 
 from mdm_async.errors import MdmError
-from mdm_async.images.metadata import schemas, values
+from mdm_async.images.metadata import describing, schemas, values
 from mdm_async.images.metadata.asked import Asked
+from mdm_async.images.metadata.describing import Described
 from mdm_async.images.metadata.own_kinds import MOST_CHOICES
 from mdm_async.images.metadata.rows import Desk
 from mdm_async.images.metadata.schemas import MOST_ATTRIBUTES, Schema, Wanted
 from mdm_async.images.metadata.tasks import MOST_TAKEN, Taken
-from mdm_async.images.metadata.values import Known
 from mdm_async.names import parse_view
 from mdm_async.querying.words import MOST_CHARACTERS
 from mdm_async.web.http.asked import asked
@@ -28,6 +28,10 @@ from mdm_async.web.srm.results import Files, SurlStatus
 
 MOST_VALUES = 200
 """Set by one request, of each entry."""
+MOST_DESCRIBED = 1000
+"""By one answer."""
+_DESCRIBED_BYTES = 16 << 10
+"""What an entry takes in memory, as a row and as text."""
 _WEIGHT = 16
 """What is taken is looked for as long as so many files of a request."""
 PATH = "/meta/v1"
@@ -44,6 +48,10 @@ class SurlForm(_Form):
 
 class SurlsForm(_Form):
     surls: Many[SurlText] = Field(min_length=1)
+
+
+class DescribedForm(_Form):
+    surls: list[SurlText] = Field(min_length=1, max_length=MOST_DESCRIBED)
 
 
 class ValuesForm(SurlsForm):
@@ -81,12 +89,12 @@ class ChangedSchemaForm(SchemaForm):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DescribedFile(SurlStatus):
-    known: Known | None = None
+    described: Described | None = None
 
 
 def routes() -> list[web.AbstractRouteDef]:
     return [
-        web.post(f"{PATH}/get", get_values),
+        web.post(f"{PATH}/get", describe),
         web.post(f"{PATH}/set", set_values),
         web.post(f"{PATH}/take", take_entries),
         web.post(f"{PATH}/schemas/show", show_schemas),
@@ -96,17 +104,20 @@ def routes() -> list[web.AbstractRouteDef]:
     ]
 
 
-async def get_values(request: web.Request) -> web.Response:
-    caller, form = await asked(request, SurlsForm)
-    async with turn(request, caller, form):
-        found = await values.get(request.app[HOUSE].database, caller, form.surls)
-        files = [
-            DescribedFile.failed(surl, one)
-            if isinstance(one, MdmError)
-            else DescribedFile(surl=surl, known=one)
-            for surl, one in found
-        ]
-        return files_reply(request, Files.done(files), _told)
+async def describe(request: web.Request) -> web.Response:
+    caller, form = await asked(request, DescribedForm)
+    house = request.app[HOUSE]
+    desk = Desk(house.database, house.verdicts, house.views)
+    with house.budget.holding(caller.payer, _DESCRIBED_BYTES * len(form.surls)):
+        async with turn(request, caller, form):
+            found = await describing.describe(desk, house.keys, house.cipher, caller, form.surls)
+            files = [
+                DescribedFile.failed(surl, one)
+                if isinstance(one, MdmError)
+                else DescribedFile(surl=surl, described=one)
+                for surl, one in found
+            ]
+            return files_reply(request, Files.done(files), _told)
 
 
 async def set_values(request: web.Request) -> web.Response:
@@ -172,8 +183,10 @@ def _wanted(forms: list[AttributeForm]) -> list[Wanted]:
 
 
 def _told(file: DescribedFile) -> Tree:
-    known = file.known
-    return {} if known is None else {"guid": str(known.entry.guid), "own": known.own}
+    one = file.described
+    if one is None:
+        return {}
+    return {"guid": str(one.entry.guid), "view": one.view, "values": one.said, "own": one.own}
 
 
 def _taken(one: Taken) -> Tree:
