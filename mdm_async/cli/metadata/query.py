@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from mdm_async.cli.metadata.find import find
 from mdm_async.cli.metadata.sequence import asked
 from mdm_async.cli.options import Json
 from mdm_async.cli.output import print_json, print_line
@@ -25,6 +26,7 @@ def register(app: typer.Typer) -> None:
     group.command()(save)
     group.command("list")(list_)
     group.command()(show)
+    group.command()(run)
     group.command()(remove)
     app.add_typer(group, name="query")
 
@@ -71,6 +73,25 @@ def show(context: typer.Context, name: Named, at: At, json: Json = False) -> Non
         print_json(found)
         return
     print_line(found["query"])
+
+
+def run(
+    context: typer.Context,
+    name: Named,
+    at: At,
+    path: Annotated[
+        str | None,
+        typer.Option(metavar="LFN", help="What is at or below it; default: DIR.", show_default=False),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Ask a query that is kept, by your own rights: as mdm meta find does.
+
+    Example: `mdm meta query run thin --at /vo/study`
+    """
+    kept = asked(context, at, lambda meta: meta.query(at, name))
+    select = ",".join(kept.get("select", [])) or None
+    find(context, kept["query"], path or at, kept.get("view"), select, json=json)
 
 
 def remove(context: typer.Context, name: Named, at: At, json: Json = False) -> None:

@@ -20,14 +20,14 @@ from mdm_async.catalog.namespace.places import Place
 from mdm_async.catalog.rights import acl
 from mdm_async.catalog.trail import acts
 from mdm_async.catalog.trail.acts import Act
-from mdm_async.errors import MdmError
+from mdm_async.errors import BadRequest, MdmError
 from mdm_async.images.metadata.asked import Asked
 from mdm_async.images.metadata.naming import attributes_at
 from mdm_async.images.metadata.own_kinds import Given, may_reveal, parse_attribute, stored
 from mdm_async.images.metadata.rows import Desk, Found, known_of, place_of
 from mdm_async.images.metadata.values import attribute_named, keep
 from mdm_async.images.names.revealing import NameGuard
-from mdm_async.names import Caller, Lfn, Right, Scope
+from mdm_async.names import IDENTIFIED, Caller, Lfn, Right, Scope
 from mdm_async.postgres.database import Connection
 from mdm_async.querying.conditions import Compared, Condition, Operator, attributes, conjuncts
 from mdm_async.querying.grammar import parse
@@ -98,6 +98,11 @@ async def take(
 
 async def _begin(desk: Desk, takers: Sequence[Caller], asked: Asked, given: Mapping[str, Given]) -> _Job:
     caller = takers[0]
+    if asked.view == IDENTIFIED:
+        raise BadRequest(
+            "nothing is taken by what originals say",
+            remedy="ask by a de-identified view, or by mdm meta find",
+        )
     async with desk.database.acquire() as db:
         await desk.views.refresh(db)
         place = await place_of(db, caller, asked.path)

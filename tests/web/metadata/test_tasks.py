@@ -63,7 +63,8 @@ async def test_what_fails_takes_nothing(meta: Meta, queue: str) -> None:
         ({"query": "mine.state ="}, 400), ({"query": 'mine.absent = "new"'}, 400), ({"query": "mine.state = 1"}, 400),
         ({"values": {"mine.state": "begun"}}, 400), ({"values": {"mine.absent": "x"}}, 404), ({"values": {}}, 400),
         ({"count": 0}, 400), ({"count": 1001}, 400), ({"path": f"{queue}/absent"}, 404),
-        ({"path": f"/@basic{queue}"}, 400), ({"view": "no view!"}, 400), ({"query": '\'; drop table entries; --'}, 400),
+        ({"path": f"/@basic{queue}"}, 400), ({"view": "no view!"}, 400), ({"view": "identified"}, 400),
+        ({"query": '\'; drop table entries; --'}, 400),
     ):  # fmt: skip
         answer = await meta("take", **{"query": NEW, "path": queue, "values": TAKEN} | more)
         assert answer.status == status, (more, answer.body)
