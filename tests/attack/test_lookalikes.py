@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -64,6 +65,11 @@ FACES: list[tuple[str, str, Body]] = [
     ("POST", "/cohorts/v1/diff", lambda n: {"surl": n}),
     ("POST", "/cohorts/v1/delete", lambda n: {"surl": n}),
     ("POST", "/catalog/v1/replicas/list", lambda n: {"surls": [n]}),
+    ("POST", "/admin/v1/shred/look", lambda n: {"surls": [n]}),
+    ("POST", "/admin/v1/shred", lambda n: {"surls": [n], "id": str(UUID(int=1)), "digest": "0" * 64}),
+    ("POST", "/admin/v1/keys/list", lambda n: {"surls": [n]}),
+    ("POST", "/admin/v1/keys/register", lambda n: {"surls": [n]}),
+    ("POST", "/admin/v1/keys/unregister", lambda n: {"surls": [n]}),
     ("POST", "/meta/v1/get", lambda n: {"surls": [n]}),
     ("POST", "/meta/v1/set", lambda n: {"surls": [n], "values": {"mine.quality": 3}}),
     (
