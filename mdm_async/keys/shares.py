@@ -1,7 +1,8 @@
 """All the stores that share an installation's secrets, asked together.
 
-Whatever is asked goes to all that are up at once. A secret is there when as many stores as the threshold gave shares
-that open and agree; how many more there are, or what the others say, does not matter.
+Whatever is told goes to all that are up at once. A read asks as many as the threshold at once, and all others as soon
+as one of those is slow, fails, or has nothing that opens. A secret is there when as many stores as the threshold gave
+shares that open and agree; how many more there are, or what the others say, does not matter.
 """
 
 import asyncio
@@ -20,6 +21,8 @@ from mdm_async.keys.share_store import PROBE, ShareStore
 from mdm_async.keys.splitting import Joined, Key, divide, join
 from mdm_async.keys.store import Forgotten, Intent
 
+_SOON = 0.05
+"""Seconds after which a read asks the other stores too."""
 _T = TypeVar("_T")
 
 _log = structlog.get_logger()
@@ -28,6 +31,7 @@ _log = structlog.get_logger()
 class Shares:
     def __init__(self, stores: Sequence[ShareStore], threshold: int) -> None:
         self.stores, self.threshold = stores, threshold
+        self._turn = 0
 
     @property
     def up(self) -> list[ShareStore]:
@@ -90,14 +94,24 @@ class Shares:
         """Those of the secrets that are there, as soon as that is known. Raises Unavailable when too few stores
         answer to know."""
         registrations, kinds = {one for one, _ in keys}, {kind for _, kind in keys}
-        asked = {store.begin(lambda db: db.read(registrations, kinds)): store for store in self.stores}
-        waiting: set[asyncio.Future[Opened | None]] = set(asked)
+        asked: dict[asyncio.Future[Opened | None], ShareStore] = {}
+        waiting: set[asyncio.Future[Opened | None]] = set()
         found: dict[int, dict[Key, Held]] = {}
         secrets: dict[Key, Held] = {}
-        left = set(keys)
+        left, unasked, is_poor = set(keys), self._in_turn(), False
         # Of what is left, when that is known, too few stores can have a share for it ever to be read.
-        while waiting and self._may_be_read(found, left):
-            arrived, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        while self._may_be_read(found, left):
+            now = unasked if is_poor else unasked[: self.threshold - len(asked)]
+            for store in now:
+                answer = store.begin(lambda db: db.read(registrations, kinds))
+                asked[answer] = store
+                waiting.add(answer)
+            unasked = unasked[len(now) :]
+            if not waiting:
+                break
+            arrived, waiting = await asyncio.wait(
+                waiting, timeout=_SOON if unasked else None, return_when=asyncio.FIRST_COMPLETED
+            )
             for answer in arrived:
                 if (opened := answer.result()) is not None:
                     found[asked[answer].index] = {(one.registration, one.kind): one for one in opened.held}
@@ -105,10 +119,18 @@ class Shares:
             self._tell_wrong(joined)
             secrets |= joined.secrets
             left -= joined.secrets.keys()
+            is_poor = not arrived or len(found) < len(asked) - len(waiting) or not waiting
         # One that could be read if all were there is no reason to keep the others from being read.
         if not secrets and self._may_be_read(found, left):
             raise self.too_few()
         return secrets
+
+    def _in_turn(self) -> list[ShareStore]:
+        """Those that are up first, each time another one of them."""
+        self._turn += 1
+        up = self.up
+        start = self._turn % max(1, len(up))
+        return [*up[start:], *up[:start], *(store for store in self.stores if not store.up)]
 
     def _may_be_read(self, found: dict[int, dict[Key, Held]], left: set[Key]) -> bool:
         silent = len(self.stores) - len(found)
