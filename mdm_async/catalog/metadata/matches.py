@@ -117,6 +117,8 @@ async def page(
     may_be_read = f"image is not null and {may_read('v', 'e', view)}"
     may = may_get_metadata("v", "e") + (f" and {may_be_read}" if wanted.needs_view else "")
     columns = "id, parent, name, guid, image"
+    # Directory by directory, until there are enough. Nothing sorts what the lateral join gives: it comes in the order
+    # of the directories before it, and a sort might want all of it first.
     rows = await db.fetch(
         f"with recursive {VISIBLE}, page as materialized ("
         f"  select * from ("
@@ -128,7 +130,7 @@ async def page(
         f"      from entries e where parent = v.directory"
         f"        and name > case v.directory when {directory} then {name} else '' end"
         f"        and id <> all({left_out}) and {may}"
-        f"      order by name limit {most}) e order by v.directory, e.name limit {most})"
+        f"      order by name limit {most}) e limit {most})"
         f"    union all"
         f"    select e.id, e.parent, e.name, e.guid, e.image, k.view, k.readable, null::jsonb, 0"
         f"    from {_known(alone, arguments)} cross join lateral (select * from entries where id = k.id limit 1) e"
