@@ -93,26 +93,26 @@ def _values(row: Indexed, vr: bytes, value: bytes, encoding: Encoding, charset: 
     text = charset.text(value, _NAME_PARTS if row.kind is Kind.NAME else _DELIMITERS)
     # Groups of a name that are empty at its end may as well be left out (PS3.5 §6.2.1).
     padding = "\0 =" if row.kind is Kind.NAME else "\0 "
-    found: list[Value] = [one for each in text.split("\\") if (one := each.lstrip("\0 ").rstrip(padding))]
-    return found if all(_fits(one) for one in found) else []
+    found = [one for each in text.split("\\") if (one := each.lstrip("\0 ").rstrip(padding))]
+    return list(found) if all(map(_fits, found)) else []
 
 
-def _fits(text: Value) -> bool:
+def _fits(text: str) -> bool:
     """Whether a database can keep it."""
-    assert isinstance(text, str)
+    if len(text) > LONGEST_TEXT or "\0" in text:
+        return False
     try:
-        return "\0" not in text and len(text.encode()) <= LONGEST_TEXT
+        return text.isascii() or len(text.encode()) <= LONGEST_TEXT
     except UnicodeEncodeError:  # half a pair of surrogates, of an odd character set
         return False
 
 
 def _numbers(vr: bytes, value: bytes, encoding: Encoding) -> list[Value]:
-    found: list[Value]
     if (read := _IN_WORDS.get(vr)) is not None:
         if not is_legal(vr, value):
             return []
         texts = value.decode("ascii").rstrip("\0 ").split("\\")
-        found = [read(one) for one in texts if one.strip()]
+        found = [read(one) for one in texts if one and not one.isspace()]
     elif (unit := _IN_BYTES.get(vr)) is not None:
         size = struct.calcsize(f"={unit}")
         if len(value) % size:
@@ -121,4 +121,4 @@ def _numbers(vr: bytes, value: bytes, encoding: Encoding) -> list[Value]:
         found = list(struct.unpack(f"{order}{len(value) // size}{unit}", value))
     else:
         return []
-    return found if all(isinstance(one, int | float) and isfinite(one) for one in found) else []
+    return list(found) if all(map(isfinite, found)) else []

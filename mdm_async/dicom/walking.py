@@ -163,7 +163,7 @@ def skip_undefined(
 
 
 def walk(
-    data: Buffer, at: int, end: int, encoding: Encoding, base: int = 0, last: int | None = None
+    data: Buffer, at: int, end: int, encoding: Encoding, base: int = 0, last: int = 0xFFFFFFFF
 ) -> Iterator[Element]:
     """The elements of one data set, in file order, not going into sequences.
 
@@ -175,9 +175,10 @@ def walk(
                 # Going on would be to ask the same at each eight of them.
                 raise Malformed(f"zeros at byte {base + at} where an element should be")
             return
-        if last is not None and encoding.header(data, at, end, base)[0] > last:
+        header = encoding.header(data, at, end, base)
+        if header[0] > last:
             return
-        element = _element(data, at, end, encoding, base)
+        element = _element(data, at, end, encoding, base, header)
         yield element
         at = element.end
 
@@ -207,8 +208,10 @@ def is_padding(data: Buffer, at: int, end: int) -> bool:
     return data[at : at + 8] == _ZEROS[: end - at] and not bytes(data[at:end]).strip(b"\0")
 
 
-def _element(data: Buffer, at: int, end: int, encoding: Encoding, base: int) -> Element:
-    tag, vr, value, length = encoding.header(data, at, end, base)
+def _element(
+    data: Buffer, at: int, end: int, encoding: Encoding, base: int, header: tuple[int, bytes, int, int]
+) -> Element:
+    tag, vr, value, length = header
     if length == UNDEFINED:
         after = skip_undefined(data, tag, vr, value, end, encoding, base)
         return Element(tag, vr, at, value, after - value - HEADER, after, True)
@@ -220,7 +223,7 @@ def _element(data: Buffer, at: int, end: int, encoding: Encoding, base: int) -> 
 def _end_of_item(data: Buffer, at: int, end: int, encoding: Encoding, base: int) -> int:
     """The offset after the delimiter of an item of undefined length."""
     while not encoding.items.is_at(data, at):
-        at = _element(data, at, end, encoding, base).end
+        at = _element(data, at, end, encoding, base, encoding.header(data, at, end, base)).end
     tag, after, _ = encoding.items.header(data, at, end, base)
     if tag != ITEM_END:
         raise Malformed(f"an item or a delimiter at byte {base + at} where an element should be")

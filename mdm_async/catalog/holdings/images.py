@@ -428,6 +428,7 @@ async def destroy_doomed(db: Connection, images: Sequence[UUID]) -> list[UUID]:
         " of_blobs as ("
         "  update blobs set state = 'doomed', doomed = now() where id = any(array(select blob from of_parts))),"
         " of_views as (delete from views where image = any(array(select id from doomed))),"
+        " of_values as (delete from blind_values where image = any(array(select id from doomed))),"
         " gone as (delete from images where id = any(array(select id from doomed))"
         "  returning registration, source, opaque_bytes, brought_by),"
         " of_sources as (delete from sources where id = any(array(select source from gone)))"

@@ -27,20 +27,30 @@ async def announce(db: Connection, views: Iterable[IndexedView]) -> None:
 
 async def add(db: Connection, views: Sequence[IndexedView]) -> None:
     """Index views, in the transaction that makes their rows."""
-    if not views:
-        return
-    chains = [chain_of(view.attributes) for view in views]
-    ids = await sets.intern(db, (one for chain in chains for one in chain))
-    await db.execute(
-        "insert into view_attributes (image, view, version, series, sop_uid, attributes)"
-        " select * from unnest($1::uuid[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::jsonb[])",
+    if views and not await _add(db, views):
+        await sets.intern(db, (one for view in views for one in chain_of(view.attributes)))
+        await _add(db, views)
+
+
+async def _add(db: Connection, views: Sequence[IndexedView]) -> bool:
+    """Whether the sets of all were there; else none of them is indexed."""
+    digests = [chain_of(view.attributes)[2].digest for view in views]
+    status = await db.execute(
+        "with named as materialized (select id, digest from meta_sets where digest = any($4::bytea[]) for key share)"
+        " insert into view_attributes (image, view, version, series, sop_uid, attributes)"
+        " select image, view, version, id, sop_uid, attributes"
+        " from unnest($1::uuid[], $2::text[], $3::text[], $4::bytea[], $5::text[], $6::jsonb[])"
+        "  as v (image, view, version, digest, sop_uid, attributes) join named using (digest)"
+        " where (select count(*) from named) = $7",
         [view.image for view in views],
         [view.view for view in views],
         [view.version for view in views],
-        [ids[series.digest] for _, _, series in chains],
+        digests,
         [_sop_uid(view.attributes) for view in views],
         [view.attributes.instance for view in views],
+        len(set(digests)),
     )
+    return status == f"INSERT 0 {len(views)}"
 
 
 async def replace(db: Connection, image: UUID, views: Sequence[IndexedView]) -> None:

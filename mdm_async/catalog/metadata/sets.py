@@ -122,8 +122,9 @@ async def drop_unnamed(db: Connection, sets: Collection[int]) -> None:
         "  delete from meta_sets s where id = any($1::bigint[])"
         "  and not exists (select from view_attributes a where a.series = s.id offset 0)"
         "  and not exists (select from meta_sets below where below.parent = s.id offset 0)"
-        "  returning parent"
-        ") insert into sets_to_check (set) select distinct parent from gone where parent is not null",
+        "  returning id, parent"
+        "), of_values as (delete from meta_values where set = any(array(select id from gone)))"
+        " insert into sets_to_check (set) select distinct parent from gone where parent is not null",
         [row["id"] for row in rows],
     )
 
