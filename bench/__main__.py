@@ -18,7 +18,9 @@ from bench import (
     entries,
     first_byte,
     ingest,
+    keys,
     memory,
+    metadata,
     pairs,
     removal,
     retention,
@@ -52,6 +54,8 @@ class Scenario(StrEnum):
     ENTRIES = "entries"
     REVOCATION = "revocation"
     SIEGE = "siege"
+    KEYS = "keys"
+    METADATA = "metadata"
 
 
 @app.command()
@@ -91,6 +95,8 @@ async def run(scale: Scale, chosen: list[Scenario], tables: Console, *, with_ort
         Scenario.PAIRS: lambda folder: pairs.measure(scale, folder),
         Scenario.SIEGE: lambda folder: siege.measure(scale, folder),
         Scenario.SURVIVORS: lambda folder: survivors.measure(folder, with_orthanc=with_orthanc),
+        Scenario.KEYS: lambda folder: keys.measure(scale, folder),
+        Scenario.METADATA: lambda folder: metadata.measure(scale, folder),
         Scenario.REMOVAL: removal.measure,
         Scenario.RETENTION: retention.measure,
         Scenario.REVOCATION: lambda folder: revocation.measure(folder, 2.5 * scale.seconds),

@@ -128,10 +128,13 @@ def get(
 
 
 @asynccontextmanager
-async def running_server(folder: Path) -> AsyncIterator[Server]:
-    """`mdm serve` with its data below `folder`, on a free port; ended at the end."""
+async def running_server(folder: Path, dsn: str | None = None) -> AsyncIterator[Server]:
+    """`mdm serve` with its data below `folder`, on a free port; ended at the end. `dsn`: of another Postgres than the
+    one that comes along."""
     data = folder / "data"
     environment = {n: v for n, v in os.environ.items() if not n.startswith(("MDM_", "BEARER_TOKEN"))}
+    if dsn is not None:
+        environment["MDM_DATABASE__DSN"] = dsn
     with (folder / "server.log").open("wb") as log:
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "mdm_async.cli", "serve", "--data", str(data), "--port", "0"),
