@@ -78,7 +78,7 @@ async def create(request: web.Request) -> web.Response:
     own = house.cohorts
     with house.desk.turns.serving(caller.payer):
         if form.query is not None:
-            at = form.path or split(parse_surl(form.surl).lfn)[0]
+            at = form.path if form.path is not None else split(parse_surl(form.surl).lfn)[0]
             query = await choosing.asked_at(own.desk, caller, form.query, at, form.joins)
             selection = Selection(
                 choosing.selected(own.desk, own.shelf, own.turns, caller, query, view), view, query
