@@ -278,6 +278,25 @@ async def test_a_set_that_is_being_named_is_not_dropped(own_server: Server) -> N
     assert len(await indexed(own_server)) == 2
 
 
+async def test_sets_that_go_while_others_are_made_below_them_bar_nobody(own_server: Server) -> None:
+    database = own_server.house.database
+
+    async def bring() -> None:
+        async with database.acquire() as db:
+            for number in range(100):
+                said = Attributes(patient={"PatientID": ["x"]}, study={"StudyID": [f"{number}"]})
+                await index.announce(db, [IndexedView(UUID(int=0), "basic", "x.1", said)])
+
+    async def sweep(brought: asyncio.Task[None]) -> None:
+        while not brought.done():
+            async with database.transaction() as db:
+                every = [row["id"] for row in await db.fetch("select id from meta_sets")]
+                await sets.drop_unnamed(db, every)
+
+    brought = asyncio.create_task(bring())
+    await asyncio.gather(brought, sweep(brought), sweep(brought))
+
+
 async def drop(database: Database, ids: list[int]) -> None:
     async with database.transaction() as db:
         await sets.drop_unnamed(db, ids)

@@ -22,7 +22,9 @@ class IndexedView:
 
 async def announce(db: Connection, views: Iterable[IndexedView]) -> None:
     """Before the transaction that calls `add`: what many images share is made, if nobody has."""
-    await sets.intern(db, (one for view in views for one in chain_of(view.attributes)))
+    # In a transaction of its own: a set that was found there must not go before what is made below it.
+    async with db.transaction():
+        await sets.intern(db, (one for view in views for one in chain_of(view.attributes)))
 
 
 async def add(db: Connection, views: Sequence[IndexedView]) -> None:

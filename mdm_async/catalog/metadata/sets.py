@@ -44,8 +44,8 @@ def _set(level: int, parent: bytes | None, values: Values) -> AttributeSet:
 async def intern(db: Connection, sets: Iterable[AttributeSet]) -> dict[bytes, int]:
     """The ids of these sets by digest; what is not there is made, parents first.
 
-    Called outside of a transaction too, shortly before: then two that bring images of one new series do not wait for
-    each other to the end of theirs. Who is in one keeps the sets from going until it ends.
+    Call it in a transaction, which keeps the sets from going until it ends; best in a short one before the one that
+    names them, so that two that bring images of one new series do not wait for each other to the end of theirs.
     """
     wanted = {one.digest: one for one in sets}
     found: dict[bytes, int] = {}
