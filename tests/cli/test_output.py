@@ -44,6 +44,7 @@ _OWN_WORDS = {
     "demo/report.py": "its own words; faults are plain",
     "demo/run.py": "its own server's URL",
     "demo/command.py": "its own folder",
+    "keys/of_images.py": "a number",
     "keys/shred.py": "plain lines",
     "profile/apply.py": "plain lines",
     "waiting.py": "one plain line",

@@ -75,13 +75,15 @@ def routes_with_bodies(server: Server) -> list[tuple[str, str]]:
 async def test_wherever_a_body_is_read_the_credential_and_its_bounds_come_before_it(server: Server) -> None:
     for method, path in routes_with_bodies(server):
         other = "application/json" if path in _XML else "text/xml"
+        # What only the socket in the server's own directory may ask for is refused before anything is read.
+        refused = {403} if path == "/admin/v1/keys/unseal" else set()
         for headers, token, statuses in (
             ("Content-Length: 10", "wrong", {401}),
             ("Transfer-Encoding: chunked", "wrong", {401}),
             ("Content-Length: 10\nExpect: 100-continue", "wrong", {401}),
             (f"Content-Length: {64 * _KIB + 1}\nExpect: 100-continue", None, {401, 413}),
-            (f"Content-Length: {16 * _MIB + 1}", server.admin_token, {413}),
-            (f"Content-Length: 10\nContent-Type: {other}", server.admin_token, {415}),
+            (f"Content-Length: {16 * _MIB + 1}", server.admin_token, refused | {413}),
+            (f"Content-Length: 10\nContent-Type: {other}", server.admin_token, refused | {415}),
         ):
             async with connected(server) as line:
                 await line.send(post(path, headers, token=token).replace("POST", method, 1))

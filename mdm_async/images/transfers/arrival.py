@@ -68,14 +68,15 @@ async def receive(
         raise InsecureChannel(
             "clear bytes do not cross plain HTTP", remedy="use https, or seal the file to uploadRecipient"
         )
-    assert grant.secret is not None
-    private = intake.shelf.keys.unwrap_grant(grant.secret, grant.request, grant.item)
-    announced = unseal(private, grant)
+    private = _upload_key(intake, grant)
+    if sealed and private is None:
+        raise Gone("putDone has been answered: nothing opens what is sealed for this upload any more")
+    announced = unseal(private, grant) if private is not None else None
     if not sealed and length is not None:
         if announced is not None and length != announced:
             raise WrongContent(f"{length} bytes are sent but {announced} were announced by prepareToPut")
         announced = length
-    if sealed:
+    if sealed and private is not None:
         body = unsealed(intake.workshop.cipher, body, private)
     async with intake.draft(grant.parent, body, payer, announced=announced, force=force) as draft:
         name = await intake.safe_name(draft, split(parse_surl(grant.surl).lfn)[0], grant.name)
@@ -93,6 +94,13 @@ async def receive(
         else:
             await _demand_repeated(intake, grant, draft)
     return Received(draft.size, draft.adler32)
+
+
+def _upload_key(intake: Intake, grant: Grant) -> bytes | None:
+    """None after putDone, which destroys it: then the same bytes may come once more, in the clear."""
+    if grant.secret is None:
+        return None
+    return intake.shelf.keys.unwrap_grant(grant.secret, grant.request, grant.item)
 
 
 def _act(grant: Grant, source: str, draft: Draft) -> Act:

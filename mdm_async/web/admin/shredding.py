@@ -30,7 +30,7 @@ class LookForm(BaseModel):
 
 class ShredForm(LookForm):
     id: UUID
-    digest: str = Field(pattern="^[0-9a-f]{64}$")
+    digest: str = Field(pattern="^[0-9a-f]{64}$", max_length=64)
     people: int = Field(1, ge=1)
 
 

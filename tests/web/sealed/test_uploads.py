@@ -68,6 +68,12 @@ async def test_an_upload_sealed_by_the_reference_is_opened(
         assert not await upload.is_visible()
     await upload.done(size=len(data), sha256=sha256.upper())
     await upload.done(size=len(data), sha256=sha256)
+    # What was recorded on its way opens no more: the upload's key is gone, and whoever repeats it is told.
+    again = await server.call("PUT", upload.url, data=stream)
+    assert (again.status, again.tree["detail"]) == (
+        410,
+        "putDone has been answered: nothing opens what is sealed for this upload any more",
+    )
     identity = await server.token("ri", views=["*", "identified"])
     reader = new_private_key()
     line = await server.prepare(
