@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[1]
 def test_the_first_session_runs_as_written() -> None:
     readme = (ROOT / "README.md").read_text()
     blocks = re.findall(r"^```sh\n(.*?)^```", readme, re.MULTILINE | re.DOTALL)
-    assert len(blocks) == 5
+    assert len(blocks) == 6
     (profile,) = re.findall(r"^```toml\n(.*?)^```", readme, re.MULTILINE | re.DOTALL)
     mdm = Path(sys.executable).parent / "mdm"
     script = "\n".join(blocks).replace(".venv/bin/mdm", str(mdm))
@@ -46,6 +46,12 @@ def test_the_first_session_runs_as_written() -> None:
         assert done.returncode == 0, done.stdout + done.stderr
         assert (folder / "out.dcm").read_bytes() == (folder / "sealed.dcm").read_bytes()
         assert "cardio" in (folder / "report.html").read_text()
+        assert [pulled.read_bytes() for pulled in (folder / "selected").iterdir()] == [
+            (folder / "out.dcm").read_bytes()
+        ]
+        assert [pulled.read_bytes() for pulled in (folder / "trial").glob("*.dcm")] == [
+            (folder / "out.dcm").read_bytes()
+        ]
         assert (folder / "start.bin").read_bytes() == (folder / "out.dcm").read_bytes()[:1024]
 
 
