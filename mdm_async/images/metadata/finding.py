@@ -184,7 +184,11 @@ def _pages(
     keys = tuple({side.to.name: side.to for side in parts.sides.values()}.values())
     entries = replace(wanted, condition=parts.main, chosen=keys, everything=False)
     return Pairs(
-        desk, Found(desk, caller, asked.path, entries, after), joined, replace(wanted, condition=parts.pairs)
+        desk,
+        caller,
+        Found(desk, caller, asked.path, entries, after),
+        joined,
+        replace(wanted, condition=parts.pairs),
     )
 
 

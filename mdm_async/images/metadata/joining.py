@@ -7,13 +7,15 @@ it is bounded, and what is hidden of it makes no difference.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import product
+from math import prod
 from typing import Any, Final
 
 from mdm_async.catalog.metadata import matches
 from mdm_async.catalog.metadata.columns import DicomAttribute, JoinedAttribute
 from mdm_async.catalog.metadata.matches import Known, Row, Wanted
+from mdm_async.catalog.namespace import places
 from mdm_async.errors import BadRequest, TooLarge
-from mdm_async.images.metadata.rows import Desk, Found, Pages
+from mdm_async.images.metadata.rows import Desk, Found, Pages, known_of
 from mdm_async.names import Caller, View
 from mdm_async.querying import conditions
 from mdm_async.querying.attributes import Attribute
@@ -21,7 +23,7 @@ from mdm_async.querying.conditions import Compared, Condition, Operator, conjunc
 
 MOST_JOINS: Final = 4
 MOST_JOINED: Final = 10_000
-"""Entries that are joined, and pairs on a page."""
+"""Entries that are joined, and what is looked at together with one of them, or at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,40 +158,71 @@ class Pairs:
     """Entries with what is joined to them; `told` of each, as the query wants it."""
 
     _desk: Desk
+    _caller: Caller
     _entries: Pages
     _sides: Sequence[Joined]
     _wanted: Wanted
     _unread: list[Joined] = field(init=False)
+    _rows: list[Row] = field(init=False, default_factory=list)
+    """Entries that were found, and not looked at yet."""
 
     def __post_init__(self) -> None:
         self._unread = list(self._sides)
 
     @property
     def is_over(self) -> bool:
-        return not self._unread and self._entries.is_over
+        return not self._unread and not self._rows and self._entries.is_over
 
     async def next(self) -> list[Row] | None:
         if self._unread:
             if not await self._unread[0].read():
                 del self._unread[0]
             return []
-        rows = await self._entries.next()
-        if not rows:
-            return rows
-        known: list[Known] = []
-        for row in rows:
-            known += self._pairs(row, MOST_JOINED - len(known))
+        if self._rows:
+            self._rows = await self._still_known(self._rows)
+        else:
+            rows = await self._entries.next()
+            if rows is None:
+                return None
+            self._rows = rows
+        known = self._some()
         if not known:
             return []
         async with self._desk.database.acquire() as db:
             return await matches.among(db, known, self._wanted)
 
-    def _pairs(self, row: Row, most: int) -> Iterator[Known]:
-        for count, each in enumerate(product(*(side.to(row) for side in self._sides))):
-            if count == most:
+    async def _still_known(self, rows: Sequence[Row]) -> list[Row]:
+        """Those that the caller may know of as they were found: whoever reads slowly is told nothing of before."""
+        async with self._desk.database.acquire() as db:
+            found = await places.of_entries(db, {row.id for row in rows})
+        known = known_of(self._caller, self._wanted, list(found.values()))
+        now = {(one.id, one.image, one.view if one.readable else None) for one in known}
+        return [row for row in rows if (row.id, row.image, row.view) in now]
+
+    def _some(self) -> list[Known]:
+        """The pairs of the next entries, as far as they are few enough. How many entries were found at once must make
+        no difference: it depends on what nobody may see."""
+        known: list[Known] = []
+        count = 0
+        for row in self._rows:
+            sides = [side.to(row) for side in self._sides]
+            more = prod(map(len, sides))
+            if more > MOST_JOINED:
+                if count:
+                    break  # what was found before it is told
                 raise TooLarge(
-                    f"more than {MOST_JOINED} pairs are to be looked at at once",
+                    f"more than {MOST_JOINED} pairs of one entry are to be looked at",
                     remedy="say more of what is joined in the query",
                 )
-            joined = {name: said for one in each for name, said in one.items()}
-            yield Known(row.id, row.image, row.view or View(""), row.view is not None, row.lfn, joined)
+            if len(known) + more > MOST_JOINED:
+                break
+            known += _pairs(row, sides)
+            count += 1
+        del self._rows[:count]
+        return known
+
+
+def _pairs(row: Row, sides: Sequence[Sequence[dict[str, Any]]]) -> Iterator[Known]:
+    for each in product(*sides):
+        joined = {name: said for one in each for name, said in one.items()}
+        yield Known(row.id, row.image, row.view or View(""), row.view is not None, row.lfn, joined)

@@ -26,6 +26,7 @@ QUERIES: list[dict[str, Any]] = [
     {"query": "mine.quality is unknown"},
     {"query": "mine.quality = 9", "view": "basic"},
     {"query": "c.mine.quality = mine.quality", "joins": {"c": "{top}"}},
+    {"query": 'Modality = "CT" and c.mine.colour = mine.colour', "joins": {"c": "{top}"}},
     {"query": "c.mine.quality = SliceThickness", "joins": {"c": "{top}"}, "select": ["c.mine.quality"]},
     {"query": "Modality is known", "view": "identified"},
     {"query": "Modality is known", "view": "none-such"},
@@ -50,11 +51,20 @@ async def seen(server: Server) -> str:
     top = await server.directory()
     await server.srm("mkdir", surl=f"{top}/seen")
     await meta(
-        server, "schemas/create", surl=top, name="mine", attributes=[{"name": "quality", "kind": "int"}]
+        server,
+        "schemas/create",
+        surl=top,
+        name="mine",
+        attributes=[{"name": "quality", "kind": "int"}, {"name": "colour"}],
     )
     for seed, thickness in enumerate((1, 2, 3), 100):
         await server.put(f"{top}/seen/v{seed}", image(seed, Modality="CT", SliceThickness=thickness))
-        await meta(server, "set", surls=[f"{top}/seen/v{seed}"], values={"mine.quality": thickness})
+        await meta(
+            server,
+            "set",
+            surls=[f"{top}/seen/v{seed}"],
+            values={"mine.quality": thickness, "mine.colour": "red"},
+        )
     for path, rights in (("/", "x"), (top, "xlgr")):
         await server.srm(
             "setPermission",
