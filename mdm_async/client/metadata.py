@@ -15,6 +15,8 @@ from mdm_async.client.wire import Wire
 BATCH: Final = 1000
 """Entries named in one request."""
 _PATH: Final = "meta/v1"
+_MOST_SET: Final = 10_000
+"""Values that one request sets: a server takes some more, unless they are long."""
 Value = str | int | float
 
 
@@ -57,8 +59,9 @@ class Metadata:
     async def set(self, paths: Names, values: Mapping[str, Value | None]) -> None:
         """Give each entry these values, by `collection.attribute`; None takes one away. All of an entry's, or none."""
         surls, outcomes = names_of(paths), list[Outcome[None]]()
-        for start in range(0, len(surls), BATCH):
-            asked = {"surls": surls[start : start + BATCH], "values": dict(values)}
+        batch = max(1, min(BATCH, _MOST_SET // max(1, len(values))))
+        for start in range(0, len(surls), batch):
+            asked = {"surls": surls[start : start + batch], "values": dict(values)}
             answer = Reply(await self._wire.operate("POST", f"{_PATH}/set", asked, repeat=True))
             outcomes += [Outcome(file["surl"], None, error) for file, error in answer.files()]
         settle(paths, outcomes)

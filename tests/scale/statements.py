@@ -513,7 +513,9 @@ async def own_values_are_kept_told_copied_and_forgotten(desk: Desk) -> None:
     its_image = await desk.db.fetchval("select image from entries where id = $1", FILE)
     assert await own_values.lock(desk.db, [(FILE, its_image)]) == {FILE}
     await own_values.put(desk.db, [Value(FILE, 1, ("new", None)), Value(FILE, 2, (None, 3.0))])
-    assert await own_values.of_entries(desk.db, [FILE], [1, 2]) == {FILE: {1: ("new", None), 2: (None, 3.0)}}
+    assert await own_values.of_entries(desk.db, [FILE], [1, 2], 1000) == {
+        FILE: {1: ("new", None), 2: (None, 3.0)}
+    }
     for attribute, kept in ((1, ("new", None)), (2, (None, 3.0))):
         assert await own_values.with_value(desk.db, attribute, kept, 8, 0) == [FILE]
     assert await own_values.lock_free(desk.db, [FILE, FILE + 1], 1) == [FILE]

@@ -114,8 +114,13 @@ def chosen(attributes: "tuple[Attribute, ...]", arguments: Arguments) -> str:
     """The values of some, by name; what has none is null."""
     if not attributes:
         return "'{}'::jsonb"
-    pairs = ", ".join(f"{arguments.add(one.name, 'text')}, {values(one, arguments)}" for one in attributes)
-    return f"jsonb_build_object({pairs})"
+    pairs = [f"{arguments.add(one.name, 'text')}, {values(one, arguments)}" for one in attributes]
+    some = (pairs[start : start + _PAIRS] for start in range(0, len(pairs), _PAIRS))
+    return " || ".join(f"jsonb_build_object({', '.join(each)})" for each in some)
+
+
+_PAIRS: Final = 50
+"""A function takes a hundred arguments."""
 
 
 SAID: Final = """

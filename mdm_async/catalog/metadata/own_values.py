@@ -4,11 +4,14 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from mdm_async.errors import Busy
+from mdm_async.errors import Busy, TooLarge
 from mdm_async.postgres.database import Connection
 
 Stored = tuple[str | None, float | None]
 """Text or number: the other is None. Both None: no value."""
+
+_OVERHEAD = 64
+"""Bytes that a value takes besides its text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,16 +22,21 @@ class Value:
 
 
 async def of_entries(
-    db: Connection, entries: Collection[int], attributes: Collection[int]
+    db: Connection, entries: Collection[int], attributes: Collection[int], most: int
 ) -> dict[int, dict[int, Stored]]:
-    """Of these attributes, by entry and attribute."""
+    """Of these attributes, by entry and attribute. Raises TooLarge when they take more than `most` bytes."""
     rows = await db.fetch(
-        "select v.entry, v.attribute, v.text, v.number from unnest($1::bigint[]) as w (entry)"
-        " cross join lateral (select * from own_values where entry = w.entry and attribute = any($2::bigint[])"
-        "  offset 0) v",
+        "select * from (select v.entry, v.attribute, v.text, v.number,"
+        f" sum({_OVERHEAD} + coalesce(octet_length(v.text), 0)) over (rows unbounded preceding) as size"
+        "  from unnest($1::bigint[]) as w (entry) cross join lateral ("
+        "   select * from own_values where entry = w.entry and attribute = any($2::bigint[]) offset 0) v"
+        f") v where size - {_OVERHEAD} - coalesce(octet_length(text), 0) <= $3",
         list(entries),
         list(attributes),
+        most,
     )
+    if rows and rows[-1]["size"] > most:
+        raise TooLarge("these entries carry too many values for one answer", remedy="name fewer of them")
     found: dict[int, dict[int, Stored]] = {}
     for row in rows:
         found.setdefault(row["entry"], {})[row["attribute"]] = (row["text"], row["number"])

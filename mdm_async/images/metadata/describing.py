@@ -38,15 +38,18 @@ class Described:
 
 
 async def describe(
-    desk: Desk, keys: KeyStore, cipher: CipherPool, caller: Caller, surls: Sequence[str]
+    desk: Desk, keys: KeyStore, cipher: CipherPool, caller: Caller, surls: Sequence[str], most: int
 ) -> list[tuple[str, Described | MdmError]]:
-    """Each of these entries. What originals say is told with the right 'i', and that is in the audit."""
+    """Each of these entries. What originals say is told with the right 'i', and that is in the audit.
+
+    Raises TooLarge when users' own values take more than `most` bytes.
+    """
     async with desk.database.transaction() as db:
         await desk.views.refresh(db)
         resolved = await resolve(db, caller, surls)
         places = [_place(caller, one) for one in resolved]
         seen = [one for one in places if isinstance(one, Place)]
-        own = await own_of(db, seen)
+        own = await own_of(db, seen, most)
         views = [
             _view(caller, one[0], place)
             if isinstance(place, Place) and not isinstance(one, MdmError)

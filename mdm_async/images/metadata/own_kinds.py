@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Final
 
@@ -17,11 +17,14 @@ from mdm_async.catalog.metadata.collections import (
     NewAttribute,
 )
 from mdm_async.catalog.metadata.own_values import Stored
-from mdm_async.errors import BadRequest
+from mdm_async.errors import BadRequest, TooLarge
 
 MOST_TEXT: Final = 1024
 """Bytes of a text, so that it fits into an index."""
 MOST_CHOICES: Final = 100
+MOST_SET: Final = 50_000
+"""Values that one request sets, of all entries together."""
+_MOST_SET_BYTES: Final = 16 << 20
 _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,62}", re.ASCII)
 _MOST_INT: Final = 2**53
 """As far as a double counts one by one."""
@@ -63,6 +66,16 @@ def parse_attribute(text: str) -> tuple[str, str]:
             "an attribute of one's own is named with its collection", remedy="write COLLECTION.ATTRIBUTE"
         )
     return parse_name(collection), parse_name(name)
+
+
+def demand_few(entries: int, given: Mapping[str, Given]) -> None:
+    """Return when one request may give so many entries these values. Raises TooLarge."""
+    texts = sum(len(value) for value in given.values() if isinstance(value, str))
+    if entries * len(given) > MOST_SET or entries * texts > _MOST_SET_BYTES:
+        raise TooLarge(
+            f"a request sets {MOST_SET} values at the most, of all entries together, and 16 MiB of them",
+            remedy="name fewer entries, or set fewer values, in several requests",
+        )
 
 
 def stored(attribute: Attribute, given: Given) -> Stored:

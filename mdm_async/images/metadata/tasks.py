@@ -23,7 +23,7 @@ from mdm_async.catalog.trail.acts import Act
 from mdm_async.errors import BadRequest, MdmError
 from mdm_async.images.metadata.asked import Asked
 from mdm_async.images.metadata.naming import attributes_at
-from mdm_async.images.metadata.own_kinds import Given, may_reveal, parse_attribute, stored
+from mdm_async.images.metadata.own_kinds import Given, demand_few, may_reveal, parse_attribute, stored
 from mdm_async.images.metadata.rows import Desk, Found, known_of, place_of
 from mdm_async.images.metadata.values import attribute_named, keep
 from mdm_async.images.names.revealing import NameGuard
@@ -75,7 +75,7 @@ async def take(
     """An entry for each of these callers, who have the same rights, in their order, and which nobody else is given by
     the same values. Fewer than they are: nothing more that matches is free.
 
-    Raises BadQuery, BadRequest, NotFound, and as `acl.demand_seen` for the path.
+    Raises BadQuery, BadRequest, NotFound, TooLarge, and as `acl.demand_seen` for the path.
     """
     job = await _begin(desk, takers, asked, given)
     taken: list[Taken] = []
@@ -98,6 +98,7 @@ async def take(
 
 async def _begin(desk: Desk, takers: Sequence[Caller], asked: Asked, given: Mapping[str, Given]) -> _Job:
     caller = takers[0]
+    demand_few(len(takers), given)
     if asked.view == IDENTIFIED:
         raise BadRequest(
             "nothing is taken by what originals say",

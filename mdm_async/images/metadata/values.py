@@ -17,7 +17,15 @@ from mdm_async.catalog.rights import acl
 from mdm_async.catalog.trail import acts
 from mdm_async.catalog.trail.acts import Act
 from mdm_async.errors import BadRequest, Busy, MdmError, NotFound
-from mdm_async.images.metadata.own_kinds import Given, Told, may_reveal, parse_attribute, stored, told
+from mdm_async.images.metadata.own_kinds import (
+    Given,
+    Told,
+    demand_few,
+    may_reveal,
+    parse_attribute,
+    stored,
+    told,
+)
 from mdm_async.images.names.revealing import NameGuard
 from mdm_async.images.surls import resolve
 from mdm_async.names import Caller, Right, Surl, View
@@ -37,8 +45,8 @@ class _Settable:
     values: list[tuple[Attribute, Stored]]
 
 
-async def own_of(db: Connection, places: Sequence[Place]) -> dict[int, Own]:
-    """By entry, of entries whose metadata the caller may get."""
+async def own_of(db: Connection, places: Sequence[Place], most: int) -> dict[int, Own]:
+    """By entry, of entries whose metadata the caller may get. Raises TooLarge when they take more than `most` bytes."""
     schemas = await collections.of_directories(db, {one for place in places for one in place.way})
     in_force = {entry_at(one).id: collections.in_force(schemas, one.way) for one in places}
     wanted = {
@@ -47,7 +55,7 @@ async def own_of(db: Connection, places: Sequence[Place]) -> dict[int, Own]:
         for collection in found.values()
         for attribute in collection.attributes.values()
     }
-    kept = await own_values.of_entries(db, list(in_force), wanted) if wanted else {}
+    kept = await own_values.of_entries(db, list(in_force), wanted, most) if wanted else {}
     return {entry: _own(found, kept.get(entry, {})) for entry, found in in_force.items()}
 
 
@@ -55,7 +63,8 @@ async def set_values(
     database: Database, guard: NameGuard, caller: Caller, surls: Sequence[str], given: Mapping[str, Given]
 ) -> Outcomes:
     """Give each of these entries these values, by `collection.attribute`; None takes one away. An entry gets all of
-    them or none, and one that fails fails no other. Raises BadRequest."""
+    them or none, and one that fails fails no other. Raises BadRequest, TooLarge."""
+    demand_few(len(surls), given)
     named = {parse_attribute(name): value for name, value in given.items()}
     async with database.acquire() as db:
         looked_at = await _settable(db, caller, surls, named)

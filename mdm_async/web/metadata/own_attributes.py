@@ -32,6 +32,8 @@ MOST_DESCRIBED = 1000
 """By one answer."""
 _DESCRIBED_BYTES = 16 << 10
 """What an entry takes in memory, as a row and as text."""
+_LEAST_BYTES = 1 << 20
+"""For whom one entry has many values of users' own."""
 _WEIGHT = 16
 """What is taken is looked for as long as so many files of a request."""
 PATH = "/meta/v1"
@@ -108,9 +110,10 @@ async def describe(request: web.Request) -> web.Response:
     caller, form = await asked(request, DescribedForm)
     house = request.app[HOUSE]
     desk = Desk(house.database, house.verdicts, house.views)
-    with house.budget.holding(caller.payer, _DESCRIBED_BYTES * len(form.surls)):
+    most = max(_LEAST_BYTES, _DESCRIBED_BYTES * len(form.surls))
+    with house.budget.holding(caller.payer, most):
         async with turn(request, caller, form):
-            found = await describing.describe(desk, house.keys, house.cipher, caller, form.surls)
+            found = await describing.describe(desk, house.keys, house.cipher, caller, form.surls, most)
             files = [
                 DescribedFile.failed(surl, one)
                 if isinstance(one, MdmError)

@@ -4,10 +4,13 @@ import asyncio
 import io
 from typing import Any
 
+import orjson
 import pydicom
 import pytest
 
+from mdm_async.images.metadata import own_kinds
 from mdm_async.images.upkeep.values import forget_values
+from mdm_async.web.metadata import own_attributes
 from tests.conftest import Server
 from tests.faults.conditions import until
 from tests.web.metadata.conftest import Meta
@@ -316,3 +319,33 @@ async def test_who_locks_a_name_keeps_others_from_setting_values(
         token=server.admin_token,
         headers={"Lock-Token": locked.headers["Lock-Token"]},
     )
+
+
+async def test_one_request_sets_and_is_told_only_so_much(
+    meta: Meta, schema: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(own_kinds, "MOST_SET", 3)
+    many = await meta("set", surls=[schema, schema], values={"mine.quality": 1, "mine.note": "a"})
+    assert (many.status, many.tree["type"]) == (413, "urn:mdm:error:too-large")
+    taken = await meta("take", query="mine.quality = 1", path=schema, values={"mine.quality": 2}, count=4)
+    assert taken.status == 413
+    assert (await meta("set", surls=[schema], values={"mine.quality": 1, "mine.note": "a"})).status == 200
+    monkeypatch.setattr(own_attributes, "_LEAST_BYTES", 100)
+    monkeypatch.setattr(own_attributes, "_DESCRIBED_BYTES", 100)
+    told = await meta("get", surls=[schema])
+    assert (told.status, told.tree["type"]) == (413, "urn:mdm:error:too-large")
+    monkeypatch.setattr(own_attributes, "_LEAST_BYTES", 129)
+    assert await own(meta, schema) == {"mine": {"quality": 1, "note": "a"}}
+    monkeypatch.setattr(own_kinds, "_MOST_SET_BYTES", 9)
+    assert (await meta("set", surls=[schema], values={"mine.note": "a" * 10})).status == 413
+
+
+async def test_as_many_attributes_are_told_as_may_be_chosen(server: Server, meta: Meta, folder: str) -> None:
+    names = [f"a{number}" for number in range(100)]
+    await meta("schemas/create", surl=folder, name="many", attributes=[{"name": name} for name in names])
+    await server.srm("mkdir", surl=f"{folder}/x")
+    values = {f"many.{name}": name for name in names}
+    await meta("set", surls=[f"{folder}/x"], values=values)
+    answer = await meta("find", query="many.a0 is known", path=folder, select=list(values))
+    (match,) = orjson.loads(answer.body.splitlines()[1])["matches"]
+    assert match["values"] == {name: [value] for name, value in values.items()}
