@@ -24,6 +24,10 @@ from mdm_async.querying.conditions import Compared, Condition, Operator, conjunc
 MOST_JOINS: Final = 4
 MOST_JOINED: Final = 10_000
 """Entries that are joined, and what is looked at together with one of them, or at once."""
+MOST_JOINED_BYTES: Final = 16 << 20
+"""Of values of theirs."""
+_OVERHEAD: Final = 64
+"""Bytes that a value takes besides its text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +99,19 @@ def _key(condition: Condition) -> tuple[JoinedAttribute, Attribute] | None:
     return None
 
 
+@dataclass(frozen=True, slots=True)
+class _One:
+    """What is told of an entry that is joined, by the names that the query has for it. `size`: bytes."""
+
+    told: dict[str, Any]
+    size: int
+
+    @classmethod
+    def of(cls, told: dict[str, Any]) -> "_One":
+        said = (value for values in told.values() for value in values)
+        return cls(told, sum(_OVERHEAD + (len(value) if isinstance(value, str) else 0) for value in said))
+
+
 @dataclass(slots=True)
 class Joined:
     """What is joined under one alias, as it is read: rows by the values of the key."""
@@ -103,8 +120,9 @@ class Joined:
     _named: Mapping[str, str]
     """The names by which the query calls what is told, by those that it has there."""
     _pages: Pages
-    _rows: dict[object, list[dict[str, Any]]] = field(default_factory=dict)
+    _rows: dict[object, list[_One]] = field(default_factory=dict)
     _count: int = 0
+    _size: int = 0
 
     @classmethod
     def begin(
@@ -134,20 +152,22 @@ class Joined:
         """Read some more; False when there is none. Raises TooLarge."""
         rows = await self._pages.next()
         for row in rows or ():
+            told = _One.of({self._named[name]: said for name, said in row.values.items()})
             self._count += 1
-            if self._count > MOST_JOINED:
+            self._size += told.size
+            if self._count > MOST_JOINED or self._size > MOST_JOINED_BYTES:
                 raise TooLarge(
-                    f"more than {MOST_JOINED} entries are to be joined",
+                    f"more than {MOST_JOINED} entries, or {MOST_JOINED_BYTES >> 20} MiB of what is asked of them,"
+                    " are to be joined",
                     remedy="say more of them in the query, or name a directory that holds fewer",
                 )
-            told = {self._named[name]: said for name, said in row.values.items()}
             for value in row.values.get(self._side.key.of.name, ()):
                 self._rows.setdefault(value, []).append(told)
         return rows is not None
 
-    def to(self, row: Row) -> list[dict[str, Any]]:
+    def to(self, row: Row) -> list[_One]:
         """What is joined to an entry."""
-        found: dict[int, dict[str, Any]] = {}
+        found: dict[int, _One] = {}
         for value in row.values.get(self._side.to.name, ()):
             found |= {id(one): one for one in self._rows.get(value, ())}
         return list(found.values())
@@ -203,26 +223,27 @@ class Pairs:
         """The pairs of the next entries, as far as they are few enough. How many entries were found at once must make
         no difference: it depends on what nobody may see."""
         known: list[Known] = []
-        count = 0
+        size = count = 0
         for row in self._rows:
             sides = [side.to(row) for side in self._sides]
-            more = prod(map(len, sides))
-            if more > MOST_JOINED:
-                if count:
-                    break  # what was found before it is told
-                raise TooLarge(
-                    f"more than {MOST_JOINED} pairs of one entry are to be looked at",
-                    remedy="say more of what is joined in the query",
-                )
-            if len(known) + more > MOST_JOINED:
+            pairs = prod(map(len, sides))
+            bytes_ = sum(one.size * (pairs // len(side)) for side in sides for one in side)
+            if len(known) + pairs > MOST_JOINED or size + bytes_ > MOST_JOINED_BYTES:
                 break
             known += _pairs(row, sides)
+            size += bytes_
             count += 1
+        if self._rows and not count:
+            raise TooLarge(
+                f"more than {MOST_JOINED} pairs of one entry are to be looked at, or"
+                f" {MOST_JOINED_BYTES >> 20} MiB of what is asked of them",
+                remedy="say more of what is joined in the query",
+            )
         del self._rows[:count]
         return known
 
 
-def _pairs(row: Row, sides: Sequence[Sequence[dict[str, Any]]]) -> Iterator[Known]:
+def _pairs(row: Row, sides: Sequence[Sequence[_One]]) -> Iterator[Known]:
     for each in product(*sides):
-        joined = {name: said for one in each for name, said in one.items()}
+        joined = {name: said for one in each for name, said in one.told.items()}
         yield Known(row.id, row.image, row.view or View(""), row.view is not None, row.lfn, joined)

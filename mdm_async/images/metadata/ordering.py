@@ -10,14 +10,17 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from mdm_async.catalog.metadata import matches
+from mdm_async.catalog.metadata.columns import JoinedAttribute
 from mdm_async.catalog.metadata.matches import Row, Wanted
 from mdm_async.catalog.namespace import places
 from mdm_async.errors import TooLarge
-from mdm_async.images.metadata.rows import LOOKED_AT, Desk, Pages, known_of
+from mdm_async.images.metadata.rows import LOOKED_AT, Desk, Pages, known_of, looked_at
 from mdm_async.names import Caller
 from mdm_async.querying.attributes import Attribute
 
 MOST_ORDERED: Final = 10_000
+MOST_KEPT: Final = 100_000
+"""Values that are kept until all are found: those that they are ordered by, and those of what is joined to them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +59,8 @@ class _Backwards:
 
 @dataclass(slots=True)
 class Ordered:
+    """Raises TooLarge when it is made."""
+
     _desk: Desk
     _caller: Caller
     _pages: Pages
@@ -66,6 +71,18 @@ class Ordered:
     _kept: list[tuple[_Place, Row]] = field(default_factory=list)
     _found: int = 0
     _complete: bool = False
+
+    def __post_init__(self) -> None:
+        joined = {one.name for one in self._wanted.named if isinstance(one, JoinedAttribute)}
+        if self._most * (len(self._by) + len(joined)) > MOST_KEPT:
+            raise TooLarge(
+                f"up to {self._most} matches are to be put in order with so many attributes",
+                remedy="order by fewer, name fewer of what is joined, or ask for the first matches with a limit",
+            )
+
+    @property
+    def _most(self) -> int:
+        return MOST_ORDERED if self._limit is None else min(self._limit, MOST_ORDERED)
 
     @property
     def is_over(self) -> bool:
@@ -81,20 +98,21 @@ class Ordered:
             return []
         if not self._kept:
             return None
-        some, self._kept = self._kept[:LOOKED_AT], self._kept[LOOKED_AT:]
+        count = min(LOOKED_AT, looked_at(self._wanted.columns))
+        some, self._kept = self._kept[:count], self._kept[count:]
         return await self._told([row for _, row in some])
 
     def _keep(self, rows: Sequence[Row]) -> None:
         for row in rows:
             self._found += 1
-            self._kept.append((_Place(tuple(_key(row, by) for by in self._by), self._found), row))
-        most = MOST_ORDERED if self._limit is None else min(self._limit, MOST_ORDERED)
+            keys = tuple(_key(row, by) for by in self._by)
+            self._kept.append((_Place(keys, self._found), replace(row, values={})))
         if self._limit is None and len(self._kept) > MOST_ORDERED:
             raise TooLarge(
                 f"more than {MOST_ORDERED} matches are to be put in order",
                 remedy="ask for the first of them with a limit, or for all in the server's order",
             )
-        self._kept = heapq.nsmallest(most, self._kept, key=lambda one: one[0])
+        self._kept = heapq.nsmallest(self._most, self._kept, key=lambda one: one[0])
 
     async def _told(self, rows: Sequence[Row]) -> list[Row]:
         async with self._desk.database.acquire() as db:

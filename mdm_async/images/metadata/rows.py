@@ -1,12 +1,13 @@
 """Where the rows of a query come from, page by page: an index, or everything that is visible below a directory."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from operator import itemgetter
 from typing import Final, Protocol
 
 from mdm_async.catalog.metadata import collections, matches
 from mdm_async.catalog.metadata.candidates import candidates, probes
-from mdm_async.catalog.metadata.columns import OwnAttribute
+from mdm_async.catalog.metadata.columns import JoinedAttribute, OwnAttribute
 from mdm_async.catalog.metadata.matches import Known, Row, Wanted
 from mdm_async.catalog.namespace import places
 from mdm_async.catalog.namespace.places import Place
@@ -19,12 +20,25 @@ from mdm_async.images.reading.served import ServedViews
 from mdm_async.images.surls import resolve_one
 from mdm_async.names import Caller, Right, Scope
 from mdm_async.postgres.database import Connection, Database
+from mdm_async.querying.attributes import Attribute, Kind
 
 LOOKED_AT: Final = 1000
-"""Entries on a page, whether or not they match."""
+"""Entries on a page at the most, whether or not they match."""
+_LEAST: Final = 16
+_PAGE_BYTES: Final = 8 << 20
+"""What may be told of a page's entries."""
+_ROW, _SAID, _TEXT = 512, 256, 1100
+"""Bytes of an entry, of an attribute that its view says, as a rule, and of a text of users' own, at the most."""
 _FEW: Final = 2000
 """Candidates that an index may give: beyond, all that is visible is looked at."""
 _PROBES: Final = 3
+
+
+def looked_at(told: Sequence[Attribute]) -> int:
+    """How many entries a page has of which this is told."""
+    of = [one.of if isinstance(one, JoinedAttribute) else one for one in told]
+    texts = sum(isinstance(one, OwnAttribute) and one.kind is Kind.TEXT for one in of)
+    return max(_LEAST, _PAGE_BYTES // (_ROW + _SAID * (len(told) - texts) + _TEXT * texts))
 
 
 class Pages(Protocol):
@@ -62,11 +76,12 @@ class Found:
     _wanted: Wanted
     _after: Cursor | None = START
     """None: at the end."""
-    _known: list[Known] | None = None
-    """All that may match, if these are few."""
     _place: Place | None = None
     """Where the path leads, if that has just been looked up."""
-    _begun: bool = field(default=False, init=False)
+    _known: list[Known] | None = field(default=None, init=False)
+    """All that may match and is not told yet, if these are few."""
+    _count: int = field(default=0, init=False)
+    """Entries on a page; 0: there was none yet."""
 
     @property
     def is_over(self) -> bool:
@@ -84,17 +99,22 @@ class Found:
         await views.refresh(db)
         wanted = replace(self._wanted, versions=views.versions)
         place, self._place = self._place or await place_of(db, self._caller, self._path), None
-        if not self._begun:
-            self._begun = True
-            self._known = await _few(db, self._caller, place, wanted)
+        is_first = not self._count
+        if is_first:
+            self._count = min(LOOKED_AT, looked_at(wanted.columns))
+            self._known = await _few(db, self._caller, place, wanted, after)
         if self._known is not None:
-            self._after = None
-            rows = await matches.among(db, self._known, wanted)
-            rows = [row for row in rows if (row.parent, row.name) > after]
+            some, self._known = self._known[: self._count], self._known[self._count :]
+            if not self._known:
+                self._after = None
+            if not is_first:
+                found = await places.of_entries(db, [one.id for one in some])
+                some = known_of(self._caller, wanted, _within(place, found.values()))
+            rows = await matches.among(db, some, wanted)
         else:
             verdict = await self._desk.verdicts.of(db, self._caller, place.newest_acl)
             seen = await visible.below(db, self._caller, verdict, place)
-            rows, self._after = await matches.page(db, seen, wanted, LOOKED_AT, after)
+            rows, self._after = await matches.page(db, seen, wanted, self._count, after)
         await _demand_attributes(db, wanted)
         return rows
 
@@ -117,18 +137,29 @@ async def place_of(db: Connection, caller: Caller, path: str) -> Place:
     return place
 
 
-async def _few(db: Connection, caller: Caller, place: Place, wanted: Wanted) -> list[Known] | None:
-    """All that may match and the caller may know of, when an index tells that they are few."""
+async def _few(
+    db: Connection, caller: Caller, place: Place, wanted: Wanted, after: Cursor
+) -> list[Known] | None:
+    """All that may match and the caller may know of, after an entry, when an index tells that they are few."""
     if place.entry is not None and not place.entry.is_directory:
-        return known_of(caller, wanted, [place])
+        return known_of(caller, wanted, _behind(after, [place]))
     for probe in probes(wanted.condition)[:_PROBES]:
         ids = await candidates(db, probe, wanted.versions, _FEW)
         if ids is not None:
-            below = Scope(place.lfn, frozenset())
             found = (await places.of_entries(db, ids)).values() if ids else ()
-            within = [one for one in found if below.covers(one.lfn) and one.lfn != place.lfn]
-            return known_of(caller, wanted, within)
+            return known_of(caller, wanted, _behind(after, _within(place, found)))
     return None
+
+
+def _within(directory: Place, found: Iterable[Place]) -> list[Place]:
+    below = Scope(directory.lfn, frozenset())
+    return [one for one in found if below.covers(one.lfn) and one.lfn != directory.lfn]
+
+
+def _behind(after: Cursor, found: Iterable[Place]) -> list[Place]:
+    """Those that come after an entry, in the order in which they are told."""
+    at = [((one.ancestor.parent or 0, one.ancestor.name), one) for one in found]
+    return [one for where, one in sorted(at, key=itemgetter(0)) if where > after]
 
 
 def known_of(caller: Caller, wanted: Wanted, found: Sequence[Place]) -> list[Known]:

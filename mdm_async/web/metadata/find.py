@@ -30,6 +30,8 @@ from mdm_async.web.http.reply import json_reply, request_id
 KIND: Final = "application/x-ndjson"
 _PAGE_BYTES: Final = 1 << 20
 """What a page takes in memory, as rows and as text."""
+_KEPT_BYTES: Final = 8 << 20
+"""What a join takes, or an order."""
 _WEIGHT: Final = 64
 """A page takes as long as so many files of a request."""
 _ON_A_LINE: Final = 100
@@ -92,7 +94,8 @@ def _attribute(one: Attribute) -> dict[str, Any]:
 async def find(request: web.Request) -> web.StreamResponse:
     caller, form = await asked(request, FindForm)
     house = request.app[HOUSE]
-    with house.budget.holding(caller.payer, _PAGE_BYTES) as held, house.desk.turns.serving(caller.payer):
+    kept = _PAGE_BYTES + _KEPT_BYTES * (len(form.joins) + bool(form.order))
+    with house.budget.holding(caller.payer, kept) as held, house.desk.turns.serving(caller.payer):
         async with house.desk.turns.turn(caller.payer, _WEIGHT):
             # What is wrong with the query is told by a status.
             search = await finding.begin(house.finding, caller, form.wanted())
@@ -119,6 +122,7 @@ def _columns(search: Search) -> bytes:
 async def _stream(
     answer: web.StreamResponse, house: House, caller: Caller, search: Search, first: Page | None, held: Held
 ) -> None:
+    kept = held.size
     # A short answer leaves at once, and looks like a long one: which way led to it shows in neither.
     waiting, matches, told = _columns(search), list[Match](), time.monotonic()
     page = first
@@ -132,7 +136,7 @@ async def _stream(
             # What there is, or a sign that something is still being looked for.
             waiting, matches = waiting + (_matches(matches) if matches else b"\n"), []
         if lines or is_late:
-            held.grow_to(_PAGE_BYTES + 3 * len(waiting))
+            held.grow_to(kept + 3 * len(waiting))
             await answer.write(waiting)
             waiting, told = b"", now
         if search.is_over:

@@ -175,6 +175,33 @@ async def test_too_many_to_be_put_in_order_are_told_so(
     answer = await asked(server, "Modality is known", path=study, order=["SliceThickness"])
     assert answer.tree["type"] == "urn:mdm:error:too-large"
     assert await names(server, "Modality is known", study, order=["SliceThickness"], limit=3) == "cae"
+    monkeypatch.setattr(ordering, "MOST_KEPT", 3)
+    assert await names(server, "Modality is known", study, order=["SliceThickness"], limit=3) == "cae"
+    answer = await asked(
+        server, "Modality is known", path=study, order=["SliceThickness", "Modality"], limit=3
+    )
+    assert (answer.status, answer.tree["type"]) == (413, "urn:mdm:error:too-large")
+
+
+@pytest.mark.usefixtures("way")
+async def test_a_page_has_only_so_many_values_and_all_come(
+    server: Server, study: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pages: list[int] = []
+
+    async def among(*args: Any) -> Any:
+        pages.append(len(args[1]))
+        return await real(*args)
+
+    real = rows.matches.among
+    monkeypatch.setattr(rows.matches, "among", among)
+    monkeypatch.setattr(rows, "_LEAST", 1)
+    assert rows.looked_at([]) > 10_000
+    monkeypatch.setattr(rows, "_PAGE_BYTES", 2 * (rows._ROW + rows._SAID))
+    assert await names(server, 'Modality in ("CT", "MR")', study, select=["Modality"]) == "eabcd"
+    assert pages in ([], [2, 2, 1])
+    monkeypatch.setattr(rows, "_PAGE_BYTES", 1)
+    assert await names(server, 'Modality in ("CT", "MR")', study, select=["*"]) == "eabcd"
 
 
 @pytest.mark.usefixtures("way")
@@ -307,3 +334,6 @@ async def test_too_much_to_be_joined_is_told_so(
     assert answer.tree["type"] == "urn:mdm:error:too-large"
     narrowed = "c.clin.patient = PatientID and c.clin.age > 60"
     assert len(await found(server, narrowed, path=study, joins={"c": clinical})) == 2
+    monkeypatch.setattr(joining, "MOST_JOINED_BYTES", 100)
+    answer = await asked(server, narrowed, path=study, joins={"c": clinical})
+    assert answer.tree["type"] == "urn:mdm:error:too-large"
