@@ -5,11 +5,12 @@ to it, takes the right 's' on its directory; to take something away, with the va
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Final
 
 from mdm_async.catalog.metadata import collections
-from mdm_async.catalog.metadata.collections import Collection, NewAttribute
+from mdm_async.catalog.metadata.collections import Attribute, Collection, NewAttribute
 from mdm_async.catalog.namespace.entries import Entry
 from mdm_async.catalog.namespace.places import Place
 from mdm_async.catalog.rights import acl
@@ -25,6 +26,10 @@ MOST_COLLECTIONS: Final = 100
 """At a directory."""
 MOST_ATTRIBUTES: Final = 200
 """Of a collection."""
+MOST_SCHEMA_BYTES: Final = 256 << 10
+"""Of all collections at a directory: whoever asks for what is there, or below, is told all of it."""
+_ATTRIBUTE, _COLLECTION = 100, 200
+"""Bytes besides names and choices."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +69,7 @@ async def create(
             raise BadRequest(
                 f"a directory has at most {MOST_COLLECTIONS} collections", remedy="add to one that it has"
             )
+        _demand_small([*found, Collection(0, entry.id, name, _as_kept(new), caller.name, datetime.min)])
         await collections.make(db, entry.id, name, new, caller.name)
         await acts.record(db, [Act(caller, "make collection", guid=entry.guid, details={"collection": name})])
 
@@ -85,6 +91,9 @@ async def change(
         await collections.remove_attributes(db, [collection.attributes[one].id for one in remove])
         if len(collection.attributes) - len(set(remove)) + len(new) > MOST_ATTRIBUTES:
             raise _too_many()
+        kept = {name_: one for name_, one in collection.attributes.items() if name_ not in remove}
+        others = [one for one in found if one is not collection]
+        _demand_small([*others, replace(collection, attributes={**kept, **_as_kept(new)})])
         await collections.add(db, collection.id, new)
         told = {"collection": name, "added": [one[0] for one in new], "removed": list(remove)}
         await acts.record(db, [Act(caller, "change collection", guid=entry.guid, details=told)])
@@ -127,6 +136,27 @@ def _new(attributes: Sequence[Wanted]) -> list[NewAttribute]:
     if len(attributes) > MOST_ATTRIBUTES:
         raise _too_many()
     return [new_attribute(one.name, one.kind, one.choices) for one in attributes]
+
+
+def _as_kept(new: Sequence[NewAttribute]) -> dict[str, Attribute]:
+    return {
+        name: Attribute(0, name, kind, None if choices is None else tuple(choices))
+        for name, kind, choices in new
+    }
+
+
+def _demand_small(found: Sequence[Collection]) -> None:
+    """Raises BadRequest."""
+    attributes = [one for collection in found for one in collection.attributes.values()]
+    size = sum(_COLLECTION + len(one.name) for one in found) + sum(
+        _ATTRIBUTE + len(one.name) + sum(len(choice.encode()) for choice in one.choices or ())
+        for one in attributes
+    )
+    if size > MOST_SCHEMA_BYTES:
+        raise BadRequest(
+            f"the collections of a directory take {MOST_SCHEMA_BYTES >> 10} KiB at the most, names and choices",
+            remedy="remove some, shorten the choices, or make the collection at another directory",
+        )
 
 
 def _too_many() -> BadRequest:

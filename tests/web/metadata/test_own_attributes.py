@@ -8,7 +8,7 @@ import orjson
 import pydicom
 import pytest
 
-from mdm_async.images.metadata import own_kinds
+from mdm_async.images.metadata import own_kinds, schemas
 from mdm_async.images.upkeep.values import forget_values
 from mdm_async.web.metadata import own_attributes
 from tests.conftest import Server
@@ -349,3 +349,18 @@ async def test_as_many_attributes_are_told_as_may_be_chosen(server: Server, meta
     answer = await meta("find", query="many.a0 is known", path=folder, select=list(values))
     (match,) = orjson.loads(answer.body.splitlines()[1])["matches"]
     assert match["values"] == {name: [value] for name, value in values.items()}
+
+
+async def test_what_is_said_of_collections_is_bounded(
+    meta: Meta, schema: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(schemas, "MOST_SCHEMA_BYTES", 2000)
+    large = [{"name": "large", "choices": ["x" * 1000, "y" * 1000]}]
+    made = await meta("schemas/create", surl=schema, name="other", attributes=large)
+    assert (made.status, "KiB" in made.tree["detail"]) == (400, True)
+    assert (await meta("schemas/change", surl=schema, name="mine", add=large)).status == 400
+    small = [{"name": "small", "choices": ["x" * 800]}]
+    assert (await meta("schemas/change", surl=schema, name="mine", add=small)).status == 200
+    again = await meta("schemas/change", surl=schema, name="mine", add=small, remove=["small"])
+    assert again.status == 200
+    assert (await meta("schemas/create", surl=schema, name="other", attributes=small)).status == 400
