@@ -90,9 +90,9 @@ from mdm_async.premises import Premises, premises
 from mdm_async.secret_files import private_places
 from mdm_async.settings import Settings
 from mdm_async.watches import Watches
-from mdm_async.web.http.doors import Doors
+from mdm_async.web.admin.sealed import sealed_application
 from mdm_async.web.http.house import House
-from mdm_async.web.listening import connections_for, listen, listening_sealed
+from mdm_async.web.listening import connections_for, listening
 
 _CIPHER_THREADS, _DISK_THREADS = 2, 8
 _M_ARENA_MAX = -8
@@ -123,7 +123,7 @@ async def serve(settings: Settings) -> None:
             await _first(stop, watches.failed)
             _log.info("draining")
     except _StoppedSealed:
-        return
+        pass
     if watches.failed.is_set():
         raise MdmError(
             "the server stopped: what it must not run without has failed",
@@ -182,14 +182,13 @@ async def running(
             await warn_of_little_room(connection, settings.database)
         lanes = await stack.enter_async_context(Lanes.connect(target, settings.database))
         custodians = await _custodians(keks, lanes, target)
-        doors = None
+        ports = partial(listening, settings, stands_on.certificate, most, watches)
+        listens = None
         if custodians:
-            doors = stack.enter_context(await _open_doors(settings, stands_on))
-            async with listening_sealed(settings, custodians, stands_on.certificate, doors, most):
-                print(f"mdm: sealed at {_url(settings, doors.port, doors.tls_port)}", flush=True)
-                await _first_of(custodians.opened(), (stop or asyncio.Event()).wait())
-            if stop is not None and stop.is_set():
-                raise _StoppedSealed
+            listens = await stack.enter_async_context(ports())
+            await listens.answer(sealed_application(custodians))
+            print(f"mdm: sealed at {_url(settings, listens.port, listens.tls_port)}", flush=True)
+            await _unsealed(custodians, stop or asyncio.Event(), watches)
         keys = await _keys(stack, settings, keks, lanes, watches)
         disk = stack.enter_context(ThreadPoolExecutor(_DISK_THREADS, "disk"))
         ballast = postgres.ballast if postgres is not None else None
@@ -217,8 +216,9 @@ async def running(
         beside(Pruner(lanes.bulk, house.signing_key, settings.audit.keep_days).forever())
         if postgres is not None:
             beside(postgres.supervise())
-        doors = doors or stack.enter_context(await _open_doors(settings, stands_on))
-        await listen(stack, house, stands_on.certificate, watches, beside, most, doors)
+        if listens is None:
+            listens = await stack.enter_async_context(ports())
+        await listens.serve(stack, house)
         yield house
 
 
@@ -253,8 +253,11 @@ async def _custodians(sources: Mapping[str, KekSource], lanes: Lanes, dsn: str) 
     return Custodians(held)
 
 
-async def _open_doors(settings: Settings, stands_on: Premises) -> Doors:
-    return await Doors.open(settings.server, tls=stands_on.certificate is not None)
+async def _unsealed(custodians: Custodians, stop: asyncio.Event, watches: Watches) -> None:
+    """Returns when its custodians came; raises _StoppedSealed when it must stop first."""
+    await _first_of(custodians.opened(), stop.wait(), watches.failed.wait())
+    if stop.is_set() or watches.failed.is_set():
+        raise _StoppedSealed
 
 
 async def _database(

@@ -1,7 +1,7 @@
 """The ports and the socket that a server listens on, and how they are drained."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 import structlog
@@ -9,12 +9,10 @@ from aiohttp import web
 
 from mdm_async.descriptors import Descriptors
 from mdm_async.errors import UnsafeSettings
-from mdm_async.keys.custodians import Custodians
 from mdm_async.settings import Settings
 from mdm_async.watches import Beside, Watches
-from mdm_async.web.admin.sealed import sealed_application
 from mdm_async.web.application import application
-from mdm_async.web.http.accepting import TcpSite
+from mdm_async.web.http.accepting import Refused, TcpSite
 from mdm_async.web.http.certificate import Certificate
 from mdm_async.web.http.connection import Connection
 from mdm_async.web.http.connections import Connections
@@ -61,123 +59,124 @@ def connections_for(settings: Settings) -> int:
     return most
 
 
-async def listen(
-    stack: AsyncExitStack,
-    house: House,
-    certificate: Certificate | None,
-    watches: Watches,
-    beside: Beside,
-    most: int,
-    doors: Doors,
-) -> None:
-    """Until the stack ends, which drains. `most`: connections through the ports."""
-    settings = house.settings
-    runner = Runner(
-        application(house),
-        shutdown_timeout=min(settings.server.drain_seconds, 5.0),
-        handler_cancellation=True,
-    )
-    await runner.setup()
-    connections = _connections(stack, settings, runner, most)
-    # Apart: whoever fills the ports keeps no administrator from the socket.
-    local = _connections(stack, settings, runner, _LOCAL_CONNECTIONS)
-    beside(connections.watch())
-    beside(local.watch())
-    stack.push_async_callback(_drain, runner, house, settings.server.drain_seconds, watches)
-    host = settings.server.host
-    house.near.append(connections.near)
-    house.port, house.tls_port = doors.port, doors.tls_port
-    plain = TcpSite(runner, host, doors.port, connections, taken=doors.plain)
-    await plain.start()
-    beside(plain.accept_forever())
-    if certificate is not None and doors.tls_port is not None:
-        current = certificate
-        beside(certificate.watch())
-        house.own_names = lambda: current.names
-        tls = TcpSite(
-            runner,
-            host,
-            doors.tls_port,
-            connections,
-            taken=doors.tls,
-            context=lambda: current.context,
-            refused=house.refusals.tls_refused,
-        )
-        await tls.start()
-        beside(tls.accept_forever())
-    on_socket = LocalSite(runner, settings.data, local, backlog=BACKLOG)
-    await on_socket.start()
-    beside(on_socket.accept_forever())
+class Listening:
+    """The ports and the socket of a server, open for as long as it runs; which application answers there may change.
 
+    No connection is cut or refused for that: those that are open are answered by the next one from then on.
+    """
 
-def _connections(stack: AsyncExitStack, settings: Settings, runner: web.BaseRunner, most: int) -> Connections:
-    server = runner.server
-    assert server is not None
+    def __init__(
+        self,
+        settings: Settings,
+        doors: Doors,
+        certificate: Certificate | None,
+        most: int,
+        watches: Watches,
+        beside: Beside,
+    ) -> None:
+        """`most`: connections through the ports. With `doors.tls` there is a certificate."""
+        self.port, self.tls_port = doors.port, doors.tls_port
+        self._settings, self._doors, self._certificate = settings, doors, certificate
+        self._watches, self._beside = watches, beside
+        self._runner: Runner | None = None
+        self._connections = self._kept(most)
+        # Apart: whoever fills the ports keeps no administrator from the socket.
+        self._local = self._kept(_LOCAL_CONNECTIONS)
+        self._refused: Refused = lambda _source, _why: None
 
-    def make(keeper: Connections, source: str) -> Connection:
-        return Connection(
-            keeper,
-            source,
-            server,
-            access_log=None,
-            max_line_size=settings.limits.line,
-            max_field_size=settings.limits.field,
-            max_headers=settings.limits.fields,
-            max_head=settings.limits.head,
-            keepalive_timeout=_KEPT_ELSEWHERE,
-        )
+    async def answer(self, app: web.Application) -> None:
+        """Whoever asks from now on, on whatever connection, is answered by this."""
+        if self._runner is not None:
+            await self._runner.change(app)
+            return
+        cut_after = min(self._settings.server.drain_seconds, 5.0)
+        self._runner = Runner(app, shutdown_timeout=cut_after, handler_cancellation=True)
+        await self._runner.setup()
+        self._beside(self._connections.watch())
+        self._beside(self._local.watch())
+        for site in self._sites(self._runner):
+            await site.start()
+            self._beside(site.accept_forever())
 
-    proxies = frozenset(settings.server.trusted_proxies)
-    connections = Connections(settings.limits, most, settings.transfers.slowest, make, proxies)
-    stack.push_async_callback(connections.end)
-    return connections
+    async def serve(self, stack: AsyncExitStack, house: House) -> None:
+        """Until the stack ends, which drains."""
+        house.near.append(self._connections.near)
+        house.port, house.tls_port = self.port, self.tls_port
+        if self._certificate is not None:
+            current = self._certificate
+            house.own_names = lambda: current.names
+            self._refused = house.refusals.tls_refused
+        stack.push_async_callback(self._drain, house)
+        await self.answer(application(house))
 
+    async def _drain(self, house: House) -> None:
+        """Listen no more, let running transfers finish, then cut what is left: soon, if nobody watches over it."""
+        house.draining = True
+        seconds = self._settings.server.drain_seconds
+        if self._watches.failed.is_set():
+            seconds = min(seconds, _UNWATCHED)
+        for site in list(self._runner.sites) if self._runner is not None else []:
+            await site.stop()
+        # aiohttp's own shutdown drops what uploads still send, so they are waited for before it begins.
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await house.admission.idle()
+        await self.end()
 
-async def _drain(runner: web.AppRunner, house: House, seconds: float, watches: Watches) -> None:
-    """Listen no more, let running transfers finish, then cut what is left: soon, if nobody watches over it."""
-    house.draining = True
-    if watches.failed.is_set():
-        seconds = min(seconds, _UNWATCHED)
-    for site in list(runner.sites):
-        await site.stop()
-    # aiohttp's own shutdown drops what uploads still send, so they are waited for before it begins.
-    with suppress(TimeoutError):
-        async with asyncio.timeout(seconds):
-            await house.admission.idle()
-    await runner.cleanup()
+    async def end(self) -> None:
+        """Once more does nothing."""
+        if self._runner is not None and self._runner.server is not None:
+            await self._runner.cleanup()
+        await self._local.end()
+        await self._connections.end()
+
+    def _sites(self, runner: Runner) -> Iterator[TcpSite | LocalSite]:
+        host, certificate = self._settings.server.host, self._certificate
+        yield TcpSite(runner, host, self.port, self._connections, taken=self._doors.plain)
+        if certificate is not None and self.tls_port is not None:
+            self._beside(certificate.watch())
+            yield TcpSite(
+                runner,
+                host,
+                self.tls_port,
+                self._connections,
+                taken=self._doors.tls,
+                context=lambda: certificate.context,
+                refused=lambda source, why: self._refused(source, why),
+            )
+        yield LocalSite(runner, self._settings.data, self._local, backlog=BACKLOG)
+
+    def _kept(self, most: int) -> Connections:
+        limits = self._settings.limits
+
+        def make(keeper: Connections, source: str) -> Connection:
+            assert self._runner is not None
+            server = self._runner.server
+            assert server is not None
+            return Connection(
+                keeper,
+                source,
+                server,
+                access_log=None,
+                max_line_size=limits.line,
+                max_field_size=limits.field,
+                max_headers=limits.fields,
+                max_head=limits.head,
+                keepalive_timeout=_KEPT_ELSEWHERE,
+            )
+
+        proxies = frozenset(self._settings.server.trusted_proxies)
+        return Connections(limits, most, self._settings.transfers.slowest, make, proxies)
 
 
 @asynccontextmanager
-async def listening_sealed(
-    settings: Settings, custodians: Custodians, certificate: Certificate | None, doors: Doors, most: int
-) -> AsyncIterator[None]:
-    """Tells everybody that the server is sealed, and takes custodians' shares, until the context ends."""
+async def listening(
+    settings: Settings, certificate: Certificate | None, most: int, watches: Watches
+) -> AsyncIterator[Listening]:
+    """Takes the ports. Raises UnsafeSettings when one cannot be had."""
     async with AsyncExitStack() as stack:
-        stands = stack.enter_context(doors.again())
-        runner = Runner(sealed_application(custodians), shutdown_timeout=5, handler_cancellation=True)
-        await runner.setup()
-        beside = await stack.enter_async_context(Watches().running())
-        connections = _connections(stack, settings, runner, most)
-        local = _connections(stack, settings, runner, _LOCAL_CONNECTIONS)
-        stack.push_async_callback(runner.cleanup)
-        beside(connections.watch())
-        beside(local.watch())
-        sites: list[TcpSite | LocalSite] = [
-            TcpSite(runner, settings.server.host, doors.port, connections, taken=stands.plain),
-            LocalSite(runner, settings.data, local, backlog=BACKLOG),
-        ]
-        if certificate is not None and doors.tls_port is not None:
-            current, port = certificate, doors.tls_port
-            tls = TcpSite(
-                runner,
-                settings.server.host,
-                port,
-                connections,
-                taken=stands.tls,
-                context=lambda: current.context,
-            )
-            sites.append(tls)
-        for site in sites:
-            await site.start()
-            beside(site.accept_forever())
-        yield
+        doors = stack.enter_context(await Doors.open(settings.server, tls=certificate is not None))
+        beside = await stack.enter_async_context(watches.running())
+        own = Listening(settings, doors, certificate, most, watches, beside)
+        stack.push_async_callback(own.end)
+        yield own

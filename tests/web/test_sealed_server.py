@@ -81,19 +81,25 @@ async def test_enough_shares_unseal_it_and_nobody_is_refused_a_connection_meanwh
     seen: list[int] = []
     async with starting(tmp_path / "data", dsn) as sealed, aiohttp.ClientSession(sealed.url) as http:
 
-        async def ask() -> None:
+        async def ask(http: aiohttp.ClientSession, **headers: str) -> None:
             while not sealed.ready.done():
-                async with http.get("/health/ready", headers={"Connection": "close"}) as answer:
+                async with http.get("/health/ready", headers=headers) as answer:
                     seen.append(answer.status)
 
-        asking = asyncio.create_task(ask())
+        asking = [asyncio.create_task(ask(http, Connection="close")) for _ in range(3)]
+        asking.append(asyncio.create_task(ask(http)))
+        early = await asyncio.open_connection("127.0.0.1", sealed.port)
         await sealed.give(shares[2], shares[2])
         given = await sealed.given()
         assert (given["open"], given["given"], given["threshold"]) == (False, [3], 2)
         await sealed.give(shares[0])
         server = await sealed.ready
-        await asking
+        await asyncio.gather(*asking)
         assert set(seen) <= {503, 200}
+        # Who came while it was sealed, and asks only now, is answered on that connection.
+        early[1].write(b"GET /health/ready HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n")
+        assert (await early[0].read()).startswith(b"HTTP/1.1 200 ")
+        early[1].close()
         await server.put("/a.dcm", made())
         assert (await sealed.given())["open"] is True
     async with starting(tmp_path / "data", dsn) as sealed:

@@ -1,4 +1,4 @@
-"""The ports of a server, taken once: whoever comes while another application takes over waits and is not refused."""
+"""The ports of a server, taken once, all of them or none."""
 
 import socket
 from dataclasses import dataclass
@@ -35,10 +35,6 @@ class Doors:
     @property
     def tls_port(self) -> int | None:
         return int(self.tls[-1].getsockname()[1]) if self.tls else None
-
-    def again(self) -> Self:
-        """The same once more, for another application; these stay open."""
-        return type(self)([each.dup() for each in self.plain], [each.dup() for each in self.tls])
 
     def __enter__(self) -> Self:
         return self

@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from aiohttp import web
@@ -29,15 +29,35 @@ _REQUEST_LINE = re.compile(r"b'[A-Za-z-]{1,32} \S{1,8192} HTTP/1\.[01]'")
 
 
 class Runner(web.AppRunner):
-    """Serves an application; its sites make the connections."""
+    """Serves an application, and later perhaps another one; its sites make the connections."""
+
+    _plain: web.Server
+    _request_factory: Callable[..., web.BaseRequest]
+
+    async def change(self, app: web.Application) -> None:
+        """From the next request on this one answers, on connections that are open, too."""
+        before, self._app = self._app, app
+        await self._take_up()
+        await before.cleanup()
 
     async def _make_server(self) -> web.Server:
-        plain = await super()._make_server()
+        await self._take_up()
         return web.Server(
-            plain.request_handler,
-            request_factory=_taking_expectations(plain.request_factory),
-            handler_cancellation=plain.handler_cancellation,
+            self._answer,
+            request_factory=self._request,
+            handler_cancellation=self._plain.handler_cancellation,
         )
+
+    async def _take_up(self) -> None:
+        plain = await super()._make_server()
+        self._request_factory = _taking_expectations(plain.request_factory)
+        self._plain = plain
+
+    def _answer(self, request: web.BaseRequest) -> Awaitable[web.StreamResponse]:
+        return self._plain.request_handler(request)
+
+    def _request(self, *parts: Any) -> web.BaseRequest:
+        return self._request_factory(*parts)
 
 
 def _taking_expectations(make: Callable[..., web.BaseRequest]) -> Callable[..., web.BaseRequest]:
