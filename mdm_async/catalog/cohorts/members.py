@@ -10,6 +10,7 @@ from uuid import UUID
 
 import asyncpg
 
+from mdm_async.errors import NotFound
 from mdm_async.postgres.database import Connection
 
 
@@ -33,7 +34,17 @@ _COLUMNS = "number, entry, guid, image, view, version, digest, sealed"
 
 
 async def add(db: Connection, cohort: int, members: Sequence[Member]) -> int:
-    """Pin these, in a transaction that keeps their images (`images.keep`); how many were there to be pinned."""
+    """Pin these, in a transaction that keeps their images (`images.keep`); how many were there to be pinned.
+
+    Raises NotFound when the cohort has gone, with its directory.
+    """
+    try:
+        return await _add(db, cohort, members)
+    except asyncpg.ForeignKeyViolationError:
+        raise NotFound("the cohort's directory has just been removed") from None
+
+
+async def _add(db: Connection, cohort: int, members: Sequence[Member]) -> int:
     status = await db.execute(
         f"insert into cohort_members (cohort, {_COLUMNS}) select $1, m.* from unnest("
         " $2::int[], $3::bigint[], $4::uuid[], $5::uuid[], $6::text[], $7::text[], $8::bytea[], $9::bytea[]"

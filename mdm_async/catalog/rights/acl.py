@@ -123,6 +123,15 @@ def sees(caller: Caller, place: Place) -> bool:
     return allows(caller, place, Right.LIST) or allows(caller, place, Right.GET_METADATA)
 
 
+def looks_into(caller: Caller, directory: Place) -> bool:
+    """Whether something in a directory may be told to the caller: who sees it, and who traverses it unseen."""
+    if caller.bound is not None and not (
+        caller.bound.covers(directory.lfn) or caller.bound.leads_through(directory.lfn)
+    ):
+        return False
+    return sees(caller, directory) or reaches(caller, directory.child("", None))
+
+
 def demand_seen(caller: Caller, place: Place) -> None:
     """Return when the caller may list what is there or get its metadata. Raises as `demand`."""
     demand(

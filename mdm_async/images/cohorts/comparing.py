@@ -8,7 +8,7 @@ from uuid import UUID
 from mdm_async.catalog.cohorts import members
 from mdm_async.catalog.cohorts.members import Member, Pin
 from mdm_async.catalog.namespace.places import Place
-from mdm_async.errors import Forbidden
+from mdm_async.errors import Forbidden, TooLarge
 from mdm_async.images.cohorts.choosing import Chosen, in_pages, selected
 from mdm_async.images.cohorts.making import Cohorts
 from mdm_async.images.cohorts.showing import kept_of, may_read
@@ -30,7 +30,7 @@ class Difference:
 
 
 async def compare(own: Cohorts, caller: Caller, path: str) -> Difference:
-    """Raises as `standing` and `selected`, and Forbidden when the caller may not know the query."""
+    """Raises as `standing` and `selected`, Forbidden when the caller may not know the query, TooLarge."""
     cipher = await own.text.cipher()
     async with own.database.acquire() as db:
         stands = await standing(db, caller, path)
@@ -53,6 +53,11 @@ async def compare(own: Cohorts, caller: Caller, path: str) -> Difference:
     if today is not None:
         async for some in in_pages(today):
             listed |= await _now(own, some)
+            if len(listed) > own.limits.cohort_members:
+                raise TooLarge(
+                    f"the query selects more than the {own.limits.cohort_members} files today that a cohort holds",
+                    remedy="narrow it where you ask it anew: mdm meta find",
+                )
     return _difference(pinned, listed)
 
 

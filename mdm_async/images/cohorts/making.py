@@ -17,11 +17,10 @@ from mdm_async.catalog import installation
 from mdm_async.catalog.cohorts import cohorts, members
 from mdm_async.catalog.cohorts.members import Member
 from mdm_async.catalog.holdings import images
-from mdm_async.catalog.rights.verdicts import Verdicts
 from mdm_async.catalog.trail import acts
 from mdm_async.catalog.trail.acts import Act
 from mdm_async.cohort_manifest import PinnedFile, Statement, digest_of
-from mdm_async.errors import BadRequest, Busy, Gone, MdmError, TooLarge
+from mdm_async.errors import BadRequest, Busy, MdmError, NotFound, TooLarge
 from mdm_async.images.cipher_pool import CipherPool
 from mdm_async.images.cohorts import facts
 from mdm_async.images.cohorts.choosing import Chosen, Query, in_pages
@@ -57,13 +56,9 @@ class Cohorts:
     text: UserText
     turns: Turns
     limits: LimitSettings
-    verdicts: Verdicts
+    desk: Desk
+    """Where queries are answered."""
     private: Ed25519PrivateKey
-
-    @property
-    def desk(self) -> Desk:
-        """Where queries are answered."""
-        return Desk(self.database, self.verdicts, self.shelf.served)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +109,7 @@ async def create(own: Cohorts, caller: Caller, path: str, selection: Selection) 
         async with own.database.transaction() as db:
             text = sealed(cipher, orjson.dumps(kept))
             if not await cohorts.finish(db, cohort, statement.members, text):
-                raise Gone("the cohort's directory has just been removed")
+                raise NotFound("the cohort's directory has just been removed")
             details = {"members": statement.members, "digest": statement.digest}
             await acts.record(
                 db, [Act(caller, "cohort create", guid=guid, view=selection.view, details=details)]
@@ -157,8 +152,10 @@ class _Making:
             return
         files = await self._files(fresh)
         async with self.own.database.transaction() as db:
-            await images.keep(db, {one.image for one in fresh})
-            if await members.add(db, self.cohort, files) < len(files):
+            wanted = {one.image for one in fresh}
+            if await images.keep(db, wanted) != wanted or await members.add(db, self.cohort, files) < len(
+                files
+            ):
                 raise Busy(
                     "views were made anew or files removed while the cohort was made", remedy="make it again"
                 )

@@ -196,6 +196,8 @@ async def _behind(db: Connection, caller: Caller, place: Place, after: str) -> C
     guid, name = cursor.decode(after)
     found = (await places.of_guids(db, [guid])).get(guid)
     below = Scope(place.lfn, frozenset())
-    if found is None or found.entry is None or not below.covers(found.lfn) or not acl.sees(caller, found):
+    if found is None or found.entry is None or not below.covers(found.lfn):
+        raise cursor.lost()
+    if not acl.looks_into(caller, found):
         raise cursor.lost()
     return found.entry.id, name

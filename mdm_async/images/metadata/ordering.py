@@ -107,10 +107,12 @@ class Ordered:
             self._found += 1
             keys = tuple(_key(row, by) for by in self._by)
             self._kept.append((_Place(keys, self._found), replace(row, values={})))
-        if self._limit is None and len(self._kept) > MOST_ORDERED:
+        # The first of so many as are asked for are kept; but never are fewer told than that, without a word.
+        if (self._limit is None or self._limit > MOST_ORDERED) and len(self._kept) > MOST_ORDERED:
             raise TooLarge(
                 f"more than {MOST_ORDERED} matches are to be put in order",
-                remedy="ask for the first of them with a limit, or for all in the server's order",
+                remedy=f"ask for the first of them with a limit, {MOST_ORDERED} at the most, or for all in the"
+                " server's order",
             )
         self._kept = heapq.nsmallest(self._most, self._kept, key=lambda one: one[0])
 

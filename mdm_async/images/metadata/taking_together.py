@@ -14,6 +14,7 @@ from mdm_async.images.metadata.own_kinds import Given
 from mdm_async.images.metadata.rows import Desk
 from mdm_async.images.metadata.tasks import MOST_TAKEN, Taken, take
 from mdm_async.images.names.revealing import NameGuard
+from mdm_async.images.uninterrupted import uninterrupted
 from mdm_async.names import Caller
 
 Turn = Callable[[], AbstractAsyncContextManager[None]]
@@ -59,10 +60,9 @@ class TakingTogether:
             if mine.taken is None:
                 async with turn():
                     together = _together(mine, queue.waiting)
-                    takers = [one.caller for one in together for _ in range(one.count)]
-                    taken = await take(desk, guard, takers, asked, given)
-                for one in together:
-                    one.taken, taken = taken[: one.count], taken[one.count :]
+                    work = _take_for(together, desk, guard, asked, given)
+                    # What is taken for others is theirs, though this one goes away.
+                    await (uninterrupted(work) if len(together) > 1 else work)
             assert mine.taken is not None
             return mine.taken
 
@@ -76,6 +76,15 @@ class TakingTogether:
             queue.waiting.remove(mine)
             if not queue.waiting:
                 self._queues.pop(alike, None)
+
+
+async def _take_for(
+    together: list[_Waiting], desk: Desk, guard: NameGuard, asked: Asked, given: Mapping[str, Given]
+) -> None:
+    takers = [one.caller for one in together for _ in range(one.count)]
+    taken = await take(desk, guard, takers, asked, given)
+    for one in together:
+        one.taken, taken = taken[: one.count], taken[one.count :]
 
 
 def _together(mine: _Waiting, waiting: list[_Waiting]) -> list[_Waiting]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -124,7 +124,8 @@ class House:
     @property
     def cohorts(self) -> Cohorts:
         own = (self.lanes.bulk, self.shelf, self.blobs, self.cipher, self.user_text, self.desk.turns)
-        return Cohorts(*own, self.settings.limits, self.verdicts, self.signing_key)
+        desk = replace(self.finding, database=self.lanes.bulk)
+        return Cohorts(*own, self.settings.limits, desk, self.signing_key)
 
     @property
     def finding(self) -> QueryDesk:

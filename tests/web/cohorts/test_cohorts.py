@@ -4,6 +4,7 @@ import base64
 import hashlib
 import zlib
 from collections.abc import Collection
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -12,8 +13,9 @@ import pytest
 from mdm_async.catalog.holdings import images
 from mdm_async.cohort_manifest import Manifest
 from mdm_async.crypt4gh.exchange import new_private_key, public_key
-from mdm_async.errors import WrongContent
-from mdm_async.images.cohorts import making, showing
+from mdm_async.errors import TooLarge, WrongContent
+from mdm_async.images.cohorts import choosing, comparing, making, showing
+from mdm_async.names import Caller, Lfn, Right, Scope
 from mdm_async.postgres.database import Connection
 from tests.conftest import Reply, Server, running_server
 from tests.web.made_images import made
@@ -275,6 +277,79 @@ async def test_a_query_of_what_identifies_is_told_to_those_alone_who_may_read_th
     async with server.house.database.acquire() as db:
         rows = await db.fetch("select c::text from cohorts c union all select details::text from audit")
     assert not [row for row in rows if "170141183460" in row[0]]
+
+
+async def test_originals_are_selected_by_what_they_say(server: Server, ct: bytes) -> None:
+    directory = await server.directory()
+    guid = str((await server.put(f"{directory}/a.dcm", ct))["guid"])
+    await server.put(f"{directory}/b.dcm", made())
+    staff = await server.token("rwlxgi", directory, views=["basic", "identified"])
+    reader = await server.token("rwlxg", directory)
+    body = {"surl": f"{directory}/o", "query": 'PatientID = "1CT1"', "view": "identified"}
+    assert "nothing was selected" in (await ask(server, "create", reader, 400, **body))["detail"]
+    signed = await ask(server, "create", staff, 201, **body)
+    assert (signed["members"], signed["query"]) == (1, None)
+    (file,) = (await manifest(server, f"{directory}/o", staff)).files
+    assert (file.guid, file.view, file.size) == (guid, "identified", len(ct))
+    assert (await ask(server, "diff", staff, surl=f"{directory}/o"))["same"] == 1
+    told = await ask(server, "show", reader, surl=f"{directory}/o")
+    assert "1CT1" not in str(told)
+    async with server.house.database.acquire() as db:
+        rows = await db.fetch("select c::text from cohorts c union all select details::text from audit")
+        read = await db.fetchval("select count(*) from audit where act = 'find' and guid = $1", UUID(guid))
+    assert not [row for row in rows if row[0] is not None and "1CT1" in row[0]]
+    assert read > 0
+
+
+async def test_a_cohort_whose_directory_goes_while_it_is_made_is_told_so(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(choosing, "PAGE", 1)
+    directory, _ = await filled(server, 2)
+    target, pin, pinned = await server.directory(), making._Making.pin, 0
+
+    async def removed_between(self: making._Making, page: Any) -> None:
+        nonlocal pinned
+        await pin(self, page)
+        pinned += 1
+        if pinned == 1:
+            await server.srm("rmdir", surl=target, recursive=True)
+            await server.house.sweeper.sweep()
+
+    monkeypatch.setattr(making._Making, "pin", removed_between)
+    files = [f"{directory}/{number}.dcm" for number in range(2)]
+    told = await ask(server, "create", expect=404, surl=f"{target}/c", files=files)
+    assert told["detail"] == "the cohort's directory has just been removed"
+
+
+async def test_what_is_removed_while_a_cohort_is_made_is_no_member(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory, _ = await filled(server, 2)
+    files = making._Making._files
+
+    async def removed_meanwhile(self: making._Making, page: Any) -> Any:
+        found = await files(self, page)
+        await server.srm("rm", surls=[f"{directory}/1.dcm"])
+        return found
+
+    monkeypatch.setattr(making._Making, "_files", removed_meanwhile)
+    told = await ask(server, "create", expect=409, surl=f"{directory}/c", query="Rows >= 1")
+    assert "make it again" in str(told)
+    monkeypatch.undo()
+    assert (await ask(server, "create", expect=201, surl=f"{directory}/c", query="Rows >= 1"))["members"] == 1
+
+
+async def test_what_is_compared_with_a_cohort_is_bounded(server: Server) -> None:
+    directory, _ = await filled(server, 2)
+    await ask(server, "create", expect=201, surl=f"{directory}/c", query="Rows >= 1")
+    for seed in (7, 8):
+        await server.put(f"{directory}/{seed}.dcm", made(pixels=2000, seed=seed))
+    house = server.house
+    own = replace(house.cohorts, limits=house.settings.limits.model_copy(update={"cohort_members": 3}))
+    everybody = Caller("user:x", frozenset({"user:x"}), (Scope(Lfn(directory), frozenset(Right)),))
+    with pytest.raises(TooLarge, match="more than the 3 files"):
+        await comparing.compare(own, everybody, f"{directory}/c")
 
 
 async def test_many_members_come_in_pages_and_in_their_order(

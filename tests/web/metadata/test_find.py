@@ -174,7 +174,11 @@ async def test_too_many_to_be_put_in_order_are_told_so(
     monkeypatch.setattr(ordering, "MOST_ORDERED", 3)
     answer = await asked(server, "Modality is known", path=study, order=["SliceThickness"])
     assert answer.tree["type"] == "urn:mdm:error:too-large"
+    answer = await asked(server, "Modality is known", path=study, order=["SliceThickness"], limit=4)
+    assert answer.tree["type"] == "urn:mdm:error:too-large"
     assert await names(server, "Modality is known", study, order=["SliceThickness"], limit=3) == "cae"
+    few = await names(server, 'Modality = "CT"', study, order=["-SliceThickness"], limit=1000)
+    assert few == "bea"
     monkeypatch.setattr(ordering, "MOST_KEPT", 3)
     assert await names(server, "Modality is known", study, order=["SliceThickness"], limit=3) == "cae"
     answer = await asked(
@@ -221,6 +225,28 @@ async def test_an_answer_is_gone_on_with_from_any_cursor(
         seen += line["matches"][0]["path"][-1]
     assert seen == whole
     assert await names(server, "Modality is known", study, after=after) == ""
+
+
+@pytest.mark.usefixtures("way")
+async def test_a_cursor_leads_on_in_a_directory_that_one_traverses_and_does_not_see(server: Server) -> None:
+    top = await server.directory()
+    await server.srm("mkdir", surl=f"{top}/d")
+    name = f"passing{top[2:]}"
+    rights = {"/": "x", top: "xl", f"{top}/d": "x"}
+    for seed, file in enumerate("abc", 300):
+        await server.put(f"{top}/d/{file}", image(seed, Modality="CT"))
+        rights[f"{top}/d/{file}"] = "gr"
+    for path, given in rights.items():
+        rule = {"principal": f"user:{name}", "rights": given}
+        await server.srm("setPermission", surls=[path], permissionType="ADD", rules=[rule])
+    passing, stranger = await server.token("", name=name), await server.token("gl", top)
+    answer = await asked(server, 'Modality = "CT"', passing, path=top, limit=1)
+    after = orjson.loads(answer.body.splitlines()[1])["cursor"]
+    assert await names(server, 'Modality = "CT"', top, passing, after=after) == "bc"
+    # Nobody else is told by it that the directory is there.
+    await server.srm("setPermission", surls=[f"{top}/d"], permissionType="SET", rules=[])
+    assert (await asked(server, 'Modality = "CT"', passing, path=top, after=after)).status == 400
+    assert (await asked(server, 'Modality = "CT"', stranger, path=top, after=after)).status == 200
 
 
 async def test_what_is_no_cursor_leads_nowhere(server: Server, study: str) -> None:

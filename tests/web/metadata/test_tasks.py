@@ -5,7 +5,13 @@ from typing import Any
 
 import pytest
 
+from mdm_async.images.metadata import tasks
+from mdm_async.images.metadata.asked import Asked
+from mdm_async.images.metadata.rows import Desk
+from mdm_async.images.metadata.taking_together import TakingTogether
+from mdm_async.names import Caller, Lfn, Right, Scope
 from tests.conftest import Server
+from tests.faults.conditions import until
 from tests.web.metadata.conftest import Meta
 
 ATTRIBUTES = [
@@ -41,6 +47,35 @@ async def test_each_is_given_once_whoever_asks_at_the_same_time(meta: Meta, queu
     assert await taken(meta, queue) == []
     (file,) = (await meta("get", surls=[given[0]])).tree["files"]
     assert file["own"]["mine"]["state"] == "running"
+
+
+async def test_a_worker_who_goes_away_takes_nothing_along_that_was_taken_for_others(
+    server: Server, meta: Meta, queue: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    some, committed, gone = tasks._take_some, asyncio.Event(), asyncio.Event()
+
+    async def slowly(*given: Any) -> Any:
+        found = await some(*given)
+        committed.set()
+        await gone.wait()
+        return found
+
+    monkeypatch.setattr(tasks, "_take_some", slowly)
+    house, taking, turn = server.house, TakingTogether(), asyncio.Lock()
+    desk = Desk(house.database, house.verdicts, house.views)
+    rights = frozenset({Right.GET_METADATA, Right.SET_METADATA})
+    caller = Caller("user:worker", frozenset({"user:worker"}), (Scope(Lfn(queue), rights),))
+    asked = (desk, house.name_guard, caller, Asked(NEW, queue), TAKEN, 1, lambda: turn)
+    async with turn:
+        leader, *others = [asyncio.create_task(taking.take(*asked)) for _ in range(5)]
+        await until(lambda: [len(one.waiting) for one in taking._queues.values()] == [5])
+    await committed.wait()
+    leader.cancel()
+    gone.set()
+    given = [one.lfn for some in await asyncio.gather(*others) for one in some]
+    assert len(set(given)) == 4
+    assert leader.cancelled()
+    assert len(await taken(meta, queue, count=30)) == 25
 
 
 async def test_what_somebody_else_is_taking_is_passed_over(server: Server, meta: Meta, queue: str) -> None:
@@ -147,8 +182,6 @@ async def test_what_is_locked_is_not_taken(server: Server, meta: Meta, queue: st
 async def test_a_schema_that_goes_meanwhile_is_told(
     server: Server, meta: Meta, queue: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from mdm_async.images.metadata import tasks
-
     looked_for = tasks._candidates
 
     async def gone_first(*given: Any) -> Any:
