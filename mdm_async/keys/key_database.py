@@ -152,6 +152,20 @@ class KeyDatabase:
                 self.cipher.store.share > 0,
             )
 
+    async def forget_lapsed(self, registrations: Collection[UUID], age: float) -> None:
+        """Those whose intents here are older than `age` seconds."""
+        async with self.database.acquire() as db:
+            await db.execute(
+                "with lapsed as (delete from mdm_keys.intents where registration = any($1::uuid[])"
+                "  and at < now() - make_interval(secs => $2) returning registration),"
+                " forgotten as (insert into mdm_keys.forgotten (registration)"
+                "  select registration from lapsed where $3 on conflict do nothing)"
+                " delete from mdm_keys.image_secrets where registration = any(array(select registration from lapsed))",
+                list(registrations),
+                age,
+                self.cipher.store.share > 0,
+            )
+
     async def withdraw(self, registrations: Collection[UUID]) -> None:
         """What was registered just now, and not by as many stores as it takes."""
         async with self.database.acquire() as db:

@@ -90,6 +90,9 @@ class Shares:
         done = tuple(store.name for store, answer in answers.items() if answer)
         return Forgotten(done, tuple(store.name for store in self.stores if store.name not in done))
 
+    async def forget_lapsed(self, registrations: Collection[UUID], age: float) -> None:
+        await self._any(lambda keys: _done(keys.forget_lapsed(registrations, age)))
+
     async def read(self, keys: Collection[Key]) -> dict[Key, Held]:
         """Those of the secrets that are there, as soon as that is known. Raises Unavailable when too few stores
         answer to know."""

@@ -130,6 +130,9 @@ class SplitKeys(WrapsTransfers):
     async def forget(self, registrations: Collection[UUID]) -> Forgotten:
         return await self.shares.forget(registrations)
 
+    async def forget_lapsed(self, registrations: Collection[UUID], age: float) -> None:
+        await self.shares.forget_lapsed(registrations, age)
+
     async def holders(self, registrations: Collection[UUID]) -> dict[str, frozenset[UUID] | None]:
         held = await self.shares.ask(lambda keys: keys.holding(registrations))
         return {store.name: answer for store, answer in held.items()}

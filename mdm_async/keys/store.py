@@ -82,6 +82,12 @@ class KeyStore(Protocol):
         Of several stores one may be away; call it again until none is waited for.
         """
 
+    async def forget_lapsed(self, registrations: Collection[UUID], age: float) -> None:
+        """Destroy those of these whose intents are older than `age` seconds: the catalog does not name them.
+
+        Of several stores each judges by its own intents: what one of them says of the others' does not count.
+        """
+
     async def holders(self, registrations: Collection[UUID]) -> dict[str, frozenset[UUID] | None]:
         """By store, those of which it has both secrets, or a share of each; None of a store that is away."""
 

@@ -97,6 +97,9 @@ class WrappedKeys(WrapsTransfers):
         await self._store.forget(registrations)
         return Forgotten((self._store.name,), ())
 
+    async def forget_lapsed(self, registrations: Collection[UUID], age: float) -> None:
+        await self._store.forget_lapsed(registrations, age)
+
     async def holders(self, registrations: Collection[UUID]) -> dict[str, frozenset[UUID] | None]:
         return {self._store.name: await self._store.holding(registrations)}
 

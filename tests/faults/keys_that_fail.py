@@ -32,6 +32,9 @@ class KeysThatFail(WrappedKeys):
         forgotten: Forgotten = await self._failing(super().forget, registrations)
         return forgotten
 
+    async def forget_lapsed(self, registrations: Collection[UUID], age: float) -> None:
+        await self._failing(super().forget_lapsed, registrations, age)
+
     async def _failing(self, call: Callable[..., Any], *arguments: Any) -> Any:
         if call.__name__ in self._before:
             raise Unavailable("the key store is away")

@@ -44,6 +44,10 @@ class MemoryKeys:
             self.intents.pop(registration, None)
         return Forgotten(("memory",), ())
 
+    async def forget_lapsed(self, registrations: Collection[UUID], age: float) -> None:
+        now = time.monotonic()
+        await self.forget([one for one in registrations if now - self.intents.get(one, now) > age])
+
     async def holders(self, registrations: Collection[UUID]) -> dict[str, frozenset[UUID] | None]:
         return {"memory": frozenset(one for one in registrations if one in self.images)}
 

@@ -58,6 +58,19 @@ async def test_a_row_of_another_store_index_or_image_does_not_open(database: Dat
     assert await read(keys, [one, other]) == ([], 2)
 
 
+@pytest.mark.parametrize(
+    "moved", ["registration = gen_random_uuid()", "image = gen_random_uuid()", "kind = 'identity'"]
+)
+async def test_a_row_that_says_another_registration_image_or_kind_does_not_open(
+    database: Database, moved: str
+) -> None:
+    keys, rows = await store(database, kek()), some_rows(1)
+    await keys.register(rows)
+    async with database.acquire() as db:
+        registration = await db.fetchval(f"update mdm_keys.image_secrets set {moved} returning registration")
+    assert await keys.read([registration], ("image", "identity")) == ([], 1)
+
+
 @pytest.mark.parametrize("form", [1, 3])
 async def test_a_share_in_another_format_does_not_open(database: Database, form: int) -> None:
     keys, rows = await store(database, kek()), some_rows(1)

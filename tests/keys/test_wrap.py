@@ -35,7 +35,9 @@ def test_another_key_installation_or_epoch_opens_nothing() -> None:
         Wrapper(kek, installation, epoch=2),
     ):
         with pytest.raises(Unavailable):
-            other.unwrap(wrapped, 1, "x")
+            other.unwrap(wrapped, other.epoch, "x")
+    with pytest.raises(Unavailable):
+        Wrapper(kek, installation).unwrap(wrapped, 2, "x")
 
 
 def test_wrapping_twice_gives_different_bytes() -> None:

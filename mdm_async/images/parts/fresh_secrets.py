@@ -1,7 +1,7 @@
 """New images' secrets on their way into the key store: registered before the catalog names them, confirmed after."""
 
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import suppress
 from types import TracebackType
 from typing import Self
@@ -65,17 +65,22 @@ class FreshSecrets:
             if kept:
                 await self._keys.confirm(kept)
             if others:
-                await settle(self._database, self._keys, others)
+                await settle(self._database, self._keys, others, self._keys.forget)
 
 
-async def settle(database: Database, keys: KeyStore, intents: Sequence[Intent]) -> None:
-    """Confirm what the catalog names, forget what it does not name and nobody is going to let it name."""
+async def settle(
+    database: Database,
+    keys: KeyStore,
+    intents: Sequence[Intent],
+    forget: Callable[[Collection[UUID]], Awaitable[object]],
+) -> None:
+    """Confirm what the catalog names, `forget` what it does not name and nobody is going to let it name."""
     async with database.transaction() as db:
         named, unnamed = await registrations.judged(db, intents)
     if named:
         await keys.confirm(named)
     if unnamed:
-        await keys.forget(unnamed)
+        await forget(unnamed)
 
 
 def _now() -> float:

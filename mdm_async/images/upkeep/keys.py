@@ -1,5 +1,7 @@
 """What the key store is still to be told: which registrations count, and which secrets are to be destroyed."""
 
+from functools import partial
+
 from mdm_async.catalog.work.keys_to_forget import KEYS_TO_FORGET
 from mdm_async.catalog.work.queue import Row
 from mdm_async.images.parts.fresh_secrets import settle
@@ -16,7 +18,8 @@ async def settle_lapsed(database: Database, keys: KeyStore) -> bool:
     """One page of old intents whose writers never came back; whether there may be more."""
     intents = await keys.unconfirmed(LAPSE, _PAGE)
     if intents:
-        await settle(database, keys, intents)
+        # They are what key stores say, one of which may be wrong about another's.
+        await settle(database, keys, intents, partial(keys.forget_lapsed, age=LAPSE))
     return len(intents) == _PAGE
 
 

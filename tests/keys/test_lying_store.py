@@ -1,0 +1,63 @@
+"""One of the stores lies: whoever runs it writes what they like into it. It harms its own shares at the most."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from mdm_async.postgres.database import Database
+from tests.conftest import Server, running_server
+from tests.keys.database import registrations, some_secrets
+from tests.keys.stores import NAMES, ask, count, places, split
+from tests.postgres.for_tests import PostgresForTests
+
+
+@pytest.fixture
+async def dsns(postgres: PostgresForTests) -> list[str]:
+    return [await postgres.fresh_database() for _ in range(3)]
+
+
+@pytest.fixture
+async def shared(
+    postgres: PostgresForTests, migrated: str, tmp_path: Path, dsns: list[str]
+) -> AsyncIterator[Server]:
+    stores = [{"name": name, "dsn": dsn} for name, dsn in zip(NAMES, dsns, strict=False)]
+    dsn = await postgres.fresh_database(migrated)
+    async with running_server(tmp_path / "data", dsn, keys={"stores": stores, "threshold": 2}) as server:
+        yield server
+
+
+async def test_a_store_that_says_that_nobody_named_its_shares_destroys_none_elsewhere(
+    shared: Server, dsns: list[str], ct: bytes
+) -> None:
+    await shared.put("/a.dcm", ct)
+    expected = await shared.read("/a.dcm")
+    # Of another image the catalog names none of these registrations.
+    await ask(
+        dsns[0],
+        "insert into mdm_keys.intents select distinct registration, $1::uuid, now() - interval '1 day'"
+        " from mdm_keys.image_secrets where kind = 'image'",
+        uuid4(),
+    )
+    await shared.house.sweeper.sweep()
+    shared.cool()
+    assert await shared.read("/a.dcm") == expected
+    assert [await count(dsn, "image_secrets where kind = 'image'") for dsn in dsns[1:]] == [1, 1]
+
+
+async def test_what_was_not_named_in_time_is_destroyed_where_the_time_is_over(
+    database: Database, dsns: list[str]
+) -> None:
+    secrets = some_secrets(1)
+    async with split(database, places(dsns)) as keys:
+        await keys.register(secrets)
+        await ask(dsns[0], "update mdm_keys.intents set at = now() - interval '2 hours'")
+        await keys.forget_lapsed(registrations(secrets), 3600)
+        assert [await count(dsn) for dsn in dsns] == [0, 2, 2]
+        assert await keys.fetch(registrations(secrets), identity=True) == secrets
+        for dsn in dsns:
+            await ask(dsn, "update mdm_keys.intents set at = now() - interval '2 hours'")
+        await keys.forget_lapsed(registrations(secrets), 3600)
+        assert [await count(dsn) for dsn in dsns] == [0, 0, 0]
+        assert [await count(dsn, "forgotten") for dsn in dsns] == [1, 1, 1]
