@@ -13,7 +13,7 @@ def comparable(attribute: Indexed, value: Value) -> str:
     Texts and names without regard to case, numbers by what they are, dates without dots.
     """
     if attribute.kind is Kind.NUMBER:
-        return repr(float(value))
+        return repr(float(value) + 0.0)  # -0 is 0
     text = str(value).strip()
     if attribute.kind is Kind.DATE:
         return text.replace(".", "")

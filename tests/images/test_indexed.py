@@ -16,6 +16,7 @@ from mdm_async.catalog.work import images_to_index
 from mdm_async.dicom.attributes import Attributes
 from mdm_async.dicom.equality import comparable
 from mdm_async.dicom.indexed import REVISION, by_keyword
+from mdm_async.images.metadata import indexing
 from mdm_async.images.metadata.identified import identified_values
 from mdm_async.images.metadata.indexing import index_stored
 from mdm_async.postgres.database import Database
@@ -227,6 +228,31 @@ async def test_what_was_stored_before_there_was_an_index_is_indexed(own_server: 
     # But for what is sealed, which never is the same.
     assert len([row for row in after if row not in before]) == 3
     assert len(after) == len(before)
+
+
+async def test_a_version_that_comes_while_an_image_is_indexed_anew_stays_indexed(
+    own_server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house = own_server.house
+    await own_server.put("/a.dcm", made())
+    ((image, view, version),) = await indexed(own_server)
+    of_original = indexing._of_original
+
+    async def remade_meanwhile(*given: Any) -> Any:
+        again = IndexedView(image, "basic", "x.1", Attributes(series={"Modality": ["CT"]}))
+        async with house.database.acquire() as db:
+            await index.announce(db, [again])
+        async with house.database.transaction() as db:
+            await db.execute(
+                "insert into views select image, name, 'x.1', state, reason, secret, record from views"
+                " where name = 'basic'"
+            )
+            await index.add(db, [again])
+        return await of_original(*given)
+
+    monkeypatch.setattr(indexing, "_of_original", remade_meanwhile)
+    await indexing._index(house.workshop, house.shelf, image)
+    assert sorted(await indexed(own_server)) == sorted([(image, view, version), (image, view, "x.1")])
 
 
 async def test_an_image_that_does_not_open_keeps_no_other_from_being_indexed(own_server: Server) -> None:

@@ -59,8 +59,16 @@ async def replace(db: Connection, image: UUID, views: Sequence[IndexedView]) -> 
     """Index views of an image anew, as far as they are still there, in a transaction that has locked the image."""
     rows = await db.fetch("select name, version from views where image = $1 and state = 'ready'", image)
     there = {(row["name"], row["version"]) for row in rows}
-    await db.execute("delete from view_attributes where image = $1", image)
-    await add(db, [view for view in views if (view.view, view.version) in there])
+    anew = [view for view in views if (view.view, view.version) in there]
+    # Others may have come meanwhile, indexed by whoever made them.
+    await db.execute(
+        "delete from view_attributes a using unnest($2::text[], $3::text[]) as n (view, version)"
+        " where a.image = $1 and a.view = n.view and a.version = n.version",
+        image,
+        [view.view for view in anew],
+        [view.version for view in anew],
+    )
+    await add(db, anew)
 
 
 async def values_of(db: Connection, image: UUID, view: str, version: str) -> dict[str, list[Value]] | None:

@@ -43,7 +43,9 @@ def create(
     view: Annotated[str | None, typer.Option(help="View to pin; default: each file's default view.")] = None,
     path: Annotated[
         str | None,
-        typer.Option(metavar="LFN", help="What is at or below it; default: the cohort's directory."),
+        typer.Option(
+            metavar="LFN", help="The file, or what is below the directory; default: the cohort's directory."
+        ),
     ] = None,
     join: Join = None,
     files_from: FilesFrom = None,

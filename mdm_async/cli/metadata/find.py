@@ -18,7 +18,9 @@ Query = Annotated[
         metavar="QUERY", help="As: 'Modality = \"CT\" and SliceThickness < 2'.", show_default=False
     ),
 ]
-Path_ = Annotated[str, typer.Option("--path", metavar="LFN", help="What is at or below it.")]
+Path_ = Annotated[
+    str, typer.Option("--path", metavar="LFN", help="The file, or what is below the directory.")
+]
 View = Annotated[
     str | None,
     typer.Option(help="View whose values count; default: each file's default view.", show_default=False),

@@ -81,7 +81,9 @@ def run(
     at: At,
     path: Annotated[
         str | None,
-        typer.Option(metavar="LFN", help="What is at or below it; default: DIR.", show_default=False),
+        typer.Option(
+            metavar="LFN", help="The file, or what is below the directory; default: DIR.", show_default=False
+        ),
     ] = None,
     json: Json = False,
 ) -> None:

@@ -27,7 +27,9 @@ def take(
             show_default=False,
         ),
     ],
-    path: Annotated[str, typer.Option("--path", metavar="LFN", help="What is at or below it.")] = "/",
+    path: Annotated[
+        str, typer.Option("--path", metavar="LFN", help="The file, or what is below the directory.")
+    ] = "/",
     view: Annotated[
         str | None,
         typer.Option(

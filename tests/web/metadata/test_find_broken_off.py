@@ -18,7 +18,7 @@ from mdm_async.web.metadata import find
 from tests.conftest import Server
 from tests.faults.conditions import until
 from tests.web.metadata.conftest import Meta
-from tests.web.metadata.test_find import image, names
+from tests.web.metadata.test_find import found, image, names
 
 EVERYTHING = "Modality is known"
 
@@ -149,6 +149,23 @@ async def test_a_view_that_is_not_ready_matches_nothing(
         monkeypatch.setattr(rows, "_FEW", few)
         for query in ('Modality = "CT"', 'not Modality = "MR"', "EchoTime is unknown"):
             assert await names(server, query, study) == ""
+
+
+@pytest.mark.parametrize("few", [-1, 2000])
+async def test_whoever_may_not_read_the_view_is_told_nothing_that_it_says(
+    server: Server, study: str, meta: Meta, few: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rows, "_FEW", few)
+    await meta("schemas/create", surl=study, name="told", attributes=[{"name": "n", "kind": "int"}])
+    await meta("set", surls=[f"{study}/a", f"{study}/b"], values={"told.n": 1})
+    token = await server.token("lg", study)
+    for select in (["*"], ["Modality", "told.n"]):
+        for order in ([], ["Modality"]):
+            matches = await found(server, "told.n = 1", token, path=study, select=select, order=order)
+            assert [one["path"][-1] for one in matches] == ["a", "b"]
+            for one in matches:
+                assert (one["view"], one["values"]) == (None, {"told.n": [1]} if "told.n" in select else {})
+    await meta("schemas/drop", surl=study, name="told")
 
 
 async def test_a_refused_view_matches_nothing(server: Server) -> None:
