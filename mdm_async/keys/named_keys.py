@@ -27,19 +27,29 @@ async def stored(shares: Shares, kind: str, name: str, key: bytes) -> UUID:
 
 async def read(shares: Shares, kind: str, named: dict[str, UUID]) -> dict[str, bytes]:
     """The keys by their names. Raises Unavailable when one cannot be read."""
+    keys = await readable(shares, kind, named)
+    if len(keys) < len(named):
+        raise unreadable(kind)
+    return keys
+
+
+async def readable(shares: Shares, kind: str, named: dict[str, UUID]) -> dict[str, bytes]:
+    """Those of the keys that can be read, by their names."""
     if not named:
         return {}
     found = await shares.read([(registration, kind) for registration in named.values()])
-    keys = {}
-    for name, registration in named.items():
-        held = found.get((registration, kind))
-        if held is None or held.image != owner(kind, name):
-            raise Unavailable(
-                f"a {kind} key cannot be read from the key stores",
-                remedy="bring all key stores back (mdm keys status)",
-            )
-        keys[name] = held.value
-    return keys
+    return {
+        name: held.value
+        for name, registration in named.items()
+        if (held := found.get((registration, kind))) is not None and held.image == owner(kind, name)
+    }
+
+
+def unreadable(kind: str) -> Unavailable:
+    return Unavailable(
+        f"a {kind} key cannot be read from the key stores",
+        remedy="bring all key stores back (mdm keys status)",
+    )
 
 
 async def make_project_key(names: Database, shares: Shares, project: str) -> None:

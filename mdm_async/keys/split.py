@@ -166,15 +166,18 @@ class SplitKeys(WrapsTransfers):
     async def transfer_keys(self) -> dict[int, bytes]:
         named = await named_keys.transfer_keys(self._names)
         lacking = {str(made): one for made, one in named.items() if made not in self._transfer_keys}
-        read = await named_keys.read(self.shares, named_keys.TRANSFER, lacking)
+        read = await named_keys.readable(self.shares, named_keys.TRANSFER, lacking)
         known = self._transfer_keys | {int(made): key for made, key in read.items()}
-        self._transfer_keys = {made: known[made] for made in named}
+        # One that is being removed stays named until the last store has destroyed it.
+        self._transfer_keys = {made: known[made] for made in named if made in known}
+        if named and not self._transfer_keys:
+            raise named_keys.unreadable(named_keys.TRANSFER)
         return self._transfer_keys
 
     async def add_transfer_key(self, made: int, key: bytes) -> None:
         await named_keys.add_transfer_key(self._names, self.shares, made, key)
 
-    async def remove_transfer_keys(self, made: Collection[int]) -> None:
-        for one, registration in (await named_keys.transfer_keys(self._names)).items():
-            if one in made:
-                await named_keys.remove_transfer_key(self._names, self.shares, one, registration)
+    async def remove_transfer_keys(self, before: int) -> None:
+        for made, registration in (await named_keys.transfer_keys(self._names)).items():
+            if made < before:
+                await named_keys.remove_transfer_key(self._names, self.shares, made, registration)

@@ -5,10 +5,9 @@ wrapped may go at any time. Each is known by the second in which it was made.
 """
 
 import asyncio
-import itertools
 import os
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Protocol
 from uuid import UUID
@@ -32,12 +31,13 @@ class TransferKeyHolder(Protocol):
     """A key store, as far as it holds these keys."""
 
     async def transfer_keys(self) -> Mapping[int, bytes]:
-        """All of them, by when they were made."""
+        """All that can be read, by when they were made. Raises Unavailable when there are some, and none can."""
 
     async def add_transfer_key(self, made: int, key: bytes) -> None:
         """Unless there is one of that second."""
 
-    async def remove_transfer_keys(self, made: Collection[int]) -> None: ...
+    async def remove_transfer_keys(self, before: int) -> None:
+        """Those made before that second, also what is left of some that are destroyed in part."""
 
 
 class TransferSecrets:
@@ -86,15 +86,10 @@ class TransferSecrets:
         await self.read()
 
     async def remove(self) -> None:
-        """Those that nothing can be under any more: the next one has been in use for longer than anything lasts."""
-        made = sorted(self._wrappers)
-        spent = [
-            one
-            for one, following in itertools.pairwise(made)
-            if following + SPREAD + self._lapse + _MARGIN < self._clock()
-        ]
-        if spent:
-            await self._holder.remove_transfer_keys(spent)
+        """Those that nothing can be under any more: a newer one has been in use for longer than anything lasts."""
+        lasting = SPREAD + self._lapse + _MARGIN
+        if outlived := [made for made in self._wrappers if made + lasting < self._clock()]:
+            await self._holder.remove_transfer_keys(max(outlived))
             await self.read()
 
     def wrap(self, secret: bytes, *owner: bytes | str) -> bytes:

@@ -64,8 +64,10 @@ class WrappedKeys(WrapsTransfers):
     async def add_transfer_key(self, made: int, key: bytes) -> None:
         await self._store.add_project_key(f"{_TRANSFERS}{made}", key)
 
-    async def remove_transfer_keys(self, made: Collection[int]) -> None:
-        await self._store.remove_project_keys([f"{_TRANSFERS}{one}" for one in made])
+    async def remove_transfer_keys(self, before: int) -> None:
+        named = await self._store.projects_named(_TRANSFERS)
+        if gone := [name for name in named if int(name.removeprefix(_TRANSFERS)) < before]:
+            await self._store.remove_project_keys(gone)
 
     async def register(self, secrets: Mapping[UUID, Secrets]) -> None:
         await self._store.register(

@@ -282,10 +282,12 @@ async def test_an_old_key_of_transfers_is_destroyed_in_all_stores_before_it_is_f
         assert (await other.transfer_keys())[first + 60] == new
         assert [await count(dsn, "image_secrets") for dsn in dsns] == [2, 2, 2]
         down(keys, "c")
-        await keys.remove_transfer_keys([first])
+        await keys.remove_transfer_keys(first + 60)
         assert set(await keys.transfer_keys()) == {first, first + 60}
+        async with split(database, stores) as late:
+            assert set(await late.transfer_keys()) == {first + 60}
         back(keys)
-        await keys.remove_transfer_keys([first])
+        await keys.remove_transfer_keys(first + 60)
         assert set(await other.transfer_keys()) == {first + 60}
         assert [await count(dsn, "image_secrets") for dsn in dsns] == [1, 1, 1]
 
