@@ -209,6 +209,12 @@ def test_what_is_too_long_or_too_much_is_left_out_and_never_cut() -> None:
     assert LONGEST_TEXT < LONGEST
 
 
+def test_a_text_with_nul_in_it_is_not_indexed() -> None:
+    described = by_keyword()["StudyDescription"].tag
+    assert raw((described, b"LO", b"a\0\0\0")).study == {"StudyDescription": ["a"]}
+    assert raw((described, b"LO", b"a\0b ")).study == {}
+
+
 @pytest.mark.parametrize(
     "charset", ["utf_7", "unicode_escape", "raw_unicode_escape", "punycode", "zip", "rot13"]
 )

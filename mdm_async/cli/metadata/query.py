@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from mdm_async.cli.metadata.find import find
+from mdm_async.cli.metadata.find import find, listed
 from mdm_async.cli.metadata.sequence import asked
 from mdm_async.cli.options import Json
 from mdm_async.cli.output import print_json, print_line
@@ -44,7 +44,7 @@ def save(
 
     Example: `mdm meta query save thin 'Modality = "CT" and SliceThickness < 2' --at /vo/study`
     """
-    chosen = [one.strip() for one in (select or "").split(",") if one.strip()]
+    chosen = listed(select or "")
     asked(context, at, lambda meta: meta.save_query(at, name, query, select=chosen, view=view))
     if json:
         print_json({"path": at, "query": name})

@@ -322,6 +322,25 @@ async def test_a_cohort_whose_directory_goes_while_it_is_made_is_told_so(
     assert told["detail"] == "the cohort's directory has just been removed"
 
 
+async def test_a_view_that_is_made_anew_while_a_cohort_is_made_is_not_pinned(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory, (guid,) = await filled(server, 1)
+    files = making._Making._files
+
+    async def remade_meanwhile(self: making._Making, page: Any) -> Any:
+        found = await files(self, page)
+        async with server.house.database.transaction() as db:
+            image = await db.fetchval("select image from entries where guid = $1", UUID(guid))
+            await db.execute("delete from view_attributes where image = $1", image)
+            await db.execute("update views set version = 'x.9' where image = $1 and name = 'basic'", image)
+        return found
+
+    monkeypatch.setattr(making._Making, "_files", remade_meanwhile)
+    told = await ask(server, "create", expect=409, surl=f"{directory}/c", files=[f"{directory}/0.dcm"])
+    assert "make it again" in str(told)
+
+
 async def test_what_is_removed_while_a_cohort_is_made_is_no_member(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -243,7 +243,9 @@ async def test_a_cursor_leads_on_in_a_directory_that_one_traverses_and_does_not_
     answer = await asked(server, 'Modality = "CT"', passing, path=top, limit=1)
     after = orjson.loads(answer.body.splitlines()[1])["cursor"]
     assert await names(server, 'Modality = "CT"', top, passing, after=after) == "bc"
-    # Nobody else is told by it that the directory is there.
+    # It leads nowhere beside the directory, and tells nobody else that that is there.
+    await server.srm("mkdir", surl=f"{top}/e")
+    assert (await asked(server, 'Modality = "CT"', path=f"{top}/e", after=after)).status == 400
     await server.srm("setPermission", surls=[f"{top}/d"], permissionType="SET", rules=[])
     assert (await asked(server, 'Modality = "CT"', passing, path=top, after=after)).status == 400
     assert (await asked(server, 'Modality = "CT"', stranger, path=top, after=after)).status == 200

@@ -8,7 +8,7 @@ import pytest
 from mdm_async.catalog.rights import acl
 from mdm_async.client.client import Client
 from mdm_async.errors import Conflict, DatabaseBusy, NotFound
-from mdm_async.images.metadata import finding, rows
+from mdm_async.images.metadata import finding, joining, rows
 from mdm_async.images.metadata.asked import Asked
 from mdm_async.images.metadata.finding import Search
 from mdm_async.images.metadata.rows import Found
@@ -137,6 +137,23 @@ async def test_what_is_hidden_meanwhile_is_told_no_more(
     monkeypatch.setattr(acl, "allows", lambda *_: False)
     with pytest.raises(NotFound):
         await search.next()
+
+
+async def test_what_is_hidden_while_it_waits_to_be_joined_is_not_told(
+    server: Server, study: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(joining, "MOST_JOINED", 4)
+    query = Asked("c.Modality = Modality", study, joins={"c": study})
+    search = await finding.begin(server.house.finding, reader(study), query)
+    told = []
+    while not told:
+        page = await search.next()
+        assert page is not None
+        told += [one.lfn[-1] for one in page.matches]
+    assert told == ["a"] * 4
+    monkeypatch.setattr(acl, "allows", lambda *_: False)
+    while not search.is_over and (page := await search.next()) is not None:
+        assert not page.matches
 
 
 async def test_a_view_that_is_not_ready_matches_nothing(

@@ -8,11 +8,13 @@ import orjson
 import pydicom
 import pytest
 
-from mdm_async.images.metadata import own_kinds, schemas
+from mdm_async.images.metadata import own_kinds, schemas, values
 from mdm_async.images.upkeep.values import forget_values
+from mdm_async.postgres.database import Connection
 from mdm_async.web.metadata import own_attributes
 from tests.conftest import Server
 from tests.faults.conditions import until
+from tests.web.made_images import made
 from tests.web.metadata.conftest import Meta
 
 QUALITY = [
@@ -50,6 +52,30 @@ async def test_values_are_set_shown_changed_and_taken_away(
     assert await own(meta, file) == {"mine": told}
     await meta("set", surls=[file], values={"mine.quality": 4, "mine.note": None, "mine.weight": None})
     assert await own(meta, file) == {"mine": {"quality": 4, "reviewed": "2024-02-29", "state": "new"}}
+
+
+async def test_what_was_compared_with_one_patient_is_not_set_on_the_image_of_another(
+    server: Server, meta: Meta, schema: str, ct: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await server.put(f"{schema}/a.dcm", made())
+    await server.put(f"{schema}/b.dcm", ct)
+    keep = values.keep
+
+    async def overwritten_meanwhile(db: Connection, attributes: set[int]) -> None:
+        async with server.house.database.acquire() as other:
+            await other.execute(
+                "update entries a set image = b.image from entries b join entries d on d.id = b.parent"
+                " where d.name = $1 and a.parent = d.id and a.name = 'a.dcm' and b.name = 'b.dcm'",
+                schema[1:],
+            )
+        await keep(db, attributes)
+
+    monkeypatch.setattr(values, "keep", overwritten_meanwhile)
+    name = {"mine.note": "CompressedSamples of CT1"}
+    answer = await meta("set", surls=[f"{schema}/a.dcm"], values=name)
+    assert "just been overwritten" in answer.body.decode()
+    monkeypatch.undo()
+    assert await own(meta, f"{schema}/a.dcm") == {}
 
 
 async def test_directories_have_values_too_and_each_entry_fails_by_itself(
@@ -225,11 +251,11 @@ async def test_text_that_tells_who_the_patient_is_is_refused(own_server: Server,
     await call("schemas/create", surl=folder, name="mine", attributes=QUALITY)
     name = str(image.PatientName).partition("^")[0]
     assert len(name) > 3
-    for values in (
+    for given in (
         {"mine.note": f"scan of {name.lower()}"}, {"mine.quality": 12345678}, {"mine.weight": 12345678.5},
         {"mine.reviewed": "1969-07-20"},
     ):  # fmt: skip
-        status, told = await call("set", surls=[f"{folder}/a.dcm"], values=values | {"mine.state": "new"})
+        status, told = await call("set", surls=[f"{folder}/a.dcm"], values=given | {"mine.state": "new"})
         assert status == 400, told
         assert "identifiers of the file's patient" in told["files"][0]["status"]["explanation"]
     assert (await call("get", surls=[f"{folder}/a.dcm"]))[1]["files"][0]["own"] == {}
