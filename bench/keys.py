@@ -29,6 +29,7 @@ from mdm_async.postgres.migrate import migrate
 STORES, THRESHOLD = 3, 2
 BULK = 1_000
 _BULKS = 5
+_LAPSE = 86_400
 _TIMES, _SECONDS = 3.0, 2.0
 """What is promised: a read beside one store's, and the registration of BULK images' keys."""
 
@@ -68,23 +69,33 @@ async def measure(scale: Scale, folder: Path) -> Finding:
 
 @asynccontextmanager
 async def _both(folder: Path) -> AsyncIterator[tuple[KeyStore, KeyStore, asyncpg.Connection]]:
-    """Secrets in shares, secrets in one database, and a connection to that; the catalog is a database apart."""
+    """Secrets in shares, secrets in one database, and a connection to that."""
     async with AsyncExitStack() as stack:
-        dsns = [
-            (await stack.enter_async_context(EmbeddedPostgres(folder / f"keys-{number}"))).dsn
+        first, *others = [
+            await stack.enter_async_context(EmbeddedPostgres(folder / f"keys-{number}"))
             for number in range(STORES + 1)
         ]
-        async with connect(dsns[0]) as db:
-            await migrate(db, "mdm_async.catalog")
-            await migrate(db, "mdm_async.keys")
-        catalog = await stack.enter_async_context(Database.connect(dsns[0], pool_size=4))
+        async with connect(first.dsn_of("postgres")) as db:
+            await db.execute("create database whole")
+        # A catalog says whether its secrets are shared; so each of the two kinds has one.
+        catalog = await stack.enter_async_context(_catalog(first.dsn))
+        whole = await stack.enter_async_context(_catalog(first.dsn_of("whole")))
         installation = uuid4()
-        places = [StorePlace(f"store{n}", dsn, GivenKeks(_kek())) for n, dsn in enumerate(dsns[1:])]
-        opened = SplitKeys.open(catalog, places, THRESHOLD, installation, longest=86_400)
+        places = [StorePlace(f"store{n}", other.dsn, GivenKeks(_kek())) for n, other in enumerate(others)]
+        opened = SplitKeys.open(catalog, places, THRESHOLD, installation, "bench", _LAPSE)
         split = await stack.enter_async_context(opened)
-        one = await WrappedKeys.open(catalog, await GivenKeks(_kek()).read(), installation)
-        async with catalog.acquire() as bare:
+        one = await WrappedKeys.open(whole, GivenKeks(_kek()), installation, "bench", _LAPSE)
+        async with whole.acquire() as bare:
             yield split, one, bare
+
+
+@asynccontextmanager
+async def _catalog(dsn: str) -> AsyncIterator[Database]:
+    async with connect(dsn) as db:
+        await migrate(db, "mdm_async.catalog")
+        await migrate(db, "mdm_async.keys")
+    async with Database.connect(dsn, pool_size=4) as database:
+        yield database
 
 
 def _kek() -> str:

@@ -147,8 +147,9 @@ async def _hospital(scale: Scale, folder: Path) -> AsyncIterator[_Hospital]:
             await _hide(db)
             await db.execute("vacuum analyze", timeout=900)
             rows = await db.fetch(
-                "select sop_uid, attributes -> 'InstanceNumber' ->> 0 as number from view_attributes"
-                " where sop_uid is not null order by sop_uid limit $1",
+                "select v.sop_uid, v.attributes -> 'InstanceNumber' ->> 0 as number"
+                " from entries s join entries e on e.parent = s.id join view_attributes v on v.image = e.image"
+                " where s.name like 'study-%' order by v.sop_uid limit $1",
                 _DISTINCT,
             )
             studies = {
