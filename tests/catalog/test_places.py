@@ -145,8 +145,8 @@ async def test_look_ups_go_by_index_whatever_postgres_knows(
             await db.execute("analyze entries")
     statements: Sequence[tuple[str, str]] = [
         (places._RESOLVE, "'{/1}'"),
-        (places._ABOVE.replace("{KEY}", "id = any($1::bigint[])"), "'{1}'"),
-        (places._ABOVE.replace("{KEY}", "guid = any($1::uuid[])"), "'{}'"),
+        (f"with recursive {places.above('id = any($1::bigint[])')} {places.LED}", "'{1}'"),
+        (f"with recursive {places.above('guid = any($1::uuid[])')} {places.LED}", "'{}'"),
     ]
     async with Database.connect(dsn, pool_size=1) as database, database.acquire() as db:
         for number, (statement, argument) in enumerate(statements):

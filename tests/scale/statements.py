@@ -762,7 +762,7 @@ async def few_candidates_are_found_by_an_index(desk: Desk) -> None:
         (probe,) = probes(Compared(of_many, Operator.EQUAL, value))
         assert await candidates(desk.db, probe, ["a.1"], 100) is None
     (probe,) = probes(Compared(OwnAttribute("mine.state", AttributeKind.TEXT, 1), Operator.EQUAL, "new"))
-    assert await candidates(desk.db, probe, ["a.1"], 100) == []
+    assert await candidates(desk.db, probe, ["a.1"], 100) == {}
 
 
 # The trail

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from mdm_async.catalog.metadata.columns import Arguments, BlindAttribute, DicomAttribute, OwnAttribute
+from mdm_async.catalog.namespace import places
+from mdm_async.catalog.namespace.places import Place
 from mdm_async.dicom.indexed import Level
 from mdm_async.postgres.database import Connection
 from mdm_async.querying.attributes import Kind
@@ -71,19 +73,25 @@ def _rank(attribute: Probed, operator: Operator) -> int:
     return 2 if not isinstance(attribute, DicomAttribute) or attribute.row.level is not Level.SERIES else 4
 
 
-async def candidates(db: Connection, probe: Probe, versions: Sequence[str], most: int) -> list[int] | None:
-    """The ids of entries that may match; None when there are more than `most`, or more is to be looked at for them."""
+async def candidates(
+    db: Connection, probe: Probe, versions: Sequence[str], most: int
+) -> dict[int, Place] | None:
+    """The places of entries that may match, by their ids; None when there are more than `most`, or more is to be
+    looked at for them. One statement, whether or not there are any: its time is to tell little of what is hidden."""
     arguments = Arguments()
     limit = arguments.add(most + 1, "bigint")
     steps = _steps(probe, versions, limit, arguments)
     looked_at = ", ".join(f"(select count(*) from {name})" for name, _ in steps)
-    row = await db.fetchrow(
-        f"with {', '.join(f'{name} as materialized ({step} limit {limit})' for name, step in steps)}"
-        f" select array(select distinct id from found) as ids, greatest({looked_at}) as looked_at",
+    few = f"case when (select looked_at from seen) < {limit} then array(select distinct id from found) end"
+    rows = await db.fetch(
+        f"with recursive {', '.join(f'{name} as materialized ({step} limit {limit})' for name, step in steps)},"
+        f" seen as materialized (select greatest({looked_at}) as looked_at), {places.above(f'id = any({few})')}"
+        f" select * from seen left join ({places.LED}) e on true",
         *arguments.values,
     )
-    assert row is not None
-    return None if row["looked_at"] > most else list(row["ids"])
+    if rows[0]["looked_at"] > most:
+        return None
+    return places.of_rows([row for row in rows if row["id"] is not None])
 
 
 def _steps(probe: Probe, versions: Sequence[str], limit: str, arguments: Arguments) -> list[tuple[str, str]]:

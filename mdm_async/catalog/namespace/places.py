@@ -169,36 +169,41 @@ def _place(lfn: Lfn, row: asyncpg.Record, acls: Mapping[int, Acl], newest: int) 
 
 async def of_entries(db: Connection, ids: Collection[int]) -> dict[int, Place]:
     """The places of entries by their ids, in one query; those that are gone are missing."""
-    return _places_above(
-        await db.fetch(_ABOVE.replace("{KEY}", "id = any($1::bigint[])"), list(ids)), set(ids)
-    )
+    return of_rows(await db.fetch(f"with recursive {above('id = any($1::bigint[])')} {LED}", list(ids)))
 
 
 async def of_guids(db: Connection, guids: Collection[UUID]) -> dict[UUID, Place]:
     """The places of the entries that have these GUIDs, in one query; those that no entry has are missing."""
-    rows = await db.fetch(_ABOVE.replace("{KEY}", "guid = any($1::uuid[])"), list(guids))
-    wanted = set(guids)
-    found = _places_above(rows, {row["id"] for row in rows if row["guid"] in wanted})
-    return {place.entry.guid: place for place in found.values() if place.entry is not None}
+    rows = await db.fetch(f"with recursive {above('guid = any($1::uuid[])')} {LED}", list(guids))
+    return {place.entry.guid: place for place in of_rows(rows).values() if place.entry is not None}
 
 
-_ABOVE = """
-with recursive up as (
-    select id, parent from entries where {KEY}
+def above(key: str) -> str:
+    """The entries of a condition and those above them, as a relation that LED reads: for queries that find entries
+    and their places in one."""
+    return f"""
+up (id, parent, wanted) as (
+    select id, parent, true from entries where {key}
     union
-    select e.id, e.parent from up cross join lateral (
+    select e.id, e.parent, false from up cross join lateral (
         select id, parent from entries where id = up.parent limit 1
     ) e
 )
-select e.*, own.rules as own_rules, def.rules as default_rules, {NEWEST} as newest_acl
+"""
+
+
+LED = """
+select e.*, up.wanted, own.rules as own_rules, def.rules as default_rules, {NEWEST} as newest_acl
 from up cross join lateral (select {COLUMNS} from entries where id = up.id limit 1) e
     left join lateral (select rules from acls where id = e.acl limit 1) own on true
     left join lateral (select rules from acls where id = e.default_acl limit 1) def on true
 """.replace("{COLUMNS}", COLUMNS).replace("{NEWEST}", NEWEST_ACL)
+"""What `of_rows` makes places of."""
 
 
-def _places_above(rows: Sequence[asyncpg.Record], wanted: Collection[int]) -> dict[int, Place]:
+def of_rows(rows: Sequence[asyncpg.Record]) -> dict[int, Place]:
     """The places of those entries among the rows, which are all that lead there, that are wanted."""
+    wanted = {row["id"] for row in rows if row["wanted"]}
     found = {row["id"]: row for row in rows}
     acls: dict[int, Acl] = {}
     places: dict[int, Place] = {}

@@ -19,7 +19,7 @@ from mdm_async.catalog.trail.acts import Act
 from mdm_async.errors import BadRequest
 from mdm_async.images.metadata.asked import EVERYTHING, MOST_CHOSEN, Asked, Match, Page
 from mdm_async.images.metadata.joining import Joined, Pairs, divided
-from mdm_async.images.metadata.naming import attributes_with_joins, demand_aliases
+from mdm_async.images.metadata.naming import attributes_with_joins, demand_aliases, dicom, is_own
 from mdm_async.images.metadata.ordering import By, Ordered
 from mdm_async.images.metadata.originals import demand_no_joined
 from mdm_async.images.metadata.rows import Desk, Found, Pages, place_of
@@ -114,14 +114,21 @@ async def begin(desk: Desk, caller: Caller, asked: Asked) -> Search:
             "no cursor leads on in an order of values", remedy="leave out the order, or the cursor"
         )
     demand_aliases(asked.joins)
-    async with desk.database.acquire() as db:
-        await desk.views.refresh(db)
-        place = await place_of(db, caller, asked.path)
-        joined = {alias: await place_of(db, caller, path) for alias, path in asked.joins.items()}
-        order = [one.removeprefix("-") for one in asked.order]
-        chosen = [one for one in dict.fromkeys(asked.chosen) if one != EVERYTHING]
-        known = await attributes_with_joins(db, caller, place, joined, {*names(asked.query), *chosen, *order})
-        after = START if asked.after is None else await _behind(db, caller, place, asked.after)
+    order = [one.removeprefix("-") for one in asked.order]
+    chosen = [one for one in dict.fromkeys(asked.chosen) if one != EVERYTHING]
+    named = {*names(asked.query), *chosen, *order}
+    place, after = None, START
+    if asked.after is None and not asked.joins and not order and not is_own(named):
+        # It is understood without the catalog; whether the path leads somewhere is seen with the first page.
+        known = dicom()
+    else:
+        async with desk.database.acquire() as db:
+            await desk.views.refresh(db)
+            place = await place_of(db, caller, asked.path)
+            joined = {alias: await place_of(db, caller, path) for alias, path in asked.joins.items()}
+            known = await attributes_with_joins(db, caller, place, joined, named)
+            if asked.after is not None:
+                after = await _behind(db, caller, place, asked.after)
     condition = parse(asked.query, known)
     if any(one not in known for one in (*chosen, *order)):
         raise BadRequest("an attribute is named that is not here", remedy="see mdm meta attributes")
@@ -164,7 +171,7 @@ def _pages(
     wanted: Wanted,
     told: Sequence[Attribute],
     after: Cursor,
-    place: Place,
+    place: Place | None,
 ) -> Pages:
     """In the server's order. `told`: what is told of each in the end."""
     if not asked.joins:

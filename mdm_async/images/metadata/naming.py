@@ -21,8 +21,14 @@ _KINDS: Final = {TEXT: Kind.TEXT, INT: Kind.NUMBER, FLOAT: Kind.NUMBER, DATE: Ki
 
 
 @cache
-def _dicom() -> Mapping[str, Attribute]:
+def dicom() -> Mapping[str, Attribute]:
+    """Those that there are everywhere."""
     return {name: DicomAttribute.of(name, row) for name, row in by_keyword().items()}
+
+
+def is_own(names: Collection[str]) -> bool:
+    """Whether one of these may be an attribute that users have made."""
+    return any("." in name for name in names)
 
 
 async def listing(desk: Desk, caller: Caller, path: str) -> list[Attribute]:
@@ -37,8 +43,8 @@ async def attributes_at(
     db: Connection, caller: Caller, place: Place, names: Collection[str]
 ) -> dict[str, Attribute]:
     """The attributes that there are at a place, by name; users' own, if one of these names may be such."""
-    found: dict[str, Attribute] = dict(_dicom())
-    if any("." in name for name in names) and acl.allows(caller, place, Right.GET_METADATA):
+    found: dict[str, Attribute] = dict(dicom())
+    if is_own(names) and acl.allows(caller, place, Right.GET_METADATA):
         for collection in (await collections.at_place(db, place.way)).values():
             for one in collection.attributes.values():
                 name = f"{collection.name}.{one.name}"

@@ -144,10 +144,9 @@ async def _few(
     if place.entry is not None and not place.entry.is_directory:
         return known_of(caller, wanted, _behind(after, [place]))
     for probe in probes(wanted.condition)[:_PROBES]:
-        ids = await candidates(db, probe, wanted.versions, _FEW)
-        if ids is not None:
-            found = (await places.of_entries(db, ids)).values() if ids else ()
-            return known_of(caller, wanted, _behind(after, _within(place, found)))
+        found = await candidates(db, probe, wanted.versions, _FEW)
+        if found is not None:
+            return known_of(caller, wanted, _behind(after, _within(place, found.values())))
     return None
 
 

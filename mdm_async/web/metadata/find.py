@@ -8,7 +8,7 @@ import time
 from typing import Annotated, Any, Final
 
 import orjson
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 from pydantic import BaseModel, ConfigDict, Field
 
 from mdm_async.catalog.metadata.columns import DicomAttribute
@@ -100,9 +100,7 @@ async def find(request: web.Request) -> web.StreamResponse:
             # What is wrong with the query is told by a status.
             search = await finding.begin(house.finding, caller, form.wanted())
             first = await search.next()
-        answer = web.StreamResponse(headers={"Cache-Control": "no-store"})
-        answer.content_type = KIND
-        await answer.prepare(request)
+        answer = _Answer(request)
         try:
             await _stream(answer, house, caller, search, first, held)
         except ConnectionError:
@@ -110,9 +108,37 @@ async def find(request: web.Request) -> web.StreamResponse:
         except Exception as why:
             problem.log(why)
             known = why if isinstance(why, MdmError) else MdmError("an unexpected failure")
-            await answer.write(_line({"error": problem.details(known, known.http, request_id(request))}))
-        await answer.write_eof()
-    return answer
+            await answer.end(_line({"error": problem.details(known, known.http, request_id(request))}))
+    return answer.begun
+
+
+class _Answer:
+    """Lines as they come. What ends before anything is written leaves in one piece, in the same form."""
+
+    def __init__(self, request: web.Request) -> None:
+        self._request = request
+        self.begun = web.StreamResponse()
+
+    async def write(self, lines: bytes) -> None:
+        if not self.begun.prepared:
+            await self._begin(web.StreamResponse())
+        await self.begun.write(lines)
+
+    async def end(self, lines: bytes) -> None:
+        if self.begun.prepared:
+            await self.begun.write(lines)
+        else:
+            whole = web.Response(body=lines)
+            if self._request.version >= HttpVersion11:
+                whole.enable_chunked_encoding()
+            await self._begin(whole)
+        await self.begun.write_eof()
+
+    async def _begin(self, answer: web.StreamResponse) -> None:
+        answer.headers["Cache-Control"] = "no-store"
+        answer.content_type = KIND
+        await answer.prepare(self._request)
+        self.begun = answer
 
 
 def _columns(search: Search) -> bytes:
@@ -120,7 +146,7 @@ def _columns(search: Search) -> bytes:
 
 
 async def _stream(
-    answer: web.StreamResponse, house: House, caller: Caller, search: Search, first: Page | None, held: Held
+    answer: _Answer, house: House, caller: Caller, search: Search, first: Page | None, held: Held
 ) -> None:
     kept = held.size
     # A short answer leaves at once, and looks like a long one: which way led to it shows in neither.
@@ -143,7 +169,7 @@ async def _stream(
             break
         async with house.desk.turns.turn(caller.payer, _WEIGHT, first=False):
             page = await search.next()
-    await answer.write(waiting + (_matches(matches) if matches else b"") + _END)
+    await answer.end(waiting + (_matches(matches) if matches else b"") + _END)
 
 
 def _divided(matches: list[Match]) -> tuple[list[bytes], list[Match]]:
