@@ -6,8 +6,9 @@ Each node has one for each store. What they agree on lies in the store's databas
 
 import asyncio
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from contextlib import suppress
+from datetime import datetime
 
 import structlog
 
@@ -33,6 +34,9 @@ class KekKeeper:
         self.store, self.source = store, source
         self._node = node
         self._nodes: list[Node] = []
+        self._seen: datetime | None = None
+        self.went_back: Callable[[], None] = lambda: None
+        """Called when the store does not know any more what this node reported: it is one of an earlier time."""
         self._closed: dict[int, bytes] = {}
         self._read: list[bytes] = []
         self._read_at = float("-inf")
@@ -125,7 +129,7 @@ class KekKeeper:
         """Whether all keys that something may be under are here."""
         ring = self.store.cipher.ring
         async with self.store.database.transaction(sync=False) as db:
-            await nodes.report(
+            before, now = await nodes.report(
                 db,
                 self._node,
                 keeps=isinstance(self.source, KeptKeks),
@@ -133,7 +137,11 @@ class KekKeeper:
                 in_use=ring.epoch,
             )
             self._nodes = await nodes.known(db)
-            return set(await retiring.open_epochs(db)) <= set(ring.epochs)
+            has_all = set(await retiring.open_epochs(db)) <= set(ring.epochs)
+        if self._seen is not None and (before is None or before < self._seen):
+            self.went_back()
+        self._seen = now
+        return has_all
 
     def _choose(self) -> None:
         ring = self.store.cipher.ring

@@ -18,6 +18,9 @@ from mdm_async.postgres.database import Database
 WRITABLE = "writable as (select from mdm_keys.kek_proofs where epoch = {} and closed is null for key share)"
 """Part of each statement that writes under a key-encryption key: none does under one that is closed."""
 
+_MOST_BYTES = 256
+"""What is wrapped is shorter."""
+
 _log = structlog.get_logger()
 
 
@@ -113,10 +116,14 @@ class KeyDatabase:
         """The rows of these kinds, of thousands in one round."""
         async with self.database.acquire() as db:
             rows = await db.fetch(
-                "select registration, kind, image, epoch, format, wrapped from mdm_keys.image_secrets"
-                " where registration = any($1::uuid[]) and kind = any($2::text[])",
+                # However much there is by what somebody made of this table, no more is taken.
+                "select registration, kind, image, epoch, format, substr(wrapped, 1, $3) as wrapped"
+                " from mdm_keys.image_secrets"
+                " where registration = any($1::uuid[]) and kind = any($2::text[]) limit $4",
                 list(registrations),
                 list(kinds),
+                _MOST_BYTES,
+                len(registrations) * len(kinds),
             )
         await self._meet(row["epoch"] for row in rows)
         held, closed = [], 0

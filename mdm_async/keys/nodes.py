@@ -23,15 +23,21 @@ class Node:
     seen: datetime
 
 
-async def report(db: Connection, name: str, *, keeps: bool, has: Collection[int], in_use: int) -> None:
-    await db.execute(
+async def report(
+    db: Connection, name: str, *, keeps: bool, has: Collection[int], in_use: int
+) -> tuple[datetime | None, datetime]:
+    """When it reported last, as far as is known here, and now."""
+    row = await db.fetchrow(
         "insert into mdm_keys.nodes (node, keeps, has, in_use) values ($1, $2, $3, $4)"
-        " on conflict (node) do update set keeps = $2, has = $3, in_use = $4, seen = now()",
+        " on conflict (node) do update set keeps = $2, has = $3, in_use = $4, seen = now()"
+        " returning (select seen from mdm_keys.nodes where node = $1) as before, seen",
         name,
         keeps,
         sorted(has),
         in_use,
     )
+    assert row is not None
+    return row["before"], row["seen"]
 
 
 async def known(db: Connection) -> list[Node]:

@@ -5,6 +5,7 @@ forgotten.
 """
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Collection
 from contextlib import suppress
 from functools import partial
@@ -57,6 +58,8 @@ async def repair_forever(shares: Shares) -> None:
     tried: object = None
     while True:
         await asyncio.sleep(_LOOK)
+        with suppress(MdmError):
+            await make_good(shares, shares.take_lacking(_PAGE))
         now = [(store.name, store.missed) for store in shares.up]
         # What too few have shares of waits for another store.
         if now == tried or not any(store.behind for store in shares.up):
@@ -76,11 +79,14 @@ async def repair(shares: Shares) -> Mended:
     while after is not None:
         page, after = await _page(shares, stores, after)
         total = total.plus(page)
+    # By our own clock: by a store's, what is being registered may be young for ever.
+    grown = time.monotonic() + _YOUNG
     while total.young:
         await asyncio.sleep(_PAUSE)
         held = await _ask(shares, stores, partial(_listed_of, registrations=total.young))
+        having = {store: set(keys) for store, keys in held.items()}
         total = total._replace(young=frozenset()).plus(
-            await _level(shares, {store: set(keys) for store, keys in held.items()})
+            await _level(shares, having, is_grown=time.monotonic() >= grown)
         )
     if not total.lost:
         for store, up_to in missed.items():
@@ -93,6 +99,8 @@ async def repair(shares: Shares) -> Mended:
 
 async def make_good(shares: Shares, registrations: Collection[UUID]) -> None:
     """These, in the stores that are up. Raises Unavailable when a store goes away meanwhile."""
+    if not registrations:
+        return
     held = await _ask(shares, shares.up, partial(_listed_of, registrations=registrations))
     await _level(shares, {store: set(keys) for store, keys in held.items()})
 
@@ -100,20 +108,22 @@ async def make_good(shares: Shares, registrations: Collection[UUID]) -> None:
 async def _page(shares: Shares, stores: list[ShareStore], after: UUID) -> tuple[Mended, UUID | None]:
     """What was made good, and after what the next page begins."""
     listed = await _ask(shares, stores, lambda db: _listed(db, after))
-    # A page may end within a registration, which then belongs to the next one.
-    end = min((keys[-1][0] for keys in listed.values() if len(keys) == _PAGE), default=None)
+    # A page may end within a registration, which then belongs to the next one. What fewer stores than the threshold
+    # have is not made good: so few, which may list whatever they like without an end, keep nobody from what follows.
+    ends = sorted(keys[-1][0] for keys in listed.values() if len(keys) == _PAGE)
+    end = ends[shares.threshold - 1] if len(ends) >= shares.threshold else None
     having = {store: {key for key in keys if end is None or key[0] < end} for store, keys in listed.items()}
     return await _level(shares, having), None if end is None else UUID(int=end.int - 1)
 
 
-async def _level(shares: Shares, having: dict[ShareStore, set[Key]]) -> Mended:
+async def _level(shares: Shares, having: dict[ShareStore, set[Key]], *, is_grown: bool = False) -> Mended:
     stores, every = list(having), set[Key]().union(*having.values())
     lacking = {store: every - keys for store, keys in having.items() if every - keys}
     if not lacking:
         return Mended()
     uneven = {registration for keys in lacking.values() for registration, _ in keys}
     states = (await _ask(shares, stores, lambda db: _state(db, uneven))).values()
-    young = frozenset[UUID]().union(*(state.young for state in states))
+    young = frozenset[UUID]() if is_grown else frozenset[UUID]().union(*(state.young for state in states))
     buried = [one for state in states for one in state.forgotten]
     # So many have destroyed it that it can never be read; fewer than that may be mistaken, and bring nothing back.
     fatal = len(shares.stores) - shares.threshold + 1

@@ -98,6 +98,7 @@ class ShareStore:
             raise lets_nobody_in(self.name, why) from None
         keys = KeyDatabase(self.name, self._database, RowCipher(ring, self.identity))
         self.keeper = KekKeeper(keys, self.source, self._node)
+        self.keeper.went_back = self._went_back
         await self.keeper.begin()
         self.keys = keys
         self._opened.set()
@@ -198,6 +199,13 @@ class ShareStore:
         for task in list(self._running):
             if task is not asyncio.current_task():
                 task.cancel()
+
+    def _went_back(self) -> None:
+        """What was told to it since is made good, and what was destroyed is destroyed again."""
+        _log.warning(
+            "a key store is as it was some time ago; it is compared with the others", store=self.name
+        )
+        self.miss()
 
     def _comes_up(self) -> None:
         self.up = True

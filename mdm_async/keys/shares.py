@@ -7,6 +7,7 @@ shares that open and agree; how many more there are, or what the others say, doe
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Sequence
+from itertools import zip_longest
 from typing import TypeVar
 from uuid import UUID
 
@@ -23,6 +24,8 @@ from mdm_async.keys.store import Forgotten, Intent
 
 _SOON = 0.05
 """Seconds after which a read asks the other stores too."""
+_REMEMBERED = 10_000
+"""Registrations at the most that are remembered to be made good."""
 _T = TypeVar("_T")
 
 _log = structlog.get_logger()
@@ -32,10 +35,15 @@ class Shares:
     def __init__(self, stores: Sequence[ShareStore], threshold: int) -> None:
         self.stores, self.threshold = stores, threshold
         self._turn = 0
+        self._lacking: set[UUID] = set()
 
     @property
     def up(self) -> list[ShareStore]:
         return [store for store in self.stores if store.up]
+
+    def take_lacking(self, most: int) -> set[UUID]:
+        """Some registrations of which a read did not find a share in each store that it asked."""
+        return {self._lacking.pop() for _ in range(min(most, len(self._lacking)))}
 
     async def open(self) -> None:
         """All that answer. Raises UnsafeSettings when one is not what it should be, Unavailable when too few answer."""
@@ -83,7 +91,9 @@ class Shares:
 
     async def unconfirmed(self, age: float, count: int) -> list[Intent]:
         answers = await self._any(lambda keys: keys.unconfirmed(age, count))
-        return list(dict.fromkeys(intent for found in answers.values() for intent in found))[:count]
+        # In turn: one store that tells of many keeps no other from being heard.
+        told = (intent for some in zip_longest(*answers.values()) for intent in some if intent is not None)
+        return list(dict.fromkeys(told))[:count]
 
     async def forget(self, registrations: Collection[UUID]) -> Forgotten:
         answers = await self.ask(lambda keys: _done(keys.forget(registrations)))
@@ -101,6 +111,7 @@ class Shares:
         waiting: set[asyncio.Future[Opened | None]] = set()
         found: dict[int, dict[Key, Held]] = {}
         secrets: dict[Key, Held] = {}
+        lacking: set[Key] = set()
         left, unasked, is_poor = set(keys), self._in_turn(), False
         # Of what is left, when that is known, too few stores can have a share for it ever to be read.
         while self._may_be_read(found, left):
@@ -117,7 +128,10 @@ class Shares:
             )
             for answer in arrived:
                 if (opened := answer.result()) is not None:
-                    found[asked[answer].index] = {(one.registration, one.kind): one for one in opened.held}
+                    held = {(one.registration, one.kind): one for one in opened.held}
+                    found[asked[answer].index] = held
+                    if not opened.closed:
+                        lacking.update(key for key in keys if key not in held)
             joined = join(found, left, self.threshold)
             self._tell_wrong(joined)
             secrets |= joined.secrets
@@ -126,6 +140,8 @@ class Shares:
         # One that could be read if all were there is no reason to keep the others from being read.
         if not secrets and self._may_be_read(found, left):
             raise self.too_few()
+        if len(self._lacking) < _REMEMBERED:
+            self._lacking |= {registration for registration, _ in lacking & secrets.keys()}
         return secrets
 
     def _in_turn(self) -> list[ShareStore]:

@@ -57,6 +57,8 @@ class Destroyer:
         if shred.destroyed is None and await self._destroy(shred):
             await self._note(shred, "destroyed")
             shred = await self._get(id_)
+        elif shred.destroyed is not None and shred.final is None and await self._is_untold(shred):
+            await self._destroy(shred)
         found = await self.finality(shred)
         if found.is_final and shred.final is None:
             await self._note(shred, "final")
@@ -69,6 +71,12 @@ class Destroyer:
         async with self.database.acquire() as db:
             done = await shreds.stores_done(db, shred.id)
         return finality(shred, done, await self.keys.status(), self.backups_days)
+
+    async def _is_untold(self, shred: Shred) -> bool:
+        """Whether a key store came after it."""
+        async with self.database.acquire() as db:
+            done = {one.store for one in await shreds.stores_done(db, shred.id)}
+        return not {store.name for store in (await self.keys.status()).stores} <= done
 
     async def _get(self, id_: UUID) -> Shred:
         async with self.database.acquire() as db:

@@ -1,6 +1,8 @@
 """Shredding while a key store is away: all else goes, it is told what waits, and finished when the store is back."""
 
 from collections.abc import Collection
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -8,7 +10,8 @@ import orjson
 
 from mdm_async.errors import Unavailable
 from mdm_async.keys.store import Forgotten
-from tests.conftest import Server
+from tests.conftest import Server, running_server
+from tests.postgres.for_tests import PostgresForTests
 from tests.web.made_images import made
 from tests.web.shredding.conftest import Shred, rows
 
@@ -90,3 +93,22 @@ async def test_the_server_goes_on_by_itself(own_server: Server, monkeypatch: Any
         await db.execute("update shreds set due = now()")
     await destroyer.finish()
     assert await rows(server, "shreds where destroyed is not null and taken_by is null") == 1
+
+
+async def test_a_store_that_comes_after_a_shred_keeps_it_from_being_final_only_until_it_was_told(
+    postgres: PostgresForTests, migrated: str, tmp_path: Path
+) -> None:
+    dsn = await postgres.fresh_database(migrated)
+    stores = [{"name": name, "dsn": await postgres.fresh_database()} for name in "abc"]
+
+    def serving(count: int) -> AbstractAsyncContextManager[Server]:
+        return running_server(tmp_path / "data", dsn, keys={"stores": stores[:count], "threshold": 2})
+
+    async with serving(2) as server:
+        await server.put("/a", made(seed=573))
+        done = await Shred(server).do("/a", asAdministrator=True)
+        assert done["state"] == "destroyed"
+    async with serving(3) as server:
+        finality = await server.house.shredder.destroyer.destroy(UUID(done["id"]))
+        assert not [why for why in finality.waiting if "is to destroy its keys" in why]
+        assert await rows(server, "shred_stores") == 3
