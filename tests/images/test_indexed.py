@@ -10,7 +10,7 @@ import pydicom
 import pydicom.data
 import pytest
 
-from mdm_async.catalog.metadata import blind, index, sets
+from mdm_async.catalog.metadata import blind, index, matches, sets
 from mdm_async.catalog.metadata.index import IndexedView
 from mdm_async.catalog.work import images_to_index
 from mdm_async.dicom.attributes import Attributes
@@ -19,6 +19,7 @@ from mdm_async.dicom.indexed import REVISION, by_keyword
 from mdm_async.images.metadata import indexing
 from mdm_async.images.metadata.identified import identified_values
 from mdm_async.images.metadata.indexing import index_stored
+from mdm_async.names import View
 from mdm_async.postgres.database import Database
 from tests.backfilled import backfill
 from tests.conftest import Server
@@ -48,7 +49,7 @@ async def test_what_is_indexed_is_what_the_views_bytes_say(own_server: Server, n
     await own_server.put("/a.dcm", made(deflated=True) if name == "deflated" else (FILES / name).read_bytes())
     ((image, view, version),) = await indexed(own_server)
     async with own_server.house.database.acquire() as db:
-        found = await index.values_of(db, image, view, version)
+        (found,) = await matches.said(db, [(image, View(view))], [version])
         held = await db.fetch(
             "with recursive named as (select s.* from view_attributes a join meta_sets s on s.id = a.series"
             " union all select s.* from named n join meta_sets s on s.id = n.parent)"

@@ -101,7 +101,7 @@ from mdm_async.keys.splitting import Key
 from mdm_async.keys.store import Forgotten, new_secrets
 from mdm_async.keys.wrap import Wrapper
 from mdm_async.keys.wrapped import WrappedKeys
-from mdm_async.names import AUTHENTICATED, BASIC, ROOT, Caller, Lfn, Right, Scope
+from mdm_async.names import AUTHENTICATED, BASIC, ROOT, Caller, Lfn, Right, Scope, View
 from mdm_async.postgres.database import Connection, Database
 from mdm_async.querying.attributes import Kind as AttributeKind
 from mdm_async.querying.conditions import Compared, Not, Operator
@@ -634,7 +634,7 @@ async def a_view_is_indexed_and_its_sets_go_with_it(desk: Desk) -> None:
         await images.add_view(desk.db, [], StoredView(one.image, "q", "q.1", "image", b"record", None))
     await index.announce(desk.db, of_files)
     await index.add(desk.db, of_files)
-    assert await index.values_of(desk.db, image(FILE), "q", "q.1") == said.all()
+    assert await matches.said(desk.db, [(image(FILE), View("q"))], ["q.1"]) == [said.all()]
     for one in of_files:
         await images.drop_view(desk.db, (one.image, one.view, "q.1"))
     for _ in range(3):

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from mdm_async.catalog.metadata import sets
 from mdm_async.catalog.metadata.sets import chain_of
-from mdm_async.dicom.attributes import Attributes, Value
+from mdm_async.dicom.attributes import Attributes
 from mdm_async.postgres.database import Connection
 
 
@@ -69,20 +69,6 @@ async def replace(db: Connection, image: UUID, views: Sequence[IndexedView]) -> 
         [view.version for view in anew],
     )
     await add(db, anew)
-
-
-async def values_of(db: Connection, image: UUID, view: str, version: str) -> dict[str, list[Value]] | None:
-    """All that a view's bytes say, by keyword; None when that version of it is not indexed."""
-    row = await db.fetchrow(
-        "select patient.attributes || study.attributes || series.attributes || a.attributes as attributes"
-        " from view_attributes a join meta_sets series on series.id = a.series"
-        " join meta_sets study on study.id = series.parent join meta_sets patient on patient.id = study.parent"
-        " where a.image = $1 and a.view = $2 and a.version = $3",
-        image,
-        view,
-        version,
-    )
-    return row["attributes"] if row is not None else None
 
 
 def _sop_uid(attributes: Attributes) -> str | None:

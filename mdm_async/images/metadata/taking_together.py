@@ -4,21 +4,19 @@ So a queue that many share on a node is not fought over, and what one of them co
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Final
 
 from mdm_async.images.metadata.asked import Asked
 from mdm_async.images.metadata.own_kinds import Given
 from mdm_async.images.metadata.rows import Desk
-from mdm_async.images.metadata.tasks import MOST_TAKEN, Taken, take
+from mdm_async.images.metadata.tasks import MOST_TAKEN, Taken, Turn, take
 from mdm_async.images.names.revealing import NameGuard
-from mdm_async.images.uninterrupted import uninterrupted
 from mdm_async.names import Caller
 
-Turn = Callable[[], AbstractAsyncContextManager[None]]
-_Alike = tuple[Caller, str, str, str | None, tuple[tuple[str, Given], ...]]
+_Alike = tuple[Caller, str, str, str | None, tuple[tuple[str, str], ...]]
 _MOST: Final = MOST_TAKEN
 
 
@@ -52,17 +50,30 @@ class TakingTogether:
         count: int,
         turn: Turn,
     ) -> list[Taken]:
-        """Up to `count` entries. `turn`: at the catalog, which whoever takes for all who wait has. Raises as `take`,
+        """Up to `count` entries. `turn`: those of whoever takes for all who wait. Raises as `take`,
         each who waits for themselves."""
-        alike = (caller, asked.query, asked.path, asked.view, tuple(sorted(given.items())))
+        alike = (
+            caller,
+            asked.query,
+            asked.path,
+            asked.view,
+            tuple(sorted((name, repr(value)) for name, value in given.items())),
+        )
         mine = _Waiting(caller, count)
         async with self._queue(alike, mine) as queue, queue.busy:
             if mine.taken is None:
-                async with turn():
-                    together = _together(mine, queue.waiting)
-                    work = _take_for(together, desk, guard, asked, given)
+                together: list[_Waiting] = []
+                work = asyncio.ensure_future(
+                    _take_for(together, mine, queue.waiting, desk, guard, asked, given, turn)
+                )
+                try:
+                    await asyncio.shield(work)
+                except asyncio.CancelledError:
                     # What is taken for others is theirs, though this one goes away.
-                    await (uninterrupted(work) if len(together) > 1 else work)
+                    if len(together) <= 1:
+                        work.cancel()
+                    await asyncio.wait([work])
+                    raise
             assert mine.taken is not None
             return mine.taken
 
@@ -79,10 +90,22 @@ class TakingTogether:
 
 
 async def _take_for(
-    together: list[_Waiting], desk: Desk, guard: NameGuard, asked: Asked, given: Mapping[str, Given]
+    together: list[_Waiting],
+    mine: _Waiting,
+    waiting: list[_Waiting],
+    desk: Desk,
+    guard: NameGuard,
+    asked: Asked,
+    given: Mapping[str, Given],
+    turn: Turn,
 ) -> None:
-    takers = [one.caller for one in together for _ in range(one.count)]
-    taken = await take(desk, guard, takers, asked, given)
+    """`together`: gets those for whom it takes, once the turn has come."""
+
+    def takers() -> list[Caller]:
+        together.extend(_together(mine, waiting))
+        return [one.caller for one in together for _ in range(one.count)]
+
+    taken = await take(desk, guard, takers, asked, given, turn)
     for one in together:
         one.taken, taken = taken[: one.count], taken[one.count :]
 

@@ -6,9 +6,10 @@ passed over. What is to be set is compared with the patients of files as ever, b
 names, and cost nothing.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from typing import Final, Protocol
 
 from mdm_async.catalog.metadata import collections, matches, own_values
 from mdm_async.catalog.metadata.collections import Attribute
@@ -41,6 +42,12 @@ everything that is visible is looked at."""
 _PAGE: Final = 512
 
 
+class Turn(Protocol):
+    """A turn at the catalog. `first`: of a request, which is refused when too much waits."""
+
+    def __call__(self, *, first: bool = True) -> AbstractAsyncContextManager[None]: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Taken:
     lfn: Lfn
@@ -70,30 +77,56 @@ class _Job:
 
 
 async def take(
-    desk: Desk, guard: NameGuard, takers: Sequence[Caller], asked: Asked, given: Mapping[str, Given]
+    desk: Desk,
+    guard: NameGuard,
+    takers: Callable[[], Sequence[Caller]],
+    asked: Asked,
+    given: Mapping[str, Given],
+    turn: Turn,
 ) -> list[Taken]:
-    """An entry for each of these callers, who have the same rights, in their order, and which nobody else is given by
-    the same values. Fewer than they are: nothing more that matches is free.
+    """An entry for each of the callers who are there at the first turn, who have the same rights, in their order, and
+    which nobody else is given by the same values. Fewer than they are: nothing more that matches is free.
 
-    Raises BadQuery, BadRequest, NotFound, TooLarge, and as `acl.demand_seen` for the path.
+    Each step takes a turn: however much is looked at, others have theirs between. Raises BadQuery, BadRequest,
+    NotFound, and as `acl.demand_seen` for the path.
     """
-    job = await _begin(desk, takers, asked, given)
-    taken: list[Taken] = []
+    async with turn():
+        taking = _Taking(desk, guard, await _begin(desk, takers(), asked, given))
+        candidates = _candidates(desk, taking.job, asked)
+        goes_on = await taking.some(candidates)
+    while goes_on:
+        async with turn(first=False):
+            goes_on = await taking.some(candidates)
+    if not taking.taken and taking.refused is not None:
+        raise taking.refused
+    return taking.taken
+
+
+@dataclass(slots=True)
+class _Taking:
+    """What has been taken. `refused`: why the first may not have the values, of those that may not."""
+
+    desk: Desk
+    guard: NameGuard
+    job: _Job
+    taken: list[Taken] = field(default_factory=list)
     refused: MdmError | None = None
-    async for ids in _candidates(desk, job, asked):
-        silent, why = await _silent(desk, guard, job, ids)
-        refused = refused or why
+
+    async def some(self, candidates: AsyncIterator[Sequence[int]]) -> bool:
+        """Take some of the next candidates; whether there may be more to take."""
+        wanted = self.job.takers[len(self.taken) :]
         try:
-            taken += await _take_some(desk, job, silent, takers[len(taken) :])
+            ids = await anext(candidates, None)
+            if ids is None:
+                return False
+            silent, why = await _silent(self.desk, self.guard, self.job, ids)
+            self.refused = self.refused or why
+            self.taken += await _take_some(self.desk, self.job, silent, wanted)
         except MdmError:
-            if not taken:
+            if not self.taken:
                 raise
-            return taken  # they are this caller's
-        if len(taken) == len(takers):
-            return taken
-    if not taken and refused is not None:
-        raise refused
-    return taken
+            return False  # those that were taken are this caller's
+        return len(self.taken) < len(self.job.takers)
 
 
 async def _begin(desk: Desk, takers: Sequence[Caller], asked: Asked, given: Mapping[str, Given]) -> _Job:
@@ -137,7 +170,8 @@ async def _candidates(desk: Desk, job: _Job, asked: Asked) -> AsyncIterator[Sequ
                 return
     found = Found(desk, job.caller, asked.path, job.wanted)
     while (rows := await found.next()) is not None:
-        for start in range(0, len(rows), _PAGE):
+        # A page of which nothing matches is a step, too.
+        for start in range(0, max(1, len(rows)), _PAGE):
             yield [row.id for row in rows[start : start + _PAGE]]
 
 

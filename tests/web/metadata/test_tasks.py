@@ -1,11 +1,14 @@
 """Taking the next task: what matches is selected and changed in one, and given to one worker alone."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 
-from mdm_async.images.metadata import tasks
+from mdm_async.catalog.metadata import matches
+from mdm_async.images.metadata import rows, tasks
 from mdm_async.images.metadata.asked import Asked
 from mdm_async.images.metadata.rows import Desk
 from mdm_async.images.metadata.taking_together import TakingTogether
@@ -53,8 +56,10 @@ async def test_a_worker_who_goes_away_takes_nothing_along_that_was_taken_for_oth
     server: Server, meta: Meta, queue: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     some, committed, gone = tasks._take_some, asyncio.Event(), asyncio.Event()
+    sizes: list[int] = []
 
     async def slowly(*given: Any) -> Any:
+        sizes.append(len(given[-1]))
         found = await some(*given)
         committed.set()
         await gone.wait()
@@ -65,7 +70,7 @@ async def test_a_worker_who_goes_away_takes_nothing_along_that_was_taken_for_oth
     desk = Desk(house.database, house.verdicts, house.views)
     rights = frozenset({Right.GET_METADATA, Right.SET_METADATA})
     caller = Caller("user:worker", frozenset({"user:worker"}), (Scope(Lfn(queue), rights),))
-    asked = (desk, house.name_guard, caller, Asked(NEW, queue), TAKEN, 1, lambda: turn)
+    asked = (desk, house.name_guard, caller, Asked(NEW, queue), TAKEN, 1, lambda *, first=True: turn)
     async with turn:
         leader, *others = [asyncio.create_task(taking.take(*asked)) for _ in range(5)]
         await until(lambda: [len(one.waiting) for one in taking._queues.values()] == [5])
@@ -75,7 +80,40 @@ async def test_a_worker_who_goes_away_takes_nothing_along_that_was_taken_for_oth
     given = [one.lfn for some in await asyncio.gather(*others) for one in some]
     assert len(set(given)) == 4
     assert leader.cancelled()
+    assert sizes == [5]
     assert len(await taken(meta, queue, count=30)) == 25
+
+
+async def test_each_page_that_is_looked_at_takes_a_turn(
+    server: Server, queue: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rows, "LOOKED_AT", 5)
+    turns, looked = list[bool](), 0
+    page = matches.page
+
+    @asynccontextmanager
+    async def turn(*, first: bool = True) -> AsyncIterator[None]:
+        nonlocal looked
+        turns.append(first)
+        looked = 0
+        yield
+
+    async def counted(*given: Any) -> Any:
+        nonlocal looked
+        looked += 1
+        assert looked == 1
+        return await page(*given)
+
+    monkeypatch.setattr(matches, "page", counted)
+    house = server.house
+    desk = Desk(house.database, house.verdicts, house.views)
+    rights = frozenset({Right.GET_METADATA, Right.SET_METADATA})
+    caller = Caller("user:worker", frozenset({"user:worker"}), (Scope(Lfn(queue), rights),))
+    none = Asked('not mine.state = "new"', queue)
+    assert await tasks.take(desk, house.name_guard, lambda: [caller], none, TAKEN, turn) == []
+    assert turns[0]
+    assert not any(turns[1:])
+    assert len(turns) >= 6
 
 
 async def test_what_somebody_else_is_taking_is_passed_over(server: Server, meta: Meta, queue: str) -> None:
