@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from mdm_async.cli.asking import secret
 from mdm_async.cli.options import Json
 from mdm_async.cli.output import print_json, print_line
 from mdm_async.crypt4gh.exchange import new_private_key, public_key
@@ -30,24 +31,24 @@ def keygen(
     """
     passphrase = os.environ.get("C4GH_PASSPHRASE") if lock else None
     if lock and not passphrase:
-        passphrase = typer.prompt("Passphrase", hide_input=True, confirmation_prompt=True, err=True)
-    secret, public = write_key_pair(name, passphrase)
+        passphrase = secret("Passphrase", is_new=True, otherwise="put the passphrase into C4GH_PASSPHRASE")
+    private, public = write_key_pair(name, passphrase)
     if json:
-        print_json({"private": str(secret), "public": str(public)})
+        print_json({"private": str(private), "public": str(public)})
     else:
-        print_line(f"private key: {secret}")
+        print_line(f"private key: {private}")
         print_line(f"public key:  {public}")
 
 
 def write_key_pair(name: Path, passphrase: str | None) -> tuple[Path, Path]:
     """The paths of the private (0400) and the public file. Exists rather than overwrite either."""
-    secret, public = name.with_name(name.name + ".sec"), name.with_name(name.name + ".pub")
+    locked, public = name.with_name(name.name + ".sec"), name.with_name(name.name + ".pub")
     if public.exists():
         raise Exists(f"{public} is already there", remedy="give another name")
     private = new_private_key()
-    write_new(secret, format_private_key(private, passphrase), 0o400)
+    write_new(locked, format_private_key(private, passphrase), 0o400)
     write_new(public, format_public_key(public_key(private)), 0o644)
-    return secret, public
+    return locked, public
 
 
 def write_new(path: Path, text: str, mode: int) -> None:

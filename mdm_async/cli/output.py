@@ -95,6 +95,11 @@ class Failed(Exception):
         self.error, self.subject = error, subject
 
 
+def whole_seconds(time: str) -> str:
+    """A server's time in UTC, without what is below seconds."""
+    return f"{time[:19]}Z"
+
+
 @contextmanager
 def about(subject: str) -> Iterator[None]:
     """Adds to an error which of the names on the command line it is about, for `main` to tell."""

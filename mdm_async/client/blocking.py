@@ -3,6 +3,7 @@
 import asyncio
 import functools
 import inspect
+import io
 import threading
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
 from types import GenericAlias
@@ -30,6 +31,9 @@ class LoopThread:
         if not self.is_running:
             work.close()
             raise RuntimeError("the client is closed")
+        if threading.current_thread() is self._thread:  # It would wait for itself.
+            work.close()
+            raise RuntimeError("the client is asked from within one of its own calls")
         ended = threading.Event()
         task: asyncio.Task[R] | None = None
 
@@ -74,9 +78,16 @@ def waits(
 
     @functools.wraps(method)
     def waiting(self: Blocking[A], /, *args: P.args, **kwargs: P.kwargs) -> R:
-        return self._loop.run(method(self._twin, *args, **kwargs))
+        given: Any = [_at_hand(one) for one in args]
+        named: Any = {name: _at_hand(one) for name, one in kwargs.items()}
+        return self._loop.run(method(self._twin, *given, **named))
 
     return _described(waiting, method)
+
+
+def _at_hand(given: Any) -> Any:
+    """What makes its items one by one, as a list: it may ask the client for them, which the loop itself cannot do."""
+    return list(given) if isinstance(given, Iterator) and not isinstance(given, io.IOBase) else given
 
 
 def iterates(

@@ -50,14 +50,14 @@ class Cohorts:
     async def create(
         self,
         cohort: Name,
-        files: Names | None = None,
-        *,
         query: str | None = None,
+        *,
+        files: Names | None = None,
         path: Name | None = None,
         joins: Mapping[str, Name] | None = None,
         view: str | None = None,
     ) -> Json:
-        """Pin files, or what a query finds at and below `path` (default: the cohort's directory); what was signed.
+        """Pin what a query finds at and below `path` (default: the cohort's directory), or files; what was signed.
 
         `view`: of those that name none; default: each one's default view. `joins`: as of `mdm.meta.find`.
         """

@@ -48,14 +48,21 @@ class Page:
     matches: Sequence[Match]
 
 
+def listed(attributes: str | Sequence[str]) -> list[str]:
+    """One text is attributes with commas between, and never its letters."""
+    if isinstance(attributes, str):
+        return [name for one in attributes.split(",") if (name := one.strip())]
+    return list(attributes)
+
+
 async def pages(
     wire: Wire,
     query: str,
     path: Name,
     *,
     view: str | None,
-    select: Sequence[str],
-    order: Sequence[str],
+    select: str | Sequence[str],
+    order: str | Sequence[str],
     joins: Mapping[str, Name],
     limit: int | None,
 ) -> AsyncGenerator[Page, None]:
@@ -64,8 +71,8 @@ async def pages(
         "query": query,
         "path": name_of(path),
         "view": view,
-        "select": list(select),
-        "order": list(order),
+        "select": listed(select),
+        "order": listed(order),
         "joins": {alias: name_of(at) for alias, at in joins.items()},
         "limit": limit,
     }

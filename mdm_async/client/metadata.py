@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Final, Self
 
 from mdm_async.client import finding
-from mdm_async.client.finding import Match, Page
+from mdm_async.client.finding import Match, Page, listed
 from mdm_async.client.one_or_many import Name, Names, Outcome, name_of, names_of, settle
 from mdm_async.client.srm_reply import Reply
 from mdm_async.client.told_errors import Json
@@ -79,15 +79,16 @@ class Metadata:
         path: Name = "/",
         *,
         view: str | None = None,
-        select: Sequence[str] = (),
-        order: Sequence[str] = (),
+        select: str | Sequence[str] = (),
+        order: str | Sequence[str] = (),
         joins: Mapping[str, Name] | None = None,
         limit: int | None = None,
     ) -> AsyncGenerator[Match, None]:
         """What matches a query at and below a path, as it is found.
 
-        `select`: attributes whose values are told ("*": all that the view says). `order`: attributes, with '-' before
-        one the largest first. `joins`: paths by alias, as {"c": "/vo/clinical"}. BadQuery says where a query is wrong.
+        `select`: attributes whose values are told ("*": all that the view says), a list or a text with commas between.
+        `order`: attributes, with '-' before one the largest first. `joins`: paths by alias, as {"c": "/vo/clinical"}.
+        BadQuery says where a query is wrong.
         """
         found = self.pages(query, path, view=view, select=select, order=order, joins=joins, limit=limit)
         async with aclosing(found):
@@ -101,8 +102,8 @@ class Metadata:
         path: Name = "/",
         *,
         view: str | None = None,
-        select: Sequence[str] = (),
-        order: Sequence[str] = (),
+        select: str | Sequence[str] = (),
+        order: str | Sequence[str] = (),
         joins: Mapping[str, Name] | None = None,
         limit: int | None = None,
     ) -> AsyncGenerator[Page, None]:
@@ -123,14 +124,14 @@ class Metadata:
         *,
         view: str | None = None,
         count: int = 1,
-    ) -> list[Json]:
-        """Up to `count` entries at or below a path that match, each with its `path`, `guid` and `view`. They get these
-        values at once, by which they should match no more; nobody else is given them too. When the answer is lost, they
-        have the values all the same."""
+    ) -> list[Match]:
+        """Up to `count` entries at or below a path that match. They get these values at once, by which they should
+        match no more; nobody else is given them too. When the answer is lost, they have the values all the same."""
         asked: Json = {"query": query, "path": name_of(path), "values": dict(values), "count": count}
         if view is not None:
             asked["view"] = view
-        return list((await self._wire.operate("POST", f"{_PATH}/take", asked))["taken"])
+        taken = (await self._wire.operate("POST", f"{_PATH}/take", asked))["taken"]
+        return [Match.parse({"values": {}, **one}) for one in taken]
 
     async def schemas(self, path: Name) -> list[Json]:
         """The collections in force at an entry: `name`, the directory `at` which it is, `attributes`."""
@@ -192,14 +193,14 @@ class Metadata:
         return await self._wire.operate("POST", f"{_PATH}/queries/show", asked, repeat=True)
 
     async def save_query(
-        self, path: Name, name: str, query: str, *, select: Sequence[str] = (), view: str | None = None
+        self, path: Name, name: str, query: str, *, select: str | Sequence[str] = (), view: str | None = None
     ) -> None:
         """Save a query at a directory."""
         asked: Json = {
             "surl": name_of(path),
             "name": name,
             "query": query,
-            "select": list(select),
+            "select": listed(select),
             "view": view,
         }
         await self._wire.operate("POST", f"{_PATH}/queries/save", asked)

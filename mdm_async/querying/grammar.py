@@ -51,6 +51,20 @@ def parse(query: str, known: Mapping[str, Attribute]) -> Condition:
     return _Reader(read, known).whole()
 
 
+_BETWEEN: Final = "join conditions by 'and' or 'or'; write texts, dates and times in quotation marks"
+
+
+def which_it_is(said: str, known: Mapping[str, Attribute]) -> str:
+    """What to write instead of a name that there is not: ours, not what was typed."""
+    if like := get_close_matches(said, known, 1):
+        return f"is it {like[0]}?"
+    if "." in said:
+        return (
+            "a collection is in force where it lies and below: name that by --path; see mdm meta attributes"
+        )
+    return "see mdm meta attributes; write texts in quotation marks"
+
+
 class _Reader:
     def __init__(self, read: list[Word], known: Mapping[str, Attribute]) -> None:
         self._words, self._known = read, known
@@ -63,7 +77,7 @@ class _Reader:
     def whole(self) -> Condition:
         condition = self._some()
         if self._next.kind is not Of.END:
-            raise wrong(self._next.at, "the query should have ended here", "join conditions by 'and' or 'or'")
+            raise wrong(self._next.at, "the query should have ended here", _BETWEEN)
         return condition
 
     def _some(self) -> Condition:
@@ -135,12 +149,7 @@ class _Reader:
             raise wrong(word.at, "an attribute should stand here", "as Modality, or mine.quality")
         found = self._known.get(word.said)
         if found is None:
-            # Ours, not what was typed.
-            like = get_close_matches(word.said, self._known, 1)
-            remedy = (
-                f"is it {like[0]}?" if like else "see mdm meta attributes; write texts in quotation marks"
-            )
-            raise wrong(word.at, "there is no such attribute here", remedy)
+            raise wrong(word.at, "there is no such attribute here", which_it_is(word.said, self._known))
         self._at += 1
         return found
 

@@ -1,5 +1,6 @@
 """`mdm keys split` and `mdm keys unseal`: share files, passphrases, and a server that starts sealed."""
 
+import io
 import os
 import shutil
 from collections.abc import Callable
@@ -189,3 +190,9 @@ def test_key_files_of_a_wrong_length_are_refused_untold(environment, tmp_path, c
     said = capsys.readouterr().err
     assert "not 32 bytes in base64" in said
     assert text not in said
+
+
+async def test_without_a_terminal_nobody_is_asked_for_a_passphrase(run, tmp_path, monkeypatch):
+    monkeypatch.setattr("sys.stdin", io.StringIO("p1\np1\n"))
+    ended = await run("keys", "split", tmp_path, "--threshold", "2", "--shares", "3")
+    assert (ended.code, "--passphrase-file" in ended.err) == (2, True)

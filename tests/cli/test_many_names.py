@@ -44,6 +44,30 @@ async def test_names_come_from_stdin(fake, run, monkeypatch):
     assert fake.files.keys() == {"/vo/2.dcm"}
 
 
+async def test_a_folder_whose_name_ends_as_one_is_made(fake, run, names, tmp_path):
+    refused = await run("get", "--files-from", names, tmp_path / "new")
+    assert refused.code != 0
+    assert "end its name with '/'" in refused.err
+    assert (await run("get", "--files-from", names, f"{tmp_path}/new/")).code == 0
+    assert sorted(path.name for path in (tmp_path / "new").iterdir()) == ["1.dcm", "2.dcm"]
+    (tmp_path / "file").touch()
+    assert (await run("get", "--files-from", names, f"{tmp_path}/file/")).code != 0
+
+
+async def test_values_behind_names_are_passed_over(fake, run, names, tmp_path):
+    names.write_text("/vo/1.dcm\tCT\t128\n/vo/2.dcm\t\n")
+    assert (await run("get", "--files-from", names, f"{tmp_path}/out/")).code == 0
+
+
+async def test_a_document_is_no_list_of_names_and_is_not_repeated(fake, run, names):
+    names.write_text('{"matches": [{"path": "/vo/1.dcm", "values": {"PatientName": ["Doe"]}}]}')
+    refused = await run("get", "--files-from", names)
+    assert refused.code == 2
+    assert "leave --json out" in refused.err
+    assert "Doe" not in refused.err
+    assert not fake.calls
+
+
 async def test_no_name_at_all_is_a_mistake(fake, run, tmp_path):
     (tmp_path / "empty").touch()
     for command in ("stat", "rm", "get"):

@@ -82,3 +82,33 @@ async def test_what_may_be_asked_is_listed(mdm: Run, study: str) -> None:
     assert lines[-1] == "mine.quality  number"
     told = (await mdm("meta", "attributes", "--path", study, "--json")).json["attributes"]
     assert {"name": "PatientID", "kind": "text", "many": False, "level": "patient", "original": True} in told
+
+
+async def test_where_nothing_is_found_one_is_told_what_that_takes(mdm: Run, study: str) -> None:
+    nothing = await mdm("meta", "find", "Rows = 1", "--path", study)
+    assert (nothing.code, nothing.out) == (0, b"")
+    assert "the right 'g'" in nothing.err
+    assert (await mdm("meta", "find", "Rows = 1", "--path", study, "--json")).err == ""
+
+
+async def test_a_view_or_path_that_is_not_there_and_a_mistyped_choice_are_told(mdm: Run, study: str) -> None:
+    view = await mdm("meta", "find", "Rows = 128", "--path", study, "--view", "nosuch")
+    assert (view.code, "no such view" in view.err) == (2, True)
+    path = await mdm("meta", "find", "Rows = 128", "--path", f"{study}/nosuch")
+    assert (path.code, f"{study}/nosuch: no such file" in path.err) == (3, True)
+    select = await mdm("meta", "find", "Rows = 128", "--path", study, "--select", "Row")
+    assert (select.code, "is it Rows?" in select.err) == (2, True)
+    own = await mdm("meta", "find", "mine.quality > 2")
+    assert "--path" in own.err
+
+
+async def test_take_names_the_path_that_is_not_there(mdm: Run, study: str) -> None:
+    taken = await mdm("meta", "take", "Rows = 1", "--set", "mine.a=1", "--path", f"{study}/nosuch")
+    assert (taken.code, f"{study}/nosuch: no such file" in taken.err) == (3, True)
+
+
+async def test_a_table_in_a_file_says_how_long_it_is(mdm: Run, study: str, tmp_path: Path) -> None:
+    file = tmp_path / "found.parquet"
+    assert (
+        await mdm("meta", "find", "Rows = 128", "--path", study, "--parquet", file)
+    ).text == f"{file}: 2 rows\n"

@@ -1,9 +1,11 @@
 """`mdm shred` and `mdm shreds`: told first, then asked, then done; receipts without a server."""
 
+import io
 import json
 
 import pytest
 
+from mdm_async.cli.keys.shred import plan_in_words
 from tests.web.made_images import made
 
 
@@ -77,3 +79,20 @@ async def test_names_and_a_patient_do_not_go_together(keeper, image):
         ended = await keeper("shred", *arguments, "--dry-run")
         assert ended.code == 2
         assert "either names or --patient" in ended.err
+
+
+async def test_a_patient_may_come_from_stdin(keeper, image, monkeypatch):
+    monkeypatch.setattr("sys.stdin", io.StringIO("nobody of that name\n"))
+    ended = await keeper("shred", "--patient", "-", "--dry-run")
+    assert (ended.code, "--as-administrator" in ended.err) == (3, True)
+    monkeypatch.setattr("sys.stdin", io.StringIO(""))
+    assert (await keeper("shred", "--patient", "-", "--dry-run")).code == 2
+
+
+def test_whoever_shreds_by_a_grant_is_not_sent_to_an_administrator():
+    found = dict.fromkeys(
+        ("images", "entries", "hidden", "views", "parts", "bytes", "transferURLs", "deliveredTo", "replicas"),
+        1,
+    ) | {"cohorts": 0, "people": 1, "unreadable": 0, "barred": 3}
+    assert "an administrator can do it" in plan_in_words(found)[-1]
+    assert "grant" in plan_in_words(found, as_administrator=True)[-1]

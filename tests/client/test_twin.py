@@ -126,6 +126,26 @@ async def test_pydicom_reads_an_open_view(fake, blocking, ct):
     assert name == pydicom.dcmread(io.BytesIO(ct)).PatientName
 
 
+async def test_what_one_call_lists_may_be_given_to_the_next(fake, blocking, image, tmp_path):
+    fake.directories.add("/vo")
+    fake.files |= {"/vo/a": image, "/vo/b": image}
+    assert (await blocking(lambda mdm: mdm.stat_all(mdm.ls("/vo")))).keys() == {"/vo/a", "/vo/b"}
+    pulled = await blocking(lambda mdm: mdm.get_all((one.path for one in mdm.ls("/vo")), folder=tmp_path))
+    assert pulled.keys() == {"/vo/a", "/vo/b"}
+
+
+async def test_a_client_that_is_asked_from_within_its_own_call_says_so(fake, blocking):
+    class Paths:
+        def __init__(self, mdm: BlockingClient) -> None:
+            self.mdm = mdm
+
+        def __iter__(self) -> Iterator[Any]:
+            return iter(self.mdm.ls("/"))
+
+    with pytest.raises(RuntimeError, match="within one of its own calls"):
+        await blocking(lambda mdm: mdm.stat_all(Paths(mdm)))
+
+
 async def test_an_iteration_given_up_early_is_ended(fake, blocking):
     fake.directories |= {"/vo", *(f"/vo/{n:04}" for n in range(2500))}
 

@@ -10,7 +10,7 @@ from mdm_async.cli.connection import client_of, complete
 from mdm_async.cli.files_from import FilesFrom, all_names
 from mdm_async.cli.metadata.find import Join, join_of
 from mdm_async.cli.options import PARALLEL, Json, Parallel
-from mdm_async.cli.output import about, end, in_words, print_json, print_line
+from mdm_async.cli.output import about, end, in_words, print_json, print_line, whole_seconds
 from mdm_async.cli.settled import settled
 from mdm_async.cli.transfer.get import downloaded_json
 from mdm_async.cli.transfer.meters import metered
@@ -67,7 +67,7 @@ def create(
 
     async def work() -> dict[str, Any]:
         async with client_of(context) as client:
-            return await client.cohorts.create(cohort, names or None, view=view, **selection)
+            return await client.cohorts.create(cohort, files=names or None, view=view, **selection)
 
     with about(cohort):
         made = complete(work())
@@ -97,7 +97,8 @@ def listing(
         print_json({"cohorts": found})
         return
     for one in found:
-        print_line(f"{one['name']}  {_files(one['members'])}  {one['view'] or 'default views'}  {one['at']}")
+        made = whole_seconds(one["at"])
+        print_line(f"{one['name']}  {_files(one['members'])}  {one['view'] or 'default views'}  {made}")
 
 
 def show(

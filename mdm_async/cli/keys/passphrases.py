@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from mdm_async.cli.asking import secret
 from mdm_async.errors import BadRequest, NotFound
 from mdm_async.private_files import demand_private
 
@@ -18,15 +19,15 @@ PassphraseFiles = Annotated[
 def passphrases(files: Sequence[Path] | None, of: Sequence[Path | str], *, new_from: int) -> list[str]:
     """One for each; those from place `new_from` on are new, and asked for twice."""
     if not files:
-        return [_asked(str(each), place >= new_from) for place, each in enumerate(of)]
+        return [
+            secret(
+                f"Passphrase of {each}", is_new=place >= new_from, otherwise="give --passphrase-file for each"
+            )
+            for place, each in enumerate(of)
+        ]
     if len(files) != len(of):
         raise BadRequest(f"there are {len(of)} passphrases to give, and {len(files)} files of them")
     return [_read(file) for file in files]
-
-
-def _asked(of: str, is_new: bool) -> str:
-    asked: str = typer.prompt(f"Passphrase of {of}", hide_input=True, confirmation_prompt=is_new, err=True)
-    return asked
 
 
 def _read(file: Path) -> str:

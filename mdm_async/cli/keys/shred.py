@@ -7,6 +7,7 @@ from uuid import uuid4
 
 import typer
 
+from mdm_async.cli.asking import secret_or_line
 from mdm_async.cli.connection import client_of, complete
 from mdm_async.cli.files_from import FilesFrom, all_names
 from mdm_async.cli.names.commands import Lfns
@@ -26,7 +27,8 @@ def shred(
         str | None,
         typer.Option(
             metavar="ID",
-            help="All images of a patient: a pseudonym of theirs, or the Patient ID; '-': asked for.",
+            help="All images of a patient: a pseudonym of theirs, or the Patient ID; '-': asked for, or "
+            "read from stdin.",
         ),
     ] = None,
     as_administrator: Annotated[
@@ -59,7 +61,7 @@ def shred(
     if not (yes or dry_run or sys.stdin.isatty()):
         raise BadRequest("there is no terminal to ask on", remedy="give --yes, or --dry-run to be told only")
     if patient == "-":
-        patient = typer.prompt("Patient", hide_input=True, err=True)
+        patient = secret_or_line("Patient")
     if out is not None and out.exists():
         raise BadRequest(f"{out} is there already", remedy="name another file for the receipt")
     id_ = str(uuid4())
@@ -75,7 +77,7 @@ def shred(
             )
 
     found = complete(look())
-    for line in plan_in_words(found):
+    for line in plan_in_words(found, as_administrator=as_administrator):
         if json:
             stderr_console().print(plain(line), markup=False)
         else:
@@ -99,7 +101,7 @@ def shred(
     print_line(f"receipt: {out}" if out is not None else f"receipt: mdm shreds receipt {done['id']}")
 
 
-def plan_in_words(found: dict[str, Any]) -> list[str]:
+def plan_in_words(found: dict[str, Any], *, as_administrator: bool = False) -> list[str]:
     """What would go, a line each."""
     lines = [
         f"{found['images']} images with {found['entries']} names, {found['hidden']} of which you may not see",
@@ -115,7 +117,10 @@ def plan_in_words(found: dict[str, Any]) -> list[str]:
     if found["unreadable"]:
         lines.append(f"  {found['unreadable']} more may be theirs, and cannot be opened: they stay")
     if found["barred"]:
-        lines.append(f"  at {found['barred']} names you lack the right d or i: an administrator can do it")
+        remedy = (
+            "the administrator's grant stands for it" if as_administrator else "an administrator can do it"
+        )
+        lines.append(f"  at {found['barred']} names you lack the right d or i: {remedy}")
     return lines
 
 

@@ -10,7 +10,7 @@ from mdm_async.audit.shred_receipt import ShredReceipt
 from mdm_async.cli.connection import client_of, complete
 from mdm_async.cli.keys.shred import write_receipt
 from mdm_async.cli.options import Json
-from mdm_async.cli.output import about, complain, print_json, print_line
+from mdm_async.cli.output import about, complain, print_json, print_line, whole_seconds
 from mdm_async.cli.tables import add_row, print_table, table
 from mdm_async.errors import BadRequest, MdmError, NotFound
 
@@ -39,7 +39,7 @@ def listing(context: typer.Context, json: Json = False) -> None:
         return
     shown = table("id", "at", "by", "images", "state", numbers=("images",))
     for one in found:
-        add_row(shown, one["id"], one["at"], one["by"], one["images"], one["state"])
+        add_row(shown, one["id"], whole_seconds(one["at"]), one["by"], one["images"], one["state"])
     print_table(shown)
 
 
@@ -136,15 +136,28 @@ def _print(found: ShredReceipt, signed_by: str) -> None:
         *(("key store", f"{one['store']}, at {one['at']}") for one in found.stores),
     ):
         print_line(f"{name:>12}: {value}")
-    for image in found.images:
-        for one in image["delivered"]:
-            how = "sealed" if one["sealed"] else "in clear"
-            print_line(
-                f"{'delivered':>12}: {one['view']} of guid:{one['entry']} to {one['to']}, {how},"
-                f" {one['first']} to {one['last']}"
-            )
+    for line in _delivered(found):
+        print_line(f"{'delivered':>12}: {line}")
     for one in found.limits:
         print_line(f"{'note':>12}: {one}")
+
+
+def _delivered(found: ShredReceipt) -> list[str]:
+    """A line for each recipient, view and way; the receipt itself has a line for each image."""
+    told: dict[tuple[str, str, bool], list[dict[str, Any]]] = {}
+    for image in found.images:
+        for one in image["delivered"]:
+            told.setdefault((one["view"], one["to"], bool(one["sealed"])), []).append(one)
+    return [
+        f"{view} of {_files(each)} to {to}, {'sealed' if sealed else 'in clear'},"
+        f" {min(one['first'] for one in each)} to {max(one['last'] for one in each)}"
+        for (view, to, sealed), each in told.items()
+    ]
+
+
+def _files(delivered: list[dict[str, Any]]) -> str:
+    guids = {one["entry"] for one in delivered}
+    return f"guid:{guids.pop()}" if len(guids) == 1 else f"{len(guids)} files"
 
 
 def _text(file: Path) -> str:

@@ -74,7 +74,10 @@ def _lines(store: dict[str, Any]) -> Iterator[str]:
             yield f"node {node['name']} does not have key {newest}: put it there too"
         for number in sorted(ended & set(node["has"])):
             if node["live"]:
-                yield f"node {node['name']} still has key {number}: remove it from {store['source']}"
+                yield (
+                    f"node {node['name']} still has key {number}: remove it from {store['source']}, "
+                    "unless the server keeps that file itself"
+                )
             else:
                 yield (
                     f"node {node['name']}, last seen {node['seen']}, may still have key {number}: start it, "

@@ -1,6 +1,7 @@
 """`mdm meta find`: what matches a query, as names to go on with, as a document, or as a table in a file."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,8 +10,9 @@ import typer
 from mdm_async.cli.connection import client_of, complete
 from mdm_async.cli.metadata.table import table
 from mdm_async.cli.options import Json
-from mdm_async.cli.output import about, print_json, print_line
-from mdm_async.client.finding import EVERYTHING, Column, Match
+from mdm_async.cli.output import Failed, about, complain, print_json, print_line
+from mdm_async.client.finding import EVERYTHING, Column, Match, listed
+from mdm_async.errors import MdmError, NotFound
 
 Query = Annotated[
     str,
@@ -101,24 +103,41 @@ def find(
         "limit": limit,
     }
     if parquet is not None:
-        with table(parquet) as made:
+        with table(parquet) as made, nullcontext() if join else at_path(path):
             complete(_each(context, query, path, asked, made.begin, made.add))
         if json:
             print_json({"file": str(parquet), "rows": made.count})
+        else:
+            print_line(f"{parquet}: {made.count} rows")
         return
     found: list[Match] = []
     columns: list[str] = []
+    any_found = False
 
     def tell(matches: Sequence[Match]) -> None:
+        nonlocal any_found
+        any_found = any_found or bool(matches)
         if json:
             found.extend(matches)
             return
         for match in matches:
             print_line(_in_line(match, columns))
 
-    complete(_each(context, query, path, asked, columns.extend, tell))
+    with nullcontext() if join else at_path(path):
+        complete(_each(context, query, path, asked, columns.extend, tell))
     if json:
         print_json({"matches": [_as_json(match) for match in found]})
+    elif not any_found:
+        complain(MdmError("nothing found of what you have the right 'g' to, and of whose view the right 'r'"))
+
+
+@contextmanager
+def at_path(path: str) -> Iterator[None]:
+    """Where there is no such path, tells which: the query's own errors tell of the query."""
+    try:
+        yield
+    except NotFound as error:
+        raise Failed(error, path) from error
 
 
 async def _each(
@@ -136,10 +155,6 @@ async def _each(
                 begin(page.columns)
                 begun = True
             tell(page.matches)
-
-
-def listed(text: str) -> list[str]:
-    return [name for one in text.split(",") if (name := one.strip())]
 
 
 def join_of(text: str) -> tuple[str, str]:

@@ -4,10 +4,11 @@ from typing import Annotated
 
 import typer
 
-from mdm_async.cli.metadata.find import find, listed
+from mdm_async.cli.metadata.find import find
 from mdm_async.cli.metadata.sequence import asked
 from mdm_async.cli.options import Json
 from mdm_async.cli.output import print_json, print_line
+from mdm_async.client.finding import listed
 
 Named = Annotated[str, typer.Argument(metavar="NAME", show_default=False)]
 At = Annotated[

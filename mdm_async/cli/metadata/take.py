@@ -1,13 +1,15 @@
 """`mdm meta take`: the next task, given to one worker alone."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from mdm_async.cli.connection import client_of, complete
+from mdm_async.cli.metadata.find import at_path
 from mdm_async.cli.metadata.values import assigned
 from mdm_async.cli.options import Json
 from mdm_async.cli.output import print_json, print_line
+from mdm_async.client.finding import Match
 from mdm_async.errors import BadRequest, NotFound
 
 
@@ -49,15 +51,16 @@ def take(
     if others:
         raise BadRequest("what is to be set is malformed", remedy="write --set COLLECTION.ATTRIBUTE=VALUE")
 
-    async def work() -> list[dict[str, Any]]:
+    async def work() -> list[Match]:
         async with client_of(context) as client:
             return await client.meta.take(query, values, path, view=view, count=count)
 
-    taken = complete(work())
+    with at_path(path):
+        taken = complete(work())
     if not taken:
-        raise NotFound("nothing that matches is free")
+        raise NotFound("nothing that matches is free", remedy="of what you have the rights 'g' and 's' to")
     if json:
-        print_json(taken)
+        print_json({"taken": [{"path": one.path, "guid": one.guid, "view": one.view} for one in taken]})
         return
     for one in taken:
-        print_line(one["path"])
+        print_line(one.path)

@@ -32,8 +32,8 @@ def get(
         list[str] | None,
         typer.Argument(
             metavar="LFN… [OUT]",
-            help="What to pull, and where to, if there are two or more words or --files-from: a file, a folder, or "
-            "'-' for stdout; else into the folder one is in.",
+            help="What to pull, and where to, if there are two or more words or --files-from: a file, a folder ('/' at "
+            "its end: it is made), or '-' for stdout; else into the folder one is in.",
             show_default=False,
         ),
     ] = None,
@@ -62,6 +62,8 @@ def get(
     Several, or with -r all that is below directories, go into a folder; what is there and verified is not pulled again.
 
     Example: `mdm get /demo/CT_small.dcm --view basic --sealed`
+
+    Example: `mdm meta find 'Modality = "CT"' --path /demo | mdm get --files-from - ct/`
     """
     lfns, out = _divided(names or [], files_from)
     several = recursive or len(lfns) > 1 or files_from is not None
@@ -70,8 +72,10 @@ def get(
     wanted = None if bytes_ is None else parse_range(bytes_)
     if several and wanted is not None:
         raise BadRequest("a range is of one file", remedy="leave out -r")
-    if len(lfns) > 1 and not Path(out).is_dir():
-        raise NotADirectory(f"{out} is not a folder", remedy="make it with mkdir")
+    if len(lfns) > 1 and not Path(out).is_dir() and (not out.endswith("/") or Path(out).exists()):
+        raise NotADirectory(
+            f"{out} is not a folder", remedy="make it with mkdir, or end its name with '/': then it is made"
+        )
     choice: dict[str, Any] = {"view": view, "sealed": sealed, "pin": pin}
 
     async def work() -> dict[str, Downloaded]:

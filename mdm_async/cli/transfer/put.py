@@ -56,7 +56,7 @@ def put(
     Example: `mdm put -r ~/study-1 /demo`
     """
     *given, lfn = names
-    paths = all_names(given, files_from)
+    paths = all_names(given, files_from, local=True)
     if _STDIN in paths and len(paths) > 1:
         raise BadRequest("stdin is one file", remedy="put it alone")
     if _STDIN in paths and lfn.endswith("/"):

@@ -22,12 +22,12 @@ from mdm_async.images.metadata.joining import Joined, Pairs, divided
 from mdm_async.images.metadata.naming import attributes_with_joins, demand_aliases, dicom, is_own
 from mdm_async.images.metadata.ordering import By, Ordered
 from mdm_async.images.metadata.originals import demand_no_joined
-from mdm_async.images.metadata.rows import Desk, Found, Pages, place_of
+from mdm_async.images.metadata.rows import Desk, Found, Pages, demand_view, place_of
 from mdm_async.names import IDENTIFIED, Caller, Scope, join
 from mdm_async.postgres.database import Connection
 from mdm_async.querying.attributes import Attribute
 from mdm_async.querying.conditions import Condition, attributes
-from mdm_async.querying.grammar import parse
+from mdm_async.querying.grammar import parse, which_it_is
 from mdm_async.querying.words import names
 
 
@@ -118,20 +118,23 @@ async def begin(desk: Desk, caller: Caller, asked: Asked) -> Search:
     chosen = [one for one in dict.fromkeys(asked.chosen) if one != EVERYTHING]
     named = {*names(asked.query), *chosen, *order}
     place, after = None, START
-    if asked.after is None and not asked.joins and not order and not is_own(named):
+    is_known = asked.view is None or desk.views.exists(asked.view)
+    if is_known and asked.after is None and not asked.joins and not order and not is_own(named):
         # It is understood without the catalog; whether the path leads somewhere is seen with the first page.
         known = dicom()
     else:
         async with desk.database.acquire() as db:
             await desk.views.refresh(db)
+            demand_view(desk, asked.view)
             place = await place_of(db, caller, asked.path)
             joined = {alias: await place_of(db, caller, path) for alias, path in asked.joins.items()}
             known = await attributes_with_joins(db, caller, place, joined, named)
             if asked.after is not None:
                 after = await _behind(db, caller, place, asked.after)
     condition = parse(asked.query, known)
-    if any(one not in known for one in (*chosen, *order)):
-        raise BadRequest("an attribute is named that is not here", remedy="see mdm meta attributes")
+    for one in (*chosen, *order):
+        if one not in known:
+            raise BadRequest("an attribute is chosen that is not here", remedy=which_it_is(one, known))
     by = [By(known[name], said.startswith("-")) for name, said in zip(order, asked.order, strict=True)]
     if asked.view == IDENTIFIED:
         demand_no_joined([known[one] for one in (*chosen, *order)])

@@ -18,7 +18,7 @@ from mdm_async.errors import BadRequest, Conflict
 from mdm_async.images.metadata.originals import Originals
 from mdm_async.images.reading.served import ServedViews
 from mdm_async.images.surls import resolve_one
-from mdm_async.names import Caller, Right, Scope
+from mdm_async.names import Caller, Right, Scope, View
 from mdm_async.postgres.database import Connection, Database
 from mdm_async.querying.attributes import Attribute, Kind
 
@@ -135,6 +135,12 @@ async def place_of(db: Connection, caller: Caller, path: str) -> Place:
     if place.entry is None:
         raise acl.missing(caller)
     return place
+
+
+def demand_view(desk: Desk, view: View | None) -> None:
+    """Raises BadRequest for one that no profile makes: nothing would ever match."""
+    if view is not None and not desk.views.exists(view):
+        raise BadRequest("there is no such view here", remedy="`mdm profile list` names those that are")
 
 
 async def _few(

@@ -25,7 +25,7 @@ from mdm_async.errors import BadRequest, MdmError
 from mdm_async.images.metadata.asked import Asked
 from mdm_async.images.metadata.naming import attributes_at
 from mdm_async.images.metadata.own_kinds import Given, demand_few, may_reveal, parse_attribute, stored
-from mdm_async.images.metadata.rows import Desk, Found, known_of, place_of
+from mdm_async.images.metadata.rows import Desk, Found, demand_view, known_of, place_of
 from mdm_async.images.metadata.values import attribute_named, keep
 from mdm_async.images.names.revealing import NameGuard
 from mdm_async.names import IDENTIFIED, Caller, Lfn, Right, Scope
@@ -139,6 +139,7 @@ async def _begin(desk: Desk, takers: Sequence[Caller], asked: Asked, given: Mapp
         )
     async with desk.database.acquire() as db:
         await desk.views.refresh(db)
+        demand_view(desk, asked.view)
         place = await place_of(db, caller, asked.path)
         seen = acl.allows(caller, place, Right.GET_METADATA)
         in_force = await collections.at_place(db, place.way) if seen else {}

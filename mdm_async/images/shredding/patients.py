@@ -211,4 +211,7 @@ def _demand_few(found: Collection[UUID]) -> None:
 
 
 def _nobody() -> NotFound:
-    return NotFound("there is no image of this patient that you may identify")
+    return NotFound(
+        "there is no image of this patient that you may identify",
+        remedy="it takes the right 'i'; an administrator may have it by --as-administrator",
+    )

@@ -19,6 +19,7 @@ from mdm_async.catalog.work.shreds import Shred
 from mdm_async.errors import NotFound
 from mdm_async.images.cipher_pool import CipherPool
 from mdm_async.images.shredding.destroying import Destroyer
+from mdm_async.images.shredding.finality import Finality
 from mdm_async.images.shredding.plan import moment
 from mdm_async.names import ROOT, Caller
 from mdm_async.postgres.database import Connection
@@ -58,7 +59,7 @@ class Receipts:
             state=found.state,
             destroyed=_when(found.destroyed),
             final=_when(found.final),
-            waiting=list(missing.waiting),
+            waiting=_still_waiting(found, missing),
             stores=[{"store": one.store, "at": moment(one.at), "epoch": one.epoch} for one in done],
             images=await self._images(id_),
             limits=list(LIMITS),
@@ -84,6 +85,12 @@ class Receipts:
 
 async def _administers(db: Connection, caller: Caller) -> bool:
     return acl.is_administrator(caller, await places.resolve_one(db, ROOT))
+
+
+def _still_waiting(found: Shred, missing: Finality) -> list[str]:
+    if missing.is_final and found.final is None:
+        return ["nothing more is missing: the server makes it final when it next looks"]
+    return list(missing.waiting)
 
 
 def _when(time: datetime | None) -> str | None:
