@@ -4,14 +4,17 @@ import json
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import orjson
 import pytest
 from pydantic import ValidationError
 
 from mdm_async.cli.exit_codes import exit_code
+from mdm_async.cli.server.config import as_toml, as_tree
 from mdm_async.errors import UnsafeSettings
 from mdm_async.loopback import is_loopback
-from mdm_async.settings import load
+from mdm_async.settings import load, secret_variables
 
 DSN = "postgresql://mdm:very-secret@db.example.org/mdm"
 Write = Callable[[str], Path]
@@ -232,6 +235,54 @@ def test_secrets_are_masked_wherever_settings_are_shown() -> None:
         assert "very-secret" not in shown
     assert settings.database.dsn is not None
     assert settings.database.dsn.get_secret_value() == DSN
+
+
+STORES = [
+    {"name": "a", "dsn": "postgresql://mdm:very-secret@a/keys", "kek": "another-secret"},
+    {"name": "b", "dsn": "postgresql://mdm:very-secret@b/keys", "kek": "another-secret"},
+]
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("MDM_KEYS__STORES", STORES),
+        ("mdm_keys__stores", STORES),
+        ("MDM_KEYS", {"threshold": 2, "stores": STORES}),
+    ],
+)
+def test_secrets_of_key_stores_given_as_json_are_secrets(
+    variable: str, value: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MDM_KEYS__THRESHOLD", "2")
+    monkeypatch.setenv(variable, orjson.dumps(value).decode())
+    settings = load()
+    assert len(settings.keys.stores) == 2
+    shown = "\n".join([repr(settings), orjson.dumps(as_tree(settings)).decode(), *as_toml(settings)])
+    assert "secret@" not in shown
+    assert "another-secret" not in shown
+    assert secret_variables() == {variable}
+
+
+def test_a_file_with_secrets_of_key_stores_is_a_secret_itself(tmp_path: Path) -> None:
+    file = tmp_path / "mdm.toml"
+    file.write_text(
+        "[keys]\nthreshold = 2\n"
+        + "".join(f"[[keys.stores]]\nname = '{one['name']}'\ndsn = '{one['dsn']}'\n" for one in STORES)
+    )
+    file.chmod(0o644)
+    with pytest.raises(UnsafeSettings, match=r"the settings file holds keys\.stores\.dsn: .* chmod 600"):
+        load(file)
+    file.chmod(0o600)
+    assert len(load(file).keys.stores) == 2
+
+
+@pytest.mark.parametrize("stores", [["very-secret"], [["very-secret"]], [{"dsn": ["very-secret"]}], 5])
+def test_stores_of_another_form_are_refused_and_not_shown(
+    stores: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MDM_KEYS__STORES", orjson.dumps(stores).decode())
+    assert "very-secret" not in refusal()
 
 
 def test_a_refusal_does_not_show_secrets() -> None:

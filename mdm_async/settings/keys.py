@@ -29,7 +29,7 @@ class KekSettings(Section):
 
     @model_validator(mode="before")
     @classmethod
-    def _from_file(cls, given: dict[str, Any]) -> dict[str, Any]:
+    def _from_file(cls, given: Any) -> Any:
         return read_secret(given, "kek")
 
     @field_validator("kek_command")
@@ -61,7 +61,7 @@ class KeyStoreSettings(KekSettings):
 
     @model_validator(mode="before")
     @classmethod
-    def _dsn_from_file(cls, given: dict[str, Any]) -> dict[str, Any]:
+    def _dsn_from_file(cls, given: Any) -> Any:
         return read_secret(given, "dsn")
 
     @model_validator(mode="after")

@@ -23,9 +23,9 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-def read_secret(given: dict[str, Any], name: str) -> dict[str, Any]:
-    """`<name>_file` names a file that holds the secret `<name>`."""
-    if not (path := given.get(f"{name}_file")):
+def read_secret(given: Any, name: str) -> Any:
+    """`<name>_file` names a file that holds the secret `<name>`. What is no table is refused later."""
+    if not isinstance(given, dict) or not (path := given.get(f"{name}_file")):
         return given
     if given.get(name):
         raise ValueError(f"{name} and {name}_file are both set; set one")

@@ -4,13 +4,10 @@ import os
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 from urllib.parse import urlsplit
 
-from pydantic import (
-    SecretStr,
-    ValidationError,
-)
+from pydantic import BaseModel, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_settings import (
     SettingsError,
@@ -43,11 +40,7 @@ def _refuse_unknown_variables() -> None:
 def _demand_private_if_secret(config: Path | None) -> None:
     """A settings file that holds a key, or a DSN with a password, is a secret itself. Raises UnsafeSettings."""
     written = tomllib.loads(config.read_text()) if config is not None else {}
-    found = [
-        f"{section}.{key}"
-        for section, key, leaf in _leaves()
-        if _is_secret(leaf) and isinstance(given := written.get(section), dict) and _tells(given.get(key))
-    ]
+    found = list(dict.fromkeys(_told(Settings, written)))
     if config is not None and found:
         try:
             demand_private(config)
@@ -58,22 +51,46 @@ def _demand_private_if_secret(config: Path | None) -> None:
             ) from None
 
 
+def _told(model: type[BaseModel], given: Any, above: str = "") -> Iterator[str]:
+    """The settings in it that are secrets and tell them."""
+    for key, leaf in model.model_fields.items():
+        value = given.get(key) if isinstance(given, dict) else None
+        if leaf.annotation == SecretStr | None:
+            if _tells(value):
+                yield above + key
+            continue
+        for inner in _sections_in(leaf.annotation):
+            for one in value if isinstance(value, list) else [value]:
+                yield from _told(inner, one, f"{above}{key}.")
+
+
 def _tells(given: Any) -> bool:
     """Whether it is a secret: of a DSN, the password."""
     url = str(given or "")
     return bool(url) and not ("://" in url and urlsplit(url).password is None and "password=" not in url)
 
 
-def _is_secret(leaf: FieldInfo) -> bool:
-    return leaf.annotation == SecretStr | None
+def _sections_in(annotation: Any) -> list[type[BaseModel]]:
+    """The sections that a setting is, or is a list or table of."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [found for inner in get_args(annotation) for found in _sections_in(inner)]
+
+
+def _may_hold_secret(annotation: Any) -> bool:
+    return annotation == SecretStr | None or any(
+        _may_hold_secret(leaf.annotation)
+        for section in _sections_in(annotation)
+        for leaf in section.model_fields.values()
+    )
 
 
 def secret_variables() -> frozenset[str]:
-    """Names of variables in the environment that may hold a secret: settings, or sections of them as JSON."""
+    """Names of variables in the environment that may hold a secret: settings, or lists or sections of them as JSON."""
     secret = {
         name
         for section, key, leaf in _leaves()
-        if _is_secret(leaf)
+        if _may_hold_secret(leaf.annotation)
         for name in (_variable(section, key), f"{PREFIX}{section}".upper())
     }
     return frozenset(variable for variable in os.environ if variable.upper() in secret)

@@ -107,6 +107,22 @@ async def dumped(server: Server) -> list[str]:
     return sorted(found)
 
 
+async def said(server: Server) -> list[str]:
+    """All of it but what is sealed, which never is the same, and the ids of sets: one that nobody names for a moment
+    may go, and is made anew."""
+    async with server.house.database.acquire() as db:
+        found = await db.fetch(
+            "select (a.image, a.view, a.version, s.digest, a.sop_uid, a.attributes)::text as said"
+            " from view_attributes a join meta_sets s on s.id = a.series"
+            " union all select (s.level, p.digest, s.digest, s.attributes)::text"
+            " from meta_sets s left join meta_sets p on p.id = s.parent"
+            " union all select (s.digest, v.tag, v.text, v.number)::text"
+            " from meta_values v join meta_sets s on s.id = v.set"
+            " union all select b::text from blind_values b"
+        )
+    return sorted(row["said"] for row in found)
+
+
 async def test_no_original_value_is_in_the_index_in_the_clear(own_server: Server) -> None:
     data = (FILES / "CT_small.dcm").read_bytes()
     await own_server.put("/a.dcm", data)
@@ -216,7 +232,7 @@ async def test_what_was_stored_before_there_was_an_index_is_indexed(own_server: 
     }
     for name, data in files.items():
         await own_server.put(name, data)
-    before = await dumped(own_server)
+    before = await said(own_server)
     async with house.database.acquire() as db:
         await db.execute("delete from view_attributes")
         await db.execute("delete from original_attributes")
@@ -225,10 +241,9 @@ async def test_what_was_stored_before_there_was_an_index_is_indexed(own_server: 
         await images_to_index.begin(db, REVISION)
     await all_indexed(own_server)
     assert len(await indexed(own_server)) == 3
-    after = await dumped(own_server)
-    # But for what is sealed, which never is the same.
-    assert len([row for row in after if row not in before]) == 3
-    assert len(after) == len(before)
+    assert await said(own_server) == before
+    async with house.database.acquire() as db:
+        assert await db.fetchval("select count(*) from original_attributes") == 3
 
 
 async def test_a_version_that_comes_while_an_image_is_indexed_anew_stays_indexed(
