@@ -6,7 +6,7 @@ import gc
 import secrets
 import signal
 import socket
-from collections.abc import AsyncIterator, Coroutine, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
@@ -26,7 +26,7 @@ from mdm_async.blobs.local import LocalBlobs
 from mdm_async.catalog import installation
 from mdm_async.catalog.rights import tokens
 from mdm_async.catalog.rights.callers import Callers
-from mdm_async.errors import MdmError
+from mdm_async.errors import MdmError, Unavailable
 from mdm_async.identity.authenticator import ADMIN, AdminToken, Authenticator, IssuedTokens, LocalTokens
 from mdm_async.identity.macaroon_tokens import Macaroons
 from mdm_async.identity.makers import Makers
@@ -72,6 +72,7 @@ from mdm_async.keys.custodians import Custodians, HeldByCustodians
 from mdm_async.keys.derive import BlindIndex, PseudonymFinder
 from mdm_async.keys.kept_file import KeptKeks
 from mdm_async.keys.named_source import kek_sources
+from mdm_async.keys.share_store import PROBE
 from mdm_async.keys.sources import KekSource
 from mdm_async.keys.split import SplitKeys, places_of
 from mdm_async.keys.store import KeyStore
@@ -170,6 +171,7 @@ async def running(
     While it is sealed, `stop` ends it too.
     """
     watches = watches or Watches()
+    going_on = partial(_going_on, stop or asyncio.Event(), watches)
     async with AsyncExitStack() as stack:
         stands_on = premises(settings)
         most = connections_for(settings)
@@ -181,15 +183,17 @@ async def running(
             await migrate(connection, "mdm_async.keys")
             await warn_of_little_room(connection, settings.database)
         lanes = await stack.enter_async_context(Lanes.connect(target, settings.database))
-        custodians = await _custodians(keks, lanes, target)
+        custodians = await _custodians(settings, keks, lanes, target)
         ports = partial(listening, settings, stands_on.certificate, most, watches)
         listens = None
         if custodians:
             listens = await stack.enter_async_context(ports())
-            await listens.answer(sealed_application(custodians))
+            await listens.answer(sealed_application(custodians, settings.server))
             print(f"mdm: sealed at {_url(settings, listens.port, listens.tls_port)}", flush=True)
-            await _unsealed(custodians, stop or asyncio.Event(), watches)
-        keys = await _keys(stack, settings, keks, lanes, watches)
+            await going_on(custodians.opened())
+        again = partial(_wait_for_stores, custodians, going_on) if custodians else None
+        keys = await _keys(stack, settings, keks, lanes, watches, again)
+        custodians.waits = None
         disk = stack.enter_context(ThreadPoolExecutor(_DISK_THREADS, "disk"))
         ballast = postgres.ballast if postgres is not None else None
         house = await _house(stack, settings, admin_token, stands_on, lanes, keys, disk, ballast)
@@ -244,20 +248,39 @@ def _kek_sources(settings: Settings) -> dict[str, KekSource]:
     return sources
 
 
-async def _custodians(sources: Mapping[str, KekSource], lanes: Lanes, dsn: str) -> Custodians:
+async def _custodians(
+    settings: Settings, sources: Mapping[str, KekSource], lanes: Lanes, dsn: str
+) -> Custodians:
     held = [source for source in sources.values() if isinstance(source, HeldByCustodians)]
-    for source in held:
-        if not source.store:  # other stores may be away; they look at their keys themselves
-            async with lanes.control.acquire() as db:
-                source.is_right = partial(proofs.demand_right, dsn, await installation.identity(db))
+    if held:
+        async with lanes.control.acquire() as db:
+            installed = await installation.identity(db)
+        places = {place.name: place.dsn for place in places_of(settings.keys, sources)}
+        for source in held:
+            if source.store:
+                source.is_right = partial(proofs.demand_right_if_there, places[source.store], installed)
+            else:
+                source.is_right = partial(proofs.demand_right, dsn, installed)
     return Custodians(held)
 
 
-async def _unsealed(custodians: Custodians, stop: asyncio.Event, watches: Watches) -> None:
-    """Returns when its custodians came; raises _StoppedSealed when it must stop first."""
-    await _first_of(custodians.opened(), stop.wait(), watches.failed.wait())
+async def _going_on(stop: asyncio.Event, watches: Watches, wait: Coroutine[Any, Any, object]) -> None:
+    """Returns after the wait; raises _StoppedSealed when the server must stop first."""
+    await _first_of(wait, stop.wait(), watches.failed.wait())
     if stop.is_set() or watches.failed.is_set():
         raise _StoppedSealed
+
+
+async def _wait_for_stores(
+    custodians: Custodians,
+    going_on: Callable[[Coroutine[Any, Any, object]], Awaitable[None]],
+    why: Unavailable,
+) -> None:
+    """What custodians gave stays here meanwhile: they need not come again."""
+    if str(custodians.waits) != str(why):
+        _log.warning("the server is unsealed, and waits for its key stores", reason=str(why))
+    custodians.waits = why
+    await going_on(asyncio.sleep(PROBE))
 
 
 async def _database(
@@ -279,6 +302,7 @@ async def _keys(
     keks: Mapping[str, KekSource],
     lanes: Lanes,
     watches: Watches,
+    again: Callable[[Unavailable], Awaitable[None]] | None,
 ) -> KeyStore:
     async with lanes.control.acquire() as db:
         installed = await installation.identity(db)
@@ -287,7 +311,7 @@ async def _keys(
     keys: SplitKeys | WrappedKeys
     if settings.keys.stores:
         places = places_of(settings.keys, keks)
-        split = SplitKeys.open(lanes.keys, places, settings.keys.needed, installed, node, lapse)
+        split = SplitKeys.open(lanes.keys, places, settings.keys.needed, installed, node, lapse, again)
         keys = await stack.enter_async_context(split)
     else:
         keys = await WrappedKeys.open(lanes.keys, keks[""], installed, node, lapse)

@@ -6,8 +6,11 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from mdm_async.errors import Conflict, NotFound, Sealed
+from mdm_async.errors import Conflict, NotFound, Sealed, Unavailable
 from mdm_async.keys.custody import CustodyShare, joined
+
+_SOON = 2
+"""Seconds."""
 
 _log = structlog.get_logger()
 
@@ -97,6 +100,8 @@ class Custodians:
 
     def __init__(self, sources: Sequence[HeldByCustodians]) -> None:
         self._sources = {source.store: source for source in sources}
+        self.waits: Unavailable | None = None
+        """Why a server whose custodians have come does not serve yet."""
 
     def __bool__(self) -> bool:
         return bool(self._sources)
@@ -120,6 +125,20 @@ class Custodians:
     async def opened(self) -> None:
         for source in self._sources.values():
             await source.opened()
+
+    def refusal(self) -> Unavailable:
+        """What everybody is told by a server that does not serve yet."""
+        if not all(source.given().is_open for source in self._sources.values()):
+            return sealed()
+        if self.waits is None:
+            return Unavailable(
+                "the server is unsealed, and starts", remedy="try again soon", retry_after=_SOON
+            )
+        return Unavailable(
+            "the server is unsealed, and waits for databases that hold its keys",
+            remedy="it goes on by itself when they are back; mdm keys unseal on its own machine says what is missing",
+            retry_after=_SOON,
+        )
 
 
 def sealed() -> Sealed:

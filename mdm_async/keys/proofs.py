@@ -3,7 +3,9 @@
 So an administrator numbers nothing, and a server that starts with other keys is refused, not left to fail later.
 """
 
+import asyncio
 from collections.abc import Sequence
+from contextlib import AsyncExitStack, suppress
 from typing import NamedTuple
 from uuid import UUID
 
@@ -15,6 +17,7 @@ from mdm_async.keys.wrap import Wrapper
 from mdm_async.postgres.database import Connection, connect
 
 _PROOF, _OWNER = b"mdm", "proof"
+_PATIENCE = 3.0
 
 
 async def are_there(db: Connection) -> bool:
@@ -61,6 +64,18 @@ async def demand_right(dsn: str, installation: UUID, keks: Sequence[bytes]) -> N
     async with connect(dsn) as db:
         if await are_there(db):
             await known(db, keks, installation)
+
+
+async def demand_right_if_there(dsn: str, installation: UUID, keks: Sequence[bytes]) -> None:
+    """As `demand_right`, and nothing while the database is away: whoever opens it looks, too."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_PATIENCE), AsyncExitStack() as stack:
+            try:
+                db = await stack.enter_async_context(connect(dsn))
+            except Exception:
+                return
+            if await are_there(db):
+                await known(db, keks, installation)
 
 
 async def prove(db: Connection, keks: Sequence[bytes], installation: UUID) -> Proven:

@@ -46,13 +46,18 @@ class Shares:
         return {self._lacking.pop() for _ in range(min(most, len(self._lacking)))}
 
     async def open(self) -> None:
-        """All that answer. Raises UnsafeSettings when one is not what it should be, Unavailable when too few answer."""
-        opened = await asyncio.gather(*(_opened(store) for store in self.stores))
-        for why in opened:
-            if why is not None and not isinstance(why, Unavailable):
+        """All that answer and are not open yet. Raises UnsafeSettings when one is not what it should be, Unavailable
+        with what is wrong with each when too few answer."""
+        opened = await asyncio.gather(*(_opened(store) for store in self.stores if not store.up))
+        away = [why for why in opened if why is not None]
+        for why in away:
+            if not isinstance(why, Unavailable):
                 raise why
         if len(self.up) < self.threshold:
-            raise self.too_few()
+            reasons = "; ".join(why.detail for why in away)
+            raise Unavailable(
+                f"{self.too_few().detail}: {reasons}", remedy="check their dsn, and that they run"
+            )
 
     async def close(self) -> None:
         await asyncio.gather(*(store.close() for store in self.stores))

@@ -4,7 +4,7 @@ No one of them, nor the catalog's, tells anything of a secret; any `threshold` o
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Self
@@ -61,11 +61,14 @@ class SplitKeys(WrapsTransfers):
         installation: UUID,
         node: str,
         lapse: float,
+        again: Callable[[Unavailable], Awaitable[None]] | None = None,
     ) -> AsyncIterator[Self]:
         """For the context. `names`: the catalog's database, which names shared keys' registrations. `lapse`: seconds
-        that secrets of transfers may be needed.
+        that secrets of transfers may be needed. `again`: awaited when too few stores answer, before they are asked
+        once more.
 
-        Raises UnsafeSettings when a store is not what it should be, Unavailable when too few answer.
+        Raises UnsafeSettings when a store is not what it should be, Unavailable when too few answer and there is no
+        `again`.
         """
         async with names.transaction() as db:
             identities = await enrol(db, [place.name for place in places], threshold, installation)
@@ -82,12 +85,22 @@ class SplitKeys(WrapsTransfers):
                 store.peers = stores
             shares = Shares(stores, threshold)
             stack.push_async_callback(shares.close)
-            await shares.open()
-            async with names.acquire() as db:
-                await begin(db)
             opened = cls(shares, names, installation, lapse)
-            await opened._transfers.read()
+            while True:
+                try:
+                    await opened._begin()
+                    break
+                except Unavailable as why:
+                    if again is None:
+                        raise
+                    await again(why)
             yield opened
+
+    async def _begin(self) -> None:
+        await self.shares.open()
+        async with self._names.acquire() as db:
+            await begin(db)
+        await self._transfers.read()
 
     async def forever(self) -> None:
         """See stores come back, make good what they missed, follow the keys that other nodes make."""

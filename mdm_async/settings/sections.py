@@ -134,7 +134,7 @@ class DatabaseSettings(Section):
 
     @model_validator(mode="before")
     @classmethod
-    def _from_file(cls, given: dict[str, Any]) -> dict[str, Any]:
+    def _from_file(cls, given: Any) -> Any:
         return read_secret(given, "dsn")
 
 

@@ -50,7 +50,6 @@ async def test_a_sealed_server_tells_each_face_so_and_lives(
             ("PROPFIND", "/"),
             ("COPY", "/a.dcm"),
             ("GET", "/t/sometoken/a.dcm"),
-            ("GET", "/metrics"),
             ("GET", "/admin/v1/status"),
             ("GET", "/admin/v1/keys/unseal"),
             ("POST", "/admin/v1/keys/unseal"),
@@ -62,6 +61,10 @@ async def test_a_sealed_server_tells_each_face_so_and_lives(
             assert (status, kind) == (503, "application/problem+json"), (method, path)
             assert "urn:mdm:error:sealed" in text
             assert "mdm keys unseal" in text
+        # Who watches over it is to tell it from one that is dead.
+        status, _, text = await told("GET", "/metrics")
+        assert (status, "\nmdm_sealed 1.0\n" in text) == (200, True)
+        assert (await told("GET", "/metrics", headers={"X-Forwarded-For": "192.0.2.1"}))[0] == 503
         assert (await told("PUT", "/a.dcm", data=os.urandom(1 << 20)))[0] == 503
         status, _, text = await told("POST", "/srm/v2/ping", json={})
         assert (status, '"SRM_INTERNAL_ERROR"' in text, "sealed" in text) == (503, True, True)
@@ -102,6 +105,8 @@ async def test_enough_shares_unseal_it_and_nobody_is_refused_a_connection_meanwh
         early[1].close()
         await server.put("/a.dcm", made())
         assert (await sealed.given())["open"] is True
+        async with http.get("/metrics") as answer:
+            assert "\nmdm_sealed 0.0\n" in await answer.text()
     async with starting(tmp_path / "data", dsn) as sealed:
         with pytest.raises(Unavailable, match="no key-encryption key given opens"):
             await sealed.give(*_shares()[:2])

@@ -46,6 +46,8 @@ def unseal(
     with understood():
         for store in found["stores"]:
             print_line(_told(store))
+        if found["waits"] is not None:
+            print_line(f"the server does not serve yet: {found['waits']}")
 
 
 async def _give(context: typer.Context, paths: list[Path], shares: list[str], forget: bool) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from mdm_async import __version__
 from mdm_async.errors import Forbidden, Unavailable
 from mdm_async.loopback import is_loopback
+from mdm_async.settings import ServerSettings
 from mdm_async.web.http.channel import is_forwarded
 from mdm_async.web.http.house import HOUSE
 from mdm_async.web.http.local_socket import came_by_socket
@@ -38,11 +39,15 @@ async def ready(request: web.Request) -> web.Response:
 async def metrics(request: web.Request) -> web.Response:
     """For this machine, if nothing else is set: they tell how much is done here, and when."""
     house = request.app[HOUSE]
-    if house.settings.server.metrics == "loopback" and not _is_here(request):
+    demand_metrics(request, house.settings.server)
+    return web.Response(body=await house.exposition.latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+
+def demand_metrics(request: web.Request, settings: ServerSettings) -> None:
+    if settings.metrics == "loopback" and not _is_here(request):
         raise Forbidden(
             "metrics are for this machine", remedy='set server.metrics = "all", or scrape it by the loopback'
         )
-    return web.Response(body=await house.exposition.latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 
 def _is_here(request: web.Request) -> bool:

@@ -90,7 +90,11 @@ async def _share(request: web.Request) -> str:
 
 
 def _told(custodians: Custodians) -> dict[str, Any]:
-    return {"stores": [_store(one) for one in custodians.given()]}
+    waits = custodians.waits
+    return {
+        "stores": [_store(one) for one in custodians.given()],
+        "waits": None if waits is None else str(waits),
+    }
 
 
 def _store(one: Given) -> dict[str, Any]:
