@@ -47,6 +47,7 @@ from mdm_async.images.parts.depot import Depot
 from mdm_async.images.reading.digests import Digests
 from mdm_async.images.reading.served import BASIC_PROJECT, ServedViews
 from mdm_async.images.reading.shelf import Shelf
+from mdm_async.images.rekeying.rekeying import Rekeying
 from mdm_async.images.rights.macaroons import minted
 from mdm_async.images.shift import over_and_over
 from mdm_async.images.shredding import destroying
@@ -96,6 +97,8 @@ from mdm_async.web.http.house import House
 from mdm_async.web.listening import connections_for, listening
 
 _CIPHER_THREADS, _DISK_THREADS = 2, 8
+_REKEYED = 64
+"""Requests to change images' keys that are served or wait."""
 _M_ARENA_MAX = -8
 """From malloc.h."""
 _FINDER, _BLIND = "/finder", "/blind"
@@ -403,6 +406,13 @@ async def _house(
         reads=Reads(lanes.control),
         sweeper=Sweeper(lanes.bulk, keys, blobs, node),
         shredder=Shredder(lanes.bulk, workshop.on(lanes.bulk), shelf, destroyer, warm, changed),
+        rekeying=Rekeying(
+            workshop.on(lanes.bulk).depot,
+            keys,
+            changed,
+            desk.turns,
+            Shares(_REKEYED, settings.limits.share),
+        ),
         receipts=Receipts(destroyer, cipher, private),
         node=node,
         signing_key=private,

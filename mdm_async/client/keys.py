@@ -1,7 +1,8 @@
 """The key store, as a server tells of it to administrators."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Final
 
 from mdm_async.client.one_or_many import Names, Outcome, names_of, settle
@@ -13,6 +14,8 @@ from mdm_async.errors import WrongContent
 _PATH: Final = "admin/v1/keys"
 BATCH: Final = 1000
 """Files named in one request."""
+_REKEYED: Final = 16
+"""As that, where each of them is encrypted anew."""
 _UNSEAL: Final = "admin/v1/keys/unseal"
 
 
@@ -27,8 +30,8 @@ class Keys:
         return await self._wire.operate("GET", _PATH)
 
     async def listing(self, paths: Names) -> dict[str, Json]:
-        """Of each file's image, in the server's words: `registration`, `locality`, and by store whether it has the
-        key, or its share of it (None of one that is away). It takes `g`."""
+        """Of each file's image, in the server's words: `registration`, `generation`, `locality`, and by store whether
+        it has the key, or its share of it (None of one that is away). It takes `g`."""
         return await self._each("list", paths, repeat=True)
 
     async def register(self, paths: Names) -> dict[str, Json]:
@@ -40,12 +43,41 @@ class Keys:
         the file is lost. It takes `d` and `i` on every name of an image."""
         return await self._each("unregister", paths, repeat=False)
 
-    async def _each(self, verb: str, paths: Names, *, repeat: bool) -> dict[str, Json]:
+    async def rekey(
+        self,
+        paths: Names,
+        *,
+        before: datetime | None = None,
+        on_progress: Callable[[int], None] | None = None,
+    ) -> dict[str, Json]:
+        """Give files' images other keys: all that is stored of them is encrypted anew, and no byte of any view changes.
+        As `listing` without the stores, and `changed`: whether they are others now. It takes `w`.
+
+        Images that have had their keys since `before` keep them: so what was cut off is gone on with. `on_progress` is
+        told how many more files are done.
+        """
+        more = {"before": before.isoformat()} if before is not None else {}
+        # What is done is not done again while the keys before wait for their readers.
+        return await self._each("rekey", paths, more, batch=_REKEYED, repeat=True, on_progress=on_progress)
+
+    async def _each(
+        self,
+        verb: str,
+        paths: Names,
+        more: Json | None = None,
+        *,
+        repeat: bool,
+        batch: int = BATCH,
+        on_progress: Callable[[int], None] | None = None,
+    ) -> dict[str, Json]:
         surls, outcomes = names_of(paths), list[Outcome[Json]]()
-        for start in range(0, len(surls), BATCH):
-            asked = {"surls": surls[start : start + BATCH]}
+        for start in range(0, len(surls), batch):
+            asked = {"surls": surls[start : start + batch], **(more or {})}
             answer = Reply(await self._wire.operate("POST", f"{_PATH}/{verb}", asked, repeat=repeat))
-            outcomes += [Outcome(file["surl"], file, error) for file, error in answer.files()]
+            told = [Outcome(file["surl"], file, error) for file, error in answer.files()]
+            outcomes += told
+            if on_progress is not None:
+                on_progress(len(told))
         return settle(paths, outcomes)
 
     async def shares(self) -> Json:

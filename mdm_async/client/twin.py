@@ -86,6 +86,7 @@ class BlockingKeys(Blocking[Keys]):
     listing = waits(Keys.listing)
     register = waits(Keys.register)
     unregister = waits(Keys.unregister)
+    rekey = waits(Keys.rekey)
     shares = waits(Keys.shares)
     unseal = waits(Keys.unseal)
     forget_shares = waits(Keys.forget_shares)

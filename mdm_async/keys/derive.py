@@ -57,6 +57,10 @@ class RecordCipher:
         """Raises cryptography's InvalidTag when the record is not this view's."""
         return self._cipher.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], self._bind(view, version))
 
+    def reseal(self, other: Self, sealed: bytes, view: str, version: str, nonce: bytes) -> bytes:
+        """What `other` sealed, under this one's secret. Raises as `open`."""
+        return self.seal(other.open(sealed, view, version), view, version, nonce)
+
     def _bind(self, view: str, version: str) -> bytes:
         return b"\0".join((self._image, view.encode(), version.encode()))
 

@@ -228,6 +228,15 @@ class Database:
                 await _roll_back(connection)
                 raise
 
+    @asynccontextmanager
+    async def snapshot(self) -> "AsyncIterator[Connection]":
+        """A connection whose queries all see the same moment, and change nothing."""
+        async with (
+            self.acquire() as connection,
+            connection.transaction(isolation="repeatable_read", readonly=True),
+        ):
+            yield connection
+
 
 @asynccontextmanager
 async def connect(target: str | Mapping[str, Any]) -> "AsyncIterator[Connection]":

@@ -462,7 +462,7 @@ ROUTES: dict[tuple[str, str], list[Attack]] = {
             )
             for how, name in (("", lambda aim: aim.file), ("guid", _guid))
         ]
-        for verb in ("list", "register", "unregister")
+        for verb in ("list", "register", "unregister", "rekey")
     },
     **{
         (method, "/admin/v1/keys/unseal"): [_admin(method, "/admin/v1/keys/unseal", body)]

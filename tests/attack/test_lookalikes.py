@@ -70,6 +70,7 @@ FACES: list[tuple[str, str, Body]] = [
     ("POST", "/admin/v1/keys/list", lambda n: {"surls": [n]}),
     ("POST", "/admin/v1/keys/register", lambda n: {"surls": [n]}),
     ("POST", "/admin/v1/keys/unregister", lambda n: {"surls": [n]}),
+    ("POST", "/admin/v1/keys/rekey", lambda n: {"surls": [n]}),
     ("POST", "/meta/v1/get", lambda n: {"surls": [n]}),
     ("POST", "/meta/v1/set", lambda n: {"surls": [n], "values": {"mine.quality": 3}}),
     (

@@ -22,6 +22,21 @@ async def test_keys_are_listed_and_made_good(mdm, file):
         assert (told["name"], told["stores"]) == (file, {"catalog": True})
 
 
+async def test_a_file_is_given_other_keys(mdm, file):
+    before = (await mdm("get", file, "-")).out
+    ended = await mdm("keys", "rekey", file, f"{file}.not", "--json")
+    assert ended.code != 0
+    done, missing = ended.json
+    assert (done["name"], done["generation"], done["changed"]) == (file, 2, True)
+    assert (missing["name"], missing["error"]["code"]) == (f"{file}.not", "SRM_INVALID_PATH")
+    assert " generation 2, registration " in (await mdm("keys", "list", file)).text
+    again = await mdm("keys", "rekey", file)
+    assert again.code == 0
+    assert "keeps its keys" in again.text
+    assert (await mdm("keys", "rekey", file, "--before", "2020-01-01")).code == 0
+    assert (await mdm("get", file, "-")).out == before
+
+
 async def test_an_entrys_acl_is_that_of_its_keys(mdm, file):
     assert (await mdm("keys", "acl", file, "--add", "user:ada=rg@basic")).code == 0
     for shown in (await mdm("keys", "acl", file), await mdm("acl", "get", file)):

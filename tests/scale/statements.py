@@ -20,6 +20,7 @@ from mdm_async.catalog.grants import shredding as transfer_urls
 from mdm_async.catalog.grants.grants import Grant
 from mdm_async.catalog.holdings import (
     blobs,
+    generations,
     images,
     locality,
     mappings,
@@ -63,6 +64,7 @@ from mdm_async.catalog.work import (
     images_to_index,
     keys_to_forget,
     shreds,
+    superseded_keys,
     views_to_make,
 )
 from mdm_async.catalog.work.cohorts_to_remove import COHORTS_TO_REMOVE
@@ -72,6 +74,7 @@ from mdm_async.catalog.work.images_to_index import IMAGES_TO_INDEX
 from mdm_async.catalog.work.keys_to_forget import KEYS_TO_FORGET
 from mdm_async.catalog.work.queue import Queue
 from mdm_async.catalog.work.shreds import SHREDS, ShreddedImage
+from mdm_async.catalog.work.superseded_keys import SUPERSEDED_KEYS
 from mdm_async.catalog.work.trees_to_remove import TREES_TO_REMOVE
 from mdm_async.catalog.work.values_to_forget import VALUES_TO_FORGET, forget_page
 from mdm_async.catalog.work.views_to_make import VIEWS_TO_MAKE
@@ -254,7 +257,8 @@ async def an_image_is_kept(desk: Desk) -> None:
     await images.is_lately_brought(desk.db, 1, made, [OWNER], 3600)
     await images.registration(desk.db, made)
     await images.lock(desk.db, made)
-    await images.renew_record(desk.db, made, "basic", "a.1", b"other")
+    registered = await images.registration(desk.db, made)
+    await images.renew_record(desk.db, made, registered, "basic", "a.1", b"other")
     newer = replace(view, version="b.2")
     await images.add_view(desk.db, [_part(made)], newer)
     await images.drop_superseded(desk.db, made, "basic", "b.2", 1)
@@ -267,6 +271,7 @@ async def an_image_is_registered(desk: Desk) -> None:
     made = uuid4()
     await sources.register(desk.db, made, uuid4(), uuid4(), b"sealed")
     await sources.of_image(desk.db, made)
+    await generations.replace(desk.db, await generations.keyed(desk.db, made))
     await images.fill(desk.db, made, [_part(made)], [])
 
 
@@ -274,13 +279,37 @@ async def an_image_is_registered(desk: Desk) -> None:
 async def a_hundred_views_are_found(desk: Desk) -> None:
     wanted = [(image(FILE + n), "basic") for n in range(100)]
     held = await images.holdings(desk.db, wanted, ["a.1"])
-    assert len(await images.parts_of_views(desk.db, held.values())) == 100
+    assert len((await images.parts_of_views(desk.db, held.values()))[0]) == 100
+    await images.parts(desk.db, [part for one in held.values() if one.view for part in one.view.parts])
     untold = [replace(one, view=replace(one.view, parts=())) for one in held.values() if one.view is not None]
     await images.parts_of_views(desk.db, untold)
     await images.reports(desk.db, [(*one, "a.1") for one in wanted])
     await locality.of_images(desk.db, [of for of, _ in wanted])
     await locality.registered(desk.db, [of for of, _ in wanted])
     await images.lately_brought(desk.db, [of for of, _ in wanted], [OWNER], 3600)
+
+
+@budget(100)
+async def an_image_is_given_other_keys(desk: Desk) -> None:
+    of = image(FILE)
+    found = await generations.keyed(desk.db, of)
+    await generations.demand(desk.db, of, found.registration)
+    await superseded_keys.add(desk.db, found.registration, of, generations.blobs_of(found.parts), 60)
+    await generations.replace(desk.db, replace(found, registration=uuid4(), generation=2))
+    assert await superseded_keys.of_images(desk.db, [of]) == {of}
+    await superseded_keys.hold(desk.db, [found.registration], 60)
+    assert await superseded_keys.end_of_images(desk.db, [of]) == [found.registration]
+
+
+@budget(1_500)
+async def a_hundred_images_generations_are_known_and_end(desk: Desk) -> None:
+    some = [image(FILE + n) for n in range(100)]
+    known = await generations.generations(desk.db, some)
+    assert len(known) == 100
+    for of, one in known.items():
+        await superseded_keys.add(desk.db, one.registration, of, [], 60)
+    ended = await superseded_keys.end(desk.db, [one.registration for one in known.values()])
+    assert len(ended) == 100
 
 
 @budget(1_500)
@@ -1060,6 +1089,12 @@ QUEUES: dict[str, tuple[Queue, str]] = {
         KEYS_TO_FORGET,
         "insert into keys_to_forget (registration)"
         " select md5('registration' || n)::uuid from generate_series(1, {}) n",
+    ),
+    "superseded": (
+        SUPERSEDED_KEYS,
+        "insert into superseded_keys (registration, image, blobs, due)"
+        " select md5('registration' || n)::uuid, md5('image' || n)::uuid, '{{}}', now()"
+        " from generate_series(1, {}) n",
     ),
     "shreds": (
         SHREDS,

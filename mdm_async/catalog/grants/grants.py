@@ -71,6 +71,8 @@ class Liveness:
     """Seconds left, of it and of its token; negative when expired."""
     revoked: bool
     """Released, aborted, deleted, or its token revoked: running transfers stop too."""
+    registration: UUID | None = None
+    """Of the keys that its image has now."""
 
 
 STORED = tuple(name for name in Grant.__dataclass_fields__ if name not in ("life", "kept"))
@@ -125,14 +127,14 @@ class Found(NamedTuple):
     grant: Grant
     serves: bool
     """Not expired, released, deleted or revoked."""
+    registration: UUID | None
+    """Of the keys that its image has now."""
 
 
 async def by_turl(db: Connection, turl: bytes) -> Found | None:
-    row = await db.fetchrow(
-        f"{SELECT.replace(' from grants', f', {_SERVES} as serves from grants')} where turl = $1",
-        turl,
-    )
-    return Found(grant_of(row), row["serves"]) if row else None
+    more = f", {_SERVES} as serves, {_REGISTRATION} as registration from grants"
+    row = await db.fetchrow(f"{SELECT.replace(' from grants', more)} where turl = $1", turl)
+    return Found(grant_of(row), row["serves"], row["registration"]) if row else None
 
 
 _GOES_ON = """(
@@ -148,19 +150,23 @@ _GOES_ON = """(
 _SERVES = f"({_LIFE} > 0 and {_GOES_ON})"
 
 
+_REGISTRATION = "(select i.registration from images i where i.id = g.image)"
+
+
 async def liveness(db: Connection, turls: Iterable[bytes]) -> dict[bytes, Liveness]:
     """How transfer URLs stand, in one query. What is missing is no longer known."""
     rows = await db.fetch(
-        f"select turl, {_LIFE} as life, {_GOES_ON} as goes_on from grants g where turl = any($1::bytea[])",
+        f"select turl, {_LIFE} as life, {_GOES_ON} as goes_on, {_REGISTRATION} as registration"
+        " from grants g where turl = any($1::bytea[])",
         list(turls),
     )
-    return {row["turl"]: Liveness(row["life"], not row["goes_on"]) for row in rows}
+    return {row["turl"]: Liveness(row["life"], not row["goes_on"], row["registration"]) for row in rows}
 
 
 async def liveness_unkept(db: Connection, grants: Collection[Grant]) -> dict[bytes, Liveness]:
     """As `liveness`, of grants that have no row: by what they say themselves."""
     rows = await db.fetch(
-        f"select turl, {_GOES_ON} as goes_on"
+        f"select turl, {_GOES_ON} as goes_on, {_REGISTRATION} as registration"
         " from (select *, null::bigint as cohort"
         "  from unnest($1::bytea[], $2::bigint[], $3::text[], $4::text[], $5::bigint[], $6::uuid[])"
         "   as g (turl, token, operation, state, entry, image)) g",
@@ -172,7 +178,9 @@ async def liveness_unkept(db: Connection, grants: Collection[Grant]) -> dict[byt
         [g.image for g in grants],
     )
     lives = {g.turl: g.life for g in grants}
-    return {row["turl"]: Liveness(lives[row["turl"]], not row["goes_on"]) for row in rows}
+    return {
+        row["turl"]: Liveness(lives[row["turl"]], not row["goes_on"], row["registration"]) for row in rows
+    }
 
 
 async def pins_of(db: Connection, images: Iterable[UUID]) -> dict[UUID, int]:

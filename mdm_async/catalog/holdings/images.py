@@ -189,14 +189,20 @@ async def add_view(db: Connection, parts: Sequence[Part], view: StoredView) -> b
     return won
 
 
-async def renew_record(db: Connection, image: UUID, view: str, version: str, record: bytes) -> None:
-    """Let a ready view's record say more of the same bytes."""
+async def renew_record(
+    db: Connection, image: UUID, registration: UUID, view: str, version: str, record: bytes
+) -> None:
+    """Let a ready view's record say more of the same bytes, unless the image has other keys than these by now."""
     await db.execute(
-        "update views set record = $4 where image = $1 and name = $2 and version = $3 and state = 'ready'",
+        # Whoever changes the keys locks the image first.
+        "with same as materialized (select id from images where id = $1 and registration = $5 for key share)"
+        " update views set record = $4 where image in (select id from same)"
+        " and name = $2 and version = $3 and state = 'ready'",
         image,
         view,
         version,
         record,
+        registration,
     )
 
 
@@ -342,24 +348,36 @@ def _view(row: asyncpg.Record) -> StoredView | None:
     )
 
 
+_PART = "p.id, p.image, kind, variant, secret, format, salt, cipher_size, cipher_adler, inline, blob"
+
+
 async def parts(db: Connection, ids: Iterable[UUID]) -> dict[UUID, Part]:
-    rows = await db.fetch(
-        "select id, image, kind, variant, secret, format, salt, cipher_size, cipher_adler, inline, blob"
-        " from parts where id = any($1::uuid[])",
-        list(ids),
-    )
+    rows = await db.fetch(f"select {_PART} from parts p where id = any($1::uuid[])", list(ids))
     return {row["id"]: Part(*row.values()) for row in rows}
 
 
-async def parts_of_views(db: Connection, holdings: Iterable[Holding]) -> dict[UUID, Part]:
-    """All parts of views as they were found; of those that were made before they said which, all of their images."""
+async def parts_of_views(
+    db: Connection, holdings: Iterable[Holding]
+) -> tuple[dict[UUID, Part], dict[UUID, UUID]]:
+    """All parts of views as they were found; of those that were made before they said which, all of their images.
+
+    And by image the registration of the keys that they are under now: others than were found, if they have just been
+    changed.
+    """
     views = [held.view for held in holdings if held.view is not None and held.view.record is not None]
     untold = [view.image for view in views if not view.parts]
     ids = {part for view in views for part in view.parts}
     if untold:
         rows = await db.fetch("select id from parts where image = any($1::uuid[])", untold)
         ids |= {row["id"] for row in rows}
-    return await parts(db, ids) if ids else {}
+    if not ids:
+        return {}, {}
+    rows = await db.fetch(
+        f"select {_PART}, i.registration from parts p join images i on i.id = p.image where p.id = any($1::uuid[])",
+        list(ids),
+    )
+    registrations = {row["image"]: row["registration"] for row in rows}
+    return {row["id"]: Part(*tuple(row.values())[:-1]) for row in rows}, registrations
 
 
 async def doom_unreferenced(db: Connection, images: Iterable[UUID]) -> None:
@@ -429,6 +447,8 @@ async def destroy_doomed(db: Connection, images: Sequence[UUID]) -> list[UUID]:
         "  update blobs set state = 'doomed', doomed = now() where id = any(array(select blob from of_parts))),"
         " of_views as (delete from views where image = any(array(select id from doomed))),"
         " of_values as (delete from blind_values where image = any(array(select id from doomed))),"
+        # Nobody reads by older keys any more either.
+        " of_older as (update superseded_keys set due = now() where image = any(array(select id from doomed))),"
         " gone as (delete from images where id = any(array(select id from doomed))"
         "  returning registration, source, opaque_bytes, brought_by),"
         " of_sources as (delete from sources where id = any(array(select source from gone)))"

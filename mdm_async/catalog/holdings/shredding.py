@@ -11,7 +11,10 @@ from mdm_async.postgres.database import Connection
 
 @dataclass(frozen=True, slots=True)
 class Whole:
-    """All that is stored of an image. `views` are (name, version, state); `size` bytes of ciphertext in all."""
+    """All that is stored of an image. `views` are (name, version, state); `size` bytes of ciphertext in all.
+
+    `older`: registrations of keys that it had before and that are still there, of which `blobs` has what they open.
+    """
 
     image: UUID
     registration: UUID
@@ -20,6 +23,7 @@ class Whole:
     parts: int
     blobs: tuple[UUID, ...] = field(repr=False)
     size: int
+    older: tuple[UUID, ...]
 
 
 async def wholes(db: Connection, images: Collection[UUID]) -> list[Whole]:
@@ -35,7 +39,9 @@ async def lock(db: Connection, images: Collection[UUID]) -> None:
 _WHOLES = """
 select i.id, i.registration, i.created,
     array(select array[name, version, state] from views v where v.image = i.id order by name, version) as views,
-    p.parts, p.blobs, p.size
+    p.parts, p.size,
+    p.blobs || array(select unnest(s.blobs) from superseded_keys s where s.image = i.id) as blobs,
+    array(select s.registration from superseded_keys s where s.image = i.id) as older
 from images i cross join lateral (
     select count(*) as parts, coalesce(sum(cipher_size), 0)::bigint as size,
         coalesce(array_agg(blob order by blob) filter (where blob is not null), '{}') as blobs
@@ -54,6 +60,7 @@ def _whole(row: Any) -> Whole:
         row["parts"],
         tuple(row["blobs"]),
         row["size"],
+        tuple(row["older"]),
     )
 
 

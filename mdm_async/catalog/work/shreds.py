@@ -40,12 +40,14 @@ class Shred:
 
 @dataclass(frozen=True, slots=True)
 class ShreddedImage:
-    """What went with one image; `told` is what the receipt says of it."""
+    """What went with one image; `told` is what the receipt says of it. `older`: what it had been registered under
+    before, and was not forgotten yet."""
 
     image: UUID
     registration: UUID
     blobs: tuple[UUID, ...]
     told: Mapping[str, Any]
+    older: tuple[UUID, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +72,9 @@ async def begin(db: Connection, id_: UUID, caller: str, owner: str, images: int,
 
 async def add_images(db: Connection, shred: UUID, images: Sequence[ShreddedImage]) -> None:
     await db.executemany(
-        "insert into shredded_images (image, shred, registration, blobs, told) values ($1, $2, $3, $4, $5)",
-        [(one.image, shred, one.registration, list(one.blobs), one.told) for one in images],
+        "insert into shredded_images (image, shred, registration, blobs, told, older)"
+        " values ($1, $2, $3, $4, $5, $6)",
+        [(one.image, shred, one.registration, list(one.blobs), one.told, list(one.older)) for one in images],
     )
 
 
@@ -96,12 +99,15 @@ async def newest(db: Connection, owner: str | None) -> list[Shred]:
 async def images_of(db: Connection, id_: UUID, after: UUID, count: int) -> list[ShreddedImage]:
     """Some, in the order of their ids, after one."""
     rows = await db.fetch(
-        "select image, registration, blobs, told from shredded_images where shred = $1 and image > $2"
+        "select image, registration, blobs, told, older from shredded_images where shred = $1 and image > $2"
         " order by image limit $3",
         *(id_, after, count),
     )
     return [
-        ShreddedImage(row["image"], row["registration"], tuple(row["blobs"]), row["told"]) for row in rows
+        ShreddedImage(
+            row["image"], row["registration"], tuple(row["blobs"]), row["told"], tuple(row["older"])
+        )
+        for row in rows
     ]
 
 

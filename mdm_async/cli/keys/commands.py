@@ -2,7 +2,7 @@
 
 import typer
 
-from mdm_async.cli.keys import acl, of_images, rotate, split, status, unseal
+from mdm_async.cli.keys import acl, of_images, rekey, rotate, split, status, unseal
 
 
 def register(app: typer.Typer) -> None:
@@ -14,5 +14,6 @@ def register(app: typer.Typer) -> None:
     split.register(group)
     unseal.register(group)
     of_images.register(group)
+    rekey.register(group)
     acl.register(group)
     app.add_typer(group, name="keys")

@@ -1,7 +1,7 @@
 """`mdm keys list|register|unregister`: the keys of images, by the names of files."""
 
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Annotated, Any
 
 import typer
@@ -13,6 +13,7 @@ from mdm_async.cli.options import Json
 from mdm_async.cli.output import complain, end, error_json, print_json, print_line, stderr_console
 from mdm_async.cli.settled import settled
 from mdm_async.client.keys import Keys, understood
+from mdm_async.client.one_or_many import Outcome
 from mdm_async.errors import BadRequest
 
 
@@ -25,7 +26,7 @@ def register(group: typer.Typer) -> None:
 def show(
     context: typer.Context, names: Lfns = None, files_from: FilesFrom = None, json: Json = False
 ) -> None:
-    """Show the keys of files' images: their registration, and which key stores have them, or a share of them.
+    """Show the keys of files' images: generation, registration, and which key stores have them, or a share of them.
 
     It needs the right g.
 
@@ -81,7 +82,13 @@ def _each(
         async with client_of(context) as client:
             return await verb(client.keys, paths)
 
-    outcomes = settled(work())
+    show_outcomes(settled(work()), _told, json=json)
+
+
+def show_outcomes(
+    outcomes: Sequence[Outcome[dict[str, Any]]], told: Callable[[dict[str, Any]], str], *, json: bool
+) -> None:
+    """What became of each file, and the command's end. `told`: an answer for people."""
     for outcome in outcomes:
         if outcome.error is not None:
             complain(outcome.error, outcome.name)
@@ -98,13 +105,14 @@ def _each(
         with understood():
             for outcome in outcomes:
                 if outcome.error is None and outcome.result is not None:
-                    print_line(f"{outcome.name}: {_told(outcome.result)}")
+                    print_line(f"{outcome.name}: {told(outcome.result)}")
     end(outcome.error for outcome in outcomes)
 
 
 def _told(found: dict[str, Any]) -> str:
     if "stores" not in found:
         return f"{found['guid']}: its keys are destroyed"
+    generation = f"generation {found['generation']}"
     words = {True: "has it", False: "lacks it", None: "is away"}
     stores = ", ".join(f"{name} {words[has]}" for name, has in found["stores"].items())
-    return f"{found['guid']} {found['locality']} registration {found['registration']}: {stores}"
+    return f"{found['guid']} {found['locality']} {generation}, registration {found['registration']}: {stores}"

@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import asdict
+from typing import Final
 
 import orjson
 
@@ -9,20 +10,20 @@ from mdm_async.catalog.cohorts.members import Member, Pin
 from mdm_async.cohort_manifest import PinnedFile
 from mdm_async.keys.derive import NONCE_BYTES, RecordCipher
 
-_KIND = " cohort"
-"""Keeps them from being taken for a record."""
+KIND: Final = " cohort"
+"""Is added to the version that they are bound to, and keeps them from being taken for a record."""
 
 
 def sealed(file: PinnedFile, secret: bytes, pin: Pin) -> bytes:
     """Under the secret of the image that opens this view."""
     image, view, version = pin
     told = orjson.dumps({name: value for name, value in asdict(file).items() if name in _KEPT})
-    return RecordCipher(secret, image).seal(told, view, version + _KIND, os.urandom(NONCE_BYTES))
+    return RecordCipher(secret, image).seal(told, view, version + KIND, os.urandom(NONCE_BYTES))
 
 
 def opened(member: Member, secret: bytes) -> PinnedFile:
     """Raises cryptography's InvalidTag."""
-    kept = RecordCipher(secret, member.image).open(member.sealed, member.view, member.version + _KIND)
+    kept = RecordCipher(secret, member.image).open(member.sealed, member.view, member.version + KIND)
     return PinnedFile(str(member.guid), member.view, member.version, **orjson.loads(kept))
 
 

@@ -150,19 +150,21 @@ class _Making:
             )
         if not fresh:
             return
-        files = await self._files(fresh)
+        files, registered = await self._files(fresh)
         async with self.own.database.transaction() as db:
             wanted = {one.image for one in fresh}
-            if await images.keep(db, wanted) != wanted or await members.add(db, self.cohort, files) < len(
-                files
-            ):
+            kept = await images.keep(db, wanted)
+            if kept != wanted or await members.add(db, self.cohort, files) < len(files):
                 raise Busy(
                     "views were made anew or files removed while the cohort was made", remedy="make it again"
                 )
+            if await images.registrations(db, list(registered)) != registered:
+                raise Busy("keys of images were changed while the cohort was made", remedy="make it again")
         self.digests += [one.digest for one in files]
         self.identifies = self.identifies or any(one.view == IDENTIFIED for one in fresh)
 
-    async def _files(self, page: Sequence[Chosen]) -> list[Member]:
+    async def _files(self, page: Sequence[Chosen]) -> tuple[list[Member], dict[UUID, UUID]]:
+        """And by image the registrations of the keys that they are sealed under."""
         shelf = self.own.shelf
         async with self.own.database.acquire() as db:
             found = await shelf.find(db, [(one.image, one.view) for one in page])
@@ -179,7 +181,7 @@ class _Making:
             if sha256 is None and isinstance(view, ReadyView):
                 sha256 = await self._sha256(view)
             files.append(self._member(one, record, sha256, found, opened[one.image], len(files)))
-        return files
+        return files, {image: secrets.registration for image, secrets in opened.items()}
 
     async def _to_be_read(
         self, found: Found, records: Sequence[ViewRecord | MdmError]

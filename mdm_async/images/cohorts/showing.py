@@ -140,7 +140,7 @@ async def _states(own: Cohorts, caller: Caller, cohort: Cohort) -> dict[State, i
 
 async def page(own: Cohorts, caller: Caller, path: str, after: int) -> tuple[list[Told], int | None]:
     """Some of a cohort's members by their numbers, those after one; and the last number, None when these were all."""
-    async with own.database.acquire() as db:
+    async with own.database.snapshot() as db:
         stands = await standing(db, caller, path)
         some = await members.page(db, stands.cohort.id, after, TOLD)
         asked_at = await stands.places(db, some)

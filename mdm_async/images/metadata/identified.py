@@ -24,7 +24,7 @@ async def identified_values(
 
     Whether the caller has the right `i` on each is asked before. Raises Unavailable.
     """
-    async with database.acquire() as db:
+    async with database.snapshot() as db:
         sealed = await blind.sealed_of(db, wanted)
         registered = await images.registrations(db, list(sealed))
     secrets = await keys.fetch(list(registered.values()), identity=True) if registered else {}

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from cryptography.exceptions import InvalidTag
 
-from mdm_async.catalog.holdings import images
+from mdm_async.catalog.holdings import generations, images
 from mdm_async.catalog.holdings.images import StoredView
 from mdm_async.catalog.metadata import blind, index
 from mdm_async.catalog.metadata.blind import SealedOriginal
@@ -58,7 +58,7 @@ async def index_stored(workshop: Workshop, shelf: Shelf, node: str) -> None:
 async def _index(workshop: Workshop, shelf: Shelf, image: UUID) -> None:
     """All views of an image, and its original, anew. One that does not open leaves the others to be found."""
     database = workshop.depot.database
-    async with database.acquire() as db:
+    async with database.snapshot() as db:
         registered = (await images.registrations(db, [image])).get(image)
         stored = [one for one in await images.views_of(db, image) if one.name != OPAQUE]
     if registered is None or not stored:
@@ -74,6 +74,7 @@ async def _index(workshop: Workshop, shelf: Shelf, image: UUID) -> None:
     try:
         async with database.transaction() as db:
             await images.lock(db, image)
+            await generations.demand(db, image, registered)
             await index.replace(db, image, views)
             if original is not None:
                 await blind.put(db, original)

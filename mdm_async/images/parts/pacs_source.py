@@ -14,7 +14,7 @@ from mdm_async.keys.derive import RecordCipher
 _UID = re.compile(r"(?=.{1,64}\Z)(?:0|[1-9]\d*)(?:\.(?:0|[1-9]\d*))*\Z", re.ASCII)
 _BLOCK = 256
 """Sealed text is filled up to a multiple of this, so that its size tells nothing of what is in it."""
-_KIND = " source"
+KIND = " source"
 """Keeps a source from being taken for a view's record: no view has such a name."""
 
 
@@ -39,12 +39,12 @@ def seal(source: PacsSource, identity: bytes, image: UUID, id_: UUID) -> bytes:
     """Under an image's identity secret, bound to the image and to the row that will hold it."""
     text = orjson.dumps(asdict(source))
     padded = text.ljust(-(-len(text) // _BLOCK) * _BLOCK)
-    return RecordCipher(identity, image).seal(padded, _KIND, str(id_), os.urandom(12))
+    return RecordCipher(identity, image).seal(padded, KIND, str(id_), os.urandom(12))
 
 
 def unseal(sealed: bytes, identity: bytes, image: UUID, id_: UUID) -> PacsSource:
     """Raises Damaged."""
     try:
-        return PacsSource(**orjson.loads(RecordCipher(identity, image).open(sealed, _KIND, str(id_))))
+        return PacsSource(**orjson.loads(RecordCipher(identity, image).open(sealed, KIND, str(id_))))
     except InvalidTag:
         raise Damaged("the image's stored source does not open") from None

@@ -14,9 +14,9 @@ from mdm_async.images.parts import adler
 from mdm_async.images.parts.hashing import ADLER32, MD5, SHA256
 from mdm_async.keys.derive import RecordCipher
 
-_REPORT = " report"
-"""Keeps a report from being taken for a record."""
-_ATTRIBUTES = " attributes"
+REPORT: Final = " report"
+"""Is added to the version that a report is bound to, and keeps it from being taken for a record."""
+ATTRIBUTES: Final = " attributes"
 """As that, of what an original says."""
 _BLOCK = 1024
 """Records, reports and attributes are filled up to a multiple of so many bytes: their sizes would tell of what they
@@ -114,17 +114,17 @@ def unseal(sealed: bytes, secret: bytes, image: UUID, view: str, version: str) -
 def seal_report(report: bytes, secret: bytes, image: UUID, view: str, version: str) -> bytes:
     """What scrubbing did to make a view, compressed and encrypted."""
     filled = _filled(zlib.compress(report), b"\0")  # what follows the end of a deflated stream is not read
-    return RecordCipher(secret, image).seal(filled, view, version + _REPORT, os.urandom(12))
+    return RecordCipher(secret, image).seal(filled, view, version + REPORT, os.urandom(12))
 
 
 def unseal_report(sealed: bytes, secret: bytes, image: UUID, view: str, version: str) -> bytes:
-    return zlib.decompress(RecordCipher(secret, image).open(sealed, view, version + _REPORT))
+    return zlib.decompress(RecordCipher(secret, image).open(sealed, view, version + REPORT))
 
 
 def seal_attributes(said: Mapping[str, object], secret: bytes, image: UUID, view: str, version: str) -> bytes:
     """What an original says of itself, by keyword."""
     return RecordCipher(secret, image).seal(
-        _filled(orjson.dumps(said), b" "), view, version + _ATTRIBUTES, os.urandom(12)
+        _filled(orjson.dumps(said), b" "), view, version + ATTRIBUTES, os.urandom(12)
     )
 
 
@@ -133,7 +133,7 @@ def unseal_attributes(
 ) -> dict[str, list[Any]]:
     """Raises cryptography's InvalidTag when they are not this image's."""
     found: dict[str, list[Any]] = orjson.loads(
-        RecordCipher(secret, image).open(sealed, view, version + _ATTRIBUTES)
+        RecordCipher(secret, image).open(sealed, view, version + ATTRIBUTES)
     )
     return found
 

@@ -5,6 +5,7 @@ from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanage
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol
+from uuid import UUID
 
 from mdm_async.blobs.store import BlobStore, Piece
 from mdm_async.images.reading import stream
@@ -113,6 +114,11 @@ class ClearView:
         return self.view
 
     @property
+    def registration(self) -> UUID:
+        """Of the keys that its view was opened by."""
+        return self.view.registration
+
+    @property
     def weight(self) -> int:
         """Bytes of memory that it takes."""
         return sum(len(part.plain or b"") for part in self.view.parts)
@@ -147,6 +153,11 @@ class SealedStream:
     @property
     def adler32(self) -> int:
         return self.stream.adler32
+
+    @property
+    def registration(self) -> UUID:
+        """Of the keys that its view was opened by."""
+        return self.stream.registration
 
     @property
     def weight(self) -> int:

@@ -39,6 +39,8 @@ class SealedView:
     sender_public: bytes
     parts: tuple[SealedPart, ...]
     context: bytes
+    registration: UUID
+    """Of the keys by which its view was opened."""
 
     @property
     def etag(self) -> str:
@@ -90,7 +92,8 @@ def seal(view: ReadyView, recipient: bytes, seed: bytes) -> SealedView:
             pieces.append(bytes(made))
             checksum = zlib.adler32(made, checksum)
     sender = public_key(keys.sender_private())
-    return SealedView(tuple(pieces), layout.stream_size, checksum, sender, layout.parts, context)
+    size, registration = layout.stream_size, view.registration
+    return SealedView(tuple(pieces), size, checksum, sender, layout.parts, context, registration)
 
 
 def _stored(part: ReadyPart, size: int) -> BlobSlice:

@@ -62,7 +62,17 @@ class Shelf:
 
     async def with_parts(self, db: Connection, found: Found) -> Found:
         """What was found, to be loaded."""
-        return replace(found, parts=await images.parts_of_views(db, found.holdings.values()))
+        parts, registrations = await images.parts_of_views(db, found.holdings.values())
+        changed = [
+            (image, view, held.view.version)
+            for (image, view), held in found.holdings.items()
+            if held.view is not None and registrations.get(image, held.registration) != held.registration
+        ]
+        if not changed:
+            return replace(found, parts=parts)
+        # Between the two queries the image was given other keys: its records are others, too.
+        again = await images.pinned(db, changed)
+        return await self.with_parts(db, replace(found, holdings=found.holdings | again))
 
     async def open_records(
         self, found: Found
@@ -123,7 +133,7 @@ class Shelf:
         secret = secrets[view.image].of(holding.view.secret)
         sealed = record.seal(opened.with_digests(computed), secret, view.image, view.view, view.version)
         async with database.acquire() as db:
-            await images.renew_record(db, view.image, view.view, view.version, sealed)
+            await images.renew_record(db, view.image, holding.registration, view.view, view.version, sealed)
 
     async def secrets(self, found: Found) -> dict[UUID, Secrets]:
         """What opens the views that were found, by image."""
@@ -189,7 +199,7 @@ def _ready(
         return why
     ids = b"".join(part.row.id.bytes for part in parts)
     etag = f'"{hashlib.sha256(ids).hexdigest()[:32]}"'
-    return ReadyView(image, view, parts, opened, opened.size, opened.adler32, etag)
+    return ReadyView(image, secrets.registration, view, parts, opened, opened.size, opened.adler32, etag)
 
 
 def _absent(locality: Locality) -> NotOnline | Damaged:

@@ -56,6 +56,8 @@ class ReadyView:
     """A view's bytes: the concatenation of its parts. It never changes."""
 
     image: UUID
+    registration: UUID
+    """Of the keys that it was opened by."""
     view: str
     parts: tuple[ReadyPart, ...]
     record: ViewRecord
@@ -104,7 +106,8 @@ def _runs(part: ReadyPart, low: int, high: int) -> Iterator[Run]:
 def of_part(image: UUID, row: Part, part: PartRecord, secrets: Secrets) -> ReadyView:
     """One stored part by itself, to make another of it. Raises Damaged."""
     alone = ViewRecord((part,))
-    return ReadyView(image, row.kind, (ready_part(row, part, secrets),), alone, part.size, part.adler32, "")
+    opened = (ready_part(row, part, secrets),)
+    return ReadyView(image, secrets.registration, row.kind, opened, alone, part.size, part.adler32, "")
 
 
 def ready_part(row: Part | None, part: PartRecord, secrets: Secrets) -> ReadyPart:
@@ -116,7 +119,7 @@ def ready_part(row: Part | None, part: PartRecord, secrets: Secrets) -> ReadyPar
     plain = None
     if row.inline is not None:
         try:
-            stored = opener.decrypt_run(row.inline, 0, _segments_in(row.cipher_size))
+            stored = opener.decrypt_run(row.inline, 0, segments_in(row.cipher_size))
         except BadSeal as why:
             raise Damaged(f"a stored part does not open: {why.detail}") from why
         plain = zlib.decompress(stored) if part.deflated else bytes(stored)
@@ -125,6 +128,6 @@ def ready_part(row: Part | None, part: PartRecord, secrets: Secrets) -> ReadyPar
     return ReadyPart(row, part, key, opener, plain)
 
 
-def _segments_in(cipher: int) -> int:
+def segments_in(cipher: int) -> int:
     """Segments in so many bytes of ciphertext."""
     return -(-cipher // cipher_size(SEGMENT))

@@ -107,7 +107,9 @@ class Destroyer:
     async def _forget(self, page: Sequence[ShreddedImage]) -> tuple[set[str], bool]:
         """The key stores that have destroyed the keys of these images, and whether one has not."""
         try:
-            forgotten = await self.keys.forget([one.registration for one in page])
+            forgotten = await self.keys.forget(
+                [registration for one in page for registration in (one.registration, *one.older)]
+            )
         except Unavailable:
             return set(), True
         return set(forgotten.done), bool(forgotten.waiting)
@@ -118,7 +120,8 @@ class Destroyer:
         async with self.database.transaction() as db:
             gone = await images.destroy_doomed(db, ids)
             # The sweeper goes on telling it, also while nobody looks at shreds.
-            await keys_to_forget.add(db, gone if waiting else [])
+            older = [registration for one in page for registration in one.older]
+            await keys_to_forget.add(db, [*gone, *older] if waiting else [])
         stored = [blob for one in page for blob in one.blobs]
         deleted = []
         with suppress(Unavailable):

@@ -14,7 +14,7 @@ from mdm_async.catalog.namespace import entries
 from mdm_async.catalog.rights import acl
 from mdm_async.catalog.trail import acts
 from mdm_async.catalog.trail.acts import Act
-from mdm_async.catalog.work import shreds
+from mdm_async.catalog.work import shreds, superseded_keys
 from mdm_async.catalog.work.shreds import Shred, ShreddedImage
 from mdm_async.errors import BadRequest, Conflict, Forbidden, IsADirectory, MdmError
 from mdm_async.images.changed import ChangedHere
@@ -154,11 +154,15 @@ class Shredder:
         await shreds.add_images(
             db,
             id_,
-            [ShreddedImage(one.image, one.registration, one.blobs, told[one.image]) for one in found.images],
+            [
+                ShreddedImage(one.image, one.registration, one.blobs, told[one.image], one.older)
+                for one in found.images
+            ],
         )
         await entries.remove_files(db, [entry for entry, _, _ in found.entries])
         await transfers.end(db, ids)
         await shredding.doom(db, ids)
+        await superseded_keys.end_of_images(db, ids)
         details = {"shred": str(id_), "granted": granted}
         await acts.record(
             db, [Act(caller, "shred", guid=guid, details=details) for _, guid, _ in found.entries]

@@ -10,7 +10,7 @@ from mdm_async.catalog.holdings import locality, shredding
 from mdm_async.catalog.rights import acl
 from mdm_async.catalog.trail import acts
 from mdm_async.catalog.trail.acts import Act
-from mdm_async.catalog.work import keys_to_forget
+from mdm_async.catalog.work import keys_to_forget, superseded_keys
 from mdm_async.errors import Forbidden, IsADirectory, MdmError, Unavailable
 from mdm_async.images.changed import ChangedHere
 from mdm_async.images.shredding import plan
@@ -47,7 +47,7 @@ class Unregistering:
                 guid, now = await self._named(db, caller, surl)
                 if now != image:
                     raise acl.missing(caller)
-                registration = await self._end(db, caller, image)
+                ended = await self._end(db, caller, image)
         except MdmError as why:
             return why
         self.changed.everything()
@@ -55,7 +55,7 @@ class Unregistering:
             if warm.grant.image == image:
                 self.warm.end(warm)
         with suppress(Unavailable):  # the sweeper tells it again
-            await self.keys.forget([registration])
+            await self.keys.forget(ended)
         return guid
 
     async def _named(self, db: Connection, caller: Caller, surl: str) -> tuple[UUID, UUID]:
@@ -70,7 +70,8 @@ class Unregistering:
             raise IsADirectory("a directory has no keys", remedy="name its files")
         return place.entry.guid, place.entry.image
 
-    async def _end(self, db: Connection, caller: Caller, image: UUID) -> UUID:
+    async def _end(self, db: Connection, caller: Caller, image: UUID) -> list[UUID]:
+        """The registrations that it had."""
         found = await plan.plan(db, caller, [image])
         if not found.images:
             raise acl.missing(caller)
@@ -83,6 +84,7 @@ class Unregistering:
         registration, _ = known[image]
         await transfers.end(db, [image])
         await shredding.lose(db, [image])
-        await keys_to_forget.add(db, [registration])
+        ended = [registration, *await superseded_keys.end_of_images(db, [image])]
+        await keys_to_forget.add(db, ended)
         await acts.record(db, [Act(caller, "keys unregister", guid=guid) for _, guid, _ in found.entries])
-        return registration
+        return ended

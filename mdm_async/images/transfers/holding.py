@@ -1,6 +1,9 @@
-"""Images that running transfers read are held: eviction and deletion leave them alone."""
+"""Images that running transfers read are held: eviction and deletion leave them alone. So are the keys that those had
+before theirs were changed, and what lies under them.
+"""
 
 from mdm_async.catalog.holdings import images
+from mdm_async.catalog.work import superseded_keys
 from mdm_async.images.transfers.warm import WarmTurls
 from mdm_async.postgres.database import Database
 
@@ -17,3 +20,6 @@ async def hold(database: Database, warm: WarmTurls) -> None:
         async with database.acquire() as db:
             await images.use(db, {image for image, running in found if running}, HOLD)
             await images.note_use(db, used)
+    if superseded := set().union(*(one.superseded() for one in warm)):
+        async with database.acquire() as db:
+            await superseded_keys.hold(db, superseded, HOLD)

@@ -44,6 +44,10 @@ class WarmTurl:
     judged: Judged
     way: Way = ()
     touched: int = 0
+    outdated: bool = False
+    """Its image has other keys by now: what runs goes on, and what is asked for next is opened anew."""
+    older: set[UUID] = field(default_factory=set)
+    """Registrations of keys that its image had before, under which something may run still."""
 
     @property
     def ending(self) -> Ending:
@@ -54,6 +58,13 @@ class WarmTurl:
         """What the audit tells of a read of it."""
         grant = self.grant
         return Read(grant.turl, grant.caller, grant.owner, grant.guid, grant.view, sealed=self.served.sealed)
+
+    def superseded(self) -> set[UUID]:
+        """The keys under which something runs here, and which its image has no more."""
+        if not self.ending.running:
+            self.older.clear()
+            return set()
+        return self.older | {self.served.registration} if self.outdated else self.older
 
     def serves(self, now: float) -> bool:
         return not self.ending.ended and now < self.expires
@@ -112,6 +123,7 @@ class WarmTurls:
     def _may_serve(self, warm: WarmTurl, now: float) -> bool:
         return (
             warm.serves(now)
+            and not warm.outdated
             and self.feed.is_settled(warm)
             and not self.changed.outdates(warm.grant.turl, warm.checked)
             and self.serves_view(warm)
@@ -200,7 +212,7 @@ class WarmTurls:
         way = (await self.judge.still_allowed([grant])).get(turl)
         if way is None:
             raise Gone(remedy="prepare the file again")
-        if known is not None and not known.ending.ended:
+        if known is not None and not known.ending.ended and known.served.registration == found.registration:
             known.used = asked
             self.settle(known, asked, grant.life, judged, way)
             return known
@@ -230,7 +242,7 @@ class WarmTurls:
         seed = self.shelf.keys.unwrap_grant(grant.secret, grant.request, grant.item)
         sealed = await self.cipher.run(lambda: seal(ready, recipient, seed))
         if sealed.context != grant.context:
-            raise Gone("the image has changed since", remedy="prepare the file again")
+            raise Gone("the image has been encrypted under other keys since", remedy="prepare the file again")
         return sealed
 
     def _keep(
@@ -239,14 +251,14 @@ class WarmTurls:
         turl = grant.turl
         present = self._turls.get(turl)
         if present is not None and not present.ending.ended:
+            if present.served.registration != content.registration:
+                self._exchange(present, content)
+                self.settle(present, asked, grant.life, judged, way)
+            present.used = asked
             return present
         if present is not None:
             self._drop(turl)
-        served = (
-            SealedStream(content, self.blobs)
-            if isinstance(content, SealedView)
-            else ClearView(content, self.blobs)
-        )
+        served = self._served(content, Ending())
         warm = WarmTurl(grant, served, asked + grant.life, asked, asked, judged)
         self._turls[turl] = warm
         self.settle(warm, asked, grant.life, judged, way)
@@ -260,6 +272,20 @@ class WarmTurls:
                 break
             self._drop(idle)
         return warm
+
+    def _served(self, content: ReadyView | SealedView, ending: Ending) -> ClearView | SealedStream:
+        if isinstance(content, SealedView):
+            return SealedStream(content, self.blobs, ending)
+        return ClearView(content, self.blobs, ending)
+
+    def _exchange(self, warm: WarmTurl, content: ReadyView | SealedView) -> None:
+        """The same bytes, under the keys that the image has now. What runs goes on by what it has, and is watched, and
+        ends, with what begins from now on."""
+        before = warm.served
+        if warm.ending.running:
+            warm.older.add(before.registration)
+        warm.served, warm.outdated = self._served(content, before.ending), False
+        self._weight += warm.served.weight - before.weight
 
     def _drop(self, turl: bytes) -> None:
         """It is watched no more, so who has it in hand must not begin to read by it."""

@@ -120,7 +120,9 @@ class TurlWatch:
                 elif way is None or not self.warm.serves_view(one):
                     self.warm.end(one)
                 else:
-                    self.warm.settle(one, asked, found[one.grant.turl].life, judged, way)
+                    stands = found[one.grant.turl]
+                    one.outdated = stands.registration != one.served.registration
+                    self.warm.settle(one, asked, stands.life, judged, way)
 
     async def _tell_older_nodes(self) -> None:
         changed = self.warm.feed.changed

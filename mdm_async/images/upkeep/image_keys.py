@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from mdm_async.catalog.holdings import locality
-from mdm_async.catalog.holdings.locality import Locality
+from mdm_async.catalog.holdings import generations
+from mdm_async.catalog.holdings.generations import Generation
 from mdm_async.catalog.namespace.entries import Entry
 from mdm_async.catalog.namespace.places import Place
 from mdm_async.catalog.rights import acl
@@ -23,8 +23,7 @@ class ImageKeys:
     """The keys of a file's image. `stores`: whether each has its own; None of one that is away."""
 
     guid: UUID
-    registration: UUID
-    locality: Locality
+    generation: Generation
     stores: dict[str, bool | None]
 
 
@@ -46,8 +45,8 @@ async def made_good(
     """As `listing`, once stores that answer were given what they lacked; it takes `s`, and harms no key."""
     async with database.acquire() as db:
         found = await _files(db, caller, surls, Right.SET_METADATA)
-        known = await locality.registered(db, _images(found))
-    await keys.make_good([registration for registration, _ in known.values()])
+        known = await generations.generations(db, _images(found))
+    await keys.make_good([one.registration for one in known.values()])
     async with database.transaction() as db:
         done = [one for _, one in found if not isinstance(one, MdmError) and one.image in known]
         await acts.record(db, [Act(caller, "keys register", guid=one.guid) for one in done])
@@ -58,17 +57,17 @@ async def _told(
     database: Database, keys: KeyStore, caller: Caller, found: _Found
 ) -> list[tuple[str, ImageKeys | MdmError]]:
     async with database.acquire() as db:
-        known = await locality.registered(db, _images(found))
-    held = await keys.holders([registration for registration, _ in known.values()])
+        known = await generations.generations(db, _images(found))
+    held = await keys.holders([one.registration for one in known.values()])
 
     def told(entry: Entry | MdmError) -> ImageKeys | MdmError:
         if isinstance(entry, MdmError):
             return entry
         if entry.image not in known:
             return acl.missing(caller)
-        registration, where = known[entry.image]
-        stores = {name: None if has is None else registration in has for name, has in held.items()}
-        return ImageKeys(entry.guid, registration, where, stores)
+        keyed = known[entry.image]
+        stores = {name: None if has is None else keyed.registration in has for name, has in held.items()}
+        return ImageKeys(entry.guid, keyed, stores)
 
     return [(surl, told(entry)) for surl, entry in found]
 

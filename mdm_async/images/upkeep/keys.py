@@ -2,8 +2,10 @@
 
 from functools import partial
 
+from mdm_async.catalog.work import keys_to_forget, superseded_keys
 from mdm_async.catalog.work.keys_to_forget import KEYS_TO_FORGET
 from mdm_async.catalog.work.queue import Row
+from mdm_async.catalog.work.superseded_keys import SUPERSEDED_KEYS
 from mdm_async.images.parts.fresh_secrets import settle
 from mdm_async.images.shift import Shift
 from mdm_async.keys.store import LAPSE, KeyStore
@@ -34,3 +36,15 @@ async def forget_keys(database: Database, keys: KeyStore, node: str) -> None:
                 await shift.done(rows)
 
         await shift.pages(forget)
+
+
+async def end_superseded(database: Database, node: str) -> None:
+    """Give up keys that images had before, and that nobody reads by any more, and what lies under them."""
+    async with Shift(database, SUPERSEDED_KEYS, node, _PAGE) as shift:
+
+        async def end(rows: list[Row]) -> None:
+            async with database.transaction() as db:
+                ended = await superseded_keys.end(db, [row.key[0] for row in rows])
+                await keys_to_forget.add(db, ended)
+
+        await shift.pages(end)

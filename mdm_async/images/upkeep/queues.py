@@ -9,6 +9,7 @@ from mdm_async.catalog.work.images_to_index import IMAGES_TO_INDEX
 from mdm_async.catalog.work.keys_to_forget import KEYS_TO_FORGET
 from mdm_async.catalog.work.queue import Queue
 from mdm_async.catalog.work.shreds import SHREDS
+from mdm_async.catalog.work.superseded_keys import SUPERSEDED_KEYS
 from mdm_async.catalog.work.trees_to_remove import TREES_TO_REMOVE
 from mdm_async.catalog.work.values_to_forget import VALUES_TO_FORGET
 from mdm_async.catalog.work.views_to_make import VIEWS_TO_MAKE
@@ -23,6 +24,7 @@ QUEUES: tuple[Queue, ...] = (
     TREES_TO_REMOVE,
     COHORTS_TO_REMOVE,
     IMAGES_TO_DESTROY,
+    SUPERSEDED_KEYS,
     KEYS_TO_FORGET,
     SETS_TO_CHECK,
     BLOBS_TO_DELETE,

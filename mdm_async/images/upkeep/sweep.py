@@ -22,7 +22,7 @@ from mdm_async.images.metadata.unnamed_sets import drop_unnamed_sets
 from mdm_async.images.metrics import SWEPT
 from mdm_async.images.shift import Shift, over_and_over
 from mdm_async.images.upkeep.cohorts import give_up_unfinished, remove_cohorts
-from mdm_async.images.upkeep.keys import forget_keys, settle_lapsed
+from mdm_async.images.upkeep.keys import end_superseded, forget_keys, settle_lapsed
 from mdm_async.images.upkeep.trees import remove_trees
 from mdm_async.images.upkeep.values import forget_values
 from mdm_async.keys.store import KeyStore
@@ -84,6 +84,7 @@ class Sweeper:
             await remove_trees(self.database, self.node)
             await remove_cohorts(self.database, self.node)
             await self._destroy_images()
+            await end_superseded(self.database, self.node)
             await forget_keys(self.database, self.keys, self.node)
             await forget_values(self.database, self.node)
             await drop_unnamed_sets(self.database, self.node)

@@ -104,7 +104,9 @@ async def _remember(workshop: Workshop, original: ReadyView, secrets: Secrets, f
     known = replace(original.record, pixels=facts, pixels_revision=PIXELS_REVISION)
     sealed = record.seal(known, secrets.of(IDENTITY), original.image, IDENTIFIED, original.version)
     async with workshop.depot.database.acquire() as db:
-        await images.renew_record(db, original.image, IDENTIFIED, original.version, sealed)
+        await images.renew_record(
+            db, original.image, secrets.registration, IDENTIFIED, original.version, sealed
+        )
 
 
 def _described(head: bytes | None) -> tuple[Description | None, str]:

@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from uuid import UUID
 
 import structlog
+from cryptography.exceptions import InvalidTag
 
-from mdm_async.catalog.holdings import blobs, images, profiles
+from mdm_async.catalog.holdings import blobs, generations, images, profiles
 from mdm_async.catalog.holdings.images import Part
 from mdm_async.catalog.metadata import index
 from mdm_async.dicom.scrub import SECURITY_FLOOR
-from mdm_async.errors import Gone, MdmError
+from mdm_async.errors import Damaged, Gone, MdmError
 from mdm_async.images.reading.served import Served
 from mdm_async.images.reading.shelf import Shelf
 from mdm_async.images.views.making import Made, Maker
@@ -43,8 +44,11 @@ async def _demand_pixels(db: Connection, made: Made, parts: Sequence[Part]) -> N
 async def make_view(
     workshop: Workshop, shelf: Shelf, served: Served, image: UUID, *, bulk: bool = False
 ) -> bool:
-    """Make one view of an image from its original; False when another node did, or the image has gone."""
+    """Make one view of an image from its original; False when another node did, the image has gone, or its keys were
+    changed meanwhile."""
     database = workshop.depot.database
+    async with database.acquire() as db:
+        registered = await images.registrations(db, [image])
     try:
         async with workshop.depot.leases() as leases:
             source = await source_of(workshop, shelf, leases, image)
@@ -60,6 +64,7 @@ async def make_view(
                 await index.announce(db, indexed)
             async with database.transaction() as db:
                 await images.lock(db, image)
+                await generations.demand(db, image, source.secrets.registration)
                 await shelf.served.refresh(db, now=True)
                 if not shelf.served.in_force(served):
                     raise Gone("the profile has been replaced")
@@ -72,4 +77,9 @@ async def make_view(
             leases.keep()
     except Gone:
         return False
+    except (Damaged, InvalidTag):
+        async with database.acquire() as db:
+            if await images.registrations(db, [image]) != registered:
+                return False
+        raise
     return True

@@ -97,7 +97,7 @@ async def reports_of(
 ) -> list[ImageReport]:
     """Of files of which the caller may read this view; those that have just gone are left out."""
     wanted = [(file.image, str(served.view)) for file in files if file.image is not None]
-    async with database.acquire() as db:
+    async with database.snapshot() as db:
         found = await images.holdings(db, wanted, list(served.versions))
         versions = {image: holding.view.version for (image, _), holding in found.items() if holding.view}
         sealed = await images.reports(

@@ -1,15 +1,18 @@
 """The keys of images over JSON, under /admin/v1/keys; a status for each file, as in SRM's answers."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field
 
+from mdm_async.catalog.holdings.generations import Generation
 from mdm_async.errors import MdmError
+from mdm_async.images.rekeying.rekeying import Rekeyed
 from mdm_async.images.upkeep import image_keys
 from mdm_async.images.upkeep.image_keys import ImageKeys
+from mdm_async.web.admin.audit import Moment
 from mdm_async.web.http.asked import asked_by_name
 from mdm_async.web.http.fields import Many, SurlText
 from mdm_async.web.http.house import HOUSE
@@ -25,10 +28,17 @@ class KeysForm(BaseModel):
     surls: Many[SurlText] = Field(min_length=1)
 
 
+class RekeyForm(KeysForm):
+    before: Moment | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyedFile(SurlStatus):
-    keys: ImageKeys | None = None
     guid: UUID | None = None
+    keys: Generation | None = None
+    stores: Mapping[str, bool | None] | None = None
+    changed: bool | None = None
+    """By a request to change them."""
 
 
 def routes() -> list[web.AbstractRouteDef]:
@@ -36,6 +46,7 @@ def routes() -> list[web.AbstractRouteDef]:
         web.post("/admin/v1/keys/list", listing),
         web.post("/admin/v1/keys/register", register),
         web.post("/admin/v1/keys/unregister", unregister),
+        web.post("/admin/v1/keys/rekey", rekey),
     ]
 
 
@@ -59,16 +70,30 @@ async def unregister(request: web.Request) -> web.Response:
         return _reply(request, await request.app[HOUSE].unregistering.unregister(caller, form.surls))
 
 
-def _reply(request: web.Request, found: Sequence[tuple[str, ImageKeys | UUID | MdmError]]) -> web.Response:
+async def rekey(request: web.Request) -> web.Response:
+    caller, form = await asked_by_name(request, RekeyForm)
+    house = request.app[HOUSE]
+    with house.desk.turns.serving(caller.payer):
+        return _reply(request, await house.rekeying.rekey(caller, form.surls, form.before))
+
+
+_Outcome = ImageKeys | Rekeyed | UUID | MdmError
+
+
+def _reply(request: web.Request, found: Sequence[tuple[str, _Outcome]]) -> web.Response:
     return files_reply(request, Files.done([_file(surl, one) for surl, one in found]), _told)
 
 
-def _file(surl: str, found: ImageKeys | UUID | MdmError) -> KeyedFile:
-    if isinstance(found, MdmError):
-        return KeyedFile.failed(surl, found)
-    if isinstance(found, ImageKeys):
-        return KeyedFile(surl=surl, keys=found, guid=found.guid)
-    return KeyedFile(surl=surl, guid=found)
+def _file(surl: str, found: _Outcome) -> KeyedFile:
+    match found:
+        case MdmError():
+            return KeyedFile.failed(surl, found)
+        case ImageKeys():
+            return KeyedFile(surl=surl, guid=found.guid, keys=found.generation, stores=found.stores)
+        case Rekeyed():
+            return KeyedFile(surl=surl, guid=found.guid, keys=found.keys, changed=found.changed)
+        case UUID():
+            return KeyedFile(surl=surl, guid=found)
 
 
 def _told(file: KeyedFile) -> Tree:
@@ -77,6 +102,11 @@ def _told(file: KeyedFile) -> Tree:
         told |= {
             "registration": str(file.keys.registration),
             "locality": str(file.keys.locality),
-            "stores": file.keys.stores,
+            "generation": file.keys.number,
+            "keyed": file.keys.keyed.isoformat(timespec="seconds"),
         }
+    if file.stores is not None:
+        told["stores"] = dict(file.stores)
+    if file.changed is not None:
+        told["changed"] = file.changed
     return told

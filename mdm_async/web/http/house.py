@@ -32,6 +32,7 @@ from mdm_async.images.names.user_text import UserText
 from mdm_async.images.reading.digests import Digests
 from mdm_async.images.reading.served import ServedViews
 from mdm_async.images.reading.shelf import Shelf
+from mdm_async.images.rekeying.rekeying import Rekeying
 from mdm_async.images.shredding.receipts import Receipts
 from mdm_async.images.shredding.shredder import Shredder
 from mdm_async.images.shredding.unregistering import Unregistering
@@ -86,6 +87,7 @@ class House:
     reads: Reads
     sweeper: Sweeper
     shredder: Shredder
+    rekeying: Rekeying
     receipts: Receipts
     node: str
     signing_key: Ed25519PrivateKey

@@ -1,0 +1,1 @@
+"""Images encrypted anew: under other keys, with the same bytes."""
