@@ -212,10 +212,12 @@ class WarmTurls:
         way = (await self.judge.still_allowed([grant])).get(turl)
         if way is None:
             raise Gone(remedy="prepare the file again")
-        if known is not None and not known.ending.ended and known.served.registration == found.registration:
-            known.used = asked
-            self.settle(known, asked, grant.life, judged, way)
-            return known
+        if known is not None and not known.ending.ended:
+            known.outdated = known.served.registration != found.registration
+            if not known.outdated:
+                known.used = asked
+                self.settle(known, asked, grant.life, judged, way)
+                return known
         assert grant.image is not None
         assert grant.view is not None
         ready = await self._loaded(grant, grant.image, View(grant.view))
