@@ -46,7 +46,9 @@ class KekKeeper:
         store.source, store.reread = source.name, self._reread_soon
 
     async def begin(self) -> None:
-        """Before anything is wrapped here: others may not have the key yet that this node would use."""
+        """Before anything is wrapped here: others may not have the key yet that this node would use. Again where the
+        store may be another one by now."""
+        self._read = []
         await self._reread()
         await self.report()
 
@@ -55,12 +57,11 @@ class KekKeeper:
             group.create_task(self._keep_reporting())
             group.create_task(self._keep_working())
 
-    async def rotate(self, gone: Collection[str] = ()) -> None:
-        """Begin to wrap all under a new key, or go on where that was stopped. `gone`: nodes that will not come back.
+    async def rotate(self) -> None:
+        """Begin to wrap all under a new key, or go on where that was stopped.
 
         Raises Conflict when the source is the site's and has no new key.
         """
-        await self._strike_off(gone)
         await self._reread()
         if not await self._is_under_way():
             if not isinstance(self.source, KeptKeks):
@@ -73,7 +74,8 @@ class KekKeeper:
         await self.report()
         self._poked.set()
 
-    async def _strike_off(self, gone: Collection[str]) -> None:
+    async def strike_off(self, gone: Collection[str]) -> None:
+        """Nodes that will not come back. Raises Conflict when one of them is live."""
         if not gone:
             return
         async with self.store.database.acquire() as db:

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from mdm_async.errors import Busy
+from mdm_async.errors import Busy, Unavailable
 from mdm_async.keys import files
 from mdm_async.keys.files import sync_directory
 from mdm_async.keys.sources import KekFile
@@ -92,6 +92,11 @@ class KeptKeks(KekFile):
             yield
         except BlockingIOError:
             raise Busy(f"another node changes {self.path} just now", remedy="try again") from None
+        except OSError as why:
+            raise Unavailable(
+                f"{self.path} cannot be changed: {why.strerror}",
+                remedy="let the server's user write in its directory, and free space there; the server tries again",
+            ) from None
         finally:
             os.close(descriptor)
 

@@ -18,12 +18,14 @@ from mdm_async.keys.sources import KekSource
 from mdm_async.keys.standing import StoreStanding
 from mdm_async.postgres.database import Connection, Database, connect
 from mdm_async.postgres.migrate import migrate
+from mdm_async.seldom import Seldom
 
 PATIENCE = 3.0
 """Seconds that a store has to answer; then it is gone without."""
 PROBE = 2.0
 """Seconds between looks whether it answers again."""
 _OPENING = 10.0
+_SAID_A_MINUTE = 1
 _T = TypeVar("_T")
 
 _log = structlog.get_logger()
@@ -55,6 +57,7 @@ class ShareStore:
         self.missed, self.mended = 1, 0
         """How often it may have missed what others got, and up to where that was made good."""
         self._running: dict[asyncio.Task[None], asyncio.Future[Any]] = {}
+        self._said = Seldom(_SAID_A_MINUTE)
         metrics.STORE_UP.labels(name).set(0)
 
     def __repr__(self) -> str:
@@ -79,30 +82,40 @@ class ShareStore:
         metrics.BEHIND.labels(self.name).set(int(self.behind))
 
     async def open(self) -> None:
-        """Bring its schema up to date, and find that it is the right one with the right key-encryption keys.
+        """Bring its schema up to date, and find that it is the right one with the right key-encryption keys. Once more
+        when it comes back: it may be another one by now, emptied or restored, in which they have other numbers.
 
         Raises UnsafeSettings when it is not; Unavailable when it is away.
         """
-        keks = await self.source.read()
+        is_first = self.keys is None
+        keks = await self.source.read() if is_first else []
         self._demand_own(keks)
         try:
-            async with asyncio.timeout(_OPENING), connect(self._dsn) as db:
-                await migrate(db, "mdm_async.keys")
-                async with db.transaction():
-                    identities = {peer.name: peer.identity for peer in self.peers}
-                    await demand_this_store(db, self.name, self.identity, identities)
-                    ring = await self._proven(db, keks)
+            async with asyncio.timeout(_OPENING if is_first else PATIENCE):
+                async with connect(self._dsn) as db:
+                    await migrate(db, "mdm_async.keys")
+                    async with db.transaction():
+                        identities = {peer.name: peer.identity for peer in self.peers}
+                        await demand_this_store(db, self.name, self.identity, identities)
+                        ring = await self._proven(db, keks) if is_first else None
+                await self._begin_keeping(ring)
         except UnsafeSettings:
             raise
         except Exception as why:  # A DSN can be wrong in many ways, and their words could hold the password.
             raise lets_nobody_in(self.name, why) from None
-        keys = KeyDatabase(self.name, self._database, RowCipher(ring, self.identity))
-        self.keeper = KekKeeper(keys, self.source, self._node)
-        self.keeper.went_back = self._went_back
-        await self.keeper.begin()
-        self.keys = keys
         self._opened.set()
         self._comes_up()
+
+    async def _begin_keeping(self, ring: KeyRing | None) -> None:
+        if ring is None:
+            assert self.keeper is not None
+            await self.keeper.begin()
+            return
+        keys = KeyDatabase(self.name, self._database, RowCipher(ring, self.identity))
+        keeper = KekKeeper(keys, self.source, self._node)
+        await keeper.begin()
+        keeper.went_back = self._went_back
+        self.keys, self.keeper = keys, keeper
 
     def begin(self, work: Callable[[KeyDatabase], Awaitable[_T]]) -> asyncio.Future[_T | None]:
         """What the store answers; None when it is down, fails or takes too long. Nobody has to wait for it."""
@@ -125,15 +138,12 @@ class ShareStore:
             if self.up:
                 continue
             try:
-                if self.keys is None:
-                    await self.open()
-                    continue
-                async with asyncio.timeout(PATIENCE):
-                    await self._database.demand_writable()
-                self._comes_up()
+                await self.open()
             except UnsafeSettings as why:
-                _log.error("a key store is not used", store=self.name, reason=why.detail, remedy=why.remedy)
-            except (MdmError, TimeoutError):
+                if (more := self._said.tell("unsafe")) is not None:
+                    told = {"reason": why.detail, "remedy": why.remedy, **more}
+                    _log.error("a key store is not used", store=self.name, **told)
+            except MdmError:
                 continue
 
     async def keep_keks(self) -> None:
@@ -145,6 +155,7 @@ class ShareStore:
                 await self.keeper.forever()
             except Exception as why:
                 _log.error("a key store is not kept", store=self.name, kind=type(why).__name__)
+                self._goes_down(type(why).__name__)
             await asyncio.sleep(PATIENCE)
 
     async def close(self) -> None:
@@ -165,7 +176,7 @@ class ShareStore:
 
     def _demand_own(self, keks: Sequence[bytes]) -> None:
         """Whoever has a store's key-encryption keys must not have those of another by that."""
-        self._keks = {hashlib.sha256(kek).digest() for kek in keks}
+        self._keks = {hashlib.sha256(kek).digest() for kek in keks} or self._keks
         for peer in self.peers:
             if peer is not self and self._keks & peer._keks:
                 raise UnsafeSettings(

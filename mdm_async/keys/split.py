@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Self
 from uuid import UUID
 
-from mdm_async.errors import Unavailable
+from mdm_async.errors import Conflict, Unavailable
 from mdm_async.keys import named_keys
 from mdm_async.keys.enrolment import begin, enrol
 from mdm_async.keys.repair import make_good, repair_forever
@@ -172,9 +172,22 @@ class SplitKeys(WrapsTransfers):
             raise Unavailable(
                 f"key stores are away: {away}", remedy="rotate when all are there (mdm keys status)"
             )
+        begun, lacking = [], []
         for keeper in keepers:
-            await keeper.rotate(gone)
-        await self._transfers.add()
+            await keeper.strike_off(gone)
+        for keeper in keepers:
+            try:
+                await keeper.rotate()
+            except Conflict as why:
+                lacking.append(why)
+            else:
+                begun.append(keeper.store.name)
+        if begun:
+            await self._transfers.add()
+        # Who brings new keys one after the other is kept from no store by another that has none.
+        if lacking:
+            told = [one.detail for one in lacking] + ([f"{', '.join(begun)} began"] if begun else [])
+            raise Conflict("; ".join(told), remedy=lacking[0].remedy)
 
     async def transfer_keys(self) -> dict[int, bytes]:
         named = await named_keys.transfer_keys(self._names)

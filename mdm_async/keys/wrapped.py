@@ -54,7 +54,8 @@ class WrappedKeys(WrapsTransfers):
             group.create_task(self._transfers.forever())
 
     async def rotate(self, gone: Collection[str] = ()) -> None:
-        await self.keeper.rotate(gone)
+        await self.keeper.strike_off(gone)
+        await self.keeper.rotate()
         await self._transfers.add()
 
     async def transfer_keys(self) -> dict[int, bytes]:

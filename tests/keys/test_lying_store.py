@@ -4,10 +4,12 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from uuid import uuid4
 
+import asyncpg
 import pytest
 
 from mdm_async.postgres.database import Database
 from tests.conftest import Server, running_server
+from tests.faults.conditions import until
 from tests.keys.database import registrations, some_secrets
 from tests.keys.stores import NAMES, ask, count, places, split
 from tests.postgres.for_tests import PostgresForTests
@@ -61,3 +63,37 @@ async def test_what_was_not_named_in_time_is_destroyed_where_the_time_is_over(
         await keys.forget_lapsed(registrations(secrets), 3600)
         assert [await count(dsn) for dsn in dsns] == [0, 0, 0]
         assert [await count(dsn, "forgotten") for dsn in dsns] == [1, 1, 1]
+
+
+async def test_a_store_whose_tables_are_gone_is_gone_without(database: Database, dsns: list[str]) -> None:
+    secrets, stores = some_secrets(1), places(dsns)
+    async with split(database, stores) as keys:
+        await keys.register(secrets)
+    await ask(dsns[2], "alter table mdm_keys.nodes rename to hidden")
+    async with split(database, stores, watched=True) as keys:
+        assert [store.name for store in keys.shares.up] == ["a", "b"]
+        assert await keys.fetch(registrations(secrets), identity=True) == secrets
+        await ask(dsns[2], "alter table mdm_keys.hidden rename to nodes")
+        await until(lambda: len(keys.shares.up) == 3)
+
+
+async def test_a_store_that_is_emptied_while_a_server_runs_is_filled_again(
+    database: Database, dsns: list[str]
+) -> None:
+    secrets, stores = some_secrets(3), places(dsns)
+    async with split(database, stores, watched=True) as keys:
+        await keys.register(secrets)
+        await keys.confirm(registrations(secrets))
+        await until(lambda: not any(store.behind for store in keys.shares.stores))
+        await ask(dsns[1], "drop schema mdm_keys cascade")
+        await ask(dsns[1], "drop table schema_migrations")
+
+        async def is_filled() -> bool:
+            try:
+                return await count(dsns[1]) == 6
+            except asyncpg.PostgresError:
+                return False
+
+        await until(is_filled, within=30)
+    async with split(database, stores) as keys:
+        assert await keys.fetch(registrations(secrets), identity=True) == secrets

@@ -17,6 +17,7 @@ from mdm_async.keys.wrapped import WrappedKeys
 from mdm_async.postgres.database import Database
 from tests.faults.conditions import until
 from tests.keys.database import INSTALLATION, epochs, kek, opened, registrations, some_secrets
+from tests.web.test_privacy import captured_log
 
 
 async def node(database: Database, source: KekSource, name: str = "a node") -> WrappedKeys:
@@ -318,6 +319,30 @@ async def test_keys_are_rotated_in_the_background(database: Database, kept: Kept
             return len(await kept.read()) == 1 and await epochs(database) == {2}
 
         await until(is_alone)
+    finally:
+        running.cancel()
+        await asyncio.wait([running])
+
+
+async def test_a_key_that_cannot_be_destroyed_is_told_and_stops_nothing(
+    database: Database, kept: KeptKeks
+) -> None:
+    keys = await node(database, kept)
+    await keys.rotate()
+    # As on a disk that is full, or may not be written:
+    (obstacle := kept.path.with_name(".kek.new")).mkdir()
+    running = asyncio.create_task(keys.forever())
+    try:
+        with captured_log() as told:
+            await until(lambda: running.done() or "cannot be changed" in told.getvalue())
+        assert not running.done()
+        assert len(await kept.read()) == 2
+        obstacle.rmdir()
+
+        async def is_alone() -> bool:
+            return len(await kept.read()) == 1
+
+        await until(is_alone, within=20)
     finally:
         running.cancel()
         await asyncio.wait([running])

@@ -9,7 +9,7 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
-from mdm_async.errors import Unavailable
+from mdm_async.errors import Conflict, Unavailable
 from mdm_async.keys import repair as module
 from mdm_async.keys.named_keys import owner
 from mdm_async.keys.repair import Mended, repair
@@ -333,6 +333,22 @@ async def test_all_stores_are_wrapped_under_new_keys_and_a_store_that_is_away_is
                 dsn, "select distinct epoch from mdm_keys.image_secrets where kind <> 'transfer'"
             ) == [2]
         assert await keys.fetch(registrations(secrets), identity=True) == secrets
+
+
+async def test_stores_that_are_given_new_keys_one_after_the_other_are_all_rotated(
+    database: Database, stores: list[StorePlace]
+) -> None:
+    async with split(database, stores) as keys:
+        for some, lack in ((stores[:2], "for the store c; a, b began"), (stores[2:], "c began")):
+            for place in some:
+                assert isinstance(place.source, Keks)
+                place.source.keks.insert(0, os.urandom(32))
+            with pytest.raises(Conflict, match=lack):
+                await keys.rotate()
+            for store in keys.shares.stores:
+                assert store.keeper is not None
+                await store.keeper.work()
+        assert {store.keys.cipher.ring.epoch for store in keys.shares.stores if store.keys} == {2}
 
 
 async def test_a_store_that_was_away_is_given_what_it_missed(
