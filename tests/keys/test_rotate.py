@@ -24,6 +24,13 @@ async def node(database: Database, source: KekSource, name: str = "a node") -> W
     return await WrappedKeys.open(database, source, INSTALLATION, name, 60)
 
 
+SPOIL = (
+    "create function spoil() returns trigger language plpgsql as $$ begin"
+    " new.wrapped = set_byte(new.wrapped, 20, get_byte(new.wrapped, 20) # 1); return new; end $$;"
+    "create trigger spoil before update on mdm_keys.{table} for each row execute function spoil()"
+)
+
+
 @pytest.fixture
 def kept(tmp_path: Path) -> KeptKeks:
     source = KeptKeks(tmp_path / "kek")
@@ -98,24 +105,21 @@ async def test_a_rotation_that_is_killed_goes_on_with_what_is_left(
     assert len(await kept.read()) == 1
 
 
+@pytest.mark.parametrize("table", ["image_secrets", "project_keys"])
 async def test_what_does_not_open_after_it_was_written_is_rolled_back(
-    database: Database, kept: KeptKeks
+    database: Database, kept: KeptKeks, table: str
 ) -> None:
     keys, secrets = await node(database, kept), some_secrets(3)
     await keys.register(secrets)
     async with database.acquire() as db:
-        await db.execute(
-            "create function spoil() returns trigger language plpgsql as $$ begin"
-            " new.wrapped = set_byte(new.wrapped, 20, get_byte(new.wrapped, 20) # 1); return new; end $$;"
-            "create trigger spoil before update on mdm_keys.image_secrets for each row execute function spoil()"
-        )
+        await db.execute(SPOIL.format(table=table))
     await keys.rotate()
     with pytest.raises((Damaged, Unavailable)):
         await keys.keeper.work()
     assert await keys.fetch(registrations(secrets), identity=True) == secrets
     assert len(await kept.read()) == 2
     async with database.acquire() as db:
-        await db.execute("drop trigger spoil on mdm_keys.image_secrets")
+        await db.execute(f"drop trigger spoil on mdm_keys.{table}")
     await keys.keeper.work()
     assert await epochs(database) == {2}
     assert await keys.fetch(registrations(secrets), identity=True) == secrets
@@ -139,6 +143,30 @@ async def test_a_damaged_row_keeps_its_key_and_is_told(database: Database, kept:
     assert len(await kept.read()) == 2
     await keys.keeper.work()  # it is not tried over and over
     assert (await standing(keys)).rotation == store.rotation
+
+
+async def test_a_projects_damaged_key_and_what_an_earlier_version_wrapped_keep_their_key(
+    database: Database, kept: KeptKeks
+) -> None:
+    keys = await node(database, kept)
+    await keys.make_project_key("trial")
+    async with database.acquire() as db:
+        await db.execute(
+            "update mdm_keys.project_keys set wrapped = set_byte(wrapped, 20, get_byte(wrapped, 20) # 1)"
+            " where project = 'trial'"
+        )
+        await db.execute("update mdm_keys.kek_proofs set transfers_until = now() + interval '1 hour'")
+    await keys.rotate()
+    await keys.keeper.work()
+    assert [one.closed for one in (await standing(keys)).epochs] == [None, None]
+    async with database.acquire() as db:
+        await db.execute("delete from mdm_keys.project_keys where project = 'trial'")
+    await keys.keeper.work()
+    assert [one.closed for one in (await standing(keys)).epochs] == [None, None]
+    async with database.acquire() as db:
+        await db.execute("update mdm_keys.kek_proofs set transfers_until = now()")
+    await keys.keeper.work()
+    assert (await standing(keys)).epochs[1].closed is not None
 
 
 async def test_a_site_is_told_to_bring_a_new_key_and_then_to_remove_the_old_one(

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Sequence
 from itertools import combinations
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -80,3 +80,18 @@ def test_a_share_that_claims_another_image_or_has_another_length_is_not_used() -
     joined = join(found, [key, other], 2)
     assert joined.secrets == by_key(wanted)
     assert joined.wrong == [(key, 1)]
+
+
+@pytest.mark.parametrize("moved", [(uuid4(), None, None), (None, uuid4(), None), (None, None, "identity")])
+def test_shares_that_all_claim_another_place_give_nothing(
+    moved: tuple[UUID | None, UUID | None, str | None],
+) -> None:
+    registration, image, kind = moved
+    (one,) = wanted = [Held(uuid4(), uuid4(), "image", os.urandom(32))]
+    found = {
+        index: by_key(
+            [Held(registration or one.registration, image or one.image, kind or one.kind, share.value)]
+        )
+        for index, (share,) in divide(wanted, 2, 3).items()
+    }
+    assert not join(found, list(found[1]), 2).secrets
