@@ -61,7 +61,6 @@ async def repair_forever(shares: Shares) -> None:
         with suppress(MdmError):
             await make_good(shares, shares.take_lacking(_PAGE))
         now = [(store.name, store.missed) for store in shares.up]
-        # What too few have shares of waits for another store.
         if now == tried or not any(store.behind for store in shares.up):
             continue
         with suppress(MdmError):
@@ -88,7 +87,8 @@ async def repair(shares: Shares) -> Mended:
         total = total._replace(young=frozenset()).plus(
             await _level(shares, having, is_grown=time.monotonic() >= grown)
         )
-    if not total.lost:
+    # What too few have shares of waits for the stores that are away, and where none is, for nothing.
+    if not total.lost or len(stores) == len(shares.stores):
         for store, up_to in missed.items():
             store.mend(up_to)
     if any(total):

@@ -7,6 +7,7 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
+from mdm_async.keys.repair import repair
 from mdm_async.postgres.database import Database
 from tests.conftest import Server, running_server
 from tests.faults.conditions import until
@@ -97,3 +98,21 @@ async def test_a_store_that_is_emptied_while_a_server_runs_is_filled_again(
         await until(is_filled, within=30)
     async with split(database, stores) as keys:
         assert await keys.fetch(registrations(secrets), identity=True) == secrets
+
+
+async def test_what_only_one_store_has_keeps_none_of_them_behind_once_all_were_compared(
+    database: Database, dsns: list[str]
+) -> None:
+    async with split(database, places(dsns)) as keys:
+        await ask(
+            dsns[0],
+            "insert into mdm_keys.image_secrets (registration, kind, image, epoch, wrapped, format)"
+            " values (gen_random_uuid(), 'image', gen_random_uuid(), 1, 'x', 2)",
+        )
+        (*others, last) = keys.shares.stores
+        last._goes_down("away")
+        assert (await repair(keys.shares)).lost == 1
+        assert all(store.behind for store in others)
+        last._comes_up()
+        assert (await repair(keys.shares)).lost == 1
+        assert not any(store.behind for store in keys.shares.stores)

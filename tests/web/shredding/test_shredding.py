@@ -110,21 +110,6 @@ async def test_another_projects_entry_is_counted_and_bars_who_has_no_rights_ther
     assert await server.read(surl)
 
 
-@pytest.mark.parametrize(("rights", "barred"), [("dlg", 1), ("ilg", 1), ("dilg", 0)])
-async def test_it_takes_both_rights_at_another_projects_entry_too(
-    server: Server, shred: Shred, rights: str, barred: int
-) -> None:
-    directory = await server.directory()
-    surl = f"{directory}/a.dcm"
-    await server.put(surl, made(seed=507))
-    project = await _linked(server, surl)
-    name = f"t{uuid4().hex[:8]}"
-    token = await server.token("pdrwlxgsi", directory, name=name)
-    rule = {"principal": f"user:{name}", "rights": rights}
-    await server.srm("setPermission", surls=[project], permissionType="ADD", rules=[rule])
-    assert (await shred.look(surl, token=token))["barred"] == barred
-
-
 async def test_rights_on_every_entry_suffice_also_where_a_project_shows_no_identity(
     server: Server, shred: Shred
 ) -> None:
