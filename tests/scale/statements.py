@@ -49,7 +49,16 @@ from mdm_async.catalog.metadata.index import IndexedView
 from mdm_async.catalog.metadata.matches import Known, Wanted
 from mdm_async.catalog.metadata.own_values import Value
 from mdm_async.catalog.metadata.sets import SETS_TO_CHECK
-from mdm_async.catalog.namespace import cut_trees, dead_properties, entries, locks, paths, places, taking
+from mdm_async.catalog.namespace import (
+    as_it_was,
+    cut_trees,
+    dead_properties,
+    entries,
+    locks,
+    paths,
+    places,
+    taking,
+)
 from mdm_async.catalog.namespace.entries import Listed
 from mdm_async.catalog.namespace.locks import Lock
 from mdm_async.catalog.rights import callers, feed, kept_acls, macaroons, recipients, tokens, visible
@@ -325,6 +334,9 @@ async def a_cohort_is_made_told_and_goes(desk: Desk) -> None:
     assert len(await cohorts.at(desk.db, root, "c0000500", 200)) == 200
     assert len(await members.page(desk.db, 77, 49, 200)) == 50
     assert len(await members.with_guids(desk.db, 77, [guid(n) for n in range(100)])) == 100
+    assert len(await members.each(desk.db, [(77, guid(n)) for n in range(100)])) == 100
+    place = await places.resolve_one(desk.db, ROOT)
+    await as_it_was.note(desk.db, {number: as_it_was.of_file(place) for number in range(100)})
     assert len(await images.pinned(desk.db, pins)) == 100
     assert await members.beside_others(desk.db, pins) == []
     assert await cohorts.cut_off(desk.db, made)
@@ -482,7 +494,8 @@ async def a_tree_of_a_hundred_thousand_files_is_removed(desk: Desk) -> None:
 @budget(5_000)
 async def a_page_of_a_removed_tree_goes(desk: Desk) -> None:
     directory = await desk.directory()
-    await cut_trees.cut_off(desk.db, directory)
+    place = (await places.of_entries(desk.db, [directory]))[directory]
+    await cut_trees.cut_off(desk.db, directory, as_it_was.in_directory(place))
     orphans, more = await cut_trees.remove_page(desk.db, directory, 1000)
     assert len(orphans) == 500
     assert not more

@@ -4,8 +4,9 @@ While a member names it, a version that a newer one has superseded is kept, and 
 any more. What is shredded goes all the same.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 import asyncpg
@@ -16,7 +17,11 @@ from mdm_async.postgres.database import Connection
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """`digest` is salted, of what the manifest says of it; `sealed` holds size, checksums and the salt."""
+    """`digest` is salted, of what the manifest says of it; `sealed` holds size, checksums and the salt.
+
+    `handed_on`: whoever made the cohort could give others rights to the entry. `last`: what was in force there when the
+    entry went.
+    """
 
     number: int
     entry: int
@@ -26,11 +31,14 @@ class Member:
     version: str
     digest: bytes
     sealed: bytes
+    handed_on: bool = False
+    last: Mapping[str, Any] | None = None
 
 
 Pin = tuple[UUID, str, str]
 """An image, a view's name and version."""
-_COLUMNS = "number, entry, guid, image, view, version, digest, sealed"
+_GIVEN = "number, entry, guid, image, view, version, digest, sealed, handed_on"
+_COLUMNS = f"{_GIVEN}, (select last from entries_gone g where g.entry = cohort_members.entry limit 1)"
 
 
 async def add(db: Connection, cohort: int, members: Sequence[Member]) -> int:
@@ -46,17 +54,15 @@ async def add(db: Connection, cohort: int, members: Sequence[Member]) -> int:
 
 async def _add(db: Connection, cohort: int, members: Sequence[Member]) -> int:
     status = await db.execute(
-        f"insert into cohort_members (cohort, {_COLUMNS}) select $1, m.* from unnest("
-        " $2::int[], $3::bigint[], $4::uuid[], $5::uuid[], $6::text[], $7::text[], $8::bytea[], $9::bytea[]"
-        f") as m ({_COLUMNS}) where exists (select from views v where v.image = m.image and v.name = m.view"
-        "  and v.version = m.version and v.state = 'ready' offset 0)"
+        f"insert into cohort_members (cohort, {_GIVEN}) select $1, m.* from unnest("
+        " $2::int[], $3::bigint[], $4::uuid[], $5::uuid[], $6::text[], $7::text[], $8::bytea[], $9::bytea[],"
+        f" $10::boolean[]) as m ({_GIVEN}) where exists ("
+        "  select from views v where v.image = m.image and v.name = m.view and v.version = m.version"
+        "   and v.state = 'ready' offset 0)"
         # Found twice: by two of its names in a list, or it was moved while it was looked for.
         " on conflict (cohort, guid) do nothing",
         cohort,
-        *(
-            [getattr(one, field) for one in members]
-            for field in ("number", "entry", "guid", "image", "view", "version", "digest", "sealed")
-        ),
+        *([getattr(one, field) for one in members] for field in _GIVEN.split(", ")),
     )
     return int(status.rpartition(" ")[2])
 
@@ -82,15 +88,31 @@ async def with_guids(db: Connection, cohort: int, guids: Collection[UUID]) -> di
     return {row["guid"]: _member(row) for row in rows}
 
 
+async def each(db: Connection, wanted: Collection[tuple[int, UUID]]) -> dict[tuple[int, UUID], Member]:
+    """Of each (cohort, GUID) the member, if it is one."""
+    rows = await db.fetch(
+        f"select w.cohort as of, m.* from unnest($1::bigint[], $2::uuid[]) as w (cohort, guid) cross join lateral ("
+        f"  select {_COLUMNS} from cohort_members where cohort = w.cohort and guid = w.guid limit 1) m",
+        [cohort for cohort, _ in wanted],
+        [guid for _, guid in wanted],
+    )
+    return {(row["of"], row["guid"]): Member(*list(row.values())[1:]) for row in rows}
+
+
 async def remove_page(db: Connection, cohort: int, count: int) -> list[Pin]:
     """Remove some members of a cohort that was cut off: what they pinned. None are left, and the cohort has gone with
     them, when they are fewer."""
     rows = await db.fetch(
         "with page as materialized (select number from cohort_members where cohort = $1 order by number limit $2)"
         " delete from cohort_members where cohort = $1 and number = any(array(select number from page))"
-        " returning image, view, version",
+        " returning image, view, version, entry",
         cohort,
         count,
+    )
+    await db.execute(
+        "delete from entries_gone g where entry = any($1::bigint[])"
+        " and not exists (select from cohort_members m where m.entry = g.entry offset 0)",
+        [row["entry"] for row in rows],
     )
     if len(rows) < count:
         await db.execute("delete from cohorts where id = $1 and directory is null", cohort)

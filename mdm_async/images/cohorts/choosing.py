@@ -35,6 +35,8 @@ class Chosen:
     guid: UUID
     image: UUID
     view: View
+    may_give: bool
+    """Whether whoever chooses it may give others rights to it."""
 
 
 async def listed(
@@ -59,7 +61,7 @@ async def listed(
             except MdmError as why:
                 why.detail = f"number {number} of the list: {why.detail or why.title}"
                 raise
-            yield Chosen(entry.id, entry.guid, image, name)
+            yield Chosen(entry.id, entry.guid, image, name, acl.allows(caller, place, Right.PERMISSION))
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +115,8 @@ async def _readable(
                 continue
             name = one.view or view or place.default_view
             if acl.allows(caller, place, Right.READ, name):
-                chosen.append(Chosen(one.entry, one.guid, one.image, name))
+                may_give = acl.allows(caller, place, Right.PERMISSION)
+                chosen.append(Chosen(one.entry, one.guid, one.image, name, may_give))
         stored = await shelf.find(db, [(one.image, one.view) for one in chosen])
     return [one for one in chosen if _is_ready(stored.holdings.get((one.image, one.view)))]
 

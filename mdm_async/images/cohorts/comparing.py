@@ -11,7 +11,8 @@ from mdm_async.catalog.namespace.places import Place
 from mdm_async.errors import Forbidden, TooLarge
 from mdm_async.images.cohorts.choosing import Chosen, in_pages, selected
 from mdm_async.images.cohorts.making import Cohorts
-from mdm_async.images.cohorts.showing import kept_of, may_read
+from mdm_async.images.cohorts.showing import kept_of
+from mdm_async.images.transfers.judging import may_read
 from mdm_async.images.transfers.through_cohort import Standing, standing
 from mdm_async.names import Caller, View
 
@@ -70,7 +71,11 @@ async def _readable(
         async with own.turns.turn(caller.payer, _PAGE, first=False), own.database.acquire() as db:
             page = await members.page(db, stands.cohort.id, after, _PAGE)
             asked_at = await stands.places(db, page)
-        yield [(one, asked_at[one.number]) for one in page if may_read(caller, asked_at.get(one.number), one)]
+        yield [
+            (one, asked_at[one.number][0])
+            for one in page
+            if may_read(caller, asked_at[one.number], View(one.view))
+        ]
         if len(page) < _PAGE:
             return
         after = page[-1].number
@@ -80,7 +85,7 @@ def _entry_of(member: Member, place: Place) -> Chosen | None:
     entry = place.entry
     if entry is None or entry.image is None:
         return None
-    return Chosen(entry.id, entry.guid, entry.image, View(member.view))
+    return Chosen(entry.id, entry.guid, entry.image, View(member.view), member.handed_on)
 
 
 async def _now(own: Cohorts, some: Sequence[Chosen]) -> dict[UUID, Pin]:

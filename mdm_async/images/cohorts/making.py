@@ -211,7 +211,7 @@ class _Making:
         pin = (one.image, one.view, record.version)
         kept = facts.sealed(file, opened.of(stored.secret), pin)
         number = len(self.digests) + place
-        return Member(number, one.entry, one.guid, *pin, file.digest, kept)
+        return Member(number, one.entry, one.guid, *pin, file.digest, kept, one.may_give)
 
     async def _sha256(self, view: ReadyView) -> str | None:
         if self._hashed + view.size > _HASHED:

@@ -20,7 +20,6 @@ from mdm_async.catalog.cohorts.members import Member
 from mdm_async.catalog.holdings import images
 from mdm_async.catalog.holdings.images import Holding
 from mdm_async.catalog.namespace import places
-from mdm_async.catalog.namespace.places import Place
 from mdm_async.catalog.rights import acl
 from mdm_async.catalog.trail import acts
 from mdm_async.catalog.trail.acts import Act
@@ -34,6 +33,7 @@ from mdm_async.images.names.user_text import opened
 from mdm_async.images.reading.served import ServedViews
 from mdm_async.images.reading.shelf import Found
 from mdm_async.images.surls import existing
+from mdm_async.images.transfers.judging import may_read
 from mdm_async.images.transfers.through_cohort import Standing, standing
 from mdm_async.keys.derive import MappingCipher
 from mdm_async.names import IDENTIFIED, Caller, Lfn, Right, View
@@ -145,17 +145,15 @@ async def page(own: Cohorts, caller: Caller, path: str, after: int) -> tuple[lis
         some = await members.page(db, stands.cohort.id, after, TOLD)
         asked_at = await stands.places(db, some)
         holdings = await images.pinned(db, [(one.image, one.view, one.version) for one in some])
-    readable = [one for one in some if may_read(caller, asked_at.get(one.number), one)]
+    readable = [one for one in some if may_read(caller, asked_at[one.number], View(one.view))]
     files = await _opened(own, readable, holdings)
     told = []
     for one in some:
-        place, state = asked_at.get(one.number), _state(own.shelf.served, holdings, one)
+        place, state = asked_at[one.number][:1], _state(own.shelf.served, holdings, one)
         if state == "available" and one in readable and one.number not in files:
             state = "lost"
-        path_ = (
-            place.lfn if place is not None and place.entry is not None and acl.sees(caller, place) else None
-        )
-        told.append(Told(one.number, one.digest, state, files.get(one.number), path_))
+        path_ = [at.lfn for at in place if at.entry is not None and acl.sees(caller, at)]
+        told.append(Told(one.number, one.digest, state, files.get(one.number), path_[0] if path_ else None))
     return told, some[-1].number if len(some) == TOLD else None
 
 
@@ -168,11 +166,6 @@ async def delete(database: Database, changed: ChangedHere, caller: Caller, path:
             raise acl.missing(caller)
         await acts.record(db, [Act(caller, "cohort delete", guid=stands.cohort.guid)])
     changed.everything()
-
-
-def may_read(caller: Caller, place: Place | None, member: Member) -> bool:
-    """`place`: where it is asked (`Standing.places`)."""
-    return place is not None and acl.allows(caller, place, Right.READ, View(member.view))
 
 
 async def _opened(own: Cohorts, some: Sequence[Member], holdings: Holdings) -> dict[int, PinnedFile]:

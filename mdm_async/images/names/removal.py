@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from mdm_async.catalog.holdings import images
-from mdm_async.catalog.namespace import cut_trees, entries, locks, places
+from mdm_async.catalog.namespace import as_it_was, cut_trees, entries, locks, places
 from mdm_async.catalog.namespace.entries import Entry
 from mdm_async.catalog.namespace.places import Acl, Place
 from mdm_async.catalog.rights import acl
@@ -58,6 +58,7 @@ async def take_away(db: Connection, caller: Caller, place: Place) -> None:
         await _cut_off(db, caller, place, place.entry)
     else:
         removed = await entries.remove_files(db, [place.entry.id])
+        await as_it_was.note(db, {entry: as_it_was.of_file(place) for entry in removed})
         await images.doom_unreferenced(db, removed.values())
     act = "rmdir" if place.entry.is_directory else "rm"
     await acts.record(db, [Act(caller, act, guid=place.entry.guid, details={"replaced": True})])
@@ -67,7 +68,7 @@ async def _cut_off(db: Connection, caller: Caller, place: Place, entry: Entry) -
     await cut_trees.lock_tree(db, entry.id)
     await _demand_all_below(db, caller, place)
     # Every node reads that it was changed, and judges transfer URLs below it anew: their files have no place.
-    await cut_trees.cut_off(db, entry.id)
+    await cut_trees.cut_off(db, entry.id, as_it_was.in_directory(place))
 
 
 async def _demand_all_below(db: Connection, caller: Caller, place: Place) -> None:
@@ -96,12 +97,19 @@ async def rm(
 ) -> list[tuple[str, MdmError | None]]:
     """Remove files. Their transfer URLs die, running transfers stop, their images are destroyed soon."""
     async with database.transaction() as db:
-        found = [_removable(caller, one) for one in await resolve(db, caller, surls)]
+        resolved = await resolve(db, caller, surls)
+        found = [_removable(caller, one) for one in resolved]
+        where = {
+            one[1].entry.id: one[1]
+            for one in resolved
+            if not isinstance(one, MdmError) and one[1].entry is not None
+        }
         wanted = {one.id: one for one in found if isinstance(one, Entry)}
         locked = await locks.locked(db, wanted)
         found = [sqlstates.locked() if isinstance(one, Entry) and one.id in locked else one for one in found]
         wanted = {id_: one for id_, one in wanted.items() if id_ not in locked}
         removed = await entries.remove_files(db, wanted)
+        await as_it_was.note(db, {entry: as_it_was.of_file(where[entry]) for entry in removed})
         await images.doom_unreferenced(db, removed.values())
         await acts.record(db, [Act(caller, "rm", guid=wanted[entry].guid) for entry in removed])
     changed.everything()

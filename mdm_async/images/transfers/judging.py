@@ -2,19 +2,23 @@
 
 import asyncio
 from collections import abc
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Self
+from uuid import UUID
 
+from mdm_async.catalog.cohorts import members
+from mdm_async.catalog.cohorts.members import Member
 from mdm_async.catalog.grants.grants import Grant
-from mdm_async.catalog.namespace import places
-from mdm_async.catalog.namespace.places import Place
+from mdm_async.catalog.namespace import as_it_was, places
+from mdm_async.catalog.namespace.places import Acl, Place
 from mdm_async.catalog.rights import acl
 from mdm_async.catalog.rights.callers import Callers
 from mdm_async.identity.mapping import Mapping
 from mdm_async.images.rights.delivery import demands_sealed
 from mdm_async.images.transfers.live_index import Way
 from mdm_async.names import Caller, Right, View
-from mdm_async.postgres.database import Database
+from mdm_async.postgres.database import Connection, Database
 from mdm_async.settings import DeliverySettings
 
 _AT_ONCE = 256
@@ -48,15 +52,18 @@ class Judge:
         async with self.database.acquire() as db:
             wanted = {place for grant in held for place in (grant.entry, grant.parent) if place is not None}
             found = await places.of_entries(db, wanted)
+            pinned = await _Pinned.of(db, [grant for grant in held if grant.entry not in found])
         allowed = {}
         for count, grant in enumerate(held, 1):
-            if self._may(grant, caller_of(grant), found):
+            if self._may(grant, caller_of(grant), found, pinned):
                 allowed[grant.turl] = _way(grant, found)
             if count % _AT_ONCE == 0:
                 await asyncio.sleep(0)
         return allowed
 
-    def _may(self, grant: Grant, caller: Caller | None, found: abc.Mapping[int, Place]) -> bool:
+    def _may(
+        self, grant: Grant, caller: Caller | None, found: abc.Mapping[int, Place], pinned: "_Pinned"
+    ) -> bool:
         entry, directory = found.get(grant.entry or 0), found.get(grant.parent or 0)
         if caller is None:
             return False
@@ -65,19 +72,60 @@ class Judge:
                 return False
             return directory is not None and acl.may_create(caller, directory.child(grant.name or "", None))
         view = View(grant.view or "")
+        asked_at: Sequence[Place] = () if entry is None else (entry,)
         if grant.cohort is not None:
-            entry = through_cohort(entry, directory)
-        if entry is None or (grant.recipient is None and demands_sealed(self.delivery, entry, view)):
+            member = pinned.members.get((grant.cohort, grant.guid)) if grant.guid is not None else None
+            asked_at = through_cohort(entry, directory, member, pinned.acls)
+        if grant.recipient is None and any(demands_sealed(self.delivery, one, view) for one in asked_at):
             return False
-        return acl.allows(caller, entry, Right.READ, view)
+        return may_read(caller, asked_at, view)
 
 
-def through_cohort(entry: Place | None, directory: Place | None) -> Place | None:
-    """Where it is asked whether somebody may read a member of a cohort: at its entry, and at the cohort's directory, as
-    of a file in it, once the entry has gone. None when the directory has gone."""
+@dataclass(frozen=True, slots=True)
+class _Pinned:
+    """Members of cohorts whose entries have gone, by cohort and GUID, and the ACLs that were in force there."""
+
+    members: abc.Mapping[tuple[int, UUID], Member]
+    acls: abc.Mapping[int, Acl]
+
+    @classmethod
+    async def of(cls, db: Connection, grants: Sequence[Grant]) -> Self:
+        wanted = {
+            (grant.cohort, grant.guid)
+            for grant in grants
+            if grant.cohort is not None and grant.guid is not None
+        }
+        found = await members.each(db, wanted) if wanted else {}
+        return cls(found, await acls_of(db, found.values()))
+
+
+async def acls_of(db: Connection, some: Iterable[Member]) -> dict[int, Acl]:
+    """What was in force at the entries of these members, as far as they have gone."""
+    wanted = as_it_was.acls_in([one.last for one in some if one.last is not None])
+    return await places.acls_of(db, wanted) if wanted else {}
+
+
+def through_cohort(
+    entry: Place | None, directory: Place | None, member: Member | None, acls: abc.Mapping[int, Acl]
+) -> tuple[Place, ...]:
+    """Where it is asked whether somebody may read a member of a cohort: at its entry. Once that has gone, at the
+    cohort's directory, as of a file in it; and unless whoever made the cohort could give others rights to the entry, at
+    the entry as it was, too: a right that was withdrawn does not come back. Nowhere: nobody may."""
     if directory is None:
-        return None
-    return entry or directory.child("", None)
+        return ()
+    if entry is not None:
+        return (entry,)
+    here = directory.child("", None)
+    if member is None or (member.last is None and not member.handed_on):
+        return ()
+    if member.handed_on or member.last is None:
+        return (here,)
+    return (here, as_it_was.place_of(here, member.last, acls))
+
+
+def may_read(caller: Caller, asked_at: Sequence[Place], view: View) -> bool:
+    """Whether all of these places, which are one at least, let the caller read a view."""
+    return bool(asked_at) and all(acl.allows(caller, one, Right.READ, view) for one in asked_at)
 
 
 def _way(grant: Grant, found: abc.Mapping[int, Place]) -> Way:

@@ -19,7 +19,7 @@ from mdm_async.images.reading.served import ServedViews
 from mdm_async.images.rights.delivery import demand_delivery, demands_sealed
 from mdm_async.images.rights.recipients import RegisteredKey
 from mdm_async.images.surls import existing
-from mdm_async.images.transfers.judging import through_cohort
+from mdm_async.images.transfers.judging import acls_of, through_cohort
 from mdm_async.images.transfers.pins import Pinned, Wanted
 from mdm_async.names import Caller, Right, View, parse_surl, split
 from mdm_async.postgres.database import Connection
@@ -33,11 +33,11 @@ class Standing:
     cohort: Cohort
     directory: Place
 
-    async def places(self, db: Connection, some: Collection[Member]) -> dict[int, Place]:
-        """Where it is asked whether these members may be read, by their numbers."""
+    async def places(self, db: Connection, some: Collection[Member]) -> dict[int, tuple[Place, ...]]:
+        """Where it is asked whether these members may be read, by their numbers; of some nowhere (`through_cohort`)."""
         found = await places.of_entries(db, {member.entry for member in some})
-        asked = ((member.number, through_cohort(found.get(member.entry), self.directory)) for member in some)
-        return {number: place for number, place in asked if place is not None}
+        acls = await acls_of(db, [one for one in some if one.entry not in found])
+        return {one.number: through_cohort(found.get(one.entry), self.directory, one, acls) for one in some}
 
 
 async def directory_of(db: Connection, caller: Caller, path: str, right: Right) -> tuple[Place, str]:
@@ -87,17 +87,21 @@ async def wanted_through(
             member = known.get(guid)
             if member is None:
                 raise acl.missing(caller)
-            place, view = asked_at[member.number], View(member.view)
-            acl.demand(caller, place, Right.READ, view)
+            view = View(member.view)
+            if not asked_at[member.number]:
+                raise acl.missing(caller)
+            for place in asked_at[member.number]:
+                acl.demand(caller, place, Right.READ, view)
             demand_served(served, member)
             key = recipient
-            if key is None and demands_sealed(delivery, place, view):
-                key = await registered.key()
-                demand_delivery(delivery, place, view, key)
+            for place in asked_at[member.number]:
+                if key is None and demands_sealed(delivery, place, view):
+                    key = await registered.key()
+                    demand_delivery(delivery, place, view, key)
         except MdmError as why:
             found.append(why)
         else:
-            way = tuple(dict.fromkeys((*stands.directory.way, *place.way)))
+            way = tuple(dict.fromkeys((*stands.directory.way, *asked_at[member.number][0].way)))
             cohort, directory = stands.cohort, stands.directory.ancestor.id
             pinned = Pinned(cohort.id, cohort.guid, directory, member.version)
             found.append(Wanted(item, surl, member.entry, member.guid, member.image, view, key, way, pinned))

@@ -3,7 +3,7 @@
 import base64
 import hashlib
 import zlib
-from collections.abc import Collection
+from collections.abc import AsyncIterator, Collection
 from dataclasses import replace
 from typing import Any
 from uuid import UUID
@@ -15,10 +15,18 @@ from mdm_async.cohort_manifest import Manifest
 from mdm_async.crypt4gh.exchange import new_private_key, public_key
 from mdm_async.errors import TooLarge, WrongContent
 from mdm_async.images.cohorts import choosing, comparing, making, showing
+from mdm_async.images.upkeep.trees import remove_trees
 from mdm_async.names import Caller, Lfn, Right, Scope
 from mdm_async.postgres.database import Connection
 from tests.conftest import Reply, Server, running_server
 from tests.web.made_images import made
+
+
+@pytest.fixture(autouse=True)
+async def _nobody_traverses_the_root_afterwards(server: Server) -> AsyncIterator[None]:
+    yield
+    left = [{"principal": "any:authenticated", "rights": "x"}]
+    await server.srm("setPermission", surls=["/"], permissionType="REMOVE", rules=left, expect=None)
 
 
 async def ask(server: Server, verb: str, token: str | None = None, expect: int = 200, **body: Any) -> Any:
@@ -211,6 +219,56 @@ async def test_the_directorys_rights_count_once_the_entry_has_gone(server: Serve
         assert over.status == 410
     server.cool()
     assert await server.get((await may(inside))["transferURL"]) == content
+
+
+@pytest.mark.parametrize("removed", ["alone", "with its directory", "deep in a tree"])
+async def test_a_right_that_was_withdrawn_does_not_come_back_when_the_entry_goes(
+    server: Server, removed: str
+) -> None:
+    """Somebody who may read files, and has a directory of their own, makes a cohort of them there."""
+    top, (gone, kept) = await filled(server, 2)
+    files = [f"{top}/0.dcm", f"{top}/1.dcm"]
+    if removed != "alone":
+        await server.srm("mkdir", surl=f"{top}/b")
+        for number, file in enumerate(files):
+            await server.srm("mv", fromSURL=file, toSURL=f"{top}/b/{number}.dcm")
+        files = [f"{top}/b/{number}.dcm" for number in range(2)]
+    mine = await server.directory()
+    name = f"reader{top[2:]}"
+    reader, other = await server.token("", name=name), await server.token("", name=f"other{top[2:]}")
+    await acl(server, "/", rule("any:authenticated", "x"))
+    await acl(server, top, rule(f"user:{name}", "rlxg"))
+    await acl(
+        server,
+        mine,
+        rule(f"user:{name}", "rlxgwdp"),
+        rule(f"user:other{top[2:]}", "rlxgi", "*", "identified"),
+    )
+    await ask(server, "create", reader, 201, surl=f"{mine}/c", files=files)
+
+    async def given(token: str) -> list[str]:
+        asked = {"files": [{"surl": f"guid:{guid}"} for guid in (gone, kept)], "cohort": f"{mine}/c"}
+        tree = await server.srm("prepareToGet", token=token, expect=None, **asked)
+        told = (await manifest(server, f"{mine}/c", token)).files
+        found = [line["surl"][5:] for line in tree["files"] if "transferURL" in line]
+        assert [one.guid for one in told] == found
+        for line in tree["files"]:
+            if "transferURL" in line:
+                await server.get(line["transferURL"])
+        return found
+
+    assert await given(reader) == [gone, kept]
+    await acl(server, files[0], rule("user:nobody", "r"))
+    assert await given(reader) == [kept]
+    if removed == "alone":
+        await server.srm("rm", surls=files)
+    else:
+        await server.srm("rmdir", surl=f"{top}/b" if removed == "with its directory" else top, recursive=True)
+        await remove_trees(server.house.database, "here")
+        await remove_trees(server.house.database, "here")
+    server.cool()
+    assert await given(reader) == [kept]
+    assert await given(other) == []
 
 
 async def test_the_identified_view_is_pinned_sealed_and_tells_its_query_only_to_who_may_read_it(
