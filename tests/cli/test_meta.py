@@ -101,3 +101,44 @@ async def test_queries_are_kept_listed_shown_and_removed(mdm: Run, folder: str) 
     ]
     assert (await mdm("meta", "query", "remove", "ct", "--at", folder)).code == 0
     assert (await mdm("meta", "query", "list", folder, "--json")).json == []
+
+
+async def test_values_come_from_a_table(mdm: Run, study: str, tmp_path: Path) -> None:
+    table = tmp_path / "values.csv"
+    table.write_text(
+        f'\ufeffpath,mine.quality,mine.note\r\n{study}/a.dcm,3,"much, noise"\r\n\r\n{study},3,\r\n', "utf-8"
+    )
+    done = await mdm("meta", "set", "--csv", table)
+    assert (done.code, done.text) == (0, ""), done.err
+    told = (await mdm("meta", "get", f"{study}/a.dcm", study, "--json")).json
+    assert [one["own"]["mine"] for one in told] == [{"quality": 3, "note": "much, noise"}, {"quality": 3}]
+    table.write_text(f"path,mine.quality\n{study}/a.dcm,4\n{study}/gone.dcm,4\n{study},none\n")
+    some = await mdm("meta", "set", "--csv", table)
+    assert some.code == 3
+    assert f"{study}/gone.dcm: no such file" in some.err
+    assert f"{study}: that is no int" in some.err
+    assert (await mdm("meta", "get", f"{study}/a.dcm", "--json")).json[0]["own"]["mine"]["quality"] == 4
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("", "begin with a line such as"),
+        ("path,quality\n", "begin with a line such as"),
+        ("path,mine.a\n/x,1,Doe\n", "line 2 of"),
+        ("path,mine.a\n/x,1\n/x,2\n", "line 3 of"),
+        ('path,mine.a\n/x,"Doe\n', "begin with a line such as"),
+    ],
+)
+async def test_a_table_that_is_none_is_told_without_its_values(
+    mdm: Run, tmp_path: Path, text: str, told: str
+) -> None:
+    table = tmp_path / "values.csv"
+    table.write_text(text)
+    ended = await mdm("meta", "set", "--csv", table)
+    assert (ended.code, told in ended.err, "Doe" in ended.err) == (2, True, False), ended.err
+
+
+async def test_an_empty_text_is_told_how_a_value_is_taken_away(mdm: Run, study: str) -> None:
+    ended = await mdm("meta", "set", f"{study}/a.dcm", "mine.note=")
+    assert (ended.code, "--unset" in ended.err) == (2, True)

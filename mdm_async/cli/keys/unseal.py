@@ -35,10 +35,7 @@ def unseal(
     """
     paths = files or []
     given = passphrases(passphrase_file, paths, new_from=len(paths)) if paths else []
-    shares = []
-    for path, passphrase in zip(paths, given, strict=True):
-        with about(str(path)):
-            shares.append(open_share(path, passphrase))
+    shares = [open_share(path, passphrase) for path, passphrase in zip(paths, given, strict=True)]
     found = complete(_give(context, paths, shares, forget))
     if json:
         print_json(found)

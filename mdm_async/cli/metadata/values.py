@@ -1,13 +1,15 @@
 """`mdm meta get|set`: what is known of entries, and what users say of them."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
 
 from mdm_async.cli.connection import client_of
 from mdm_async.cli.files_from import FilesFrom, all_names
+from mdm_async.cli.metadata.csv_values import rows_of, set_rows
 from mdm_async.cli.names.commands import outcome_json
 from mdm_async.cli.options import Json
 from mdm_async.cli.output import complain, end, print_json, print_line
@@ -26,7 +28,7 @@ def register(app: typer.Typer) -> None:
 
 def get(
     context: typer.Context,
-    names: Annotated[list[str] | None, typer.Argument(metavar="[LFN…]", show_default=False)] = None,
+    names: Annotated[list[str] | None, typer.Argument(metavar="LFN…", show_default=False)] = None,
     files_from: FilesFrom = None,
     json: Json = False,
 ) -> None:
@@ -57,7 +59,7 @@ def set_(
     context: typer.Context,
     words: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[LFN…] [COLLECTION.ATTRIBUTE=VALUE…]", show_default=False),
+        typer.Argument(metavar="LFN… COLLECTION.ATTRIBUTE=VALUE…", show_default=False),
     ] = None,
     unset: Annotated[
         list[str] | None,
@@ -66,16 +68,38 @@ def set_(
         ),
     ] = None,
     files_from: FilesFrom = None,
+    table: Annotated[
+        Path | None,
+        typer.Option(
+            "--csv",
+            metavar="FILE",
+            help="Names in its first column, and their values in others, below a line such as path,mine.quality.",
+            show_default=False,
+        ),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Give files and directories values: each gets all of them, or none.
 
     Example: `mdm meta set /demo/CT_small.dcm mine.quality=3 'mine.note=much noise'`
     """
+    if table is not None:
+        if words or unset or files_from is not None:
+            raise BadRequest("the table says it all", remedy="give --csv alone")
+        rows = rows_of(table)
+
+        async def rows_set() -> dict[str, None]:
+            async with client_of(context) as client:
+                return await set_rows(client.meta, rows)
+
+        _tell(settled(rows_set()), json)
+        return
     values, names = assigned(words or ())
     values |= dict.fromkeys(unset or ())
     if not values:
-        raise BadRequest("no value is given", remedy="write COLLECTION.ATTRIBUTE=VALUE, or --unset")
+        raise BadRequest(
+            "no value is given", remedy="write COLLECTION.ATTRIBUTE=VALUE, --unset, or --csv FILE"
+        )
     paths = all_names(names, files_from)
 
     async def work() -> dict[str, None]:
@@ -83,7 +107,10 @@ def set_(
             await client.meta.set(paths, values)
         return dict.fromkeys(paths)
 
-    outcomes = settled(work())
+    _tell(settled(work()), json)
+
+
+def _tell(outcomes: Sequence[Outcome[None]], json: bool) -> None:
     for outcome in outcomes:
         if outcome.error is not None:
             complain(outcome.error, outcome.name)

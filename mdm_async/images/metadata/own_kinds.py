@@ -144,7 +144,9 @@ def _date(attribute: Attribute, text: str) -> str:
 
 
 def _text(text: str) -> str:
-    if len(text.encode()) > MOST_TEXT or not text or "\0" in text:
+    if not text:
+        raise BadRequest("a text is not empty", remedy="take the value away: --unset, or None in Python")
+    if len(text.encode()) > MOST_TEXT or "\0" in text:
         raise BadRequest(f"a text has 1 to {MOST_TEXT} bytes, without NUL", remedy="shorten it")
     return text
 

@@ -85,7 +85,7 @@ class NameGuard:
             raise _refused(
                 caller,
                 BadRequest(
-                    "the name holds identifiers of the file's patient, which users without the right to them"
+                    "the name or text holds identifiers of the file's patient, which users without the right to them"
                     " would see",
                     remedy="choose a name without the patient's name, ID or accession number",
                 ),
