@@ -64,6 +64,14 @@ def test_one_share_too_few_is_of_every_secret_equally() -> None:
     assert len(secrets) == 256
 
 
+def test_two_shares_of_three_that_it_takes_are_independent_in_each_byte() -> None:
+    """A polynomial with one random coefficient would give 256 pairs at the most; one for all bytes, equal bytes."""
+    splits = [shamir.split(bytes(64), 3, 3) for _ in range(600)]
+    for one, other in combinations(range(3), 2):
+        assert len({(shares[one].value[0], shares[other].value[0]) for shares in splits}) > 400
+    assert all(len(set(share.value)) > 16 for shares in splits for share in shares)
+
+
 def test_shares_of_one_secret_differ_each_time() -> None:
     first, second = shamir.split(bytes(32), 2, 3), shamir.split(bytes(32), 2, 3)
     assert all(a != b and a.value != bytes(32) for a, b in zip(first, second, strict=True))

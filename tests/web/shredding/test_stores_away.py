@@ -9,6 +9,7 @@ from uuid import UUID
 import orjson
 
 from mdm_async.errors import Unavailable
+from mdm_async.images.shredding import destroying
 from mdm_async.keys.store import Forgotten
 from tests.conftest import Server, running_server
 from tests.postgres.for_tests import PostgresForTests
@@ -67,6 +68,27 @@ async def test_one_store_of_several_that_is_away_is_named_until_it_is_back(
     # The node's own turn comes by itself.
     await server.house.shredder.destroyer.destroy(UUID(done["id"]))
     assert await rows(server, "shreds where destroyed is not null") == 1
+
+
+async def test_a_store_that_comes_back_in_the_middle_has_not_destroyed_what_came_before(
+    own_server: Server, monkeypatch: Any
+) -> None:
+    server = own_server
+    surls = ["/a", "/b"]
+    for number, surl in enumerate(surls):
+        await server.put(surl, made(seed=554 + number))
+    monkeypatch.setattr(destroying, "_PAGE", 1)
+    forget, calls = server.house.keys.forget, 0
+
+    async def forget_from_the_second_on(registrations: Collection[UUID]) -> Forgotten:
+        nonlocal calls
+        calls += 1
+        return await forget(registrations) if calls > 1 else Forgotten((), ("catalog",))
+
+    monkeypatch.setattr(server.house.keys, "forget", forget_from_the_second_on)
+    done = await Shred(server).do(*surls, asAdministrator=True)
+    assert done["state"] == "begun"
+    assert orjson.loads(done["receipt"])["stores"] == []
 
 
 async def test_the_server_goes_on_by_itself(own_server: Server, monkeypatch: Any) -> None:
