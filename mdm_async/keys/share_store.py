@@ -172,7 +172,11 @@ class ShareStore:
         try:
             return (await proofs.prove(db, keks, self.identity.installation)).ring
         except Unavailable as why:
-            raise UnsafeSettings(f"key store {self.name}: {why.detail}", remedy=why.remedy) from None
+            raise UnsafeSettings(
+                f"key store {self.name}: {why.detail}",
+                remedy=f"{why.remedy}. If that key is destroyed, since the store was put back from an old backup, give "
+                "the store an empty database: it is filled from the others",
+            ) from None
 
     def _demand_own(self, keks: Sequence[bytes]) -> None:
         """Whoever has a store's key-encryption keys must not have those of another by that."""

@@ -5,7 +5,6 @@ patient may be identified, there are none.
 """
 
 from collections.abc import Collection, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
@@ -21,7 +20,17 @@ from mdm_async.dicom.indexed import by_keyword
 from mdm_async.dicom.pseudonym import Pseudonyms
 from mdm_async.dicom.scrubbing.steps import IDENTIFIERS, PATIENT_ID
 from mdm_async.dicom.whose import Whose
-from mdm_async.errors import BadRequest, Damaged, Gone, MdmError, NotDicom, NotFound, ViewPending, ViewRefused
+from mdm_async.errors import (
+    BadRequest,
+    Damaged,
+    Gone,
+    MdmError,
+    NotDicom,
+    NotFound,
+    Unavailable,
+    ViewPending,
+    ViewRefused,
+)
 from mdm_async.images.reading import stream
 from mdm_async.images.reading.served import Served
 from mdm_async.images.reading.shelf import Shelf
@@ -86,6 +95,9 @@ class _Search:
                 found = await self._whose(image)
             except (Gone, NotDicom):
                 continue
+            except Unavailable:
+                # Whether it is theirs is known when its keys can be read.
+                raise
             except MdmError:
                 unreadable += 1
                 continue
@@ -112,10 +124,14 @@ class _Search:
             )
         # Files have it in various character sets.
         for image in (await self._having(patient, mine=True))[:_OPENED]:
-            with suppress(MdmError):
+            try:
                 whose = await self._whose(image)
-                if whose.id_text.strip() == patient:
-                    ids[whose.id] = patient
+            except Unavailable:
+                raise
+            except MdmError:
+                continue
+            if whose.id_text.strip() == patient:
+                ids[whose.id] = patient
         return ids
 
     async def _having(self, patient_id: str, *, mine: bool = False) -> list[UUID]:

@@ -9,7 +9,7 @@ from mdm_async.dicom.part10 import Kind
 from mdm_async.dicom.pixels import plan as pixel_plan
 from mdm_async.dicom.pixels.description import PIXELS_REVISION, Description, PixelFacts
 from mdm_async.dicom.pixels.inspector import Inspector
-from mdm_async.errors import MdmError
+from mdm_async.errors import MdmError, Unavailable
 from mdm_async.images.parts import record
 from mdm_async.images.parts.leases import Leases
 from mdm_async.images.parts.record import PartRecord
@@ -51,7 +51,11 @@ async def _open(database: Database, shelf: Shelf, image: UUID) -> tuple[ReadyVie
     original = await shelf.load_one(database, image, IDENTIFIED)
     async with database.acquire() as db:
         registration = await images.registration(db, image)
-    return original, (await shelf.keys.fetch([registration], identity=True))[image]
+    secrets = (await shelf.keys.fetch([registration], identity=True)).get(image)
+    if secrets is None:
+        # It opened just now: it was deleted since, or given other keys, and then it is still somebody's.
+        raise Unavailable("the image's keys are changed just now", remedy="try again")
+    return original, secrets
 
 
 async def _pixels(

@@ -2,11 +2,13 @@
 
 import io
 from typing import Any
+from uuid import UUID, uuid4
 
 import pytest
 from pydicom import dcmread
 from structlog.testing import capture_logs
 
+from mdm_async.catalog.holdings import images
 from tests.conftest import Server
 from tests.web.made_images import made
 from tests.web.shredding.conftest import Shred, image_of, rows
@@ -46,6 +48,25 @@ async def test_a_pseudonym_finds_all_images_of_its_patient_and_nobody_elses(
     assert (done["state"], done["images"]) == ("destroyed", 2)
     assert await rows(server, "images where id = any($1::uuid[])", images) == 1
     assert await server.read(f"{ward}/2", token=token)
+
+
+async def test_while_an_originals_keys_cannot_be_read_nobody_is_told_that_there_is_none(
+    server: Server, shred: Shred, ward: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are away, or given anew just then: it is not passed over."""
+    await server.put(f"{ward}/a", of("P-7099", 25))
+    await server.put(f"{ward}/b", of("P-7099", 26))
+    moved = await image_of(server, f"{ward}/a")
+    truly = images.registration
+
+    async def registration(db: Any, image: UUID) -> UUID:
+        return uuid4() if image == moved else await truly(db, image)
+
+    token = await server.token("pdrwlxgsi", ward)
+    monkeypatch.setattr(images, "registration", registration)
+    assert (await shred.try_look(token=token, patient="P-7099")).status == 503
+    monkeypatch.undo()
+    assert (await shred.look(token=token, patient="P-7099"))["images"] == 2
 
 
 async def test_the_patient_id_itself_finds_them_for_who_may_identify_them(
