@@ -112,6 +112,28 @@ async def test_what_too_few_stores_took_is_withdrawn_from_them(
     assert [await count(dsn, "intents") for dsn in dsns] == [0, 0, 0]
 
 
+async def test_who_is_cancelled_waits_for_what_the_stores_have_begun(
+    database: Database, stores: list[StorePlace]
+) -> None:
+    """Else it would be taken back before it is there."""
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
+    async def work(_: object) -> bool:
+        begun.set()
+        return await go_on.wait()
+
+    async with split(database, stores) as keys:
+        asking = asyncio.create_task(keys.shares.ask(work))
+        await begun.wait()
+        asking.cancel()
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert not asking.done()
+        go_on.set()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+
+
 async def test_a_registration_that_is_there_is_not_harmed_by_another_of_its_name(
     database: Database, stores: list[StorePlace], dsns: list[str]
 ) -> None:
