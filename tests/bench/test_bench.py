@@ -18,7 +18,9 @@ from bench import (
     first_byte,
     heads,
     ingest,
+    keys,
     memory,
+    metadata,
     orthanc,
     pairs,
     removal,
@@ -94,6 +96,26 @@ async def test_pairs_are_counted_beside_bare_ones(folder):
     finding = await pairs.measure(TINY, folder)
     assert [row["per s"] > 0 for row in finding.rows] == [True] * 2
     assert len(finding.targets) == 2
+
+
+async def test_keys_are_read_from_stores_that_share_them_beside_one_store(folder):
+    finding = await keys.measure(TINY, folder)
+    assert [row["per s"] > 0 for row in finding.rows] == [True] * 3
+    assert len(finding.targets) == 2
+
+
+async def test_queries_and_tasks_are_measured_beside_bare_statements(folder, monkeypatch):
+    monkeypatch.setattr(metadata, "_TASKS", 64)
+    finding = await metadata.measure(TINY, folder)
+    assert [row["query"] for row in finding.rows] == [
+        "one row, two attributes",
+        "a study",
+        "in a study, by number",
+        "none",
+        "the next task",
+    ]
+    assert len(finding.targets) == 3
+    assert "bare asyncpg" in finding.remarks[0]
 
 
 async def test_the_cost_of_scrubbing_is_compared(folder, monkeypatch):

@@ -143,6 +143,15 @@ async def test_a_statement_of_requests_looks_into_its_index(database: Database, 
         assert not walked, node
 
 
+async def test_a_look_into_an_inverted_index_changes_no_plan_of_the_transaction_around_it(
+    database: Database,
+) -> None:
+    async with database.transaction() as db:
+        await Verdicts().of(db, CALLER, 0)
+        await images.with_pseudonym(db, b"p", ["v"], ID, 10)
+        assert await db.fetchval("show enable_bitmapscan") == "off"
+
+
 NEVER_DELETED = {"acls"}
 
 

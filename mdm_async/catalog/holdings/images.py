@@ -10,6 +10,7 @@ from mdm_async.catalog.holdings import opaque
 from mdm_async.catalog.holdings.locality import Locality
 from mdm_async.errors import Gone
 from mdm_async.postgres.database import Connection
+from mdm_async.postgres.inverted import bitmap_scans
 
 
 @dataclass(frozen=True, slots=True)
@@ -318,9 +319,7 @@ async def with_pseudonym(
     db: Connection, digest: bytes, versions: Sequence[str], after: UUID, count: int
 ) -> list[tuple[UUID, str, str]]:
     """(image, view name, version) of views that hold a pseudonym, by its keyed digest: some, in the images' order."""
-    # Only a bitmap scan looks into an inverted index.
-    async with db.transaction():
-        await db.execute("set local enable_bitmapscan = on")
+    async with bitmap_scans(db):
         rows = await db.fetch(
             "with held as materialized ("
             "  select image, name, version from views where pseudonyms @> array[$1::bytea]"

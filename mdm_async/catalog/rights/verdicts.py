@@ -11,6 +11,7 @@ from mdm_async.catalog.namespace.places import NEWEST_ACL, rules_of
 from mdm_async.catalog.rights import acl
 from mdm_async.names import Caller
 from mdm_async.postgres.database import Connection
+from mdm_async.postgres.inverted import bitmap_scans
 
 _CALLERS = 1000
 _VERDICTS = 200_000
@@ -59,11 +60,9 @@ class Verdicts:
 
 
 async def _made(db: Connection, caller: Caller) -> Verdict:
-    async with db.transaction():
-        # First: ACLs that come in between are in the verdict, and it is thought older than it is.
-        newest: int = await db.fetchval(f"select {NEWEST_ACL}")
-        # Only a bitmap scan looks into an inverted index.
-        await db.execute("set local enable_bitmapscan = on")
+    # First: ACLs that come in between are in the verdict, and it is thought older than it is.
+    newest: int = await db.fetchval(f"select {NEWEST_ACL}")
+    async with bitmap_scans(db):
         rows = await db.fetch(
             "select a.id, a.rules from unnest($1::text[]) as named cross join lateral (select id, rules from acls"
             "  where rules @> jsonb_build_array(jsonb_build_object('principal', named)) offset 0) a",
