@@ -77,6 +77,12 @@ async def doom(db: Connection, images: Collection[UUID]) -> None:
     await db.execute(
         "update images set doomed = now(), shredded = true where id = any($1::uuid[])", list(images)
     )
+    # What they were called when they were removed, which cohorts had kept.
+    await db.execute(
+        "delete from entries_gone where entry = any(array("
+        "  select entry from cohort_members where image = any($1::uuid[])))",
+        list(images),
+    )
 
 
 async def lose(db: Connection, images: Collection[UUID]) -> None:

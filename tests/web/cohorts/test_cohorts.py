@@ -10,7 +10,7 @@ from uuid import UUID
 
 import pytest
 
-from mdm_async.catalog.holdings import images
+from mdm_async.catalog.holdings import images, shredding
 from mdm_async.cohort_manifest import Manifest
 from mdm_async.crypt4gh.exchange import new_private_key, public_key
 from mdm_async.errors import TooLarge, WrongContent
@@ -269,6 +269,12 @@ async def test_a_right_that_was_withdrawn_does_not_come_back_when_the_entry_goes
     server.cool()
     assert await given(reader) == [kept]
     assert await given(other) == []
+    async with server.house.database.transaction() as db:
+        gone_ = "select count(*) from entries_gone where strpos(last ->> 'lfn', $1) = 1"
+        assert await db.fetchval(gone_, f"{top}/") == 2
+        held = await db.fetch("select image from cohort_members where guid = any($1::uuid[])", [gone, kept])
+        await shredding.doom(db, [row["image"] for row in held])
+        assert await db.fetchval(gone_, f"{top}/") == 0
 
 
 async def test_the_identified_view_is_pinned_sealed_and_tells_its_query_only_to_who_may_read_it(
