@@ -17,6 +17,7 @@ from tests.keys.clusters import Cluster, clusters
 from tests.postgres.for_tests import PostgresForTests
 from tests.web.made_images import BLOB, made
 from tests.web.starting_sealed import starting
+from tests.web.test_rekeyed import nobody_reads_any_more, rekeyed
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +49,27 @@ async def test_a_lost_share_is_made_good_and_warm_transfers_need_no_store(
         assert await _keys(server, "list", "/a.dcm") == {"a": True, "b": False, "c": True}
         assert await _keys(server, "register", "/a.dcm") == {"a": True, "b": True, "c": True}
 
+        await three[2].stop()
+        assert (await rekeyed(server, "/a.dcm"))["generation"] == 2
+        assert await _keys(server, "list", "/a.dcm") == {"a": True, "b": True, "c": None}
+        await three[2].start()
+
+        async def has_all() -> bool:
+            return await _keys(server, "list", "/a.dcm") == {"a": True, "b": True, "c": True}
+
+        await until(has_all, within=30)
+        await nobody_reads_any_more(server)
+
+        async def has_one_generation() -> bool:
+            held = []
+            for name in dsns:
+                async with connect(name) as db:
+                    held.append(
+                        await db.fetchval("select count(*) from mdm_keys.image_secrets where kind = 'image'")
+                    )
+            return held == [1, 1, 1]
+
+        await until(has_one_generation, within=60)
         urls = [
             (await server.prepare("/a.dcm", **how))["transferURL"] for how in ({}, {"recipient": RECIPIENT})
         ]

@@ -1,14 +1,19 @@
 """Versions of views that a cohort pins: kept and given through it alone, until it goes, or they must not be given."""
 
+from collections.abc import Iterable
 from typing import Any
+from uuid import UUID
 
 import pytest
 
+from mdm_async.catalog.holdings import images
 from mdm_async.dicom.scrub import REVISION
 from mdm_async.images.reading import served
+from mdm_async.postgres.database import Connection
 from tests.backfilled import backfill, settled
 from tests.conftest import Reply, Server
 from tests.faults.conditions import until
+from tests.web.test_rekeyed import nobody_reads_any_more, rekeyed
 
 
 async def ask(server: Server, verb: str, token: str | None = None, **body: Any) -> Reply:
@@ -84,6 +89,41 @@ async def test_a_pinned_version_outlives_its_making_anew_and_is_given_through_th
     assert told["file"]["version"].endswith(f".{REVISION}")
     assert (await ask(own_server, "diff", surl="/cohort")).tree["changed"] == [guid]
     assert await count(own_server, "select count(*) from views_to_make") == 0
+
+
+async def test_a_pinned_version_is_the_same_under_other_keys(
+    own_server: Server, ct: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    guid, before = await pinned(own_server, ct)
+    told = await members(own_server, "/cohort")
+    newer_revision(monkeypatch)
+    await backfill(own_server)
+    line = await prepared(own_server, "/cohort", guid)
+    now = await own_server.read("/a.dcm")
+    assert (await rekeyed(own_server, "/a.dcm"))["changed"]
+    await nobody_reads_any_more(own_server)
+    own_server.cool()
+    assert await own_server.get(line["transferURL"]) == before
+    assert await pulled(own_server, "/cohort", guid) == before
+    assert await own_server.read("/a.dcm") == now
+    assert await members(own_server, "/cohort") == told
+
+
+async def test_what_is_pinned_while_its_keys_change_is_sealed_under_none_from_before(
+    own_server: Server, ct: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await own_server.put("/a.dcm", ct)
+    keep = images.keep
+
+    async def after_a_change(db: Connection, some: Iterable[UUID]) -> set[UUID]:
+        # As it would be seen by whoever had waited for the change.
+        await db.execute("update images set registration = gen_random_uuid()")
+        return await keep(db, some)
+
+    monkeypatch.setattr(images, "keep", after_a_change)
+    reply = await ask(own_server, "create", surl="/cohort", files=["/a.dcm"])
+    assert reply.status != 201
+    assert "keys of images were changed" in reply.tree["detail"]
 
 
 async def test_a_deleted_cohort_lets_go_of_what_it_pinned(

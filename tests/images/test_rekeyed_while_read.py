@@ -14,6 +14,8 @@ import pytest
 from mdm_async.catalog.holdings import generations, images
 from mdm_async.errors import Busy
 from mdm_async.images.changed import ChangedHere
+from mdm_async.images.metadata import indexing
+from mdm_async.images.metadata.identified import identified_values
 from mdm_async.images.parts.fresh_secrets import FreshSecrets
 from mdm_async.images.reading.shelf import Shelf
 from mdm_async.images.rekeying import rekeying
@@ -270,6 +272,29 @@ async def test_a_view_that_is_looked_for_while_keys_change_is_found_whole(
     monkeypatch.setattr(images, "parts_of_views", after_a_change)
     found = await house.shelf.load_one(house.database, image, View("basic"))
     assert found.registration == (await stored(server, image))[0].registration
+
+
+async def test_what_an_original_says_is_not_sealed_under_keys_from_before(
+    own_server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = own_server
+    await server.put("/a.dcm", made())
+    house, image = server.house, await image_of(server, "/a.dcm")
+    before = await identified_values(house.database, house.keys, house.cipher, [image])
+    of_original = indexing._of_original
+
+    async def then_rekeyed(*arguments: object) -> object:
+        made_ = await of_original(*arguments)  # type: ignore[arg-type]
+        await rekeyed_elsewhere(server, "/a.dcm")
+        return made_
+
+    monkeypatch.setattr(indexing, "_of_original", then_rekeyed)
+    async with house.database.acquire() as db:
+        await db.execute("insert into images_to_index (image) values ($1)", image)
+    await indexing.index_stored(house.workshop, house.shelf, house.node)
+    assert await count(house.database, "images_to_index where failure = 'Busy'") == 1
+    assert before[image]
+    assert await identified_values(house.database, house.keys, house.cipher, [image]) == before
 
 
 async def elsewhere_on_its_own(server: Server, surl: str) -> UUID:

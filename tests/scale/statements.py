@@ -301,6 +301,7 @@ async def a_hundred_views_are_found(desk: Desk) -> None:
 @budget(100)
 async def an_image_is_given_other_keys(desk: Desk) -> None:
     of = image(FILE)
+    await generations.lock_members(desk.db, of)
     found = await generations.keyed(desk.db, of)
     await generations.demand(desk.db, of, found.registration)
     await superseded_keys.add(desk.db, found.registration, of, generations.blobs_of(found.parts), 60)

@@ -11,6 +11,7 @@ from tests.conftest import Server, running_server
 from tests.postgres.for_tests import PostgresForTests
 from tests.web.made_images import made
 from tests.web.sealed_lines import PRIVATE, RECIPIENT, unsealed
+from tests.web.test_rekeyed import nobody_reads_any_more, rekeyed
 
 LARGE = made(pixels=2_400_000, head=400_000)
 
@@ -36,6 +37,19 @@ async def test_a_clear_view_and_its_ranges_are_served(remote: Server) -> None:
     assert await remote.get(url, Range="bytes=399000-2100000") == LARGE[399_000:2_100_001]
     several = await remote.call("GET", url, headers={"Range": "bytes=0-9,600000-1700000"})
     assert (several.status, LARGE[600_000:1_700_001] in several.body) == (206, True)
+
+
+async def test_a_view_under_other_keys_is_the_same(remote: Server) -> None:
+    await remote.put("/a.dcm", LARGE)
+    token = await remote.token("ri", views=["identified"])
+    url = (await remote.prepare("/@identified/a.dcm", token=token))["transferURL"]
+    before = set(remote.house.blobs.blobs)
+    assert (await rekeyed(remote, "/a.dcm"))["changed"]
+    assert await remote.get(url, Range="bytes=399000-2100000") == LARGE[399_000:2_100_001]
+    await nobody_reads_any_more(remote)
+    assert before.isdisjoint(remote.house.blobs.blobs)
+    assert len(remote.house.blobs.blobs) == len(before)
+    assert await remote.get(url) == LARGE
 
 
 async def test_a_sealed_view_and_its_ranges_are_served(remote: Server) -> None:

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from mdm_async.catalog.holdings.images import Part
 from mdm_async.catalog.holdings.locality import Locality
-from mdm_async.errors import Gone
+from mdm_async.errors import Busy, Gone
 from mdm_async.postgres.database import Connection
 
 
@@ -71,11 +71,18 @@ async def generations(db: Connection, images: Collection[UUID]) -> dict[UUID, Ge
 
 
 async def demand(db: Connection, image: UUID, registration: UUID) -> None:
-    """In a transaction that has locked the image, of what was sealed under these keys. Raises Gone when it has others
+    """In a transaction that has locked the image, of what was sealed under these keys. Raises Busy when it has others
     by now."""
     found = await db.fetchval("select registration from images where id = $1", image)
     if found != registration:
-        raise Gone("the image's keys have just been changed", remedy="try again")
+        raise Busy("the image's keys have just been changed", remedy="try again")
+
+
+async def lock_members(db: Connection, image: UUID) -> None:
+    """Before the image is locked, as those do who remove cohorts."""
+    await db.execute(
+        "select from cohort_members where image = $1 order by cohort, number for no key update", image
+    )
 
 
 async def keyed(db: Connection, image: UUID) -> Keyed:

@@ -116,6 +116,7 @@ class Rekeying:
                     announced = True
                 async with self.database.transaction() as db:
                     await fresh.be_named(db)
+                    await generations.lock_members(db, image)
                     await images.lock(db, image)
                     if (await _named(db, caller, surl))[1] != image:
                         raise acl.missing(caller)

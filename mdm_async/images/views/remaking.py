@@ -13,7 +13,7 @@ from mdm_async.catalog.holdings import blobs, generations, images, profiles
 from mdm_async.catalog.holdings.images import Part
 from mdm_async.catalog.metadata import index
 from mdm_async.dicom.scrub import SECURITY_FLOOR
-from mdm_async.errors import Damaged, Gone, MdmError
+from mdm_async.errors import Busy, Damaged, Gone, MdmError
 from mdm_async.images.reading.served import Served
 from mdm_async.images.reading.shelf import Shelf
 from mdm_async.images.views.making import Made, Maker
@@ -75,7 +75,7 @@ async def make_view(
                 await index.add(db, indexed)
                 await images.drop_superseded(db, image, served.view, served.version, shelf.served.floor)
             leases.keep()
-    except Gone:
+    except (Gone, Busy):
         return False
     except (Damaged, InvalidTag):
         async with database.acquire() as db:
