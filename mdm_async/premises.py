@@ -27,6 +27,7 @@ from mdm_async.identity.tokens import Issuers
 from mdm_async.images.hooks.hooks import demand_usable
 from mdm_async.keys import proofs
 from mdm_async.keys.custodians import HeldByCustodians
+from mdm_async.keys.enrolment import Enrolled, enrolled
 from mdm_async.keys.kept_file import KeptKeks
 from mdm_async.keys.named_source import kek_sources
 from mdm_async.keys.sources import KekSource
@@ -39,6 +40,7 @@ from mdm_async.postgres.embedded.cluster_directory import PostgresDirectory
 from mdm_async.postgres.embedded.system_user import postgres_user
 from mdm_async.secret_files import demand_private_secret, keeper, private_places, secret_files
 from mdm_async.settings import Settings
+from mdm_async.settings.keys import KeySettings
 from mdm_async.web.http.certificate import Certificate
 from mdm_async.web.http.doors import cannot_listen
 
@@ -96,11 +98,14 @@ async def reasons_against(settings: Settings) -> list[str]:
         for port in ports:
             with _noting(reasons):
                 _demand_free(settings.server.host, port)
+    catalog = None
     if settings.database.dsn is not None:
         with _noting(reasons):
             try:
                 async with connect(settings.database.dsn.get_secret_value()) as db:
-                    if not settings.keys.stores:
+                    if settings.keys.stores:
+                        catalog = await _enrolled(db, settings.keys)
+                    else:
                         await _demand_opening_keks(db, await _keks(settings))
             except MdmError:
                 raise
@@ -113,7 +118,7 @@ async def reasons_against(settings: Settings) -> list[str]:
                 ) from None
     if settings.keys.stores:
         places = places_of(settings.keys, _kek_sources(settings))
-        reasons += map(str, await reasons_against_stores(places, settings.keys.needed))
+        reasons += map(str, await reasons_against_stores(places, settings.keys.needed, catalog))
     return reasons
 
 
@@ -190,6 +195,13 @@ async def _keks(settings: Settings) -> list[bytes]:
 async def _demand_opening_keks(db: Connection, keks: list[bytes]) -> None:
     if keks and await proofs.are_there(db):
         await proofs.known(db, keks, await installation.identity(db))
+
+
+async def _enrolled(db: Connection, keys: KeySettings) -> Enrolled | None:
+    if not await proofs.are_there(db):
+        return None
+    names = [store.name for store in keys.stores]
+    return await enrolled(db, await installation.identity(db), names, keys.needed)
 
 
 def _demand_good_signing_key(settings: Settings) -> None:

@@ -1,11 +1,16 @@
 """Which databases share an installation's secrets: written down in the catalog's database, and in each of them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from uuid import UUID
 
 from mdm_async.errors import UnsafeSettings
 from mdm_async.keys.row_cipher import StoreIdentity
 from mdm_async.postgres.database import Connection
+
+_ARE_WHOLE = (
+    "select exists (select from mdm_keys.image_secrets) or exists (select from mdm_keys.project_keys)"
+)
 
 
 async def are_enrolled(db: Connection) -> bool:
@@ -22,6 +27,60 @@ async def demand_whole(db: Connection) -> None:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Enrolled:
+    """What the catalog's database says of the stores. No `threshold`: none may hold anything yet."""
+
+    installation: UUID
+    threshold: int | None
+    stores: Mapping[str, StoreIdentity]
+
+
+async def enrolled(
+    db: Connection, installation: UUID, names: Sequence[str], threshold: int
+) -> Enrolled | None:
+    """In the catalog's database, changing nothing; None when it has not been one yet.
+
+    Raises UnsafeSettings, as `enrol`, when these stores cannot be those that hold this installation's secrets.
+    """
+    if await db.fetchval("select to_regclass('mdm_keys.sharing') is null"):
+        return None
+    known = await db.fetchval("select threshold from mdm_keys.sharing where begun")
+    if known is None:
+        if await db.fetchval(_ARE_WHOLE):
+            raise _whole()
+        return Enrolled(installation, None, {})
+    rows = await db.fetch("select name, id, share from mdm_keys.stores")
+    demand_same_sharing(known, [row["name"] for row in rows], threshold, names)
+    return Enrolled(
+        installation,
+        known,
+        {row["name"]: StoreIdentity(row["id"], row["share"], installation) for row in rows},
+    )
+
+
+def demand_same_sharing(threshold: int, stores: Collection[str], given: int, names: Collection[str]) -> None:
+    """The settings' threshold and names against those that secrets were shared with. Raises UnsafeSettings."""
+    if threshold != given:
+        raise UnsafeSettings(
+            f"keys.threshold is {given}, and this installation's secrets were shared so that {threshold} stores "
+            "read them",
+            remedy=f"set keys.threshold = {threshold}",
+        )
+    if lost := sorted(set(stores) - set(names)):
+        raise UnsafeSettings(
+            f"keys.stores lack {', '.join(lost)}, which hold shares of every secret",
+            remedy="name them again; a store that is away stays in the settings",
+        )
+
+
+def _whole() -> UnsafeSettings:
+    return UnsafeSettings(
+        "this installation's secrets lie whole in the catalog's database, and are not moved to keys.stores",
+        remedy="set no keys.stores; or begin a new installation with them",
+    )
+
+
 async def enrol(
     db: Connection, names: Sequence[str], threshold: int, installation: UUID
 ) -> dict[str, StoreIdentity]:
@@ -32,35 +91,16 @@ async def enrol(
     await db.execute("lock table mdm_keys.sharing in share row exclusive mode")
     known = await db.fetchval("select threshold from mdm_keys.sharing where begun")
     if known is None:
-        if await db.fetchval(
-            "select exists (select from mdm_keys.image_secrets) or exists (select from mdm_keys.project_keys)"
-        ):
-            raise UnsafeSettings(
-                "this installation's secrets lie whole in the catalog's database, and are not moved to keys.stores",
-                remedy="set no keys.stores; or begin a new installation with them",
-            )
+        if await db.fetchval(_ARE_WHOLE):
+            raise _whole()
         await db.execute(
             "insert into mdm_keys.sharing (threshold) values ($1)"
             " on conflict (singleton) do update set threshold = excluded.threshold",
             threshold,
         )
         await db.execute("delete from mdm_keys.stores where name <> all($1::text[])", names)
-    elif known != threshold:
-        raise UnsafeSettings(
-            f"keys.threshold is {threshold}, and this installation's secrets were shared so that {known} stores "
-            "read them",
-            remedy=f"set keys.threshold = {known}",
-        )
-    lost = await db.fetch(
-        "select name from mdm_keys.stores where name <> all($1::text[]) order by name", names
-    )
-    if lost:
-        raise UnsafeSettings(
-            "keys.stores lack "
-            + ", ".join(row["name"] for row in lost)
-            + ", which hold shares of every secret",
-            remedy="name them again; a store that is away stays in the settings",
-        )
+    there = await db.fetch("select name from mdm_keys.stores")
+    demand_same_sharing(known or threshold, [row["name"] for row in there], threshold, names)
     await db.execute(
         "insert into mdm_keys.stores (name, share)"
         " select name, (select coalesce(max(share), 0) from mdm_keys.stores) + row_number() over (order by place)"
@@ -81,12 +121,23 @@ async def demand_this_store(
     db: Connection, name: str, wanted: StoreIdentity, all_stores: Mapping[str, StoreIdentity]
 ) -> None:
     """In a transaction of the store's database, which becomes this store's if it was nobody's."""
+    await demand_no_catalog(db, name)
+    demand_identity(name, await claimed(db, wanted), wanted, all_stores)
+
+
+async def demand_no_catalog(db: Connection, name: str) -> None:
+    """In a store's database, which has its tables. Raises UnsafeSettings."""
     if await db.fetchval("select exists (select from mdm_keys.sharing)"):
         raise UnsafeSettings(
             f"the database of key store {name} is a catalog's, which would hold a share beside what it opens",
             remedy="give every store a database of its own",
         )
-    found = await claimed(db, wanted)
+
+
+def demand_identity(
+    name: str, found: StoreIdentity, wanted: StoreIdentity, all_stores: Mapping[str, StoreIdentity]
+) -> None:
+    """What a database says that it is. Raises UnsafeSettings."""
     if found == wanted:
         return
     if found.installation != wanted.installation:

@@ -183,10 +183,7 @@ class ShareStore:
         self._keks = {hashlib.sha256(kek).digest() for kek in keks} or self._keks
         for peer in self.peers:
             if peer is not self and self._keks & peer._keks:
-                raise UnsafeSettings(
-                    f"key stores {peer.name} and {self.name} have a key-encryption key in common",
-                    remedy="give every store one of its own",
-                )
+                raise in_common(peer.name, self.name)
 
     async def _ask(self, work: Awaitable[_T], answer: asyncio.Future[_T | None]) -> None:
         try:
@@ -226,6 +223,13 @@ class ShareStore:
         self.up = True
         metrics.STORE_UP.labels(self.name).set(1)
         _log.info("a key store answers", store=self.name)
+
+
+def in_common(one: str, other: str) -> UnsafeSettings:
+    return UnsafeSettings(
+        f"key stores {one} and {other} have a key-encryption key in common",
+        remedy="give every store one of its own",
+    )
 
 
 def lets_nobody_in(name: str, why: Exception) -> Unavailable:

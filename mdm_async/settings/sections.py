@@ -32,9 +32,9 @@ def read_secret(given: Any, name: str) -> Any:
     try:
         return given | {name: Path(path).read_text().strip()}
     except OSError as why:
-        raise ValueError(f"{name}_file {path} cannot be read: {why.strerror}") from why
+        raise ValueError(f"{name}_file {path} cannot be read: {why.strerror}; restore that file") from why
     except UnicodeDecodeError:  # Its words tell a byte.
-        raise ValueError(f"{name}_file is not text") from None
+        raise ValueError(f"{name}_file {path} is not text; restore that file") from None
 
 
 class PathSettings(Section):

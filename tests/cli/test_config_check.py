@@ -15,10 +15,12 @@ import trustme
 from mdm_async.app import running
 from mdm_async.audit.keys import fresh_private
 from mdm_async.errors import UnsafeSettings
+from mdm_async.keys.files import fresh_kek
 from mdm_async.postgres.embedded.system_user import postgres_user
 from mdm_async.settings import load
 from tests.cli.conftest import Run
 from tests.conftest import Server
+from tests.postgres.for_tests import PostgresForTests
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 Break = Callable[[Path, dict[str, Any]], None]
@@ -185,7 +187,7 @@ def _older_postgres(folder: Path, settings: dict[str, Any]) -> None:
         (_open_secrets, "open to others; chmod 700"),
         (_open_token, "admin.token is open to others; chmod 600"),
         (_short_kek, "is not 32 bytes in base64; restore"),
-        (_raw_kek, "kek_file is not text"),
+        (_raw_kek, r"kek_file .*kek is not text; restore"),
         (_raw_own_kek, "kek is not text; restore"),
         (_raw_audit_key, "audit.key is not text"),
         (_broken_mapping, "mapping file .* is not TOML"),
@@ -216,6 +218,80 @@ async def test_what_is_wrong_is_told_with_the_remedy_by_the_check_and_by_a_start
             pass
     assert f"mdm: {refused.value}" == line
     assert not (tmp_path / "data" / ".mdm.lock").exists()
+
+
+def _threshold(number: int) -> Callable[[Path], None]:
+    def written_down(folder: Path) -> None:
+        file = folder / "mdm.toml"
+        file.write_text(file.read_text().replace("threshold = 2", f"threshold = {number}"))
+
+    return written_down
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda folder: (folder / "b.kek").chmod(0o644), r"b\.kek is open to others; chmod 600"),
+        (lambda folder: (folder / "b.dsn").chmod(0o644), r"b\.dsn is open to others; chmod 600"),
+        (
+            lambda folder: (folder / "b.kek").unlink(),
+            r"keys\.stores\.1: kek_file .*b\.kek cannot be read: No such file .*; restore that file",
+        ),
+        (
+            lambda folder: (folder / "b.dsn").unlink(),
+            r"keys\.stores\.1: dsn_file .*b\.dsn cannot be read: No such",
+        ),
+        (
+            lambda folder: (folder / "b.kek").write_text("c2hvcnQ="),
+            r"b\.kek is not 32 bytes in base64; restore it",
+        ),
+        (
+            lambda folder: (folder / "b.kek").write_bytes(b"\xff" * 32),
+            r"b\.kek is not text; restore that file",
+        ),
+        (
+            lambda folder: (folder / "b.dsn").write_bytes(b"\xff" * 32),
+            r"keys\.stores\.1: dsn_file .*b\.dsn is not text; restore that file",
+        ),
+        (lambda folder: (folder / "b.kek").write_text(""), r"b\.kek holds no key-encryption key; restore it"),
+        (
+            lambda folder: [
+                (folder / f"{name}.dsn").write_text("postgresql://x:word@127.0.0.1:1/x") for name in "bc"
+            ],
+            r"key store b lets nobody in \(\w+\); check its dsn, and that it runs",
+        ),
+        (
+            lambda folder: (folder / "b.dsn").write_text(
+                (folder / "a.dsn").read_text() + "&application_name=y"
+            ),
+            "the databases of key stores a and b are the same, or one is a copy of the other; give every store",
+        ),
+        (
+            lambda folder: (folder / "b.kek").write_text((folder / "a.kek").read_text()),
+            "key stores a and b have a key-encryption key in common; give every store one of its own",
+        ),
+        (_threshold(4), r"threshold must be from 2 to 3, the number of keys\.stores"),
+        (_threshold(1), r"keys\.threshold: Input should be greater than or equal to 2"),
+    ],
+)
+async def test_what_is_wrong_with_a_key_store_is_told(
+    run: Run, tmp_path: Path, postgres: PostgresForTests, change: Callable[[Path], None], told: str
+) -> None:
+    lines = [f'data = "{tmp_path}/data"', "[keys]", "threshold = 2"]
+    for name in "abc":
+        for kind, text in (("kek", fresh_kek()), ("dsn", await postgres.fresh_database())):
+            (tmp_path / f"{name}.{kind}").write_text(text)
+            (tmp_path / f"{name}.{kind}").chmod(0o600)
+        lines += ["[[keys.stores]]", f'name = "{name}"']
+        lines += [f'{kind}_file = "{tmp_path}/{name}.{kind}"' for kind in ("kek", "dsn")]
+    lines += ["[server]", "port = 0"]
+    (tmp_path / "mdm.toml").write_text("\n".join(lines))
+    assert (await run("config", "check", "--config", tmp_path / "mdm.toml")).err == ""
+    change(tmp_path)
+    ended = await run("config", "check", "--config", tmp_path / "mdm.toml")
+    assert ended.code == 78
+    assert re.search(told, ended.err), ended.err
+    assert "word" not in ended.err
 
 
 async def test_all_that_is_wrong_is_told_at_once(run: Run, tmp_path: Path) -> None:

@@ -8,12 +8,13 @@ from uuid import UUID, uuid4
 import pytest
 
 from mdm_async.errors import UnsafeSettings
+from mdm_async.keys.enrolment import Enrolled, enrolled
 from mdm_async.keys.repair import repair
 from mdm_async.keys.split import StorePlace
 from mdm_async.keys.store_check import reasons_against_stores
 from mdm_async.postgres.database import Database
-from tests.keys.database import kek, opened, registrations, some_secrets
-from tests.keys.stores import Keks, places, split
+from tests.keys.database import INSTALLATION, kek, opened, registrations, some_secrets
+from tests.keys.stores import NAMES, Keks, places, split
 from tests.postgres.for_tests import PostgresForTests
 
 
@@ -153,6 +154,64 @@ async def test_a_store_more_is_given_its_shares(
         for store in keys.shares.stores[:2]:
             store._goes_down("away")
         assert await keys.fetch(registrations(secrets), identity=True) == secrets
+
+
+async def test_the_check_tells_beforehand_what_a_start_refuses(
+    database: Database, dsns: list[str], postgres: PostgresForTests
+) -> None:
+    stores = places(dsns)
+
+    async def known(threshold: int = 2, names: Sequence[str] = NAMES[:3]) -> Enrolled | None:
+        async with database.acquire() as db:
+            return await enrolled(db, INSTALLATION, names, threshold)
+
+    async def told(stores: Sequence[StorePlace]) -> str:
+        return "\n".join(map(str, await reasons_against_stores(stores, 2, await known())))
+
+    found = await known()
+    assert found is not None
+    assert found.stores == {}
+    assert await told(stores) == ""
+    async with split(database, stores) as keys:
+        await keys.register(some_secrets(1))
+    assert await told(stores) == ""
+    swapped = [
+        StorePlace("a", dsns[1], stores[1].source),
+        StorePlace("b", dsns[0], stores[0].source),
+        stores[2],
+    ]
+    assert "the database of key store a is that of b (share 2), or a copy of it" in await told(swapped)
+    first = stores[0]
+    shared = StorePlace("b", dsns[1], Keks(*await stores[1].source.read(), *await first.source.read()))
+    assert "key stores a and b have a key-encryption key in common" in await told([first, shared, stores[2]])
+    with pytest.raises(UnsafeSettings, match=r"set keys\.threshold = 2"):
+        await known(threshold=3)
+    with pytest.raises(UnsafeSettings, match=r"keys\.stores lack c, which hold shares .* name them again"):
+        await known(names=["a", "b"])
+    async with database.acquire() as db:
+        name = await db.fetchval("select current_database()")
+    own = urlunsplit(urlsplit(postgres.dsn)._replace(path=f"/{name}"))
+    assert "key store b is a catalog's" in await told(moved(stores, 1, own))
+
+
+async def test_the_check_tells_a_store_of_another_installation(
+    database: Database, dsns: list[str], postgres: PostgresForTests, migrated: str
+) -> None:
+    stores = places(dsns)
+    async with split(database, stores):
+        pass
+    elsewhere = places([await postgres.fresh_database() for _ in range(3)])
+    async with (
+        Database.connect(await postgres.fresh_database(migrated), pool_size=2) as other,
+        split(other, elsewhere, installation=uuid4()),
+    ):
+        pass
+    mixed = [stores[0], elsewhere[1], stores[2]]
+    assert "key store b belongs to another installation than key store a" in await reasons(mixed)
+    async with database.acquire() as db:
+        known = await enrolled(db, INSTALLATION, NAMES[:3], 2)
+    told = "\n".join(map(str, await reasons_against_stores(elsewhere, 2, known)))
+    assert told.count("belongs to another installation than the catalog; check the store's dsn") == 3
 
 
 async def test_whole_secrets_and_shared_ones_are_not_taken_for_each_other(

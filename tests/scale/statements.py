@@ -997,6 +997,7 @@ async def stores_are_enrolled(desk: Desk) -> None:
     with pytest.raises(UnsafeSettings, match="lack b"):
         await enrolment.enrol(desk.db, ["a"], 2, installed)
     await enrolment.begin(desk.db)
+    await enrolment.enrolled(desk.db, installed, ["a", "b"], 2)
     with pytest.raises(UnsafeSettings, match="a catalog's"):
         await enrolment.demand_this_store(desk.db, "a", identities["a"], identities)
 
@@ -1010,11 +1011,14 @@ async def stores_that_are_new_are_enrolled(desk: Desk) -> None:
         await desk.db.execute(f"create table mdm_keys.{table} (like mdm_keys.{table}_before)")
     await enrolment.enrol(desk.db, ["a", "b"], 2, installed)
     await enrolment.enrol(desk.db, ["a", "c"], 2, installed)
+    await enrolment.enrolled(desk.db, installed, ["a", "b", "c"], 2)
 
 
 @budget(1_100)
 async def a_store_is_looked_at(desk: Desk) -> None:
-    await store_check.look(desk.db, StorePlace("a", "", GivenKeks(b64encode(bytes(32)).decode())), {})
+    await store_check.look(
+        desk.db, StorePlace("a", "", GivenKeks(b64encode(bytes(32)).decode())), store_check.Seen()
+    )
 
 
 @budget(3_300)
