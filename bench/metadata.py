@@ -238,12 +238,12 @@ async def _hidden(hospital: _Hospital) -> tuple[float, float]:
     taken: dict[bool, list[float]] = {True: [], False: []}
     for number, uid in enumerate(hospital.hidden[:_TIMED]):
         for there in (True, False):
-            query = f'StudyInstanceUID = "{uid if there else f"2.25.9{number}"}"'
+            query = f'StudyInstanceUID = "{uid if there else f"2.25.9.{number}"}"'
             begun = time.perf_counter()
             found = await hospital.find(made.secret, query)
             taken[there].append(time.perf_counter() - begun)
             if found:
-                raise WrongAnswer("a query found what is hidden")
+                raise WrongAnswer(f"a query found what is {'hidden' if there else 'not there'}")
     return statistics.median(taken[True]) * 1000, statistics.median(taken[False]) * 1000
 
 
