@@ -37,7 +37,7 @@ async def readable(shares: Shares, kind: str, named: dict[str, UUID]) -> dict[st
     """Those of the keys that can be read, by their names."""
     if not named:
         return {}
-    found = await shares.read([(registration, kind) for registration in named.values()])
+    found = (await shares.read([(registration, kind) for registration in named.values()])).secrets
     return {
         name: held.value
         for name, registration in named.items()

@@ -8,7 +8,7 @@ shares that open and agree; how many more there are, or what the others say, doe
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from itertools import zip_longest
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 from uuid import UUID
 
 import asyncpg
@@ -29,6 +29,12 @@ _REMEMBERED = 10_000
 _T = TypeVar("_T")
 
 _log = structlog.get_logger()
+
+
+class Read(NamedTuple):
+    secrets: dict[Key, Held]
+    untold: set[Key]
+    """Those that stores which did not answer may still give."""
 
 
 class Shares:
@@ -108,7 +114,7 @@ class Shares:
     async def forget_lapsed(self, registrations: Collection[UUID], age: float) -> None:
         await self._any(lambda keys: _done(keys.forget_lapsed(registrations, age)))
 
-    async def read(self, keys: Collection[Key]) -> dict[Key, Held]:
+    async def read(self, keys: Collection[Key]) -> Read:
         """Those of the secrets that are there, as soon as that is known. Raises Unavailable when too few stores
         answer to know."""
         registrations, kinds = {one for one, _ in keys}, {kind for _, kind in keys}
@@ -147,7 +153,7 @@ class Shares:
             raise self.too_few()
         if len(self._lacking) < _REMEMBERED:
             self._lacking |= {registration for registration, _ in lacking & secrets.keys()}
-        return secrets
+        return Read(secrets, {key for key in left if self._may_be_read(found, {key})})
 
     def _in_turn(self) -> list[ShareStore]:
         """Those that are up first, each time another one of them."""

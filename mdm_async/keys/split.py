@@ -19,7 +19,7 @@ from mdm_async.keys.share_store import PATIENCE, ShareStore
 from mdm_async.keys.shares import Shares
 from mdm_async.keys.sources import KekSource
 from mdm_async.keys.standing import KeyStanding
-from mdm_async.keys.store import IDENTITY, IMAGE, Forgotten, Intent, Secrets
+from mdm_async.keys.store import IDENTITY, IMAGE, Fetched, Forgotten, Intent, Secrets
 from mdm_async.keys.transfer_secrets import TransferSecrets, WrapsTransfers
 from mdm_async.postgres.database import Database
 from mdm_async.settings.keys import KeySettings
@@ -127,18 +127,23 @@ class SplitKeys(WrapsTransfers):
     async def unconfirmed(self, age: float, count: int) -> list[Intent]:
         return await self.shares.unconfirmed(age, count)
 
-    async def fetch(self, registrations: Collection[UUID], *, identity: bool) -> dict[UUID, Secrets]:
+    async def fetch(self, registrations: Collection[UUID], *, identity: bool) -> Fetched:
         kinds = (IMAGE, IDENTITY) if identity else (IMAGE,)
         found = await self.shares.read([(one, kind) for one in registrations for kind in kinds])
-        secrets = {}
+        secrets, untold = {}, set()
         for registration in registrations:
-            held = [one for kind in kinds if (one := found.get((registration, kind))) is not None]
+            held = [one for kind in kinds if (one := found.secrets.get((registration, kind))) is not None]
             if len(held) == len(kinds):
                 image, *identifying = held
                 secrets[image.image] = Secrets(
                     registration, image.value, identifying[0].value if identifying else None
                 )
-        return secrets
+            elif all(
+                (registration, kind) in found.secrets or (registration, kind) in found.untold
+                for kind in kinds
+            ):
+                untold.add(registration)
+        return Fetched(secrets, untold)
 
     async def forget(self, registrations: Collection[UUID]) -> Forgotten:
         return await self.shares.forget(registrations)

@@ -6,7 +6,7 @@ what is to be forgotten is told to it, as often as it takes, by those who wrote 
 """
 
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 from uuid import UUID, uuid4
@@ -37,6 +37,30 @@ class Secrets:
 
 def new_secrets() -> Secrets:
     return Secrets(uuid4(), os.urandom(SECRET_BYTES), os.urandom(SECRET_BYTES))
+
+
+class Fetched(dict[UUID, Secrets]):
+    """Secrets by image. `untold`: registrations of which it cannot be known now, for a store that is away may tell;
+    what is in neither is destroyed, or damaged, or was never there.
+    """
+
+    def __init__(self, secrets: Mapping[UUID, Secrets] | None = None, untold: Iterable[UUID] = ()) -> None:
+        super().__init__(secrets or {})
+        self.untold = frozenset(untold)
+
+    def of(self, image: UUID, registration: UUID) -> Secrets | None:
+        """None where they are gone for good. Raises Unavailable when that cannot be known now."""
+        if image not in self and registration in self.untold:
+            raise untold()
+        return self.get(image)
+
+
+def untold() -> Unavailable:
+    return Unavailable(
+        "the image's keys cannot be read: it takes a key store that is away",
+        remedy="try again; the server goes on by itself when it is back (mdm keys status names it)",
+        retry_after=2,
+    )
 
 
 class Intent(NamedTuple):
@@ -70,10 +94,11 @@ class KeyStore(Protocol):
     async def unconfirmed(self, age: float, count: int) -> list[Intent]:
         """Some of the intents that are older than `age` seconds, the oldest first."""
 
-    async def fetch(self, registrations: Collection[UUID], *, identity: bool) -> dict[UUID, Secrets]:
+    async def fetch(self, registrations: Collection[UUID], *, identity: bool) -> Fetched:
         """Secrets by image, of thousands in one round. Without `identity` the identifying secret is not even read.
 
-        Images whose secrets are missing or do not open are left out.
+        Images whose secrets are missing or do not open are left out; those that a store which is away may still give
+        are told apart from them.
         """
 
     async def forget(self, registrations: Collection[UUID]) -> Forgotten:

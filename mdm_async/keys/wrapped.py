@@ -13,7 +13,7 @@ from mdm_async.keys.ring import KeyRing
 from mdm_async.keys.row_cipher import Held
 from mdm_async.keys.sources import KekSource
 from mdm_async.keys.standing import KeyStanding
-from mdm_async.keys.store import IDENTITY, IMAGE, SECRET_BYTES, Forgotten, Intent, Secrets
+from mdm_async.keys.store import IDENTITY, IMAGE, SECRET_BYTES, Fetched, Forgotten, Intent, Secrets
 from mdm_async.keys.transfer_secrets import TransferSecrets, WrapsTransfers
 from mdm_async.postgres.database import Database
 
@@ -85,16 +85,18 @@ class WrappedKeys(WrapsTransfers):
     async def unconfirmed(self, age: float, count: int) -> list[Intent]:
         return await self._store.unconfirmed(age, count)
 
-    async def fetch(self, registrations: Collection[UUID], *, identity: bool) -> dict[UUID, Secrets]:
+    async def fetch(self, registrations: Collection[UUID], *, identity: bool) -> Fetched:
         kinds = (IMAGE, IDENTITY) if identity else (IMAGE,)
         found: dict[tuple[UUID, UUID], dict[str, bytes]] = {}
         for held in (await self._store.read(registrations, kinds)).held:
             found.setdefault((held.image, held.registration), {})[held.kind] = held.value
-        return {
-            image: Secrets(registration, values[IMAGE], values.get(IDENTITY))
-            for (image, registration), values in found.items()
-            if len(values) == len(kinds)
-        }
+        return Fetched(
+            {
+                image: Secrets(registration, values[IMAGE], values.get(IDENTITY))
+                for (image, registration), values in found.items()
+                if len(values) == len(kinds)
+            }
+        )
 
     async def forget(self, registrations: Collection[UUID]) -> Forgotten:
         await self._store.forget(registrations)

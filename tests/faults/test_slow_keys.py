@@ -9,7 +9,7 @@ import pytest
 
 from mdm_async import app
 from mdm_async.dicom.profiles.file import parse_profile
-from mdm_async.keys.store import Secrets
+from mdm_async.keys.store import Fetched
 from mdm_async.keys.wrapped import WrappedKeys
 from mdm_async.postgres.database import connect
 from tests.conftest import running_server
@@ -26,7 +26,7 @@ class SlowKeys(WrappedKeys):
     answers = asyncio.Event()
     waiting = 0
 
-    async def fetch(self, registrations: Collection[UUID], *, identity: bool) -> dict[UUID, Secrets]:
+    async def fetch(self, registrations: Collection[UUID], *, identity: bool) -> Fetched:
         SlowKeys.waiting += 1
         await self.answers.wait()
         SlowKeys.waiting -= 1

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from mdm_async.errors import NotSupported, Unavailable
 from mdm_async.keys.standing import KeyStanding, StoreStanding
-from mdm_async.keys.store import Forgotten, Intent, Secrets
+from mdm_async.keys.store import Fetched, Forgotten, Intent, Secrets
 
 
 class MemoryKeys:
@@ -34,9 +34,9 @@ class MemoryKeys:
         old = [registration for registration, at in self.intents.items() if now - at > age]
         return [Intent(registration, self.images[registration][0]) for registration in old[:count]]
 
-    async def fetch(self, registrations: Collection[UUID], *, identity: bool) -> dict[UUID, Secrets]:
+    async def fetch(self, registrations: Collection[UUID], *, identity: bool) -> Fetched:
         found = [self.images[one] for one in registrations if one in self.images]
-        return {image: one if identity else replace(one, identity=None) for image, one in found}
+        return Fetched({image: one if identity else replace(one, identity=None) for image, one in found})
 
     async def forget(self, registrations: Collection[UUID]) -> Forgotten:
         for registration in registrations:

@@ -220,6 +220,33 @@ async def test_one_image_whose_shares_are_too_few_spoils_no_others_answer(
         assert await keys.fetch([spoilt], identity=True) == {}
 
 
+async def test_what_a_store_that_is_away_may_give_is_told_apart_from_what_is_gone(
+    database: Database, stores: list[StorePlace], dsns: list[str]
+) -> None:
+    secrets = some_secrets(4)
+    whole, lacking, gone, half = registrations(secrets)
+    image = {one.registration: image for image, one in secrets.items()}
+    remove = "delete from mdm_keys.image_secrets where registration = any($1::uuid[])"
+    async with split(database, stores) as keys:
+        await keys.register(secrets)
+        await ask(dsns[0], remove, [lacking, gone])
+        await ask(dsns[1], remove, [gone])
+        await ask(dsns[0], f"{remove} and kind = 'identity'", [half])
+        down(keys, "c")
+        found = await keys.fetch([whole, lacking, gone, half], identity=True)
+        assert {one.registration for one in found.values()} == {whole}
+        assert found.untold == {lacking, half}
+        assert found.of(image[gone], gone) is None
+        with pytest.raises(Unavailable, match="it takes a key store that is away"):
+            found.of(image[lacking], lacking)
+        # Without the identifying secret nothing is amiss with it.
+        assert image[half] in await keys.fetch([half, gone], identity=False)
+        back(keys)
+        found = await keys.fetch([whole, lacking, gone, half], identity=True)
+        assert {one.registration for one in found.values()} == {whole, lacking, half}
+        assert not found.untold
+
+
 async def test_what_stores_missed_is_intended_confirmed_and_forgotten_by_those_that_are_there(
     database: Database, stores: list[StorePlace], dsns: list[str]
 ) -> None:

@@ -175,10 +175,12 @@ async def _opened(own: Cohorts, some: Sequence[Member], holdings: Holdings) -> d
     files = {}
     for one in some:
         holding = holdings.get((one.image, one.view))
-        if holding is None or holding.view is None or one.image not in secrets:
+        if holding is None or holding.view is None:
+            continue
+        if (known := secrets.of(one.image, holding.registration)) is None:
             continue
         with suppress(InvalidTag):
-            files[one.number] = facts.opened(one, secrets[one.image].of(holding.view.secret))
+            files[one.number] = facts.opened(one, known.of(holding.view.secret))
     return files
 
 

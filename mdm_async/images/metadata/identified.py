@@ -12,7 +12,7 @@ from mdm_async.dicom.attributes import Value
 from mdm_async.images.cipher_pool import CipherPool
 from mdm_async.images.parts import record
 from mdm_async.images.reading.served import IDENTIFIED_VERSION
-from mdm_async.keys.store import IDENTITY, KeyStore, Secrets
+from mdm_async.keys.store import IDENTITY, Fetched, KeyStore, Secrets
 from mdm_async.names import IDENTIFIED
 from mdm_async.postgres.database import Database
 
@@ -27,7 +27,10 @@ async def identified_values(
     async with database.snapshot() as db:
         sealed = await blind.sealed_of(db, wanted)
         registered = await images.registrations(db, list(sealed))
-    secrets = await keys.fetch(list(registered.values()), identity=True) if registered else {}
+    fetched = await keys.fetch(list(registered.values()), identity=True) if registered else Fetched()
+    secrets = {
+        image: known for image, one in registered.items() if (known := fetched.of(image, one)) is not None
+    }
     return await cipher.run(partial(_opened, sealed, secrets))
 
 

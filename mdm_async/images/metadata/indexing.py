@@ -63,7 +63,7 @@ async def _index(workshop: Workshop, shelf: Shelf, image: UUID) -> None:
         stored = [one for one in await images.views_of(db, image) if one.name != OPAQUE]
     if registered is None or not stored:
         return
-    secrets = (await shelf.keys.fetch([registered], identity=True)).get(image)
+    secrets = (await shelf.keys.fetch([registered], identity=True)).of(image, registered)
     if secrets is None:
         return
     made = [await _of_view(workshop, one, secrets) for one in stored if one.secret == IMAGE]

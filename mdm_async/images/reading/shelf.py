@@ -14,12 +14,12 @@ from cryptography.exceptions import InvalidTag
 from mdm_async.catalog.holdings import images
 from mdm_async.catalog.holdings.images import Part, StoredView
 from mdm_async.catalog.holdings.locality import Locality
-from mdm_async.errors import Damaged, Gone, MdmError, NotOnline, ViewPending, ViewRefused
+from mdm_async.errors import Damaged, Gone, MdmError, NotOnline, Unavailable, ViewPending, ViewRefused
 from mdm_async.images.parts import record
 from mdm_async.images.parts.record import ViewRecord
 from mdm_async.images.reading.served import ServedViews
 from mdm_async.images.reading.view import ReadyView, ready_part
-from mdm_async.keys.store import KeyStore, Secrets
+from mdm_async.keys.store import IDENTITY, Fetched, KeyStore, Secrets, untold
 from mdm_async.names import IDENTIFIED, OPAQUE, View
 from mdm_async.postgres.database import Connection, Database
 
@@ -76,7 +76,7 @@ class Shelf:
 
     async def open_records(
         self, found: Found
-    ) -> list[ViewRecord | NotOnline | ViewPending | ViewRefused | Gone | Damaged]:
+    ) -> list[ViewRecord | NotOnline | ViewPending | ViewRefused | Gone | Damaged | Unavailable]:
         """The records of what was found, as it was wanted; what is not ready as the error that explains it.
 
         One damaged image spoils no other's answer.
@@ -86,8 +86,8 @@ class Shelf:
     async def load(self, found: Found) -> list[ReadyView | MdmError]:
         """The views that were found whole, with all that is needed to read them.
 
-        What is not ready comes as the error that explains it: Gone, NotOnline, ViewPending, ViewRefused or
-        Damaged.
+        What is not ready comes as the error that explains it: Gone, NotOnline, ViewPending, ViewRefused,
+        Damaged or Unavailable.
         """
         secrets = await self.secrets(found)
         return [
@@ -135,9 +135,9 @@ class Shelf:
         async with database.acquire() as db:
             await images.renew_record(db, view.image, holding.registration, view.view, view.version, sealed)
 
-    async def secrets(self, found: Found) -> dict[UUID, Secrets]:
+    async def secrets(self, found: Found) -> Fetched:
         """What opens the views that were found, by image."""
-        secrets: dict[UUID, Secrets] = {}
+        secrets = Fetched()
         # The identity secret is fetched for those images only whose identified view is asked for.
         for identity in (False, True):
             registrations = {
@@ -146,18 +146,19 @@ class Shelf:
                 if (view == IDENTIFIED) is identity
             }
             if registrations:
-                secrets |= await self.keys.fetch(registrations, identity=identity)
+                fetched = await self.keys.fetch(registrations, identity=identity)
+                secrets = Fetched(secrets | fetched, secrets.untold | fetched.untold)
         return secrets
 
     def records(
-        self, found: Found, secrets: dict[UUID, Secrets]
-    ) -> list[ViewRecord | NotOnline | ViewPending | ViewRefused | Gone | Damaged]:
+        self, found: Found, secrets: Fetched
+    ) -> list[ViewRecord | NotOnline | ViewPending | ViewRefused | Gone | Damaged | Unavailable]:
         """As `open_records`, by secrets that were fetched."""
         return [self._open(found, secrets, image, view) for image, view in found.wanted]
 
     def _open(
-        self, found: Found, secrets: dict[UUID, Secrets], image: UUID, view: View
-    ) -> ViewRecord | NotOnline | ViewPending | ViewRefused | Gone | Damaged:
+        self, found: Found, secrets: Fetched, image: UUID, view: View
+    ) -> ViewRecord | NotOnline | ViewPending | ViewRefused | Gone | Damaged | Unavailable:
         if not (found.pinned or self.served.exists(view)):
             return ViewPending("there is no such view here", remedy="`mdm profile list` names those that are")
         holding = found.holdings.get((image, view))
@@ -185,9 +186,12 @@ class Shelf:
             )
         if stored.record is None:
             return _refusal(stored)
-        if image not in secrets:
+        known = secrets.get(image)
+        if known is None or (stored.secret == IDENTITY and known.identity is None):
+            if holding.registration in secrets.untold:
+                return untold()
             return Damaged("the image's stored secrets do not open")
-        return _unseal(stored, stored.record, secrets[image])
+        return _unseal(stored, stored.record, known)
 
 
 def _ready(

@@ -100,7 +100,7 @@ class Rekeying:
             found = await generations.keyed(db, image)
         if found.locality is Locality.LOST:
             raise Damaged("the file is lost: nothing is left to be encrypted", remedy="put it again")
-        secrets = (await self.keys.fetch([found.registration], identity=True)).get(image)
+        secrets = (await self.keys.fetch([found.registration], identity=True)).of(image, found.registration)
         if secrets is None:
             raise Damaged("the image's stored secrets do not open")
         async with (

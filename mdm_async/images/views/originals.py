@@ -51,7 +51,7 @@ async def _open(database: Database, shelf: Shelf, image: UUID) -> tuple[ReadyVie
     original = await shelf.load_one(database, image, IDENTIFIED)
     async with database.acquire() as db:
         registration = await images.registration(db, image)
-    secrets = (await shelf.keys.fetch([registration], identity=True)).get(image)
+    secrets = (await shelf.keys.fetch([registration], identity=True)).of(image, registration)
     if secrets is None:
         # It opened just now: it was deleted since, or given other keys, and then it is still somebody's.
         raise Unavailable("the image's keys are changed just now", remedy="try again")

@@ -20,7 +20,7 @@ from mdm_async.images.parts import record
 from mdm_async.images.reading.served import Served
 from mdm_async.images.reading.shelf import Shelf
 from mdm_async.images.surls import resolve_one
-from mdm_async.keys.store import Secrets
+from mdm_async.keys.store import Fetched
 from mdm_async.names import Caller, Right, View
 from mdm_async.postgres.database import Database
 
@@ -126,7 +126,7 @@ async def _opened(
 
     def of_some(some: Sequence[Entry]) -> list[ImageReport]:
         return [
-            _one(entry, holding, secrets.get(entry.image), sealed.get(entry.image))
+            _one(entry, holding, secrets, sealed.get(entry.image))
             for entry in some
             if entry.image is not None and (holding := found.get((entry.image, served.view))) is not None
         ]
@@ -138,13 +138,15 @@ async def _opened(
     return reports
 
 
-def _one(entry: Entry, holding: images.Holding, secrets: Secrets | None, sealed: bytes | None) -> ImageReport:
+def _one(entry: Entry, holding: images.Holding, fetched: Fetched, sealed: bytes | None) -> ImageReport:
     view = holding.view
     if not holding.locality.is_online:
         return ImageReport(entry.guid, holding.locality.lower(), "the file's bytes are not here")
     if view is None or view.record is None:
         return ImageReport(entry.guid, view.state if view else "pending", view.reason if view else None)
-    if secrets is None:
+    if (secrets := fetched.get(view.image)) is None:
+        if holding.registration in fetched.untold:
+            return ImageReport(entry.guid, "unavailable", "the image's keys cannot be read now: try again")
         return ImageReport(entry.guid, "damaged", "the image's stored secrets do not open")
     told: dict[str, Any] = {}
     if sealed is not None:
