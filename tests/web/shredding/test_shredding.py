@@ -110,6 +110,27 @@ async def test_another_projects_entry_is_counted_and_bars_who_has_no_rights_ther
     assert await server.read(surl)
 
 
+@pytest.mark.parametrize(("rights", "barred"), [("xlgi", 1), ("xlgd", 1), ("xlgdi", 0)])
+async def test_another_entry_bars_who_has_but_one_of_the_rights_there(
+    own_server: Server, rights: str, barred: int
+) -> None:
+    server, shred, name = own_server, Shred(own_server), "shredder"
+    directory = await server.directory()
+    surl = f"{directory}/a.dcm"
+    await server.put(surl, made(seed=505))
+    project = await _linked(server, surl)
+    token = await server.token("pdrwlxgsi", directory, name=name)
+    listed = await server.srm("ls", surls=[project])
+    (entry,) = listed["files"][0]["subPaths"]
+    for path, given in (("/", "x"), (project, rights), (entry["path"], rights)):
+        rules = [{"principal": f"user:{name}", "rights": given}]
+        await server.srm("setPermission", surls=[path], permissionType="ADD", rules=rules)
+    found = await shred.look(surl, token=token)
+    assert (found["entries"], found["hidden"], found["barred"]) == (2, 0, barred)
+    answer = await shred.try_do(surl, token=token, digest=found["digest"])
+    assert answer.status == (403 if barred else 200)
+
+
 async def test_rights_on_every_entry_suffice_also_where_a_project_shows_no_identity(
     server: Server, shred: Shred
 ) -> None:
