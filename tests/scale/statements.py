@@ -308,7 +308,7 @@ async def an_image_is_given_other_keys(desk: Desk) -> None:
     await generations.replace(desk.db, replace(found, registration=uuid4(), generation=2))
     assert await superseded_keys.of_images(desk.db, [of]) == {of}
     await superseded_keys.hold(desk.db, [found.registration], 60)
-    assert await superseded_keys.end_of_images(desk.db, [of]) == [found.registration]
+    assert await superseded_keys.end_of_images(desk.db, [of]) == {found.registration: of}
 
 
 @budget(1_500)
@@ -886,6 +886,10 @@ async def images_are_looked_through_to_be_indexed(desk: Desk) -> None:
 @budget(20)
 async def keys_are_to_be_forgotten(desk: Desk) -> None:
     await keys_to_forget.add(desk.db, [registration(FILE)])
+    older = uuid4()
+    await keys_to_forget.add_older(desk.db, {older: image(FILE)})
+    (whole,) = await shredding.wholes(desk.db, [image(FILE)])
+    assert older in whole.older
 
 
 # The installation, the key store
@@ -1105,8 +1109,8 @@ QUEUES: dict[str, tuple[Queue, str]] = {
     ),
     "keys": (
         KEYS_TO_FORGET,
-        "insert into keys_to_forget (registration)"
-        " select md5('registration' || n)::uuid from generate_series(1, {}) n",
+        "insert into keys_to_forget (registration, image)"
+        " select md5('registration' || n)::uuid, md5('image' || n)::uuid from generate_series(1, {}) n",
     ),
     "superseded": (
         SUPERSEDED_KEYS,

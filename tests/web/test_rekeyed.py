@@ -13,6 +13,8 @@ from mdm_async.catalog.holdings.generations import Keyed
 from mdm_async.images.metadata.identified import identified_values
 from mdm_async.images.names import taking
 from mdm_async.images.parts import pacs_source
+from mdm_async.images.parts.fresh_secrets import FreshSecrets
+from mdm_async.images.upkeep.keys import end_superseded
 from mdm_async.images.views.remaking import make_view
 from mdm_async.keys.store import Secrets
 from mdm_async.names import View
@@ -307,3 +309,44 @@ async def test_keys_that_wait_for_their_readers_are_destroyed_with_those_of_toda
         await server.house.sweeper.sweep()
         blobs = generations.blobs_of(before.parts)
         assert [await server.house.blobs.size(blob) for blob in blobs] == [None] * len(blobs), verb
+
+
+async def test_keys_from_before_that_a_store_still_has_are_destroyed_by_a_shred(server: Server) -> None:
+    directory = await server.directory()
+    surl = f"{directory}/a.dcm"
+    await server.put(surl, made())
+    image, house = await image_of(server, surl), server.house
+    before, _ = await stored(server, image)
+    await rekeyed(server, surl)
+    async with house.database.acquire() as db:
+        await db.execute("update superseded_keys set due = now() where image = $1", image)
+    await end_superseded(house.database, house.node)
+    # They wait to be forgotten now, as while a store is away.
+    old = "mdm_keys.image_secrets where registration = $1"
+    assert await count(house.database, old, before.registration) == 2
+    token, wanted = await server.token("pdrwlxgsi", directory), {"surls": [surl]}
+    found = await server.call("POST", "/admin/v1/shred/look", token=token, json=wanted)
+    shred = {**wanted, "id": str(uuid4()), "digest": found.tree["digest"]}
+    done = await server.call("POST", "/admin/v1/shred", token=token, json=shred)
+    assert done.tree["state"] == "destroyed", done.tree
+    assert await count(house.database, old, before.registration) == 0
+
+
+async def test_an_image_whose_keys_are_destroyed_meanwhile_is_given_none(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory = await server.directory()
+    surl = f"{directory}/a.dcm"
+    await server.put(surl, made())
+    image, announce = await image_of(server, surl), FreshSecrets.announce
+    token = await server.token("pdrwlxgsi", directory)
+
+    async def after_unregistering(fresh: FreshSecrets) -> None:
+        monkeypatch.setattr(FreshSecrets, "announce", announce)
+        assert code((await keys(server, "unregister", surl, token=token))[0]) == "SRM_SUCCESS"
+        await announce(fresh)
+
+    monkeypatch.setattr(FreshSecrets, "announce", after_unregistering)
+    (told,) = await keys(server, "rekey", surl, token=token)
+    assert "lost" in told["status"]["explanation"], told
+    assert await count(server.house.database, "mdm_keys.image_secrets where image = $1", image) == 0

@@ -13,7 +13,8 @@ from mdm_async.postgres.database import Connection
 class Whole:
     """All that is stored of an image. `views` are (name, version, state); `size` bytes of ciphertext in all.
 
-    `older`: registrations of keys that it had before and that are still there, of which `blobs` has what they open.
+    `older`: registrations of keys that it had before and that some key store may still have; of those that may be
+    read by, `blobs` has what they open.
     """
 
     image: UUID
@@ -41,7 +42,10 @@ select i.id, i.registration, i.created,
     array(select array[name, version, state] from views v where v.image = i.id order by name, version) as views,
     p.parts, p.size,
     p.blobs || array(select unnest(s.blobs) from superseded_keys s where s.image = i.id) as blobs,
-    array(select s.registration from superseded_keys s where s.image = i.id) as older
+    array(
+        select s.registration from superseded_keys s where s.image = i.id
+        union select f.registration from keys_to_forget f where f.image = i.id
+    ) as older
 from images i cross join lateral (
     select count(*) as parts, coalesce(sum(cipher_size), 0)::bigint as size,
         coalesce(array_agg(blob order by blob) filter (where blob is not null), '{}') as blobs

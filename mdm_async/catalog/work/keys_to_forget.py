@@ -1,6 +1,6 @@
-"""Keys to forget: registrations whose images are gone, until the key store has destroyed their secrets."""
+"""Keys to forget: registrations whose images are gone or have others, until key stores have destroyed their secrets."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 from mdm_async.catalog.work.queue import Queue
@@ -14,4 +14,14 @@ async def add(db: Connection, registrations: Sequence[UUID]) -> None:
     await db.execute(
         "insert into keys_to_forget (registration) select unnest($1::uuid[]) on conflict do nothing",
         list(registrations),
+    )
+
+
+async def add_older(db: Connection, images: Mapping[UUID, UUID]) -> None:
+    """Registrations that images had before, and these images: who shreds one destroys them, too."""
+    await db.execute(
+        "insert into keys_to_forget (registration, image) select * from unnest($1::uuid[], $2::uuid[])"
+        " on conflict do nothing",
+        list(images),
+        list(images.values()),
     )

@@ -38,19 +38,22 @@ async def of_images(db: Connection, images: Collection[UUID]) -> set[UUID]:
 
 
 _GONE = (
-    "with gone as (delete from superseded_keys where {} = any($1::uuid[]) returning registration, blobs),"
+    "with gone as (delete from superseded_keys where {} = any($1::uuid[])"
+    "  returning registration, image, blobs),"
     " doomed as (update blobs set state = 'doomed', doomed = now()"
     "  where id = any(array(select unnest(blobs) from gone)) and state = 'stored')"
-    " select registration from gone"
+    " select registration, image from gone"
 )
 
 
-async def end(db: Connection, registrations: Sequence[UUID]) -> list[UUID]:
-    """Doom what lies under these, and have no more of them. The caller forgets those that come back, or writes them
-    down to be forgotten, in the same transaction."""
-    return [row["registration"] for row in await db.fetch(_GONE.format("registration"), list(registrations))]
+async def end(db: Connection, registrations: Sequence[UUID]) -> dict[UUID, UUID]:
+    """Doom what lies under these, and have no more of them. The caller writes down those that come back, with their
+    images, to be forgotten, in the same transaction."""
+    rows = await db.fetch(_GONE.format("registration"), list(registrations))
+    return {row["registration"]: row["image"] for row in rows}
 
 
-async def end_of_images(db: Connection, images: Collection[UUID]) -> list[UUID]:
+async def end_of_images(db: Connection, images: Collection[UUID]) -> dict[UUID, UUID]:
     """As `end`, of images whose readers are cut."""
-    return [row["registration"] for row in await db.fetch(_GONE.format("image"), list(images))]
+    rows = await db.fetch(_GONE.format("image"), list(images))
+    return {row["registration"]: row["image"] for row in rows}

@@ -98,8 +98,7 @@ class Rekeying:
     async def _rekeyed(self, caller: Caller, surl: str, guid: UUID, image: UUID) -> Rekeyed:
         async with self.database.snapshot() as db:
             found = await generations.keyed(db, image)
-        if found.locality is Locality.LOST:
-            raise Damaged("the file is lost: nothing is left to be encrypted", remedy="put it again")
+        _demand_bytes(found)
         secrets = (await self.keys.fetch([found.registration], identity=True)).of(image, found.registration)
         if secrets is None:
             raise Damaged("the image's stored secrets do not open")
@@ -121,6 +120,7 @@ class Rekeying:
                     if (await _named(db, caller, surl))[1] != image:
                         raise acl.missing(caller)
                     now = await generations.keyed(db, image)
+                    _demand_bytes(now)
                     if now == found:
                         await blobs.settle(db, list(leases.blobs))
                         await superseded_keys.add(
@@ -161,6 +161,11 @@ class _Anew:
                 self._parts[part] = await reencrypted(self.depot, self.leases, part, self.before, self.after)
         sealed = await self.depot.cipher.run(partial(resealed, found, self.before, self.after))
         return replace(sealed, parts=tuple(self._parts[part] for part in found.parts))
+
+
+def _demand_bytes(found: Keyed) -> None:
+    if found.locality is Locality.LOST:
+        raise Damaged("the file is lost: nothing is left to be encrypted", remedy="put it again")
 
 
 async def _named(db: Connection, caller: Caller, surl: str) -> tuple[UUID, UUID]:

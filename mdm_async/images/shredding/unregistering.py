@@ -84,7 +84,8 @@ class Unregistering:
         registration, _ = known[image]
         await transfers.end(db, [image])
         await shredding.lose(db, [image])
-        ended = [registration, *await superseded_keys.end_of_images(db, [image])]
-        await keys_to_forget.add(db, ended)
+        older = await superseded_keys.end_of_images(db, [image])
+        await keys_to_forget.add(db, [registration])
+        await keys_to_forget.add_older(db, older)
         await acts.record(db, [Act(caller, "keys unregister", guid=guid) for _, guid, _ in found.entries])
-        return ended
+        return [registration, *older]

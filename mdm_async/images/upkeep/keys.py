@@ -45,6 +45,6 @@ async def end_superseded(database: Database, node: str) -> None:
         async def end(rows: list[Row]) -> None:
             async with database.transaction() as db:
                 ended = await superseded_keys.end(db, [row.key[0] for row in rows])
-                await keys_to_forget.add(db, ended)
+                await keys_to_forget.add_older(db, ended)
 
         await shift.pages(end)
