@@ -9,6 +9,7 @@ names, and cost nothing.
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
+from itertools import chain, repeat
 from typing import Final, Protocol
 
 from mdm_async.catalog.metadata import collections, matches, own_values
@@ -37,8 +38,10 @@ from mdm_async.querying.words import names
 MOST_TAKEN: Final = 1000
 """By one request."""
 _PAGES: Final = (8, 32, 128, 512, 2048)
-"""Entries that an index gives, of which the first that may be taken is: others who take hold the first ones. Beyond,
-everything that is visible is looked at."""
+"""Entries that an index gives at a time, of which the first that may be taken is: others who take hold the first ones.
+The last size goes on."""
+_WALKED: Final = 8
+"""Pages of all that is visible that are looked at, after the first of an index: where most are hidden these are fewer."""
 _PAGE: Final = 512
 
 
@@ -155,25 +158,47 @@ async def _begin(desk: Desk, takers: Sequence[Caller], asked: Asked, given: Mapp
 
 
 async def _candidates(desk: Desk, job: _Job, asked: Asked) -> AsyncIterator[Sequence[int]]:
-    """Entries that may match, in some order: those that an index gives for a value that they must have, if there is
-    such a one, or else all that the caller may know of."""
+    """Entries that may match: those that an index gives for a value that they must have, if the query names such a
+    one, or else all that the caller may know of. The order follows from the query alone, whichever way they are found:
+    what is hidden must not be told by what comes first."""
     probe = _probe(job.wanted.condition)
     if probe is not None:
-        after = 0
-        for page in _PAGES:
-            count = max(page, len(job.takers))
-            async with desk.database.acquire() as db:
-                ids = await own_values.with_value(db, *probe, count, after)
-            if ids:
-                yield ids
-                after = ids[-1]
-            if len(ids) < count:
-                return
+        async for ids in _by_id(desk, job, asked, *probe):
+            yield ids
+        return
     found = Found(desk, job.caller, asked.path, job.wanted)
     while (rows := await found.next()) is not None:
         # A page of which nothing matches is a step, too.
         for start in range(0, max(1, len(rows)), _PAGE):
             yield [row.id for row in rows[start : start + _PAGE]]
+
+
+async def _by_id(
+    desk: Desk, job: _Job, asked: Asked, attribute: int, value: Stored
+) -> AsyncIterator[Sequence[int]]:
+    """In the order of ids: those of an index, or, where little is visible beside much that is not, all of these."""
+    after = 0
+    for turn, page in enumerate(chain(_PAGES, repeat(_PAGES[-1]))):
+        if turn == len(_PAGES):
+            found, matching = Found(desk, job.caller, asked.path, job.wanted), list[int]()
+            for _ in range(_WALKED):
+                if (rows := await found.next()) is None:
+                    break
+                matching += [row.id for row in rows]
+                yield []  # a step, too
+            if found.is_over:
+                matching.sort()
+                for start in range(0, len(matching), _PAGE):
+                    yield matching[start : start + _PAGE]
+                return
+        count = max(page, len(job.takers))
+        async with desk.database.acquire() as db:
+            ids = await own_values.with_value(db, attribute, value, count, after)
+        if ids:
+            yield ids
+            after = ids[-1]
+        if len(ids) < count:
+            return
 
 
 def _probe(condition: Condition) -> tuple[int, Stored] | None:

@@ -230,3 +230,40 @@ async def test_a_schema_that_goes_meanwhile_is_told(
     monkeypatch.setattr(tasks, "_candidates", gone_first)
     answer = await meta("take", query="mine.priority = 1", path=queue, values=TAKEN)
     assert (answer.status, answer.tree["detail"]) == (409, "the collection has just been changed")
+
+
+async def test_the_order_tells_nothing_of_hidden_tasks(
+    own_server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first made comes first, however many come between that one may not see, and whichever way they are found."""
+    server = own_server
+
+    async def call(verb: str, token: str, **body: Any) -> Any:
+        answer = await server.call("POST", f"/meta/v1/{verb}", token=token, json=body)
+        assert answer.status in (200, 201), answer.body
+        return answer.tree
+
+    hidden = [f"/q/h{n:02}" for n in range(12)]
+    for path in ("/q", *hidden, "/q/z", "/q/a"):
+        await server.srm("mkdir", surl=path)
+    await call("schemas/create", server.admin_token, surl="/q", name="mine", attributes=ATTRIBUTES)
+    worker = await server.token("", name="worker")
+    for path, principal, rights in (
+        ("/", "any:authenticated", "x"), ("/q", "any:authenticated", "xgs"),
+        *((path, "user:other", "gs") for path in hidden),
+    ):  # fmt: skip
+        rule = {"principal": principal, "rights": rights}
+        await server.srm("setPermission", surls=[path], permissionType="SET", rules=[rule])
+    monkeypatch.setattr(tasks, "_PAGES", (1, 2))
+    seen = ["/q/z", "/q/a"]
+    for walked, looked_at in ((8, 1000), (8, 1), (1, 1), (0, 1)):
+        monkeypatch.setattr(tasks, "_WALKED", walked)
+        monkeypatch.setattr(rows, "LOOKED_AT", looked_at)
+        monkeypatch.setattr(rows, "_FEW", 2000 if looked_at > 1 else -1)
+        for there in ([], hidden):
+            await call("set", server.admin_token, surls=seen, values={"mine.state": "new"})
+            state = {"mine.state": "new" if there else "done"}
+            await call("set", server.admin_token, surls=hidden, values=state)
+            asked: dict[str, Any] = {"query": NEW, "path": "/q", "values": TAKEN}
+            given = [(await call("take", worker, **asked))["taken"] for _ in range(3)]
+            assert [[one["path"] for one in some] for some in given] == [["/q/z"], ["/q/a"], []]
