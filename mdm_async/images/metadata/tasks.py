@@ -41,7 +41,7 @@ _PAGES: Final = (8, 32, 128, 512, 2048)
 """Entries that an index gives at a time, of which the first that may be taken is: others who take hold the first ones.
 The last size goes on."""
 _WALKED: Final = 8
-"""Pages of all that is visible that are looked at, after the first of an index: where most are hidden these are fewer."""
+"""Pages of all that is visible that are looked at after the first of an index: where most is hidden these are few."""
 _PAGE: Final = 512
 
 
@@ -226,9 +226,8 @@ async def _silent(
     silent, refused = [], None
     for id_, image in images.items():
         try:
-            for text in texts if image is not None else ():
-                assert image is not None
-                guard.demand_one_silent(job.caller, known, image, text)
+            if image is not None:
+                guard.demand_texts_silent(job.caller, known, {image: texts})
             silent.append(id_)
         except MdmError as why:
             refused = refused or why

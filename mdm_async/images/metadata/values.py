@@ -6,6 +6,7 @@ dead properties they are not sealed, for they are searched.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from uuid import UUID
 
 from mdm_async.catalog.metadata import collections, own_values
 from mdm_async.catalog.metadata.collections import Attribute, Collection
@@ -63,7 +64,9 @@ async def set_values(
     database: Database, guard: NameGuard, caller: Caller, surls: Sequence[str], given: Mapping[str, Given]
 ) -> Outcomes:
     """Give each of these entries these values, by `collection.attribute`; None takes one away. An entry gets all of
-    them or none, and one that fails fails no other. Raises BadRequest, TooLarge."""
+    them or none, and one that fails fails no other; but when one text tells who a patient is, nobody gets any.
+
+    Raises BadRequest, Forbidden, TooLarge."""
     demand_few(len(surls), given)
     named = {parse_attribute(name): value for name, value in given.items()}
     async with database.acquire() as db:
@@ -140,7 +143,9 @@ def _value(
 async def _revealing(
     guard: NameGuard, caller: Caller, found: Sequence[_Settable | MdmError]
 ) -> dict[int, MdmError]:
-    """Why some of these, by their place in the list, may not have these values: they tell who the patient is."""
+    """Why of some of these, by their place in the list, nobody can tell whether the values name the patient.
+
+    Raises as `NameGuard.demand_texts_silent`: for all of them, lest one request tries many names on many files."""
     texts = {
         at: [text for attribute, kept in one.values if (text := may_reveal(attribute, kept)) is not None]
         for at, one in enumerate(found)
@@ -149,14 +154,17 @@ async def _revealing(
     texts = {at: some for at, some in texts.items() if some}
     images = {at: one.entry.image for at in texts if isinstance(one := found[at], _Settable)}
     known = await guard.identifiers([image for image in images.values() if image is not None])
+    told: dict[UUID, list[str]] = {}
     refused: dict[int, MdmError] = {}
     for at, image in images.items():
-        try:
-            for text in texts[at]:
-                assert image is not None
-                guard.demand_one_silent(caller, known, image, text)
-        except MdmError as why:
+        assert image is not None
+        why = known.get(image)
+        if isinstance(why, MdmError):
             refused[at] = why
+        else:
+            told.setdefault(image, []).extend(texts[at])
+    if told:
+        guard.demand_texts_silent(caller, known, told)
     return refused
 
 

@@ -19,6 +19,9 @@ from mdm_async.postgres.database import Database
 _AT_ONCE: Final = 64
 """Images whose heads are looked at before those of the next are."""
 
+TEXT_TRIED: Final = 65_536
+"""Characters of text in an hour that one caller has compared with one patient's identifiers."""
+
 _T = TypeVar("_T")
 Identifiers = Mapping[UUID, frozenset[str] | MdmError]
 """What no name of an image may hold, or why that cannot be told. Of those whose bytes are not here nothing is known."""
@@ -33,6 +36,8 @@ class NameGuard:
     max_head: int
     refused: Rates
     """How often names were, by caller: whoever may try as many as he likes finds the one that is."""
+    texts_tried: Rates
+    """Characters, by caller and patient: one text may hold a hundred guesses, and only those that match are refused."""
 
     async def identifiers(self, images: Sequence[UUID]) -> Identifiers:
         """Of at most some hundred images. It waits for the key store: hold no connection meanwhile."""
@@ -68,8 +73,48 @@ class NameGuard:
 
         Raises Forbidden when the caller has had too many names refused lately, whatever this one is.
         """
+        self._demand_may_try(caller)
+        identifiers = known.get(image, frozenset())
+        if isinstance(identifiers, MdmError):
+            raise identifiers
+        if names_reveal(name, identifiers):
+            self.refused.count(caller.payer.account)
+            raise _revealing(caller)
+
+    def demand_texts_silent(
+        self, caller: Caller, known: Identifiers, told: Mapping[UUID, Sequence[str]]
+    ) -> None:
+        """Return when none of the texts of these images tells who their patients are; each that does is counted.
+
+        Raises as `demand_one_silent`, and Forbidden when too much text was compared with one of these patients lately.
+        """
+        self._demand_may_try(caller)
+        guesses: dict[frozenset[str], set[str]] = {}
+        for image, texts in told.items():
+            identifiers = known.get(image, frozenset())
+            if isinstance(identifiers, MdmError):
+                raise identifiers
+            if identifiers:
+                guesses.setdefault(identifiers, set()).update(texts)
         account = caller.payer.account
-        if self.refused.wait(account):
+        for identifiers, texts_ in guesses.items():
+            key, size = f"{account} {hash(identifiers)}", sum(map(len, texts_))
+            if self.texts_tried.wait(key, size):
+                raise _refused(
+                    caller,
+                    Forbidden(
+                        "too much text was compared lately with what tells who a file's patient is",
+                        remedy="set less text on files of one patient, or try again in an hour",
+                    ),
+                )
+            self.texts_tried.count(key, size)
+        hits = sum(names_reveal(text, one) for one, texts_ in guesses.items() for text in texts_)
+        if hits:
+            self.refused.count(account, hits)
+            raise _revealing(caller)
+
+    def _demand_may_try(self, caller: Caller) -> None:
+        if self.refused.wait(caller.payer.account):
             raise _refused(
                 caller,
                 Forbidden(
@@ -77,19 +122,17 @@ class NameGuard:
                     remedy="try again in an hour",
                 ),
             )
-        identifiers = known.get(image, frozenset())
-        if isinstance(identifiers, MdmError):
-            raise identifiers
-        if names_reveal(name, identifiers):
-            self.refused.count(account)
-            raise _refused(
-                caller,
-                BadRequest(
-                    "the name or text holds identifiers of the file's patient, which users without the right to them"
-                    " would see",
-                    remedy="choose a name without the patient's name, ID or accession number",
-                ),
-            )
+
+
+def _revealing(caller: Caller) -> MdmError:
+    return _refused(
+        caller,
+        BadRequest(
+            "the name or text holds identifiers of the file's patient, which users without the right to them"
+            " would see",
+            remedy="choose a name without the patient's name, ID or accession number",
+        ),
+    )
 
 
 def _refused(caller: Caller, why: MdmError) -> MdmError:

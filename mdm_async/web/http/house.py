@@ -80,6 +80,7 @@ class House:
     desk: Desk
     user_text: UserText
     names_refused: Rates
+    texts_tried: Rates
     """By caller."""
     authenticator: Authenticator
     makers: Makers
@@ -108,7 +109,8 @@ class House:
     @property
     def name_guard(self) -> NameGuard:
         most = self.settings.scrub.max_head
-        return NameGuard(self.database, self.shelf, self.blobs, self.cipher, most, self.names_refused)
+        refused, tried = self.names_refused, self.texts_tried
+        return NameGuard(self.database, self.shelf, self.blobs, self.cipher, most, refused, tried)
 
     @property
     def unregistering(self) -> Unregistering:

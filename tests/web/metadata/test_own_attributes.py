@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import time
 from typing import Any
 
 import orjson
@@ -9,6 +10,7 @@ import pydicom
 import pytest
 
 from mdm_async.images.metadata import own_kinds, schemas, values
+from mdm_async.images.names.revealing import TEXT_TRIED
 from mdm_async.images.upkeep.values import forget_values
 from mdm_async.postgres.database import Connection
 from mdm_async.web.metadata import own_attributes
@@ -257,7 +259,7 @@ async def test_text_that_tells_who_the_patient_is_is_refused(own_server: Server,
     ):  # fmt: skip
         status, told = await call("set", surls=[f"{folder}/a.dcm"], values=given | {"mine.state": "new"})
         assert status == 400, told
-        assert "identifiers of the file's patient" in told["files"][0]["status"]["explanation"]
+        assert "identifiers of the file's patient" in told["detail"]
     assert (await call("get", surls=[f"{folder}/a.dcm"]))[1]["files"][0]["own"] == {}
     assert (await call("set", surls=[folder], values={"mine.quality": 12345678}))[0] == 200
     await until(lambda: not server.house.refusals._queue)
@@ -266,6 +268,47 @@ async def test_text_that_tells_who_the_patient_is_is_refused(own_server: Server,
             "select act from audit where outcome = 'refused' and details ->> 'right' = 'i'"
         )
     assert refused
+
+
+async def test_many_guesses_at_a_patients_name_cost_as_many_hits(
+    own_server: Server, ct: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a request every guess that matches counts, nothing is set, and how much may be guessed is bounded."""
+    server = own_server
+    folder = await server.directory()
+    image = pydicom.dcmread(io.BytesIO(ct))
+    name = str(image.PatientName).partition("^")[0]
+    await server.put(f"{folder}/a.dcm", ct)
+    attributes = [{"name": f"n{n}"} for n in range(30)]
+
+    async def call(verb: str, **body: Any) -> tuple[int, Any]:
+        answer = await server.call("POST", f"/meta/v1/{verb}", token=server.admin_token, json=body)
+        return answer.status, answer.tree
+
+    async def tried(surls: list[str], *texts: str) -> tuple[int, str]:
+        values = {f"mine.n{n}": text for n, text in enumerate(texts)}
+        status, told = await call("set", surls=surls, values=values)
+        return status, str(told)
+
+    most = 20
+    refused, tried_ = server.house.names_refused, server.house.texts_tried
+    monkeypatch.setattr(refused, "rate", most / 3600)
+    monkeypatch.setattr(refused, "burst", most)
+    monkeypatch.setattr(tried_, "rate", TEXT_TRIED / 3600)
+    await call("schemas/create", surl=folder, name="mine", attributes=attributes)
+    both = [f"{folder}/a.dcm", folder]
+    status, told = await tried(both, "quiet", f"{name} 1", f"{name} 2", f"{name} 3")
+    assert (status, "identifiers of the file's patient" in told) == (400, True)
+    assert (await call("get", surls=both))[1]["files"][1]["own"] == {}
+    (owed,) = (one - time.monotonic() for one in refused._full.values())
+    assert owed * most / 3600 == pytest.approx(3, abs=0.1)
+    assert (await tried(both, *(f"{name} {n}" for n in range(most))))[0] == 400
+    assert (await tried(both, "quiet"))[0] == 403
+
+    monkeypatch.setattr(refused, "rate", 0)
+    words = ["".join(chr(97 + (n * 7 + k) % 26) for k in range(1000)) for n in range(26)]
+    assert [(await tried(both, *words))[0] for _ in range(3)] == [200, 200, 403]
+    assert (await tried([folder], *words))[0] == 200
 
 
 async def test_it_takes_g_to_see_s_to_set_and_d_to_take_away(server: Server, meta: Meta, schema: str) -> None:
