@@ -5,15 +5,17 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from mdm_async.catalog.metadata import own_values
 from mdm_async.catalog.rights import acl
 from mdm_async.client.client import Client
 from mdm_async.errors import Conflict, DatabaseBusy, NotFound
-from mdm_async.images.metadata import finding, joining, rows
+from mdm_async.images.metadata import finding, joining, rows, tasks
 from mdm_async.images.metadata.asked import Asked
 from mdm_async.images.metadata.finding import Search
 from mdm_async.images.metadata.rows import Found
 from mdm_async.images.reading.served import ServedViews
 from mdm_async.names import AUTHENTICATED, Caller, Lfn, Right, Scope
+from mdm_async.postgres.database import Connection
 from mdm_async.web.metadata import find
 from tests.conftest import Server
 from tests.faults.conditions import until
@@ -192,3 +194,41 @@ async def test_a_refused_view_matches_nothing(server: Server) -> None:
     assert "refused" in str(file), file
     assert await names(server, "EchoTime is unknown", top) == ""
     assert await names(server, 'not Modality = "MR"', top) == ""
+
+
+@pytest.mark.parametrize("verb", ["find", "take", "set"])
+async def test_a_client_who_goes_away_ends_the_statement_that_runs(
+    server: Server, study: str, meta: Meta, verb: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await meta("schemas/create", surl=study, name="gone", attributes=[{"name": "n", "kind": "int"}])
+
+    async def slow(db: Connection, *_: object) -> None:
+        await db.execute("select pg_sleep(20) /* a long query */")
+
+    monkeypatch.setattr(rows, "place_of", slow)
+    monkeypatch.setattr(tasks, "place_of", slow)
+    monkeypatch.setattr(finding, "place_of", slow)
+    monkeypatch.setattr(own_values, "lock", slow)
+    body: dict[str, object] = {"surls": [f"{study}/a"], "values": {"gone.n": 1}}
+    if verb != "set":
+        body = {"query": EVERYTHING, "path": study} | ({"values": {"gone.n": 1}} if verb == "take" else {})
+
+    async def running() -> bool:
+        async with server.house.database.acquire() as db:
+            return bool(
+                await db.fetchval(
+                    "select count(*) from pg_stat_activity where state = 'active' and pid <> pg_backend_pid()"
+                    " and query like 'select pg_sleep(20)%' and datname = current_database()"
+                )
+            )
+
+    asking = asyncio.ensure_future(meta(verb, **body))
+    while not await running():
+        assert not asking.done(), asking.result().body
+    asking.cancel()
+    async with asyncio.timeout(10):
+        while await running():
+            pass
+    await until(lambda: server.house.desk.turns.running == 0)
+    monkeypatch.undo()
+    await meta("schemas/drop", surl=study, name="gone")
