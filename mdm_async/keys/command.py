@@ -65,6 +65,7 @@ class KekCommand:
         finally:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
+            _close(process)
             await process.wait()
 
     async def _printed(self, process: asyncio.subprocess.Process) -> list[bytes]:
@@ -83,3 +84,10 @@ class KekCommand:
 
     def _failed(self, how: str) -> Unavailable:
         return Unavailable(f"{self.name} {how}", remedy="run it by hand, as the server's user")
+
+
+def _close(process: asyncio.subprocess.Process) -> None:
+    """Its output, which may be left unread: then it does not end by itself, nor is the process seen to end."""
+    reading = process._transport.get_pipe_transport(1)  # type: ignore[attr-defined]
+    if reading is not None:
+        reading.close()

@@ -23,6 +23,7 @@ async def test_status_tells_node_version_schema_space_transfers_and_queues(mdm: 
         "trees to remove",
         "cohorts to remove",
         "images to destroy",
+        "superseded keys",
         "keys to forget",
         "sets of attributes to check",
         "blobs to delete",
