@@ -106,7 +106,7 @@ from mdm_async.keys.enrolment import claimed
 from mdm_async.keys.key_database import KeyDatabase
 from mdm_async.keys.ring import KeyRing
 from mdm_async.keys.row_cipher import Held, RowCipher, StoreIdentity
-from mdm_async.keys.shares import Shares
+from mdm_async.keys.shares import Read, Shares
 from mdm_async.keys.sources import GivenKeks
 from mdm_async.keys.split import StorePlace
 from mdm_async.keys.splitting import Key
@@ -1050,8 +1050,8 @@ class _NoShares(Shares):
     async def register(self, secrets: Sequence[Held], *, intended: bool) -> None:
         self.held |= {(one.registration, one.kind): one for one in secrets}
 
-    async def read(self, keys: Collection[Key]) -> dict[Key, Held]:
-        return {key: self.held[key] for key in keys}
+    async def read(self, keys: Collection[Key]) -> Read:
+        return Read({key: self.held[key] for key in keys}, set())
 
     async def forget(self, registrations: Collection[UUID]) -> Forgotten:
         return Forgotten((), ())
