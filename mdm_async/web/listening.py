@@ -121,6 +121,8 @@ class Listening:
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await house.admission.idle()
+                await self._connections.sent()
+                await self._local.sent()
         await self.end()
 
     async def end(self) -> None:

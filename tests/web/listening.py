@@ -16,6 +16,13 @@ from mdm_async.web.http.server import Runner
 @asynccontextmanager
 async def listening(app: web.Application, house: House) -> AsyncIterator[str]:
     """Its URL."""
+    async with with_connections(app, house) as (url, _):
+        yield url
+
+
+@asynccontextmanager
+async def with_connections(app: web.Application, house: House) -> AsyncIterator[tuple[str, Connections]]:
+    """Its URL, and who keeps its connections."""
     runner = Runner(app, handler_cancellation=True, shutdown_timeout=1)
     await runner.setup()
     limits, server = house.settings.limits, runner.server
@@ -28,7 +35,7 @@ async def listening(app: web.Application, house: House) -> AsyncIterator[str]:
     watching = asyncio.create_task(connections.watch())
     try:
         await TcpSite(runner, "127.0.0.1", 0, connections).start()
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}", connections
     finally:
         watching.cancel()
         await runner.cleanup()

@@ -82,6 +82,11 @@ class Connection(Speaker):
     def was_made(self) -> bool:
         return self._wire is not None
 
+    @property
+    def has_unsent(self) -> bool:
+        """Whether bytes wait here that the network has not taken: an answer's last ones, when its handler has ended."""
+        return self._wire is not None and self._wire.get_write_buffer_size() > 0
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._wire = wire = cast("asyncio.Transport", transport)
         if wire.get_extra_info("sslcontext") is not None:

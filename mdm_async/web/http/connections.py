@@ -19,6 +19,7 @@ CUT = Counter("mdm_connections_cut", "Connections that the server ended, by what
 _PROXIES_LEAVE = 8
 """A trusted proxy, behind which many may be, leaves the eighth part to others."""
 _TELL_EVERY = 60.0
+_LOOK_AGAIN_AFTER = 0.02
 
 _log = structlog.get_logger()
 
@@ -51,6 +52,12 @@ class Connections:
         while True:
             await asyncio.sleep(min(1.0, *(wait / 4 for wait in waits)))
             self._look()
+
+    async def sent(self) -> None:
+        """Wait until what has been answered has left, whole."""
+        # A transport tells of a buffer that is nearly empty, not of one that is.
+        while any(connection.has_unsent for connection in self._all):  # noqa: ASYNC110
+            await asyncio.sleep(_LOOK_AGAIN_AFTER)
 
     async def end(self) -> None:
         """Cut those that are left."""

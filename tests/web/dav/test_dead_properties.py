@@ -165,13 +165,15 @@ async def test_whoever_is_not_told_of_them_copies_none(dav: Dav) -> None:
     for at, rights in ((dav.at, "rx"), (f"{dav.at}/mine", "rwxlg")):
         rules = [{"principal": "user:reads-alone", "rights": rights}]
         await dav.server.srm("setPermission", surls=[at], permissionType="ADD", rules=rules)
-    await dav.server.srm(
-        "setPermission", surls=["/"], permissionType="ADD", rules=[rules[0] | {"rights": "x"}]
-    )
-    reader = dav.by(token)
-    assert (await reader.call("PROPFIND", "a.dcm", Depth="0")).status == 404
-    assert await status(reader, "COPY", "a.dcm", Destination=dav.path("mine/b.dcm")) == 201
-    assert await told(dav, "mine/b.dcm") is None
+    root = [rules[0] | {"rights": "x"}]
+    await dav.server.srm("setPermission", surls=["/"], permissionType="ADD", rules=root)
+    try:
+        reader = dav.by(token)
+        assert (await reader.call("PROPFIND", "a.dcm", Depth="0")).status == 404
+        assert await status(reader, "COPY", "a.dcm", Destination=dav.path("mine/b.dcm")) == 201
+        assert await told(dav, "mine/b.dcm") is None
+    finally:  # Directories that other tests make on this server begin with what the root gives.
+        await dav.server.srm("setPermission", surls=["/"], permissionType="REMOVE", rules=root)
 
 
 async def test_a_listing_holds_memory_for_them(dav: Dav, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -236,19 +236,23 @@ async def test_a_cursor_leads_on_in_a_directory_that_one_traverses_and_does_not_
     for seed, file in enumerate("abc", 300):
         await server.put(f"{top}/d/{file}", image(seed, Modality="CT"))
         rights[f"{top}/d/{file}"] = "gr"
-    for path, given in rights.items():
-        rule = {"principal": f"user:{name}", "rights": given}
-        await server.srm("setPermission", surls=[path], permissionType="ADD", rules=[rule])
-    passing, stranger = await server.token("", name=name), await server.token("gl", top)
-    answer = await asked(server, 'Modality = "CT"', passing, path=top, limit=1)
-    after = orjson.loads(answer.body.splitlines()[1])["cursor"]
-    assert await names(server, 'Modality = "CT"', top, passing, after=after) == "bc"
-    # It leads nowhere beside the directory, and tells nobody else that that is there.
-    await server.srm("mkdir", surl=f"{top}/e")
-    assert (await asked(server, 'Modality = "CT"', path=f"{top}/e", after=after)).status == 400
-    await server.srm("setPermission", surls=[f"{top}/d"], permissionType="SET", rules=[])
-    assert (await asked(server, 'Modality = "CT"', passing, path=top, after=after)).status == 400
-    assert (await asked(server, 'Modality = "CT"', stranger, path=top, after=after)).status == 200
+    try:
+        for path, given in rights.items():
+            rule = {"principal": f"user:{name}", "rights": given}
+            await server.srm("setPermission", surls=[path], permissionType="ADD", rules=[rule])
+        passing, stranger = await server.token("", name=name), await server.token("gl", top)
+        answer = await asked(server, 'Modality = "CT"', passing, path=top, limit=1)
+        after = orjson.loads(answer.body.splitlines()[1])["cursor"]
+        assert await names(server, 'Modality = "CT"', top, passing, after=after) == "bc"
+        # It leads nowhere beside the directory, and tells nobody else that that is there.
+        await server.srm("mkdir", surl=f"{top}/e")
+        assert (await asked(server, 'Modality = "CT"', path=f"{top}/e", after=after)).status == 400
+        await server.srm("setPermission", surls=[f"{top}/d"], permissionType="SET", rules=[])
+        assert (await asked(server, 'Modality = "CT"', passing, path=top, after=after)).status == 400
+        assert (await asked(server, 'Modality = "CT"', stranger, path=top, after=after)).status == 200
+    finally:  # the server is others' too
+        rule = {"principal": f"user:{name}", "rights": "x"}
+        await server.srm("setPermission", surls=["/"], permissionType="REMOVE", rules=[rule])
 
 
 async def test_what_is_no_cursor_leads_nowhere(server: Server, study: str) -> None:
