@@ -6,7 +6,7 @@ import gc
 import secrets
 import signal
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
@@ -16,17 +16,16 @@ from typing import Any
 
 import structlog
 
-from mdm_async import logs
+from mdm_async import logs, opening_keys
 from mdm_async.auditing.background import auditing
 from mdm_async.auditing.pruning import Pruner
 from mdm_async.auditing.reads import Reads
 from mdm_async.auditing.refusals import Refusals
 from mdm_async.auditing.signing_key import signing_key
 from mdm_async.blobs.local import LocalBlobs
-from mdm_async.catalog import installation
 from mdm_async.catalog.rights import tokens
 from mdm_async.catalog.rights.callers import Callers
-from mdm_async.errors import MdmError, Unavailable
+from mdm_async.errors import MdmError
 from mdm_async.identity.authenticator import ADMIN, AdminToken, Authenticator, IssuedTokens, LocalTokens
 from mdm_async.identity.macaroon_tokens import Macaroons
 from mdm_async.identity.makers import Makers
@@ -69,16 +68,9 @@ from mdm_async.images.upkeep.sweep import Sweeper
 from mdm_async.images.views.backfill import check_directories_forever, make_views_forever
 from mdm_async.images.views.scrubbing import Scrubber
 from mdm_async.images.views.workshop import Workshop
-from mdm_async.keys import files, proofs
-from mdm_async.keys.custodians import Custodians, HeldByCustodians
+from mdm_async.keys import files
 from mdm_async.keys.derive import BlindIndex, PseudonymFinder
-from mdm_async.keys.kept_file import KeptKeks
-from mdm_async.keys.named_source import kek_sources
-from mdm_async.keys.share_store import PROBE
-from mdm_async.keys.sources import KekSource
-from mdm_async.keys.split import SplitKeys, places_of
 from mdm_async.keys.store import KeyStore
-from mdm_async.keys.wrapped import WrappedKeys
 from mdm_async.memory import give_back_forever
 from mdm_async.names import Caller
 from mdm_async.postgres.database import Database, connect
@@ -180,14 +172,14 @@ async def running(
         stands_on = premises(settings)
         most = connections_for(settings)
         lock = stack.enter_context(_locked(settings.data))
-        admin_token, keks = _admin_token(settings), _kek_sources(settings)
+        admin_token, keks = _admin_token(settings), opening_keys.sources_of(settings)
         target, postgres = await _database(stack, settings, lock)
         async with connect(target) as connection:
             await migrate(connection, "mdm_async.catalog")
             await migrate(connection, "mdm_async.keys")
             await warn_of_little_room(connection, settings.database)
         lanes = await stack.enter_async_context(Lanes.connect(target, settings.database))
-        custodians = await _custodians(settings, keks, lanes, target)
+        custodians = await opening_keys.custodians_of(settings, keks, lanes, target)
         ports = partial(listening, settings, stands_on.certificate, most, watches)
         listens = None
         if custodians:
@@ -195,8 +187,8 @@ async def running(
             await listens.answer(sealed_application(custodians, settings.server))
             print(f"mdm: sealed at {_url(settings, listens.port, listens.tls_port)}", flush=True)
             await going_on(custodians.opened())
-        again = partial(_wait_for_stores, custodians, going_on) if custodians else None
-        keys = await _keys(stack, settings, keks, lanes, watches, again)
+        again = partial(opening_keys.wait_for_stores, custodians, going_on) if custodians else None
+        keys = await opening_keys.open_keys(stack, settings, _node(settings), keks, lanes, watches, again)
         custodians.waits = None
         disk = stack.enter_context(ThreadPoolExecutor(_DISK_THREADS, "disk"))
         ballast = postgres.ballast if postgres is not None else None
@@ -243,48 +235,11 @@ def _admin_token(settings: Settings) -> str:
     return token
 
 
-def _kek_sources(settings: Settings) -> dict[str, KekSource]:
-    """By key store; the catalog's own is ''."""
-    sources = kek_sources(settings.keys, settings.secrets_directory)
-    for source in sources.values():
-        if isinstance(source, KeptKeks) and source.make():
-            _log.warning("made a key-encryption key; back it up apart from the database", file=source.name)
-    return sources
-
-
-async def _custodians(
-    settings: Settings, sources: Mapping[str, KekSource], lanes: Lanes, dsn: str
-) -> Custodians:
-    held = [source for source in sources.values() if isinstance(source, HeldByCustodians)]
-    if held:
-        async with lanes.control.acquire() as db:
-            installed = await installation.identity(db)
-        places = {place.name: place.dsn for place in places_of(settings.keys, sources)}
-        for source in held:
-            if source.store:
-                source.is_right = partial(proofs.demand_right_if_there, places[source.store], installed)
-            else:
-                source.is_right = partial(proofs.demand_right, dsn, installed)
-    return Custodians(held)
-
-
 async def _going_on(stop: asyncio.Event, watches: Watches, wait: Coroutine[Any, Any, object]) -> None:
     """Returns after the wait; raises _StoppedSealed when the server must stop first."""
     await _first_of(wait, stop.wait(), watches.failed.wait())
     if stop.is_set() or watches.failed.is_set():
         raise _StoppedSealed
-
-
-async def _wait_for_stores(
-    custodians: Custodians,
-    going_on: Callable[[Coroutine[Any, Any, object]], Awaitable[None]],
-    why: Unavailable,
-) -> None:
-    """What custodians gave stays here meanwhile: they need not come again."""
-    if str(custodians.waits) != str(why):
-        _log.warning("the server is unsealed, and waits for its key stores", reason=str(why))
-    custodians.waits = why
-    await going_on(asyncio.sleep(PROBE))
 
 
 async def _database(
@@ -298,30 +253,6 @@ async def _database(
     embedded = EmbeddedPostgres(settings.database_directory, lock=None if apart else lock, ballast=ballast)
     postgres = await stack.enter_async_context(embedded)
     return postgres.dsn, postgres
-
-
-async def _keys(
-    stack: AsyncExitStack,
-    settings: Settings,
-    keks: Mapping[str, KekSource],
-    lanes: Lanes,
-    watches: Watches,
-    again: Callable[[Unavailable], Awaitable[None]] | None,
-) -> KeyStore:
-    async with lanes.control.acquire() as db:
-        installed = await installation.identity(db)
-    lapse = float(max(settings.limits.macaroon_seconds, settings.transfers.max_pin))
-    node = _node(settings)
-    keys: SplitKeys | WrappedKeys
-    if settings.keys.stores:
-        places = places_of(settings.keys, keks)
-        split = SplitKeys.open(lanes.keys, places, settings.keys.needed, installed, node, lapse, again)
-        keys = await stack.enter_async_context(split)
-    else:
-        keys = await WrappedKeys.open(lanes.keys, keks[""], installed, node, lapse)
-    beside = await stack.enter_async_context(watches.running())
-    beside(keys.forever())
-    return keys
 
 
 async def _house(

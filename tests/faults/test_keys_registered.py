@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from mdm_async import app
+from mdm_async import opening_keys
 from mdm_async.errors import Unavailable
 from mdm_async.images.parts import fresh_secrets
 from mdm_async.images.upkeep.keys import settle_lapsed
@@ -25,7 +25,7 @@ async def failing(
     postgres: PostgresForTests, migrated: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[tuple[Server, KeysThatFail]]:
     """A server whose key store fails when it is told to; and that store."""
-    monkeypatch.setattr(app, "WrappedKeys", KeysThatFail)
+    monkeypatch.setattr(opening_keys, "WrappedKeys", KeysThatFail)
     dsn = await postgres.fresh_database(migrated)
     async with running_server(tmp_path / "data", dsn, delivery={"identified": "clear"}) as server:
         yield server, server.house.keys

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from mdm_async import app
+from mdm_async import opening_keys
 from mdm_async.dicom.profiles.file import parse_profile
 from mdm_async.keys.store import Fetched
 from mdm_async.keys.wrapped import WrappedKeys
@@ -44,7 +44,7 @@ class SlowProjectKeys(WrappedKeys):
 async def test_the_catalog_is_there_while_the_key_store_is_slow(
     postgres: PostgresForTests, migrated: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ct: bytes
 ) -> None:
-    monkeypatch.setattr(app, "WrappedKeys", SlowKeys)
+    monkeypatch.setattr(opening_keys, "WrappedKeys", SlowKeys)
     monkeypatch.setattr(SlowKeys, "answers", answers := asyncio.Event())
     dsn = await postgres.fresh_database(migrated)
     async with running_server(tmp_path / "data", dsn, database={"dsn": dsn, "pool": POOL}) as server:
@@ -77,7 +77,7 @@ async def test_new_profiles_are_loaded_without_keeping_anybody(
     postgres: PostgresForTests, migrated: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ct: bytes
 ) -> None:
     """Another node has added one, whose project's key this node cannot have yet."""
-    monkeypatch.setattr(app, "WrappedKeys", SlowProjectKeys)
+    monkeypatch.setattr(opening_keys, "WrappedKeys", SlowProjectKeys)
     monkeypatch.setattr(SlowProjectKeys, "answers", answers := asyncio.Event())
     answers.set()
     dsn = await postgres.fresh_database(migrated)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from mdm_async import app
+from mdm_async import opening_keys
 from mdm_async.crypt4gh.exchange import new_private_key, public_key
 from mdm_async.crypt4gh.stream import Unsealer
 from mdm_async.keys.store import KeyStore
@@ -23,7 +23,7 @@ async def test_a_house_with_another_key_store_ingests_serves_and_destroys(
     async def of_this_test(*_: Any) -> KeyStore:
         return keys
 
-    monkeypatch.setattr(app, "_keys", of_this_test)
+    monkeypatch.setattr(opening_keys, "open_keys", of_this_test)
     dsn = await postgres.fresh_database(migrated)
     async with running_server(tmp_path / "data", dsn, delivery={"identified": "clear"}) as server:
         await server.put("/a.dcm", ct)

@@ -17,11 +17,6 @@ from tests.postgres.for_tests import PostgresForTests
 
 
 @pytest.fixture
-async def dsns(postgres: PostgresForTests) -> list[str]:
-    return [await postgres.fresh_database() for _ in range(3)]
-
-
-@pytest.fixture
 async def shared(
     postgres: PostgresForTests, migrated: str, tmp_path: Path, dsns: list[str]
 ) -> AsyncIterator[Server]:

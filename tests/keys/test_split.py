@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
 
@@ -18,18 +18,7 @@ from mdm_async.keys.store import Intent
 from mdm_async.postgres.database import Database
 from tests.faults.conditions import until
 from tests.keys.database import registrations, some_secrets
-from tests.keys.stores import NAMES, Keks, ask, count, places, split
-from tests.postgres.for_tests import PostgresForTests
-
-
-@pytest.fixture
-async def dsns(postgres: PostgresForTests) -> list[str]:
-    return [await postgres.fresh_database() for _ in range(3)]
-
-
-@pytest.fixture
-def stores(dsns: Sequence[str]) -> list[StorePlace]:
-    return places(dsns)
+from tests.keys.stores import NAMES, Keks, ask, count, split
 
 
 def down(keys: SplitKeys, *names: str) -> None:

@@ -18,11 +18,6 @@ from tests.keys.stores import NAMES, Keks, places, split
 from tests.postgres.for_tests import PostgresForTests
 
 
-@pytest.fixture
-async def dsns(postgres: PostgresForTests) -> list[str]:
-    return [await postgres.fresh_database() for _ in range(3)]
-
-
 async def refused(database: Database, stores: Sequence[StorePlace], match: str, threshold: int = 2) -> None:
     with pytest.raises(UnsafeSettings, match=match):
         async with split(database, stores, threshold):

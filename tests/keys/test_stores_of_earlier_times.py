@@ -1,7 +1,6 @@
 """A store that is not what it was: put back from a backup, robbed of rows, or telling more than there is."""
 
 import asyncio
-from collections.abc import Sequence
 from uuid import UUID
 
 import pytest
@@ -14,18 +13,7 @@ from mdm_async.keys.split import SplitKeys, StorePlace
 from mdm_async.keys.splitting import Key
 from mdm_async.postgres.database import Database
 from tests.keys.database import registrations, some_secrets
-from tests.keys.stores import ask, count, places, split
-from tests.postgres.for_tests import PostgresForTests
-
-
-@pytest.fixture
-async def dsns(postgres: PostgresForTests) -> list[str]:
-    return [await postgres.fresh_database() for _ in range(3)]
-
-
-@pytest.fixture
-def stores(dsns: Sequence[str]) -> list[StorePlace]:
-    return places(dsns)
+from tests.keys.stores import ask, count, split
 
 
 def store(keys: SplitKeys, name: str) -> ShareStore:

@@ -108,11 +108,9 @@ class Rekeying:
         ):
             await leases.promise(sum(part.cipher_size for part in found.parts if part.blob is not None))
             anew = _Anew(self.depot, leases, secrets, fresh.of(image))
-            made, announced = await anew.of(found), False
+            made = await anew.of(found)
+            await fresh.announce()
             for _ in range(_ATTEMPTS):
-                if not announced:
-                    await fresh.announce()
-                    announced = True
                 async with self.database.transaction() as db:
                     await fresh.be_named(db)
                     await generations.lock_members(db, image)
