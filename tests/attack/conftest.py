@@ -64,6 +64,9 @@ async def arena(
 async def _principals(arena: Arena, issuer: TokenIssuer) -> None:
     server, every = arena.server, ["*", "identified"]
     subject = f"sub:{issuer.url}#"
+    # The arena stands until the last of its tests, however slow the machine.
+    until = int(time.time()) + 4 * 3600
+    in_groups = {"exp": until, "wlcg.groups": ["/vo", "/vo/team"]}
     gone = await server.token("pdrwlxgsi", "/", every, name="gone")
     await server.call("DELETE", "/admin/v1/tokens/gone", token=server.admin_token)
     scope = "storage.modify:/mine storage.read:/mine"
@@ -71,8 +74,8 @@ async def _principals(arena: Arena, issuer: TokenIssuer) -> None:
         Principal("anonymous", "any:anonymous"),
         bearer("narrow", "user:narrow", await server.token("pdrwlxgsi", "/mine", every, name="narrow"), "/mine"),
         bearer("colleague", "user:colleague", await server.token("", name="colleague")),
-        bearer("capability", subject + "grid", issuer.token(sub="grid", scope=scope), "/mine"),
-        bearer("group", subject + "member", issuer.token(sub="member", **{"wlcg.groups": ["/vo", "/vo/team"]})),
+        bearer("capability", subject + "grid", issuer.token(sub="grid", scope=scope, exp=until), "/mine"),
+        bearer("group", subject + "member", issuer.token(sub="member", **in_groups)),
         bearer("mapped", "user:mapped", await server.token("", "/mine", name="mapped")),
         bearer("project", "user:project", await server.token("rlxgi", "/project", every, name="project"), "/project"),
         holder(arena, "certificate", arena.grid.authority.issue(name("Eve"), 5), dn("Eve")),

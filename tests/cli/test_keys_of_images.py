@@ -3,6 +3,9 @@
 import pytest
 
 from mdm_async.cli.keys import of_images
+from mdm_async.client import keys
+from mdm_async.errors import ViewRefused
+from mdm_async.images.rekeying.rekeying import Rekeying
 from tests.web.made_images import made
 
 
@@ -35,6 +38,26 @@ async def test_a_file_is_given_other_keys(mdm, file):
     assert "keeps its keys" in again.text
     assert (await mdm("keys", "rekey", file, "--before", "2020-01-01")).code == 0
     assert (await mdm("get", file, "-")).out == before
+
+
+async def test_what_was_cut_off_says_how_to_go_on(mdm, server, folder, file, monkeypatch):
+    await server.put(f"{folder}/b.dcm", made())
+    monkeypatch.setattr(keys, "_REKEYED", 1)
+    rekey, asked = Rekeying.rekey, 0
+
+    async def once(*given):
+        nonlocal asked
+        asked += 1
+        if asked > 1:
+            raise ViewRefused("not now")
+        return await rekey(*given)
+
+    monkeypatch.setattr(Rekeying, "rekey", once)
+    ended = await mdm("keys", "rekey", file, f"{folder}/b.dcm", "--before", "2030-01-01")
+    assert ended.code != 0
+    assert "1 of 2 files were done; run it again with --before 2030-01-01T00:00:00Z" in " ".join(
+        ended.err.split()
+    )
 
 
 async def test_an_entrys_acl_is_that_of_its_keys(mdm, file):

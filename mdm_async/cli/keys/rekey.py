@@ -13,6 +13,8 @@ from mdm_async.cli.names.commands import Lfns
 from mdm_async.cli.options import Json
 from mdm_async.cli.output import on_interrupt, stderr_console
 from mdm_async.cli.settled import settled
+from mdm_async.client.one_or_many import SomeFailed
+from mdm_async.errors import MdmError
 
 _FORM = "%Y-%m-%dT%H:%M:%SZ"
 
@@ -36,13 +38,16 @@ def rekey(
 ) -> None:
     """Give files' images other keys: all that is stored of them is encrypted anew, and no byte of any view changes.
 
-    What is being read is read to its end; then the keys before are destroyed, and what lies under them. Transfer URLs
-    that were sealed before are prepared again. It needs the right w. Keys that were changed a moment ago are left.
+    What is being read is read to its end; then the keys before are destroyed, and what lies under them. Sealed transfer
+    URLs from before answer 410: prepare again. It needs the right w. Keys that were changed a moment ago are left.
 
     Example: `mdm keys rekey /demo/a.dcm`
+
+    Example: `mdm meta find 'Modality = "CT"' --path /demo | mdm keys rekey --files-from -`
     """
     paths = all_names(names, files_from)
-    begun = datetime.now(UTC).strftime(_FORM)
+    # Of a run that goes on with an earlier one, that one's: it is gone on with, not begun anew.
+    go_on = f"run it again with --before {(before or datetime.now(UTC)).strftime(_FORM)}"
     console = stderr_console()
     columns = (
         TextColumn("{task.description}"),
@@ -52,22 +57,40 @@ def rekey(
     )
 
     async def work(progress: Progress) -> dict[str, dict[str, Any]]:
-        task = progress.add_task("encrypted anew", total=len(paths))
+        task, done = progress.add_task("encrypted anew", total=len(paths)), 0
+
+        def on_progress(files: int) -> None:
+            nonlocal done
+            done += files
+            progress.advance(task, files)
+
         async with client_of(context) as client:
-            return await client.keys.rekey(
-                paths,
-                before=before.replace(tzinfo=UTC) if before is not None else None,
-                on_progress=lambda files: progress.advance(task, files),
-            )
+            try:
+                return await client.keys.rekey(
+                    paths,
+                    before=before.replace(tzinfo=UTC) if before is not None else None,
+                    on_progress=on_progress,
+                )
+            except SomeFailed:
+                raise
+            except MdmError as error:
+                if done:
+                    what = f"{done} of {len(paths)} files were done; {go_on}"
+                    error.remedy = f"{error.remedy}; {what}" if error.remedy else what
+                raise
 
     with (
         Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress,
-        on_interrupt("images that were done have other keys", f"run it again with --before {begun}"),
+        on_interrupt("images that were done have other keys", go_on),
     ):
         outcomes = settled(work(progress))
     show_outcomes(outcomes, _told, json=json)
 
 
 def _told(found: dict[str, Any]) -> str:
-    what = "has keys" if found["changed"] else "keeps its keys, which are new:"
+    what = (
+        "has keys"
+        if found["changed"]
+        else "keeps its keys, not from before that, or the older ones may be in use:"
+    )
     return f"{found['guid']} {what} of generation {found['generation']}, registration {found['registration']}"
