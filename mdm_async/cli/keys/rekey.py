@@ -13,7 +13,6 @@ from mdm_async.cli.names.commands import Lfns
 from mdm_async.cli.options import Json
 from mdm_async.cli.output import on_interrupt, stderr_console
 from mdm_async.cli.settled import settled
-from mdm_async.client.one_or_many import SomeFailed
 from mdm_async.errors import MdmError
 
 _FORM = "%Y-%m-%dT%H:%M:%SZ"
@@ -71,8 +70,6 @@ def rekey(
                     before=before.replace(tzinfo=UTC) if before is not None else None,
                     on_progress=on_progress,
                 )
-            except SomeFailed:
-                raise
             except MdmError as error:
                 if done:
                     what = f"{done} of {len(paths)} files were done; {go_on}"
@@ -88,9 +85,5 @@ def rekey(
 
 
 def _told(found: dict[str, Any]) -> str:
-    what = (
-        "has keys"
-        if found["changed"]
-        else "keeps its keys, not from before that, or the older ones may be in use:"
-    )
+    what = "has keys" if found["changed"] else "keeps its keys (so new, or older ones may be in use)"
     return f"{found['guid']} {what} of generation {found['generation']}, registration {found['registration']}"
