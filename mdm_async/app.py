@@ -12,7 +12,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
@@ -88,6 +88,9 @@ from mdm_async.watches import Watches
 from mdm_async.web.admin.sealed import sealed_application
 from mdm_async.web.http.house import House
 from mdm_async.web.listening import connections_for, listening
+
+if TYPE_CHECKING:
+    from mdm_async.pacs.dimse.listener import Listener
 
 _CIPHER_THREADS, _DISK_THREADS = 2, 8
 _REKEYED = 64
@@ -218,7 +221,11 @@ async def running(
             beside(postgres.supervise())
         if listens is None:
             listens = await stack.enter_async_context(ports())
+        devices = await _devices(stack, settings, house)
         await listens.serve(stack, house)
+        if devices is not None:
+            # Before the ports are drained, which waits for all that is coming in.
+            stack.callback(devices.stop)
         yield house
 
 
@@ -351,6 +358,21 @@ async def _house(
         node=node,
         signing_key=private,
     )
+
+
+async def _devices(stack: AsyncExitStack, settings: Settings, house: House) -> "Listener | None":
+    """The port that devices push images to, if there is one."""
+    if settings.pacs.port is None:
+        return None
+    # Here, for few servers have one.
+    from mdm_async.pacs.dimse.listener import listening as devices
+    from mdm_async.pacs.dimse.storing import Storage
+
+    storage = Storage(house.intake, house.judge, house.admission, house.refusals)
+    listener = await stack.enter_async_context(devices(settings, storage))
+    house.near.append(listener.near)
+    house.pacs_port = listener.port
+    return listener
 
 
 def _node(settings: Settings) -> str:

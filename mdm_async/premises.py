@@ -76,6 +76,7 @@ def premises(settings: Settings) -> Premises:
         made(source.check)
     for name, hook in settings.hooks.items():
         made(partial(demand_usable, name, hook, private_places(settings)))
+    made(lambda: _demand_good_peers(settings))
     made(lambda: _demand_good_signing_key(settings))
     made(lambda: Gazette.of(settings.audit.seals, settings.data))
     trust = made(lambda: _trust(settings))
@@ -95,9 +96,12 @@ async def reasons_against(settings: Settings) -> list[str]:
         premises(settings)
     if not _is_running(settings.data):
         ports = [settings.server.port, *([settings.server.tls_port] if settings.tls else [])]
-        for port in ports:
+        doors = [(settings.server.host, port) for port in ports]
+        if settings.pacs.port is not None:
+            doors.append((settings.pacs.host or settings.server.host, settings.pacs.port))
+        for host, port in doors:
             with _noting(reasons):
-                _demand_free(settings.server.host, port)
+                _demand_free(host, port)
     catalog = None
     if settings.database.dsn is not None:
         with _noting(reasons):
@@ -202,6 +206,14 @@ async def _enrolled(db: Connection, keys: KeySettings) -> Enrolled | None:
         return None
     names = [store.name for store in keys.stores]
     return await enrolled(db, await installation.identity(db), names, keys.needed)
+
+
+def _demand_good_peers(settings: Settings) -> None:
+    if settings.pacs.calling:
+        # Here, for few servers have any.
+        from mdm_async.pacs.dimse.peers import Peers
+
+        Peers.of(settings.pacs)
 
 
 def _demand_good_signing_key(settings: Settings) -> None:

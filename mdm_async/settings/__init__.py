@@ -7,6 +7,7 @@ A list in the environment is JSON.
 
 from mdm_async.settings.copying import CopySettings
 from mdm_async.settings.keys import KeySettings, KeyStoreSettings
+from mdm_async.settings.pacs import CallingSettings, PacsSettings
 from mdm_async.settings.sections import (
     MOST_BULK,
     AuditSettings,
@@ -32,6 +33,7 @@ __all__ = [
     "MOST_BULK",
     "AuditSettings",
     "BlobSettings",
+    "CallingSettings",
     "CopySettings",
     "DatabaseSettings",
     "DeliverySettings",
@@ -43,6 +45,7 @@ __all__ = [
     "LimitSettings",
     "LogSettings",
     "NamingSettings",
+    "PacsSettings",
     "PathSettings",
     "ScrubSettings",
     "ServerSettings",

@@ -20,6 +20,7 @@ from pydantic_settings import (
 from mdm_async.loopback import is_loopback
 from mdm_async.settings.copying import CopySettings
 from mdm_async.settings.keys import KeySettings
+from mdm_async.settings.pacs import PacsSettings
 from mdm_async.settings.sections import (
     AuditSettings,
     BlobSettings,
@@ -84,6 +85,7 @@ class Settings(_WithCopy):
     delivery: DeliverySettings = DeliverySettings()
     naming: NamingSettings = NamingSettings()
     identity: IdentitySettings = IdentitySettings()
+    pacs: PacsSettings = PacsSettings()
     site: SiteSettings = SiteSettings()
     audit: AuditSettings = AuditSettings()
     log: LogSettings = LogSettings()

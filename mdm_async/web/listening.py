@@ -41,6 +41,8 @@ def connections_for(settings: Settings) -> int:
     outwards = database.pool + database.control_pool + database.bulk_pool
     if settings.copy.hosts:
         outwards += settings.copy.running
+    if settings.pacs.port is not None:
+        outwards += settings.pacs.associations
     found = Descriptors.raised(own.connections + _LOCAL_CONNECTIONS, settings.transfers.running, outwards)
     most = found.connections - _LOCAL_CONNECTIONS
     if most < min(_FEWEST, own.connections):

@@ -185,6 +185,11 @@ class Draft:
         self._count(chunk)
         content.look(chunk)
 
+    @property
+    def head(self) -> bytes:
+        """What has come before the pixels, no more of it than `scrub.max_head`."""
+        return bytes(self._kept[Kind.HEAD])
+
     def reveals(self, lfn: str) -> bool:
         """Whether a name holds identifiers of this very file; of one that is not DICOM nothing is known.
 
@@ -193,7 +198,7 @@ class Draft:
         if self._opaque is not None:
             return False
         try:
-            return names_reveal(lfn, identifying_values(bytes(self._kept[Kind.HEAD])))
+            return names_reveal(lfn, identifying_values(self.head))
         except Malformed:
             if not self._overflowed:
                 raise
@@ -324,7 +329,7 @@ class Draft:
         """What the original and the views say, to be searched."""
         seal = partial(
             sealed_original,
-            self._head or bytes(self._kept[Kind.HEAD]),
+            self._head or self.head,
             self.image,
             self._secrets,
             self._workshop.blind,

@@ -5,7 +5,7 @@ It is built of what prepareToPut, the transfer and putDone are built of, and ref
 
 import os
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID, uuid4
 
 from mdm_async import scitags
@@ -98,11 +98,11 @@ async def store(
     async with intake.database.acquire() as db:
         beginning = await _begin(db, caller, ask, room)
     directory, asked = split(beginning.place.lfn)
-    grant = _unkept(caller, await judge.callers.id_of(caller), beginning, ask)
+    above = _above(beginning.place)
+    grant = unkept(caller, await judge.callers.id_of(caller), ask.surl, above, asked)
+    grant = replace(grant, entry=beginning.entry, replaces=beginning.replaces)
     with admission.taking(caller.payer, grant, cut):
-        async with intake.draft(
-            _above(beginning.place), body, caller.payer, announced=ask.size, force=ask.force
-        ) as draft:
+        async with intake.draft(above, body, caller.payer, announced=ask.size, force=ask.force) as draft:
             if ask.sha256 is not None and draft.sha256 != ask.sha256.lower():
                 raise WrongContent("the SHA-256 is not that of what arrived", remedy="send the file again")
             name = await intake.safe_name(draft, directory, asked)
@@ -184,8 +184,8 @@ def _above(place: Place) -> int:
     return place.entry.parent
 
 
-def _unkept(caller: Caller, who: int, beginning: _Beginning, ask: StoreAsk) -> Grant:
-    """As what the upload is watched while it runs: the catalog has no row of it."""
+def unkept(caller: Caller, who: int, surl: str, parent: int, name: str) -> Grant:
+    """As what an upload is watched while it runs: the catalog has no row of it."""
     return Grant(
         turl=os.urandom(32),
         request=uuid4(),
@@ -196,11 +196,9 @@ def _unkept(caller: Caller, who: int, beginning: _Beginning, ask: StoreAsk) -> G
         owner=caller.owner,
         who=who,
         token=caller.token,
-        surl=ask.surl,
+        surl=surl,
         life=0,
-        entry=beginning.entry,
-        parent=_above(beginning.place),
-        name=split(beginning.place.lfn)[1],
-        replaces=beginning.replaces,
+        parent=parent,
+        name=name,
         kept=False,
     )

@@ -104,6 +104,8 @@ class House:
     """Hosts that the server's certificate is for."""
     port: int = 0
     tls_port: int | None = None
+    pacs_port: int | None = None
+    """That devices push images to."""
     draining: bool = False
 
     @property

@@ -1,0 +1,1 @@
+"""The hospital's side: what its devices and archives speak."""

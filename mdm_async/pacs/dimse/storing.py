@@ -1,0 +1,116 @@
+"""C-STORE (PS3.4 Annex B): a data set goes through the intake, and what came of it is a status."""
+
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+import structlog
+
+from mdm_async.auditing.refusals import Refusals
+from mdm_async.dicom.encode import preamble_and_meta
+from mdm_async.dicom.filemeta import is_uid
+from mdm_async.dicom.sop_common import SopCommon
+from mdm_async.errors import (
+    BadRequest,
+    Forbidden,
+    MdmError,
+    NoSpace,
+    NotDicom,
+    NotFound,
+    TooLarge,
+    TooManyRequests,
+    Unauthenticated,
+    Unavailable,
+    WrongContent,
+)
+from mdm_async.images.intake.intake import Intake
+from mdm_async.images.metrics import BYTES_IN, TRANSFERS_IN
+from mdm_async.images.transfers.admission import Admission
+from mdm_async.images.transfers.filing import FileAsk, file
+from mdm_async.images.transfers.judging import Judge
+from mdm_async.names import Caller
+from mdm_async.pacs.dimse.commands import Command
+from mdm_async.pacs.dimse.peers import Peer
+
+SUCCESS, NOT_AUTHORISED, PROCESSING_FAILURE = 0x0000, 0x0124, 0x0110
+OUT_OF_RESOURCES, OTHER_CLASS, NOT_UNDERSTOOD = 0xA700, 0xA900, 0xC000
+"""PS3.4 table B.2-1, PS3.7 Annex C."""
+
+_STATUSES: Final[tuple[tuple[type[MdmError], int], ...]] = (
+    (Unauthenticated, NOT_AUTHORISED),
+    (Forbidden, NOT_AUTHORISED),
+    (NotFound, NOT_AUTHORISED),  # What one may not know of is told of as missing.
+    (WrongContent, OTHER_CLASS),
+    (NotDicom, NOT_UNDERSTOOD),
+    (BadRequest, NOT_UNDERSTOOD),
+    (TooLarge, OUT_OF_RESOURCES),
+    (NoSpace, OUT_OF_RESOURCES),
+    (TooManyRequests, OUT_OF_RESOURCES),
+    (Unavailable, OUT_OF_RESOURCES),
+)
+
+_log = structlog.get_logger()
+
+
+class Answer(NamedTuple):
+    """A status, and words for whoever looks at the device's log."""
+
+    status: int
+    comment: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Storage:
+    """What pushed images go through."""
+
+    intake: Intake
+    judge: Judge
+    admission: Admission
+    refusals: Refusals
+
+    async def store(
+        self,
+        peer: Peer,
+        caller: Caller,
+        command: Command,
+        syntax: str,
+        data_set: AsyncIterator[bytes],
+        cut: Callable[[], None],
+    ) -> Answer:
+        """Success once it is stored for good. `data_set` need not have been taken to its end. Raises what it raises."""
+        if not is_uid(command.instance):
+            return Answer(NOT_UNDERSTOOD, "the Affected SOP Instance UID is no UID")
+        said = SopCommon(command.sop_class, command.instance)
+        ask = FileAsk(peer.directory, peer.template, said, f"C-STORE of {peer.settings.ae}")
+        body = _file(said, syntax, data_set)
+        try:
+            with TRANSFERS_IN.track_inprogress():
+                filed = await file(self.intake, self.judge, self.admission, caller, ask, body, cut)
+        except MdmError as why:
+            if why.is_refusal or why.refusal is not None:
+                self.refusals.note(why, caller, caller.source, "C-STORE")
+            status = status_of(why)
+            _log.warning(
+                "a pushed image was refused", ae=peer.settings.ae, status=f"{status:04X}", reason=why.detail
+            )
+            return Answer(status, why.detail)
+        if filed.apart:
+            _log.warning(
+                "a pushed image has the UID of another one and is kept apart from it",
+                ae=peer.settings.ae,
+                guid=str(filed.guid),
+            )
+        return Answer(SUCCESS)
+
+
+def status_of(why: MdmError) -> int:
+    return next((status for kind, status in _STATUSES if isinstance(why, kind)), PROCESSING_FAILURE)
+
+
+async def _file(said: SopCommon, syntax: str, data_set: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """The data set as a Part 10 file, its own bytes unchanged."""
+    meta = preamble_and_meta(said.sop_class.encode(), said.instance.encode(), syntax.encode())
+    async for chunk in data_set:
+        BYTES_IN.inc(len(chunk))
+        yield meta + chunk
+        meta = b""

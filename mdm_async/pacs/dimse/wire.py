@@ -1,0 +1,116 @@
+"""The bytes of one association: every wait for the peer ends, and nothing is read that has no room."""
+
+import asyncio
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Final
+
+from mdm_async.pacs.dimse.pdus import HEADER, AbortReason, abort
+
+BUFFERED: Final = 128 << 10
+"""Bytes that are read ahead; up to twice as many before the peer has to wait."""
+_LINGER: Final = 2.0
+"""Seconds in which the peer may take the last words and close (as ARTIM, PS3.8 §9.1.5)."""
+_LINGERED: Final = 1 << 20
+"""Bytes of its own that it may still send meanwhile."""
+
+
+class Silent(Exception):
+    """The peer has sent nothing, or too little, for as long as it may."""
+
+
+class Gone(Exception):
+    """The connection has ended."""
+
+
+@dataclass(slots=True)
+class Wire:
+    """`idle`: seconds that the peer may be silent. Over `pace` seconds of waiting, it sends `slowest` bytes at least
+    each second, once it sends."""
+
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+    idle: float
+    pace: float
+    slowest: int
+    _waited: float = field(default=0.0, init=False)
+    _came: int = field(default=0, init=False)
+
+    async def header(self, *, paced: bool) -> tuple[int, int]:
+        """Type and length of the next PDU. `paced`: one is owed, and waiting for it counts. Raises Silent, Gone."""
+        kind, length = HEADER.unpack(await self.exactly(HEADER.size, paced=paced))
+        return kind, length
+
+    async def exactly(self, size: int, *, paced: bool = True) -> bytes:
+        """So many bytes, at most `BUFFERED`. Raises Silent, Gone."""
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
+        try:
+            async with asyncio.timeout(self.idle):
+                data = await self.reader.readexactly(size)
+        except TimeoutError:
+            raise Silent from None
+        except (asyncio.IncompleteReadError, OSError):
+            raise Gone from None
+        if paced:
+            self._keep_pace(loop.time() - begun, 0)
+        return data
+
+    async def some(self, most: int) -> bytes:
+        """What is there of a run of bytes, at most so many and at least one. Raises Silent, Gone."""
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
+        try:
+            async with asyncio.timeout(self.idle):
+                data = await self.reader.read(most)
+        except TimeoutError:
+            raise Silent from None
+        except OSError:
+            raise Gone from None
+        if not data:
+            raise Gone
+        self._keep_pace(loop.time() - begun, len(data))
+        return data
+
+    async def skip(self, size: int) -> None:
+        while size:
+            size -= len(await self.some(min(size, BUFFERED)))
+
+    def _keep_pace(self, waited: float, came: int) -> None:
+        """Only waiting counts, not the time in which what came is worked on."""
+        self._waited += waited
+        self._came += came
+        if self._waited >= self.pace:
+            if self._came < self.slowest * self.pace:
+                raise Silent
+            self._waited, self._came = 0.0, 0
+
+    async def send(self, data: bytes) -> None:
+        """Raises Silent, Gone."""
+        try:
+            self.writer.write(data)
+            async with asyncio.timeout(self.idle):
+                await self.writer.drain()
+        except TimeoutError:
+            raise Silent from None
+        except OSError:
+            raise Gone from None
+
+    async def say_last(self, data: bytes) -> None:
+        """Send, and wait a moment for the peer to close: it would not read what a reset overtakes."""
+        with suppress(Silent, Gone, OSError, TimeoutError):
+            await self.send(data)
+            left = _LINGERED
+            async with asyncio.timeout(_LINGER):
+                while left > 0 and (more := await self.reader.read(BUFFERED)):
+                    left -= len(more)
+
+    def abort(self, reason: AbortReason) -> None:
+        """At once, without a wait."""
+        with suppress(OSError, RuntimeError):
+            self.writer.write(abort(reason))
+            self.writer.close()
+
+    def cut(self) -> None:
+        """End the connection without a word."""
+        self.writer.transport.abort()

@@ -1,0 +1,106 @@
+"""The section `[pacs]`: the hospital's devices and archives, and how this server speaks with them."""
+
+import ipaddress
+import re
+from typing import Annotated
+
+from pydantic import Field, field_validator, model_validator
+
+from mdm_async.loopback import is_loopback
+from mdm_async.settings.sections import Section
+
+_TITLE = re.compile(r"(?! )[ -\[\]-~]{1,16}(?<! )\Z")
+"""PS3.5 §6.2: printable ASCII without a backslash; blanks around it do not count."""
+AeTitle = Annotated[str, Field(min_length=1, max_length=16)]
+
+
+def demand_title(given: str) -> str:
+    if not _TITLE.match(given):
+        raise ValueError(f"{given!r} is no AE title: up to 16 printable ASCII characters without a backslash")
+    return given
+
+
+class CallingSettings(Section):
+    """A device or archive that may push images: `[[pacs.calling]]`."""
+
+    ae: AeTitle = Field(description="its AE title")
+    hosts: tuple[str, ...] = Field(
+        min_length=1,
+        description="addresses, or networks of them, that it calls from; names are not looked up",
+    )
+    directory: str = Field(description="directory under which what it sends lands")
+    template: str = Field(
+        "{patient}/{study}/{series}/{instance}.dcm",
+        description="path below the directory, in the language of `mdm link`",
+    )
+    principal: str | None = Field(
+        None, description="whose right 'w' decides; default: what stands here is the permission"
+    )
+    plain: bool = Field(
+        False, description="it may send unencrypted, and is believed by title and address, off the loopback"
+    )
+    associations: int | None = Field(
+        None, ge=1, description="its associations at once; default: as many as there may be"
+    )
+
+    @field_validator("ae")
+    @classmethod
+    def _is_title(cls, given: str) -> str:
+        return demand_title(given)
+
+    @field_validator("hosts")
+    @classmethod
+    def _are_networks(cls, given: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(str(ipaddress.ip_network(host, strict=False)) for host in given)
+
+    @property
+    def networks(self) -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:
+        return [ipaddress.ip_network(host) for host in self.hosts]
+
+    @model_validator(mode="after")
+    def _is_safe(self) -> "CallingSettings":
+        far = [host for host in self.networks if not is_loopback(str(host.network_address))]
+        if far and not self.plain:
+            raise ValueError(
+                f"{self.ae} would send patients' images unencrypted over the network, and whoever takes its title and "
+                "address is believed to be it. Set plain = true if that network is the hospital's own and closed"
+            )
+        return self
+
+
+class PacsSettings(Section):
+    """The hospital's side."""
+
+    ae_title: AeTitle = Field("MDM", description="AE title of this server")
+    host: str | None = Field(None, description="address to listen on; default: server.host")
+    port: int | None = Field(
+        None, ge=0, le=65535, description="port on which devices may push images (11112 is usual); none: they may not"
+    )  # fmt: skip
+    calling: tuple[CallingSettings, ...] = Field((), description="who may push images; nobody by default")
+    associations: int = Field(64, ge=1, le=4096, description="associations at once, of all callers")
+    head_seconds: float = Field(
+        10, gt=0, description="seconds from a connection to the end of its A-ASSOCIATE-RQ"
+    )
+    idle_seconds: float = Field(60, gt=0, description="seconds that an association may be silent")
+
+    @field_validator("ae_title")
+    @classmethod
+    def _is_title(cls, given: str) -> str:
+        return demand_title(given)
+
+    @model_validator(mode="after")
+    def _tells_callers_apart(self) -> "PacsSettings":
+        for number, one in enumerate(self.calling):
+            for other in self.calling[:number]:
+                shared = [a for a in one.networks for b in other.networks if _overlap(a, b)]
+                if one.ae == other.ae and shared:
+                    raise ValueError(f"calling: {one.ae} at {shared[0]} stands there twice; name it once")
+        return self
+
+
+def _overlap(
+    one: ipaddress.IPv4Network | ipaddress.IPv6Network, other: ipaddress.IPv4Network | ipaddress.IPv6Network
+) -> bool:
+    if isinstance(one, ipaddress.IPv4Network):
+        return isinstance(other, ipaddress.IPv4Network) and one.overlaps(other)
+    return isinstance(other, ipaddress.IPv6Network) and one.overlaps(other)
