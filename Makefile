@@ -23,7 +23,7 @@ demo: $(VENV)/.runtime
 ALONE := tests/siege tests/scale
 
 test: $(VENV)/.dev
-	tests/install-peers dcmtk grid
+	tests/install-peers dcmtk grid orthanc orthanc-dicomweb
 ifdef TESTS
 	$(BIN)/python -m pytest $(TESTS)
 else

@@ -59,6 +59,7 @@ from mdm_async.images.transfers.feed_reader import FeedReader
 from mdm_async.images.transfers.judging import Judge
 from mdm_async.images.transfers.known_tokens import KnownTokens
 from mdm_async.images.transfers.opening import OpenedViews
+from mdm_async.images.transfers.staging import Staging, Waiters
 from mdm_async.images.transfers.warm import WarmTurls
 from mdm_async.images.transfers.watch import TurlWatch
 from mdm_async.images.upkeep.claim import claim_store
@@ -73,6 +74,8 @@ from mdm_async.keys.derive import BlindIndex, PseudonymFinder
 from mdm_async.keys.store import KeyStore
 from mdm_async.memory import give_back_forever
 from mdm_async.names import Caller
+from mdm_async.pacs.sources.archives import Archive, archives_of
+from mdm_async.pacs.sources.staging import Bringer
 from mdm_async.postgres.database import Database, connect
 from mdm_async.postgres.directory_lock import DirectoryLock
 from mdm_async.postgres.embedded.ballast import Ballast
@@ -215,6 +218,8 @@ async def running(
         beside(check_directories_forever(lanes.bulk, house.views, house.node))
         beside(make_views_forever(house.workshop.on(lanes.bulk), house.shelf, house.node))
         beside(index_forever(house.workshop.on(lanes.bulk), house.shelf, house.node))
+        for archive in house.archives.by_name.values():
+            beside(_bringer(house, archive).forever())
         beside(give_back_forever(disk))
         beside(Pruner(lanes.bulk, house.signing_key, settings.audit.keep_days).forever())
         if postgres is not None:
@@ -283,6 +288,7 @@ async def _house(
     await disks.look()
     await claim_store(lanes.bulk, blobs)
     stack.enter_context(blobs.held(shared=settings.blobs.shared))
+    archives = await stack.enter_async_context(archives_of(settings.pacs.sources))
     cipher = stack.enter_context(CipherPool(_CIPHER_THREADS))
     scrubber = stack.enter_context(Scrubber(settings.scrub, private_places(settings)))
     finder = PseudonymFinder(await keys.make_project_key(_FINDER))
@@ -336,6 +342,8 @@ async def _house(
         budget=budget,
         parsing=stack.enter_context(ThreadPoolExecutor(1, "parse")),
         desk=desk,
+        staging=Staging({name: one.line for name, one in archives.by_name.items()}),
+        archives=archives,
         user_text=UserText(keys),
         names_refused=Rates(settings.naming.refused / 3600, settings.naming.refused),
         # Whoever may try any name may try it in any text.
@@ -373,6 +381,11 @@ async def _devices(stack: AsyncExitStack, settings: Settings, house: House) -> "
     house.near.append(listener.near)
     house.pacs_port = listener.port
     return listener
+
+
+def _bringer(house: House, archive: Archive) -> Bringer:
+    waiters = Waiters(house.database, house.shelf, house.cipher, house.desk)
+    return Bringer(archive.source, archive.line, house.intake, waiters, house.node)
 
 
 def _node(settings: Settings) -> str:

@@ -300,6 +300,12 @@ class DatabaseFull(Unavailable):
     http, srm, title = 507, "SRM_NO_FREE_SPACE", "the disk of the catalog's database is full"
 
 
+class SourceAway(Unavailable):
+    """An archive of the hospital's does not answer, or not as it should; the same request may succeed later."""
+
+    http, srm, title = 503, "SRM_FILE_UNAVAILABLE", "the archive cannot be reached"
+
+
 class UnsafeSettings(MdmError):
     """The settings would serve patient data unsafely, or contradict each other; the server does not start."""
 

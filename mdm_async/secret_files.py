@@ -32,6 +32,7 @@ def _named(settings: Settings) -> list[Path]:
         *(file for store in settings.keys.stores for file in (store.dsn_file, store.kek_file)),
         settings.server.tls_key,
         settings.audit.key_file,
+        *(source.token_file for source in settings.pacs.sources),
     )
     return [path for path in named if path is not None]
 

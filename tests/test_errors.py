@@ -55,6 +55,7 @@ TYPES = {
     "Locked": "urn:mdm:error:locked",
     "PreconditionFailed": "urn:mdm:error:precondition-failed",
     "Sealed": "urn:mdm:error:sealed",
+    "SourceAway": "urn:mdm:error:source-away",
     "NoSpace": "urn:mdm:error:no-space",
     "DatabaseFull": "urn:mdm:error:database-full",
     "UnsafeSettings": "urn:mdm:error:unsafe-settings",

@@ -85,6 +85,10 @@ class Commands(LazyGroup):
         "profile": Listed(
             "mdm_async.cli.profile.commands", "De-identification profiles: what views are made by."
         ),
+        "pacs": Listed(
+            "mdm_async.cli.pacs.commands",
+            "The hospital's archives: asked, registered at, and images brought from them.",
+        ),
         "certificate": Listed(
             "mdm_async.cli.profile.certificate", "Verify certificates of de-identification, offline."
         ),

@@ -14,8 +14,9 @@ from typing import BinaryIO, Final, Self
 
 from yarl import URL
 
-from mdm_async.client import linking, listing, tree_download, tree_upload
+from mdm_async.client import linking, listing, staging, tree_download, tree_upload
 from mdm_async.client.acls import Acls
+from mdm_async.client.archives import Archives
 from mdm_async.client.audit import Audit
 from mdm_async.client.channel import demand_confidential, parse_url
 from mdm_async.client.cohorts import Cohorts
@@ -83,6 +84,7 @@ class Client:
         if token is not None:
             self.wire.demand_named("a token")
         self.acl = Acls(self.wire)
+        self.archives = Archives(self.wire)
         self.audit = Audit(self.wire)
         self.cohorts = Cohorts(self)
         self.delivery = Delivery(self.wire)
@@ -288,6 +290,7 @@ class Client:
     async def _prepare_bulk(
         self, paths: list[str], view: str | None, sealed: bool, pin: int | None, cohort: str | None
     ) -> Prepared:
+        """Files that an archive has are waited for."""
         recipient = Recipient.fresh() if sealed else None
         request: Json = {
             "files": [{"surl": path} for path in paths],
@@ -299,7 +302,19 @@ class Client:
             request["desiredPinLifeTime"] = pin
         if cohort is not None:
             request["cohort"] = cohort
-        return Prepared.parse(await self.wire.srm("prepareToGet", request), paths, recipient)
+        answer = await self.wire.srm("prepareToGet", request)
+        away = staging.waiting(answer)
+        here = [path for path in paths if path not in away]
+        prepared = Prepared.parse(answer, here, recipient)
+        if not away:
+            return prepared
+        assert answer.token is not None
+        failures = await staging.until_online(self.wire, "statusOfGetRequest", answer.token, away)
+        failed = Prepared((), (), {path: error for path, error in failures.items() if error is not None})
+        # Their request holds them until they are prepared anew, now that all is known of them.
+        online = [path for path in away if failures[path] is None]
+        again = await self._prepare_bulk(online, view, sealed, pin, cohort) if online else failed
+        return prepared.joined(failed).joined(again).in_order(paths)
 
     async def release(self, prepared: Prepared) -> None:
         """End the pins; the transfer URLs are dead afterwards. May be repeated."""

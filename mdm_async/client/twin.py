@@ -12,6 +12,7 @@ from typing import Any, BinaryIO, Self, cast
 from yarl import URL
 
 from mdm_async.client.acls import Acls
+from mdm_async.client.archives import Archives
 from mdm_async.client.audit import Audit
 from mdm_async.client.blocking import Blocking, LoopThread, iterates, waits
 from mdm_async.client.client import Client
@@ -40,6 +41,17 @@ class BlockingAcls(Blocking[Acls]):
 
     get = waits(Acls.get)
     change = waits(Acls.change)
+
+
+class BlockingArchives(Blocking[Archives]):
+    """`mdm.archives`."""
+
+    listing = waits(Archives.listing)
+    echo = waits(Archives.echo)
+    find = waits(Archives.find)
+    count = waits(Archives.count)
+    register = iterates(Archives.register)
+    stage = waits(Archives.stage)
 
 
 class BlockingAudit(Blocking[Audit]):
@@ -189,6 +201,7 @@ class BlockingClient(Blocking[Client]):
         self.audit = BlockingAudit(twin.audit, loop)
         self.cohorts = BlockingCohorts(twin.cohorts, loop)
         self.delivery = BlockingDelivery(twin.delivery, loop)
+        self.archives = BlockingArchives(twin.archives, loop)
         self.intake = BlockingIntake(twin.intake, loop)
         self.keys = BlockingKeys(twin.keys, loop)
         self.macaroons = BlockingMacaroons(twin.macaroons, loop)

@@ -8,6 +8,7 @@ A list in the environment is JSON.
 from mdm_async.settings.copying import CopySettings
 from mdm_async.settings.keys import KeySettings, KeyStoreSettings
 from mdm_async.settings.pacs import CallingSettings, PacsSettings
+from mdm_async.settings.pacs_sources import PacsSourceSettings
 from mdm_async.settings.sections import (
     MOST_BULK,
     AuditSettings,
@@ -46,6 +47,7 @@ __all__ = [
     "LogSettings",
     "NamingSettings",
     "PacsSettings",
+    "PacsSourceSettings",
     "PathSettings",
     "ScrubSettings",
     "ServerSettings",

@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import Field, field_validator, model_validator
 
 from mdm_async.loopback import is_loopback
+from mdm_async.settings.pacs_sources import PacsSourceSettings
 from mdm_async.settings.sections import Section
 
 _TITLE = re.compile(r"(?! )[ -\[\]-~]{1,16}(?<! )\Z")
@@ -77,6 +78,9 @@ class PacsSettings(Section):
         None, ge=0, le=65535, description="port on which devices may push images (11112 is usual); none: they may not"
     )  # fmt: skip
     calling: tuple[CallingSettings, ...] = Field((), description="who may push images; nobody by default")
+    sources: tuple[PacsSourceSettings, ...] = Field(
+        (), description="archives that images are registered at and fetched from"
+    )
     associations: int = Field(64, ge=1, le=4096, description="associations at once, of all callers")
     head_seconds: float = Field(
         10, gt=0, description="seconds from a connection to the end of its A-ASSOCIATE-RQ"
@@ -87,6 +91,13 @@ class PacsSettings(Section):
     @classmethod
     def _is_title(cls, given: str) -> str:
         return demand_title(given)
+
+    @field_validator("sources")
+    @classmethod
+    def _have_names(cls, given: tuple[PacsSourceSettings, ...]) -> tuple[PacsSourceSettings, ...]:
+        if len({one.name for one in given}) < len(given):
+            raise ValueError("two archives have the same name")
+        return given
 
     @model_validator(mode="after")
     def _tells_callers_apart(self) -> "PacsSettings":

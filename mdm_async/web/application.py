@@ -3,6 +3,7 @@
 from aiohttp import web
 
 from mdm_async.web.admin import (
+    archives,
     audit,
     consistency,
     health,
@@ -43,6 +44,7 @@ def application(house: House) -> web.Application:
     app.on_cleanup.append(lambda _: copies.end())
     app.on_response_prepare.append(problem.name_answer)
     for face in (
+        archives,
         audit,
         cohorts,
         consistency,

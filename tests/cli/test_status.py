@@ -20,6 +20,7 @@ async def test_status_tells_node_version_schema_space_transfers_and_queues(mdm: 
         "directories to check",
         "views to make",
         "images to index",
+        "images to stage",
         "trees to remove",
         "cohorts to remove",
         "images to destroy",

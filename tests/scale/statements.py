@@ -278,7 +278,7 @@ async def an_image_is_kept(desk: Desk) -> None:
 @budget(30)
 async def an_image_is_registered(desk: Desk) -> None:
     made = uuid4()
-    await sources.register(desk.db, made, uuid4(), uuid4(), b"sealed")
+    await sources.register(desk.db, made, uuid4(), uuid4(), b"sealed", "main")
     await sources.of_image(desk.db, made)
     await generations.replace(desk.db, await generations.keyed(desk.db, made))
     await images.fill(desk.db, made, [_part(made)], [])

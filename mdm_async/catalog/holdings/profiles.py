@@ -81,6 +81,16 @@ async def enabled_at(db: Connection, directory: int) -> list[str]:
     return list(row["views"]) if row is not None else []
 
 
+async def wanted_of(db: Connection, image: UUID) -> list[str]:
+    """The views that an image's files get: those of their directories, or the one that is theirs alone."""
+    rows = await db.fetch("select distinct parent, only_view from entries where image = $1", image)
+    views = [row["only_view"] for row in rows if row["only_view"] is not None]
+    for row in rows:
+        if row["only_view"] is None:
+            views += await enabled_at(db, row["parent"])
+    return sorted(set(views))
+
+
 async def set_default(db: Connection, directory: int, view: str) -> None:
     """Let this view be what files in the directory give when none is named."""
     await db.execute("update entries set default_view = $2 where id = $1", directory, view)

@@ -1,19 +1,43 @@
 """Images that are registered without their bytes: sources to bring them from, of which no row tells whose they are."""
 
+from collections.abc import Collection
 from uuid import UUID
 
+from mdm_async.catalog.holdings.locality import Locality
 from mdm_async.postgres.database import Connection
 
 
-async def register(db: Connection, image: UUID, registration: UUID, source: UUID, sealed: bytes) -> None:
-    """A new image that is NEARLINE. `sealed` is its source, encrypted under its identity secret."""
+async def register(
+    db: Connection, image: UUID, registration: UUID, source: UUID, sealed: bytes, pacs: str
+) -> None:
+    """A new image that is NEARLINE. `sealed` is its source, encrypted under its identity secret; `pacs` its archive."""
     await db.execute(
-        "with source as (insert into sources (id, sealed) values ($3, $4) returning id)"
+        "with source as (insert into sources (id, sealed, pacs) values ($3, $4, $5) returning id)"
         " insert into images (id, registration, locality, source) select $1, $2, 'NEARLINE', id from source",
         image,
         registration,
         source,
         sealed,
+        pacs,
+    )
+
+
+async def archives(db: Connection, images: Collection[UUID]) -> dict[UUID, str]:
+    """By image, the archive that it was registered at; those that were not are left out."""
+    rows = await db.fetch(
+        "select i.id, s.pacs from images i join sources s on s.id = i.source"
+        " where i.id = any($1::uuid[]) and i.doomed is null",
+        list(images),
+    )
+    return {row["id"]: row["pacs"] for row in rows}
+
+
+async def found(db: Connection, image: UUID, locality: Locality) -> None:
+    """Say where the bytes of an image are that are not here."""
+    await db.execute(
+        "update images set locality = $2 where id = $1 and locality in ('NEARLINE', 'UNAVAILABLE', 'LOST')",
+        image,
+        locality,
     )
 
 

@@ -11,23 +11,24 @@ import hashlib
 import zlib
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from types import TracebackType
 from typing import Self
 from uuid import UUID, uuid4
 
-from mdm_async.catalog.holdings import blobs, images
+from mdm_async.catalog.holdings import blobs, generations, images
 from mdm_async.catalog.holdings.images import Part, StoredView
 from mdm_async.catalog.metadata import blind, index
 from mdm_async.catalog.metadata.blind import SealedOriginal
 from mdm_async.catalog.metadata.index import IndexedView
-from mdm_async.dicom.identifiers import identifying_values, names_reveal
+from mdm_async.dicom.identifiers import identifying_values, linking_values, names_reveal
 from mdm_async.dicom.looks import begins_as_dicom
 from mdm_async.dicom.part10 import Kind, Piece, Splitter
 from mdm_async.dicom.pixels.description import PIXELS_REVISION, PixelFacts
 from mdm_async.dicom.scrub import Begun
-from mdm_async.errors import Malformed, NotDicom, TooLarge, Truncated
+from mdm_async.errors import Gone, Malformed, NotDicom, TooLarge, Truncated
 from mdm_async.images.budget import Held
 from mdm_async.images.intake.incoming import IncomingPixels
 from mdm_async.images.intake.opaque import OpaqueContent, OpaqueQuota, beginning
@@ -40,13 +41,21 @@ from mdm_async.images.views.blinding import sealed_original
 from mdm_async.images.views.making import Maker, Source
 from mdm_async.images.views.pixels import Pixels
 from mdm_async.images.views.workshop import Workshop
-from mdm_async.keys.store import IDENTITY, IMAGE, KeyStore
+from mdm_async.keys.store import IDENTITY, IMAGE, KeyStore, Secrets
 from mdm_async.names import IDENTIFIED
 from mdm_async.postgres.database import Connection
 
 _BATCH = 8
 _Cleaned = dict[str, bytes]
 """By variant: bytes to be written beside a piece of the original pixels."""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Registered:
+    """An image without its bytes, and the secrets that it has."""
+
+    image: UUID
+    secrets: Secrets
 
 
 class Draft:
@@ -61,12 +70,14 @@ class Draft:
         *,
         force: bool = False,
         opaque: OpaqueQuota | None = None,
+        registered: Registered | None = None,
     ) -> None:
         """`held`: the memory that its head takes; its payer answers for room on the disk, too.
 
         `force`: somebody vouches for a file that breaks PS3.10. `opaque`: what is not DICOM is taken, too.
+        `registered`: the image is there, and lacks its bytes.
         """
-        self.image: UUID = uuid4()
+        self.image: UUID = uuid4() if registered is None else registered.image
         self.size = 0
         self.adler32 = 1
         self._sha256 = hashlib.sha256()
@@ -77,7 +88,8 @@ class Draft:
         self._behind = AsyncExitStack()
         self._begun: list[asyncio.Task[Begun]] = []
         self._fresh = FreshSecrets(workshop.depot.database, keys)
-        self._secrets = self._fresh.of(self.image)
+        self._registered = registered
+        self._secrets = self._fresh.of(self.image) if registered is None else registered.secrets
         self._splitter = Splitter(force=force)
         self._quota = opaque
         self._opaque: OpaqueContent | None = None
@@ -149,7 +161,8 @@ class Draft:
         for piece in self._splitter.close():
             await self._write(piece, self._looked_into(piece))
         await self._finish()
-        await self._fresh.announce()
+        if self._registered is None:
+            await self._fresh.announce()
 
     async def _bounded(
         self, chunks: AsyncIterator[bytes], limit: int, announced: int | None
@@ -207,6 +220,24 @@ class Draft:
                 remedy="let the administrator raise scrub.max_head",
             ) from None
 
+    def instance(self) -> str:
+        """Its SOP Instance UID; empty where its data set has none. Raises Malformed."""
+        return linking_values(self._head or bytes(self._kept[Kind.HEAD])).get("SOPInstanceUID", "")
+
+    async def fill_registered(self, db: Connection) -> None:
+        """Give the registered image its bytes in the caller's transaction; `keep` once that is committed.
+
+        Raises Gone when it has gone, or has them already; Busy when its keys were changed meanwhile.
+        """
+        await blobs.settle(db, list(self._leases.blobs))
+        await images.lock(db, self.image)
+        await generations.demand(db, self.image, self._secrets.registration)
+        if not await images.fill(db, self.image, self._parts, self._views):
+            raise Gone("the image has its bytes already")
+        await index.add(db, self._indexed)
+        if self._original is not None:
+            await blind.put(db, self._original)
+
     async def store(self, db: Connection, owner: str) -> None:
         """Everything of this image in the caller's transaction; `keep` once that is committed.
 
@@ -222,7 +253,8 @@ class Draft:
             await self._quota.charge(db, self.image, owner.partition("\n")[0], self.size)
 
     def keep(self) -> None:
-        self._fresh.keep([self.image])
+        if self._registered is None:
+            self._fresh.keep([self.image])
         self._leases.keep()
 
     def _split(self, chunk: bytes) -> Iterator[tuple[Piece, _Cleaned]]:

@@ -1,6 +1,6 @@
 """What every way in shares: room for the file, an image and views of it, and a name that tells nobody the patient."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -9,10 +9,11 @@ from uuid import uuid4
 from mdm_async.catalog.namespace.taking import taken_at
 from mdm_async.errors import BadRequest
 from mdm_async.images.budget import Budget
-from mdm_async.images.intake.draft import Draft
+from mdm_async.images.intake.draft import Draft, Registered
 from mdm_async.images.intake.opaque import OpaqueQuota
 from mdm_async.images.intake.placing import Placing
 from mdm_async.images.intake.target import Room
+from mdm_async.images.reading.served import Served
 from mdm_async.images.reading.shelf import Shelf
 from mdm_async.images.views.workshop import Workshop
 from mdm_async.names import Lfn, Payer, join
@@ -70,6 +71,16 @@ class Intake:
                 self.workshop, self.shelf.keys, served, held, force=force or taken.force, opaque=quota
             ) as draft:
                 await draft.fill(body, limit=self.largest, announced=announced)
+                yield draft
+
+    @asynccontextmanager
+    async def filling(
+        self, registered: Registered, served: Sequence[Served], body: AsyncIterator[bytes], payer: Payer
+    ) -> AsyncIterator[Draft]:
+        """As `draft`, of an image that was registered without its bytes."""
+        with self.budget.holding(payer) as held:
+            async with Draft(self.workshop, self.shelf.keys, served, held, registered=registered) as draft:
+                await draft.fill(body, limit=self.largest, announced=None)
                 yield draft
 
     async def safe_name(self, draft: Draft, directory: Lfn, name: str) -> str:

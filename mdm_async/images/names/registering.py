@@ -1,10 +1,12 @@
 """Names without bytes: files that are known to be elsewhere, as a PACS knows them."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from uuid import UUID, uuid4
 
 from mdm_async.catalog.holdings import sources
+from mdm_async.catalog.metadata import blind
+from mdm_async.catalog.metadata.blind import SealedOriginal
 from mdm_async.catalog.namespace import entries
 from mdm_async.catalog.namespace.places import Place
 from mdm_async.catalog.rights import acl
@@ -22,12 +24,20 @@ from mdm_async.postgres.database import Connection, Database
 _PAGE = 500
 
 
+Describe = Callable[[UUID, Secrets], Awaitable[SealedOriginal | None]]
+
+
+async def _nothing(_image: UUID, _secrets: Secrets) -> None:
+    """Nothing is known of it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Registration:
-    """A name, and where the bytes would come from."""
+    """A name, and where the bytes would come from. `describe`: what its source says of it, sealed."""
 
     surl: str
     source: PacsSource
+    describe: Describe = _nothing
 
 
 async def register(
@@ -60,6 +70,7 @@ async def _register_page(
         return [answers[item] for item in range(len(page))]
     async with FreshSecrets(database, keys) as fresh:
         secrets = {item: fresh.of(image) for item, image in images.items()}
+        said = {item: await page[item].describe(image, secrets[item]) for item, image in images.items()}
         await fresh.announce()
         async with database.transaction() as db:
             await fresh.be_named(db)
@@ -67,7 +78,9 @@ async def _register_page(
             for (item, image), found in zip(images.items(), again, strict=True):
                 try:
                     place = _free_place(caller, found)
-                    answers[item] = await _name(db, place, image, secrets[item], page[item].source)
+                    answers[item] = await _name(
+                        db, place, image, secrets[item], page[item].source, said[item]
+                    )
                 except MdmError as why:
                     answers[item] = why
             named = {item: guid for item, guid in answers.items() if isinstance(guid, UUID)}
@@ -91,14 +104,23 @@ def _free_place(caller: Caller, found: tuple[Surl, Place] | MdmError) -> Place:
     return place
 
 
-async def _name(db: Connection, place: Place, image: UUID, secrets: Secrets, source: PacsSource) -> UUID:
+async def _name(
+    db: Connection,
+    place: Place,
+    image: UUID,
+    secrets: Secrets,
+    source: PacsSource,
+    said: SealedOriginal | None,
+) -> UUID:
     assert place.parent is not None
     id_ = uuid4()
     sealed = pacs_source.seal(source, secrets.of(IDENTITY), image, id_)
     # What is begun for a name that somebody else takes meanwhile is undone.
     async with db.transaction():
-        await sources.register(db, image, secrets.registration, id_, sealed)
+        await sources.register(db, image, secrets.registration, id_, sealed, source.pacs)
         guid = await entries.add_file(db, place.parent.id, split(place.lfn)[1], image)
         if guid is None:
             raise Exists()
+        if said is not None:
+            await blind.put(db, said)
     return guid

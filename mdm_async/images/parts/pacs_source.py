@@ -1,4 +1,4 @@
-"""Where a registered image would come from, sealed under its identity secret: UIDs and places tell whose it is."""
+"""Where a registered image would come from, sealed under its identity secret: UIDs tell whose it is."""
 
 import os
 import re

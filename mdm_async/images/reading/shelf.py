@@ -217,7 +217,7 @@ def _absent(locality: Locality) -> NotOnline | Damaged:
         why = "its bytes are at its source, which cannot be reached"
     return NotOnline(
         f"the file is {locality}: {why}",
-        remedy="nothing fetches it from there yet: put the file itself, with overwrite",
+        remedy="prepare it, or bring it online (mdm pacs stage): its archive must be one of pacs.sources",
     )
 
 

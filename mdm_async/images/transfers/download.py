@@ -1,15 +1,16 @@
 """Preparing files to be read: rights, view, pin and transfer URL, thousands of SURLs in one round."""
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from uuid import UUID, uuid4
 
 from mdm_async.catalog.grants import grants
 from mdm_async.catalog.grants.grants import Grant
 from mdm_async.catalog.trail.acts import Act
-from mdm_async.errors import MdmError
+from mdm_async.catalog.work import images_to_stage
+from mdm_async.errors import MdmError, NotOnline
 from mdm_async.images.fairness.desk import Desk
 from mdm_async.images.fairness.pieces import in_pieces
 from mdm_async.images.metrics import GRANTED
@@ -17,13 +18,17 @@ from mdm_async.images.reading.served import ServedViews
 from mdm_async.images.reading.shelf import Shelf
 from mdm_async.images.transfers.granting import lifetime, unserved_grant
 from mdm_async.images.transfers.judging import Judge
-from mdm_async.images.transfers.pins import WARM, Pins, ReadTicket, Wanted
+from mdm_async.images.transfers.pins import WARM, Answer, Pins, Wanted
 from mdm_async.images.transfers.readable import readable
+from mdm_async.images.transfers.staging import NOTHING_STAGED, Staging, Waits
 from mdm_async.images.transfers.through_cohort import wanted_through
 from mdm_async.images.transfers.warm import WarmTurls
 from mdm_async.names import Caller, View
 from mdm_async.postgres.database import Connection, Database
 from mdm_async.settings import TransferSettings
+
+_AT_ONCE = 500
+"""Files that begin to wait in one transaction."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +36,7 @@ class Prepared:
     """A request's token (None: it was refused as a whole) and, file by file, a ticket or why there is none."""
 
     request: UUID | None
-    files: list[tuple[str, ReadTicket | MdmError]]
+    files: list[tuple[str, Answer]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,17 +57,26 @@ class Ask:
 
 
 async def prepare(
-    desk: Desk, judge: Judge, warm: WarmTurls, settings: TransferSettings, caller: Caller, ask: Ask
+    desk: Desk,
+    judge: Judge,
+    warm: WarmTurls,
+    settings: TransferSettings,
+    caller: Caller,
+    ask: Ask,
+    staging: Staging = NOTHING_STAGED,
 ) -> Prepared:
     """Pin every file that the caller may read in the view asked for. One failing file fails no other.
 
-    A request of which every file fails leaves nothing. Raises TooManyRequests before anything is done for it.
+    What an archive has waits until it is here, and is pinned then. A request of which every file fails leaves nothing.
+    Raises TooManyRequests before anything is done for it.
     """
     pin, request, files = lifetime(settings, caller, ask.pin), uuid4(), len(ask.surls)
-    answers: dict[int, ReadTicket | MdmError] = {}
+    answers: dict[int, Answer] = {}
     with desk.asking(request, caller.payer, files, pin):
         who = await judge.callers.id_of(caller)
-        pins = Pins(judge.database, warm.shelf, warm.cipher, caller, who, request, pin, ask.description)
+        pins = Pins(
+            judge.database, warm.shelf, warm.cipher, staging, caller, who, request, pin, ask.description
+        )
         await in_pieces(
             desk.turns, caller.payer, files, partial(_prepare_some, desk, judge, warm, pins, ask, answers)
         )
@@ -104,7 +118,7 @@ async def _prepare_some(
     warm: WarmTurls,
     pins: Pins,
     ask: Ask,
-    answers: dict[int, ReadTicket | MdmError],
+    answers: dict[int, Answer],
     items: range,
 ) -> None:
     """The first of a request are kept ready for their first GET."""
@@ -117,10 +131,33 @@ async def _prepare_some(
         async with judge.database.acquire() as db:
             await grants.insert_audited(db, [one.grant for one in made], acts, sync=False)
     answers.update({one.want.item: one.ticket for one in made})
+    if queued := await pins.queued(wanted, answers):
+        await _queue(
+            judge.database,
+            pins.staging,
+            [one.grant for one in queued],
+            [_act(pins.caller, one.want) for one in queued],
+            {one.want.image: one.archive for one in queued},
+        )
     desk.strangers.expect(one.grant.turl for one in made)
     for one in made:
         if one.content is not None:
             warm.admit(one.grant, one.content, asked, judged, one.want.way)
+
+
+async def _queue(
+    database: Database,
+    staging: Staging,
+    rows: Sequence[Grant],
+    acts: Sequence[Act],
+    archives: Mapping[UUID, str],
+) -> None:
+    """Rows that wait, and the images that are to be brought for them."""
+    async with database.transaction() as db:
+        await grants.insert_audited(db, rows, acts, sync=True)
+        # After them: whoever is just done with an image sees them, or finds it to be brought anew.
+        await images_to_stage.add(db, archives)
+    staging.wake(archives.values())
 
 
 def _act(caller: Caller, want: Wanted) -> Act:
@@ -137,7 +174,7 @@ async def _wanted(
     caller: Caller,
     ask: Ask,
     items: range,
-    answers: dict[int, ReadTicket | MdmError],
+    answers: dict[int, Answer],
     *,
     delivered: bool = True,
 ) -> list[Wanted]:
@@ -180,38 +217,81 @@ async def _wanted(
 
 
 async def bring_online(
-    desk: Desk, judge: Judge, shelf: Shelf, settings: TransferSettings, caller: Caller, ask: Ask
-) -> tuple[UUID | None, list[tuple[str, MdmError | None]]]:
-    """Ask that files be online, as all that is stored here is: the request, and why some cannot be read.
+    desk: Desk,
+    judge: Judge,
+    shelf: Shelf,
+    settings: TransferSettings,
+    caller: Caller,
+    ask: Ask,
+    staging: Staging = NOTHING_STAGED,
+) -> tuple[UUID | None, list[tuple[str, Waits | MdmError | None]]]:
+    """Ask that files be online: the request, and of each file why it cannot be read, or that it waits for its archive.
 
     A request of which every file fails leaves nothing: it is None. Raises TooManyRequests before anything is done.
     """
     request, life, files = uuid4(), lifetime(settings, caller, ask.pin), len(ask.surls)
-    failed: dict[int, ReadTicket | MdmError] = {}
+    failed: dict[int, Answer] = {}
     acts: list[Act] = []
+    absent: list[Wanted] = []
+    wait: dict[UUID, tuple[str, int]] = {}
 
     async def some(items: range) -> None:
         async with judge.database.acquire() as db:
             wanted = await _wanted(judge, shelf.served, db, caller, ask, items, failed, delivered=False)
             found = await shelf.find(db, [(want.image, want.view) for want in wanted])
+        away: list[Wanted] = []
         for want, opened in zip(wanted, await shelf.open_records(found), strict=True):
             if isinstance(opened, MdmError):
                 failed[want.item] = opened
+                away += [want] if isinstance(opened, NotOnline) else []
             else:
-                acts.append(Act(caller, "bring online", guid=want.guid, view=want.view))
+                acts.append(_brought(caller, want))
+        if away:
+            async with judge.database.acquire() as db:
+                wait.update(await staging.waits(db, [want.image for want in away]))
+            absent.extend(want for want in away if want.image in wait)
 
     with desk.asking(request, caller.payer, files, life):
         await in_pieces(desk.turns, caller.payer, files, some)
-        outcomes = [
-            (surl, why if isinstance(why := failed.get(item), MdmError) else None)
-            for item, surl in enumerate(ask.names or ask.surls)
+        names = ask.names or ask.surls
+        waiting = {
+            want.item: (want, Waits(names[want.item], want.view, *wait[want.image])) for want in absent
+        }
+        outcomes: list[tuple[str, Waits | MdmError | None]] = [
+            (surl, waiting[item][1] if item in waiting else _why(failed.get(item)))
+            for item, surl in enumerate(names)
         ]
-        if acts:
+        if acts or waiting:
             rows = [
                 unserved_grant(request, item, "bring_online", caller, surl, why, life, ask.description)
                 for item, (surl, why) in enumerate(outcomes)
+                if not isinstance(why, Waits)
             ]
             await _insert(desk, judge.database, caller, rows, acts, sync=True)
-    # All of it is done: nothing is outstanding.
-    desk.end(request, files)
-    return request if acts else None, outcomes
+        for some_absent in (absent[start : start + _AT_ONCE] for start in range(0, len(absent), _AT_ONCE)):
+            queued = [
+                _unserved_until_online(request, caller, names[want.item], want, life, ask.description)
+                for want in some_absent
+            ]
+            archives = {want.image: wait[want.image][0] for want in some_absent}
+            await _queue(
+                judge.database, staging, queued, [_brought(caller, want) for want in some_absent], archives
+            )
+    # Of what is done nothing is outstanding.
+    desk.end(request, files - len(waiting))
+    return request if acts or waiting else None, outcomes
+
+
+def _why(answer: Answer | None) -> MdmError | None:
+    return answer if isinstance(answer, MdmError) else None
+
+
+def _brought(caller: Caller, want: Wanted) -> Act:
+    return Act(caller, "bring online", guid=want.guid, view=want.view)
+
+
+def _unserved_until_online(
+    request: UUID, caller: Caller, surl: str, want: Wanted, life: int, description: str | None
+) -> Grant:
+    made = unserved_grant(request, want.item, "bring_online", caller, surl, None, life, description)
+    return replace(made, state="queued", entry=want.entry, guid=want.guid, image=want.image, view=want.view)

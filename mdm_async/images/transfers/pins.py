@@ -9,13 +9,14 @@ from uuid import UUID
 from mdm_async.catalog.grants.grants import Grant
 from mdm_async.catalog.rights.tokens import digest
 from mdm_async.crypt4gh.layout import SealedPart
-from mdm_async.errors import MdmError
+from mdm_async.errors import MdmError, NotOnline
 from mdm_async.images.cipher_pool import CipherPool
 from mdm_async.images.parts.record import ViewRecord
 from mdm_async.images.reading.sealed import SealedView, seal
 from mdm_async.images.reading.shelf import Found, Shelf
 from mdm_async.images.reading.view import ReadyView
 from mdm_async.images.transfers.live_index import Way
+from mdm_async.images.transfers.staging import Staging, Waits
 from mdm_async.keys.derive import SEED_BYTES, turl_token
 from mdm_async.names import Caller, View
 from mdm_async.postgres.database import Connection, Database
@@ -78,21 +79,32 @@ class Made:
 
 
 @dataclass(frozen=True, slots=True)
+class Queued:
+    """A file that waits until it is online: its row, and the archive that has it."""
+
+    want: Wanted
+    grant: Grant
+    archive: str
+
+
+Answer = ReadTicket | Waits | MdmError
+
+
+@dataclass(frozen=True, slots=True)
 class Pins:
     """Makes the pins of one request."""
 
     database: Database
     shelf: Shelf
     cipher: CipherPool
+    staging: Staging
     caller: Caller
     who: int
     request: UUID
     life: int
     description: str | None
 
-    async def make(
-        self, wanted: Sequence[Wanted], answers: dict[int, ReadTicket | MdmError], *, warm: int
-    ) -> list[Made]:
+    async def make(self, wanted: Sequence[Wanted], answers: dict[int, Answer], *, warm: int) -> list[Made]:
         """The pins of these files; what cannot be pinned is an error in `answers`.
 
         Of those in the clear and of those that are sealed, the first `warm` keep what they serve.
@@ -102,9 +114,25 @@ class Pins:
         made = await self._clear(clear[:warm], clear[warm:], answers) if clear else []
         return made + (await self._sealed(sealed, answers, warm) if sealed else [])
 
-    async def _clear(
-        self, warm: list[Wanted], cold: list[Wanted], answers: dict[int, ReadTicket | MdmError]
-    ) -> list[Made]:
+    async def queued(self, wanted: Sequence[Wanted], answers: dict[int, Answer]) -> list[Queued]:
+        """Of files whose bytes are at their archives only, those that can be brought from there."""
+        absent = [
+            want for want in wanted if isinstance(answers.get(want.item), NotOnline) and want.pinned is None
+        ]
+        async with self.database.acquire() as db:
+            waits = await self.staging.waits(db, [want.image for want in absent]) if absent else {}
+        made = []
+        for want in absent:
+            if (wait := waits.get(want.image)) is None:
+                continue
+            archive, seconds = wait
+            seed = os.urandom(SEED_BYTES)
+            grant = replace(self._grant(want, turl_token(seed), None, seed), state="queued")
+            answers[want.item] = Waits(want.surl, want.view, archive, seconds)
+            made.append(Queued(want, grant, archive))
+        return made
+
+    async def _clear(self, warm: list[Wanted], cold: list[Wanted], answers: dict[int, Answer]) -> list[Made]:
         """The first few are loaded whole, to be warm; of all others the record is enough."""
         async with self.database.acquire() as db:
             whole = await self._found_whole(db, warm) if warm else None
@@ -132,9 +160,7 @@ class Pins:
             )
         return made
 
-    async def _sealed(
-        self, wanted: list[Wanted], answers: dict[int, ReadTicket | MdmError], warm: int
-    ) -> list[Made]:
+    async def _sealed(self, wanted: list[Wanted], answers: dict[int, Answer], warm: int) -> list[Made]:
         """Sealing needs the small parts themselves; a few at a time, so that a bulk request stays small in memory."""
         made: list[Made] = []
         for batch in (wanted[start : start + _AT_ONCE] for start in range(0, len(wanted), _AT_ONCE)):
@@ -172,7 +198,7 @@ class Pins:
         self,
         want: Wanted,
         token: str,
-        version: str,
+        version: str | None,
         seed: bytes,
         context: bytes | None = None,
     ) -> Grant:

@@ -6,6 +6,7 @@ from mdm_async.catalog.work.cohorts_to_remove import COHORTS_TO_REMOVE
 from mdm_async.catalog.work.directories_to_check import DIRECTORIES_TO_CHECK
 from mdm_async.catalog.work.doomed import BLOBS_TO_DELETE, IMAGES_TO_DESTROY
 from mdm_async.catalog.work.images_to_index import IMAGES_TO_INDEX
+from mdm_async.catalog.work.images_to_stage import IMAGES_TO_STAGE
 from mdm_async.catalog.work.keys_to_forget import KEYS_TO_FORGET
 from mdm_async.catalog.work.queue import Queue
 from mdm_async.catalog.work.shreds import SHREDS
@@ -21,6 +22,7 @@ QUEUES: tuple[Queue, ...] = (
     DIRECTORIES_TO_CHECK,
     VIEWS_TO_MAKE,
     IMAGES_TO_INDEX,
+    IMAGES_TO_STAGE,
     TREES_TO_REMOVE,
     COHORTS_TO_REMOVE,
     IMAGES_TO_DESTROY,

@@ -39,12 +39,14 @@ from mdm_async.images.shredding.unregistering import Unregistering
 from mdm_async.images.transfers.admission import Admission
 from mdm_async.images.transfers.judging import Judge
 from mdm_async.images.transfers.opening import OpenedViews
+from mdm_async.images.transfers.staging import Staging
 from mdm_async.images.transfers.warm import WarmTurls
 from mdm_async.images.upkeep.sweep import Sweeper
 from mdm_async.images.views.workshop import Workshop
 from mdm_async.keys.custodians import Custodians
 from mdm_async.keys.store import KeyStore
 from mdm_async.limits import Near
+from mdm_async.pacs.sources.archives import Archives
 from mdm_async.postgres.database import Database
 from mdm_async.postgres.lanes import Lanes
 from mdm_async.postgres.on_disk import OnDisk
@@ -78,6 +80,8 @@ class House:
     parsing: ThreadPoolExecutor
     """Of long request bodies."""
     desk: Desk
+    staging: Staging
+    archives: Archives
     user_text: UserText
     names_refused: Rates
     texts_tried: Rates

@@ -17,6 +17,7 @@ from mdm_async.images.names.revealing import NameGuard
 from mdm_async.images.reading.served import ServedViews
 from mdm_async.images.reading.shelf import Shelf
 from mdm_async.images.transfers.judging import Judge
+from mdm_async.images.transfers.staging import Staging
 from mdm_async.images.transfers.warm import WarmTurls
 from mdm_async.keys.store import KeyStore
 from mdm_async.names import Caller
@@ -50,6 +51,7 @@ class Context:
     judge: Judge
     warm: WarmTurls
     desk: Desk
+    staging: Staging
     disks: Disks
     transfers: TransferSettings
     protocols: list[str]
@@ -80,6 +82,7 @@ class Context:
             judge=house.judge,
             warm=house.warm,
             desk=house.desk,
+            staging=house.staging,
             disks=house.disks,
             transfers=house.settings.transfers,
             copies=request.app.get(COPIES_HERE),

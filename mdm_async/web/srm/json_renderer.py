@@ -113,6 +113,7 @@ def _file(file: SurlStatus) -> Tree:
                 transferURL=file.transfer_url,
                 fileSize=file.size,
                 remainingPinTime=file.remaining_pin_time,
+                estimatedWaitTime=file.estimated_wait,
                 **_checksum(file.checksum),
                 view=file.view,
                 **_sealed(file.sealed, file.sender_public_key),
@@ -124,7 +125,7 @@ def _file(file: SurlStatus) -> Tree:
                 remainingPinTime=file.remaining_pin_time,
             )
         case results.BringOnlineFile():
-            return _known(remainingPinTime=file.remaining_pin_time)
+            return _known(remainingPinTime=file.remaining_pin_time, estimatedWaitTime=file.estimated_wait)
         case results.CopiedFile():
             return {"targetSURL": file.target}
         case results.PublishedFile():

@@ -40,6 +40,8 @@ _STATES = {
     ("put", "open"): "SRM_SPACE_AVAILABLE",
     ("put", "uploaded"): "SRM_SPACE_AVAILABLE",
     ("put", "done"): SUCCESS.code,
+    ("bring_online", "queued"): QUEUED,
+    ("bring_online", "staging"): IN_PROGRESS,
     ("bring_online", "done"): SUCCESS.code,
 }
 _REQUEST_TYPES: dict[str, Literal["PREPARE_TO_GET", "PREPARE_TO_PUT", "BRING_ONLINE"]] = {

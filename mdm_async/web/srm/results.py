@@ -125,6 +125,8 @@ class GetFile(SurlStatus):
     sealed: Sealed | None = None
     sender_public_key: bytes | None = None
     """Of a sealed stream, where no more is told of it."""
+    estimated_wait: int | None = None
+    """Until it is online."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,6 +143,7 @@ class BringOnlineFile(SurlStatus):
     """TBringOnlineRequestFileStatus."""
 
     remaining_pin_time: int | None = None
+    estimated_wait: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -290,7 +293,7 @@ class Files(Result, Generic[File]):
         """What became of the files in this request."""
         errors = tuple(file.status.error for file in files if file.status.error is not None)
         return cls(
-            status=overall(len(files), errors),
+            status=_waiting(files) or overall(len(files), errors),
             errors=errors,
             files=tuple(files),
             request_token=request_token,
@@ -299,13 +302,18 @@ class Files(Result, Generic[File]):
     @classmethod
     def standing(cls, files: Sequence[File], failed: int, request_token: str) -> Self:
         """How the files of an earlier request stand. Asking has succeeded, whatever became of them."""
-        codes = {file.status.code for file in files}
-        if codes & {QUEUED, IN_PROGRESS}:
-            # Queued as a whole while nothing has begun.
-            status = ReturnStatus(QUEUED if codes == {QUEUED} else IN_PROGRESS)
+        if (status := _waiting(files)) is not None:
             return cls(status=status, files=tuple(files), request_token=request_token)
         code = (PARTIAL if failed < len(files) else "SRM_FAILURE") if failed else SUCCESS.code
         return cls(status=ReturnStatus(code), files=tuple(files), request_token=request_token)
+
+
+def _waiting(files: Sequence[SurlStatus]) -> ReturnStatus | None:
+    """The status of a request while some of its files wait: queued as a whole while nothing has begun."""
+    codes = {file.status.code for file in files}
+    if not codes & {QUEUED, IN_PROGRESS}:
+        return None
+    return ReturnStatus(QUEUED if codes == {QUEUED} else IN_PROGRESS)
 
 
 def overall(files: int, errors: Sequence[MdmError]) -> ReturnStatus:

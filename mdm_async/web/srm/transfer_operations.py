@@ -7,13 +7,15 @@ from mdm_async.errors import BadRequest, MdmError
 from mdm_async.images.parts import adler
 from mdm_async.images.transfers import download, publish, upload
 from mdm_async.images.transfers.download import Ask
-from mdm_async.images.transfers.pins import ReadTicket
+from mdm_async.images.transfers.pins import Answer, ReadTicket
 from mdm_async.images.transfers.publish import Done
+from mdm_async.images.transfers.staging import Waits
 from mdm_async.images.transfers.upload import PutAsk, WriteTicket
 from mdm_async.names import parse_view
 from mdm_async.web.srm import forms as form
 from mdm_async.web.srm.context import Context
 from mdm_async.web.srm.results import (
+    QUEUED,
     BringOnlineFile,
     Checksum,
     Files,
@@ -30,15 +32,22 @@ async def prepare_to_get(context: Context, asked: form.PrepareToGet) -> Files[Ge
     address = context.address(asked.transferProtocols, asked.recipient is not None)
     ask = replace(_ask(asked), cohort=asked.cohort)
     prepared = await download.prepare(
-        context.desk, context.judge, context.warm, context.transfers, context.caller, ask
+        context.desk, context.judge, context.warm, context.transfers, context.caller, ask, context.staging
     )
     return Files.done(
-        [
-            GetFile.failed(surl, one) if isinstance(one, MdmError) else _pinned(surl, one, address)
-            for surl, one in prepared.files
-        ],
+        [_get(surl, one, address) for surl, one in prepared.files],
         _token(prepared.request),
     )
+
+
+def _get(surl: str, answer: Answer, address: TurlAddress) -> GetFile:
+    if isinstance(answer, MdmError):
+        return GetFile.failed(surl, answer)
+    if isinstance(answer, Waits):
+        return GetFile(
+            surl=surl, status=ReturnStatus(QUEUED), view=answer.view, estimated_wait=answer.seconds
+        )
+    return _pinned(surl, answer, address)
 
 
 def _pinned(surl: str, ticket: ReadTicket, address: TurlAddress) -> GetFile:
@@ -63,9 +72,23 @@ def _pinned(surl: str, ticket: ReadTicket, address: TurlAddress) -> GetFile:
 
 async def bring_online(context: Context, asked: form.PrepareToGet) -> Files[BringOnlineFile]:
     request, outcomes = await download.bring_online(
-        context.desk, context.judge, context.warm.shelf, context.transfers, context.caller, _ask(asked)
+        context.desk,
+        context.judge,
+        context.warm.shelf,
+        context.transfers,
+        context.caller,
+        _ask(asked),
+        context.staging,
     )
-    return Files.done([BringOnlineFile.of(surl, why) for surl, why in outcomes], _token(request))
+    return Files.done(
+        [
+            BringOnlineFile(surl=surl, status=ReturnStatus(QUEUED), estimated_wait=one.seconds)
+            if isinstance(one, Waits)
+            else BringOnlineFile.of(surl, one)
+            for surl, one in outcomes
+        ],
+        _token(request),
+    )
 
 
 def _token(request: UUID | None) -> str | None:

@@ -52,20 +52,21 @@ async def stage(request: web.Request) -> web.Response:
     ask = Ask([surl_of(path) for path in paths], pin=form.pin(), names=paths)
     with house.desk.turns.serving(caller.payer):
         made, outcomes = await download.bring_online(
-            house.desk, house.judge, house.shelf, house.settings.transfers, caller, ask
+            house.desk, house.judge, house.shelf, house.settings.transfers, caller, ask, house.staging
         )
-        errors = [why for _, why in outcomes if why is not None]
+        refused = [(path, why) for path, why in outcomes if isinstance(why, MdmError)]
+        errors = [why for _, why in refused]
         if made is None:
-            return _none(request, outcomes, errors)
+            return _none(request, refused, errors)
         where = f"{TurlAddress.choose(request, house, None, False).base}{BASE}/stage/{made}"
         return json_reply(request, {"requestId": str(made)}, 201, errors=errors, headers={"Location": where})
 
 
 def _none(
-    request: web.Request, outcomes: Sequence[tuple[str, MdmError | None]], errors: Sequence[MdmError]
+    request: web.Request, refused: Sequence[tuple[str, MdmError]], errors: Sequence[MdmError]
 ) -> web.Response:
     """Nothing is kept of a request of which no file can come online."""
-    files = [{"path": path, "error": str(why)} for path, why in outcomes]
+    files = [{"path": path, "error": str(why)} for path, why in refused]
     return problem.answer(request, errors[0], causes=errors, beside={"files": files})
 
 

@@ -81,7 +81,7 @@ def _told_get(result: Files[GetFile]) -> Tree:
                 "sourceSURL": file.surl,
                 "status": status(file.status),
                 "fileSize": file.size,
-                "estimatedWaitTime": _wait(file.status.code),
+                "estimatedWaitTime": file.estimated_wait or _wait(file.status.code),
                 "remainingPinTime": file.remaining_pin_time,
                 "transferURL": file.transfer_url,
             }
@@ -97,7 +97,7 @@ def _told_bring_online(result: Files[BringOnlineFile]) -> Tree:
             {
                 "sourceSURL": file.surl,
                 "status": status(file.status),
-                "estimatedWaitTime": _wait(file.status.code),
+                "estimatedWaitTime": file.estimated_wait or _wait(file.status.code),
                 "remainingPinTime": file.remaining_pin_time,
             }
             for file in result.files

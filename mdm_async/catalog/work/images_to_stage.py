@@ -1,0 +1,52 @@
+"""Images to bring from their archives: one row each, however many requests wait for it."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from uuid import UUID
+
+from mdm_async.catalog.work.queue import Queue, Row
+from mdm_async.postgres.database import Connection
+
+IMAGES_TO_STAGE = Queue("images to stage", "images_to_stage", ("image",), ("uuid",))
+
+
+def of_archive(pacs: str) -> Queue:
+    """Those of one archive. `pacs`: a name that the settings took."""
+    assert pacs.replace("-", "").replace("_", "").isalnum()
+    return replace(IMAGES_TO_STAGE, only=f"pacs = '{pacs}'")
+
+
+async def add(db: Connection, wanted: Mapping[UUID, str]) -> None:
+    """By image, its archive; in the transaction by which a request begins to wait. What is there stays as it is."""
+    images = sorted(wanted)
+    await db.execute(
+        # Written anew in any case: so whoever is just about to drop the row is waited for.
+        "insert into images_to_stage (image, pacs) select * from unnest($1::uuid[], $2::text[])"
+        " on conflict (image) do update set pacs = excluded.pacs",
+        images,
+        [wanted[image] for image in images],
+    )
+
+
+async def lock(db: Connection, row: Row) -> bool:
+    """Let nobody begin to wait for the image until the transaction ends; False when the row is another's by now."""
+    return bool(
+        await db.fetchval(
+            "select true from images_to_stage where image = $1 and taken_by = $2 for update",
+            row.key[0],
+            row.taken_by,
+        )
+    )
+
+
+async def attempts(db: Connection, row: Row) -> int:
+    """How often it was taken, this time included."""
+    return await db.fetchval("select attempts from images_to_stage where image = $1", row.key[0]) or 0
+
+
+async def ahead(db: Connection, pacs: str, most: int) -> int:
+    """How many wait for that archive; no more than `most` are counted."""
+    count: int = await db.fetchval(
+        "select count(*) from (select from images_to_stage where pacs = $1 limit $2) q", pacs, most
+    )
+    return count

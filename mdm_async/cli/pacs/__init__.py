@@ -1,0 +1,1 @@
+"""`mdm pacs`: the hospital's archives."""

@@ -1,0 +1,107 @@
+"""`mdm pacs echo|find|register|stage|status`."""
+
+from typing import Any
+
+import typer
+
+from mdm_async.cli.connection import client_of, complete
+from mdm_async.cli.options import Json
+from mdm_async.cli.output import about, print_json, print_line
+from mdm_async.cli.pacs import registering, staging
+from mdm_async.cli.pacs.options import Archive, Query, Study
+from mdm_async.cli.tables import add_row, print_table, table
+from mdm_async.errors import SourceAway
+
+_COLUMNS = (
+    "StudyInstanceUID",
+    "PatientName",
+    "PatientID",
+    "StudyDate",
+    "AccessionNumber",
+    "StudyDescription",
+)
+
+
+def register(app: typer.Typer) -> None:
+    group = typer.Typer(
+        help="The hospital's archives: asked, registered at, and images brought from them.",
+        no_args_is_help=True,
+    )
+    group.command()(echo)
+    group.command()(find)
+    registering.register(group)
+    staging.register(group)
+    group.command()(status)
+    app.add_typer(group, name="pacs")
+
+
+def echo(context: typer.Context, name: Archive, json: Json = False) -> None:
+    """Ask an archive whether it answers.
+
+    Example: `mdm pacs echo hospital`
+    """
+
+    async def work() -> dict[str, Any]:
+        async with client_of(context) as client:
+            return await client.archives.echo(name)
+
+    with about(name):
+        told = complete(work())
+        if not told["answers"] and not json:
+            raise SourceAway(told["reason"])
+    if json:
+        print_json(told)
+        if not told["answers"]:
+            raise typer.Exit(1)
+        return
+    print_line(f"{name}: answers in {told['seconds'] * 1000:.0f} ms")
+
+
+def find(
+    context: typer.Context, name: Archive, study: Study = None, query: Query = None, json: Json = False
+) -> None:
+    """List studies of an archive, and whose they are: it takes an administrator with the right i on /, and is audited.
+
+    Example: `mdm pacs find hospital --query 'Modality=CT&StudyDate=20240101-'`
+    """
+
+    async def work() -> dict[str, Any]:
+        async with client_of(context) as client:
+            return await client.archives.find(name, study=study, query=query)
+
+    with about(name):
+        found = complete(work())
+    if json:
+        print_json(found)
+        return
+    made = table(*_COLUMNS)
+    for one in found["studies"]:
+        add_row(made, *(one.get(column, "") for column in _COLUMNS))
+    print_table(made)
+    if not found["studies"]:
+        print_line("no studies")
+    if found["more"]:
+        print_line(f"the first {len(found['studies'])}; there are more")
+
+
+def status(context: typer.Context, json: Json = False) -> None:
+    """Show the archives of the settings: whether they answer, and how many images wait for them.
+
+    Example: `mdm pacs status`
+    """
+
+    async def work() -> list[dict[str, Any]]:
+        async with client_of(context) as client:
+            return await client.archives.listing()
+
+    found = complete(work())
+    if json:
+        print_json({"archives": found})
+        return
+    made = table("archive", "state", "waiting", "taken", "failed", numbers=("waiting", "taken", "failed"))
+    for one in found:
+        state = "answers" if one["answers"] else one["reason"]
+        add_row(made, one["name"], state, one["waiting"], one["taken"], one["failed"])
+    print_table(made)
+    if not found:
+        print_line("no archives: the settings name none in [[pacs.sources]]")

@@ -1,0 +1,75 @@
+"""`mdm pacs register`: names for what an archive has, shown while they are given."""
+
+from collections import Counter
+from typing import Annotated
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from mdm_async.cli.connection import client_of, complete
+from mdm_async.cli.options import Json
+from mdm_async.cli.output import about, complain, on_interrupt, print_json, print_line, stderr_console
+from mdm_async.cli.pacs.options import Archive, Query, Study
+from mdm_async.errors import MdmError
+
+_COUNTED = ("studies", "registered", "there")
+
+
+def register(group: typer.Typer) -> None:
+    group.command("register")(register_)
+
+
+def register_(
+    context: typer.Context,
+    name: Archive,
+    path: Annotated[str, typer.Option(help="Directory that the names go below.", show_default=False)],
+    study: Study = None,
+    query: Query = None,
+    template: Annotated[
+        str | None,
+        typer.Option(
+            help="Names below the directory; fields patient, study, series, instance, accession in braces, pseudonyms "
+            "all; and subject, as the project's mapping has it. "
+            "Default: {patient}/{study}/{series}/{instance}.dcm",
+            show_default=False,
+        ),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Give images of an archive names here, in a directory that is there; they stay where they are until asked for.
+
+    Without --study or --query it is all that the archive has. A repetition finds what is there, and adds what is new.
+
+    Example: `mdm pacs register hospital --path /pacs/hospital --query 'Modality=CT'`
+    """
+    counts, failed = Counter[str](), Counter[str]()
+    console = stderr_console()
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+
+    async def work(progress: Progress) -> None:
+        async with client_of(context) as client:
+            total = await client.archives.count(name, study=study, query=query)
+            task = progress.add_task("studies", total=total)
+            pages = client.archives.register(name, path, study=study, query=query, template=template)
+            async for page in pages:
+                counts.update({key: page[key] for key in _COUNTED})
+                failed.update(page["failed"])
+                progress.update(task, advance=page["studies"])
+
+    with (
+        about(name),
+        Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress,
+        on_interrupt("what was registered stays", "run it again: it finds what is there"),
+    ):
+        complete(work(progress))
+    for reason, count in failed.items():
+        complain(MdmError(f"{count} not registered: {reason}"), name)
+    if json:
+        print_json({**{key: counts[key] for key in _COUNTED}, "failed": failed})
+    else:
+        print_line(
+            f"{name}: {counts['studies']} studies, {counts['registered']} images registered, "
+            f"{counts['there']} were there"
+        )
+    if failed:
+        raise typer.Exit(1)

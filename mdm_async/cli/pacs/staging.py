@@ -1,0 +1,76 @@
+"""`mdm pacs stage`: images brought from their archives, shown while they come."""
+
+from typing import Annotated
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from mdm_async.cli.connection import client_of
+from mdm_async.cli.options import Json
+from mdm_async.cli.output import (
+    complain,
+    end,
+    error_json,
+    on_interrupt,
+    print_json,
+    print_line,
+    stderr_console,
+)
+from mdm_async.cli.settled import settled
+from mdm_async.client.client import Client
+
+
+def register(group: typer.Typer) -> None:
+    group.command()(stage)
+
+
+def stage(
+    context: typer.Context,
+    names: Annotated[list[str], typer.Argument(metavar="LFN…", show_default=False)],
+    json: Json = False,
+) -> None:
+    """Have files brought from their archives, of a directory all that is below it; ends when they are here.
+
+    Example: `mdm pacs stage /pacs/hospital/MDM4T7QZ`
+    """
+    console = stderr_console()
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+
+    async def work(progress: Progress) -> dict[str, None]:
+        async with client_of(context) as client:
+            files = await _files(client, names)
+            task = progress.add_task("online", total=len(files))
+            await client.archives.stage(files, on_online=lambda count: progress.advance(task, count))
+            return dict.fromkeys(files)
+
+    with (
+        Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress,
+        on_interrupt("what has come stays", "run it again: it waits for the rest"),
+    ):
+        outcomes = settled(work(progress))
+    for outcome in outcomes:
+        if outcome.error is not None:
+            complain(outcome.error, outcome.name)
+    if json:
+        told = [
+            {"path": one.name} | ({"error": error_json(one.error)} if one.error is not None else {})
+            for one in outcomes
+        ]
+        print_json({"files": told})
+    else:
+        online = sum(outcome.error is None for outcome in outcomes)
+        print_line(f"{online} of {len(outcomes)} files are online")
+    end(outcome.error for outcome in outcomes)
+
+
+async def _files(client: Client, names: list[str]) -> list[str]:
+    """Those that are named, and all that are below directories."""
+    files: dict[str, None] = {}
+    for name in names:
+        if not (await client.stat(name)).is_directory:
+            files[name] = None
+            continue
+        async for entry in client.walk(name):
+            if not entry.is_directory:
+                files[entry.path] = None
+    return list(files)

@@ -1,0 +1,86 @@
+"""The hospital's archives, as a server knows them: asked, searched, registered at; and images brought from them."""
+
+from collections.abc import AsyncGenerator
+from typing import Final
+
+from mdm_async.client import staging
+from mdm_async.client.one_or_many import Name, Names, Outcome, name_of, names_of, settle
+from mdm_async.client.staging import OnOnline
+from mdm_async.client.told_errors import Json
+from mdm_async.client.wire import Wire
+
+_BULK: Final = 1000
+
+
+class Archives:
+    """`mdm.archives`: for administrators, but for `stage`."""
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+
+    async def listing(self) -> list[Json]:
+        """How each stands: `name`, whether it `answers`, or the `reason`; how many images are `waiting` for it."""
+        return list((await self._wire.operate("GET", "admin/v1/archives"))["archives"])
+
+    async def echo(self, name: str) -> Json:
+        """Whether it `answers`: in how many `seconds`, or for what `reason` not. NotFound."""
+        return await self._wire.operate("POST", _path(name, "echo"), {}, repeat=True)
+
+    async def find(self, name: str, *, study: str | None = None, query: str | None = None) -> Json:
+        """What it says of `studies` and their patients, and whether there are `more`; it takes the right `i` on /.
+
+        `query`: as "Modality=CT&StudyDate=20240101-20241231".
+        """
+        return await self._wire.operate("POST", _path(name, "find"), _wanted(study, query), repeat=True)
+
+    async def count(self, name: str, *, study: str | None = None, query: str | None = None) -> int | None:
+        """How many studies it has of these; None when they are too many to be counted."""
+        found = await self._wire.operate("POST", _path(name, "count"), _wanted(study, query), repeat=True)
+        return None if found["studies"] is None else int(found["studies"])
+
+    async def register(
+        self,
+        name: str,
+        directory: Name,
+        *,
+        study: str | None = None,
+        query: str | None = None,
+        template: str | None = None,
+    ) -> AsyncGenerator[Json, None]:
+        """Give what it has names below a directory that is there; nothing is copied. Page by page what became of it:
+        numbers of `studies`, of images `registered` and `there` before, and of those that `failed`, by reason.
+
+        A repetition finds what is there, and adds what is new.
+        """
+        asked: Json = {**_wanted(study, query), "path": name_of(directory), "begin": 0}
+        if template is not None:
+            asked["template"] = template
+        while asked["begin"] is not None:
+            page = await self._wire.operate("POST", _path(name, "register"), asked, repeat=True)
+            yield page
+            asked["begin"] = page["next"]
+
+    async def stage(self, paths: Names, *, on_online: OnOnline | None = None) -> None:
+        """Have files brought online, and wait until they are. SomeFailed tells of each that is not."""
+        surls, outcomes = names_of(paths), list[Outcome[None]]()
+        for start in range(0, len(surls), _BULK):
+            asked = surls[start : start + _BULK]
+            answer = await self._wire.srm("bringOnline", {"files": [{"surl": surl} for surl in asked]})
+            ended = {file["surl"]: error for file, error in answer.files()}
+            away = staging.waiting(answer)
+            if on_online is not None:
+                on_online(len(asked) - len(away))
+            if away:
+                assert answer.token is not None
+                operation = "statusOfBringOnlineRequest"
+                ended |= await staging.until_online(self._wire, operation, answer.token, away, on_online)
+            outcomes += [Outcome(surl, None, ended.get(surl)) for surl in asked]
+        settle(paths, outcomes)
+
+
+def _path(name: str, verb: str) -> str:
+    return f"admin/v1/archives/{name}/{verb}"
+
+
+def _wanted(study: str | None, query: str | None) -> Json:
+    return {key: value for key, value in (("study", study), ("query", query)) if value is not None}

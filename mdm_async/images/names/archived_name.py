@@ -1,0 +1,23 @@
+"""The name of an instance that nobody named: by a template, and keyed by its directory's project."""
+
+from mdm_async.dicom.identifiers import linking_values
+from mdm_async.images.names.path_template import PathTemplate
+from mdm_async.images.reading.served import Served, ServedViews
+from mdm_async.names import BASIC, View
+
+
+def keyed_by(views: ServedViews, default: View) -> Served:
+    """The view whose project keys the names in a directory with this default view."""
+    served = views.get(default) or views.get(BASIC)
+    assert served is not None
+    return served
+
+
+def archived_name(template: PathTemplate, served: Served, head: bytes) -> str:
+    """The path below the directory. `head`: the original's, or what is known of it. Raises Malformed."""
+    values = linking_values(head)
+    subject = served.mapping.subject_of(head) if served.mapping is not None else None
+    if subject is not None:
+        values["PatientID"] = subject.name
+    # A Patient ID that is not mapped could be somebody else's subject.
+    return template.fill(values, served.key, () if subject is None else (subject.name,))

@@ -1,0 +1,143 @@
+"""Images that are to be brought from archives: who waits for them, for how long about, and how they stop waiting."""
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from math import ceil
+from typing import Final
+from uuid import UUID
+
+from mdm_async.catalog.grants import grants, waiting
+from mdm_async.catalog.grants.waiting import Waiter
+from mdm_async.catalog.holdings import sources
+from mdm_async.catalog.work import images_to_stage
+from mdm_async.errors import Gone, MdmError, Unavailable
+from mdm_async.images.cipher_pool import CipherPool
+from mdm_async.images.fairness.desk import Desk
+from mdm_async.images.reading.sealed import seal
+from mdm_async.images.reading.shelf import Shelf
+from mdm_async.names import View
+from mdm_async.postgres.database import Connection, Database
+
+_COUNTED: Final = 10_000
+"""A longer line is not counted to its end."""
+_AT_ONCE: Final = 64
+_FIRST_GUESS: Final = 1.0
+"""Seconds that one image takes, before one was brought."""
+_LATELY: Final = 0.2
+"""How much the newest image counts in the mean."""
+
+
+@dataclass(slots=True)
+class Line:
+    """Those who wait for one archive, which brings `at_once` images side by side. Times by the loop's clock."""
+
+    archive: str
+    at_once: int
+    more: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when somebody has joined it on this node."""
+    seconds: float = _FIRST_GUESS
+    """That one image has taken lately."""
+    away_until: float = 0.0
+    """It was not to be reached, and is not asked before."""
+    away_for: str = ""
+    """Why; empty while it answers."""
+
+    def took(self, seconds: float) -> None:
+        self.seconds += _LATELY * (seconds - self.seconds)
+
+    def wait(self, ahead: int) -> int:
+        """About how many seconds it takes until so many images and one more are here."""
+        away = max(self.away_until - asyncio.get_running_loop().time(), 0)
+        return max(1, ceil(away + self.seconds * ceil((ahead + 1) / self.at_once)))
+
+
+@dataclass(frozen=True, slots=True)
+class Staging:
+    """Of this node; `lines` by the archives' names."""
+
+    lines: Mapping[str, Line]
+
+    async def waits(self, db: Connection, images: Sequence[UUID]) -> dict[UUID, tuple[str, int]]:
+        """Of images that are not here: the archive that is asked for each, and the estimated wait in seconds. Those
+        that no archive of the settings has are left out.
+        """
+        if not self.lines or not images:
+            return {}
+        archives = await sources.archives(db, images)
+        waits = {
+            pacs: self.lines[pacs].wait(await images_to_stage.ahead(db, pacs, _COUNTED))
+            for pacs in set(archives.values())
+            if pacs in self.lines
+        }
+        return {image: (pacs, waits[pacs]) for image, pacs in archives.items() if pacs in waits}
+
+    def wake(self, archives: Iterable[str]) -> None:
+        for pacs in set(archives):
+            self.lines[pacs].more.set()
+
+
+NOTHING_STAGED: Final = Staging({})
+
+
+@dataclass(frozen=True, slots=True)
+class Waits:
+    """One file that is not here yet; `seconds` is an estimate."""
+
+    surl: str
+    view: View
+    archive: str
+    seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class Waiters:
+    """Lets those who wait for an image have it, or know why they cannot."""
+
+    database: Database
+    shelf: Shelf
+    cipher: CipherPool
+    desk: Desk
+
+    async def some(self, image: UUID) -> list[Waiter]:
+        async with self.database.acquire() as db:
+            return await waiting.of_image(db, image, _AT_ONCE)
+
+    async def serve(self, waiters: Sequence[Waiter]) -> None:
+        """Their image is here: pin it for each who is to read it; who cannot is told why."""
+        for waiter in waiters:
+            try:
+                await self._serve(waiter)
+            except Unavailable:
+                raise
+            except MdmError as why:
+                await self.fail([waiter], why)
+
+    async def fail(self, waiters: Sequence[Waiter], why: MdmError) -> None:
+        async with self.database.acquire() as db:
+            for waiter in waiters:
+                await waiting.fail(db, waiter.grant, why)
+        for waiter in waiters:
+            self.desk.end(waiter.grant.request, 1)
+
+    async def _serve(self, waiter: Waiter) -> None:
+        grant = waiter.grant
+        if grant.operation == "bring_online":
+            async with self.database.acquire() as db:
+                await waiting.brought(db, grant)
+            self.desk.end(grant.request, 1)
+            return
+        if grant.image is None or grant.view is None or grant.secret is None:
+            raise Gone("the request was ended")
+        view = await self.shelf.load_one(self.database, grant.image, View(grant.view))
+        context = None
+        if grant.recipient is not None:
+            seed = self.shelf.keys.unwrap_grant(grant.secret, grant.request, grant.item)
+            context = (await self.cipher.run(partial(seal, view, grant.recipient, seed))).context
+        async with self.database.acquire() as db:
+            pinned = await grants.pin(db, grant, view.version, waiter.asked, context)
+        if not pinned:
+            # It may have been ended by its caller, and stays so then.
+            raise Gone("the credential that the file was asked for with has ended")
+        self.desk.extend(grant.request, waiter.asked)

@@ -1,0 +1,223 @@
+"""Requests to one archive's DICOMweb services: QIDO-RS (PS3.18 §10.6) and WADO-RS (§10.4), and nothing that changes it.
+
+Nothing that the archive says in words is told to anybody, nor the URLs that it is asked by: they hold UIDs.
+"""
+
+import asyncio
+import ssl
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import aclosing, asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from email.message import Message
+from http import HTTPStatus
+from typing import Any, Final, Self
+
+import aiohttp
+import orjson
+from yarl import URL
+
+from mdm_async.errors import NotFound, PeerFailed, SourceAway
+from mdm_async.images.parts.pacs_source import PacsSource
+from mdm_async.pacs.dicomweb.multipart import MultipartReader, PartBegins, PartData, PartEnds
+from mdm_async.pacs.dicomweb.throttle import Throttle
+from mdm_async.settings import PacsSourceSettings
+
+Said = Mapping[str, Any]
+"""What an archive says of a study, a series or an instance: the DICOM JSON model (PS3.18 §F.2)."""
+
+PATIENCE: Final = 60.0
+"""Seconds in which it must begin to answer, and go on with the next `_STEP` bytes."""
+_CONNECT: Final = 10.0
+_STEP: Final = 64 << 10
+_READ_AHEAD: Final = 256 << 10
+_MOST_SAID: Final = 16 << 20
+"""Bytes of an answer to a query."""
+_LINE, _MOST_FIELDS = 16 << 10, 128
+_DICOM: Final = 'multipart/related; type="application/dicom"; transfer-syntax=*'
+
+
+@dataclass(slots=True)
+class DicomWebSource:
+    """As a context: while it is used. `patience` in seconds, as `PATIENCE`."""
+
+    settings: PacsSourceSettings
+    patience: float = PATIENCE
+    throttle: Throttle = field(init=False)
+    _session: aiohttp.ClientSession | None = field(default=None, init=False)
+
+    def __post_init__(self) -> None:
+        self.throttle = Throttle(self.settings.max_associations, self.settings.max_rate)
+
+    @property
+    def name(self) -> str:
+        return self.settings.name
+
+    async def __aenter__(self) -> Self:
+        token = self.settings.token
+        # The environment's proxies are not asked, cookies not kept, nothing is decompressed.
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(
+                limit=self.settings.max_associations, ssl=ssl.create_default_context()
+            ),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT),
+            headers={"User-Agent": "mdm_async", "Accept-Encoding": "identity"}
+            | ({"Authorization": f"Bearer {token.get_secret_value()}"} if token is not None else {}),
+            auto_decompress=False,
+            trust_env=False,
+            read_bufsize=_READ_AHEAD,
+            max_line_size=_LINE,
+            max_field_size=_LINE,
+            max_headers=_MOST_FIELDS,
+        )
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+    async def echo(self) -> float:
+        """Seconds that a query for one study took. Raises SourceAway, PeerFailed."""
+        begun = time.monotonic()
+        await self.query("studies", [], offset=0, limit=1)
+        return time.monotonic() - begun
+
+    async def query(
+        self, what: str, matching: Sequence[tuple[str, str]], *, offset: int, limit: int
+    ) -> list[Said]:
+        """A page of what matches: `what` is "studies", or "studies/<UID>/instances". Raises SourceAway, PeerFailed."""
+        paging = [("limit", str(limit)), ("offset", str(offset))]
+        url = self._url(what).with_query([*matching, *paging])
+        async with self._asked(url, "application/dicom+json") as answer:
+            if answer.status == HTTPStatus.NO_CONTENT:
+                return []
+            if answer.status != HTTPStatus.OK:
+                raise _unexpected(answer.status)
+            said = bytearray()
+            async with aclosing(self._chunks(answer)) as chunks:
+                async for chunk in chunks:
+                    said += chunk
+                    if len(said) > _MOST_SAID:
+                        raise PeerFailed("the archive's answer to a query is too long")
+        try:
+            found = orjson.loads(said) if said else []
+        except orjson.JSONDecodeError:
+            raise PeerFailed("the archive's answer to a query is no JSON") from None
+        if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
+            raise PeerFailed("the archive's answer to a query is not the DICOM JSON model")
+        return found
+
+    @asynccontextmanager
+    async def instance(self, source: PacsSource) -> AsyncIterator[AsyncGenerator[bytes, None]]:
+        """One instance as the archive keeps it, in its stored transfer syntax, chunk by chunk.
+
+        Raises NotFound when the archive says that it has none such; SourceAway, PeerFailed, also while it comes.
+        """
+        path = f"studies/{source.study}/series/{source.series}/instances/{source.instance}"
+        async with self._asked(self._url(path), _DICOM) as answer:
+            if answer.status in (HTTPStatus.NOT_FOUND, HTTPStatus.GONE):
+                raise NotFound("the archive has no such instance")
+            if answer.status != HTTPStatus.OK:
+                raise _unexpected(answer.status)
+            kind = _kind(answer.headers.get("Content-Type", ""))
+            async with aclosing(self._only_part(answer, kind)) as chunks:
+                yield chunks
+
+    async def has(self, source: PacsSource) -> bool:
+        """Whether the archive lists this instance. Raises SourceAway, PeerFailed."""
+        path = f"studies/{source.study}/series/{source.series}/instances"
+        found = await self.query(path, [("SOPInstanceUID", source.instance)], offset=0, limit=1)
+        return bool(found)
+
+    def _url(self, path: str) -> URL:
+        return URL(f"{self.settings.dicomweb}/{path}")
+
+    @asynccontextmanager
+    async def _asked(self, url: URL, accept: str) -> AsyncIterator[aiohttp.ClientResponse]:
+        assert self._session is not None
+        async with self.throttle.turn():
+            with _failing():
+                async with asyncio.timeout(self.patience):
+                    # A redirect would lead identities, and the token, to wherever it says.
+                    answer = await self._session.get(url, headers={"Accept": accept}, allow_redirects=False)
+            try:
+                yield answer
+            finally:
+                answer.close() if not answer.content.at_eof() else answer.release()
+
+    async def _chunks(self, answer: aiohttp.ClientResponse) -> AsyncGenerator[bytes, None]:
+        """The body. Only waiting for the archive takes of its time."""
+        loop = asyncio.get_running_loop()
+        left, moved = self.patience, 0
+        while True:
+            begun = loop.time()
+            with _failing():
+                async with asyncio.timeout(max(left, 0)):
+                    chunk = await answer.content.readany()
+            if not chunk:
+                return
+            left -= loop.time() - begun
+            moved += len(chunk)
+            if moved >= _STEP:
+                left, moved = self.patience, 0
+            yield chunk
+
+    async def _only_part(self, answer: aiohttp.ClientResponse, kind: Message) -> AsyncGenerator[bytes, None]:
+        """Of an answer that has one part, or is it."""
+        async with aclosing(self._chunks(answer)) as chunks:
+            if kind.get_content_type() == "application/dicom":
+                async for chunk in chunks:
+                    yield chunk
+                return
+            boundary = kind.get_param("boundary")
+            if kind.get_content_type() != "multipart/related" or not isinstance(boundary, str):
+                raise PeerFailed("the archive's answer is not of the kind that was asked for")
+            reader, parts, is_whole = MultipartReader(boundary.encode("latin-1", "replace")), 0, False
+            async for chunk in chunks:
+                for event in reader.feed(chunk):
+                    match event:
+                        case PartBegins():
+                            parts += 1
+                            if parts > 1:
+                                raise PeerFailed("the archive sends more than one instance")
+                        case PartData(data):
+                            yield data
+                        case PartEnds():
+                            is_whole = True
+            reader.close()
+            if not is_whole:
+                raise PeerFailed("the archive's answer has no parts")
+
+
+def _kind(content_type: str) -> Message:
+    message = Message()
+    message["Content-Type"] = content_type
+    return message
+
+
+def _unexpected(status: int) -> SourceAway | PeerFailed:
+    if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+        return SourceAway("the archive refuses this server", remedy="look at pacs.sources.token_file")
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status == HTTPStatus.TOO_MANY_REQUESTS:
+        return SourceAway(f"the archive answers {status}")
+    return PeerFailed(f"the archive answers {status}", remedy="look at pacs.sources.dicomweb")
+
+
+@contextmanager
+def _failing() -> Iterator[None]:
+    """What goes wrong on the way, in words of our own."""
+    try:
+        yield
+    except TimeoutError:
+        raise SourceAway("the archive does not answer in time") from None
+    except (aiohttp.ClientConnectorCertificateError, ssl.SSLCertVerificationError):
+        raise SourceAway("the archive's certificate is not trusted, or is of another host") from None
+    except (aiohttp.ClientSSLError, ssl.SSLError):
+        raise SourceAway("the archive does not speak TLS as it should") from None
+    except aiohttp.ClientConnectorError:
+        raise SourceAway("the archive cannot be reached") from None
+    except (aiohttp.ClientResponseError, aiohttp.http.HttpProcessingError):
+        raise SourceAway("the archive does not speak HTTP as it should") from None
+    except (aiohttp.ClientError, OSError, EOFError, ValueError):
+        raise SourceAway("the connection to the archive broke off") from None

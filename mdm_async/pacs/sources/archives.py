@@ -1,0 +1,85 @@
+"""The archives of the settings: by name, as whoever administers this server may use them."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from mdm_async.catalog.namespace.places import resolve_one
+from mdm_async.catalog.rights import acl
+from mdm_async.catalog.work.images_to_stage import of_archive
+from mdm_async.catalog.work.queue import Standing
+from mdm_async.errors import Forbidden, NotFound
+from mdm_async.images.transfers.staging import Line
+from mdm_async.names import ROOT, Caller, Right
+from mdm_async.pacs.dicomweb.client import DicomWebSource
+from mdm_async.postgres.database import Connection, Database
+from mdm_async.settings import PacsSourceSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """One of them: asked by `source`, waited for in `line`."""
+
+    source: DicomWebSource
+    line: Line
+
+
+@dataclass(frozen=True, slots=True)
+class Archives:
+    by_name: Mapping[str, Archive]
+
+    def named(self, name: str) -> Archive:
+        """Raises NotFound."""
+        found = self.by_name.get(name)
+        if found is None:
+            raise NotFound("there is no archive of that name", remedy="`mdm pacs status` lists them")
+        return found
+
+
+@asynccontextmanager
+async def archives_of(settings: Sequence[PacsSourceSettings]) -> AsyncIterator[Archives]:
+    async with AsyncExitStack() as stack:
+        by_name = {}
+        for one in settings:
+            source = await stack.enter_async_context(DicomWebSource(one))
+            by_name[one.name] = Archive(source, Line(one.name, one.max_associations))
+        yield Archives(by_name)
+
+
+@dataclass(frozen=True, slots=True)
+class ArchiveStanding:
+    """How one stands: why it is left alone, "" while it answers; seconds that an image has taken lately."""
+
+    name: str
+    away_for: str
+    seconds: float
+    queue: Standing
+
+
+async def standing(database: Database, archives: Archives, caller: Caller) -> list[ArchiveStanding]:
+    """Of all, on this node. For administrators."""
+    async with database.acquire() as db:
+        await acl.demand_administrator(db, caller)
+        return [
+            ArchiveStanding(name, one.line.away_for, one.line.seconds, await of_archive(name).standing(db))
+            for name, one in archives.by_name.items()
+        ]
+
+
+async def demand_administrator(database: Database, caller: Caller) -> None:
+    """Raises Forbidden, Unauthenticated."""
+    async with database.acquire() as db:
+        await acl.demand_administrator(db, caller)
+
+
+async def demand_identities(db: Connection, caller: Caller) -> None:
+    """Return when the caller, an administrator, may be told who is in an archive. Raises Forbidden, Unauthenticated."""
+    await acl.demand_administrator(db, caller)
+    try:
+        acl.demand(caller, await resolve_one(db, ROOT), Right.IDENTITY)
+    except Forbidden as why:
+        why.detail = (
+            f"{caller.name} has no right '{Right.IDENTITY}' on /, and an archive tells who everybody is"
+        )
+        why.remedy = "ask an administrator for it: mdm acl set /"
+        raise

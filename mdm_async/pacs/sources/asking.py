@@ -1,0 +1,122 @@
+"""What is asked of an archive: which studies, and what it says of them."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, Self
+
+from mdm_async.catalog.trail import acts
+from mdm_async.catalog.trail.acts import Act
+from mdm_async.dicom import model_json
+from mdm_async.dicom.filemeta import is_uid
+from mdm_async.dicom.indexed import by_keyword
+from mdm_async.errors import BadQuery, PeerFailed
+from mdm_async.names import Caller
+from mdm_async.pacs.dicomweb.client import DicomWebSource, Said
+from mdm_async.pacs.sources.archives import Archives, demand_administrator, demand_identities
+from mdm_async.postgres.database import Database
+
+MOST_FOUND: Final = 1000
+"""Studies of one answer."""
+_PAGE: Final = 200
+_MOST_TERMS, _MOST_CHARACTERS = 16, 256
+_VALUE: Final = re.compile(r"[^\\\x00-\x1f\x7f]+")
+_TOLD: Final[tuple[str, ...]] = (
+    "StudyInstanceUID",
+    "PatientName",
+    "PatientID",
+    "StudyDate",
+    "AccessionNumber",
+    "StudyDescription",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Studies with these values, as QIDO-RS matches them; of their instances those of one modality, if it is named."""
+
+    studies: tuple[tuple[str, str], ...]
+    study: str | None = None
+    modality: str | None = None
+
+    @classmethod
+    def parse(cls, study: str | None, query: str | None) -> Self:
+        """`query` as "Modality=CT&StudyDate=20240101-20241231". Raises BadQuery."""
+        terms: dict[str, str] = {}
+        for term in (query or "").split("&") if query else ():
+            keyword, is_there, value = term.partition("=")
+            if not is_there or keyword not in by_keyword() or not _VALUE.fullmatch(value):
+                raise BadQuery(
+                    "the query for an archive cannot be read",
+                    remedy="it is KEYWORD=VALUE, joined by &, of attributes that `mdm meta attributes` lists",
+                )
+            terms[keyword] = value
+        if len(terms) > _MOST_TERMS or any(len(value) > _MOST_CHARACTERS for value in terms.values()):
+            raise BadQuery("the query for an archive is too long")
+        study = study or terms.get("StudyInstanceUID")
+        if study is not None:
+            # Wild cards in a UID would match everybody's.
+            if not is_uid(study):
+                raise BadQuery("the Study Instance UID is no UID")
+            terms["StudyInstanceUID"] = study
+        modality = terms.pop("Modality", None)
+        if modality is not None:
+            terms["ModalitiesInStudy"] = modality
+        return cls(tuple(terms.items()), study, modality)
+
+    def has_study(self, said: Said) -> bool:
+        """Whether it is one that was asked for: an archive may match by less than it was given."""
+        uid = model_json.study_uid(said)
+        return is_uid(uid) and self.study in (None, uid)
+
+    def has_instance(self, said: Said) -> bool:
+        return not model_json.modality(said) or self.modality in (None, model_json.modality(said))
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """By keyword, what an archive says of studies. `more`: there are others beyond these."""
+
+    studies: Sequence[Mapping[str, str]]
+    more: bool
+
+
+async def echo(database: Database, archives: Archives, caller: Caller, name: str) -> float:
+    """Seconds that an archive took to answer. Raises NotFound, SourceAway, PeerFailed."""
+    await demand_administrator(database, caller)
+    return await archives.named(name).source.echo()
+
+
+async def find(database: Database, archives: Archives, caller: Caller, name: str, wanted: Wanted) -> Listed:
+    """What an archive says of studies and their patients, to an administrator with the right `i` on /; audited.
+
+    Raises NotFound, SourceAway, PeerFailed.
+    """
+    async with database.acquire() as db:
+        await demand_identities(db, caller)
+    source, found, more = archives.named(name).source, list[Said](), True
+    while len(found) < MOST_FOUND and more:
+        page = await studies(source, wanted, len(found), _PAGE)
+        more = bool(page)
+        found += page
+    told = [
+        {keyword: said[keyword] for keyword in _TOLD if keyword in said}
+        for said in (model_json.shown(one) for one in found if wanted.has_study(one))
+    ]
+    async with database.transaction() as db:
+        # Before anything is told.
+        await demand_identities(db, caller)
+        details = {"archive": name, "studies": len(told)}
+        await acts.record(db, [Act(caller, "pacs find", details=details)])
+    return Listed(told[:MOST_FOUND], more or len(told) > MOST_FOUND)
+
+
+async def studies(source: DicomWebSource, wanted: Wanted, offset: int, count: int) -> list[Said]:
+    """A page of them, in the archive's order. Raises PeerFailed when it gives its first page for the second."""
+    asked = [*wanted.studies, ("includefield", "StudyDescription")]
+    page = await source.query("studies", asked, offset=offset, limit=count)
+    if page and 0 < offset <= count:
+        first = await source.query("studies", asked, offset=0, limit=1)
+        if first and model_json.study_uid(first[0]) == model_json.study_uid(page[0]):
+            raise PeerFailed("the archive gives the same page again and again")
+    return page

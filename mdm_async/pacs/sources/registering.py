@@ -1,0 +1,188 @@
+"""What an archive has gets names here, and stays where it is: page by page of its studies, as often as one likes.
+
+The names are of keyed pseudonyms, always the same ones for the same instances: so who does it again finds what is
+there, and adds what is new.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+from uuid import UUID
+
+from mdm_async.catalog.metadata.blind import SealedOriginal
+from mdm_async.catalog.namespace.places import Place
+from mdm_async.catalog.rights import acl
+from mdm_async.dicom import model_json
+from mdm_async.errors import BadRequest, Exists, MdmError, NotADirectory, PeerFailed
+from mdm_async.images.names import directories, registering
+from mdm_async.images.names.archived_name import archived_name, keyed_by
+from mdm_async.images.names.path_template import PathTemplate
+from mdm_async.images.names.registering import Registration
+from mdm_async.images.parts.pacs_source import PacsSource
+from mdm_async.images.reading.served import Served, ServedViews
+from mdm_async.images.surls import resolve_one
+from mdm_async.images.views.blinding import sealed_original
+from mdm_async.images.views.workshop import Workshop
+from mdm_async.keys.store import KeyStore, Secrets
+from mdm_async.names import Caller, Lfn, parse_lfn
+from mdm_async.pacs.dicomweb.client import DicomWebSource, Said
+from mdm_async.pacs.sources.archives import demand_administrator
+from mdm_async.pacs.sources.asking import Wanted, studies
+from mdm_async.postgres.database import Database
+
+_STUDIES: Final = 20
+_INSTANCES: Final = 500
+"""Of one query; and after so many a page of studies ends."""
+_MOST_IN_STUDY: Final = 200_000
+_COUNTED, _COUNTED_AT_ONCE = 100_000, 1000
+"""Studies that are counted beforehand."""
+_FIELDS: Final = ("Modality", "PatientID", "AccessionNumber")
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What became of some studies and their instances. `next`: where to go on; None at the end.
+
+    `failed`: by reason.
+    """
+
+    studies: int
+    registered: int
+    there: int
+    failed: Mapping[str, int]
+    next: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Registrar:
+    """What names are given with."""
+
+    database: Database
+    keys: KeyStore
+    views: ServedViews
+    workshop: Workshop
+
+    async def count(self, caller: Caller, source: DicomWebSource, wanted: Wanted) -> int | None:
+        """How many studies are wanted; None when they are too many to be counted. For administrators."""
+        await demand_administrator(self.database, caller)
+        counted = 0
+        while page := await studies(source, wanted, counted, _COUNTED_AT_ONCE):
+            counted += len(page)
+            if counted > _COUNTED:
+                return None
+        return counted
+
+    async def page(
+        self,
+        caller: Caller,
+        source: DicomWebSource,
+        wanted: Wanted,
+        directory: str,
+        template: PathTemplate,
+        begin: int,
+    ) -> Page:
+        """Register some studies, from that one on. It takes an administrator, and `w` as an upload does.
+
+        Raises NotFound, NotADirectory, SourceAway, PeerFailed.
+        """
+        await demand_administrator(self.database, caller)
+        async with self.database.acquire() as db:
+            await self.views.refresh(db)
+            _, place = await resolve_one(db, caller, directory)
+        _demand_directory(caller, place)
+        naming = _Naming(self.workshop, keyed_by(self.views, place.default_view), place.lfn, template)
+        done, counts, failed = 0, Counter[str](), Counter[str]()
+        page = await studies(source, wanted, begin, _STUDIES)
+        for study in page:
+            done += 1
+            if wanted.has_study(study):
+                await self._study(caller, source, wanted, naming, study, counts, failed)
+            if counts["seen"] >= _INSTANCES:
+                break
+        more = begin + done if page else None
+        return Page(done, counts["registered"], counts["there"], failed, more)
+
+    async def _study(
+        self,
+        caller: Caller,
+        source: DicomWebSource,
+        wanted: Wanted,
+        naming: "_Naming",
+        study: Said,
+        counts: Counter[str],
+        failed: Counter[str],
+    ) -> None:
+        uid, known, seen = model_json.study_uid(study), model_json.instances_in(study), 0
+        asked = [("includefield", field) for field in _FIELDS]
+        if wanted.modality is not None:
+            asked.append(("Modality", wanted.modality))
+        last = ""
+        while known is None or seen < known:
+            page = await source.query(f"studies/{uid}/instances", asked, offset=seen, limit=_INSTANCES)
+            if not page:
+                return
+            if model_json.instance_uid(page[0]) == last or seen > _MOST_IN_STUDY:
+                raise PeerFailed("the archive gives the same page again and again")
+            last, seen = model_json.instance_uid(page[0]), seen + len(page)
+            named: list[Registration] = []
+            for said in page:
+                if not wanted.has_instance(said):
+                    continue
+                try:
+                    named.append(await naming.registration(source.name, study, said))
+                except MdmError as why:
+                    failed[why.detail] += 1
+            counts["seen"] += len(page)
+            await self._register(caller, named, counts, failed)
+
+    async def _register(
+        self, caller: Caller, named: list[Registration], counts: Counter[str], failed: Counter[str]
+    ) -> None:
+        refused = await directories.for_files(self.database, caller, [one.surl for one in named])
+        failed.update(why.detail for why in refused.values())
+        free = [one for one in named if one.surl not in refused]
+        for _, found in await registering.register(self.database, self.keys, caller, free):
+            if isinstance(found, UUID):
+                counts["registered"] += 1
+            elif isinstance(found, Exists):
+                counts["there"] += 1
+            else:
+                failed[found.detail] += 1
+
+
+def _demand_directory(caller: Caller, place: Place) -> None:
+    acl.demand_create(caller, place.child("-", None))
+    if place.entry is None:
+        raise acl.missing(caller)
+    if not place.entry.is_directory:
+        raise NotADirectory("what an archive has is registered below a directory")
+
+
+@dataclass(frozen=True, slots=True)
+class _Naming:
+    workshop: Workshop
+    served: Served
+    directory: Lfn
+    template: PathTemplate
+
+    async def registration(self, archive: str, study: Said, instance: Said) -> Registration:
+        """Raises BadRequest, Malformed."""
+        source = PacsSource(
+            archive,
+            model_json.study_uid(study),
+            model_json.series_uid(instance),
+            model_json.instance_uid(instance),
+        )
+        if model_json.study_uid(instance) not in ("", source.study):
+            raise BadRequest("the archive tells of instances of another study than it was asked for")
+        head = model_json.head_of(study, instance)
+        name = archived_name(self.template, self.served, head)
+        lfn = parse_lfn(f"{self.directory.rstrip('/')}/{name}")
+        return Registration(lfn, source, partial(self._said, head))
+
+    async def _said(self, head: bytes, image: UUID, secrets: Secrets) -> SealedOriginal | None:
+        """What the archive says, so that it is found by who may identify it."""
+        seal = partial(sealed_original, head, image, secrets, self.workshop.blind)
+        return await self.workshop.cipher.run(seal)

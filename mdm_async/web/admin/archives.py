@@ -1,0 +1,108 @@
+"""The hospital's archives: asked, searched, and registered at, over JSON under /admin/v1. UIDs stand in no URL."""
+
+from aiohttp import web
+from pydantic import BaseModel, ConfigDict, Field
+
+from mdm_async.errors import PeerFailed, SourceAway
+from mdm_async.images.names.path_template import DEFAULT, PathTemplate
+from mdm_async.pacs.sources import archives, asking
+from mdm_async.pacs.sources.archives import ArchiveStanding
+from mdm_async.pacs.sources.asking import Wanted
+from mdm_async.pacs.sources.registering import Registrar
+from mdm_async.web.http.asked import asked_by_name
+from mdm_async.web.http.credential import identified_caller_of
+from mdm_async.web.http.fields import SurlText, Text
+from mdm_async.web.http.house import HOUSE, House
+from mdm_async.web.http.reply import json_reply
+
+
+class WantedForm(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    study: str | None = Field(None, max_length=64)
+    query: Text | None = None
+
+    def wanted(self) -> Wanted:
+        return Wanted.parse(self.study, self.query)
+
+
+class RegisterForm(WantedForm):
+    path: SurlText
+    template: Text = DEFAULT
+    begin: int = Field(0, ge=0)
+
+
+def routes() -> list[web.AbstractRouteDef]:
+    return [
+        web.get("/admin/v1/archives", show),
+        web.post("/admin/v1/archives/{name}/echo", echo),
+        web.post("/admin/v1/archives/{name}/find", find),
+        web.post("/admin/v1/archives/{name}/count", count),
+        web.post("/admin/v1/archives/{name}/register", register),
+    ]
+
+
+async def show(request: web.Request) -> web.Response:
+    caller, house = await identified_caller_of(request), request.app[HOUSE]
+    found = await archives.standing(house.database, house.archives, caller)
+    return json_reply(request, {"archives": [_standing(one) for one in found]})
+
+
+def _standing(one: ArchiveStanding) -> dict[str, object]:
+    return {
+        "name": one.name,
+        "answers": not one.away_for,
+        "reason": one.away_for,
+        "secondsPerImage": round(one.seconds, 3),
+        "waiting": one.queue.length,
+        "taken": one.queue.taken,
+        "failed": one.queue.failed,
+        "oldestSeconds": one.queue.oldest,
+    }
+
+
+async def echo(request: web.Request) -> web.Response:
+    """200 also when the archive does not answer, which is what was asked."""
+    caller, house = await identified_caller_of(request), request.app[HOUSE]
+    try:
+        seconds = await asking.echo(house.database, house.archives, caller, request.match_info["name"])
+    except (SourceAway, PeerFailed) as why:
+        return json_reply(request, {"answers": False, "reason": str(why)})
+    return json_reply(request, {"answers": True, "seconds": round(seconds, 4)})
+
+
+async def find(request: web.Request) -> web.Response:
+    caller, form = await asked_by_name(request, WantedForm)
+    house, name = request.app[HOUSE], request.match_info["name"]
+    found = await asking.find(house.database, house.archives, caller, name, form.wanted())
+    return json_reply(request, {"studies": found.studies, "more": found.more})
+
+
+async def count(request: web.Request) -> web.Response:
+    caller, form = await asked_by_name(request, WantedForm)
+    house = request.app[HOUSE]
+    source = house.archives.named(request.match_info["name"]).source
+    return json_reply(request, {"studies": await _registrar(house).count(caller, source, form.wanted())})
+
+
+async def register(request: web.Request) -> web.Response:
+    caller, form = await asked_by_name(request, RegisterForm)
+    house = request.app[HOUSE]
+    source = house.archives.named(request.match_info["name"]).source
+    done = await _registrar(house).page(
+        caller, source, form.wanted(), form.path, PathTemplate(form.template), form.begin
+    )
+    return json_reply(
+        request,
+        {
+            "studies": done.studies,
+            "registered": done.registered,
+            "there": done.there,
+            "failed": done.failed,
+            "next": done.next,
+        },
+    )
+
+
+def _registrar(house: House) -> Registrar:
+    return Registrar(house.database, house.keys, house.views, house.workshop)
