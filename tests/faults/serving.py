@@ -22,7 +22,7 @@ class Serve:
 
     def __init__(self, data: Path, **settings: str) -> None:
         self.data = data
-        self.port = _free_port()
+        self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.process: asyncio.subprocess.Process
         self.environment = os.environ | {f"MDM_{name}".upper(): value for name, value in settings.items()}
@@ -111,7 +111,7 @@ class Caller:
         return content
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port: int = listener.getsockname()[1]
