@@ -1,6 +1,7 @@
 """Orthanc as Debian ships it, with its DICOMweb plugin: an archive of the hospital's, on a port of its own."""
 
 import asyncio
+import io
 import os
 import shutil
 import signal
@@ -96,7 +97,7 @@ class Orthanc:
         """Its id of the instance."""
         async with (
             aiohttp.ClientSession() as http,
-            http.post(f"{self.url}/instances", data=image) as answer,
+            http.post(f"{self.url}/instances", data=io.BytesIO(image)) as answer,
         ):
             assert answer.status == 200, await answer.text()
             return str((await answer.json(content_type=None))["ID"])

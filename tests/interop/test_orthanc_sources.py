@@ -13,6 +13,7 @@ from pydicom.uid import generate_uid
 
 from tests.conftest import Server, running_server
 from tests.orthanc import Orthanc, running_orthanc
+from tests.pacs.sources.archive_proxy import proxied
 from tests.postgres.for_tests import PostgresForTests
 from tests.web.made_images import made
 
@@ -80,6 +81,10 @@ async def files_below(server: Server, directory: str) -> list[str]:
     return found
 
 
+async def locality(server: Server, path: str) -> str:
+    return str((await server.srm("ls", surls=[path]))["files"][0]["fileLocality"])
+
+
 async def brought(server: Server, token: str, request: str, seconds: float = 60) -> list[dict[str, Any]]:
     """The files of a request, when none waits any more."""
     async with asyncio.timeout(seconds):
@@ -121,3 +126,145 @@ async def test_a_study_is_registered_listed_and_brought_byte_for_byte(
         (one,) = (await server.srm("ls", surls=[found[0]]))["files"]
         assert one["fileLocality"] == "ONLINE_AND_NEARLINE"
         assert one["viewState"] == "ready"
+
+
+async def test_two_workers_who_ask_for_one_image_cause_one_fetch(
+    orthanc: Orthanc, postgres: PostgresForTests, migrated: str, tmp_path: Path
+) -> None:
+    study = generate_uid()
+    await orthanc.store(image_of(study, 7))
+    async with (
+        proxied(orthanc.port) as proxy,
+        serving(postgres, migrated, tmp_path, f"http://127.0.0.1:{proxy.port}/dicom-web") as server,
+    ):
+        (path,) = await registered(server, "/pacs/hospital", study=study)
+        proxy.open.clear()
+        readers = [await server.token("rlx") for _ in range(8)]
+        asked = [
+            await server.srm("prepareToGet", token=one, files=[{"surl": path}, {"surl": path}])
+            for one in readers
+        ]
+        proxy.open.set()
+        for reader, tree in zip(readers, asked, strict=True):
+            lines = await brought(server, reader, tree["requestToken"])
+            assert {line["status"]["statusCode"] for line in lines} == {"SRM_FILE_PINNED"}
+            for line in lines:
+                assert await server.get(line["transferURL"])
+        assert proxy.fetched == 1
+        # And nobody more.
+        again = await server.srm("prepareToGet", token=readers[0], files=[{"surl": path}])
+        assert again["files"][0]["status"]["statusCode"] == "SRM_FILE_PINNED"
+        assert proxy.fetched == 1
+
+
+async def test_an_archive_that_is_frozen_cut_off_and_killed_in_the_middle_is_waited_for(
+    postgres: PostgresForTests, migrated: str, tmp_path: Path
+) -> None:
+    study = generate_uid()
+    (tmp_path / "archive").mkdir()
+    async with (
+        running_orthanc(tmp_path / "archive") as orthanc,
+        proxied(orthanc.port) as proxy,
+        serving(postgres, migrated, tmp_path, f"http://127.0.0.1:{proxy.port}/dicom-web") as server,
+    ):
+        for number in range(3):
+            await orthanc.store(image_of(study, number, pixels=4_000_000))
+        found = await registered(server, "/pacs/hospital", study=study)
+        server.house.archives.named("hospital").source.patience = 1.0
+        reader = await server.token("rlx")
+
+        async def prepared(path: str) -> str:
+            tree = await server.srm("prepareToGet", token=reader, files=[{"surl": path}])
+            assert tree["returnStatus"]["statusCode"] == "SRM_REQUEST_QUEUED"
+            return str(tree["requestToken"])
+
+        async def waits(path: str) -> None:
+            """Until it is known that the archive is away."""
+            async with asyncio.timeout(30):
+                while await locality(server, path) != "UNAVAILABLE":  # noqa: ASYNC110
+                    await asyncio.sleep(0.05)
+
+        async def comes(request: str) -> None:
+            (line,) = await brought(server, reader, request)
+            assert line["status"]["statusCode"] == "SRM_FILE_PINNED", line
+            assert await server.get(line["transferURL"])
+
+        proxy.cut_after = 1_000_000
+        await comes(await prepared(found[0]))
+        assert proxy.fetched == 2
+        orthanc.freeze()
+        frozen = await prepared(found[1])
+        await waits(found[1])
+        orthanc.thaw()
+        await comes(frozen)
+        proxy.open.clear()
+        killed = await prepared(found[2])
+        await orthanc.kill()
+        proxy.open.set()
+        await waits(found[2])
+        (line,) = (await server.call("GET", "/admin/v1/archives", token=server.admin_token)).tree["archives"]
+        assert not line["answers"]
+        assert line["waiting"] == 1
+        await orthanc.start()
+        await comes(killed)
+
+
+async def test_what_the_archive_has_no_more_is_lost_and_told_so(
+    orthanc: Orthanc, postgres: PostgresForTests, migrated: str, tmp_path: Path
+) -> None:
+    study = generate_uid()
+    kept = await orthanc.store(image_of(study, 1))
+    async with serving(postgres, migrated, tmp_path, orthanc.dicomweb) as server:
+        (path,) = await registered(server, "/pacs/hospital", study=study)
+        await orthanc.remove(kept)
+        tree = await server.srm("prepareToGet", files=[{"surl": path}])
+        (line,) = await brought(server, server.admin_token, tree["requestToken"])
+        assert line["status"]["statusCode"] == "SRM_FILE_LOST"
+        assert "transferURL" not in line
+        assert (await server.srm("ls", surls=[path]))["files"][0]["fileLocality"] == "LOST"
+
+
+async def test_only_those_are_told_of_patients_who_may_identify_them_and_logs_and_audit_tell_nobody(
+    orthanc: Orthanc,
+    postgres: PostgresForTests,
+    migrated: str,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    study = generate_uid()
+    image = image_of(study, 3)
+    await orthanc.store(image)
+    uid = str(pydicom.dcmread(io.BytesIO(image)).SOPInstanceUID)
+    async with (
+        proxied(orthanc.port) as proxy,
+        serving(postgres, migrated, tmp_path, f"http://127.0.0.1:{proxy.port}/dicom-web") as server,
+    ):
+        asked = {"query": f"PatientID={ID}", "study": study}
+        refused = await server.call(
+            "POST", "/admin/v1/archives/hospital/find", token=server.admin_token, json=asked
+        )
+        assert refused.status == 403
+        assert study.encode() not in refused.body
+        mighty = await server.token("prwilxgs", views=["basic", "identified"])
+        shown = await server.call("POST", "/admin/v1/archives/hospital/find", token=mighty, json=asked)
+        assert shown.status == 200, shown.body
+        (one,) = shown.tree["studies"]
+        assert (one["PatientName"], one["PatientID"], one["StudyInstanceUID"]) == (NAME, ID, study)
+        (path,) = await registered(server, "/pacs/hospital", study=study)
+        proxy.cut_after = 100_000  # so that the log has something to say
+        tree = await server.srm("prepareToGet", files=[{"surl": path}])
+        await brought(server, server.admin_token, tree["requestToken"])
+        assert proxy.fetched == 2
+        listed = str(await server.srm("ls", surls=[path]))
+        async with server.house.database.acquire() as db:
+            rows = await db.fetch("select a::text as text from audit a")
+            rows += await db.fetch("select s::text as text from sources s")
+            rows += await db.fetch("select i::text as text from images i")
+            rows += await db.fetch("select g::text as text from grants g")
+        told = "\n".join([path, listed, *(row["text"] for row in rows), *capfd.readouterr()])
+        assert "pacs find" in told
+        assert "an archive is away" in told
+        for word in ("Zebedaeus", "Quirinus", ID, "55019", study, uid):
+            assert word not in told
+        # The archive itself was told no more than UIDs and what was searched for.
+        assert b"Zebedaeus" not in proxy.asked

@@ -1,0 +1,160 @@
+"""The client of an archive: what it takes for an answer, how long it waits, and how much it asks at once."""
+
+import asyncio
+import time
+
+import pytest
+from aiohttp import web
+
+from mdm_async.errors import MdmError, NotFound, PeerFailed, SourceAway
+from mdm_async.images.parts.pacs_source import PacsSource
+from mdm_async.pacs.dicomweb.client import DicomWebSource
+from mdm_async.settings import PacsSourceSettings
+from tests.pacs.sources.fake_archive import FakeArchive, multipart, never
+
+ONE = PacsSource("hospital", "1.2.3", "1.2.3.4", "1.2.3.4.5")
+FILE = b"\0" * 128 + b"DICM" + b"a file" * 100_000
+
+
+def client_of(url: str, **more: object) -> DicomWebSource:
+    settings = PacsSourceSettings.model_validate({"name": "hospital", "dicomweb": url} | more)
+    return DicomWebSource(settings, patience=0.5)
+
+
+async def fetched(client: DicomWebSource, source: PacsSource = ONE) -> bytes:
+    async with client.instance(source) as chunks:
+        return b"".join([chunk async for chunk in chunks])
+
+
+async def test_an_instance_comes_byte_for_byte_in_the_syntax_in_which_it_is_stored(
+    archive: FakeArchive,
+) -> None:
+    accepted = []
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        accepted.append(request.headers["Accept"])
+        return await multipart(request, FILE)
+
+    archive.instead = answer
+    async with client_of(archive.url) as client:
+        assert await fetched(client) == FILE
+    assert accepted == ['multipart/related; type="application/dicom"; transfer-syntax=*']
+
+
+async def plain(request: web.Request) -> web.StreamResponse:
+    return web.Response(body=FILE, content_type="application/dicom")
+
+
+async def test_an_answer_that_is_the_file_itself_is_taken(archive: FakeArchive) -> None:
+    archive.instead = plain
+    async with client_of(archive.url) as client:
+        assert await fetched(client) == FILE
+
+
+async def too_short(request: web.Request) -> web.StreamResponse:
+    answer = web.StreamResponse()
+    answer.content_type, answer.content_length = "application/dicom", len(FILE)
+    await answer.prepare(request)
+    await answer.write(FILE[:1000])
+    assert request.transport is not None
+    request.transport.close()
+    return answer
+
+
+async def unended(request: web.Request) -> web.StreamResponse:
+    answer = web.StreamResponse(headers={"Content-Type": "multipart/related; boundary=b"})
+    await answer.prepare(request)
+    await answer.write(b"--b\r\n\r\n" + FILE)
+    return answer
+
+
+async def two(request: web.Request) -> web.StreamResponse:
+    return await multipart(request, FILE, FILE)
+
+
+async def none(request: web.Request) -> web.StreamResponse:
+    return await multipart(request)
+
+
+async def dripping(request: web.Request) -> web.StreamResponse:
+    answer = web.StreamResponse()
+    answer.content_type = "application/dicom"
+    await answer.prepare(request)
+    while True:
+        await answer.write(b"x")
+        await asyncio.sleep(0.1)
+
+
+def answering(status: int, **headers: str):
+    async def answer(_: web.Request) -> web.StreamResponse:
+        return web.Response(status=status, headers=headers, text="of Zebedaeus")
+
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("instead", "error"),
+    [
+        (too_short, SourceAway),
+        (unended, PeerFailed),
+        (two, PeerFailed),
+        (none, PeerFailed),
+        (never, SourceAway),
+        (dripping, SourceAway),
+        (answering(200, **{"Content-Type": "text/html"}), PeerFailed),
+        (answering(302, Location="http://elsewhere.example.org/"), PeerFailed),
+        (answering(401), SourceAway),
+        (answering(404), NotFound),
+        (answering(406), PeerFailed),
+        (answering(429), SourceAway),
+        (answering(500), SourceAway),
+    ],
+)
+async def test_what_is_no_good_answer_is_told_apart_and_quotes_nobody(
+    archive: FakeArchive, instead, error: type[MdmError]
+) -> None:
+    archive.instead = instead
+    async with client_of(archive.url) as client:
+        async with asyncio.timeout(20):
+            with pytest.raises(error) as failed:
+                await fetched(client)
+    for word in ("Zebedaeus", ONE.study, "127.0.0.1"):
+        assert word not in str(failed.value)
+
+
+async def test_nobody_there_is_an_archive_that_is_away(unused_tcp_port: int) -> None:
+    async with client_of(f"http://127.0.0.1:{unused_tcp_port}/dicom-web") as client:
+        with pytest.raises(SourceAway):
+            await client.echo()
+
+
+async def test_no_more_is_asked_at_once_than_is_allowed(archive: FakeArchive) -> None:
+    async def slowly(request: web.Request) -> web.StreamResponse:
+        await asyncio.sleep(0.02)
+        return await multipart(request, FILE)
+
+    archive.instead = slowly
+    async with client_of(archive.url, max_associations=3) as client:
+        await asyncio.gather(*(fetched(client) for _ in range(12)))
+    assert archive.most == 3
+
+
+async def test_no_more_is_asked_in_a_second_than_is_allowed(archive: FakeArchive) -> None:
+    async with client_of(archive.url, max_rate=50) as client:
+        begun = time.monotonic()
+        await asyncio.gather(*(client.echo() for _ in range(11)))
+        assert time.monotonic() - begun >= 10 / 50
+
+
+async def test_the_token_is_shown_to_the_archive_and_to_nobody_it_redirects_to(archive: FakeArchive) -> None:
+    shown = []
+
+    async def redirected(request: web.Request) -> web.StreamResponse:
+        shown.append(request.headers.get("Authorization"))
+        return web.Response(status=302, headers={"Location": f"{archive.url}/elsewhere/instances/1"})
+
+    archive.instead = redirected
+    async with client_of(archive.url, token="s3cret") as client:
+        with pytest.raises(PeerFailed):
+            await fetched(client)
+    assert shown == ["Bearer s3cret"]
