@@ -67,9 +67,9 @@ def register_(
     if json:
         print_json({**{key: counts[key] for key in _COUNTED}, "failed": failed})
     else:
+        studies = "1 study" if counts["studies"] == 1 else f"{counts['studies']} studies"
         print_line(
-            f"{name}: {counts['studies']} studies, {counts['registered']} images registered, "
-            f"{counts['there']} were there"
+            f"{name}: {studies}, {counts['registered']} images registered, {counts['there']} were there"
         )
     if failed:
         raise typer.Exit(1)

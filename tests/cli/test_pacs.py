@@ -1,0 +1,82 @@
+"""`mdm pacs` against an archive that is not real and a server that is."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cli.conftest import Run
+from tests.conftest import Server, running_server
+from tests.pacs.sources.fake_archive import FakeArchive, fake_archive
+from tests.postgres.for_tests import PostgresForTests
+from tests.web.made_images import made
+
+
+@pytest.fixture
+async def archive() -> AsyncIterator[FakeArchive]:
+    async with fake_archive() as running:
+        yield running
+
+
+@pytest.fixture
+async def hospital(
+    archive: FakeArchive, postgres: PostgresForTests, migrated: str, tmp_path: Path
+) -> AsyncIterator[Server]:
+    sections: dict[str, Any] = {"pacs": {"sources": [{"name": "hospital", "dicomweb": archive.url}]}}
+    dsn = await postgres.fresh_database(migrated)
+    async with running_server(tmp_path / "data", dsn, **sections) as server:
+        yield server
+
+
+@pytest.fixture
+def mdm(run: Run, environment: pytest.MonkeyPatch, hospital: Server) -> Run:
+    environment.setenv("MDM_URL", hospital.url)
+    environment.setenv("BEARER_TOKEN", hospital.admin_token)
+    return run
+
+
+async def test_an_archive_is_asked_registered_at_and_brought_from(
+    mdm: Run, archive: FakeArchive, tmp_path: Path
+) -> None:
+    images = [archive.add(made(seed=seed, name="Zebedaeus^Q")) for seed in range(3)]
+    ended = await mdm("pacs", "echo", "hospital")
+    assert (ended.code, ended.text.startswith("hospital: answers in ")) == (0, True)
+    assert (await mdm("mkdir", "/pacs")).code == 0
+    ended = await mdm("pacs", "register", "hospital", "--path", "/pacs")
+    assert ended.code == 0, ended.err
+    assert ended.text == "hospital: 1 study, 3 images registered, 0 were there\n"
+    ended = await mdm("pacs", "register", "hospital", "--path", "/pacs", "--query", "Modality=CT", "--json")
+    assert ended.json == {"studies": 1, "registered": 0, "there": 3, "failed": {}}
+    ended = await mdm("pacs", "stage", "/pacs")
+    assert (ended.code, ended.text) == (0, "3 of 3 files are online\n"), ended.err
+    ended = await mdm("pacs", "status", "--json")
+    assert ended.json["archives"][0]["answers"]
+    assert ended.json["archives"][0]["waiting"] == 0
+    ended = await mdm("pacs", "status")
+    (line,) = [line for line in ended.text.splitlines() if "hospital" in line]
+    assert line.split() == ["hospital", "answers", "0", "0", "0"]
+    ended = await mdm("get", "-r", "/pacs", tmp_path)
+    assert ended.code == 0, ended.err
+    assert len(list(tmp_path.rglob("*.dcm"))) == len(images)
+
+
+async def test_whom_an_archive_has_is_told_to_who_may_identify_them(
+    mdm: Run, archive: FakeArchive, hospital: Server, environment: pytest.MonkeyPatch
+) -> None:
+    archive.add(made(name="Zebedaeus^Q"))
+    ended = await mdm("pacs", "find", "hospital")
+    assert ended.code != 0
+    assert "no right 'i' on /" in ended.err
+    environment.setenv("BEARER_TOKEN", await hospital.token("pri", views=["identified"]))
+    ended = await mdm("pacs", "find", "hospital")
+    assert ended.code == 0, ended.err
+    assert "Zebedaeus^Q" in ended.text
+    ended = await mdm("pacs", "find", "hospital", "--study", "1.2.3")
+    assert ended.text == "no studies\n"
+
+
+async def test_an_archive_that_is_away_or_unknown_is_told_so(mdm: Run, unused_tcp_port: int) -> None:
+    ended = await mdm("pacs", "echo", "nobody")
+    assert ended.code != 0
+    assert "no archive of that name" in ended.err

@@ -1,0 +1,251 @@
+"""Files that an archive has are waited for, by whoever asks and however; what is not the right file is not taken."""
+
+import asyncio
+import base64
+import io
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import crypt4gh.lib
+import pytest
+from aiohttp import web
+
+from mdm_async import Client
+from mdm_async.crypt4gh.exchange import new_private_key, public_key
+from mdm_async.errors import Damaged
+from tests.conftest import Server, running_server
+from tests.pacs.sources.fake_archive import FakeArchive, fake_archive, multipart, never
+from tests.postgres.for_tests import PostgresForTests
+from tests.web.made_images import made
+
+DIRECTORY = "/pacs"
+
+
+@pytest.fixture
+async def staging(
+    archive: FakeArchive, postgres: PostgresForTests, migrated: str, tmp_path: Path
+) -> AsyncIterator[Server]:
+    """A server with the archive among its sources."""
+    sections: dict[str, Any] = {
+        "pacs": {"sources": [{"name": "hospital", "dicomweb": archive.url}]},
+        "delivery": {"identified": "clear"},
+    }
+    dsn = await postgres.fresh_database(migrated)
+    async with running_server(tmp_path / "data", dsn, **sections) as server:
+        server.house.archives.named("hospital").source.patience = 1.0
+        await server.srm("mkdir", surl=DIRECTORY)
+        yield server
+
+
+async def registered(server: Server, **more: Any) -> list[str]:
+    """What the archive has, as it is named."""
+    begin: int | None = 0
+    while begin is not None:
+        reply = await server.call(
+            "POST",
+            "/admin/v1/archives/hospital/register",
+            token=server.admin_token,
+            json={"path": DIRECTORY, "template": "{instance}.dcm", "begin": begin} | more,
+        )
+        assert reply.status == 200, reply.body
+        assert not reply.tree["failed"], reply.tree
+        begin = reply.tree["next"]
+    (listed,) = (await server.srm("ls", surls=[DIRECTORY]))["files"]
+    return [child["path"] for child in listed.get("subPaths", [])]
+
+
+async def ended(server: Server, request: str, operation: str = "Get", **more: Any) -> list[dict[str, Any]]:
+    async with asyncio.timeout(60):
+        while True:
+            tree = await server.srm(f"statusOf{operation}Request", requestToken=request, **more)
+            if tree["returnStatus"]["statusCode"] not in ("SRM_REQUEST_QUEUED", "SRM_REQUEST_INPROGRESS"):
+                files: list[dict[str, Any]] = tree["files"]
+                return files
+            await asyncio.sleep(0.02)
+
+
+async def queue(server: Server) -> int:
+    async with server.house.database.acquire() as db:
+        return int(await db.fetchval("select count(*) from images_to_stage") or 0)
+
+
+async def test_another_instance_than_the_one_registered_is_refused(
+    archive: FakeArchive, staging: Server
+) -> None:
+    archive.add(made(seed=1))
+    other = made(seed=2)
+
+    async def wrong(request: web.Request) -> web.StreamResponse:
+        return await multipart(request, other)
+
+    archive.instead = wrong
+    (path,) = await registered(staging)
+    tree = await staging.srm("prepareToGet", files=[{"surl": path}])
+    (line,) = await ended(staging, tree["requestToken"])
+    assert line["status"]["statusCode"] == "SRM_FAILURE"
+    assert "another instance" in line["status"]["explanation"]
+    assert (await staging.srm("ls", surls=[path]))["files"][0]["fileLocality"] == "NEARLINE"
+    async with staging.house.database.acquire() as db:
+        assert not await db.fetchval("select count(*) from parts")
+        assert not await db.fetchval("select count(*) from blobs where state <> 'doomed'")
+    assert await queue(staging) == 0
+    # And once the archive is right, it is taken.
+    archive.instead = None
+    tree = await staging.srm("prepareToGet", files=[{"surl": path}])
+    (line,) = await ended(staging, tree["requestToken"])
+    assert line["status"]["statusCode"] == "SRM_FILE_PINNED"
+
+
+async def test_a_file_that_is_only_to_be_online_is_brought_too(archive: FakeArchive, staging: Server) -> None:
+    archive.add(made(seed=1))
+    (path,) = await registered(staging)
+    tree = await staging.srm("bringOnline", files=[{"surl": path}])
+    assert tree["returnStatus"]["statusCode"] == "SRM_REQUEST_QUEUED"
+    assert tree["files"][0]["estimatedWaitTime"] >= 1
+    (line,) = await ended(staging, tree["requestToken"], "BringOnline")
+    assert line["status"]["statusCode"] == "SRM_SUCCESS"
+    assert (await staging.srm("ls", surls=[path]))["files"][0]["fileLocality"] == "ONLINE_AND_NEARLINE"
+    again = await staging.srm("bringOnline", files=[{"surl": path}])
+    assert again["returnStatus"]["statusCode"] == "SRM_SUCCESS"
+
+
+async def test_a_sealed_transfer_url_opens_for_its_recipient_once_the_file_is_here(
+    archive: FakeArchive, staging: Server
+) -> None:
+    file = made(seed=1, pixels=300_000)
+    archive.add(file)
+    (path,) = await registered(staging)
+    private = new_private_key()
+    reader = await staging.token("rilx", views=["basic", "identified"])
+    tree = await staging.srm(
+        "prepareToGet",
+        token=reader,
+        files=[{"surl": f"/@identified{path}"}],
+        recipient=base64.b64encode(public_key(private)).decode(),
+    )
+    assert tree["returnStatus"]["statusCode"] == "SRM_REQUEST_QUEUED"
+    (line,) = await ended(staging, tree["requestToken"], token=reader)
+    opened = io.BytesIO()
+    crypt4gh.lib.decrypt([(0, private, None)], io.BytesIO(await staging.get(line["transferURL"])), opened)
+    assert opened.getvalue() == file
+
+
+async def test_the_client_waits_and_gets_the_file_clear_and_sealed(
+    archive: FakeArchive, staging: Server, tmp_path: Path
+) -> None:
+    files = {
+        path: file for file in (made(seed=1), made(seed=2)) if (path := str(archive.add(file).SOPInstanceUID))
+    }
+    clear, sealed = await registered(staging)
+    token = await staging.token("rilx", views=["basic", "identified"])
+    async with Client(staging.url, token) as client:
+        got = await client.get(clear, tmp_path / "clear.dcm")
+        assert got.view == "basic"
+        await client.get(sealed, tmp_path / "sealed.dcm", view="identified", sealed=True)
+    assert (tmp_path / "sealed.dcm").read_bytes() in files.values()
+
+
+async def test_the_client_tells_what_is_lost(archive: FakeArchive, staging: Server, tmp_path: Path) -> None:
+    archive.add(made(seed=1))
+    (path,) = await registered(staging)
+    archive.files.clear()
+    async with Client(staging.url, staging.admin_token) as client:
+        with pytest.raises(Damaged):
+            await client.get(path, tmp_path / "lost.dcm")
+
+
+async def test_what_nobody_waits_for_any_more_is_not_fetched(archive: FakeArchive, staging: Server) -> None:
+    archive.add(made(seed=1))
+    archive.add(made(seed=2))
+    archive.instead = never
+    staging.house.archives.named("hospital").line.at_once = 1
+    paths = await registered(staging)
+    asked = [await staging.srm("prepareToGet", files=[{"surl": path}]) for path in paths]
+    for tree in asked:
+        await staging.srm("abortRequest", requestToken=tree["requestToken"])
+    archive.instead = None
+    before = [one for one in archive.asked if "/instances/" in one]
+    async with asyncio.timeout(30):
+        while await queue(staging):  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+    after = [one for one in archive.asked if "/instances/" in one]
+    assert len(after) == len(before) <= 1
+
+
+async def test_an_archive_that_hangs_costs_another_nothing(
+    archive: FakeArchive, postgres: PostgresForTests, migrated: str, tmp_path: Path
+) -> None:
+    async with fake_archive() as hanging:
+        sources = [
+            {"name": "hospital", "dicomweb": archive.url},
+            {"name": "hanging", "dicomweb": hanging.url, "max_associations": 2},
+        ]
+        dsn = await postgres.fresh_database(migrated)
+        async with running_server(tmp_path / "data", dsn, pacs={"sources": sources}) as server:
+            await server.srm("mkdir", surl=DIRECTORY)
+            archive.add(made(seed=1))
+            for seed in range(2, 12):
+                hanging.add(made(seed=seed))
+            (here,) = await registered(server)
+            reply = await server.call(
+                "POST",
+                "/admin/v1/archives/hanging/register",
+                token=server.admin_token,
+                json={"path": DIRECTORY, "template": "{instance}.dcm"},
+            )
+            assert reply.tree["registered"] == 10
+            hanging.instead = never
+            (listed,) = (await server.srm("ls", surls=[DIRECTORY]))["files"]
+            others = [child["path"] for child in listed["subPaths"] if child["path"] != here]
+            await server.srm("prepareToGet", files=[{"surl": path} for path in others])
+            tree = await server.srm("prepareToGet", files=[{"surl": here}])
+            (line,) = await ended(server, tree["requestToken"])
+            assert line["status"]["statusCode"] == "SRM_FILE_PINNED"
+            assert hanging.most <= 2
+
+
+async def test_registering_again_adds_what_is_new(archive: FakeArchive, staging: Server) -> None:
+    for seed in range(3):
+        archive.add(made(seed=seed))
+    first = await registered(staging)
+    archive.add(made(seed=3))
+    assert set(first) < set(await registered(staging))
+
+
+async def test_only_administrators_ask_an_archive(archive: FakeArchive, staging: Server) -> None:
+    token = await staging.token("rwlxgs")
+    for verb, body in (
+        ("echo", {}),
+        ("find", {}),
+        ("count", {}),
+        ("register", {"path": DIRECTORY}),
+    ):
+        reply = await staging.call("POST", f"/admin/v1/archives/hospital/{verb}", token=token, json=body)
+        assert reply.status == 403, verb
+    assert (await staging.call("GET", "/admin/v1/archives", token=token)).status == 403
+    assert archive.asked == []
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"study": "1.2.*"},
+        {"query": "StudyInstanceUID=1.2.?"},
+        {"query": "limit=5"},
+        {"query": "Modality"},
+        {"query": "Modality=CT&includefield=all"},
+        {"query": "PatientID=a\\b"},
+    ],
+)
+async def test_a_query_that_would_ask_for_something_else_is_refused(
+    archive: FakeArchive, staging: Server, asked: dict[str, str]
+) -> None:
+    reply = await staging.call(
+        "POST",
+        "/admin/v1/archives/hospital/register",
+        token=staging.admin_token,
+        json={"path": DIRECTORY} | asked,
+    )
+    assert reply.status == 400, reply.body
+    assert archive.asked == []
