@@ -108,6 +108,12 @@ class MethodNotAllowed(MdmError):
     http, srm, title = 405, "SRM_NOT_SUPPORTED", "what is there does not take this method"
 
 
+class NotAcceptable(MdmError):
+    """What is there is in none of the forms that are asked for."""
+
+    http, srm, title = 406, "SRM_NOT_SUPPORTED", "it cannot be had in a form that is asked for"
+
+
 class Exists(MdmError, FileExistsError):
     http, srm, title = 409, "SRM_DUPLICATION_ERROR", "the name is already taken"
 

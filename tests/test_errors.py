@@ -21,6 +21,7 @@ TYPES = {
     "Exists": "urn:mdm:error:exists",
     "NotEmpty": "urn:mdm:error:not-empty",
     "NotADirectory": "urn:mdm:error:not-a-directory",
+    "NotAcceptable": "urn:mdm:error:not-acceptable",
     "BadGateway": "urn:mdm:error:bad-gateway",
     "Busy": "urn:mdm:error:busy",
     "ViewPending": "urn:mdm:error:view-pending",

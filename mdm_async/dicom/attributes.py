@@ -6,9 +6,7 @@ from dataclasses import dataclass, field
 from math import isfinite
 from typing import Final
 
-from pydicom.valuerep import TEXT_VR_DELIMS
-
-from mdm_async.dicom.character_sets import CharacterSet
+from mdm_async.dicom.character_sets import NAME_PARTS, TEXT_PARTS, CharacterSet
 from mdm_async.dicom.dictionary import vr_of
 from mdm_async.dicom.elements import BLANK_VRS, Encoding
 from mdm_async.dicom.filemeta import read_meta
@@ -38,8 +36,6 @@ _VRS: Final = {
 }
 _IN_BYTES: Final = {b"US": "H", b"SS": "h", b"UL": "L", b"SL": "l", b"FL": "f", b"FD": "d"}
 _IN_WORDS: Final[Mapping[bytes, Callable[[str], int | float]]] = {b"DS": float, b"IS": int}
-_DELIMITERS: Final = frozenset(TEXT_VR_DELIMS)
-_NAME_PARTS: Final = _DELIMITERS | {ord("^"), ord("=")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +86,7 @@ def _values(row: Indexed, vr: bytes, value: bytes, encoding: Encoding, charset: 
         return _numbers(vr, value, encoding)
     if vr not in _VRS[row.kind]:
         return []
-    text = charset.text(value, _NAME_PARTS if row.kind is Kind.NAME else _DELIMITERS)
+    text = charset.text(value, NAME_PARTS if row.kind is Kind.NAME else TEXT_PARTS)
     # Groups of a name that are empty at its end may as well be left out (PS3.5 §6.2.1).
     padding = "\0 =" if row.kind is Kind.NAME else "\0 "
     found = [one for each in text.split("\\") if (one := each.lstrip("\0 ").rstrip(padding))]

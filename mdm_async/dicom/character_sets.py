@@ -2,8 +2,14 @@
 
 import warnings
 from collections.abc import Sequence
+from typing import Final
 
 from pydicom.charset import convert_encodings, decode_bytes
+from pydicom.valuerep import TEXT_VR_DELIMS
+
+TEXT_PARTS: Final = frozenset(TEXT_VR_DELIMS)
+"""The bytes after which the set is again that of the beginning, in texts and in names."""
+NAME_PARTS: Final = TEXT_PARTS | {ord("^"), ord("=")}
 
 
 class CharacterSet:

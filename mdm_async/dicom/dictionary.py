@@ -1,8 +1,9 @@
 """What the public data dictionary (PS3.6) says about a tag; pydicom carries it."""
 
 from functools import lru_cache
+from typing import Final
 
-from pydicom.datadict import dictionary_description, get_entry
+from pydicom.datadict import dictionary_description, get_entry, keyword_for_tag, tag_for_keyword
 from pydicom.tag import Tag
 
 
@@ -48,3 +49,28 @@ def for_people(tag: int) -> tuple[str, str]:
     except KeyError:
         name = ""
     return f"({tag >> 16:04X},{tag & 0xFFFF:04X})", name
+
+
+_TAG_DIGITS: Final = 8
+
+
+@lru_cache(maxsize=4096)
+def keyword_of(name: str) -> str | None:
+    """The keyword of a public attribute that is named by it or by its tag (`00100020`); None for what is neither."""
+    if tag_for_keyword(name) is not None:
+        return name
+    if len(name) != _TAG_DIGITS or not name.isascii() or not name.isalnum():
+        return None
+    try:
+        return keyword_for_tag(int(name, 16)) or None
+    except ValueError:
+        return None
+
+
+@lru_cache(maxsize=4096)
+def tag_of(keyword: str) -> int:
+    """Raises KeyError."""
+    tag = tag_for_keyword(keyword)
+    if tag is None:
+        raise KeyError(keyword)
+    return tag

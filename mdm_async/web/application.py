@@ -25,6 +25,7 @@ from mdm_async.web.admin.unsealing import CUSTODIANS
 from mdm_async.web.cohorts import routes as cohorts
 from mdm_async.web.copying.copies import COPIES_HERE, Copies
 from mdm_async.web.dav import routes as dav
+from mdm_async.web.dicomweb import routes as dicomweb
 from mdm_async.web.http import counting, on_behalf, problem
 from mdm_async.web.http.house import HOUSE, House
 from mdm_async.web.known import authorization_server, storage_report
@@ -71,6 +72,7 @@ def application(house: House) -> web.Application:
         srm_soap,
         tape,
         dav,
+        dicomweb,
         turl,
     ):
         app.add_routes(face.routes())

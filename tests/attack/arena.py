@@ -45,11 +45,15 @@ class Aim:
     """A local token's name."""
     pseudonym: str
     turl: str
+    study: str
+    series: str
+    instance: str
+    """UIDs, as the de-identified view has them; a free one's instance is in the same series."""
 
     @property
     def words(self) -> list[str]:
         """All that its answers may repeat, the longest first."""
-        found = [self.file, self.directory, self.guid, self.token, self.pseudonym, self.turl]
+        found = [self.file, self.directory, self.guid, self.token, self.pseudonym, self.turl, self.instance]
         found += [self.file.rpartition("/")[2], *self.requests.values()]
         return sorted(found, key=len, reverse=True)
 
@@ -161,7 +165,8 @@ async def built(server: Server) -> Arena:
         ("inner", "/seen/vaultlfnx/innerlfnx.dcm", "/seen/vaultlfnx/innerlfnx"),
         ("other", "/otherlfnx/insidelfn.dcm", "/otherlfnx"),
     ):
-        arena.aims[path] = await _aim(arena, file, directory), _free(file, directory)
+        aim = await _aim(arena, file, directory)
+        arena.aims[path] = aim, _free(aim)
     for directory, file in (
         ("/seen/vaultlfnx", "/seen/vaultlfnx/innerlfnx.dcm"),
         ("/otherlfnx", "/seen/veiledlfn.dcm"),
@@ -212,7 +217,12 @@ async def _aim(arena: Arena, file: str, directory: str) -> Aim:
     turl = re.search(r"/t/([\w-]+)/", clear["transferURL"])
     assert turl is not None
     name = f"held{os.urandom(4).hex()}"
+    found = await server.call("GET", f"/dicom-web/instances?path={file}", token=owner)
+    study, series, instance = (
+        str(found.tree[0][tag]["Value"][0]) for tag in ("0020000D", "0020000E", "00080018")
+    )
     arena.secrets |= {
+        instance,
         await server.token("r", "/otherlfnx", name=name),
         listed["guid"], f'"size":{listed["size"]}', listed["checkSumValue"], sha256(arena.original).hexdigest(),
         f"{zlib.adler32(arena.original):08x}", f'"fileSize":{clear["fileSize"]}', clear["checkSumValue"],
@@ -226,10 +236,11 @@ async def _aim(arena: Arena, file: str, directory: str) -> Aim:
         "put": put["requestToken"],
         "bring_online": staged["requestToken"],
     }
-    return Aim(file, directory, listed["guid"], requests, name, "00000000pseudo", turl[1])
+    uids = (study, series, instance)
+    return Aim(file, directory, listed["guid"], requests, name, "00000000pseudo", turl[1], *uids)
 
 
-def _free(file: str, directory: str) -> Aim:
+def _free(aim: Aim) -> Aim:
     """Names as long as those, and numbers, that nothing has."""
 
     def other(path: str) -> str:
@@ -241,8 +252,8 @@ def _free(file: str, directory: str) -> Aim:
 
     requests = {operation: str(uuid4()) for operation in ("get", "put", "bring_online")}
     return Aim(
-        other(file), other(directory), str(uuid4()), requests, f"free{os.urandom(4).hex()}", "11111111pseudo",
-        os.urandom(32).hex()[:43],
+        other(aim.file), other(aim.directory), str(uuid4()), requests, f"free{os.urandom(4).hex()}", "11111111pseudo",
+        os.urandom(32).hex()[:43], aim.study, aim.series, f"2.25.{uuid4().int}",
     )  # fmt: skip
 
 

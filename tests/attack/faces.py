@@ -824,6 +824,41 @@ ROUTES |= {
     ("POST", f"{_METADATA}/queries/remove"): _described("queries/remove", name="kept"),
 }
 
+
+def _dicomweb(base: str, path: str) -> list[Attack]:
+    """An instance by its UID; studies and series by the folder or the file where they are to be looked for."""
+    what = f"GET {base}{path}"
+    root = base.replace("{view}", "basic") + path.replace("{frames}", "1").replace("{where}", "7FE00010")
+
+    def shown(aim: Aim) -> str:
+        found = root.replace("{study}", aim.study).replace("{series}", aim.series)
+        return found.replace("{instance}", aim.instance)
+
+    if "{instance}" in path:
+        return [Attack(what, "GET", shown, judged=False)]
+    found = [
+        Attack(f"{what} {variant}".strip(), "GET", lambda aim, form=form: f"{shown(aim)}?path={form(aim)}")  # type: ignore[misc]
+        for variant, form in _AIMS.items()
+    ]
+    if not path.startswith("/studies/{study}"):
+        by_uid = Attack(f"{what} uid", "GET", lambda aim: f"{shown(aim)}?SOPInstanceUID={aim.instance}")
+        found.append(replace(by_uid, told=True, judged=False))
+    return found
+
+
+ROUTES |= {
+    ("GET", base + path): _dicomweb(base, path)
+    for base in ("/dicom-web", "/dicom-web/@{view}")
+    for path in (
+        "/studies", "/series", "/instances", "/studies/{study}/series", "/studies/{study}/instances",
+        "/studies/{study}/series/{series}/instances", "/studies/{study}", "/studies/{study}/series/{series}",
+        "/studies/{study}/series/{series}/instances/{instance}", "/studies/{study}/metadata",
+        "/studies/{study}/series/{series}/metadata", "/studies/{study}/series/{series}/instances/{instance}/metadata",
+        "/studies/{study}/series/{series}/instances/{instance}/frames/{frames}",
+        "/studies/{study}/series/{series}/instances/{instance}/bulkdata/{where}",
+    )
+}  # fmt: skip
+
 ROUTES |= {
     ("HEAD", path): [replace(one, method="HEAD", what=one.what.replace("GET", "HEAD")) for one in found]
     for (method, path), found in list(ROUTES.items())

@@ -1,8 +1,8 @@
 """The body of an answer: pieces of a representation on their way to the socket, paced, counted, audited, cut."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterator, Sequence
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 
 import structlog
@@ -12,7 +12,7 @@ from mdm_async.auditing.reads import Read, Reading
 from mdm_async.blobs.store import FileRange, Piece
 from mdm_async.errors import Damaged, Gone
 from mdm_async.images.metrics import CLEAR_OUT, SEALED_OUT
-from mdm_async.images.reading.representation import Pieces, Representation
+from mdm_async.images.reading.representation import Ending, Pieces, Representation
 from mdm_async.names import Payer
 from mdm_async.web.http import problem, sendfile
 from mdm_async.web.http.channel import source_of
@@ -47,51 +47,101 @@ class Body:
         return sum(len(one.preface) + one.stop - one.start for one in self.sections) + len(self.end)
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What is sent of one representation, of several that make one answer; `read` is for the audit."""
+
+    served: Representation
+    read: Read
+    body: Body
+
+
 async def send(
     request: web.Request, answer: web.StreamResponse, served: Representation, read: Read, body: Body
 ) -> None:
     """Prepare the answer and send its body. What cannot be read is an error while no status has been sent."""
-    transport = request.transport
-    if transport is None:
-        raise ConnectionResetError("the client has gone")
-    if served.ending.ended:
-        raise Gone(remedy="ask for it again")
+    transport = transport_of(request)
     house = request.app[HOUSE]
-    spans = [(one.start, one.stop) for one in body.sections]
-    plain = transport.get_extra_info("sslcontext") is None
-    source = source_of(request)
-    payer = Payer.of(read.caller, read.owner, source)
-    connection = request.protocol
-    assert isinstance(connection, Connection)
+    payer = Payer.of(read.caller, read.owner, source_of(request))
     with (
         house.admission.sending(payer, served.ending, transport.abort),
-        house.budget.holding(payer, 0 if plain and served.sealed else min(body.size, _AHEAD)),
+        house.budget.holding(payer, 0 if _is_plain(transport) and served.sealed else min(body.size, _AHEAD)),
+        breaking_off(answer, transport),
     ):
-        async with (
-            house.reads.reading(read, served.ending, source) as reading,
-            telling_damage(read),
-            served.open(spans, files=plain) as pieces,
-            aclosing(_in_order(pieces, body)) as chosen,
-        ):
-            first = await anext(chosen, b"")
+        await _send(request, transport, answer, Part(served, read, body), last=True)
+
+
+async def send_parts(
+    request: web.Request,
+    answer: web.StreamResponse,
+    payer: Payer,
+    parts: AsyncIterable[Part],
+    end: bytes,
+) -> None:
+    """As `send`, of one part after the other, and what ends them; each is asked for when the one before is sent."""
+    transport = transport_of(request)
+    house = request.app[HOUSE]
+    with (
+        house.admission.sending(payer, Ending(), transport.abort),
+        house.budget.holding(payer, _AHEAD),
+        breaking_off(answer, transport),
+    ):
+        async for part in parts:
+            with part.served.ending.cutting(transport.abort):
+                await _send(request, transport, answer, part, last=False)
+        await answer.write_eof(end)
+
+
+def transport_of(request: web.Request) -> asyncio.Transport:
+    if request.transport is None:
+        raise ConnectionResetError("the client has gone")
+    return request.transport
+
+
+def _is_plain(transport: asyncio.Transport) -> bool:
+    return transport.get_extra_info("sslcontext") is None
+
+
+@contextmanager
+def breaking_off(answer: web.StreamResponse, transport: asyncio.Transport) -> Iterator[None]:
+    """Once the status is out, only a cut connection tells the client that bytes are missing."""
+    try:
+        yield
+    except ConnectionError:
+        raise
+    except Exception as error:
+        if not answer.prepared:
+            raise
+        problem.log(error)
+        transport.abort()
+        raise ConnectionResetError("the transfer broke off") from error
+
+
+async def _send(
+    request: web.Request, transport: asyncio.Transport, answer: web.StreamResponse, part: Part, *, last: bool
+) -> None:
+    served, body = part.served, part.body
+    if served.ending.ended:
+        raise Gone(remedy="ask for it again")
+    connection = request.protocol
+    assert isinstance(connection, Connection)
+    async with (
+        request.app[HOUSE].reads.reading(part.read, served.ending, source_of(request)) as reading,
+        telling_damage(part.read),
+        served.open([(one.start, one.stop) for one in body.sections], files=_is_plain(transport)) as pieces,
+        aclosing(_in_order(pieces, body)) as chosen,
+    ):
+        first = await anext(chosen, b"")
+        if not answer.prepared:
             # What aiohttp writes leaves in one packet with its headers; what sendfile sends comes after them.
             answer._send_headers_immediately = isinstance(first, FileRange)
             await answer.prepare(request)
-            sending = _Sending(connection, request, transport, answer, served, reading)
-            try:
-                await sending.send(first)
-                async for piece in chosen:
-                    await sending.send(piece)
-                await answer.write_eof()
-            except ConnectionError:
-                raise
-            except Exception as error:
-                if isinstance(error, Damaged):
-                    _tell_damage(read, error)
-                # The status is out: only a cut connection tells the client that bytes are missing.
-                problem.log(error)
-                transport.abort()
-                raise ConnectionResetError("the transfer broke off") from error
+        sending = _Sending(connection, request, transport, answer, served, reading)
+        await sending.send(first)
+        async for piece in chosen:
+            await sending.send(piece)
+        if last:
+            await answer.write_eof()
 
 
 @asynccontextmanager

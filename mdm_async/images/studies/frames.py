@@ -1,0 +1,251 @@
+"""Where the frames of a view lie among its bytes, found by a few small reads, whatever lies between.
+
+Native frames by arithmetic. Encapsulated ones by an offset table, which is believed as far as what is asked for shows
+that it is right: items follow one another from where it says that a frame begins to where the next one does. Without
+such a table by the headers of all fragments, as long as those are few.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Final
+
+from mdm_async.blobs.store import BlobStore
+from mdm_async.dicom.elements import UNDEFINED, Encoding
+from mdm_async.dicom.filemeta import read_meta
+from mdm_async.dicom.items import HEADER, ITEM, SEQUENCE_END
+from mdm_async.dicom.part10 import Kind
+from mdm_async.dicom.pixels.description import (
+    EXTENDED_LENGTHS,
+    EXTENDED_OFFSETS,
+    WATCHED_BYTES,
+    Description,
+    watched,
+)
+from mdm_async.dicom.pixels.layout import Layout
+from mdm_async.dicom.walking import walk
+from mdm_async.errors import Malformed, NotAcceptable, NotFound, TooLarge
+from mdm_async.images.cipher_pool import CipherPool
+from mdm_async.images.reading import stream
+from mdm_async.images.reading.representation import Span
+from mdm_async.images.reading.view import ReadyView
+
+MOST_READS: Final = 2_000
+"""For one request, where fragments must be walked through."""
+MOST_FRAMES: Final = 20_000
+"""In one answer."""
+_WINDOW: Final = 1 << 14
+_ELEMENT: Final = 12
+_OFFSET, _LONG_OFFSET = 4, 8
+
+Frame = Sequence[Span]
+"""Its bytes: one run, or those of its fragments in order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pixels:
+    """What a view's head says of its pixels, and where they begin."""
+
+    transfer_syntax: str
+    tag: int
+    vr: bytes
+    start: int
+    length: int | None
+    """Bytes of the value; None of encapsulated ones."""
+    end: int
+    """Where the pixels' part ends."""
+    layout: Layout | None
+    extended: tuple[bytes, bytes] | None
+    encoding: Encoding
+
+    @property
+    def in_words(self) -> bool:
+        """Whether its bytes would be others in the other byte order."""
+        return self.encoding.big_endian and (self.layout is None or self.layout.bits > 8)
+
+
+@dataclass(slots=True)
+class _Window:
+    """The bytes of a view, some at a time."""
+
+    read: Callable[[int, int], Awaitable[bytes]]
+    end: int
+    reads: int = 0
+    _start: int = 0
+    _data: bytes = field(default=b"")
+
+    async def bytes(self, at: int, size: int) -> bytes:
+        """Raises Malformed past the end, TooLarge after too many reads."""
+        if at < 0 or at + size > self.end:
+            raise Malformed("the pixels' items point past their end")
+        if not self._start <= at <= at + size <= self._start + len(self._data):
+            self.reads += 1
+            if self.reads > MOST_READS:
+                raise TooLarge(
+                    "this image has no offset table that is right, and too many fragments to look for its frames",
+                    remedy="retrieve the instance",
+                )
+            self._start = at
+            self._data = await self.read(at, min(self.end, at + max(size, _WINDOW)))
+        begin = at - self._start
+        return self._data[begin : begin + size]
+
+
+async def pixels_of(blobs: BlobStore, cipher: CipherPool, view: ReadyView, most: int) -> Pixels:
+    """`most`: bytes of a head that is looked at. Raises NotFound when there are none, NotAcceptable, TooLarge."""
+    kinds = [part.row.kind for part in view.parts]
+    if kinds[0] == Kind.ORIGINAL.value:
+        raise NotAcceptable("this image is deflated as a whole", remedy="retrieve the instance")
+    if Kind.PIXELS.value not in kinds:
+        raise NotFound("the image has no frames")
+    size = view.parts[0].record.size
+    if size > most:
+        raise TooLarge("what comes before the pixels is too large", remedy="retrieve the instance")
+    head = await stream.first_part(blobs, view)
+    end = size + view.parts[1].record.size
+    begin = await _read(blobs, view, size, min(size + _ELEMENT, end))
+    try:
+        return await cipher.run(partial(_described, head, begin, end))
+    except Malformed as why:
+        raise NotAcceptable(
+            "what the image says of its pixels cannot be read", remedy="retrieve the instance"
+        ) from why
+
+
+async def frames_of(
+    blobs: BlobStore, view: ReadyView, pixels: Pixels, wanted: Sequence[int] | None
+) -> list[Frame]:
+    """Those of these numbers, from 1; None: all. Raises NotFound for a number that there is not, NotAcceptable where
+    frames cannot be told apart, TooLarge."""
+    layout = pixels.layout
+    if layout is None or layout.frames < 1:
+        raise NotAcceptable("the image does not say how its frames lie", remedy="retrieve the instance")
+    if wanted is None and layout.frames > MOST_FRAMES:
+        raise TooLarge("these are too many frames for one answer", remedy="retrieve some of them")
+    numbers = range(1, layout.frames + 1) if wanted is None else wanted
+    if not all(1 <= one <= layout.frames for one in numbers):
+        raise NotFound(f"there is no such frame; the image has {layout.frames}")
+    if pixels.length is not None:
+        return _native(pixels, layout, pixels.length, numbers)
+    window = _Window(partial(_read, blobs, view), pixels.end)
+    try:
+        return await _encapsulated(window, pixels, layout.frames, numbers)
+    except Malformed as why:
+        raise _apart() from why
+
+
+async def _read(blobs: BlobStore, view: ReadyView, start: int, stop: int) -> bytes:
+    return b"".join([bytes(piece) async for piece in stream.clear(blobs, view, start, stop)])
+
+
+def _described(head: bytes, begin: bytes, end: int) -> Pixels:
+    meta = read_meta(head)
+    about = Description(meta.encoding)
+    extended: dict[int, bytes] = {}
+    for element in walk(head, meta.end, len(head), meta.encoding):
+        if element.tag in (EXTENDED_OFFSETS, EXTENDED_LENGTHS):
+            extended[element.tag] = head[element.value : element.value + element.length]
+        elif watched(element.tag):
+            about.note(element.tag, head[element.value : element.value + min(element.length, WATCHED_BYTES)])
+    tag, vr, value, length = meta.encoding.header(begin, 0, len(begin))
+    table = (extended[EXTENDED_OFFSETS], extended[EXTENDED_LENGTHS]) if len(extended) == 2 else None
+    return Pixels(
+        meta.transfer_syntax,
+        tag,
+        vr or b"OW",
+        len(head) + value,
+        None if length == UNDEFINED else length,
+        end,
+        Layout.of(about),
+        table,
+        meta.encoding,
+    )
+
+
+def _native(pixels: Pixels, layout: Layout, length: int, numbers: Sequence[int]) -> list[Frame]:
+    bits = layout.frame_bits
+    if length not in (layout.total, layout.total + 1):
+        # Some writers say that chrominance is shared, and share none.
+        bits = layout.in_full * 8 // layout.frames
+        if length not in (layout.in_full, layout.in_full + 1):
+            raise NotAcceptable("the pixels are not of the size described", remedy="retrieve the instance")
+    if bits % 8 and layout.frames > 1:
+        raise NotAcceptable("frames begin within bytes here", remedy="retrieve the instance")
+    size = (bits + 7) // 8
+    starts = (pixels.start + (number - 1) * size for number in numbers)
+    return [[(start, start + size)] for start in starts]
+
+
+async def _encapsulated(window: _Window, pixels: Pixels, count: int, numbers: Sequence[int]) -> list[Frame]:
+    encoding = pixels.encoding
+    tag, table, size = encoding.items.header(await window.bytes(pixels.start, HEADER), 0, HEADER)
+    if tag != ITEM or size == UNDEFINED:
+        raise Malformed("the pixels have no items")
+    table += pixels.start
+    first = table + size
+
+    async def offset(place: int) -> int | None:
+        """By the Basic Offset Table; None behind the last frame."""
+        if place == count:
+            return None
+        told = await window.bytes(table + place * _OFFSET, _OFFSET)
+        return first + int.from_bytes(told, "little")
+
+    async def long_offset(place: int) -> int | None:
+        assert pixels.extended is not None
+        if place == count:
+            return None
+        told = pixels.extended[0][place * _LONG_OFFSET : (place + 1) * _LONG_OFFSET]
+        return first + int.from_bytes(told, "little")
+
+    if count > 1:
+        tables = []
+        if pixels.extended is not None and len(pixels.extended[0]) == count * _LONG_OFFSET:
+            tables.append(long_offset)
+        if size == count * _OFFSET:
+            tables.append(offset)
+        for one in tables:
+            try:
+                return [await _by_table(window, encoding, one, number - 1, first) for number in numbers]
+            except Malformed:
+                continue
+    fragments = await _fragments(window, encoding, first, None)
+    if count == 1:
+        return [fragments for _ in numbers]
+    if len(fragments) != count:
+        raise _apart()
+    return [[fragments[number - 1]] for number in numbers]
+
+
+async def _by_table(
+    window: _Window,
+    encoding: Encoding,
+    offset: Callable[[int], Awaitable[int | None]],
+    place: int,
+    first: int,
+) -> Frame:
+    """Raises Malformed when the table is not right about this frame."""
+    begin, end = await offset(place), await offset(place + 1)
+    assert begin is not None
+    if begin < first or (end is not None and end <= begin) or (place == 0 and begin != first):
+        raise Malformed("an offset table that is none")
+    return await _fragments(window, encoding, begin, end)
+
+
+async def _fragments(window: _Window, encoding: Encoding, at: int, end: int | None) -> list[Span]:
+    """From one to another, or to the delimiter. Raises Malformed when they do not end there."""
+    found: list[Span] = []
+    while at != end:
+        tag, _, length = encoding.items.header(await window.bytes(at, HEADER), 0, HEADER)
+        if tag == SEQUENCE_END and end is None and found:
+            break
+        at += HEADER
+        if tag != ITEM or length == UNDEFINED or at + length > (window.end if end is None else end):
+            raise Malformed("fragments that do not follow each other")
+        found.append((at, at + length))
+        at += length
+    return found
+
+
+def _apart() -> NotAcceptable:
+    return NotAcceptable("the frames of this image cannot be told apart", remedy="retrieve the instance")

@@ -1,0 +1,149 @@
+"""Studies, series and instances that match, of what the caller may see.
+
+An index of UIDs or other values leads to them where it gives few; else all files are looked at that are visible, up
+to a bound, and it is told when that cut the answer. Which of the two was used shows in nothing.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final
+
+from mdm_async.catalog.metadata import studies
+from mdm_async.catalog.metadata.candidates import candidates, probes
+from mdm_async.catalog.metadata.columns import DicomAttribute
+from mdm_async.catalog.metadata.matches import Known
+from mdm_async.catalog.metadata.studies import Row, Rows, Sought
+from mdm_async.catalog.namespace import places
+from mdm_async.catalog.namespace.places import Place
+from mdm_async.catalog.rights import acl, visible
+from mdm_async.dicom.indexed import Level
+from mdm_async.errors import NotFound, TooLarge
+from mdm_async.images.metadata.rows import Desk, demand_view, place_of
+from mdm_async.images.studies.asked import STUDY, Asked, Uids, known
+from mdm_async.images.studies.originals import of_originals
+from mdm_async.names import IDENTIFIED, ROOT, Caller, Right, Scope, View
+from mdm_async.postgres.database import Connection
+from mdm_async.querying.conditions import Condition, Every, attributes, conjuncts, every
+
+MOST_FILES: Final = 200_000
+"""Looked at for one answer."""
+MOST: Final = 5_000
+"""Told in one answer."""
+MOST_RETRIEVED: Final = 20_000
+"""Instances that are retrieved at once."""
+_FEW: Final = 2_000
+_OF_ONE: Final = 50_000
+"""Candidates that an index may give: for a search, and where UIDs say which."""
+_PROBES: Final = 3
+_DEPTHS: Final = {Level.PATIENT: 0, Level.STUDY: 1, Level.SERIES: 2, Level.INSTANCE: 3}
+
+
+async def search(desk: Desk, caller: Caller, asked: Asked) -> Rows:
+    """One page of those that match, in the order of their UIDs. It takes `g` on the entries and `r` on their views.
+
+    Raises BadQuery, BadRequest, and as `place_of`.
+    """
+    all_of, among = asked.conditions()
+    limit = MOST if asked.limit is None else min(asked.limit, MOST)
+    if asked.view == IDENTIFIED:
+        demand_view(desk, asked.view)
+        return await of_originals(desk, caller, asked, all_of, among, limit)
+    condition = every(all_of) if all_of else known(STUDY)
+    sought = Sought(asked.level, condition, among, asked.view, (), False, asked.offset, limit)
+    return await _found(desk, caller, asked.path, sought, _FEW)
+
+
+async def instances(
+    desk: Desk, caller: Caller, within: Uids, path: str | None, view: View | None
+) -> Sequence[Row]:
+    """All instances of a study, a series or a UID, to be read: it takes `r` on their views alone.
+
+    Of several entries that have one UID, the oldest. Raises NotFound, the same for what is hidden and what is not
+    there; TooLarge.
+    """
+    if view == IDENTIFIED:
+        demand_view(desk, view)
+        found = await of_originals(
+            desk,
+            caller,
+            Asked(Level.INSTANCE, within, path=path, view=view),
+            within.conditions,
+            (),
+            MOST_RETRIEVED,
+        )
+    else:
+        condition = every(within.conditions)
+        sought = Sought(Level.INSTANCE, condition, (), view, (), True, 0, MOST_RETRIEVED)
+        found = await _found(desk, caller, path, sought, _OF_ONE)
+    if found.cut or found.more:
+        raise TooLarge(
+            f"more than {MOST_RETRIEVED} instances, or too much to look through for them",
+            remedy="ask series by series, or name a folder with ?path=",
+        )
+    if not found.rows:
+        raise _missing(caller)
+    return found.rows
+
+
+def _missing(caller: Caller) -> NotFound:
+    why = acl.missing(caller)
+    why.detail = "there is nothing with these UIDs, or nothing that this caller may read"
+    return why
+
+
+async def _found(desk: Desk, caller: Caller, path: str | None, sought: Sought, few: int) -> Rows:
+    async with desk.database.acquire() as db:
+        await desk.views.refresh(db)
+        demand_view(desk, sought.view)
+        sought = replace(sought, versions=desk.views.versions)
+        place = await _place(db, caller, path)
+        some = await _few(db, caller, place, sought, few)
+        if some is not None:
+            return await studies.of_known(db, some, sought)
+        verdict = await desk.verdicts.of(db, caller, place.newest_acl)
+        seen = await visible.below(db, caller, verdict, place)
+        return await studies.of_visible(db, seen, sought, MOST_FILES)
+
+
+async def _place(db: Connection, caller: Caller, path: str | None) -> Place:
+    """Where is looked. Below the root also by whoever does not see the root itself: a credential may lead further."""
+    if path is not None:
+        return await place_of(db, caller, path)
+    root = await places.resolve_one(db, ROOT)
+    if not caller.scopes and not acl.looks_into(caller, root):
+        acl.demand_seen(caller, root)
+    return root
+
+
+async def _few(db: Connection, caller: Caller, place: Place, sought: Sought, few: int) -> list[Known] | None:
+    """All that may match and the caller may know of, where an index tells that they are few."""
+    if place.entry is not None and not place.entry.is_directory:
+        return _known(caller, sought, [place])
+    for probe in probes(_above(sought))[:_PROBES]:
+        found = await candidates(db, probe, sought.versions, few)
+        if found is not None:
+            below = Scope(place.lfn, frozenset())
+            return _known(caller, sought, [one for one in found.values() if below.covers(one.lfn)])
+    return None
+
+
+def _above(sought: Sought) -> Condition:
+    """As much of the condition as holds of all of a study, or a series, alike: others of it are counted too."""
+    most = _DEPTHS[sought.level]
+    kept = [
+        one
+        for one in conjuncts(sought.condition)
+        if all(isinstance(of, DicomAttribute) and _DEPTHS[of.row.level] <= most for of in attributes(one))
+    ]
+    return Every(tuple(kept))
+
+
+def _known(caller: Caller, sought: Sought, found: Sequence[Place]) -> list[Known]:
+    known = []
+    for place in found:
+        entry = place.entry
+        if entry is None or entry.image is None or not acl.allows(caller, place, Right.READ, sought.view):
+            continue
+        if sought.unseen or acl.allows(caller, place, Right.GET_METADATA):
+            known.append(Known(entry.id, entry.image, sought.view or place.default_view, True))
+    return known

@@ -1,0 +1,1 @@
+"""DICOMweb (PS3.18): studies are searched for and retrieved by their UIDs."""

@@ -1,0 +1,197 @@
+"""What an Accept header asks for (PS3.18 §8.3.3, §8.7), as viewers write it, and what of it fits what is there.
+
+Quotes may stand anywhere or be missing, parameters may be repeated, `transfer-syntax` may stand within the quotes of
+`type`, a comma may stand where a semicolon should. What names no transfer syntax means Explicit VR Little Endian, but
+for `*/*`, which means anything.
+"""
+
+import re
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from mdm_async.errors import NotAcceptable
+
+DICOM: Final = "application/dicom"
+BYTES: Final = "application/octet-stream"
+JSON: Final = "application/dicom+json"
+RELATED: Final = "multipart/related"
+ANY: Final = "*/*"
+EXPLICIT: Final = "1.2.840.10008.1.2.1"
+IMPLICIT: Final = "1.2.840.10008.1.2"
+BIG_ENDIAN: Final = "1.2.840.10008.1.2.2"
+_FAMILIES: Final = {
+    "image/jpeg": (".4.50", ".4.51", ".4.57", ".4.70"),
+    "image/jls": (".4.80", ".4.81"),
+    "image/jp2": (".4.90", ".4.91"),
+    "image/jpx": (".4.92", ".4.93"),
+    "image/dicom-rle": (".5",),
+    "image/jxl": (".4.110", ".4.111", ".4.112"),
+    "image/jphc": (".4.201", ".4.202", ".4.203"),
+    "video/mpeg2": (".4.100", ".4.100.1", ".4.101", ".4.101.1"),
+    "video/mp4": tuple(f".4.{one}" for one in ("102", "102.1", "103", "103.1", "104", "104.1", "105", "105.1",
+                                               "106", "106.1", "107", "108")),
+}  # fmt: skip
+_KINDS: Final = {IMPLICIT + end: kind for kind, ends in _FAMILIES.items() for end in ends}
+"""PS3.18 §8.7.3.3: the media type of frames, by transfer syntax; of all others they are bytes."""
+_ALIASES: Final = {
+    "image/x-dicom-rle": "image/dicom-rle",
+    "image/x-jls": "image/jls",
+    "image/jpeg2000": "image/jp2",
+}
+_NATIVE: Final = frozenset({IMPLICIT, EXPLICIT})
+"""Frames are the same bytes in both."""
+_MOST: Final = 4096
+"""Characters that are looked at."""
+_TOKEN: Final = re.compile(r'"(?:[^"\\]|\\.)*"|[^",;]+|[,;]')
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """One that is asked for. `kind`: without parameters, of `multipart/related` that of its parts."""
+
+    multipart: bool
+    kind: str
+    syntax: str | None
+    quality: float
+
+    def fits(self, kind: str) -> bool:
+        """Whether it is of that media type."""
+        mine, yours = self.kind.partition("/"), kind.partition("/")
+        return mine[0] in ("*", yours[0]) and mine[2] in ("*", "", yours[2])
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """How it is sent: in parts, or by itself, as this kind and under this transfer syntax."""
+
+    multipart: bool
+    kind: str
+    syntax: str | None = None
+
+    @property
+    def content_type(self) -> str:
+        return f"{self.kind}; transfer-syntax={self.syntax}" if self.syntax is not None else self.kind
+
+
+def parse(accept: Collection[str]) -> list[Wanted]:
+    """All headers of that name; what is asked for first comes first. Without any, anything is asked for."""
+    found = [one for text in accept for one in _of_header(text[:_MOST]) if one.quality > 0]
+    if not any(text.strip() for text in accept):
+        return [Wanted(False, ANY, None, 1.0)]
+    return sorted(found, key=lambda one: -one.quality)
+
+
+def _of_header(text: str) -> Iterator[Wanted]:
+    if text.count('"') % 2:
+        text = text.replace('"', "")
+    element: list[str] = []
+    for told in [*_elements(text), None]:
+        # A parameter that a comma parts from its media type belongs to it all the same.
+        if told is not None and element and "/" not in told[0].partition("=")[0] and "=" in told[0]:
+            element += told
+            continue
+        if element:
+            yield _wanted(element)
+        element = told or []
+
+
+def _elements(text: str) -> Iterator[list[str]]:
+    """Between commas, what is between semicolons."""
+    element, piece = list[str](), ""
+    for found in [*_TOKEN.findall(text), ","]:
+        if found not in (",", ";"):
+            piece += found
+            continue
+        if piece.strip():
+            element.append(piece.strip())
+        piece = ""
+        if found == "," and element:
+            yield element
+            element = []
+
+
+def _wanted(element: Sequence[str]) -> Wanted:
+    first, *rest = element
+    kind = first.strip("\"' ").lower()
+    parameters = _parameters(rest)
+    multipart = kind == RELATED
+    if multipart:
+        kind, *inner = parameters.get("type", ANY).split(";")
+        kind = kind.strip("\"' ").lower() or ANY
+        parameters = _parameters(inner) | parameters
+    return Wanted(
+        multipart,
+        _ALIASES.get(kind, kind),
+        parameters.get("transfer-syntax"),
+        _quality(parameters.get("q", "1")),
+    )
+
+
+def _parameters(pieces: Sequence[str]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for piece in pieces:
+        name, _, value = piece.partition("=")
+        found.setdefault(name.strip("\"' ").lower(), value.strip().strip("\"'").strip())
+    return found
+
+
+def _quality(text: str) -> float:
+    try:
+        return min(1.0, max(0.0, float(text)))
+    except ValueError:
+        return 1.0
+
+
+def of_instances(wanted: Sequence[Wanted], stored: Collection[str], *, alone: bool) -> Chosen:
+    """How instances leave that are stored under these transfer syntaxes. `alone`: it is one. Raises NotAcceptable."""
+    for one in wanted:
+        if one.fits(DICOM) and all(_is_meant(one, syntax) for syntax in stored):
+            return Chosen(one.multipart or not alone, DICOM)
+    raise _refused(f'{RELATED}; type="{DICOM}"; transfer-syntax={one}' for one in sorted(stored))
+
+
+def _is_meant(wanted: Wanted, syntax: str) -> bool:
+    if wanted.syntax is None:
+        return wanted.kind == ANY or syntax == EXPLICIT
+    return wanted.syntax in ("*", syntax)
+
+
+def of_frames(wanted: Sequence[Wanted], stored: str, *, in_words: bool, alone: bool) -> Chosen:
+    """How frames leave. `in_words`: they are big endian, and would be others in little; `alone`: it is one frame.
+
+    Raises NotAcceptable.
+    """
+    kind = _KINDS.get(stored, BYTES)
+    is_native = stored in _NATIVE or (stored == BIG_ENDIAN and not in_words)
+    label = EXPLICIT if is_native else stored
+    for one in wanted:
+        if not (one.multipart or alone or one.kind == ANY):
+            continue
+        multipart = one.multipart or one.kind == ANY
+        if kind != BYTES and one.kind != ANY and one.fits(kind) and one.syntax in (None, "*", stored):
+            return Chosen(multipart, kind, label)
+        if one.fits(BYTES) and (one.syntax in ("*", label, stored) or (one.syntax is None and is_native)):
+            return Chosen(multipart, kind if one.kind == ANY else BYTES, label)
+        if one.kind == ANY and one.syntax is None:
+            return Chosen(multipart, kind, label)
+    kinds = dict.fromkeys((kind, BYTES))
+    raise _refused(f'{RELATED}; type="{one}"; transfer-syntax={label}' for one in kinds)
+
+
+def of_bulk(wanted: Sequence[Wanted]) -> Chosen:
+    """How a value by itself leaves. Raises NotAcceptable."""
+    for one in wanted:
+        if one.fits(BYTES):
+            return Chosen(one.multipart or one.kind == ANY, BYTES)
+    raise _refused([f'{RELATED}; type="{BYTES}"'])
+
+
+def demand_json(wanted: Sequence[Wanted]) -> None:
+    """Raises NotAcceptable."""
+    if not any(one.fits(JSON) or one.fits("application/json") for one in wanted if not one.multipart):
+        raise _refused([JSON])
+
+
+def _refused(available: Iterator[str] | Sequence[str]) -> NotAcceptable:
+    return NotAcceptable(remedy=f"ask for one of: {', '.join(available)}")

@@ -1,0 +1,65 @@
+"""The views of instances that a URL names, opened one after the other."""
+
+from collections.abc import AsyncGenerator, Sequence
+
+from aiohttp import web
+
+from mdm_async.catalog.metadata.studies import Row
+from mdm_async.errors import Forbidden, Gone, NotFound, TooManyRequests
+from mdm_async.images.reading.view import ReadyView
+from mdm_async.images.studies import searching
+from mdm_async.images.transfers.warm import WarmTurl
+from mdm_async.names import Caller
+from mdm_async.web.dicomweb.asked import named
+from mdm_async.web.http.house import HOUSE
+
+_WEIGHT = 8
+"""Looking for what UIDs name takes as long as so many files of a request."""
+
+
+async def rows_of(request: web.Request, caller: Caller) -> Sequence[Row]:
+    """The instances that the URL names. Raises as `searching.instances`; TooManyRequests of a server that ends."""
+    house, about = request.app[HOUSE], named(request)
+    if house.draining:
+        raise TooManyRequests("the server is shutting down", retry_after=10)
+    with house.desk.turns.serving(caller.payer):
+        async with house.desk.turns.turn(caller.payer, _WEIGHT):
+            return await searching.instances(house.finding, caller, about.uids, about.path, about.view)
+
+
+async def opened(request: web.Request, caller: Caller, row: Row) -> WarmTurl:
+    """One of them, to be read in the clear. Raises as preparing it would; Forbidden where it leaves sealed only."""
+    found = await request.app[HOUSE].opened.open(caller, f"guid:{row.guid}", view=row.view)
+    if found.file.recipient is not None:
+        raise Forbidden(
+            f"the view '{row.view}' is delivered sealed only",
+            remedy="get the file by its name: mdm get --sealed",
+        )
+    return found.warm
+
+
+async def each_opened(
+    request: web.Request, caller: Caller, rows: Sequence[Row]
+) -> AsyncGenerator[tuple[Row, WarmTurl], None]:
+    """As `opened`, of all. One that went meanwhile is left out, as if it had not been there; Gone when all did."""
+    none = True
+    for row in rows:
+        try:
+            warm = await opened(request, caller, row)
+        except (NotFound, Gone):
+            continue
+        none = False
+        yield row, warm
+    if none:
+        raise NotFound("it has just gone")
+
+
+def syntax_of(row: Row) -> str:
+    return str(row.said["TransferSyntaxUID"][0])
+
+
+def view_of(warm: WarmTurl) -> ReadyView:
+    """What was opened in the clear."""
+    plain = warm.served.plain
+    assert plain is not None
+    return plain

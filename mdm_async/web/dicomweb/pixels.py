@@ -1,0 +1,115 @@
+"""Frames (PS3.18 §10.4.1.1.4) and values by themselves (§10.4.1.1.5): ranges of a view's bytes, read one by one."""
+
+import re
+from collections.abc import Sequence
+from typing import Final
+
+from aiohttp import web
+
+from mdm_async.dicom.elements import PIXEL_TAGS
+from mdm_async.dicom.part10 import Kind
+from mdm_async.errors import BadRequest, NotAcceptable
+from mdm_async.images.studies.describing import MOST_DESCRIBED, bulk_span
+from mdm_async.images.studies.frames import Frame, Pixels, frames_of, pixels_of
+from mdm_async.images.transfers.warm import WarmTurl
+from mdm_async.names import Payer
+from mdm_async.web.dicomweb import accept
+from mdm_async.web.dicomweb.accept import Chosen
+from mdm_async.web.dicomweb.address import wanted
+from mdm_async.web.dicomweb.opening import opened, rows_of, view_of
+from mdm_async.web.dicomweb.parts import HEADERS, Parts
+from mdm_async.web.http.channel import source_of
+from mdm_async.web.http.credential import caller_of
+from mdm_async.web.http.house import HOUSE
+from mdm_async.web.http.sending import Body, Section, send, telling_damage
+
+_MOST_FRAMES: Final = 2_000
+_PATH: Final = re.compile(r"[0-9A-Fa-f]{8}(?:\.[0-9]{1,6}\.[0-9A-Fa-f]{8}){0,31}")
+
+
+async def frames(request: web.Request) -> web.StreamResponse:
+    """Those whose numbers the URL has, in its order."""
+    numbers = _numbers(request.match_info["frames"])
+    warm = await _opened(request)
+    return await _frames(request, warm, await _pixels(request, warm), numbers)
+
+
+async def bulk(request: web.Request) -> web.StreamResponse:
+    """One value. Pixels that are encapsulated are told frame by frame."""
+    said = request.match_info["where"]
+    if _PATH.fullmatch(said) is None:
+        raise BadRequest("the URL names no value of an instance")
+    path = tuple(int(one, 10 if place % 2 else 16) for place, one in enumerate(said.split(".")))
+    warm = await _opened(request)
+    house = request.app[HOUSE]
+    if len(path) == 1 and path[0] in PIXEL_TAGS:
+        pixels = await _pixels(request, warm)
+        if pixels.length is None:
+            return await _frames(request, warm, pixels, None)
+        if pixels.in_words:
+            raise NotAcceptable("these pixels are big endian", remedy="retrieve the instance")
+        span = pixels.start, pixels.start + pixels.length
+    else:
+        beside = sum(part.record.size for part in view_of(warm).parts if part.row.kind != Kind.PIXELS.value)
+        with house.budget.holding(_payer(request, warm), min(beside, MOST_DESCRIBED)):
+            async with telling_damage(warm.read):
+                span = await bulk_span(house.blobs, house.cipher, view_of(warm), path)
+    return await _send(request, warm, accept.of_bulk(wanted(request)), [[span]])
+
+
+async def _opened(request: web.Request) -> WarmTurl:
+    caller = await caller_of(request)
+    rows = await rows_of(request, caller)
+    return await opened(request, caller, rows[0])
+
+
+async def _pixels(request: web.Request, warm: WarmTurl) -> Pixels:
+    house, view = request.app[HOUSE], view_of(warm)
+    with house.budget.holding(_payer(request, warm), min(2 * view.parts[0].record.size, 2 * MOST_DESCRIBED)):
+        async with telling_damage(warm.read):
+            return await pixels_of(house.blobs, house.cipher, view, MOST_DESCRIBED)
+
+
+def _payer(request: web.Request, warm: WarmTurl) -> Payer:
+    return Payer.of(warm.read.caller, warm.read.owner, source_of(request))
+
+
+async def _frames(
+    request: web.Request, warm: WarmTurl, pixels: Pixels, numbers: Sequence[int] | None
+) -> web.StreamResponse:
+    alone = numbers is not None and len(numbers) == 1
+    chosen = accept.of_frames(wanted(request), pixels.transfer_syntax, in_words=pixels.in_words, alone=alone)
+    async with telling_damage(warm.read):
+        found = await frames_of(request.app[HOUSE].blobs, view_of(warm), pixels, numbers)
+    return await _send(request, warm, chosen, found)
+
+
+async def _send(
+    request: web.Request, warm: WarmTurl, chosen: Chosen, found: Sequence[Frame]
+) -> web.StreamResponse:
+    parts = Parts(chosen.kind)
+    preface = parts.preface(chosen.content_type) if chosen.multipart else b""
+    sections = [
+        Section(start, stop, b"" if place else preface)
+        for frame in found
+        for place, (start, stop) in enumerate(frame)
+    ]
+    body = Body(sections, parts.end if chosen.multipart else b"")
+    headers = parts.headers if chosen.multipart else HEADERS | {"Content-Type": chosen.content_type}
+    answer = web.StreamResponse(headers=headers)
+    answer.content_length = body.size
+    if request.method == "HEAD":
+        await answer.prepare(request)
+        return answer
+    await send(request, answer, warm.served, warm.read, body)
+    return answer
+
+
+def _numbers(text: str) -> list[int]:
+    """Raises BadRequest."""
+    told = text.split(",")
+    if len(told) > _MOST_FRAMES or not all(
+        one.isascii() and one.isdecimal() and len(one) < 10 for one in told
+    ):
+        raise BadRequest("the URL names no frames", remedy="write their numbers as 1,2,3")
+    return [int(one) for one in told]

@@ -1,0 +1,34 @@
+"""The URLs of DICOMweb: `/dicom-web/…` shows each directory's default view, `/dicom-web/@<view>/…` that one."""
+
+from aiohttp import web
+
+from mdm_async.dicom.indexed import Level
+from mdm_async.web.dicomweb.asked import BASE
+from mdm_async.web.dicomweb.metadata import metadata
+from mdm_async.web.dicomweb.pixels import bulk, frames
+from mdm_async.web.dicomweb.retrieve import retrieve
+from mdm_async.web.dicomweb.search import search
+
+STUDY = "/studies/{study}"
+SERIES = STUDY + "/series/{series}"
+INSTANCE = SERIES + "/instances/{instance}"
+
+
+def routes() -> list[web.AbstractRouteDef]:
+    found = {
+        "/studies": search(Level.STUDY),
+        "/series": search(Level.SERIES),
+        "/instances": search(Level.INSTANCE),
+        f"{STUDY}/series": search(Level.SERIES),
+        f"{STUDY}/instances": search(Level.INSTANCE),
+        f"{SERIES}/instances": search(Level.INSTANCE),
+        **dict.fromkeys((STUDY, SERIES, INSTANCE), retrieve),
+        **{f"{path}/metadata": metadata for path in (STUDY, SERIES, INSTANCE)},
+        f"{INSTANCE}/frames/{{frames}}": frames,
+        f"{INSTANCE}/bulkdata/{{where}}": bulk,
+    }
+    return [
+        web.get(f"{base}{path}", handler)
+        for base in (BASE, BASE + "/@{view}")
+        for path, handler in found.items()
+    ]

@@ -1,0 +1,53 @@
+"""QIDO-RS (PS3.18 §10.6): studies, series and instances that match."""
+
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Final
+
+from aiohttp import web
+
+from mdm_async.dicom.indexed import Level
+from mdm_async.images.studies import searching
+from mdm_async.web.dicomweb import accept, results
+from mdm_async.web.dicomweb.address import base_of, wanted
+from mdm_async.web.dicomweb.asked import named, searched
+from mdm_async.web.http.credential import caller_of
+from mdm_async.web.http.house import HOUSE
+from mdm_async.web.http.reply import reply
+
+_HELD: Final = 16 << 20
+"""Bytes that an answer takes in memory, as rows and as text."""
+_WEIGHT: Final = 64
+"""A search takes as long as so many files of a request."""
+_FUZZY: Final = "The fuzzymatching parameter is not supported. Only literal matching has been performed."
+_MORE: Final = "There are {more} additional results that can be requested"
+_CUT: Final = (
+    "The number of results exceeded the maximum supported by the server. Not all that can be seen was looked at;"
+    " name a folder with ?path= or more attributes"
+)
+_FIELDS: Final = "Some of the attributes in includefield are not kept for searches and are not in the results"
+
+
+def search(level: Level) -> Callable[[web.Request], Awaitable[web.Response]]:
+    async def serve(request: web.Request) -> web.Response:
+        caller = await caller_of(request)
+        accept.demand_json(wanted(request))
+        asked = searched(request, level)
+        house = request.app[HOUSE]
+        with house.budget.holding(caller.payer, _HELD), house.desk.turns.serving(caller.payer):
+            async with house.desk.turns.turn(caller.payer, _WEIGHT):
+                found = await searching.search(house.finding, caller, asked.asked)
+            base = base_of(request, named(request))
+            document = await house.cipher.run(partial(results.document, found.rows, asked, base))
+        warnings = [
+            *([_FUZZY] if asked.fuzzy else []),
+            *([_CUT] if found.cut else []),
+            *([_MORE.format(more=found.more)] if found.more else []),
+            *([_FIELDS] if asked.unknown else []),
+        ]
+        answer = reply(request, document, accept.JSON)
+        for one in warnings:
+            answer.headers.add("Warning", f'299 {base}: "{one}"')
+        return answer
+
+    return serve

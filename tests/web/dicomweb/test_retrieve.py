@@ -1,0 +1,184 @@
+"""WADO-RS: instances, metadata, frames and bulk data, asked for by dicomweb-client and by hand."""
+
+import hashlib
+import io
+import re
+from email.parser import BytesParser
+from pathlib import Path
+from typing import Any
+
+import pydicom.data
+import pytest
+from pydicom import dcmread
+from pydicom.encaps import encapsulate, encapsulate_extended, generate_frames
+from pydicom.uid import CTImageStorage, JPEGBaseline8Bit
+
+from tests.conftest import Reply, Server
+from tests.web.dicomweb.conftest import Archive, Viewer, image, uid
+
+STUDY, SERIES, INSTANCE = "0020000D", "0020000E", "00080018"
+ANY_DICOM = 'multipart/related; type="application/dicom"; transfer-syntax=*'
+ANY_BYTES = 'multipart/related; type="application/octet-stream"; transfer-syntax=*'
+_FILES = Path(pydicom.data.__file__).parent / "test_files"
+
+
+def parts_of(reply: Reply) -> list[tuple[str, bytes]]:
+    """The parts of an answer: Content-Type and body of each."""
+    assert reply.status == 200, reply.body
+    kind = reply.headers["Content-Type"]
+    found = re.fullmatch(r'multipart/related; type="[^"]+"; boundary=(\w+)', kind)
+    assert found is not None, kind
+    first, *parts, end = reply.body.split(f"\r\n--{found[1]}".encode())
+    assert (first, end) == (b"", b"--\r\n")
+    told = []
+    for part in parts:
+        head, _, body = part.partition(b"\r\n\r\n")
+        message = BytesParser().parsebytes(head.lstrip() + b"\r\n\r\n")
+        assert message.keys() == ["Content-Type"]
+        told.append((str(message["Content-Type"]), body))
+    return told
+
+
+async def instances(viewer: Viewer, query: str) -> list[dict[str, Any]]:
+    return list((await viewer.get(f"/instances?{query}&includefield=all")).tree)
+
+
+def address(found: dict[str, Any]) -> str:
+    return f"/studies/{uid(found, STUDY)}/series/{uid(found, SERIES)}/instances/{uid(found, INSTANCE)}"
+
+
+async def only(server: Server, data: bytes, base: str = "/dicom-web") -> tuple[Viewer, str]:
+    """A viewer, and where the one file is that has just been put."""
+    folder = await server.directory()
+    await server.put(f"{folder}/it.dcm", data)
+    viewer = Viewer(server, server.admin_token, base)
+    (found,) = await instances(viewer, f"path={folder}")
+    return viewer, address(found)
+
+
+async def test_dicomweb_client_retrieves_all_there_is(archive: Archive) -> None:
+    viewer = archive.viewer()
+    (first, *_) = await instances(viewer, f"path={archive.folder}")
+    study, series, instance = uid(first, STUDY), uid(first, SERIES), uid(first, INSTANCE)
+    one = await viewer.ask(lambda client: client.retrieve_instance(study, series, instance))
+    assert one.SOPInstanceUID == instance == one.file_meta.MediaStorageSOPInstanceUID
+    of_series = await viewer.ask(lambda client: client.retrieve_series(study, series))
+    assert instance in {each.SOPInstanceUID for each in of_series}
+    streamed = await viewer.ask(lambda client: list(client.iter_series(study, series)))
+    assert [each.SOPInstanceUID for each in streamed] == [each.SOPInstanceUID for each in of_series]
+    of_study = await viewer.ask(lambda client: client.retrieve_study(study))
+    assert {each.StudyInstanceUID for each in of_study} == {study}
+    said = await viewer.ask(lambda client: client.retrieve_instance_metadata(study, series, instance))
+    told = pydicom.Dataset.from_json({tag: e for tag, e in said.items() if "BulkDataURI" not in e})
+    assert (told.Rows, told.Columns, told.PatientID) == (one.Rows, one.Columns, one.PatientID)
+    assert len(await viewer.ask(lambda client: client.retrieve_series_metadata(study, series))) == len(
+        of_series
+    )
+    assert len(await viewer.ask(lambda client: client.retrieve_study_metadata(study))) == len(of_study)
+    (frame,) = await viewer.ask(lambda client: client.retrieve_instance_frames(study, series, instance, [1]))
+    assert frame == one.PixelData
+    bulk = said["7FE00010"]["BulkDataURI"]
+    (pixels,) = await viewer.ask(lambda client: client.retrieve_bulkdata(bulk))
+    assert pixels == one.PixelData
+
+
+async def test_an_instance_by_itself_has_ranges(archive: Archive) -> None:
+    viewer = archive.viewer()
+    (first, *_) = await instances(viewer, f"path={archive.folder}")
+    whole = await viewer.get(address(first), Accept="application/dicom")
+    assert (whole.status, whole.headers["Content-Type"]) == (200, "application/dicom")
+    part = await viewer.get(address(first), Accept="application/dicom", Range="bytes=100-131")
+    assert (part.status, part.body) == (206, whole.body[100:132])
+    ((kind, body),) = parts_of(await viewer.get(address(first), Accept=ANY_DICOM))
+    assert kind == "application/dicom; transfer-syntax=1.2.840.10008.1.2.1"
+    assert body == whole.body
+    again = await viewer.get(address(first), **{"If-None-Match": whole.headers["ETag"]})
+    assert again.status == 304
+    head = await viewer.server.call("HEAD", viewer.base + address(first), token=viewer.token)
+    assert head.headers["Content-Length"] == str(len(whole.body))
+
+
+async def test_500_parts_are_each_the_instance(server: Server) -> None:
+    folder = await server.directory()
+    boundary = b"\r\n--" + b"0" * 32 + b"\r\n"
+    for number in range(500):
+        data = image(
+            number, pixels=2000, SeriesInstanceUID="1.2.5", StudyInstanceUID="1.2", InstanceNumber=number
+        )
+        changed = dcmread(io.BytesIO(data))
+        changed.PixelData = (boundary + changed.PixelData)[: len(changed.PixelData)]
+        written = io.BytesIO()
+        changed.save_as(written)
+        await server.put(f"{folder}/{number}", written.getvalue())
+    viewer = Viewer(server, server.admin_token)
+    (series,) = (await viewer.get(f"/series?path={folder}")).tree
+    where = f"/studies/{uid(series, STUDY)}/series/{uid(series, SERIES)}"
+    found = parts_of(await viewer.get(where, Accept=ANY_DICOM))
+    assert len(found) == 500
+    expected = {hashlib.sha256(await server.read(f"{folder}/{number}")).digest() for number in range(500)}
+    assert {hashlib.sha256(body).digest() for _, body in found} == expected
+    assert len(parts_of(await viewer.get(f"{where}?path={folder}", Accept=ANY_DICOM))) == 500
+    assert len((await viewer.get(f"{where}/metadata")).tree) == 500
+
+
+async def test_native_frames_are_ranges_of_the_pixels(server: Server) -> None:
+    data = dcmread(io.BytesIO(image(1)))
+    rows, columns, count = 6, 5, 7
+    data.Rows, data.Columns, data.NumberOfFrames = rows, columns, count
+    data.PixelData = bytes(number % 251 for number in range(rows * columns * 2 * count))
+    written = io.BytesIO()
+    data.save_as(written)
+    viewer, where = await only(server, written.getvalue())
+    size = rows * columns * 2
+    found = parts_of(await viewer.get(f"{where}/frames/7,1,3"))
+    assert [body for _, body in found] == [
+        data.PixelData[(number - 1) * size : number * size] for number in (7, 1, 3)
+    ]
+    assert {kind for kind, _ in found} == {"application/octet-stream; transfer-syntax=1.2.840.10008.1.2.1"}
+    alone = await viewer.get(f"{where}/frames/2", Accept="application/octet-stream")
+    assert (alone.status, alone.body) == (200, data.PixelData[size : 2 * size])
+    for wrong, status in (("8", 404), ("0", 404), ("1,x", 400), ("-1", 400), ("1" * 12, 400), ("", 404)):
+        assert (await viewer.get(f"{where}/frames/{wrong}")).status == status, wrong
+
+
+def encapsulated(count: int, table: str) -> tuple[bytes, list[bytes]]:
+    """Frames of JPEG that differ in their length, with an offset table of that kind; of "split" each is in two
+    fragments, of "wrong" the table points beside them."""
+    data = dcmread(_FILES / "SC_rgb_jpeg_dcmtk.dcm")
+    data.SOPClassUID = data.file_meta.MediaStorageSOPClassUID = CTImageStorage
+    data.Modality, data.NumberOfFrames, data.BurnedInAnnotation = "CT", count, "NO"
+    data.ConversionType = None
+    jpeg = next(generate_frames(data.PixelData, number_of_frames=1)).rstrip(b"\0")
+    found = [jpeg + b"\0" * (len(jpeg) % 2) for _ in range(count)]
+    if table == "extended":
+        data.PixelData, data.ExtendedOffsetTable, data.ExtendedOffsetTableLengths = encapsulate_extended(
+            found
+        )
+    else:
+        fragments = 2 if table == "split" else 1
+        data.PixelData = encapsulate(found, has_bot=table != "none", fragments_per_frame=fragments)
+    data["PixelData"].is_undefined_length = True
+    written = io.BytesIO()
+    data.save_as(written)
+    return written.getvalue(), found
+
+
+@pytest.mark.parametrize("table", ["basic", "extended", "none", "split"])
+async def test_encapsulated_frames_are_found(server: Server, table: str) -> None:
+    data, found = encapsulated(5, table)
+    viewer, where = await only(server, data)
+    told = parts_of(await viewer.get(f"{where}/frames/5,2", Accept=ANY_BYTES))
+    assert [body.rstrip(b"\0") for _, body in told] == [found[4].rstrip(b"\0"), found[1].rstrip(b"\0")]
+    assert {kind for kind, _ in told} == {f"application/octet-stream; transfer-syntax={JPEGBaseline8Bit}"}
+    told = parts_of(await viewer.get(f"{where}/frames/1", Accept='multipart/related; type="image/jpeg"'))
+    assert told[0][0] == f"image/jpeg; transfer-syntax={JPEGBaseline8Bit}"
+    assert len(parts_of(await viewer.get(f"{where}/bulkdata/7FE00010", Accept="*/*"))) == 5
+    alone = await viewer.get(f"{where}/frames/3", Accept="image/jpeg")
+    assert alone.body[:2] == b"\xff\xd8"
+    refused = await viewer.get(
+        f"{where}/frames/3", Accept='multipart/related; type="application/octet-stream"'
+    )
+    assert refused.status == 406
+    assert str(JPEGBaseline8Bit) in refused.tree["remedy"]
+    assert (await viewer.get(where, Accept='multipart/related; type="application/dicom"')).status == 406
+    assert len(parts_of(await viewer.get(where, Accept=ANY_DICOM))) == 1
