@@ -2,7 +2,6 @@
 
 import asyncio
 import io
-import os
 import shutil
 import signal
 import socket
@@ -14,6 +13,8 @@ import aiohttp
 import orjson
 import pytest
 
+from tests.conftest import CI
+
 _PLUGIN = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
 _START_SECONDS = 60
 
@@ -23,12 +24,10 @@ def demand_orthanc() -> str:
     program = shutil.which("Orthanc") or shutil.which("Orthanc", path="/usr/sbin:/usr/local/sbin")
     if program is not None and _PLUGIN.exists():
         return program
-    missing = (
-        "Orthanc with its DICOMweb plugin is not installed: tests/install-peers orthanc orthanc-dicomweb"
-    )
-    if os.environ.get("CI"):
-        pytest.fail(missing)
-    pytest.skip(missing)
+    missing = "Orthanc with its DICOMweb plugin (tests/install-peers orthanc orthanc-dicomweb)"
+    if CI:
+        pytest.fail(f"missing: {missing}")
+    pytest.skip(f"PEERS MISSING: {missing}")
 
 
 class Orthanc:

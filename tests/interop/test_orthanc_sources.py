@@ -12,6 +12,7 @@ import pytest
 from pydicom.uid import generate_uid
 
 from tests.conftest import Server, running_server
+from tests.interop.rig import HOME, rig
 from tests.orthanc import Orthanc, running_orthanc
 from tests.pacs.sources.archive_proxy import proxied
 from tests.postgres.for_tests import PostgresForTests
@@ -268,3 +269,24 @@ async def test_only_those_are_told_of_patients_who_may_identify_them_and_logs_an
             assert word not in told
         # The archive itself was told no more than UIDs and what was searched for.
         assert b"Zebedaeus" not in proxy.asked
+
+
+async def test_gfal_copies_and_brings_online_what_the_archive_has(
+    orthanc: Orthanc, postgres: PostgresForTests, migrated: str, tmp_path: Path
+) -> None:
+    study = generate_uid()
+    for number in range(2):
+        await orthanc.store(image_of(study, number))
+    source = {"name": "hospital", "dicomweb": orthanc.dicomweb}
+    dsn = await postgres.fresh_database(migrated)
+    async with rig(tmp_path, dsn, pacs={"sources": [source]}) as tools:
+        one, two = await registered(tools.server, f"{HOME}/hospital", study=study)
+        copied = tmp_path / "one.dcm"
+        await tools.well(
+            "gfal-copy", "-D", "SRM PLUGIN:TURL_PROTOCOLS=https", tools.srm(one), f"file://{copied}"
+        )
+        assert pydicom.dcmread(copied).PatientID != ID
+        staged = await tools.run("gfal-bringonline", "--polling-timeout", "30", tools.davs(two))
+        assert "READY" in staged.out, str(staged)
+        status = await tools.well("gfal-xattr", tools.davs(two), "user.status")
+        assert status.out.strip() == "ONLINE_AND_NEARLINE"

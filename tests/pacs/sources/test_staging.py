@@ -249,3 +249,14 @@ async def test_a_query_that_would_ask_for_something_else_is_refused(
     )
     assert reply.status == 400, reply.body
     assert archive.asked == []
+
+
+async def test_what_the_archive_says_is_found_by_who_may_identify_it(
+    archive: FakeArchive, staging: Server
+) -> None:
+    archive.add(made(seed=4711))
+    (path,) = await registered(staging)
+    for rights, views, found in (("rlxgi", ["identified"], [path]), ("rlxg", ["basic"], [])):
+        async with Client(staging.url, await staging.token(rights, views=views)) as client:
+            matches = client.meta.find('PatientID = "made-4711"', view=views[0])
+            assert [one.path async for one in matches] == found
