@@ -214,7 +214,8 @@ async def test_what_the_archive_has_no_more_is_lost_and_told_so(
     orthanc: Orthanc, postgres: PostgresForTests, migrated: str, tmp_path: Path
 ) -> None:
     study = generate_uid()
-    kept = await orthanc.store(image_of(study, 1))
+    image = image_of(study, 1)
+    kept = await orthanc.store(image)
     async with serving(postgres, migrated, tmp_path, orthanc.dicomweb) as server:
         (path,) = await registered(server, "/pacs/hospital", study=study)
         await orthanc.remove(kept)
@@ -222,7 +223,10 @@ async def test_what_the_archive_has_no_more_is_lost_and_told_so(
         (line,) = await brought(server, server.admin_token, tree["requestToken"])
         assert line["status"]["statusCode"] == "SRM_FILE_LOST"
         assert "transferURL" not in line
-        assert (await server.srm("ls", surls=[path]))["files"][0]["fileLocality"] == "LOST"
+        assert await locality(server, path) == "LOST"
+        await orthanc.store(image)
+        await admin(server, "hospital/register", path="/pacs/hospital", study=study)
+        assert await locality(server, path) == "NEARLINE"
 
 
 async def test_only_those_are_told_of_patients_who_may_identify_them_and_logs_and_audit_tell_nobody(

@@ -32,6 +32,16 @@ async def archives(db: Connection, images: Collection[UUID]) -> dict[UUID, str]:
     return {row["id"]: row["pacs"] for row in rows}
 
 
+async def listed_again(db: Connection, images: Collection[UUID], pacs: str) -> None:
+    """Of images that were lost: their archive has them."""
+    await db.execute(
+        "update images i set locality = 'NEARLINE' from sources s"
+        " where i.id = any($1::uuid[]) and i.locality = 'LOST' and s.id = i.source and s.pacs = $2",
+        list(images),
+        pacs,
+    )
+
+
 async def found(db: Connection, image: UUID, locality: Locality) -> None:
     """Say where the bytes of an image are that are not here."""
     await db.execute(

@@ -17,12 +17,13 @@ def of_archive(pacs: str) -> Queue:
 
 
 async def add(db: Connection, wanted: Mapping[UUID, str]) -> None:
-    """By image, its archive; in the transaction by which a request begins to wait. What is there stays as it is."""
+    """By image, its archive; in the transaction by which a request begins to wait. What failed is due again."""
     images = sorted(wanted)
     await db.execute(
         # Written anew in any case: so whoever is just about to drop the row is waited for.
         "insert into images_to_stage (image, pacs) select * from unnest($1::uuid[], $2::text[])"
-        " on conflict (image) do update set pacs = excluded.pacs",
+        " on conflict (image) do update set pacs = excluded.pacs,"
+        " due = case when images_to_stage.taken_by is null then now() else images_to_stage.due end",
         images,
         [wanted[image] for image in images],
     )

@@ -144,7 +144,11 @@ class DicomWebSource:
             try:
                 yield answer
             finally:
-                answer.close() if not answer.content.at_eof() else answer.release()
+                # One that was not read to its end is cut: the rest would be waited for.
+                if answer.content.at_eof():
+                    answer.release()
+                else:
+                    answer.close()
 
     async def _chunks(self, answer: aiohttp.ClientResponse) -> AsyncGenerator[bytes, None]:
         """The body. Only waiting for the archive takes of its time."""

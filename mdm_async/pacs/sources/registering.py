@@ -11,6 +11,7 @@ from functools import partial
 from typing import Final
 from uuid import UUID
 
+from mdm_async.catalog.holdings import sources
 from mdm_async.catalog.metadata.blind import SealedOriginal
 from mdm_async.catalog.namespace.places import Place
 from mdm_async.catalog.rights import acl
@@ -22,7 +23,7 @@ from mdm_async.images.names.path_template import PathTemplate
 from mdm_async.images.names.registering import Registration
 from mdm_async.images.parts.pacs_source import PacsSource
 from mdm_async.images.reading.served import Served, ServedViews
-from mdm_async.images.surls import resolve_one
+from mdm_async.images.surls import resolve, resolve_one
 from mdm_async.images.views.blinding import sealed_original
 from mdm_async.images.views.workshop import Workshop
 from mdm_async.keys.store import KeyStore, Secrets
@@ -135,21 +136,33 @@ class Registrar:
                 except MdmError as why:
                     failed[why.detail] += 1
             counts["seen"] += len(page)
-            await self._register(caller, named, counts, failed)
+            await self._register(caller, source.name, named, counts, failed)
 
     async def _register(
-        self, caller: Caller, named: list[Registration], counts: Counter[str], failed: Counter[str]
+        self,
+        caller: Caller,
+        archive: str,
+        named: list[Registration],
+        counts: Counter[str],
+        failed: Counter[str],
     ) -> None:
         refused = await directories.for_files(self.database, caller, [one.surl for one in named])
         failed.update(why.detail for why in refused.values())
         free = [one for one in named if one.surl not in refused]
-        for _, found in await registering.register(self.database, self.keys, caller, free):
+        there = []
+        for surl, found in await registering.register(self.database, self.keys, caller, free):
             if isinstance(found, UUID):
                 counts["registered"] += 1
             elif isinstance(found, Exists):
-                counts["there"] += 1
+                there.append(surl)
             else:
                 failed[found.detail] += 1
+        counts["there"] += len(there)
+        if there:
+            async with self.database.acquire() as db:
+                places = [one[1] for one in await resolve(db, caller, there) if not isinstance(one, MdmError)]
+                images = [one.entry.image for one in places if one.entry is not None and one.entry.image]
+                await sources.listed_again(db, images, archive)
 
 
 def _demand_directory(caller: Caller, place: Place) -> None:

@@ -33,6 +33,7 @@ from mdm_async.errors import (
     SourceAway,
     TooLarge,
     Truncated,
+    Unavailable,
     WrongContent,
 )
 from mdm_async.images.intake.draft import Draft, Registered
@@ -78,19 +79,29 @@ class Bringer:
         await over_and_over(f"bringing images from {self.source.name}", self._bring, _LOOK)
 
     async def _bring(self) -> None:
-        """Until it fails: the catalog is away, or something is wrong with us."""
         queue = images_to_stage.of_archive(self.source.name)
         async with Shift(self._database, queue, self.node, 1) as shift, asyncio.TaskGroup() as tasks:
             while True:
                 self.line.more.clear()
                 await self._room()
-                if rows := await shift.page():
-                    task = tasks.create_task(shift.attempt(rows[0], partial(self._one, shift)))
+                if row := await self._next(shift):
+                    task = tasks.create_task(self._attempt(shift, row))
                     self._running.add(task)
                     task.add_done_callback(self._running.discard)
                 else:
                     with suppress(TimeoutError):
                         await asyncio.wait_for(self.line.more.wait(), _LOOK)
+
+    async def _next(self, shift: Shift) -> Row | None:
+        """None also while the catalog is away: what is running goes on."""
+        with suppress(Unavailable):
+            return next(iter(await shift.page()), None)
+        return None
+
+    async def _attempt(self, shift: Shift, row: Row) -> None:
+        # What the catalog cannot be told now it is told by the lease, which lapses.
+        with suppress(Unavailable):
+            await shift.attempt(row, partial(self._one, shift))
 
     async def _room(self) -> None:
         """Returns when one more image may be asked for; one alone tries an archive that was away."""
@@ -109,7 +120,9 @@ class Bringer:
             where = (await locality.of_images(db, [image])).get(image)
             waits = where is not None and await waiting.begun(db, image)
         failure: MdmError | None = None
-        if waits and where is not None and not where.is_online:
+        if where is None:
+            failure = Gone("the file has just been deleted")
+        elif waits and not where.is_online:
             try:
                 failure = await self._brought(row, image)
             except SourceAway as why:
@@ -123,8 +136,12 @@ class Bringer:
         begun = time.monotonic()
         try:
             await self._fetch(image)
-        except Gone:  # removed meanwhile, or brought by somebody else
-            return None
+        except Gone as why:  # removed meanwhile, or brought by somebody else
+            async with self._database.acquire() as db:
+                where = (await locality.of_images(db, [image])).get(image)
+            return None if where is not None and where.is_online else why
+        except Damaged as why:
+            return why
         except NotFound:
             async with self._database.acquire() as db:
                 await sources.found(db, image, Locality.LOST)
@@ -142,8 +159,8 @@ class Bringer:
             if attempts < _ATTEMPTS:
                 raise
             return why
-        self._answers()
         self.line.took(time.monotonic() - begun)
+        self._answers()
         return None
 
     async def _settle(self, shift: Shift, row: Row, failure: MdmError | None) -> None:
