@@ -227,10 +227,13 @@ async def running(
         if listens is None:
             listens = await stack.enter_async_context(ports())
         devices = await _devices(stack, settings, house)
+        if devices is not None:
+            beside(devices.accept_forever())
+            beside(devices.watch_certificate())
         await listens.serve(stack, house)
         if devices is not None:
             # Before the ports are drained, which waits for all that is coming in.
-            stack.callback(devices.stop)
+            stack.push_async_callback(devices.stop)
         yield house
 
 

@@ -2,6 +2,7 @@
 
 import ipaddress
 import re
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field, field_validator, model_validator
@@ -37,6 +38,10 @@ class CallingSettings(Section):
     principal: str | None = Field(
         None, description="whose right 'w' decides; default: what stands here is the permission"
     )
+    tls: bool = Field(False, description="it must come by TLS")
+    certificate: Path | None = Field(
+        None, description="certificate (PEM) that it must show, by TLS; whoever issued it"
+    )
     plain: bool = Field(
         False, description="it may send unencrypted, and is believed by title and address, off the loopback"
     )
@@ -58,13 +63,21 @@ class CallingSettings(Section):
     def networks(self) -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:
         return [ipaddress.ip_network(host) for host in self.hosts]
 
+    @property
+    def secured(self) -> bool:
+        """Whether it has to come by TLS."""
+        return self.tls or self.certificate is not None
+
     @model_validator(mode="after")
     def _is_safe(self) -> "CallingSettings":
+        if self.secured:
+            return self
         far = [host for host in self.networks if not is_loopback(str(host.network_address))]
         if far and not self.plain:
             raise ValueError(
                 f"{self.ae} would send patients' images unencrypted over the network, and whoever takes its title and "
-                "address is believed to be it. Set plain = true if that network is the hospital's own and closed"
+                "address is believed to be it. Set tls = true, or plain = true if that network is the hospital's own "
+                "and closed"
             )
         return self
 

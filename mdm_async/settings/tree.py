@@ -123,6 +123,12 @@ class Settings(_WithCopy):
                 "server.trusted_proxies without server.public_url: behind a proxy the server does not know the "
                 "address that its clients use, and does not believe what they say. Set server.public_url"
             )
+        secured = [one.ae for one in self.pacs.calling if one.secured]
+        if secured and not self.tls:
+            raise ValueError(
+                f"pacs.calling: {', '.join(secured)} must come by TLS, and the server has no certificate. Give "
+                "--tls-cert and --tls-key"
+            )
         if self.transfers.default_pin > self.transfers.max_pin:
             raise ValueError("transfers.default_pin is longer than transfers.max_pin")
         return self

@@ -57,7 +57,9 @@ class Pacs:
         assert port is not None
         return port
 
-    async def dcmtk(self, program: str, *more: str, ae: str = DEVICE, called: str = TITLE) -> tuple[int, str]:
+    async def dcmtk(
+        self, program: str, *more: str, ae: str = DEVICE, called: str = TITLE, before: Sequence[str] = ()
+    ) -> tuple[int, str]:
         """The exit code of `echoscu` or `storescu`, and what it said."""
         found = shutil.which(program)
         if found is None and CI:
@@ -65,7 +67,7 @@ class Pacs:
         if found is None:
             pytest.skip(f"PEERS MISSING: {program} (as root: tests/install-peers dcmtk)")
         process = await asyncio.create_subprocess_exec(
-            found, "-v", "-aet", ae, "-aec", called, "127.0.0.1", str(self.port), *more,
+            found, "-v", *before, "-aet", ae, "-aec", called, "127.0.0.1", str(self.port), *more,
             stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
         )  # fmt: skip
         said, _ = await process.communicate()
@@ -110,8 +112,10 @@ async def pacs_server(data: Path, dsn: str, **sections: dict[str, Any]) -> Async
     own = {"port": 0, "calling": CALLING} | sections.pop("pacs", {})
     async with running_server(data, dsn, delivery={"identified": "clear"}, pacs=own, **sections) as server:
         pacs = Pacs(server)
-        yield pacs
-        pacs.close()
+        try:
+            yield pacs
+        finally:
+            pacs.close()
 
 
 @dataclass(frozen=True)

@@ -206,9 +206,21 @@ async def test_silence_ends(postgres: PostgresForTests, migrated: str, tmp_path:
         stuck = await (await pacs.connect()).associate(ae="OTHER")
         await stuck.send(p_data(1, 3, store_command(LARGE.instance)))
         await stuck.send_data_set(LARGE.data_set[:100_000], whole=False)
-        for device in (mute, slow, idle, stuck):
+        assert (await mute.pdu())[0] == 0
+        for device in (slow, idle, stuck):
             assert (await device.pdu())[0] == 7
         await until(lambda: nothing_is_stored(pacs.server))
+        await serves(pacs)
+
+
+async def test_a_request_that_does_not_end_is_not_waited_for(
+    postgres: PostgresForTests, migrated: str, tmp_path: Path
+) -> None:
+    dsn = await postgres.fresh_database(migrated)
+    async with pacs_server(tmp_path / "data", dsn, pacs={"head_seconds": 0.3}) as pacs:
+        device = await pacs.connect()
+        await device.send(request()[:-1])
+        assert (await device.pdu())[0] == 7
         await serves(pacs)
 
 

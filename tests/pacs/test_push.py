@@ -17,6 +17,7 @@ from pynetdicom import AE
 from pynetdicom.presentation import AllStoragePresentationContexts, build_context
 
 from mdm_async.dicom.stored_classes import STORAGE_CLASSES
+from tests.faults.conditions import until
 from tests.pacs.devices import (
     CT,
     DEVICE,
@@ -30,6 +31,7 @@ from tests.pacs.devices import (
     echo_command,
     image,
     p_data,
+    store_command,
 )
 
 
@@ -230,3 +232,19 @@ async def test_a_principal_needs_the_right_to_write(pacs: Pacs) -> None:
     assert row["caller"] == "user:ct"
     assert "OWNED" in str(row["details"])
     await device.release()
+
+
+async def test_who_loses_the_right_meanwhile_is_cut(pacs: Pacs) -> None:
+    rule = {"principal": "user:ct", "rights": "w"}
+    root = {"principal": "user:ct", "rights": "x"}
+    await pacs.server.srm("mkdir", surl="/owned", expect=None)
+    await pacs.server.srm("setPermission", surls=["/"], permissionType="ADD", rules=[root])
+    await pacs.server.srm("setPermission", surls=["/owned"], permissionType="ADD", rules=[rule])
+    before, pushed = await pacs.names("/owned"), image()
+    device = await (await pacs.connect()).associate(ae="OWNED")
+    await device.send(p_data(1, 3, store_command(pushed.instance)))
+    await device.send_data_set(pushed.data_set[:20_000], whole=False)
+    await until(lambda: pacs.server.house.admission.receiving)
+    await pacs.server.srm("setPermission", surls=["/owned"], permissionType="REMOVE", rules=[rule])
+    assert (await device.pdu())[0] == 0
+    assert await pacs.names("/owned") == before

@@ -30,10 +30,11 @@ from mdm_async.pacs.dimse.pdus import (
     command_data,
     reject,
 )
-from mdm_async.pacs.dimse.peers import Peer, Peers
+from mdm_async.pacs.dimse.peers import OtherEnd, Peer, Peers
 from mdm_async.pacs.dimse.storing import NOT_UNDERSTOOD, PROCESSING_FAILURE, SUCCESS, Answer, Storage
 from mdm_async.pacs.dimse.wire import Gone, Silent, Wire
 from mdm_async.postgres.turns import on_behalf
+from mdm_async.seldom import Seldom
 
 VERIFICATION: Final = "1.2.840.10008.1.1"
 _MOST_REQUEST: Final = 256 << 10
@@ -48,6 +49,7 @@ _BY_REASON: Final = {
     LIMIT_REACHED: "limit reached",
 }
 
+_TOLD: Final = Seldom(60)
 _log = structlog.get_logger()
 
 
@@ -78,7 +80,7 @@ class Association:
 
     acceptor: Acceptor
     wire: Wire
-    source: str
+    end: OtherEnd
     phase: Phase = field(default=Phase.OPENING, init=False)
     draining: bool = field(default=False, init=False)
     _peer: Peer | None = field(default=None, init=False)
@@ -100,9 +102,7 @@ class Association:
             await self.wire.say_last(abort(AbortReason.NOT_SPECIFIED))
             how = "silent for too long"
         except Broken as why:
-            _log.warning(
-                "a device breaks the DICOM protocol", source=self.source, ae=self._title, what=str(why)
-            )
+            self._tell("a device breaks the DICOM protocol", what=str(why), ae=self._title)
             await self.wire.say_last(abort(why.reason))
             how = "protocol broken"
         except asyncio.CancelledError:
@@ -118,19 +118,29 @@ class Association:
                 self.acceptor.dismiss(self._peer)
             self.wire.writer.close()
         metrics.ENDED.labels(how).inc()
-        _log.info("association ended", ae=self._title, source=self.source, how=how)
+        if self._peer is not None:
+            _log.info("association ended", ae=self._title, source=self.source, how=how)
+
+    @property
+    def source(self) -> str:
+        return self.end.address
 
     @property
     def _title(self) -> str:
         return self._peer.settings.ae if self._peer is not None else ""
 
+    def _tell(self, event: str, *, what: str, **beside: str) -> None:
+        """Of what anybody can make happen as often as they like."""
+        if (unsaid := _TOLD.tell(what)) is not None:
+            _log.warning(event, reason=what, source=self.source, **beside, **unsaid)
+
     async def _run(self) -> str:
         """How it ended."""
-        async with asyncio.timeout(self.acceptor.head_seconds):
-            try:
+        try:
+            async with asyncio.timeout(self.acceptor.head_seconds):
                 body = await self._request()
-            except TimeoutError:
-                raise Silent from None
+        except TimeoutError:
+            raise Silent from None
         titles = negotiation.parse_titles(body)
         request = Request()
         why = self._against(titles)
@@ -163,12 +173,12 @@ class Association:
         """Why there is no association, as far as the titles tell; nothing that comes behind them was looked at."""
         if not titles.version & 1:
             return UNKNOWN_PROTOCOL
-        if self.acceptor.peers.find(titles.calling, self.source) is None:
+        if self.acceptor.peers.find(titles.calling, self.end) is None:
             return UNKNOWN_CALLING
         return UNKNOWN_CALLED if titles.called != self.acceptor.title else None
 
     def _admitted(self, titles: Titles) -> Rejection | None:
-        peer = self.acceptor.peers.find(titles.calling, self.source)
+        peer = self.acceptor.peers.find(titles.calling, self.end)
         assert peer is not None
         if self.draining or not self.acceptor.admit(peer):
             return LIMIT_REACHED
@@ -179,7 +189,7 @@ class Association:
         reason = _BY_REASON[why]
         metrics.REFUSED.labels(reason).inc()
         shown = "".join(one if one.isascii() and one.isprintable() else "?" for one in titles.calling)
-        _log.warning("an association was refused", reason=reason, calling=shown, source=self.source)
+        self._tell("an association was refused", what=reason, calling=shown)
         if why in (UNKNOWN_CALLING, UNKNOWN_CALLED):
             error = Unauthenticated(f"an association was refused: {reason}")
             self.acceptor.storage.refusals.note(error, None, self.source, "associate")

@@ -1,4 +1,4 @@
-"""Who may associate: devices by title and address, each with the directory and the rights that it pushes under."""
+"""Who may associate: devices by title, address and certificate, and where and as whom each of them pushes."""
 
 import ipaddress
 from dataclasses import dataclass
@@ -8,8 +8,18 @@ from mdm_async.errors import BadRequest, UnsafeSettings
 from mdm_async.images.names.path_template import PathTemplate
 from mdm_async.loopback import is_loopback
 from mdm_async.names import ANYONE, AUTHENTICATED, Ability, Caller, Lfn, Right, Scope, parse_lfn
+from mdm_async.pacs.dimse.tls import certificate
 from mdm_async.rules import parse_principal
 from mdm_async.settings import CallingSettings, PacsSettings
+
+
+@dataclass(frozen=True, slots=True)
+class OtherEnd:
+    """Of a connection: its address, whether TLS secures it, and the certificate (DER) that was shown."""
+
+    address: str
+    secured: bool = False
+    certificate: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +29,8 @@ class Peer:
     settings: CallingSettings
     directory: Lfn
     template: PathTemplate
+    certificate: bytes | None
+    """That it has to show (DER)."""
 
     @classmethod
     def of(cls, settings: CallingSettings) -> Self:
@@ -27,7 +39,8 @@ class Peer:
             directory = parse_lfn(settings.directory)
             if settings.principal is not None:
                 parse_principal(settings.principal)
-            return cls(settings, directory, PathTemplate(settings.template))
+            shown = certificate(settings.certificate) if settings.certificate is not None else None
+            return cls(settings, directory, PathTemplate(settings.template), shown)
         except BadRequest as why:
             raise UnsafeSettings(
                 f"pacs.calling of {settings.ae}: {why.detail}", remedy=why.remedy or "correct it"
@@ -42,17 +55,23 @@ class Peer:
         writes = Scope(self.directory, frozenset({Right.WRITE}), also=frozenset({Ability.DIRECTORIES}))
         return Caller(name, frozenset({name, ANYONE}), (writes,), source=source)
 
-    def calls_from(self, source: str) -> bool:
+    def is_at(self, end: OtherEnd) -> bool:
+        """Whether this may be the device at the other end of a connection."""
         try:
-            address = ipaddress.ip_address(source)
+            address = ipaddress.ip_address(end.address)
         except ValueError:
             return False
-        return any(address in one for one in self.settings.networks)
+        if not any(address in one for one in self.settings.networks):
+            return False
+        if not end.secured and (self.settings.secured or not (self.settings.plain or address.is_loopback)):
+            return False
+        return self.certificate in (None, end.certificate)
 
     @property
     def sends_plain_far(self) -> bool:
-        """Whether unencrypted images cross a network."""
-        return any(not is_loopback(str(one.network_address)) for one in self.settings.networks)
+        """Whether unencrypted images may cross a network."""
+        far = any(not is_loopback(str(one.network_address)) for one in self.settings.networks)
+        return far and self.settings.plain and not self.settings.secured
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +83,13 @@ class Peers:
         """Raises UnsafeSettings."""
         return cls(tuple(map(Peer.of, settings.calling)))
 
-    def find(self, title: str, source: str) -> Peer | None:
-        """The one of this title that calls from this address."""
-        return next((one for one in self.known if one.settings.ae == title and one.calls_from(source)), None)
+    @property
+    def certificates(self) -> list[bytes]:
+        return [one.certificate for one in self.known if one.certificate is not None]
+
+    def find(self, title: str, end: OtherEnd) -> Peer | None:
+        """The one of this title at the other end of a connection."""
+        return next((one for one in self.known if one.settings.ae == title and one.is_at(end)), None)
 
 
 def address_of(peername: object) -> str:

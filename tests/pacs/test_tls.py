@@ -1,0 +1,142 @@
+"""Devices that come by TLS, and those that must: by the certificate that stands in the settings, and no other."""
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import trustme
+
+from mdm_async.errors import UnsafeSettings
+from mdm_async.pacs.dimse.peers import OtherEnd, Peers
+from mdm_async.settings import load
+from tests.faults.conditions import until
+from tests.pacs.devices import DEVICE, Device, Pacs, calling, image, pacs_server, rejected
+from tests.postgres.for_tests import PostgresForTests
+
+
+@dataclass
+class Certificates:
+    """Of a server, a device and somebody else, as PEM files."""
+
+    folder: Path
+
+    def __post_init__(self) -> None:
+        self.authority, self.others = trustme.CA(), trustme.CA()
+        self.authority.cert_pem.write_to_path(str(self.folder / "ca.pem"))
+        for name, issuer in (("server", self.authority), ("ct", self.authority), ("mr", self.others)):
+            issued = issuer.issue_cert("127.0.0.1", "localhost", common_name=name)
+            issued.cert_chain_pems[0].write_to_path(str(self.folder / f"{name}.pem"))
+            issued.private_key_pem.write_to_path(str(self.folder / f"{name}.key"))
+            (self.folder / f"{name}.key").chmod(0o600)
+
+    def at(self, name: str) -> str:
+        return str(self.folder / name)
+
+
+@dataclass
+class Secured:
+    pacs: Pacs
+    certificates: Certificates
+
+    async def connect(self, shown: str | None = None) -> Device:
+        context = ssl.create_default_context(cafile=self.certificates.at("ca.pem"))
+        if shown is not None:
+            at = self.certificates.at
+            context.load_cert_chain(at(f"{shown}.pem"), at(f"{shown}.key"))
+        device = Device(*await asyncio.open_connection("127.0.0.1", self.pacs.port, ssl=context))
+        self.pacs.devices.append(device)
+        return device
+
+
+@pytest.fixture
+async def secured(postgres: PostgresForTests, migrated: str, tmp_path: Path) -> AsyncIterator[Secured]:
+    made = Certificates(tmp_path)
+    devices = (
+        calling(),
+        calling("TLS", "/tls", tls=True),
+        calling("CT", "/ct", certificate=made.at("ct.pem")),
+    )
+    server = {"tls_cert": made.at("server.pem"), "tls_key": made.at("server.key")}
+    dsn = await postgres.fresh_database(migrated)
+    async with pacs_server(tmp_path / "data", dsn, pacs={"calling": devices}, server=server) as pacs:
+        yield Secured(pacs, made)
+
+
+async def test_dcmtk_pushes_by_tls(secured: Secured, tmp_path: Path) -> None:
+    at = secured.certificates.at
+    own = ("+tls", at("ct.key"), at("ct.pem"), "+cf", at("ca.pem"))
+    code, said = await secured.pacs.dcmtk("storescu", image().at(tmp_path), ae="CT", before=own)
+    assert code == 0, said
+    assert len(await secured.pacs.names("/ct")) == 1
+    code, said = await secured.pacs.dcmtk("echoscu", ae="TLS", before=("+tla", "+cf", at("ca.pem")))
+    assert code == 0, said
+
+
+@pytest.mark.parametrize(
+    ("ae", "shown", "enters"),
+    [("CT", "ct", True), ("CT", None, False), ("TLS", None, True), ("TLS", "ct", True), (DEVICE, None, True)],
+)
+async def test_by_tls(secured: Secured, ae: str, shown: str | None, enters: bool) -> None:
+    device = await secured.connect(shown)
+    kind, body = await device.ask(ae=ae)
+    if enters:
+        assert kind == 2
+        assert await device.store(image()) == 0
+        await device.release()
+    else:
+        assert (kind, rejected(body)) == (3, (1, 1, 3))
+
+
+@pytest.mark.parametrize(("ae", "enters"), [("CT", False), ("TLS", False), (DEVICE, True)])
+async def test_without_tls(secured: Secured, ae: str, enters: bool) -> None:
+    kind, body = await (await secured.pacs.connect()).ask(ae=ae)
+    assert kind == 2 if enters else (kind, rejected(body)) == (3, (1, 1, 3))
+
+
+async def test_a_certificate_that_stands_nowhere_is_refused(secured: Secured) -> None:
+    # In TLS 1.3 a client hears of that only after it took itself for connected.
+    with suppress(ssl.SSLError, ConnectionError):
+        device = await secured.connect("mr")
+        kind, _ = await device.ask(ae="TLS")
+        assert kind == 0
+    async with secured.pacs.server.house.database.acquire() as db:
+        await until(lambda: db.fetchval("select 1 from audit where details->>'reason' = 'TLS' limit 1"))
+    assert (await (await secured.connect()).ask(ae="TLS"))[0] == 2
+
+
+async def test_a_changed_certificate_is_taken_up(secured: Secured) -> None:
+    made = secured.certificates
+    issued = made.authority.issue_cert("127.0.0.1", common_name="another")
+    issued.private_key_pem.write_to_path(made.at("server.key"))
+    issued.cert_chain_pems[0].write_to_path(made.at("server.pem"))
+
+    async def is_shown() -> bool:
+        device = await secured.connect()
+        shown = device.writer.get_extra_info("peercert")
+        device.close()
+        return ((("commonName", "another"),)) in shown["subject"]
+
+    await until(is_shown)
+
+
+def test_what_must_be_secured_is_asked_where_it_counts() -> None:
+    far = calling("FAR", hosts=["192.0.2.0/24", "127.0.0.1"], plain=True)
+    peers = Peers.of(load(overrides={"pacs": {"calling": [far]}}).pacs)
+    assert peers.find("FAR", OtherEnd("192.0.2.9"))
+    assert not peers.find("FAR", OtherEnd("192.0.3.9"))
+    assert not peers.find("FAR", OtherEnd(""))
+
+
+def test_tls_needs_a_certificate(tmp_path: Path) -> None:
+    with pytest.raises(UnsafeSettings, match="--tls-cert"):
+        load(overrides={"pacs": {"calling": [calling(tls=True)]}})
+    own = {"tls_cert": "a.pem", "tls_key": "a.key"}
+    (tmp_path / "none.pem").write_text("no certificate")
+    for path in (tmp_path / "none.pem", tmp_path / "missing.pem"):
+        one = calling(certificate=str(path), hosts=["192.0.2.1"])
+        with pytest.raises(UnsafeSettings, match="no certificate that can be read"):
+            Peers.of(load(overrides={"server": own, "pacs": {"calling": [one]}}).pacs)
