@@ -16,6 +16,11 @@ INGESTED = Counter(
 )
 _TRANSFERS = Gauge("mdm_transfers_running", "Transfers running now", ["direction"])
 TRANSFERS_OUT, TRANSFERS_IN = _TRANSFERS.labels("out"), _TRANSFERS.labels("in")
+STAGED = Counter(
+    "mdm_images_staged",
+    "Images asked of archives, by what came of it: brought, away, lost, refused",
+    ["outcome"],
+)
 GRANTED = Counter("mdm_grants", "Transfer URLs handed out", ["operation"])
 DISK_FREE = Gauge("mdm_disk_free_bytes", "Bytes that are free on a disk this node writes to", ["disk"])
 DISK_FULL = Gauge(

@@ -15,7 +15,7 @@ import pytest
 from mdm_async.catalog import installation
 from mdm_async.catalog.cohorts import cohorts, members
 from mdm_async.catalog.cohorts.members import Member
-from mdm_async.catalog.grants import grants, requests
+from mdm_async.catalog.grants import grants, requests, waiting
 from mdm_async.catalog.grants import shredding as transfer_urls
 from mdm_async.catalog.grants.grants import Grant
 from mdm_async.catalog.holdings import (
@@ -32,6 +32,7 @@ from mdm_async.catalog.holdings import (
     sources,
 )
 from mdm_async.catalog.holdings.images import Part, StoredView
+from mdm_async.catalog.holdings.locality import Locality
 from mdm_async.catalog.metadata import (
     blind,
     collections,
@@ -71,6 +72,7 @@ from mdm_async.catalog.trail.ledger import Filter
 from mdm_async.catalog.work import (
     directories_to_check,
     images_to_index,
+    images_to_stage,
     keys_to_forget,
     shreds,
     superseded_keys,
@@ -247,6 +249,34 @@ async def a_callers_requests_are_told(desk: Desk) -> None:
 async def uploads_that_nobody_finished_are_ended(desk: Desk) -> None:
     await grants.insert(desk.db, [_grant(1, operation="put", state="uploaded", life=-60.0)])
     assert await grants.expire_uploads(desk.db, 200) == (1, [image(FILE)])
+
+
+@budget(60)
+async def an_image_is_waited_for_and_brought(desk: Desk) -> None:
+    await grants.insert(
+        desk.db,
+        [_grant(1, state="queued"), _grant(2, operation="bring_online", state="queued", turl=turl(-3))],
+    )
+    assert await waiting.begun(desk.db, image(FILE))
+    first, second = await waiting.of_image(desk.db, image(FILE), 100)
+    await waiting.fail(desk.db, first.grant, BadRequest("no"))
+    await waiting.brought(desk.db, second.grant)
+    assert not await waiting.of_image(desk.db, image(FILE), 100)
+
+
+@budget(2_500)
+async def a_hundred_images_are_put_into_an_archives_line(desk: Desk) -> None:
+    wanted = [image(FILE + n) for n in range(100)]
+    await sources.archives(desk.db, wanted)
+    await images_to_stage.add(desk.db, dict.fromkeys(wanted, "main"))
+    await images_to_stage.add(desk.db, dict.fromkeys(wanted, "main"))
+    assert await images_to_stage.ahead(desk.db, "main", 1000) == 100
+    (row, *_) = await images_to_stage.of_archive("main").take(desk.db, "node", 1)
+    assert await images_to_stage.attempts(desk.db, row) == 1
+    assert await images_to_stage.lock(desk.db, row)
+    await sources.listed_again(desk.db, wanted, "main")
+    await sources.found(desk.db, image(FILE), Locality.LOST)
+    assert await profiles.wanted_of(desk.db, image(FILE)) == ["basic"]
 
 
 # Holdings
@@ -1094,6 +1124,12 @@ QUEUES: dict[str, tuple[Queue, str]] = {
     "indexing": (
         IMAGES_TO_INDEX,
         "insert into images_to_index (image) select md5('image' || n)::uuid from generate_series(1, {}) n",
+    ),
+    "staging": (
+        images_to_stage.of_archive("main"),
+        "insert into images_to_stage (image, pacs)"
+        " select md5('image' || n)::uuid, case when n % 2 = 0 then 'main' else 'other' end"
+        " from generate_series(1, {}) n",
     ),
     "sets": (
         SETS_TO_CHECK,

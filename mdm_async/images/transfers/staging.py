@@ -20,7 +20,7 @@ from mdm_async.images.reading.shelf import Shelf
 from mdm_async.names import View
 from mdm_async.postgres.database import Connection, Database
 
-_COUNTED: Final = 10_000
+_COUNTED: Final = 1000
 """A longer line is not counted to its end."""
 _AT_ONCE: Final = 64
 _FIRST_GUESS: Final = 1.0

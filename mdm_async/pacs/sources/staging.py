@@ -38,7 +38,7 @@ from mdm_async.errors import (
 )
 from mdm_async.images.intake.draft import Draft, Registered
 from mdm_async.images.intake.intake import Intake
-from mdm_async.images.metrics import INGESTED
+from mdm_async.images.metrics import INGESTED, STAGED
 from mdm_async.images.parts import pacs_source
 from mdm_async.images.parts.pacs_source import PacsSource
 from mdm_async.images.shift import Shift, over_and_over
@@ -129,6 +129,8 @@ class Bringer:
                 await self._away(image, why)
                 await shift.put_back([row], self._pause)
                 return
+            if failure is not None:
+                STAGED.labels("lost" if isinstance(failure, Damaged) else "refused").inc()
         await self._settle(shift, row, failure)
 
     async def _brought(self, row: Row, image: UUID) -> MdmError | None:
@@ -215,6 +217,7 @@ class Bringer:
             await views_to_make.add_lacking(db, [draft.image], wanted, shelf.served.newest)
             await acts.record(db, await self._acts(db, draft))
         draft.keep()
+        STAGED.labels("brought").inc()
         INGESTED.labels(draft.state).inc()
 
     async def _acts(self, db: Connection, draft: Draft) -> list[Act]:
@@ -246,6 +249,7 @@ class Bringer:
             if not self.line.away_for:
                 _log.warning("an archive is away", archive=self.source.name, reason=why.detail)
             self.line.away_for = why.detail
+        STAGED.labels("away").inc()
         async with self._database.acquire() as db:
             await sources.found(db, image, Locality.UNAVAILABLE)
 
