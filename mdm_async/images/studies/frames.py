@@ -1,13 +1,15 @@
 """Where the frames of a view lie among its bytes, found by a few small reads, whatever lies between.
 
-Native frames by arithmetic. Encapsulated ones by an offset table, which is believed as far as what is asked for shows
-that it is right: items follow one another from where it says that a frame begins to where the next one does. Without
+Native frames by arithmetic. Encapsulated ones by an offset table, which is believed when it ascends and, of what is
+asked for, is right: items follow one another from where it says that a frame begins to where the next one does. Without
 such a table by the headers of all fragments, as long as those are few.
 """
 
+import struct
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import pairwise
 from typing import Final
 
 from mdm_async.blobs.store import BlobStore
@@ -34,6 +36,8 @@ MOST_READS: Final = 2_000
 """For one request, where fragments must be walked through."""
 MOST_FRAMES: Final = 20_000
 """In one answer."""
+_MOST_CHECKED: Final = 1 << 16
+"""Frames, up to which the whole of a table is looked at."""
 _WINDOW: Final = 1 << 14
 _ELEMENT: Final = 12
 _OFFSET, _LONG_OFFSET = 4, 8
@@ -184,29 +188,25 @@ async def _encapsulated(window: _Window, pixels: Pixels, count: int, numbers: Se
     table += pixels.start
     first = table + size
 
-    async def offset(place: int) -> int | None:
-        """By the Basic Offset Table; None behind the last frame."""
-        if place == count:
-            return None
-        told = await window.bytes(table + place * _OFFSET, _OFFSET)
-        return first + int.from_bytes(told, "little")
+    async def told(place: int, several: int) -> bytes:
+        """So many of the Basic Offset Table's numbers."""
+        return await window.bytes(table + place * _OFFSET, several * _OFFSET)
 
-    async def long_offset(place: int) -> int | None:
+    async def told_extended(place: int, several: int) -> bytes:
         assert pixels.extended is not None
-        if place == count:
-            return None
-        told = pixels.extended[0][place * _LONG_OFFSET : (place + 1) * _LONG_OFFSET]
-        return first + int.from_bytes(told, "little")
+        return pixels.extended[0][place * _LONG_OFFSET : (place + several) * _LONG_OFFSET]
 
     if count > 1:
         tables = []
         if pixels.extended is not None and len(pixels.extended[0]) == count * _LONG_OFFSET:
-            tables.append(long_offset)
+            tables.append(_Table("Q", count, first, told_extended))
         if size == count * _OFFSET:
-            tables.append(offset)
+            tables.append(_Table("L", count, first, told))
         for one in tables:
+            if count <= _MOST_CHECKED and not await one.is_ascending():
+                continue
             try:
-                return [await _by_table(window, encoding, one, number - 1, first) for number in numbers]
+                return [await _by_table(window, encoding, one, number - 1) for number in numbers]
             except Malformed:
                 continue
     fragments = await _fragments(window, encoding, first, None)
@@ -217,19 +217,31 @@ async def _encapsulated(window: _Window, pixels: Pixels, count: int, numbers: Se
     return [[fragments[number - 1]] for number in numbers]
 
 
-async def _by_table(
-    window: _Window,
-    encoding: Encoding,
-    offset: Callable[[int], Awaitable[int | None]],
-    place: int,
-    first: int,
-) -> Frame:
+@dataclass(frozen=True, slots=True)
+class _Table:
+    """Where frames begin, as one of the offset tables has it; `unit` is that of `struct`."""
+
+    unit: str
+    count: int
+    first: int
+    """Where the first fragment is, from which the table counts."""
+    told: Callable[[int, int], Awaitable[bytes]]
+
+    async def numbers(self, place: int, several: int) -> tuple[int, ...]:
+        return struct.unpack(f"<{several}{self.unit}", await self.told(place, several))
+
+    async def is_ascending(self) -> bool:
+        """Whether it can be one: from 0, each behind the one before."""
+        numbers = await self.numbers(0, self.count)
+        return numbers[0] == 0 and all(one < after for one, after in pairwise(numbers))
+
+
+async def _by_table(window: _Window, encoding: Encoding, table: _Table, place: int) -> Frame:
     """Raises Malformed when the table is not right about this frame."""
-    begin, end = await offset(place), await offset(place + 1)
-    assert begin is not None
-    if begin < first or (end is not None and end <= begin) or (place == 0 and begin != first):
+    begin, *after = await table.numbers(place, min(2, table.count - place))
+    if after and after[0] <= begin:
         raise Malformed("an offset table that is none")
-    return await _fragments(window, encoding, begin, end)
+    return await _fragments(window, encoding, table.first + begin, table.first + after[0] if after else None)
 
 
 async def _fragments(window: _Window, encoding: Encoding, at: int, end: int | None) -> list[Span]:
