@@ -12,11 +12,11 @@ from math import isfinite, isnan
 from typing import Any, Final
 
 from mdm_async.dicom.character_sets import NAME_PARTS, TEXT_PARTS, CharacterSet
-from mdm_async.dicom.dictionary import vr_of, vrs_of
-from mdm_async.dicom.elements import BLANK_VRS, Encoding
+from mdm_async.dicom.elements import Encoding
 from mdm_async.dicom.filemeta import read_meta
+from mdm_async.dicom.implied_vrs import implied_vr, is_signed
 from mdm_async.dicom.values.lexical import BYTES_OF_ONE, is_legal
-from mdm_async.dicom.walking import Element, holds_fragments, items, walk
+from mdm_async.dicom.walking import Element, items, walk
 from mdm_async.errors import Malformed
 
 Model = dict[str, Any]
@@ -32,7 +32,7 @@ _EXACT: Final = 1 << 53
 """Whole numbers below it are the same to every reader of JSON."""
 _DIGITS: Final = 15
 
-_CHARACTER_SET, _SIGNED, _PADDING = 0x00080005, 0x00280103, 0xFFFCFFFC
+_CHARACTER_SET, _PADDING = 0x00080005, 0xFFFCFFFC
 _TEXTS: Final = frozenset(b"AE AS CS DA DT LO SH TM UC UI".split())
 _ONE_TEXT: Final = frozenset(b"LT ST UR UT".split())
 _NUMBERS: Final = {
@@ -64,7 +64,7 @@ class _Reader:
     def _element(
         self, data: bytes, element: Element, encoding: Encoding, charset: CharacterSet, above: Path
     ) -> Model:
-        vr = _vr(element, self.signed)
+        vr = implied_vr(element, signed=self.signed)
         path = (*above, element.tag)
         if vr == b"SQ":
             told: Model = {"vr": "SQ"}
@@ -99,7 +99,7 @@ def model_of(head: bytes, tail: bytes, bulk: Callable[[Path], str]) -> Model:
     """All elements but file meta and pixels. `bulk`: where long values are fetched. Raises NotDicom, Malformed for a
     head without a meta that can be read."""
     meta = read_meta(head)
-    reader = _Reader(bulk, _is_signed(head, meta.end, meta.encoding))
+    reader = _Reader(bulk, is_signed(head, meta.end, meta.encoding))
     charset = _charset(head, meta.end, meta.encoding)
     found = reader.data_set(head, meta.end, len(head), meta.encoding, charset, ())
     found |= reader.data_set(tail, 0, len(tail), meta.encoding, charset, ())
@@ -118,12 +118,12 @@ class Bulk:
 def bulk_of(head: bytes, tail: bytes, path: Path) -> Bulk | None:
     """Where the value of an element lies, if `model_of` told to fetch it by itself."""
     meta = read_meta(head)
-    signed = _is_signed(head, meta.end, meta.encoding)
+    signed = is_signed(head, meta.end, meta.encoding)
     for data, at in ((head, meta.end), (tail, 0)):
         found = _sought(data, at, len(data), meta.encoding, path)
         if found is not None:
             element, encoding = found
-            vr = _vr(element, signed)
+            vr = implied_vr(element, signed=signed)
             if element.undefined or not _is_bulk(vr, element.length) or not _may_be_sent(vr, encoding):
                 return None
             return Bulk(data is tail, element.value, element.value + element.length)
@@ -160,32 +160,6 @@ def name_told(text: str) -> dict[str, str] | None:
     """A name by its groups (F.2.2)."""
     groups = zip(("Alphabetic", "Ideographic", "Phonetic"), text.split("="), strict=False)
     return {group: told for group, each in groups if (told := each.strip())} or None
-
-
-def _vr(element: Element, signed: bool) -> bytes:
-    vr = element.vr
-    if vr in (b"", b"UN") or vr in BLANK_VRS:
-        allowed = vrs_of(element.tag)
-        if vr == b"UN" and not element.undefined:
-            return b"UN"
-        if element.undefined and not holds_fragments(element.tag, vr, element.start):
-            return b"SQ"
-        if b"OW" in allowed:
-            return b"OW"
-        if b"SS" in allowed and signed:
-            return b"SS"
-        return vr_of(element.tag) or b"UN"
-    return vr
-
-
-def _is_signed(head: bytes, at: int, encoding: Encoding) -> bool:
-    try:
-        for element in walk(head, at, len(head), encoding, last=_SIGNED):
-            if element.tag == _SIGNED and element.length == 2:
-                return bool(encoding.u16.unpack_from(head, element.value)[0] == 1)
-    except Malformed:
-        pass
-    return False
 
 
 def _charset(head: bytes, at: int, encoding: Encoding) -> CharacterSet:

@@ -144,10 +144,17 @@ def _quality(text: str) -> float:
 
 
 def of_instances(wanted: Sequence[Wanted], stored: Collection[str], *, alone: bool) -> Chosen:
-    """How instances leave that are stored under these transfer syntaxes. `alone`: it is one. Raises NotAcceptable."""
+    """How instances leave that are stored under these transfer syntaxes. `alone`: it is one.
+
+    As they are stored, or all under the transfer syntax that is told. Raises NotAcceptable.
+    """
     for one in wanted:
-        if one.fits(DICOM) and all(_is_meant(one, syntax) for syntax in stored):
+        if not one.fits(DICOM):
+            continue
+        if all(_is_meant(one, syntax) for syntax in stored):
             return Chosen(one.multipart or not alone, DICOM)
+        if one.syntax in (None, EXPLICIT) and set(stored) <= {IMPLICIT, EXPLICIT}:
+            return Chosen(one.multipart or not alone, DICOM, EXPLICIT)
     raise _refused(f'{RELATED}; type="{DICOM}"; transfer-syntax={one}' for one in sorted(stored))
 
 

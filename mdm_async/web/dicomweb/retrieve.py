@@ -4,27 +4,32 @@ from collections.abc import AsyncGenerator
 
 from aiohttp import web
 
+from mdm_async.images.studies.rewriting import MOST_REWRITTEN, rewritten
+from mdm_async.images.transfers.warm import WarmTurl
 from mdm_async.web.dicomweb import accept
 from mdm_async.web.dicomweb.address import wanted
-from mdm_async.web.dicomweb.opening import each_opened, opened, rows_of, syntax_of
-from mdm_async.web.dicomweb.parts import Parts
+from mdm_async.web.dicomweb.opening import each_opened, opened, rows_of, syntax_of, view_of
+from mdm_async.web.dicomweb.parts import HEADERS, Parts
 from mdm_async.web.http.credential import caller_of
 from mdm_async.web.http.get import get
-from mdm_async.web.http.sending import Body, Part, Section, send_parts
+from mdm_async.web.http.house import HOUSE
+from mdm_async.web.http.sending import Body, Part, Section, send_parts, telling_damage
 
 
 async def retrieve(request: web.Request) -> web.StreamResponse:
-    """In parts, or one instance by itself, which may be had in ranges."""
+    """In parts, or one instance by itself, which may be had in ranges when it leaves as it is stored."""
     caller = await caller_of(request)
     kinds = wanted(request)
     rows = await rows_of(request, caller)
     alone = "instance" in request.match_info
     chosen = accept.of_instances(kinds, set(map(syntax_of, rows)), alone=alone)
-    if not chosen.multipart:
+    if not chosen.multipart and chosen.syntax is None:
         warm = await opened(request, caller, rows[0])
         return await get(request, warm.served, warm.read)
     parts = Parts(accept.DICOM)
-    answer = web.StreamResponse(headers=parts.headers)
+    answer = web.StreamResponse(
+        headers=parts.headers if chosen.multipart else HEADERS | {"Content-Type": accept.DICOM}
+    )
     if request.method == "HEAD":
         await opened(request, caller, rows[0])
         await answer.prepare(request)
@@ -32,8 +37,22 @@ async def retrieve(request: web.Request) -> web.StreamResponse:
 
     async def all_parts() -> AsyncGenerator[Part, None]:
         async for row, warm in each_opened(request, caller, rows):
-            preface = parts.preface(f"{accept.DICOM}; transfer-syntax={syntax_of(row)}")
-            yield Part(warm.served, warm.read, Body([Section(0, warm.served.size, preface)]))
+            syntax = chosen.syntax or syntax_of(row)
+            kind = f"{accept.DICOM}; transfer-syntax={syntax}"
+            preface = parts.preface(kind) if chosen.multipart else b""
+            yield await _part(request, warm, preface, rewrite=syntax != syntax_of(row))
 
-    await send_parts(request, answer, caller.payer, all_parts(), parts.end)
+    held = 0 if chosen.syntax is None else 4 * MOST_REWRITTEN
+    with request.app[HOUSE].budget.holding(caller.payer, held):
+        end = parts.end if chosen.multipart else b""
+        await send_parts(request, answer, caller.payer, all_parts(), end)
     return answer
+
+
+async def _part(request: web.Request, warm: WarmTurl, preface: bytes, *, rewrite: bool) -> Part:
+    if not rewrite:
+        return Part(warm.served, warm.read, Body([Section(0, warm.served.size, preface)]))
+    house = request.app[HOUSE]
+    async with telling_damage(warm.read):
+        new = await rewritten(house.blobs, house.cipher, view_of(warm))
+    return Part(warm.served, warm.read, Body([Section(*new.pixels, preface + new.before)], new.after))

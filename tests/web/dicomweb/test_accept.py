@@ -104,7 +104,8 @@ def test_instances_are_served_to_real_viewers(header: str, stored: str, alone: b
 
 def test_instances_without_a_transfer_syntax_mean_explicit_little_endian() -> None:
     wanted = parse(['multipart/related; type="application/dicom"'])
-    for stored in (IMPLICIT, JPEG, BIG):
+    assert of_instances(wanted, {EXPLICIT, IMPLICIT}, alone=False) == Chosen(True, DICOM, EXPLICIT)
+    for stored in (JPEG, BIG):
         with pytest.raises(NotAcceptable) as why:
             of_instances(wanted, {EXPLICIT, stored}, alone=False)
         assert stored in why.value.remedy

@@ -9,9 +9,9 @@ from typing import Any
 
 import pydicom.data
 import pytest
-from pydicom import dcmread
+from pydicom import Dataset, dcmread
 from pydicom.encaps import encapsulate, encapsulate_extended, generate_frames
-from pydicom.uid import CTImageStorage, JPEGBaseline8Bit
+from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEGBaseline8Bit
 
 from tests.conftest import Reply, Server
 from tests.web.dicomweb.conftest import Archive, Viewer, image, uid
@@ -182,3 +182,43 @@ async def test_encapsulated_frames_are_found(server: Server, table: str) -> None
     assert str(JPEGBaseline8Bit) in refused.tree["remedy"]
     assert (await viewer.get(where, Accept='multipart/related; type="application/dicom"')).status == 406
     assert len(parts_of(await viewer.get(where, Accept=ANY_DICOM))) == 1
+
+
+@pytest.mark.parametrize("pixels", [True, False])
+async def test_implicit_vr_is_rewritten_where_explicit_is_meant(server: Server, pixels: bool) -> None:
+    data = dcmread(io.BytesIO(image(3, pixels=300_000)))
+    data.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian
+    inner = Dataset()
+    inner.CodeValue, inner.CodeMeaning, inner.CodingSchemeDesignator = "113100", "Basic", "DCM"
+    data.PixelPaddingValue, data.SmallestImagePixelValue = -2000, -5
+    data.AnatomicRegionSequence = [inner]
+    if not pixels:
+        del data.PixelData
+    written = io.BytesIO()
+    data.save_as(written, implicit_vr=True, little_endian=True)
+    viewer, where = await only(server, written.getvalue())
+    study, series, instance = where.split("/")[2::2]
+    stored = await viewer.get(where, Accept="application/dicom; transfer-syntax=*")
+    kept = dcmread(io.BytesIO(stored.body))
+    assert kept.file_meta.TransferSyntaxUID == ImplicitVRLittleEndian
+    assert await viewer.ask(lambda client: client.retrieve_instance(study, series, instance)) == kept
+    # Of a series dicomweb-client names no transfer syntax.
+    of_series = await viewer.ask(lambda client: client.retrieve_series(study, series))
+    (one,) = [each for each in of_series if each.SOPInstanceUID == instance]
+    alone = await viewer.get(where, Accept="application/dicom")
+    assert alone.headers["Content-Type"] == "application/dicom"
+    read = dcmread(io.BytesIO(alone.body))
+    for told in (one, read):
+        assert told.file_meta.TransferSyntaxUID == ExplicitVRLittleEndian
+        assert (
+            told.file_meta.FileMetaInformationGroupLength == kept.file_meta.FileMetaInformationGroupLength + 2
+        )
+        assert told == kept
+    if pixels:
+        assert read["PixelData"].VR == "OW"
+        ((kind, frame),) = parts_of(await viewer.get(f"{where}/frames/1"))
+        assert kind.endswith("transfer-syntax=1.2.840.10008.1.2.1")
+        assert frame == kept.PixelData
+    again = io.BytesIO()
+    read.save_as(again)
+    assert len(again.getvalue()) == len(alone.body)

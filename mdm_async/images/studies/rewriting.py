@@ -1,0 +1,55 @@
+"""Views in implicit VR as Explicit VR Little Endian: another head and tail around the same pixels."""
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+from mdm_async.blobs.store import BlobStore
+from mdm_async.dicom.elements import IMPLICIT_LITTLE, UNDEFINED
+from mdm_async.dicom.explicit import in_explicit, pixel_header
+from mdm_async.dicom.part10 import Kind
+from mdm_async.errors import NotAcceptable, NotDicom
+from mdm_async.images.cipher_pool import CipherPool
+from mdm_async.images.reading import heads, stream
+from mdm_async.images.reading.representation import Span
+from mdm_async.images.reading.view import ReadyView
+
+MOST_REWRITTEN: Final = 4 << 20
+"""Bytes before and after the pixels."""
+_HEADER: Final = 8
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Rewritten:
+    """New bytes, those of the view's pixels, new bytes."""
+
+    before: bytes
+    pixels: Span
+    after: bytes
+
+
+async def rewritten(blobs: BlobStore, cipher: CipherPool, view: ReadyView) -> Rewritten:
+    """Raises NotAcceptable where that cannot be."""
+    head, tail = await heads.head_and_tail(blobs, cipher, view, MOST_REWRITTEN)
+    if head is None:
+        raise _refused()
+    try:
+        before, after = await cipher.run(partial(in_explicit, head, tail))
+    except NotDicom as why:
+        raise _refused() from why
+    if len(view.parts) < 2 or view.parts[1].row.kind != Kind.PIXELS.value:
+        return Rewritten(before, (0, 0), after)
+    start = len(head)
+    pieces = stream.clear(blobs, view, start, start + _HEADER)
+    begin = b"".join([bytes(piece) async for piece in pieces])
+    tag, _, value, length = IMPLICIT_LITTLE.header(begin, 0, len(begin))
+    if length == UNDEFINED:
+        raise _refused()
+    span = start + value, start + value + length
+    return Rewritten(before + pixel_header(tag, length), span, after)
+
+
+def _refused() -> NotAcceptable:
+    return NotAcceptable(
+        "an image cannot be rewritten in explicit VR", remedy="ask for it as it is stored: transfer-syntax=*"
+    )
