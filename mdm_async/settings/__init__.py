@@ -6,6 +6,7 @@ A list in the environment is JSON.
 """
 
 from mdm_async.settings.copying import CopySettings
+from mdm_async.settings.dicomweb import DicomwebSettings
 from mdm_async.settings.keys import KeySettings, KeyStoreSettings
 from mdm_async.settings.pacs import CallingSettings, PacsSettings
 from mdm_async.settings.pacs_sources import PacsSourceSettings
@@ -38,6 +39,7 @@ __all__ = [
     "CopySettings",
     "DatabaseSettings",
     "DeliverySettings",
+    "DicomwebSettings",
     "HookSettings",
     "IdentitySettings",
     "IssuerSettings",

@@ -19,6 +19,7 @@ from pydantic_settings import (
 
 from mdm_async.loopback import is_loopback
 from mdm_async.settings.copying import CopySettings
+from mdm_async.settings.dicomweb import DicomwebSettings
 from mdm_async.settings.keys import KeySettings
 from mdm_async.settings.pacs import PacsSettings
 from mdm_async.settings.sections import (
@@ -86,6 +87,7 @@ class Settings(_WithCopy):
     naming: NamingSettings = NamingSettings()
     identity: IdentitySettings = IdentitySettings()
     pacs: PacsSettings = PacsSettings()
+    dicomweb: DicomwebSettings = DicomwebSettings()
     site: SiteSettings = SiteSettings()
     audit: AuditSettings = AuditSettings()
     log: LogSettings = LogSettings()

@@ -25,6 +25,7 @@ from mdm_async.web.admin.unsealing import CUSTODIANS
 from mdm_async.web.cohorts import routes as cohorts
 from mdm_async.web.copying.copies import COPIES_HERE, Copies
 from mdm_async.web.dav import routes as dav
+from mdm_async.web.dicomweb import cors
 from mdm_async.web.dicomweb import routes as dicomweb
 from mdm_async.web.http import counting, on_behalf, problem
 from mdm_async.web.http.house import HOUSE, House
@@ -44,6 +45,7 @@ def application(house: House) -> web.Application:
     house.near.append(copies.near)
     app.on_cleanup.append(lambda _: copies.end())
     app.on_response_prepare.append(problem.name_answer)
+    app.on_response_prepare.append(cors.allow)
     for face in (
         archives,
         audit,
