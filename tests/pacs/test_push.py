@@ -27,12 +27,17 @@ from tests.pacs.devices import (
     Image,
     Pacs,
     accepted,
+    calling,
     data_set,
     echo_command,
     image,
     p_data,
+    pacs_server,
     store_command,
 )
+from tests.postgres.for_tests import PostgresForTests
+from tests.web.test_mappings import TRIAL, put
+from tests.web.test_profiles import add, ask
 
 
 async def test_echoscu_is_answered(pacs: Pacs) -> None:
@@ -248,3 +253,40 @@ async def test_who_loses_the_right_meanwhile_is_cut(pacs: Pacs) -> None:
     await pacs.server.srm("setPermission", surls=["/owned"], permissionType="REMOVE", rules=[rule])
     assert (await device.pdu())[0] == 0
     assert await pacs.names("/owned") == before
+
+
+async def test_a_principal_has_the_rights_of_its_groups(
+    postgres: PostgresForTests, migrated: str, tmp_path: Path
+) -> None:
+    groups = tmp_path / "groups.toml"
+    groups.write_text('[groups]\nscanners = ["user:ct"]\n')
+    dsn = await postgres.fresh_database(migrated)
+    async with pacs_server(tmp_path / "data", dsn, identity={"mapping": str(groups)}) as pacs:
+        await pacs.server.srm("mkdir", surl="/owned")
+        for surl, rights in (("/", "x"), ("/owned", "w")):
+            rule = {"principal": "group:local#/scanners", "rights": rights}
+            await pacs.server.srm("setPermission", surls=[surl], permissionType="ADD", rules=[rule])
+        device = await (await pacs.connect()).associate(ae="OWNED")
+        assert await device.store(image()) == 0
+
+
+async def test_a_mapped_patient_is_named_by_the_subject(
+    postgres: PostgresForTests, migrated: str, tmp_path: Path
+) -> None:
+    own = {"calling": [calling(template="{subject}/{instance}.dcm")]}
+    dsn = await postgres.fresh_database(migrated)
+    async with pacs_server(tmp_path / "data", dsn, pacs=own) as pacs:
+        await pacs.server.srm("mkdir", surl="/pacs")
+        await add(pacs.server, TRIAL)
+        reply = await put(pacs.server, "patient,subject\nP-1,S01\nP-2,S02\n")
+        assert reply.status == 200
+        await ask(pacs.server, "trial", "apply", 202, surl="/pacs", default=True)
+        device = await (await pacs.connect()).associate()
+        named = {}
+        for patient in ("P-1", "S01", "S02", "P-9"):
+            before = await pacs.names()
+            assert await device.store(image(PatientID=patient)) == 0
+            named[patient] = (await pacs.new_name(before)).split("/")[2]
+        assert named["P-1"] == "S01"
+        # One whose own ID is somebody's subject is not taken for that one.
+        assert [name[:3] for patient, name in named.items() if patient != "P-1"] == ["MDM"] * 3

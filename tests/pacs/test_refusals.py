@@ -2,6 +2,7 @@
 
 import io
 import re
+import socket
 import struct
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,10 @@ import pydicom
 import pytest
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
+from mdm_async.errors import UnsafeSettings
+from mdm_async.pacs.dimse.peers import Peers
+from mdm_async.premises import reasons_against
+from mdm_async.settings import load
 from tests.faults.conditions import until
 from tests.faults.database_proxy import proxied
 from tests.faults.test_full_disk import files_limited_to
@@ -25,6 +30,7 @@ from tests.pacs.devices import (
     p_data,
     pacs_server,
     rejected,
+    request,
     store_command,
 )
 from tests.postgres.for_tests import PostgresForTests
@@ -197,8 +203,6 @@ async def test_words_beside_a_status_are_short_and_tell_nothing_of_the_image(pac
 
 
 async def test_long_answers_keep_to_the_length_that_the_peer_takes(pacs: Pacs) -> None:
-    from tests.pacs.devices import request
-
     whole = request()
     at = whole.index(b"\x51\0\0\4") + 4
     device = await pacs.connect()
@@ -230,20 +234,29 @@ async def test_long_answers_keep_to_the_length_that_the_peer_takes(pacs: Pacs) -
     ],
 )
 def test_settings_that_cannot_be(wrong: dict[str, Any], said: str) -> None:
-    from mdm_async.errors import UnsafeSettings
-    from mdm_async.pacs.dimse.peers import Peers
-    from mdm_async.settings import load
-
     with pytest.raises(UnsafeSettings) as told:
         Peers.of(load(overrides={"pacs": {"calling": [calling() | wrong]}}).pacs)
     assert said in str(told.value)
 
 
 def test_a_device_stands_there_once() -> None:
-    from mdm_async.errors import UnsafeSettings
-    from mdm_async.settings import load
-
     twice = [calling(), calling(directory="/b", hosts=["127.0.0.0/8"])]
     with pytest.raises(UnsafeSettings, match="twice"):
         load(overrides={"pacs": {"calling": twice}})
     load(overrides={"pacs": {"calling": [calling(), calling(hosts=["::1"])]}})
+
+
+async def test_the_check_of_settings_finds_what_a_start_would(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+        wrong = calling(template="{x}/{instance}.dcm")
+        sections = {
+            "data": tmp_path / "data",
+            "server": {"port": 0},
+            "pacs": {"port": port, "calling": [wrong]},
+        }
+        reasons = await reasons_against(load(overrides=sections))
+    assert len(reasons) == 2
+    assert "pacs.calling of STORESCU" in reasons[0]
+    assert f"cannot listen on 127.0.0.1:{port}" in reasons[1]

@@ -74,7 +74,7 @@ async def file(
     """
     room = await intake.room(caller.payer)
     room.demand(None)
-    base = await _base(intake, caller, ask.directory)
+    base = await _base(intake, judge.mapping.apply(caller), ask.directory)
     assert base.entry is not None
     who = await judge.callers.id_of(caller)
     grant = unkept(caller, who, ask.directory, base.entry.id, "-")

@@ -46,7 +46,7 @@ class Listener:
     _doors: list[socket.socket] = field(default_factory=list, init=False)
     _running: dict[asyncio.Task[None], "_Incoming"] = field(default_factory=dict, init=False)
     _told: Seldom = field(default_factory=lambda: Seldom(60), init=False)
-    _of_peer: Counter[str] = field(default_factory=Counter, init=False)
+    _of_peer: Counter[Peer] = field(default_factory=Counter, init=False)
     _open: int = field(default=0, init=False)
     _draining: bool = field(default=False, init=False)
 
@@ -71,6 +71,11 @@ class Listener:
                     hosts=",".join(peer.settings.hosts),
                 )
         _log.info("devices may push images", ae_title=own.ae_title, host=host, port=self.port)
+
+    @property
+    def _acceptor(self) -> Acceptor:
+        own = self.settings.pacs
+        return Acceptor(own.ae_title, self.peers, self.storage, own.head_seconds, self.admit, self.dismiss)
 
     def near(self) -> Iterable[Near]:
         return [Near("pacs.associations", self._open, self.settings.pacs.associations)]
@@ -99,17 +104,17 @@ class Listener:
 
     def admit(self, peer: Peer) -> bool:
         most = self.settings.pacs.associations
-        own = self._of_peer[peer.settings.ae]
+        own = self._of_peer[peer]
         if self._draining or self._open >= most or own >= (peer.settings.associations or most):
             return False
         self._open += 1
-        self._of_peer[peer.settings.ae] += 1
+        self._of_peer[peer] += 1
         metrics.ASSOCIATIONS.inc()
         return True
 
     def dismiss(self, peer: Peer) -> None:
         self._open -= 1
-        self._of_peer[peer.settings.ae] -= 1
+        self._of_peer[peer] -= 1
         metrics.ASSOCIATIONS.dec()
 
     async def accept_forever(self) -> None:
@@ -177,10 +182,8 @@ class Listener:
         certificate = shown.getpeercert(binary_form=True) if shown is not None else None
         limits = self.settings.limits
         wire = Wire(reader, writer, own.idle_seconds, limits.pace_seconds, self.settings.transfers.slowest)
-        acceptor = Acceptor(
-            own.ae_title, self.peers, self.storage, own.head_seconds, self.admit, self.dismiss
-        )
-        incoming.association = Association(acceptor, wire, OtherEnd(address, shown is not None, certificate))
+        end = OtherEnd(address, shown is not None, certificate)
+        incoming.association = Association(self._acceptor, wire, end)
         await incoming.association.run()
 
 
