@@ -23,7 +23,7 @@ from mdm_async.catalog.holdings.images import Part, StoredView
 from mdm_async.catalog.metadata import blind, index
 from mdm_async.catalog.metadata.blind import SealedOriginal
 from mdm_async.catalog.metadata.index import IndexedView
-from mdm_async.dicom.identifiers import identifying_values, linking_values, names_reveal
+from mdm_async.dicom.identifiers import identifying_values, names_reveal
 from mdm_async.dicom.looks import begins_as_dicom
 from mdm_async.dicom.part10 import Kind, Piece, Splitter
 from mdm_async.dicom.pixels.description import PIXELS_REVISION, PixelFacts
@@ -219,10 +219,6 @@ class Draft:
                 "the patient's identifiers lie behind more bytes than scrub.max_head, so the name cannot be checked",
                 remedy="let the administrator raise scrub.max_head",
             ) from None
-
-    def instance(self) -> str:
-        """Its SOP Instance UID; empty where its data set has none. Raises Malformed."""
-        return linking_values(self._head or bytes(self._kept[Kind.HEAD])).get("SOPInstanceUID", "")
 
     async def fill_registered(self, db: Connection) -> None:
         """Give the registered image its bytes in the caller's transaction; `keep` once that is committed.

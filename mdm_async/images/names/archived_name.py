@@ -14,7 +14,7 @@ def keyed_by(views: ServedViews, default: View) -> Served:
 
 
 def archived_name(template: PathTemplate, served: Served, head: bytes) -> str:
-    """The path below the directory. `head`: the original's, or what is known of it. Raises Malformed."""
+    """The path below the directory. `head`: the original's, or what an archive says of it. Raises Malformed."""
     values = linking_values(head)
     subject = served.mapping.subject_of(head) if served.mapping is not None else None
     if subject is not None:

@@ -17,7 +17,6 @@ from mdm_async.catalog.trail import acts
 from mdm_async.catalog.trail.acts import Act
 from mdm_async.catalog.work import views_to_make
 from mdm_async.crypt4gh.segment import padded
-from mdm_async.dicom.identifiers import linking_values
 from mdm_async.dicom.pseudonym import Pseudonyms
 from mdm_async.dicom.sop_common import SopCommon, sop_common
 from mdm_async.errors import Exists, NotADirectory, WrongContent
@@ -27,12 +26,13 @@ from mdm_async.images.intake.placing import Bytes, Same
 from mdm_async.images.intake.target import Target
 from mdm_async.images.metrics import INGESTED
 from mdm_async.images.names import directories
+from mdm_async.images.names.archived_name import archived_name, keyed_by
 from mdm_async.images.names.path_template import PathTemplate
 from mdm_async.images.reading.served import Served
 from mdm_async.images.transfers.admission import Admission
 from mdm_async.images.transfers.judging import Judge
 from mdm_async.images.transfers.storing import unkept
-from mdm_async.names import BASIC, Caller, Lfn, parse_lfn, split
+from mdm_async.names import Caller, Lfn, parse_lfn, split
 from mdm_async.postgres.database import Connection
 
 PUSHED = "ae:"
@@ -80,8 +80,7 @@ async def file(
     grant = unkept(caller, who, ask.directory, base.entry.id, "-")
     with admission.taking(caller.payer, grant, cut):
         async with intake.draft(base.entry.id, body, caller.payer, announced=None) as draft:
-            served = intake.shelf.served.get(base.default_view) or intake.shelf.served.get(BASIC)
-            assert served is not None
+            served = keyed_by(intake.shelf.served, base.default_view)
             lfn = await intake.workshop.cipher.run(partial(_path, draft, ask, served))
             placed = partial(_placed, intake, judge, caller, ask, draft)
             try:
@@ -113,12 +112,7 @@ def _path(draft: Draft, ask: FileAsk, served: Served) -> Lfn:
     if found != ask.said:
         wrong = "class" if found.sop_class != ask.said.sop_class else "instance"
         raise WrongContent(f"the data set's SOP {wrong} UID is not that of the command")
-    values = linking_values(head)
-    subject = served.mapping.subject_of(head) if served.mapping is not None else None
-    if subject is not None:
-        values["PatientID"] = subject.name
-    # A Patient ID that is not mapped could be somebody else's subject.
-    name = ask.template.fill(values, served.key, () if subject is None else (subject.name,))
+    name = archived_name(ask.template, served, head)
     return parse_lfn(f"{ask.directory.rstrip('/')}/{name}")
 
 

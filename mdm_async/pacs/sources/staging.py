@@ -23,6 +23,7 @@ from mdm_async.catalog.trail.acts import Act
 from mdm_async.catalog.work import images_to_stage, views_to_make
 from mdm_async.catalog.work.queue import Row
 from mdm_async.crypt4gh.segment import padded
+from mdm_async.dicom.sop_common import sop_common
 from mdm_async.errors import (
     Damaged,
     Gone,
@@ -197,7 +198,7 @@ class Bringer:
                 self.source.instance(source) as chunks,
                 self.intake.filling(registered, served, chunks, payer) as draft,
             ):
-                if draft.instance() != source.instance:
+                if sop_common(draft.head).instance != source.instance:
                     raise WrongContent("the archive sent another instance than the one asked for")
                 await self._stored(draft)
         except NotFound:

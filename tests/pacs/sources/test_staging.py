@@ -13,7 +13,12 @@ from aiohttp import web
 
 from mdm_async import Client
 from mdm_async.crypt4gh.exchange import new_private_key, public_key
+from mdm_async.dicom.sop_common import sop_common
 from mdm_async.errors import Damaged
+from mdm_async.images.names.path_template import PathTemplate
+from mdm_async.images.transfers import filing
+from mdm_async.images.transfers.filing import FileAsk
+from mdm_async.names import AUTHENTICATED, Caller, Lfn, Scope, parse_rights
 from tests.conftest import Server, running_server
 from tests.pacs.sources.fake_archive import FakeArchive, fake_archive, multipart, never
 from tests.postgres.for_tests import PostgresForTests
@@ -260,3 +265,26 @@ async def test_what_the_archive_says_is_found_by_who_may_identify_it(
         async with Client(staging.url, await staging.token(rights, views=views)) as client:
             matches = client.meta.find('PatientID = "made-4711"', view=views[0])
             assert [one.path async for one in matches] == found
+
+
+async def test_a_registered_image_has_the_name_that_it_has_when_it_is_pushed(
+    archive: FakeArchive, staging: Server
+) -> None:
+    file, house = made(seed=1), staging.house
+    archive.add(file)
+
+    async def body() -> AsyncIterator[bytes]:
+        yield file
+
+    template = "{patient}/{study}/{series}/{instance}-{accession}.dcm"
+    ask = FileAsk(Lfn(DIRECTORY), PathTemplate(template), sop_common(file), "test")
+    scope = Scope(Lfn(DIRECTORY), parse_rights("wlx"))
+    device = Caller("user:ct", frozenset({"user:ct", AUTHENTICATED}), (scope,))
+    await filing.file(house.intake, house.judge, house.admission, device, ask, body(), lambda: None)
+    page = await staging.call(
+        "POST",
+        "/admin/v1/archives/hospital/register",
+        token=staging.admin_token,
+        json={"path": DIRECTORY, "template": template},
+    )
+    assert (page.tree["registered"], page.tree["there"]) == (0, 1), page.tree
