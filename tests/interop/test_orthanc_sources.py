@@ -294,3 +294,39 @@ async def test_gfal_copies_and_brings_online_what_the_archive_has(
         assert "READY" in staged.out, str(staged)
         status = await tools.well("gfal-xattr", tools.davs(two), "user.status")
         assert status.out.strip() == "ONLINE_AND_NEARLINE"
+
+
+async def test_sixteen_workers_who_prepare_studies_have_every_byte_and_each_image_is_fetched_once(
+    orthanc: Orthanc, postgres: PostgresForTests, migrated: str, tmp_path: Path
+) -> None:
+    studies = [generate_uid() for _ in range(4)]
+    stored = {study: list[bytes]() for study in studies}
+    for number, study in enumerate(studies * 10):
+        stored[study].append(await orthanc.file(await orthanc.store(image_of(study, number, pixels=60_000))))
+    async with (
+        proxied(orthanc.port) as proxy,
+        serving(
+            postgres,
+            migrated,
+            tmp_path,
+            f"http://127.0.0.1:{proxy.port}/dicom-web",
+            max_associations=2,
+        ) as server,
+    ):
+        found = {
+            study: await registered(server, f"/pacs/s{number}", study=study)
+            for number, study in enumerate(studies)
+        }
+
+        async def worker(study: str) -> None:
+            token = await server.token("rilx", views=["identified"])
+            files = [{"surl": f"/@identified{path}"} for path in found[study]]
+            tree = await server.srm("prepareToGet", token=token, files=files)
+            lines = await brought(server, token, tree["requestToken"], 120)
+            got = [await server.get(line["transferURL"]) for line in lines]
+            assert sorted(map(data_set, got)) == sorted(map(data_set, stored[study]))
+
+        async with asyncio.TaskGroup() as workers:
+            for study in studies * 4:
+                workers.create_task(worker(study))
+        assert proxy.fetched == 40

@@ -85,7 +85,7 @@ def find(
 
 
 def status(context: typer.Context, json: Json = False) -> None:
-    """Show the archives of the settings: whether they answer, and how many images wait for them.
+    """Show the archives of the settings: whether they gave images when last asked, and how many images wait for them.
 
     Example: `mdm pacs status`
     """

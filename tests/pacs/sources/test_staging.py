@@ -18,6 +18,7 @@ from mdm_async.errors import Damaged
 from mdm_async.images.names.path_template import PathTemplate
 from mdm_async.images.transfers import filing
 from mdm_async.images.transfers.filing import FileAsk
+from mdm_async.images.transfers.staging import Line
 from mdm_async.names import AUTHENTICATED, Caller, Lfn, Scope, parse_rights
 from tests.conftest import Server, running_server
 from tests.pacs.sources.fake_archive import FakeArchive, fake_archive, multipart, never
@@ -288,3 +289,13 @@ async def test_a_registered_image_has_the_name_that_it_has_when_it_is_pushed(
         json={"path": DIRECTORY, "template": template},
     )
     assert (page.tree["registered"], page.tree["there"]) == (0, 1), page.tree
+
+
+async def test_the_estimate_is_of_the_line_of_what_images_took_and_of_the_pause() -> None:
+    line = Line("hospital", at_once=2)
+    assert line.wait(0) == 1
+    for _ in range(50):
+        line.took(4.0)
+    assert (line.wait(0), line.wait(1), line.wait(2), line.wait(9)) == (4, 4, 8, 20)
+    line.away_until = asyncio.get_running_loop().time() + 30
+    assert line.wait(0) in (33, 34)
