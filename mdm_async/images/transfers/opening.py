@@ -6,6 +6,7 @@ the caller may no longer read it, or the file has gone. Whoever asks again for w
 
 import os
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
@@ -57,11 +58,28 @@ class OpenedViews:
         known = self._known.get(asked) if recipient is None else None
         if known is not None and await self._warm.serves_again(known.opened.warm) and self._stands(known):
             return known.opened
-        opened, judged = await self._open(caller, surl, view, recipient)
+        (opened,), judged = await self._open(caller, [surl], view, recipient)
+        if isinstance(opened, MdmError):
+            raise opened
         if opened.file.recipient is None:  # a sealed stream is of one request: its keys are never used again
-            self._known[asked] = _Known(opened, judged)
-            self._asked[opened.warm.grant.turl] = asked
+            self._know(asked, opened, judged)
         return opened
+
+    async def open_soon(self, caller: Caller, surls: Sequence[str], view: View | None) -> None:
+        """Open many files' views together, each of which is about to be opened by itself, which then waits for
+        nothing. What is in the way of one is told then."""
+        asked = {surl: _Asked(caller, caller.token, surl, view) for surl in surls}
+        lacking = [surl for surl, one in asked.items() if one not in self._known]
+        if not lacking:
+            return
+        found, judged = await self._open(caller, lacking, view, None)
+        for surl, opened in zip(lacking, found, strict=True):
+            if isinstance(opened, OpenedView) and opened.file.recipient is None:
+                self._know(asked[surl], opened, judged)
+
+    def _know(self, asked: "_Asked", opened: OpenedView, judged: Judged) -> None:
+        self._known[asked] = _Known(opened, judged)
+        self._asked[opened.warm.grant.turl] = asked
 
     async def sent(self, caller: Caller, surl: str) -> ReadyView | None:
         """What this caller has sent under that name lately, to be told of where the view cannot be read (yet).
@@ -91,30 +109,46 @@ class OpenedViews:
             del self._known[asked]
 
     async def _open(
-        self, caller: Caller, surl: str, view: View | None, recipient: bytes | None
-    ) -> tuple[OpenedView, Judged]:
+        self, caller: Caller, surls: Sequence[str], view: View | None, recipient: bytes | None
+    ) -> tuple[list[OpenedView | MdmError], Judged]:
         judge, warm = self._judge, self._warm
         who = await judge.callers.id_of(caller)
         asked, judged = time.monotonic(), warm.feed.known_of(caller)
         async with judge.database.acquire() as db:
-            (file,) = await readable(
-                warm.shelf.served, judge.delivery, db, caller, [surl], view=view, recipient=recipient
+            files = await readable(
+                warm.shelf.served, judge.delivery, db, caller, surls, view=view, recipient=recipient
             )
-        if isinstance(file, MdmError):
-            raise file
-        plain = await warm.shelf.load_one(judge.database, file.image, file.view)
-        async with judge.database.acquire() as db:
-            details = {"recipient": file.recipient.hex()} if file.recipient is not None else {}
-            await acts.record(
-                db, [Act(caller, "open", guid=file.entry.guid, view=file.view, details=details)]
-            )
-        content: ReadyView | SealedView = plain
-        if file.recipient is not None:
-            content = await warm.cipher.run(partial(seal, plain, file.recipient, os.urandom(SEED_BYTES)))
-        admitted = warm.admit(
-            _unkept(caller, who, surl, file, plain.version), content, asked, judged, file.way
-        )
-        return OpenedView(file, plain, admitted), judged
+            wanted = [(file.image, file.view) for file in files if isinstance(file, Readable)]
+            found = await warm.shelf.find_whole(db, wanted) if wanted else None
+        loaded = iter(await warm.shelf.load(found) if found is not None else ())
+        views = [next(loaded) if isinstance(file, Readable) else file for file in files]
+        ready = [
+            (file, plain)
+            for file, plain in zip(files, views, strict=True)
+            if isinstance(file, Readable) and isinstance(plain, ReadyView)
+        ]
+        if ready:
+            async with judge.database.acquire() as db:
+                await acts.record(db, [_act(caller, file) for file, _ in ready])
+        opened: list[OpenedView | MdmError] = []
+        for surl, file, plain in zip(surls, files, views, strict=True):
+            if isinstance(file, MdmError):
+                opened.append(file)
+            elif isinstance(plain, MdmError):
+                opened.append(plain)
+            else:
+                content: ReadyView | SealedView = plain
+                if file.recipient is not None:
+                    seed = os.urandom(SEED_BYTES)
+                    content = await warm.cipher.run(partial(seal, plain, file.recipient, seed))
+                grant = _unkept(caller, who, surl, file, plain.version)
+                opened.append(OpenedView(file, plain, warm.admit(grant, content, asked, judged, file.way)))
+        return opened, judged
+
+
+def _act(caller: Caller, file: Readable) -> Act:
+    details = {"recipient": file.recipient.hex()} if file.recipient is not None else {}
+    return Act(caller, "open", guid=file.entry.guid, view=file.view, details=details)
 
 
 class _Asked(NamedTuple):

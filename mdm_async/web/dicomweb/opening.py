@@ -16,6 +16,9 @@ from mdm_async.web.http.house import HOUSE
 _WEIGHT = 8
 """Looking for what UIDs name takes as long as so many files of a request."""
 
+_TOGETHER = 16
+"""Views are opened so many at a time."""
+
 
 async def rows_of(request: web.Request, caller: Caller) -> Sequence[Row]:
     """The instances that the URL names. Raises as `searching.instances`; TooManyRequests of a server that ends."""
@@ -41,9 +44,11 @@ async def opened(request: web.Request, caller: Caller, row: Row) -> WarmTurl:
 async def each_opened(
     request: web.Request, caller: Caller, rows: Sequence[Row]
 ) -> AsyncGenerator[tuple[Row, WarmTurl], None]:
-    """As `opened`, of all. One that went meanwhile is left out, as if it had not been there; Gone when all did."""
+    """As `opened`, of all. One that went meanwhile is left out, as if it had not been there; NotFound when all did."""
     none = True
-    for row in rows:
+    for place, row in enumerate(rows):
+        if place % _TOGETHER == 0:
+            await _open_soon(request, caller, rows[place : place + _TOGETHER])
         try:
             warm = await opened(request, caller, row)
         except (NotFound, Gone):
@@ -52,6 +57,12 @@ async def each_opened(
         yield row, warm
     if none:
         raise NotFound("it has just gone")
+
+
+async def _open_soon(request: web.Request, caller: Caller, rows: Sequence[Row]) -> None:
+    views = request.app[HOUSE].opened
+    for view in dict.fromkeys(row.view for row in rows):
+        await views.open_soon(caller, [f"guid:{row.guid}" for row in rows if row.view == view], view)
 
 
 def syntax_of(row: Row) -> str:
