@@ -31,6 +31,7 @@ from mdm_async.images.transfers.judging import Judge
 from mdm_async.names import Caller
 from mdm_async.pacs.dimse.commands import Command
 from mdm_async.pacs.dimse.peers import Peer
+from mdm_async.seldom import Seldom
 
 SUCCESS, NOT_AUTHORISED, PROCESSING_FAILURE = 0x0000, 0x0124, 0x0110
 OUT_OF_RESOURCES, OTHER_CLASS, NOT_UNDERSTOOD = 0xA700, 0xA900, 0xC000
@@ -49,6 +50,8 @@ _STATUSES: Final[tuple[tuple[type[MdmError], int], ...]] = (
     (Unavailable, OUT_OF_RESOURCES),
 )
 
+_TOLD: Final = Seldom(60)
+"""A full disk refuses as many as devices send."""
 _log = structlog.get_logger()
 
 
@@ -90,9 +93,9 @@ class Storage:
             if why.is_refusal or why.refusal is not None:
                 self.refusals.note(why, caller, caller.source, "C-STORE")
             status = status_of(why)
-            _log.warning(
-                "a pushed image was refused", ae=peer.settings.ae, status=f"{status:04X}", reason=why.detail
-            )
+            if (unsaid := _TOLD.tell(why.title)) is not None:
+                told = {"ae": peer.settings.ae, "status": f"{status:04X}", "reason": why.detail}
+                _log.warning("a pushed image was refused", **told, **unsaid)
             return Answer(status, why.detail)
         if filed.apart:
             _log.warning(
