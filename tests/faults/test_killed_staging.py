@@ -1,4 +1,4 @@
-"""kill -9 while a file comes from an archive: whoever waits for it has it once the server is there again."""
+"""kill -9, or a plain end, while a file comes from an archive: whoever waits has it once the server is there again."""
 
 import asyncio
 from pathlib import Path
@@ -6,6 +6,7 @@ from typing import Any
 
 import aiohttp
 import orjson
+import pytest
 from aiohttp import web
 
 from tests.faults.serving import Caller, serving
@@ -14,7 +15,8 @@ from tests.postgres.for_tests import postgres_folder
 from tests.web.made_images import made
 
 
-async def test_a_file_that_was_coming_when_the_server_was_killed_comes_after_all() -> None:
+@pytest.mark.parametrize("how", ["killed", "stopped"])
+async def test_a_file_that_was_coming_when_the_server_ended_comes_after_all(how: str) -> None:
     file = made(seed=1, pixels=2_000_000)
     coming = asyncio.Event()
 
@@ -43,7 +45,11 @@ async def test_a_file_that_was_coming_when_the_server_was_killed_comes_after_all
                 archive.instead = half
                 tree = await caller.srm("prepareToGet", files=[{"surl": path}])
                 await coming.wait()
-                await server.kill()
+                if how == "killed":
+                    await server.kill()
+                else:
+                    async with asyncio.timeout(30):
+                        assert await server.stop() == 0
                 archive.instead = None
                 await server.start()
                 line = await _pinned(caller, tree["requestToken"])
