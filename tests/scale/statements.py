@@ -42,6 +42,7 @@ from mdm_async.catalog.metadata import (
     saved_queries,
     sequences,
     sets,
+    studies,
 )
 from mdm_async.catalog.metadata.blind import SealedOriginal
 from mdm_async.catalog.metadata.candidates import candidates, probes
@@ -50,6 +51,7 @@ from mdm_async.catalog.metadata.index import IndexedView
 from mdm_async.catalog.metadata.matches import Known, Wanted
 from mdm_async.catalog.metadata.own_values import Value
 from mdm_async.catalog.metadata.sets import SETS_TO_CHECK
+from mdm_async.catalog.metadata.studies import Sought
 from mdm_async.catalog.namespace import (
     as_it_was,
     cut_trees,
@@ -90,7 +92,7 @@ from mdm_async.catalog.work.trees_to_remove import TREES_TO_REMOVE
 from mdm_async.catalog.work.values_to_forget import VALUES_TO_FORGET, forget_page
 from mdm_async.catalog.work.views_to_make import VIEWS_TO_MAKE
 from mdm_async.dicom.attributes import Attributes
-from mdm_async.dicom.indexed import by_keyword
+from mdm_async.dicom.indexed import Level, by_keyword
 from mdm_async.errors import BadRequest, UnsafeSettings
 from mdm_async.keys import (
     enrolment,
@@ -812,6 +814,22 @@ async def a_hundred_candidates_are_asked_about(desk: Desk) -> None:
     found = [one.entry for one in await places.resolve(desk.db, [Lfn(one) for one in desk.files])]
     known = [Known(one.id, one.image, BASIC, True) for one in found if one is not None]
     assert len(await matches.among(desk.db, known, WANTED)) == 100
+
+
+STUDIES = Sought(Level.STUDY, WANTED.condition, (), None, ["a.1"], False, 0, 10)
+
+
+@budget(9_000)
+async def studies_are_put_together_from_what_is_visible(desk: Desk) -> None:
+    seen = await visible.below(desk.db, READER, Verdict(0, {}), await places.resolve_one(desk.db, ROOT))
+    assert (await studies.of_visible(desk.db, seen, STUDIES, 100)).cut
+
+
+@budget(1_000)
+async def studies_are_put_together_from_a_hundred_candidates(desk: Desk) -> None:
+    found = [one.entry for one in await places.resolve(desk.db, [Lfn(one) for one in desk.files])]
+    known = [Known(one.id, one.image, BASIC, True) for one in found if one is not None]
+    assert not (await studies.of_known(desk.db, known, STUDIES)).cut
 
 
 @budget(1_000)

@@ -132,6 +132,25 @@ async def test_a_read_is_in_the_audit(server: Server, two: tuple[str, str, dict[
         assert acts[:2] == ["open", "read"], end
 
 
+async def test_a_macaroon_gives_what_is_below_its_path(
+    server: Server, two: tuple[str, str, dict[str, Any]]
+) -> None:
+    first, second, told = two
+    answer = await server.call(
+        "POST",
+        f"/dav{first}",
+        token=server.admin_token,
+        headers={"Content-Type": "application/macaroon-request"},
+        data=b'{"caveats": ["activity:LIST,DOWNLOAD,READ_METADATA"]}',
+    )
+    assert answer.status == 200, answer.body
+    viewer = Viewer(server, answer.tree["macaroon"])
+    (one,) = (await viewer.get("/instances")).tree
+    assert uid(one, INSTANCE) == uid(told, INSTANCE)
+    assert await status(viewer, address(told)) == 200
+    assert await status(viewer, f"{address(told)}?path={second}") == 404
+
+
 async def test_uids_in_urls_are_uids(server: Server) -> None:
     viewer = Viewer(server, server.admin_token)
     for wrong in ("x", "1.2*", "%00", "1" * 65, "1.2%2F3"):

@@ -262,6 +262,28 @@ async def test_500_parallel_runs_give_one_set_at_every_level(archive: Archive) -
         assert len(set(await asyncio.gather(*(once(path) for _ in range(100))))) == 1
 
 
+async def test_the_way_to_an_answer_shows_in_nothing(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By an index, and by looking at all that is visible."""
+    viewer = archive.viewer()
+    one, two = await studies(archive)
+    study, patient = uid(one, STUDY), uid(two, "00100020")
+    paths = [
+        f"/studies?StudyInstanceUID={study}", f"/studies?PatientID={patient}&ModalitiesInStudy=CT",
+        "/studies?Modality=MR",
+        f"/studies/{study}/series?Modality=CT", f"/studies/{study}/instances?InstanceNumber=2&includefield=all",
+        f"/series?StudyInstanceUID={study}&limit=1", f"/instances?PatientID={patient}&SOPInstanceUID=1.2",
+        f"/studies/{study}/metadata",
+    ]  # fmt: skip
+    paths = [f"{path}{'&' if '?' in path else '?'}path={archive.folder}" for path in paths]
+    by_index = [(await viewer.get(path)).tree for path in paths]
+    monkeypatch.setattr(searching, "_FEW", -1)
+    monkeypatch.setattr(searching, "_OF_ONE", -1)
+    assert [(await viewer.get(path)).tree for path in paths] == by_index
+    assert [len(found) for found in by_index[:3]] == [1, 1, 1]
+
+
 async def test_no_one_else_sees_anything(archive: Archive) -> None:
     stranger = Viewer(archive.server, await archive.server.token("", name="stranger"))
     assert (await stranger.get(f"/studies?path={archive.folder}")).status == 404
