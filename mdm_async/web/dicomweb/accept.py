@@ -5,7 +5,6 @@ Quotes may stand anywhere or be missing, parameters may be repeated, `transfer-s
 for `*/*`, which means anything.
 """
 
-import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -42,8 +41,7 @@ _ALIASES: Final = {
 _NATIVE: Final = frozenset({IMPLICIT, EXPLICIT})
 """Frames are the same bytes in both."""
 _MOST: Final = 4096
-"""Characters that are looked at."""
-_TOKEN: Final = re.compile(r'"(?:[^"\\]|\\.)*"|[^",;]+|[,;]')
+"""Characters that are looked at, of all headers together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,50 +74,35 @@ class Chosen:
 
 def parse(accept: Collection[str]) -> list[Wanted]:
     """All headers of that name; what is asked for first comes first. Without any, anything is asked for."""
-    found = [one for text in accept for one in _of_header(text[:_MOST]) if one.quality > 0]
     if not any(text.strip() for text in accept):
         return [Wanted(False, ANY, None, 1.0)]
+    found = [one for one in _of_list(",".join(accept)[:_MOST]) if one.quality > 0]
     return sorted(found, key=lambda one: -one.quality)
 
 
-def _of_header(text: str) -> Iterator[Wanted]:
-    if text.count('"') % 2:
-        text = text.replace('"', "")
+def _of_list(text: str) -> Iterator[Wanted]:
     element: list[str] = []
-    for told in [*_elements(text), None]:
+    # What quotes hold together has the same meaning without them.
+    for part in text.replace('"', "").split(","):
+        told = [piece.strip() for piece in part.split(";") if piece.strip()]
         # A parameter that a comma parts from its media type belongs to it all the same.
-        if told is not None and element and "/" not in told[0].partition("=")[0] and "=" in told[0]:
+        if told and element and "/" not in told[0].partition("=")[0] and "=" in told[0]:
             element += told
             continue
         if element:
             yield _wanted(element)
-        element = told or []
-
-
-def _elements(text: str) -> Iterator[list[str]]:
-    """Between commas, what is between semicolons."""
-    element, piece = list[str](), ""
-    for found in [*_TOKEN.findall(text), ","]:
-        if found not in (",", ";"):
-            piece += found
-            continue
-        if piece.strip():
-            element.append(piece.strip())
-        piece = ""
-        if found == "," and element:
-            yield element
-            element = []
+        element = told
+    if element:
+        yield _wanted(element)
 
 
 def _wanted(element: Sequence[str]) -> Wanted:
     first, *rest = element
-    kind = first.strip("\"' ").lower()
+    kind = first.strip("' ").lower()
     parameters = _parameters(rest)
     multipart = kind == RELATED
     if multipart:
-        kind, *inner = parameters.get("type", ANY).split(";")
-        kind = kind.strip("\"' ").lower() or ANY
-        parameters = _parameters(inner) | parameters
+        kind = parameters.get("type", "").lower() or ANY
     return Wanted(
         multipart,
         _ALIASES.get(kind, kind),
@@ -132,7 +115,7 @@ def _parameters(pieces: Sequence[str]) -> dict[str, str]:
     found: dict[str, str] = {}
     for piece in pieces:
         name, _, value = piece.partition("=")
-        found.setdefault(name.strip("\"' ").lower(), value.strip().strip("\"'").strip())
+        found.setdefault(name.strip("' ").lower(), value.strip("' "))
     return found
 
 

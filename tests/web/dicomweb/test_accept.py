@@ -131,3 +131,11 @@ def test_json_and_bulk() -> None:
 def test_a_header_of_any_length_is_looked_at_up_to_a_bound() -> None:
     assert parse(["," * 1_000_000 + "*/*"]) == []
     assert len(parse(["a/b," * 100_000])) <= 1100
+    assert len(parse(["a/b"] * 100_000)) <= 1100
+
+
+def test_quotes_mean_nothing() -> None:
+    plain = "multipart/related; type=image/jls; transfer-syntax=*; q=.5, text/html"
+    for mark in ";=,":
+        assert parse([plain.replace(mark, f'"{mark}')]) == parse([plain])
+    assert parse(['\\"' * 2_000]) == parse(["\\" * 2_000])
