@@ -49,7 +49,8 @@ async def serving(
 
 
 async def admin(server: Server, verb: str, **body: Any) -> dict[str, Any]:
-    reply = await server.call("POST", f"/admin/v1/archives/{verb}", token=server.admin_token, json=body)
+    token = await server.token("prwilxgs", views=["basic", "identified"])
+    reply = await server.call("POST", f"/admin/v1/archives/{verb}", token=token, json=body)
     assert reply.status == 200, reply.body
     tree: dict[str, Any] = reply.tree
     return tree

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Self
 
+from mdm_async.catalog.rights import acl
 from mdm_async.catalog.trail import acts
 from mdm_async.catalog.trail.acts import Act
 from mdm_async.dicom import model_json
@@ -20,6 +21,8 @@ MOST_FOUND: Final = 1000
 """Studies of one answer."""
 _PAGE: Final = 200
 _MOST_TERMS, _MOST_CHARACTERS = 16, 256
+_TELL_NOBODY: Final = frozenset({"Modality", "StudyDate"})
+"""What may be asked for without the right to know who is in an archive: by any other attribute somebody is found."""
 _VALUE: Final = re.compile(r"[^\\\x00-\x1f\x7f]+")
 _TOLD: Final[tuple[str, ...]] = (
     "StudyInstanceUID",
@@ -38,6 +41,8 @@ class Wanted:
     studies: tuple[tuple[str, str], ...]
     study: str | None = None
     modality: str | None = None
+    keywords: tuple[str, ...] = ()
+    """All that it asks for, without the values."""
 
     @classmethod
     def parse(cls, study: str | None, query: str | None) -> Self:
@@ -59,10 +64,16 @@ class Wanted:
             if not is_uid(study):
                 raise BadQuery("the Study Instance UID is no UID")
             terms["StudyInstanceUID"] = study
+        keywords = tuple(terms)
         modality = terms.pop("Modality", None)
         if modality is not None:
             terms["ModalitiesInStudy"] = modality
-        return cls(tuple(terms.items()), study, modality)
+        return cls(tuple(terms.items()), study, modality, keywords)
+
+    @property
+    def identifies(self) -> bool:
+        """Whether its answer, were it only a number, could tell of somebody."""
+        return not _TELL_NOBODY.issuperset(self.keywords)
 
     def has_study(self, said: Said) -> bool:
         """Whether it is one that was asked for: an archive may match by less than it was given."""
@@ -87,6 +98,20 @@ async def echo(database: Database, archives: Archives, caller: Caller, name: str
     return await archives.named(name).source.echo()
 
 
+async def admitted(
+    database: Database, archives: Archives, caller: Caller, name: str, wanted: Wanted, act: str
+) -> DicomWebSource:
+    """The archive, for an administrator who may ask it for this; audited as `act`.
+
+    What could tell of somebody takes the right `i` on /. Raises NotFound, Forbidden, Unauthenticated.
+    """
+    async with database.transaction() as db:
+        await (demand_identities if wanted.identifies else acl.demand_administrator)(db, caller)
+        source = archives.named(name).source
+        await acts.record(db, [Act(caller, act, details={"archive": name, "keywords": wanted.keywords})])
+    return source
+
+
 async def find(database: Database, archives: Archives, caller: Caller, name: str, wanted: Wanted) -> Listed:
     """What an archive says of studies and their patients, to an administrator with the right `i` on /; audited.
 
@@ -106,7 +131,7 @@ async def find(database: Database, archives: Archives, caller: Caller, name: str
     async with database.transaction() as db:
         # Before anything is told.
         await demand_identities(db, caller)
-        details = {"archive": name, "studies": len(told)}
+        details = {"archive": name, "keywords": wanted.keywords, "studies": len(told)}
         await acts.record(db, [Act(caller, "pacs find", details=details)])
     return Listed(told[:MOST_FOUND], more or len(told) > MOST_FOUND)
 

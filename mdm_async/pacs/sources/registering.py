@@ -29,8 +29,8 @@ from mdm_async.images.views.workshop import Workshop
 from mdm_async.keys.store import KeyStore, Secrets
 from mdm_async.names import Caller, Lfn, parse_lfn
 from mdm_async.pacs.dicomweb.client import DicomWebSource, Said
-from mdm_async.pacs.sources.archives import demand_administrator
-from mdm_async.pacs.sources.asking import Wanted, studies
+from mdm_async.pacs.sources.archives import Archives
+from mdm_async.pacs.sources.asking import Wanted, admitted, studies
 from mdm_async.postgres.database import Database
 
 _STUDIES: Final = 20
@@ -61,13 +61,17 @@ class Registrar:
     """What names are given with."""
 
     database: Database
+    archives: Archives
     keys: KeyStore
     views: ServedViews
     workshop: Workshop
 
-    async def count(self, caller: Caller, source: DicomWebSource, wanted: Wanted) -> int | None:
-        """How many studies are wanted; None when they are too many to be counted. For administrators."""
-        await demand_administrator(self.database, caller)
+    async def count(self, caller: Caller, name: str, wanted: Wanted) -> int | None:
+        """How many studies of an archive are wanted; None when they are too many to be counted.
+
+        Raises as `admitted`; SourceAway, PeerFailed.
+        """
+        source = await admitted(self.database, self.archives, caller, name, wanted, "pacs count")
         counted = 0
         while page := await studies(source, wanted, counted, _COUNTED_AT_ONCE):
             counted += len(page)
@@ -78,17 +82,17 @@ class Registrar:
     async def page(
         self,
         caller: Caller,
-        source: DicomWebSource,
+        name: str,
         wanted: Wanted,
         directory: str,
         template: PathTemplate,
         begin: int,
     ) -> Page:
-        """Register some studies, from that one on. It takes an administrator, and `w` as an upload does.
+        """Register some studies, from that one on. It takes `w` as an upload does.
 
-        Raises NotFound, NotADirectory, SourceAway, PeerFailed.
+        Raises as `admitted`; NotADirectory, SourceAway, PeerFailed.
         """
-        await demand_administrator(self.database, caller)
+        source = await admitted(self.database, self.archives, caller, name, wanted, "pacs register")
         async with self.database.acquire() as db:
             await self.views.refresh(db)
             _, place = await resolve_one(db, caller, directory)

@@ -80,17 +80,15 @@ async def find(request: web.Request) -> web.Response:
 
 async def count(request: web.Request) -> web.Response:
     caller, form = await asked_by_name(request, WantedForm)
-    house = request.app[HOUSE]
-    source = house.archives.named(request.match_info["name"]).source
-    return json_reply(request, {"studies": await _registrar(house).count(caller, source, form.wanted())})
+    house, name = request.app[HOUSE], request.match_info["name"]
+    return json_reply(request, {"studies": await _registrar(house).count(caller, name, form.wanted())})
 
 
 async def register(request: web.Request) -> web.Response:
     caller, form = await asked_by_name(request, RegisterForm)
-    house = request.app[HOUSE]
-    source = house.archives.named(request.match_info["name"]).source
+    house, name = request.app[HOUSE], request.match_info["name"]
     done = await _registrar(house).page(
-        caller, source, form.wanted(), form.path, PathTemplate(form.template), form.begin
+        caller, name, form.wanted(), form.path, PathTemplate(form.template), form.begin
     )
     return json_reply(
         request,
@@ -105,4 +103,4 @@ async def register(request: web.Request) -> web.Response:
 
 
 def _registrar(house: House) -> Registrar:
-    return Registrar(house.database, house.keys, house.views, house.workshop)
+    return Registrar(house.database, house.archives, house.keys, house.views, house.workshop)

@@ -227,10 +227,48 @@ async def test_only_administrators_ask_an_archive(archive: FakeArchive, staging:
         ("count", {}),
         ("register", {"path": DIRECTORY}),
     ):
-        reply = await staging.call("POST", f"/admin/v1/archives/hospital/{verb}", token=token, json=body)
-        assert reply.status == 403, verb
+        for name in ("hospital", "clinic"):  # and nobody else learns which there are
+            reply = await staging.call("POST", f"/admin/v1/archives/{name}/{verb}", token=token, json=body)
+            assert reply.status == 403, verb
     assert (await staging.call("GET", "/admin/v1/archives", token=token)).status == 403
     assert archive.asked == []
+
+
+async def test_who_is_in_an_archive_only_those_learn_who_may_and_what_they_asked_for_is_audited(
+    archive: FakeArchive, staging: Server
+) -> None:
+    study = str(archive.add(made(seed=4711)).StudyInstanceUID)
+    mighty = await staging.token("prwilxgs", views=["basic", "identified"])
+
+    async def ask(verb: str, token: str, **wanted: str) -> int:
+        body = wanted if verb == "count" else {"path": DIRECTORY} | wanted
+        reply = await staging.call("POST", f"/admin/v1/archives/hospital/{verb}", token=token, json=body)
+        return reply.status
+
+    by_somebody = ({"query": "PatientName=DOE*"}, {"query": "Modality=CT&PatientID=4711"}, {"study": study})
+    for verb in ("count", "register"):
+        for wanted in by_somebody:
+            assert await ask(verb, staging.admin_token, **wanted) == 403, wanted
+    assert archive.asked == []
+    for verb in ("count", "register"):
+        for wanted in by_somebody:
+            assert await ask(verb, mighty, **wanted) == 200, wanted
+        assert await ask(verb, staging.admin_token, query="Modality=CT&StudyDate=20240101-") == 200
+        assert await ask(verb, staging.admin_token) == 200
+    async with staging.house.database.acquire() as db:
+        rows = await db.fetch("select act, details from audit where act like 'pacs %' order by id")
+    asked = [
+        ["PatientName"],
+        ["Modality", "PatientID"],
+        ["StudyInstanceUID"],
+        ["Modality", "StudyDate"],
+        [],
+    ]
+    assert [(row["act"], row["details"]) for row in rows] == [
+        (f"pacs {verb}", {"archive": "hospital", "keywords": keywords})
+        for verb in ("count", "register")
+        for keywords in asked
+    ]
 
 
 @pytest.mark.parametrize(
