@@ -113,7 +113,18 @@ def test_every_face_that_takes_a_name_is_tried() -> None:
     from tests.attack.arena import Aim
 
     one, other = (
-        Aim(f"/{c}", f"/{c}", c, dict.fromkeys(("get", "put", "bring_online"), c), "t", "p", "u", "1.2", "1.3", "1.4")
+        Aim(
+            f"/{c}",
+            f"/{c}",
+            c,
+            dict.fromkeys(("get", "put", "bring_online"), c),
+            "t",
+            "p",
+            "u",
+            "1.2",
+            "1.3",
+            "1.4",
+        )
         for c in "ab"
     )
     taking = {

@@ -57,6 +57,8 @@ class Grant:
     announced: bytes | None = None
     """The size that is expected, sealed."""
     sealed: bool = False
+    until: float | None = None
+    """Of one that waits: when its caller's credential ends (Unix time, seconds), if it does."""
     cohort: int | None = None
     """Through which one it reads; `parent` is then its directory."""
     kept: bool = True
@@ -80,7 +82,7 @@ _TYPES = {
     "turl": "bytea", "request": "uuid", "item": "int", "token": "bigint", "who": "bigint", "entry": "bigint",
     "guid": "uuid", "image": "uuid", "recipient": "bytea", "secret": "bytea", "context": "bytea",
     "parent": "bigint", "replaces": "uuid", "expected_size": "bigint", "announced": "bytea",
-    "sealed": "boolean", "cohort": "bigint",
+    "sealed": "boolean", "until": "float8", "cohort": "bigint",
 }  # fmt: skip
 _INSERT = (
     f"insert into grants (day, expires, {', '.join(STORED)})"
@@ -226,10 +228,12 @@ async def pin(
 ) -> bool:
     """Let a file's transfer URL serve, now that it is online; False when it does not wait for that any more.
 
-    `version` is that of its view, `context` what the sealed transfer's keys depend on. It lives for so many seconds.
+    `version` is that of its view, `context` what the sealed transfer's keys depend on. It lives for so many seconds,
+    and no longer than the credential that it was asked for with.
     """
     status = await db.execute(
-        "update grants g set state = 'pinned', version = $3, context = $4, expires = now() + make_interval(secs => $5)"
+        "update grants g set state = 'pinned', version = $3, context = $4,"
+        " expires = now() + make_interval(secs => least($5, g.until - extract(epoch from now())::float8))"
         " where turl = $1 and item = $2 and operation = 'get' and state in ('queued', 'staging') and expires > now()"
         " and not exists (select from tokens t where t.id = g.token and t.revoked is not null)",
         grant.turl,

@@ -1,6 +1,8 @@
 -- Which of the site's archives an image would come from, by its name in the settings, and images that are to be brought
 -- from there. Everything else that a source says stays sealed.
 alter table sources add column pacs text not null default '';
+-- When the credential ends by which a file is waited for (Unix time, seconds).
+alter table grants add column until double precision;
 
 create table images_to_stage (
     image uuid primary key,

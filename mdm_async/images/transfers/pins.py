@@ -127,7 +127,8 @@ class Pins:
                 continue
             archive, seconds = wait
             seed = os.urandom(SEED_BYTES)
-            grant = replace(self._grant(want, turl_token(seed), None, seed), state="queued")
+            grant = self._grant(want, turl_token(seed), None, seed)
+            grant = replace(grant, state="queued", until=self.caller.until)
             answers[want.item] = Waits(want.surl, want.view, archive, seconds)
             made.append(Queued(want, grant, archive))
         return made

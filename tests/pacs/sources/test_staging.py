@@ -6,6 +6,7 @@ import io
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import crypt4gh.lib
 import pytest
@@ -114,6 +115,39 @@ async def test_a_file_that_is_only_to_be_online_is_brought_too(archive: FakeArch
     assert (await staging.srm("ls", surls=[path]))["files"][0]["fileLocality"] == "ONLINE_AND_NEARLINE"
     again = await staging.srm("bringOnline", files=[{"surl": path}])
     assert again["returnStatus"]["statusCode"] == "SRM_SUCCESS"
+
+
+async def test_a_transfer_url_that_waited_ends_with_the_credential_that_it_was_asked_with(
+    archive: FakeArchive, staging: Server
+) -> None:
+    archive.add(made(seed=1))
+    (path,) = await registered(staging)
+    answer = await staging.call(
+        "POST",
+        "/dav/",
+        token=await staging.token("rlx"),
+        json={"validity": "PT1H"},
+        headers={"Content-Type": "application/macaroon-request"},
+    )
+    macaroon = answer.tree["macaroon"]
+    archive.instead = never
+    files = [{"surl": path}]
+    tree = await staging.srm("prepareToGet", token=macaroon, files=files, desiredPinLifeTime=3600)
+    assert tree["returnStatus"]["statusCode"] == "SRM_REQUEST_QUEUED"
+    request = tree["requestToken"]
+    async with staging.house.database.acquire() as db:
+        # As if it had waited half of that.
+        await db.execute("update grants set until = until - 1800 where request = $1", UUID(request))
+    archive.instead = None
+    (line,) = await ended(staging, request, token=macaroon)
+    assert line["status"]["statusCode"] == "SRM_FILE_PINNED"
+    async with staging.house.database.acquire() as db:
+        row = await db.fetchrow(
+            "select extract(epoch from expires)::float8 as expires, until from grants where request = $1",
+            UUID(request),
+        )
+    assert row is not None
+    assert row["expires"] == pytest.approx(row["until"], abs=0.01)
 
 
 async def test_a_sealed_transfer_url_opens_for_its_recipient_once_the_file_is_here(
