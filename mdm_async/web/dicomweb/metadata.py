@@ -41,7 +41,7 @@ async def metadata(request: web.Request) -> web.StreamResponse:
         breaking_off(answer, transport),
     ):
         begin = b"["
-        async for row, warm in each_opened(request, caller, rows):
+        async for row, warm in each_opened(request, rows):
             with warm.ending.cutting(transport.abort):
                 told = await _told(request, held, warm, _bulk(base, row))
                 if not answer.prepared:

@@ -5,12 +5,14 @@ from collections.abc import AsyncGenerator, Sequence
 from aiohttp import web
 
 from mdm_async.catalog.metadata.studies import Row
+from mdm_async.catalog.namespace import places
 from mdm_async.errors import Forbidden, Gone, NotFound, TooManyRequests
 from mdm_async.images.reading.view import ReadyView
 from mdm_async.images.studies import searching
 from mdm_async.images.transfers.warm import WarmTurl
 from mdm_async.names import Caller
 from mdm_async.web.dicomweb.asked import named
+from mdm_async.web.http.credential import caller_of
 from mdm_async.web.http.house import HOUSE
 
 _WEIGHT = 8
@@ -23,8 +25,7 @@ _TOGETHER = 16
 async def rows_of(request: web.Request, caller: Caller) -> Sequence[Row]:
     """The instances that the URL names. Raises as `searching.instances`; TooManyRequests of a server that ends."""
     house, about = request.app[HOUSE], named(request)
-    if house.draining:
-        raise TooManyRequests("the server is shutting down", retry_after=10)
+    _demand_staying(request)
     with house.desk.turns.serving(caller.payer):
         async with house.desk.turns.turn(caller.payer, _WEIGHT):
             return await searching.instances(house.finding, caller, about.uids, about.path, about.view)
@@ -42,21 +43,37 @@ async def opened(request: web.Request, caller: Caller, row: Row) -> WarmTurl:
 
 
 async def each_opened(
-    request: web.Request, caller: Caller, rows: Sequence[Row]
+    request: web.Request, rows: Sequence[Row]
 ) -> AsyncGenerator[tuple[Row, WarmTurl], None]:
-    """As `opened`, of all. One that went meanwhile is left out, as if it had not been there; NotFound when all did."""
+    """As `opened`, of all, each by what the credential gives at that moment. One that was removed meanwhile is left
+    out, as if it had not been there; NotFound when all were. Raises TooManyRequests of a server that ends."""
     none = True
     for place, row in enumerate(rows):
+        _demand_staying(request)
+        caller = await caller_of(request)
         if place % _TOGETHER == 0:
             await _open_soon(request, caller, rows[place : place + _TOGETHER])
         try:
             warm = await opened(request, caller, row)
         except (NotFound, Gone):
+            if await _is_there(request, row):
+                raise
             continue
         none = False
         yield row, warm
     if none:
         raise NotFound("it has just gone")
+
+
+def _demand_staying(request: web.Request) -> None:
+    if request.app[HOUSE].draining:
+        raise TooManyRequests("the server is shutting down", retry_after=10)
+
+
+async def _is_there(request: web.Request, row: Row) -> bool:
+    """Whether or not anybody may know of it."""
+    async with request.app[HOUSE].database.acquire() as db:
+        return row.guid in await places.of_guids(db, [row.guid])
 
 
 async def _open_soon(request: web.Request, caller: Caller, rows: Sequence[Row]) -> None:

@@ -36,7 +36,7 @@ async def retrieve(request: web.Request) -> web.StreamResponse:
         return answer
 
     async def all_parts() -> AsyncGenerator[Part, None]:
-        async for row, warm in each_opened(request, caller, rows):
+        async for row, warm in each_opened(request, rows):
             syntax = chosen.syntax or syntax_of(row)
             kind = f"{accept.DICOM}; transfer-syntax={syntax}"
             preface = parts.preface(kind) if chosen.multipart else b""
