@@ -1,6 +1,8 @@
 """Under which addresses things are told of, and what a request takes in return."""
 
+import re
 from collections.abc import Sequence
+from typing import Final
 
 from aiohttp import web
 
@@ -8,6 +10,9 @@ from mdm_async.web.dicomweb.accept import Wanted, parse
 from mdm_async.web.dicomweb.asked import Named
 from mdm_async.web.http.house import HOUSE
 from mdm_async.web.turls.address import TurlAddress
+
+_PLUS: Final = re.compile(r"(?<=\w) (?=\w)")
+"""What stands between the words of a media type in a URL that writes `application/dicom+json` as it is."""
 
 
 def base_of(request: web.Request, about: Named) -> str:
@@ -17,5 +22,5 @@ def base_of(request: web.Request, about: Named) -> str:
 
 def wanted(request: web.Request) -> Sequence[Wanted]:
     """By the parameter `accept` (PS3.18 §8.3.3.1), or else by the header."""
-    said = request.query.getall("accept", [])
+    said = [_PLUS.sub("+", one) for one in request.query.getall("accept", [])]
     return parse(said if said else request.headers.getall("Accept", []))

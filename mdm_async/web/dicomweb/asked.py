@@ -15,6 +15,7 @@ from mdm_async.names import View, parse_view
 BASE: Final = "/dicom-web"
 ALL: Final = "all"
 _MOST_OFFSET: Final = 1 << 31
+_MOST_DIGITS: Final = 10
 _RESERVED: Final = frozenset({"limit", "offset", "fuzzymatching", "includefield", "path", "accept"})
 
 
@@ -65,8 +66,9 @@ def searched(request: web.Request, level: Level) -> Searched:
     wanted = [
         one.strip() for value in query.getall("includefield", []) for one in value.split(",") if one.strip()
     ]
-    fields = {keyword for one in wanted if (keyword := keyword_of(one)) is not None}
-    known = fields & (by_keyword().keys() | OF_ALL.keys() | ALWAYS)
+    fields = [keyword_of(one) for one in wanted if one != ALL]
+    told = by_keyword().keys() | OF_ALL.keys() | ALWAYS
+    known = frozenset(one for one in fields if one is not None and one in told)
     fuzzy = query.get("fuzzymatching", "false").lower()
     if fuzzy not in ("true", "false"):
         raise BadQuery("fuzzymatching is true or false")
@@ -81,9 +83,9 @@ def searched(request: web.Request, level: Level) -> Searched:
     )
     return Searched(
         asked,
-        frozenset(known) | {name for name, _ in matching},
+        known | {name for name, _ in matching},
         ALL in wanted,
-        len(known) < len(set(wanted) - {ALL}),
+        any(one not in known for one in fields),
         fuzzy == "true",
     )
 
@@ -115,6 +117,6 @@ def _number(request: web.Request, name: str) -> int | None:
     text = request.query.get(name)
     if text is None or text == "":
         return None
-    if not text.isascii() or not text.isdecimal() or int(text[:12]) >= _MOST_OFFSET:
+    if len(text) > _MOST_DIGITS or not text.isascii() or not text.isdecimal() or int(text) >= _MOST_OFFSET:
         raise BadQuery(f"{name} is no number that can be")
     return int(text)

@@ -116,6 +116,7 @@ async def test_dates_and_times_match_in_ranges(own_server: Server) -> None:
         "PatientId=x", "NoSuchThing=1", "SliceLocationVector=1", "StudyInstanceUID=1.2.*", "StudyInstanceUID=*",
         "StudyDate=2024", "StudyDate=20240101-20240102-3", "StudyDate=*", "StudyTime=noon", "InstanceNumber=1e",
         "limit=-1", "limit=x", "offset=-3", "offset=99999999999999", "fuzzymatching=perhaps",
+        "offset=" + "0" * 12 + "9" * 20, "limit=" + "0" * 12 + "9" * 5000,
         "PatientName=" + "*a" * 17, "path=/a&path=/b", "PatientID=" + "a" * 2000,
     ],
 )  # fmt: skip
@@ -170,12 +171,23 @@ async def test_fields_are_included(archive: Archive) -> None:
     assert everything["00083002"]["Value"] == ["1.2.840.10008.1.2.1"]
     odd = await viewer.get(f"/instances?path={archive.folder}&limit=1&includefield=PixelData,PatientName")
     assert "includefield" in odd.headers.getall("Warning")[-1]
+    twice = await viewer.get(f"/instances?path={archive.folder}&includefield=PatientID,00100020,all")
+    assert "Warning" not in twice.headers
 
 
 async def test_only_json_is_told(archive: Archive) -> None:
     for kind in ("application/dicom+json", "application/json", "*/*", "application/*;q=0.1", ""):
         reply = await archive.viewer().get(f"/studies?path={archive.folder}", Accept=kind)
         assert (reply.status, reply.headers["Content-Type"]) == (200, "application/dicom+json")
+    for kind in (
+        "application/dicom+json",
+        "text/html,%20application/dicom+json;%20q=0.5",
+        "application/dicom%2Bjson",
+    ):
+        named = await archive.viewer().get(
+            f"/studies?path={archive.folder}&accept={kind}", Accept="text/html"
+        )
+        assert named.status == 200, kind
     refused = await archive.viewer().get("/studies", Accept='multipart/related; type="application/dicom+xml"')
     assert refused.status == 406
     assert "application/dicom+json" in refused.tree["remedy"]
