@@ -10,9 +10,9 @@ from uuid import UUID
 
 from mdm_async.catalog.grants import grants, waiting
 from mdm_async.catalog.grants.waiting import Waiter
-from mdm_async.catalog.holdings import sources
+from mdm_async.catalog.holdings import locality, sources
 from mdm_async.catalog.work import images_to_stage
-from mdm_async.errors import Gone, MdmError, Unavailable
+from mdm_async.errors import Gone, MdmError, NotOnline, Unavailable
 from mdm_async.images.cipher_pool import CipherPool
 from mdm_async.images.fairness.desk import Desk
 from mdm_async.images.reading.sealed import seal
@@ -124,7 +124,11 @@ class Waiters:
     async def _serve(self, waiter: Waiter) -> None:
         grant = waiter.grant
         if grant.operation == "bring_online":
+            assert grant.image is not None
             async with self.database.acquire() as db:
+                where = (await locality.of_images(db, [grant.image])).get(grant.image)
+                if where is None or not where.is_online:
+                    raise NotOnline("the file is not here after all", remedy="ask for it again")
                 await waiting.brought(db, grant)
             self.desk.end(grant.request, 1)
             return

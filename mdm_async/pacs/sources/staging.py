@@ -117,22 +117,28 @@ class Bringer:
     async def _one(self, shift: Shift, row: Row) -> None:
         """Bring one image, unless nobody waits any more, and let those have it who do."""
         image: UUID = row.key[0]
-        async with self._database.acquire() as db:
-            where = (await locality.of_images(db, [image])).get(image)
-            waits = where is not None and await waiting.begun(db, image)
-        failure: MdmError | None = None
-        if where is None:
-            failure = Gone("the file has just been deleted")
-        elif waits and not where.is_online:
-            try:
-                failure = await self._brought(row, image)
-            except SourceAway as why:
-                await self._away(image, why)
-                await shift.put_back([row], self._pause)
-                return
-            if failure is not None:
-                STAGED.labels("lost" if isinstance(failure, Damaged) else "refused").inc()
-        await self._settle(shift, row, failure)
+        while True:
+            async with self._database.acquire() as db:
+                where = (await locality.of_images(db, [image])).get(image)
+                waits = where is not None and await waiting.begun(db, image)
+            failure: MdmError | None = None
+            if where is None:
+                failure = Gone("the file has just been deleted")
+            elif not where.is_online:
+                if not waits:
+                    if await self._dropped(row):
+                        return
+                    continue  # somebody has come meanwhile, for whom it is to be brought
+                try:
+                    failure = await self._brought(row, image)
+                except SourceAway as why:
+                    await self._away(image, why)
+                    await shift.put_back([row], self._pause)
+                    return
+                if failure is not None:
+                    STAGED.labels("lost" if isinstance(failure, Damaged) else "refused").inc()
+            await self._settle(row, failure)
+            return
 
     async def _brought(self, row: Row, image: UUID) -> MdmError | None:
         """Why the image cannot be had, for good. Raises SourceAway, and what may be otherwise at the next attempt."""
@@ -166,23 +172,27 @@ class Bringer:
         self._answers()
         return None
 
-    async def _settle(self, shift: Shift, row: Row, failure: MdmError | None) -> None:
-        """Those who wait are served, or told why not, until nobody is left; then the row goes."""
-        image: UUID = row.key[0]
+    async def _settle(self, row: Row, failure: MdmError | None) -> None:
+        """Those who wait are told why the image cannot be had, or served when it is here, until nobody is left; then
+        the row goes."""
         while True:
-            for_ = await self.waiters.some(image)
-            if not for_:
-                # Nobody can begin to wait while the row is locked, and is seen who did before.
-                async with self._database.transaction() as db:
-                    mine = await images_to_stage.lock(db, row)
-                    if mine and await waiting.of_image(db, image, 1):
-                        continue
-                    await images_to_stage.IMAGES_TO_STAGE.done(db, [row])
+            if for_ := await self.waiters.some(row.key[0]):
+                if failure is not None:
+                    await self.waiters.fail(for_, failure)
+                else:
+                    await self.waiters.serve(for_)
+            elif await self._dropped(row):
                 return
-            if failure is not None:
-                await self.waiters.fail(for_, failure)
-            else:
-                await self.waiters.serve(for_)
+
+    async def _dropped(self, row: Row) -> bool:
+        """Drop the row unless somebody waits; whether it is there no more, or another's by now."""
+        # Nobody can begin to wait while the row is locked, and is seen who did before.
+        async with self._database.transaction() as db:
+            if await images_to_stage.lock(db, row):
+                if await waiting.of_image(db, row.key[0], 1):
+                    return False
+                await images_to_stage.IMAGES_TO_STAGE.done(db, [row])
+        return True
 
     async def _fetch(self, image: UUID) -> None:
         """Raises Gone; NotFound when the archive has it no more; and as `DicomWebSource.instance`, `Draft.fill`."""

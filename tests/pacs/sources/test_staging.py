@@ -13,6 +13,7 @@ import pytest
 from aiohttp import web
 
 from mdm_async import Client
+from mdm_async.catalog.grants import waiting
 from mdm_async.crypt4gh.exchange import new_private_key, public_key
 from mdm_async.dicom.sop_common import sop_common
 from mdm_async.errors import Damaged
@@ -21,6 +22,7 @@ from mdm_async.images.transfers import filing
 from mdm_async.images.transfers.filing import FileAsk
 from mdm_async.images.transfers.staging import Line
 from mdm_async.names import AUTHENTICATED, Caller, Lfn, Scope, parse_rights
+from mdm_async.postgres.database import Connection
 from tests.conftest import Server, running_server
 from tests.pacs.sources.fake_archive import FakeArchive, fake_archive, multipart, never
 from tests.postgres.for_tests import PostgresForTests
@@ -211,6 +213,34 @@ async def test_what_nobody_waits_for_any_more_is_not_fetched(archive: FakeArchiv
             await asyncio.sleep(0.02)
     after = [one for one in archive.asked if "/instances/" in one]
     assert len(after) == len(before) <= 1
+
+
+async def test_who_comes_when_nobody_waited_any_more_has_the_file_brought(
+    archive: FakeArchive, staging: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive.add(made(seed=1))
+    (path,) = await registered(staging)
+    first = asyncio.get_running_loop().create_future()
+    second: list[str] = []
+    begun = waiting.begun
+
+    async def meanwhile(db: Connection, image: UUID) -> bool:
+        if not second:
+            await staging.srm("abortRequest", requestToken=await first)
+        waits = await begun(db, image)
+        if not second:
+            tree = await staging.srm("bringOnline", files=[{"surl": path}])
+            second.append(tree["requestToken"])
+        return waits
+
+    monkeypatch.setattr(waiting, "begun", meanwhile)
+    first.set_result((await staging.srm("bringOnline", files=[{"surl": path}]))["requestToken"])
+    async with asyncio.timeout(60):
+        while not second:  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+    (line,) = await ended(staging, second[0], "BringOnline")
+    assert line["status"]["statusCode"] == "SRM_SUCCESS"
+    assert (await staging.srm("ls", surls=[path]))["files"][0]["fileLocality"] == "ONLINE_AND_NEARLINE"
 
 
 async def test_an_archive_that_hangs_costs_another_nothing(
