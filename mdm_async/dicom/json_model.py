@@ -6,18 +6,21 @@ is left out, and so is what comes behind an element that cannot be read.
 
 import struct
 from base64 import b64encode
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import isfinite, isnan
 from typing import Any, Final
 
+import orjson
+
 from mdm_async.dicom.character_sets import NAME_PARTS, TEXT_PARTS, CharacterSet
-from mdm_async.dicom.elements import Encoding
+from mdm_async.dicom.elements import UNDEFINED, Encoding
 from mdm_async.dicom.filemeta import read_meta
 from mdm_async.dicom.implied_vrs import implied_vr, is_signed
+from mdm_async.dicom.items import HEADER, ITEM, ITEM_END, SEQUENCE_END
 from mdm_async.dicom.values.lexical import BYTES_OF_ONE, is_legal
-from mdm_async.dicom.walking import Element, items, walk
-from mdm_async.errors import Malformed
+from mdm_async.dicom.walking import Element, opened, skip_undefined, walk
+from mdm_async.errors import Malformed, TooLarge
 
 Model = dict[str, Any]
 Path = tuple[int, ...]
@@ -28,9 +31,14 @@ INLINE: Final = 1024
 _NUMBERS_INLINE: Final = 1 << 16
 DEEPEST: Final = 32
 """Sequences in sequences; what is deeper is left out."""
+MOST_ELEMENTS: Final = 1_000_000
+"""Elements, items and values of texts, of one image: up to half a minute of work."""
+MOST_TOLD: Final = 32 << 20
+"""Bytes of JSON of one image."""
 _EXACT: Final = 1 << 53
 """Whole numbers below it are the same to every reader of JSON."""
 _DIGITS: Final = 15
+_ZEROS: Final = bytes(8)
 
 _CHARACTER_SET, _PADDING = 0x00080005, 0xFFFCFFFC
 _TEXTS: Final = frozenset(b"AE AS CS DA DT LO SH TM UC UI".split())
@@ -41,69 +49,150 @@ _NUMBERS: Final = {
 _BYTES: Final = frozenset(b"OB OD OF OL OV OW UN".split())
 
 
+@dataclass(slots=True)
+class _Bounds:
+    """What may still be told."""
+
+    elements: int = MOST_ELEMENTS
+    size: int = MOST_TOLD
+
+    def take(self, elements: int, size: int) -> None:
+        """Raises TooLarge."""
+        self.elements -= elements
+        self.size -= size
+        if self.elements < 0 or self.size < 0:
+            raise TooLarge("an image says too much to be told as JSON", remedy="retrieve the instance")
+
+
 @dataclass(frozen=True, slots=True)
-class _Reader:
-    bulk: Callable[[Path], str]
+class _Writer:
+    """Goes once over the bytes, however values of undefined length lie in each other: where such a one ends shows when
+    it has been told."""
+
+    data: bytes
     signed: bool
+    bulk: Callable[[Path], str]
+    bounds: _Bounds
 
     def data_set(
-        self, data: bytes, at: int, end: int, encoding: Encoding, charset: CharacterSet, above: Path
-    ) -> Model:
-        found: Model = {}
+        self,
+        at: int,
+        end: int,
+        encoding: Encoding,
+        charset: CharacterSet,
+        above: Path,
+        *,
+        delimited: bool = False,
+    ) -> tuple[dict[int, bytes], int]:
+        """Members of a JSON object, by tag, and where the data set ends: at `end`, or behind its delimiter."""
+        found: dict[int, bytes] = {}
         try:
-            for element in walk(data, at, end, encoding):
+            while at < end and not (delimited and encoding.items.is_at(self.data, at)):
+                if not delimited and self.data[at : at + 8] == _ZEROS[: end - at]:
+                    break  # with which some writers fill up their files
+                element = opened(self.data, at, end, encoding)
                 if element.tag == _CHARACTER_SET:
-                    charset = CharacterSet(data[element.value : element.end])
-                    found["00080005"] = {"vr": "CS", "Value": ["ISO_IR 192"]}
-                elif element.tag & 0xFFFF and element.tag != _PADDING and element.tag >> 16 != 2:
-                    found[f"{element.tag:08X}"] = self._element(data, element, encoding, charset, above)
+                    charset = CharacterSet(self.data[element.value : element.end])
+                    told, at = _told({"vr": "CS", "Value": ["ISO_IR 192"]}), element.end
+                else:
+                    told, at = self._element(element, end, encoding, charset, (*above, element.tag))
+                self.bounds.take(1, len(told))
+                if element.tag & 0xFFFF and element.tag != _PADDING and element.tag >> 16 != 2:
+                    found[element.tag] = b'"%08X":%b' % (element.tag, told)
+            if delimited:
+                tag, at, _ = encoding.items.header(self.data, at, end)
+                if tag != ITEM_END:
+                    raise Malformed(f"no delimiter of an item at byte {at}")
         except Malformed:
-            pass
-        return found
+            if delimited:
+                raise
+            at = end
+        return found, at
 
     def _element(
-        self, data: bytes, element: Element, encoding: Encoding, charset: CharacterSet, above: Path
-    ) -> Model:
+        self, element: Element, end: int, encoding: Encoding, charset: CharacterSet, path: Path
+    ) -> tuple[bytes, int]:
+        """Its JSON, and where it ends."""
         vr = implied_vr(element, signed=self.signed)
-        path = (*above, element.tag)
-        if vr == b"SQ":
-            told: Model = {"vr": "SQ"}
-            if element.length and len(path) <= 2 * DEEPEST:
-                told["Value"] = list(self._items(data, element, encoding, charset, path))
-            return told
+        if vr == b"SQ" and element.length and len(path) <= 2 * DEEPEST:
+            items, at = self._items(element, encoding, charset, path)
+            return b'{"vr":"SQ","Value":[%b]}' % b",".join(items), at
         model: Model = {"vr": vr.decode()}
-        if not element.length:
-            return model
-        if element.undefined or _is_bulk(vr, element.length):
-            if not element.undefined and _may_be_sent(vr, encoding):
+        if element.undefined:
+            return _told(model), skip_undefined(
+                self.data, element.tag, element.vr, element.value, end, encoding
+            )
+        if element.length and vr != b"SQ":
+            self._add_value(model, vr, element, encoding, charset, path)
+        return _told(model), element.end
+
+    def _add_value(
+        self, model: Model, vr: bytes, element: Element, encoding: Encoding, charset: CharacterSet, path: Path
+    ) -> None:
+        if _is_bulk(vr, element.length):
+            if _may_be_sent(vr, encoding):
                 model["BulkDataURI"] = self.bulk(path)
-            return model
-        value = data[element.value : element.value + element.length]
+            return
+        value = self.data[element.value : element.end]
         if vr in _BYTES:
             model["InlineBinary"] = b64encode(_little(vr, value, encoding)).decode()
-        elif values := _values(vr, value, encoding, charset):
+            return
+        if vr not in _NUMBERS:
+            self.bounds.take(value.count(b"\\"), 0)
+        if values := _values(vr, value, encoding, charset):
             model["Value"] = values
-        return model
 
     def _items(
-        self, data: bytes, sequence: Element, encoding: Encoding, charset: CharacterSet, path: Path
-    ) -> Iterator[Model]:
+        self, sequence: Element, encoding: Encoding, charset: CharacterSet, path: Path
+    ) -> tuple[list[bytes], int]:
+        """Those of a sequence, and where it ends."""
+        encoding = encoding.inside(sequence.vr)
+        told: list[bytes] = []
+        at, end = sequence.value, sequence.end
         try:
-            for place, item in enumerate(items(data, sequence, encoding)):
-                yield self.data_set(data, item.start, item.end, item.encoding, charset, (*path, place))
+            while at < end or sequence.undefined:
+                tag, value, length = encoding.items.header(self.data, at, end)
+                if tag == SEQUENCE_END and sequence.undefined:
+                    return told, value
+                undefined = length == UNDEFINED
+                if tag != ITEM or (not undefined and length > end - value):
+                    raise Malformed(f"no item of a sequence at byte {at}")
+                self.bounds.take(1, 0)
+                stop = end if undefined else value + length
+                inner = encoding.of_item(self.data, value, stop)
+                members, at = self.data_set(
+                    value, stop, inner, charset, (*path, len(told)), delimited=undefined
+                )
+                told.append(_object(members))
         except Malformed:
-            return
+            if sequence.undefined:
+                raise
+        return told, sequence.end
 
 
-def model_of(head: bytes, tail: bytes, bulk: Callable[[Path], str]) -> Model:
-    """All elements but file meta and pixels. `bulk`: where long values are fetched. Raises NotDicom, Malformed for a
-    head without a meta that can be read."""
+def _told(model: Model) -> bytes:
+    return orjson.dumps(model)
+
+
+def _object(members: dict[int, bytes]) -> bytes:
+    return b"{%b}" % b",".join([members[tag] for tag in sorted(members)])
+
+
+def json_of(head: bytes, tail: bytes, bulk: Callable[[Path], str], beside: Mapping[int, Model]) -> bytes:
+    """All elements but file meta and pixels, and those `beside`. `bulk`: where long values are fetched.
+
+    Raises NotDicom, Malformed for a head without a meta that can be read; TooLarge.
+    """
     meta = read_meta(head)
-    reader = _Reader(bulk, is_signed(head, meta.end, meta.encoding))
+    signed = is_signed(head, meta.end, meta.encoding)
     charset = _charset(head, meta.end, meta.encoding)
-    found = reader.data_set(head, meta.end, len(head), meta.encoding, charset, ())
-    found |= reader.data_set(tail, 0, len(tail), meta.encoding, charset, ())
-    return found
+    bounds = _Bounds()
+    members: dict[int, bytes] = {}
+    for data, at in ((head, meta.end), (tail, 0)):
+        writer = _Writer(data, signed, bulk, bounds)
+        members |= writer.data_set(at, len(data), meta.encoding, charset, ())[0]
+    members |= {tag: b'"%08X":%b' % (tag, _told(model)) for tag, model in beside.items()}
+    return _object(members)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +205,7 @@ class Bulk:
 
 
 def bulk_of(head: bytes, tail: bytes, path: Path) -> Bulk | None:
-    """Where the value of an element lies, if `model_of` told to fetch it by itself."""
+    """Where the value of an element lies, if `json_of` told to fetch it by itself."""
     meta = read_meta(head)
     signed = is_signed(head, meta.end, meta.encoding)
     for data, at in ((head, meta.end), (tail, 0)):
@@ -133,18 +222,47 @@ def bulk_of(head: bytes, tail: bytes, path: Path) -> Bulk | None:
 def _sought(
     data: bytes, at: int, end: int, encoding: Encoding, path: Path
 ) -> tuple[Element, Encoding] | None:
+    """Goes over what lies before it once, and into what it lies in."""
     try:
-        for element in walk(data, at, end, encoding, last=path[0]):
-            if element.tag != path[0]:
-                continue
-            if len(path) == 1:
-                return element, encoding
-            for place, item in enumerate(items(data, element, encoding)):
-                if place == path[1]:
-                    return _sought(data, item.start, item.end, item.encoding, path[2:])
+        while at < end and not encoding.items.is_at(data, at):
+            element = opened(data, at, end, encoding)
+            if element.tag == path[0]:
+                return (element, encoding) if len(path) == 1 else _in_item(data, element, encoding, path)
+            if element.tag > path[0]:
+                return None
+            at = _behind(data, element, end, encoding)
     except Malformed:
         pass
     return None
+
+
+def _in_item(
+    data: bytes, sequence: Element, encoding: Encoding, path: Path
+) -> tuple[Element, Encoding] | None:
+    encoding = encoding.inside(sequence.vr)
+    at, end = sequence.value, sequence.end
+    for place in range(path[1] + 1):
+        tag, value, length = encoding.items.header(data, at, end)
+        undefined = length == UNDEFINED
+        if tag != ITEM or (not undefined and length > end - value):
+            return None
+        stop = end if undefined else value + length
+        inner = encoding.of_item(data, value, stop)
+        if place == path[1]:
+            return _sought(data, value, stop, inner, path[2:])
+        at = stop
+        if undefined:
+            at = value
+            while not inner.items.is_at(data, at):
+                at = _behind(data, opened(data, at, end, inner), end, inner)
+            at += HEADER
+    return None
+
+
+def _behind(data: bytes, element: Element, end: int, encoding: Encoding) -> int:
+    if not element.undefined:
+        return element.end
+    return skip_undefined(data, element.tag, element.vr, element.value, end, encoding)
 
 
 def number_told(value: float) -> int | float | str:

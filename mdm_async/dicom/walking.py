@@ -183,6 +183,16 @@ def walk(
         at = element.end
 
 
+def opened(data: Buffer, at: int, end: int, encoding: Encoding) -> Element:
+    """The element at `at`. One of undefined length is as if it went on to `end`: nothing of it is looked at."""
+    tag, vr, value, length = encoding.header(data, at, end)
+    if length == UNDEFINED:
+        return Element(tag, vr, at, value, end - value, end, True)
+    if length > end - value:
+        raise Malformed(f"a length at byte {at} points past the end of its container")
+    return Element(tag, vr, at, value, length, value + length, False)
+
+
 def items(data: Buffer, sequence: Element, encoding: Encoding, base: int = 0) -> Iterator[Item]:
     """The items of a sequence that `walk` found."""
     encoding = encoding.inside(sequence.vr)

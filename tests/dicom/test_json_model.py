@@ -7,14 +7,15 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-import orjson
 import pytest
 from pydicom import Dataset, Sequence, dcmread
 from pydicom.dataset import FileMetaDataset
 from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
-from mdm_async.dicom.json_model import DEEPEST, Model, bulk_of, model_of
+from mdm_async.dicom.elements import Buffer, Encoding
+from mdm_async.dicom.json_model import DEEPEST, MOST_ELEMENTS, MOST_TOLD, bulk_of, json_of
 from mdm_async.dicom.part10 import Kind, Splitter
+from mdm_async.errors import TooLarge
 from tests.conftest import dicom_files
 
 
@@ -26,13 +27,13 @@ def split(data: bytes) -> tuple[bytes, bytes]:
     return found[Kind.HEAD], found[Kind.TAIL]
 
 
-def strict(model: Model) -> Any:
+def strict(told: bytes) -> Any:
     """As JSON's own rules have it: no NaN, no Infinity."""
 
     def none(said: str) -> Any:
         raise AssertionError(said)
 
-    return json.loads(orjson.dumps(model), parse_constant=none)
+    return json.loads(told, parse_constant=none)
 
 
 def written(image: Dataset, syntax: str = ExplicitVRLittleEndian) -> bytes:
@@ -46,9 +47,9 @@ def written(image: Dataset, syntax: str = ExplicitVRLittleEndian) -> bytes:
     return into.getvalue()
 
 
-def model(data: bytes) -> Model:
+def model(data: bytes) -> Any:
     head, tail = split(data)
-    return strict(model_of(head, tail, lambda path: "/".join(map(str, path))))  # type: ignore[no-any-return]
+    return strict(json_of(head, tail, lambda path: "/".join(map(str, path)), {}))
 
 
 def raw(tag: int, vr: bytes, value: bytes) -> bytes:
@@ -72,7 +73,7 @@ def test_every_file_of_pydicom_is_told_as_pydicom_reads_it(path: Path) -> None:
         pytest.skip("it is not let in")
     if not head:
         pytest.skip("deflated")
-    told = strict(model_of(head, tail, lambda path: "bulk"))
+    told = strict(json_of(head, tail, lambda path: "bulk", {}))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         theirs = dcmread(io.BytesIO(data), force=True)
@@ -170,6 +171,67 @@ def test_sequences_and_long_values(syntax: str) -> None:
         assert told["00660016"]["InlineBinary"] == "AACAPw=="
 
 
+def in_sequences(depth: int, body: bytes) -> bytes:
+    """A file in which this lies so deep, all lengths undefined."""
+    undefined = b"\xff" * 4
+    begin = b"\x40\x00\x30\xa7SQ\0\0" + undefined + b"\xfe\xff\x00\xe0" + undefined
+    end = b"\xfe\xff\x0d\xe0" + bytes(4) + b"\xfe\xff\xdd\xe0" + bytes(4)
+    return written(Dataset()) + begin * depth + body + end * depth
+
+
+def test_nested_values_of_undefined_length_are_gone_over_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    depth, count = DEEPEST - 2, 500
+    body = b"".join(raw(0x00420000 + number, b"LO", b"x") for number in range(1, count))
+    body += raw(0x00430011, b"OB", b"\1\2" * 600)
+    head = in_sequences(depth, body) + raw(0x00990010, b"LO", b"behind")
+    whole = Encoding.header
+    seen = 0
+
+    def counted(
+        self: Encoding, data: Buffer, at: int, end: int, base: int = 0
+    ) -> tuple[int, bytes, int, int]:
+        nonlocal seen
+        seen += 1
+        return whole(self, data, at, end, base)
+
+    monkeypatch.setattr(Encoding, "header", counted)
+    told = strict(json_of(head, b"", lambda path: "/".join(map(str, path)), {}))
+    # Once for what is told, and once to look for the character set and the sign of pixels.
+    assert seen < 2 * count
+    assert told["00990010"]["Value"] == ["behind"]
+    for _ in range(depth):
+        (told,) = told["0040A730"]["Value"]
+    assert len(told) == count
+    path = (*(0x0040A730, 0) * depth, 0x00430011)
+    assert told["00430011"]["BulkDataURI"] == "/".join(map(str, path))
+    seen = 0
+    found = bulk_of(head, b"", path)
+    assert found is not None
+    assert head[found.start : found.stop] == b"\1\2" * 600
+    assert seen < 2 * count
+
+
+def test_an_item_that_does_not_end_ends_all_it_lies_in() -> None:
+    head = in_sequences(2, raw(0x00420010, b"LO", b"x"))
+    assert strict(json_of(head[:-8], b"", str, {})).keys() == {"00080016", "00080018"}
+    assert bulk_of(head[:-8], b"", (0x0040A730, 0, 0x0040A730, 1, 0x00420010)) is None
+
+
+def test_more_than_can_be_told_is_refused() -> None:
+    # In implicit VR, where a value may be so long.
+    values = b"1\\" * MOST_ELEMENTS + b"1 "
+    long = b"\x06\x30\x50\x00" + len(values).to_bytes(4, "little") + values
+    with pytest.raises(TooLarge):
+        json_of(written(Dataset(), ImplicitVRLittleEndian) + long, b"", str, {})
+    names = b"a\\" * (MOST_TOLD // 19 // 8) + b"a "
+    long = b"\x40\x00\x23\xa1" + len(names).to_bytes(4, "little") + names
+    items = [b"\xfe\xff\x00\xe0" + len(long).to_bytes(4, "little") + long] * 8
+    body = b"".join(items)
+    sequence = b"\x40\x00\x30\xa7" + len(body).to_bytes(4, "little") + body
+    with pytest.raises(TooLarge):
+        json_of(written(Dataset(), ImplicitVRLittleEndian) + sequence, b"", str, {})
+
+
 def test_what_is_too_deep_or_broken_takes_nothing_else_with_it() -> None:
     image = Dataset()
     image.PatientID = "there"
@@ -181,4 +243,4 @@ def test_what_is_too_deep_or_broken_takes_nothing_else_with_it() -> None:
     image.ContentSequence = inner.ContentSequence
     assert model(written(image))["00100020"]["Value"] == ["there"]
     head = written(Dataset()) + b"\x20\x00\x10\x00LO\xff\xffcut"
-    assert strict(model_of(head, b"", str))["00080018"]["Value"] == ["1.2.3"]
+    assert strict(json_of(head, b"", str, {}))["00080018"]["Value"] == ["1.2.3"]

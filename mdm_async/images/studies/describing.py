@@ -1,32 +1,53 @@
-"""What a view's bytes say beside its pixels, as the DICOM JSON Model; and values that are too long to stand in it."""
+"""What a view's bytes say beside its pixels, as the DICOM JSON Model; and values that are too long to stand in it.
 
-from collections.abc import Callable
+Small heads are gone through in a thread, large ones in a process that has nothing, as those that are scrubbed.
+"""
+
 from functools import partial
 from typing import Final
 
-import orjson
-
 from mdm_async.blobs.store import BlobStore
 from mdm_async.dicom.filemeta import read_meta
-from mdm_async.dicom.json_model import Path, bulk_of, model_of
+from mdm_async.dicom.json_model import MOST_TOLD, Path
 from mdm_async.dicom.part10 import Kind
-from mdm_async.errors import Damaged, NotDicom, NotFound, TooLarge
+from mdm_async.errors import Damaged, NotDicom, NotFound, ScrubRefused, TooLarge
 from mdm_async.images.cipher_pool import CipherPool
 from mdm_async.images.reading import heads, stream
 from mdm_async.images.reading.representation import Span
 from mdm_async.images.reading.view import ReadyView
+from mdm_async.images.studies.describe_jobs import Seek, Tell
+from mdm_async.images.views.scrubbing import Scrubber
 
 MOST_DESCRIBED: Final = 16 << 20
 """Bytes before and after the pixels. Of more, a model of it would be too large."""
 _PIXELS_BEGIN: Final = 8
-_TRANSFER_SYNTAX: Final = "00083002"
-"""Available Transfer Syntax UID: file meta does not stand in a model."""
+_COPIES: Final = 3
+"""Of these bytes, read and on their way to a process."""
+_TOLD: Final = 10
+"""Bytes of JSON that one of them becomes at the most: names of one letter do."""
+
+
+def weight(view: ReadyView) -> int:
+    """Bytes of this server's memory that describing it takes at the most."""
+    size = beside(view)
+    return _COPIES * size + min(_TOLD * size, MOST_TOLD)
+
+
+def beside(view: ReadyView) -> int:
+    """Bytes before and after its pixels, or up to how many are looked at."""
+    if (
+        view.parts[0].row.kind == Kind.ORIGINAL.value
+    ):  # deflated: how many it has shows only when it is inflated
+        return MOST_DESCRIBED
+    sizes = [part.record.size for part in view.parts]
+    return min(sizes[0] + sum(sizes[2:]), MOST_DESCRIBED)
 
 
 async def described(
-    blobs: BlobStore, cipher: CipherPool, view: ReadyView, bulk: Callable[[Path], str]
+    blobs: BlobStore, cipher: CipherPool, scrubber: Scrubber, view: ReadyView, bulk: str
 ) -> bytes:
-    """The model as JSON. `bulk`: the address of a value that does not stand in it. Raises TooLarge, Damaged."""
+    """The model as JSON. `bulk`: the address below which values are that do not stand in it. Raises TooLarge, Damaged,
+    TooManyRequests."""
     head, tail = await heads.head_and_tail(blobs, cipher, view, MOST_DESCRIBED)
     if head is None:
         raise TooLarge(
@@ -39,36 +60,36 @@ async def described(
         pieces = stream.clear(blobs, view, at, at + _PIXELS_BEGIN)
         begin = b"".join([bytes(piece) async for piece in pieces])
     try:
-        return await cipher.run(partial(_told, head, tail, begin, bulk))
+        await cipher.run(partial(read_meta, head))
     except NotDicom as why:
         raise Damaged("the head of a view cannot be read") from why
+    try:
+        return await scrubber.run(Tell(head, tail, begin, bulk))
+    except ScrubRefused as why:
+        raise _too_much() from why
 
 
-def _told(head: bytes, tail: bytes, begin: bytes, bulk: Callable[[Path], str]) -> bytes:
-    meta = read_meta(head)
-    model = model_of(head, tail, bulk)
-    model[_TRANSFER_SYNTAX] = {"vr": "UI", "Value": [meta.transfer_syntax]}
-    if begin:
-        tag = meta.encoding.u16.unpack_from(begin, 0)[0] << 16 | meta.encoding.u16.unpack_from(begin, 2)[0]
-        vr = begin[4:6].decode("ascii", "replace") if meta.encoding.explicit else "OW"
-        # Of big endian words there is no bulk, which is little endian.
-        where = {} if meta.encoding.big_endian and vr != "OB" else {"BulkDataURI": bulk((tag,))}
-        model[f"{tag:08X}"] = {"vr": vr, **where}
-    return orjson.dumps(dict(sorted(model.items())))
-
-
-async def bulk_span(blobs: BlobStore, cipher: CipherPool, view: ReadyView, path: Path) -> Span:
+async def bulk_span(
+    blobs: BlobStore, cipher: CipherPool, scrubber: Scrubber, view: ReadyView, path: Path
+) -> Span:
     """Where a value that `described` tells to fetch lies among the view's bytes. Raises NotFound, as `described`."""
     if view.parts[0].row.kind == Kind.ORIGINAL.value:
         raise _none()
     head, tail = await heads.head_and_tail(blobs, cipher, view, MOST_DESCRIBED)
     if head is None:
         raise _none()
-    found = await cipher.run(partial(bulk_of, head, tail, path))
+    try:
+        found = await scrubber.run(Seek(head, tail, path))
+    except ScrubRefused as why:
+        raise _too_much() from why
     if found is None:
         raise _none()
     base = view.size - len(tail) if found.in_tail else 0
     return base + found.start, base + found.stop
+
+
+def _too_much() -> TooLarge:
+    return TooLarge("what an image says is too much to be told as JSON", remedy="retrieve the instance")
 
 
 def _none() -> NotFound:

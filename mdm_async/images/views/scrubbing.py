@@ -39,6 +39,7 @@ from mdm_async.settings import ScrubSettings
 PROCESSES = os.cpu_count() or 1
 MODULES = (
     "mdm_async.images.views.scrub_jobs",
+    "mdm_async.images.studies.describe_jobs",
     *("pydicom.pixels.decoders", "pydicom.charset", "numpy", "pylibjpeg", "libjpeg", "openjpeg"),
 )
 """What jobs need."""

@@ -1,14 +1,11 @@
 """WADO-RS metadata (PS3.18 §10.4.1.1.3): what instances say beside their pixels, one instance after the other."""
 
-from collections.abc import Callable
-
 from aiohttp import web
 
 from mdm_async.catalog.metadata.studies import Row
-from mdm_async.dicom.json_model import Path
 from mdm_async.images.budget import Held
 from mdm_async.images.reading.representation import Ending
-from mdm_async.images.studies.describing import described
+from mdm_async.images.studies.describing import described, weight
 from mdm_async.images.transfers.warm import WarmTurl
 from mdm_async.web.dicomweb import accept
 from mdm_async.web.dicomweb.address import base_of, wanted
@@ -19,9 +16,6 @@ from mdm_async.web.http.channel import source_of
 from mdm_async.web.http.credential import caller_of
 from mdm_async.web.http.house import HOUSE
 from mdm_async.web.http.sending import breaking_off, telling_damage, transport_of
-
-_TIMES = 8
-"""What an instance takes in memory while it is told, beside the bytes that it has before and after its pixels."""
 
 
 async def metadata(request: web.Request) -> web.StreamResponse:
@@ -52,25 +46,18 @@ async def metadata(request: web.Request) -> web.StreamResponse:
     return answer
 
 
-async def _told(request: web.Request, held: Held, warm: WarmTurl, bulk: Callable[[Path], str]) -> bytes:
+async def _told(request: web.Request, held: Held, warm: WarmTurl, bulk: str) -> bytes:
     """One instance; that it was read is in the audit before it is told."""
     house, view = request.app[HOUSE], view_of(warm)
-    sizes = [part.record.size for part in view.parts]
-    held.grow_to(_TIMES * (sizes[0] + sum(sizes[2:])))
+    held.grow_to(weight(view))
     async with (
         house.reads.reading(warm.read, warm.ending, source_of(request)) as reading,
         telling_damage(warm.read),
     ):
-        told = await described(house.blobs, house.cipher, view, bulk)
+        told = await described(house.blobs, house.cipher, house.workshop.scrubber, view, bulk)
         reading.bytes += len(told)
         return told
 
 
-def _bulk(base: str, row: Row) -> Callable[[Path], str]:
-    instance = f"{base}/studies/{row.study}/series/{row.series}/instances/{row.instance}"
-
-    def address(path: Path) -> str:
-        named = (f"{one:08X}" if place % 2 == 0 else str(one) for place, one in enumerate(path))
-        return f"{instance}/bulkdata/{'.'.join(named)}"
-
-    return address
+def _bulk(base: str, row: Row) -> str:
+    return f"{base}/studies/{row.study}/series/{row.series}/instances/{row.instance}/bulkdata"

@@ -7,9 +7,8 @@ from typing import Final
 from aiohttp import web
 
 from mdm_async.dicom.elements import PIXEL_TAGS
-from mdm_async.dicom.part10 import Kind
 from mdm_async.errors import BadRequest, NotAcceptable
-from mdm_async.images.studies.describing import MOST_DESCRIBED, bulk_span
+from mdm_async.images.studies.describing import MOST_DESCRIBED, bulk_span, weight
 from mdm_async.images.studies.frames import Frame, Pixels, frames_of, pixels_of
 from mdm_async.images.transfers.warm import WarmTurl
 from mdm_async.names import Payer
@@ -50,10 +49,10 @@ async def bulk(request: web.Request) -> web.StreamResponse:
             raise NotAcceptable("these pixels are big endian", remedy="retrieve the instance")
         span = pixels.start, pixels.start + pixels.length
     else:
-        beside = sum(part.record.size for part in view_of(warm).parts if part.row.kind != Kind.PIXELS.value)
-        with house.budget.holding(_payer(request, warm), min(beside, MOST_DESCRIBED)):
+        view, scrubber = view_of(warm), house.workshop.scrubber
+        with house.budget.holding(_payer(request, warm), weight(view)):
             async with telling_damage(warm.read):
-                span = await bulk_span(house.blobs, house.cipher, view_of(warm), path)
+                span = await bulk_span(house.blobs, house.cipher, scrubber, view, path)
     return await _send(request, warm, accept.of_bulk(wanted(request)), [[span]])
 
 
