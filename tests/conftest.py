@@ -24,6 +24,7 @@ from mdm_async.postgres.database import Database, connect
 from mdm_async.postgres.migrate import migrate
 from mdm_async.settings import load
 from mdm_async.web.http.house import House
+from tests.patience import PATIENT
 from tests.postgres.for_tests import PostgresForTests, postgres_for_tests
 
 CI = bool(os.environ.get("CI"))
@@ -172,8 +173,10 @@ class Server:
 async def running_server(data: Path, dsn: str, **sections: dict[str, Any]) -> AsyncIterator[Server]:
     """A server on its own data directory and database; `sections` override settings."""
     overrides: dict[str, Any] = {"data": data, "server": {"port": 0, "tls_port": 0, "drain_seconds": 5}}
-    for name, section in ({"database": {"dsn": dsn, "pool": 8}} | sections).items():
-        overrides[name] = overrides.get(name, {}) | section
+    overrides["database"] = {"dsn": dsn, "pool": 8}
+    for part in (PATIENT, sections):
+        for name, section in part.items():
+            overrides[name] = overrides.get(name, {}) | section
     overrides.setdefault("blobs", {}).setdefault("reserve_free", 0)
     # All tests come from one address, thousands of them without a credential.
     overrides.setdefault("limits", {}).setdefault("anonymous_rate", 0)
