@@ -4,18 +4,26 @@ Machines stand still for ten seconds and more. Who waits goes on as soon as it h
 long. A test that is about a server's patience sets that itself.
 """
 
+from typing import Any
+
+from mdm_async.postgres.database import Timeouts
+
 PATIENCE = 60.0
 """Seconds."""
 
+_NEVER = 300
+"""Seconds, too: what a test waits for comes for another reason, long before these are over."""
 PATIENT: dict[str, dict[str, int]] = {
     "database": {
-        "acquire_timeout": 60,
-        "statement_timeout": 60,
-        "control_statement_timeout": 60,
-        "lock_timeout": 60,
-        "idle_timeout": 300,
+        "acquire_timeout": _NEVER,
+        "statement_timeout": _NEVER,
+        "control_statement_timeout": _NEVER,
+        "lock_timeout": _NEVER,
+        "idle_timeout": _NEVER,
     },
-    "limits": {"head_seconds": 300, "idle_seconds": 300, "pace_seconds": 300},
-    "transfers": {"revocation_grace": 300},
+    "limits": {"head_seconds": _NEVER, "idle_seconds": _NEVER, "pace_seconds": _NEVER},
+    "transfers": {"revocation_grace": _NEVER},
 }
-"""Settings of servers under test. What ends for another reason ends long before any of these are over."""
+"""Settings of servers under test."""
+PATIENT_DATABASE: dict[str, Any] = {"timeouts": Timeouts(_NEVER, _NEVER, _NEVER), "acquire_timeout": _NEVER}
+"""Of databases that tests open by themselves."""

@@ -97,7 +97,7 @@ async def test_killed_before_the_catalog_names_the_secrets(hospital: Hospital) -
     await cut(putting)
     assert await hospital.count("mdm_keys.intents") == 1
     await hospital.start_much_later()
-    await until(lambda: hospital.is_empty("mdm_keys.intents", "mdm_keys.image_secrets", "images"), within=30)
+    await until(lambda: hospital.is_empty("mdm_keys.intents", "mdm_keys.image_secrets", "images"))
 
 
 async def test_killed_between_the_commit_and_the_confirmation(hospital: Hospital) -> None:
@@ -112,7 +112,7 @@ async def test_killed_between_the_commit_and_the_confirmation(hospital: Hospital
     await cut(putting)
     assert await hospital.count("mdm_keys.intents") == 1
     await hospital.start_much_later()
-    await until(lambda: hospital.is_empty("mdm_keys.intents"), within=30)
+    await until(lambda: hospital.is_empty("mdm_keys.intents"))
     assert await hospital.count("mdm_keys.image_secrets") == 2
     assert await hospital.count("images", "doomed is null") == 1
 
@@ -121,23 +121,23 @@ async def test_killed_before_the_keys_of_a_destroyed_image_are_forgotten(hospita
     await hospital.put()
     async with hospital.holding("select from mdm_keys.image_secrets for update"):
         await hospital.caller.srm("rm", surls=["/a.dcm"])
-        await until(lambda: hospital.count("keys_to_forget", "taken_by is not null"), within=30)
+        await until(lambda: hospital.count("keys_to_forget", "taken_by is not null"))
         await hospital.kill()
     assert await hospital.count("images") == 0
     assert await hospital.count("mdm_keys.image_secrets") == 2
     await hospital.start_much_later()
-    await until(lambda: hospital.is_empty("keys_to_forget", "mdm_keys.image_secrets"), within=30)
+    await until(lambda: hospital.is_empty("keys_to_forget", "mdm_keys.image_secrets"))
 
 
 async def test_killed_after_the_keys_are_forgotten_and_before_that_is_noted(hospital: Hospital) -> None:
     await hospital.put()
     async with hospital.holding("select from mdm_keys.image_secrets for update"):
         await hospital.caller.srm("rm", surls=["/a.dcm"])
-        await until(lambda: hospital.count("keys_to_forget", "taken_by is not null"), within=30)
+        await until(lambda: hospital.count("keys_to_forget", "taken_by is not null"))
         note = hospital.holding("select from keys_to_forget for update")
         await note.__aenter__()
     await until(lambda: hospital.is_empty("mdm_keys.image_secrets"))
     await hospital.kill()
     await note.__aexit__(None, None, None)
     await hospital.start_much_later()
-    await until(lambda: hospital.is_empty("keys_to_forget"), within=30)
+    await until(lambda: hospital.is_empty("keys_to_forget"))

@@ -19,6 +19,7 @@ from mdm_async.errors import NotFound, Unavailable, UnsafeSettings
 from mdm_async.postgres.database import Database, Timeouts, connect, migrate
 from mdm_async.postgres.embedded.lifecycle import EmbeddedPostgres
 from mdm_async.postgres.turns import on_behalf
+from tests.patience import PATIENCE
 from tests.postgres.for_tests import PostgresForTests, postgres_folder, postgres_for_tests
 
 
@@ -146,7 +147,7 @@ async def test_a_connection_that_postgres_is_about_to_end_is_unavailable_and_rep
                 pid = await connection.fetchval("select pg_backend_pid()")
                 await killer.execute("select pg_terminate_backend($1, 5000)", pid)
             with pytest.raises(Unavailable):
-                async with asyncio.timeout(5):
+                async with asyncio.timeout(PATIENCE):
                     while True:
                         async with database.acquire() as connection:
                             await connection.fetchval("select 1")
@@ -213,12 +214,12 @@ async def test_the_pool_survives_a_restart_of_postgres() -> None:
             assert pg.pid is not None
             os.kill(pg.pid, signal.SIGKILL)
             with pytest.raises(Unavailable):
-                async with asyncio.timeout(60):
+                async with asyncio.timeout(PATIENCE):
                     while True:
                         async with database.acquire() as connection:
                             await connection.fetchval("select 1")
             supervisor = asyncio.ensure_future(pg.supervise())
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(PATIENCE):
                 while True:
                     with suppress(Unavailable):
                         async with database.acquire() as connection:

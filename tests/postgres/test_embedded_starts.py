@@ -15,6 +15,7 @@ from mdm_async.errors import Unavailable, UnsafeSettings
 from mdm_async.postgres.embedded import lifecycle
 from mdm_async.postgres.embedded.binaries import PostgresBinaries, installed_binaries
 from mdm_async.postgres.embedded.lifecycle import EmbeddedPostgres
+from tests.patience import PATIENCE
 from tests.postgres.owners import connected, postgres_uid
 
 
@@ -106,7 +107,7 @@ async def test_a_postmaster_that_dies_is_started_again(directory: Path) -> None:
         first = pg.pid
         assert first is not None
         os.kill(first, signal.SIGKILL)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             while pg.pid in (first, None):
                 await asyncio.sleep(0.01)
             while True:

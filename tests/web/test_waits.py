@@ -14,6 +14,7 @@ from mdm_async.web.http.connections import CUT
 from tests.conftest import Server, running_server
 from tests.faults.conditions import nothing_is_stored, until
 from tests.faults.transfers import uploads
+from tests.patience import PATIENCE
 from tests.postgres.for_tests import PostgresForTests
 
 pytestmark = pytest.mark.parametrize("way", ["plain", "tls", "socket"])
@@ -65,7 +66,7 @@ async def _shaken(server: Server, context: ssl.SSLContext) -> Line:
 async def cut(line: Line) -> bytes:
     """What still comes until the server cuts the connection."""
     found = b""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         with suppress(ConnectionError):
             while some := await line[0].read(1 << 16):
                 found += some
@@ -98,7 +99,7 @@ async def test_who_stops_before_http_begins_is_cut(
         async with connected(server, way) as line:
             line[1].write(begun)
             if rest:
-                async with asyncio.timeout(10):
+                async with asyncio.timeout(PATIENCE):
                     assert await line[0].read(1) == b"\x30"
                 line[1].write(rest)
             assert (await cut(line)).find(b"HTTP") == -1
@@ -154,7 +155,7 @@ async def test_an_upload_that_keeps_the_pace_is_taken(server: Server, way: str, 
         for start in range(0, len(ct), 2000):
             line[1].write(ct[start : start + 2000])
             await asyncio.sleep(0.05)  # the slowness
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             assert b" 201 " in await line[0].readuntil(b"\r\n")
     async with server.house.database.acquire() as db:
         await db.execute("delete from grants")

@@ -10,6 +10,7 @@ from mdm_async.images.fairness import turns as module
 from mdm_async.images.fairness.pieces import in_pieces
 from mdm_async.images.fairness.turns import LARGE, SMALL, Turns
 from mdm_async.names import Payer
+from tests.patience import PATIENCE
 
 ALICE, BOB = Payer("user:alice", "one"), Payer("user:bob", "one")
 OTHER_WORKER = Payer("user:alice", "two")
@@ -109,7 +110,7 @@ async def test_nobody_gives_way_to_a_request_that_takes_long(turns: Turns, clock
             pass
     with turns.serving(BOB):
         clock.now += 0.3
-        async with asyncio.timeout(5), turns.turn(ALICE):
+        async with asyncio.timeout(PATIENCE), turns.turn(ALICE):
             pass
 
 
