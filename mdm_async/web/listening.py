@@ -9,7 +9,7 @@ from aiohttp import web
 
 from mdm_async.descriptors import Descriptors
 from mdm_async.errors import UnsafeSettings
-from mdm_async.settings import Settings
+from mdm_async.settings import LimitSettings, Settings
 from mdm_async.watches import Beside, Watches
 from mdm_async.web.application import application
 from mdm_async.web.http.accepting import Refused, TcpSite
@@ -79,9 +79,10 @@ class Listening:
         self._settings, self._doors, self._certificate = settings, doors, certificate
         self._watches, self._beside = watches, beside
         self._runner: Runner | None = None
-        self._connections = self._kept(most)
-        # Apart: whoever fills the ports keeps no administrator from the socket.
-        self._local = self._kept(_LOCAL_CONNECTIONS)
+        limits = settings.limits
+        self._connections = self._kept(limits, most)
+        # Apart: whoever fills the ports keeps no administrator from the socket. All who come there are one source.
+        self._local = self._kept(limits.model_copy(update={"share": 1.0}), _LOCAL_CONNECTIONS)
         self._refused: Refused = lambda _source, _why: None
 
     async def answer(self, app: web.Application) -> None:
@@ -148,9 +149,7 @@ class Listening:
             )
         yield LocalSite(runner, self._settings.data, self._local, backlog=BACKLOG)
 
-    def _kept(self, most: int) -> Connections:
-        limits = self._settings.limits
-
+    def _kept(self, limits: LimitSettings, most: int) -> Connections:
         def make(keeper: Connections, source: str) -> Connection:
             assert self._runner is not None
             server = self._runner.server
