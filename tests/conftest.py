@@ -24,7 +24,7 @@ from mdm_async.postgres.database import Database, connect
 from mdm_async.postgres.migrate import migrate
 from mdm_async.settings import load
 from mdm_async.web.http.house import House
-from tests.patience import PATIENT
+from tests.patience import PATIENT, patient_parts
 from tests.postgres.for_tests import PostgresForTests, postgres_for_tests
 
 CI = bool(os.environ.get("CI"))
@@ -51,6 +51,12 @@ def no_connection_is_held_while_something_slow_is_waited_for() -> Iterator[None]
     _held_while_waiting.clear()
     yield
     assert _held_while_waiting == []
+
+
+@pytest.fixture(scope="session", autouse=True)
+def all_are_patient() -> Iterator[None]:
+    with patient_parts():
+        yield
 
 
 def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:

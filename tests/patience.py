@@ -4,7 +4,11 @@ Machines stand still for ten seconds and more. Who waits goes on as soon as it h
 long. A test that is about a server's patience sets that itself.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
+
+import pytest
 
 from mdm_async.postgres.database import Timeouts
 
@@ -25,5 +29,26 @@ PATIENT: dict[str, dict[str, int]] = {
     "transfers": {"revocation_grace": _NEVER},
 }
 """Settings of servers under test."""
-PATIENT_DATABASE: dict[str, Any] = {"timeouts": Timeouts(_NEVER, _NEVER, _NEVER), "acquire_timeout": _NEVER}
+TIMEOUTS = Timeouts(_NEVER, _NEVER, _NEVER)
+PATIENT_DATABASE: dict[str, Any] = {"timeouts": TIMEOUTS, "acquire_timeout": _NEVER}
 """Of databases that tests open by themselves."""
+_PATIENT_PARTS = (
+    "mdm_async.client.upload._ABORT_SECONDS",
+    "mdm_async.client.wire._CONNECT_SECONDS",
+    "mdm_async.confined.processes._REAPED",
+    "mdm_async.identity.issuer_documents.SECONDS",
+    "mdm_async.keys.proofs._PATIENCE",
+    "mdm_async.keys.share_store.PATIENCE",
+    "mdm_async.keys.share_store._OPENING",
+    "mdm_async.keys.split.PATIENCE",
+    "mdm_async.web.copying.push._FAREWELL",
+)
+"""What has no setting."""
+
+
+@contextmanager
+def patient_parts() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        for name in _PATIENT_PARTS:
+            patch.setattr(name, PATIENCE)
+        yield

@@ -13,7 +13,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from mdm_async.errors import Unavailable
-from mdm_async.keys import metrics
+from mdm_async.keys import metrics, share_store
 from tests.conftest import Server, running_server
 from tests.faults.conditions import until
 from tests.faults.transfers import RECIPIENT
@@ -75,9 +75,12 @@ async def stopped(cluster: Cluster) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def frozen(cluster: Cluster) -> AsyncIterator[None]:
+    """Those who ask it have a few seconds' patience only now."""
     cluster.freeze()
     try:
-        yield
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(share_store, "PATIENCE", 3.0)
+            yield
     finally:
         cluster.thaw()
 

@@ -50,7 +50,7 @@ REASONS = {
 
 def hook(program: str, *arguments: str) -> dict[str, object]:
     command = (python_for_anybody(), "-I", "-S", "-c", program, *arguments)
-    return {"command": command, "seconds": 2 if "sleep" in program else 20, "memory": 1 << 30}
+    return {"command": command, "seconds": 2 if "sleep" in program else 300, "memory": 1 << 30}
 
 
 def profile(name: str) -> str:
@@ -155,7 +155,7 @@ def test_a_hook_is_declared_by_its_whole_path(command: list[str]) -> None:
     [
         ("import sys\nwhile True: sys.stdout.buffer.write(bytes(1 << 20))", "more bytes"),
         (
-            "import os, time\nif not os.fork():\n os.setsid()\n time.sleep(12)",
+            "import os, time\nif not os.fork():\n os.setsid()\n time.sleep(600)",
             "fewer bytes",  # of what it has left, nothing holds its output open
         ),
     ],
@@ -165,7 +165,7 @@ async def test_what_a_hook_leaves_in_its_pipes_holds_nobody_up(
     command: str, why: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("mdm_async.images.hooks.hooks._DRAINED", 0.2)
-    hooks = Hooks({"h": HookSettings(command=(python_for_anybody(), "-c", command), seconds=20)})
+    hooks = Hooks({"h": HookSettings(command=(python_for_anybody(), "-c", command), seconds=300)})
     layout = Layout(
         rows=1,
         columns=1,

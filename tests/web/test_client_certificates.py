@@ -22,7 +22,7 @@ from mdm_async.web.http.accepting import TcpSite
 from mdm_async.web.http.connection import Connection
 from mdm_async.web.http.connections import Connections
 from tests.identity.grid_pki import HOUR, VO, dn, name, new_grid
-from tests.patience import PATIENCE
+from tests.patience import PATIENCE, PATIENT
 
 ADA = f"dn:{dn('Ada User')}"
 
@@ -89,7 +89,7 @@ class Site:
 
 
 @asynccontextmanager
-async def running(grid, limits=LimitSettings()):  # noqa: B008 - frozen
+async def running(grid, limits=LimitSettings(**PATIENT["limits"])):  # noqa: B008 - frozen
     site = Site(grid)
     site.limits = limits
     app = web.Application(client_max_size=1 << 30)

@@ -85,7 +85,10 @@ async def answered(line: Line) -> int:
 
 
 @pytest.mark.parametrize("begun", [(b"0" + ASK,), (b"0", ASK), (ASK,), (ASK[:1], ASK[1:])], ids=str)
-async def test_no_delegation_and_no_httpg_at_all_come_to_http(connect: Connect, begun: tuple[bytes]) -> None:
+async def test_no_delegation_and_no_httpg_at_all_come_to_http(
+    connect: Connect, begun: tuple[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(httpg, "_ALONE", PATIENCE)
     async with connect() as line:
         for piece in begun:
             line.writer.write(piece)
@@ -96,7 +99,10 @@ async def test_no_delegation_and_no_httpg_at_all_come_to_http(connect: Connect, 
 
 
 @pytest.mark.parametrize("begun", [(DELETE,), (b"D", DELETE[1:]), (b"0", DELETE)], ids=str)
-async def test_a_request_that_begins_with_d_is_no_delegation(connect: Connect, begun: tuple[bytes]) -> None:
+async def test_a_request_that_begins_with_d_is_no_delegation(
+    connect: Connect, begun: tuple[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(httpg, "_ALONE", PATIENCE)
     async with connect() as line:
         for piece in begun:
             line.writer.write(piece)
