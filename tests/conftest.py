@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import hypothesis
 import orjson
 import pydicom.data
 import pytest
@@ -28,6 +29,11 @@ from tests.patience import PATIENT, patient_parts
 from tests.postgres.for_tests import PostgresForTests, postgres_for_tests
 
 CI = bool(os.environ.get("CI"))
+hypothesis.settings.register_profile(
+    "patient",
+    hypothesis.settings(deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]),
+)
+hypothesis.settings.load_profile("patient")
 
 
 _held_while_waiting: list[str] = []

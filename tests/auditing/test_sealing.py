@@ -308,7 +308,7 @@ async def test_any_details_are_the_same_bytes_in_database_page_and_file(sealed: 
     """Floats, large integers, Unicode, nesting: hashed as read from the database, whoever reads."""
     trees: list[object] = []
 
-    @settings(max_examples=300, deadline=None)
+    @settings(max_examples=300)
     @given(_JSON)
     def collect(tree: object) -> None:
         trees.append(tree)

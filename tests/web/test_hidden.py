@@ -116,7 +116,6 @@ def has_no_right(caller: Caller, node: Node) -> bool:
 @pytest.mark.timeout(600)  # a hundred trees, on machines that do other things too
 @settings(
     max_examples=100 if CI else 25,
-    deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 @given(data=st.data())

@@ -23,7 +23,7 @@ async def test_a_prepared_file_is_pinned(server: Server, file: str) -> None:
     token = tree["requestToken"]
     (told,) = (await server.srm("statusOfGetRequest", requestToken=token))["files"]
     assert told["status"]["statusCode"] == "SRM_FILE_PINNED"
-    assert 590 <= told["remainingPinTime"] <= 600
+    assert 500 <= told["remainingPinTime"] <= 600
     assert told["transferURL"] == line["transferURL"]
 
 
