@@ -23,6 +23,8 @@ from mdm_async.web.http.server import Runner
 
 _UNWATCHED = 1.0
 """Seconds that transfers may take to end once a watch has died."""
+_LAST_BYTES = 5.0
+"""Seconds at most that requests have to end, and then clients to take the last bytes in, before connections are cut."""
 _FEWEST = 8
 _LOCAL_CONNECTIONS = 64
 """Through the socket in the data directory."""
@@ -77,6 +79,7 @@ class Listening:
         """`most`: connections through the ports. With `doors.tls` there is a certificate."""
         self.port, self.tls_port = doors.port, doors.tls_port
         self._settings, self._doors, self._certificate = settings, doors, certificate
+        self._cut_after = min(settings.server.drain_seconds, _LAST_BYTES)
         self._watches, self._beside = watches, beside
         self._runner: Runner | None = None
         limits = settings.limits
@@ -90,8 +93,7 @@ class Listening:
         if self._runner is not None:
             await self._runner.change(app)
             return
-        cut_after = min(self._settings.server.drain_seconds, 5.0)
-        self._runner = Runner(app, shutdown_timeout=cut_after, handler_cancellation=True)
+        self._runner = Runner(app, shutdown_timeout=self._cut_after, handler_cancellation=True)
         await self._runner.setup()
         self._beside(self._connections.watch())
         self._beside(self._local.watch())
@@ -130,6 +132,7 @@ class Listening:
         """Once more does nothing."""
         if self._runner is not None and self._runner.server is not None:
             await self._runner.cleanup()
+            await self._connections.closed(self._cut_after)
         await self._local.end()
         await self._connections.end()
 
