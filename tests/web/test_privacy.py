@@ -296,7 +296,9 @@ async def on_the_grids_faces(scene: Scene) -> None:
                 )
                 await spy.call("PUT", path, token=token, headers={"If": "(<urn:Quirinzebra>)"})
                 await spy.call("POST", path, token=token, json={"caveats": ["Quirinzebra"]}, headers=MACAROON)
-                for operation in ("srmLs", "srmRm", "srmPrepareToGet", "srmQuirinzebra"):
+                # What is asked about later stays.
+                removed = ("srmRm",) if surl in (scene.named, missing) else ()
+                for operation in ("srmLs", *removed, "srmPrepareToGet", "srmQuirinzebra"):
                     fields = {"arrayOfSURLs": {"urlArray": [form]}}
                     if operation == "srmPrepareToGet":
                         fields = {"arrayOfFileRequests": {"requestArray": [{"sourceSURL": form}]}}

@@ -11,6 +11,7 @@ from aiohttp import web
 
 from mdm_async.web.http.connections import Connections
 from tests.conftest import Server
+from tests.patience import PATIENCE
 from tests.web.listening import with_connections
 from tests.web.raw import Line
 
@@ -70,7 +71,7 @@ async def test_who_does_not_look_at_a_long_answer_is_waited_for_no_longer_than_t
     connected: Connect,
 ) -> None:
     serving = AsyncExitStack()
-    async with connected(serving, bytes(1 << 20)) as (line, connections), serving, asyncio.timeout(10):
+    async with connected(serving, bytes(1 << 20)) as (line, connections), serving, asyncio.timeout(PATIENCE):
         await line.head()
         await connections.sent()
         await serving.aclose()
@@ -78,7 +79,7 @@ async def test_who_does_not_look_at_a_long_answer_is_waited_for_no_longer_than_t
 
 async def test_who_has_a_short_answer_is_not_waited_for(connected: Connect) -> None:
     serving = AsyncExitStack()
-    async with connected(serving, b"a") as (line, connections), serving, asyncio.timeout(10):
+    async with connected(serving, b"a") as (line, connections), serving, asyncio.timeout(PATIENCE):
         await line.answer()
         await connections.sent()
         await connections.closed(600)
