@@ -68,10 +68,10 @@ async def test_a_start_is_waited_for_while_the_log_grows(
     directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Recovery may take minutes or more, and Postgres reports on it."""
-    monkeypatch.setattr(lifecycle, "QUIET_LIMIT", 0.5)
-    recovering = "for step in 1 2 3 4 5 6 7 8; do echo redo $step; sleep 0.2; done; exit 3"
+    monkeypatch.setattr(lifecycle, "QUIET_LIMIT", 5.0)
+    recovering = "for step in 1 2 3 4 5 6 7 8 9; do echo redo $step; sleep 0.7; done; exit 3"
     binaries = await slow_binaries(directory, recovering)
-    with pytest.raises(Unavailable, match=r"did not start: .*redo 8"):
+    with pytest.raises(Unavailable, match=r"did not start: .*redo 9"):
         await EmbeddedPostgres(directory / "mdm", binaries=binaries).__aenter__()
 
 
