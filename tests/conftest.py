@@ -1,6 +1,7 @@
 """What the tests share: one Postgres, a database a server, a running server in this process, real DICOM files."""
 
 import asyncio
+import gc
 import io
 import os
 import traceback
@@ -63,6 +64,12 @@ def no_connection_is_held_while_something_slow_is_waited_for() -> Iterator[None]
 def all_are_patient() -> Iterator[None]:
     with patient_parts():
         yield
+
+
+def pytest_collection_finish() -> None:
+    """What was collected stays until the end: thousands of tests, which no search for garbage need look at again."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
