@@ -1,6 +1,7 @@
 """What the tests share: one Postgres, a database a server, a running server in this process, real DICOM files."""
 
 import asyncio
+import gc
 import io
 import os
 import traceback
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import hypothesis
 import orjson
 import pydicom.data
 import pytest
@@ -24,9 +26,15 @@ from mdm_async.postgres.database import Database, connect
 from mdm_async.postgres.migrate import migrate
 from mdm_async.settings import load
 from mdm_async.web.http.house import House
+from tests.patience import PATIENT, patient_parts
 from tests.postgres.for_tests import PostgresForTests, postgres_for_tests
 
 CI = bool(os.environ.get("CI"))
+hypothesis.settings.register_profile(
+    "patient",
+    hypothesis.settings(deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]),
+)
+hypothesis.settings.load_profile("patient")
 
 
 _held_while_waiting: list[str] = []
@@ -50,6 +58,18 @@ def no_connection_is_held_while_something_slow_is_waited_for() -> Iterator[None]
     _held_while_waiting.clear()
     yield
     assert _held_while_waiting == []
+
+
+@pytest.fixture(scope="session", autouse=True)
+def all_are_patient() -> Iterator[None]:
+    with patient_parts():
+        yield
+
+
+def pytest_collection_finish() -> None:
+    """What was collected stays until the end: thousands of tests, which no search for garbage need look at again."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
@@ -172,8 +192,10 @@ class Server:
 async def running_server(data: Path, dsn: str, **sections: dict[str, Any]) -> AsyncIterator[Server]:
     """A server on its own data directory and database; `sections` override settings."""
     overrides: dict[str, Any] = {"data": data, "server": {"port": 0, "tls_port": 0, "drain_seconds": 5}}
-    for name, section in ({"database": {"dsn": dsn, "pool": 8}} | sections).items():
-        overrides[name] = overrides.get(name, {}) | section
+    overrides["database"] = {"dsn": dsn, "pool": 8}
+    for part in (PATIENT, sections):
+        for name, section in part.items():
+            overrides[name] = overrides.get(name, {}) | section
     overrides.setdefault("blobs", {}).setdefault("reserve_free", 0)
     # All tests come from one address, thousands of them without a credential.
     overrides.setdefault("limits", {}).setdefault("anonymous_rate", 0)

@@ -44,6 +44,8 @@ _MAX_HOPS: Final = 5
 _TOKEN: Final = re.compile(r"[!-~]+")
 _NAME_IT: Final = "name the server with --url or MDM_URL, or on its own machine with --data"
 _MAX_PROBLEM: Final = 64 * 1024
+_ON_SOCKET: Final = 16
+"""Connections at once of a client on the server's machine: those that its socket takes are for all clients together."""
 _CONNECT_SECONDS: Final = 10
 _CALL_SECONDS: Final = 120
 _OPERATE_SECONDS: Final = 3600
@@ -92,7 +94,7 @@ class Wire:
         connector: aiohttp.BaseConnector
         if self._local is not None:
             path = self._stack.enter_context(self._local.socket())
-            connector = aiohttp.UnixConnector(path, limit=self._connections)
+            connector = aiohttp.UnixConnector(path, limit=min(self._connections, _ON_SOCKET))
         else:
             connector = aiohttp.TCPConnector(limit=self._connections, ssl=_tls(self._ca))
         # No cookies, no proxy from the environment, no decoding of what must arrive byte for byte.

@@ -156,7 +156,7 @@ class ShareStore:
             except Exception as why:
                 _log.error("a key store is not kept", store=self.name, kind=type(why).__name__)
                 self._goes_down(type(why).__name__)
-            await asyncio.sleep(PATIENCE)
+            await asyncio.sleep(PROBE)
 
     async def close(self) -> None:
         for task in list(self._running):

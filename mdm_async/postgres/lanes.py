@@ -9,6 +9,7 @@ keys      the key store's own, should it lie in the same database
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Self
 
 import structlog
@@ -54,17 +55,17 @@ class Lanes:
         control = Timeouts(settings.control_statement_timeout, lock, idle)
         requests = Timeouts(settings.statement_timeout, lock, idle)
         bulk = Timeouts(settings.bulk_statement_timeout, lock, idle)
+        lane = partial(Database.connect, target, acquire_timeout=settings.acquire_timeout)
         async with (
-            Database.connect(target, pool_size=settings.control_pool, timeouts=control) as first,
-            Database.connect(
-                target,
+            lane(pool_size=settings.control_pool, timeouts=control) as first,
+            lane(
                 pool_size=settings.pool,
                 share=max(1, settings.pool * 3 // 4),
                 waiting=settings.waiting,
                 timeouts=requests,
             ) as second,
-            Database.connect(target, pool_size=settings.bulk_pool, timeouts=bulk) as third,
-            Database.connect(target, pool_size=_KEYS, timeouts=requests) as fourth,
+            lane(pool_size=settings.bulk_pool, timeouts=bulk) as third,
+            lane(pool_size=_KEYS, timeouts=requests) as fourth,
         ):
             yield cls(first, second, third, fourth)
 

@@ -9,7 +9,7 @@ from aiohttp import web
 
 from mdm_async.descriptors import Descriptors
 from mdm_async.errors import UnsafeSettings
-from mdm_async.settings import Settings
+from mdm_async.settings import LimitSettings, Settings
 from mdm_async.watches import Beside, Watches
 from mdm_async.web.application import application
 from mdm_async.web.http.accepting import Refused, TcpSite
@@ -23,6 +23,8 @@ from mdm_async.web.http.server import Runner
 
 _UNWATCHED = 1.0
 """Seconds that transfers may take to end once a watch has died."""
+_LAST_BYTES = 5.0
+"""Seconds at most that requests have to end, and then clients to take the last bytes in, before connections are cut."""
 _FEWEST = 8
 _LOCAL_CONNECTIONS = 64
 """Through the socket in the data directory."""
@@ -79,11 +81,13 @@ class Listening:
         """`most`: connections through the ports. With `doors.tls` there is a certificate."""
         self.port, self.tls_port = doors.port, doors.tls_port
         self._settings, self._doors, self._certificate = settings, doors, certificate
+        self._cut_after = min(settings.server.drain_seconds, _LAST_BYTES)
         self._watches, self._beside = watches, beside
         self._runner: Runner | None = None
-        self._connections = self._kept(most)
-        # Apart: whoever fills the ports keeps no administrator from the socket.
-        self._local = self._kept(_LOCAL_CONNECTIONS)
+        limits = settings.limits
+        self._connections = self._kept(limits, most)
+        # Apart: whoever fills the ports keeps no administrator from the socket. All who come there are one source.
+        self._local = self._kept(limits.model_copy(update={"share": 1.0}), _LOCAL_CONNECTIONS)
         self._refused: Refused = lambda _source, _why: None
 
     async def answer(self, app: web.Application) -> None:
@@ -91,8 +95,7 @@ class Listening:
         if self._runner is not None:
             await self._runner.change(app)
             return
-        cut_after = min(self._settings.server.drain_seconds, 5.0)
-        self._runner = Runner(app, shutdown_timeout=cut_after, handler_cancellation=True)
+        self._runner = Runner(app, shutdown_timeout=self._cut_after, handler_cancellation=True)
         await self._runner.setup()
         self._beside(self._connections.watch())
         self._beside(self._local.watch())
@@ -131,6 +134,7 @@ class Listening:
         """Once more does nothing."""
         if self._runner is not None and self._runner.server is not None:
             await self._runner.cleanup()
+            await self._connections.closed(self._cut_after)
         await self._local.end()
         await self._connections.end()
 
@@ -150,9 +154,7 @@ class Listening:
             )
         yield LocalSite(runner, self._settings.data, self._local, backlog=BACKLOG)
 
-    def _kept(self, most: int) -> Connections:
-        limits = self._settings.limits
-
+    def _kept(self, limits: LimitSettings, most: int) -> Connections:
         def make(keeper: Connections, source: str) -> Connection:
             assert self._runner is not None
             server = self._runner.server

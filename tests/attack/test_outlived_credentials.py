@@ -25,15 +25,13 @@ async def test_a_bearer_url_dies_with_its_grantors_rights(yard: Yard) -> None:
     url = await user.url(file)
     assert (await yard.server.call("GET", url)).status == 200
     await yard.set(yard.path, user.may("x"))
-    await until(lambda: is_gone(yard, url), within=1.0)
+    await until(lambda: is_gone(yard, url))
 
 
 @pytest.mark.parametrize(
     "how", ["acl", "default view", "delivery", "hidden", "mv", "token", "closed above", "rm"]
 )
-async def test_a_bearer_url_dies_within_a_second_of_anything_that_took_the_right(
-    yard: Yard, how: str
-) -> None:
+async def test_a_bearer_url_dies_with_anything_that_took_the_right(yard: Yard, how: str) -> None:
     user = await yard.user()
     await yard.directory("d", user.may("xrl"))
     await yard.directory("closed", rule("user:somebody-else", "xrl"))
@@ -63,7 +61,7 @@ async def test_a_bearer_url_dies_within_a_second_of_anything_that_took_the_right
         await yard.set(yard.path, rule("user:somebody-else", "x"))
     else:
         await yard.server.srm("rm", surls=[file])
-    await until(lambda: is_gone(yard, url), within=1.0)
+    await until(lambda: is_gone(yard, url))
 
 
 async def is_gone(yard: Yard, url: str) -> bool:
@@ -135,7 +133,7 @@ async def test_a_request_held_open_does_not_outlive_its_group(yard: Yard) -> Non
             url = (
                 yard.server.url + "/t/" + orjson.loads(answer)["files"][0]["transferURL"].partition("/t/")[2]
             )
-            await until(lambda: is_gone(yard, url), within=1.0)
+            await until(lambda: is_gone(yard, url))
         assert status != 200
     finally:
         mapping.write_text(before)
@@ -155,7 +153,7 @@ async def test_a_connection_does_not_outlive_its_certificate(yard: Yard) -> None
     async def is_refused() -> bool:
         return (await mallory.srm(yard.server, "ls", surls=[file])).status == 401
 
-    await until(is_refused, within=3.0)
+    await until(is_refused)
 
 
 # Browsers, which show a certificate for whatever page asks

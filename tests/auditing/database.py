@@ -24,6 +24,7 @@ from mdm_async.catalog.trail.ledger import Filter
 from mdm_async.names import ROOT, Caller, Right, Scope
 from mdm_async.postgres.database import Database
 from tests.audit.made import KEYS, PRIVATE
+from tests.patience import PATIENT_DATABASE
 
 UNGUARDED = "alter table audit disable trigger audit_is_only_added_to"
 """Whoever owns the database can do that."""
@@ -114,5 +115,5 @@ class Sealed:
 @asynccontextmanager
 async def sealed_trail(dsn: str, folder: Path) -> AsyncIterator[Sealed]:
     with ThreadPoolExecutor(2) as pool:
-        async with Database.connect(dsn, pool_size=8) as database:
+        async with Database.connect(dsn, pool_size=8, **PATIENT_DATABASE) as database:
             yield Sealed(database, dsn, folder, pool)

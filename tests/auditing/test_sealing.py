@@ -26,6 +26,7 @@ from mdm_async.errors import UnsafeSettings
 from tests.audit.made import found
 from tests.auditing.database import USER, Sealed, sealed_trail
 from tests.faults.database_proxy import proxied
+from tests.patience import PATIENCE
 from tests.postgres.for_tests import PostgresForTests
 
 
@@ -307,7 +308,7 @@ async def test_any_details_are_the_same_bytes_in_database_page_and_file(sealed: 
     """Floats, large integers, Unicode, nesting: hashed as read from the database, whoever reads."""
     trees: list[object] = []
 
-    @settings(max_examples=300, deadline=None)
+    @settings(max_examples=300)
     @given(_JSON)
     def collect(tree: object) -> None:
         trees.append(tree)
@@ -349,7 +350,7 @@ async def test_a_lost_database_is_waited_for(
 def collector() -> Iterator[socket.socket]:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as listening:
         listening.bind(("127.0.0.1", 0))
-        listening.settimeout(10)
+        listening.settimeout(PATIENCE)
         yield listening
 
 

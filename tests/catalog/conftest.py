@@ -7,12 +7,15 @@ import pytest
 
 from mdm_async.catalog.holdings import images
 from mdm_async.postgres.database import Connection, Database
+from tests.patience import PATIENT_DATABASE
 from tests.postgres.for_tests import PostgresForTests
 
 
 @pytest.fixture
 async def database(postgres: PostgresForTests, migrated: str) -> AsyncIterator[Database]:
-    async with Database.connect(await postgres.fresh_database(migrated), pool_size=8) as opened:
+    async with Database.connect(
+        await postgres.fresh_database(migrated), pool_size=8, **PATIENT_DATABASE
+    ) as opened:
         yield opened
 
 
@@ -25,7 +28,9 @@ async def db(database: Database) -> AsyncIterator[Connection]:
 @pytest.fixture(scope="module")
 async def catalog(postgres: PostgresForTests, migrated: str) -> AsyncIterator[tuple[Database, UUID]]:
     """A namespace that each example plants its tree in and rolls back, and an image for its files."""
-    async with Database.connect(await postgres.fresh_database(migrated), pool_size=2) as database:
+    async with Database.connect(
+        await postgres.fresh_database(migrated), pool_size=2, **PATIENT_DATABASE
+    ) as database:
         image = uuid4()
         async with database.acquire() as db:
             await images.insert(db, image, uuid4(), [], [])

@@ -14,7 +14,6 @@ from tests.conftest import CI
 
 LONG = settings(
     max_examples=600 if CI else 120,
-    deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 

@@ -125,7 +125,11 @@ async def test_a_file_that_was_on_its_way_into_a_removed_tree_goes_too(database:
         await sending.start()
         await entries.add_file(sender, directory, "f", image)
         cutting = asyncio.create_task(_cut_off(remover, "/a"))
-        await asyncio.sleep(0.05)
+
+        async def waits() -> bool:
+            return bool(await sender.fetchval("select exists (select from pg_locks where not granted)"))
+
+        await until(waits)
         await sending.commit()
         await cutting
         assert await _removed(remover, 10) == [image]

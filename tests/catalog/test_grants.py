@@ -14,6 +14,7 @@ from mdm_async.images.upkeep.days import keep_days
 from mdm_async.names import Caller
 from mdm_async.postgres.database import Connection, Database
 from tests.faults.conditions import until
+from tests.patience import PATIENCE
 
 
 def _grant(**fields: object) -> Grant:
@@ -96,7 +97,7 @@ async def test_a_held_lock_keeps_no_day_from_being_made_and_is_waited_for_shortl
         await db.execute(f"drop table grants_{last:%Y%m%d}")
     async with database.transaction() as reader:
         await reader.fetch("select from grants")  # and whoever reads goes on reading
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             await keep_days(database)
         assert last in await _days(database)
         assert OLD in await _days(database)
@@ -107,7 +108,7 @@ async def test_a_held_lock_keeps_no_day_from_being_made_and_is_waited_for_shortl
 async def test_a_life_that_is_given_while_a_day_is_dropped_keeps_it(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(partitions, "_PATIENCE", "10s")
+    monkeypatch.setattr(partitions, "_PATIENCE", "300s")
     held = _grant(operation="get", state="pinned")
     async with database.transaction() as db:
         await _plant(db, "2020-01-01")
@@ -138,7 +139,7 @@ async def test_days_that_cannot_be_made_are_told_before_they_come(database: Data
     async with database.transaction() as other:
         await other.execute("lock table grants in share update exclusive mode")
         with capture_logs() as told:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(PATIENCE):
                 await keep_days(database)
     assert [line["log_level"] for line in told if "no partition" in line["event"]] == ["error"]
 

@@ -9,6 +9,7 @@ from mdm_async.catalog.namespace import locks
 from mdm_async.catalog.namespace.locks import Lock
 from mdm_async.errors import Locked
 from mdm_async.postgres.database import Database
+from tests.patience import PATIENCE
 
 
 async def test_of_two_who_lock_a_name_at_once_one_has_it(database: Database) -> None:
@@ -28,4 +29,4 @@ async def test_of_two_who_lock_a_name_at_once_one_has_it(database: Database) -> 
     committing.set()
     await first
     with pytest.raises(Locked):
-        await asyncio.wait_for(second, 10)
+        await asyncio.wait_for(second, PATIENCE)

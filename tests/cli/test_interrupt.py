@@ -9,6 +9,7 @@ import pytest
 
 from tests.cli.conftest import command
 from tests.client.fake_server import TOKEN, fake_server
+from tests.patience import PATIENCE
 
 
 @pytest.mark.usefixtures("environment")
@@ -23,7 +24,7 @@ async def test_an_interrupted_get_ends_with_130_and_is_resumed_by_the_next(tmp_p
             *arguments, env=environment, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
         )
         part = tmp_path / "a.dcm.part"
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE):
             while not part.exists() or part.stat().st_size < 1_500_000:  # noqa: ASYNC110 — a file has no event
                 await asyncio.sleep(0.01)
             process.send_signal(signal.SIGINT)
@@ -62,7 +63,7 @@ async def test_any_command_says_that_it_was_interrupted():
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE):
         await asked.wait()
         process.send_signal(signal.SIGINT)
         out, err = await process.communicate()

@@ -127,6 +127,10 @@ async def test_values_come_from_a_table(mdm: Run, study: str, tmp_path: Path) ->
         ("path,quality\n", "begin with a line such as"),
         ("path,mine.a\n/x,1,Doe\n", "line 2 of"),
         ("path,mine.a\n/x,1\n/x,2\n", "line 3 of"),
+        ("path,mine.a\n/x/y,Doe\n\n/x//y/,Doe\n", "line 4 of"),
+        ("path,mine.a\n/x/y,Doe\nsrm://host/srm/managerv2?SFN=/@basic/x/./y,Doe\n", "line 3 of"),
+        ("path,mine.a,mine.b,mine.a\n/x,1,2,Doe\n", "line 1 of"),
+        ("path,mine.a\n/Doe/../x,1\n/Doe/../x,2\n", "line 3 of"),
         ('path,mine.a\n/x,"Doe\n', "begin with a line such as"),
     ],
 )

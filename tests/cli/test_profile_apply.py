@@ -15,6 +15,7 @@ from mdm_async.cli.profile.apply import bar_on, plan_in_words, until_made
 from mdm_async.client.profiles import Profiles
 from tests.cli.conftest import command
 from tests.cli.test_profile_try import png_like_capture
+from tests.patience import PATIENCE
 
 
 @pytest.fixture
@@ -150,7 +151,7 @@ async def test_ctrl_c_says_that_the_server_goes_on():
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
         )
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE):
             await asked.wait()
             process.send_signal(signal.SIGINT)
             _, err = await process.communicate()

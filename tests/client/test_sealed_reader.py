@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mdm_async.client.sealed_reader import SealedReader
@@ -134,7 +134,6 @@ HEADER = MADE.layout.header_size
 SEGMENTS = MADE.segments
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(0, 90_000), max_size=12))
 def test_pieces_of_any_size_give_the_same(steps: list[int]) -> None:
     assert read(MADE.reader(), STREAM, steps) == MADE.plain
@@ -153,7 +152,6 @@ def test_a_segment_is_given_as_soon_as_it_is_complete() -> None:
     )
 
 
-@settings(deadline=None)
 @given(st.data())
 def test_any_range_opens_from_its_covering(data: st.DataObject) -> None:
     start = data.draw(st.integers(0, len(MADE.plain)))
@@ -232,7 +230,6 @@ def test_segments_out_of_place_are_refused_before_their_plaintext(order: list[in
     assert released(MADE.reader(), stream) == MADE.plain[: sum(sizes[:good])]
 
 
-@settings(deadline=None)
 @given(st.integers(0, len(STREAM) * 8 - 1))
 def test_any_flipped_bit_is_refused_before_its_plaintext(bit: int) -> None:
     changed = bytearray(STREAM)
@@ -243,7 +240,6 @@ def test_any_flipped_bit_is_refused_before_its_plaintext(bit: int) -> None:
     assert len(plain) <= bad_segment * SEGMENT
 
 
-@settings(deadline=None)
 @given(st.integers(0, len(STREAM) - 1))
 def test_a_stream_cut_anywhere_is_refused(size: int) -> None:
     assert MADE.plain.startswith(released(MADE.reader(), STREAM[:size]))

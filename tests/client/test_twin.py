@@ -20,6 +20,7 @@ from mdm_async import errors
 from mdm_async.client import BlockingClient, Client, twin
 from mdm_async.client.blocking import Blocking
 from tests.client.fake_server import TOKEN, FakeServer
+from tests.patience import PATIENCE
 
 PAIRS = [
     (kind.__orig_bases__[0].__args__[0], kind)
@@ -170,7 +171,7 @@ async def test_an_interrupted_transfer_is_cleaned_up_before_the_interrupt_goes_o
     )
     process = await asyncio.create_subprocess_exec(sys.executable, "-c", code, stdout=asyncio.subprocess.PIPE)
     part = tmp_path / "a.part"
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE):
         while not part.exists() or part.stat().st_size < 1_200_000:  # noqa: ASYNC110 — a file has no event
             await asyncio.sleep(0.01)
     process.send_signal(signal.SIGINT)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mdm_async.crypt4gh.segment import (
@@ -96,7 +96,6 @@ def test_cipher_span_of_a_short_last_segment() -> None:
     assert cipher_span(range(0), 0) == (0, 0)
 
 
-@settings(deadline=None)
 @given(st.integers(0, 2**50))
 def test_sizes_are_inverse(plain: int) -> None:
     assert plain_size(cipher_size(plain)) == plain
@@ -233,7 +232,6 @@ def test_segments_of_another_prefix_are_refused_although_they_authenticate() -> 
         KEY.decrypt_run(OTHER_PREFIX, 0, 4)
 
 
-@settings(deadline=None)
 @given(st.integers(0, len(SEALED) - 1), st.integers(0, 7))
 def test_any_flipped_bit_is_found_and_nothing_is_left_in_the_buffer(place: int, bit: int) -> None:
     changed = bytearray(SEALED)

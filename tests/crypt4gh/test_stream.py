@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mdm_async.crypt4gh.exchange import new_private_key, public_key
@@ -58,7 +58,6 @@ PLAIN = os.urandom(3 * SEGMENT + 11)
 FOREIGN = foreign(PLAIN, keys=2)
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(0, 90_000), max_size=12))
 def test_pieces_of_any_size_give_the_same(steps: list[int]) -> None:
     assert unsealed(FOREIGN, steps) == PLAIN

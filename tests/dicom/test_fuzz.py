@@ -21,9 +21,7 @@ CHUNKS = [
     b"\xfe\xff\xdd\xe0",
     b"\xe0\x7f\x10\0",
 ]
-FEW = settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
-)
+FEW = settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 
 
 @st.composite

@@ -86,7 +86,7 @@ def test_orphans_of_fragments_and_endless_overlays_are_removed(write):
     assert b"ABCD" not in scrubbed(write.file(body), profile=ALL)
 
 
-@settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=250, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(st.data())
 def test_mutations_never_raise_anything_but_named_errors(samples, split, data):
     path = data.draw(
@@ -116,7 +116,7 @@ def test_mutations_never_raise_anything_but_named_errors(samples, split, data):
     assert found.PatientIdentityRemoved == "YES"
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(st.binary(max_size=300), st.binary(max_size=300), st.sampled_from([basic(), ALL]))
 def test_any_bytes_as_data_set(write, head, tail, profile):
     try:

@@ -256,7 +256,7 @@ def test_the_samples_are_told_apart(sample, split):
         assert findings[0] in ("JPEG 2000 comment", "JPEG 2000 metadata box")
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(
     st.sampled_from([BASELINE, LS, J2K, RLE, UNCOMPRESSED, DEFLATED_FRAMES, "1.2.840.10008.1.2.4.110"]),
     st.lists(st.binary(max_size=60), max_size=5),

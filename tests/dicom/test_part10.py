@@ -41,7 +41,7 @@ def test_every_sample_comes_together_again_or_is_rejected_with_a_reason(sample, 
         assert parts.pixels[:2] in (b"\x7f\xe0", b"\xe0\x7f")
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(st.data())
 def test_chunks_do_not_matter(split, samples, data):
     path = data.draw(st.sampled_from([one for one in samples if one.stat().st_size < 60_000]))
@@ -240,7 +240,7 @@ def test_a_meta_without_end_is_refused(write):
         splitter.feed(write.element(0x00020102, "OB", bytes(64 << 10)))
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(st.lists(st.tuples(st.integers(0, 39_000), st.binary(min_size=1, max_size=6)), min_size=1, max_size=8))
 def test_mutations_never_raise_anything_but_named_errors(ct, split, changes):
     data = bytearray(ct)

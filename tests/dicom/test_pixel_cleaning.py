@@ -166,7 +166,7 @@ SEGMENTS = st.one_of(
 )
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(
     frames=st.lists(st.tuples(st.lists(SEGMENTS, max_size=4), st.binary(max_size=9)), min_size=1, max_size=3),
     cuts=st.lists(st.integers(0, 300), max_size=4),

@@ -58,7 +58,7 @@ def picture(one: Layout, sample: int, *, extended: bool) -> int:
     return shown | (2**one.bits - 2 ** (one.high + 1) if negative else 0)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(samples(), st.integers(1, 40))
 def test_only_stored_bits_stay_whatever_the_chunks(one_of, chunk):
     one, numbers, form = one_of
@@ -69,7 +69,7 @@ def test_only_stored_bits_stay_whatever_the_chunks(one_of, chunk):
     assert not found(one, cleared, chunk)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(samples(), st.integers(1, 40), st.sampled_from(["any", "zeros", "signs"]))
 def test_what_is_found_is_neither_zeros_nor_the_sign(one_of, chunk, kind):
     one, numbers, form = one_of

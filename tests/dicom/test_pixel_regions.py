@@ -70,7 +70,7 @@ REGIONS = st.lists(
 ).map(tuple)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     shape=st.tuples(st.integers(1, 7), st.integers(1, 7), st.integers(1, 3)),
     bits=st.sampled_from([1, 8, 16, 32]),

@@ -1,7 +1,7 @@
 """Profile files: what is written is what is meant, and everything else is refused with what to write instead."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mdm_async.dicom.profile import (
@@ -208,7 +208,6 @@ profiles = st.builds(
 )
 
 
-@settings(deadline=None)  # the first one reads the dictionary
 @given(profiles)
 def test_every_profile_survives_being_written_out(profile):
     read = parse_profile(dump_profile(profile))

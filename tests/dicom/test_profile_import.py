@@ -258,7 +258,7 @@ words = st.sampled_from(
 )
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(st.lists(pieces, max_size=30), st.lists(words, max_size=40))
 def test_whatever_a_file_holds_its_profile_is_legal(some: list[str], others: list[str]) -> None:
     for found in (

@@ -474,7 +474,7 @@ JPEG_XL = "1.2.840.10008.1.2.4.110"
 GREYS = [one.tobytes() for one in PICTURES]
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=120, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(disorder(), st.integers(1, 200))
 def test_whatever_is_in_disorder_is_in_order_afterwards_or_refused(write, one, piece):
     syntax, pixels = one

@@ -141,7 +141,7 @@ rectangles = st.lists(
 ).map(tuple)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(regions=rectangles)
 def test_outside_and_inside_are_the_whole_picture_and_do_not_meet(regions):
     layout = Layout(8, 10, 1, 1, 8, 8, 7, False, False, "MONOCHROME2")

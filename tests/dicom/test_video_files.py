@@ -71,7 +71,7 @@ def test_a_trusted_device_may_leave_open_whether_text_is_burned_in() -> None:
     assert b"DOE" not in deidentified(endoscopy("avc.ts", burned_in=None), TRUSTED)
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(
     name=st.sampled_from([*CLEAN, "sound.mp4", "sound.ts", "timecode.mov", "fragmented.mp4"]),
     edits=st.lists(

@@ -10,9 +10,10 @@ from typing import Any
 
 from mdm_async.blobs import id_file
 from tests.conftest import Server
+from tests.patience import PATIENCE
 
 
-async def until(true: Callable[[], Any | Awaitable[Any]], *, within: float = 10.0) -> None:
+async def until(true: Callable[[], Any | Awaitable[Any]], *, within: float = PATIENCE) -> None:
     """Return as soon as the condition holds; fail when it does not in so many seconds."""
     deadline = time.monotonic() + within
     while True:

@@ -13,6 +13,11 @@ from typing import Any
 
 import aiohttp
 
+from tests.patience import PATIENT
+
+PATIENT_SETTINGS = {
+    f"{section}__{name}": str(value) for section, own in PATIENT.items() for name, value in own.items()
+}
 AWAY = (aiohttp.ClientError, ConnectionError, TimeoutError)
 """What a caller sees of a server that was killed."""
 
@@ -72,8 +77,9 @@ class Serve:
 
 @asynccontextmanager
 async def serving(data: Path, **settings: str) -> AsyncIterator[Serve]:
-    """A server that is ready; whatever process there is at the end is ended, Postgres too."""
-    server = Serve(data, **settings)
+    """A server that is ready, and patient but for these settings; whatever process there is at the end is ended,
+    Postgres too."""
+    server = Serve(data, **(PATIENT_SETTINGS | settings))
     try:
         await server.start()
         yield server

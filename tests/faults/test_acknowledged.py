@@ -55,7 +55,7 @@ class Fragile:
             except (*AWAY, OSError):
                 return False
 
-        await until(back, within=30)
+        await until(back)
 
 
 @pytest.fixture

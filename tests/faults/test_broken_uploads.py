@@ -18,6 +18,7 @@ from tests.conftest import Server, running_server
 from tests.faults.conditions import NOTHING, blob_files, nothing_is_stored, open_blobs, stored, until
 from tests.faults.transfers import uploads
 from tests.faults.wire import begun
+from tests.patience import PATIENCE
 from tests.postgres.for_tests import PostgresForTests
 from tests.web.made_images import made
 
@@ -130,7 +131,7 @@ async def test_a_client_that_vanishes_while_a_file_is_made_leaves_nothing(
     def slow(path: str | Path, flags: int, *mode: int) -> int:
         if flags & os.O_CREAT and str(path).startswith(str(upload.server.data / "blobs")):
             making.set()
-            vanished.wait(10)
+            vanished.wait(PATIENCE)
         return working(path, flags, *mode)
 
     monkeypatch.setattr(os, "open", slow)

@@ -9,6 +9,7 @@ import pytest
 
 from mdm_async.postgres.database import Connection, Database
 from tests.faults.conditions import until
+from tests.patience import PATIENT_DATABASE
 from tests.postgres.for_tests import PostgresForTests
 
 WAYS = 4
@@ -16,7 +17,7 @@ WAYS = 4
 
 @pytest.fixture
 async def database(postgres: PostgresForTests) -> AsyncIterator[Database]:
-    async with Database.connect(await postgres.fresh_database(), pool_size=6) as made:
+    async with Database.connect(await postgres.fresh_database(), pool_size=6, **PATIENT_DATABASE) as made:
         async with made.acquire() as db:
             await db.execute("create table t (x int)")
         yield made

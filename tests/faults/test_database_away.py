@@ -2,43 +2,38 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
 
-from tests.conftest import Server, running_server
+from mdm_async.images.transfers import watch
+from mdm_async.images.upkeep import sweep
 from tests.faults.conditions import NOTHING, blob_files, nothing_is_stored, open_blobs, stored, until
-from tests.faults.database_proxy import DatabaseProxy, proxied
+from tests.faults.graced import Behind, behind_a_proxy
 from tests.faults.serving import AWAY, Caller, serving
 from tests.faults.transfers import LARGE, downloads, stored_file, uploads
 from tests.faults.wire import begun
 from tests.postgres.for_tests import PostgresForTests, postgres_folder
 from tests.web.made_images import made
 
-GRACE = 1.5
 MIB = 1 << 20
 
 
-@dataclass
-class Behind:
-    """A server that reaches its database through a proxy."""
-
-    server: Server
-    proxy: DatabaseProxy
-
-
 @pytest.fixture
-async def behind(postgres: PostgresForTests, migrated: str, tmp_path: Path) -> AsyncIterator[Behind]:
-    async with proxied(await postgres.fresh_database(migrated)) as proxy:
-        sections = {
-            "transfers": {"revocation_grace": GRACE},
-            "blobs": {"inline_max": 2048, "lease_seconds": 1.5},
-            "delivery": {"identified": "clear"},
-        }
-        async with running_server(tmp_path / "data", proxy.dsn, **sections) as server:
-            yield Behind(server, proxy)
+async def behind(
+    postgres: PostgresForTests, migrated: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Behind]:
+    """Nobody sweeps but the tests."""
+    monkeypatch.setattr(sweep, "INTERVAL", 3600.0)
+    sections: dict[str, dict[str, Any]] = {
+        "blobs": {"inline_max": 2048, "lease_seconds": 1.5},
+        "delivery": {"identified": "clear"},
+    }
+    dsn = await postgres.fresh_database(migrated)
+    async with behind_a_proxy(tmp_path / "data", dsn, **sections) as found:
+        yield found
 
 
 async def test_new_requests_are_told_to_come_back(behind: Behind) -> None:
@@ -65,8 +60,8 @@ async def test_new_requests_are_told_to_come_back(behind: Behind) -> None:
         """A warm transfer URL is trusted for half a second."""
         return (await server.call("GET", url)).status == 503
 
-    await until(refused, within=1.5)
-    behind.proxy.restore()
+    await until(refused)
+    behind.restore()
     assert (await server.call("GET", "/health/ready")).status == 200
     assert await server.get(url)
     await server.put(f"{surl}3", made(seed=1))
@@ -77,8 +72,8 @@ async def test_a_transfer_outlives_a_short_absence(behind: Behind) -> None:
     async with begun("GET", line["transferURL"], buffer=8192) as client:
         await client.head()
         behind.proxy.cut()
-        await asyncio.sleep(GRACE / 3)  # the absence
-        behind.proxy.restore()
+        await asyncio.sleep(2 * watch.LOOK)  # the absence
+        behind.restore()
         await client.reader.readexactly(line["fileSize"])
 
 
@@ -94,9 +89,10 @@ async def test_a_transfer_is_stopped_when_the_absence_lasts(behind: Behind, hang
             behind.proxy.cut()
         await client.reader.readexactly(2 * MIB)
         assert downloads() == 1
-        await until(lambda: downloads() == 0, within=GRACE + 2)
+        behind.end_grace()
+        await until(lambda: downloads() == 0)
         assert len(await client.rest()) < LARGE - 2 * MIB
-    behind.proxy.restore()
+    behind.restore()
 
     async def back() -> bool:
         try:
@@ -122,7 +118,7 @@ async def test_an_upload_during_an_absence_leaves_nothing(behind: Behind) -> Non
     await until(lambda: uploads() == 0)
     await until(lambda: not open_blobs(server.data))
     assert blob_files(server.data)
-    behind.proxy.restore()
+    behind.restore()
 
     async def swept() -> bool:
         await server.house.sweeper.sweep()
@@ -140,7 +136,7 @@ async def test_an_upload_outlives_a_short_absence(behind: Behind) -> None:
         await until(lambda: blob_files(server.data))
         behind.proxy.cut()
         await asyncio.sleep(0.7)  # the absence: longer than a lease goes without renewal
-        behind.proxy.restore()
+        behind.restore()
         await client.send(data[2 * MIB :])
         assert (await client.head())[0] == 201
 
@@ -196,7 +192,7 @@ async def test_a_killed_embedded_postgres_comes_back_by_itself() -> None:
                 except AWAY:
                     return False
 
-            await until(back, within=20)
+            await until(back)
             assert server.postmaster != killed
             listed = await caller.srm("ls", surls=["/"])
             assert [entry["path"] for entry in listed["files"][0]["subPaths"]] == ["/kept", "/new"]

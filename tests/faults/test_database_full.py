@@ -74,6 +74,6 @@ async def test_a_full_database_is_told_and_readers_go_on(cramped: Server, disk: 
     tree = await cramped.srm("prepareToPut", expect=507, files=[{"surl": surl}])
     assert tree["returnStatus"]["statusCode"] == "SRM_NO_FREE_SPACE"
     filler.unlink()
-    await until(lambda: not cramped.house.disks.full, within=20)
+    await until(lambda: not cramped.house.disks.full)
     assert (await cramped.call("GET", "/health/ready")).status == 200
     await cramped.put(f"{await cramped.directory()}/b.dcm", made(seed=1))

@@ -26,6 +26,7 @@ from mdm_async.web.http.accepting import Accepting
 from mdm_async.web.http.certificate import Certificate
 from mdm_async.web.http.connections import Connections
 from tests.identity.grid_pki import new_grid
+from tests.patience import PATIENCE
 from tests.postgres.for_tests import PostgresForTests
 
 
@@ -38,7 +39,7 @@ async def test_a_watch_that_fails_is_told_of_and_one_that_is_stopped_is_not() ->
         async with watches.running() as beside:
             beside(asyncio.sleep(3600))
             beside(watch_of_a_name("Doe^John"))
-            await asyncio.wait_for(watches.failed.wait(), 5)
+            await asyncio.wait_for(watches.failed.wait(), PATIENCE)
     [line] = logged
     assert line["log_level"] == "error"
     assert line["kind"] == "LookupError"
@@ -88,7 +89,7 @@ async def test_each_watch_that_dies_is_one_without_which_the_node_does_not_go_on
     monkeypatch.setattr(whose, what, _die)
     watches = Watches()
     async with running(load(overrides=settings), watches):
-        await asyncio.wait_for(watches.failed.wait(), 10)
+        await asyncio.wait_for(watches.failed.wait(), PATIENCE)
 
 
 _DIES_LATER = """
@@ -120,7 +121,7 @@ async def test_a_node_whose_watch_dies_ends_with_a_failure_and_says_why(
         env=os.environ | settings,
     )
     try:
-        told = (await asyncio.wait_for(process.communicate(), 60))[0].decode()
+        told = (await asyncio.wait_for(process.communicate(), PATIENCE))[0].decode()
     finally:
         if process.returncode is None:
             process.kill()

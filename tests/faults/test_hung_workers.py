@@ -83,7 +83,14 @@ def test_a_template_that_has_stopped_is_replaced(template: Template, monkeypatch
     assert template._running is not None
     stopped = template._running._process
     os.kill(stopped.pid, signal.SIGSTOP)
-    monkeypatch.setattr(processes, "_FORKED", 2.0)
+    monkeypatch.setattr(processes, "_FORKED", 0.5)
+    end = Template._end
+
+    def ended(own: Template) -> None:
+        monkeypatch.undo()
+        end(own)
+
+    monkeypatch.setattr(Template, "_end", ended)
     worker = template.worker(LIMITS)
     assert worker.ask(Large(b"abc"), 60, 1 << 20).value == 3
     assert stopped.poll() is not None

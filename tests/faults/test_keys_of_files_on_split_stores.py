@@ -57,7 +57,7 @@ async def test_a_lost_share_is_made_good_and_warm_transfers_need_no_store(
         async def has_all() -> bool:
             return await _keys(server, "list", "/a.dcm") == {"a": True, "b": True, "c": True}
 
-        await until(has_all, within=30)
+        await until(has_all)
         await nobody_reads_any_more(server)
 
         async def has_one_generation() -> bool:
@@ -69,7 +69,7 @@ async def test_a_lost_share_is_made_good_and_warm_transfers_need_no_store(
                     )
             return held == [1, 1, 1]
 
-        await until(has_one_generation, within=60)
+        await until(has_one_generation)
         urls = [
             (await server.prepare("/a.dcm", **how))["transferURL"] for how in ({}, {"recipient": RECIPIENT})
         ]
@@ -89,7 +89,7 @@ async def test_a_lost_share_is_made_good_and_warm_transfers_need_no_store(
         async def is_back() -> bool:
             return (await server.call("GET", urls[0])).status == 200
 
-        await until(is_back, within=30)
+        await until(is_back)
         assert [await server.get(url) for url in urls] == before
 
 

@@ -181,9 +181,7 @@ async def test_keys_to_forget_are_forgotten_once_the_key_store_is_back(
     await server.put("/a.dcm", ct)
     keys.fail(**{when: ["forget"]})
     await server.srm("rm", surls=["/a.dcm"])
-    await until(
-        lambda: execute(server, "select count(*) from keys_to_forget where failure is not null"), within=20
-    )
+    await until(lambda: execute(server, "select count(*) from keys_to_forget where failure is not null"))
     assert not await execute(server, "select count(*) from images")
     keys.fail()
     reply = await server.call("POST", "/admin/v1/fsck", token=server.admin_token, json={"repair": True})
@@ -192,5 +190,5 @@ async def test_keys_to_forget_are_forgotten_once_the_key_store_is_back(
     async def forgotten() -> bool:
         return not await execute(server, "select count(*) from keys_to_forget")
 
-    await until(forgotten, within=30)
+    await until(forgotten)
     await until(lambda: nothing_is_stored(server))

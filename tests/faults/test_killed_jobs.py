@@ -20,6 +20,7 @@ from mdm_async.images.views.scrubbing import PROCESSES, Scrubber
 from mdm_async.postgres.turns import on_behalf
 from mdm_async.settings import ScrubSettings
 from tests.faults.conditions import until
+from tests.patience import PATIENCE
 
 
 @dataclass(frozen=True)
@@ -95,14 +96,14 @@ async def go_on(worker: Worker) -> None:
         facts = Path(f"/proc/{worker.pid}/status").read_text().partition("SigCgt:")[2].split()[0]
         return bool(int(facts, 16) >> signal.SIGUSR1 - 1 & 1)
 
-    await until(waits, within=60)
+    await until(waits)
     os.kill(worker.pid, signal.SIGUSR1)
 
 
 async def test_sigterm_refuses_nothing(scrubber: Scrubber, tries: Tries) -> None:
     """Neither to the worker nor to the process that it was forked from."""
     job = asyncio.ensure_future(scrubber.run(Slow()))
-    await until(lambda: len(tries) == 1, within=60)
+    await until(lambda: len(tries) == 1)
     (worker,) = tries
     for process in (worker.pid, psutil.Process(worker.pid).ppid()):
         os.kill(process, signal.SIGTERM)
@@ -114,9 +115,9 @@ async def test_sigterm_refuses_nothing(scrubber: Scrubber, tries: Tries) -> None
 
 async def test_a_killed_template_costs_its_workers_and_no_job(scrubber: Scrubber, tries: Tries) -> None:
     job = asyncio.ensure_future(scrubber.run(Slow()))
-    await until(lambda: len(tries) == 1, within=60)
+    await until(lambda: len(tries) == 1)
     os.kill(psutil.Process(tries[0].pid).ppid(), signal.SIGKILL)
-    await until(lambda: len(tries) == 2, within=60)
+    await until(lambda: len(tries) == 2)
     await go_on(tries[1])
     assert await job == "done"
 
@@ -124,9 +125,9 @@ async def test_a_killed_template_costs_its_workers_and_no_job(scrubber: Scrubber
 @pytest.mark.parametrize("bulk", [False, True])
 async def test_one_kill_refuses_nothing(scrubber: Scrubber, tries: Tries, bulk: bool) -> None:
     job = asyncio.ensure_future(scrubber.run(Slow(), bulk=bulk))
-    await until(lambda: len(tries) == 1, within=60)
+    await until(lambda: len(tries) == 1)
     os.kill(tries[0].pid, signal.SIGKILL)
-    await until(lambda: len(tries) == 2, within=60)
+    await until(lambda: len(tries) == 2)
     await go_on(tries[1])
     assert await job == "done"
 
@@ -153,7 +154,7 @@ async def test_a_job_that_kills_its_process_is_too_large(
 async def test_a_job_cut_by_the_end_of_the_scrubber_is_not_refused(tries: Tries) -> None:
     with Scrubber(ScrubSettings(), modules=MODULES) as scrubber:
         job = asyncio.ensure_future(scrubber.run(Slow()))
-        await until(lambda: len(tries) == 1, within=60)
+        await until(lambda: len(tries) == 1)
     with pytest.raises(Unavailable):
         await job
     assert len(tries) == 1
@@ -165,12 +166,12 @@ async def test_a_job_that_nobody_waits_for_ends_at_once_with_its_process(
 ) -> None:
     """As many as there are processes, so that the next would wait for ever."""
     jobs = [asyncio.ensure_future(scrubber.run(Slow(), bulk=bulk)) for _ in range(PROCESSES)]
-    await until(lambda: len(tries) == PROCESSES, within=60)
+    await until(lambda: len(tries) == PROCESSES)
     held = [psutil.Process(worker.pid) for worker in tries]
     for job in jobs:
         job.cancel()
     await asyncio.gather(*jobs, return_exceptions=True)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         assert await scrubber.run(Telling(), bulk=bulk) not in {process.pid for process in held}
     await until(lambda: not any(process.is_running() for process in held))
     assert len(tries) == PROCESSES + 1, "and was not tried again"
@@ -185,7 +186,7 @@ async def test_more_jobs_than_may_wait_are_answered_at_once(tries: Tries) -> Non
         with pytest.raises(TooManyRequests) as refused:
             await scrubber.run(Telling())
         assert refused.value.retry_after
-        assert isinstance(await asyncio.wait_for(_freed(scrubber, jobs), 20), int)
+        assert isinstance(await asyncio.wait_for(_freed(scrubber, jobs), PATIENCE), int)
 
 
 async def test_one_owner_leaves_others_a_place_and_a_process(tries: Tries) -> None:
@@ -201,8 +202,8 @@ async def test_one_owner_leaves_others_a_place_and_a_process(tries: Tries) -> No
         with pytest.raises(TooManyRequests):
             await of("many", Telling())
         if PROCESSES > 1:
-            assert await asyncio.wait_for(of("another", Telling()), 20)
-        assert isinstance(await asyncio.wait_for(_freed(scrubber, jobs), 20), int)
+            assert await asyncio.wait_for(of("another", Telling()), PATIENCE)
+        assert isinstance(await asyncio.wait_for(_freed(scrubber, jobs), PATIENCE), int)
 
 
 async def _freed(scrubber: Scrubber, jobs: list[asyncio.Task[str]]) -> int:

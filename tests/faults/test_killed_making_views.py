@@ -9,6 +9,7 @@ from pydicom import dcmread
 
 from tests.faults.conditions import blob_files
 from tests.faults.serving import AWAY, Caller, serving
+from tests.patience import PATIENCE
 from tests.postgres.for_tests import postgres_folder
 from tests.web.made_images import made
 
@@ -56,7 +57,7 @@ async def test_bulk_work_is_finished_after_kills() -> None:
                 view = dcmread(io.BytesIO(await caller.read(surl, "blank")))
                 assert view.PixelData == bytes(2) + pixels[2:], surl
             # What the killed ones left half-written goes when its leases have lapsed.
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(PATIENCE):
                 while (await caller.post("/admin/v1/fsck"))["findings"]:  # noqa: ASYNC110
                     await asyncio.sleep(0.2)
             # An original and a blanked variant of each, and heads are small enough to lie in the catalog.
@@ -66,6 +67,6 @@ async def test_bulk_work_is_finished_after_kills() -> None:
 async def _some_more_are_made(caller: Caller) -> None:
     """Return once another view is there, or all are."""
     before = (await caller.post("/admin/v1/profiles/blank/progress"))["pending"]
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE):
         while before and (await caller.post("/admin/v1/profiles/blank/progress"))["pending"] >= before:  # noqa: ASYNC110
             await asyncio.sleep(0.002)

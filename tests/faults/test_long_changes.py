@@ -6,6 +6,7 @@ import pytest
 
 from mdm_async.catalog.rights import kept_acls
 from tests.conftest import Server
+from tests.patience import PATIENCE
 
 
 @pytest.mark.parametrize("who", ["nobody", "somebody"])
@@ -29,6 +30,6 @@ async def test_who_may_not_change_rights_is_told_so_at_once(own_server: Server, 
 
     async with server.house.database.transaction() as db:
         await kept_acls.lock(db)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             for _ in range(10):
                 assert set(await refused()) == {401 if token is None else 403}

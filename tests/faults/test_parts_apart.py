@@ -7,7 +7,7 @@ import aiohttp
 
 from mdm_async.client.local_server import find_local
 from tests.cli.conftest import Run, environment, run
-from tests.faults.serving import Caller, Serve
+from tests.faults.serving import PATIENT_SETTINGS, Caller, Serve
 from tests.faults.transfers import large
 from tests.postgres.for_tests import postgres_folder
 
@@ -19,7 +19,8 @@ async def test_the_parts_of_the_directory_can_lie_apart_and_everything_finds_the
     with postgres_folder() as folder:
         data, database, blobs, secrets = (folder / name for name in ("dir", "fast", "bulk", "safe"))
         apart = {"paths__database": str(database), "paths__blobs": str(blobs), "paths__secrets": str(secrets)}
-        server = Serve(data, **apart, blobs__reserve_free="0", delivery__identified="clear")
+        own = {"blobs__reserve_free": "0", "delivery__identified": "clear"}
+        server = Serve(data, **(PATIENT_SETTINGS | apart | own))
         await server.start()
         try:
             token = (secrets / "admin.token").read_text().strip()

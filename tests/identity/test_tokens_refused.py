@@ -264,7 +264,7 @@ LETTERS = st.sampled_from("ABCxyz019-_.=+/ \x00é")
 CHANGES = st.lists(st.tuples(st.integers(0, 5000), LETTERS), min_size=1, max_size=4)
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(changes=CHANGES, rsa=st.booleans())
 async def test_a_changed_token_never_gives_a_caller(issuer, issuers, changes, rsa):
     token = issuer.token(key=issuer.rsa, header={"kid": "rsa"}) if rsa else issuer.token()
@@ -284,7 +284,7 @@ TREES = st.recursive(
 CLAIMS = ["sub", "aud", "exp", "nbf", "iat", "scope", "wlcg.ver", "wlcg.groups", "groups", "iss"]
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(odd=st.dictionaries(st.sampled_from(CLAIMS), TREES, max_size=3))
 async def test_whatever_an_issuer_signs_gives_a_caller_of_its_own_or_a_reason(issuer, issuers, odd):
     token = issuer.signed(json.dumps(issuer.claims() | odd))
@@ -298,7 +298,7 @@ async def test_whatever_an_issuer_signs_gives_a_caller_of_its_own_or_a_reason(is
     )
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(
     odd=st.dictionaries(
         st.sampled_from(["alg", "kid", "typ", "cty", "x5t", "zip", "crit"]), TREES, max_size=3
@@ -313,7 +313,7 @@ async def test_whatever_stands_in_a_header_nothing_breaks(issuer, issuers, odd):
         return
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     odd=st.dictionaries(
         st.sampled_from(["kty", "n", "e", "crv", "x", "y", "kid", "use", "alg", "key_ops"]), TREES

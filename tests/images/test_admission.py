@@ -14,6 +14,7 @@ from mdm_async.images.transfers.admission import Admission
 from mdm_async.names import ANONYMOUS, Payer
 from tests.conftest import running_server
 from tests.faults.conditions import until
+from tests.patience import PATIENCE
 from tests.postgres.for_tests import PostgresForTests
 from tests.web.made_images import made
 from tests.web.raw import connected
@@ -70,5 +71,5 @@ async def test_what_has_ended_is_waited_for_no_more_and_cut_no_more() -> None:
         admission.receiving[b"t"].cut()
     assert cut == ["first"]
     assert admission.receiving == {}
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         await admission.idle()

@@ -25,6 +25,7 @@ from tests.anybody import python_for_anybody
 from tests.conftest import Server, running_server
 from tests.dicom.test_burned_in import picture
 from tests.faults.conditions import until
+from tests.patience import PATIENCE
 from tests.pipeline import read
 from tests.postgres.for_tests import PostgresForTests
 from tests.web.test_profiles import add, applied, explained
@@ -49,7 +50,7 @@ REASONS = {
 
 def hook(program: str, *arguments: str) -> dict[str, object]:
     command = (python_for_anybody(), "-I", "-S", "-c", program, *arguments)
-    return {"command": command, "seconds": 2 if "sleep" in program else 20, "memory": 1 << 30}
+    return {"command": command, "seconds": 2 if "sleep" in program else 300, "memory": 1 << 30}
 
 
 def profile(name: str) -> str:
@@ -154,7 +155,7 @@ def test_a_hook_is_declared_by_its_whole_path(command: list[str]) -> None:
     [
         ("import sys\nwhile True: sys.stdout.buffer.write(bytes(1 << 20))", "more bytes"),
         (
-            "import os, time\nif not os.fork():\n os.setsid()\n time.sleep(12)",
+            "import os, time\nif not os.fork():\n os.setsid()\n time.sleep(600)",
             "fewer bytes",  # of what it has left, nothing holds its output open
         ),
     ],
@@ -164,7 +165,7 @@ async def test_what_a_hook_leaves_in_its_pipes_holds_nobody_up(
     command: str, why: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("mdm_async.images.hooks.hooks._DRAINED", 0.2)
-    hooks = Hooks({"h": HookSettings(command=(python_for_anybody(), "-c", command), seconds=20)})
+    hooks = Hooks({"h": HookSettings(command=(python_for_anybody(), "-c", command), seconds=300)})
     layout = Layout(
         rows=1,
         columns=1,
@@ -177,7 +178,7 @@ async def test_what_a_hook_leaves_in_its_pipes_holds_nobody_up(
         planar=False,
         photometric="MONOCHROME2",
     )
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE):
         with pytest.raises(ScrubRefused, match=why):
             await hooks.run("h", bytes(1 << 20), layout)
 
@@ -228,17 +229,17 @@ async def test_nothing_of_a_hook_is_left_not_even_what_left_its_session(
     else:
         with pytest.raises(ScrubRefused, match="longer than 1 seconds"):
             await job
-    await until(lambda: running(mark) == 0, within=60)
+    await until(lambda: running(mark) == 0)
 
 
 async def test_a_hook_ends_when_nobody_waits_for_it() -> None:
     mark = f"hook-{os.urandom(8).hex()}"
     command = (python_for_anybody(), "-I", "-S", "-c", LEAVING.format(then="time.sleep(600)"), mark)
     job = asyncio.ensure_future(Hooks({"h": HookSettings(command=command)}).run("h", b"ab", LAYOUT))
-    await until(lambda: running(mark) > 2, within=60)
+    await until(lambda: running(mark) > 2)
     job.cancel()
     await asyncio.gather(job, return_exceptions=True)
-    await until(lambda: running(mark) == 0, within=60)
+    await until(lambda: running(mark) == 0)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="of root's server only")
@@ -325,12 +326,12 @@ async def test_of_a_killed_server_no_hook_is_left_and_no_folder_after_its_next_s
         env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "TMPDIR": str(tmp_path)},
     )
     try:
-        await until(lambda: running(mark) > 2, within=60)
+        await until(lambda: running(mark) > 2)
         assert list(tmp_path.glob("mdm-hook-*"))
     finally:
         process.kill()
         await process.wait()
-    await until(lambda: running(mark) == 0, within=60)
+    await until(lambda: running(mark) == 0)
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr("tempfile.tempdir", str(tmp_path))
         Hooks.of(load(overrides={"data": tmp_path}))

@@ -14,6 +14,7 @@ from tests.conftest import Server, running_server
 from tests.dicom.disguises import DISGUISES
 from tests.faults.conditions import NOTHING, stored, until
 from tests.images.one_step import Stream, caller, opened, read, store
+from tests.patience import PATIENCE
 from tests.postgres.for_tests import PostgresForTests
 from tests.web.made_images import made
 
@@ -235,7 +236,7 @@ async def test_the_quota_counts_what_is_there_of_each_and_of_all(
                 await store(server, f"{path}/c", data)
         # What does not fit is not taken to its end.
         with pytest.raises(NoSpace):
-            await asyncio.wait_for(store(server, f"{path}/c", Stream(LONG)), 10)
+            await asyncio.wait_for(store(server, f"{path}/c", Stream(LONG)), PATIENCE)
         assert await stored(server) == before
         # DICOM has no part in it, and what is removed is given back once it is destroyed.
         await store(server, f"{path}/ct", CT)

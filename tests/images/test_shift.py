@@ -15,13 +15,16 @@ from mdm_async.images import shift
 from mdm_async.images.shift import Shift
 from mdm_async.postgres.database import Database
 from tests.faults.conditions import until
+from tests.patience import PATIENT_DATABASE
 from tests.postgres.for_tests import PostgresForTests
 
 
 @pytest.fixture
 async def database(postgres: PostgresForTests, migrated: str) -> AsyncIterator[Database]:
     """Of nobody else: no server takes its rows."""
-    async with Database.connect(await postgres.fresh_database(migrated), pool_size=4) as opened:
+    async with Database.connect(
+        await postgres.fresh_database(migrated), pool_size=4, **PATIENT_DATABASE
+    ) as opened:
         async with opened.acquire() as db:
             for _ in range(3):
                 await views_to_make.add(db, [(uuid4(), "basic")])

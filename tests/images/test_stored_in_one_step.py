@@ -25,6 +25,7 @@ from mdm_async.names import IDENTIFIED
 from tests.conftest import Server, running_server
 from tests.faults.conditions import NOTHING, stored, until, waiting_for_a_lock
 from tests.images.one_step import RECIPIENT, Stream, caller, read, store
+from tests.patience import PATIENCE
 from tests.postgres.for_tests import PostgresForTests
 from tests.web.made_images import made
 from tests.web.own_acls import give, rule
@@ -301,7 +302,7 @@ async def test_a_running_one_is_cut_when_its_token_is_revoked(own_server: Server
     await body.half.wait()
     answer = await own_server.call("DELETE", "/admin/v1/tokens/writer", token=own_server.admin_token)
     assert answer.status == 204
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         with pytest.raises(ConnectionResetError):
             await storing
     assert await nothing_came_of_it(own_server)

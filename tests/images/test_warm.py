@@ -53,7 +53,7 @@ async def test_keys_that_nobody_uses_are_wiped_when_their_time_is_over(
     postgres: PostgresForTests, migrated: str, tmp_path: Path
 ) -> None:
     dsn = await postgres.fresh_database(migrated)
-    async with running_server(tmp_path / "data", dsn, keys={"cached_seconds": 0.1}) as server:
+    async with running_server(tmp_path / "data", dsn, keys={"cached_seconds": 1.5}) as server:
         await server.put("/a.dcm", made())
         url = (await server.prepare("/a.dcm"))["transferURL"]
         key = _key_of_only(server)

@@ -15,6 +15,7 @@ from tests.conftest import running_server
 from tests.identity.grid_pki import dn
 from tests.interop.grid_tools import GridTools, Ran, demand
 from tests.interop.rig import HOME, RIGHTS
+from tests.patience import PATIENCE
 from tests.postgres.for_tests import PostgresForTests
 
 USER, PASSWORD = "ada", "of-the-other-server"
@@ -35,7 +36,7 @@ async def _running(port: int, *command: str) -> AsyncIterator[None]:
         *command, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL
     )
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             while True:
                 try:
                     _, writer = await asyncio.open_connection("127.0.0.1", port)

@@ -10,6 +10,7 @@ from cryptography import x509
 
 from tests.identity.grid_pki import VO, Identity, dn, name
 from tests.interop.grid_tools import GridTools
+from tests.patience import PATIENCE
 from tests.web.made_images import made
 
 NO_CERTIFICATE = {"X509_USER_PROXY": ""}
@@ -107,7 +108,7 @@ async def test_a_group_of_a_vo_opens_a_directory_until_the_certificate_is_revoke
     assert (await server.call("GET", f"/dav{file}", token=macaroon)).status == 200
     revoked = grid.authority.revoke([bob])
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             while await _status(grid_tools, inside, f"/dav{file}") == "200":  # noqa: ASYNC110
                 await asyncio.sleep(0.2)
         assert (await server.call("GET", f"/dav{file}", token=macaroon)).status == 401
@@ -121,7 +122,7 @@ async def test_a_new_host_certificate_is_shown_without_a_restart(grid_tools: Gri
     assert file is not None
     fresh = grid_tools.grid.authority.issue(name("localhost"), 2, host="localhost")
     fresh.write(file)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         while await asyncio.to_thread(_serial, grid_tools) != fresh.certificate.serial_number:  # noqa: ASYNC110
             await asyncio.sleep(0.2)
     for protocol in (grid_tools.davs, grid_tools.srm):

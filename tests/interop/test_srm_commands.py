@@ -58,7 +58,7 @@ async def test_what_is_known_of_a_file(grid_tools: GridTools, place: str) -> Non
     for kind in ("ADLER32", "MD5"):
         sums[kind] = (await grid_tools.well("gfal-sum", surl, kind)).out.split()[-1]
     assert (len(sums["ADLER32"]), len(sums["MD5"])) == (8, 32)
-    ran = await grid_tools.well("gfal-bringonline", "--polling-timeout", "10", surl)
+    ran = await grid_tools.well("gfal-bringonline", "--polling-timeout", "60", surl)
     assert "READY" in ran.out
 
 

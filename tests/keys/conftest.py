@@ -7,12 +7,15 @@ import pytest
 from mdm_async.keys.split import StorePlace
 from mdm_async.postgres.database import Database
 from tests.keys.stores import places
+from tests.patience import PATIENT_DATABASE
 from tests.postgres.for_tests import PostgresForTests
 
 
 @pytest.fixture
 async def database(postgres: PostgresForTests, migrated: str) -> AsyncIterator[Database]:
-    async with Database.connect(await postgres.fresh_database(migrated), pool_size=4) as opened:
+    async with Database.connect(
+        await postgres.fresh_database(migrated), pool_size=4, **PATIENT_DATABASE
+    ) as opened:
         yield opened
 
 

@@ -90,7 +90,7 @@ async def test_a_store_that_is_emptied_while_a_server_runs_is_filled_again(
             except asyncpg.PostgresError:
                 return False
 
-        await until(is_filled, within=30)
+        await until(is_filled)
     async with split(database, stores) as keys:
         assert await keys.fetch(registrations(secrets), identity=True) == secrets
 

@@ -370,7 +370,7 @@ async def test_a_key_that_cannot_be_destroyed_is_told_and_stops_nothing(
         async def is_alone() -> bool:
             return len(await kept.read()) == 1
 
-        await until(is_alone, within=20)
+        await until(is_alone)
     finally:
         running.cancel()
         await asyncio.wait([running])

@@ -7,7 +7,7 @@ from typing import Any
 
 import pyshamir
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mdm_async.keys import shamir
@@ -35,7 +35,6 @@ def test_shares_that_another_package_made_give_the_secret(vector: dict[str, Any]
     assert shamir.combine(shares[: threshold - 1]) != secret
 
 
-@settings(deadline=None)
 @given(st.binary(min_size=1, max_size=48), schemes(), st.randoms())
 def test_another_package_gets_the_secret_from_our_shares(
     secret: bytes, scheme: tuple[int, int], random: Any
@@ -47,7 +46,6 @@ def test_another_package_gets_the_secret_from_our_shares(
     assert shamir.combine(shares) == secret
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=3000))
 def test_any_two_of_three_give_the_secret_and_the_third_share(secret: bytes) -> None:
     shares = shamir.split(secret, 2, 3)

@@ -14,6 +14,7 @@ from mdm_async.keys.splitting import Key
 from mdm_async.postgres.database import Database
 from tests.keys.database import registrations, some_secrets
 from tests.keys.stores import ask, count, split
+from tests.patience import PATIENCE
 
 
 def store(keys: SplitKeys, name: str) -> ShareStore:
@@ -83,7 +84,7 @@ async def test_a_store_that_lists_without_an_end_keeps_no_other_from_being_made_
         await keys.register(secrets)
         await keys.confirm(registrations(secrets))
         await ask(dsns[2], "delete from mdm_keys.image_secrets where kind <> 'transfer'")
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE):
             await repair(keys.shares)
         assert await count(dsns[2]) == 40
 
@@ -103,7 +104,7 @@ async def test_what_a_store_says_is_being_registered_for_ever_is_waited_for_as_l
             " from mdm_keys.image_secrets where kind = 'image'",
         )
         await ask(dsns[2], "delete from mdm_keys.image_secrets where kind <> 'transfer'")
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE):
             await repair(keys.shares)
         assert await count(dsns[2]) == 2
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from mdm_async.postgres.database import Database
+from tests.patience import PATIENT_DATABASE
 from tests.postgres.for_tests import PostgresForTests, postgres_folder
 
 
@@ -18,5 +19,7 @@ def directory() -> Iterator[Path]:
 @pytest.fixture
 async def database(postgres: PostgresForTests, migrated: str) -> AsyncIterator[Database]:
     """A migrated database of the test's own."""
-    async with Database.connect(await postgres.fresh_database(migrated), pool_size=8) as opened:
+    async with Database.connect(
+        await postgres.fresh_database(migrated), pool_size=8, **PATIENT_DATABASE
+    ) as opened:
         yield opened

@@ -19,6 +19,7 @@ from mdm_async.errors import NotFound, Unavailable, UnsafeSettings
 from mdm_async.postgres.database import Database, Timeouts, connect, migrate
 from mdm_async.postgres.embedded.lifecycle import EmbeddedPostgres
 from mdm_async.postgres.turns import on_behalf
+from tests.patience import PATIENCE, PATIENT_DATABASE
 from tests.postgres.for_tests import PostgresForTests, postgres_folder, postgres_for_tests
 
 
@@ -35,7 +36,7 @@ async def dsn(server: PostgresForTests) -> str:
 
 @pytest.fixture
 async def database(dsn: str) -> AsyncIterator[Database]:
-    async with Database.connect(dsn, pool_size=2, acquire_timeout=0.2) as opened:
+    async with Database.connect(dsn, pool_size=2, **PATIENT_DATABASE) as opened:
         yield opened
 
 
@@ -68,7 +69,7 @@ async def test_a_transaction_commits_or_rolls_back_as_a_whole(database: Database
 
 
 async def test_only_a_transaction_that_asks_for_it_skips_the_disk(dsn: str) -> None:
-    async with Database.connect(dsn, pool_size=1) as database:
+    async with Database.connect(dsn, pool_size=1, **PATIENT_DATABASE) as database:
         for sync, setting in ((True, "on"), (False, "off"), (True, "on")):
             async with database.transaction(sync=sync) as connection:
                 assert await connection.fetchval("show synchronous_commit") == setting
@@ -80,7 +81,7 @@ async def test_only_a_transaction_that_asks_for_it_skips_the_disk(dsn: str) -> N
 async def test_a_cancelled_transaction_is_rolled_back_and_its_connection_used_again(
     dsn: str, sync: bool
 ) -> None:
-    async with Database.connect(dsn, pool_size=1) as database:
+    async with Database.connect(dsn, pool_size=1, **PATIENT_DATABASE) as database:
         async with database.acquire() as connection:
             await connection.execute("create table t (x int)")
 
@@ -107,7 +108,7 @@ async def test_a_connection_cut_in_the_middle_is_unavailable_and_replaced(databa
             async with database.transaction() as connection:
                 pid = await connection.fetchval("select pg_backend_pid()")
                 await killer.execute("select pg_terminate_backend($1)", pid)
-                await connection.fetchval("select 1 from pg_sleep(5)")
+                await connection.fetchval("select 1 from pg_sleep(600)")
         assert caught.value.retry_after
     async with database.acquire() as connection:
         assert await connection.fetchval("select 1") == 1
@@ -141,12 +142,15 @@ async def end_held_back(dsn: str, directory: Path) -> AsyncIterator[str]:
 )
 async def test_a_connection_that_postgres_is_about_to_end_is_unavailable_and_replaced(dsn: str) -> None:
     with postgres_folder() as directory:
-        async with end_held_back(dsn, directory) as way, Database.connect(way, pool_size=1) as database:
+        async with (
+            end_held_back(dsn, directory) as way,
+            Database.connect(way, pool_size=1, **PATIENT_DATABASE) as database,
+        ):
             async with database.acquire() as connection, connect(dsn) as killer:
                 pid = await connection.fetchval("select pg_backend_pid()")
                 await killer.execute("select pg_terminate_backend($1, 5000)", pid)
             with pytest.raises(Unavailable):
-                async with asyncio.timeout(5):
+                async with asyncio.timeout(PATIENCE):
                     while True:
                         async with database.acquire() as connection:
                             await connection.fetchval("select 1")
@@ -154,11 +158,11 @@ async def test_a_connection_that_postgres_is_about_to_end_is_unavailable_and_rep
                 assert await connection.fetchval("select pg_backend_pid()") != pid
 
 
-async def test_waiting_too_long_for_a_connection_is_unavailable(database: Database) -> None:
-    async with database.acquire(), database.acquire():
+async def test_waiting_too_long_for_a_connection_is_unavailable(dsn: str) -> None:
+    async with Database.connect(dsn, pool_size=1, acquire_timeout=0.5) as database, database.acquire():
         with pytest.raises(Unavailable):
             async with database.acquire():
-                pytest.fail("there was a third connection")
+                pytest.fail("there was a second connection")
 
 
 async def test_a_statement_that_takes_too_long_is_unavailable(dsn: str) -> None:
@@ -169,7 +173,7 @@ async def test_a_statement_that_takes_too_long_is_unavailable(dsn: str) -> None:
 
 
 async def test_a_statement_outdated_by_a_migration_is_unavailable_once(dsn: str) -> None:
-    async with Database.connect(dsn, pool_size=1) as database, connect(dsn) as other:
+    async with Database.connect(dsn, pool_size=1, **PATIENT_DATABASE) as database, connect(dsn) as other:
         await other.execute("create table t (x int)")
         async with database.transaction() as connection:
             await connection.fetch("select * from t")
@@ -207,18 +211,21 @@ async def test_a_server_that_is_not_there_is_unavailable(tmp_path: Path) -> None
 
 async def test_the_pool_survives_a_restart_of_postgres() -> None:
     with postgres_folder() as directory:
-        async with EmbeddedPostgres(directory) as pg, Database.connect(pg.dsn, pool_size=4) as database:
+        async with (
+            EmbeddedPostgres(directory) as pg,
+            Database.connect(pg.dsn, pool_size=4, **PATIENT_DATABASE) as database,
+        ):
             async with database.acquire() as one, database.acquire() as two:
                 assert await one.fetchval("select 1") + await two.fetchval("select 1") == 2
             assert pg.pid is not None
             os.kill(pg.pid, signal.SIGKILL)
             with pytest.raises(Unavailable):
-                async with asyncio.timeout(60):
+                async with asyncio.timeout(PATIENCE):
                     while True:
                         async with database.acquire() as connection:
                             await connection.fetchval("select 1")
             supervisor = asyncio.ensure_future(pg.supervise())
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(PATIENCE):
                 while True:
                     with suppress(Unavailable):
                         async with database.acquire() as connection:
@@ -364,7 +371,7 @@ async def test_a_role_that_may_make_no_temporary_table_learns_of_room_by_its_nex
         await connection.execute(
             f"revoke temp on database {urlsplit(dsn).path[1:]} from public, current_user"
         )
-    async with Database.connect(dsn, pool_size=1) as database:
+    async with Database.connect(dsn, pool_size=1, **PATIENT_DATABASE) as database:
         async with database.acquire() as db:
             with pytest.raises(asyncpg.InsufficientPrivilegeError):
                 await db.execute("create temp table t ()")

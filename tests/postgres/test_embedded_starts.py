@@ -15,6 +15,7 @@ from mdm_async.errors import Unavailable, UnsafeSettings
 from mdm_async.postgres.embedded import lifecycle
 from mdm_async.postgres.embedded.binaries import PostgresBinaries, installed_binaries
 from mdm_async.postgres.embedded.lifecycle import EmbeddedPostgres
+from tests.patience import PATIENCE
 from tests.postgres.owners import connected, postgres_uid
 
 
@@ -67,10 +68,10 @@ async def test_a_start_is_waited_for_while_the_log_grows(
     directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Recovery may take minutes or more, and Postgres reports on it."""
-    monkeypatch.setattr(lifecycle, "QUIET_LIMIT", 0.5)
-    recovering = "for step in 1 2 3 4 5 6 7 8; do echo redo $step; sleep 0.2; done; exit 3"
+    monkeypatch.setattr(lifecycle, "QUIET_LIMIT", 5.0)
+    recovering = "for step in 1 2 3 4 5 6 7 8 9; do echo redo $step; sleep 0.7; done; exit 3"
     binaries = await slow_binaries(directory, recovering)
-    with pytest.raises(Unavailable, match=r"did not start: .*redo 8"):
+    with pytest.raises(Unavailable, match=r"did not start: .*redo 9"):
         await EmbeddedPostgres(directory / "mdm", binaries=binaries).__aenter__()
 
 
@@ -106,7 +107,7 @@ async def test_a_postmaster_that_dies_is_started_again(directory: Path) -> None:
         first = pg.pid
         assert first is not None
         os.kill(first, signal.SIGKILL)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             while pg.pid in (first, None):
                 await asyncio.sleep(0.01)
             while True:

@@ -11,6 +11,7 @@ import pytest
 from mdm_async.errors import Unavailable
 from mdm_async.postgres.looks import Looks
 from mdm_async.postgres.turns import on_behalf
+from tests.patience import PATIENCE
 
 
 async def test_many_who_ask_at_once_cost_two_looks() -> None:
@@ -78,7 +79,7 @@ async def test_who_comes_in_the_turn_in_which_a_look_ends_has_one_of_his_own() -
             await looks.since(time.monotonic())
             await asyncio.sleep(0)
 
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE):
         await asyncio.gather(*(ask() for _ in range(20)))
 
 

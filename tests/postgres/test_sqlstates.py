@@ -1,13 +1,15 @@
 """What Postgres says, over a real one: busy, full, read-only and away are told apart."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import asyncpg
 import pytest
 
 from mdm_async.errors import DatabaseBusy, DatabaseFull, DatabaseReadOnly, MdmError, Unavailable
 from mdm_async.postgres import sqlstates
-from mdm_async.postgres.database import Database, Timeouts, connect
+from mdm_async.postgres.database import Database, connect
+from tests.patience import PATIENT_DATABASE, TIMEOUTS
 from tests.postgres.for_tests import PostgresForTests
 
 
@@ -18,18 +20,19 @@ async def dsn(postgres: PostgresForTests) -> str:
 
 @pytest.fixture
 async def database(dsn: str) -> AsyncIterator[Database]:
-    async with Database.connect(dsn, pool_size=2, timeouts=Timeouts(0.5, 0.1, 0.2)) as opened:
+    async with Database.connect(dsn, pool_size=2, **PATIENT_DATABASE) as opened:
         yield opened
 
 
-async def test_a_statement_that_takes_too_long_says_that_postgres_is_busy(database: Database) -> None:
-    with pytest.raises(DatabaseBusy, match="a statement took too long"):
-        async with database.acquire() as db:
-            await db.execute("select pg_sleep(60)")
+async def test_a_statement_that_takes_too_long_says_that_postgres_is_busy(dsn: str) -> None:
+    async with Database.connect(dsn, timeouts=replace(TIMEOUTS, statement=0.5)) as database:
+        with pytest.raises(DatabaseBusy, match="a statement took too long"):
+            async with database.acquire() as db:
+                await db.execute("select pg_sleep(60)")
 
 
-async def test_a_lock_that_another_holds_says_that_postgres_is_busy(database: Database, dsn: str) -> None:
-    async with connect(dsn) as other:
+async def test_a_lock_that_another_holds_says_that_postgres_is_busy(dsn: str) -> None:
+    async with Database.connect(dsn, timeouts=replace(TIMEOUTS, lock=0.1)) as database, connect(dsn) as other:
         await other.execute("create table t ()")
         async with other.transaction():
             await other.execute("lock table t")
@@ -38,10 +41,8 @@ async def test_a_lock_that_another_holds_says_that_postgres_is_busy(database: Da
                     await db.execute("select from t")
 
 
-async def test_a_transaction_that_stands_still_is_ended_and_its_lock_with_it(
-    database: Database, dsn: str
-) -> None:
-    async with connect(dsn) as other:
+async def test_a_transaction_that_stands_still_is_ended_and_its_lock_with_it(dsn: str) -> None:
+    async with Database.connect(dsn, timeouts=replace(TIMEOUTS, idle=0.2)) as database, connect(dsn) as other:
         await other.execute("create table t ()")
 
         async def stand_still() -> None:
@@ -52,8 +53,8 @@ async def test_a_transaction_that_stands_still_is_ended_and_its_lock_with_it(
 
         with pytest.raises(Unavailable):
             await stand_still()
-    async with database.acquire() as db:
-        assert await db.fetchval("select 1") == 1
+        async with database.acquire() as db:
+            assert await db.fetchval("select 1") == 1
 
 
 async def test_a_change_where_none_is_taken_says_so_and_the_connection_is_dropped(database: Database) -> None:

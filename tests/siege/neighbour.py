@@ -13,6 +13,8 @@ import aiohttp
 
 _PAUSE = 0.05
 """Seconds between two of his requests."""
+_TURN, _DEAF = 0.02, 0.2
+"""Seconds after which he listens again; when it is so much later, he could not."""
 
 
 class BadlyServed(AssertionError):
@@ -32,7 +34,10 @@ class Neighbour:
     transfer_url: str = ""
     content: bytes = b""
     waits: list[tuple[str, float]] = field(default_factory=list)
-    """What he asked for and how many seconds the answer took, of the last time that he was watched."""
+    """What he asked for and how many seconds the answer took, of the last time that he was watched. Seconds in which
+    he could not have heard it do not count: this process had no turn, or the whole machine stood still."""
+    _deaf: float = 0.0
+    """How many such seconds there have been."""
 
     @classmethod
     @asynccontextmanager
@@ -51,6 +56,7 @@ class Neighbour:
         `stall` seconds."""
         self.waits = []
         over = asyncio.Event()
+        listening = asyncio.create_task(self._listen())
         asking = asyncio.create_task(self._ask_until(over, least))
         try:
             yield
@@ -60,6 +66,7 @@ class Neighbour:
         finally:
             over.set()
             await asyncio.gather(asking, return_exceptions=True)
+            listening.cancel()
         await asking
         what, worst = max(self.waits, key=lambda wait: wait[1])
         if worst > stall:
@@ -72,15 +79,23 @@ class Neighbour:
         for act in itertools.cycle(acts):
             if over.is_set() and len(self.waits) >= least:
                 return
-            name, begun = act.__name__.strip("_"), time.monotonic()
+            name, begun = act.__name__.strip("_"), time.monotonic() - self._deaf
             try:
                 await act()
             except (aiohttp.ClientError, TimeoutError) as why:
                 raise BadlyServed(
-                    f"{name}: {type(why).__name__} after {time.monotonic() - begun:.1f} s"
+                    f"{name}: {type(why).__name__} after {time.monotonic() - self._deaf - begun:.1f} s"
                 ) from why
-            self.waits.append((name, time.monotonic() - begun))
+            await asyncio.sleep(0)  # He learns whether he was deaf.
+            self.waits.append((name, max(0.0, time.monotonic() - self._deaf - begun)))
             await asyncio.sleep(_PAUSE)
+
+    async def _listen(self) -> None:
+        while True:
+            before = time.monotonic()
+            await asyncio.sleep(_TURN)
+            if (late := time.monotonic() - before - _TURN) > _DEAF:
+                self._deaf += late
 
     async def _read(self) -> None:
         self._demand_content(await self._bytes(self.transfer_url))

@@ -103,7 +103,7 @@ async def _becomes_ready(castle: Besieged, status: int) -> None:
     async def asked() -> bool:
         return (await _ready(castle))[0] == status
 
-    await until(asked, within=30)
+    await until(asked)
 
 
 async def _put(castle: Besieged, name: str, content: bytes) -> int:
@@ -129,7 +129,7 @@ async def _demand_deleting_works(castle: Besieged, disk: Path) -> None:
     """One of the files that were put, and with it its blobs."""
     before = _blobs(disk)
     assert await castle.attack("rm", surls=[f"{castle.ground}/a.dcm"]) == 200
-    await until(lambda: _blobs(disk) < before, within=40)
+    await until(lambda: _blobs(disk) < before)
 
 
 async def test_others_fill_the_disk(cramped: Besieged, disk: Path, log: Path) -> None:
@@ -141,7 +141,7 @@ async def test_others_fill_the_disk(cramped: Besieged, disk: Path, log: Path) ->
     await _becomes_ready(cramped, 503)
     assert "disk full (database)" in (await _ready(cramped))[1]
     await until(lambda: not ballast.exists())
-    await until(lambda: _serves(cramped), within=30)
+    await until(lambda: _serves(cramped))
     async with cramped.neighbour.served_well(stall=10.0):
         assert await _put(cramped, "b.dcm", made(pixels=MIB, seed=1)) == 507
         assert await _put(cramped, "c.dcm", made()) == 507
@@ -153,7 +153,7 @@ async def test_others_fill_the_disk(cramped: Besieged, disk: Path, log: Path) ->
         assert any("database.reserve_free" in one for one in (await answer.json())["full"])
     filler.unlink()
     await _becomes_ready(cramped, 200)
-    await until(lambda: ballast.exists(), within=10)
+    await until(lambda: ballast.exists())
     assert await _put(cramped, "d.dcm", made(pixels=MIB, seed=1)) == 201
     assert "disk full" in log.read_text()
     assert "disk has room again" in log.read_text()

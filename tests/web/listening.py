@@ -1,6 +1,7 @@
 """An application of the tests' own on a port of its own, with connections as the server has them."""
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -21,7 +22,9 @@ async def listening(app: web.Application, house: House) -> AsyncIterator[str]:
 
 
 @asynccontextmanager
-async def with_connections(app: web.Application, house: House) -> AsyncIterator[tuple[str, Connections]]:
+async def with_connections(
+    app: web.Application, house: House, tls: ssl.SSLContext | None = None
+) -> AsyncIterator[tuple[str, Connections]]:
     """Its URL, and who keeps its connections."""
     runner = Runner(app, handler_cancellation=True, shutdown_timeout=1)
     await runner.setup()
@@ -34,9 +37,11 @@ async def with_connections(app: web.Application, house: House) -> AsyncIterator[
     connections = Connections(limits, 100, house.settings.transfers.slowest, make)
     watching = asyncio.create_task(connections.watch())
     try:
-        await TcpSite(runner, "127.0.0.1", 0, connections).start()
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}", connections
+        context = None if tls is None else lambda: tls
+        await TcpSite(runner, "127.0.0.1", 0, connections, context=context).start()
+        yield f"{'http' if tls is None else 'https'}://127.0.0.1:{runner.addresses[0][1]}", connections
     finally:
         watching.cancel()
         await runner.cleanup()
+        await connections.closed(1)
         await connections.end()

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from tests.conftest import Server
+from tests.patience import PATIENCE
 
 
 @dataclass
@@ -23,7 +24,7 @@ class Line:
 
     async def head(self) -> tuple[int, dict[str, str]]:
         """The next status and headers."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             first, *lines = (await self.reader.readuntil(b"\r\n\r\n")).decode("latin-1").strip().split("\r\n")
         headers = dict(line.split(": ", 1) for line in lines)
         return int(first.split()[1]), {name.lower(): value for name, value in headers.items()}
@@ -35,7 +36,7 @@ class Line:
 
     async def rest(self) -> bytes:
         """All that comes until the server closes."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             return await self.reader.read()
 
 

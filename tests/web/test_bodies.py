@@ -13,6 +13,7 @@ from mdm_async.web.application import application
 from mdm_async.web.http import body as bodies
 from mdm_async.web.srm.operations import OPERATIONS
 from tests.conftest import Server
+from tests.patience import PATIENCE
 from tests.web.raw import connected
 
 _KIB, _MIB = 1 << 10, 1 << 20
@@ -154,7 +155,7 @@ async def test_http_1_0_is_told_nothing_but_the_answer(server: Server) -> None:
         head = post("/srm/v2/ls", "Content-Length: 15", "Expect: 100-continue", token=server.admin_token)
         await line.send(head.replace("HTTP/1.1", "HTTP/1.0"))
         # The body comes when the server waits for it, or nothing would be asked for anyway.
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             while not next(iter(server.house.budget.near())).used:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
         line.writer.write(b'{"surls":["/"]}')
@@ -224,10 +225,10 @@ async def test_bodies_in_memory_are_held_against_the_budget_while_they_are_there
         await line.send(
             post("/srm/v2/ls", f"Content-Length: {9 * _MIB}", token=server.admin_token), b" " * 1000
         )
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             while next(iter(held())).used < 9 * _MIB:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         while next(iter(held())).used:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
 

@@ -13,6 +13,7 @@ from mdm_async.settings import Settings
 from mdm_async.web.listening import connections_for
 from tests.conftest import Server, running_server
 from tests.faults.conditions import until
+from tests.patience import PATIENCE
 from tests.postgres.for_tests import PostgresForTests
 
 _ASK = b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -42,7 +43,7 @@ async def answer(line: Line) -> bytes:
     """The answer's first line; nothing when the connection has ended."""
     line[1].write(_ASK)
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             return await line[0].readline()
     except ConnectionError:
         return b""
@@ -63,7 +64,7 @@ async def test_of_one_source_the_oldest_that_shows_no_request_gives_way(server: 
     last = await connect(server, "127.0.0.2")
     assert b"200" in await answer(last)
     assert used(server) <= 9  # half of all, and the administrator's own
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         assert await lines[0][0].read() == b""
     await close(*lines, last)
 
@@ -75,7 +76,7 @@ async def test_idle_ones_give_way_after_half_open_ones(server: Server) -> None:
     await until(lambda: used(server) >= 8)
     another = await connect(server, "127.0.0.2")
     assert b"200" in await answer(another)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         await idle[0].readuntil(b'"live"}')
     assert b"200" in await answer(idle)
     await close(idle, another, *opened)

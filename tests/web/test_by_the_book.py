@@ -6,9 +6,11 @@ import logging
 import orjson
 import pytest
 
+from mdm_async.web.http import discarding
 from mdm_async.web.http.metrics import REQUESTS, UNREADABLE
 from tests.conftest import Reply, Server
 from tests.faults.wire import begun
+from tests.patience import PATIENCE
 from tests.web.made_images import made
 from tests.web.raw import connected
 
@@ -94,8 +96,12 @@ async def test_what_is_no_http_is_a_problem_counted_and_not_repeated(
     assert not [one for one in caplog.records if one.levelno >= logging.WARNING]
 
 
-async def test_who_still_sends_when_it_is_refused_hears_why(server: Server) -> None:
+async def test_who_still_sends_when_it_is_refused_hears_why(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Before: the connection was closed while more came, and the reset took the answer with it."""
+    monkeypatch.setattr(discarding, "_QUIET", PATIENCE)
+    monkeypatch.setattr(discarding, "_BRIEFLY", PATIENCE)
     async with connected(server) as line:
         line.writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n")
         for _ in range(60):

@@ -25,6 +25,7 @@ from mdm_async.errors import UnsafeSettings
 from mdm_async.web.http import certificate
 from tests.conftest import Reply, Server, running_server
 from tests.identity.grid_pki import new_grid
+from tests.patience import PATIENCE
 from tests.postgres.for_tests import PostgresForTests
 from tests.web.made_images import made
 
@@ -367,7 +368,7 @@ async def test_a_changed_certificate_is_taken_up_and_a_broken_one_is_not(
     monkeypatch.setattr(certificate, "INTERVAL", 0.02)
 
     async def until(name: str) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             while await secure.served_name() != name:  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
 

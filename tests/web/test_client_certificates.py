@@ -22,6 +22,7 @@ from mdm_async.web.http.accepting import TcpSite
 from mdm_async.web.http.connection import Connection
 from mdm_async.web.http.connections import Connections
 from tests.identity.grid_pki import HOUR, VO, dn, name, new_grid
+from tests.patience import PATIENCE, PATIENT
 
 ADA = f"dn:{dn('Ada User')}"
 
@@ -82,13 +83,13 @@ class Site:
         """What the server says of a client that does not get through the handshake."""
         with pytest.raises((aiohttp.ClientError, OSError)):
             await self.ask(identity)
-        source, reason = await asyncio.wait_for(self.refused.get(), 20)
+        source, reason = await asyncio.wait_for(self.refused.get(), PATIENCE)
         assert source == "127.0.0.1"
         return reason
 
 
 @asynccontextmanager
-async def running(grid, limits=LimitSettings()):  # noqa: B008 - frozen
+async def running(grid, limits=LimitSettings(**PATIENT["limits"])):  # noqa: B008 - frozen
     site = Site(grid)
     site.limits = limits
     app = web.Application(client_max_size=1 << 30)
@@ -184,7 +185,7 @@ async def test_no_tls_at_all_is_told_and_a_client_that_leaves_is_not(site):
     writer.write(b"GET / HTTP/1.1\r\n\r\n")
     await reader.read()
     writer.close()
-    assert await asyncio.wait_for(site.refused.get(), 20) == ("127.0.0.1", "the TLS handshake failed")
+    assert await asyncio.wait_for(site.refused.get(), PATIENCE) == ("127.0.0.1", "the TLS handshake failed")
     assert site.refused.empty()
 
 
@@ -302,7 +303,7 @@ async def test_who_only_connects_keeps_nobody_out(site, grid):
 async def test_a_handshake_has_its_time_and_no_more(grid):
     async with running(grid, LimitSettings(head_seconds=0.2)) as site:
         reader, writer = await asyncio.open_connection("127.0.0.1", site.port)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             with suppress(ConnectionError):
                 assert await reader.read() == b""
         writer.close()

@@ -8,6 +8,7 @@ import orjson
 import pytest
 
 from tests.conftest import Server
+from tests.patience import PATIENCE
 from tests.web.made_images import made
 from tests.web.raw import connected
 
@@ -191,6 +192,6 @@ async def test_a_client_that_goes_away_leaves_a_server_that_goes_on(server: Serv
                 assert (await connection.head())[0] == 200
                 await connection.reader.readexactly(1000)
         assert len(await server.get(line["transferURL"])) == line["fileSize"]
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         while server.house.admission.running:  # noqa: ASYNC110
             await asyncio.sleep(0.01)

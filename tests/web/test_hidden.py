@@ -113,10 +113,9 @@ def has_no_right(caller: Caller, node: Node) -> bool:
     return not by_acl and not any(s.rights and model.within(s.path, node.lfn) for s in caller.scopes)
 
 
-@pytest.mark.timeout(600)  # a hundred trees, on machines that do other things too
+@pytest.mark.timeout(1800)  # a hundred trees, on machines that do other things too
 @settings(
     max_examples=100 if CI else 25,
-    deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 @given(data=st.data())

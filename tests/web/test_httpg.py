@@ -18,6 +18,7 @@ from mdm_async.web.http import httpg
 from mdm_async.web.http.connections import CUT
 from tests.conftest import Server, running_server
 from tests.faults.conditions import until
+from tests.patience import PATIENCE
 from tests.postgres.for_tests import PostgresForTests
 from tests.web.raw import Line
 
@@ -74,7 +75,7 @@ def signed(request: bytes, key: ec.EllipticCurvePrivateKey | None = None) -> byt
 async def request_of(line: Line) -> bytes:
     """The certificate request that the server sends."""
     line.writer.write(b"D")
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         head = await line.reader.readexactly(4)
         return head + await line.reader.readexactly(int.from_bytes(head[2:]))
 
@@ -84,7 +85,10 @@ async def answered(line: Line) -> int:
 
 
 @pytest.mark.parametrize("begun", [(b"0" + ASK,), (b"0", ASK), (ASK,), (ASK[:1], ASK[1:])], ids=str)
-async def test_no_delegation_and_no_httpg_at_all_come_to_http(connect: Connect, begun: tuple[bytes]) -> None:
+async def test_no_delegation_and_no_httpg_at_all_come_to_http(
+    connect: Connect, begun: tuple[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(httpg, "_ALONE", PATIENCE)
     async with connect() as line:
         for piece in begun:
             line.writer.write(piece)
@@ -95,7 +99,10 @@ async def test_no_delegation_and_no_httpg_at_all_come_to_http(connect: Connect, 
 
 
 @pytest.mark.parametrize("begun", [(DELETE,), (b"D", DELETE[1:]), (b"0", DELETE)], ids=str)
-async def test_a_request_that_begins_with_d_is_no_delegation(connect: Connect, begun: tuple[bytes]) -> None:
+async def test_a_request_that_begins_with_d_is_no_delegation(
+    connect: Connect, begun: tuple[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(httpg, "_ALONE", PATIENCE)
     async with connect() as line:
         for piece in begun:
             line.writer.write(piece)
@@ -162,7 +169,7 @@ async def test_garbage_instead_of_tls_ends_and_is_counted_as_one_refusal_a_minut
         reader, writer = await asyncio.open_connection("127.0.0.1", server.house.tls_port)
         writer.write(garbage)
         writer.write_eof()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             with suppress(ConnectionError):
                 await reader.read()
         writer.transport.abort()

@@ -9,6 +9,7 @@ import aiohttp
 from mdm_async.postgres.database import Database
 from tests.conftest import Server
 from tests.faults.conditions import until
+from tests.patience import PATIENCE
 from tests.web.made_images import BLOB, made
 
 
@@ -132,7 +133,7 @@ async def test_a_transfer_that_runs_ends_when_its_keys_are_destroyed(server: Ser
         await answer.content.readexactly(1 << 16)
         assert _code((await _keys(server, "unregister", surl, token=token))[0]) == "SRM_SUCCESS"
         try:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(PATIENCE):
                 whole = await answer.content.read()
         except aiohttp.ClientError:
             whole = b""

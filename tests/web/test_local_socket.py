@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,6 +16,7 @@ from urllib.parse import urlsplit
 import aiohttp
 import pytest
 
+from mdm_async.client import Client
 from mdm_async.errors import Unavailable, UnsafeSettings
 from tests.conftest import Server, running_server
 from tests.postgres.for_tests import PostgresForTests
@@ -180,3 +182,11 @@ async def test_a_second_server_leaves_the_firsts_alone(server: Server, line: Lin
 async def test_it_is_told_as_the_credential(line: Line) -> None:
     _, told = await line.call("POST", "/admin/v1/whoami", {"surl": "/"})
     assert (told["name"], told["credential"], told["until"]) == ("user:admin", "socket", None)
+
+
+async def test_clients_with_much_to_do_side_by_side_are_all_let_in(server: Server) -> None:
+    path = await server.directory()
+    async with AsyncExitStack() as stack:
+        clients = [await stack.enter_async_context(Client(data=server.data)) for _ in range(3)]
+        await asyncio.gather(*(clients[n % 3].mkdir(f"{path}/{n}") for n in range(200)))
+        assert len([entry async for entry in clients[0].ls(path)]) == 200

@@ -13,6 +13,7 @@ from mdm_async.catalog.rights import tokens
 from mdm_async.identity.authenticator import ADMIN
 from mdm_async.identity.caveats import told_moment
 from tests.conftest import Reply, Server
+from tests.patience import PATIENCE
 from tests.web.dav.test_locks import lockinfo
 from tests.web.made_images import made
 from tests.web.srm.codes import codes
@@ -41,7 +42,7 @@ class Minter:
 
     async def gone(self, url: str) -> None:
         """Return once a transfer URL has ended."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             while (await self.server.call("GET", url)).status != 410:  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
 

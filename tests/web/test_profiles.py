@@ -17,6 +17,7 @@ from mdm_async.crypt4gh.exchange import new_private_key, public_key
 from mdm_async.crypt4gh.stream import Unsealer
 from tests.backfilled import backfill
 from tests.conftest import Server, running_server
+from tests.patience import PATIENCE
 from tests.postgres.for_tests import PostgresForTests
 from tests.web.made_images import made
 
@@ -69,7 +70,7 @@ async def ask(server: Server, name: str, what: str, expect: int = 200, **body: A
 
 
 async def until(condition: Callable[[], Any]) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE):
         while not await condition():  # noqa: ASYNC110 - what the server does in the background shows nowhere else
             await asyncio.sleep(0.02)
 

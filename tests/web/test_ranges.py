@@ -83,7 +83,7 @@ def wanted(spec: str, size: int) -> range:
 
 
 @given(data=st.data())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @pytest.mark.parametrize("kind", KINDS)
 async def test_a_range_is_the_slice_of_the_whole(
     server: Server, served: dict[str, Served], kind: str, data: st.DataObject
@@ -102,7 +102,7 @@ async def test_a_range_is_the_slice_of_the_whole(
 
 
 @given(data=st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @pytest.mark.parametrize("kind", KINDS)
 async def test_several_ranges_are_the_slices_of_the_whole(
     server: Server, served: dict[str, Served], kind: str, data: st.DataObject

@@ -17,6 +17,7 @@ from mdm_async.images.parts.pacs_source import PacsSource
 from mdm_async.names import AUTHENTICATED, Caller, Lfn, Scope, parse_rights
 from tests.conftest import Server
 from tests.faults.conditions import stored
+from tests.patience import PATIENCE
 
 SOURCE = PacsSource("main", "1.2.840.99.1", "1.2.840.99.1.2", "1.2.840.99.1.2.3")
 
@@ -72,7 +73,7 @@ async def test_what_is_not_online_is_told_at_once_to_those_who_may_read(
     reader = await server.token("rilx", path=directory, views=["basic", "identified"])
     recipient = base64.b64encode(public_key(new_private_key())).decode()
     asked = {"files": [{"surl": f"/@{view}{surl}"}], "recipient": recipient}
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         tree = await server.srm(operation, token=reader, expect=409, **asked)
     (line,) = tree["files"]
     assert line["status"]["statusCode"] == "SRM_FILE_UNAVAILABLE"

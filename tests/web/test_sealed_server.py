@@ -203,7 +203,7 @@ async def test_custodians_give_a_new_key_while_it_serves_and_later_that_one_alon
                 (store,) = (await client.keys.status())["stores"]
                 return [epoch["number"] for epoch in store["epochs"] if epoch["rows"]] == [2]
 
-            await until(is_done, within=30)
+            await until(is_done)
         assert await server.read("/a.dcm") == whole
     async with starting(tmp_path / "data", dsn) as sealed:
         await sealed.give(*_shares(new)[:2])

@@ -1,34 +1,85 @@
 """An answer that its handler has ended with leaves whole before connections are cut."""
 
 import asyncio
+import ssl
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 
+import pytest
+import trustme
 from aiohttp import web
 
+from mdm_async.web.http.connections import Connections
 from tests.conftest import Server
+from tests.patience import PATIENCE
 from tests.web.listening import with_connections
+from tests.web.raw import Line
 
 _SIZE = 64 << 20
 """Bytes: more than the kernel keeps for a reader who does not read."""
 
+Connect = Callable[[AsyncExitStack, bytes], AbstractAsyncContextManager[tuple[Line, Connections]]]
 
-async def test_what_waits_to_be_sent_is_waited_for(server: Server) -> None:
-    async def answer(request: web.Request) -> web.Response:
-        assert request.transport is not None
-        request.transport.write(bytes(_SIZE))
-        return web.Response()
 
-    app = web.Application()
-    app.add_routes([web.get("/", answer)])
-    async with with_connections(app, server.house) as (url, connections):
-        port = int(url.rsplit(":", 1)[1])
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        writer.write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
-        await reader.readexactly(1)
+@pytest.fixture(params=["plain", "tls"])
+def connected(request: pytest.FixtureRequest, server: Server) -> Connect:
+    """A client that has asked for these bytes, and who keeps its connection until the stack ends, which drains."""
+    own = others = None
+    if request.param == "tls":
+        own, others = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH), ssl.create_default_context()
+        authority = trustme.CA()
+        authority.issue_cert("127.0.0.1").configure_cert(own)
+        authority.configure_trust(others)
+
+    @asynccontextmanager
+    async def connect(serving: AsyncExitStack, body: bytes) -> AsyncIterator[tuple[Line, Connections]]:
+        async def answer(request: web.Request) -> web.Response:
+            return web.Response(body=body)
+
+        app = web.Application()
+        app.add_routes([web.get("/", answer)])
+        url, connections = await serving.enter_async_context(with_connections(app, server.house, own))
+        reader, writer = await asyncio.open_connection("127.0.0.1", int(url.rsplit(":", 1)[1]), ssl=others)
+        line = Line(reader, writer)
+        await line.send("GET / HTTP/1.1\nHost: a")
+        try:
+            yield line, connections
+        finally:
+            writer.transport.abort()
+
+    return connect
+
+
+async def test_what_waits_to_be_sent_is_waited_for(connected: Connect) -> None:
+    serving = AsyncExitStack()
+    async with connected(serving, bytes(_SIZE)) as (line, connections), serving:
+        assert (await line.head())[0] == 200
         sent = asyncio.create_task(connections.sent())
-        await asyncio.wait([sent], timeout=0.1)
-        assert not sent.done()
-        await reader.readexactly(_SIZE - 1)
+        for count in (1, _SIZE // 2):
+            await line.reader.readexactly(count)
+            await asyncio.wait([sent], timeout=0.1)
+            assert not sent.done()
+        for connection in connections._idle:
+            connections._idle[connection] -= 5  # Seconds: as if its handler had ended so long ago.
+        rest = asyncio.create_task(line.rest())
         await sent
-        await connections.end()
-        assert (await reader.read()).startswith(b"HTTP/1.1 200 OK")
-        writer.close()
+        await serving.aclose()
+        assert len(await rest) == _SIZE - _SIZE // 2 - 1
+
+
+async def test_who_does_not_look_at_a_long_answer_is_waited_for_no_longer_than_that(
+    connected: Connect,
+) -> None:
+    serving = AsyncExitStack()
+    async with connected(serving, bytes(1 << 20)) as (line, connections), serving, asyncio.timeout(PATIENCE):
+        await line.head()
+        await connections.sent()
+        await serving.aclose()
+
+
+async def test_who_has_a_short_answer_is_not_waited_for(connected: Connect) -> None:
+    serving = AsyncExitStack()
+    async with connected(serving, b"a") as (line, connections), serving, asyncio.timeout(PATIENCE):
+        await line.answer()
+        await connections.sent()
+        await connections.closed(600)

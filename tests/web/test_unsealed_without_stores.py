@@ -16,6 +16,7 @@ from mdm_async.client import Client
 from mdm_async.errors import Unavailable
 from mdm_async.keys.custody import CustodyShare, split_among
 from tests.faults.conditions import until
+from tests.patience import PATIENCE
 from tests.postgres.for_tests import PostgresForTests
 from tests.web.made_images import made
 from tests.web.starting_sealed import Starting, starting
@@ -92,6 +93,6 @@ async def test_an_unsealed_server_waits_for_its_stores_and_goes_on_by_itself(
             assert not sealed.ready.done()
         # One more than it takes is not waited for.
         async with away(postgres, stores[2]):
-            server = await asyncio.wait_for(sealed.ready, 30)
+            server = await asyncio.wait_for(sealed.ready, PATIENCE)
             assert await server.read("/a.dcm") == whole
             assert await waits(sealed) is None

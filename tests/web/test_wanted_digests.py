@@ -14,6 +14,7 @@ from mdm_async.images.reading.digests import Digests
 from mdm_async.images.reading.view import ReadyView
 from tests.conftest import Server, running_server
 from tests.faults.conditions import until
+from tests.patience import PATIENCE
 from tests.postgres.for_tests import PostgresForTests
 from tests.web.made_images import made
 
@@ -195,7 +196,7 @@ async def test_whose_files_take_long_keeps_nobody_else_waiting(
         asyncio.create_task(server.call("HEAD", line["transferURL"], headers=wanted)) for line in prepared[:2]
     ]
     await until(lambda: server.house.digests.asked.used == 2)
-    answer = await asyncio.wait_for(server.call("HEAD", prepared[2]["transferURL"], headers=wanted), 10)
+    answer = await asyncio.wait_for(server.call("HEAD", prepared[2]["transferURL"], headers=wanted), PATIENCE)
     assert (answer.status, any(one.done() for one in asked)) == (200, False)
     on.set()
     assert [(await one).status for one in asked] == [200, 200]

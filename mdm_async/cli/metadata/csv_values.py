@@ -1,12 +1,13 @@
 """A table of values for `mdm meta set`: a name a row, an attribute a column."""
 
 import csv
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from pathlib import Path
 
 from mdm_async.client.metadata import Metadata, Value
 from mdm_async.client.one_or_many import Outcome, SomeFailed
-from mdm_async.errors import BadRequest, MdmError
+from mdm_async.errors import BadPath, BadRequest, MdmError
+from mdm_async.names import parse_surl
 
 _HEAD = "begin with a line such as: path,mine.quality,mine.note"
 
@@ -21,23 +22,37 @@ def rows_of(file: Path) -> dict[str, dict[str, Value | None]]:
             _, *attributes = next(lines, None) or [""]
             if not attributes or not all("." in one and "=" not in one for one in attributes):
                 raise BadRequest(f"{file} does not say what its columns are", remedy=_HEAD)
+            if len(set(attributes)) < len(attributes):
+                raise BadRequest(f"line {lines.line_num} of {file} names a column twice")
+            named = set[Hashable]()
             for row in lines:
                 if not row:
                     continue
                 name, *values = row
-                if len(values) != len(attributes) or name in found:
+                entry = _entry(name)
+                if len(values) != len(attributes) or entry in named:
                     what = (
                         "names again what was named"
-                        if name in found
+                        if entry in named
                         else "has more or fewer fields than line 1"
                     )
                     raise BadRequest(f"line {lines.line_num} of {file} {what}")
+                named.add(entry)
                 found[name] = {one: value for one, value in zip(attributes, values, strict=True) if value}
     except (UnicodeDecodeError, csv.Error):
         raise BadRequest(f"{file} is no table of UTF-8 text with commas between", remedy=_HEAD) from None
     except OSError as why:
         raise MdmError(f"{file} cannot be read: {why.strerror}") from None
     return found
+
+
+def _entry(name: str) -> Hashable:
+    """The same for all ways to write the path of an entry, whatever the view."""
+    try:
+        surl = parse_surl(name)
+    except BadPath:
+        return name  # The server says what is wrong with it.
+    return surl.path or surl.guid
 
 
 async def set_rows(metadata: Metadata, rows: Mapping[str, Mapping[str, Value | None]]) -> dict[str, None]:

@@ -11,6 +11,7 @@ from mdm_async.dicom.identifiers import identifying_values, names_reveal
 from mdm_async.errors import BadRequest, Damaged, Forbidden, Malformed, MdmError, Refusal, TooLarge
 from mdm_async.images.cipher_pool import CipherPool
 from mdm_async.images.fairness.rates import Rates
+from mdm_async.images.names.texts_tried import TextsTried
 from mdm_async.images.reading.heads import head
 from mdm_async.images.reading.shelf import Shelf
 from mdm_async.names import IDENTIFIED, Caller, Right
@@ -18,9 +19,6 @@ from mdm_async.postgres.database import Database
 
 _AT_ONCE: Final = 64
 """Images whose heads are looked at before those of the next are."""
-
-TEXT_TRIED: Final = 65_536
-"""Characters of text in an hour that one caller has compared with one patient's identifiers."""
 
 _T = TypeVar("_T")
 Identifiers = Mapping[UUID, frozenset[str] | MdmError]
@@ -36,8 +34,8 @@ class NameGuard:
     max_head: int
     refused: Rates
     """How often names were, by caller: whoever may try as many as he likes finds the one that is."""
-    texts_tried: Rates
-    """Characters, by caller and patient: one text may hold a hundred guesses, and only those that match are refused."""
+    texts_tried: TextsTried
+    """One text may hold a hundred guesses, and only those that match are refused."""
 
     async def identifiers(self, images: Sequence[UUID]) -> Identifiers:
         """Of at most some hundred images. It waits for the key store: hold no connection meanwhile."""
@@ -98,8 +96,7 @@ class NameGuard:
                 guesses.setdefault(identifiers, set()).update(texts)
         account = caller.payer.account
         for identifiers, texts_ in guesses.items():
-            key, size = f"{account} {hash(identifiers)}", sum(map(len, texts_))
-            if self.texts_tried.wait(key, size):
+            if not self.texts_tried.let(account, identifiers, texts_):
                 raise _refused(
                     caller,
                     Forbidden(
@@ -107,7 +104,6 @@ class NameGuard:
                         remedy="set less text on files of one patient, or try again in an hour",
                     ),
                 )
-            self.texts_tried.count(key, size)
         hits = sum(names_reveal(text, one) for one, texts_ in guesses.items() for text in texts_)
         if hits:
             self.refused.count(account, hits)

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, Protocol, cast
 
 from aiohttp import web
 
+from mdm_async.web.http.carrier import carrier
 from mdm_async.web.http.httpg import Httpg
 from mdm_async.web.http.server import Speaker
 
@@ -48,6 +49,7 @@ class Connection(Speaker):
         "_answers",
         "_before_http",
         "_beside",
+        "_carrier",
         "_finishing",
         "_keeper",
         "_mark",
@@ -55,6 +57,7 @@ class Connection(Speaker):
         "_resumed",
         "_sends_beside",
         "_wire",
+        "answered",
         "opening",
         "phase",
         "since",
@@ -67,10 +70,13 @@ class Connection(Speaker):
         self.phase = Phase.OPENING
         self.since = 0.0
         """When the request that is worked on had its whole head."""
+        self.answered = 0
+        """Bytes of the last answer."""
         self.opening: asyncio.Task[None] | None = None
         """What makes the transport, through the handshake if there is one."""
         self._keeper = keeper
         self._wire: asyncio.Transport | None = None
+        self._carrier: asyncio.Transport | None = None
         self._before_http: Httpg | None = None
         self._received = self._beside = self._answers = 0
         self._mark = _Mark(0, 0, 0)
@@ -85,10 +91,12 @@ class Connection(Speaker):
     @property
     def has_unsent(self) -> bool:
         """Whether bytes wait here that the network has not taken: an answer's last ones, when its handler has ended."""
-        return self._wire is not None and self._wire.get_write_buffer_size() > 0
+        wires = (self._wire, self._carrier)
+        return any(wire is not None and wire.get_write_buffer_size() > 0 for wire in wires)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._wire = wire = cast("asyncio.Transport", transport)
+        self._carrier = carrier(wire)
         if wire.get_extra_info("sslcontext") is not None:
             self._before_http = Httpg(wire.write, partial(self._keeper.cut, self, "delegation"))
         super().connection_made(transport)
@@ -99,7 +107,7 @@ class Connection(Speaker):
             self._before_http.end()
         super().connection_lost(exc)
         # What came of a body goes with its request, not only once a collection finds that each holds the other.
-        self._body = self._wire = None
+        self._body = self._wire = self._carrier = None
 
     def data_received(self, data: bytes) -> None:
         if self._before_http is not None:
@@ -131,6 +139,7 @@ class Connection(Speaker):
         finally:
             self._finishing = None
         self._answers += 1
+        self.answered = request.writer.output_size
         if self._messages:
             self.since = self._loop.time()
         else:

@@ -20,6 +20,8 @@ _PROXIES_LEAVE = 8
 """A trusted proxy, behind which many may be, leaves the eighth part to others."""
 _TELL_EVERY = 60.0
 _LOOK_AGAIN_AFTER = 0.02
+_LOOKED_AT = 32 << 10
+"""Bytes of an answer that any client takes in as they come, whether or not somebody reads them there."""
 
 _log = structlog.get_logger()
 
@@ -55,8 +57,26 @@ class Connections:
 
     async def sent(self) -> None:
         """Wait until what has been answered has left, whole."""
+        late: set[Connection] = set()
         # A transport tells of a buffer that is nearly empty, not of one that is.
-        while any(connection.has_unsent for connection in self._all):  # noqa: ASYNC110
+        while unsent := {connection for connection in self._all if connection.has_unsent}:
+            late |= unsent
+            await asyncio.sleep(_LOOK_AGAIN_AFTER)
+        for connection in late & self._idle.keys():
+            self.idle(connection)  # It is so from now on.
+
+    async def closed(self, seconds: float) -> None:
+        """Once all are told that they end: wait for the end of those who have just had a long answer, each so long
+        after it.
+
+        Many a client over TLS loses what has come and it has not yet looked at when the connection is cut. Having
+        looked at all, it ends its own side.
+        """
+        now = asyncio.get_running_loop().time
+        while any(  # noqa: ASYNC110
+            since > now() - seconds and connection.answered > _LOOKED_AT
+            for connection, since in self._idle.items()
+        ):
             await asyncio.sleep(_LOOK_AGAIN_AFTER)
 
     async def end(self) -> None:

@@ -28,6 +28,7 @@ from mdm_async.images.metadata.taking_together import TakingTogether
 from mdm_async.images.names.locking import Locking
 from mdm_async.images.names.properties import DeadProperties
 from mdm_async.images.names.revealing import NameGuard
+from mdm_async.images.names.texts_tried import TextsTried
 from mdm_async.images.names.user_text import UserText
 from mdm_async.images.reading.digests import Digests
 from mdm_async.images.reading.served import ServedViews
@@ -84,8 +85,8 @@ class House:
     archives: Archives
     user_text: UserText
     names_refused: Rates
-    texts_tried: Rates
     """By caller."""
+    texts_tried: TextsTried
     authenticator: Authenticator
     makers: Makers
     refusals: Refusals

@@ -10,6 +10,8 @@ from mdm_async.images.fairness import turns as module
 from mdm_async.images.fairness.pieces import in_pieces
 from mdm_async.images.fairness.turns import LARGE, SMALL, Turns
 from mdm_async.names import Payer
+from tests.faults.conditions import until
+from tests.patience import PATIENCE
 
 ALICE, BOB = Payer("user:alice", "one"), Payer("user:bob", "one")
 OTHER_WORKER = Payer("user:alice", "two")
@@ -94,8 +96,7 @@ async def test_who_has_had_much_waits_while_one_who_has_had_little_is_served_but
             await settle()
             assert order == []
             clock.now += 0.2
-            await asyncio.sleep(0.1)  # the timer that looks again
-            assert order == ["user:alice one 0"]
+            await until(lambda: order == ["user:alice one 0"])  # by the timer that looks again
             group.create_task(begun(turns, ALICE, 1, order, over=over))
             await settle()
             assert len(order) == 1
@@ -109,7 +110,7 @@ async def test_nobody_gives_way_to_a_request_that_takes_long(turns: Turns, clock
             pass
     with turns.serving(BOB):
         clock.now += 0.3
-        async with asyncio.timeout(5), turns.turn(ALICE):
+        async with asyncio.timeout(PATIENCE), turns.turn(ALICE):
             pass
 
 

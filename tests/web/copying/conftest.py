@@ -101,7 +101,7 @@ async def copying(
 def hasty(copying: Copying) -> Iterator[None]:
     """Other servers are given up soon."""
     copies, client = copying.copies, copying.copies.client
-    settings = client.guard.settings.model_copy(update={"stall_seconds": 0.3})
+    settings = client.guard.settings.model_copy(update={"stall_seconds": 3.0})
     copies.client = replace(client, guard=replace(client.guard, settings=settings))
     yield
     copies.client = client

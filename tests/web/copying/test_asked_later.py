@@ -13,6 +13,7 @@ from mdm_async.web.copying.asking import CopyAsk, Direction
 from mdm_async.web.copying.copies import Copies
 from mdm_async.web.copying.other_side import OtherSide
 from tests.faults.conditions import until
+from tests.patience import PATIENCE
 from tests.web.copying.conftest import Copying
 from tests.web.copying.peers import Talk, gives
 
@@ -31,7 +32,7 @@ def _pull(copying: Copying, place: str, path: str) -> CopyAsk:
 
 
 async def _ended(copies: Copies, caller: Caller, id_: UUID) -> None:
-    await copies.settled(caller, id_, seconds=20)
+    await copies.settled(caller, id_, seconds=PATIENCE)
     assert copies.known(caller, id_).ended.is_set()
 
 

@@ -185,7 +185,7 @@ async def test_a_lock_that_comes_while_its_directory_is_removed_keeps_nothing(
         async with house.database.acquire() as db:
             return not await db.fetchval("select exists (select from trees_to_remove)")
 
-    await until(is_gone, within=3)
+    await until(is_gone)
 
 
 async def test_shared_locks_have_a_token_each(dav: Dav) -> None:

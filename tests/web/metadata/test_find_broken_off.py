@@ -19,6 +19,7 @@ from mdm_async.postgres.database import Connection
 from mdm_async.web.metadata import find
 from tests.conftest import Server
 from tests.faults.conditions import until
+from tests.patience import PATIENCE
 from tests.web.metadata.conftest import Meta
 from tests.web.metadata.test_find import found, image, names
 
@@ -203,7 +204,7 @@ async def test_a_client_who_goes_away_ends_the_statement_that_runs(
     await meta("schemas/create", surl=study, name="gone", attributes=[{"name": "n", "kind": "int"}])
 
     async def slow(db: Connection, *_: object) -> None:
-        await db.execute("select pg_sleep(20) /* a long query */")
+        await db.execute("select pg_sleep(600) /* a long query */")
 
     monkeypatch.setattr(rows, "place_of", slow)
     monkeypatch.setattr(tasks, "place_of", slow)
@@ -218,7 +219,7 @@ async def test_a_client_who_goes_away_ends_the_statement_that_runs(
             return bool(
                 await db.fetchval(
                     "select count(*) from pg_stat_activity where state = 'active' and pid <> pg_backend_pid()"
-                    " and query like 'select pg_sleep(20)%' and datname = current_database()"
+                    " and query like 'select pg_sleep(600)%' and datname = current_database()"
                 )
             )
 
@@ -226,7 +227,7 @@ async def test_a_client_who_goes_away_ends_the_statement_that_runs(
     while not await running():
         assert not asking.done(), asking.result().body
     asking.cancel()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while await running():
             pass
     await until(lambda: server.house.desk.turns.running == 0)

@@ -31,7 +31,7 @@ async def test_a_shred_is_final_when_its_keys_open_in_no_backup_any_more(
             await server.house.shredder.destroyer.destroy(UUID(done["id"]))
             return await rows(server, "shreds where final is not null") == 1
 
-        await until(is_final, within=30)
+        await until(is_final)
         receipt = await _receipt(server, done["id"])
         assert (receipt["state"], receipt["waiting"]) == ("final", [])
         assert await rows(server, "audit where act = 'shred' and outcome = 'final'") == 1

@@ -117,7 +117,7 @@ def bodies(draw: st.DrawFn, operation: str) -> Any:
 
 @pytest.mark.parametrize("operation", sorted(OPERATIONS))
 @given(data=st.data())
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
 async def test_no_body_makes_the_server_fail(server: Server, operation: str, data: st.DataObject) -> None:
     body = data.draw(bodies(operation))
     answer = await server.call(
