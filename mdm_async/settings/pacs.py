@@ -46,7 +46,7 @@ class CallingSettings(Section):
         False, description="it may send unencrypted, and is believed by title and address, off the loopback"
     )
     associations: int | None = Field(
-        None, ge=1, description="its associations at once; default: as many as there may be"
+        None, ge=1, description="its associations at once; default: three quarters of all"
     )
 
     @field_validator("ae")

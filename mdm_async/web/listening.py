@@ -9,6 +9,7 @@ from aiohttp import web
 
 from mdm_async.descriptors import Descriptors
 from mdm_async.errors import UnsafeSettings
+from mdm_async.pacs.dimse.newcomers import SPARE
 from mdm_async.settings import LimitSettings, Settings
 from mdm_async.watches import Beside, Watches
 from mdm_async.web.application import application
@@ -44,7 +45,8 @@ def connections_for(settings: Settings) -> int:
     if settings.copy.hosts:
         outwards += settings.copy.running
     if settings.pacs.port is not None:
-        outwards += settings.pacs.associations
+        outwards += settings.pacs.associations + SPARE
+    outwards += sum(source.max_associations for source in settings.pacs.sources)
     found = Descriptors.raised(own.connections + _LOCAL_CONNECTIONS, settings.transfers.running, outwards)
     most = found.connections - _LOCAL_CONNECTIONS
     if most < min(_FEWEST, own.connections):

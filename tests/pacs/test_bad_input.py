@@ -246,7 +246,7 @@ async def test_two_hundred_idle_associations_keep_nobody_out(
     postgres: PostgresForTests, migrated: str, tmp_path: Path
 ) -> None:
     dsn = await postgres.fresh_database(migrated)
-    async with pacs_server(tmp_path / "data", dsn, pacs={"associations": 210}) as pacs:
+    async with pacs_server(tmp_path / "data", dsn, pacs={"associations": 280}) as pacs:
         idle = [await (await pacs.connect()).associate(ae="OTHER") for _ in range(200)]
         await serves(pacs)
         answer = await pacs.server.call("GET", "/metrics", token=pacs.server.admin_token)

@@ -65,7 +65,8 @@ class Pixels:
     @property
     def in_words(self) -> bool:
         """Whether its bytes would be others in the other byte order."""
-        return self.encoding.big_endian and (self.layout is None or self.layout.bits > 8)
+        wide = self.vr == b"OW" or self.layout is None or self.layout.bits > 8
+        return self.encoding.big_endian and wide
 
 
 @dataclass(slots=True)

@@ -112,17 +112,23 @@ class DicomWebSource:
     async def instance(self, source: PacsSource) -> AsyncIterator[AsyncGenerator[bytes, None]]:
         """One instance as the archive keeps it, in its stored transfer syntax, chunk by chunk.
 
-        Raises NotFound when the archive says that it has none such; SourceAway, PeerFailed, also while it comes.
+        Raises NotFound when the archive says that it has none such; SourceAway, PeerFailed, also while it comes. An
+        archive that fails at this one, and answers a query, is not away.
         """
         path = f"studies/{source.study}/series/{source.series}/instances/{source.instance}"
         async with self._asked(self._url(path), _DICOM) as answer:
-            if answer.status in (HTTPStatus.NOT_FOUND, HTTPStatus.GONE):
-                raise NotFound("the archive has no such instance")
-            if answer.status != HTTPStatus.OK:
-                raise _unexpected(answer.status)
-            kind = _kind(answer.headers.get("Content-Type", ""))
-            async with aclosing(self._only_part(answer, kind)) as chunks:
-                yield chunks
+            status = answer.status
+            if status == HTTPStatus.OK:
+                kind = _kind(answer.headers.get("Content-Type", ""))
+                async with aclosing(self._only_part(answer, kind)) as chunks:
+                    yield chunks
+                return
+        if status in (HTTPStatus.NOT_FOUND, HTTPStatus.GONE):
+            raise NotFound("the archive has no such instance")
+        if status >= HTTPStatus.INTERNAL_SERVER_ERROR and status != HTTPStatus.SERVICE_UNAVAILABLE:
+            await self.has(source)
+            raise PeerFailed(f"the archive answers {status} for this file, and other requests well")
+        raise _unexpected(status)
 
     async def has(self, source: PacsSource) -> bool:
         """Whether the archive lists this instance. Raises SourceAway, PeerFailed."""

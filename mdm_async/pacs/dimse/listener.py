@@ -16,6 +16,7 @@ from mdm_async.errors import UnsafeSettings
 from mdm_async.limits import Near
 from mdm_async.pacs.dimse import metrics
 from mdm_async.pacs.dimse.association import Acceptor, Association, Phase
+from mdm_async.pacs.dimse.newcomers import Newcomer, Newcomers
 from mdm_async.pacs.dimse.peers import OtherEnd, Peer, Peers, address_of
 from mdm_async.pacs.dimse.storing import Storage
 from mdm_async.pacs.dimse.tls import HANDSHAKE, Tls
@@ -23,8 +24,8 @@ from mdm_async.pacs.dimse.wire import BUFFERED, Wire
 from mdm_async.seldom import Seldom
 from mdm_async.settings import Settings
 
-SPARE: Final = 32
-"""Connections beyond the associations that may be open, to hear who calls and be told why they may not."""
+_LEFT_TO_OTHERS: Final = 4
+"""A device whose settings do not say how many associations it may have leaves the fourth part of all to others."""
 _BACKLOG: Final = 128
 _ACCEPT_AGAIN_AFTER: Final = 0.2
 _LAST_WORDS: Final = 2.0
@@ -41,6 +42,7 @@ class Listener:
     peers: Peers
     storage: Storage
     port: int = field(default=0, init=False)
+    _newcomers: Newcomers = field(init=False)
     _tls: Tls | None = field(default=None, init=False)
     _accepting: list[asyncio.Task[None]] = field(default_factory=list, init=False)
     _doors: list[socket.socket] = field(default_factory=list, init=False)
@@ -49,6 +51,9 @@ class Listener:
     _of_peer: Counter[Peer] = field(default_factory=Counter, init=False)
     _open: int = field(default=0, init=False)
     _draining: bool = field(default=False, init=False)
+
+    def __post_init__(self) -> None:
+        self._newcomers = Newcomers(self.peers.expect)
 
     async def start(self) -> None:
         """Raises UnsafeSettings when the port cannot be had."""
@@ -72,10 +77,9 @@ class Listener:
                 )
         _log.info("devices may push images", ae_title=own.ae_title, host=host, port=self.port)
 
-    @property
-    def _acceptor(self) -> Acceptor:
-        own = self.settings.pacs
-        return Acceptor(own.ae_title, self.peers, self.storage, own.head_seconds, self.admit, self.dismiss)
+    def _acceptor(self, newcomer: Newcomer) -> Acceptor:
+        own, admit = self.settings.pacs, partial(self._admit, newcomer)
+        return Acceptor(own.ae_title, self.peers, self.storage, own.head_seconds, admit, self._dismiss)
 
     def near(self) -> Iterable[Near]:
         return [Near("pacs.associations", self._open, self.settings.pacs.associations)]
@@ -102,17 +106,19 @@ class Listener:
             task.cancel()
         await asyncio.gather(*self._running, return_exceptions=True)
 
-    def admit(self, peer: Peer) -> bool:
+    def _admit(self, newcomer: Newcomer, peer: Peer) -> bool:
         most = self.settings.pacs.associations
         own = self._of_peer[peer]
-        if self._draining or self._open >= most or own >= (peer.settings.associations or most):
+        share = peer.settings.associations or most - most // _LEFT_TO_OTHERS
+        if self._draining or self._open >= most or own >= share:
             return False
+        self._newcomers.leave(newcomer)
         self._open += 1
         self._of_peer[peer] += 1
         metrics.ASSOCIATIONS.inc()
         return True
 
-    def dismiss(self, peer: Peer) -> None:
+    def _dismiss(self, peer: Peer) -> None:
         self._open -= 1
         self._of_peer[peer] -= 1
         metrics.ASSOCIATIONS.dec()
@@ -140,18 +146,21 @@ class Listener:
                     _log.error("devices' connections cannot be accepted", reason=why.strerror, **unsaid)
                 await asyncio.sleep(_ACCEPT_AGAIN_AFTER)
                 continue
-            if self._draining or len(self._running) >= self.settings.pacs.associations + SPARE:
+            source = address_of(address)
+            newcomer = self._newcomers.admit(source) if not self._draining else None
+            if newcomer is None:
                 metrics.REFUSED.labels("too many connections").inc()
                 accepted.close()
                 continue
-            incoming = _Incoming()
-            task = loop.create_task(self._serve(incoming, accepted, address_of(address)))
+            incoming = _Incoming(newcomer)
+            task = loop.create_task(self._serve(incoming, accepted, source))
+            newcomer.cut = partial(_cut, task)
             self._running[task] = incoming
             # As a callback, for a task may be cancelled before it begins.
             task.add_done_callback(partial(self._ended, accepted))
 
     def _ended(self, accepted: socket.socket, task: asyncio.Task[None]) -> None:
-        self._running.pop(task, None)
+        self._newcomers.leave(self._running.pop(task).newcomer)
         accepted.close()
 
     async def _serve(self, incoming: "_Incoming", accepted: socket.socket, address: str) -> None:
@@ -183,7 +192,7 @@ class Listener:
         limits = self.settings.limits
         wire = Wire(reader, writer, own.idle_seconds, limits.pace_seconds, self.settings.transfers.slowest)
         end = OtherEnd(address, shown is not None, certificate)
-        incoming.association = Association(self._acceptor, wire, end)
+        incoming.association = Association(self._acceptor(incoming.newcomer), wire, end)
         await incoming.association.run()
 
 
@@ -191,6 +200,7 @@ class Listener:
 class _Incoming:
     """A connection; `association` once it has come so far."""
 
+    newcomer: Newcomer
     association: Association | None = None
 
     def drain(self) -> bool:
@@ -216,6 +226,11 @@ async def _doors(host: str, port: int) -> list[socket.socket]:
             door.close()
         raise
     return doors
+
+
+def _cut(task: asyncio.Task[None]) -> None:
+    metrics.REFUSED.labels("too many connections").inc()
+    task.cancel()
 
 
 def _set(there: asyncio.Future[None]) -> None:

@@ -29,6 +29,7 @@ class Peer:
     settings: CallingSettings
     directory: Lfn
     template: PathTemplate
+    networks: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]
     certificate: bytes | None
     """That it has to show (DER)."""
 
@@ -40,7 +41,7 @@ class Peer:
             if settings.principal is not None:
                 parse_principal(settings.principal)
             shown = certificate(settings.certificate) if settings.certificate is not None else None
-            return cls(settings, directory, PathTemplate(settings.template), shown)
+            return cls(settings, directory, PathTemplate(settings.template), tuple(settings.networks), shown)
         except BadRequest as why:
             raise UnsafeSettings(
                 f"pacs.calling of {settings.ae}: {why.detail}", remedy=why.remedy or "correct it"
@@ -55,22 +56,27 @@ class Peer:
         writes = Scope(self.directory, frozenset({Right.WRITE}), also=frozenset({Ability.DIRECTORIES}))
         return Caller(name, frozenset({name, ANYONE}), (writes,), source=source)
 
-    def is_at(self, end: OtherEnd) -> bool:
-        """Whether this may be the device at the other end of a connection."""
+    def calls_from(self, address: str) -> bool:
         try:
-            address = ipaddress.ip_address(end.address)
+            found = ipaddress.ip_address(address)
         except ValueError:
             return False
-        if not any(address in one for one in self.settings.networks):
+        return any(found in one for one in self.networks)
+
+    def is_at(self, end: OtherEnd) -> bool:
+        """Whether this may be the device at the other end of a connection."""
+        if not self.calls_from(end.address):
             return False
-        if not end.secured and (self.settings.secured or not (self.settings.plain or address.is_loopback)):
+        if not end.secured and (
+            self.settings.secured or not (self.settings.plain or is_loopback(end.address))
+        ):
             return False
         return self.certificate in (None, end.certificate)
 
     @property
     def sends_plain_far(self) -> bool:
         """Whether unencrypted images may cross a network."""
-        far = any(not is_loopback(str(one.network_address)) for one in self.settings.networks)
+        far = any(not is_loopback(str(one.network_address)) for one in self.networks)
         return far and self.settings.plain and not self.settings.secured
 
 
@@ -86,6 +92,10 @@ class Peers:
     @property
     def certificates(self) -> list[bytes]:
         return [one.certificate for one in self.known if one.certificate is not None]
+
+    def expect(self, address: str) -> bool:
+        """Whether some device calls from there."""
+        return any(one.calls_from(address) for one in self.known)
 
     def find(self, title: str, end: OtherEnd) -> Peer | None:
         """The one of this title at the other end of a connection."""

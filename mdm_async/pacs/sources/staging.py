@@ -159,7 +159,9 @@ class Bringer:
                 remedy="ask who runs the archive; put the file itself, or remove its name: mdm rm",
             )
         except Truncated:
-            raise SourceAway("the archive's answer ended too early") from None
+            return PeerFailed(
+                "the file that the archive keeps is cut short", remedy="ask who runs the archive"
+            )
         except (WrongContent, TooLarge, NotDicom) as why:
             return PeerFailed(f"what the archive sent is not taken: {why.detail}", remedy=why.remedy)
         except PeerFailed as why:

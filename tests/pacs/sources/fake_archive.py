@@ -14,11 +14,13 @@ Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 @dataclass
 class FakeArchive:
-    """`files` by SOP Instance UID. `instead`: answers every request for an instance, when it is set."""
+    """`files` by SOP Instance UID. `instead` and `told`: answer every request for an instance, and every query, when
+    they are set."""
 
     url: str = ""
     files: dict[str, bytes] = field(default_factory=dict)
     instead: Answer | None = None
+    told: Answer | None = None
     asked: list[str] = field(default_factory=list)
     running: int = 0
     most: int = 0
@@ -37,7 +39,7 @@ class FakeArchive:
             parts = request.path.strip("/").split("/")
             if parts[-2] == "instances":
                 return await (self.instead or self._instance)(request)
-            return self._query(request, parts)
+            return await self.told(request) if self.told else self._query(request, parts)
         finally:
             self.running -= 1
 

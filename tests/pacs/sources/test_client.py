@@ -107,7 +107,8 @@ def answering(status: int, **headers: str):
         (answering(404), NotFound),
         (answering(406), PeerFailed),
         (answering(429), SourceAway),
-        (answering(500), SourceAway),
+        (answering(500), PeerFailed),
+        (answering(503), SourceAway),
     ],
 )
 async def test_what_is_no_good_answer_is_told_apart_and_quotes_nobody(
@@ -120,6 +121,13 @@ async def test_what_is_no_good_answer_is_told_apart_and_quotes_nobody(
                 await fetched(client)
     for word in ("Zebedaeus", ONE.study, "127.0.0.1"):
         assert word not in str(failed.value)
+
+
+async def test_an_archive_that_fails_at_queries_too_is_away(archive: FakeArchive) -> None:
+    archive.instead = archive.told = answering(500)
+    async with client_of(archive.url, max_associations=1) as client:
+        with pytest.raises(SourceAway):
+            await fetched(client)
 
 
 async def test_nobody_there_is_an_archive_that_is_away(unused_tcp_port: int) -> None:

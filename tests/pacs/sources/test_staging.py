@@ -14,6 +14,7 @@ from aiohttp import web
 
 from mdm_async import Client
 from mdm_async.catalog.grants import waiting
+from mdm_async.catalog.work import images_to_stage
 from mdm_async.crypt4gh.exchange import new_private_key, public_key
 from mdm_async.dicom.sop_common import sop_common
 from mdm_async.errors import Damaged
@@ -24,7 +25,7 @@ from mdm_async.images.transfers.staging import Line
 from mdm_async.names import AUTHENTICATED, Caller, Lfn, Scope, parse_rights
 from mdm_async.postgres.database import Connection
 from tests.conftest import Server, running_server
-from tests.pacs.sources.fake_archive import FakeArchive, fake_archive, multipart, never
+from tests.pacs.sources.fake_archive import Answer, FakeArchive, fake_archive, multipart, never
 from tests.postgres.for_tests import PostgresForTests
 from tests.web.made_images import made
 
@@ -212,7 +213,8 @@ async def test_what_nobody_waits_for_any_more_is_not_fetched(archive: FakeArchiv
         while await queue(staging):  # noqa: ASYNC110
             await asyncio.sleep(0.02)
     after = [one for one in archive.asked if "/instances/" in one]
-    assert len(after) == len(before) <= 1
+    # One may have been on its way already.
+    assert len({*before, *after}) <= 1
 
 
 async def test_who_comes_when_nobody_waited_any_more_has_the_file_brought(
@@ -241,6 +243,39 @@ async def test_who_comes_when_nobody_waited_any_more_has_the_file_brought(
     (line,) = await ended(staging, second[0], "BringOnline")
     assert line["status"]["statusCode"] == "SRM_SUCCESS"
     assert (await staging.srm("ls", surls=[path]))["files"][0]["fileLocality"] == "ONLINE_AND_NEARLINE"
+
+
+async def cut_short(request: web.Request) -> web.StreamResponse:
+    return await multipart(request, made(seed=1)[:-1000])
+
+
+async def failing(_: web.Request) -> web.StreamResponse:
+    return web.Response(status=500)
+
+
+@pytest.mark.parametrize("bad", [cut_short, failing])
+async def test_one_file_that_the_archive_does_not_give_is_told_so_and_costs_others_nothing(
+    archive: FakeArchive, staging: Server, bad: Answer
+) -> None:
+    archive.add(made(seed=1))
+    (path,) = await registered(staging)
+    line = staging.house.archives.named("hospital").line
+    archive.instead = bad
+    tree = await staging.srm("prepareToGet", files=[{"surl": path}])
+    hurrying = asyncio.create_task(_hurry(staging))
+    (told,) = await ended(staging, tree["requestToken"])
+    hurrying.cancel()
+    assert told["status"]["statusCode"] == "SRM_FAILURE"
+    assert not line.away_for
+    assert (await staging.srm("ls", surls=[path]))["files"][0]["fileLocality"] == "NEARLINE"
+
+
+async def _hurry(server: Server) -> None:
+    """What failed is tried again at once."""
+    while True:
+        async with server.house.database.acquire() as db:
+            await images_to_stage.IMAGES_TO_STAGE.hurry(db, 10)
+        await asyncio.sleep(0.05)
 
 
 async def test_an_archive_that_hangs_costs_another_nothing(
