@@ -48,8 +48,9 @@ async def serves(pacs: Pacs) -> None:
         (header(1, 10) + bytes(10), 6),
         (request()[:80] + b"\xff" * (len(request()) - 80), 6),
         (request()[:80] + request()[80:].replace(b"\x20\0", b"\x21\0", 1), 6),
+        (request().replace(struct.pack(">HI", 4, 16384), struct.pack(">HI", 4, 63)), 6),
     ],
-    ids=["P-DATA", "A-RELEASE", "HTTP", "TLS", "endless", "short", "garbage", "no context"],
+    ids=["P-DATA", "A-RELEASE", "HTTP", "TLS", "endless", "short", "garbage", "no context", "hardly any PDU"],
 )
 async def test_something_else_than_an_association_at_first(pacs: Pacs, sent: bytes, reason: int) -> None:
     device = await pacs.connect()
@@ -76,6 +77,11 @@ async def test_something_else_than_an_association_at_first(pacs: Pacs, sent: byt
         (p_data(1, 3, b"\xff" * 40), 6),
         (p_data(1, 3, b""), 6),
         (p_data(1, 1, b"\0" * 20_000), 6),
+        (p_data(1, 1, b"\0") * 65, 6),
+        (p_data(1, 1, b""), 6),
+        (p_data(1, 3, store_command("1.2.3")) + p_data(1, 0, b""), 6),
+        (p_data(1, 3, store_command("1" * 65)), 6),
+        (p_data(1, 3, store_command("1.2.3", "1" * 65)), 6),
         (p_data(1, 1, echo_command()[:20]) + p_data(3, 3, echo_command()[20:]), 5),
         (p_data(1, 3, store_command("1.2.3")) + p_data(1, 3, echo_command()), 5),
         (p_data(1, 3, store_command("1.2.3")) + p_data(3, 2, b"abc"), 5),
@@ -95,6 +101,11 @@ async def test_something_else_than_an_association_at_first(pacs: Pacs, sent: byt
         "garbage as a command",
         "empty command",
         "endless command",
+        "command in crumbs",
+        "command in nothing",
+        "data set in nothing",
+        "instance that is too long",
+        "class that is too long",
         "command over two contexts",
         "command inside a data set",
         "data set over two contexts",
@@ -163,9 +174,9 @@ async def test_pdvs_of_any_size_are_one_data_set(pacs: Pacs) -> None:
     sent.append(p_data(1, 3, store_command(pushed.instance)[9:]))
     data, at = pushed.data_set, 0
     while at < len(data):
-        size = chance.choice((0, 1, 2, 7, 1000, 5000))
+        size = chance.choice((1, 2, 7, 1000, 5000))
         pdvs = b""
-        for _ in range(3):
+        for _ in range(3 if len(data) - at >= 3 * size else 1):
             part, at = data[at : at + size], at + len(data[at : at + size])
             pdvs += struct.pack(">IBB", len(part) + 2, 1, 0) + part
         sent.append(header(4, len(pdvs)) + pdvs)

@@ -2,6 +2,7 @@
 
 import io
 import struct
+from collections.abc import Iterator
 from contextlib import suppress
 
 import pydicom
@@ -17,6 +18,14 @@ from mdm_async.pacs.dimse.pdus import AbortReason, Broken
 from tests.pacs.devices import CT, VERIFICATION, accepted, rejected, request, store_command
 
 BODY = request()[6:]
+
+
+def split(sent: bytes) -> Iterator[bytes]:
+    """PDUs."""
+    while sent:
+        end = 6 + int.from_bytes(sent[2:6])
+        yield sent[:end]
+        sent = sent[end:]
 
 
 @given(st.binary(max_size=400))
@@ -82,11 +91,11 @@ def test_rejections_aborts_and_releases_are_what_pynetdicom_reads() -> None:
     A_RELEASE_RP().decode(pdus.RELEASE_RP)
 
 
-@pytest.mark.parametrize("longest", [0, 7, 30, 200, 16384])
+@pytest.mark.parametrize("longest", [0, 64, 200, 16384])
 def test_a_command_is_cut_as_the_peer_says(longest: int) -> None:
     to = commands.parse(store_command("1.2.3.4"))
     whole = commands.response(to, 0xA700, "no\\space - größer " + "x" * 100)
-    parts = list(pdus.command_data(5, whole, longest))
+    parts = list(split(pdus.command_data(5, whole, longest)))
     assert all(len(part) - 6 <= longest for part in parts) or not longest
     told = b""
     for number, part in enumerate(parts, 1):

@@ -206,16 +206,16 @@ async def test_long_answers_keep_to_the_length_that_the_peer_takes(pacs: Pacs) -
     whole = request()
     at = whole.index(b"\x51\0\0\4") + 4
     device = await pacs.connect()
-    await device.send(whole[:at] + struct.pack(">I", 50) + whole[at + 4 :])
+    await device.send(whole[:at] + struct.pack(">I", 64) + whole[at + 4 :])
     assert (await device.pdu())[0] == 2
     await device.send(p_data(1, 3, store_command("1.2.3")) + p_data(1, 2, b""))
     told, lasts = b"", []
     while not lasts or not lasts[-1] & 2:
         kind, body = await device.pdu()
-        assert (kind, len(body) <= 50) == (4, True)
+        assert (kind, len(body) <= 64) == (4, True)
         lasts.append(body[5])
         told += body[6:]
-    assert len(lasts) > 2
+    assert len(lasts) > 1
     assert pydicom.dcmread(io.BytesIO(told), force=True)[0x00000900].value == 0xA900
 
 

@@ -211,10 +211,8 @@ class Association:
             self.phase = Phase.STORING
             answer = await self._answer(messages, caller, command, answered)
             await messages.skip_data_set()
-            for pdu in command_data(
-                context, commands.response(command, answer.status, answer.comment), self._longest
-            ):
-                await self.wire.send(pdu)
+            told = commands.response(command, answer.status, answer.comment)
+            await self.wire.send(command_data(context, told, self._longest))
             self.phase = Phase.OPEN
         await self.wire.say_last(abort(AbortReason.NOT_SPECIFIED))
         return "server stopped"

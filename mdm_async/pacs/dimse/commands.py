@@ -16,6 +16,7 @@ _NO_DATA_SET: Final = 0x0101
 C_STORE, C_ECHO, C_CANCEL = 0x0001, 0x0030, 0x0FFF
 RESPONSE: Final = 0x8000
 _MOST_COMMENT: Final = 64
+_MOST_UID: Final = 64
 _PLAIN: Final = frozenset(map(chr, range(32, 127))) - {"\\"}
 
 
@@ -39,8 +40,8 @@ def parse(data: bytes) -> Command:
         return Command(
             _number(found[_FIELD]),
             _number(found.get(_ID, bytes(2))),
-            uid_text(found.get(_SOP_CLASS, b"")),
-            uid_text(found.get(_INSTANCE, b"")),
+            _uid(found.get(_SOP_CLASS, b"")),
+            _uid(found.get(_INSTANCE, b"")),
             _number(found[_DATA_SET]) != _NO_DATA_SET,
         )
     except (Malformed, KeyError):
@@ -63,6 +64,12 @@ def response(to: Command, status: int, comment: str = "") -> bytes:
         element(tag, vr, value, IMPLICIT_LITTLE) for tag, (vr, value) in elements.items() if value
     )
     return element(_LENGTH, b"UL", len(body).to_bytes(4, "little"), IMPLICIT_LITTLE) + body
+
+
+def _uid(value: bytes) -> str:
+    if len(value) > _MOST_UID:
+        raise KeyError
+    return uid_text(value)
 
 
 def _number(value: bytes) -> int:

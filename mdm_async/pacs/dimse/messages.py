@@ -13,6 +13,8 @@ LONGEST: Final = 128 << 10
 """Bytes of a PDU's variable field that a peer may send."""
 _MOST_COMMAND: Final = 16 << 10
 """Bytes; real ones have a few hundred."""
+_MOST_PARTS: Final = 64
+"""PDVs of a command; most devices send one."""
 _TOGETHER: Final = 128 << 10
 """Bytes of a data set that are handed on at once, at the least, until the last: many small PDVs cost as many jobs."""
 
@@ -49,17 +51,19 @@ class Messages:
 
     async def command(self) -> tuple[int, Command]:
         """The next command and its presentation context. Raises Released, Aborted, Broken, Silent, Gone."""
-        whole = bytearray()
+        whole, parts = bytearray(), 0
         first: int | None = None
         while True:
+            begins = not self._pdv
             piece = await self._piece()
+            parts += begins
             if not piece.is_command or first not in (None, piece.context):
                 raise Broken(
                     AbortReason.UNEXPECTED_PARAMETER, "a data set, or another context, inside a command"
                 )
             first = piece.context
             whole += piece.data
-            if len(whole) > _MOST_COMMAND:
+            if len(whole) > _MOST_COMMAND or parts > _MOST_PARTS:
                 raise Broken(AbortReason.INVALID_PARAMETER, "a command that is too long")
             if piece.is_last:
                 break
@@ -121,3 +125,5 @@ class Messages:
         self._pdv = length - PDV_BESIDE_LENGTH
         if not 0 <= self._pdv <= self._pdu:
             raise Broken(AbortReason.INVALID_PARAMETER, "a value that is longer than its PDU")
+        if not self._pdv and not self._control & LAST:
+            raise Broken(AbortReason.INVALID_PARAMETER, "an empty value that is not the last")

@@ -15,6 +15,8 @@ _APPLICATION, _OFFERED, _ANSWERED, _USER = 0x10, 0x20, 0x21, 0x50
 _ABSTRACT, _SYNTAX = 0x30, 0x40
 _LONGEST, _CLASS, _VERSION = 0x51, 0x52, 0x55
 APPLICATION: Final = "1.2.840.10008.3.1.1.1"
+_LEAST_LONGEST: Final = 64
+"""Bytes of a PDU's variable field that a peer has to take; real ones take thousands."""
 _MOST_CONTEXTS: Final = 128
 """Their ids are the odd numbers of a byte."""
 
@@ -80,6 +82,8 @@ def parse_request(body: bytes) -> Request:
             for inner, told in _items(value):
                 if inner == _LONGEST and len(told) == 4:
                     request.longest = int.from_bytes(told)
+    if 0 < request.longest < _LEAST_LONGEST:
+        raise Broken(AbortReason.INVALID_PARAMETER, "a peer that takes hardly anything in a PDU")
     ids = [one.id for one in request.contexts]
     if not ids or len(ids) > _MOST_CONTEXTS or len(set(ids)) < len(ids):
         raise _garbled()

@@ -1,7 +1,6 @@
 """Protocol data units of the upper layer (PS3.8 §9.3): what they look like on the wire. Pure."""
 
 import struct
-from collections.abc import Iterator
 from enum import IntEnum
 from typing import Final, NamedTuple
 
@@ -72,11 +71,14 @@ def abort(reason: AbortReason) -> bytes:
     return HEADER.pack(Kind.ABORT, 4) + bytes((0, 0, _BY_PROVIDER, reason))
 
 
-def command_data(context: int, command: bytes, longest: int) -> Iterator[bytes]:
-    """A command set as P-DATA-TF PDUs of at most `longest` bytes each (0: any), as the peer said."""
-    step = max((longest or len(command) + PDV.size) - PDV.size, 1)
+def command_data(context: int, command: bytes, longest: int) -> bytes:
+    """A command set as P-DATA-TF PDUs, each with a variable field of at most `longest` bytes (0: any), as the peer
+    said."""
+    step = (longest or len(command) + PDV.size) - PDV.size
+    together = bytearray()
     for start in range(0, len(command), step):
         part = command[start : start + step]
         control = COMMAND | (LAST if start + step >= len(command) else 0)
         pdv = PDV.pack(len(part) + PDV_BESIDE_LENGTH, context, control) + part
-        yield HEADER.pack(Kind.DATA, len(pdv)) + pdv
+        together += HEADER.pack(Kind.DATA, len(pdv)) + pdv
+    return bytes(together)

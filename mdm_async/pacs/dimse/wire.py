@@ -9,6 +9,8 @@ from mdm_async.pacs.dimse.pdus import HEADER, AbortReason, abort
 
 BUFFERED: Final = 128 << 10
 """Bytes that are read ahead; up to twice as many before the peer has to wait."""
+_UNINTERRUPTED: Final = 32
+"""Reads after which others have their turn: what is buffered already is read without a wait."""
 _LINGER: Final = 2.0
 """Seconds in which the peer may take the last words and close (as ARTIM, PS3.8 §9.1.5)."""
 _LINGERED: Final = 1 << 20
@@ -35,6 +37,7 @@ class Wire:
     slowest: int
     _waited: float = field(default=0.0, init=False)
     _came: int = field(default=0, init=False)
+    _reads: int = field(default=0, init=False)
 
     async def header(self, *, paced: bool) -> tuple[int, int]:
         """Type and length of the next PDU. `paced`: one is owed, and waiting for it counts. Raises Silent, Gone."""
@@ -43,6 +46,7 @@ class Wire:
 
     async def exactly(self, size: int, *, paced: bool = True) -> bytes:
         """So many bytes, at most `BUFFERED`. Raises Silent, Gone."""
+        await self._give_turn()
         loop = asyncio.get_running_loop()
         begun = loop.time()
         try:
@@ -58,6 +62,7 @@ class Wire:
 
     async def some(self, most: int) -> bytes:
         """What is there of a run of bytes, at most so many and at least one. Raises Silent, Gone."""
+        await self._give_turn()
         loop = asyncio.get_running_loop()
         begun = loop.time()
         try:
@@ -75,6 +80,11 @@ class Wire:
     async def skip(self, size: int) -> None:
         while size:
             size -= len(await self.some(min(size, BUFFERED)))
+
+    async def _give_turn(self) -> None:
+        self._reads += 1
+        if self._reads % _UNINTERRUPTED == 0:
+            await asyncio.sleep(0)
 
     def _keep_pace(self, waited: float, came: int) -> None:
         """Only waiting counts, not the time in which what came is worked on."""
