@@ -832,6 +832,15 @@ async def studies_are_put_together_from_a_hundred_candidates(desk: Desk) -> None
     assert not (await studies.of_known(desk.db, known, STUDIES)).cut
 
 
+@budget(70_000)
+async def studies_are_put_together_from_ten_thousand_candidates(desk: Desk) -> None:
+    """So many read a study of that size; of what else there is, the directories."""
+    of_many = replace(MODALITY, row=replace(MODALITY.row, tag=1))
+    (probe,) = probes(Compared(of_many, Operator.EQUAL, "50"))
+    seen = await visible.below(desk.db, READER, Verdict(0, {}), await places.resolve_one(desk.db, ROOT))
+    assert not (await studies.of_candidates(desk.db, seen, probe, STUDIES, 100)).cut
+
+
 @budget(1_000)
 async def what_a_hundred_views_say_is_told(desk: Desk) -> None:
     found = [one.entry for one in await places.resolve(desk.db, [Lfn(one) for one in desk.files])]

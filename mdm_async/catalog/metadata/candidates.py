@@ -40,8 +40,8 @@ class Probe:
 
 def probes(condition: Condition) -> list[Probe]:
     """Those that give everything that may match."""
-    found = [probe for each in conjuncts(condition) if (probe := _probe(each)) is not None]
-    return sorted(found, key=lambda probe: probe.rank)
+    some = [probe for each in conjuncts(condition) if (probe := _probe(each)) is not None]
+    return sorted(some, key=lambda probe: probe.rank)
 
 
 def _probe(condition: Condition) -> Probe | None:
@@ -84,7 +84,7 @@ async def candidates(
     looked_at = ", ".join(f"(select count(*) from {name})" for name, _ in steps)
     few = f"case when (select looked_at from seen) < {limit} then array(select distinct id from found) end"
     rows = await db.fetch(
-        f"with recursive {', '.join(f'{name} as materialized ({step} limit {limit})' for name, step in steps)},"
+        f"with recursive {_relations(steps, limit)},"
         f" seen as materialized (select greatest({looked_at}) as looked_at), {places.above(f'id = any({few})')}"
         f" select * from seen left join ({places.LED}) e on true",
         *arguments.values,
@@ -92,6 +92,16 @@ async def candidates(
     if rows[0]["looked_at"] > most:
         return None
     return places.of_rows([row for row in rows if row["id"] is not None])
+
+
+def found(probe: Probe, versions: Sequence[str], arguments: Arguments) -> str:
+    """Relations of a statement, the last of which is `found` (id): all entries that may match, however many."""
+    every = arguments.add(None, "bigint")
+    return _relations(_steps(probe, versions, every, arguments), every)
+
+
+def _relations(steps: Sequence[tuple[str, str]], limit: str) -> str:
+    return ", ".join(f"{name} as materialized ({step} limit {limit})" for name, step in steps)
 
 
 def _steps(probe: Probe, versions: Sequence[str], limit: str, arguments: Arguments) -> list[tuple[str, str]]:

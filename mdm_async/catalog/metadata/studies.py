@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 
+from mdm_async.catalog.metadata.candidates import Probe, found
 from mdm_async.catalog.metadata.columns import SAID, Arguments
 from mdm_async.catalog.metadata.conditions import holds
 from mdm_async.catalog.metadata.matches import Known
@@ -71,33 +72,72 @@ class Rows:
 
 async def of_visible(db: Connection, seen: Seen, sought: Sought, most: int) -> Rows:
     """Of the first `most` files that are visible, in the order of directories' ids and of names."""
-    apart = {one.entry.id: one for one in seen.apart if one.entry is not None}
-    alone = [
-        Known(id_, one.entry.image, sought.view or one.default_view, readable=True)
-        for id_, one in apart.items()
-        if one.entry is not None
-        and one.entry.image is not None
-        and acl.allows(seen.caller, one, Right.READ, sought.view)
-        and (sought.unseen or acl.allows(seen.caller, one, Right.GET_METADATA))
-    ]
     arguments = Arguments(list(seen.arguments))
     view = arguments.add(sought.view, "text")
     limit = arguments.add(most + 1, "bigint")
-    left_out = arguments.add(list(apart), "bigint[]")
-    may = may_read("v", "e", view)
-    if not sought.unseen:
-        may += f" and {may_get_metadata('v', 'e')}"
+    left_out = _left_out(seen, arguments)
     page = (
         f"select * from ("
         f"  (select e.* from (select * from visible order by directory offset 0) v cross join lateral ("
         f"    select id, parent, name, guid, image, {view_of('v', 'e', view)} as view from entries e"
-        f"    where parent = v.directory and image is not null and id <> all({left_out}) and {may}"
+        f"    where parent = v.directory and image is not null and id <> all({left_out}) and {_may(sought, view)}"
         f"    order by name limit {limit}) e limit {limit})"
         f"  union all select e.id, e.parent, e.name, e.guid, e.image, k.view"
-        f"  from {_known(alone, arguments)} cross join lateral (select * from entries where id = k.id limit 1) e"
+        f"  from {_known(_alone(seen, sought), arguments)}"
+        f"    cross join lateral (select * from entries where id = k.id limit 1) e"
         f") e order by parent, name limit {limit}"
     )
-    return await _rows(db, f"{VISIBLE}, page as materialized ({page})", sought, arguments, most)
+    return await _rows(db, f"{VISIBLE}, page as materialized ({page})", sought, arguments, "page", most)
+
+
+async def of_candidates(db: Connection, seen: Seen, probe: Probe, sought: Sought, most: int) -> Rows:
+    """Of the first `most` instances that match and are visible, in the same order, among those that an index gives.
+
+    What else it gives costs time, and changes nothing.
+    """
+    arguments = Arguments(list(seen.arguments))
+    view = arguments.add(sought.view, "text")
+    left_out = _left_out(seen, arguments)
+    page = (
+        f"select e.id, e.parent, e.name, e.guid, e.image, {view_of('v', 'e', view)} as view"
+        f" from entered e join visible v on v.directory = e.parent"
+        f" where e.image is not null and e.id <> all({left_out}) and {_may(sought, view)}"
+        f" union all select e.id, e.parent, e.name, e.guid, e.image, k.view"
+        f" from {_known(_alone(seen, sought), arguments)}"
+        f"   cross join lateral (select * from entries where id = k.id limit 1) e"
+        f" where e.id in (select id from found)"
+    )
+    # Of an array it is not thought that it has one row alone, for which all of `visible` may be gone through.
+    entered = (
+        "select e.* from unnest(array(select distinct id from found)) as f (id)"
+        " cross join lateral (select * from entries where id = f.id limit 1) e"
+    )
+    relations = (
+        f"{VISIBLE}, {found(probe, sought.versions, arguments)},"
+        f" entered as materialized ({entered}), page as materialized ({page})"
+    )
+    return await _rows(db, relations, sought, arguments, "instances", most)
+
+
+def _may(sought: Sought, view: str) -> str:
+    may = may_read("v", "e", view)
+    return may if sought.unseen else f"{may} and {may_get_metadata('v', 'e')}"
+
+
+def _left_out(seen: Seen, arguments: Arguments) -> str:
+    return arguments.add([one.entry.id for one in seen.apart if one.entry is not None], "bigint[]")
+
+
+def _alone(seen: Seen, sought: Sought) -> list[Known]:
+    """What the caller may know of the entries apart."""
+    apart = {one.entry.id: (one, one.entry) for one in seen.apart if one.entry is not None}
+    return [
+        Known(id_, entry.image, sought.view or one.default_view, readable=True)
+        for id_, (one, entry) in apart.items()
+        if entry.image is not None
+        and acl.allows(seen.caller, one, Right.READ, sought.view)
+        and (sought.unseen or acl.allows(seen.caller, one, Right.GET_METADATA))
+    ]
 
 
 async def of_known(db: Connection, known: Sequence[Known], sought: Sought) -> Rows:
@@ -108,7 +148,7 @@ async def of_known(db: Connection, known: Sequence[Known], sought: Sought) -> Ro
         f" from {_known(known, arguments)} cross join lateral (select * from entries where id = k.id limit 1) e"
         f" where e.image = k.image"
     )
-    return await _rows(db, f"page as materialized ({page})", sought, arguments, len(known))
+    return await _rows(db, f"page as materialized ({page})", sought, arguments, "page", len(known))
 
 
 def _known(known: Sequence[Known], arguments: Arguments) -> str:
@@ -120,10 +160,13 @@ def _known(known: Sequence[Known], arguments: Arguments) -> str:
     return f"unnest({', '.join(columns)}) as k (id, image, view)"
 
 
-async def _rows(db: Connection, page: str, sought: Sought, arguments: Arguments, most: int) -> Rows:
+async def _rows(
+    db: Connection, page: str, sought: Sought, arguments: Arguments, counted: str, most: int
+) -> Rows:
+    """`counted`: the relation of which there may be `most`."""
     said = SAID.replace("{VERSIONS}", arguments.add(list(sought.versions), "text[]"))
     keys = ", ".join(_COLUMNS[: _UIDS[sought.level]])
-    ordered = ", ".join(f'{one} collate "C"' for one in _COLUMNS[: _UIDS[sought.level]])
+    ordered = ", ".join(f'f.{one} collate "C"' for one in _COLUMNS[: _UIDS[sought.level]])
     among = [holds(one, arguments) for one in sought.among]
     having = " and ".join(["true", *(f"bool_or(among_{place})" for place in range(len(among)))])
     marks = "".join(f", {one} as among_{place}" for place, one in enumerate(among))
@@ -133,33 +176,38 @@ async def _rows(db: Connection, page: str, sought: Sought, arguments: Arguments,
         f"    series.attributes -> '{_SERIES}' ->> 0 as series, instance.attributes -> '{_INSTANCE}' ->> 0 as instance,"
         f"    series.attributes -> 'Modality' ->> 0 as modality,"
         f"    series.attributes -> 'SOPClassUID' ->> 0 as class,"
-        f"    instance.series as of_series, instance.attributes as said{marks}"
+        f"    e.image, instance.version, instance.series as of_series{marks}"
         f"  from (select *, true as readable from page) e {said}"
         f"  where instance.version is not null and instance.attributes ? '{_INSTANCE}'"
         f"    and series.attributes ? '{_SERIES}' and study.attributes ? '{_STUDY}'"
         f"    and {holds(sought.condition, arguments)}"
-        f"), found as materialized ("
-        f"  select {keys}, min(id) as id, count(distinct (study, series)) as count_of_series,"
+        f"  order by e.parent, e.name limit {arguments.add(most + 1, 'bigint')}"
+        f"), groups as materialized ("
+        f"  select (array_agg({_TOLD} order by id))[1] as first, count(distinct (study, series)) as count_of_series,"
         f"    count(distinct (study, series, instance)) as count,"
         f"    array_agg(distinct modality) filter (where modality is not null) as modalities,"
         f"    array_agg(distinct class) filter (where class is not null) as classes"
         f"  from instances group by {keys} having {having}"
         f"), counted as ("
-        f"  select (select count(*) from found) as all_found, (select count(*) from page) as looked_at"
+        f"  select (select count(*) from groups) as all_found, (select count(*) from {counted}) as looked_at"
         f"), told as ("
-        f"  select * from found order by {ordered}"
+        f"  select f.*, count_of_series, count, modalities, classes from groups"
+        f"   cross join lateral jsonb_to_record(first) as f (id bigint, guid uuid, image uuid, view text, version text,"
+        f"     of_series bigint, study text, series text, instance text)"
+        f"  order by {ordered}"
         f"  offset {arguments.add(sought.offset, 'bigint')} limit {arguments.add(sought.limit, 'bigint')}"
-        f") select counted.*, told.id, told.count_of_series, told.count, told.modalities, told.classes,"
-        f"  i.study, i.series, i.instance, i.guid, i.view,"
-        f"  patient.attributes || study.attributes || series.attributes || i.said as said"
-        f" from counted left join (told join instances i using (id)"
-        f"   cross join lateral (select parent, attributes from meta_sets where id = i.of_series limit 1) series"
+        f") select counted.*, told.*,"
+        f"  patient.attributes || study.attributes || series.attributes || instance.attributes as said"
+        f" from counted left join (told"
+        f"   cross join lateral (select attributes from view_attributes"
+        f"     where image = told.image and view = told.view and version = told.version limit 1) instance"
+        f"   cross join lateral (select parent, attributes from meta_sets where id = told.of_series limit 1) series"
         f"   cross join lateral (select parent, attributes from meta_sets where id = series.parent limit 1) study"
         f"   cross join lateral (select attributes from meta_sets where id = study.parent limit 1) patient) on true"
-        f' order by i.study collate "C", i.series collate "C", i.instance collate "C"',
+        f' order by told.study collate "C", told.series collate "C", told.instance collate "C"',
         *arguments.values,
     )
-    found = [
+    told = [
         Row(
             row["study"],
             row["series"],
@@ -175,8 +223,13 @@ async def _rows(db: Connection, page: str, sought: Sought, arguments: Arguments,
         for row in rows
         if row["id"] is not None
     ]
-    more = max(0, rows[0]["all_found"] - sought.offset - len(found))
-    return Rows(found, more, rows[0]["looked_at"] > most)
+    more = max(0, rows[0]["all_found"] - sought.offset - len(told))
+    return Rows(told, more, rows[0]["looked_at"] > most)
 
 
+_TOLD: Final = (
+    "jsonb_build_object('id', id, 'guid', guid, 'image', image, 'view', view, 'version', version,"
+    " 'of_series', of_series, 'study', study, 'series', series, 'instance', instance)"
+)
+"""An instance, with no more than leads to what it says: that is read of those alone which are told."""
 _STUDY, _SERIES, _INSTANCE = "StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"

@@ -1,7 +1,8 @@
 """Studies, series and instances that match, of what the caller may see.
 
-An index of UIDs or other values leads to them where it gives few; else all files are looked at that are visible, up
-to a bound, and it is told when that cut the answer. Which of the two was used shows in nothing.
+What is asked for decides what is looked at, and nothing that is hidden: where a UID or the like says which are meant,
+an index leads to all that match; else files are looked at that are visible. Both up to a bound of what may be seen, and
+it is told when that cut the answer.
 """
 
 from collections.abc import Sequence
@@ -9,7 +10,7 @@ from dataclasses import replace
 from typing import Final
 
 from mdm_async.catalog.metadata import studies
-from mdm_async.catalog.metadata.candidates import candidates, probes
+from mdm_async.catalog.metadata.candidates import Probe, candidates, probes
 from mdm_async.catalog.metadata.columns import DicomAttribute
 from mdm_async.catalog.metadata.matches import Known
 from mdm_async.catalog.metadata.studies import Row, Rows, Sought
@@ -19,21 +20,35 @@ from mdm_async.catalog.rights import acl, visible
 from mdm_async.dicom.indexed import Level
 from mdm_async.errors import NotFound, TooLarge
 from mdm_async.images.metadata.rows import Desk, demand_view, place_of
-from mdm_async.images.studies.asked import STUDY, Asked, Uids, known
+from mdm_async.images.studies.asked import INSTANCE, SERIES, STUDY, Asked, Uids, known
 from mdm_async.images.studies.originals import of_originals
 from mdm_async.names import IDENTIFIED, ROOT, Caller, Right, Scope, View
 from mdm_async.postgres.database import Connection
 from mdm_async.querying.conditions import Condition, Every, attributes, conjuncts, every
 
-MOST_FILES: Final = 200_000
-"""Looked at for one answer."""
+MOST_FILES: Final = 20_000
+"""Visible ones, looked at for one answer where nothing says which are meant."""
+MOST_MEANT: Final = 50_000
+"""Instances that match, where something does."""
 MOST: Final = 5_000
 """Told in one answer."""
 MOST_RETRIEVED: Final = 20_000
 """Instances that are retrieved at once."""
+_MEANING: Final = frozenset(
+    {
+        STUDY,
+        SERIES,
+        INSTANCE,
+        "FrameOfReferenceUID",
+        "PatientID",
+        "PatientName",
+        "AccessionNumber",
+        "StudyDate",
+    }
+)
+"""Attributes whose very value says which are meant: so few have it that they are looked for in all the archive."""
 _FEW: Final = 2_000
-_OF_ONE: Final = 50_000
-"""Candidates that an index may give: for a search, and where UIDs say which."""
+"""Candidates of an index that are asked about one by one."""
 _PROBES: Final = 3
 _DEPTHS: Final = {Level.PATIENT: 0, Level.STUDY: 1, Level.SERIES: 2, Level.INSTANCE: 3}
 
@@ -50,7 +65,7 @@ async def search(desk: Desk, caller: Caller, asked: Asked) -> Rows:
         return await of_originals(desk, caller, asked, all_of, among, limit)
     condition = every(all_of) if all_of else known(STUDY)
     sought = Sought(asked.level, condition, among, asked.view, (), False, asked.offset, limit)
-    return await _found(desk, caller, asked.path, sought, _FEW)
+    return await _found(desk, caller, asked.path, sought)
 
 
 async def instances(
@@ -74,7 +89,7 @@ async def instances(
     else:
         condition = every(within.conditions)
         sought = Sought(Level.INSTANCE, condition, (), view, (), True, 0, MOST_RETRIEVED)
-        found = await _found(desk, caller, path, sought, _OF_ONE)
+        found = await _found(desk, caller, path, sought)
     if found.cut or found.more:
         raise TooLarge(
             f"more than {MOST_RETRIEVED} instances, or too much to look through for them",
@@ -91,17 +106,22 @@ def _missing(caller: Caller) -> NotFound:
     return why
 
 
-async def _found(desk: Desk, caller: Caller, path: str | None, sought: Sought, few: int) -> Rows:
+async def _found(desk: Desk, caller: Caller, path: str | None, sought: Sought) -> Rows:
     async with desk.database.acquire() as db:
         await desk.views.refresh(db)
         demand_view(desk, sought.view)
         sought = replace(sought, versions=desk.views.versions)
         place = await _place(db, caller, path)
-        some = await _few(db, caller, place, sought, few)
+        if place.entry is not None and not place.entry.is_directory:
+            return await studies.of_known(db, _known(caller, sought, [place]), sought)
+        meant = _meant(sought)
+        some = await _few(db, caller, place, sought, meant)
         if some is not None:
             return await studies.of_known(db, some, sought)
         verdict = await desk.verdicts.of(db, caller, place.newest_acl)
         seen = await visible.below(db, caller, verdict, place)
+        if meant:
+            return await studies.of_candidates(db, seen, meant[0], sought, MOST_MEANT)
         return await studies.of_visible(db, seen, sought, MOST_FILES)
 
 
@@ -115,14 +135,25 @@ async def _place(db: Connection, caller: Caller, path: str | None) -> Place:
     return root
 
 
-async def _few(db: Connection, caller: Caller, place: Place, sought: Sought, few: int) -> list[Known] | None:
+def _meant(sought: Sought) -> list[Probe]:
+    """Looks into indexes of which each gives all that is meant."""
+    return [
+        one
+        for one in probes(_above(sought))
+        if one.operator == "="
+        and isinstance(one.attribute, DicomAttribute)
+        and one.attribute.row.keyword in _MEANING
+    ][:_PROBES]
+
+
+async def _few(
+    db: Connection, caller: Caller, place: Place, sought: Sought, meant: Sequence[Probe]
+) -> list[Known] | None:
     """All that may match and the caller may know of, where an index tells that they are few."""
-    if place.entry is not None and not place.entry.is_directory:
-        return _known(caller, sought, [place])
-    for probe in probes(_above(sought))[:_PROBES]:
-        found = await candidates(db, probe, sought.versions, few)
+    below = Scope(place.lfn, frozenset())
+    for probe in meant:
+        found = await candidates(db, probe, sought.versions, min(_FEW, MOST_MEANT))
         if found is not None:
-            below = Scope(place.lfn, frozenset())
             return _known(caller, sought, [one for one in found.values() if below.covers(one.lfn)])
     return None
 

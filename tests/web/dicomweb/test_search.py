@@ -291,7 +291,6 @@ async def test_the_way_to_an_answer_shows_in_nothing(
     paths = [f"{path}{'&' if '?' in path else '?'}path={archive.folder}" for path in paths]
     by_index = [(await viewer.get(path)).tree for path in paths]
     monkeypatch.setattr(searching, "_FEW", -1)
-    monkeypatch.setattr(searching, "_OF_ONE", -1)
     assert [(await viewer.get(path)).tree for path in paths] == by_index
     assert [len(found) for found in by_index[:3]] == [1, 1, 1]
 

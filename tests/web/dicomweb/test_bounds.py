@@ -1,0 +1,93 @@
+"""What is looked at follows from what is asked for and what the caller sees; where bounds cut, hidden rows do not."""
+
+import pytest
+
+from mdm_async.images.studies import searching
+from tests.conftest import Server
+from tests.web.dicomweb.conftest import Archive, Viewer, image, uid
+
+STUDY, PATIENT, COUNT = "0020000D", "00100020", "00201208"
+SOP_CLASS = "1.2.840.10008.5.1.4.1.1.2"
+
+
+def of(number: int, patient: str) -> bytes:
+    study = f"1.2.7.{number}"
+    return image(
+        number,
+        PatientID=patient,
+        StudyInstanceUID=study,
+        SeriesInstanceUID=f"{study}.1",
+        SOPInstanceUID=f"{study}.1.1",
+    )
+
+
+async def test_a_study_that_is_named_is_found_whole_however_much_else_there_is(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    viewer = archive.viewer()
+    paths = []
+    for study in (await viewer.get(f"/studies?path={archive.folder}")).tree:
+        paths += [
+            f"/studies?StudyInstanceUID={uid(study, STUDY)}", f"/studies?PatientID={uid(study, PATIENT)}",
+            f"/studies/{uid(study, STUDY)}/series", f"/studies/{uid(study, STUDY)}/instances?InstanceNumber=2",
+            f"/studies/{uid(study, STUDY)}/metadata",
+        ]  # fmt: skip
+    found = [(await viewer.get(path)).tree for path in paths]
+    monkeypatch.setattr(searching, "MOST_FILES", 1)
+    monkeypatch.setattr(searching, "_FEW", 1)
+    for path, before in zip(paths, found, strict=True):
+        reply = await viewer.get(path)
+        assert reply.tree == before, path
+        assert "Warning" not in reply.headers
+
+
+async def test_more_that_matches_than_is_looked_at_is_told(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    viewer = archive.viewer()
+    (study, *_) = [
+        one for one in (await viewer.get(f"/studies?path={archive.folder}")).tree if uid(one, COUNT) == "5"
+    ]
+    monkeypatch.setattr(searching, "MOST_MEANT", 4)
+    reply = await viewer.get(f"/studies?StudyInstanceUID={uid(study, STUDY)}")
+    assert "exceeded the maximum" in reply.headers["Warning"]
+    assert (await viewer.get(f"/studies/{uid(study, STUDY)}/metadata")).status == 413
+    # What matches counts, not what has the same study.
+    reply = await viewer.get(f"/studies/{uid(study, STUDY)}/series?Modality=MR")
+    assert len(reply.tree) == 1
+    assert "Warning" not in reply.headers
+
+
+async def test_hidden_rows_never_change_what_is_looked_at(
+    own_server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for folder in ("/a", "/hidden"):
+        await own_server.srm("mkdir", surl=folder)
+    for principal, surl, letters in (("user:guest", "/", "rgx"), ("user:nobody", "/hidden", "rg")):
+        rules = [{"principal": principal, "rights": letters}]
+        kind = "ADD" if surl == "/" else "SET"
+        await own_server.srm("setPermission", surls=[surl], permissionType=kind, rules=rules)
+    for number in range(6):
+        await own_server.put(f"/a/{number}.dcm", of(number, "P1" if number == 5 else "P2"))
+    viewer = Viewer(own_server, await own_server.token("", name="guest"))
+    found = (await viewer.get("/studies")).tree
+    patients = [uid(one, PATIENT) for one in found]
+    (one,) = (study for study in found if patients.count(uid(study, PATIENT)) == 1)
+    asked = (
+        f"/studies?PatientID={uid(one, PATIENT)}", f"/instances?PatientID={uid(one, PATIENT)}&limit=1",
+        f"/studies/{uid(one, STUDY)}/metadata", f"/studies?SOPClassUID={SOP_CLASS}", "/studies?PatientSex=O",
+        "/studies?StudyDate=20000101-", "/studies?Modality=CT", "/studies",
+    )  # fmt: skip
+    monkeypatch.setattr(searching, "MOST_FILES", 3)
+    monkeypatch.setattr(searching, "MOST_MEANT", 3)
+    monkeypatch.setattr(searching, "_FEW", 2)
+
+    async def answers() -> list[tuple[object, list[str]]]:
+        replies = [await viewer.get(path) for path in asked]
+        return [(reply.tree, reply.headers.getall("Warning", [])) for reply in replies]
+
+    before = await answers()
+    assert len(before[0][0]) == 1  # type: ignore[arg-type]
+    for number in range(10, 14):
+        await own_server.put(f"/hidden/{number}.dcm", of(number, "P1"))
+        assert await answers() == before
