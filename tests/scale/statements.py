@@ -816,7 +816,7 @@ async def a_hundred_candidates_are_asked_about(desk: Desk) -> None:
     assert len(await matches.among(desk.db, known, WANTED)) == 100
 
 
-STUDIES = Sought(Level.STUDY, WANTED.condition, (), None, ["a.1"], False, 0, 10)
+STUDIES = Sought(Level.STUDY, WANTED.condition, (), None, ["a.1"], False, 0, 10, ["StudyDate"])
 
 
 @budget(9_000)

@@ -40,6 +40,8 @@ class Sought:
     unseen: bool
     offset: int
     limit: int
+    told: Sequence[str]
+    """By keyword, what is told of each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,7 @@ class Row:
     """Of the entry."""
     view: View
     said: Mapping[str, list[Any]]
-    """All that is indexed of that entry's view."""
+    """Of that entry's view, by keyword."""
     count_of_series: int
     count: int
     """Of its instances."""
@@ -197,7 +199,9 @@ async def _rows(
         f"  order by {ordered}"
         f"  offset {arguments.add(sought.offset, 'bigint')} limit {arguments.add(sought.limit, 'bigint')}"
         f") select counted.*, told.*,"
-        f"  patient.attributes || study.attributes || series.attributes || instance.attributes as said"
+        f"  (select jsonb_object_agg(key, value) from jsonb_each("
+        f"    patient.attributes || study.attributes || series.attributes || instance.attributes)"
+        f"    where key = any({arguments.add(list(sought.told), 'text[]')})) as said"
         f" from counted left join (told"
         f"   cross join lateral (select attributes from view_attributes"
         f"     where image = told.image and view = told.view and version = told.version limit 1) instance"
@@ -214,7 +218,7 @@ async def _rows(
             row["instance"],
             row["guid"],
             View(row["view"]),
-            row["said"],
+            row["said"] or {},
             row["count_of_series"],
             row["count"],
             tuple(row["modalities"] or ()),

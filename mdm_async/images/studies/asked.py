@@ -52,6 +52,8 @@ class Asked:
     view: View | None = None
     offset: int = 0
     limit: int | None = None
+    told: Sequence[str] = ()
+    """Keywords of what is told of each."""
 
     def conditions(self) -> tuple[list[Condition], tuple[Condition, ...]]:
         """Those that must hold of an instance for it to count, and those of which it is enough that they hold of one

@@ -36,7 +36,7 @@ async def of_originals(
         uids = tuple(str(one.values.get(name, [""])[0]) for name in (STUDY, SERIES, INSTANCE))
         if all(uids):
             groups[uids[: _DEPTHS[asked.level]]].append(one)
-    rows = [_row(groups[key]) for key in sorted(groups)]
+    rows = [_row(groups[key], asked.told) for key in sorted(groups)]
     told = rows[asked.offset : asked.offset + limit]
     return Rows(told, max(0, len(rows) - asked.offset - len(told)), len(matches) > MOST_OPENED)
 
@@ -44,7 +44,7 @@ async def of_originals(
 _DEPTHS: Final = {Level.STUDY: 1, Level.SERIES: 2, Level.INSTANCE: 3}
 
 
-def _row(found: Sequence[Match]) -> Row:
+def _row(found: Sequence[Match], told: Sequence[str]) -> Row:
     first = min(found, key=lambda one: one.entry)
 
     def each(name: str) -> set[str]:
@@ -57,7 +57,7 @@ def _row(found: Sequence[Match]) -> Row:
         str(instance),
         first.guid,
         IDENTIFIED,
-        first.values,
+        {name: first.values[name] for name in told if name in first.values},
         len(each(SERIES)),
         len(each(INSTANCE)),
         tuple(sorted(each("Modality"))),

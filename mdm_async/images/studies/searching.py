@@ -50,6 +50,8 @@ _MEANING: Final = frozenset(
 _FEW: Final = 2_000
 """Candidates of an index that are asked about one by one."""
 _PROBES: Final = 3
+_OF_RETRIEVED: Final = ("TransferSyntaxUID",)
+"""What is told of instances that are retrieved: more would be too much of so many."""
 _DEPTHS: Final = {Level.PATIENT: 0, Level.STUDY: 1, Level.SERIES: 2, Level.INSTANCE: 3}
 
 
@@ -64,7 +66,7 @@ async def search(desk: Desk, caller: Caller, asked: Asked) -> Rows:
         demand_view(desk, asked.view)
         return await of_originals(desk, caller, asked, all_of, among, limit)
     condition = every(all_of) if all_of else known(STUDY)
-    sought = Sought(asked.level, condition, among, asked.view, (), False, asked.offset, limit)
+    sought = Sought(asked.level, condition, among, asked.view, (), False, asked.offset, limit, asked.told)
     return await _found(desk, caller, asked.path, sought)
 
 
@@ -81,14 +83,14 @@ async def instances(
         found = await of_originals(
             desk,
             caller,
-            Asked(Level.INSTANCE, within, path=path, view=view),
+            Asked(Level.INSTANCE, within, path=path, view=view, told=_OF_RETRIEVED),
             within.conditions,
             (),
             MOST_RETRIEVED,
         )
     else:
         condition = every(within.conditions)
-        sought = Sought(Level.INSTANCE, condition, (), view, (), True, 0, MOST_RETRIEVED)
+        sought = Sought(Level.INSTANCE, condition, (), view, (), True, 0, MOST_RETRIEVED, _OF_RETRIEVED)
         found = await _found(desk, caller, path, sought)
     if found.cut or found.more:
         raise TooLarge(

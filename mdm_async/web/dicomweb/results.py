@@ -29,12 +29,12 @@ _META: Final = "TransferSyntaxUID"
 
 def document(rows: Sequence[Row], searched: Searched, base: str) -> bytes:
     """`base`: the URL below which studies are retrieved."""
-    keywords = _keywords(searched)
+    keywords = told_of(searched)
     return orjson.dumps([_told(row, searched, keywords, base) for row in rows])
 
 
-def _keywords(searched: Searched) -> list[str]:
-    """Those that are told, of the level and those above."""
+def told_of(searched: Searched) -> list[str]:
+    """The keywords of what is told that is indexed, of the level and those above."""
     asked = searched.asked
     above = _LEVELS[: _LEVELS.index(asked.level) + 1]
     indexed = {name: row for name, row in by_keyword().items() if row.level in above}

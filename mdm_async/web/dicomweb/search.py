@@ -1,6 +1,7 @@
 """QIDO-RS (PS3.18 §10.6): studies, series and instances that match."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from functools import partial
 from typing import Final
 
@@ -16,7 +17,10 @@ from mdm_async.web.http.house import HOUSE
 from mdm_async.web.http.reply import reply
 
 _HELD: Final = 16 << 20
-"""Bytes that an answer takes in memory, as rows and as text."""
+"""Bytes that an answer may take in memory, as rows and as text: there are as many rows in it as that gives."""
+_OF_ROW: Final = 2048
+_OF_FIELD: Final = 512
+"""Bytes that a row takes, and each field of it."""
 _WEIGHT: Final = 64
 """A search takes as long as so many files of a request."""
 _FUZZY: Final = "The fuzzymatching parameter is not supported. Only literal matching has been performed."
@@ -34,20 +38,29 @@ def search(level: Level) -> Callable[[web.Request], Awaitable[web.Response]]:
         accept.demand_json(wanted(request))
         asked = searched(request, level)
         house = request.app[HOUSE]
-        with house.budget.holding(caller.payer, _HELD), house.desk.turns.serving(caller.payer):
-            async with house.desk.turns.turn(caller.payer, _WEIGHT):
-                found = await searching.search(house.finding, caller, asked.asked)
+        told = results.told_of(asked)
+        each = _OF_ROW + _OF_FIELD * len(told)
+        limit = max(1, _HELD // each)
+        limit = limit if asked.asked.limit is None else min(asked.asked.limit, limit)
+        final = replace(asked.asked, limit=limit, told=told)
+        with house.budget.holding(caller.payer, each * limit):
+            with house.desk.turns.serving(caller.payer):
+                async with house.desk.turns.turn(caller.payer, _WEIGHT):
+                    found = await searching.search(house.finding, caller, final)
             base = base_of(request, named(request))
             document = await house.cipher.run(partial(results.document, found.rows, asked, base))
-        warnings = [
-            *([_FUZZY] if asked.fuzzy else []),
-            *([_CUT] if found.cut else []),
-            *([_MORE.format(more=found.more)] if found.more else []),
-            *([_FIELDS] if asked.unknown else []),
-        ]
-        answer = reply(request, document, accept.JSON)
-        for one in warnings:
-            answer.headers.add("Warning", f'299 {base}: "{one}"')
+            warnings = [
+                *([_FUZZY] if asked.fuzzy else []),
+                *([_CUT] if found.cut else []),
+                *([_MORE.format(more=found.more)] if found.more else []),
+                *([_FIELDS] if asked.unknown else []),
+            ]
+            answer = reply(request, document, accept.JSON)
+            for one in warnings:
+                answer.headers.add("Warning", f'299 {base}: "{one}"')
+            # The memory is held until the client has the answer.
+            await answer.prepare(request)
+            await answer.write_eof()
         return answer
 
     return serve

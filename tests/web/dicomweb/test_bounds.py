@@ -1,8 +1,11 @@
 """What is looked at follows from what is asked for and what the caller sees; where bounds cut, hidden rows do not."""
 
 import pytest
+from aiohttp import web
 
+from mdm_async.dicom.indexed import by_keyword
 from mdm_async.images.studies import searching
+from mdm_async.web.dicomweb import search
 from tests.conftest import Server
 from tests.web.dicomweb.conftest import Archive, Viewer, image, uid
 
@@ -91,3 +94,41 @@ async def test_hidden_rows_never_change_what_is_looked_at(
     for number in range(10, 14):
         await own_server.put(f"/hidden/{number}.dcm", of(number, "P1"))
         assert await answers() == before
+
+
+async def test_an_answer_has_as_many_rows_as_its_memory_holds(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    viewer = archive.viewer()
+    whole = (await viewer.get(f"/instances?path={archive.folder}&includefield=all")).tree
+    fields = len(by_keyword())
+    monkeypatch.setattr(search, "_HELD", 3 * (search._OF_ROW + search._OF_FIELD * fields))
+    for asked in ("", "&limit=5000"):
+        reply = await viewer.get(f"/instances?path={archive.folder}&includefield=all{asked}")
+        assert reply.tree == whole[:3]
+        assert "There are 4 additional results" in reply.headers["Warning"]
+    reply = await viewer.get(f"/instances?path={archive.folder}&includefield=all&limit=5&offset=3")
+    assert reply.tree == whole[3:6]
+    assert len((await viewer.get(f"/instances?path={archive.folder}")).tree) == len(whole)
+
+
+async def test_memory_is_held_by_rows_and_fields_until_the_answer_is_out(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    budget = archive.server.house.budget
+    held = []
+    write_eof = web.Response.write_eof
+
+    async def seen(answer: web.Response, data: bytes = b"") -> None:
+        held.append(budget._shares.used)
+        await write_eof(answer, data)
+
+    monkeypatch.setattr(web.Response, "write_eof", seen)
+    viewer = archive.viewer()
+    for asked in ("limit=1", "limit=2", "limit=2&includefield=all"):
+        assert (await viewer.get(f"/instances?path={archive.folder}&{asked}")).status == 200
+    one, two, with_all = held[::2]  # the server ends each once more
+    assert one > 0
+    assert two == 2 * one
+    assert with_all > 2 * two
+    assert budget._shares.used == 0
