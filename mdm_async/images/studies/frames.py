@@ -33,7 +33,7 @@ from mdm_async.images.reading.representation import Span
 from mdm_async.images.reading.view import ReadyView
 
 MOST_READS: Final = 2_000
-"""For one request, where fragments must be walked through."""
+"""For one request, where fragments must be walked through; beside one for each frame that a table tells."""
 MOST_FRAMES: Final = 20_000
 """In one answer."""
 _MOST_CHECKED: Final = 1 << 16
@@ -75,6 +75,7 @@ class _Window:
 
     read: Callable[[int, int], Awaitable[bytes]]
     end: int
+    most: int
     reads: int = 0
     _start: int = 0
     _data: bytes = field(default=b"")
@@ -85,7 +86,7 @@ class _Window:
             raise Malformed("the pixels' items point past their end")
         if not self._start <= at <= at + size <= self._start + len(self._data):
             self.reads += 1
-            if self.reads > MOST_READS:
+            if self.reads > self.most:
                 raise TooLarge(
                     "this image has no offset table that is right, and too many fragments to look for its frames",
                     remedy="retrieve the instance",
@@ -132,9 +133,18 @@ async def frames_of(
         raise NotFound(f"there is no such frame; the image has {layout.frames}")
     if pixels.length is not None:
         return _native(pixels, layout, pixels.length, numbers)
-    window = _Window(partial(_read, blobs, view), pixels.end)
     try:
-        return await _encapsulated(window, pixels, layout.frames, numbers)
+        return await _encapsulated(partial(_read, blobs, view), pixels, layout.frames, numbers)
+    except Malformed as why:
+        raise _apart() from why
+
+
+async def stream_of(blobs: BlobStore, view: ReadyView, pixels: Pixels) -> Frame:
+    """Encapsulated pixels that are one stream, as a video is. Raises NotAcceptable, TooLarge."""
+    window = _Window(partial(_read, blobs, view), pixels.end, MOST_READS)
+    try:
+        _, first = await _table_span(window, pixels)
+        return await _fragments(window, pixels.encoding, first, None)
     except Malformed as why:
         raise _apart() from why
 
@@ -181,17 +191,26 @@ def _native(pixels: Pixels, layout: Layout, length: int, numbers: Sequence[int])
     return [[(start, start + size)] for start in starts]
 
 
-async def _encapsulated(window: _Window, pixels: Pixels, count: int, numbers: Sequence[int]) -> list[Frame]:
-    encoding = pixels.encoding
-    tag, table, size = encoding.items.header(await window.bytes(pixels.start, HEADER), 0, HEADER)
+async def _table_span(window: _Window, pixels: Pixels) -> Span:
+    """Where the Basic Offset Table begins and ends; the first fragment follows. Raises Malformed."""
+    at = pixels.start
+    tag, table, size = pixels.encoding.items.header(await window.bytes(at, HEADER), 0, HEADER)
     if tag != ITEM or size == UNDEFINED:
         raise Malformed("the pixels have no items")
-    table += pixels.start
-    first = table + size
+    return at + table, at + table + size
+
+
+async def _encapsulated(
+    read: Callable[[int, int], Awaitable[bytes]], pixels: Pixels, count: int, numbers: Sequence[int]
+) -> list[Frame]:
+    encoding = pixels.encoding
+    # Of their own: what is read of the table is not read again after each frame.
+    of_table = _Window(read, pixels.end, MOST_READS)
+    table, first = await _table_span(of_table, pixels)
 
     async def told(place: int, several: int) -> bytes:
         """So many of the Basic Offset Table's numbers."""
-        return await window.bytes(table + place * _OFFSET, several * _OFFSET)
+        return await of_table.bytes(table + place * _OFFSET, several * _OFFSET)
 
     async def told_extended(place: int, several: int) -> bytes:
         assert pixels.extended is not None
@@ -201,15 +220,17 @@ async def _encapsulated(window: _Window, pixels: Pixels, count: int, numbers: Se
         tables = []
         if pixels.extended is not None and len(pixels.extended[0]) == count * _LONG_OFFSET:
             tables.append(_Table("Q", count, first, told_extended))
-        if size == count * _OFFSET:
+        if first - table == count * _OFFSET:
             tables.append(_Table("L", count, first, told))
         for one in tables:
             if count <= _MOST_CHECKED and not await one.is_ascending():
                 continue
+            window = _Window(read, pixels.end, MOST_READS + len(numbers))
             try:
                 return [await _by_table(window, encoding, one, number - 1) for number in numbers]
             except Malformed:
                 continue
+    window = _Window(read, pixels.end, MOST_READS)
     fragments = await _fragments(window, encoding, first, None)
     if count == 1:
         return [fragments for _ in numbers]

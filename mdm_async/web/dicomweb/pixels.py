@@ -7,9 +7,10 @@ from typing import Final
 from aiohttp import web
 
 from mdm_async.dicom.elements import PIXEL_TAGS
+from mdm_async.dicom.pixels.video.streams import SYNTAXES as VIDEOS
 from mdm_async.errors import BadRequest, NotAcceptable
 from mdm_async.images.studies.describing import MOST_DESCRIBED, bulk_span, weight
-from mdm_async.images.studies.frames import Frame, Pixels, frames_of, pixels_of
+from mdm_async.images.studies.frames import Frame, Pixels, frames_of, pixels_of, stream_of
 from mdm_async.images.transfers.warm import WarmTurl
 from mdm_async.names import Payer
 from mdm_async.web.dicomweb import accept
@@ -34,7 +35,7 @@ async def frames(request: web.Request) -> web.StreamResponse:
 
 
 async def bulk(request: web.Request) -> web.StreamResponse:
-    """One value. Pixels that are encapsulated are told frame by frame."""
+    """One value. Pixels that are encapsulated are told frame by frame, a video as the stream it is."""
     said = request.match_info["where"]
     if _PATH.fullmatch(said) is None:
         raise BadRequest("the URL names no value of an instance")
@@ -76,10 +77,14 @@ def _payer(request: web.Request, warm: WarmTurl) -> Payer:
 async def _frames(
     request: web.Request, warm: WarmTurl, pixels: Pixels, numbers: Sequence[int] | None
 ) -> web.StreamResponse:
-    alone = numbers is not None and len(numbers) == 1
+    alone = pixels.transfer_syntax in VIDEOS if numbers is None else len(numbers) == 1
     chosen = accept.of_frames(wanted(request), pixels.transfer_syntax, in_words=pixels.in_words, alone=alone)
+    blobs, view = request.app[HOUSE].blobs, view_of(warm)
     async with telling_damage(warm.read):
-        found = await frames_of(request.app[HOUSE].blobs, view_of(warm), pixels, numbers)
+        if numbers is None and pixels.transfer_syntax in VIDEOS:
+            found = [await stream_of(blobs, view, pixels)]
+        else:
+            found = await frames_of(blobs, view, pixels, numbers)
     return await _send(request, warm, chosen, found)
 
 

@@ -1,13 +1,16 @@
 """Metadata: what stands in images is foreign, and larger heads are gone through where nothing can come of it."""
 
 import io
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from pydicom import dcmread
 
 from mdm_async.dicom.json_model import MOST_ELEMENTS
+from mdm_async.dicom.part10 import Kind
 from mdm_async.images.studies import describe_jobs
+from mdm_async.images.studies.describing import MOST_DESCRIBED, weight
 from tests.conftest import Server
 from tests.web.dicomweb.conftest import image
 from tests.web.dicomweb.test_retrieve import only
@@ -52,3 +55,18 @@ async def test_an_image_that_says_too_much_is_not_told(server: Server) -> None:
     refused = await viewer.get(f"{where}/metadata")
     assert (refused.status, refused.tree["remedy"]) == (413, "retrieve the instance")
     assert (await viewer.get(where)).status == 200
+
+
+def test_what_describing_takes_is_weighed_by_all_that_it_reads() -> None:
+    def of(**sizes: int) -> int:
+        parts = [
+            SimpleNamespace(row=SimpleNamespace(kind=kind), record=SimpleNamespace(size=size))
+            for kind, size in sizes.items()
+        ]
+        view: Any = SimpleNamespace(parts=parts)
+        return weight(view)
+
+    kib = 1 << 10
+    assert of(head=kib, pixels=1 << 30) == of(head=kib) < of(head=kib, pixels=1, tail=kib)
+    # How many bytes a deflated one has shows only when it is inflated.
+    assert of(**{Kind.ORIGINAL.value: kib}) == of(head=MOST_DESCRIBED)

@@ -13,7 +13,10 @@ from pydicom import Dataset, dcmread
 from pydicom.encaps import encapsulate, encapsulate_extended, generate_frames
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEGBaseline8Bit
 
+from mdm_async.images.studies import frames
 from tests.conftest import Reply, Server
+from tests.dicom.made_videos import cleaned, stream, syntax
+from tests.dicom.test_video_files import endoscopy
 from tests.web.dicomweb.conftest import Archive, Viewer, image, uid
 
 STUDY, SERIES, INSTANCE = "0020000D", "0020000E", "00080018"
@@ -162,6 +165,8 @@ def encapsulated(count: int, table: str) -> tuple[bytes, list[bytes]]:
     data = dcmread(_FILES / "SC_rgb_jpeg_dcmtk.dcm")
     data.SOPClassUID = data.file_meta.MediaStorageSOPClassUID = CTImageStorage
     data.Modality, data.NumberOfFrames, data.BurnedInAnnotation = "CT", count, "NO"
+    data.SOPInstanceUID = f"1.2.3.{count}.{int.from_bytes(table.encode())}"
+    data.file_meta.MediaStorageSOPInstanceUID = data.SOPInstanceUID
     data.ConversionType = None
     jpeg = next(generate_frames(data.PixelData, number_of_frames=1)).rstrip(b"\0")
     found = [jpeg + b"\0" * (len(jpeg) % 2) for _ in range(count)]
@@ -197,6 +202,41 @@ async def test_encapsulated_frames_are_found(server: Server, table: str) -> None
     assert str(JPEGBaseline8Bit) in refused.tree["remedy"]
     assert (await viewer.get(where, Accept='multipart/related; type="application/dicom"')).status == 406
     assert len(parts_of(await viewer.get(where, Accept=ANY_DICOM))) == 1
+
+
+@pytest.mark.parametrize("table", ["basic", "extended", "none"])
+async def test_frames_that_a_table_tells_are_read_however_many_they_are(
+    server: Server, monkeypatch: pytest.MonkeyPatch, table: str
+) -> None:
+    count, reads = 40, 10
+    data, found = encapsulated(count, table)
+    viewer, where = await only(server, data)
+    monkeypatch.setattr(frames, "MOST_READS", reads)
+    monkeypatch.setattr(frames, "_WINDOW", 16)
+    reply = await viewer.get(f"{where}/bulkdata/7FE00010", Accept="*/*")
+    if table == "none":
+        assert reply.status == 413
+    else:
+        assert [body for _, body in parts_of(reply)] == found
+
+
+async def test_a_video_is_one_value_whatever_fragments_it_is_in(server: Server) -> None:
+    name = "mpeg2.m2v"
+    data = dcmread(io.BytesIO(endoscopy(name)))
+    assert data.NumberOfFrames > 2
+    video = stream(name)
+    middle = len(video) // 4 * 2
+    data.PixelData = encapsulate([video[:middle], video[middle:]], has_bot=False)
+    data["PixelData"].is_undefined_length = True
+    written = io.BytesIO()
+    data.save_as(written)
+    viewer, where = await only(server, written.getvalue())
+    expected = cleaned(video, syntax(name))
+    alone = await viewer.get(f"{where}/bulkdata/7FE00010", Accept="video/mpeg2")
+    assert (alone.status, alone.body[: len(video)]) == (200, expected[: len(video)])
+    ((kind, body),) = parts_of(await viewer.get(f"{where}/bulkdata/7FE00010", Accept=ANY_BYTES))
+    assert (kind, body) == (f"application/octet-stream; transfer-syntax={syntax(name)}", alone.body)
+    assert (await viewer.get(f"{where}/frames/2", Accept="video/mpeg2")).status == 406
 
 
 @pytest.mark.parametrize("pixels", [True, False])
