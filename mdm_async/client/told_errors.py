@@ -60,6 +60,7 @@ _BY_HTTP: dict[int, type[MdmError]] = {
     403: errors.Forbidden,
     404: errors.NotFound,
     405: errors.MethodNotAllowed,
+    406: errors.NotAcceptable,
     409: errors.Busy,
     410: errors.Gone,
     412: errors.PreconditionFailed,
