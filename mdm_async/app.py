@@ -291,7 +291,7 @@ async def _house(
     await disks.look()
     await claim_store(lanes.bulk, blobs)
     stack.enter_context(blobs.held(shared=settings.blobs.shared))
-    archives = await stack.enter_async_context(archives_of(settings.pacs.sources))
+    archives = await stack.enter_async_context(archives_of(settings.pacs.sources, settings.transfers.slowest))
     cipher = stack.enter_context(CipherPool(_CIPHER_THREADS))
     scrubber = stack.enter_context(Scrubber(settings.scrub, private_places(settings)))
     finder = PseudonymFinder(await keys.make_project_key(_FINDER))

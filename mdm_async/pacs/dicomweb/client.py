@@ -27,22 +27,29 @@ Said = Mapping[str, Any]
 """What an archive says of a study, a series or an instance: the DICOM JSON model (PS3.18 §F.2)."""
 
 PATIENCE: Final = 60.0
-"""Seconds in which it must begin to answer, and go on with the next `_STEP` bytes."""
+"""Seconds in which it must begin to answer; and over which it must keep the pace."""
+QUERY_SECONDS: Final = 300.0
+"""That the answer to a query may take."""
+_FETCH_SECONDS: Final = 86400.0
 _CONNECT: Final = 10.0
-_STEP: Final = 64 << 10
+_GATHERED: Final = 64 << 10
 _READ_AHEAD: Final = 256 << 10
 _MOST_SAID: Final = 16 << 20
-"""Bytes of an answer to a query."""
+_SAID_OF_EACH, _VALUES_OF_EACH, _FEW = 16 << 10, 1000, 16
+"""Bytes and values of an answer to a query, for each study or instance that was asked for, and for a few more."""
 _LINE, _MOST_FIELDS = 16 << 10, 128
 _DICOM: Final = 'multipart/related; type="application/dicom"; transfer-syntax=*'
 
 
 @dataclass(slots=True)
 class DicomWebSource:
-    """As a context: while it is used. `patience` in seconds, as `PATIENCE`."""
+    """As a context: while it is used. `slowest`: bytes a second below which it is cut. `patience` and `query_seconds`
+    as `PATIENCE` and `QUERY_SECONDS`."""
 
     settings: PacsSourceSettings
+    slowest: int
     patience: float = PATIENCE
+    query_seconds: float = QUERY_SECONDS
     throttle: Throttle = field(init=False)
     _session: aiohttp.ClientSession | None = field(default=None, init=False)
 
@@ -86,7 +93,10 @@ class DicomWebSource:
     async def query(
         self, what: str, matching: Sequence[tuple[str, str]], *, offset: int, limit: int
     ) -> list[Said]:
-        """A page of what matches: `what` is "studies", or "studies/<UID>/instances". Raises SourceAway, PeerFailed."""
+        """A page of what matches: `what` is "studies", or "studies/<UID>/instances".
+
+        Raises SourceAway; PeerFailed, also when there are more than `limit`.
+        """
         paging = [("limit", str(limit)), ("offset", str(offset))]
         url = self._url(what).with_query([*matching, *paging])
         async with self._asked(url, "application/dicom+json") as answer:
@@ -94,19 +104,13 @@ class DicomWebSource:
                 return []
             if answer.status != HTTPStatus.OK:
                 raise _unexpected(answer.status)
-            said = bytearray()
-            async with aclosing(self._chunks(answer)) as chunks:
+            said, most = bytearray(), min((limit + _FEW) * _SAID_OF_EACH, _MOST_SAID)
+            async with aclosing(self._chunks(answer, self.query_seconds)) as chunks:
                 async for chunk in chunks:
                     said += chunk
-                    if len(said) > _MOST_SAID:
+                    if len(said) > most:
                         raise PeerFailed("the archive's answer to a query is too long")
-        try:
-            found = orjson.loads(said) if said else []
-        except orjson.JSONDecodeError:
-            raise PeerFailed("the archive's answer to a query is no JSON") from None
-        if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
-            raise PeerFailed("the archive's answer to a query is not the DICOM JSON model")
-        return found
+        return await asyncio.to_thread(_parsed, said, limit)
 
     @asynccontextmanager
     async def instance(self, source: PacsSource) -> AsyncIterator[AsyncGenerator[bytes, None]]:
@@ -156,26 +160,37 @@ class DicomWebSource:
                 else:
                     answer.close()
 
-    async def _chunks(self, answer: aiohttp.ClientResponse) -> AsyncGenerator[bytes, None]:
-        """The body. Only waiting for the archive takes of its time."""
+    async def _chunks(self, answer: aiohttp.ClientResponse, seconds: float) -> AsyncGenerator[bytes, None]:
+        """The body, which may take so many seconds. Of the archive's pace only waiting for it counts."""
         loop = asyncio.get_running_loop()
-        left, moved = self.patience, 0
+        left, moved, end = self.patience, 0, loop.time() + seconds
         while True:
             begun = loop.time()
             with _failing():
-                async with asyncio.timeout(max(left, 0)):
+                async with asyncio.timeout(max(min(left, end - begun), 0)):
                     chunk = await answer.content.readany()
             if not chunk:
                 return
             left -= loop.time() - begun
             moved += len(chunk)
-            if moved >= _STEP:
+            if moved >= self.slowest * self.patience:
                 left, moved = self.patience, 0
             yield chunk
 
     async def _only_part(self, answer: aiohttp.ClientResponse, kind: Message) -> AsyncGenerator[bytes, None]:
-        """Of an answer that has one part, or is it."""
-        async with aclosing(self._chunks(answer)) as chunks:
+        """Of an answer that has one part, or is it; in no smaller pieces than need be, as each costs by itself."""
+        gathered = bytearray()
+        async with aclosing(self._pieces(answer, kind)) as pieces:
+            async for piece in pieces:
+                gathered += piece
+                if len(gathered) >= _GATHERED:
+                    yield bytes(gathered)
+                    gathered.clear()
+        if gathered:
+            yield bytes(gathered)
+
+    async def _pieces(self, answer: aiohttp.ClientResponse, kind: Message) -> AsyncGenerator[bytes, None]:
+        async with aclosing(self._chunks(answer, _FETCH_SECONDS)) as chunks:
             if kind.get_content_type() == "application/dicom":
                 async for chunk in chunks:
                     yield chunk
@@ -198,6 +213,21 @@ class DicomWebSource:
             reader.close()
             if not is_whole:
                 raise PeerFailed("the archive's answer has no parts")
+
+
+def _parsed(said: bytearray, limit: int) -> list[Said]:
+    """Raises PeerFailed, before it takes apart what would take far more memory than it has bytes."""
+    if sum(map(said.count, (b",", b"[", b"{"))) > (limit + _FEW) * _VALUES_OF_EACH:
+        raise PeerFailed("the archive's answer to a query has too many values")
+    try:
+        found = orjson.loads(said) if said else []
+    except orjson.JSONDecodeError:
+        raise PeerFailed("the archive's answer to a query is no JSON") from None
+    if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
+        raise PeerFailed("the archive's answer to a query is not the DICOM JSON model")
+    if len(found) > limit:
+        raise PeerFailed("the archive's answer to a query has more than was asked for")
+    return found
 
 
 def _kind(content_type: str) -> Message:

@@ -13,6 +13,7 @@ from mdm_async.errors import PeerFailed
 
 _MOST_HEADERS: Final = 16 << 10
 _MOST_PREAMBLE: Final = 64 << 10
+_MOST_EPILOGUE: Final = 64 << 10
 _PADDING: Final = 1024
 """Blanks that may stand behind a boundary on its line."""
 _AFTER: Final = re.compile(rb"(--)|[ \t]*\r\n")
@@ -53,6 +54,8 @@ class MultipartReader:
 
     def __init__(self, boundary: bytes) -> None:
         self._delimiter = b"\r\n--" + boundary
+        self._real = re.compile(re.escape(self._delimiter) + rb"(?:--|[ \t]{0,%d}+\r\n)" % _PADDING)
+        self._longest = len(self._delimiter) + _PADDING + 2
         # The first boundary may stand at the very beginning.
         self._buffer = bytearray(b"\r\n")
         self._at = _At.PREAMBLE
@@ -61,8 +64,6 @@ class MultipartReader:
 
     def feed(self, chunk: bytes) -> Iterator[Event]:
         """What the chunk completes. Take it all before the next."""
-        if self._at is _At.EPILOGUE:
-            return
         self._buffer += chunk
         while (events := self._step()) is not None:
             yield from events
@@ -86,7 +87,8 @@ class MultipartReader:
             case _At.UNKNOWN:
                 return self._unknown()
             case _At.EPILOGUE:
-                self._buffer.clear()
+                if len(self._buffer) > _MOST_EPILOGUE:
+                    raise PeerFailed("the archive's answer does not end")
                 return None
 
     def _to_first(self) -> list[Event] | None:
@@ -145,18 +147,13 @@ class MultipartReader:
 
     def _unknown(self) -> list[Event] | None:
         found = self._buffer.find(self._delimiter)
-        if found < 0:
-            return self._taken(len(self._buffer) - len(self._delimiter) + 1)
-        behind = found + len(self._delimiter)
-        if _AFTER.match(self._buffer, behind):
-            events = self._taken(found) or []
+        # One search passes over all the bytes of the part that only look like a boundary.
+        if found >= 0 and (real := self._real.search(self._buffer, found)):
+            events = self._taken(real.start()) or []
             del self._buffer[: len(self._delimiter)]
             self._at = _At.BOUNDARY
             return [*events, PartEnds()]
-        if len(self._buffer) - behind <= _PADDING and not self._buffer[behind:].strip(b" \t\r-"):
-            return self._taken(found)  # what follows tells
-        # Bytes of the part that only look like it.
-        return self._taken(behind)
+        return self._taken(len(self._buffer) - self._longest)
 
     def _taken(self, size: int) -> list[Event] | None:
         if size <= 0:

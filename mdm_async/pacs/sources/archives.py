@@ -37,11 +37,12 @@ class Archives:
 
 
 @asynccontextmanager
-async def archives_of(settings: Sequence[PacsSourceSettings]) -> AsyncIterator[Archives]:
+async def archives_of(settings: Sequence[PacsSourceSettings], slowest: int) -> AsyncIterator[Archives]:
+    """`slowest`: bytes a second below which what they send is cut."""
     async with AsyncExitStack() as stack:
         by_name = {}
         for one in settings:
-            source = await stack.enter_async_context(DicomWebSource(one))
+            source = await stack.enter_async_context(DicomWebSource(one, slowest))
             by_name[one.name] = Archive(source, Line(one.name, one.max_associations))
         yield Archives(by_name)
 

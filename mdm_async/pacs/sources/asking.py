@@ -119,15 +119,13 @@ async def find(database: Database, archives: Archives, caller: Caller, name: str
     """
     async with database.acquire() as db:
         await demand_identities(db, caller)
-    source, found, more = archives.named(name).source, list[Said](), True
-    while len(found) < MOST_FOUND and more:
-        page = await studies(source, wanted, len(found), _PAGE)
-        more = bool(page)
-        found += page
-    told = [
-        {keyword: said[keyword] for keyword in _TOLD if keyword in said}
-        for said in (model_json.shown(one) for one in found if wanted.has_study(one))
-    ]
+    source, told, seen, more = archives.named(name).source, list[Mapping[str, str]](), 0, True
+    while seen < MOST_FOUND and more:
+        page = await studies(source, wanted, seen, _PAGE)
+        more, seen = bool(page), seen + len(page)
+        # No more of a page is kept than is told.
+        shown = (model_json.shown(one) for one in page if wanted.has_study(one))
+        told += [{keyword: said[keyword] for keyword in _TOLD if keyword in said} for said in shown]
     async with database.transaction() as db:
         # Before anything is told.
         await demand_identities(db, caller)

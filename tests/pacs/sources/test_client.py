@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+import tracemalloc
 
 import pytest
 from aiohttp import web
@@ -10,7 +11,7 @@ from mdm_async.errors import MdmError, NotFound, PeerFailed, SourceAway
 from mdm_async.images.parts.pacs_source import PacsSource
 from mdm_async.pacs.dicomweb.client import DicomWebSource
 from mdm_async.settings import PacsSourceSettings
-from tests.pacs.sources.fake_archive import FakeArchive, multipart, never
+from tests.pacs.sources.fake_archive import Answer, FakeArchive, multipart, never
 
 ONE = PacsSource("hospital", "1.2.3", "1.2.3.4", "1.2.3.4.5")
 FILE = b"\0" * 128 + b"DICM" + b"a file" * 100_000
@@ -18,7 +19,7 @@ FILE = b"\0" * 128 + b"DICM" + b"a file" * 100_000
 
 def client_of(url: str, **more: object) -> DicomWebSource:
     settings = PacsSourceSettings.model_validate({"name": "hospital", "dicomweb": url} | more)
-    return DicomWebSource(settings, patience=0.5)
+    return DicomWebSource(settings, 1000, patience=0.5, query_seconds=2)
 
 
 async def fetched(client: DicomWebSource, source: PacsSource = ONE) -> bytes:
@@ -76,6 +77,14 @@ async def none(request: web.Request) -> web.StreamResponse:
     return await multipart(request)
 
 
+async def unending(request: web.Request) -> web.StreamResponse:
+    answer = web.StreamResponse(headers={"Content-Type": "multipart/related; boundary=b"})
+    await answer.prepare(request)
+    await answer.write(b"--b\r\n\r\n" + FILE + b"\r\n--b--")
+    while True:
+        await answer.write(b"x" * 65536)
+
+
 async def dripping(request: web.Request) -> web.StreamResponse:
     answer = web.StreamResponse()
     answer.content_type = "application/dicom"
@@ -101,6 +110,7 @@ def answering(status: int, **headers: str):
         (none, PeerFailed),
         (never, SourceAway),
         (dripping, SourceAway),
+        (unending, PeerFailed),
         (answering(200, **{"Content-Type": "text/html"}), PeerFailed),
         (answering(302, Location="http://elsewhere.example.org/"), PeerFailed),
         (answering(401), SourceAway),
@@ -128,6 +138,70 @@ async def test_an_archive_that_fails_at_queries_too_is_away(archive: FakeArchive
     async with client_of(archive.url, max_associations=1) as client:
         with pytest.raises(SourceAway):
             await fetched(client)
+
+
+async def unended_query(request: web.Request) -> web.StreamResponse:
+    """At a pace that is kept."""
+    answer = web.StreamResponse(headers={"Content-Type": "application/dicom+json"})
+    await answer.prepare(request)
+    await answer.write(b"[")
+    while True:
+        await answer.write(b" " * 1000)
+        await asyncio.sleep(0.1)
+
+
+def saying(said: bytes):
+    async def answer(_: web.Request) -> web.StreamResponse:
+        return web.Response(body=said, content_type="application/dicom+json")
+
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("told", "error"),
+    [
+        (unended_query, SourceAway),
+        (saying(b"[" + b"{}," * 10 + b"{}]"), PeerFailed),
+        (saying(b"[" + b'{"00080005":{"vr":"CS"}},' * 20_000 + b"{}]"), PeerFailed),
+        (saying(b"[" + b" " * (1 << 20) + b"]"), PeerFailed),
+        (saying(b"["), PeerFailed),
+        (saying(b"[1]"), PeerFailed),
+        (saying(b"[" * 100_000), PeerFailed),
+    ],
+)
+async def test_no_more_is_taken_for_an_answer_than_was_asked_for(
+    archive: FakeArchive, told: Answer, error: type[MdmError]
+) -> None:
+    archive.told = told
+    async with client_of(archive.url) as client:
+        async with asyncio.timeout(20):
+            with pytest.raises(error):
+                await client.query("studies", [], offset=0, limit=10)
+
+
+async def test_values_without_end_are_refused_before_they_take_memory(archive: FakeArchive) -> None:
+    archive.told = saying(b"[" + b"{}," * 2_000_000 + b"{}]")
+    async with client_of(archive.url) as client:
+        tracemalloc.start()
+        try:
+            with pytest.raises(PeerFailed):
+                await client.query("studies", [], offset=0, limit=500)
+            assert tracemalloc.get_traced_memory()[1] < 60 << 20
+        finally:
+            tracemalloc.stop()
+
+
+async def test_what_looks_like_a_boundary_comes_in_large_pieces_all_the_same(archive: FakeArchive) -> None:
+    file = b"\r\n--bx" * 200_000
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        return await multipart(request, file, boundary="b")
+
+    archive.instead = answer
+    async with client_of(archive.url) as client, client.instance(ONE) as chunks:
+        pieces = [chunk async for chunk in chunks]
+    assert b"".join(pieces) == file
+    assert all(len(piece) >= 65536 for piece in pieces[:-1])
 
 
 async def test_nobody_there_is_an_archive_that_is_away(unused_tcp_port: int) -> None:
