@@ -20,12 +20,16 @@ KIND = " source"
 
 @dataclass(frozen=True, slots=True, repr=False)
 class PacsSource:
-    """One instance in a PACS: the PACS by name, the UIDs of study, series and instance (PS3.3 C.7.2, C.7.3, C.12.1)."""
+    """One instance in a PACS: the PACS by name, the UIDs of study, series and instance (PS3.3 C.7.2, C.7.3, C.12.1).
+
+    `patient`: the Patient ID that the PACS told, as `linking_values` has it; empty when it told none.
+    """
 
     pacs: str
     study: str
     series: str
     instance: str
+    patient: str = ""
 
     def __post_init__(self) -> None:
         if not self.pacs or not all(_UID.match(uid) for uid in (self.study, self.series, self.instance)):

@@ -6,7 +6,7 @@ there, and adds what is new.
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
 from uuid import UUID
@@ -16,6 +16,7 @@ from mdm_async.catalog.metadata.blind import SealedOriginal
 from mdm_async.catalog.namespace.places import Place
 from mdm_async.catalog.rights import acl
 from mdm_async.dicom import model_json
+from mdm_async.dicom.identifiers import linking_values
 from mdm_async.errors import BadRequest, Exists, MdmError, NotADirectory, PeerFailed
 from mdm_async.images.names import directories, registering
 from mdm_async.images.names.archived_name import archived_name, keyed_by
@@ -195,6 +196,7 @@ class _Naming:
         if model_json.study_uid(instance) not in ("", source.study):
             raise BadRequest("the archive tells of instances of another study than it was asked for")
         head = model_json.head_of(study, instance)
+        source = replace(source, patient=linking_values(head).get("PatientID", ""))
         name = archived_name(self.template, self.served, head)
         lfn = parse_lfn(f"{self.directory.rstrip('/')}/{name}")
         return Registration(lfn, source, partial(self._said, head))

@@ -6,6 +6,7 @@ archive that does not answer is left alone for a while, longer each time; whoeve
 
 import asyncio
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -23,7 +24,7 @@ from mdm_async.catalog.trail.acts import Act
 from mdm_async.catalog.work import images_to_stage, views_to_make
 from mdm_async.catalog.work.queue import Row
 from mdm_async.crypt4gh.segment import padded
-from mdm_async.dicom.sop_common import sop_common
+from mdm_async.dicom.identifiers import linking_values
 from mdm_async.errors import (
     Damaged,
     Gone,
@@ -210,8 +211,8 @@ class Bringer:
                 self.source.instance(source) as chunks,
                 self.intake.filling(registered, served, chunks, payer) as draft,
             ):
-                if sop_common(draft.head).instance != source.instance:
-                    raise WrongContent("the archive sent another instance than the one asked for")
+                says = await self.intake.workshop.cipher.run(partial(linking_values, draft.head))
+                _demand_same(source, says)
                 await self._stored(draft)
         except NotFound:
             # Not because its URL leads nowhere any more.
@@ -270,6 +271,16 @@ class Bringer:
         if self.line.away_for:
             _log.info("an archive is back", archive=self.source.name)
         self._pause, self.line.away_until, self.line.away_for = 0.0, 0.0, ""
+
+
+def _demand_same(source: PacsSource, says: Mapping[str, str]) -> None:
+    """Return when a file is the one that was registered: its name, a pseudonym, is made of what this tells of it."""
+    asked = (source.study, source.series, source.instance)
+    if asked != tuple(says.get(f"{of}InstanceUID") for of in ("Study", "Series", "SOP")):
+        raise WrongContent("the archive sent another instance than the one asked for")
+    # Outside ASCII the same text may be written in other bytes.
+    if source.patient and source.patient.isascii() and says.get("PatientID") != source.patient:
+        raise WrongContent("the archive sent the file of another patient than it had told")
 
 
 def _now() -> float:

@@ -80,11 +80,23 @@ async def queue(server: Server) -> int:
         return int(await db.fetchval("select count(*) from images_to_stage") or 0)
 
 
+@pytest.mark.parametrize(
+    ("changed", "why"),
+    [
+        ("SOPInstanceUID", "another instance"),
+        ("SeriesInstanceUID", "another instance"),
+        ("StudyInstanceUID", "another instance"),
+        ("PatientID", "another patient"),
+    ],
+)
 async def test_another_instance_than_the_one_registered_is_refused(
-    archive: FakeArchive, staging: Server
+    archive: FakeArchive, staging: Server, changed: str, why: str
 ) -> None:
-    archive.add(made(seed=1))
-    other = made(seed=2)
+    image = archive.add(made(seed=1))
+    setattr(image, changed, "1.2.3")
+    written = io.BytesIO()
+    image.save_as(written, enforce_file_format=True)
+    other = written.getvalue()
 
     async def wrong(request: web.Request) -> web.StreamResponse:
         return await multipart(request, other)
@@ -94,7 +106,7 @@ async def test_another_instance_than_the_one_registered_is_refused(
     tree = await staging.srm("prepareToGet", files=[{"surl": path}])
     (line,) = await ended(staging, tree["requestToken"])
     assert line["status"]["statusCode"] == "SRM_FAILURE"
-    assert "another instance" in line["status"]["explanation"]
+    assert why in line["status"]["explanation"]
     assert (await staging.srm("ls", surls=[path]))["files"][0]["fileLocality"] == "NEARLINE"
     async with staging.house.database.acquire() as db:
         assert not await db.fetchval("select count(*) from parts")
