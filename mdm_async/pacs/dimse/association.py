@@ -116,7 +116,7 @@ class Association:
         finally:
             if self._peer is not None:
                 self.acceptor.dismiss(self._peer)
-            self.wire.writer.close()
+            self.wire.close()
         metrics.ENDED.labels(how).inc()
         if self._peer is not None:
             _log.info("association ended", ae=self._title, source=self.source, how=how)

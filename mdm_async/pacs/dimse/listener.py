@@ -186,6 +186,8 @@ class Listener:
         except OSError:  # It went away, or took too long.
             metrics.ENDED.labels("never began").inc()
             return
+        # Nothing is kept back: what was sent has left, or its sender waits.
+        transport.set_write_buffer_limits(0)
         writer = asyncio.StreamWriter(transport, protocol, reader, loop)
         shown = writer.get_extra_info("ssl_object")
         certificate = shown.getpeercert(binary_form=True) if shown is not None else None

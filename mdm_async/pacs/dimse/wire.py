@@ -119,7 +119,21 @@ class Wire:
         """At once, without a wait."""
         with suppress(OSError, RuntimeError):
             self.writer.write(abort(reason))
-            self.writer.close()
+        self._close()
+
+    def close(self) -> None:
+        """What the peer has not taken by now it is not given. Once `abort` or `cut` was called, this does nothing."""
+        if self.writer.transport.is_closing():
+            return
+        if self.writer.transport.get_write_buffer_size():
+            self.cut()
+        else:
+            self._close()
+
+    def _close(self) -> None:
+        """What is unsent, by TLS as well, has a moment: a peer that reads nothing would keep it here for ever."""
+        self.writer.close()
+        asyncio.get_running_loop().call_later(_LINGER, self.writer.transport.abort)
 
     def cut(self) -> None:
         """End the connection without a word."""
