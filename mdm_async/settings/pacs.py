@@ -57,7 +57,12 @@ class CallingSettings(Section):
     @field_validator("hosts")
     @classmethod
     def _are_networks(cls, given: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(str(ipaddress.ip_network(host, strict=False)) for host in given)
+        networks = [ipaddress.ip_network(host, strict=False) for host in given]
+        if not all(one.prefixlen for one in networks):
+            raise ValueError(
+                "every address there is may be anybody's; name the addresses or networks of the device"
+            )
+        return tuple(map(str, networks))
 
     @property
     def networks(self) -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:

@@ -12,6 +12,7 @@ import pytest
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from mdm_async.errors import UnsafeSettings
+from mdm_async.pacs.dimse import messages
 from mdm_async.pacs.dimse.peers import Peers
 from mdm_async.premises import reasons_against
 from mdm_async.settings import load
@@ -132,6 +133,21 @@ async def test_what_cannot_be_understood(pacs: Pacs, data: bytes, instance: str)
     assert await device.store(image()) == 0
 
 
+async def test_a_refused_image_that_does_not_end_is_answered_and_aborted(
+    pacs: Pacs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(messages, "_MOST_SKIPPED", 100_000)
+    device = await (await pacs.connect()).associate()
+    await device.send(p_data(1, 3, store_command("1.2.x")))
+    await device.send_data_set(bytes(100_000))
+    assert await device.status() == 0xC000
+    await device.send(p_data(1, 3, store_command("1.2.x")))
+    await device.send_data_set(bytes(180_000), whole=False)
+    assert await device.status() == 0xC000
+    assert (await device.pdu())[0] == 7
+    assert await device.reader.read() == b""
+
+
 async def test_a_data_set_in_another_transfer_syntax_than_was_agreed(pacs: Pacs) -> None:
     device = await (await pacs.connect()).associate(contexts=[(CT, [ImplicitVRLittleEndian])])
     assert await device.store(image()) == 0xC000
@@ -225,6 +241,8 @@ async def test_long_answers_keep_to_the_length_that_the_peer_takes(pacs: Pacs) -
         ({"hosts": ["ct1.hospital.example"]}, "hosts"),
         ({"hosts": ["192.0.2.7"]}, "plain = true"),
         ({"hosts": []}, "hosts"),
+        ({"hosts": ["192.0.2.7", "0.0.0.0/0"], "plain": True}, "name the addresses"),
+        ({"hosts": ["::/0"], "plain": True}, "name the addresses"),
         ({"ae": "SEVENTEEN_LETTERS"}, "ae"),
         ({"ae": "A\\B"}, "AE title"),
         ({"directory": "pacs"}, "absolute"),

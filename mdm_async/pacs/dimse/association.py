@@ -210,9 +210,12 @@ class Association:
                 raise Broken(AbortReason.UNEXPECTED_PARAMETER, "an answer to no request")
             self.phase = Phase.STORING
             answer = await self._answer(messages, caller, command, answered)
-            await messages.skip_data_set()
+            is_whole = await messages.skip_data_set()
             told = commands.response(command, answer.status, answer.comment)
             await self.wire.send(command_data(context, told, self._longest))
+            if not is_whole:
+                await self.wire.say_last(abort(AbortReason.NOT_SPECIFIED))
+                return "a refused image did not end"
             self.phase = Phase.OPEN
         await self.wire.say_last(abort(AbortReason.NOT_SPECIFIED))
         return "server stopped"

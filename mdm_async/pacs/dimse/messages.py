@@ -15,6 +15,8 @@ _MOST_COMMAND: Final = 16 << 10
 """Bytes; real ones have a few hundred."""
 _MOST_PARTS: Final = 64
 """PDVs of a command; most devices send one."""
+_MOST_SKIPPED: Final = 256 << 20
+"""Bytes of a data set that nobody wants any more."""
 _TOGETHER: Final = 128 << 10
 """Bytes of a data set that are handed on at once, at the least, until the last: many small PDVs cost as many jobs."""
 
@@ -80,10 +82,12 @@ class Messages:
                 whole, together = bytes(together), bytearray()
                 yield whole
 
-    async def skip_data_set(self) -> None:
-        """Take what is left of it, and keep nothing: until then a peer takes no answer."""
-        while self._in_data_set is not None:
-            await self._of_data_set()
+    async def skip_data_set(self) -> bool:
+        """Take what is left of it, and keep nothing: until then a peer takes no answer. False: too much is left."""
+        skipped = 0
+        while self._in_data_set is not None and skipped <= _MOST_SKIPPED:
+            skipped += len(await self._of_data_set())
+        return self._in_data_set is None
 
     async def _of_data_set(self) -> bytes:
         piece = await self._piece()
