@@ -245,7 +245,7 @@ class Association:
                 peer, caller, command, context.syntax, messages.data_set(), cut
             )
         except (Aborted, Released, Broken, Silent, Gone):
-            _log.warning("a pushed image broke off", ae=peer.settings.ae, source=self.source)
+            self._tell("a pushed image broke off", what="broken off", ae=peer.settings.ae)
             raise
         except Exception as why:
             _log.error("a pushed image could not be stored", kind=type(why).__name__, ae=peer.settings.ae)

@@ -1,0 +1,49 @@
+"""What anybody can make happen as often as they like fills no log."""
+
+import pytest
+
+from mdm_async.pacs.dimse import association
+from mdm_async.seldom import Seldom
+from tests.faults.conditions import until
+from tests.pacs.devices import Pacs, p_data, store_command
+from tests.pacs.test_bad_input import open_now
+
+
+@pytest.fixture(autouse=True)
+def _told_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(association, "_TOLD", Seldom(2))
+
+
+async def test_who_never_associates_is_told_of_seldom_or_not_at_all(
+    pacs: Pacs, capsys: pytest.CaptureFixture[str]
+) -> None:
+    capsys.readouterr()
+    for _ in range(10):
+        (await pacs.connect()).close()
+        half = await pacs.connect()
+        await half.send(b"\1\0")
+        half.close()
+        garbled = await pacs.connect()
+        await garbled.send(b"GET / HTTP/1.1\r\n\r\n")
+        assert (await garbled.pdu())[0] == 7
+        garbled.close()
+        stranger = await pacs.connect()
+        assert (await stranger.ask(ae="STRANGER"))[0] == 3
+        stranger.close()
+    said = capsys.readouterr().out
+    assert said.count("an association was refused") == 2
+    assert said.count("breaks the DICOM protocol") == 2
+    assert "association ended" not in said
+
+
+async def test_images_that_break_off_are_told_of_seldom(
+    pacs: Pacs, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await until(lambda: not open_now(pacs))
+    capsys.readouterr()
+    for _ in range(5):
+        device = await (await pacs.connect()).associate()
+        await device.send(p_data(1, 3, store_command("1.2.3")) + p_data(1, 0, bytes(1000)))
+        device.close()
+    await until(lambda: not open_now(pacs))
+    assert capsys.readouterr().out.count("a pushed image broke off") == 2
