@@ -44,6 +44,8 @@ class Wanted:
     view: View | None
     needs_view: bool
     versions: Sequence[str]
+    unseen: bool = False
+    """With `needs_view`: that right is enough; else it takes the right to get the metadata too."""
 
     @property
     def named(self) -> list[Attribute]:
@@ -107,7 +109,7 @@ async def page(
             not one.entry.is_directory and acl.allows(seen.caller, one, Right.READ, wanted.view),
         )
         for id_, one in apart.items()
-        if one.entry is not None and acl.allows(seen.caller, one, Right.GET_METADATA)
+        if one.entry is not None and (wanted.unseen or acl.allows(seen.caller, one, Right.GET_METADATA))
     ]
     arguments = Arguments(list(seen.arguments))
     view = arguments.add(wanted.view, "text")
@@ -115,7 +117,8 @@ async def page(
     directory, name = arguments.add(after[0], "bigint"), arguments.add(after[1], "text")
     left_out = arguments.add(list(apart), "bigint[]")
     may_be_read = f"image is not null and {may_read('v', 'e', view)}"
-    may = may_get_metadata("v", "e") + (f" and {may_be_read}" if wanted.needs_view else "")
+    may = "true" if wanted.unseen else may_get_metadata("v", "e")
+    may += f" and {may_be_read}" if wanted.needs_view else ""
     columns = "id, parent, name, guid, image"
     # Directory by directory, until there are enough. Nothing sorts what the lateral join gives: it comes in the order
     # of the directories before it, and a sort might want all of it first.

@@ -65,11 +65,13 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """`more`: how many come behind them; `cut`: not all that the caller may see was looked at."""
+    """`more`: how many come behind them; `cut`: not all that the caller may see was looked at; `identified`: where is
+    looked, originals are what is shown by default, of which nothing is told here."""
 
     rows: Sequence[Row]
     more: int
     cut: bool
+    identified: bool = False
 
 
 async def of_visible(db: Connection, seen: Seen, sought: Sought, most: int) -> Rows:

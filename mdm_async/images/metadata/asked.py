@@ -14,10 +14,11 @@ MOST_CHOSEN = 100
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """`view`: None for each entry's default view. `chosen`: attributes that are told of each match."""
+    """`path`: None for all that the caller sees, also by whoever does not see the root. `view`: None for each entry's
+    default view. `chosen`: attributes that are told of each match."""
 
     query: str
-    path: str = "/"
+    path: str | None = "/"
     view: View | None = None
     chosen: Sequence[str] = ()
     order: Sequence[str] = ()
@@ -27,6 +28,8 @@ class Asked:
     limit: int | None = None
     after: str | None = None
     """The cursor of an earlier answer to the same."""
+    unseen: bool = False
+    """The right to read the view is enough; else it takes the right to get the metadata too."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -146,6 +146,7 @@ async def begin(desk: Desk, caller: Caller, asked: Asked) -> Search:
         asked.view,
         asked.view is not None or any(isinstance(one, DicomAttribute) for one in attributes(condition)),
         desk.views.versions,
+        asked.unseen,
     )
     first = final
     if by:

@@ -18,7 +18,7 @@ from mdm_async.errors import BadRequest, Conflict
 from mdm_async.images.metadata.originals import Originals
 from mdm_async.images.reading.served import ServedViews
 from mdm_async.images.surls import resolve_one
-from mdm_async.names import Caller, Right, Scope, View
+from mdm_async.names import ROOT, Caller, Right, Scope, View
 from mdm_async.postgres.database import Connection, Database
 from mdm_async.querying.attributes import Attribute, Kind
 
@@ -72,7 +72,7 @@ class Found:
 
     _desk: Desk
     _caller: Caller
-    _path: str
+    _path: str | None
     _wanted: Wanted
     _after: Cursor | None = START
     """None: at the end."""
@@ -126,8 +126,16 @@ async def _demand_attributes(db: Connection, wanted: Wanted) -> None:
         raise Conflict("an attribute of the query has just been removed", remedy="ask again")
 
 
-async def place_of(db: Connection, caller: Caller, path: str) -> Place:
-    """Where a query looks. Raises BadRequest, and as `acl.demand_seen`."""
+async def place_of(db: Connection, caller: Caller, path: str | None) -> Place:
+    """Where a query looks; None: at the root, also by whoever does not see it, whose credential may lead further.
+
+    Raises BadRequest, and as `acl.demand_seen`.
+    """
+    if path is None:
+        root = await places.resolve_one(db, ROOT)
+        if not caller.scopes and not acl.looks_into(caller, root):
+            acl.demand_seen(caller, root)
+        return root
     named, place = await resolve_one(db, caller, path)
     if named.view is not None:
         raise BadRequest("a view is asked for by itself", remedy="leave '/@<view>' out of the path")
@@ -171,7 +179,7 @@ def known_of(caller: Caller, wanted: Wanted, found: Sequence[Place]) -> list[Kno
     """Those of some entries that the caller may know of."""
     known = []
     for place in found:
-        if place.entry is None or not acl.allows(caller, place, Right.GET_METADATA):
+        if place.entry is None or not (wanted.unseen or acl.allows(caller, place, Right.GET_METADATA)):
             continue
         readable = not place.entry.is_directory and acl.allows(caller, place, Right.READ, wanted.view)
         view = wanted.view or place.default_view

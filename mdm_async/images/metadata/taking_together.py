@@ -16,7 +16,7 @@ from mdm_async.images.metadata.tasks import MOST_TAKEN, Taken, Turn, take
 from mdm_async.images.names.revealing import NameGuard
 from mdm_async.names import Caller
 
-_Alike = tuple[Caller, str, str, str | None, tuple[tuple[str, str], ...]]
+_Alike = tuple[Caller, str, str | None, str | None, tuple[tuple[str, str], ...]]
 _MOST: Final = MOST_TAKEN
 
 

@@ -17,8 +17,8 @@ class Tell:
     tail: bytes
     pixels: bytes
     """How they begin; nothing when there are none."""
-    bulk: str
-    """Below which values are that do not stand in it."""
+    bulk: tuple[str, str]
+    """What stands before and behind the name of a value in its address, of those that do not stand in it."""
 
     @property
     def size(self) -> int:
@@ -40,7 +40,7 @@ class Tell:
 
     def _address(self, path: Path) -> str:
         named = (f"{one:08X}" if place % 2 == 0 else str(one) for place, one in enumerate(path))
-        return f"{self.bulk}/{'.'.join(named)}"
+        return f"{self.bulk[0]}{'.'.join(named)}{self.bulk[1]}"
 
 
 @dataclass(frozen=True, slots=True, repr=False)

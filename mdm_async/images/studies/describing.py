@@ -44,10 +44,10 @@ def beside(view: ReadyView) -> int:
 
 
 async def described(
-    blobs: BlobStore, cipher: CipherPool, scrubber: Scrubber, view: ReadyView, bulk: str
+    blobs: BlobStore, cipher: CipherPool, scrubber: Scrubber, view: ReadyView, bulk: tuple[str, str]
 ) -> bytes:
-    """The model as JSON. `bulk`: the address below which values are that do not stand in it. Raises TooLarge, Damaged,
-    TooManyRequests."""
+    """The model as JSON. `bulk`: what stands before and behind the name of a value in its address, of those that do
+    not stand in it. Raises TooLarge, Damaged, TooManyRequests."""
     head, tail = await heads.head_and_tail(blobs, cipher, view, MOST_DESCRIBED)
     if head is None:
         raise TooLarge(

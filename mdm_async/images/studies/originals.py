@@ -12,7 +12,7 @@ from mdm_async.images.metadata.asked import EVERYTHING, Match
 from mdm_async.images.metadata.asked import Asked as Query
 from mdm_async.images.metadata.rows import Desk
 from mdm_async.images.studies.asked import INSTANCE, SERIES, STUDY, Asked
-from mdm_async.names import IDENTIFIED, ROOT, Caller
+from mdm_async.names import IDENTIFIED, Caller
 from mdm_async.querying.conditions import Compared, Condition, OneOf, Operator, Some
 
 MOST_OPENED: Final = 1_000
@@ -26,10 +26,12 @@ async def of_originals(
     all_of: Sequence[Condition],
     among: Sequence[Condition],
     limit: int,
+    *,
+    unseen: bool,
 ) -> Rows:
     """Raises BadQuery for what originals are not found by; and as `finding.begin`."""
     query = " and ".join(map(_said, [*all_of, *among])) or f"{STUDY} is known"
-    wanted = Query(query, asked.path or ROOT, IDENTIFIED, (EVERYTHING,), limit=MOST_OPENED + 1)
+    wanted = Query(query, asked.path, IDENTIFIED, (EVERYTHING,), limit=MOST_OPENED + 1, unseen=unseen)
     matches = [one async for one in finding.find(desk, caller, wanted)]
     groups: defaultdict[tuple[str, ...], list[Match]] = defaultdict(list)
     for one in matches[:MOST_OPENED]:

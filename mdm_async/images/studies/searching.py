@@ -14,7 +14,6 @@ from mdm_async.catalog.metadata.candidates import Probe, candidates, probes
 from mdm_async.catalog.metadata.columns import DicomAttribute
 from mdm_async.catalog.metadata.matches import Known
 from mdm_async.catalog.metadata.studies import Row, Rows, Sought
-from mdm_async.catalog.namespace import places
 from mdm_async.catalog.namespace.places import Place
 from mdm_async.catalog.rights import acl, visible
 from mdm_async.dicom.indexed import Level
@@ -22,7 +21,7 @@ from mdm_async.errors import NotFound, TooLarge
 from mdm_async.images.metadata.rows import Desk, demand_view, place_of
 from mdm_async.images.studies.asked import INSTANCE, SERIES, STUDY, Asked, Uids, known
 from mdm_async.images.studies.originals import of_originals
-from mdm_async.names import IDENTIFIED, ROOT, Caller, Right, Scope, View
+from mdm_async.names import IDENTIFIED, Caller, Right, Scope, View
 from mdm_async.postgres.database import Connection
 from mdm_async.querying.conditions import Condition, Every, attributes, conjuncts, every
 
@@ -64,7 +63,7 @@ async def search(desk: Desk, caller: Caller, asked: Asked) -> Rows:
     limit = MOST if asked.limit is None else min(asked.limit, MOST)
     if asked.view == IDENTIFIED:
         demand_view(desk, asked.view)
-        return await of_originals(desk, caller, asked, all_of, among, limit)
+        return await of_originals(desk, caller, asked, all_of, among, limit, unseen=False)
     condition = every(all_of) if all_of else known(STUDY)
     sought = Sought(asked.level, condition, among, asked.view, (), False, asked.offset, limit, asked.told)
     return await _found(desk, caller, asked.path, sought)
@@ -87,6 +86,7 @@ async def instances(
             within.conditions,
             (),
             MOST_RETRIEVED,
+            unseen=True,
         )
     else:
         condition = every(within.conditions)
@@ -112,29 +112,24 @@ async def _found(desk: Desk, caller: Caller, path: str | None, sought: Sought) -
     async with desk.database.acquire() as db:
         await desk.views.refresh(db)
         demand_view(desk, sought.view)
-        sought = replace(sought, versions=desk.views.versions)
-        place = await _place(db, caller, path)
-        if place.entry is not None and not place.entry.is_directory:
-            return await studies.of_known(db, _known(caller, sought, [place]), sought)
-        meant = _meant(sought)
-        some = await _few(db, caller, place, sought, meant)
-        if some is not None:
-            return await studies.of_known(db, some, sought)
-        verdict = await desk.verdicts.of(db, caller, place.newest_acl)
-        seen = await visible.below(db, caller, verdict, place)
-        if meant:
-            return await studies.of_candidates(db, seen, meant[0], sought, MOST_MEANT)
-        return await studies.of_visible(db, seen, sought, MOST_FILES)
+        place = await place_of(db, caller, path)
+        found = await _at(db, desk, caller, place, replace(sought, versions=desk.views.versions))
+        shown = sought.view or place.default_view
+        return replace(found, identified=shown == IDENTIFIED and acl.sees(caller, place))
 
 
-async def _place(db: Connection, caller: Caller, path: str | None) -> Place:
-    """Where is looked. Below the root also by whoever does not see the root itself: a credential may lead further."""
-    if path is not None:
-        return await place_of(db, caller, path)
-    root = await places.resolve_one(db, ROOT)
-    if not caller.scopes and not acl.looks_into(caller, root):
-        acl.demand_seen(caller, root)
-    return root
+async def _at(db: Connection, desk: Desk, caller: Caller, place: Place, sought: Sought) -> Rows:
+    if place.entry is not None and not place.entry.is_directory:
+        return await studies.of_known(db, _known(caller, sought, [place]), sought)
+    meant = _meant(sought)
+    some = await _few(db, caller, place, sought, meant)
+    if some is not None:
+        return await studies.of_known(db, some, sought)
+    verdict = await desk.verdicts.of(db, caller, place.newest_acl)
+    seen = await visible.below(db, caller, verdict, place)
+    if meant:
+        return await studies.of_candidates(db, seen, meant[0], sought, MOST_MEANT)
+    return await studies.of_visible(db, seen, sought, MOST_FILES)
 
 
 def _meant(sought: Sought) -> list[Probe]:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from typing import Final
+from urllib.parse import quote
 
 from aiohttp import web
 
@@ -30,6 +31,11 @@ class Named:
     @property
     def base(self) -> str:
         return BASE if self.view is None else f"{BASE}/@{self.view}"
+
+    @property
+    def end(self) -> str:
+        """What ends each URL that is told: what is found in a folder may be hidden elsewhere."""
+        return "" if self.path is None else f"?path={quote(self.path)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +98,6 @@ def searched(request: web.Request, level: Level) -> Searched:
 
 ALWAYS: Final = frozenset(
     {
-        "InstanceAvailability",
         "RetrieveURL",
         "NumberOfStudyRelatedSeries",
         "NumberOfStudyRelatedInstances",

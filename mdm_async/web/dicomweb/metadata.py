@@ -22,7 +22,8 @@ async def metadata(request: web.Request) -> web.StreamResponse:
     caller = await caller_of(request)
     accept.demand_json(wanted(request))
     rows = await rows_of(request, caller)
-    base = base_of(request, named(request))
+    about = named(request)
+    base = base_of(request, about)
     answer = web.StreamResponse(headers=HEADERS | {"Content-Type": accept.JSON})
     if request.method == "HEAD":
         await opened(request, caller, rows[0])
@@ -37,7 +38,7 @@ async def metadata(request: web.Request) -> web.StreamResponse:
         begin = b"["
         async for row, warm in each_opened(request, rows):
             with warm.ending.cutting(transport.abort):
-                told = await _told(request, held, warm, _bulk(base, row))
+                told = await _told(request, held, warm, _bulk(base, row, about.end))
                 if not answer.prepared:
                     await answer.prepare(request)
                 await answer.write(begin + told)
@@ -46,7 +47,7 @@ async def metadata(request: web.Request) -> web.StreamResponse:
     return answer
 
 
-async def _told(request: web.Request, held: Held, warm: WarmTurl, bulk: str) -> bytes:
+async def _told(request: web.Request, held: Held, warm: WarmTurl, bulk: tuple[str, str]) -> bytes:
     """One instance; that it was read is in the audit before it is told."""
     house, view = request.app[HOUSE], view_of(warm)
     held.grow_to(weight(view))
@@ -59,5 +60,5 @@ async def _told(request: web.Request, held: Held, warm: WarmTurl, bulk: str) -> 
         return told
 
 
-def _bulk(base: str, row: Row) -> str:
-    return f"{base}/studies/{row.study}/series/{row.series}/instances/{row.instance}/bulkdata"
+def _bulk(base: str, row: Row, end: str) -> tuple[str, str]:
+    return f"{base}/studies/{row.study}/series/{row.series}/instances/{row.instance}/bulkdata/", end

@@ -27,10 +27,10 @@ _LEVELS: Final = (Level.PATIENT, Level.STUDY, Level.SERIES, Level.INSTANCE)
 _META: Final = "TransferSyntaxUID"
 
 
-def document(rows: Sequence[Row], searched: Searched, base: str) -> bytes:
-    """`base`: the URL below which studies are retrieved."""
+def document(rows: Sequence[Row], searched: Searched, base: str, end: str) -> bytes:
+    """`base`: the URL below which studies are retrieved; `end`: what ends each."""
     keywords = told_of(searched)
-    return orjson.dumps([_told(row, searched, keywords, base) for row in rows])
+    return orjson.dumps([_told(row, searched, keywords, base, end) for row in rows])
 
 
 def told_of(searched: Searched) -> list[str]:
@@ -49,7 +49,7 @@ def told_of(searched: Searched) -> list[str]:
     return [name for name in told if name in indexed]
 
 
-def _told(row: Row, searched: Searched, keywords: Sequence[str], base: str) -> Mapping[str, Any]:
+def _told(row: Row, searched: Searched, keywords: Sequence[str], base: str, end: str) -> Mapping[str, Any]:
     asked = searched.asked
     url = f"{base}/studies/{row.study}"
     told: dict[int, dict[str, Any]] = {}
@@ -75,6 +75,5 @@ def _told(row: Row, searched: Searched, keywords: Sequence[str], base: str) -> M
             tell("NumberOfSeriesRelatedInstances", [row.count])
         else:
             url += f"/instances/{row.instance}"
-    tell("InstanceAvailability", ["ONLINE"])
-    tell("RetrieveURL", [url])
+    tell("RetrieveURL", [url + end])
     return {f"{tag:08X}": told[tag] for tag in sorted(told)}

@@ -29,6 +29,10 @@ _CUT: Final = (
     "The number of results exceeded the maximum supported by the server. Not all that can be seen was looked at;"
     " name a folder with ?path= or more attributes"
 )
+_IDENTIFIED: Final = (
+    "The view that is shown here by default is the identified one, of which nothing is in the results;"
+    " ask {base}/@identified"
+)
 _FIELDS: Final = "Some of the attributes in includefield are not kept for searches and are not in the results"
 
 
@@ -47,13 +51,15 @@ def search(level: Level) -> Callable[[web.Request], Awaitable[web.Response]]:
             with house.desk.turns.serving(caller.payer):
                 async with house.desk.turns.turn(caller.payer, _WEIGHT):
                     found = await searching.search(house.finding, caller, final)
-            base = base_of(request, named(request))
-            document = await house.cipher.run(partial(results.document, found.rows, asked, base))
+            about = named(request)
+            base = base_of(request, about)
+            document = await house.cipher.run(partial(results.document, found.rows, asked, base, about.end))
             warnings = [
                 *([_FUZZY] if asked.fuzzy else []),
                 *([_CUT] if found.cut else []),
                 *([_MORE.format(more=found.more)] if found.more else []),
                 *([_FIELDS] if asked.unknown else []),
+                *([_IDENTIFIED.format(base=base)] if found.identified else []),
             ]
             answer = reply(request, document, accept.JSON)
             for one in warnings:

@@ -6,6 +6,7 @@ import re
 from email.parser import BytesParser
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pydicom.data
 import pytest
@@ -277,3 +278,25 @@ async def test_implicit_vr_is_rewritten_where_explicit_is_meant(server: Server, 
     again = io.BytesIO()
     read.save_as(again)
     assert len(again.getvalue()) == len(alone.body)
+
+
+async def test_urls_that_are_told_lead_to_the_folder_that_was_asked(server: Server) -> None:
+    folder = f"{await server.directory()}/of mine & yours?"
+    await server.srm("mkdir", surl=folder)
+    await server.put(f"{folder}/it.dcm", image(31, StudyInstanceUID="1.2.31"))
+    viewer = Viewer(server, server.admin_token)
+    end = f"?path={quote(folder)}"
+    for level in ("studies", "series", "instances"):
+        (one,) = (await viewer.get(f"/{level}{end}")).tree
+        retrieved = uid(one, "00081190")
+        assert retrieved.endswith(end)
+        assert "00080056" not in one
+        answer = await viewer.get(retrieved.partition("/dicom-web")[2], Accept=ANY_DICOM)
+        assert answer.status == 200
+    where = retrieved.partition("/dicom-web")[2].partition("?")[0]
+    (told,) = (await viewer.get(f"{where}/metadata{end}")).tree
+    pixels = told["7FE00010"]["BulkDataURI"]
+    assert pixels.endswith(f"/bulkdata/7FE00010{end}")
+    assert (await viewer.get(pixels.partition("/dicom-web")[2])).status == 200
+    for path in ("/studies", where + "/metadata"):
+        assert "path=" not in str((await viewer.get(path)).tree)

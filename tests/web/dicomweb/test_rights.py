@@ -156,3 +156,48 @@ async def test_uids_in_urls_are_uids(server: Server) -> None:
     for wrong in ("x", "1.2*", "%00", "1" * 65, "1.2%2F3"):
         assert await status(viewer, f"/studies/{wrong}/metadata") in (400, 404)
     assert await status(viewer, "/studies/1.2/instances/1.3") == 404
+
+
+@pytest.mark.parametrize("letters", ["rig", "ri"])
+async def test_originals_are_retrieved_by_the_rights_to_read_and_to_identify(
+    server: Server, two: tuple[str, str, dict[str, Any]], letters: str
+) -> None:
+    first, _, _ = two
+    seeing = Viewer(server, await server.token("rig", path=first, views=["identified"]), BASE_OF_ORIGINALS)
+    (one,) = (await seeing.get("/instances")).tree
+    answer = await server.call(
+        "PUT", "/admin/v1/delivery", token=server.admin_token, json={"surl": first, "identified": "clear"}
+    )
+    assert answer.status == 200, answer.body
+    viewer = Viewer(server, await server.token(letters, path=first, views=["identified"]), BASE_OF_ORIGINALS)
+    assert [uid(each, INSTANCE) for each in (await viewer.get("/instances")).tree] == (
+        [uid(one, INSTANCE)] if "g" in letters else []
+    )
+    for end in ("", "/metadata", "/frames/1"):
+        assert await status(viewer, address(one) + end) == 200
+    reader = Viewer(server, await server.token("rg", path=first, views=["identified"]), BASE_OF_ORIGINALS)
+    assert await status(reader, address(one)) == 404
+
+
+BASE_OF_ORIGINALS = "/dicom-web/@identified"
+
+
+async def test_a_folder_that_shows_originals_by_default_says_where_they_are_told(
+    own_server: Server,
+) -> None:
+    await own_server.srm("mkdir", surl="/clinic")
+    await own_server.put("/clinic/1.dcm", image(1))
+    viewer = Viewer(own_server, own_server.admin_token)
+    for path in ("/clinic", "/"):
+        reply = await viewer.get(f"/instances?path={path}")
+        assert len(reply.tree) == 1
+        assert "Warning" not in reply.headers
+    async with own_server.house.database.acquire() as db:
+        await db.execute("update entries set default_view = 'identified' where name = 'clinic'")
+    for asked in ("/instances?path=/clinic", "/studies?path=/clinic&PatientID=nobody"):
+        reply = await viewer.get(asked)
+        assert reply.tree == []
+        assert "/dicom-web/@identified" in reply.headers["Warning"]
+    for base in ("/dicom-web/@basic", "/dicom-web/@identified"):
+        reply = await Viewer(own_server, own_server.admin_token, base).get("/instances?path=/clinic")
+        assert "Warning" not in reply.headers

@@ -29,7 +29,9 @@ async def test_studies_are_told_with_counts_and_pseudonyms(archive: Archive) -> 
     assert (uid(one, "00201206"), uid(two, "00201206")) == ("2", "1")
     for study in found:
         assert uid(study, STUDY).startswith("2.25.")
-        assert uid(study, "00081190").endswith(f"/dicom-web/studies/{uid(study, STUDY)}")
+        assert uid(study, "00081190").endswith(
+            f"/dicom-web/studies/{uid(study, STUDY)}?path={archive.folder}"
+        )
         assert "Patient" not in str(study["00100010"])
     assert [uid(each, STUDY) for each in found] == sorted(uid(each, STUDY) for each in found)
 
@@ -249,7 +251,7 @@ async def test_what_is_hidden_changes_nothing(own_server: Server) -> None:
     ):  # fmt: skip
         first = await viewer.get(f"{path}&path={with_hidden}")
         second = await viewer.get(f"{path}&path={without}")
-        assert first.tree == second.tree, path
+        assert first.body.replace(b"path=/a", b"path=/b") == second.body, path
         assert first.headers.get("Warning") == second.headers.get("Warning")
     assert (await viewer.get("/instances?path=/c")).status == 404
 
