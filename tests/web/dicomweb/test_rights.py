@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from mdm_async.images.studies import searching
 from tests.conftest import Reply, Server
 from tests.web.dicomweb.conftest import Viewer, image, uid
 from tests.web.dicomweb.test_retrieve import ANY_DICOM, address, instances, parts_of
@@ -30,10 +31,18 @@ async def two(server: Server) -> tuple[str, str, dict[str, Any]]:
     return first, second, told
 
 
+@pytest.fixture(params=["one by one", "in one statement"])
+def judged(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The two ways to ask what a caller may know of, of what an index gives."""
+    if request.param == "in one statement":
+        monkeypatch.setattr(searching, "_FEW", -1)
+
+
 async def status(viewer: Viewer, where: str, **headers: str) -> int:
     return int((await viewer.get(where, **headers)).status)
 
 
+@pytest.mark.usefixtures("judged")
 async def test_any_entry_that_gives_the_right_will_do(
     server: Server, two: tuple[str, str, dict[str, Any]]
 ) -> None:
@@ -59,6 +68,7 @@ async def test_any_entry_that_gives_the_right_will_do(
     assert uid(study, "00201208") == "1"
 
 
+@pytest.mark.usefixtures("judged")
 async def test_hidden_and_missing_are_told_alike(
     server: Server, two: tuple[str, str, dict[str, Any]]
 ) -> None:
@@ -75,6 +85,25 @@ async def test_hidden_and_missing_are_told_alike(
                 for reply in replies
             )
             assert hidden == missing
+
+
+@pytest.mark.usefixtures("judged")
+async def test_scopes_give_what_they_name_and_no_more(
+    server: Server, two: tuple[str, str, dict[str, Any]]
+) -> None:
+    first, second, told = two
+    for path in (first, f"{first}/it.dcm", "/"):
+        for letters, views, found, retrieved in (
+            ("rg", None, 1, 200), ("rg", ["basic"], 1, 200), ("r", None, 0, 200), ("g", None, 0, 404),
+            ("rg", ["identified"], 0, 404), ("lg", None, 0, 404),
+        ):  # fmt: skip
+            viewer = Viewer(server, await server.token(letters, path=path, views=views))
+            said = (path, letters, views)
+            reply = await viewer.get(f"/studies?StudyInstanceUID={uid(told, STUDY)}")
+            assert [uid(one, "00201208") for one in reply.tree] == ["1"] * found, said
+            assert await status(viewer, address(told)) == retrieved, said
+    viewer = Viewer(server, await server.token("rg", path=second))
+    assert (await viewer.get(f"/studies?StudyInstanceUID={uid(told, STUDY)}&path={first}")).status == 404
 
 
 async def test_other_views_have_other_uids(server: Server, two: tuple[str, str, dict[str, Any]]) -> None:
@@ -132,6 +161,7 @@ async def test_a_read_is_in_the_audit(server: Server, two: tuple[str, str, dict[
         assert acts[:2] == ["open", "read"], end
 
 
+@pytest.mark.usefixtures("judged")
 async def test_a_macaroon_gives_what_is_below_its_path(
     server: Server, two: tuple[str, str, dict[str, Any]]
 ) -> None:
