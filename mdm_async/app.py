@@ -75,6 +75,7 @@ from mdm_async.keys.store import KeyStore
 from mdm_async.memory import give_back_forever
 from mdm_async.names import Caller
 from mdm_async.pacs.sources.archives import Archive, archives_of
+from mdm_async.pacs.sources.settling import end_others_forever
 from mdm_async.pacs.sources.staging import Bringer
 from mdm_async.postgres.database import Database, connect
 from mdm_async.postgres.directory_lock import DirectoryLock
@@ -220,6 +221,7 @@ async def running(
         beside(index_forever(house.workshop.on(lanes.bulk), house.shelf, house.node))
         for archive in house.archives.by_name.values():
             beside(_bringer(house, archive).forever())
+        beside(end_others_forever(_waiters(house), house.archives.by_name, house.node))
         beside(give_back_forever(disk))
         beside(Pruner(lanes.bulk, house.signing_key, settings.audit.keep_days).forever())
         if postgres is not None:
@@ -387,8 +389,11 @@ async def _devices(stack: AsyncExitStack, settings: Settings, house: House) -> "
 
 
 def _bringer(house: House, archive: Archive) -> Bringer:
-    waiters = Waiters(house.database, house.shelf, house.cipher, house.desk)
-    return Bringer(archive.source, archive.line, house.intake, waiters, house.node)
+    return Bringer(archive.source, archive.line, house.intake, _waiters(house), house.node)
+
+
+def _waiters(house: House) -> Waiters:
+    return Waiters(house.database, house.shelf, house.cipher, house.desk)
 
 
 def _node(settings: Settings) -> str:

@@ -1,6 +1,6 @@
 """Images to bring from their archives: one row each, however many requests wait for it."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from uuid import UUID
 
@@ -12,8 +12,18 @@ IMAGES_TO_STAGE = Queue("images to stage", "images_to_stage", ("image",), ("uuid
 
 def of_archive(pacs: str) -> Queue:
     """Those of one archive. `pacs`: a name that the settings took."""
+    return replace(IMAGES_TO_STAGE, only=f"pacs = {_quoted(pacs)}")
+
+
+def of_others(pacs: Collection[str]) -> Queue:
+    """Those of all archives but these."""
+    named = ", ".join(map(_quoted, sorted(pacs)))
+    return replace(IMAGES_TO_STAGE, only=f"pacs <> all(array[{named}]::text[])")
+
+
+def _quoted(pacs: str) -> str:
     assert pacs.replace("-", "").replace("_", "").isalnum()
-    return replace(IMAGES_TO_STAGE, only=f"pacs = '{pacs}'")
+    return f"'{pacs}'"
 
 
 async def add(db: Connection, wanted: Mapping[UUID, str]) -> None:

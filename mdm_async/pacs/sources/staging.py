@@ -48,6 +48,7 @@ from mdm_async.images.transfers.staging import Line, Waiters
 from mdm_async.keys.store import IDENTITY
 from mdm_async.names import Caller, Payer, View
 from mdm_async.pacs.dicomweb.client import DicomWebSource
+from mdm_async.pacs.sources.settling import dropped, settle
 from mdm_async.postgres.database import Connection, Database
 
 _LOOK: Final = 1.0
@@ -127,7 +128,7 @@ class Bringer:
                 failure = Gone("the file has just been deleted")
             elif not where.is_online:
                 if not waits:
-                    if await self._dropped(row):
+                    if await dropped(self._database, row):
                         return
                     continue  # somebody has come meanwhile, for whom it is to be brought
                 try:
@@ -138,7 +139,7 @@ class Bringer:
                     return
                 if failure is not None:
                     STAGED.labels("lost" if isinstance(failure, Damaged) else "refused").inc()
-            await self._settle(row, failure)
+            await settle(self.waiters, row, failure)
             return
 
     async def _brought(self, row: Row, image: UUID) -> MdmError | None:
@@ -174,28 +175,6 @@ class Bringer:
         self.line.took(time.monotonic() - begun)
         self._answers()
         return None
-
-    async def _settle(self, row: Row, failure: MdmError | None) -> None:
-        """Those who wait are told why the image cannot be had, or served when it is here, until nobody is left; then
-        the row goes."""
-        while True:
-            if for_ := await self.waiters.some(row.key[0]):
-                if failure is not None:
-                    await self.waiters.fail(for_, failure)
-                else:
-                    await self.waiters.serve(for_)
-            elif await self._dropped(row):
-                return
-
-    async def _dropped(self, row: Row) -> bool:
-        """Drop the row unless somebody waits; whether it is there no more, or another's by now."""
-        # Nobody can begin to wait while the row is locked, and is seen who did before.
-        async with self._database.transaction() as db:
-            if await images_to_stage.lock(db, row):
-                if await waiting.of_image(db, row.key[0], 1):
-                    return False
-                await images_to_stage.IMAGES_TO_STAGE.done(db, [row])
-        return True
 
     async def _fetch(self, image: UUID) -> None:
         """Raises Gone; NotFound when the archive has it no more; and as `DicomWebSource.instance`, `Draft.fill`."""

@@ -290,6 +290,27 @@ async def _hurry(server: Server) -> None:
         await asyncio.sleep(0.05)
 
 
+async def test_who_waits_for_an_archive_that_is_taken_out_of_the_settings_is_told_so(
+    archive: FakeArchive, postgres: PostgresForTests, migrated: str, tmp_path: Path
+) -> None:
+    archive.add(made(seed=1))
+    archive.instead = never
+    dsn = await postgres.fresh_database(migrated)
+    sources = [{"name": "hospital", "dicomweb": archive.url}]
+    async with running_server(tmp_path / "data", dsn, pacs={"sources": sources}) as server:
+        await server.srm("mkdir", surl=DIRECTORY)
+        (path,) = await registered(server)
+        request = (await server.srm("prepareToGet", files=[{"surl": path}]))["requestToken"]
+        assert await queue(server) == 1
+    async with running_server(tmp_path / "data", dsn) as server:
+        (line,) = await ended(server, request)
+        assert line["status"]["statusCode"] == "SRM_FILE_UNAVAILABLE"
+        assert "not asked any more" in line["status"]["explanation"]
+        async with asyncio.timeout(30):
+            while await queue(server):  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+
+
 async def test_an_archive_that_hangs_costs_another_nothing(
     archive: FakeArchive, postgres: PostgresForTests, migrated: str, tmp_path: Path
 ) -> None:
