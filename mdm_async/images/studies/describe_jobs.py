@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from mdm_async.dicom.filemeta import read_meta
 from mdm_async.dicom.json_model import Bulk, Path, bulk_of, json_of
+from mdm_async.dicom.pixels.placed import Placed, placed
 
 _TRANSFER_SYNTAX = 0x00083002
 """Available Transfer Syntax UID: file meta does not stand in a model."""
@@ -59,3 +60,21 @@ class Seek:
 
     def run(self) -> Bulk | None:
         return bulk_of(self.head, self.tail, self.path)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Place:
+    """Where the pixels lie; as `placed`."""
+
+    head: bytes
+    begin: bytes
+    end: int
+
+    @property
+    def size(self) -> int:
+        return len(self.head)
+
+    alone = False
+
+    def run(self) -> Placed:
+        return placed(self.head, self.begin, self.end)

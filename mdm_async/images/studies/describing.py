@@ -21,7 +21,7 @@ from mdm_async.images.views.scrubbing import Scrubber
 MOST_DESCRIBED: Final = 16 << 20
 """Bytes before and after the pixels. Of more, a model of it would be too large."""
 _PIXELS_BEGIN: Final = 8
-_COPIES: Final = 3
+COPIES: Final = 3
 """Of these bytes, read and on their way to a process."""
 _TOLD: Final = 10
 """Bytes of JSON that one of them becomes at the most: names of one letter do."""
@@ -30,7 +30,7 @@ _TOLD: Final = 10
 def weight(view: ReadyView) -> int:
     """Bytes of this server's memory that describing it takes at the most."""
     size = beside(view)
-    return _COPIES * size + min(_TOLD * size, MOST_TOLD)
+    return COPIES * size + min(_TOLD * size, MOST_TOLD)
 
 
 def beside(view: ReadyView) -> int:

@@ -14,23 +14,16 @@ from typing import Final
 
 from mdm_async.blobs.store import BlobStore
 from mdm_async.dicom.elements import UNDEFINED, Encoding
-from mdm_async.dicom.filemeta import read_meta
 from mdm_async.dicom.items import HEADER, ITEM, SEQUENCE_END
 from mdm_async.dicom.part10 import Kind
-from mdm_async.dicom.pixels.description import (
-    EXTENDED_LENGTHS,
-    EXTENDED_OFFSETS,
-    WATCHED_BYTES,
-    Description,
-    watched,
-)
 from mdm_async.dicom.pixels.layout import Layout
-from mdm_async.dicom.walking import walk
-from mdm_async.errors import Malformed, NotAcceptable, NotFound, TooLarge
-from mdm_async.images.cipher_pool import CipherPool
+from mdm_async.dicom.pixels.placed import PIXELS_HEADER, Placed
+from mdm_async.errors import Malformed, NotAcceptable, NotFound, ScrubRefused, TooLarge
 from mdm_async.images.reading import stream
 from mdm_async.images.reading.representation import Span
 from mdm_async.images.reading.view import ReadyView
+from mdm_async.images.studies.describe_jobs import Place
+from mdm_async.images.views.scrubbing import Scrubber
 
 MOST_READS: Final = 2_000
 """For one request, where fragments must be walked through; beside one for each frame that a table tells."""
@@ -39,34 +32,10 @@ MOST_FRAMES: Final = 20_000
 _MOST_CHECKED: Final = 1 << 16
 """Frames, up to which the whole of a table is looked at."""
 _WINDOW: Final = 1 << 14
-_ELEMENT: Final = 12
 _OFFSET, _LONG_OFFSET = 4, 8
 
 Frame = Sequence[Span]
 """Its bytes: one run, or those of its fragments in order."""
-
-
-@dataclass(frozen=True, slots=True)
-class Pixels:
-    """What a view's head says of its pixels, and where they begin."""
-
-    transfer_syntax: str
-    tag: int
-    vr: bytes
-    start: int
-    length: int | None
-    """Bytes of the value; None of encapsulated ones."""
-    end: int
-    """Where the pixels' part ends."""
-    layout: Layout | None
-    extended: tuple[bytes, bytes] | None
-    encoding: Encoding
-
-    @property
-    def in_words(self) -> bool:
-        """Whether its bytes would be others in the other byte order."""
-        wide = self.vr == b"OW" or self.layout is None or self.layout.bits > 8
-        return self.encoding.big_endian and wide
 
 
 @dataclass(slots=True)
@@ -97,8 +66,9 @@ class _Window:
         return self._data[begin : begin + size]
 
 
-async def pixels_of(blobs: BlobStore, cipher: CipherPool, view: ReadyView, most: int) -> Pixels:
-    """`most`: bytes of a head that is looked at. Raises NotFound when there are none, NotAcceptable, TooLarge."""
+async def pixels_of(blobs: BlobStore, scrubber: Scrubber, view: ReadyView, most: int) -> Placed:
+    """`most`: bytes of a head that is looked at. Raises NotFound when there are none, NotAcceptable, TooLarge,
+    TooManyRequests."""
     kinds = [part.row.kind for part in view.parts]
     if kinds[0] == Kind.ORIGINAL.value:
         raise NotAcceptable("this image is deflated as a whole", remedy="retrieve the instance")
@@ -109,17 +79,17 @@ async def pixels_of(blobs: BlobStore, cipher: CipherPool, view: ReadyView, most:
         raise TooLarge("what comes before the pixels is too large", remedy="retrieve the instance")
     head = await stream.first_part(blobs, view)
     end = size + view.parts[1].record.size
-    begin = await _read(blobs, view, size, min(size + _ELEMENT, end))
+    begin = await _read(blobs, view, size, min(size + PIXELS_HEADER, end))
     try:
-        return await cipher.run(partial(_described, head, begin, end))
-    except Malformed as why:
+        return await scrubber.run(Place(head, begin, end))
+    except ScrubRefused as why:
         raise NotAcceptable(
             "what the image says of its pixels cannot be read", remedy="retrieve the instance"
         ) from why
 
 
 async def frames_of(
-    blobs: BlobStore, view: ReadyView, pixels: Pixels, wanted: Sequence[int] | None
+    blobs: BlobStore, view: ReadyView, pixels: Placed, wanted: Sequence[int] | None
 ) -> list[Frame]:
     """Those of these numbers, from 1; None: all. Raises NotFound for a number that there is not, NotAcceptable where
     frames cannot be told apart, TooLarge."""
@@ -139,7 +109,7 @@ async def frames_of(
         raise _apart() from why
 
 
-async def stream_of(blobs: BlobStore, view: ReadyView, pixels: Pixels) -> Frame:
+async def stream_of(blobs: BlobStore, view: ReadyView, pixels: Placed) -> Frame:
     """Encapsulated pixels that are one stream, as a video is. Raises NotAcceptable, TooLarge."""
     window = _Window(partial(_read, blobs, view), pixels.end, MOST_READS)
     try:
@@ -153,31 +123,7 @@ async def _read(blobs: BlobStore, view: ReadyView, start: int, stop: int) -> byt
     return b"".join([bytes(piece) async for piece in stream.clear(blobs, view, start, stop)])
 
 
-def _described(head: bytes, begin: bytes, end: int) -> Pixels:
-    meta = read_meta(head)
-    about = Description(meta.encoding)
-    extended: dict[int, bytes] = {}
-    for element in walk(head, meta.end, len(head), meta.encoding):
-        if element.tag in (EXTENDED_OFFSETS, EXTENDED_LENGTHS):
-            extended[element.tag] = head[element.value : element.value + element.length]
-        elif watched(element.tag):
-            about.note(element.tag, head[element.value : element.value + min(element.length, WATCHED_BYTES)])
-    tag, vr, value, length = meta.encoding.header(begin, 0, len(begin))
-    table = (extended[EXTENDED_OFFSETS], extended[EXTENDED_LENGTHS]) if len(extended) == 2 else None
-    return Pixels(
-        meta.transfer_syntax,
-        tag,
-        vr or b"OW",
-        len(head) + value,
-        None if length == UNDEFINED else length,
-        end,
-        Layout.of(about),
-        table,
-        meta.encoding,
-    )
-
-
-def _native(pixels: Pixels, layout: Layout, length: int, numbers: Sequence[int]) -> list[Frame]:
+def _native(pixels: Placed, layout: Layout, length: int, numbers: Sequence[int]) -> list[Frame]:
     bits = layout.frame_bits
     if length not in (layout.total, layout.total + 1):
         # Some writers say that chrominance is shared, and share none.
@@ -191,7 +137,7 @@ def _native(pixels: Pixels, layout: Layout, length: int, numbers: Sequence[int])
     return [[(start, start + size)] for start in starts]
 
 
-async def _table_span(window: _Window, pixels: Pixels) -> Span:
+async def _table_span(window: _Window, pixels: Placed) -> Span:
     """Where the Basic Offset Table begins and ends; the first fragment follows. Raises Malformed."""
     at = pixels.start
     tag, table, size = pixels.encoding.items.header(await window.bytes(at, HEADER), 0, HEADER)
@@ -201,7 +147,7 @@ async def _table_span(window: _Window, pixels: Pixels) -> Span:
 
 
 async def _encapsulated(
-    read: Callable[[int, int], Awaitable[bytes]], pixels: Pixels, count: int, numbers: Sequence[int]
+    read: Callable[[int, int], Awaitable[bytes]], pixels: Placed, count: int, numbers: Sequence[int]
 ) -> list[Frame]:
     encoding = pixels.encoding
     # Of their own: what is read of the table is not read again after each frame.

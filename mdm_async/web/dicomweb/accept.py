@@ -129,16 +129,26 @@ def _quality(text: str) -> float:
 def of_instances(wanted: Sequence[Wanted], stored: Collection[str], *, alone: bool) -> Chosen:
     """How instances leave that are stored under these transfer syntaxes. `alone`: it is one.
 
-    As they are stored, or all under the transfer syntax that is told. Raises NotAcceptable.
+    As they are stored; when a transfer syntax is told, those in implicit VR under that one. One that is asked for may
+    fit all of them, or each another. Raises NotAcceptable.
     """
-    for one in wanted:
-        if not one.fits(DICOM):
-            continue
-        if all(_is_meant(one, syntax) for syntax in stored):
-            return Chosen(one.multipart or not alone, DICOM)
-        if one.syntax in (None, EXPLICIT) and set(stored) <= {IMPLICIT, EXPLICIT}:
-            return Chosen(one.multipart or not alone, DICOM, EXPLICIT)
+    meant = [one for one in wanted if one.fits(DICOM)]
+    for several in [*([one] for one in meant), meant]:
+        leaving = {syntax: _leaving(several, syntax) for syntax in stored}
+        if None not in leaving.values():
+            rewritten = EXPLICIT if leaving.get(IMPLICIT) == EXPLICIT else None
+            return Chosen(several[0].multipart or not alone, DICOM, rewritten)
     raise _refused(f'{RELATED}; type="{DICOM}"; transfer-syntax={one}' for one in sorted(stored))
+
+
+def _leaving(wanted: Sequence[Wanted], stored: str) -> str | None:
+    """Under which transfer syntax an instance leaves that is stored under this one."""
+    for one in wanted:
+        if _is_meant(one, stored):
+            return stored
+        if stored == IMPLICIT and one.syntax in (None, EXPLICIT):
+            return EXPLICIT
+    return None
 
 
 def _is_meant(wanted: Wanted, syntax: str) -> bool:

@@ -7,10 +7,11 @@ from typing import Final
 from aiohttp import web
 
 from mdm_async.dicom.elements import PIXEL_TAGS
+from mdm_async.dicom.pixels.placed import Placed
 from mdm_async.dicom.pixels.video.streams import SYNTAXES as VIDEOS
 from mdm_async.errors import BadRequest, NotAcceptable
-from mdm_async.images.studies.describing import MOST_DESCRIBED, bulk_span, weight
-from mdm_async.images.studies.frames import Frame, Pixels, frames_of, pixels_of, stream_of
+from mdm_async.images.studies.describing import COPIES, MOST_DESCRIBED, beside, bulk_span, weight
+from mdm_async.images.studies.frames import Frame, frames_of, pixels_of, stream_of
 from mdm_async.images.transfers.warm import WarmTurl
 from mdm_async.names import Payer
 from mdm_async.web.dicomweb import accept
@@ -63,11 +64,15 @@ async def _opened(request: web.Request) -> WarmTurl:
     return await opened(request, caller, rows[0])
 
 
-async def _pixels(request: web.Request, warm: WarmTurl) -> Pixels:
+async def _pixels(request: web.Request, warm: WarmTurl) -> Placed:
     house, view = request.app[HOUSE], view_of(warm)
-    with house.budget.holding(_payer(request, warm), min(2 * view.parts[0].record.size, 2 * MOST_DESCRIBED)):
+    if (known := house.pixels.of(view)) is not None:
+        return known
+    with house.budget.holding(_payer(request, warm), COPIES * beside(view)):
         async with telling_damage(warm.read):
-            return await pixels_of(house.blobs, house.cipher, view, MOST_DESCRIBED)
+            found = await pixels_of(house.blobs, house.workshop.scrubber, view, MOST_DESCRIBED)
+    house.pixels.keep(view, found)
+    return found
 
 
 def _payer(request: web.Request, warm: WarmTurl) -> Payer:
@@ -75,7 +80,7 @@ def _payer(request: web.Request, warm: WarmTurl) -> Payer:
 
 
 async def _frames(
-    request: web.Request, warm: WarmTurl, pixels: Pixels, numbers: Sequence[int] | None
+    request: web.Request, warm: WarmTurl, pixels: Placed, numbers: Sequence[int] | None
 ) -> web.StreamResponse:
     alone = pixels.transfer_syntax in VIDEOS if numbers is None else len(numbers) == 1
     chosen = accept.of_frames(wanted(request), pixels.transfer_syntax, in_words=pixels.in_words, alone=alone)

@@ -37,10 +37,11 @@ async def retrieve(request: web.Request) -> web.StreamResponse:
 
     async def all_parts() -> AsyncGenerator[Part, None]:
         async for row, warm in each_opened(request, rows):
-            syntax = chosen.syntax or syntax_of(row)
+            stored = syntax_of(row)
+            syntax = chosen.syntax or stored if stored == accept.IMPLICIT else stored
             kind = f"{accept.DICOM}; transfer-syntax={syntax}"
             preface = parts.preface(kind) if chosen.multipart else b""
-            yield await _part(request, warm, preface, rewrite=syntax != syntax_of(row))
+            yield await _part(request, warm, preface, rewrite=syntax != stored)
 
     held = 0 if chosen.syntax is None else 4 * MOST_REWRITTEN
     with request.app[HOUSE].budget.holding(caller.payer, held):

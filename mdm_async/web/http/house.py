@@ -37,6 +37,7 @@ from mdm_async.images.rekeying.rekeying import Rekeying
 from mdm_async.images.shredding.receipts import Receipts
 from mdm_async.images.shredding.shredder import Shredder
 from mdm_async.images.shredding.unregistering import Unregistering
+from mdm_async.images.studies.known_pixels import KnownPixels
 from mdm_async.images.transfers.admission import Admission
 from mdm_async.images.transfers.judging import Judge
 from mdm_async.images.transfers.opening import OpenedViews
@@ -105,6 +106,7 @@ class House:
     exposition: Exposition = field(default_factory=Exposition)
     verdicts: Verdicts = field(default_factory=Verdicts)
     taking: TakingTogether = field(default_factory=TakingTogether)
+    pixels: KnownPixels = field(default_factory=KnownPixels)
     own_names: Callable[[], Sequence[str]] = tuple
     """Hosts that the server's certificate is for."""
     port: int = 0

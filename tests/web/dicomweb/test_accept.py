@@ -111,6 +111,17 @@ def test_instances_without_a_transfer_syntax_mean_explicit_little_endian() -> No
         assert stored in why.value.remedy
 
 
+def test_of_several_transfer_syntaxes_each_may_fit_another_that_is_asked_for() -> None:
+    of_one = 'multipart/related; type="application/dicom"; transfer-syntax='
+    wanted = parse([f"{of_one}{JPEG}, {of_one}{EXPLICIT}"])
+    assert of_instances(wanted, {JPEG, EXPLICIT}, alone=False) == Chosen(True, DICOM)
+    assert of_instances(wanted, {JPEG, IMPLICIT}, alone=False) == Chosen(True, DICOM, EXPLICIT)
+    with pytest.raises(NotAcceptable):
+        of_instances(wanted, {JPEG, J2K}, alone=False)
+    kept = parse([f"{of_one}{JPEG}, {of_one}{IMPLICIT}"])
+    assert of_instances(kept, {JPEG, IMPLICIT}, alone=False) == Chosen(True, DICOM)
+
+
 def test_several_headers_are_one_list() -> None:
     wanted = parse(["text/html;q=0.9", 'multipart/related; type="application/dicom"; transfer-syntax=*'])
     assert of_instances(wanted, {JPEG}, alone=False) == Chosen(True, DICOM)

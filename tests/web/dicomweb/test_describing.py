@@ -3,6 +3,7 @@
 import io
 from types import SimpleNamespace
 from typing import Any
+from uuid import UUID
 
 import pytest
 from pydicom import dcmread
@@ -11,6 +12,7 @@ from mdm_async.dicom.json_model import MOST_ELEMENTS
 from mdm_async.dicom.part10 import Kind
 from mdm_async.images.studies import describe_jobs
 from mdm_async.images.studies.describing import MOST_DESCRIBED, weight
+from mdm_async.images.studies.known_pixels import KnownPixels
 from tests.conftest import Server
 from tests.web.dicomweb.conftest import image
 from tests.web.dicomweb.test_retrieve import only
@@ -18,7 +20,8 @@ from tests.web.dicomweb.test_retrieve import only
 
 def with_windows(size: int, seed: int) -> bytes:
     """An image in implicit VR, in which a value may be long, whose window centers have so many bytes."""
-    data = dcmread(io.BytesIO(image(seed)))
+    own = {"StudyInstanceUID": f"1.2.9.{seed}", "SeriesInstanceUID": f"1.2.9.{seed}.1"}
+    data = dcmread(io.BytesIO(image(seed, **own)))
     data.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2"
     data.add_new(0x00281050, "DS", "1\\" * (size // 2))
     data.add_new(0x00281201, "OW", b"\1\2" * size)
@@ -70,3 +73,21 @@ def test_what_describing_takes_is_weighed_by_all_that_it_reads() -> None:
     assert of(head=kib, pixels=1 << 30) == of(head=kib) < of(head=kib, pixels=1, tail=kib)
     # How many bytes a deflated one has shows only when it is inflated.
     assert of(**{Kind.ORIGINAL.value: kib}) == of(head=MOST_DESCRIBED)
+
+
+def test_what_is_known_of_pixels_is_bounded() -> None:
+    def view(number: int) -> Any:
+        return SimpleNamespace(parts=[SimpleNamespace(row=SimpleNamespace(id=UUID(int=number)))])
+
+    def tables(size: int) -> Any:
+        return SimpleNamespace(extended=(bytes(size), bytes(size)))
+
+    known = KnownPixels(1 << 20)
+    for number in range(8):
+        known.keep(view(number), tables(100 << 10))
+        assert known.of(view(0)) is not None
+    assert [number for number in range(8) if known.of(view(number)) is None] == [1, 2, 3]
+    known.keep(view(9), tables(1 << 20))
+    assert all(known.of(view(number)) is None for number in range(10))
+    known.keep(view(0), tables(0))
+    assert known.of(view(0)) is not None

@@ -15,6 +15,7 @@ from pydicom.encaps import encapsulate, encapsulate_extended, generate_frames
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEGBaseline8Bit
 
 from mdm_async.images.studies import frames
+from mdm_async.web.dicomweb import pixels
 from tests.conftest import Reply, Server
 from tests.dicom.made_videos import cleaned, stream, syntax
 from tests.dicom.test_video_files import endoscopy
@@ -221,6 +222,48 @@ async def test_frames_that_a_table_tells_are_read_however_many_they_are(
         assert [body for _, body in parts_of(reply)] == found
 
 
+async def test_a_series_of_two_transfer_syntaxes_leaves_when_both_are_asked_for(server: Server) -> None:
+    folder = await server.directory()
+    native = dcmread(io.BytesIO(image(7401)))
+    native.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian
+    compressed = dcmread(io.BytesIO(encapsulated(3, "basic")[0]))
+    compressed.SOPInstanceUID = compressed.file_meta.MediaStorageSOPInstanceUID = "1.2.7.4.3"
+    for number, one in enumerate((native, compressed)):
+        one.StudyInstanceUID, one.SeriesInstanceUID = "1.2.7.4", "1.2.7.4.1"
+        written = io.BytesIO()
+        one.save_as(written, implicit_vr=one is native, little_endian=True)
+        await server.put(f"{folder}/{number}.dcm", written.getvalue())
+    viewer = Viewer(server, server.admin_token)
+    (series,) = (await viewer.get(f"/series?path={folder}")).tree
+    where = f"/studies/{uid(series, STUDY)}/series/{uid(series, SERIES)}"
+    of_one = 'multipart/related; type="application/dicom"; transfer-syntax='
+    both = await viewer.get(where, Accept=f"{of_one}{JPEGBaseline8Bit}, {of_one}{ExplicitVRLittleEndian}")
+    told = [(kind, dcmread(io.BytesIO(body)).file_meta.TransferSyntaxUID) for kind, body in parts_of(both)]
+    assert sorted(told) == [
+        (f"application/dicom; transfer-syntax={syntax}", syntax)
+        for syntax in (ExplicitVRLittleEndian, JPEGBaseline8Bit)
+    ]
+    assert (await viewer.get(where, Accept=f"{of_one}{JPEGBaseline8Bit}")).status == 406
+
+
+async def test_a_head_is_gone_through_once_however_many_of_its_frames_are_asked_for(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone_through = []
+
+    async def counted(*arguments: Any) -> Any:
+        gone_through.append(1)
+        return await frames.pixels_of(*arguments)
+
+    monkeypatch.setattr(pixels, "pixels_of", counted)
+    first, where = await only(server, encapsulated(6, "basic")[0])
+    second, there = await only(server, encapsulated(7, "extended")[0])
+    for number in (1, 2, 6, 7):
+        assert (await first.get(f"{where}/frames/{number}")).status == (404 if number == 7 else 200)
+        assert (await second.get(f"{there}/frames/{number}")).status == 200
+    assert len(gone_through) == 2
+
+
 async def test_a_video_is_one_value_whatever_fragments_it_is_in(server: Server) -> None:
     name = "mpeg2.m2v"
     data = dcmread(io.BytesIO(endoscopy(name)))
@@ -240,15 +283,15 @@ async def test_a_video_is_one_value_whatever_fragments_it_is_in(server: Server) 
     assert (await viewer.get(f"{where}/frames/2", Accept="video/mpeg2")).status == 406
 
 
-@pytest.mark.parametrize("pixels", [True, False])
-async def test_implicit_vr_is_rewritten_where_explicit_is_meant(server: Server, pixels: bool) -> None:
+@pytest.mark.parametrize("has_pixels", [True, False])
+async def test_implicit_vr_is_rewritten_where_explicit_is_meant(server: Server, has_pixels: bool) -> None:
     data = dcmread(io.BytesIO(image(3, pixels=300_000)))
     data.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian
     inner = Dataset()
     inner.CodeValue, inner.CodeMeaning, inner.CodingSchemeDesignator = "113100", "Basic", "DCM"
     data.PixelPaddingValue, data.SmallestImagePixelValue = -2000, -5
     data.AnatomicRegionSequence = [inner]
-    if not pixels:
+    if not has_pixels:
         del data.PixelData
     written = io.BytesIO()
     data.save_as(written, implicit_vr=True, little_endian=True)
@@ -270,7 +313,7 @@ async def test_implicit_vr_is_rewritten_where_explicit_is_meant(server: Server, 
             told.file_meta.FileMetaInformationGroupLength == kept.file_meta.FileMetaInformationGroupLength + 2
         )
         assert told == kept
-    if pixels:
+    if has_pixels:
         assert read["PixelData"].VR == "OW"
         ((kind, frame),) = parts_of(await viewer.get(f"{where}/frames/1"))
         assert kind.endswith("transfer-syntax=1.2.840.10008.1.2.1")

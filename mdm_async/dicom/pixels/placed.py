@@ -1,0 +1,67 @@
+"""Where a file has its pixels, and what it says of them."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from mdm_async.dicom.elements import UNDEFINED, Encoding
+from mdm_async.dicom.filemeta import read_meta
+from mdm_async.dicom.pixels.description import (
+    EXTENDED_LENGTHS,
+    EXTENDED_OFFSETS,
+    WATCHED_BYTES,
+    Description,
+    watched,
+)
+from mdm_async.dicom.pixels.layout import Layout
+from mdm_async.dicom.walking import walk
+
+PIXELS_HEADER: Final = 12
+"""Bytes of the element that holds pixels, at the most, before its value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """What a head says of the pixels behind it, and where they begin."""
+
+    transfer_syntax: str
+    tag: int
+    vr: bytes
+    start: int
+    length: int | None
+    """Bytes of the value; None of encapsulated ones."""
+    end: int
+    """Where the pixels' part ends."""
+    layout: Layout | None
+    extended: tuple[bytes, bytes] | None
+    encoding: Encoding
+
+    @property
+    def in_words(self) -> bool:
+        """Whether its bytes would be others in the other byte order."""
+        wide = self.vr == b"OW" or self.layout is None or self.layout.bits > 8
+        return self.encoding.big_endian and wide
+
+
+def placed(head: bytes, begin: bytes, end: int) -> Placed:
+    """`begin`: the first bytes of the pixels' part; `end`: where it ends. Raises NotDicom, Malformed."""
+    meta = read_meta(head)
+    about = Description(meta.encoding)
+    extended: dict[int, bytes] = {}
+    for element in walk(head, meta.end, len(head), meta.encoding):
+        if element.tag in (EXTENDED_OFFSETS, EXTENDED_LENGTHS):
+            extended[element.tag] = head[element.value : element.value + element.length]
+        elif watched(element.tag):
+            about.note(element.tag, head[element.value : element.value + min(element.length, WATCHED_BYTES)])
+    tag, vr, value, length = meta.encoding.header(begin, 0, len(begin))
+    table = (extended[EXTENDED_OFFSETS], extended[EXTENDED_LENGTHS]) if len(extended) == 2 else None
+    return Placed(
+        meta.transfer_syntax,
+        tag,
+        vr or b"OW",
+        len(head) + value,
+        None if length == UNDEFINED else length,
+        end,
+        Layout.of(about),
+        table,
+        meta.encoding,
+    )
