@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from mdm_async.errors import TooManyRequests
+from mdm_async.errors import TooLarge, TooManyRequests
 from mdm_async.images.fairness.shares import Shares
 from mdm_async.limits import Near
 from mdm_async.names import Payer
@@ -47,6 +47,11 @@ class Budget:
 
     def near(self) -> Iterable[Near]:
         return [Near("limits.held", self._shares.used, self.most)]
+
+    def demand_possible(self, owner: Payer, size: int) -> None:
+        """Raises TooLarge for more than a request of theirs could hold if there were no other."""
+        if not Shares(self.most, self.share).may_take(owner, size):
+            raise TooLarge("this takes more memory than this server has for one request")
 
     @contextmanager
     def holding(self, owner: Payer, size: int = 0) -> Iterator[Held]:

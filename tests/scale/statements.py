@@ -26,6 +26,7 @@ from mdm_async.catalog.holdings import (
     mappings,
     opaque,
     profiles,
+    readiness,
     registrations,
     replicas,
     shredding,
@@ -839,6 +840,13 @@ async def studies_are_put_together_from_ten_thousand_candidates(desk: Desk) -> N
     (probe,) = probes(Compared(of_many, Operator.EQUAL, "50"))
     seen = await visible.below(desk.db, READER, Verdict(0, {}), await places.resolve_one(desk.db, ROOT))
     assert not (await studies.of_candidates(desk.db, seen, probe, STUDIES, 100)).cut
+
+
+@budget(1_000)
+async def whether_a_hundred_views_can_be_sent_is_known(desk: Desk) -> None:
+    found = [one.entry for one in await places.resolve(desk.db, [Lfn(one) for one in desk.files])]
+    views = [(one.id, BASIC) for one in found if one is not None]
+    assert len(await readiness.of_entries(desk.db, views, WANTED.versions)) == 100
 
 
 @budget(1_000)

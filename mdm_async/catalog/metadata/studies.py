@@ -61,6 +61,8 @@ class Row:
     """Of its instances."""
     modalities: tuple[str, ...]
     classes: tuple[str, ...]
+    entries: Sequence[tuple[int, View]]
+    """Of an instance that is to be read: all that have it, each by its id and its view, the oldest first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +175,9 @@ async def _rows(
     ordered = ", ".join(f'f.{one} collate "C"' for one in _COLUMNS[: _UIDS[sought.level]])
     among = [holds(one, arguments) for one in sought.among]
     having = " and ".join(["true", *(f"bool_or(among_{place})" for place in range(len(among)))])
+    copies = "'{}'::bigint[] as ids, '{}'::text[] as views"
+    if sought.unseen:
+        copies = "array_agg(id order by id) as ids, array_agg(view order by id) as views"
     marks = "".join(f", {one} as among_{place}" for place, one in enumerate(among))
     rows = await db.fetch(
         f"with recursive {page}, instances as materialized ("
@@ -190,12 +195,13 @@ async def _rows(
         f"  select (array_agg({_TOLD} order by id))[1] as first, count(distinct (study, series)) as count_of_series,"
         f"    count(distinct (study, series, instance)) as count,"
         f"    array_agg(distinct modality) filter (where modality is not null) as modalities,"
-        f"    array_agg(distinct class) filter (where class is not null) as classes"
+        f"    array_agg(distinct class) filter (where class is not null) as classes,"
+        f"    {copies}"
         f"  from instances group by {keys} having {having}"
         f"), counted as ("
         f"  select (select count(*) from groups) as all_found, (select count(*) from {counted}) as looked_at"
         f"), told as ("
-        f"  select f.*, count_of_series, count, modalities, classes from groups"
+        f"  select f.*, count_of_series, count, modalities, classes, ids, views from groups"
         f"   cross join lateral jsonb_to_record(first) as f (id bigint, guid uuid, image uuid, view text, version text,"
         f"     of_series bigint, study text, series text, instance text)"
         f"  order by {ordered}"
@@ -225,6 +231,7 @@ async def _rows(
             row["count"],
             tuple(row["modalities"] or ()),
             tuple(row["classes"] or ()),
+            [(id_, View(view)) for id_, view in zip(row["ids"], row["views"], strict=True)],
         )
         for row in rows
         if row["id"] is not None

@@ -43,6 +43,13 @@ def beside(view: ReadyView) -> int:
     return min(sizes[0] + sum(sizes[2:]), MOST_DESCRIBED)
 
 
+def demand_describable(view: ReadyView) -> None:
+    """Raises TooLarge, but for a deflated one, whose size shows only when it is inflated."""
+    sizes = [part.record.size for part in view.parts]
+    if view.parts[0].row.kind != Kind.ORIGINAL.value and sizes[0] + sum(sizes[2:]) > MOST_DESCRIBED:
+        raise _too_large()
+
+
 async def described(
     blobs: BlobStore, cipher: CipherPool, scrubber: Scrubber, view: ReadyView, bulk: tuple[str, str]
 ) -> bytes:
@@ -50,10 +57,7 @@ async def described(
     not stand in it. Raises TooLarge, Damaged, TooManyRequests."""
     head, tail = await heads.head_and_tail(blobs, cipher, view, MOST_DESCRIBED)
     if head is None:
-        raise TooLarge(
-            f"an image has more than {MOST_DESCRIBED >> 20} MiB beside its pixels",
-            remedy="retrieve the instance",
-        )
+        raise _too_large()
     begin = b""
     if len(view.parts) > 1 and view.parts[1].row.kind == Kind.PIXELS.value:
         at = view.parts[0].record.size
@@ -90,6 +94,12 @@ async def bulk_span(
 
 def _too_much() -> TooLarge:
     return TooLarge("what an image says is too much to be told as JSON", remedy="retrieve the instance")
+
+
+def _too_large() -> TooLarge:
+    return TooLarge(
+        f"an image has more than {MOST_DESCRIBED >> 20} MiB beside its pixels", remedy="retrieve the instance"
+    )
 
 
 def _none() -> NotFound:

@@ -64,6 +64,7 @@ def _row(found: Sequence[Match], told: Sequence[str]) -> Row:
         len(each(INSTANCE)),
         tuple(sorted(each("Modality"))),
         tuple(sorted(each("SOPClassUID"))),
+        sorted((one.entry, IDENTIFIED) for one in found),
     )
 
 

@@ -49,7 +49,7 @@ _MEANING: Final = frozenset(
 _FEW: Final = 2_000
 """Candidates of an index that are asked about one by one."""
 _PROBES: Final = 3
-_OF_RETRIEVED: Final = ("TransferSyntaxUID",)
+OF_RETRIEVED: Final = ("TransferSyntaxUID",)
 """What is told of instances that are retrieved: more would be too much of so many."""
 _DEPTHS: Final = {Level.PATIENT: 0, Level.STUDY: 1, Level.SERIES: 2, Level.INSTANCE: 3}
 
@@ -82,7 +82,7 @@ async def instances(
         found = await of_originals(
             desk,
             caller,
-            Asked(Level.INSTANCE, within, path=path, view=view, told=_OF_RETRIEVED),
+            Asked(Level.INSTANCE, within, path=path, view=view, told=OF_RETRIEVED),
             within.conditions,
             (),
             MOST_RETRIEVED,
@@ -90,7 +90,7 @@ async def instances(
         )
     else:
         condition = every(within.conditions)
-        sought = Sought(Level.INSTANCE, condition, (), view, (), True, 0, MOST_RETRIEVED, _OF_RETRIEVED)
+        sought = Sought(Level.INSTANCE, condition, (), view, (), True, 0, MOST_RETRIEVED, OF_RETRIEVED)
         found = await _found(desk, caller, path, sought)
     if found.cut or found.more:
         raise TooLarge(

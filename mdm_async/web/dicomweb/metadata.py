@@ -5,8 +5,10 @@ from aiohttp import web
 from mdm_async.catalog.metadata.studies import Row
 from mdm_async.images.budget import Held
 from mdm_async.images.reading.representation import Ending
-from mdm_async.images.studies.describing import described, weight
+from mdm_async.images.studies.describing import demand_describable, described, weight
+from mdm_async.images.studies.retrieving import Retrieved
 from mdm_async.images.transfers.warm import WarmTurl
+from mdm_async.names import Caller
 from mdm_async.web.dicomweb import accept
 from mdm_async.web.dicomweb.address import base_of, wanted
 from mdm_async.web.dicomweb.asked import named
@@ -17,26 +19,29 @@ from mdm_async.web.http.credential import caller_of
 from mdm_async.web.http.house import HOUSE
 from mdm_async.web.http.sending import breaking_off, telling_damage, transport_of
 
+_SEVERAL = 4 << 20
+"""Bytes that any of several takes whose head is so small that it stands in the catalog."""
+
 
 async def metadata(request: web.Request) -> web.StreamResponse:
     caller = await caller_of(request)
     accept.demand_json(wanted(request))
-    rows = await rows_of(request, caller)
+    found = await rows_of(request, caller)
+    most = await _most(request, caller, found)
     about = named(request)
     base = base_of(request, about)
     answer = web.StreamResponse(headers=HEADERS | {"Content-Type": accept.JSON})
     if request.method == "HEAD":
-        await opened(request, caller, rows[0])
         await answer.prepare(request)
         return answer
     house, transport = request.app[HOUSE], transport_of(request)
     with (
         house.admission.sending(caller.payer, Ending(), transport.abort),
-        house.budget.holding(caller.payer) as held,
+        house.budget.holding(caller.payer, most) as held,
         breaking_off(answer, transport),
     ):
         begin = b"["
-        async for row, warm in each_opened(request, rows):
+        async for row, warm in each_opened(request, found.rows):
             with warm.ending.cutting(transport.abort):
                 told = await _told(request, held, warm, _bulk(base, row, about.end))
                 if not answer.prepared:
@@ -45,6 +50,15 @@ async def metadata(request: web.Request) -> web.StreamResponse:
             begin = b","
         await answer.write_eof(b"]")
     return answer
+
+
+async def _most(request: web.Request, caller: Caller, found: Retrieved) -> int:
+    """Bytes that telling any of them takes in memory. Raises TooLarge."""
+    view = view_of(await opened(request, caller, found.largest))
+    demand_describable(view)
+    most = weight(view)
+    request.app[HOUSE].budget.demand_possible(caller.payer, most)
+    return most if len(found.rows) == 1 else max(most, _SEVERAL)
 
 
 async def _told(request: web.Request, held: Held, warm: WarmTurl, bulk: tuple[str, str]) -> bytes:

@@ -60,8 +60,8 @@ async def bulk(request: web.Request) -> web.StreamResponse:
 
 async def _opened(request: web.Request) -> WarmTurl:
     caller = await caller_of(request)
-    rows = await rows_of(request, caller)
-    return await opened(request, caller, rows[0])
+    found = await rows_of(request, caller)
+    return await opened(request, caller, found.rows[0])
 
 
 async def _pixels(request: web.Request, warm: WarmTurl) -> Placed:

@@ -20,7 +20,7 @@ async def retrieve(request: web.Request) -> web.StreamResponse:
     """In parts, or one instance by itself, which may be had in ranges when it leaves as it is stored."""
     caller = await caller_of(request)
     kinds = wanted(request)
-    rows = await rows_of(request, caller)
+    rows = (await rows_of(request, caller)).rows
     alone = "instance" in request.match_info
     chosen = accept.of_instances(kinds, set(map(syntax_of, rows)), alone=alone)
     if not chosen.multipart and chosen.syntax is None:

@@ -285,7 +285,7 @@ async def test_a_video_is_one_value_whatever_fragments_it_is_in(server: Server) 
 
 @pytest.mark.parametrize("has_pixels", [True, False])
 async def test_implicit_vr_is_rewritten_where_explicit_is_meant(server: Server, has_pixels: bool) -> None:
-    data = dcmread(io.BytesIO(image(3, pixels=300_000)))
+    data = dcmread(io.BytesIO(image(3, pixels=300_000, SeriesInstanceUID="1.2.77.1")))
     data.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian
     inner = Dataset()
     inner.CodeValue, inner.CodeMeaning, inner.CodingSchemeDesignator = "113100", "Basic", "DCM"
