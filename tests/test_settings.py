@@ -325,3 +325,10 @@ def test_the_example_for_deployment_is_accepted(tmp_path: Path) -> None:
     settings = load(tmp_path / "mdm.toml")
     assert settings.tls
     assert settings.database.dsn is not None
+
+
+def test_devices_that_no_port_listens_to_are_refused() -> None:
+    device = {"ae": "CT1", "hosts": ["127.0.0.1"], "directory": "/pacs"}
+    with pytest.raises(UnsafeSettings, match=r"set pacs\.port"):
+        load(overrides={"pacs": {"calling": [device]}})
+    load(overrides={"pacs": {"calling": [device], "port": 11112}})

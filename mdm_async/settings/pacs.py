@@ -118,6 +118,14 @@ class PacsSettings(Section):
         return given
 
     @model_validator(mode="after")
+    def _listens_to_callers(self) -> "PacsSettings":
+        if self.calling and self.port is None:
+            raise ValueError(
+                "calling names devices, and no port listens to them; set pacs.port (11112 is usual)"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _tells_callers_apart(self) -> "PacsSettings":
         for number, one in enumerate(self.calling):
             for other in self.calling[:number]:

@@ -23,7 +23,8 @@ async def archive() -> AsyncIterator[FakeArchive]:
 async def hospital(
     archive: FakeArchive, postgres: PostgresForTests, migrated: str, tmp_path: Path
 ) -> AsyncIterator[Server]:
-    sections: dict[str, Any] = {"pacs": {"sources": [{"name": "hospital", "dicomweb": archive.url}]}}
+    away = {"name": "away", "dicomweb": "http://127.0.0.1:1/dicom-web"}
+    sections: dict[str, Any] = {"pacs": {"sources": [{"name": "hospital", "dicomweb": archive.url}, away]}}
     dsn = await postgres.fresh_database(migrated)
     async with running_server(tmp_path / "data", dsn, **sections) as server:
         yield server
@@ -80,3 +81,7 @@ async def test_an_archive_that_is_away_or_unknown_is_told_so(mdm: Run, unused_tc
     ended = await mdm("pacs", "echo", "nobody")
     assert ended.code != 0
     assert "no archive of that name" in ended.err
+    for more in ((), ("--json",)):
+        ended = await mdm("pacs", "echo", "away", *more)
+        assert ended.code == 11
+    assert "cannot be reached" in ended.json["error"]["detail"]

@@ -47,12 +47,10 @@ def echo(context: typer.Context, name: Archive, json: Json = False) -> None:
 
     with about(name):
         told = complete(work())
-        if not told["answers"] and not json:
+        if not told["answers"]:
             raise SourceAway(told["reason"])
     if json:
         print_json(told)
-        if not told["answers"]:
-            raise typer.Exit(1)
         return
     print_line(f"{name}: answers in {told['seconds'] * 1000:.0f} ms")
 

@@ -105,7 +105,7 @@ async def _demand(db: Connection, caller: Caller) -> None:
         acl.demand(caller, await resolve_one(db, ROOT), Right.IDENTITY)
     except Forbidden as why:
         why.detail = f"{caller.name} has no right '{Right.IDENTITY}' on /, which tells who everybody is"
-        why.remedy = "ask an administrator for it: mdm acl set /"
+        why.remedy = f"whoever administers / gives it: mdm acl set / --add {caller.name}={Right.IDENTITY}"
         raise
 
 

@@ -82,5 +82,5 @@ async def demand_identities(db: Connection, caller: Caller) -> None:
         why.detail = (
             f"{caller.name} has no right '{Right.IDENTITY}' on /, and an archive tells who everybody is"
         )
-        why.remedy = "ask an administrator for it: mdm acl set /"
+        why.remedy = f"whoever administers / gives it: mdm acl set / --add {caller.name}={Right.IDENTITY}"
         raise

@@ -10,7 +10,8 @@ from mdm_async.catalog.trail import acts
 from mdm_async.catalog.trail.acts import Act
 from mdm_async.dicom import model_json
 from mdm_async.dicom.filemeta import is_uid
-from mdm_async.dicom.indexed import by_keyword
+from mdm_async.dicom.indexed import Kind, by_keyword
+from mdm_async.dicom.values.lexical import is_legal
 from mdm_async.errors import BadQuery, PeerFailed
 from mdm_async.names import Caller
 from mdm_async.pacs.dicomweb.client import DicomWebSource, Said
@@ -49,12 +50,9 @@ class Wanted:
         """`query` as "Modality=CT&StudyDate=20240101-20241231". Raises BadQuery."""
         terms: dict[str, str] = {}
         for term in (query or "").split("&") if query else ():
-            keyword, is_there, value = term.partition("=")
-            if not is_there or keyword not in by_keyword() or not _VALUE.fullmatch(value):
-                raise BadQuery(
-                    "the query for an archive cannot be read",
-                    remedy="it is KEYWORD=VALUE, joined by &, of attributes that `mdm meta attributes` lists",
-                )
+            keyword, value = _term(term)
+            if keyword in terms:
+                raise BadQuery(f"the query names {keyword} twice", remedy="name each attribute once")
             terms[keyword] = value
         if len(terms) > _MOST_TERMS or any(len(value) > _MOST_CHARACTERS for value in terms.values()):
             raise BadQuery("the query for an archive is too long")
@@ -65,7 +63,7 @@ class Wanted:
                 raise BadQuery("the Study Instance UID is no UID")
             terms["StudyInstanceUID"] = study
         keywords = tuple(terms)
-        modality = terms.pop("Modality", None)
+        modality = terms.pop("Modality", "").upper() or None
         if modality is not None:
             terms["ModalitiesInStudy"] = modality
         return cls(tuple(terms.items()), study, modality, keywords)
@@ -82,6 +80,31 @@ class Wanted:
 
     def has_instance(self, said: Said) -> bool:
         return not model_json.modality(said) or self.modality in (None, model_json.modality(said))
+
+
+def _term(text: str) -> tuple[str, str]:
+    """An attribute's keyword and the value that is asked for. BadQuery repeats a known keyword, and no value."""
+    keyword, _, value = text.partition("=")
+    if keyword not in by_keyword():
+        raise BadQuery(
+            "the query names an attribute that archives are not asked for",
+            remedy="it is KEYWORD=VALUE, joined by &, of attributes that `mdm meta attributes` lists",
+        )
+    if not _VALUE.fullmatch(value):
+        raise BadQuery(f"the query gives no value of {keyword}", remedy=f"write {keyword}=VALUE")
+    if by_keyword()[keyword].kind is Kind.DATE and not _is_dates(value):
+        raise BadQuery(
+            f"the value of {keyword} is no date and no range of them",
+            remedy="write 20260131 or 20260101-20260131",
+        )
+    return keyword, value
+
+
+def _is_dates(value: str) -> bool:
+    """PS3.4 §C.2.2.2.5."""
+    first, to, last = value.partition("-")
+    bounds = [one for one in ((first, last) if to else (first,)) if one]
+    return bool(bounds) and all(one.isascii() and is_legal(b"DA", one.encode()) for one in bounds)
 
 
 @dataclass(frozen=True, slots=True)
