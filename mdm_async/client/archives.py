@@ -19,7 +19,9 @@ class Archives:
         self._wire = wire
 
     async def listing(self) -> list[Json]:
-        """How each stands: `name`, whether it `answers`, or the `reason`; how many images are `waiting` for it."""
+        """How each stands: `name`, whether it `answers` (None: not asked yet), or the `reason`; how many images are
+        `waiting` for it.
+        """
         return list((await self._wire.operate("GET", "admin/v1/archives"))["archives"])
 
     async def echo(self, name: str) -> Json:

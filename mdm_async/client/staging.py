@@ -6,11 +6,13 @@ from typing import Final
 
 from mdm_async.client.srm_reply import Reply
 from mdm_async.client.wire import Wire
-from mdm_async.errors import MdmError
+from mdm_async.errors import MdmError, NotOnline
 
 _WAITING: Final = frozenset({"SRM_REQUEST_QUEUED", "SRM_REQUEST_INPROGRESS"})
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 5.0
 """Seconds between two questions; it grows by half each time."""
+_SAID_FROM: Final = 1.0
+"""Pauses as long as that are told of: who waits learns what for."""
 
 OnOnline = Callable[[int], None]
 """Told how many more files no longer wait."""
@@ -40,5 +42,15 @@ async def until_online(
         if not still:
             ended = {file["surl"]: error for file, error in answer.files()}
             return {surl: ended.get(surl) for surl in surls}
+        if wire.on_wait is not None and pause >= _SAID_FROM:
+            wire.on_wait(_why(answer, len(still)), pause)
         await asyncio.sleep(pause)
         pause = min(1.5 * pause, _LONGEST_PAUSE)
+
+
+def _why(answer: Reply, count: int) -> MdmError:
+    files = "a file has still to be brought from its archive"
+    if count > 1:
+        files = f"{count} files have still to be brought from their archives"
+    seconds = max((file.get("estimatedWaitTime") or 0 for file, _ in answer.files()), default=0)
+    return NotOnline(f"{files}, in about {seconds} s" if seconds else files)

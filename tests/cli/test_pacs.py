@@ -1,11 +1,15 @@
 """`mdm pacs` against an archive that is not real and a server that is."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
 
+from mdm_async.cli.waiting import Waiting
+from mdm_async.errors import MdmError
 from tests.cli.conftest import Run
 from tests.conftest import Server, running_server
 from tests.pacs.sources.fake_archive import FakeArchive, fake_archive
@@ -57,6 +61,8 @@ async def test_an_archive_is_asked_registered_at_and_brought_from(
     ended = await mdm("pacs", "status")
     (line,) = [line for line in ended.text.splitlines() if "hospital" in line]
     assert line.split() == ["hospital", "answers", "0", "0", "0"]
+    (line,) = [line for line in ended.text.splitlines() if "away" in line]
+    assert "not asked yet" in line
     ended = await mdm("get", "-r", "/pacs", tmp_path)
     assert ended.code == 0, ended.err
     assert len(list(tmp_path.rglob("*.dcm"))) == len(images)
@@ -85,3 +91,28 @@ async def test_an_archive_that_is_away_or_unknown_is_told_so(mdm: Run, unused_tc
         ended = await mdm("pacs", "echo", "away", *more)
         assert ended.code == 11
     assert "cannot be reached" in ended.json["error"]["detail"]
+
+
+async def test_whoever_waits_for_an_archive_is_told_what_for(
+    mdm: Run, archive: FakeArchive, tmp_path: Path, environment: pytest.MonkeyPatch
+) -> None:
+    said = asyncio.Event()
+    sender = Waiting.__call__
+
+    def say(self: Waiting, error: MdmError, seconds: float) -> None:
+        sender(self, error, seconds)
+        said.set()
+
+    async def instead(request: web.Request) -> web.StreamResponse:
+        await said.wait()
+        archive.instead = None
+        return await archive._instance(request)
+
+    environment.setattr(Waiting, "__call__", say)
+    archive.add(made(seed=1))
+    await mdm("mkdir", "/pacs")
+    assert (await mdm("pacs", "register", "hospital", "--path", "/pacs")).code == 0
+    archive.instead = instead
+    ended = await mdm("get", "-r", "/pacs", tmp_path / "out")
+    assert ended.code == 0, ended.err
+    assert "mdm: waiting, for the server says: a file has still to be brought from its archive" in ended.err

@@ -98,7 +98,7 @@ def status(context: typer.Context, json: Json = False) -> None:
         return
     made = table("archive", "state", "waiting", "taken", "failed", numbers=("waiting", "taken", "failed"))
     for one in found:
-        state = "answers" if one["answers"] else one["reason"]
+        state = {True: "answers", None: "not asked yet"}.get(one["answers"], one["reason"])
         add_row(made, one["name"], state, one["waiting"], one["taken"], one["failed"])
     print_table(made)
     if not found:

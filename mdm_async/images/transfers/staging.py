@@ -43,6 +43,8 @@ class Line:
     """It was not to be reached, and is not asked before."""
     away_for: str = ""
     """Why; empty while it answers."""
+    has_answered: bool = False
+    """When it was last asked for an image. Nobody knows before the first time."""
 
     def took(self, seconds: float) -> None:
         self.seconds += _LATELY * (seconds - self.seconds)

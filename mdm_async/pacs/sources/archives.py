@@ -49,9 +49,12 @@ async def archives_of(settings: Sequence[PacsSourceSettings], slowest: int) -> A
 
 @dataclass(frozen=True, slots=True)
 class ArchiveStanding:
-    """How one stands: why it is left alone, "" while it answers; seconds that an image has taken lately."""
+    """How one stands: whether it answered when it was last asked for an image, None before that; why it is left alone,
+    "" while it answers; seconds that an image has taken lately.
+    """
 
     name: str
+    answers: bool | None
     away_for: str
     seconds: float
     queue: Standing
@@ -62,9 +65,21 @@ async def standing(database: Database, archives: Archives, caller: Caller) -> li
     async with database.acquire() as db:
         await acl.demand_administrator(db, caller)
         return [
-            ArchiveStanding(name, one.line.away_for, one.line.seconds, await of_archive(name).standing(db))
+            ArchiveStanding(
+                name,
+                _answers(one.line),
+                one.line.away_for,
+                one.line.seconds,
+                await of_archive(name).standing(db),
+            )
             for name, one in archives.by_name.items()
         ]
+
+
+def _answers(line: Line) -> bool | None:
+    if line.away_for:
+        return False
+    return True if line.has_answered else None
 
 
 async def demand_administrator(database: Database, caller: Caller) -> None:

@@ -250,6 +250,7 @@ class Bringer:
         if self.line.away_for:
             _log.info("an archive is back", archive=self.source.name)
         self._pause, self.line.away_until, self.line.away_for = 0.0, 0.0, ""
+        self.line.has_answered = True
 
 
 def _demand_same(source: PacsSource, says: Mapping[str, str]) -> None:

@@ -51,7 +51,7 @@ async def show(request: web.Request) -> web.Response:
 def _standing(one: ArchiveStanding) -> dict[str, object]:
     return {
         "name": one.name,
-        "answers": not one.away_for,
+        "answers": one.answers,
         "reason": one.away_for,
         "secondsPerImage": round(one.seconds, 3),
         "waiting": one.queue.length,
