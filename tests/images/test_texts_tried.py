@@ -40,10 +40,11 @@ def test_nothing_is_known_of_a_text_that_was_refused(tried: Tried) -> None:
     assert tried.let("y" * 40)
 
 
-def test_what_was_tried_may_be_set_when_more_was_than_an_hour_has(tried: Tried) -> None:
-    assert tried.let("x" * 500)
-    assert tried.let("x" * 500)
-    assert not tried.let("y")
+def test_more_than_an_hour_has_is_not_let_at_once(tried: Tried) -> None:
+    assert not tried.let("x" * 101)
+    assert not tried.let("x" * 60, "y" * 41)
+    assert tried.let("x" * 100)
+    assert tried.let("x" * 100)
 
 
 @pytest.mark.parametrize("other", [{"account": "b"}, {"patient": KIM}])

@@ -1,9 +1,11 @@
 """An answer that its handler has ended with leaves whole before connections are cut."""
 
 import asyncio
+import itertools
 import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from typing import Any
 
 import pytest
 import trustme
@@ -83,3 +85,23 @@ async def test_who_has_a_short_answer_is_not_waited_for(connected: Connect) -> N
         await line.answer()
         await connections.sent()
         await connections.closed(600)
+
+
+class _InTurns:
+    """Unsent bytes every other time that somebody looks."""
+
+    def __init__(self, *looks: bool) -> None:
+        self._looks = itertools.cycle(looks)
+
+    @property
+    def has_unsent(self) -> bool:
+        return next(self._looks)
+
+
+async def test_what_is_answered_later_is_not_waited_for(server: Server) -> None:
+    async with with_connections(web.Application(), server.house) as (_, connections):
+        turns: Any = {_InTurns(True, False), _InTurns(False, True)}
+        before, connections._all = connections._all, turns
+        async with asyncio.timeout(PATIENCE):
+            await connections.sent()
+        connections._all = before

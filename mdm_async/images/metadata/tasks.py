@@ -227,7 +227,7 @@ async def _silent(
     for id_, image in images.items():
         try:
             if image is not None:
-                guard.demand_texts_silent(job.caller, known, {image: texts})
+                await guard.demand_texts_silent(job.caller, known, {image: texts})
             silent.append(id_)
         except MdmError as why:
             refused = refused or why

@@ -164,7 +164,7 @@ async def _revealing(
         else:
             told.setdefault(image, []).extend(texts[at])
     if told:
-        guard.demand_texts_silent(caller, known, told)
+        await guard.demand_texts_silent(caller, known, told)
     return refused
 
 

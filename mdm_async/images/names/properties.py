@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
+from uuid import UUID
 
 import orjson
 
@@ -22,6 +23,8 @@ from mdm_async.names import Caller, Right
 from mdm_async.postgres.database import Database
 
 _TAG: Final = re.compile(r"<[^>]*>")
+_AS_A_NAME: Final = 1024
+"""Characters of what programs keep with a file, its times for instance; who guesses has more to say."""
 Name = tuple[str, str]
 """Namespace and local name."""
 Change = tuple[Name, str | None]
@@ -45,10 +48,7 @@ class DeadProperties:
             _, looked_at = await existing(db, caller, surl, Right.SET_METADATA)
         image = looked_at.image
         if image is not None:
-            told = [
-                (image, text) for name, value in changes if value is not None for text in _read(name, value)
-            ]
-            await self.guard.demand_silent(caller, told)
+            await self._demand_silent(caller, image, changes)
         async with self.database.transaction() as db:
             _, entry = await existing(db, caller, surl, Right.SET_METADATA)
             await locks.demand_unlocked(db, entry.parent or 0, entry.name)
@@ -62,6 +62,26 @@ class DeadProperties:
             await dead_properties.put(db, entry.id, self._sealed(cipher, known) if known else None)
             await acts.record(db, [Act(caller, "set properties", guid=entry.guid)])
 
+    async def _demand_silent(self, caller: Caller, image: UUID, changes: Sequence[Change]) -> None:
+        """Return when none of these tells who the image's patient is: little text is a name more, much is counted."""
+        values = {name: value for name, value in changes if value is not None}
+        self._demand_fits(values)
+        told = [text for name, value in values.items() for text in _read(name, value)]
+        if sum(map(len, told)) <= _AS_A_NAME:
+            await self.guard.demand_silent(caller, [(image, text) for text in told])
+            return
+        known = await self.guard.identifiers([image])
+        await self.guard.demand_texts_silent(caller, known, {image: told})
+
+    def _demand_fits(self, known: Mapping[Name, str]) -> bytes:
+        """Properties as they are kept. Raises NoSpace."""
+        text = orjson.dumps([[*name, value] for name, value in known.items()])
+        if len(text) > self.most:
+            raise NoSpace(
+                f"the properties of an entry may take {self.most} bytes", remedy="remove some of them"
+            )
+        return text
+
     async def of_entries(self, entries: Sequence[int]) -> dict[int, Mapping[Name, str]]:
         """Of entries that the caller was told of."""
         async with self.database.acquire() as db:
@@ -72,12 +92,7 @@ class DeadProperties:
         return {entry: _opened(cipher, text) for entry, text in found.items()}
 
     def _sealed(self, cipher: MappingCipher, known: Mapping[Name, str]) -> bytes:
-        text = orjson.dumps([[*name, value] for name, value in known.items()])
-        if len(text) > self.most:
-            raise NoSpace(
-                f"the properties of an entry may take {self.most} bytes", remedy="remove some of them"
-            )
-        return sealed(cipher, text)
+        return sealed(cipher, self._demand_fits(known))
 
 
 def _read(name: Name, value: str) -> tuple[str, str]:

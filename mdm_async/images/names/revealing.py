@@ -79,7 +79,7 @@ class NameGuard:
             self.refused.count(caller.payer.account)
             raise _revealing(caller)
 
-    def demand_texts_silent(
+    async def demand_texts_silent(
         self, caller: Caller, known: Identifiers, told: Mapping[UUID, Sequence[str]]
     ) -> None:
         """Return when none of the texts of these images tells who their patients are; each that does is counted.
@@ -104,7 +104,7 @@ class NameGuard:
                         remedy="set less text on files of one patient, or try again in an hour",
                     ),
                 )
-        hits = sum(names_reveal(text, one) for one, texts_ in guesses.items() for text in texts_)
+        hits = await self.cipher.run(partial(_hits, guesses))
         if hits:
             self.refused.count(account, hits)
             raise _revealing(caller)
@@ -118,6 +118,11 @@ class NameGuard:
                     remedy="try again in an hour",
                 ),
             )
+
+
+def _hits(guesses: Mapping[frozenset[str], set[str]]) -> int:
+    """How many texts, by the identifiers that they are compared with, hold one of them."""
+    return sum(names_reveal(text, one) for one, texts in guesses.items() for text in texts)
 
 
 def _revealing(caller: Caller) -> MdmError:

@@ -17,7 +17,8 @@ _KNOWN: Final = 65_536
 
 @dataclass(slots=True)
 class TextsTried:
-    """A text that was compared within the hour tells nothing new, so it counts once for as long as it is remembered.
+    """A text that was compared within the hour counts once for as long as it is remembered. Comparing some of those
+    again tells which of them it was that matched, and no more than if each had been compared alone.
 
     Neither texts nor identifiers are kept: only Python's hashes of them, which no other process can tell.
     """
@@ -38,7 +39,8 @@ class TextsTried:
         new = sum(len(text) for one, text in hashed.items() if one not in self._known)
         if new:
             key = f"{account} {patient}"
-            if self.rates.wait(key, new):
+            # More than an hour's at once is never let: of so many guesses those that match are soon found.
+            if new > self.rates.burst or self.rates.wait(key, new):
                 return False
             self.rates.count(key, new)
         for one in hashed:

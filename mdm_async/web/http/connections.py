@@ -56,14 +56,15 @@ class Connections:
             self._look()
 
     async def sent(self) -> None:
-        """Wait until what has been answered has left, whole."""
-        late: set[Connection] = set()
+        """Wait until what has been answered by now has left, whole."""
+        late = {connection for connection in self._all if connection.has_unsent}
         # A transport tells of a buffer that is nearly empty, not of one that is.
-        while unsent := {connection for connection in self._all if connection.has_unsent}:
-            late |= unsent
+        while late:
             await asyncio.sleep(_LOOK_AGAIN_AFTER)
-        for connection in late & self._idle.keys():
-            self.idle(connection)  # It is so from now on.
+            for connection in [one for one in late if not one.has_unsent]:
+                late.remove(connection)
+                if connection in self._idle:
+                    self.idle(connection)  # It is so from now on.
 
     async def closed(self, seconds: float) -> None:
         """Once all are told that they end: wait for the end of those who have just had a long answer, each so long

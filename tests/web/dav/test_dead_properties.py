@@ -63,6 +63,21 @@ async def test_a_files_properties_do_not_tell_who_its_patient_is(dav: Dav) -> No
     assert await told(dav, "a.dcm") is None
 
 
+async def test_many_guesses_in_one_property_are_few_in_an_hour(
+    dav: Dav, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is too large to be kept is not compared; what is long counts as values of attributes do."""
+    await dav.puts("a.dcm", made(name="Feldhaus^Wilhelmine"))
+    assert await status(dav, "PROPPATCH", "a.dcm", update("x" * 17_000 + " Wilhelmine Feldhaus")) == 507
+    rates = dav.server.house.texts_tried.rates
+    monkeypatch.setattr(rates, "rate", rates.burst / 3600)
+    monkeypatch.setattr(rates, "clock", lambda: 1000.0)
+    letters = [letter * 10_000 for letter in "abcd"]
+    answers = [await status(dav, "PROPPATCH", "a.dcm", update(text)) for text in letters]
+    assert answers == [207, 207, 207, 403]
+    assert await status(dav, "PROPPATCH", "a.dcm", update("of the night")) == 207
+
+
 async def test_it_takes_the_right_to_set_metadata(dav: Dav) -> None:
     await dav.puts("a.dcm", made())
     reader = dav.by(await dav.server.token("rlxg", path=dav.at))
