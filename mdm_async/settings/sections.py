@@ -105,7 +105,12 @@ class DatabaseSettings(Section):
     bulk_pool: int = Field(
         4, ge=2, le=50, description="connections for sweeps, views to make and other long work, at the most"
     )
-    acquire_timeout: float = Field(10, gt=0, description="seconds that a request waits for a connection")
+    acquire_timeout: float = Field(
+        10,
+        gt=0,
+        le=300,
+        description="seconds that a request, or the server's own work, waits for a connection",
+    )
     statement_timeout: float = Field(
         15, gt=0, description="seconds that one statement of a request may take in Postgres"
     )
