@@ -12,7 +12,9 @@ def tokens(arena: Arena) -> set[str]:
     """Bearer tokens and transfer URLs; a secret may be told to its owner, but is kept nowhere."""
     found = {secret.removesuffix("/image.dcm") for secret in arena.secrets}
     return {
-        one for one in found if re.fullmatch(r"[\w.-]{40,}", one) and not re.fullmatch(r"[0-9a-f]{64}", one)
+        one
+        for one in found
+        if re.fullmatch(r"[\w.-]{40,}", one) and not re.fullmatch(r"[0-9a-f]{64}|[0-9.]+", one)
     }
 
 

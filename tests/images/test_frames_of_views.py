@@ -8,9 +8,10 @@ import pytest
 
 from mdm_async.dicom.elements import EXPLICIT_LITTLE
 from mdm_async.dicom.pixels.layout import Layout
+from mdm_async.dicom.pixels.placed import Placed
 from mdm_async.errors import Malformed, NotAcceptable, TooLarge
 from mdm_async.images.studies import frames
-from mdm_async.images.studies.frames import Pixels, _encapsulated, _native, _Window
+from mdm_async.images.studies.frames import _encapsulated, _native, _Window
 
 SYNTAX = "1.2.840.10008.1.2.4.50"
 
@@ -28,8 +29,8 @@ def layout(count: int, **more: int | str) -> Layout:
     return Layout(frames=count, signed=False, planar=False, **(about | more))  # type: ignore[arg-type]
 
 
-def pixels(count: int, end: int, extended: tuple[bytes, bytes] | None = None, **more: int | str) -> Pixels:
-    return Pixels(SYNTAX, 0x7FE00010, b"OB", 0, None, end, layout(count, **more), extended, EXPLICIT_LITTLE)
+def pixels(count: int, end: int, extended: tuple[bytes, bytes] | None = None, **more: int | str) -> Placed:
+    return Placed(SYNTAX, 0x7FE00010, b"OB", 0, None, end, layout(count, **more), extended, EXPLICIT_LITTLE)
 
 
 def item(value: bytes) -> bytes:

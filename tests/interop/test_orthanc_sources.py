@@ -2,7 +2,7 @@
 
 import asyncio
 import io
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from tests.orthanc import Orthanc, running_orthanc
 from tests.pacs.sources.archive_proxy import proxied
 from tests.postgres.for_tests import PostgresForTests
 from tests.web.made_images import made
+from tests.web.test_privacy import captured_log
 
 NAME, ID = "Zebedaeus^Quirinus", "QZ-774411"
 
@@ -230,12 +231,18 @@ async def test_what_the_archive_has_no_more_is_lost_and_told_so(
         assert await locality(server, path) == "NEARLINE"
 
 
+@pytest.fixture
+def log_of_all() -> Iterator[io.StringIO]:
+    with captured_log() as log:
+        yield log
+
+
 async def test_only_those_are_told_of_patients_who_may_identify_them_and_logs_and_audit_tell_nobody(
     orthanc: Orthanc,
     postgres: PostgresForTests,
     migrated: str,
     tmp_path: Path,
-    capfd: pytest.CaptureFixture[str],
+    log_of_all: io.StringIO,
 ) -> None:
     study = generate_uid()
     image = image_of(study, 3)
@@ -267,7 +274,7 @@ async def test_only_those_are_told_of_patients_who_may_identify_them_and_logs_an
             rows += await db.fetch("select s::text as text from sources s")
             rows += await db.fetch("select i::text as text from images i")
             rows += await db.fetch("select g::text as text from grants g")
-        told = "\n".join([path, listed, *(row["text"] for row in rows), *capfd.readouterr()])
+        told = "\n".join([path, listed, *(row["text"] for row in rows), log_of_all.getvalue()])
         assert "pacs find" in told
         assert "an archive is away" in told
         for word in ("Zebedaeus", "Quirinus", ID, "55019", study, uid):

@@ -7,6 +7,7 @@ from mdm_async.seldom import Seldom
 from tests.faults.conditions import until
 from tests.pacs.devices import Pacs, p_data, store_command
 from tests.pacs.test_bad_input import open_now
+from tests.web.test_privacy import captured_log
 
 
 @pytest.fixture(autouse=True)
@@ -14,10 +15,16 @@ def _told_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(association, "_TOLD", Seldom(2))
 
 
-async def test_who_never_associates_is_told_of_seldom_or_not_at_all(
-    pacs: Pacs, capsys: pytest.CaptureFixture[str]
-) -> None:
-    capsys.readouterr()
+async def test_who_never_associates_is_told_of_seldom_or_not_at_all(pacs: Pacs) -> None:
+    with captured_log() as log:
+        await _come_and_go(pacs)
+    said = log.getvalue()
+    assert said.count("an association was refused") == 2
+    assert said.count("breaks the DICOM protocol") == 2
+    assert "association ended" not in said
+
+
+async def _come_and_go(pacs: Pacs) -> None:
     for _ in range(10):
         (await pacs.connect()).close()
         half = await pacs.connect()
@@ -30,20 +37,14 @@ async def test_who_never_associates_is_told_of_seldom_or_not_at_all(
         stranger = await pacs.connect()
         assert (await stranger.ask(ae="STRANGER"))[0] == 3
         stranger.close()
-    said = capsys.readouterr().out
-    assert said.count("an association was refused") == 2
-    assert said.count("breaks the DICOM protocol") == 2
-    assert "association ended" not in said
 
 
-async def test_images_that_break_off_are_told_of_seldom(
-    pacs: Pacs, capsys: pytest.CaptureFixture[str]
-) -> None:
+async def test_images_that_break_off_are_told_of_seldom(pacs: Pacs) -> None:
     await until(lambda: not open_now(pacs))
-    capsys.readouterr()
-    for _ in range(5):
-        device = await (await pacs.connect()).associate()
-        await device.send(p_data(1, 3, store_command("1.2.3")) + p_data(1, 0, bytes(1000)))
-        device.close()
-    await until(lambda: not open_now(pacs))
-    assert capsys.readouterr().out.count("a pushed image broke off") == 2
+    with captured_log() as log:
+        for _ in range(5):
+            device = await (await pacs.connect()).associate()
+            await device.send(p_data(1, 3, store_command("1.2.3")) + p_data(1, 0, bytes(1000)))
+            device.close()
+        await until(lambda: not open_now(pacs))
+    assert log.getvalue().count("a pushed image broke off") == 2

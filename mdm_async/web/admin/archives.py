@@ -16,6 +16,10 @@ from mdm_async.web.http.house import HOUSE, House
 from mdm_async.web.http.reply import json_reply
 
 
+class EchoForm(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
 class WantedForm(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
@@ -63,7 +67,8 @@ def _standing(one: ArchiveStanding) -> dict[str, object]:
 
 async def echo(request: web.Request) -> web.Response:
     """200 also when the archive does not answer, which is what was asked."""
-    caller, house = await identified_caller_of(request), request.app[HOUSE]
+    caller, _ = await asked_by_name(request, EchoForm)
+    house = request.app[HOUSE]
     try:
         seconds = await asking.echo(house.database, house.archives, caller, request.match_info["name"])
     except (SourceAway, PeerFailed) as why:

@@ -12,7 +12,13 @@ import pydicom.data
 import pytest
 from pydicom import Dataset, dcmread
 from pydicom.encaps import encapsulate, encapsulate_extended, generate_frames
-from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEGBaseline8Bit
+from pydicom.uid import (
+    CTImageStorage,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    JPEGBaseline8Bit,
+    generate_uid,
+)
 
 from mdm_async.images.studies import frames
 from mdm_async.web.dicomweb import pixels
@@ -131,6 +137,7 @@ async def test_native_frames_are_ranges_of_the_pixels(server: Server) -> None:
     rows, columns, count = 6, 5, 7
     data.Rows, data.Columns, data.NumberOfFrames = rows, columns, count
     data.PixelData = bytes(number % 251 for number in range(rows * columns * 2 * count))
+    data.SOPInstanceUID = data.file_meta.MediaStorageSOPInstanceUID = generate_uid()
     written = io.BytesIO()
     data.save_as(written)
     viewer, where = await only(server, written.getvalue())
