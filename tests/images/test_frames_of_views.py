@@ -11,7 +11,7 @@ from mdm_async.dicom.pixels.layout import Layout
 from mdm_async.dicom.pixels.placed import Placed
 from mdm_async.errors import Malformed, NotAcceptable, TooLarge
 from mdm_async.images.studies import frames
-from mdm_async.images.studies.frames import _encapsulated, _native, _Window
+from mdm_async.images.studies.frames import _encapsulated, _native
 
 SYNTAX = "1.2.840.10008.1.2.4.50"
 
@@ -50,12 +50,15 @@ async def found(
     """The frames that are found, and by how many reads."""
     data = item(table) + b"".join(map(item, fragments)) + END
 
+    reads = 0
+
     async def read(start: int, stop: int) -> bytes:
+        nonlocal reads
+        reads += 1
         return data[start:stop]
 
-    window = _Window(read, len(data))
-    told = await _encapsulated(window, pixels(count, len(data), extended), count, numbers)
-    return [b"".join(data[start:stop] for start, stop in frame) for frame in told], window.reads
+    told = await _encapsulated(read, pixels(count, len(data), extended), count, numbers)
+    return [b"".join(data[start:stop] for start, stop in frame) for frame in told], reads
 
 
 def offsets(sizes: Sequence[int], unit: str = "L") -> bytes:
@@ -136,7 +139,7 @@ async def test_broken_items_are_malformed() -> None:
             return data[start:stop]
 
         with pytest.raises((Malformed, NotAcceptable)):
-            await _encapsulated(_Window(read, len(data)), pixels(1, len(data)), 1, [1])
+            await _encapsulated(read, pixels(1, len(data)), 1, [1])
 
 
 def test_native_frames_are_arithmetic() -> None:
