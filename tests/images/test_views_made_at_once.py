@@ -10,6 +10,7 @@ from mdm_async.images.reading import served
 from mdm_async.images.views.remaking import make_view
 from tests.backfilled import backfill
 from tests.conftest import Server
+from tests.faults.conditions import until
 from tests.web.made_images import made
 from tests.web.test_profiles import BLANKING, add, applied, ask, opened, ultrasound
 
@@ -129,7 +130,16 @@ async def test_a_key_is_kept_before_it_is_used(own_server: Server) -> None:
         await db.execute(
             "insert into profiles (name, source, digest, added_by) values ('p', 'name = \"p\"', 'x', 'somebody')"
         )
-    await ask(own_server, "p", "apply", 404, surl="/missing")
+
+    async def is_missing() -> bool:
+        """503 while the profile that came from elsewhere is being loaded."""
+        wanted = {"surl": "/missing"}
+        token = own_server.admin_token
+        reply = await own_server.call("POST", "/admin/v1/profiles/p/apply", token=token, json=wanted)
+        assert reply.status in (404, 503), reply.body
+        return reply.status == 404
+
+    await until(is_missing)
     assert own_server.house.views.get("p") is None
     await add(own_server, 'name = "p"\n')
     keys = await own_server.house.keys.project_keys(["p"])

@@ -253,15 +253,15 @@ async def test_long_answers_keep_to_the_length_that_the_peer_takes(pacs: Pacs) -
 )
 def test_settings_that_cannot_be(wrong: dict[str, Any], said: str) -> None:
     with pytest.raises(UnsafeSettings) as told:
-        Peers.of(load(overrides={"pacs": {"calling": [calling() | wrong]}}).pacs)
+        Peers.of(load(overrides={"pacs": {"port": 0, "calling": [calling() | wrong]}}).pacs)
     assert said in str(told.value)
 
 
 def test_a_device_stands_there_once() -> None:
     twice = [calling(), calling(directory="/b", hosts=["127.0.0.0/8"])]
     with pytest.raises(UnsafeSettings, match="twice"):
-        load(overrides={"pacs": {"calling": twice}})
-    load(overrides={"pacs": {"calling": [calling(), calling(hosts=["::1"])]}})
+        load(overrides={"pacs": {"port": 0, "calling": twice}})
+    load(overrides={"pacs": {"port": 0, "calling": [calling(), calling(hosts=["::1"])]}})
 
 
 async def test_the_check_of_settings_finds_what_a_start_would(tmp_path: Path) -> None:

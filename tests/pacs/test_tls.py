@@ -125,7 +125,7 @@ async def test_a_changed_certificate_is_taken_up(secured: Secured) -> None:
 
 def test_what_must_be_secured_is_asked_where_it_counts() -> None:
     far = calling("FAR", hosts=["192.0.2.0/24", "127.0.0.1"], plain=True)
-    peers = Peers.of(load(overrides={"pacs": {"calling": [far]}}).pacs)
+    peers = Peers.of(load(overrides={"pacs": {"port": 0, "calling": [far]}}).pacs)
     assert peers.find("FAR", OtherEnd("192.0.2.9"))
     assert not peers.find("FAR", OtherEnd("192.0.3.9"))
     assert not peers.find("FAR", OtherEnd(""))
@@ -133,10 +133,10 @@ def test_what_must_be_secured_is_asked_where_it_counts() -> None:
 
 def test_tls_needs_a_certificate(tmp_path: Path) -> None:
     with pytest.raises(UnsafeSettings, match="--tls-cert"):
-        load(overrides={"pacs": {"calling": [calling(tls=True)]}})
+        load(overrides={"pacs": {"port": 0, "calling": [calling(tls=True)]}})
     own = {"tls_cert": "a.pem", "tls_key": "a.key"}
     (tmp_path / "none.pem").write_text("no certificate")
     for path in (tmp_path / "none.pem", tmp_path / "missing.pem"):
         one = calling(certificate=str(path), hosts=["192.0.2.1"])
         with pytest.raises(UnsafeSettings, match="no certificate that can be read"):
-            Peers.of(load(overrides={"server": own, "pacs": {"calling": [one]}}).pacs)
+            Peers.of(load(overrides={"server": own, "pacs": {"port": 0, "calling": [one]}}).pacs)
