@@ -9,6 +9,7 @@ what its maker may now, within its bound.
 What a caller may not list does not exist to them: they are told of it what they would be told of a free name.
 """
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -186,6 +187,19 @@ async def demand_administrator(db: Connection, caller: Caller) -> None:
             "use the admin token",
         )
         raise why
+
+
+async def demand_identities(db: Connection, caller: Caller) -> None:
+    """Administrators who may know who everybody is hold the right to identify on the root, too. Raises Forbidden,
+    Unauthenticated."""
+    await demand_administrator(db, caller)
+    try:
+        demand(caller, await resolve_one(db, ROOT), Right.IDENTITY)
+    except Forbidden as why:
+        given = shlex.quote(f"{caller.name}={Right.IDENTITY}")
+        why.detail = f"{caller.name} has no right '{Right.IDENTITY}' on /, which tells who everybody is"
+        why.remedy = f"whoever administers / gives it: mdm acl set / --add {given}"
+        raise
 
 
 def is_administrator(caller: Caller, root: Place) -> bool:

@@ -105,6 +105,8 @@ class NameGuard:
                     ),
                 )
         hits = await self.cipher.run(partial(_hits, guesses))
+        # Of many that are compared side by side no more are told than of those one after the other.
+        self._demand_may_try(caller)
         if hits:
             self.refused.count(account, hits)
             raise _revealing(caller)

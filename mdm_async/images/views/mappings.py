@@ -9,19 +9,18 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from mdm_async.catalog.holdings import mappings
-from mdm_async.catalog.namespace.places import resolve_one
 from mdm_async.catalog.rights import acl
 from mdm_async.catalog.trail import acts
 from mdm_async.catalog.trail.acts import Act
 from mdm_async.catalog.work import directories_to_check
 from mdm_async.catalog.work.views_to_make import lock_demands
 from mdm_async.dicom.mapping import Mapping, digest_of
-from mdm_async.errors import Forbidden, NotFound, Unavailable
+from mdm_async.errors import NotFound, Unavailable
 from mdm_async.images.changed import ChangedHere
 from mdm_async.images.reading.served import opened_mapping, profiles_in_use, project_of
 from mdm_async.images.reading.shelf import Shelf
 from mdm_async.keys.derive import NONCE_BYTES, MappingCipher
-from mdm_async.names import ROOT, Caller, Project, Right, View
+from mdm_async.names import Caller, Project, View
 from mdm_async.postgres.database import Connection, Database
 
 _BLOCK = 4096
@@ -50,7 +49,7 @@ async def put(
 ) -> SetMapping:
     """Put a mapping into force. Raises BadRequest, which names lines and no values."""
     async with database.acquire() as db:
-        await _demand(db, caller)
+        await acl.demand_identities(db, caller)
     mapping = Mapping.parse(csv)
     key = await shelf.keys.make_project_key(project)
     text = mapping.dump().encode()
@@ -71,7 +70,7 @@ async def put(
 async def show(database: Database, shelf: Shelf, caller: Caller, project: Project) -> ShownMapping:
     """Raises NotFound."""
     async with database.transaction() as db:
-        await _demand(db, caller)
+        await acl.demand_identities(db, caller)
         stored = await mappings.of_project(db, project)
         if stored is None:
             raise _none()
@@ -89,24 +88,13 @@ async def unset(
     """The views that are made anew, by pseudonyms or as refusals. Raises NotFound."""
     async with database.transaction() as db:
         await lock_demands(db)
-        await _demand(db, caller)
+        await acl.demand_identities(db, caller)
         if not await mappings.remove(db, project):
             raise _none()
         anew = await _made_anew(db, project)
         await acts.record(db, [Act(caller, "mapping unset", details={"project": project})])
     await _take_up(database, shelf, changed)
     return anew
-
-
-async def _demand(db: Connection, caller: Caller) -> None:
-    """Raises Forbidden, Unauthenticated."""
-    await acl.demand_administrator(db, caller)
-    try:
-        acl.demand(caller, await resolve_one(db, ROOT), Right.IDENTITY)
-    except Forbidden as why:
-        why.detail = f"{caller.name} has no right '{Right.IDENTITY}' on /, which tells who everybody is"
-        why.remedy = f"whoever administers / gives it: mdm acl set / --add {caller.name}={Right.IDENTITY}"
-        raise
 
 
 async def _made_anew(db: Connection, project: Project) -> tuple[str, ...]:

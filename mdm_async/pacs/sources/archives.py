@@ -4,15 +4,14 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
-from mdm_async.catalog.namespace.places import resolve_one
 from mdm_async.catalog.rights import acl
 from mdm_async.catalog.work.images_to_stage import of_archive
 from mdm_async.catalog.work.queue import Standing
-from mdm_async.errors import Forbidden, NotFound
+from mdm_async.errors import NotFound
 from mdm_async.images.transfers.staging import Line
-from mdm_async.names import ROOT, Caller, Right
+from mdm_async.names import Caller
 from mdm_async.pacs.dicomweb.client import DicomWebSource
-from mdm_async.postgres.database import Connection, Database
+from mdm_async.postgres.database import Database
 from mdm_async.settings import PacsSourceSettings
 
 
@@ -80,22 +79,3 @@ def _answers(line: Line) -> bool | None:
     if line.away_for:
         return False
     return True if line.has_answered else None
-
-
-async def demand_administrator(database: Database, caller: Caller) -> None:
-    """Raises Forbidden, Unauthenticated."""
-    async with database.acquire() as db:
-        await acl.demand_administrator(db, caller)
-
-
-async def demand_identities(db: Connection, caller: Caller) -> None:
-    """Return when the caller, an administrator, may be told who is in an archive. Raises Forbidden, Unauthenticated."""
-    await acl.demand_administrator(db, caller)
-    try:
-        acl.demand(caller, await resolve_one(db, ROOT), Right.IDENTITY)
-    except Forbidden as why:
-        why.detail = (
-            f"{caller.name} has no right '{Right.IDENTITY}' on /, and an archive tells who everybody is"
-        )
-        why.remedy = f"whoever administers / gives it: mdm acl set / --add {caller.name}={Right.IDENTITY}"
-        raise

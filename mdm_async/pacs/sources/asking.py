@@ -15,7 +15,7 @@ from mdm_async.dicom.values.lexical import is_legal
 from mdm_async.errors import BadQuery, PeerFailed
 from mdm_async.names import Caller
 from mdm_async.pacs.dicomweb.client import DicomWebSource, Said
-from mdm_async.pacs.sources.archives import Archives, demand_administrator, demand_identities
+from mdm_async.pacs.sources.archives import Archives
 from mdm_async.postgres.database import Database
 
 MOST_FOUND: Final = 1000
@@ -117,7 +117,8 @@ class Listed:
 
 async def echo(database: Database, archives: Archives, caller: Caller, name: str) -> float:
     """Seconds that an archive took to answer. Raises NotFound, SourceAway, PeerFailed."""
-    await demand_administrator(database, caller)
+    async with database.acquire() as db:
+        await acl.demand_administrator(db, caller)
     return await archives.named(name).source.echo()
 
 
@@ -129,7 +130,7 @@ async def admitted(
     What could tell of somebody takes the right `i` on /. Raises NotFound, Forbidden, Unauthenticated.
     """
     async with database.transaction() as db:
-        await (demand_identities if wanted.identifies else acl.demand_administrator)(db, caller)
+        await (acl.demand_identities if wanted.identifies else acl.demand_administrator)(db, caller)
         source = archives.named(name).source
         await acts.record(db, [Act(caller, act, details={"archive": name, "keywords": wanted.keywords})])
     return source
@@ -141,7 +142,7 @@ async def find(database: Database, archives: Archives, caller: Caller, name: str
     Raises NotFound, SourceAway, PeerFailed.
     """
     async with database.acquire() as db:
-        await demand_identities(db, caller)
+        await acl.demand_identities(db, caller)
     source, told, seen, more = archives.named(name).source, list[Mapping[str, str]](), 0, True
     while seen < MOST_FOUND and more:
         page = await studies(source, wanted, seen, _PAGE)
@@ -151,7 +152,7 @@ async def find(database: Database, archives: Archives, caller: Caller, name: str
         told += [{keyword: said[keyword] for keyword in _TOLD if keyword in said} for said in shown]
     async with database.transaction() as db:
         # Before anything is told.
-        await demand_identities(db, caller)
+        await acl.demand_identities(db, caller)
         details = {"archive": name, "keywords": wanted.keywords, "studies": len(told)}
         await acts.record(db, [Act(caller, "pacs find", details=details)])
     return Listed(told[:MOST_FOUND], more or len(told) > MOST_FOUND)

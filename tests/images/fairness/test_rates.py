@@ -74,6 +74,16 @@ def test_a_flood_of_sources_does_not_grow_for_ever(monkeypatch: pytest.MonkeyPat
     assert len(rates._full) == 10
 
 
+def test_many_small_debts_make_no_large_one_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_KNOWN", 16)
+    rates = Rates(1, 50, Clock())
+    rates.count("deep", 50)
+    for number in range(100):
+        rates.count(str(number))
+    assert len(rates._full) <= 16
+    assert rates.wait("deep")
+
+
 def test_what_is_outstanding_is_bounded_until_it_ends() -> None:
     clock = Clock()
     outstanding = Outstanding(Shares(1000, 0.5), clock)

@@ -305,6 +305,9 @@ async def test_many_guesses_at_a_patients_name_cost_as_many_hits(
     assert (await tried(both, *(f"{name} {n}" for n in range(most))))[0] == 400
     assert (await tried(both, "quiet"))[0] == 403
 
+    refused._full.clear()
+    side_by_side = await asyncio.gather(*(tried(both, f"{name} {n}") for n in range(3 * most)))
+    assert sum(status == 400 for status, _ in side_by_side) <= most
     monkeypatch.setattr(refused, "rate", 0)
     words = ["".join(chr(97 + (n * 7 + k) % 26) for k in range(1000)) for n in range(26)]
     guesses = [[f"{time_} {word}" for word in words] for time_ in range(3)]
