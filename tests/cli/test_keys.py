@@ -42,6 +42,9 @@ async def test_keys_are_rotated_while_images_are_served(run, environment, own_se
     assert store["rotation"]["done"] == store["rotation"]["total"]
     own_server.cool()
     assert await own_server.read("/a.dcm") == before
+    unknown = await run("keys", "rotate", "--gone", "none-such")
+    assert unknown.code != 0
+    assert "none-such; mdm keys status names them" in unknown.err
     ended = await run("keys", "rotate")
     assert ended.code == 0
     assert "all wrapped under key 3" in ended.text

@@ -55,7 +55,7 @@ async def test_what_was_cut_off_says_how_to_go_on(mdm, server, folder, file, mon
     monkeypatch.setattr(Rekeying, "rekey", once)
     ended = await mdm("keys", "rekey", file, f"{folder}/b.dcm", "--before", "2030-01-01")
     assert ended.code != 0
-    assert "1 of 2 files were done; run it again with --before 2030-01-01T00:00:00Z" in " ".join(
+    assert "1 of 2 files were gone through; run it again with --before 2030-01-01T00:00:00Z" in " ".join(
         ended.err.split()
     )
 

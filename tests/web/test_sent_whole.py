@@ -69,6 +69,29 @@ async def test_what_waits_to_be_sent_is_waited_for(connected: Connect) -> None:
         assert len(await rest) == _SIZE - _SIZE // 2 - 1
 
 
+async def test_a_long_answer_is_judged_by_its_pace_also_when_its_handler_has_ended(
+    connected: Connect,
+) -> None:
+    async with AsyncExitStack() as serving, connected(serving, bytes(_SIZE)) as (line, connections):
+        assert (await line.head())[0] == 200
+        limits = connections.limits
+
+        def kept_past_its_time() -> bool:
+            for waiting, seconds in (
+                (connections._idle, limits.idle_seconds),
+                (connections._busy, limits.pace_seconds),
+            ):
+                for connection in waiting:
+                    waiting[connection] -= seconds
+            connections._look()
+            return bool(connections._idle or connections._busy)
+
+        for count in (1, _SIZE // 4, _SIZE // 4):
+            await line.reader.readexactly(count)
+            assert kept_past_its_time()
+        assert not kept_past_its_time()
+
+
 async def test_who_does_not_look_at_a_long_answer_is_waited_for_no_longer_than_that(
     connected: Connect,
 ) -> None:

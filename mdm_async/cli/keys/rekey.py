@@ -13,7 +13,7 @@ from mdm_async.cli.names.commands import Lfns
 from mdm_async.cli.options import Json
 from mdm_async.cli.output import on_interrupt, stderr_console
 from mdm_async.cli.settled import settled
-from mdm_async.errors import MdmError
+from mdm_async.errors import MdmError, Unavailable
 
 _FORM = "%Y-%m-%dT%H:%M:%SZ"
 
@@ -71,8 +71,10 @@ def rekey(
                     on_progress=on_progress,
                 )
             except MdmError as error:
-                if done:
-                    what = f"{done} of {len(paths)} files were done; {go_on}"
+                if done or isinstance(
+                    error, Unavailable
+                ):  # Of those that were asked for last, some may be done.
+                    what = f"{done} of {len(paths)} files were gone through; {go_on}"
                     error.remedy = f"{error.remedy}; {what}" if error.remedy else what
                 raise
 

@@ -91,8 +91,7 @@ class Connection(Speaker):
     @property
     def has_unsent(self) -> bool:
         """Whether bytes wait here that the network has not taken: an answer's last ones, when its handler has ended."""
-        wires = (self._wire, self._carrier)
-        return any(wire is not None and wire.get_write_buffer_size() > 0 for wire in wires)
+        return self._unsent > 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._wire = wire = cast("asyncio.Transport", transport)
@@ -166,10 +165,10 @@ class Connection(Speaker):
             return False
         before, self._mark = self._mark, self._now()
         resumed, self._resumed = self._resumed, False
-        if request is None or before.answers != self._answers:
+        if before.answers != self._answers:
             return True
-        if request.writer.output_size or self._sends_beside:
-            untaken = self._sends_beside or wire.get_write_buffer_size() > 0
+        if request is None or request.writer.output_size or self._sends_beside:
+            untaken = self._sends_beside or self.has_unsent
             return not untaken or self._mark.gone - before.gone >= least
         if not self.awaits_body or resumed:
             return True
@@ -182,12 +181,16 @@ class Connection(Speaker):
         return request is not None and not request.content.is_eof() and not self._reading_paused
 
     @property
+    def _unsent(self) -> int:
+        return sum(wire.get_write_buffer_size() for wire in {self._wire, self._carrier} if wire is not None)
+
+    @property
     def _request(self) -> web.BaseRequest | None:
         return self._current_request or self._finishing
 
     def close_idle(self) -> None:
         """End it as HTTP does when nobody owes anything."""
-        if self._wire is not None and not self._wire.get_write_buffer_size():
+        if self._wire is not None and not self.has_unsent:
             self._wire.close()
         else:
             self.cut_off()
@@ -202,6 +205,4 @@ class Connection(Speaker):
         request, gone = self._request, self._beside
         if request is not None:
             gone += request.writer.output_size
-        if self._wire is not None:
-            gone -= self._wire.get_write_buffer_size()
-        return _Mark(self._answers, self._received, gone)
+        return _Mark(self._answers, self._received, gone - self._unsent)

@@ -165,7 +165,11 @@ class Connections:
         limits = self.limits
         for connection in _lapsed(self._opening, now - limits.head_seconds):
             self.cut(connection, "head")
+        least = int(self.slowest * limits.pace_seconds)
         for connection in _lapsed(self._idle, now - limits.idle_seconds):
+            if connection.has_unsent and connection.keeps_pace(least):
+                self.idle(connection)  # A long answer is still on its way.
+                continue
             CUT.labels("idle").inc()
             self._forget(connection)
             connection.close_idle()
@@ -173,7 +177,7 @@ class Connections:
             del self._busy[connection]
             late = connection.awaits_body and now - connection.since > limits.body_seconds
             self._busy[connection] = now
-            if late or not connection.keeps_pace(int(self.slowest * limits.pace_seconds)):
+            if late or not connection.keeps_pace(least):
                 self.cut(connection, "pace")
 
     def _tell(self, what: str, source: str) -> None:
