@@ -12,9 +12,10 @@ from mdm_async.dicom.stored_classes import STORAGE_CLASSES, TRANSFER_SYNTAXES
 from mdm_async.errors import Unauthenticated
 from mdm_async.names import Caller
 from mdm_async.pacs.dimse import commands, metrics, negotiation
-from mdm_async.pacs.dimse.commands import C_CANCEL, C_ECHO, C_STORE, RESPONSE, Command
+from mdm_async.pacs.dimse.association_items import APPLICATION, MOST_ASSOCIATE
+from mdm_async.pacs.dimse.commands import C_CANCEL, C_ECHO, C_STORE, RESPONSE, VERIFICATION, Command
 from mdm_async.pacs.dimse.messages import LONGEST, Aborted, Messages, Released
-from mdm_async.pacs.dimse.negotiation import ACCEPTED, APPLICATION, Answered, Request, Titles
+from mdm_async.pacs.dimse.negotiation import ACCEPTED, Answered, Request, Titles
 from mdm_async.pacs.dimse.pdus import (
     LIMIT_REACHED,
     RELEASE_RP,
@@ -36,9 +37,6 @@ from mdm_async.pacs.dimse.wire import Gone, Silent, Wire
 from mdm_async.postgres.turns import on_behalf
 from mdm_async.seldom import Seldom
 
-VERIFICATION: Final = "1.2.840.10008.1.1"
-_MOST_REQUEST: Final = 256 << 10
-"""Bytes of an A-ASSOCIATE-RQ: 128 presentation contexts of forty transfer syntaxes have as many."""
 _UNRECOGNISED_OPERATION: Final = 0x0211
 _CLASS_NOT_HERE: Final = 0x0122
 _BY_REASON: Final = {
@@ -162,12 +160,9 @@ class Association:
         kind, length = await self.wire.header(paced=False)
         if kind != Kind.ASSOCIATE_RQ:
             raise Broken(AbortReason.UNEXPECTED_PDU, "something else than an A-ASSOCIATE-RQ at first")
-        if length > _MOST_REQUEST:
+        if length > MOST_ASSOCIATE:
             raise Broken(AbortReason.INVALID_PARAMETER, "an A-ASSOCIATE-RQ that is too long")
-        body = bytearray()
-        while len(body) < length:
-            body += await self.wire.some(length - len(body))
-        return bytes(body)
+        return await self.wire.whole(length)
 
     def _against(self, titles: Titles) -> Rejection | None:
         """Why there is no association, as far as the titles tell; nothing that comes behind them was looked at."""

@@ -1,6 +1,6 @@
 """Messages out of P-DATA-TF (PS3.8 §9.3.5): commands whole, data sets as they come, in constant memory."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
@@ -73,7 +73,7 @@ class Messages:
         self._in_data_set = first if command.has_data_set else None
         return first, command
 
-    async def data_set(self) -> AsyncIterator[bytes]:
+    async def data_set(self) -> AsyncGenerator[bytes, None]:
         """The bytes of the data set that follows the last command. Raises as `command`."""
         together = bytearray()
         while self._in_data_set is not None:

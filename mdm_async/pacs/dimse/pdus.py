@@ -1,6 +1,7 @@
 """Protocol data units of the upper layer (PS3.8 §9.3): what they look like on the wire. Pure."""
 
 import struct
+from collections.abc import AsyncGenerator, AsyncIterable
 from enum import IntEnum
 from typing import Final, NamedTuple
 
@@ -60,6 +61,7 @@ class Broken(Exception):
 
 
 _BY_PROVIDER: Final = 2
+RELEASE_RQ: Final = HEADER.pack(Kind.RELEASE_RQ, 4) + bytes(4)
 RELEASE_RP: Final = HEADER.pack(Kind.RELEASE_RP, 4) + bytes(4)
 
 
@@ -78,7 +80,26 @@ def command_data(context: int, command: bytes, longest: int) -> bytes:
     together = bytearray()
     for start in range(0, len(command), step):
         part = command[start : start + step]
-        control = COMMAND | (LAST if start + step >= len(command) else 0)
-        pdv = PDV.pack(len(part) + PDV_BESIDE_LENGTH, context, control) + part
-        together += HEADER.pack(Kind.DATA, len(pdv)) + pdv
+        together += data(context, COMMAND | (LAST if start + step >= len(command) else 0), part)
     return bytes(together)
+
+
+def data(context: int, control: int, part: bytes) -> bytes:
+    """A P-DATA-TF PDU with one presentation data value."""
+    pdv = PDV.pack(len(part) + PDV_BESIDE_LENGTH, context, control) + part
+    return HEADER.pack(Kind.DATA, len(pdv)) + pdv
+
+
+async def data_set_data(
+    context: int, data_set: AsyncIterable[bytes], longest: int
+) -> AsyncGenerator[bytes, None]:
+    """A data set as P-DATA-TF PDUs, each with a variable field of at most `longest` bytes, as it comes."""
+    step = longest - PDV.size & ~1  # Values have an even length (PS3.8 §9.3.1).
+    held = bytearray()
+    async for chunk in data_set:
+        held += chunk
+        # What comes last must be told to be the last.
+        while len(held) > step:
+            yield data(context, 0, bytes(held[:step]))
+            del held[:step]
+    yield data(context, LAST, bytes(held))

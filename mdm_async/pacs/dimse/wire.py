@@ -77,9 +77,12 @@ class Wire:
         self._keep_pace(loop.time() - begun, len(data))
         return data
 
-    async def skip(self, size: int) -> None:
-        while size:
-            size -= len(await self.some(min(size, BUFFERED)))
+    async def whole(self, size: int) -> bytes:
+        """So many bytes, however they come; bound it before. Raises Silent, Gone."""
+        body = bytearray()
+        while len(body) < size:
+            body += await self.some(size - len(body))
+        return bytes(body)
 
     async def _give_turn(self) -> None:
         self._reads += 1
