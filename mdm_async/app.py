@@ -75,6 +75,7 @@ from mdm_async.keys.store import KeyStore
 from mdm_async.memory import give_back_forever
 from mdm_async.names import Caller
 from mdm_async.pacs.sources.archives import Archive, archives_of
+from mdm_async.pacs.sources.fetching import Fetcher
 from mdm_async.pacs.sources.settling import end_others_forever
 from mdm_async.pacs.sources.staging import Bringer
 from mdm_async.postgres.database import Database, connect
@@ -389,7 +390,7 @@ async def _devices(stack: AsyncExitStack, settings: Settings, house: House) -> "
 
 
 def _bringer(house: House, archive: Archive) -> Bringer:
-    return Bringer(archive.source, archive.line, house.intake, _waiters(house), house.node)
+    return Bringer(Fetcher(archive.source, house.intake), archive.line, _waiters(house), house.node)
 
 
 def _waiters(house: House) -> Waiters:

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import suppress
 from types import TracebackType
 from typing import Self
@@ -39,6 +39,10 @@ class Shift:
             self._renewing = asyncio.create_task(self._renew())
         return rows
 
+    def join(self, rows: Collection[Row]) -> None:
+        """Rows that were taken beside those of `page`, for this shift's node."""
+        self._held.update(rows)
+
     async def rows(self) -> AsyncIterator[Row]:
         """One after the other, until none is due."""
         while rows := await self.page():
@@ -51,7 +55,9 @@ class Shift:
             await work(row)
         except Exception as why:
             await self._failed(row, why)
-        self._held.discard(row)
+        finally:
+            # Also what cannot be settled now: its lease lapses.
+            self._held.discard(row)
 
     async def pages(self, work: Callable[[list[Row]], Awaitable[None]]) -> None:
         """Work on whole pages, by which their rows go, until none is due. Of a page that raises, each row by itself.
@@ -74,11 +80,11 @@ class Shift:
             await self._queue.done(db, rows)
         self._held.difference_update(rows)
 
-    async def put_back(self, rows: list[Row], seconds: float) -> None:
+    async def put_back(self, rows: Collection[Row], seconds: float) -> None:
         """They are due again in so many seconds."""
+        self._held.difference_update(rows)
         async with self._database.acquire() as db:
             await self._queue.put_back(db, rows, seconds)
-        self._held.difference_update(rows)
 
     async def _failed(self, row: Row, why: Exception) -> None:
         """Its turn comes again, later each time."""

@@ -19,12 +19,13 @@ from mdm_async.postgres.database import Connection
 
 SOURCE = PacsSource("radiology", "1.2.840.99.1", "1.2.840.99.1.2", "1.2.840.99.1.2.3")
 IDENTITY = os.urandom(32)
+DIGESTS = sources.Digests(b"study", b"series", b"instance")
 
 
 async def registered(db: Connection, source: PacsSource = SOURCE) -> UUID:
     image, id_ = uuid4(), uuid4()
     await sources.register(
-        db, image, uuid4(), id_, pacs_source.seal(source, IDENTITY, image, id_), source.pacs
+        db, image, uuid4(), id_, pacs_source.seal(source, IDENTITY, image, id_), source.pacs, DIGESTS
     )
     return image
 

@@ -277,6 +277,11 @@ async def a_hundred_images_are_put_into_an_archives_line(desk: Desk) -> None:
     (row, *_) = await images_to_stage.of_archive("main").take(desk.db, "node", 1)
     assert await images_to_stage.attempts(desk.db, row) == 1
     assert await images_to_stage.lock(desk.db, row)
+    assert not await images_to_stage.with_it(desk.db, "main", row.key[0], 1000)
+    assert not await images_to_stage.take_with_it(desk.db, "main", row, 1000)
+    assert not await sources.in_series(desk.db, row.key[0], 1000)
+    await sources.sealed_of(desk.db, wanted)
+    await images_to_stage.alone(desk.db, wanted)
     await sources.listed_again(desk.db, wanted, "main")
     await sources.found(desk.db, image(FILE), Locality.LOST)
     assert await profiles.wanted_of(desk.db, image(FILE)) == ["basic"]
@@ -311,7 +316,9 @@ async def an_image_is_kept(desk: Desk) -> None:
 @budget(30)
 async def an_image_is_registered(desk: Desk) -> None:
     made = uuid4()
-    await sources.register(desk.db, made, uuid4(), uuid4(), b"sealed", "main")
+    await sources.register(
+        desk.db, made, uuid4(), uuid4(), b"sealed", "main", sources.Digests(b"a", b"b", b"c")
+    )
     await sources.of_image(desk.db, made)
     await generations.replace(desk.db, await generations.keyed(desk.db, made))
     await images.fill(desk.db, made, [_part(made)], [])

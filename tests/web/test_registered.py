@@ -31,7 +31,7 @@ def hospital(directory: str, rights: str = "wlx") -> Caller:
 async def register(server: Server, caller: Caller, surl: str) -> UUID | MdmError:
     house = server.house
     ((named, found),) = await registering.register(
-        house.database, house.keys, caller, [Registration(surl, SOURCE)]
+        house.database, house.keys, house.workshop.blind, caller, [Registration(surl, SOURCE)]
     )
     assert named == surl
     return found
@@ -206,7 +206,9 @@ async def test_reports_and_profiles_count_no_view_of_what_is_not_there(own_serve
 async def test_what_gets_no_name_leaves_no_secrets(own_server: Server) -> None:
     wanted = [Registration("/one.dcm", SOURCE), Registration("/one.dcm", SOURCE)]
     house = own_server.house
-    (_, first), (_, second) = await registering.register(house.database, house.keys, hospital("/"), wanted)
+    (_, first), (_, second) = await registering.register(
+        house.database, house.keys, house.workshop.blind, hospital("/"), wanted
+    )
     assert isinstance(first, UUID)
     assert isinstance(second, Exists)
     counts = await stored(own_server)

@@ -1,24 +1,44 @@
 """Images that are registered without their bytes: sources to bring them from, of which no row tells whose they are."""
 
 from collections.abc import Collection
+from dataclasses import dataclass
 from uuid import UUID
 
 from mdm_async.catalog.holdings.locality import Locality
 from mdm_async.postgres.database import Connection
 
 
+@dataclass(frozen=True, slots=True)
+class Digests:
+    """Keyed, of the UIDs of a study, a series and an instance: they show what belongs together, and not whose it is."""
+
+    study: bytes
+    series: bytes
+    instance: bytes
+
+
 async def register(
-    db: Connection, image: UUID, registration: UUID, source: UUID, sealed: bytes, pacs: str
+    db: Connection,
+    image: UUID,
+    registration: UUID,
+    source: UUID,
+    sealed: bytes,
+    pacs: str,
+    digests: Digests,
 ) -> None:
     """A new image that is NEARLINE. `sealed` is its source, encrypted under its identity secret; `pacs` its archive."""
     await db.execute(
-        "with source as (insert into sources (id, sealed, pacs) values ($3, $4, $5) returning id)"
+        "with source as (insert into sources (id, sealed, pacs, study, series, instance)"
+        " values ($3, $4, $5, $6, $7, $8) returning id)"
         " insert into images (id, registration, locality, source) select $1, $2, 'NEARLINE', id from source",
         image,
         registration,
         source,
         sealed,
         pacs,
+        digests.study,
+        digests.series,
+        digests.instance,
     )
 
 
@@ -40,6 +60,27 @@ async def listed_again(db: Connection, images: Collection[UUID], pacs: str) -> N
         list(images),
         pacs,
     )
+
+
+async def in_series(db: Connection, image: UUID, most: int) -> int:
+    """How many instances of the image's series are registered at its archive; no more than `most` are counted."""
+    count: int = await db.fetchval(
+        "select count(distinct instance) from (select o.instance from images i join sources s on s.id = i.source"
+        "  join sources o on o.pacs = s.pacs and o.series = s.series where i.id = $1 limit $2) q",
+        image,
+        most,
+    )
+    return count
+
+
+async def sealed_of(db: Connection, images: Collection[UUID]) -> dict[UUID, tuple[UUID, bytes]]:
+    """As `of_image`, of many."""
+    rows = await db.fetch(
+        "select i.id as image, s.id, s.sealed from images i join sources s on s.id = i.source"
+        " where i.id = any($1::uuid[]) and i.doomed is null",
+        list(images),
+    )
+    return {row["image"]: (row["id"], row["sealed"]) for row in rows}
 
 
 async def found(db: Connection, image: UUID, locality: Locality) -> None:

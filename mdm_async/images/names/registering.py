@@ -17,6 +17,7 @@ from mdm_async.images.parts import pacs_source
 from mdm_async.images.parts.fresh_secrets import FreshSecrets
 from mdm_async.images.parts.pacs_source import PacsSource
 from mdm_async.images.surls import resolve
+from mdm_async.keys.derive import BlindIndex
 from mdm_async.keys.store import IDENTITY, KeyStore, Secrets
 from mdm_async.names import Caller, Surl, split
 from mdm_async.postgres.database import Connection, Database
@@ -41,7 +42,7 @@ class Registration:
 
 
 async def register(
-    database: Database, keys: KeyStore, caller: Caller, wanted: Sequence[Registration]
+    database: Database, keys: KeyStore, blind: BlindIndex, caller: Caller, wanted: Sequence[Registration]
 ) -> list[tuple[str, UUID | MdmError]]:
     """Give names to images that are not here: NEARLINE files, each with its GUID. It needs `w` as an upload does.
 
@@ -50,13 +51,13 @@ async def register(
     results: list[tuple[str, UUID | MdmError]] = []
     for start in range(0, len(wanted), _PAGE):
         page = wanted[start : start + _PAGE]
-        made = await _register_page(database, keys, caller, page)
+        made = await _register_page(database, keys, blind, caller, page)
         results += [(one.surl, guid) for one, guid in zip(page, made, strict=True)]
     return results
 
 
 async def _register_page(
-    database: Database, keys: KeyStore, caller: Caller, page: Sequence[Registration]
+    database: Database, keys: KeyStore, blind: BlindIndex, caller: Caller, page: Sequence[Registration]
 ) -> list[UUID | MdmError]:
     answers: dict[int, UUID | MdmError] = {}
     async with database.acquire() as db:
@@ -79,7 +80,7 @@ async def _register_page(
                 try:
                     place = _free_place(caller, found)
                     answers[item] = await _name(
-                        db, place, image, secrets[item], page[item].source, said[item]
+                        db, place, image, secrets[item], page[item].source, blind, said[item]
                     )
                 except MdmError as why:
                     answers[item] = why
@@ -110,6 +111,7 @@ async def _name(
     image: UUID,
     secrets: Secrets,
     source: PacsSource,
+    finder: BlindIndex,
     said: SealedOriginal | None,
 ) -> UUID:
     assert place.parent is not None
@@ -117,7 +119,8 @@ async def _name(
     sealed = pacs_source.seal(source, secrets.of(IDENTITY), image, id_)
     # What is begun for a name that somebody else takes meanwhile is undone.
     async with db.transaction():
-        await sources.register(db, image, secrets.registration, id_, sealed, source.pacs)
+        digests = pacs_source.digests(source, finder)
+        await sources.register(db, image, secrets.registration, id_, sealed, source.pacs, digests)
         guid = await entries.add_file(db, place.parent.id, split(place.lfn)[1], image)
         if guid is None:
             raise Exists()

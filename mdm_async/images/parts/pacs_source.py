@@ -8,10 +8,12 @@ from uuid import UUID
 import orjson
 from cryptography.exceptions import InvalidTag
 
+from mdm_async.catalog.holdings.sources import Digests
 from mdm_async.errors import BadRequest, Damaged
-from mdm_async.keys.derive import RecordCipher
+from mdm_async.keys.derive import BlindIndex, RecordCipher
 
 _UID = re.compile(r"(?=.{1,64}\Z)(?:0|[1-9]\d*)(?:\.(?:0|[1-9]\d*))*\Z", re.ASCII)
+_STUDY, _SERIES, _INSTANCE = 0x0020000D, 0x0020000E, 0x00080018
 _BLOCK = 256
 """Sealed text is filled up to a multiple of this, so that its size tells nothing of what is in it."""
 KIND = " source"
@@ -37,6 +39,15 @@ class PacsSource:
                 "a source is malformed",
                 remedy="name a PACS, and the UIDs of a study, a series and an instance",
             )
+
+
+def digests(source: PacsSource, blind: BlindIndex) -> Digests:
+    """A series is one of its study: copies of an image keep its UID in others."""
+    return Digests(
+        blind.digest(_STUDY, source.study),
+        blind.digest(_SERIES, f"{source.study}/{source.series}"),
+        blind.digest(_INSTANCE, source.instance),
+    )
 
 
 def seal(source: PacsSource, identity: bytes, image: UUID, id_: UUID) -> bytes:

@@ -19,7 +19,8 @@ from yarl import URL
 
 from mdm_async.errors import NotFound, PeerFailed, SourceAway
 from mdm_async.images.parts.pacs_source import PacsSource
-from mdm_async.pacs.dicomweb.multipart import MultipartReader, PartBegins, PartData, PartEnds
+from mdm_async.pacs.dicomweb.multipart import Event, MultipartReader, PartBegins, PartData, PartEnds
+from mdm_async.pacs.dicomweb.parts import Parts
 from mdm_async.pacs.dicomweb.throttle import Throttle
 from mdm_async.settings import PacsSourceSettings
 
@@ -32,12 +33,17 @@ QUERY_SECONDS: Final = 300.0
 """That the answer to a query may take."""
 _FETCH_SECONDS: Final = 86400.0
 _CONNECT: Final = 10.0
-_GATHERED: Final = 64 << 10
 _READ_AHEAD: Final = 256 << 10
 _MOST_SAID: Final = 16 << 20
 _SAID_OF_EACH, _VALUES_OF_EACH, _FEW = 16 << 10, 1000, 16
 """Bytes and values of an answer to a query, for each study or instance that was asked for, and for a few more."""
 _LINE, _MOST_FIELDS = 16 << 10, 128
+_REFUSALS: Final = (
+    HTTPStatus.UNAUTHORIZED,
+    HTTPStatus.FORBIDDEN,
+    HTTPStatus.TOO_MANY_REQUESTS,
+    HTTPStatus.SERVICE_UNAVAILABLE,
+)
 _DICOM: Final = 'multipart/related; type="application/dicom"; transfer-syntax=*'
 
 
@@ -123,8 +129,7 @@ class DicomWebSource:
         async with self._asked(self._url(path), _DICOM) as answer:
             status = answer.status
             if status == HTTPStatus.OK:
-                kind = _kind(answer.headers.get("Content-Type", ""))
-                async with aclosing(self._only_part(answer, kind)) as chunks:
+                async with aclosing(self._events(answer)) as events, aclosing(Parts(events).only()) as chunks:
                     yield chunks
                 return
         if status in (HTTPStatus.NOT_FOUND, HTTPStatus.GONE):
@@ -133,6 +138,22 @@ class DicomWebSource:
             await self.has(source)
             raise PeerFailed(f"the archive answers {status} for this file, and other requests well")
         raise _unexpected(status)
+
+    @asynccontextmanager
+    async def series(self, source: PacsSource) -> AsyncIterator[Parts]:
+        """All instances of the series that this one is of, as `instance` has one, in the archive's order.
+
+        Raises SourceAway, PeerFailed, also while they come.
+        """
+        path = f"studies/{source.study}/series/{source.series}"
+        async with self._asked(self._url(path), _DICOM) as answer:
+            if answer.status != HTTPStatus.OK:
+                if answer.status in _REFUSALS:
+                    raise _unexpected(answer.status)
+                # It may have no series to give, and instances all the same.
+                raise PeerFailed(f"the archive answers {answer.status} for a series")
+            async with aclosing(self._events(answer)) as events:
+                yield Parts(events)
 
     async def has(self, source: PacsSource) -> bool:
         """Whether the archive lists this instance. Raises SourceAway, PeerFailed."""
@@ -177,42 +198,24 @@ class DicomWebSource:
                 left, moved = self.patience, 0
             yield chunk
 
-    async def _only_part(self, answer: aiohttp.ClientResponse, kind: Message) -> AsyncGenerator[bytes, None]:
-        """Of an answer that has one part, or is it; in no smaller pieces than need be, as each costs by itself."""
-        gathered = bytearray()
-        async with aclosing(self._pieces(answer, kind)) as pieces:
-            async for piece in pieces:
-                gathered += piece
-                if len(gathered) >= _GATHERED:
-                    yield bytes(gathered)
-                    gathered.clear()
-        if gathered:
-            yield bytes(gathered)
-
-    async def _pieces(self, answer: aiohttp.ClientResponse, kind: Message) -> AsyncGenerator[bytes, None]:
+    async def _events(self, answer: aiohttp.ClientResponse) -> AsyncGenerator[Event, None]:
+        """Of the body's parts. An answer that is a file itself is its only part."""
+        kind = _kind(answer.headers.get("Content-Type", ""))
         async with aclosing(self._chunks(answer, _FETCH_SECONDS)) as chunks:
             if kind.get_content_type() == "application/dicom":
+                yield PartBegins({})
                 async for chunk in chunks:
-                    yield chunk
+                    yield PartData(chunk)
+                yield PartEnds()
                 return
             boundary = kind.get_param("boundary")
             if kind.get_content_type() != "multipart/related" or not isinstance(boundary, str):
                 raise PeerFailed("the archive's answer is not of the kind that was asked for")
-            reader, parts, is_whole = MultipartReader(boundary.encode("latin-1", "replace")), 0, False
+            reader = MultipartReader(boundary.encode("latin-1", "replace"))
             async for chunk in chunks:
                 for event in reader.feed(chunk):
-                    match event:
-                        case PartBegins():
-                            parts += 1
-                            if parts > 1:
-                                raise PeerFailed("the archive sends more than one instance")
-                        case PartData(data):
-                            yield data
-                        case PartEnds():
-                            is_whole = True
+                    yield event
             reader.close()
-            if not is_whole:
-                raise PeerFailed("the archive's answer has no parts")
 
 
 def _parsed(said: bytearray, limit: int) -> list[Said]:

@@ -155,7 +155,8 @@ class Registrar:
         failed.update(why.detail for why in refused.values())
         free = [one for one in named if one.surl not in refused]
         there = []
-        for surl, found in await registering.register(self.database, self.keys, caller, free):
+        made = await registering.register(self.database, self.keys, self.workshop.blind, caller, free)
+        for surl, found in made:
             if isinstance(found, UUID):
                 counts["registered"] += 1
             elif isinstance(found, Exists):

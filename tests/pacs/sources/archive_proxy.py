@@ -5,16 +5,18 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
+_SERIES = re.compile(rb"GET \S*/series/[^/\s]+ HTTP")
 _FETCH = re.compile(rb"GET \S*/instances/\S+ HTTP")
 
 
 class ArchiveProxy:
-    """To the archive at `port`. `fetched`: requests for one instance."""
+    """To the archive at `port`. `fetched`: requests for one instance; `together`: for a series."""
 
     def __init__(self, port: int) -> None:
         self._to = port
         self.port = 0
         self.fetched = 0
+        self.together = 0
         self.asked = b""
         """All that was sent to the archive."""
         self.cut_after: int | None = None
@@ -46,6 +48,7 @@ class ArchiveProxy:
             await self.open.wait()
             self.asked += data
             self.fetched += len(_FETCH.findall(data))
+            self.together += len(_SERIES.findall(data))
             to.write(data)
             await to.drain()
         raise ConnectionResetError
@@ -53,7 +56,7 @@ class ArchiveProxy:
     async def _answer(self, theirs: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while data := await theirs.read(65536):
             await self.open.wait()
-            if self.cut_after is not None and self.fetched:
+            if self.cut_after is not None and (self.fetched or self.together):
                 self.cut_after -= len(data)
                 if self.cut_after <= 0:
                     self.cut_after = None

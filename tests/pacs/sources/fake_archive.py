@@ -21,6 +21,8 @@ class FakeArchive:
     files: dict[str, bytes] = field(default_factory=dict)
     instead: Answer | None = None
     told: Answer | None = None
+    together: Answer | None = None
+    """Answers every request for a series."""
     asked: list[str] = field(default_factory=list)
     running: int = 0
     most: int = 0
@@ -39,6 +41,8 @@ class FakeArchive:
             parts = request.path.strip("/").split("/")
             if parts[-2] == "instances":
                 return await (self.instead or self._instance)(request)
+            if parts[-2] == "series":
+                return await (self.together or self.instead or self._series)(request)
             return await self.told(request) if self.told else self._query(request, parts)
         finally:
             self.running -= 1
@@ -48,6 +52,16 @@ class FakeArchive:
         if file is None:
             return web.Response(status=404)
         return await multipart(request, file)
+
+    async def _series(self, request: web.Request) -> web.StreamResponse:
+        study, series = request.path.split("/")[-3::2]
+        found = [
+            file
+            for file in self.files.values()
+            if (one := pydicom.dcmread(io.BytesIO(file), stop_before_pixels=True)).StudyInstanceUID == study
+            and one.SeriesInstanceUID == series
+        ]
+        return await multipart(request, *found) if found else web.Response(status=404)
 
     def _query(self, request: web.Request, parts: list[str]) -> web.Response:
         found = [pydicom.dcmread(io.BytesIO(one), stop_before_pixels=True) for one in self.files.values()]

@@ -26,27 +26,10 @@ from mdm_async.names import AUTHENTICATED, Caller, Lfn, Scope, parse_rights
 from mdm_async.postgres.database import Connection
 from tests.conftest import Server, running_server
 from tests.faults.conditions import until
+from tests.pacs.sources.conftest import DIRECTORY
 from tests.pacs.sources.fake_archive import Answer, FakeArchive, fake_archive, multipart, never
 from tests.postgres.for_tests import PostgresForTests
 from tests.web.made_images import made
-
-DIRECTORY = "/pacs"
-
-
-@pytest.fixture
-async def staging(
-    archive: FakeArchive, postgres: PostgresForTests, migrated: str, tmp_path: Path
-) -> AsyncIterator[Server]:
-    """A server with the archive among its sources."""
-    sections: dict[str, Any] = {
-        "pacs": {"sources": [{"name": "hospital", "dicomweb": archive.url}]},
-        "delivery": {"identified": "clear"},
-    }
-    dsn = await postgres.fresh_database(migrated)
-    async with running_server(tmp_path / "data", dsn, **sections) as server:
-        server.house.archives.named("hospital").source.patience = 1.0
-        await server.srm("mkdir", surl=DIRECTORY)
-        yield server
 
 
 async def registered(server: Server, **more: Any) -> list[str]:

@@ -1,0 +1,136 @@
+"""One image is taken from an archive: the one that was registered, and no other."""
+
+from collections.abc import AsyncIterator, Collection, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+from uuid import UUID
+
+from mdm_async.catalog.holdings import images, profiles, sources
+from mdm_async.catalog.namespace import paths
+from mdm_async.catalog.trail import acts
+from mdm_async.catalog.trail.acts import Act
+from mdm_async.catalog.work import views_to_make
+from mdm_async.crypt4gh.segment import padded
+from mdm_async.dicom.identifiers import linking_values
+from mdm_async.errors import Gone, NotFound, PeerFailed, WrongContent
+from mdm_async.images.intake.draft import Draft, Registered
+from mdm_async.images.intake.intake import Intake
+from mdm_async.images.metrics import INGESTED, STAGED
+from mdm_async.images.parts import pacs_source
+from mdm_async.images.parts.pacs_source import PacsSource
+from mdm_async.keys.store import IDENTITY
+from mdm_async.names import Caller, Payer, View
+from mdm_async.pacs.dicomweb.client import DicomWebSource
+from mdm_async.postgres.database import Connection, Database
+
+_SERVER: Final = Caller("mdm", frozenset())
+_AT_ONCE: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Fetcher:
+    """Of one archive."""
+
+    source: DicomWebSource
+    intake: Intake
+
+    @property
+    def database(self) -> Database:
+        return self.intake.database
+
+    async def fetch(self, image: UUID) -> None:
+        """Raises as `take`; NotFound when the archive has it no more; and as `DicomWebSource.instance`."""
+        registered, source = await self.registered(image)
+        await self.demand_room()
+        try:
+            async with self.source.instance(source) as chunks:
+                await self.take(registered, source, chunks)
+        except NotFound:
+            # Not because its URL leads nowhere any more.
+            if await self.source.has(source):
+                raise PeerFailed("the archive lists an instance that it does not give") from None
+            raise
+
+    async def demand_room(self) -> None:
+        """Raises NoSpace, DatabaseFull."""
+        (await self.intake.room(self._payer)).demand(None)
+
+    async def take(self, registered: Registered, source: PacsSource, chunks: AsyncIterator[bytes]) -> None:
+        """Store these bytes as the image's. Raises WrongContent when they are another's; Gone when it was removed, or
+        is here by now; and as `Draft.fill`.
+        """
+        async with self.database.acquire() as db:
+            await self.intake.shelf.served.refresh(db)
+            wanted = await profiles.wanted_of(db, registered.image)
+        served = [one for view in wanted if (one := self.intake.shelf.served.get(View(view))) is not None]
+        async with self.intake.filling(registered, served, chunks, self._payer) as draft:
+            says = await self.intake.workshop.cipher.run(partial(linking_values, draft.head))
+            _demand_same(source, says)
+            await self._stored(draft)
+
+    @property
+    def _payer(self) -> Payer:
+        return Payer(f"pacs:{self.source.name}", self.source.name)
+
+    async def sources(self, wanted: Collection[UUID]) -> dict[UUID, PacsSource]:
+        """What these images are asked by; those that are gone are left out."""
+        found: dict[UUID, PacsSource] = {}
+        ordered = list(wanted)
+        for start in range(0, len(ordered), _AT_ONCE):
+            some = ordered[start : start + _AT_ONCE]
+            async with self.database.acquire() as db:
+                registrations = await images.registrations(db, some)
+                sealed = await sources.sealed_of(db, some)
+            fetched = await self.intake.shelf.keys.fetch(list(registrations.values()), identity=True)
+            for image in sealed.keys() & registrations.keys():
+                if (secrets := fetched.of(image, registrations[image])) is not None:
+                    id_, text = sealed[image]
+                    found[image] = pacs_source.unseal(text, secrets.of(IDENTITY), image, id_)
+        return found
+
+    async def _stored(self, draft: Draft) -> None:
+        shelf = self.intake.shelf
+        async with self.database.transaction() as db:
+            # Before any entry is locked, as whoever moves one does.
+            await views_to_make.share_demands(db)
+            await draft.fill_registered(db)
+            await shelf.served.refresh(db, now=True)
+            wanted = await profiles.wanted_of(db, draft.image)
+            await views_to_make.add_lacking(db, [draft.image], wanted, shelf.served.newest)
+            await acts.record(db, await self._acts(db, draft))
+        draft.keep()
+        STAGED.labels("brought").inc()
+        INGESTED.labels(draft.state).inc()
+
+    async def _acts(self, db: Connection, draft: Draft) -> list[Act]:
+        """Of each name that the image has."""
+        details = {"archive": self.source.name}
+        # An original's exact size would identify it.
+        size = padded(draft.size)
+        return [
+            Act(_SERVER, "stage", guid=guid, bytes=size, details=details)
+            for _, guid, _ in await paths.entries_of_images(db, [draft.image])
+        ]
+
+    async def registered(self, image: UUID) -> tuple[Registered, PacsSource]:
+        """The image's secrets, and what it is asked by. Raises Gone, Damaged."""
+        async with self.database.acquire() as db:
+            registration = await images.registration(db, image)
+            sealed = await sources.of_image(db, image)
+        fetched = await self.intake.shelf.keys.fetch([registration], identity=True)
+        secrets = fetched.of(image, registration)
+        if secrets is None or sealed is None:
+            raise Gone("the image has just been deleted")
+        id_, text = sealed
+        return Registered(image, secrets), pacs_source.unseal(text, secrets.of(IDENTITY), image, id_)
+
+
+def _demand_same(source: PacsSource, says: Mapping[str, str]) -> None:
+    """Return when a file is the one that was registered: its name, a pseudonym, is made of what this tells of it."""
+    asked = (source.study, source.series, source.instance)
+    if asked != tuple(says.get(f"{of}InstanceUID") for of in ("Study", "Series", "SOP")):
+        raise WrongContent("the archive sent another instance than the one asked for")
+    # Outside ASCII the same text may be written in other bytes.
+    if source.patient and source.patient.isascii() and says.get("PatientID") != source.patient:
+        raise WrongContent("the archive sent the file of another patient than it had told")
