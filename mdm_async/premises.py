@@ -20,11 +20,12 @@ from mdm_async.audit.keys import parse_private
 from mdm_async.auditing.gazette import Gazette
 from mdm_async.auditing.signing_key import read_key_file
 from mdm_async.catalog import installation
-from mdm_async.errors import MdmError, UnsafeSettings
+from mdm_async.errors import BadRequest, MdmError, UnsafeSettings
 from mdm_async.identity.certificates import Trust
 from mdm_async.identity.mapping import Mapping
 from mdm_async.identity.tokens import Issuers
 from mdm_async.images.hooks.hooks import demand_usable
+from mdm_async.images.transfers.filing import Landing
 from mdm_async.keys import proofs
 from mdm_async.keys.custodians import HeldByCustodians
 from mdm_async.keys.enrolment import Enrolled, enrolled
@@ -77,6 +78,7 @@ def premises(settings: Settings) -> Premises:
     for name, hook in settings.hooks.items():
         made(partial(demand_usable, name, hook, private_places(settings)))
     made(lambda: _demand_good_peers(settings))
+    made(lambda: _demand_good_landing(settings))
     made(lambda: _demand_good_signing_key(settings))
     made(lambda: Gazette.of(settings.audit.seals, settings.data))
     trust = made(lambda: _trust(settings))
@@ -214,6 +216,14 @@ def _demand_good_peers(settings: Settings) -> None:
         from mdm_async.pacs.dimse.peers import Peers
 
         Peers.of(settings.pacs)
+
+
+def _demand_good_landing(settings: Settings) -> None:
+    own = settings.dicomweb
+    try:
+        Landing.of(own.directory, own.template)
+    except BadRequest as why:
+        raise UnsafeSettings(f"dicomweb: {why.detail}", remedy=why.remedy or "correct it") from None
 
 
 def _demand_good_signing_key(settings: Settings) -> None:

@@ -9,6 +9,14 @@ from mdm_async.settings.sections import Section
 
 
 class DicomwebSettings(Section):
+    directory: str = Field(
+        "/dicomweb",
+        description="directory under which what STOW-RS stores lands; it takes the right 'w' there",
+    )
+    template: str = Field(
+        "{patient}/{study}/{series}/{instance}.dcm",
+        description="path below the directory, in the language of `mdm link`",
+    )
     cors_origins: tuple[str, ...] = Field(
         (),
         description="origins of viewers, such as https://viewer.example.org, whose scripts may ask DICOMweb with a"

@@ -883,6 +883,23 @@ ROUTES |= {
 }  # fmt: skip
 
 ROUTES |= {
+    ("POST", base + path): [
+        Attack(
+            f"POST {base}{path}",
+            "POST",
+            lambda aim, base=base, path=path: (
+                base.replace("{view}", "identified") + path.replace("{study}", "1.2.3")
+            ),
+            headers={"Content-Type": 'multipart/related; type="application/dicom"; boundary=b'},
+            # As a view nothing is stored, whoever asks.
+            judged="{view}" not in base,
+        )
+    ]
+    for base in ("/dicom-web", "/dicom-web/@{view}")
+    for path in ("/studies", "/studies/{study}")
+}
+
+ROUTES |= {
     ("HEAD", path): [replace(one, method="HEAD", what=one.what.replace("GET", "HEAD")) for one in found]
     for (method, path), found in list(ROUTES.items())
     if method == "GET" and "{token}" not in path and path != _DAV

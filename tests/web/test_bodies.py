@@ -66,7 +66,7 @@ def routes_with_bodies(server: Server) -> list[tuple[str, str]]:
     found = []
     for route in application(server.house).router.routes():
         path = route.resource.canonical if route.resource is not None else ""
-        if route.method in ("POST", "PUT") and not path.startswith(("/t/", "/dav")):
+        if route.method in ("POST", "PUT") and not path.startswith(("/t/", "/dav", "/dicom-web")):
             path = path.replace("{slash}", "").replace("{id}", "00000000-0000-0000-0000-000000000000")
             path = path.replace("{operation}", "ls").replace("{name}", "basic").replace("{project}", "p")
             found.append((route.method, path))

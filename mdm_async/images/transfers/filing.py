@@ -1,4 +1,4 @@
-"""A file that gets its name from what is in it: a hospital's device pushes images and knows no paths here.
+"""A file that gets its name from what is in it: who pushes images, by C-STORE or STOW-RS, knows no paths here.
 
 It is built of what a PUT by name is built of. The name is a path of keyed pseudonyms below a directory, known only once
 the head has come; what else differs is that a name that other bytes have is no failure: these are kept apart from them.
@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from typing import Self
 from uuid import UUID
 
 from mdm_async.catalog.namespace import places
@@ -17,6 +18,7 @@ from mdm_async.catalog.trail import acts
 from mdm_async.catalog.trail.acts import Act
 from mdm_async.catalog.work import views_to_make
 from mdm_async.crypt4gh.segment import padded
+from mdm_async.dicom.identifiers import linking_values
 from mdm_async.dicom.pseudonym import Pseudonyms
 from mdm_async.dicom.sop_common import SopCommon, sop_common
 from mdm_async.errors import Exists, NotADirectory, WrongContent
@@ -40,14 +42,30 @@ PUSHED = "ae:"
 
 
 @dataclass(frozen=True, slots=True)
-class FileAsk:
-    """Where a file is to be named, and what it is said to be."""
+class Landing:
+    """A directory, and how what lands in it is named."""
 
     directory: Lfn
     template: PathTemplate
+
+    @classmethod
+    def of(cls, directory: str, template: str) -> Self:
+        """Raises BadRequest."""
+        return cls(parse_lfn(directory), PathTemplate(template))
+
+
+@dataclass(frozen=True, slots=True)
+class FileAsk:
+    """Where a file is to be named, and what it is said to be."""
+
+    landing: Landing
     said: SopCommon
     by: str
     """How it came, for the audit."""
+    owner: str
+    """As whose it is stored: the same bytes of another owner are another image."""
+    study: str | None = None
+    """Study Instance UID of the one study that it may be of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +74,9 @@ class Filed:
 
     guid: UUID
     apart: bool
+    study: str
+    series: str
+    """Study and Series Instance UID; "" where there is none."""
 
 
 async def file(
@@ -74,26 +95,26 @@ async def file(
     """
     room = await intake.room(caller.payer)
     room.demand(None)
-    base = await _base(intake, judge.mapping.apply(caller), ask.directory)
+    base = await landed(intake, judge.mapping.apply(caller), ask.landing.directory)
     assert base.entry is not None
     who = await judge.callers.id_of(caller)
-    grant = unkept(caller, who, ask.directory, base.entry.id, "-")
+    grant = unkept(caller, who, ask.landing.directory, base.entry.id, "-")
     with admission.taking(caller.payer, grant, cut):
         async with intake.draft(base.entry.id, body, caller.payer, announced=None) as draft:
             served = keyed_by(intake.shelf.served, base.default_view)
-            lfn = await intake.workshop.cipher.run(partial(_path, draft, ask, served))
+            lfn, study, series = await intake.workshop.cipher.run(partial(_path, draft, ask, served))
             placed = partial(_placed, intake, judge, caller, ask, draft)
             try:
-                filed = Filed(await placed(lfn, apart=False), apart=False)
+                guid, apart = await placed(lfn, apart=False), False
             except Exists:
-                filed = Filed(await placed(_beside(lfn, draft.sha256, served.key), apart=True), apart=True)
+                guid, apart = await placed(_beside(lfn, draft.sha256, served.key), apart=True), True
             draft.keep()
             INGESTED.labels(draft.state).inc()
-    return filed
+    return Filed(guid, apart, study, series)
 
 
-async def _base(intake: Intake, caller: Caller, directory: Lfn) -> Place:
-    """The directory, made if it is missing. Raises as `directories.made` and `acl.demand_create`."""
+async def landed(intake: Intake, caller: Caller, directory: Lfn) -> Place:
+    """The directory, made if it is missing, where the caller may file. Raises as `directories.made`, `acl.demand_create`."""
     async with intake.database.acquire() as db:
         base = await places.resolve_one(db, directory)
     if base.entry is None:
@@ -105,15 +126,19 @@ async def _base(intake: Intake, caller: Caller, directory: Lfn) -> Place:
     return base
 
 
-def _path(draft: Draft, ask: FileAsk, served: Served) -> Lfn:
-    """Raises WrongContent, Malformed, BadRequest."""
+def _path(draft: Draft, ask: FileAsk, served: Served) -> tuple[Lfn, str, str]:
+    """The file's name, and the UIDs of its study and series. Raises WrongContent, Malformed, BadRequest."""
     head = draft.head
     found = sop_common(head)
     if found != ask.said:
         wrong = "class" if found.sop_class != ask.said.sop_class else "instance"
-        raise WrongContent(f"the data set's SOP {wrong} UID is not that of the command")
-    name = archived_name(ask.template, served, head)
-    return parse_lfn(f"{ask.directory.rstrip('/')}/{name}")
+        raise WrongContent(f"the data set's SOP {wrong} UID is not the one that was announced")
+    values = linking_values(head)
+    study, series = (values.get(f"{of}InstanceUID", "") for of in ("Study", "Series"))
+    if ask.study not in (None, study):
+        raise WrongContent("the data set is of another study")
+    name = archived_name(ask.landing.template, served, head)
+    return parse_lfn(f"{ask.landing.directory.rstrip('/')}/{name}"), study, series
 
 
 def _beside(lfn: Lfn, sha256: str, key: bytes) -> Lfn:
@@ -134,9 +159,9 @@ async def _placed(
             # Before any entry is locked, as whoever moves one does.
             await views_to_make.share_demands(db)
             parent = await _directory(db, judge.mapping.apply(caller), lfn)
-            await draft.store(db, PUSHED)
+            await draft.store(db, ask.owner)
             target = Target(parent, split(lfn)[1])
-            guid = await intake.placing.place(db, target, draft.image, PUSHED, same)
+            guid = await intake.placing.place(db, target, draft.image, ask.owner, same)
             # An original's exact size would identify it.
             details = {"by": ask.by, **({"apart": True} if apart else {})}
             await acts.record(db, [Act(caller, "put", guid=guid, bytes=padded(draft.size), details=details)])

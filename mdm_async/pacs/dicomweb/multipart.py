@@ -1,15 +1,15 @@
-"""The parts of a multipart answer (RFC 2046 §5.1), cut out of a stream in constant memory.
+"""The parts of a multipart body (RFC 2046 §5.1), cut out of a stream in constant memory.
 
 A part that says its length has it, whatever its bytes are; of others the end is where a line is the boundary. No I/O.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
-from mdm_async.errors import PeerFailed
+from mdm_async.errors import MdmError, PeerFailed
 
 _MOST_HEADERS: Final = 16 << 10
 _MOST_PREAMBLE: Final = 64 << 10
@@ -50,9 +50,16 @@ class _At(Enum):
 
 
 class MultipartReader:
-    """Fed with a body in chunks of any size. Raises PeerFailed when it is broken, and when it ends too early."""
+    """Fed with a body in chunks of any size. Raises `broken` when it is that, and when it ends too early; its detail
+    says so of `whose`."""
 
-    def __init__(self, boundary: bytes) -> None:
+    def __init__(
+        self,
+        boundary: bytes,
+        whose: str = "the archive's answer",
+        broken: Callable[[str], MdmError] = PeerFailed,
+    ) -> None:
+        self._whose, self._broken = whose, broken
         self._delimiter = b"\r\n--" + boundary
         self._real = re.compile(re.escape(self._delimiter) + rb"(?:--|[ \t]{0,%d}+\r\n)" % _PADDING)
         self._longest = len(self._delimiter) + _PADDING + 2
@@ -71,7 +78,7 @@ class MultipartReader:
     def close(self) -> None:
         """The body has ended."""
         if self._at is not _At.EPILOGUE:
-            raise PeerFailed("the archive's answer ends too early")
+            raise self._broken(f"{self._whose} ends too early")
 
     def _step(self) -> list[Event] | None:
         """One step on; None when more bytes are needed."""
@@ -88,14 +95,14 @@ class MultipartReader:
                 return self._unknown()
             case _At.EPILOGUE:
                 if len(self._buffer) > _MOST_EPILOGUE:
-                    raise PeerFailed("the archive's answer does not end")
+                    raise self._broken(f"{self._whose} does not end")
                 return None
 
     def _to_first(self) -> list[Event] | None:
         found = self._buffer.find(self._delimiter)
         if found < 0:
             if len(self._buffer) > _MOST_PREAMBLE:
-                raise PeerFailed("the archive's answer has no parts")
+                raise self._broken(f"{self._whose} has no parts")
             return None
         del self._buffer[: found + len(self._delimiter)]
         self._at = _At.BOUNDARY
@@ -105,7 +112,7 @@ class MultipartReader:
         ended = _AFTER.match(self._buffer)
         if ended is None:
             if len(self._buffer) > _PADDING:
-                raise PeerFailed("a boundary in the archive's answer is broken")
+                raise self._broken(f"a boundary in {self._whose} is broken")
             return None
         self._at = _At.EPILOGUE if ended[1] else _At.HEADERS
         # The line's end stays: a part may have no header fields.
@@ -116,9 +123,9 @@ class MultipartReader:
         end = self._buffer.find(b"\r\n\r\n")
         if end < 0 or end > _MOST_HEADERS:
             if len(self._buffer) > _MOST_HEADERS:
-                raise PeerFailed("a part of the archive's answer has too long header fields")
+                raise self._broken(f"a part of {self._whose} has too long header fields")
             return None
-        headers = _parsed(bytes(self._buffer[2:end]))
+        headers = self._parsed(bytes(self._buffer[2:end]))
         del self._buffer[: end + 4]
         length = headers.get("content-length")
         if length is None:
@@ -126,7 +133,7 @@ class MultipartReader:
         elif _LENGTH.fullmatch(length.encode()):
             self._at, self._left = _At.KNOWN, int(length)
         else:
-            raise PeerFailed("a part of the archive's answer has a broken length")
+            raise self._broken(f"a part of {self._whose} has a broken length")
         return [PartBegins(headers)]
 
     def _known(self) -> list[Event] | None:
@@ -140,7 +147,7 @@ class MultipartReader:
         if len(self._buffer) < len(self._delimiter):
             return None
         if not self._buffer.startswith(self._delimiter):
-            raise PeerFailed("a part of the archive's answer is not as long as it says")
+            raise self._broken(f"a part of {self._whose} is not as long as it says")
         del self._buffer[: len(self._delimiter)]
         self._at = _At.BOUNDARY
         return [PartEnds()]
@@ -162,14 +169,13 @@ class MultipartReader:
         del self._buffer[:size]
         return [PartData(data)]
 
-
-def _parsed(lines: bytes) -> dict[str, str]:
-    headers: dict[str, str] = {}
-    for line in lines.split(b"\r\n"):
-        name, colon, value = line.partition(b":")
-        if not line:
-            continue
-        if not colon:
-            raise PeerFailed("a part of the archive's answer has a broken header field")
-        headers[name.strip().decode("latin-1").lower()] = value.strip().decode("latin-1")
-    return headers
+    def _parsed(self, lines: bytes) -> dict[str, str]:
+        headers: dict[str, str] = {}
+        for line in lines.split(b"\r\n"):
+            name, colon, value = line.partition(b":")
+            if not line:
+                continue
+            if not colon:
+                raise self._broken(f"a part of {self._whose} has a broken header field")
+            headers[name.strip().decode("latin-1").lower()] = value.strip().decode("latin-1")
+        return headers

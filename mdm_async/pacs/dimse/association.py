@@ -32,8 +32,9 @@ from mdm_async.pacs.dimse.pdus import (
     reject,
 )
 from mdm_async.pacs.dimse.peers import OtherEnd, Peer, Peers
-from mdm_async.pacs.dimse.storing import NOT_UNDERSTOOD, PROCESSING_FAILURE, SUCCESS, Answer, Storage
+from mdm_async.pacs.dimse.storing import Answer, Storage
 from mdm_async.pacs.dimse.wire import Gone, Silent, Wire
+from mdm_async.pacs.statuses import NOT_UNDERSTOOD, PROCESSING_FAILURE, SUCCESS
 from mdm_async.postgres.turns import on_behalf
 from mdm_async.seldom import Seldom
 

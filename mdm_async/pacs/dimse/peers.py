@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Self
 
 from mdm_async.errors import BadRequest, UnsafeSettings
-from mdm_async.images.names.path_template import PathTemplate
+from mdm_async.images.transfers.filing import Landing
 from mdm_async.loopback import is_loopback
-from mdm_async.names import ANYONE, AUTHENTICATED, Ability, Caller, Lfn, Right, Scope, parse_lfn
+from mdm_async.names import ANYONE, AUTHENTICATED, Ability, Caller, Right, Scope
 from mdm_async.pacs.dimse.tls import certificate
 from mdm_async.rules import parse_principal
 from mdm_async.settings import CallingSettings, PacsSettings
@@ -27,8 +27,7 @@ class Peer:
     """One device, as `[[pacs.calling]]` has it."""
 
     settings: CallingSettings
-    directory: Lfn
-    template: PathTemplate
+    landing: Landing
     networks: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]
     certificate: bytes | None
     """That it has to show (DER)."""
@@ -37,11 +36,11 @@ class Peer:
     def of(cls, settings: CallingSettings) -> Self:
         """Raises UnsafeSettings."""
         try:
-            directory = parse_lfn(settings.directory)
             if settings.principal is not None:
                 parse_principal(settings.principal)
             shown = certificate(settings.certificate) if settings.certificate is not None else None
-            return cls(settings, directory, PathTemplate(settings.template), tuple(settings.networks), shown)
+            landing = Landing.of(settings.directory, settings.template)
+            return cls(settings, landing, tuple(settings.networks), shown)
         except BadRequest as why:
             raise UnsafeSettings(
                 f"pacs.calling of {settings.ae}: {why.detail}", remedy=why.remedy or "correct it"
@@ -53,7 +52,9 @@ class Peer:
         if own is not None:
             return Caller(own, frozenset({own, AUTHENTICATED, ANYONE}), source=source)
         name = f"ae:{self.settings.ae}"
-        writes = Scope(self.directory, frozenset({Right.WRITE}), also=frozenset({Ability.DIRECTORIES}))
+        writes = Scope(
+            self.landing.directory, frozenset({Right.WRITE}), also=frozenset({Ability.DIRECTORIES})
+        )
         return Caller(name, frozenset({name, ANYONE}), (writes,), source=source)
 
     def calls_from(self, address: str) -> bool:

@@ -10,45 +10,17 @@ from mdm_async.auditing.refusals import Refusals
 from mdm_async.dicom.encode import preamble_and_meta
 from mdm_async.dicom.filemeta import is_uid
 from mdm_async.dicom.sop_common import SopCommon
-from mdm_async.errors import (
-    BadRequest,
-    Forbidden,
-    MdmError,
-    NoSpace,
-    NotDicom,
-    NotFound,
-    TooLarge,
-    TooManyRequests,
-    Unauthenticated,
-    Unavailable,
-    WrongContent,
-)
+from mdm_async.errors import MdmError
 from mdm_async.images.intake.intake import Intake
 from mdm_async.images.metrics import BYTES_IN, TRANSFERS_IN
 from mdm_async.images.transfers.admission import Admission
-from mdm_async.images.transfers.filing import FileAsk, file
+from mdm_async.images.transfers.filing import PUSHED, FileAsk, file
 from mdm_async.images.transfers.judging import Judge
 from mdm_async.names import Caller
 from mdm_async.pacs.dimse.commands import Command
 from mdm_async.pacs.dimse.peers import Peer
+from mdm_async.pacs.statuses import NOT_UNDERSTOOD, SUCCESS, status_of
 from mdm_async.seldom import Seldom
-
-SUCCESS, NOT_AUTHORISED, PROCESSING_FAILURE = 0x0000, 0x0124, 0x0110
-OUT_OF_RESOURCES, OTHER_CLASS, NOT_UNDERSTOOD = 0xA700, 0xA900, 0xC000
-"""PS3.4 table B.2-1, PS3.7 Annex C."""
-
-_STATUSES: Final[tuple[tuple[type[MdmError], int], ...]] = (
-    (Unauthenticated, NOT_AUTHORISED),
-    (Forbidden, NOT_AUTHORISED),
-    (NotFound, NOT_AUTHORISED),  # What one may not know of is told of as missing.
-    (WrongContent, OTHER_CLASS),
-    (NotDicom, NOT_UNDERSTOOD),
-    (BadRequest, NOT_UNDERSTOOD),
-    (TooLarge, OUT_OF_RESOURCES),
-    (NoSpace, OUT_OF_RESOURCES),
-    (TooManyRequests, OUT_OF_RESOURCES),
-    (Unavailable, OUT_OF_RESOURCES),
-)
 
 _TOLD: Final = Seldom(60)
 """A full disk refuses as many as devices send."""
@@ -84,7 +56,7 @@ class Storage:
         if not is_uid(command.instance):
             return Answer(NOT_UNDERSTOOD, "the Affected SOP Instance UID is no UID")
         said = SopCommon(command.sop_class, command.instance)
-        ask = FileAsk(peer.directory, peer.template, said, f"C-STORE of {peer.settings.ae}")
+        ask = FileAsk(peer.landing, said, f"C-STORE of {peer.settings.ae}", PUSHED)
         body = _file(said, syntax, data_set)
         try:
             with TRANSFERS_IN.track_inprogress():
@@ -104,10 +76,6 @@ class Storage:
                 guid=str(filed.guid),
             )
         return Answer(SUCCESS)
-
-
-def status_of(why: MdmError) -> int:
-    return next((status for kind, status in _STATUSES if isinstance(why, kind)), PROCESSING_FAILURE)
 
 
 async def _file(said: SopCommon, syntax: str, data_set: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

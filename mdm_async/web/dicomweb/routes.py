@@ -8,10 +8,12 @@ from mdm_async.web.dicomweb.metadata import metadata
 from mdm_async.web.dicomweb.pixels import bulk, frames
 from mdm_async.web.dicomweb.retrieve import retrieve
 from mdm_async.web.dicomweb.search import search
+from mdm_async.web.dicomweb.store import refuse, store
 
 STUDY = "/studies/{study}"
 SERIES = STUDY + "/series/{series}"
 INSTANCE = SERIES + "/instances/{instance}"
+_OF_VIEW = BASE + "/@{view}"
 
 
 def routes() -> list[web.AbstractRouteDef]:
@@ -28,7 +30,10 @@ def routes() -> list[web.AbstractRouteDef]:
         f"{INSTANCE}/bulkdata/{{where}}": bulk,
     }
     return [
-        web.get(f"{base}{path}", handler)
-        for base in (BASE, BASE + "/@{view}")
-        for path, handler in found.items()
+        *(web.get(f"{base}{path}", handler) for base in (BASE, _OF_VIEW) for path, handler in found.items()),
+        *(
+            web.post(f"{base}{path}", handler)
+            for base, handler in ((BASE, store), (_OF_VIEW, refuse))
+            for path in ("/studies", STUDY)
+        ),
     ]

@@ -39,6 +39,7 @@ from mdm_async.images.shredding.shredder import Shredder
 from mdm_async.images.shredding.unregistering import Unregistering
 from mdm_async.images.studies.known_pixels import KnownPixels
 from mdm_async.images.transfers.admission import Admission
+from mdm_async.images.transfers.filing import Landing
 from mdm_async.images.transfers.judging import Judge
 from mdm_async.images.transfers.opening import OpenedViews
 from mdm_async.images.transfers.staging import Staging
@@ -120,6 +121,11 @@ class House:
         most = self.settings.scrub.max_head
         refused, tried = self.names_refused, self.texts_tried
         return NameGuard(self.database, self.shelf, self.blobs, self.cipher, most, refused, tried)
+
+    @property
+    def landing(self) -> Landing:
+        """Where what STOW-RS stores lands."""
+        return Landing.of(self.settings.dicomweb.directory, self.settings.dicomweb.template)
 
     @property
     def unregistering(self) -> Unregistering:

@@ -20,7 +20,7 @@ from mdm_async.dicom.sop_common import sop_common
 from mdm_async.errors import Damaged
 from mdm_async.images.names.path_template import PathTemplate
 from mdm_async.images.transfers import filing
-from mdm_async.images.transfers.filing import FileAsk
+from mdm_async.images.transfers.filing import FileAsk, Landing
 from mdm_async.images.transfers.staging import Line
 from mdm_async.names import AUTHENTICATED, Caller, Lfn, Scope, parse_rights
 from mdm_async.postgres.database import Connection
@@ -441,7 +441,7 @@ async def test_a_registered_image_has_the_name_that_it_has_when_it_is_pushed(
         yield file
 
     template = "{patient}/{study}/{series}/{instance}-{accession}.dcm"
-    ask = FileAsk(Lfn(DIRECTORY), PathTemplate(template), sop_common(file), "test")
+    ask = FileAsk(Landing(Lfn(DIRECTORY), PathTemplate(template)), sop_common(file), "test", filing.PUSHED)
     scope = Scope(Lfn(DIRECTORY), parse_rights("wlx"))
     device = Caller("user:ct", frozenset({"user:ct", AUTHENTICATED}), (scope,))
     await filing.file(house.intake, house.judge, house.admission, device, ask, body(), lambda: None)
