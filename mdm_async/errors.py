@@ -312,6 +312,12 @@ class SourceAway(Unavailable):
     http, srm, title = 503, "SRM_FILE_UNAVAILABLE", "the archive cannot be reached"
 
 
+class SourceBusy(SourceAway):
+    """An archive has no time for a request (429, 503), and may well answer another."""
+
+    title = "the archive is busy"
+
+
 class UnsafeSettings(MdmError):
     """The settings would serve patient data unsafely, or contradict each other; the server does not start."""
 

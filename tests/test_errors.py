@@ -57,6 +57,7 @@ TYPES = {
     "PreconditionFailed": "urn:mdm:error:precondition-failed",
     "Sealed": "urn:mdm:error:sealed",
     "SourceAway": "urn:mdm:error:source-away",
+    "SourceBusy": "urn:mdm:error:source-busy",
     "NoSpace": "urn:mdm:error:no-space",
     "DatabaseFull": "urn:mdm:error:database-full",
     "UnsafeSettings": "urn:mdm:error:unsafe-settings",

@@ -6,18 +6,21 @@ Nothing that the archive says in words is told to anybody, nor the URLs that it 
 import asyncio
 import ssl
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import aclosing, asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from email.message import Message
+from email.utils import parsedate_to_datetime
 from http import HTTPStatus
+from math import ceil
 from typing import Any, Final, Self
 
 import aiohttp
 import orjson
 from yarl import URL
 
-from mdm_async.errors import NotFound, PeerFailed, SourceAway
+from mdm_async.errors import NotFound, PeerFailed, SourceAway, SourceBusy
+from mdm_async.http_failures import told_as
 from mdm_async.images.parts.pacs_source import PacsSource
 from mdm_async.pacs.dicomweb.multipart import Event, MultipartReader, PartBegins, PartData, PartEnds
 from mdm_async.pacs.dicomweb.parts import Parts
@@ -37,6 +40,7 @@ _READ_AHEAD: Final = 256 << 10
 _MOST_SAID: Final = 16 << 20
 _SAID_OF_EACH, _VALUES_OF_EACH, _FEW = 16 << 10, 1000, 16
 """Bytes and values of an answer to a query, for each study or instance that was asked for, and for a few more."""
+_LONGEST_RETRY: Final = 3600
 _LINE, _MOST_FIELDS = 16 << 10, 128
 _REFUSALS: Final = (
     HTTPStatus.UNAUTHORIZED,
@@ -109,7 +113,7 @@ class DicomWebSource:
             if answer.status == HTTPStatus.NO_CONTENT:
                 return []
             if answer.status != HTTPStatus.OK:
-                raise _unexpected(answer.status)
+                raise _unexpected(answer)
             said, most = bytearray(), min((limit + _FEW) * _SAID_OF_EACH, _MOST_SAID)
             async with aclosing(self._chunks(answer, self.query_seconds)) as chunks:
                 async for chunk in chunks:
@@ -137,7 +141,7 @@ class DicomWebSource:
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR and status != HTTPStatus.SERVICE_UNAVAILABLE:
             await self.has(source)
             raise PeerFailed(f"the archive answers {status} for this file, and other requests well")
-        raise _unexpected(status)
+        raise _unexpected(answer)
 
     @asynccontextmanager
     async def series(self, source: PacsSource) -> AsyncIterator[Parts]:
@@ -149,7 +153,7 @@ class DicomWebSource:
         async with self._asked(self._url(path), _DICOM) as answer:
             if answer.status != HTTPStatus.OK:
                 if answer.status in _REFUSALS:
-                    raise _unexpected(answer.status)
+                    raise _unexpected(answer)
                 # It may have no series to give, and instances all the same.
                 raise PeerFailed(f"the archive answers {answer.status} for a series")
             async with aclosing(self._events(answer)) as events:
@@ -168,7 +172,7 @@ class DicomWebSource:
     async def _asked(self, url: URL, accept: str) -> AsyncIterator[aiohttp.ClientResponse]:
         assert self._session is not None
         async with self.throttle.turn():
-            with _failing():
+            with told_as(SourceAway, "the archive", why=True):
                 async with asyncio.timeout(self.patience):
                     # A redirect would lead identities, and the token, to wherever it says.
                     answer = await self._session.get(url, headers={"Accept": accept}, allow_redirects=False)
@@ -187,7 +191,7 @@ class DicomWebSource:
         left, moved, end = self.patience, 0, loop.time() + seconds
         while True:
             begun = loop.time()
-            with _failing():
+            with told_as(SourceAway, "the archive", why=True):
                 async with asyncio.timeout(max(min(left, end - begun), 0)):
                     chunk = await answer.content.readany()
             if not chunk:
@@ -239,28 +243,25 @@ def _kind(content_type: str) -> Message:
     return message
 
 
-def _unexpected(status: int) -> SourceAway | PeerFailed:
+def _unexpected(answer: aiohttp.ClientResponse) -> SourceAway | PeerFailed:
+    status = answer.status
     if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
         return SourceAway("the archive refuses this server", remedy="look at pacs.sources.token_file")
-    if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status == HTTPStatus.TOO_MANY_REQUESTS:
+    if status in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE):
+        return SourceBusy(f"the archive answers {status}", retry_after=_retry_after(answer))
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return SourceAway(f"the archive answers {status}")
     return PeerFailed(f"the archive answers {status}", remedy="look at pacs.sources.dicomweb")
 
 
-@contextmanager
-def _failing() -> Iterator[None]:
-    """What goes wrong on the way, in words of our own."""
-    try:
-        yield
-    except TimeoutError:
-        raise SourceAway("the archive does not answer in time") from None
-    except (aiohttp.ClientConnectorCertificateError, ssl.SSLCertVerificationError):
-        raise SourceAway("the archive's certificate is not trusted, or is of another host") from None
-    except (aiohttp.ClientSSLError, ssl.SSLError):
-        raise SourceAway("the archive does not speak TLS as it should") from None
-    except aiohttp.ClientConnectorError:
-        raise SourceAway("the archive cannot be reached") from None
-    except (aiohttp.ClientResponseError, aiohttp.http.HttpProcessingError):
-        raise SourceAway("the archive does not speak HTTP as it should") from None
-    except (aiohttp.ClientError, OSError, EOFError, ValueError):
-        raise SourceAway("the connection to the archive broke off") from None
+def _retry_after(answer: aiohttp.ClientResponse) -> int | None:
+    """Seconds (RFC 9110 §10.2.3), no more than an hour; None where it says none."""
+    said = answer.headers.get("Retry-After", "")
+    if said.isascii() and said.isdecimal():
+        seconds = float(said[:9])
+    else:
+        try:
+            seconds = parsedate_to_datetime(said).timestamp() - time.time()
+        except (ValueError, OverflowError):
+            return None
+    return ceil(min(max(seconds, 0), _LONGEST_RETRY))

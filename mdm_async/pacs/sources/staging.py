@@ -27,6 +27,7 @@ from mdm_async.errors import (
     NotFound,
     PeerFailed,
     SourceAway,
+    SourceBusy,
     TooLarge,
     Truncated,
     Unavailable,
@@ -44,6 +45,8 @@ _LOOK: Final = 1.0
 """Seconds between looks for those whom other nodes have put into the line."""
 _ATTEMPTS: Final = 4
 """After so many an answer that is wrong is taken for the archive's last word."""
+_BUSY: Final = 3
+"""So many answers, one after the other, that it has no time are taken to be about all, and not about one file."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 60.0
 """Seconds that an archive is left alone which does not answer; doubled each time."""
 
@@ -59,6 +62,8 @@ class Bringer:
     waiters: Waiters
     node: str
     _pause: float = 0.0
+    _busy: int = 0
+    """How often it has said so since it last gave an image."""
     _running: set[asyncio.Task[None]] = field(default_factory=set)
 
     @property
@@ -111,8 +116,14 @@ class Bringer:
         try:
             left = await series.bring(rows)
         except SourceAway as why:
+            if self._is_of_one_file(why):
+                await shift.put_back(rows, why.retry_after or _FIRST_PAUSE)
+                return
             await self._away(rows[0].key[0], why)
-            await shift.put_back(rows, self._pause)
+            if isinstance(why, SourceBusy):  # it may have no time for a whole series ever
+                await series.leave(rows)
+            else:
+                await shift.put_back(rows, self._pause)
             return
         if came := len(rows) - len(left):
             self.line.took((time.monotonic() - begun) / came)
@@ -148,6 +159,11 @@ class Bringer:
                 try:
                     failure = await self._brought(row, image)
                 except SourceAway as why:
+                    if self._is_of_one_file(why):
+                        if why.retry_after is None:
+                            raise
+                        await shift.put_back([row], why.retry_after)
+                        return
                     await self._away(image, why)
                     await shift.put_back([row], self._pause)
                     return
@@ -190,10 +206,20 @@ class Bringer:
         self._answers()
         return None
 
+    def _is_of_one_file(self, why: SourceAway) -> bool:
+        """Whether the archive may have time for others: until it has said several times, one after the other, that it
+        has none.
+        """
+        if not isinstance(why, SourceBusy) or self.line.away_for:
+            return False
+        self._busy += 1
+        return self._busy < _BUSY
+
     async def _away(self, image: UUID, why: SourceAway) -> None:
         """Leave the archive alone for a while. Of several that fail together the first counts."""
         if self.line.away_until <= _now():
             self._pause = min(2 * self._pause, _LONGEST_PAUSE) if self._pause else _FIRST_PAUSE
+            self._pause = max(self._pause, why.retry_after or 0)
             self.line.away_until = _now() + self._pause
             if not self.line.away_for:
                 _log.warning("an archive is away", archive=self._name, reason=why.detail)
@@ -205,7 +231,7 @@ class Bringer:
     def _answers(self) -> None:
         if self.line.away_for:
             _log.info("an archive is back", archive=self._name)
-        self._pause, self.line.away_until, self.line.away_for = 0.0, 0.0, ""
+        self._pause, self._busy, self.line.away_until, self.line.away_for = 0.0, 0, 0.0, ""
         self.line.has_answered = True
 
 

@@ -7,8 +7,8 @@ of it is told to anybody: it may hold what is no business of theirs.
 import asyncio
 import socket
 import ssl
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from multidict import CIMultiDictProxy
 from yarl import URL
 
 from mdm_async.errors import MdmError, PeerFailed
+from mdm_async.http_failures import told_as
 from mdm_async.web.copying.carried import Headers
 from mdm_async.web.copying.guard import Guard
 from mdm_async.web.copying.other_side import OtherSide
@@ -51,7 +52,7 @@ class Answer:
     async def chunks(self) -> AsyncGenerator[bytes, None]:
         """The body. Raises PeerFailed when it breaks off."""
         while True:
-            with _failing():
+            with told_as(PeerFailed, "the other server"):
                 async with self._patience.waiting():
                     chunk = await self._content.readany()
             if not chunk:
@@ -122,7 +123,7 @@ class CopyClient:
             stack.push_async_callback(upload.close)
         session = await stack.enter_async_context(self._session(connected))
         try:
-            with _failing():
+            with told_as(PeerFailed, "the other server"):
                 async with patience.waiting():
                     response = await session.request(
                         method,
@@ -235,22 +236,3 @@ class _Upload:
         """Once nobody sends it any more."""
         await self._idle.wait()
         await self.body.aclose()
-
-
-@contextmanager
-def _failing() -> Iterator[None]:
-    """What goes wrong between two servers, in words of our own."""
-    try:
-        yield
-    except MdmError:
-        raise
-    except (aiohttp.ClientConnectorCertificateError, ssl.SSLCertVerificationError):
-        raise PeerFailed("the other server's certificate is not trusted, or is of another host") from None
-    except (aiohttp.ClientSSLError, ssl.SSLError):
-        raise PeerFailed("the other server does not speak TLS as it should") from None
-    except aiohttp.ClientConnectorError:
-        raise PeerFailed("the other server cannot be reached") from None
-    except (aiohttp.ClientResponseError, aiohttp.http.HttpProcessingError):
-        raise PeerFailed("the other server does not speak HTTP as it should") from None
-    except (aiohttp.ClientError, OSError, EOFError, ValueError):
-        raise PeerFailed("the connection to the other server broke off") from None

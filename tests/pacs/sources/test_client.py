@@ -7,7 +7,7 @@ import tracemalloc
 import pytest
 from aiohttp import web
 
-from mdm_async.errors import MdmError, NotFound, PeerFailed, SourceAway
+from mdm_async.errors import MdmError, NotFound, PeerFailed, SourceAway, SourceBusy
 from mdm_async.images.parts.pacs_source import PacsSource
 from mdm_async.pacs.dicomweb.client import DicomWebSource
 from mdm_async.settings import PacsSourceSettings
@@ -116,9 +116,9 @@ def answering(status: int, **headers: str):
         (answering(401), SourceAway),
         (answering(404), NotFound),
         (answering(406), PeerFailed),
-        (answering(429), SourceAway),
+        (answering(429), SourceBusy),
         (answering(500), PeerFailed),
-        (answering(503), SourceAway),
+        (answering(503), SourceBusy),
     ],
 )
 async def test_what_is_no_good_answer_is_told_apart_and_quotes_nobody(
@@ -204,9 +204,39 @@ async def test_what_looks_like_a_boundary_comes_in_large_pieces_all_the_same(arc
     assert all(len(piece) >= 65536 for piece in pieces[:-1])
 
 
-async def test_nobody_there_is_an_archive_that_is_away(unused_tcp_port: int) -> None:
-    async with client_of(f"http://127.0.0.1:{unused_tcp_port}/dicom-web") as client:
-        with pytest.raises(SourceAway):
+@pytest.mark.parametrize(
+    ("said", "seconds"),
+    [
+        ("7", 7),
+        ("99999999999", 3600),
+        ("Wed, 21 Oct 2015 07:28:00 GMT", 0),
+        ("Fri, 31 Dec 2999 23:59:59 GMT", 3600),
+        ("soon", None),
+        ("-5", None),
+        ("٣", None),
+        ("", None),
+    ],
+)
+async def test_how_long_a_busy_archive_is_to_be_left_alone_it_says_itself(
+    archive: FakeArchive, said: str, seconds: int | None
+) -> None:
+    archive.instead = answering(503, **{"Retry-After": said})
+    async with client_of(archive.url) as client:
+        with pytest.raises(SourceBusy) as failed:
+            await fetched(client)
+    assert failed.value.retry_after == seconds
+
+
+async def test_why_an_archive_cannot_be_reached_is_told(unused_tcp_port: int) -> None:
+    for host, why in ((f"127.0.0.1:{unused_tcp_port}", "refuses"), ("archive.invalid", "DNS")):
+        async with client_of(f"http://{host}/dicom-web", plain=True) as client:
+            with pytest.raises(SourceAway, match=f"cannot be reached: .*{why}"):
+                await client.echo()
+
+
+async def test_an_archive_that_does_not_speak_tls_is_told_apart(archive: FakeArchive) -> None:
+    async with client_of(archive.url.replace("http:", "https:")) as client:
+        with pytest.raises(SourceAway, match="TLS"):
             await client.echo()
 
 

@@ -462,3 +462,51 @@ async def test_the_estimate_is_of_the_line_of_what_images_took_and_of_the_pause(
     assert (line.wait(0), line.wait(1), line.wait(2), line.wait(9)) == (4, 4, 8, 20)
     line.away_until = asyncio.get_running_loop().time() + 30
     assert line.wait(0) in (33, 34)
+
+
+async def test_one_file_that_the_archive_has_no_time_for_is_left_alone_as_long_as_it_says_and_no_other(
+    archive: FakeArchive, staging: Server
+) -> None:
+    for seed in range(3):
+        archive.add(made(seed=seed))
+    archive.together = failing
+    asked: list[str] = []
+
+    async def busy_with_one(request: web.Request) -> web.StreamResponse:
+        asked.append(request.path.rpartition("/")[2])
+        if asked[-1] == asked[0]:
+            return web.Response(status=503, headers={"Retry-After": "3600"})
+        return await multipart(request, archive.files[asked[-1]])
+
+    archive.instead = busy_with_one
+    paths = await registered(staging)
+    await staging.srm("bringOnline", files=[{"surl": path} for path in paths])
+
+    async def one_is_left() -> bool:
+        return await queue(staging) == 1
+
+    await until(one_is_left)
+    assert asked.count(asked[0]) == 1
+    assert not staging.house.archives.named("hospital").line.away_for
+
+
+async def test_an_archive_that_has_no_time_again_and_again_is_left_alone(
+    archive: FakeArchive, staging: Server
+) -> None:
+    for seed in range(3):
+        archive.add(made(seed=seed))
+
+    async def busy(_: web.Request) -> web.StreamResponse:
+        return web.Response(status=429, headers={"Retry-After": "600"})
+
+    archive.together, archive.instead = failing, busy
+    paths = await registered(staging)
+    line = staging.house.archives.named("hospital").line
+    await staging.srm("bringOnline", files=[{"surl": path} for path in paths])
+
+    async def is_away() -> bool:
+        return bool(line.away_for)
+
+    await until(is_away)
+    assert line.away_until - asyncio.get_running_loop().time() > 500
+    assert line.wait(0) > 500
