@@ -85,6 +85,10 @@ class Commands(LazyGroup):
         "profile": Listed(
             "mdm_async.cli.profile.commands", "De-identification profiles: what views are made by."
         ),
+        "manifest": Listed(
+            "mdm_async.cli.names.manifest",
+            "Make a manifest of a study for another enterprise: a Key Object Selection, or FHIR.",
+        ),
         "pacs": Listed(
             "mdm_async.cli.pacs.commands",
             "The hospital's archives: asked, registered at, and images brought from them.",

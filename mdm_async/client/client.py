@@ -195,6 +195,19 @@ class Client:
         know."""
         return await linking.look_up(self.wire, pseudonym)
 
+    async def manifest(
+        self, paths: Names, *, format: str = "kos", view: str | None = None, study: str | None = None
+    ) -> bytes:
+        """A manifest of the instances at and below some names that a receiver may retrieve by WADO-RS: a Key Object
+        Selection as IHE's XDS-I.b has it ("kos"), or a document Bundle of FHIR as IHE's MADO has it ("fhir").
+
+        It tells of one study: `study` says which, by the UID that `view` shows. Conflict where there are several.
+        """
+        asked = {"surls": names_of(paths), "format": format, "view": view, "study": study}
+        return await self.wire.document(
+            "manifests/v1", {name: value for name, value in asked.items() if value is not None}
+        )
+
     # -- bytes in
 
     async def put(

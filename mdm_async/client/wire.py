@@ -138,6 +138,11 @@ class Wire:
         )
         return _object(content) if http != 204 else {}
 
+    async def document(self, path: str, body: Json) -> bytes:
+        """What an operation makes that changes nothing, as it comes."""
+        _, content = await self._call("POST", self.base.joinpath(path), body, _OPERATE_SECONDS, repeat=True)
+        return content
+
     async def _call(
         self, method: str, url: URL, body: Json | None, seconds: float, *, repeat: bool
     ) -> tuple[int, bytes]:

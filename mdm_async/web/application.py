@@ -30,6 +30,7 @@ from mdm_async.web.dicomweb import routes as dicomweb
 from mdm_async.web.http import counting, on_behalf, problem
 from mdm_async.web.http.house import HOUSE, House
 from mdm_async.web.known import authorization_server, storage_report
+from mdm_async.web.manifests import routes as manifests
 from mdm_async.web.metadata import find, named_at_directories, own_attributes
 from mdm_async.web.srm import over_json as srm_json
 from mdm_async.web.srm.soap import over_soap as srm_soap
@@ -58,6 +59,7 @@ def application(house: House) -> web.Application:
         keys,
         local_tokens,
         macaroons,
+        manifests,
         mappings,
         profiles,
         named_at_directories,

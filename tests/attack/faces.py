@@ -518,6 +518,12 @@ ROUTES: dict[tuple[str, str], list[Attack]] = {
         _admin("POST", "/meta/v1/attributes", lambda aim: {"path": aim.directory}, "directory"),
         _admin("POST", "/meta/v1/attributes", lambda aim: {"path": _guid(aim)}, "guid"),
     ],
+    ("POST", "/manifests/v1"): [
+        _admin("POST", "/manifests/v1", lambda aim: {"surls": [aim.file]}, "file"),
+        _admin("POST", "/manifests/v1", lambda aim: {"surls": [aim.directory], "format": "fhir"}, "directory"),
+        _admin("POST", "/manifests/v1", lambda aim: {"surls": [aim.file], "view": "identified"}, "identified"),
+        _admin("POST", "/manifests/v1", lambda aim: {"surls": [_guid(aim)], "view": "basic"}, "guid"),
+    ],
     ("POST", "/meta/v1/find"): [
         _admin("POST", "/meta/v1/find", _find(lambda aim: aim.file), "file"),
         _admin("POST", "/meta/v1/find", _find(lambda aim: aim.directory), "directory"),

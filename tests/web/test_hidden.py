@@ -65,6 +65,7 @@ OPERATIONS: list[tuple[str, May, Body]] = [
     ("admin/v1/certificate", reads(None), lambda lfn: {"surl": lfn}),
     ("admin/v1/survivors", reads("basic"), lambda lfn: {"surl": f"/@basic{lfn}"}),
     ("meta/v1/attributes", any_of("lg"), lambda lfn: {"path": lfn}),
+    ("manifests/v1", any_of("lg"), lambda lfn: {"surls": [lfn], "view": "basic"}),
     ("meta/v1/find", any_of("lg"), lambda lfn: {"query": "Modality is known", "path": lfn}),
     ("admin/v1/delivery", any_of("lg"), lambda lfn: {"surl": lfn}),
     ("admin/v1/intake", any_of("lg"), lambda lfn: {"surl": lfn}),

@@ -1,0 +1,1 @@
+"""Manifests: which instances of a study may be retrieved, and where. Pure."""

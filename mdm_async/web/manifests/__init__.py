@@ -1,0 +1,1 @@
+"""Manifests of studies, for receivers at other enterprises."""
