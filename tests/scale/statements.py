@@ -271,9 +271,10 @@ async def an_image_is_waited_for_and_brought(desk: Desk) -> None:
 async def a_hundred_images_are_put_into_an_archives_line(desk: Desk) -> None:
     wanted = [image(FILE + n) for n in range(100)]
     await sources.archives(desk.db, wanted)
-    await images_to_stage.add(desk.db, dict.fromkeys(wanted, "main"))
-    await images_to_stage.add(desk.db, dict.fromkeys(wanted, "main"))
-    assert await images_to_stage.ahead(desk.db, "main", 1000) == 100
+    await images_to_stage.add(desk.db, dict.fromkeys(wanted, "main"), "user:8")
+    await images_to_stage.add(desk.db, dict.fromkeys(wanted, "main"), "user:7")
+    assert await images_to_stage.ahead(desk.db, "main", "user:8", 1000) == 100
+    assert await images_to_stage.ahead(desk.db, "main", "user:7", 1000) == 0
     (row, *_) = await images_to_stage.of_archive("main").take(desk.db, "node", 1)
     assert await images_to_stage.attempts(desk.db, row) == 1
     assert await images_to_stage.lock(desk.db, row)
@@ -282,6 +283,7 @@ async def a_hundred_images_are_put_into_an_archives_line(desk: Desk) -> None:
     assert not await sources.in_series(desk.db, row.key[0], 1000)
     await sources.sealed_of(desk.db, wanted)
     await images_to_stage.alone(desk.db, wanted)
+    await images_to_stage.to_the_end(desk.db, wanted[:1])
     await sources.listed_again(desk.db, wanted, "main")
     await sources.found(desk.db, image(FILE), Locality.LOST)
     assert await profiles.wanted_of(desk.db, image(FILE)) == ["basic"]

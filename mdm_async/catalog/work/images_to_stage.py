@@ -1,18 +1,67 @@
 """Images to bring from their archives: one row each, however many requests wait for it."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from uuid import UUID
 
-from mdm_async.catalog.work.queue import LEASE, Queue, Row
+from mdm_async.catalog.work.queue import LEASE, Queue, Row, taker_of
 from mdm_async.postgres.database import Connection
 
 IMAGES_TO_STAGE = Queue("images to stage", "images_to_stage", ("image",), ("uuid",))
 
 
+_LOOKED_AT = 1000
+"""So many of those that are not taken are looked at, to find one that is due: what has failed goes to the end."""
+_SPARE = 16
+"""Rows that other nodes may be about to take."""
+_FRONT = (
+    "coalesce((select turn from images_to_stage where pacs = $1 and taken_by is null order by turn limit 1),"
+    " (select turn from images_to_stage where pacs = $1 and taken_by is not null order by due desc limit 1), 0)"
+)
+"""Where the line is now."""
+_NEXT = (
+    f"greatest({_FRONT},"
+    " (select turn + 1 from images_to_stage where pacs = $1 and caller = $2 order by turn desc limit 1))"
+)
+"""The turn that a caller's next image has: whoever waits for nothing yet is served now, and then in turn."""
+
+
+@dataclass(frozen=True, slots=True)
+class OfArchive(Queue):
+    """Those of one archive, `pacs`, by whose turn it is."""
+
+    pacs: str = ""
+
+    async def take(self, db: Connection, node: str, count: int) -> list[Row]:
+        taker = taker_of(node)
+        rows = await db.fetch(
+            "with front as materialized ("
+            "  (select image, due, 0 as turn from images_to_stage"
+            "    where pacs = $1 and taken_by is not null and due <= now() order by due limit $2)"
+            "  union all (select image, due, turn from"
+            "    (select image, since, due, turn from images_to_stage where pacs = $1 and taken_by is null"
+            f"     order by turn limit {_LOOKED_AT}) q where due <= now() order by turn, since limit $2)),"
+            " page as materialized (select t.image from front f join images_to_stage t on t.image = f.image"
+            "  where t.due <= now() order by f.turn, t.since limit $3 for update of t skip locked)"
+            " update images_to_stage t set taken_by = $4, due = now() + make_interval(secs => $5),"
+            " attempts = attempts + 1 from page w where t.image = w.image returning t.image",
+            self.pacs,
+            count + _SPARE,
+            count,
+            taker,
+            LEASE,
+        )
+        return [Row((row["image"],), taker) for row in rows]
+
+    async def fail(self, db: Connection, row: Row, reason: str) -> None:
+        await Queue.fail(self, db, row, reason)
+        await to_the_end(db, [row.key[0]])
+
+
 def of_archive(pacs: str) -> Queue:
-    """Those of one archive. `pacs`: a name that the settings took."""
-    return replace(IMAGES_TO_STAGE, only=f"pacs = {_quoted(pacs)}")
+    """`pacs`: a name that the settings took."""
+    only = f"pacs = {_quoted(pacs)}"
+    return OfArchive(IMAGES_TO_STAGE.name, "images_to_stage", ("image",), ("uuid",), only, pacs=pacs)
 
 
 def of_others(pacs: Collection[str]) -> Queue:
@@ -26,18 +75,36 @@ def _quoted(pacs: str) -> str:
     return f"'{pacs}'"
 
 
-async def add(db: Connection, wanted: Mapping[UUID, str]) -> None:
-    """By image, its archive; in the transaction by which a request begins to wait. What failed is due again."""
-    images = sorted(wanted)
+async def add(db: Connection, wanted: Mapping[UUID, str], caller: str) -> None:
+    """By image, in the order in which they are wanted, its archive; in the transaction by which a request begins to
+    wait. What failed is due again. `caller`: who takes turns with others.
+    """
+    # Requests of one caller are counted one after the other.
+    await db.execute("select pg_advisory_xact_lock(hashtextextended('mdm stage ' || $1, 0))", caller)
+    for pacs in sorted(set(wanted.values())):
+        turns = {image: turn for turn, image in enumerate(one for one in wanted if wanted[one] == pacs)}
+        images = sorted(turns)
+        await db.execute(
+            # Written anew in any case: so whoever is just about to drop the row is waited for.
+            "insert into images_to_stage as t (image, pacs, series, caller, turn) select image, $1,"
+            " (select s.series from images i join sources s on s.id = i.source where i.id = image), $2,"
+            f" {_NEXT} + turn from unnest($3::uuid[], $4::bigint[]) as w (image, turn)"
+            " on conflict (image) do update set pacs = excluded.pacs, turn = least(t.turn, excluded.turn),"
+            " caller = case when excluded.turn < t.turn then excluded.caller else t.caller end,"
+            " due = case when t.taken_by is null then now() else t.due end",
+            pacs,
+            caller,
+            images,
+            [turns[image] for image in images],
+        )
+
+
+async def to_the_end(db: Connection, images: Collection[UUID]) -> None:
+    """They come after all else that their callers wait for."""
     await db.execute(
-        # Written anew in any case: so whoever is just about to drop the row is waited for.
-        "insert into images_to_stage (image, pacs, series) select image, pacs,"
-        " (select s.series from images i join sources s on s.id = i.source where i.id = image)"
-        " from unnest($1::uuid[], $2::text[]) as w (image, pacs)"
-        " on conflict (image) do update set pacs = excluded.pacs,"
-        " due = case when images_to_stage.taken_by is null then now() else images_to_stage.due end",
-        images,
-        [wanted[image] for image in images],
+        "update images_to_stage t set turn = 1 + (select turn from images_to_stage o"
+        "  where o.pacs = t.pacs and o.caller = t.caller order by turn desc limit 1) where image = any($1::uuid[])",
+        list(images),
     )
 
 
@@ -92,9 +159,17 @@ async def attempts(db: Connection, row: Row) -> int:
     return await db.fetchval("select attempts from images_to_stage where image = $1", row.key[0]) or 0
 
 
-async def ahead(db: Connection, pacs: str, most: int) -> int:
-    """How many wait for that archive; no more than `most` are counted."""
+async def ahead(db: Connection, pacs: str, caller: str, most: int) -> int:
+    """How many come from that archive before the next image that this caller asks for; no more than `most` are
+    counted.
+    """
     count: int = await db.fetchval(
-        "select count(*) from (select from images_to_stage where pacs = $1 limit $2) q", pacs, most
+        "select (select count(*) from (select from images_to_stage"
+        f"  where pacs = $1 and taken_by is null and turn < {_NEXT} limit $3) q)"
+        " + (select count(*) from (select from images_to_stage"
+        "  where pacs = $1 and taken_by is not null limit $3) q)",
+        pacs,
+        caller,
+        most,
     )
-    return count
+    return min(count, most)

@@ -32,6 +32,11 @@ class Row:
     taken_by: str
 
 
+def taker_of(node: str) -> str:
+    """Who takes rows now, for a node."""
+    return f"{node}#{uuid4().hex[:12]}"
+
+
 @dataclass(frozen=True, slots=True)
 class Failure:
     """A row that failed: `reason` is the kind of error, never its words."""
@@ -72,7 +77,7 @@ class Queue:
 
     async def take(self, db: Connection, node: str, count: int) -> list[Row]:
         """Rows that are due, for this node alone."""
-        taker = f"{node}#{uuid4().hex[:12]}"
+        taker = taker_of(node)
         keys = ", ".join(self.key)
         rows = await db.fetch(
             f"with page as materialized (select {keys} from {self.table} where {self.only} and due <= now()"

@@ -135,6 +135,7 @@ async def _prepare_some(
         await _queue(
             judge.database,
             pins.staging,
+            pins.caller,
             [one.grant for one in queued],
             [_act(pins.caller, one.want) for one in queued],
             {one.want.image: one.archive for one in queued},
@@ -148,6 +149,7 @@ async def _prepare_some(
 async def _queue(
     database: Database,
     staging: Staging,
+    caller: Caller,
     rows: Sequence[Grant],
     acts: Sequence[Act],
     archives: Mapping[UUID, str],
@@ -156,7 +158,7 @@ async def _queue(
     async with database.transaction() as db:
         await grants.insert_audited(db, rows, acts, sync=True)
         # After them: whoever is just done with an image sees them, or finds it to be brought anew.
-        await images_to_stage.add(db, archives)
+        await images_to_stage.add(db, archives, caller.payer.room)
     staging.wake(archives.values())
 
 
@@ -248,7 +250,7 @@ async def bring_online(
                 acts.append(_brought(caller, want))
         if away:
             async with judge.database.acquire() as db:
-                wait.update(await staging.waits(db, [want.image for want in away]))
+                wait.update(await staging.waits(db, caller, [want.image for want in away]))
             absent.extend(want for want in away if want.image in wait)
 
     with desk.asking(request, caller.payer, files, life):
@@ -275,7 +277,12 @@ async def bring_online(
             ]
             archives = {want.image: wait[want.image][0] for want in some_absent}
             await _queue(
-                judge.database, staging, queued, [_brought(caller, want) for want in some_absent], archives
+                judge.database,
+                staging,
+                caller,
+                queued,
+                [_brought(caller, want) for want in some_absent],
+                archives,
             )
     # Of what is done nothing is outstanding.
     desk.end(request, files - len(waiting))

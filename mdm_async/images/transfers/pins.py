@@ -120,7 +120,9 @@ class Pins:
             want for want in wanted if isinstance(answers.get(want.item), NotOnline) and want.pinned is None
         ]
         async with self.database.acquire() as db:
-            waits = await self.staging.waits(db, [want.image for want in absent]) if absent else {}
+            waits = (
+                await self.staging.waits(db, self.caller, [want.image for want in absent]) if absent else {}
+            )
         made = []
         for want in absent:
             if (wait := waits.get(want.image)) is None:

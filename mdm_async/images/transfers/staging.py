@@ -17,7 +17,7 @@ from mdm_async.images.cipher_pool import CipherPool
 from mdm_async.images.fairness.desk import Desk
 from mdm_async.images.reading.sealed import seal
 from mdm_async.images.reading.shelf import Shelf
-from mdm_async.names import View
+from mdm_async.names import Caller, View
 from mdm_async.postgres.database import Connection, Database
 
 _COUNTED: Final = 1000
@@ -61,7 +61,9 @@ class Staging:
 
     lines: Mapping[str, Line]
 
-    async def waits(self, db: Connection, images: Sequence[UUID]) -> dict[UUID, tuple[str, int]]:
+    async def waits(
+        self, db: Connection, caller: Caller, images: Sequence[UUID]
+    ) -> dict[UUID, tuple[str, int]]:
         """Of images that are not here: the archive that is asked for each, and the estimated wait in seconds. Those
         that no archive of the settings has are left out.
         """
@@ -69,7 +71,7 @@ class Staging:
             return {}
         archives = await sources.archives(db, images)
         waits = {
-            pacs: self.lines[pacs].wait(await images_to_stage.ahead(db, pacs, _COUNTED))
+            pacs: self.lines[pacs].wait(await images_to_stage.ahead(db, pacs, caller.payer.room, _COUNTED))
             for pacs in set(archives.values())
             if pacs in self.lines
         }

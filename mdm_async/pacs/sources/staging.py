@@ -163,6 +163,8 @@ class Bringer:
                         if why.retry_after is None:
                             raise
                         await shift.put_back([row], why.retry_after)
+                        async with self._database.acquire() as db:
+                            await images_to_stage.to_the_end(db, [image])
                         return
                     await self._away(image, why)
                     await shift.put_back([row], self._pause)
