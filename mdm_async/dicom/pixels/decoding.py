@@ -39,7 +39,7 @@ _EXPLICIT_LITTLE: Final = "1.2.840.10008.1.2.1"
 _RLE: Final = "1.2.840.10008.1.2.5"
 _LONGEST: Final = 0xFFFFFFFE
 """Bytes of a value (PS3.5 §7.1.1)."""
-_COLOURS: Final = frozenset(
+COLOURS: Final = frozenset(
     {"MONOCHROME1", "MONOCHROME2", "PALETTE COLOR", "RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT"}
 )
 
@@ -52,17 +52,17 @@ def decode(head: bytes, pixels: bytes, plan: PixelPlan) -> tuple[PixelEdits, Ite
     """
     about, _, transfer_syntax = describe(head)
     described = Layout.of(about)
-    if described is None or not described.stored_fit or described.photometric not in _COLOURS:
+    if described is None or not described.stored_fit or described.photometric not in COLOURS:
         raise ScrubRefused("the compressed pixels cannot be decoded: their description is not whole")
     offsets = _offsets(about) if plan.extended_table else None
     if transfer_syntax in (UNCOMPRESSED, DEFLATED_FRAMES):
         frames = _plain_frames(transfer_syntax, about, described, pixels)
     else:
-        frames = _frames(
+        frames = decoded_frames(
             transfer_syntax, described, offsets, _in_frames(transfer_syntax, about, plan, pixels)
         )
     first, properties = next(frames)
-    layout = _decoded(described, properties)
+    layout = decoded_layout(described, properties)
     size = layout.frame_bits // 8 * layout.frames
     if plan.regions and (why := pixel_regions.obstacle(layout)):
         raise ScrubRefused(f"regions of the decoded pixels cannot be blanked: {why}")
@@ -76,7 +76,7 @@ def decode(head: bytes, pixels: bytes, plan: PixelPlan) -> tuple[PixelEdits, Ite
     return _edits(layout), _element(layout, plan, every)
 
 
-def _frames(
+def decoded_frames(
     transfer_syntax: str, described: Layout, offsets: tuple[bytes, bytes] | None, pixels: bytes
 ) -> Iterator[tuple[bytes, dict[str, Any]]]:
     """Each decoded frame with what the decoder says of it; as many as are described."""
@@ -110,7 +110,7 @@ def _frames(
     arrays = transfer_syntax != _RLE
     if not available or (arrays and not importlib.util.find_spec("numpy")):
         raise ScrubRefused(
-            f"no decoder of the transfer syntax {transfer_syntax} is installed, so regions cannot be blanked "
+            f"no decoder of the transfer syntax {transfer_syntax} is installed, so the pixels cannot be decoded "
             "(the administrator can install one: numpy with pylibjpeg and its plug-ins)"
         )
     try:
@@ -141,7 +141,7 @@ def _in_frames(transfer_syntax: str, about: Description, plan: PixelPlan, pixels
 def _plain_frames(
     transfer_syntax: str, about: Description, described: Layout, pixels: bytes
 ) -> Iterator[tuple[bytes, dict[str, Any]]]:
-    """As `_frames`, of frames that are not compressed, or only deflated."""
+    """As `decoded_frames`, of frames that are not compressed, or only deflated."""
     inspector = _inspected(transfer_syntax, about, pixels)
     if inspector.frames.count != described.frames:
         raise ScrubRefused("the encapsulated frames are not as many as described")
@@ -179,7 +179,7 @@ def _offsets(about: Description) -> tuple[bytes, bytes] | None:
     return (offsets, lengths) if offsets and lengths else None
 
 
-def _decoded(described: Layout, properties: dict[str, Any]) -> Layout:
+def decoded_layout(described: Layout, properties: dict[str, Any]) -> Layout:
     """How the decoded frames are laid out."""
     bits = int(properties["bits_allocated"])
     stored = min(described.stored, bits)

@@ -15,6 +15,8 @@ from mdm_async.dicom.pixels.description import (
 from mdm_async.dicom.pixels.layout import Layout
 from mdm_async.dicom.walking import walk
 
+_REPRESENTATIVE: Final = 0x00286010
+"""Representative Frame Number."""
 PIXELS_HEADER: Final = 12
 """Bytes of the element that holds pixels, at the most, before its value."""
 
@@ -34,6 +36,8 @@ class Placed:
     layout: Layout | None
     extended: tuple[bytes, bytes] | None
     encoding: Encoding
+    representative: int = 1
+    """The frame that stands for all: the one that the image names, or else the middle one."""
 
     @property
     def in_words(self) -> bool:
@@ -47,13 +51,18 @@ def placed(head: bytes, begin: bytes, end: int) -> Placed:
     meta = read_meta(head)
     about = Description(meta.encoding)
     extended: dict[int, bytes] = {}
+    named = 0
     for element in walk(head, meta.end, len(head), meta.encoding):
         if element.tag in (EXTENDED_OFFSETS, EXTENDED_LENGTHS):
             extended[element.tag] = head[element.value : element.value + element.length]
+        elif element.tag == _REPRESENTATIVE and element.length == 2:
+            named = meta.encoding.u16.unpack_from(head, element.value)[0]
         elif watched(element.tag):
             about.note(element.tag, head[element.value : element.value + min(element.length, WATCHED_BYTES)])
     tag, vr, value, length = meta.encoding.header(begin, 0, len(begin))
     table = (extended[EXTENDED_OFFSETS], extended[EXTENDED_LENGTHS]) if len(extended) == 2 else None
+    layout = Layout.of(about)
+    count = layout.frames if layout is not None else 1
     return Placed(
         meta.transfer_syntax,
         tag,
@@ -61,7 +70,8 @@ def placed(head: bytes, begin: bytes, end: int) -> Placed:
         len(head) + value,
         None if length == UNDEFINED else length,
         end,
-        Layout.of(about),
+        layout,
         table,
         meta.encoding,
+        named if 1 <= named <= count else (count + 1) // 2,
     )

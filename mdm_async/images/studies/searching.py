@@ -70,7 +70,12 @@ async def search(desk: Desk, caller: Caller, asked: Asked) -> Rows:
 
 
 async def instances(
-    desk: Desk, caller: Caller, within: Uids, path: str | None, view: View | None
+    desk: Desk,
+    caller: Caller,
+    within: Uids,
+    path: str | None,
+    view: View | None,
+    told: Sequence[str] = OF_RETRIEVED,
 ) -> Sequence[Row]:
     """All instances of a study, a series or a UID, to be read: it takes `r` on their views alone.
 
@@ -82,7 +87,7 @@ async def instances(
         found = await of_originals(
             desk,
             caller,
-            Asked(Level.INSTANCE, within, path=path, view=view, told=OF_RETRIEVED),
+            Asked(Level.INSTANCE, within, path=path, view=view, told=told),
             within.conditions,
             (),
             MOST_RETRIEVED,
@@ -90,7 +95,7 @@ async def instances(
         )
     else:
         condition = every(within.conditions)
-        sought = Sought(Level.INSTANCE, condition, (), view, (), True, 0, MOST_RETRIEVED, OF_RETRIEVED)
+        sought = Sought(Level.INSTANCE, condition, (), view, (), True, 0, MOST_RETRIEVED, told)
         found = await _found(desk, caller, path, sought)
     if found.cut or found.more:
         raise TooLarge(

@@ -40,7 +40,18 @@ PROCESSES = os.cpu_count() or 1
 MODULES = (
     "mdm_async.images.views.scrub_jobs",
     "mdm_async.images.studies.describe_jobs",
-    *("pydicom.pixels.decoders", "pydicom.charset", "numpy", "pylibjpeg", "libjpeg", "openjpeg"),
+    "mdm_async.images.studies.picture_jobs",
+    "mdm_async.dicom.pictures.drawing",
+    *(
+        "pydicom.pixels.decoders",
+        "pydicom.charset",
+        "numpy",
+        "pylibjpeg",
+        "libjpeg",
+        "openjpeg",
+        "PIL.JpegImagePlugin",
+        "PIL.PngImagePlugin",
+    ),
 )
 """What jobs need."""
 _TOO_LARGE = "too large to scrub within the limits of memory and time"

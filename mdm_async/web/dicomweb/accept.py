@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from mdm_async.dicom.pictures.asked import JPEG, PNG
 from mdm_async.errors import NotAcceptable
 
 DICOM: Final = "application/dicom"
@@ -16,6 +17,7 @@ BYTES: Final = "application/octet-stream"
 JSON: Final = "application/dicom+json"
 RELATED: Final = "multipart/related"
 ANY: Final = "*/*"
+PICTURES: Final = (JPEG, PNG)
 EXPLICIT: Final = "1.2.840.10008.1.2.1"
 IMPLICIT: Final = "1.2.840.10008.1.2"
 BIG_ENDIAN: Final = "1.2.840.10008.1.2.2"
@@ -177,6 +179,15 @@ def of_frames(wanted: Sequence[Wanted], stored: str, *, in_words: bool, alone: b
             return Chosen(multipart, kind, label)
     kinds = dict.fromkeys((kind, BYTES))
     raise _refused(f'{RELATED}; type="{one}"; transfer-syntax={label}' for one in kinds)
+
+
+def of_pictures(wanted: Sequence[Wanted]) -> Chosen:
+    """How a picture leaves: by itself unless parts are asked for. Raises NotAcceptable."""
+    for one in wanted:
+        for kind in PICTURES:
+            if one.fits(kind):
+                return Chosen(one.multipart, kind)
+    raise _refused(PICTURES)
 
 
 def of_bulk(wanted: Sequence[Wanted]) -> Chosen:

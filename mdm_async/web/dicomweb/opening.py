@@ -10,6 +10,7 @@ from mdm_async.errors import Forbidden, Gone, NotFound, TooManyRequests
 from mdm_async.images.reading.view import ReadyView
 from mdm_async.images.studies import searching
 from mdm_async.images.studies.retrieving import Retrieved, retrieved
+from mdm_async.images.studies.searching import OF_RETRIEVED
 from mdm_async.images.transfers.warm import WarmTurl
 from mdm_async.names import Caller
 from mdm_async.web.dicomweb.asked import named
@@ -23,14 +24,14 @@ _TOGETHER = 16
 """Views are opened so many at a time."""
 
 
-async def rows_of(request: web.Request, caller: Caller) -> Retrieved:
+async def rows_of(request: web.Request, caller: Caller, told: Sequence[str] = OF_RETRIEVED) -> Retrieved:
     """The instances that the URL names, all of which can be sent. Raises as `searching.instances`, and as `opened` of
     one that cannot; TooManyRequests of a server that ends."""
     house, about = request.app[HOUSE], named(request)
     _demand_staying(request)
     with house.desk.turns.serving(caller.payer):
         async with house.desk.turns.turn(caller.payer, _WEIGHT):
-            rows = await searching.instances(house.finding, caller, about.uids, about.path, about.view)
+            rows = await searching.instances(house.finding, caller, about.uids, about.path, about.view, told)
             found = await retrieved(house.finding, house.settings.delivery, rows)
     if found.odd is not None:
         await opened(request, caller, found.odd)

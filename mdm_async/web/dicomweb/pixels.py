@@ -31,8 +31,8 @@ _PATH: Final = re.compile(r"[0-9A-Fa-f]{8}(?:\.[0-9]{1,6}\.[0-9A-Fa-f]{8}){0,31}
 async def frames(request: web.Request) -> web.StreamResponse:
     """Those whose numbers the URL has, in its order."""
     numbers = _numbers(request.match_info["frames"])
-    warm = await _opened(request)
-    return await _frames(request, warm, await _pixels(request, warm), numbers)
+    warm = await opened_one(request)
+    return await _frames(request, warm, await placed_pixels(request, warm), numbers)
 
 
 async def bulk(request: web.Request) -> web.StreamResponse:
@@ -41,10 +41,10 @@ async def bulk(request: web.Request) -> web.StreamResponse:
     if _PATH.fullmatch(said) is None:
         raise BadRequest("the URL names no value of an instance")
     path = tuple(int(one, 10 if place % 2 else 16) for place, one in enumerate(said.split(".")))
-    warm = await _opened(request)
+    warm = await opened_one(request)
     house = request.app[HOUSE]
     if len(path) == 1 and path[0] in PIXEL_TAGS:
-        pixels = await _pixels(request, warm)
+        pixels = await placed_pixels(request, warm)
         if pixels.length is None:
             return await _frames(request, warm, pixels, None)
         if pixels.in_words:
@@ -52,30 +52,32 @@ async def bulk(request: web.Request) -> web.StreamResponse:
         span = pixels.start, pixels.start + pixels.length
     else:
         view, scrubber = view_of(warm), house.workshop.scrubber
-        with house.budget.holding(_payer(request, warm), weight(view)):
+        with house.budget.holding(payer_of(request, warm), weight(view)):
             async with telling_damage(warm.read):
                 span = await bulk_span(house.blobs, house.cipher, scrubber, view, path)
     return await _send(request, warm, accept.of_bulk(wanted(request)), [[span]])
 
 
-async def _opened(request: web.Request) -> WarmTurl:
+async def opened_one(request: web.Request) -> WarmTurl:
+    """The instance that the URL names."""
     caller = await caller_of(request)
     found = await rows_of(request, caller)
     return await opened(request, caller, found.rows[0])
 
 
-async def _pixels(request: web.Request, warm: WarmTurl) -> Placed:
+async def placed_pixels(request: web.Request, warm: WarmTurl) -> Placed:
+    """Where its pixels lie, and what it says of them. Raises as `pixels_of`."""
     house, view = request.app[HOUSE], view_of(warm)
     if (known := house.pixels.of(view)) is not None:
         return known
-    with house.budget.holding(_payer(request, warm), COPIES * beside(view)):
+    with house.budget.holding(payer_of(request, warm), COPIES * beside(view)):
         async with telling_damage(warm.read):
             found = await pixels_of(house.blobs, house.workshop.scrubber, view, MOST_DESCRIBED)
     house.pixels.keep(view, found)
     return found
 
 
-def _payer(request: web.Request, warm: WarmTurl) -> Payer:
+def payer_of(request: web.Request, warm: WarmTurl) -> Payer:
     return Payer.of(warm.read.caller, warm.read.owner, source_of(request))
 
 

@@ -5,6 +5,7 @@ from aiohttp import web
 from mdm_async.dicom.indexed import Level
 from mdm_async.web.dicomweb.asked import BASE
 from mdm_async.web.dicomweb.metadata import metadata
+from mdm_async.web.dicomweb.pictures import rendered, thumbnail
 from mdm_async.web.dicomweb.pixels import bulk, frames
 from mdm_async.web.dicomweb.retrieve import retrieve
 from mdm_async.web.dicomweb.search import search
@@ -13,6 +14,7 @@ from mdm_async.web.dicomweb.store import refuse, store
 STUDY = "/studies/{study}"
 SERIES = STUDY + "/series/{series}"
 INSTANCE = SERIES + "/instances/{instance}"
+FRAME = INSTANCE + "/frames/{frames}"
 _OF_VIEW = BASE + "/@{view}"
 
 
@@ -26,7 +28,9 @@ def routes() -> list[web.AbstractRouteDef]:
         f"{SERIES}/instances": search(Level.INSTANCE),
         **dict.fromkeys((STUDY, SERIES, INSTANCE), retrieve),
         **{f"{path}/metadata": metadata for path in (STUDY, SERIES, INSTANCE)},
-        f"{INSTANCE}/frames/{{frames}}": frames,
+        FRAME: frames,
+        **dict.fromkeys((f"{INSTANCE}/rendered", f"{FRAME}/rendered"), rendered),
+        **{f"{path}/thumbnail": thumbnail for path in (STUDY, SERIES, INSTANCE, FRAME)},
         f"{INSTANCE}/bulkdata/{{where}}": bulk,
     }
     return [

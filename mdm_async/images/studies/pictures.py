@@ -1,0 +1,81 @@
+"""Pictures of frames: the very bytes that a view's frames have, drawn by a process that has nothing."""
+
+from dataclasses import replace
+from typing import Final
+
+from mdm_async.blobs.store import BlobStore
+from mdm_async.dicom.pictures.asked import MOST_PIXELS, Picture
+from mdm_async.dicom.pixels.placed import Placed
+from mdm_async.errors import BadQuery, NotAcceptable, NotSupported, ScrubRefused, TooLarge
+from mdm_async.images.reading import stream
+from mdm_async.images.reading.view import ReadyView
+from mdm_async.images.studies.frames import Frame
+from mdm_async.images.studies.picture_jobs import Draw, can_be_drawn
+from mdm_async.images.views.scrubbing import Scrubber
+
+MOST_DECODED: Final = 128 << 20
+"""Bytes of one frame's samples."""
+_COPIES: Final = 3
+"""Of what goes to a process."""
+
+
+def demand_drawable(pixels: Placed, frame: Frame, asked: Picture) -> None:
+    """Before any of it is read. Raises NotSupported, NotAcceptable, TooLarge, BadQuery."""
+    if not can_be_drawn():
+        raise NotSupported(
+            "this server draws no pictures",
+            remedy="retrieve the frames, or have the administrator install mdm_async[decoders]",
+        )
+    layout = pixels.layout
+    if layout is None or not layout.rows or not layout.columns:
+        raise NotAcceptable("the image does not say how its frames lie", remedy="retrieve the instance")
+    if max(replace(layout, frames=1).in_full, _size(frame)) > MOST_DECODED:
+        raise TooLarge(
+            f"pictures are made of frames of up to {MOST_DECODED >> 20} MiB", remedy="retrieve the frame"
+        )
+    box = asked.viewport.box(layout.columns, layout.rows)
+    if box is None:
+        raise BadQuery("the viewport shows nothing of the image")
+    width, height = asked.viewport.size(box)
+    if width * height > MOST_PIXELS:
+        raise TooLarge(
+            f"the picture would have more than {MOST_PIXELS >> 20} Mi pixels",
+            remedy="ask for a smaller one: ?viewport=1024,1024",
+        )
+
+
+def weight(view: ReadyView, pixels: Placed, frame: Frame, asked: Picture) -> int:
+    """Bytes of this server's memory that it takes at the most."""
+    layout = pixels.layout
+    assert layout is not None
+    box = asked.viewport.box(layout.columns, layout.rows)
+    assert box is not None
+    width, height = asked.viewport.size(box)
+    return _COPIES * (view.parts[0].record.size + _size(frame)) + 4 * width * height
+
+
+async def picture(
+    blobs: BlobStore,
+    scrubber: Scrubber,
+    view: ReadyView,
+    pixels: Placed,
+    frame: Frame,
+    number: int,
+    asked: Picture,
+) -> bytes:
+    """Of a frame that is `drawable`. Raises NotAcceptable where it cannot be drawn, TooManyRequests, Damaged."""
+    async with scrubber.decoding(bulk=False):
+        head = await stream.first_part(blobs, view)
+        fragments = [
+            b"".join([bytes(piece) async for piece in stream.clear(blobs, view, *span)]) for span in frame
+        ]
+        try:
+            return await scrubber.run(Draw(head, fragments, replace(pixels, extended=None), number, asked))
+        except ScrubRefused as why:
+            raise NotAcceptable(
+                f"no picture can be made of this frame: {why}", remedy="retrieve the frame"
+            ) from why
+
+
+def _size(frame: Frame) -> int:
+    return sum(stop - start for start, stop in frame)
