@@ -1,9 +1,12 @@
 """`mdm meta`: attributes of one's own, from the command line."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from mdm_async.client.metadata import Metadata
+from mdm_async.errors import BadRequest, Forbidden, MdmError
 from tests.cli.conftest import Run
 
 
@@ -141,6 +144,29 @@ async def test_a_table_that_is_none_is_told_without_its_values(
     table.write_text(text)
     ended = await mdm("meta", "set", "--csv", table)
     assert (ended.code, told in ended.err, "Doe" in ended.err) == (2, True, False), ended.err
+
+
+async def test_a_table_that_meets_a_refusal_tells_of_which_row(
+    mdm: Run, study: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = tmp_path / "values.csv"
+    table.write_text(f"path,mine.quality\n{study}/a.dcm,5\n{study},6\n{study}/gone.dcm,7\n")
+    before = Metadata.set
+
+    async def refused(self: Metadata, names: Any, values: Any) -> None:
+        if values == {"mine.quality": "6"}:
+            raise why
+        await before(self, names, values)
+
+    monkeypatch.setattr(Metadata, "set", refused)
+    why: MdmError = BadRequest("the text holds identifiers")
+    ended = await mdm("meta", "set", "--csv", table)
+    assert f"{study}: the text holds identifiers" in ended.err
+    assert f"{study}/gone.dcm: no such file" in ended.err
+    why = Forbidden("too much text", remedy="try again in an hour")
+    ended = await mdm("meta", "set", "--csv", table)
+    assert "try again in an hour; 1 of 3 rows were set; the same table may be set again" in ended.err
+    assert "gone.dcm" not in ended.err
 
 
 async def test_an_empty_text_is_told_how_a_value_is_taken_away(mdm: Run, study: str) -> None:

@@ -92,6 +92,20 @@ async def test_a_long_answer_is_judged_by_its_pace_also_when_its_handler_has_end
         assert not kept_past_its_time()
 
 
+async def test_nobody_who_comes_takes_the_place_of_an_answer_on_its_way(connected: Connect) -> None:
+    async with AsyncExitStack() as serving, connected(serving, bytes(_SIZE)) as (line, connections):
+        assert (await line.head())[0] == 200
+        connections.most = 1
+        for _ in range(2):
+            await line.reader.readexactly(_SIZE // 4)
+            assert connections.admit("127.0.0.1") is None
+        assert len(await line.reader.readexactly(_SIZE // 2)) == _SIZE // 2
+        await connections.sent()
+        newcomer = connections.admit("127.0.0.1")
+        assert newcomer is not None
+        connections.ended(newcomer)
+
+
 async def test_who_does_not_look_at_a_long_answer_is_waited_for_no_longer_than_that(
     connected: Connect,
 ) -> None:

@@ -6,7 +6,15 @@ from pathlib import Path
 
 from mdm_async.client.metadata import Metadata, Value
 from mdm_async.client.one_or_many import Outcome, SomeFailed
-from mdm_async.errors import BadPath, BadRequest, MdmError
+from mdm_async.errors import (
+    BadPath,
+    BadRequest,
+    Forbidden,
+    MdmError,
+    TooManyRequests,
+    Unauthenticated,
+    Unavailable,
+)
 from mdm_async.names import parse_surl
 
 _HEAD = "begin with a line such as: path,mine.quality,mine.note"
@@ -56,17 +64,28 @@ def _entry(name: str) -> Hashable:
 
 
 async def set_rows(metadata: Metadata, rows: Mapping[str, Mapping[str, Value | None]]) -> dict[str, None]:
-    """Those of one row's values in one request. Raises SomeFailed, of all of them in their order."""
+    """Those of one row's values in one request. Raises SomeFailed, of all of them in their order.
+
+    What would meet the others, too, is raised at once, and says how many are set.
+    """
     alike: dict[tuple[tuple[str, Value | None], ...], list[str]] = {}
     for name, values in rows.items():
         if values:
             alike.setdefault(tuple(values.items()), []).append(name)
     failed: dict[str, Outcome[None]] = {}
+    done = 0
     for alike_values, names in alike.items():
         try:
             await metadata.set(names, dict(alike_values))
+            done += len(names)
         except SomeFailed as some:
             failed |= {one.name: one for one in some.outcomes if one.error is not None}
+        except (Forbidden, Unauthenticated, TooManyRequests, Unavailable) as error:
+            what = f"{done} of {len(rows)} rows were set; the same table may be set again"
+            error.remedy = f"{error.remedy}; {what}" if error.remedy else what
+            raise
+        except MdmError as error:
+            failed |= {name: Outcome(name, None, error) for name in names}
     if failed:
         raise SomeFailed([failed.get(name, Outcome(name, None)) for name in rows])
     return dict.fromkeys(rows)

@@ -114,7 +114,10 @@ async def file(
 
 
 async def landed(intake: Intake, caller: Caller, directory: Lfn) -> Place:
-    """The directory, made if it is missing, where the caller may file. Raises as `directories.made`, `acl.demand_create`."""
+    """The directory, made if it is missing, where the caller may file.
+
+    Raises as `directories.made` and `acl.demand_create`.
+    """
     async with intake.database.acquire() as db:
         base = await places.resolve_one(db, directory)
     if base.entry is None:

@@ -4,7 +4,7 @@ Whoever has not yet shown a whole request goes first when room is needed, then w
 """
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 import structlog
@@ -101,11 +101,15 @@ class Connections:
 
     def give_way(self) -> bool:
         """End one of those who show no request, whoever it is; False when all do."""
-        oldest = next(iter(self._opening), None) or next(iter(self._idle), None)
+        oldest = next(iter(self._opening), None) or next(self._answered(), None)
         if oldest is None:
             return False
         self.cut(oldest, "room")
         return True
+
+    def _answered(self) -> Iterator[Connection]:
+        """The idle ones that have their last answer whole."""
+        return (one for one in self._idle if not one.has_unsent)
 
     def opening(self, connection: Connection) -> None:
         self._move(connection, Phase.OPENING, self._opening)
@@ -142,7 +146,7 @@ class Connections:
         """Somebody of the same source gives way where it has its share, else anybody."""
         if len(self._all) >= self.most:
             return self.give_way() and self._has_room(source, is_proxy)
-        for waiting in (self._opening, self._idle):
+        for waiting in (self._opening, self._answered()):
             found = next((one for one in waiting if one.source == source), None)
             if found is not None:
                 self.cut(found, "room")
