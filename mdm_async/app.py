@@ -379,11 +379,26 @@ async def _devices(stack: AsyncExitStack, settings: Settings, house: House) -> "
     if settings.pacs.port is None:
         return None
     # Here, for few servers have one.
+    from mdm_async.pacs.dimse.conversation import Services
     from mdm_async.pacs.dimse.listener import listening as devices
+    from mdm_async.pacs.dimse.shown import Shown
     from mdm_async.pacs.dimse.storing import Storage
 
     storage = Storage(house.intake, house.judge, house.admission, house.refusals)
-    listener = await stack.enter_async_context(devices(settings, storage))
+    shown = Shown(
+        settings.pacs.ae_title,
+        house.mapping.apply,
+        house.finding,
+        house.desk.turns,
+        house.budget,
+        house.opened,
+        house.admission,
+        house.reads,
+        house.blobs,
+        house.cipher,
+        settings.delivery,
+    )
+    listener = await stack.enter_async_context(devices(settings, Services(storage, shown)))
     house.near.append(listener.near)
     house.pacs_port = listener.port
     return listener

@@ -23,7 +23,7 @@ def demand_title(given: str) -> str:
 
 
 class CallingSettings(Section):
-    """A device or archive that may push images: `[[pacs.calling]]`."""
+    """A device, archive or tool that may push images, and search for them: `[[pacs.calling]]`."""
 
     ae: AeTitle = Field(description="its AE title")
     hosts: tuple[str, ...] = Field(
@@ -36,7 +36,11 @@ class CallingSettings(Section):
         description="path below the directory, in the language of `mdm link`",
     )
     principal: str | None = Field(
-        None, description="whose right 'w' decides; default: what stands here is the permission"
+        None, description="whose rights decide; default, of 'w' alone: what stands here is the permission"
+    )
+    view: str | None = Field(
+        None,
+        description="what it searches and retrieves (C-FIND, C-GET), as its principal may; without it, it may not",
     )
     tls: bool = Field(False, description="it must come by TLS")
     certificate: Path | None = Field(
@@ -72,6 +76,22 @@ class CallingSettings(Section):
     def secured(self) -> bool:
         """Whether it has to come by TLS."""
         return self.tls or self.certificate is not None
+
+    @model_validator(mode="after")
+    def _is_somebody(self) -> "CallingSettings":
+        if self.view is None:
+            return self
+        if self.principal is None:
+            raise ValueError(
+                f"{self.ae} has a view and no principal: nothing is shown to nobody. Set principal"
+            )
+        far = any(not is_loopback(str(host.network_address)) for host in self.networks)
+        if self.view == "identified" and far and self.certificate is None:
+            raise ValueError(
+                f"{self.ae} would see identities by its title and address, which prove nothing. Set certificate, or "
+                "another view"
+            )
+        return self
 
     @model_validator(mode="after")
     def _is_safe(self) -> "CallingSettings":

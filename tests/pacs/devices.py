@@ -179,9 +179,11 @@ class Device:
         except (asyncio.IncompleteReadError, ConnectionError):
             return 0, b""
 
-    async def ask(self, *, called: str = TITLE, ae: str = DEVICE, contexts: Any = None) -> tuple[int, bytes]:
-        """Ask for an association, by default for CT images; the answer."""
-        await self.send(request(called, ae, contexts))
+    async def ask(
+        self, *, called: str = TITLE, ae: str = DEVICE, contexts: Any = None, more: Sequence[Any] = ()
+    ) -> tuple[int, bytes]:
+        """Ask for an association, by default for CT images; the answer. `more`: of user information."""
+        await self.send(request(called, ae, contexts, more))
         return await self.pdu()
 
     async def associate(self, **how: Any) -> "Device":
@@ -221,7 +223,7 @@ class Device:
         self.writer.transport.abort()
 
 
-def request(called: str = TITLE, ae: str = DEVICE, contexts: Any = None) -> bytes:
+def request(called: str = TITLE, ae: str = DEVICE, contexts: Any = None, more: Sequence[Any] = ()) -> bytes:
     """An A-ASSOCIATE-RQ, by pynetdicom."""
     from pynetdicom.pdu import A_ASSOCIATE_RQ
     from pynetdicom.pdu_primitives import (
@@ -237,7 +239,7 @@ def request(called: str = TITLE, ae: str = DEVICE, contexts: Any = None) -> byte
     longest, own = MaximumLengthNotification(), ImplementationClassUIDNotification()
     longest.maximum_length_received = 16384
     own.implementation_class_uid = "1.2.3.4"
-    asked.user_information = [longest, own]
+    asked.user_information = [longest, own, *more]
     wanted = contexts or [(CT, [ExplicitVRLittleEndian])]
     made = [build_context(abstract, syntaxes) for abstract, syntaxes in wanted]
     for number, context in enumerate(made):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mdm_async.pacs.dimse import association
+from mdm_async.pacs.dimse import association, conversation
 from mdm_async.seldom import Seldom
 from tests.faults.conditions import until
 from tests.pacs.devices import Pacs, p_data, store_command
@@ -12,7 +12,8 @@ from tests.web.test_privacy import captured_log
 
 @pytest.fixture(autouse=True)
 def _told_twice(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(association, "_TOLD", Seldom(2))
+    for one in (association, conversation):
+        monkeypatch.setattr(one, "_TOLD", Seldom(2))
 
 
 async def test_who_never_associates_is_told_of_seldom_or_not_at_all(pacs: Pacs) -> None:
@@ -47,4 +48,4 @@ async def test_images_that_break_off_are_told_of_seldom(pacs: Pacs) -> None:
             await device.send(p_data(1, 3, store_command("1.2.3")) + p_data(1, 0, bytes(1000)))
             device.close()
         await until(lambda: not open_now(pacs))
-    assert log.getvalue().count("a pushed image broke off") == 2
+    assert log.getvalue().count("a request of a device broke off") == 2

@@ -15,9 +15,13 @@ from pynetdicom.pdu import A_ABORT_RQ, A_RELEASE_RP
 from mdm_async.dicom.stored_classes import STORAGE_CLASSES, TRANSFER_SYNTAXES
 from mdm_async.pacs.dimse import commands, negotiation, pdus
 from mdm_async.pacs.dimse.pdus import AbortReason, Broken
-from tests.pacs.devices import CT, VERIFICATION, accepted, rejected, request, store_command
+from tests.pacs.devices import CT, accepted, rejected, request, store_command
 
 BODY = request()[6:]
+
+
+def syntaxes(abstract: str) -> frozenset[str] | None:
+    return TRANSFER_SYNTAXES if abstract in STORAGE_CLASSES else None
 
 
 def split(sent: bytes) -> Iterator[bytes]:
@@ -44,7 +48,7 @@ def test_a_request_with_one_wrong_byte_is_a_request_or_broken(at: int, byte: int
         read = negotiation.parse_request(bytes(changed))
     except Broken:
         return
-    answered = negotiation.answer(read, STORAGE_CLASSES, TRANSFER_SYNTAXES, VERIFICATION)
+    answered = negotiation.answer(read, syntaxes)
     assert [one.id for one in answered] == [one.id for one in read.contexts]
 
 
@@ -71,7 +75,7 @@ def test_an_answer_is_what_pynetdicom_reads() -> None:
     )
     read = negotiation.parse_request(asked[6:])
     assert read.longest == 16384
-    answered = negotiation.answer(read, STORAGE_CLASSES, TRANSFER_SYNTAXES, VERIFICATION)
+    answered = negotiation.answer(read, syntaxes)
     whole = negotiation.accept(asked[6:], answered, 1 << 17)
     assert accepted(whole[6:]) == {
         1: (0, ExplicitVRLittleEndian),

@@ -163,7 +163,7 @@ async def test_the_class_of_a_command_is_that_of_its_context(pacs: Pacs) -> None
 
 async def test_a_command_that_is_not_known_here(pacs: Pacs) -> None:
     device = await (await pacs.connect()).associate()
-    find = command(AffectedSOPClassUID=CT, CommandField=0x0020, MessageID=9, Priority=0, CommandDataSetType=1)
+    find = command(AffectedSOPClassUID=CT, CommandField=0x0140, MessageID=9, CommandDataSetType=1)
     await device.send(p_data(1, 3, find) + p_data(1, 2, b"\x10\0\x10\0\0\0\0\0"))
     assert await device.status() == 0x0211
     assert await device.store(image()) == 0

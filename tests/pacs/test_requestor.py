@@ -301,4 +301,4 @@ def test_a_request_says_what_it_is_told_to() -> None:
     asked = commands.request(0x21, 5, CT, has_data_set=True, more={commands.DESTINATION: TITLE})
     tags = [one.tag for one in walk(asked, 0, len(asked), IMPLICIT_LITTLE)]
     assert tags == [0x0, 0x2, 0x100, 0x110, 0x600, 0x800]
-    assert commands.parse(asked) == commands.Command(0x21, 5, CT, "", True)
+    assert commands.parse(asked) == commands.Command(0x21, 5, CT, "", True, destination=TITLE)

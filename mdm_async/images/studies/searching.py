@@ -31,6 +31,13 @@ MOST_MEANT: Final = 50_000
 """Instances that match, where something does."""
 MOST: Final = 5_000
 """Told in one answer."""
+HELD: Final = 16 << 20
+"""Bytes that an answer may take in memory, as rows and as it is told: there are as many rows in it as that gives."""
+_OF_ROW: Final = 2048
+_OF_FIELD: Final = 512
+"""Bytes that a row takes, and each field of it."""
+WEIGHT: Final = 64
+"""A search takes as long as so many files of a request."""
 MOST_RETRIEVED: Final = 20_000
 """Instances that are retrieved at once."""
 _MEANING: Final = frozenset(
@@ -54,6 +61,11 @@ OF_RETRIEVED: Final = ("TransferSyntaxUID",)
 _DEPTHS: Final = {Level.PATIENT: 0, Level.STUDY: 1, Level.SERIES: 2, Level.INSTANCE: 3}
 
 
+def weight(told: Sequence[str]) -> int:
+    """Bytes of memory that a row takes of which this is told."""
+    return _OF_ROW + _OF_FIELD * len(told)
+
+
 async def search(desk: Desk, caller: Caller, asked: Asked) -> Rows:
     """One page of those that match, in the order of their UIDs. It takes `g` on the entries and `r` on their views.
 
@@ -72,12 +84,12 @@ async def search(desk: Desk, caller: Caller, asked: Asked) -> Rows:
 async def instances(
     desk: Desk,
     caller: Caller,
-    within: Uids,
+    within: Sequence[Condition],
     path: str | None,
     view: View | None,
     told: Sequence[str] = OF_RETRIEVED,
 ) -> Sequence[Row]:
-    """All instances of a study, a series or a UID, to be read: it takes `r` on their views alone.
+    """All instances of which this holds, to be read: it takes `r` on their views alone.
 
     Of several entries that have one UID, the oldest. Raises NotFound, the same for what is hidden and what is not
     there; TooLarge.
@@ -87,14 +99,14 @@ async def instances(
         found = await of_originals(
             desk,
             caller,
-            Asked(Level.INSTANCE, within, path=path, view=view, told=told),
-            within.conditions,
+            Asked(Level.INSTANCE, Uids(), path=path, view=view, told=told),
+            within,
             (),
             MOST_RETRIEVED,
             unseen=True,
         )
     else:
-        condition = every(within.conditions)
+        condition = every(within)
         sought = Sought(Level.INSTANCE, condition, (), view, (), True, 0, MOST_RETRIEVED, told)
         found = await _found(desk, caller, path, sought)
     if found.cut or found.more:

@@ -1,21 +1,23 @@
 """One association as its acceptor sees it (PS3.8 §9.2): negotiated, served message by message, and ended."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
-from enum import Enum
+from functools import partial
 from typing import Final
 
 import structlog
 
+from mdm_async.dicom.quirks import EXPLICIT_SYNTAX, IMPLICIT_SYNTAX
 from mdm_async.dicom.stored_classes import STORAGE_CLASSES, TRANSFER_SYNTAXES
 from mdm_async.errors import Unauthenticated
-from mdm_async.names import Caller
-from mdm_async.pacs.dimse import commands, metrics, negotiation
+from mdm_async.pacs.dimse import metrics, negotiation, queries
 from mdm_async.pacs.dimse.association_items import APPLICATION, MOST_ASSOCIATE
-from mdm_async.pacs.dimse.commands import C_CANCEL, C_ECHO, C_STORE, RESPONSE, VERIFICATION, Command
-from mdm_async.pacs.dimse.messages import LONGEST, Aborted, Messages, Released
-from mdm_async.pacs.dimse.negotiation import ACCEPTED, Answered, Request, Titles
+from mdm_async.pacs.dimse.commands import VERIFICATION
+from mdm_async.pacs.dimse.conversation import Conversation, Services
+from mdm_async.pacs.dimse.messages import LONGEST, Aborted, Released
+from mdm_async.pacs.dimse.negotiation import ACCEPTED, NOT_FOR_YOU, Answered, Request, Titles
+from mdm_async.pacs.dimse.operations import BrokenOff
 from mdm_async.pacs.dimse.pdus import (
     LIMIT_REACHED,
     RELEASE_RP,
@@ -28,18 +30,16 @@ from mdm_async.pacs.dimse.pdus import (
     Kind,
     Rejection,
     abort,
-    command_data,
     reject,
 )
 from mdm_async.pacs.dimse.peers import OtherEnd, Peer, Peers
-from mdm_async.pacs.dimse.storing import Answer, Storage
+from mdm_async.pacs.dimse.speaking import Speaker
 from mdm_async.pacs.dimse.wire import Gone, Silent, Wire
-from mdm_async.pacs.statuses import NOT_UNDERSTOOD, PROCESSING_FAILURE, SUCCESS
 from mdm_async.postgres.turns import on_behalf
 from mdm_async.seldom import Seldom
 
-_UNRECOGNISED_OPERATION: Final = 0x0211
-_CLASS_NOT_HERE: Final = 0x0122
+_PLAIN_SYNTAXES: Final = (EXPLICIT_SYNTAX, IMPLICIT_SYNTAX)
+"""Of identifiers."""
 _BY_REASON: Final = {
     UNKNOWN_CALLING: "unknown calling AE or address",
     UNKNOWN_CALLED: "another called AE",
@@ -52,22 +52,13 @@ _TOLD: Final = Seldom(60)
 _log = structlog.get_logger()
 
 
-class Phase(Enum):
-    """Where an association stands."""
-
-    OPENING = "opening"
-    OPEN = "open"
-    STORING = "storing"
-    """A C-STORE has begun and is not answered."""
-
-
 @dataclass(frozen=True, slots=True)
 class Acceptor:
     """What all associations of a listener are accepted by. `admit` counts one of a peer's, unless it is too many."""
 
     title: str
     peers: Peers
-    storage: Storage
+    services: Services
     head_seconds: float
     admit: Callable[[Peer], bool]
     dismiss: Callable[[Peer], None]
@@ -75,16 +66,14 @@ class Acceptor:
 
 @dataclass(eq=False, slots=True)
 class Association:
-    """One connection. `run` ends with it; once `draining`, it ends after the C-STORE that it is in."""
+    """One connection. `run` ends with it."""
 
     acceptor: Acceptor
     wire: Wire
     end: OtherEnd
-    phase: Phase = field(default=Phase.OPENING, init=False)
-    draining: bool = field(default=False, init=False)
+    _draining: bool = field(default=False, init=False)
     _peer: Peer | None = field(default=None, init=False)
-    _contexts: dict[int, Answered] = field(default_factory=dict, init=False)
-    _longest: int = field(default=0, init=False)
+    _conversation: Conversation | None = field(default=None, init=False)
 
     async def run(self) -> None:
         """Whatever the peer does, this returns; cancelled, it sends an A-ABORT."""
@@ -100,6 +89,9 @@ class Association:
         except Silent:
             await self.wire.say_last(abort(AbortReason.NOT_SPECIFIED))
             how = "silent for too long"
+        except BrokenOff:
+            await self.wire.say_last(abort(AbortReason.NOT_SPECIFIED))
+            how = "an image broke off"
         except Broken as why:
             self._tell("a device breaks the DICOM protocol", what=str(why), ae=self._title)
             await self.wire.say_last(abort(why.reason))
@@ -119,6 +111,14 @@ class Association:
         metrics.ENDED.labels(how).inc()
         if self._peer is not None:
             _log.info("association ended", ae=self._title, source=self.source, how=how)
+
+    def drain(self) -> bool:
+        """Let it end after the C-STORE that it is in; False when it is in none."""
+        self._draining = True
+        if self._conversation is None:
+            return False
+        self._conversation.draining = True
+        return self._conversation.storing
 
     @property
     def source(self) -> str:
@@ -150,11 +150,26 @@ class Association:
             await self._refuse(titles, why)
             return "refused"
         assert self._peer is not None
-        answered = negotiation.answer(request, STORAGE_CLASSES, TRANSFER_SYNTAXES, VERIFICATION)
-        self._contexts = {one.id: one for one in answered if one.result == ACCEPTED}
-        self._longest = request.longest
-        await self.wire.send(negotiation.accept(body, answered, LONGEST))
-        return await self._serve(self._peer.caller(self.source))
+        peer, services = self._peer, self.acceptor.services
+        answered = negotiation.answer(request, partial(_syntaxes, peer), partial(_takes, peer))
+        self._tell_unanswered(answered)
+        contexts = {one.id: one for one in answered if one.result == ACCEPTED}
+        speaker = Speaker(self.wire, request.longest)
+        self._conversation = Conversation(services, peer, self.source, contexts, speaker, self._draining)
+        on_behalf.set(peer.caller(self.source).payer.account)
+        await self.wire.send(negotiation.accept(body, answered, LONGEST, request.roles))
+        return await self._conversation.serve()
+
+    def _tell_unanswered(self, answered: Sequence[Answered]) -> None:
+        """Of what devices ask for that they do not get, as far as somebody here could change it."""
+        if any(one.result == NOT_FOR_YOU for one in answered):
+            self._tell(
+                "a device may not search and retrieve here", what="no view in pacs.calling", ae=self._title
+            )
+        elif not any(one.result == ACCEPTED for one in answered):
+            self._tell(
+                "a device offers nothing that is taken", what="no presentation context", ae=self._title
+            )
 
     async def _request(self) -> bytes:
         """The variable field of an A-ASSOCIATE-RQ, which comes first."""
@@ -176,7 +191,7 @@ class Association:
     def _admitted(self, titles: Titles) -> Rejection | None:
         peer = self.acceptor.peers.find(titles.calling, self.end)
         assert peer is not None
-        if self.draining or not self.acceptor.admit(peer):
+        if self._draining or not self.acceptor.admit(peer):
             return LIMIT_REACHED
         self._peer = peer
         return None
@@ -188,61 +203,19 @@ class Association:
         self._tell("an association was refused", what=reason, calling=shown)
         if why in (UNKNOWN_CALLING, UNKNOWN_CALLED):
             error = Unauthenticated(f"an association was refused: {reason}")
-            self.acceptor.storage.refusals.note(error, None, self.source, "associate")
+            self.acceptor.services.storage.refusals.note(error, None, self.source, "associate")
         await self.wire.say_last(reject(why))
 
-    async def _serve(self, caller: Caller) -> str:
-        self.phase = Phase.OPEN
-        on_behalf.set(caller.payer.account)
-        messages = Messages(self.wire)
-        while not self.draining:
-            context, command = await messages.command()
-            answered = self._contexts.get(context)
-            if answered is None:
-                raise Broken(AbortReason.INVALID_PARAMETER, "a presentation context that was not accepted")
-            if command.field == C_CANCEL:
-                continue
-            if command.field & RESPONSE:
-                raise Broken(AbortReason.UNEXPECTED_PARAMETER, "an answer to no request")
-            self.phase = Phase.STORING
-            answer = await self._answer(messages, caller, command, answered)
-            is_whole = await messages.skip_data_set()
-            told = commands.response(command, answer.status, answer.comment)
-            await self.wire.send(command_data(context, told, self._longest))
-            if not is_whole:
-                await self.wire.say_last(abort(AbortReason.NOT_SPECIFIED))
-                return "a refused image did not end"
-            self.phase = Phase.OPEN
-        await self.wire.say_last(abort(AbortReason.NOT_SPECIFIED))
-        return "server stopped"
 
-    async def _answer(
-        self, messages: Messages, caller: Caller, command: Command, context: Answered
-    ) -> Answer:
-        if command.field == C_ECHO:
-            return Answer(SUCCESS)
-        if command.field != C_STORE:
-            return Answer(_UNRECOGNISED_OPERATION, "only C-ECHO and C-STORE are known here")
-        answer = await self._stored(messages, caller, command, context)
-        metrics.STORES.labels(f"{answer.status:04X}").inc()
-        return answer
+def _syntaxes(peer: Peer, abstract: str) -> Collection[str] | None:
+    """Of a class, those known to a peer."""
+    if abstract == VERIFICATION or abstract in STORAGE_CLASSES:
+        return TRANSFER_SYNTAXES
+    if abstract in queries.FIND or abstract in queries.GET:
+        return _PLAIN_SYNTAXES if peer.view is not None else ()
+    return None
 
-    async def _stored(
-        self, messages: Messages, caller: Caller, command: Command, context: Answered
-    ) -> Answer:
-        if not command.has_data_set:
-            return Answer(NOT_UNDERSTOOD, "there is no data set")
-        if command.sop_class != context.abstract or context.abstract == VERIFICATION:
-            return Answer(_CLASS_NOT_HERE, "the SOP class is not that of the presentation context")
-        assert self._peer is not None
-        peer, cut = self._peer, self.wire.cut
-        try:
-            return await self.acceptor.storage.store(
-                peer, caller, command, context.syntax, messages.data_set(), cut
-            )
-        except (Aborted, Released, Broken, Silent, Gone):
-            self._tell("a pushed image broke off", what="broken off", ae=peer.settings.ae)
-            raise
-        except Exception as why:
-            _log.error("a pushed image could not be stored", kind=type(why).__name__, ae=peer.settings.ae)
-            return Answer(PROCESSING_FAILURE, "an unexpected failure; the server's log knows more")
+
+def _takes(peer: Peer, abstract: str) -> bool:
+    """Whether the peer may be an SCP of a class here, which takes what it has asked for."""
+    return peer.view is not None and abstract in STORAGE_CLASSES

@@ -15,10 +15,10 @@ import structlog
 from mdm_async.errors import UnsafeSettings
 from mdm_async.limits import Near
 from mdm_async.pacs.dimse import metrics
-from mdm_async.pacs.dimse.association import Acceptor, Association, Phase
+from mdm_async.pacs.dimse.association import Acceptor, Association
+from mdm_async.pacs.dimse.conversation import Services
 from mdm_async.pacs.dimse.newcomers import Newcomer, Newcomers
 from mdm_async.pacs.dimse.peers import OtherEnd, Peer, Peers, address_of
-from mdm_async.pacs.dimse.storing import Storage
 from mdm_async.pacs.dimse.tls import HANDSHAKE, Tls
 from mdm_async.pacs.dimse.wire import BUFFERED, Wire
 from mdm_async.seldom import Seldom
@@ -40,7 +40,7 @@ class Listener:
 
     settings: Settings
     peers: Peers
-    storage: Storage
+    services: Services
     port: int = field(default=0, init=False)
     _newcomers: Newcomers = field(init=False)
     _tls: Tls | None = field(default=None, init=False)
@@ -75,11 +75,11 @@ class Listener:
                     ae=peer.settings.ae,
                     hosts=",".join(peer.settings.hosts),
                 )
-        _log.info("devices may push images", ae_title=own.ae_title, host=host, port=self.port)
+        _log.info("devices may push images, and search", ae_title=own.ae_title, host=host, port=self.port)
 
     def _acceptor(self, newcomer: Newcomer) -> Acceptor:
         own, admit = self.settings.pacs, partial(self._admit, newcomer)
-        return Acceptor(own.ae_title, self.peers, self.storage, own.head_seconds, admit, self._dismiss)
+        return Acceptor(own.ae_title, self.peers, self.services, own.head_seconds, admit, self._dismiss)
 
     def near(self) -> Iterable[Near]:
         return [Near("pacs.associations", self._open, self.settings.pacs.associations)]
@@ -179,7 +179,7 @@ class Listener:
             )
         except ssl.SSLError as why:
             metrics.REFUSED.labels("TLS").inc()
-            self.storage.refusals.tls_refused(address, why.reason or "TLS")
+            self.services.storage.refusals.tls_refused(address, why.reason or "TLS")
             if (unsaid := self._told.tell("TLS")) is not None:
                 _log.warning("a device's TLS handshake failed", source=address, reason=why.reason, **unsaid)
             return
@@ -207,10 +207,7 @@ class _Incoming:
 
     def drain(self) -> bool:
         """Whether it is in a C-STORE, which it ends after."""
-        if self.association is None:
-            return False
-        self.association.draining = True
-        return self.association.phase is Phase.STORING
+        return self.association is not None and self.association.drain()
 
 
 async def _doors(host: str, port: int) -> list[socket.socket]:
@@ -253,9 +250,9 @@ async def _first_byte(accepted: socket.socket) -> bytes:
 
 
 @asynccontextmanager
-async def listening(settings: Settings, storage: Storage) -> AsyncIterator[Listener]:
+async def listening(settings: Settings, services: Services) -> AsyncIterator[Listener]:
     """A listener that has its port. It ends with the context; `stop` it before, to let C-STOREs come to their end."""
-    listener = Listener(settings, Peers.of(settings.pacs), storage)
+    listener = Listener(settings, Peers.of(settings.pacs), services)
     await listener.start()
     try:
         yield listener

@@ -5,4 +5,7 @@ from prometheus_client import Counter, Gauge
 ASSOCIATIONS = Gauge("mdm_pacs_associations", "Associations that are open")
 REFUSED = Counter("mdm_pacs_associations_refused", "Associations that were refused", ["reason"])
 ENDED = Counter("mdm_pacs_associations_ended", "Associations that have ended, by how", ["how"])
+QUERIES = Counter(
+    "mdm_pacs_queries", "Queries and retrievals answered, by operation and status", ["request", "status"]
+)
 STORES = Counter("mdm_pacs_stores", "C-STORE requests answered, by status", ["status"])

@@ -1,10 +1,12 @@
 """What a peer asks for in an A-ASSOCIATE-RQ, and what it gets (PS3.8 §9.3.2, §9.3.3, Annex D). Pure."""
 
-from collections.abc import Container
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from types import MappingProxyType
+from typing import Final, NamedTuple
 
 from mdm_async.dicom.filemeta import uid_text
+from mdm_async.dicom.quirks import EXPLICIT_SYNTAX
 from mdm_async.pacs.dimse.association_items import (
     ABSTRACT_ITEM,
     ANSWERED_ITEM,
@@ -14,6 +16,7 @@ from mdm_async.pacs.dimse.association_items import (
     LONGEST_ITEM,
     MOST_CONTEXTS,
     OFFERED_ITEM,
+    ROLES_ITEM,
     SYNTAX_ITEM,
     USER_ITEM,
     garbled,
@@ -24,7 +27,7 @@ from mdm_async.pacs.dimse.association_items import (
 )
 from mdm_async.pacs.dimse.pdus import HEADER, Kind
 
-ACCEPTED, ABSTRACT_UNKNOWN, SYNTAXES_UNKNOWN = 0, 3, 4
+ACCEPTED, NOT_FOR_YOU, ABSTRACT_UNKNOWN, SYNTAXES_UNKNOWN = 0, 1, 3, 4
 """Results of a presentation context (PS3.8 table 9-18)."""
 _ANY_SYNTAX: Final = "1.2.840.10008.1.2"
 """Stands in the answer to a context that is not accepted, where it means nothing."""
@@ -47,6 +50,15 @@ class Answered:
     result: int
     abstract: str
     syntax: str = _ANY_SYNTAX
+    takes: bool = False
+    """By it the peer takes images too: it is an SCP of its class (PS3.7 §D.3.3.4)."""
+
+
+class Role(NamedTuple):
+    """Whether the peer is to be an SCU, an SCP, of a class: bytes 0 or 1."""
+
+    scu: int
+    scp: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +76,8 @@ class Request:
     contexts: list[Offered] = field(default_factory=list)
     longest: int = 0
     """Bytes of a PDU's variable field that the peer takes; 0: any."""
+    roles: dict[str, Role] = field(default_factory=dict)
+    """By class."""
 
 
 def parse_titles(body: bytes) -> Titles:
@@ -86,6 +100,9 @@ def parse_request(body: bytes) -> Request:
             for inner, told in items(value):
                 if inner == LONGEST_ITEM:
                     request.longest = longest_of(told)
+                elif inner == ROLES_ITEM:
+                    sop_class, role = _role(told)
+                    request.roles[sop_class] = role
     ids = [one.id for one in request.contexts]
     if not ids or len(ids) > MOST_CONTEXTS or len(set(ids)) < len(ids):
         raise garbled()
@@ -93,28 +110,46 @@ def parse_request(body: bytes) -> Request:
 
 
 def answer(
-    request: Request, classes: Container[str], syntaxes: Container[str], verification: str
+    request: Request,
+    syntaxes: Callable[[str], Collection[str] | None],
+    taken: Callable[[str], bool] = lambda _: False,
 ) -> list[Answered]:
-    """Each context with the first transfer syntax offered that is known. `verification` is the class of C-ECHO."""
+    """Each context with the first transfer syntax offered that is known.
+
+    `syntaxes`: those known of a class, none where it is not for this peer; None for a class that is not known.
+    `taken`: of which classes the peer may be an SCP, if it asks for that. What is sent to it comes of all kinds of
+    files, so of what it offers explicit VR is chosen first, in which all can be written that is not compressed.
+    """
     answered = []
     for one in request.contexts:
-        first = next((syntax for syntax in one.syntaxes if syntax in syntaxes), None)
-        if one.abstract != verification and one.abstract not in classes:
-            answered.append(Answered(one.id, ABSTRACT_UNKNOWN, one.abstract))
-        elif first is None:
+        known = syntaxes(one.abstract)
+        if not known:
+            unknown = ABSTRACT_UNKNOWN if known is None else NOT_FOR_YOU
+            answered.append(Answered(one.id, unknown, one.abstract))
+            continue
+        role = request.roles.get(one.abstract)
+        takes = role is not None and role.scp > 0 and taken(one.abstract)
+        offered = [syntax for syntax in one.syntaxes if syntax in known]
+        if not offered:
             answered.append(Answered(one.id, SYNTAXES_UNKNOWN, one.abstract))
         else:
-            answered.append(Answered(one.id, ACCEPTED, one.abstract, first))
+            chosen = EXPLICIT_SYNTAX if takes and EXPLICIT_SYNTAX in offered else offered[0]
+            answered.append(Answered(one.id, ACCEPTED, one.abstract, chosen, takes))
     return answered
 
 
-def accept(body: bytes, answered: list[Answered], longest: int) -> bytes:
-    """The A-ASSOCIATE-AC to an A-ASSOCIATE-RQ's variable field; `longest`: bytes of a PDU that this side takes."""
+def accept(
+    body: bytes, answered: list[Answered], longest: int, roles: Mapping[str, Role] = MappingProxyType({})
+) -> bytes:
+    """The A-ASSOCIATE-AC to an A-ASSOCIATE-RQ's variable field; `longest`: bytes of a PDU that this side takes;
+    `roles`: those asked for."""
     told = [item(APPLICATION_ITEM, APPLICATION.encode())]
     for one in answered:
         head = bytes((one.id, 0, one.result, 0))
         told.append(item(ANSWERED_ITEM, head + item(SYNTAX_ITEM, one.syntax.encode())))
-    told.append(user_items(longest))
+    granted = dict.fromkeys(one.abstract for one in answered if one.takes)
+    more = b"".join(item(ROLES_ITEM, _encoded_role(one, roles[one])) for one in granted)
+    told.append(user_items(longest, more))
     # Titles are sent back as they came (PS3.8 table 9-17).
     variable = b"\0\1\0\0" + body[4 : FIXED.size] + b"".join(told)
     return HEADER.pack(Kind.ASSOCIATE_AC, len(variable)) + variable
@@ -130,6 +165,17 @@ def _offered(value: bytes) -> Offered:
         elif kind == SYNTAX_ITEM:
             syntaxes.append(uid_text(told))
     return Offered(value[0], abstract, tuple(syntaxes))
+
+
+def _role(value: bytes) -> tuple[str, Role]:
+    end = 2 + int.from_bytes(value[:2])
+    if len(value) != end + 2:
+        raise garbled()
+    return uid_text(value[2:end]), Role(value[end], value[end + 1])
+
+
+def _encoded_role(sop_class: str, role: Role) -> bytes:
+    return len(sop_class).to_bytes(2) + sop_class.encode() + bytes(min(one, 1) for one in role)
 
 
 def _title(padded: bytes) -> str:

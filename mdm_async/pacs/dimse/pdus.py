@@ -91,7 +91,7 @@ def data(context: int, control: int, part: bytes) -> bytes:
 
 
 async def data_set_data(
-    context: int, data_set: AsyncIterable[bytes], longest: int
+    context: int, data_set: AsyncIterable[bytes | memoryview], longest: int
 ) -> AsyncGenerator[bytes, None]:
     """A data set as P-DATA-TF PDUs, each with a variable field of at most `longest` bytes, as it comes."""
     step = longest - PDV.size & ~1  # Values have an even length (PS3.8 §9.3.1).

@@ -7,7 +7,7 @@ from typing import Self
 from mdm_async.errors import BadRequest, UnsafeSettings
 from mdm_async.images.transfers.filing import Landing
 from mdm_async.loopback import is_loopback
-from mdm_async.names import ANYONE, AUTHENTICATED, Ability, Caller, Right, Scope
+from mdm_async.names import ANYONE, AUTHENTICATED, Ability, Caller, Right, Scope, View, parse_view
 from mdm_async.pacs.dimse.tls import certificate
 from mdm_async.rules import parse_principal
 from mdm_async.settings import CallingSettings, PacsSettings
@@ -31,6 +31,8 @@ class Peer:
     networks: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]
     certificate: bytes | None
     """That it has to show (DER)."""
+    view: View | None
+    """In which it searches and retrieves, as its principal may; without one it does neither."""
 
     @classmethod
     def of(cls, settings: CallingSettings) -> Self:
@@ -40,14 +42,15 @@ class Peer:
                 parse_principal(settings.principal)
             shown = certificate(settings.certificate) if settings.certificate is not None else None
             landing = Landing.of(settings.directory, settings.template)
-            return cls(settings, landing, tuple(settings.networks), shown)
+            view = parse_view(settings.view) if settings.view is not None else None
+            return cls(settings, landing, tuple(settings.networks), shown, view)
         except BadRequest as why:
             raise UnsafeSettings(
                 f"pacs.calling of {settings.ae}: {why.detail}", remedy=why.remedy or "correct it"
             ) from None
 
     def caller(self, source: str) -> Caller:
-        """As whom it pushes: its principal, or itself, by a right to this directory that the settings give."""
+        """As whom it asks: its principal, or itself, by a right to this directory that the settings give."""
         own = self.settings.principal
         if own is not None:
             return Caller(own, frozenset({own, AUTHENTICATED, ANYONE}), source=source)

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Final
 
 import structlog
 
@@ -17,6 +17,7 @@ from mdm_async.images.transfers.admission import Admission
 from mdm_async.images.transfers.filing import PUSHED, FileAsk, file
 from mdm_async.images.transfers.judging import Judge
 from mdm_async.names import Caller
+from mdm_async.pacs.dimse.answers import Answer
 from mdm_async.pacs.dimse.commands import Command
 from mdm_async.pacs.dimse.peers import Peer
 from mdm_async.pacs.statuses import NOT_UNDERSTOOD, SUCCESS, status_of
@@ -25,13 +26,6 @@ from mdm_async.seldom import Seldom
 _TOLD: Final = Seldom(60)
 """A full disk refuses as many as devices send."""
 _log = structlog.get_logger()
-
-
-class Answer(NamedTuple):
-    """A status, and words for whoever looks at the device's log."""
-
-    status: int
-    comment: str = ""
 
 
 @dataclass(frozen=True, slots=True)

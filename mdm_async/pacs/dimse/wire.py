@@ -26,18 +26,42 @@ class Gone(Exception):
 
 
 @dataclass(slots=True)
+class Pace:
+    """Bytes that have to move in each second of waiting, over `seconds` of it."""
+
+    seconds: float
+    slowest: int
+    _waited: float = field(default=0.0, init=False)
+    _moved: int = field(default=0, init=False)
+
+    def keep(self, waited: float, moved: int) -> None:
+        """Only waiting counts, not the time in which what came is worked on. Raises Silent."""
+        self._waited += waited
+        self._moved += moved
+        if self._waited >= self.seconds:
+            if self._moved < self.slowest * self.seconds:
+                raise Silent
+            self._waited, self._moved = 0.0, 0
+
+
+@dataclass(slots=True)
 class Wire:
     """`idle`: seconds that the peer may be silent. Over `pace` seconds of waiting, it sends `slowest` bytes at least
-    each second, once it sends."""
+    each second, once it sends; and takes as many of a data set that it is sent."""
 
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
     idle: float
     pace: float
     slowest: int
-    _waited: float = field(default=0.0, init=False)
-    _came: int = field(default=0, init=False)
+    _in: "Pace" = field(init=False)
+    _out: "Pace" = field(init=False)
     _reads: int = field(default=0, init=False)
+    _heard: bytes = field(default=b"", init=False)
+    """A byte that came while nothing was read."""
+
+    def __post_init__(self) -> None:
+        self._in, self._out = Pace(self.pace, self.slowest), Pace(self.pace, self.slowest)
 
     async def header(self, *, paced: bool) -> tuple[int, int]:
         """Type and length of the next PDU. `paced`: one is owed, and waiting for it counts. Raises Silent, Gone."""
@@ -51,14 +75,27 @@ class Wire:
         begun = loop.time()
         try:
             async with asyncio.timeout(self.idle):
-                data = await self.reader.readexactly(size)
+                data = self._heard + await self.reader.readexactly(size - len(self._heard))
+                self._heard = b""
         except TimeoutError:
             raise Silent from None
         except (asyncio.IncompleteReadError, OSError):
             raise Gone from None
         if paced:
-            self._keep_pace(loop.time() - begun, 0)
+            self._in.keep(loop.time() - begun, 0)
         return data
+
+    async def hear(self) -> None:
+        """Returns once the peer has begun to say something, however long that takes; cancelled, it loses nothing.
+        Raises Gone."""
+        if self._heard:
+            return
+        try:
+            self._heard = await self.reader.read(1)
+        except OSError:
+            raise Gone from None
+        if not self._heard:
+            raise Gone
 
     async def some(self, most: int) -> bytes:
         """What is there of a run of bytes, at most so many and at least one. Raises Silent, Gone."""
@@ -67,14 +104,15 @@ class Wire:
         begun = loop.time()
         try:
             async with asyncio.timeout(self.idle):
-                data = await self.reader.read(most)
+                data = self._heard or await self.reader.read(most)
+                self._heard = b""
         except TimeoutError:
             raise Silent from None
         except OSError:
             raise Gone from None
         if not data:
             raise Gone
-        self._keep_pace(loop.time() - begun, len(data))
+        self._in.keep(loop.time() - begun, len(data))
         return data
 
     async def whole(self, size: int) -> bytes:
@@ -89,17 +127,10 @@ class Wire:
         if self._reads % _UNINTERRUPTED == 0:
             await asyncio.sleep(0)
 
-    def _keep_pace(self, waited: float, came: int) -> None:
-        """Only waiting counts, not the time in which what came is worked on."""
-        self._waited += waited
-        self._came += came
-        if self._waited >= self.pace:
-            if self._came < self.slowest * self.pace:
-                raise Silent
-            self._waited, self._came = 0.0, 0
-
-    async def send(self, data: bytes) -> None:
-        """Raises Silent, Gone."""
+    async def send(self, data: bytes, *, paced: bool = False) -> None:
+        """`paced`: it is of a data set, for which the peer may not let wait too long. Raises Silent, Gone."""
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
         try:
             self.writer.write(data)
             async with asyncio.timeout(self.idle):
@@ -108,6 +139,8 @@ class Wire:
             raise Silent from None
         except OSError:
             raise Gone from None
+        if paced:
+            self._out.keep(loop.time() - begun, len(data))
 
     async def say_last(self, data: bytes) -> None:
         """Send, and wait a moment for the peer to close: it would not read what a reset overtakes."""

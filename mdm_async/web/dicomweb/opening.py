@@ -31,7 +31,8 @@ async def rows_of(request: web.Request, caller: Caller, told: Sequence[str] = OF
     _demand_staying(request)
     with house.desk.turns.serving(caller.payer):
         async with house.desk.turns.turn(caller.payer, _WEIGHT):
-            rows = await searching.instances(house.finding, caller, about.uids, about.path, about.view, told)
+            within = about.uids.conditions
+            rows = await searching.instances(house.finding, caller, within, about.path, about.view, told)
             found = await retrieved(house.finding, house.settings.delivery, rows)
     if found.odd is not None:
         await opened(request, caller, found.odd)

@@ -16,13 +16,6 @@ from mdm_async.web.http.credential import caller_of
 from mdm_async.web.http.house import HOUSE
 from mdm_async.web.http.reply import reply
 
-_HELD: Final = 16 << 20
-"""Bytes that an answer may take in memory, as rows and as text: there are as many rows in it as that gives."""
-_OF_ROW: Final = 2048
-_OF_FIELD: Final = 512
-"""Bytes that a row takes, and each field of it."""
-_WEIGHT: Final = 64
-"""A search takes as long as so many files of a request."""
 _FUZZY: Final = "The fuzzymatching parameter is not supported. Only literal matching has been performed."
 _MORE: Final = "There are {more} additional results that can be requested"
 _CUT: Final = (
@@ -43,13 +36,13 @@ def search(level: Level) -> Callable[[web.Request], Awaitable[web.Response]]:
         asked = searched(request, level)
         house = request.app[HOUSE]
         told = results.told_of(asked)
-        each = _OF_ROW + _OF_FIELD * len(told)
-        limit = max(1, _HELD // each)
+        each = searching.weight(told)
+        limit = max(1, searching.HELD // each)
         limit = limit if asked.asked.limit is None else min(asked.asked.limit, limit)
         final = replace(asked.asked, limit=limit, told=told)
         with house.budget.holding(caller.payer, each * limit):
             with house.desk.turns.serving(caller.payer):
-                async with house.desk.turns.turn(caller.payer, _WEIGHT):
+                async with house.desk.turns.turn(caller.payer, searching.WEIGHT):
                     found = await searching.search(house.finding, caller, final)
             about = named(request)
             base = base_of(request, about)

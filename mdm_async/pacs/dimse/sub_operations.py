@@ -1,0 +1,230 @@
+"""The C-STORE sub-operations of C-GET and C-MOVE (PS3.4 §C.4.2, §C.4.3): images leave one after the other, in constant
+memory. One that cannot leave is counted as failed, and the others go on."""
+
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from typing import Final
+
+import structlog
+
+from mdm_async.auditing.reads import Reading
+from mdm_async.blobs.store import FileRange, Piece
+from mdm_async.catalog.metadata.studies import Row
+from mdm_async.dicom.elements import DEFLATED, Encoding
+from mdm_async.dicom.filemeta import META_LIMIT, MetaReader, read_meta
+from mdm_async.dicom.query_keys import failed_instances
+from mdm_async.dicom.quirks import EXPLICIT_SYNTAX
+from mdm_async.errors import Damaged, Forbidden, Gone, MdmError, NotAcceptable
+from mdm_async.images.metrics import CLEAR_OUT
+from mdm_async.images.reading import stream
+from mdm_async.images.reading.representation import Ending, Span
+from mdm_async.images.reading.view import ReadyView
+from mdm_async.images.studies import searching
+from mdm_async.images.studies.retrieving import retrieved
+from mdm_async.images.studies.rewriting import MOST_REWRITTEN, rewritten
+from mdm_async.images.transfers.warm import WarmTurl
+from mdm_async.names import Caller, View
+from mdm_async.pacs.dimse.answers import CANCELLED, NOT_PERFORMED, PENDING, SOME_FAILED, Answer, Tell
+from mdm_async.pacs.dimse.commands import Counts
+from mdm_async.pacs.dimse.operations import BrokenOff, Operation
+from mdm_async.pacs.dimse.shown import Shown
+from mdm_async.pacs.dimse.taking import Sent, Taker
+from mdm_async.pacs.statuses import SUCCESS
+from mdm_async.querying.conditions import Condition
+from mdm_async.seldom import Seldom
+
+_WEIGHT: Final = 8
+"""Looking for what UIDs name takes as long as so many files of a request."""
+_AHEAD: Final = 2 << 20
+"""Bytes that a peer who hardly takes any leaves in memory."""
+_TOGETHER: Final = 16
+"""Views are opened so many at a time."""
+_MOST_TOLD: Final = 1000
+"""Failed instances in an answer: as many as an element in explicit VR holds."""
+_META: Final = 4096
+"""Bytes in which file meta information ends, as a rule."""
+_WARNED: Final = 0xB000
+
+_TOLD: Final = Seldom(60)
+_log = structlog.get_logger()
+
+
+@dataclass(slots=True)
+class _Done:
+    remaining: int
+    completed: int = 0
+    warned: int = 0
+    failed: list[str] = field(default_factory=list)
+
+    @property
+    def counts(self) -> Counts:
+        return Counts(self.remaining, self.completed, len(self.failed), self.warned)
+
+    def last(self, *, cancelled: bool, encoding: Encoding) -> Answer:
+        status, comment = SUCCESS, ""
+        if cancelled:
+            status = CANCELLED
+        elif self.failed:
+            status = SOME_FAILED if self.completed or self.warned else NOT_PERFORMED
+            comment = "some images could not be sent; the server's log says why"
+        counts = self.counts if cancelled else self.counts._replace(remaining=None)
+        failed = failed_instances(self.failed[:_MOST_TOLD], encoding) if self.failed else b""
+        return Answer(status, comment, counts, failed)
+
+
+@dataclass(frozen=True, slots=True)
+class Sending:
+    """Of one caller in one view. `ae`: who asked; `encoding`: that answers are written in."""
+
+    shown: Shown
+    caller: Caller
+    view: View
+    ae: str
+    encoding: Encoding
+
+    async def found(self, conditions: Sequence[Condition]) -> Sequence[Row]:
+        """All instances of which this holds and which the caller may read. Raises as `searching.instances`."""
+        turns, payer = self.shown.turns, self.caller.payer
+        with turns.serving(payer):
+            async with turns.turn(payer, _WEIGHT):
+                rows = await searching.instances(self.shown.desk, self.caller, conditions, None, self.view)
+                return (await retrieved(self.shown.desk, self.shown.delivery, rows)).rows
+
+    async def send(self, rows: Sequence[Row], taker: Taker, operation: Operation, tell: Tell) -> Answer:
+        """The last answer; `tell` gets those before. Raises TooManyRequests before the first leaves, and what the taker
+        raises; BrokenOff."""
+        rewrites = any(
+            (found := taker.way(_class(row), syntax_of(row))) and found[1] != syntax_of(row) for row in rows
+        )
+        held = _AHEAD + (4 * MOST_REWRITTEN if rewrites else 0)
+        payer, done = self.caller.payer, _Done(len(rows))
+        with self.shown.admission.sending(payer, Ending(), taker.cut), self.shown.budget.holding(payer, held):
+            for place, row in enumerate(rows):
+                if operation.cancelled:
+                    break
+                if place % _TOGETHER == 0:
+                    soon = [f"guid:{one.guid}" for one in rows[place : place + _TOGETHER]]
+                    await self.shown.opened.open_soon(self.caller, soon, self.view)
+                status = await self._sent(row, taker)
+                done.remaining -= 1
+                if status == SUCCESS:
+                    done.completed += 1
+                elif status is not None and status & 0xF000 == _WARNED:
+                    done.warned += 1
+                else:
+                    done.failed.append(row.instance)
+                if done.remaining:
+                    await tell(Answer(PENDING, counts=done.counts))
+        return done.last(cancelled=operation.cancelled and done.remaining > 0, encoding=self.encoding)
+
+    async def _sent(self, row: Row, taker: Taker) -> int | None:
+        """The status that the taker answered; None where nothing was sent."""
+        try:
+            return await self._send(row, taker)
+        except MdmError as why:
+            self._tell(row, why)
+            return None
+
+    async def _send(self, row: Row, taker: Taker) -> int:
+        """The status that the taker answered. Raises MdmError where nothing was sent."""
+        stored = syntax_of(row)
+        found = taker.way(_class(row), stored)
+        if found is None:
+            raise NotAcceptable("no presentation context takes its SOP class in its transfer syntax")
+        context, syntax = found
+        opened = await self.shown.opened.open(self.caller, f"guid:{row.guid}", view=row.view)
+        if opened.file.recipient is not None:
+            raise Forbidden("the view is delivered sealed only")
+        make = self._stored if syntax == stored else self._rewritten
+        return await self._stream(row, taker, context, opened.warm, await make(opened.plain, syntax))
+
+    async def _stream(self, row: Row, taker: Taker, context: int, warm: WarmTurl, body: "_Body") -> int:
+        if warm.ending.ended:
+            raise Gone()
+        with warm.ending.cutting(taker.cut):
+            async with (
+                self.shown.reads.reading(warm.read, warm.ending, self.caller.source) as reading,
+                warm.served.open([body.stored], files=False) as pieces,
+                aclosing(_in_order(pieces(*body.stored), body, reading)) as data_set,
+            ):
+                # What cannot be read at all is found out before anything is said of it.
+                first = await anext(data_set)
+                sent = Sent(context, _class(row), row.instance, _behind(first, data_set))
+                try:
+                    return await taker.take(sent)
+                except MdmError as why:
+                    self._tell(row, why)
+                    raise BrokenOff from why
+
+    async def _stored(self, view: ReadyView, syntax: str) -> "_Body":
+        reader, at = MetaReader(force=True), 0
+        for stop in (min(_META, view.size), min(2 * META_LIMIT, view.size)):
+            async for piece in stream.clear(self.shown.blobs, view, at, stop):
+                if reader.complete:
+                    break
+                reader.feed(piece)
+            at = stop
+        if not reader.complete:
+            reader.close()
+        if reader.transfer_syntax != syntax:
+            raise NotAcceptable("an image is written in another transfer syntax than it says")
+        size = view.size - reader.end
+        # PS3.5 §A.5: what is deflated is padded.
+        return _Body(b"", (reader.end, view.size), b"\0" if size & 1 and syntax == DEFLATED else b"")
+
+    async def _rewritten(self, view: ReadyView, syntax: str) -> "_Body":
+        explicit = syntax == EXPLICIT_SYNTAX
+        new = await rewritten(self.shown.blobs, self.shown.cipher, view, explicit=explicit)
+        return _Body(new.before[read_meta(new.before).end :], new.pixels, new.after)
+
+    def _tell(self, row: Row, why: MdmError) -> None:
+        if isinstance(why, Damaged):
+            told = {"guid": str(row.guid), "view": row.view, "reason": why.detail}
+            _log.error("a stored file is damaged; run mdm fsck", **told)
+        elif (unsaid := _TOLD.tell(f"{self.ae} {why.detail}")) is not None:
+            _log.warning("an image could not be sent", ae=self.ae, reason=why.detail, **unsaid)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class _Body:
+    """A data set: new bytes, some of those that are stored, new bytes."""
+
+    before: bytes
+    stored: Span
+    after: bytes
+
+
+async def _in_order(
+    stored: AsyncGenerator[Piece, None], body: _Body, reading: Reading
+) -> AsyncGenerator[bytes | memoryview, None]:
+    async with aclosing(stored) as pieces:
+        begin = body.before
+        async for piece in pieces:
+            assert not isinstance(piece, FileRange)
+            if begin:
+                yield begin
+                begin = b""
+            CLEAR_OUT.inc(len(piece))
+            reading.bytes += len(piece)
+            yield piece
+    for one in (begin, body.after):
+        if one:
+            yield one
+
+
+async def _behind(
+    first: bytes | memoryview, rest: AsyncGenerator[bytes | memoryview, None]
+) -> AsyncGenerator[bytes | memoryview, None]:
+    yield first
+    async for piece in rest:
+        yield piece
+
+
+def syntax_of(row: Row) -> str:
+    """That it is stored in."""
+    return str(next(iter(row.said.get("TransferSyntaxUID", ())), ""))
+
+
+def _class(row: Row) -> str:
+    return row.classes[0] if row.classes else ""

@@ -1,0 +1,43 @@
+"""Who takes images that leave by C-STORE: in which transfer syntax each of them, if in any."""
+
+from collections.abc import AsyncIterable, Iterable
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from mdm_async.dicom.quirks import EXPLICIT_SYNTAX, IMPLICIT_SYNTAX
+from mdm_async.pacs.dimse.negotiation import Answered
+
+_OTHER: Final = {EXPLICIT_SYNTAX: IMPLICIT_SYNTAX, IMPLICIT_SYNTAX: EXPLICIT_SYNTAX}
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """An image on its way: its data set, in the transfer syntax of a presentation context."""
+
+    context: int
+    sop_class: str
+    instance: str
+    data_set: AsyncIterable[bytes | memoryview]
+
+
+class Taker(Protocol):
+    def way(self, sop_class: str, stored: str) -> tuple[int, str] | None:
+        """Context and transfer syntax by which an image that is stored so is taken; None when it is not."""
+        ...
+
+    async def take(self, sent: Sent) -> int:
+        """The status that it is answered with."""
+        ...
+
+    def cut(self) -> None:
+        """End what is on its way, at once."""
+        ...
+
+
+def way(contexts: Iterable[Answered], sop_class: str, stored: str) -> tuple[int, str] | None:
+    """As it is stored, or else in the other VR encoding."""
+    taken = {one.syntax: one.id for one in contexts if one.takes and one.abstract == sop_class}
+    for syntax in (stored, _OTHER.get(stored, stored)):
+        if syntax in taken:
+            return taken[syntax], syntax
+    return None
