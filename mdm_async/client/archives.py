@@ -20,7 +20,7 @@ class Archives:
 
     async def listing(self) -> list[Json]:
         """How each stands: `name`, whether it `answers` (None: not asked yet), or the `reason`; how many images are
-        `waiting` for it.
+        `waiting` for it; the `hours` in which it may be asked, and in how many seconds they begin (`opensInSeconds`).
         """
         return list((await self._wire.operate("GET", "admin/v1/archives"))["archives"])
 

@@ -1,5 +1,6 @@
 """`mdm pacs echo|find|register|stage|status`."""
 
+from datetime import timedelta
 from typing import Any
 
 import typer
@@ -99,6 +100,8 @@ def status(context: typer.Context, json: Json = False) -> None:
     made = table("archive", "state", "waiting", "taken", "failed", numbers=("waiting", "taken", "failed"))
     for one in found:
         state = {True: "answers", None: "not asked yet"}.get(one["answers"], one["reason"])
+        if one["opensInSeconds"]:
+            state = f"asked {one['hours']} only, in {timedelta(seconds=one['opensInSeconds'])}"
         add_row(made, one["name"], state, one["waiting"], one["taken"], one["failed"])
     print_table(made)
     if not found:

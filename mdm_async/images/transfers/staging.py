@@ -1,6 +1,7 @@
 """Images that are to be brought from archives: who waits for them, for how long about, and how they stop waiting."""
 
 import asyncio
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -13,6 +14,7 @@ from mdm_async.catalog.grants.waiting import Waiter
 from mdm_async.catalog.holdings import locality, sources
 from mdm_async.catalog.work import images_to_stage
 from mdm_async.errors import Gone, MdmError, NotOnline, Unavailable
+from mdm_async.hours import Hours
 from mdm_async.images.cipher_pool import CipherPool
 from mdm_async.images.fairness.desk import Desk
 from mdm_async.images.reading.sealed import seal
@@ -46,13 +48,21 @@ class Line:
     has_answered: bool = False
     """When it was last asked for an image. Nobody knows before the first time."""
 
+    hours: Hours | None = None
+    """In which it may be asked for images; None: in any."""
+
+    def closed(self) -> float:
+        """Seconds until it may be asked again; 0 when it may be now."""
+        return self.hours.closed(time.time()) if self.hours is not None else 0.0
+
     def took(self, seconds: float) -> None:
         self.seconds += _LATELY * (seconds - self.seconds)
 
     def wait(self, ahead: int) -> int:
         """About how many seconds it takes until so many images and one more are here."""
         away = max(self.away_until - asyncio.get_running_loop().time(), 0)
-        return max(1, ceil(away + self.seconds * ceil((ahead + 1) / self.at_once)))
+        wait = away + self.seconds * ceil((ahead + 1) / self.at_once)
+        return max(1, ceil(wait if self.hours is None else self.hours.done(time.time(), wait)))
 
 
 @dataclass(frozen=True, slots=True)

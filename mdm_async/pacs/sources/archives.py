@@ -42,7 +42,7 @@ async def archives_of(settings: Sequence[PacsSourceSettings], slowest: int) -> A
         by_name = {}
         for one in settings:
             source = await stack.enter_async_context(DicomWebSource(one, slowest))
-            by_name[one.name] = Archive(source, Line(one.name, one.max_associations))
+            by_name[one.name] = Archive(source, Line(one.name, one.max_associations, hours=one.open_hours))
         yield Archives(by_name)
 
 
@@ -56,6 +56,10 @@ class ArchiveStanding:
     answers: bool | None
     away_for: str
     seconds: float
+    hours: str
+    """In which it may be asked, "" when any."""
+    closed: float
+    """Seconds until they begin."""
     queue: Standing
 
 
@@ -69,6 +73,8 @@ async def standing(database: Database, archives: Archives, caller: Caller) -> li
                 _answers(one.line),
                 one.line.away_for,
                 one.line.seconds,
+                str(one.line.hours or ""),
+                one.line.closed(),
                 await of_archive(name).standing(db),
             )
             for name, one in archives.by_name.items()

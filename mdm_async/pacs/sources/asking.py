@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import ceil
 from typing import Final, Self
 
 from mdm_async.catalog.rights import acl
@@ -12,7 +13,7 @@ from mdm_async.dicom import model_json
 from mdm_async.dicom.filemeta import is_uid
 from mdm_async.dicom.indexed import Kind, by_keyword
 from mdm_async.dicom.values.lexical import is_legal
-from mdm_async.errors import BadQuery, PeerFailed
+from mdm_async.errors import BadQuery, PeerFailed, SourceAway
 from mdm_async.names import Caller
 from mdm_async.pacs.dicomweb.client import DicomWebSource, Said
 from mdm_async.pacs.sources.archives import Archives
@@ -127,11 +128,19 @@ async def admitted(
 ) -> DicomWebSource:
     """The archive, for an administrator who may ask it for this; audited as `act`.
 
-    What could tell of somebody takes the right `i` on /. Raises NotFound, Forbidden, Unauthenticated.
+    What could tell of somebody takes the right `i` on /. Raises NotFound, Forbidden, Unauthenticated; SourceAway out of
+    its hours.
     """
     async with database.transaction() as db:
         await (acl.demand_identities if wanted.identifies else acl.demand_administrator)(db, caller)
-        source = archives.named(name).source
+        archive = archives.named(name)
+        if (closed := archive.line.closed()) > 0:
+            raise SourceAway(
+                f"the archive may be asked from {archive.line.hours} only",
+                remedy="wait until then, or change pacs.sources.hours",
+                retry_after=ceil(closed),
+            )
+        source = archive.source
         await acts.record(db, [Act(caller, act, details={"archive": name, "keywords": wanted.keywords})])
     return source
 

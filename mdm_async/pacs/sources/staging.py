@@ -43,6 +43,8 @@ from mdm_async.postgres.database import Database
 
 _LOOK: Final = 1.0
 """Seconds between looks for those whom other nodes have put into the line."""
+_CLOCK: Final = 60.0
+"""Seconds between looks at the clock, which somebody may set."""
 _ATTEMPTS: Final = 4
 """After so many an answer that is wrong is taken for the archive's last word."""
 _BUSY: Final = 3
@@ -134,7 +136,9 @@ class Bringer:
     async def _room(self) -> None:
         """Returns when one more image may be asked for; one alone tries an archive that was away."""
         while True:
-            if (left := self.line.away_until - _now()) > 0:
+            if (closed := self.line.closed()) > 0:
+                await asyncio.sleep(min(closed, _CLOCK))
+            elif (left := self.line.away_until - _now()) > 0:
                 await asyncio.sleep(left)
             elif len(self._running) >= (1 if self.line.away_for else self.line.at_once):
                 await asyncio.wait(self._running, return_when=asyncio.FIRST_COMPLETED)

@@ -1,5 +1,7 @@
 """The hospital's archives: asked, searched, and registered at, over JSON under /admin/v1. UIDs stand in no URL."""
 
+from math import ceil
+
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -57,6 +59,8 @@ def _standing(one: ArchiveStanding) -> dict[str, object]:
         "name": one.name,
         "answers": one.answers,
         "reason": one.away_for,
+        "hours": one.hours,
+        "opensInSeconds": ceil(one.closed),
         "secondsPerImage": round(one.seconds, 3),
         "waiting": one.queue.length,
         "taken": one.queue.taken,
