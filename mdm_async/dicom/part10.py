@@ -86,6 +86,11 @@ class Splitter:
         return self._cutter is not None and self._cutter.encapsulated
 
     @property
+    def pixel_header(self) -> int:
+        """Bytes of the pixels' element before its value; 0 while none were seen."""
+        return self._cutter.pixel_header if self._cutter else 0
+
+    @property
     def pixel_value_length(self) -> int:
         """Bytes of the pixels' value field seen so far; of encapsulated pixels with items and delimiter."""
         return self._cutter.pixel_value_length if self._cutter else 0
@@ -138,7 +143,7 @@ class _Cutter:
 
     def __init__(self, encoding: Encoding, offset: int) -> None:
         self.encapsulated = False
-        self.pixel_value_length = 0
+        self.pixel_header = self.pixel_value_length = 0
         self._kind = Kind.HEAD
         self._offset = offset
         self._nesting = Nesting(encoding)
@@ -181,7 +186,8 @@ class _Cutter:
                 yield from self._cut(data[start:at])
                 start, self._kind = at, kind
                 if kind is Kind.PIXELS:
-                    self.pixel_value_length = at - value
+                    self.pixel_header = value - at
+                    self.pixel_value_length = -self.pixel_header
                     self.encapsulated = bool(self._nesting)
             at = value
         yield from self._cut(data[start:at])

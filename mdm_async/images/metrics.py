@@ -16,6 +16,11 @@ INGESTED = Counter(
 )
 _TRANSFERS = Gauge("mdm_transfers_running", "Transfers running now", ["direction"])
 TRANSFERS_OUT, TRANSFERS_IN = _TRANSFERS.labels("out"), _TRANSFERS.labels("in")
+FILED = Counter(
+    "mdm_instances_filed",
+    "Instances that named themselves (C-STORE, STOW-RS), by outcome: new, same, updated, patient changed, apart",
+    ["outcome"],
+)
 STAGED = Counter(
     "mdm_images_staged",
     "Images asked of archives, by what came of it: brought, away, lost, refused",

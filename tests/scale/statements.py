@@ -303,6 +303,7 @@ async def an_image_is_kept(desk: Desk) -> None:
     await images.insert(desk.db, made, uuid4(), [_part(made)], [view], OWNER)
     await images.fill(desk.db, made, [], [])
     await images.was_brought_by(desk.db, made, OWNER)
+    await images.brought_by(desk.db, [made], OWNER)
     await images.is_lately_brought(desk.db, 1, made, [OWNER], 3600)
     await images.registration(desk.db, made)
     await images.lock(desk.db, made)
@@ -517,6 +518,7 @@ async def a_name_is_made_swapped_moved_and_removed(desk: Desk) -> None:
     more = [entries.NewFile(name, image(FILE), None, None) for name in ("one", "other")]
     assert len(await entries.add_files(desk.db, directory, more)) == 2
     assert await entries.image_at(desk.db, directory, "file") is not None
+    assert await entries.is_taken(desk.db, directory, "file")
     assert await entries.swap_image(desk.db, directory, "file", image(FILE), image(FILE + 1)) is not None
     entry = await desk.entry(f"{DIRECTORY}/file")
     await entries.move(desk.db, entry, directory, "moved")
@@ -735,6 +737,9 @@ async def an_original_is_found_by_a_value(desk: Desk) -> None:
         await blind.put(desk.db, SealedOriginal(one, b"sealed", [(tag, b"digest") for tag in range(10)]))
     await blind.put(desk.db, SealedOriginal(some[0], b"again", [(20, b"digest")]))
     assert len(await blind.with_value(desk.db, 5, b"digest", UUID(int=0), 5)) == 5
+    await blind.lock(desk.db, 5, b"digest")
+    assert await blind.having(desk.db, some, 5, b"digest") == {*some}
+    assert len(await paths.own_entries(desk.db, some, 5)) == 5
     assert len(await blind.sealed_of(desk.db, some)) == len(await images.registrations(desk.db, some)) == 10
 
 

@@ -129,6 +129,14 @@ async def was_brought_by(db: Connection, image: UUID, owner: str) -> bool:
     )
 
 
+async def brought_by(db: Connection, images: Iterable[UUID], owner: str) -> set[UUID]:
+    """As `was_brought_by`, of many."""
+    rows = await db.fetch(
+        "select id from images where id = any($1::uuid[]) and brought_by = $2", list(images), owner
+    )
+    return {row["id"] for row in rows}
+
+
 _LATELY = "brought_by = any({0}::text[]) and created > now() - make_interval(secs => {1})"
 
 

@@ -54,3 +54,22 @@ async def with_value(db: Connection, tag: int, digest: bytes, after: UUID, count
         count,
     )
     return [row["image"] for row in rows]
+
+
+async def having(db: Connection, images: Collection[UUID], tag: int, digest: bytes | None) -> set[UUID]:
+    """Those of these images whose originals have this value of an attribute; None: those that have none."""
+    there = "select from blind_values b where b.image = i.image and b.tag = $2"
+    rows = await db.fetch(
+        "select image from unnest($1::uuid[]) as i (image) where case when $3::bytea is null"
+        f" then not exists ({there}) else exists ({there} and b.blind = $3) end",
+        list(images),
+        tag,
+        digest,
+    )
+    return {row["image"] for row in rows}
+
+
+async def lock(db: Connection, tag: int, digest: bytes) -> None:
+    """Let nobody else who locks this value of an attribute go on until the transaction ends."""
+    name = f"mdm blind value {tag} {digest.hex()}"
+    await db.execute("select pg_advisory_xact_lock(hashtextextended($1, 0))", name)

@@ -249,16 +249,25 @@ async def lock(db: Connection, directory: int) -> None:
 
 
 async def swap_image(
-    db: Connection, parent: int, name: str, old: UUID, new: UUID, only_view: View | None = None
+    db: Connection,
+    parent: int,
+    name: str,
+    old: UUID,
+    new: UUID,
+    only_view: View | None = None,
+    to: tuple[int, str] | None = None,
 ) -> UUID | None:
-    """Point a file to another image if it still points to `old`: its GUID, or None when it does not.
+    """Point a file to another image if it still points to `old`: its GUID, or None when it does not. `to`: another
+    directory and a name that is free there, which it gets with it. Raises NoParent.
 
     Its replicas are copies of the old image: they are forgotten. So is what users say of it, properties and values of
     attributes, which may tell who the patient of the new one is; no patient is known of what is opaque.
     """
+    if to is not None:
+        await _demand_parent(db, to[0])
     guid: UUID | None = await db.fetchval(
         "with swapped as ("
-        "  update entries set image = $4, only_view = $5, modified = now()"
+        "  update entries set image = $4, only_view = $5, modified = now(), parent = $6, name = $7"
         f"  where parent = $1 and name = $2 and image = $3 and {ATTACHED.format('$1')} returning id, guid"
         "), gone as (delete from replicas where entry = any(array(select id from swapped))"
         "), untold as ("
@@ -273,6 +282,7 @@ async def swap_image(
         old,
         new,
         only_view,
+        *(to or (parent, name)),
     )
     return guid
 
@@ -283,6 +293,12 @@ async def image_at(db: Connection, parent: int, name: str) -> tuple[UUID, UUID] 
         "select guid, image from entries where parent = $1 and name = $2 and image is not null", parent, name
     )
     return (row["guid"], row["image"]) if row else None
+
+
+async def is_taken(db: Connection, parent: int, name: str) -> bool:
+    return bool(
+        await db.fetchval("select exists (select from entries where parent = $1 and name = $2)", parent, name)
+    )
 
 
 async def remove_files(db: Connection, ids: Collection[int]) -> dict[int, UUID]:

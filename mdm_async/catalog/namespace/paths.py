@@ -27,6 +27,16 @@ async def entries_of_images(db: Connection, images: Collection[UUID]) -> list[tu
     return [(row["id"], row["guid"], row["image"]) for row in rows]
 
 
+async def own_entries(db: Connection, images: Collection[UUID], most: int) -> list[int]:
+    """Entries of these images, no more than so many, that are not a research project's own."""
+    rows = await db.fetch(
+        "select id from entries where image = any($1::uuid[]) and only_view is null order by image, id limit $2",
+        list(images),
+        most,
+    )
+    return [row["id"] for row in rows]
+
+
 async def lock_entries_of_images(db: Connection, images: Collection[UUID]) -> None:
     """Let nobody else change or remove them until the transaction ends."""
     await db.execute("select from entries where image = any($1::uuid[]) order by id for update", list(images))

@@ -9,7 +9,7 @@ then everything goes when the context ends.
 import asyncio
 import hashlib
 import zlib
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -27,6 +27,7 @@ from mdm_async.dicom.identifiers import identifying_values, names_reveal
 from mdm_async.dicom.looks import begins_as_dicom
 from mdm_async.dicom.part10 import Kind, Piece, Splitter
 from mdm_async.dicom.pixels.description import PIXELS_REVISION, PixelFacts
+from mdm_async.dicom.sameness import Sameness, sameness
 from mdm_async.dicom.scrub import Begun
 from mdm_async.errors import Gone, Malformed, NotDicom, TooLarge, Truncated
 from mdm_async.images.budget import Held
@@ -103,6 +104,15 @@ class Draft:
         self._views: list[StoredView] = []
         self._indexed: list[IndexedView] = []
         self._original: SealedOriginal | None = None
+        self._of_pixels = hashlib.sha256()
+        self._header_left: int | None = None
+        self.sameness: Sameness | None = None
+        """What it is compared by with others of its SOP Instance UID; None where it cannot be."""
+
+    @property
+    def found_by(self) -> Mapping[int, bytes]:
+        """By tag, the keyed digest of the value that its original says; of several values one."""
+        return dict(self._original.digests) if self._original is not None else {}
 
     @property
     def sha256(self) -> str:
@@ -275,7 +285,15 @@ class Draft:
             self._pixels = IncomingPixels.begin(
                 self._head, self._splitter.transfer_syntax or "", [m.served.profile for m in self._makers]
             )
+        self._count_pixels(piece.data)
         return self._pixels.feed(piece.data)
+
+    def _count_pixels(self, data: bytes | memoryview) -> None:
+        """Of their value alone: what stands before it differs with the transfer syntax."""
+        left = self._splitter.pixel_header if self._header_left is None else self._header_left
+        skipped = min(left, len(data))
+        self._header_left = left - skipped
+        self._of_pixels.update(memoryview(data)[skipped:])
 
     def _complete_head(self) -> None:
         if self._head is None and not self._overflowed:
@@ -321,6 +339,7 @@ class Draft:
         self._complete_head()
         self._begin_views()
         tail = bytes(self._kept[Kind.TAIL])
+        self.sameness = await self._workshop.cipher.run(partial(self._compared_by, tail))
         written = {
             kind: await writer.finish(
                 followed=(kind is Kind.HEAD and Kind.PIXELS in self._writers)
@@ -352,6 +371,15 @@ class Draft:
         self._parts += [part.row for part in written.values()]
         self._views.append(self._identified(written, facts))
         await self._describe()
+
+    def _compared_by(self, tail: bytes) -> Sameness | None:
+        if self._head is None or self._overflowed:
+            return None
+        pixels = self._of_pixels.hexdigest() if self._pixels is not None else None
+        try:
+            return sameness(self._head, tail, pixels)
+        except NotDicom:
+            return None
 
     async def _describe(self) -> None:
         """What the original and the views say, to be searched."""
@@ -392,7 +420,14 @@ class Draft:
         pixels = written.get(Kind.PIXELS)
         shared = pixels.record if pixels is not None else None
         sealed = record.seal(
-            ViewRecord(originals, self.sha256, pixels=facts, pixels_revision=PIXELS_REVISION, shared=shared),
+            ViewRecord(
+                originals,
+                self.sha256,
+                pixels=facts,
+                pixels_revision=PIXELS_REVISION,
+                shared=shared,
+                sameness=self.sameness,
+            ),
             self._secrets.of(IDENTITY),
             self.image,
             IDENTIFIED,

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from mdm_async.catalog.holdings import images, opaque, profiles
 from mdm_async.catalog.namespace import entries
+from mdm_async.catalog.namespace.entries import Entry
 from mdm_async.catalog.namespace.taking import demand_takes_opaque
 from mdm_async.catalog.work import views_to_make
 from mdm_async.errors import Exists
@@ -72,6 +73,24 @@ class Placing:
             if there not in same.images:
                 raise _Taken(there)
             await images.doom_unreferenced(db, [image])
+        return guid
+
+    async def renew(
+        self, db: Connection, entry: Entry, image: UUID, to: tuple[int, str] | None = None
+    ) -> UUID | None:
+        """Let a file point to a new version of its image, and take it to another directory and name with that: its
+        GUID, or None when it has gone, or points to another by now. The old version goes once nothing refers to it.
+
+        Raises NoParent. Call `changed` once it is committed.
+        """
+        assert entry.parent is not None
+        assert entry.image is not None
+        guid = await entries.swap_image(db, entry.parent, entry.name, entry.image, image, to=to)
+        if guid is not None:
+            await images.doom_unreferenced(db, [entry.image])
+            await self.shelf.served.refresh(db, now=True)
+            enabled = await profiles.enabled_at(db, to[0] if to is not None else entry.parent)
+            await views_to_make.add_lacking(db, [image], enabled, self.shelf.served.newest)
         return guid
 
     async def _point(

@@ -9,6 +9,7 @@ from uuid import UUID
 
 import orjson
 
+from mdm_async.dicom.sameness import Sameness
 from mdm_async.dicom.scrub import PixelFacts
 from mdm_async.images.parts import adler
 from mdm_async.images.parts.hashing import ADLER32, MD5, SHA256
@@ -56,6 +57,10 @@ class ViewRecord:
     """Of `identified`: which revision has looked at the pixels."""
     shared: PartRecord | None = None
     """Of `identified`: the pixels that other views share; one of `parts`, but for deflated originals."""
+    sameness: Sameness | None = None
+    """Of `identified`: what the file is compared by with others of its SOP Instance UID; None: it cannot be, or came
+    when nothing was noted.
+    """
     version: str = ""
     """Of which version of the view this is; beside what is sealed, and bound to it."""
 
@@ -93,13 +98,14 @@ def seal(record: ViewRecord, secret: bytes, image: UUID, view: str, version: str
         "pixels": asdict(record.pixels) if record.pixels is not None else None,
         "pixels_revision": record.pixels_revision,
         "shared": _listed(record.shared) if record.shared is not None else None,
+        "sameness": asdict(record.sameness) if record.sameness is not None else None,
     }
     return RecordCipher(secret, image).seal(_filled(orjson.dumps(tree), b" "), view, version, os.urandom(12))
 
 
 def unseal(sealed: bytes, secret: bytes, image: UUID, view: str, version: str) -> ViewRecord:
     tree = orjson.loads(RecordCipher(secret, image).open(sealed, view, version))
-    pixels, shared = tree["pixels"], tree["shared"]
+    pixels, shared, sameness = tree["pixels"], tree["shared"], tree.get("sameness")
     return ViewRecord(
         tuple(_part(listed) for listed in tree["parts"]),
         tree["sha256"],
@@ -107,6 +113,7 @@ def unseal(sealed: bytes, secret: bytes, image: UUID, view: str, version: str) -
         PixelFacts(**pixels | {"findings": tuple(pixels["findings"])}) if pixels is not None else None,
         tree.get("pixels_revision", 0),
         _part(shared) if shared is not None else None,
+        Sameness(**sameness) if sameness is not None else None,
         version,
     )
 

@@ -4,14 +4,17 @@ It is built of what a PUT by name is built of. The name is a path of keyed pseud
 the head has come; what else differs is that a name that other bytes have is no failure: these are kept apart from them.
 """
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from enum import StrEnum
 from functools import partial
-from typing import Self
+from typing import Final, NamedTuple, Self
 from uuid import UUID
 
-from mdm_async.catalog.namespace import places
+import structlog
+
+from mdm_async.catalog.namespace import entries, places
 from mdm_async.catalog.namespace.places import Place
 from mdm_async.catalog.rights import acl
 from mdm_async.catalog.trail import acts
@@ -26,19 +29,24 @@ from mdm_async.images.intake.draft import Draft
 from mdm_async.images.intake.intake import Intake
 from mdm_async.images.intake.placing import Bytes, Same
 from mdm_async.images.intake.target import Target
-from mdm_async.images.metrics import INGESTED
+from mdm_async.images.metrics import FILED, INGESTED
 from mdm_async.images.names import directories
 from mdm_async.images.names.archived_name import archived_name, keyed_by
 from mdm_async.images.names.path_template import PathTemplate
 from mdm_async.images.reading.served import Served
+from mdm_async.images.transfers import known
 from mdm_async.images.transfers.admission import Admission
 from mdm_async.images.transfers.judging import Judge
-from mdm_async.images.transfers.storing import unkept
+from mdm_async.images.transfers.known import Alike
+from mdm_async.images.transfers.storing import demand_unrevoked, unkept
 from mdm_async.names import Caller, Lfn, parse_lfn, split
 from mdm_async.postgres.database import Connection
 
 PUSHED = "ae:"
 """Who has brought all that devices push: the same bytes from another device are the same image."""
+
+_TWO_PATIENTS: Final = "its study has instances of another patient"
+_log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +76,26 @@ class FileAsk:
     """Study Instance UID of the one study that it may be of."""
 
 
+class Outcome(StrEnum):
+    """What came of an instance, for the audit and the metrics. Whoever sends it is told none of it."""
+
+    NEW = "new"
+    SAME = "same"
+    """It is here already."""
+    UPDATED = "updated"
+    """Its file has a new version: the same pixels, and another head."""
+    MOVED = "patient changed"
+    """As that, and it is another patient's by now: the file has that one's name."""
+    APART = "apart"
+    """Another instance has its SOP Instance UID, and its name: it has one beside that."""
+
+
 @dataclass(frozen=True, slots=True)
 class Filed:
-    """What has been stored. `apart`: other bytes had its name before, so it has another beside theirs."""
+    """What has been stored."""
 
     guid: UUID
-    apart: bool
+    outcome: Outcome
     study: str
     series: str
     """Study and Series Instance UID; "" where there is none."""
@@ -90,8 +112,9 @@ async def file(
 ) -> Filed:
     """Store these (clear) bytes under the path that the template makes of them, as this caller, or leave nothing.
 
-    The same bytes once more change nothing. `cut` ends the connection that they come by; it is called when the caller
-    loses the right meanwhile. Raises as `store` does, WrongContent when they are not what they are said to be.
+    What is known already changes nothing, or is a new version: see `known`. `cut` ends the connection that they come
+    by; it is called when the caller loses the right meanwhile. Raises as `store` does, WrongContent when they are not
+    what they are said to be.
     """
     room = await intake.room(caller.payer)
     room.demand(None)
@@ -102,15 +125,15 @@ async def file(
     with admission.taking(caller.payer, grant, cut):
         async with intake.draft(base.entry.id, body, caller.payer, announced=None) as draft:
             served = keyed_by(intake.shelf.served, base.default_view)
-            lfn, study, series = await intake.workshop.cipher.run(partial(_path, draft, ask, served))
-            placed = partial(_placed, intake, judge, caller, ask, draft)
-            try:
-                guid, apart = await placed(lfn, apart=False), False
-            except Exists:
-                guid, apart = await placed(_beside(lfn, draft.sha256, served.key), apart=True), True
-            draft.keep()
-            INGESTED.labels(draft.state).inc()
-    return Filed(guid, apart, study, series)
+            path = await intake.workshop.cipher.run(partial(_path, draft, ask, served))
+            filing = _Filing(intake, judge, caller, ask, draft, path.lfn, served.key, base.entry.id)
+            guid, outcome = await filing.filed()
+    FILED.labels(outcome).inc()
+    if outcome not in (Outcome.NEW, Outcome.SAME):
+        _log.warning(
+            "an instance came whose SOP Instance UID is known", guid=str(guid), by=ask.by, outcome=outcome
+        )
+    return Filed(guid, outcome, path.study, path.series)
 
 
 async def landed(intake: Intake, caller: Caller, directory: Lfn) -> Place:
@@ -129,8 +152,16 @@ async def landed(intake: Intake, caller: Caller, directory: Lfn) -> Place:
     return base
 
 
-def _path(draft: Draft, ask: FileAsk, served: Served) -> tuple[Lfn, str, str]:
-    """The file's name, and the UIDs of its study and series. Raises WrongContent, Malformed, BadRequest."""
+class _Path(NamedTuple):
+    """A file's name, and the UIDs of its study and series."""
+
+    lfn: Lfn
+    study: str
+    series: str
+
+
+def _path(draft: Draft, ask: FileAsk, served: Served) -> _Path:
+    """Raises WrongContent, Malformed, BadRequest."""
     head = draft.head
     found = sop_common(head)
     if found != ask.said:
@@ -141,7 +172,7 @@ def _path(draft: Draft, ask: FileAsk, served: Served) -> tuple[Lfn, str, str]:
     if ask.study not in (None, study):
         raise WrongContent("the data set is of another study")
     name = archived_name(ask.landing.template, served, head)
-    return parse_lfn(f"{ask.landing.directory.rstrip('/')}/{name}"), study, series
+    return _Path(parse_lfn(f"{ask.landing.directory.rstrip('/')}/{name}"), study, series)
 
 
 def _beside(lfn: Lfn, sha256: str, key: bytes) -> Lfn:
@@ -152,25 +183,119 @@ def _beside(lfn: Lfn, sha256: str, key: bytes) -> Lfn:
     return parse_lfn(f"{directory}/{stem}.{other}.{suffix}" if dot else f"{directory}/{name}.{other}")
 
 
-async def _placed(
-    intake: Intake, judge: Judge, caller: Caller, ask: FileAsk, draft: Draft, lfn: Lfn, *, apart: bool
-) -> UUID:
-    """The GUID of the entry of that name. Raises as `Placing.placed`, and as the rights of the moment say."""
+class _Unexamined(Exception):
+    """Files that are known, and were not compared yet."""
 
-    async def place(same: Same) -> UUID:
-        async with intake.database.transaction() as db:
-            # Before any entry is locked, as whoever moves one does.
-            await views_to_make.share_demands(db)
-            parent = await _directory(db, judge.mapping.apply(caller), lfn)
-            await draft.store(db, ask.owner)
-            target = Target(parent, split(lfn)[1])
-            guid = await intake.placing.place(db, target, draft.image, ask.owner, same)
-            # An original's exact size would identify it.
-            details = {"by": ask.by, **({"apart": True} if apart else {})}
-            await acts.record(db, [Act(caller, "put", guid=guid, bytes=padded(draft.size), details=details)])
-            return guid
+    def __init__(self, images: Collection[UUID]) -> None:
+        self.images = images
 
-    return await intake.placing.placed(Bytes(intake.database, draft.image, draft.sha256), place)
+
+@dataclass(frozen=True, slots=True)
+class _Filing:
+    """One file on its way to its name (`lfn`, whose keyed parts are by `key`), below the directory `base`."""
+
+    intake: Intake
+    judge: Judge
+    caller: Caller
+    ask: FileAsk
+    draft: Draft
+    lfn: Lfn
+    key: bytes
+    base: int
+
+    async def filed(self) -> tuple[UUID, Outcome]:
+        """The GUID of its entry. Raises as `Placing.placed`, and as the rights of the moment say."""
+        likeness: dict[UUID, Alike] = {}
+        while True:
+            try:
+                return await self._filed(likeness)
+            except _Unexamined as some:
+                # The key store is asked, for which no transaction waits.
+                for image in some.images:
+                    likeness[image] = await known.alike(
+                        self.intake.database, self.intake.shelf, self.draft, image
+                    )
+
+    async def _filed(self, likeness: Mapping[UUID, Alike]) -> tuple[UUID, Outcome]:
+        try:
+            return await self._placed(self.lfn, likeness, Outcome.NEW)
+        except Exists:
+            beside = _beside(self.lfn, self.draft.sha256, self.key)
+            return await self._placed(beside, likeness, Outcome.APART)
+
+    async def _placed(
+        self, lfn: Lfn, likeness: Mapping[UUID, Alike], outcome: Outcome
+    ) -> tuple[UUID, Outcome]:
+        """Raises Exists when the name that it is to have is another's, _Unexamined."""
+        intake, draft = self.intake, self.draft
+
+        async def place(same: Same) -> tuple[UUID, Outcome]:
+            async with intake.database.transaction() as db:
+                # Before any entry is locked, as whoever moves one does.
+                await views_to_make.share_demands(db)
+                await demand_unrevoked(db, self.caller)
+                caller = self.judge.mapping.apply(self.caller)
+                await known.lock(db, draft)
+                again = await self._again(db, caller, likeness) if outcome is Outcome.NEW else None
+                if again is None:
+                    parent = await _directory(db, caller, lfn)
+                    await draft.store(db, self.ask.owner)
+                    target = Target(parent, split(lfn)[1])
+                    guid = await intake.placing.place(db, target, draft.image, self.ask.owner, same)
+                    again = guid, outcome
+                await self._record(db, *again)
+                return again
+
+        placed = await intake.placing.placed(Bytes(intake.database, draft.image, draft.sha256), place)
+        if placed[1] is not Outcome.SAME:
+            draft.keep()
+            INGESTED.labels(draft.state).inc()
+        if placed[1] in (Outcome.UPDATED, Outcome.MOVED):
+            intake.placing.changed.everything()
+        return placed
+
+    async def _again(
+        self, db: Connection, caller: Caller, likeness: Mapping[UUID, Alike]
+    ) -> tuple[UUID, Outcome] | None:
+        """What it is of those that are known, done; None: none of them. Raises _Unexamined, Exists."""
+        files = await known.known(db, caller, self.base, self.draft, self.ask.owner)
+        if unexamined := {one.image for one in files} - likeness.keys():
+            raise _Unexamined(unexamined)
+        found = known.chosen(files, likeness, self.lfn)
+        if found is None:
+            return None
+        one, alike = found
+        assert one.place.entry is not None
+        if alike is Alike.SAME:
+            return one.place.entry.guid, Outcome.SAME
+        guid = await self._renewed(db, caller, one.place)
+        return guid, Outcome.UPDATED if one.of_patient else Outcome.MOVED
+
+    async def _renewed(self, db: Connection, caller: Caller, there: Place) -> UUID:
+        """Raises Exists when the name that it is to have is taken."""
+        assert there.entry is not None
+        directory, name = split(self.lfn)
+        to = None
+        if directory != split(there.lfn)[0]:
+            to = await _directory(db, caller, self.lfn), name
+            if await entries.is_taken(db, *to):
+                raise Exists()
+        await self.draft.store(db, self.ask.owner)
+        guid = await self.intake.placing.renew(db, there.entry, self.draft.image, to)
+        if guid is None:
+            raise _Unexamined(())  # It has gone, or changed, meanwhile.
+        return guid
+
+    async def _record(self, db: Connection, guid: UUID, outcome: Outcome) -> None:
+        details: dict[str, object] = {"by": self.ask.by}
+        if outcome is not Outcome.NEW:
+            details["outcome"] = outcome
+        if outcome is Outcome.NEW and await known.study_has_other_patient(db, self.base, self.draft):
+            details["study"] = _TWO_PATIENTS
+            _log.warning(_TWO_PATIENTS, guid=str(guid), by=self.ask.by)
+        # An original's exact size would identify it.
+        size = padded(self.draft.size)
+        await acts.record(db, [Act(self.caller, "put", guid=guid, bytes=size, details=details)])
 
 
 async def _directory(db: Connection, caller: Caller, lfn: Lfn) -> int:

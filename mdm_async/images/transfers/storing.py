@@ -162,8 +162,7 @@ async def _is_own(db: Connection, caller: Caller, place: Place) -> bool:
 
 async def _directory(db: Connection, caller: Caller, ask: StoreAsk, beginning: _Beginning) -> int:
     """The directory that is to hold the name, made if need be; all that was demanded at first is demanded again."""
-    if caller.token is not None and await tokens.is_revoked(db, caller.token):
-        raise Unauthenticated("the token was revoked while the file came", remedy="get another token")
+    await demand_unrevoked(db, caller)
     place = await places.resolve_one(db, beginning.place.lfn)
     if ask.parents and place.missing > 1:
         await directories.made(db, caller, split(place.lfn)[0], place)
@@ -182,6 +181,12 @@ def _above(place: Place) -> int:
         return place.ancestor.id
     assert place.entry.parent is not None
     return place.entry.parent
+
+
+async def demand_unrevoked(db: Connection, caller: Caller) -> None:
+    """Raises Unauthenticated."""
+    if caller.token is not None and await tokens.is_revoked(db, caller.token):
+        raise Unauthenticated("the token was revoked while the file came", remedy="get another token")
 
 
 def unkept(caller: Caller, who: int, surl: str, parent: int, name: str) -> Grant:

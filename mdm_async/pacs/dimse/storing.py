@@ -54,7 +54,7 @@ class Storage:
         body = _file(said, syntax, data_set)
         try:
             with TRANSFERS_IN.track_inprogress():
-                filed = await file(self.intake, self.judge, self.admission, caller, ask, body, cut)
+                await file(self.intake, self.judge, self.admission, caller, ask, body, cut)
         except MdmError as why:
             if why.is_refusal or why.refusal is not None:
                 self.refusals.note(why, caller, caller.source, "C-STORE")
@@ -63,12 +63,6 @@ class Storage:
                 told = {"ae": peer.settings.ae, "status": f"{status:04X}", "reason": why.detail}
                 _log.warning("a pushed image was refused", **told, **unsaid)
             return Answer(status, why.detail)
-        if filed.apart:
-            _log.warning(
-                "a pushed image has the UID of another one and is kept apart from it",
-                ae=peer.settings.ae,
-                guid=str(filed.guid),
-            )
         return Answer(SUCCESS)
 
 

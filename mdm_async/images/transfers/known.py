@@ -1,0 +1,121 @@
+"""What is known of an instance that comes: files of its SOP Instance UID below the directory that it lands in.
+
+They are found by keyed digests of what originals say, and compared by what was noted when they came.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Final
+from uuid import UUID
+
+from mdm_async.catalog.holdings import images
+from mdm_async.catalog.metadata import blind
+from mdm_async.catalog.namespace import locks, paths, places
+from mdm_async.catalog.namespace.places import Place
+from mdm_async.catalog.rights import acl
+from mdm_async.dicom.dictionary import tag_of
+from mdm_async.images.intake.draft import Draft
+from mdm_async.images.reading.shelf import Shelf
+from mdm_async.names import Caller, Lfn, Right, split
+from mdm_async.postgres.database import Connection, Database
+
+_INSTANCE: Final = tag_of("SOPInstanceUID")
+_STUDY: Final = tag_of("StudyInstanceUID")
+_PATIENT: Final = tag_of("PatientID")
+_MOST: Final = 100
+"""Images of one SOP Instance UID, and entries of theirs, that are looked at."""
+_OF_STUDY: Final = 50
+"""Images of one study that are."""
+
+
+class Alike(Enum):
+    """How a file that is there is to one that comes."""
+
+    SAME = auto()
+    """The same bytes, or the same data set in another transfer syntax."""
+    CONTENT = auto()
+    """The same pixels, and another head."""
+    OTHER = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A file of the same SOP Instance UID. `is_own`: its owner brings it again; `of_patient`: of the same Patient."""
+
+    place: Place
+    image: UUID
+    is_own: bool
+    of_patient: bool
+
+
+async def lock(db: Connection, draft: Draft) -> None:
+    """Until this transaction ends, nobody else files an instance of this SOP Instance UID."""
+    if (digest := draft.found_by.get(_INSTANCE)) is not None:
+        await blind.lock(db, _INSTANCE, digest)
+
+
+async def known(db: Connection, caller: Caller, base: int, draft: Draft, owner: str) -> list[Known]:
+    """Those below a directory (`base`) that the caller may replace: their owner, who may still write there; and
+    whoever has the rights `w` and `d`. The oldest comes first."""
+    instance, patient = draft.found_by.get(_INSTANCE), draft.found_by.get(_PATIENT)
+    if instance is None:
+        return []
+    found = await blind.with_value(db, _INSTANCE, instance, UUID(int=0), _MOST)
+    if not found:
+        return []
+    ids = await paths.own_entries(db, found, _MOST)
+    by_id = await places.of_entries(db, ids)
+    locked = await locks.locked(db, by_id)
+    own = await images.brought_by(db, found, owner)
+    of_patient = await blind.having(db, found, _PATIENT, patient)
+    files: list[Known] = []
+    for id_, place in sorted(by_id.items()):
+        if place.entry is None or place.entry.image is None or base not in place.way or id_ in locked:
+            continue
+        image = place.entry.image
+        one = Known(place, image, image in own, image in of_patient)
+        if acl.may_create(caller, place) and (one.is_own or acl.allows(caller, place, Right.DELETE)):
+            files.append(one)
+    return files
+
+
+async def alike(database: Database, shelf: Shelf, draft: Draft, image: UUID) -> Alike:
+    """No connection may be held: the key store is asked."""
+    there = await shelf.original(database, image)
+    if there is None:
+        return Alike.OTHER
+    if there.sha256 == draft.sha256:
+        return Alike.SAME
+    mine, other = draft.sameness, there.sameness
+    if mine is None or other is None:
+        return Alike.OTHER
+    if mine.data_set == other.data_set:
+        return Alike.SAME
+    return Alike.CONTENT if mine.content is not None and mine.content == other.content else Alike.OTHER
+
+
+def chosen(files: Sequence[Known], likeness: Mapping[UUID, Alike], lfn: Lfn) -> tuple[Known, Alike] | None:
+    """Which of them it is, come again; None: it is none of them. Whoever is not the owner of the same learns nothing
+    of that: it is as any that has the same content.
+    """
+    same = [one for one in files if likeness[one.image] is Alike.SAME and one.is_own]
+    if same:
+        return same[0], Alike.SAME
+    alike = [one for one in files if likeness[one.image] is not Alike.OTHER]
+    # The one of its own name first, then one beside it.
+    alike.sort(key=lambda one: (one.place.lfn != lfn, split(one.place.lfn)[0] != split(lfn)[0]))
+    return (alike[0], Alike.CONTENT) if alike else None
+
+
+async def study_has_other_patient(db: Connection, base: int, draft: Draft) -> bool:
+    """Whether some of the study's files below a directory have another Patient ID; some of them are looked at."""
+    study, patient = draft.found_by.get(_STUDY), draft.found_by.get(_PATIENT)
+    if study is None:
+        return False
+    found = await blind.with_value(db, _STUDY, study, UUID(int=0), _OF_STUDY)
+    others = set(found) - await blind.having(db, found, _PATIENT, patient)
+    if not others:
+        return False
+    by_id = await places.of_entries(db, await paths.own_entries(db, others, _OF_STUDY))
+    return any(base in place.way for place in by_id.values())

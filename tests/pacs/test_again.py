@@ -1,0 +1,175 @@
+"""A known SOP Instance UID comes again: the same changes nothing, another head is a new version, other pixels are kept
+apart, and what is another patient's by now has that one's name."""
+
+import io
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from pydicom.uid import ImplicitVRLittleEndian, generate_uid
+
+from mdm_async.images.metrics import FILED
+from tests.faults.conditions import until
+from tests.pacs.devices import CT, Device, Image, Pacs, data_set, image
+from tests.web.dicomweb.test_store import stow
+from tests.web.test_privacy import captured_log
+
+
+@pytest.fixture
+async def device(pacs: Pacs) -> Device:
+    contexts = [(CT, ["1.2.840.10008.1.2.1"]), (CT, [ImplicitVRLittleEndian]), (SR, ["1.2.840.10008.1.2.1"])]
+    return await (await pacs.connect()).associate(contexts=contexts)
+
+
+SR = "1.2.840.10008.5.1.4.1.1.88.11"
+UIDS = ("SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID")
+
+
+def own(**values: Any) -> Image:
+    """An image of a study of its own."""
+    uids = {name: generate_uid() for name in UIDS}
+    return image(**(uids | {"PatientID": f"Q-{uids['StudyInstanceUID'][-8:]}"} | values))
+
+
+def again(first: Image, sample: str = "CT_small.dcm", **values: Any) -> Image:
+    """The same instance with another head."""
+    kept = {name: first.read[name].value for name in (*UIDS, "PatientID")}
+    return image(sample, **(kept | values))
+
+
+async def guids(pacs: Pacs, names: list[str]) -> list[str]:
+    return [
+        (await pacs.server.srm("ls", surls=[lfn], fullDetailedList=True))["files"][0]["guid"] for lfn in names
+    ]
+
+
+async def told(pacs: Pacs) -> Mapping[str, Any]:
+    """What the audit says of the last image that came."""
+    async with pacs.server.house.database.acquire() as db:
+        row = await db.fetchrow("select guid, details from audit where act = 'put' order by id desc limit 1")
+    return dict(row["details"]) | {"guid": str(row["guid"])}
+
+
+async def test_a_corrected_head_is_a_new_version_of_the_same_file(pacs: Pacs, device: Device) -> None:
+    before, first = await pacs.names(), own(PatientName="Planted^Wrong")
+    assert await device.store(first) == 0
+    lfn = await pacs.new_name(before)
+    (guid,) = await guids(pacs, [lfn])
+    ticket = await pacs.server.prepare(lfn)
+    async with pacs.server.http.get(ticket["transferURL"]) as answer:
+        etag = answer.headers["ETag"]
+    async with pacs.server.house.database.acquire() as db:
+        old = await db.fetchval("select image from entries where guid = $1", guid)
+    corrected = again(first, PatientName="Planted^Right", StudyDescription="corrected")
+    counted = FILED.labels("updated")._value.get()
+    with captured_log() as log:
+        assert await device.store(corrected) == 0
+    assert await pacs.new_name(before) == lfn
+    assert await guids(pacs, [lfn]) == [guid]
+    assert data_set(await pacs.identified(lfn)) == corrected.data_set
+    async with pacs.server.http.get((await pacs.server.prepare(lfn))["transferURL"]) as answer:
+        assert answer.headers["ETag"] != etag
+    # Who was reading the old version is told so, and the old version goes.
+    async with pacs.server.http.get(ticket["transferURL"]) as answer:
+        assert answer.status in (200, 410)
+    assert await told(pacs) == {"by": "C-STORE of STORESCU", "outcome": "updated", "guid": guid}
+    assert FILED.labels("updated")._value.get() == counted + 1
+    assert "Planted" not in log.getvalue()
+    assert "updated" in log.getvalue()
+
+    async def is_doomed() -> bool:
+        async with pacs.server.house.database.acquire() as db:
+            return not await db.fetchval(
+                "select exists (select from images where id = $1 and doomed is null)", old
+            )
+
+    await until(is_doomed)
+    # The same once more is nothing new.
+    assert await device.store(corrected) == 0
+    assert (await told(pacs))["outcome"] == "same"
+
+
+async def test_the_same_data_set_in_another_transfer_syntax_is_nothing_new(
+    pacs: Pacs, device: Device
+) -> None:
+    before, first = await pacs.names(), own()
+    assert await device.store(first) == 0
+    other = first.read
+    other.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian
+    written = io.BytesIO()
+    other.save_as(written, implicit_vr=True, little_endian=True)
+    implicit = Image(written.getvalue())
+    assert implicit.data_set != first.data_set
+    assert await device.store(implicit, context=3) == 0
+    assert data_set(await pacs.identified(await pacs.new_name(before))) == first.data_set
+    assert (await told(pacs))["outcome"] == "same"
+
+
+async def test_an_image_that_is_another_patients_by_now_has_that_ones_name(
+    pacs: Pacs, device: Device
+) -> None:
+    before, first = await pacs.names(), own(PatientID="Q-old")
+    assert await device.store(first) == 0
+    lfn = await pacs.new_name(before)
+    (guid,) = await guids(pacs, [lfn])
+    merged = again(first, PatientID="Q-new")
+    assert await device.store(merged) == 0
+    moved = await pacs.new_name(before)
+    assert moved.split("/")[2] != lfn.split("/")[2]
+    assert moved.split("/")[3:] == lfn.split("/")[3:]
+    assert await guids(pacs, [moved]) == [guid]
+    assert data_set(await pacs.identified(moved)) == merged.data_set
+    assert (await told(pacs))["outcome"] == "patient changed"
+    # And back, as the source says.
+    assert await device.store(first) == 0
+    assert await pacs.new_name(before) == lfn
+
+
+async def test_two_patients_in_one_study_are_told_and_not_mixed(pacs: Pacs, device: Device) -> None:
+    before, first = await pacs.names(), own(PatientID="Q-one")
+    second = again(first, PatientID="Q-two", SOPInstanceUID=generate_uid())
+    with captured_log() as log:
+        assert [await device.store(one) for one in (first, second)] == [0, 0]
+    assert "another patient" in (await told(pacs))["study"]
+    assert "another patient" in log.getvalue()
+    assert "Q-" not in log.getvalue()
+    new = set(await pacs.names()) - set(before)
+    assert len({lfn.split("/")[2] for lfn in new}) == 2
+
+
+async def test_other_pixels_of_another_patient_are_kept_apart(pacs: Pacs, device: Device) -> None:
+    before, first = await pacs.names(), own(PatientID="Q-one")
+    other = again(first, PatientID="Q-two", PixelData=first.read.PixelData[::-1])
+    assert [await device.store(one) for one in (first, other)] == [0, 0]
+    new = sorted(set(await pacs.names()) - set(before))
+    assert {data_set(await pacs.identified(lfn)) for lfn in new} == {first.data_set, other.data_set}
+
+
+async def test_a_report_is_the_same_as_long_as_it_says_the_same(pacs: Pacs, device: Device) -> None:
+    sample = "reportsi.dcm"
+    before = await pacs.names()
+    first = image(sample, PatientName="Planted^Wrong", SOPClassUID=SR)
+    corrected = image(sample, SOPInstanceUID=first.instance, PatientName="Planted^Right", SOPClassUID=SR)
+    other = image(sample, SOPInstanceUID=first.instance, InstanceNumber=4711, SOPClassUID=SR)
+    for pushed in (first, corrected):
+        assert await device.store(pushed, context=5, sop_class=SR) == 0
+    lfn = await pacs.new_name(before)
+    assert data_set(await pacs.identified(lfn)) == corrected.data_set
+    assert await device.store(other, context=5, sop_class=SR) == 0
+    assert len(set(await pacs.names()) - set(before)) == 2
+    assert data_set(await pacs.identified(lfn)) == corrected.data_set
+
+
+async def test_what_another_has_brought_is_replaced_by_who_may_overwrite_it_alone(pacs: Pacs) -> None:
+    server, landing = pacs.server, "/dicomweb"
+    first = own()
+    assert (await stow(server, first.file)).status == 200
+    before = await pacs.names(landing)
+    corrected = again(first, StudyDescription="corrected")
+    writer, owner = await server.token("w", landing), await server.token("wd", landing)
+    assert (await stow(server, corrected.file, token=writer)).status == 200
+    assert len(await pacs.names(landing)) == len(before) + 1
+    assert first.file in [await pacs.identified(lfn) for lfn in before]
+    assert (await stow(server, again(first, StudyDescription="third").file, token=owner)).status == 200
+    assert len(await pacs.names(landing)) == len(before) + 1
+    assert first.file not in [await pacs.identified(lfn) for lfn in before]
