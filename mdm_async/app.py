@@ -294,7 +294,7 @@ async def _house(
     await disks.look()
     await claim_store(lanes.bulk, blobs)
     stack.enter_context(blobs.held(shared=settings.blobs.shared))
-    archives = await stack.enter_async_context(archives_of(settings.pacs.sources, settings.transfers.slowest))
+    archives = await stack.enter_async_context(archives_of(settings))
     cipher = stack.enter_context(CipherPool(_CIPHER_THREADS))
     scrubber = stack.enter_context(Scrubber(settings.scrub, private_places(settings)))
     finder = PseudonymFinder(await keys.make_project_key(_FINDER))
@@ -398,7 +398,9 @@ async def _devices(stack: AsyncExitStack, settings: Settings, house: House) -> "
         house.cipher,
         settings.delivery,
     )
-    listener = await stack.enter_async_context(devices(settings, Services(storage, shown)))
+    listener = await stack.enter_async_context(
+        devices(settings, Services(storage, shown, house.archives.awaited))
+    )
     house.near.append(listener.near)
     house.pacs_port = listener.port
     return listener

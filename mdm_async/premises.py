@@ -211,7 +211,7 @@ async def _enrolled(db: Connection, keys: KeySettings) -> Enrolled | None:
 
 
 def _demand_good_peers(settings: Settings) -> None:
-    if settings.pacs.calling:
+    if settings.pacs.calling or settings.pacs.sources:
         # Here, for few servers have any.
         from mdm_async.pacs.dimse.peers import Peers
 

@@ -17,6 +17,7 @@ from tests.conftest import CI
 
 _PLUGIN = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
 _START_SECONDS = 60
+TITLE = "ORTHANC"
 
 
 def demand_orthanc() -> str:
@@ -36,7 +37,7 @@ class Orthanc:
     def __init__(self, folder: Path) -> None:
         self._program, self._folder = demand_orthanc(), folder
         self._process: asyncio.subprocess.Process | None = None
-        self.port = _free_port()
+        self.port, self.dicom_port = _free_port(), _free_port()
 
     @property
     def url(self) -> str:
@@ -56,7 +57,11 @@ class Orthanc:
             "HttpPort": self.port,
             "RemoteAccessAllowed": False,
             "AuthenticationEnabled": False,
-            "DicomServerEnabled": False,
+            "DicomAet": TITLE,
+            "DicomPort": self.dicom_port,
+            "DicomAlwaysAllowFind": True,
+            "DicomAlwaysAllowGet": True,
+            "DicomAlwaysAllowMove": True,
             "DicomWeb": {"Enable": True, "Root": "/dicom-web/"},
         }
         file = self._folder / "orthanc.json"
@@ -100,6 +105,15 @@ class Orthanc:
         ):
             assert answer.status == 200, await answer.text()
             return str((await answer.json(content_type=None))["ID"])
+
+    async def know(self, title: str, port: int) -> None:
+        """As somebody whom images are moved to."""
+        peer = {"AET": title, "Host": "127.0.0.1", "Port": port}
+        async with (
+            aiohttp.ClientSession() as http,
+            http.put(f"{self.url}/modalities/{title}", json=peer) as answer,
+        ):
+            assert answer.status == 200, await answer.text()
 
     async def remove(self, instance: str) -> None:
         async with (

@@ -332,3 +332,40 @@ def test_devices_that_no_port_listens_to_are_refused() -> None:
     with pytest.raises(UnsafeSettings, match=r"set pacs\.port"):
         load(overrides={"pacs": {"calling": [device]}})
     load(overrides={"pacs": {"calling": [device], "port": 11112}})
+
+
+ARCHIVE = {"name": "hospital", "ae": "ARCHIVE", "host": "127.0.0.1", "port": 4242}
+
+
+@pytest.mark.parametrize(
+    ("changed", "why"),
+    [
+        ({"dicomweb": "https://pacs.example.org"}, "one of them"),
+        ({"ae": None}, "one of them"),
+        ({"ae": "AN ARCHIVE'S TITLE"}, "16"),
+        ({"host": ""}, "needs host and port"),
+        ({"token": "secret"}, "DIMSE knows none"),
+        ({"host": "pacs.example.org"}, "unencrypted"),
+        ({"host": "192.0.2.30"}, "unencrypted"),
+        ({"certificate": "/etc/mdm/archive.pem"}, "set tls"),
+        ({"retrieve": "C-MOVE"}, r"set pacs\.port"),
+        ({"retrieve": "C-MOVE", "host": "pacs.example.org", "tls": True}, "moves_from"),
+        ({"retrieve": "C-MOVE", "moves_from": ["0.0.0.0/0"]}, "anybody's"),
+        ({"ae": None, "dicomweb": "https://pacs.example.org", "retrieve": "C-GET"}, "retrieve"),
+    ],
+)
+def test_an_archive_that_speaks_dimse_is_named_wholly_and_safely(changed: dict[str, Any], why: str) -> None:
+    load(overrides={"pacs": {"sources": [ARCHIVE]}})
+    archive = {key: value for key, value in (ARCHIVE | changed).items() if value is not None}
+    with pytest.raises(UnsafeSettings, match=why):
+        load(overrides={"pacs": {"sources": [archive]}})
+
+
+def test_an_archive_may_move_images_to_the_port_that_listens() -> None:
+    moving = ARCHIVE | {
+        "retrieve": "C-MOVE",
+        "host": "pacs.example.org",
+        "moves_from": ["192.0.2.30"],
+        "tls": True,
+    }
+    load(overrides={"pacs": {"port": 11112, "sources": [moving]}})

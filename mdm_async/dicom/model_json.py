@@ -36,6 +36,10 @@ def instance_uid(said: Mapping[str, Any]) -> str:
     return _text(said, _SOP_INSTANCE)
 
 
+def class_uid(said: Mapping[str, Any]) -> str:
+    return _text(said, _SOP_CLASS)
+
+
 def instances_in(said: Mapping[str, Any]) -> int | None:
     """How many instances a study has; None where that is not said."""
     text = _text(said, _INSTANCES_IN_STUDY)

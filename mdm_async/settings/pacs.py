@@ -1,25 +1,14 @@
 """The section `[pacs]`: the hospital's devices and archives, and how this server speaks with them."""
 
 import ipaddress
-import re
 from pathlib import Path
-from typing import Annotated
 
 from pydantic import Field, field_validator, model_validator
 
 from mdm_async.loopback import is_loopback
+from mdm_async.settings.ae_titles import AeTitle
 from mdm_async.settings.pacs_sources import PacsSourceSettings
 from mdm_async.settings.sections import Section
-
-_TITLE = re.compile(r"(?! )[ -\[\]-~]{1,16}(?<! )\Z")
-"""PS3.5 §6.2: printable ASCII without a backslash; blanks around it do not count."""
-AeTitle = Annotated[str, Field(min_length=1, max_length=16)]
-
-
-def demand_title(given: str) -> str:
-    if not _TITLE.match(given):
-        raise ValueError(f"{given!r} is no AE title: up to 16 printable ASCII characters without a backslash")
-    return given
 
 
 class CallingSettings(Section):
@@ -52,11 +41,6 @@ class CallingSettings(Section):
     associations: int | None = Field(
         None, ge=1, description="its associations at once; default: three quarters of all"
     )
-
-    @field_validator("ae")
-    @classmethod
-    def _is_title(cls, given: str) -> str:
-        return demand_title(given)
 
     @field_validator("hosts")
     @classmethod
@@ -125,11 +109,6 @@ class PacsSettings(Section):
     )
     idle_seconds: float = Field(60, gt=0, description="seconds that an association may be silent")
 
-    @field_validator("ae_title")
-    @classmethod
-    def _is_title(cls, given: str) -> str:
-        return demand_title(given)
-
     @field_validator("sources")
     @classmethod
     def _have_names(cls, given: tuple[PacsSourceSettings, ...]) -> tuple[PacsSourceSettings, ...]:
@@ -143,6 +122,16 @@ class PacsSettings(Section):
             raise ValueError(
                 "calling names devices, and no port listens to them; set pacs.port (11112 is usual)"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _listens_to_archives(self) -> "PacsSettings":
+        for one in self.sources:
+            if one.retrieve == "C-MOVE" and self.port is None:
+                raise ValueError(
+                    f"{one.name} would move images to this server, and no port listens to it; set pacs.port (11112 is "
+                    "usual)"
+                )
         return self
 
     @model_validator(mode="after")

@@ -1,7 +1,8 @@
 """The sections `[[pacs.sources]]`: archives of the hospital's that images are registered at and fetched from."""
 
+import ipaddress
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
@@ -9,16 +10,36 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 
 from mdm_async.hours import Hours
 from mdm_async.loopback import is_loopback
+from mdm_async.settings.ae_titles import AeTitle
 from mdm_async.settings.sections import Section, read_secret
 
 
 class PacsSourceSettings(Section):
-    """One archive, which is read from and never written to."""
+    """One archive, which is read from and never written to: by DICOMweb, or by DIMSE."""
 
     name: str = Field(pattern="^[a-z][a-z0-9_-]{0,62}$", description="what commands and the audit call it")
-    dicomweb: str = Field(description="base URL of its DICOMweb services: https://pacs.example.org/dicom-web")
+    dicomweb: str | None = Field(
+        None, description="base URL of its DICOMweb services: https://pacs.example.org/dicom-web"
+    )
+    ae: AeTitle | None = Field(
+        None, description="its AE title, instead of dicomweb: it is asked by C-FIND, as `pacs.ae_title`"
+    )
+    host: str = Field("", description="where it listens for associations: a name or an address")
+    port: int = Field(104, ge=1, le=65535, description="port that it listens on for associations")
+    retrieve: Literal["C-GET", "C-MOVE"] = Field(
+        "C-GET",
+        description="how images are fetched by DIMSE; it moves them to `pacs.ae_title` at `pacs.port`",
+    )
+    moves_from: tuple[str, ...] = Field(
+        (), description="addresses, or networks of them, that it moves images from; default: host, an address"
+    )
+    tls: bool = Field(False, description="associations are secured by TLS")
+    certificate: Path | None = Field(
+        None, description="certificate (PEM) that it must show, by TLS; default: one that the system trusts"
+    )
     plain: bool = Field(
-        False, description="identities may cross the network unencrypted: http:// off the loopback"
+        False,
+        description="identities may cross the network unencrypted: without TLS off the loopback",
     )
     token_file: Path | None = Field(None, description="file that holds the bearer token that is shown to it")
     token: SecretStr | None = Field(None, description="the bearer token itself")
@@ -39,13 +60,44 @@ class PacsSourceSettings(Section):
 
     @field_validator("dicomweb")
     @classmethod
-    def _is_a_url(cls, given: str) -> str:
+    def _is_a_url(cls, given: str | None) -> str | None:
+        if given is None:
+            return None
         url = urlsplit(given)
         if url.scheme not in ("http", "https") or not url.hostname or url.query or url.fragment:
             raise ValueError("must be http(s)://host[:port][/path] and nothing more")
         if url.username or url.password:
             raise ValueError("holds a credential; put it in token_file")
         return given.rstrip("/")
+
+    @field_validator("moves_from")
+    @classmethod
+    def _are_networks(cls, given: tuple[str, ...]) -> tuple[str, ...]:
+        networks = [ipaddress.ip_network(host, strict=False) for host in given]
+        if not all(one.prefixlen for one in networks):
+            raise ValueError("every address there is may be anybody's; name those of the archive")
+        return tuple(map(str, networks))
+
+    @model_validator(mode="after")
+    def _speaks_one_way(self) -> Self:
+        if (self.dicomweb is None) == (self.ae is None):
+            raise ValueError(
+                "an archive is named by its dicomweb URL, or by its ae, host and port: one of them"
+            )
+        of_dimse = {"host", "port", "retrieve", "moves_from", "tls", "certificate"} & self.model_fields_set
+        if self.dicomweb is not None and of_dimse:
+            raise ValueError(
+                f"{', '.join(sorted(of_dimse))}: of archives that speak DIMSE, and this has dicomweb"
+            )
+        if self.ae is not None and not self.host:
+            raise ValueError("an archive that speaks DIMSE needs host and port beside ae")
+        if self.ae is not None and self.token is not None:
+            raise ValueError(
+                "token: DIMSE knows none; a certificate is shown instead, that of server.tls_cert"
+            )
+        if self.certificate is not None and not self.tls:
+            raise ValueError("certificate: it is shown by TLS; set tls = true")
+        return self
 
     @model_validator(mode="after")
     def _has_hours(self) -> Self:
@@ -70,10 +122,42 @@ class PacsSourceSettings(Section):
 
     @model_validator(mode="after")
     def _is_confidential(self) -> Self:
-        url = urlsplit(self.dicomweb)
-        if url.scheme == "http" and not is_loopback(url.hostname or "") and not self.plain:
+        if self.plain:
+            return self
+        url = urlsplit(self.dicomweb or "")
+        if url.scheme == "http" and not is_loopback(url.hostname or ""):
             raise ValueError(
                 "patients' images and names would cross the network unencrypted: give its https URL, or set "
                 "plain = true if that network is the hospital's own and closed"
             )
+        if self.ae is not None and not self.tls and not is_loopback(self.host):
+            raise ValueError(
+                "patients' images and names would cross the network unencrypted: set tls = true, or plain = true if "
+                "that network is the hospital's own and closed"
+            )
         return self
+
+    @model_validator(mode="after")
+    def _is_known_when_it_calls(self) -> Self:
+        if self.retrieve == "C-MOVE":
+            try:
+                _ = self.networks
+            except ValueError:
+                raise ValueError(
+                    "moves_from: name the addresses that it moves images from; the name of its host is not looked up"
+                ) from None
+        return self
+
+    @property
+    def networks(self) -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:
+        """That it moves images from. Raises ValueError when that is not told."""
+        return [ipaddress.ip_network(host) for host in self.moves_from or (self.host,)]
+
+    @property
+    def secured(self) -> bool:
+        return self.tls
+
+    @property
+    def associations(self) -> int:
+        """Those that it may have at once, to move images."""
+        return self.max_associations

@@ -6,6 +6,7 @@ import pytest
 
 from tests.interop.grid_tools import GridTools
 from tests.interop.rig import new_place, rig
+from tests.orthanc import Orthanc, running_orthanc
 from tests.postgres.for_tests import PostgresForTests
 
 
@@ -22,3 +23,9 @@ async def grid_tools(
 async def place(grid_tools: GridTools) -> str:
     """A directory of one test's own, below the user's."""
     return await new_place(grid_tools)
+
+
+@pytest.fixture(scope="session")
+async def orthanc(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Orthanc]:
+    async with running_orthanc(tmp_path_factory.mktemp("orthanc")) as running:
+        yield running

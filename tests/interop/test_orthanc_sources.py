@@ -12,30 +12,12 @@ import pytest
 from pydicom.uid import generate_uid
 
 from tests.conftest import Server, running_server
+from tests.interop.archive_verbs import ID, NAME, admin, brought, data_set, image_of, locality, registered
 from tests.interop.rig import HOME, rig
 from tests.orthanc import Orthanc, running_orthanc
 from tests.pacs.sources.archive_proxy import proxied
 from tests.postgres.for_tests import PostgresForTests
-from tests.web.made_images import made
 from tests.web.test_privacy import captured_log
-
-NAME, ID = "Zebedaeus^Quirinus", "QZ-774411"
-
-
-@pytest.fixture(scope="session")
-async def orthanc(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Orthanc]:
-    async with running_orthanc(tmp_path_factory.mktemp("orthanc")) as running:
-        yield running
-
-
-def image_of(study: str, number: int, *, pixels: int = 300_000) -> bytes:
-    image = pydicom.dcmread(io.BytesIO(made(pixels=pixels, seed=number)))
-    image.PatientName, image.PatientID, image.AccessionNumber = NAME, ID, "ACC-55019"
-    image.StudyInstanceUID, image.SeriesInstanceUID = study, f"{study[:62]}.1"
-    image.SOPInstanceUID = image.file_meta.MediaStorageSOPInstanceUID = generate_uid()
-    written = io.BytesIO()
-    image.save_as(written, enforce_file_format=True)
-    return written.getvalue()
 
 
 @asynccontextmanager
@@ -47,56 +29,6 @@ async def serving(
     sections: dict[str, Any] = {"pacs": {"sources": [source]}, "delivery": {"identified": "clear"}}
     async with running_server(folder / "data", dsn, **sections) as server:
         yield server
-
-
-async def admin(server: Server, verb: str, **body: Any) -> dict[str, Any]:
-    token = await server.token("prwilxgs", views=["basic", "identified"])
-    reply = await server.call("POST", f"/admin/v1/archives/{verb}", token=token, json=body)
-    assert reply.status == 200, reply.body
-    tree: dict[str, Any] = reply.tree
-    return tree
-
-
-def data_set(file: bytes) -> bytes:
-    """What comes after the file meta information."""
-    group = int.from_bytes(file[140:144], "little")
-    return file[144 + group :]
-
-
-async def registered(server: Server, directory: str, **wanted: Any) -> list[str]:
-    begin: int | None = 0
-    await server.srm("mkdir", surl=directory, parents=True)
-    while begin is not None:
-        page = await admin(server, "hospital/register", path=directory, begin=begin, **wanted)
-        assert not page["failed"], page
-        begin = page["next"]
-    return await files_below(server, directory)
-
-
-async def files_below(server: Server, directory: str) -> list[str]:
-    found: list[str] = []
-    for child in (await server.srm("ls", surls=[directory]))["files"][0].get("subPaths", []):
-        if child["type"] == "DIRECTORY":
-            found += await files_below(server, child["path"])
-        else:
-            assert child["fileLocality"] == "NEARLINE"
-            found.append(child["path"])
-    return found
-
-
-async def locality(server: Server, path: str) -> str:
-    return str((await server.srm("ls", surls=[path]))["files"][0]["fileLocality"])
-
-
-async def brought(server: Server, token: str, request: str, seconds: float = 60) -> list[dict[str, Any]]:
-    """The files of a request, when none waits any more."""
-    async with asyncio.timeout(seconds):
-        while True:
-            tree = await server.srm("statusOfGetRequest", token=token, requestToken=request)
-            if tree["returnStatus"]["statusCode"] not in ("SRM_REQUEST_QUEUED", "SRM_REQUEST_INPROGRESS"):
-                files: list[dict[str, Any]] = tree["files"]
-                return files
-            await asyncio.sleep(0.05)
 
 
 async def test_a_study_is_registered_listed_and_brought_byte_for_byte(

@@ -24,7 +24,8 @@ KIND = " source"
 class PacsSource:
     """One instance in a PACS: the PACS by name, the UIDs of study, series and instance (PS3.3 C.7.2, C.7.3, C.12.1).
 
-    `patient`: the Patient ID that the PACS told, as `linking_values` has it; empty when it told none.
+    `patient`: the Patient ID that the PACS told, as `linking_values` has it; `sop_class`: the instance's class. Either
+    is empty when it told none.
     """
 
     pacs: str
@@ -32,6 +33,7 @@ class PacsSource:
     series: str
     instance: str
     patient: str = ""
+    sop_class: str = ""
 
     def __post_init__(self) -> None:
         if not self.pacs or not all(_UID.match(uid) for uid in (self.study, self.series, self.instance)):

@@ -6,41 +6,37 @@ Nothing that the archive says in words is told to anybody, nor the URLs that it 
 import asyncio
 import ssl
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from email.message import Message
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from math import ceil
-from typing import Any, Final, Self
+from typing import Final, Self
 
 import aiohttp
 import orjson
 from yarl import URL
 
+from mdm_async.dicom import model_json
 from mdm_async.errors import NotFound, PeerFailed, SourceAway, SourceBusy
 from mdm_async.http_failures import told_as
 from mdm_async.images.parts.pacs_source import PacsSource
-from mdm_async.pacs.dicomweb.multipart import Event, MultipartReader, PartBegins, PartData, PartEnds
-from mdm_async.pacs.dicomweb.parts import Parts
-from mdm_async.pacs.dicomweb.throttle import Throttle
+from mdm_async.pacs.dicomweb.multipart import MultipartReader
+from mdm_async.pacs.parts import Event, PartBegins, PartData, PartEnds, Parts
+from mdm_async.pacs.source import FETCH_SECONDS, MOST_IN_STUDY, PATIENCE, QUERY_SECONDS, Said
+from mdm_async.pacs.throttle import Throttle
 from mdm_async.settings import PacsSourceSettings
 
-Said = Mapping[str, Any]
-"""What an archive says of a study, a series or an instance: the DICOM JSON model (PS3.18 §F.2)."""
-
-PATIENCE: Final = 60.0
-"""Seconds in which it must begin to answer; and over which it must keep the pace."""
-QUERY_SECONDS: Final = 300.0
-"""That the answer to a query may take."""
-_FETCH_SECONDS: Final = 86400.0
 _CONNECT: Final = 10.0
 _READ_AHEAD: Final = 256 << 10
 _MOST_SAID: Final = 16 << 20
 _SAID_OF_EACH, _VALUES_OF_EACH, _FEW = 16 << 10, 1000, 16
 """Bytes and values of an answer to a query, for each study or instance that was asked for, and for a few more."""
 _LONGEST_RETRY: Final = 3600
+_FIELDS: Final = ("Modality", "PatientID", "AccessionNumber")
+"""Of instances: to be told beside what is told unasked."""
 _LINE, _MOST_FIELDS = 16 << 10, 128
 _REFUSALS: Final = (
     HTTPStatus.UNAUTHORIZED,
@@ -69,6 +65,10 @@ class DicomWebSource:
     @property
     def name(self) -> str:
         return self.settings.name
+
+    @property
+    def gives_series(self) -> bool:
+        return True
 
     async def __aenter__(self) -> Self:
         token = self.settings.token
@@ -99,6 +99,37 @@ class DicomWebSource:
         begun = time.monotonic()
         await self.query("studies", [], offset=0, limit=1)
         return time.monotonic() - begun
+
+    async def studies(
+        self, matching: Sequence[tuple[str, str]], *, begin: int, size: int
+    ) -> AsyncGenerator[list[Said], None]:
+        """As `Source.studies`. Raises PeerFailed when the archive gives its first page for the second."""
+        asked = [*matching, ("includefield", "StudyDescription")]
+        while page := await self.query("studies", asked, offset=begin, limit=size):
+            if 0 < begin <= size:
+                first = await self.query("studies", asked, offset=0, limit=1)
+                if first and model_json.study_uid(first[0]) == model_json.study_uid(page[0]):
+                    raise PeerFailed("the archive gives the same page again and again")
+            yield page
+            begin += len(page)
+
+    async def instances(
+        self, study: Said, modality: str | None, *, size: int
+    ) -> AsyncGenerator[list[Said], None]:
+        """As `Source.instances`."""
+        known, seen, last = model_json.instances_in(study), 0, ""
+        asked = [("includefield", field) for field in _FIELDS]
+        if modality is not None:
+            asked.append(("Modality", modality))
+        what = f"studies/{model_json.study_uid(study)}/instances"
+        while known is None or seen < known:
+            page = await self.query(what, asked, offset=seen, limit=size)
+            if not page:
+                return
+            if model_json.instance_uid(page[0]) == last or seen > MOST_IN_STUDY:
+                raise PeerFailed("the archive gives the same page again and again")
+            last, seen = model_json.instance_uid(page[0]), seen + len(page)
+            yield page
 
     async def query(
         self, what: str, matching: Sequence[tuple[str, str]], *, offset: int, limit: int
@@ -205,7 +236,7 @@ class DicomWebSource:
     async def _events(self, answer: aiohttp.ClientResponse) -> AsyncGenerator[Event, None]:
         """Of the body's parts. An answer that is a file itself is its only part."""
         kind = _kind(answer.headers.get("Content-Type", ""))
-        async with aclosing(self._chunks(answer, _FETCH_SECONDS)) as chunks:
+        async with aclosing(self._chunks(answer, FETCH_SECONDS)) as chunks:
             if kind.get_content_type() == "application/dicom":
                 yield PartBegins({})
                 async for chunk in chunks:

@@ -4,12 +4,12 @@ A part that says its length has it, whatever its bytes are; of others the end is
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from enum import Enum
 from typing import Final
 
 from mdm_async.errors import MdmError, PeerFailed
+from mdm_async.pacs.parts import Event, PartBegins, PartData, PartEnds
 
 _MOST_HEADERS: Final = 16 << 10
 _MOST_PREAMBLE: Final = 64 << 10
@@ -18,26 +18,6 @@ _PADDING: Final = 1024
 """Blanks that may stand behind a boundary on its line."""
 _AFTER: Final = re.compile(rb"(--)|[ \t]*\r\n")
 _LENGTH: Final = re.compile(rb"\d{1,18}")
-
-
-@dataclass(frozen=True, slots=True)
-class PartBegins:
-    """A part, by its header fields in lower case."""
-
-    headers: Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class PartData:
-    data: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class PartEnds:
-    """All bytes of the part that began last have come."""
-
-
-Event = PartBegins | PartData | PartEnds
 
 
 class _At(Enum):

@@ -89,12 +89,12 @@ class Asking:
         self, operation: Operation, root: Root, view: View, identifier: bytes, taker: SameAssociation
     ) -> Answer:
         conditions = queries.retrieved(root, identifier, self.encoding)
-        sending = Sending(self.shown, self.caller, view, self.peer.settings.ae, self.encoding)
+        sending = Sending(self.shown, self.caller, view, self.peer.title, self.encoding)
         rows = await operation.attend(sending.found(conditions))
         return await operation.attend(sending.send(rows, taker, operation, self.tell))
 
     def _note(self, command: Command, why: str) -> None:
-        ae = self.peer.settings.ae
+        ae = self.peer.title
         if (unsaid := _TOLD.tell(f"{ae} {why}")) is not None:
             what = _NAMES[command.field]
             _log.warning("a query could not be answered", request=what, ae=ae, reason=why, **unsaid)

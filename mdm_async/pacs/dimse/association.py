@@ -126,7 +126,7 @@ class Association:
 
     @property
     def _title(self) -> str:
-        return self._peer.settings.ae if self._peer is not None else ""
+        return self._peer.title if self._peer is not None else ""
 
     def _tell(self, event: str, *, what: str, **beside: str) -> None:
         """Of what anybody can make happen as often as they like."""
@@ -155,7 +155,7 @@ class Association:
         self._tell_unanswered(answered)
         contexts = {one.id: one for one in answered if one.result == ACCEPTED}
         speaker = Speaker(self.wire, request.longest)
-        self._conversation = Conversation(services, peer, self.source, contexts, speaker, self._draining)
+        self._conversation = Conversation(services, peer, self.end, contexts, speaker, self._draining)
         on_behalf.set(peer.caller(self.source).payer.account)
         await self.wire.send(negotiation.accept(body, answered, LONGEST, request.roles))
         return await self._conversation.serve()

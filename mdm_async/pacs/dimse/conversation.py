@@ -11,6 +11,7 @@ from mdm_async.names import Caller
 from mdm_async.pacs.dimse import commands, metrics
 from mdm_async.pacs.dimse.answers import UNRECOGNISED_OPERATION, Answer
 from mdm_async.pacs.dimse.asking import Asking
+from mdm_async.pacs.dimse.awaited import Awaited
 from mdm_async.pacs.dimse.commands import (
     C_CANCEL,
     C_ECHO,
@@ -25,12 +26,18 @@ from mdm_async.pacs.dimse.messages import Aborted, Messages, Released
 from mdm_async.pacs.dimse.negotiation import Answered
 from mdm_async.pacs.dimse.operations import BrokenOff
 from mdm_async.pacs.dimse.pdus import AbortReason, Broken, abort
-from mdm_async.pacs.dimse.peers import Peer
+from mdm_async.pacs.dimse.peers import OtherEnd, Peer
 from mdm_async.pacs.dimse.shown import Shown
 from mdm_async.pacs.dimse.speaking import Speaker, whole
 from mdm_async.pacs.dimse.storing import Storage
 from mdm_async.pacs.dimse.wire import Gone, Silent
-from mdm_async.pacs.statuses import CLASS_NOT_SUPPORTED, NOT_UNDERSTOOD, PROCESSING_FAILURE, SUCCESS
+from mdm_async.pacs.statuses import (
+    CLASS_NOT_SUPPORTED,
+    NOT_AUTHORISED,
+    NOT_UNDERSTOOD,
+    PROCESSING_FAILURE,
+    SUCCESS,
+)
 from mdm_async.seldom import Seldom
 
 _ENDS: Final = (Aborted, Released, Broken, BrokenOff, Silent, Gone)
@@ -46,6 +53,7 @@ class Services:
 
     storage: Storage
     shown: Shown
+    awaited: Awaited
 
 
 @dataclass(eq=False, slots=True)
@@ -55,7 +63,7 @@ class Conversation:
 
     services: Services
     peer: Peer
-    source: str
+    end: OtherEnd
     contexts: dict[int, Answered]
     speaker: Speaker
     draining: bool = False
@@ -99,7 +107,7 @@ class Conversation:
     @property
     def _caller(self) -> Caller:
         """As whom the peer asks at this moment."""
-        return self.services.shown.mapped(self.peer.caller(self.source))
+        return self.services.shown.mapped(self.peer.caller(self.end.address))
 
     async def _answer(self, command: Command, context: Answered) -> Answer:
         if command.field == C_ECHO:
@@ -120,7 +128,7 @@ class Conversation:
             return Answer(NOT_UNDERSTOOD, "there is no data set")
         if command.sop_class != context.abstract or context.abstract == VERIFICATION:
             return Answer(CLASS_NOT_SUPPORTED, "the SOP class is not that of the presentation context")
-        ae = self.peer.settings.ae
+        ae = self.peer.title
         try:
             if command.field == C_STORE:
                 return await self._stored(command, context)
@@ -129,7 +137,7 @@ class Conversation:
             if (unsaid := _TOLD.tell(f"broken off {ae}")) is not None:
                 what = _NAMES[command.field]
                 _log.warning(
-                    "a request of a device broke off", request=what, ae=ae, source=self.source, **unsaid
+                    "a request of a device broke off", request=what, ae=ae, source=self.end.address, **unsaid
                 )
             raise
         except Exception as why:
@@ -139,9 +147,22 @@ class Conversation:
             return Answer(PROCESSING_FAILURE, "an unexpected failure; the server's log knows more")
 
     async def _stored(self, command: Command, context: Answered) -> Answer:
+        if self.services.awaited.has_asked_for(command):
+            return await self._moved(command, context)
+        if self.peer.landing is None:
+            return Answer(NOT_AUTHORISED, "only images that this server asks for are taken from here")
         storage, data_set = self.services.storage, self._messages.data_set()
         cut = self.speaker.wire.cut
         return await storage.store(self.peer, self._caller, command, context.syntax, data_set, cut)
+
+    async def _moved(self, command: Command, context: Answered) -> Answer:
+        """What a C-MOVE of this server's has caused goes to who waits for it, and nowhere else."""
+        arrival = self.services.awaited.find(self.end, command)
+        if arrival is None:
+            return Answer(NOT_AUTHORISED, "nobody waits for this image")
+        if await arrival.deliver(command, context.syntax, self._messages.data_set()):
+            return Answer(SUCCESS)
+        return Answer(PROCESSING_FAILURE, "the image was not taken to its end")
 
     async def _asked(self, command: Command, context: Answered) -> Answer:
         async def tell(answer: Answer) -> None:

@@ -72,8 +72,8 @@ class Listener:
                 _log.warning(
                     "images of a device cross the network unencrypted, and its title and address are all that it is "
                     "believed by",
-                    ae=peer.settings.ae,
-                    hosts=",".join(peer.settings.hosts),
+                    ae=peer.title,
+                    hosts=",".join(map(str, peer.networks)),
                 )
         _log.info("devices may push images, and search", ae_title=own.ae_title, host=host, port=self.port)
 

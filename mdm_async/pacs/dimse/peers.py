@@ -10,7 +10,7 @@ from mdm_async.loopback import is_loopback
 from mdm_async.names import ANYONE, AUTHENTICATED, Ability, Caller, Right, Scope, View, parse_view
 from mdm_async.pacs.dimse.tls import certificate
 from mdm_async.rules import parse_principal
-from mdm_async.settings import CallingSettings, PacsSettings
+from mdm_async.settings import CallingSettings, PacsSettings, PacsSourceSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,10 +24,11 @@ class OtherEnd:
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """One device, as `[[pacs.calling]]` has it."""
+    """One device, as `[[pacs.calling]]` has it; or an archive of `[[pacs.sources]]` that moves images here: of which
+    nothing lands that is not awaited."""
 
-    settings: CallingSettings
-    landing: Landing
+    settings: CallingSettings | PacsSourceSettings
+    landing: Landing | None
     networks: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]
     certificate: bytes | None
     """That it has to show (DER)."""
@@ -49,12 +50,24 @@ class Peer:
                 f"pacs.calling of {settings.ae}: {why.detail}", remedy=why.remedy or "correct it"
             ) from None
 
+    @classmethod
+    def of_archive(cls, settings: PacsSourceSettings) -> Self:
+        """Raises UnsafeSettings."""
+        shown = certificate(settings.certificate) if settings.certificate is not None else None
+        return cls(settings, None, tuple(settings.networks), shown, None)
+
+    @property
+    def title(self) -> str:
+        return self.settings.ae or ""
+
     def caller(self, source: str) -> Caller:
         """As whom it asks: its principal, or itself, by a right to this directory that the settings give."""
-        own = self.settings.principal
+        name = f"ae:{self.title}"
+        if self.landing is None:
+            return Caller(name, frozenset({name, ANYONE}), source=source)
+        own = self.settings.principal if isinstance(self.settings, CallingSettings) else None
         if own is not None:
             return Caller(own, frozenset({own, AUTHENTICATED, ANYONE}), source=source)
-        name = f"ae:{self.settings.ae}"
         writes = Scope(
             self.landing.directory, frozenset({Right.WRITE}), also=frozenset({Ability.DIRECTORIES})
         )
@@ -91,7 +104,9 @@ class Peers:
     @classmethod
     def of(cls, settings: PacsSettings) -> Self:
         """Raises UnsafeSettings."""
-        return cls(tuple(map(Peer.of, settings.calling)))
+        moving = [one for one in settings.sources if one.retrieve == "C-MOVE"]
+        # Who is both is found as the device: what it pushes unasked has a directory.
+        return cls((*map(Peer.of, settings.calling), *map(Peer.of_archive, moving)))
 
     @property
     def certificates(self) -> list[bytes]:
@@ -103,7 +118,7 @@ class Peers:
 
     def find(self, title: str, end: OtherEnd) -> Peer | None:
         """The one of this title at the other end of a connection."""
-        return next((one for one in self.known if one.settings.ae == title and one.is_at(end)), None)
+        return next((one for one in self.known if one.title == title and one.is_at(end)), None)
 
 
 def address_of(peername: object) -> str:

@@ -45,13 +45,17 @@ class NoAssociation(Exception):
 
 @dataclass(frozen=True, slots=True)
 class CalledPeer:
-    """An application entity that this server calls, and under which title of its own. `tls`: None for plain TCP."""
+    """An application entity that this server calls, and under which title of its own.
+
+    `tls`: None for plain TCP. `certificate` (DER): that it has to show; None for one that `tls` trusts.
+    """
 
     host: str
     port: int
     title: str
     own_title: str
     tls: ssl.SSLContext | None = None
+    certificate: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +158,9 @@ async def associated(
         requestor = Requestor(wire, await _agreed(wire, peer, proposed, patience))
         yield requestor
         await _released(requestor)
+    except GeneratorExit:  # Who speaks in it is a generator, of which nobody wants more.
+        await _released(requestor)
+        raise
     except Released:
         await wire.say_last(RELEASE_RP)
         raise
@@ -187,6 +194,11 @@ async def _connected(peer: CalledPeer, patience: Patience) -> Wire:
         raise NoAssociation("does not speak TLS as it should") from None
     except OSError:
         raise NoAssociation("cannot be reached") from None
+    if peer.certificate is not None:
+        shown = writer.get_extra_info("ssl_object")
+        if shown is None or shown.getpeercert(binary_form=True) != peer.certificate:
+            writer.transport.abort()
+            raise NoAssociation("shows another certificate than the one that it has to")
     # Nothing is kept back: what was sent has left, or its sender waits.
     writer.transport.set_write_buffer_limits(0)
     return Wire(reader, writer, patience.idle, patience.pace, patience.slowest)

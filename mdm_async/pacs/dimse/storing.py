@@ -7,7 +7,6 @@ from typing import Final
 import structlog
 
 from mdm_async.auditing.refusals import Refusals
-from mdm_async.dicom.encode import preamble_and_meta
 from mdm_async.dicom.filemeta import is_uid
 from mdm_async.dicom.sop_common import SopCommon
 from mdm_async.errors import MdmError
@@ -20,6 +19,7 @@ from mdm_async.names import Caller
 from mdm_async.pacs.dimse.answers import Answer
 from mdm_async.pacs.dimse.commands import Command
 from mdm_async.pacs.dimse.peers import Peer
+from mdm_async.pacs.dimse.received_file import received_file
 from mdm_async.pacs.statuses import NOT_UNDERSTOOD, SUCCESS, status_of
 from mdm_async.seldom import Seldom
 
@@ -49,9 +49,10 @@ class Storage:
         """Success once it is stored for good. `data_set` need not have been taken to its end. Raises what it raises."""
         if not is_uid(command.instance):
             return Answer(NOT_UNDERSTOOD, "the Affected SOP Instance UID is no UID")
+        assert peer.landing is not None
         said = SopCommon(command.sop_class, command.instance)
-        ask = FileAsk(peer.landing, said, f"C-STORE of {peer.settings.ae}", PUSHED)
-        body = _file(said, syntax, data_set)
+        ask = FileAsk(peer.landing, said, f"C-STORE of {peer.title}", PUSHED)
+        body = received_file(command, syntax, _counted(data_set))
         try:
             with TRANSFERS_IN.track_inprogress():
                 await file(self.intake, self.judge, self.admission, caller, ask, body, cut)
@@ -60,16 +61,13 @@ class Storage:
                 self.refusals.note(why, caller, caller.source, "C-STORE")
             status = status_of(why)
             if (unsaid := _TOLD.tell(why.title)) is not None:
-                told = {"ae": peer.settings.ae, "status": f"{status:04X}", "reason": why.detail}
+                told = {"ae": peer.title, "status": f"{status:04X}", "reason": why.detail}
                 _log.warning("a pushed image was refused", **told, **unsaid)
             return Answer(status, why.detail)
         return Answer(SUCCESS)
 
 
-async def _file(said: SopCommon, syntax: str, data_set: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """The data set as a Part 10 file, its own bytes unchanged."""
-    meta = preamble_and_meta(said.sop_class.encode(), said.instance.encode(), syntax.encode())
+async def _counted(data_set: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     async for chunk in data_set:
         BYTES_IN.inc(len(chunk))
-        yield meta + chunk
-        meta = b""
+        yield chunk

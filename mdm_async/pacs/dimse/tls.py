@@ -28,9 +28,36 @@ def certificate(path: Path) -> bytes:
         )
     except (OSError, ValueError):
         raise UnsafeSettings(
-            f"pacs.calling: {path} holds no certificate that can be read",
+            f"pacs: {path} holds no certificate that can be read",
             remedy="name the device's certificate, as PEM",
         ) from None
+
+
+def tls_of_called(settings: ServerSettings, shown: bytes | None) -> ssl.SSLContext:
+    """By which this server calls others, and shows its own certificate if it has one.
+
+    `shown`: the certificate (DER) that they have to show; None: one that the system trusts. Raises UnsafeSettings.
+    """
+    context = ssl.create_default_context()
+    if shown is not None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        # Whatever host it stands for, it is that one and no other.
+        context.check_hostname = False
+        context.load_verify_locations(cadata=shown)
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if settings.tls_cert is not None and settings.tls_key is not None:
+        try:
+            context.load_cert_chain(settings.tls_cert, settings.tls_key, password="")
+        except OSError as why:
+            raise _unusable(why) from why
+    return context
+
+
+def _unusable(why: OSError) -> UnsafeSettings:
+    return UnsafeSettings(
+        f"the certificate cannot be used: {why}", remedy="check server.tls_cert and server.tls_key"
+    )
 
 
 class Tls:
@@ -43,9 +70,7 @@ class Tls:
             self._seen = self._stamp()
             self.context = self._fresh()
         except OSError as why:  # ssl.SSLError is one, too.
-            raise UnsafeSettings(
-                f"the certificate cannot be used: {why}", remedy="check server.tls_cert and server.tls_key"
-            ) from why
+            raise _unusable(why) from why
 
     @classmethod
     def of(cls, settings: ServerSettings, shown: Iterable[bytes]) -> Self | None:

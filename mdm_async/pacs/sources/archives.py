@@ -1,6 +1,6 @@
 """The archives of the settings: by name, as whoever administers this server may use them."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
@@ -11,21 +11,26 @@ from mdm_async.errors import NotFound
 from mdm_async.images.transfers.staging import Line
 from mdm_async.names import Caller
 from mdm_async.pacs.dicomweb.client import DicomWebSource
+from mdm_async.pacs.dimse.awaited import Awaited
+from mdm_async.pacs.retrieval.archive import dimse_source
+from mdm_async.pacs.source import Source
 from mdm_async.postgres.database import Database
-from mdm_async.settings import PacsSourceSettings
+from mdm_async.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
 class Archive:
     """One of them: asked by `source`, waited for in `line`."""
 
-    source: DicomWebSource
+    source: Source
     line: Line
 
 
 @dataclass(frozen=True, slots=True)
 class Archives:
     by_name: Mapping[str, Archive]
+    awaited: Awaited
+    """What they are to move here."""
 
     def named(self, name: str) -> Archive:
         """Raises NotFound."""
@@ -36,14 +41,19 @@ class Archives:
 
 
 @asynccontextmanager
-async def archives_of(settings: Sequence[PacsSourceSettings], slowest: int) -> AsyncIterator[Archives]:
-    """`slowest`: bytes a second below which what they send is cut."""
+async def archives_of(settings: Settings) -> AsyncIterator[Archives]:
+    """Raises UnsafeSettings."""
+    awaited = Awaited(settings.pacs.ae_title)
     async with AsyncExitStack() as stack:
         by_name = {}
-        for one in settings:
-            source = await stack.enter_async_context(DicomWebSource(one, slowest))
+        for one in settings.pacs.sources:
+            source: Source
+            if one.dicomweb is not None:
+                source = await stack.enter_async_context(DicomWebSource(one, settings.transfers.slowest))
+            else:
+                source = dimse_source(one, settings, awaited)
             by_name[one.name] = Archive(source, Line(one.name, one.max_associations, hours=one.open_hours))
-        yield Archives(by_name)
+        yield Archives(by_name, awaited)
 
 
 @dataclass(frozen=True, slots=True)

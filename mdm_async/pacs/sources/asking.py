@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from math import ceil
 from typing import Final, Self
@@ -13,9 +14,9 @@ from mdm_async.dicom import model_json
 from mdm_async.dicom.filemeta import is_uid
 from mdm_async.dicom.indexed import Kind, by_keyword
 from mdm_async.dicom.values.lexical import is_legal
-from mdm_async.errors import BadQuery, PeerFailed, SourceAway
+from mdm_async.errors import BadQuery, SourceAway
 from mdm_async.names import Caller
-from mdm_async.pacs.dicomweb.client import DicomWebSource, Said
+from mdm_async.pacs.source import Said, Source
 from mdm_async.pacs.sources.archives import Archives
 from mdm_async.postgres.database import Database
 
@@ -125,7 +126,7 @@ async def echo(database: Database, archives: Archives, caller: Caller, name: str
 
 async def admitted(
     database: Database, archives: Archives, caller: Caller, name: str, wanted: Wanted, act: str
-) -> DicomWebSource:
+) -> Source:
     """The archive, for an administrator who may ask it for this; audited as `act`.
 
     What could tell of somebody takes the right `i` on /. Raises NotFound, Forbidden, Unauthenticated; SourceAway out of
@@ -152,27 +153,18 @@ async def find(database: Database, archives: Archives, caller: Caller, name: str
     """
     async with database.acquire() as db:
         await acl.demand_identities(db, caller)
-    source, told, seen, more = archives.named(name).source, list[Mapping[str, str]](), 0, True
-    while seen < MOST_FOUND and more:
-        page = await studies(source, wanted, seen, _PAGE)
-        more, seen = bool(page), seen + len(page)
-        # No more of a page is kept than is told.
-        shown = (model_json.shown(one) for one in page if wanted.has_study(one))
-        told += [{keyword: said[keyword] for keyword in _TOLD if keyword in said} for said in shown]
+    source, told, seen, more = archives.named(name).source, list[Mapping[str, str]](), 0, False
+    async with aclosing(source.studies(wanted.studies, begin=0, size=_PAGE)) as pages:
+        async for page in pages:
+            seen += len(page)
+            # No more of a page is kept than is told.
+            shown = (model_json.shown(one) for one in page if wanted.has_study(one))
+            told += [{keyword: said[keyword] for keyword in _TOLD if keyword in said} for said in shown]
+            if more := seen >= MOST_FOUND:
+                break
     async with database.transaction() as db:
         # Before anything is told.
         await acl.demand_identities(db, caller)
         details = {"archive": name, "keywords": wanted.keywords, "studies": len(told)}
         await acts.record(db, [Act(caller, "pacs find", details=details)])
     return Listed(told[:MOST_FOUND], more or len(told) > MOST_FOUND)
-
-
-async def studies(source: DicomWebSource, wanted: Wanted, offset: int, count: int) -> list[Said]:
-    """A page of them, in the archive's order. Raises PeerFailed when it gives its first page for the second."""
-    asked = [*wanted.studies, ("includefield", "StudyDescription")]
-    page = await source.query("studies", asked, offset=offset, limit=count)
-    if page and 0 < offset <= count:
-        first = await source.query("studies", asked, offset=0, limit=1)
-        if first and model_json.study_uid(first[0]) == model_json.study_uid(page[0]):
-            raise PeerFailed("the archive gives the same page again and again")
-    return page

@@ -21,7 +21,7 @@ from mdm_async.images.parts import pacs_source
 from mdm_async.images.parts.pacs_source import PacsSource
 from mdm_async.keys.store import IDENTITY
 from mdm_async.names import Caller, Payer, View
-from mdm_async.pacs.dicomweb.client import DicomWebSource
+from mdm_async.pacs.source import Source
 from mdm_async.postgres.database import Connection, Database
 
 _SERVER: Final = Caller("mdm", frozenset())
@@ -32,7 +32,7 @@ _AT_ONCE: Final = 200
 class Fetcher:
     """Of one archive."""
 
-    source: DicomWebSource
+    source: Source
     intake: Intake
 
     @property
@@ -40,7 +40,7 @@ class Fetcher:
         return self.intake.database
 
     async def fetch(self, image: UUID) -> None:
-        """Raises as `take`; NotFound when the archive has it no more; and as `DicomWebSource.instance`."""
+        """Raises as `take`; NotFound when the archive has it no more; and as `Source.instance`."""
         registered, source = await self.registered(image)
         await self.demand_room()
         try:

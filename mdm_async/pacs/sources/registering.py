@@ -6,6 +6,7 @@ there, and adds what is new.
 
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import aclosing
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
@@ -17,7 +18,7 @@ from mdm_async.catalog.namespace.places import Place
 from mdm_async.catalog.rights import acl
 from mdm_async.dicom import model_json
 from mdm_async.dicom.identifiers import linking_values
-from mdm_async.errors import BadRequest, Exists, MdmError, NotADirectory, PeerFailed
+from mdm_async.errors import BadRequest, Exists, MdmError, NotADirectory
 from mdm_async.images.names import directories, registering
 from mdm_async.images.names.archived_name import archived_name, keyed_by
 from mdm_async.images.names.path_template import PathTemplate
@@ -29,18 +30,16 @@ from mdm_async.images.views.blinding import sealed_original
 from mdm_async.images.views.workshop import Workshop
 from mdm_async.keys.store import KeyStore, Secrets
 from mdm_async.names import Caller, Lfn, parse_lfn
-from mdm_async.pacs.dicomweb.client import DicomWebSource, Said
+from mdm_async.pacs.source import Said, Source
 from mdm_async.pacs.sources.archives import Archives
-from mdm_async.pacs.sources.asking import Wanted, admitted, studies
+from mdm_async.pacs.sources.asking import Wanted, admitted
 from mdm_async.postgres.database import Database
 
 _STUDIES: Final = 20
 _INSTANCES: Final = 500
 """Of one query; and after so many a page of studies ends."""
-_MOST_IN_STUDY: Final = 200_000
 _COUNTED, _COUNTED_AT_ONCE = 100_000, 1000
 """Studies that are counted beforehand."""
-_FIELDS: Final = ("Modality", "PatientID", "AccessionNumber")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +73,11 @@ class Registrar:
         """
         source = await admitted(self.database, self.archives, caller, name, wanted, "pacs count")
         counted = 0
-        while page := await studies(source, wanted, counted, _COUNTED_AT_ONCE):
-            counted += len(page)
-            if counted > _COUNTED:
-                return None
+        async with aclosing(source.studies(wanted.studies, begin=0, size=_COUNTED_AT_ONCE)) as pages:
+            async for page in pages:
+                counted += len(page)
+                if counted > _COUNTED:
+                    return None
         return counted
 
     async def page(
@@ -100,7 +100,8 @@ class Registrar:
         _demand_directory(caller, place)
         naming = _Naming(self.workshop, keyed_by(self.views, place.default_view), place.lfn, template)
         done, counts, failed = 0, Counter[str](), Counter[str]()
-        page = await studies(source, wanted, begin, _STUDIES)
+        async with aclosing(source.studies(wanted.studies, begin=begin, size=_STUDIES)) as pages:
+            page: list[Said] = await anext(pages, [])
         for study in page:
             done += 1
             if wanted.has_study(study):
@@ -113,35 +114,25 @@ class Registrar:
     async def _study(
         self,
         caller: Caller,
-        source: DicomWebSource,
+        source: Source,
         wanted: Wanted,
         naming: "_Naming",
         study: Said,
         counts: Counter[str],
         failed: Counter[str],
     ) -> None:
-        uid, known, seen = model_json.study_uid(study), model_json.instances_in(study), 0
-        asked = [("includefield", field) for field in _FIELDS]
-        if wanted.modality is not None:
-            asked.append(("Modality", wanted.modality))
-        last = ""
-        while known is None or seen < known:
-            page = await source.query(f"studies/{uid}/instances", asked, offset=seen, limit=_INSTANCES)
-            if not page:
-                return
-            if model_json.instance_uid(page[0]) == last or seen > _MOST_IN_STUDY:
-                raise PeerFailed("the archive gives the same page again and again")
-            last, seen = model_json.instance_uid(page[0]), seen + len(page)
-            named: list[Registration] = []
-            for said in page:
-                if not wanted.has_instance(said):
-                    continue
-                try:
-                    named.append(await naming.registration(source.name, study, said))
-                except MdmError as why:
-                    failed[why.detail] += 1
-            counts["seen"] += len(page)
-            await self._register(caller, source.name, named, counts, failed)
+        async with aclosing(source.instances(study, wanted.modality, size=_INSTANCES)) as pages:
+            async for page in pages:
+                named: list[Registration] = []
+                for said in page:
+                    if not wanted.has_instance(said):
+                        continue
+                    try:
+                        named.append(await naming.registration(source.name, study, said))
+                    except MdmError as why:
+                        failed[why.detail] += 1
+                counts["seen"] += len(page)
+                await self._register(caller, source.name, named, counts, failed)
 
     async def _register(
         self,
@@ -193,6 +184,7 @@ class _Naming:
             model_json.study_uid(study),
             model_json.series_uid(instance),
             model_json.instance_uid(instance),
+            sop_class=model_json.class_uid(instance),
         )
         if model_json.study_uid(instance) not in ("", source.study):
             raise BadRequest("the archive tells of instances of another study than it was asked for")

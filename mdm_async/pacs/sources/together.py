@@ -40,6 +40,8 @@ class Series:
 
     async def taken(self, row: Row) -> list[Row]:
         """The row, which is the shift's, and all that wait of its series; none when it is better asked for alone."""
+        if not self.fetcher.source.gives_series:
+            return []
         image, pacs = row.key[0], self.fetcher.source.name
         async with self.fetcher.database.acquire() as db:
             count = await images_to_stage.with_it(db, pacs, image, _MOST - 1)

@@ -4,7 +4,8 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from typing import Final
 
 from mdm_async.errors import BadRequest, MdmError, TooLarge
-from mdm_async.pacs.dicomweb.multipart import Event, MultipartReader, PartBegins, PartData, PartEnds
+from mdm_async.pacs.dicomweb.multipart import MultipartReader
+from mdm_async.pacs.parts import Event, PartBegins, PartData, PartEnds
 
 _MOST_PASSED: Final = 1 << 30
 """Bytes of parts that were refused before they had come, in one body."""

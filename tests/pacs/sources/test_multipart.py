@@ -8,7 +8,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from mdm_async.errors import PeerFailed
-from mdm_async.pacs.dicomweb.multipart import MultipartReader, PartBegins, PartData, PartEnds
+from mdm_async.pacs.dicomweb.multipart import MultipartReader
+from mdm_async.pacs.parts import PartBegins, PartData, PartEnds
 
 BOUNDARY = b"b0undary"
 REAL = re.compile(rb"\r\n--b0undary(--|[ \t]*\r\n)")

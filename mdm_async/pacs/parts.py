@@ -1,12 +1,32 @@
 """The instances of one answer, as they come: one after the other, in constant memory."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
+from dataclasses import dataclass
 from typing import Final
 
 from mdm_async.errors import PeerFailed
-from mdm_async.pacs.dicomweb.multipart import Event, PartBegins, PartData, PartEnds
 
 _GATHERED: Final = 64 << 10
+
+
+@dataclass(frozen=True, slots=True)
+class PartBegins:
+    """A part, by its header fields in lower case."""
+
+    headers: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class PartData:
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class PartEnds:
+    """All bytes of the part that began last have come."""
+
+
+Event = PartBegins | PartData | PartEnds
 
 
 class Parts:
