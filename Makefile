@@ -23,7 +23,7 @@ demo: $(VENV)/.runtime
 ALONE := tests/siege tests/scale
 
 test: $(VENV)/.dev
-	tests/install-peers dcmtk grid orthanc orthanc-dicomweb
+	tests/install-peers dcmtk grid orthanc orthanc-dicomweb viewer
 ifdef TESTS
 	$(BIN)/python -m pytest $(TESTS)
 else
@@ -31,10 +31,11 @@ else
 	$(BIN)/python -m pytest $(ALONE)
 endif
 
-# The clients of the grid and of the web against a throwaway server: a table of what each of them printed.
+# The clients of the grid and of the web against a throwaway server: a table of what each of them printed. And a viewer.
 interop: $(VENV)/.dev
-	tests/install-peers grid
+	tests/install-peers grid viewer
 	$(BIN)/python -m tests.interop.table
+	CI=true $(BIN)/python -m pytest tests/interop/test_viewer.py -rP
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -78,4 +79,4 @@ pins: $(VENV)/.dev
 	$(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options --extra server --extra build --extra dev --extra mutants --output-file requirements-mutants.txt pyproject.toml
 
 clean:
-	rm -rf $(VENV) $(VENV)-3.13 $(VENV)-bench $(VENV)-mutants build *.egg-info
+	rm -rf .peers $(VENV) $(VENV)-3.13 $(VENV)-bench $(VENV)-mutants build *.egg-info

@@ -30,13 +30,13 @@ class Ran:
         return f"{self.command}\n→ {self.code}\n{self.out}{self.err}"
 
 
-def demand(*programs: str) -> None:
-    """Fail in CI, and skip elsewhere with the reason, where one of the programs is missing."""
-    missing = [program for program in programs if shutil.which(program) is None]
+def demand(*peers: str | Path, group: str = "grid") -> None:
+    """Fail in CI, and skip elsewhere with the reason, where one of the programs or folders is missing."""
+    missing = [str(peer) for peer in peers if not (shutil.which(peer) or Path(peer).is_dir())]
     if missing and CI:
-        pytest.fail(f"missing: {', '.join(missing)} (tests/install-peers grid)")
+        pytest.fail(f"missing: {', '.join(missing)} (tests/install-peers {group})")
     if missing:
-        pytest.skip(f"PEERS MISSING: {', '.join(missing)} (as root: tests/install-peers grid)")
+        pytest.skip(f"PEERS MISSING: {', '.join(missing)} (as root: tests/install-peers {group})")
 
 
 @dataclass
