@@ -55,6 +55,7 @@ from mdm_async.images.shredding.destroying import Destroyer
 from mdm_async.images.shredding.receipts import Receipts
 from mdm_async.images.shredding.shredder import Shredder
 from mdm_async.images.transfers.admission import Admission
+from mdm_async.images.transfers.cache import Cache
 from mdm_async.images.transfers.feed_reader import FeedReader
 from mdm_async.images.transfers.judging import Judge
 from mdm_async.images.transfers.known_tokens import KnownTokens
@@ -323,6 +324,7 @@ async def _house(
     largest = settings.transfers.max_upload
     opaque = OpaqueQuota(settings.limits.opaque, settings.limits.opaque_each)
     node = _node(settings)
+    cache = Cache(database, settings.cache, frozenset(archives.by_name))
     await begin_work(lanes.bulk, views, node)
     private = signing_key(settings)
     destroyer = Destroyer(lanes.bulk, keys, blobs, node, settings.keys.backups_days)
@@ -348,7 +350,8 @@ async def _house(
         budget=budget,
         parsing=stack.enter_context(ThreadPoolExecutor(1, "parse")),
         desk=desk,
-        staging=Staging({name: one.line for name, one in archives.by_name.items()}),
+        staging=Staging({name: one.line for name, one in archives.by_name.items()}, cache),
+        cache=cache,
         archives=archives,
         user_text=UserText(keys),
         names_refused=Rates(settings.naming.refused / 3600, settings.naming.refused),
@@ -407,7 +410,8 @@ async def _devices(stack: AsyncExitStack, settings: Settings, house: House) -> "
 
 
 def _bringer(house: House, archive: Archive) -> Bringer:
-    return Bringer(Fetcher(archive.source, house.intake), archive.line, _waiters(house), house.node)
+    fetcher = Fetcher(archive.source, house.intake, house.cache)
+    return Bringer(fetcher, archive.line, _waiters(house), house.node)
 
 
 def _waiters(house: House) -> Waiters:

@@ -300,6 +300,18 @@ class NoSpace(MdmError):
     http, srm, title = 507, "SRM_NO_FREE_SPACE", "no space is left for this upload"
 
 
+class CacheFull(NoSpace):
+    """All that was brought from archives is in use; the same request may succeed later."""
+
+    title = "there is no room for more images from archives"
+
+
+class CacheTooSmall(CacheFull):
+    """The file alone takes more than `cache.quota`."""
+
+    title = "the file takes more than there may be of all images from archives"
+
+
 class DatabaseFull(Unavailable):
     """As NoSpace, of what the catalog's database writes; reads of what is prepared go on."""
 

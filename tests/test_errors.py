@@ -60,6 +60,8 @@ TYPES = {
     "SourceBusy": "urn:mdm:error:source-busy",
     "NoSpace": "urn:mdm:error:no-space",
     "DatabaseFull": "urn:mdm:error:database-full",
+    "CacheFull": "urn:mdm:error:cache-full",
+    "CacheTooSmall": "urn:mdm:error:cache-too-small",
     "UnsafeSettings": "urn:mdm:error:unsafe-settings",
 }
 

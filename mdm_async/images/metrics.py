@@ -26,6 +26,23 @@ STAGED = Counter(
     "Images asked of archives, by what came of it: brought, away, lost, refused",
     ["outcome"],
 )
+CACHE_BYTES = Gauge(
+    "mdm_cache_bytes",
+    "Bytes of images from archives, here and coming, of all nodes, when this node last set room aside",
+    ["state"],
+)
+CACHE_EVICTED = Counter(
+    "mdm_cache_evicted", "Images from archives whose bytes went: for room, or asked", ["why"]
+)
+CACHE_EVICTED_BYTES = Counter("mdm_cache_evicted_bytes", "Bytes of images from archives that went")
+CACHE_REFUSED = Counter(
+    "mdm_cache_refused", "Times that there was no room for an image from an archive: full, too small", ["why"]
+)
+CACHE_ASKED = Counter(
+    "mdm_cache_asked",
+    "Files asked for that archives have too: hit when they were here, miss when not",
+    ["found"],
+)
 GRANTED = Counter("mdm_grants", "Transfer URLs handed out", ["operation"])
 DISK_FREE = Gauge("mdm_disk_free_bytes", "Bytes that are free on a disk this node writes to", ["disk"])
 DISK_FULL = Gauge(

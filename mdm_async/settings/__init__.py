@@ -5,6 +5,7 @@ of the sections. `MDM_DATABASE__DSN_FILE` and `MDM_KEYS__KEK_FILE` name files th
 A list in the environment is JSON.
 """
 
+from mdm_async.settings.cache import CacheSettings
 from mdm_async.settings.copying import CopySettings
 from mdm_async.settings.dicomweb import DicomwebSettings
 from mdm_async.settings.keys import KeySettings, KeyStoreSettings
@@ -35,6 +36,7 @@ __all__ = [
     "MOST_BULK",
     "AuditSettings",
     "BlobSettings",
+    "CacheSettings",
     "CallingSettings",
     "CopySettings",
     "DatabaseSettings",

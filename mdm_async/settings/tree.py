@@ -18,6 +18,7 @@ from pydantic_settings import (
 )
 
 from mdm_async.loopback import is_loopback
+from mdm_async.settings.cache import CacheSettings
 from mdm_async.settings.copying import CopySettings
 from mdm_async.settings.dicomweb import DicomwebSettings
 from mdm_async.settings.keys import KeySettings
@@ -87,6 +88,7 @@ class Settings(_WithCopy):
     naming: NamingSettings = NamingSettings()
     identity: IdentitySettings = IdentitySettings()
     pacs: PacsSettings = PacsSettings()
+    cache: CacheSettings = CacheSettings()
     dicomweb: DicomwebSettings = DicomwebSettings()
     site: SiteSettings = SiteSettings()
     audit: AuditSettings = AuditSettings()

@@ -93,7 +93,7 @@ STATEMENTS: dict[str, tuple[Statement, str]] = {
     "own ACLs below are found": (lambda db: kept_acls.owners_below(db, 1), "entries_directories"),
     "a transfer URL is found": (lambda db: grants.by_turl(db, b"t"), "_turl_idx"),
     "transfer URLs are watched": (lambda db: grants.liveness(db, [b"t"]), "_turl_idx"),
-    "an image's pins are counted": (lambda db: grants.pins_of(db, [ID]), "_image_idx"),
+    "an image's pins are counted": (lambda db: grants.pins_of(db, [ID]), "_image_expires_idx"),
     "a request is found": (lambda db: requests.of_request(db, ID, CALLER), "_request_idx"),
     "a request is released": (lambda db: requests.release(db, CALLER, ID, None), "_request_idx"),
     "a request is aborted": (lambda db: requests.abort(db, CALLER, ID, None), "_request_idx"),

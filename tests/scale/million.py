@@ -151,6 +151,11 @@ _FILLED = (
         f" from generate_series(1, {GRANTS}) n",
     ),
     _Table(
+        "staged_images",
+        "insert into staged_images (image, bytes, used)"
+        f" select md5('image' || n)::uuid, 1000, now() - n * interval '1 second' from generate_series(1, {IMAGES}) n",
+    ),
+    _Table(
         "cohorts",
         "insert into cohorts (directory, name, members, sealed, created_by)"
         f" select e.id, 'c' || lpad(n::text, 7, '0'), 100, 's', 'user:a' from generate_series(1, {COHORTS}) n"

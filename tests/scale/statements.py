@@ -15,7 +15,7 @@ import pytest
 from mdm_async.catalog import installation
 from mdm_async.catalog.cohorts import cohorts, members
 from mdm_async.catalog.cohorts.members import Member
-from mdm_async.catalog.grants import grants, requests, waiting
+from mdm_async.catalog.grants import evicting, grants, requests, waiting
 from mdm_async.catalog.grants import shredding as transfer_urls
 from mdm_async.catalog.grants.grants import Grant
 from mdm_async.catalog.holdings import (
@@ -31,6 +31,7 @@ from mdm_async.catalog.holdings import (
     replicas,
     shredding,
     sources,
+    staged,
 )
 from mdm_async.catalog.holdings.images import Part, StoredView
 from mdm_async.catalog.holdings.locality import Locality
@@ -325,6 +326,53 @@ async def an_image_is_registered(desk: Desk) -> None:
     await sources.of_image(desk.db, made)
     await generations.replace(desk.db, await generations.keyed(desk.db, made))
     await images.fill(desk.db, made, [_part(made)], [])
+
+
+async def _staged(db: Connection) -> UUID:
+    """An image of the cache, the least recently used."""
+    made = uuid4()
+    digests = sources.Digests(b"a", b"b", b"c")
+    await sources.register(db, made, uuid4(), uuid4(), b"sealed", "main", digests)
+    await staged.set_aside(db, made, 1000)
+    await images.fill(db, made, [_part(made)], [])
+    await db.execute("update staged_images set used = now() - interval '9 years' where image = $1", made)
+    return made
+
+
+@budget(60)
+async def an_image_of_the_cache_comes_and_goes(desk: Desk) -> None:
+    made = await _staged(desk.db)
+    await images_to_stage.add(desk.db, {made: "main"}, "user:8")
+    await images_to_stage.wait_for_room(desk.db, made)
+    await images_to_stage.another_is_first(desk.db, made)
+    await images_to_stage.to_the_front(desk.db, made)
+    await images_to_stage.wait_no_more(desk.db, made)
+    assert await staged.expected(desk.db, made) == 10
+    await staged.expect(desk.db, made, 20)
+    await staged.set_aside(desk.db, image(FILE), 1000)
+    assert (await staged.totals(desk.db)).images
+    await staged.give_up(desk.db, uuid4())
+    await staged.give_up_lapsed(desk.db)
+    assert await staged.hold(desk.db, {made: uuid4()}) == {made}
+    await images.hold(desk.db, [made], -60)
+    await staged.note_use(desk.db, [made], 1e9)
+    await grants.insert(desk.db, [_grant(n, turl=turl(-9 - n), image=made) for n in range(3)])
+    (pinned,) = await evicting.of_images(desk.db, ["main"], [made])
+    assert pinned.kept == "pinned"
+    await transfer_urls.end(desk.db, [made])
+    free = await evicting.lock(desk.db, ["main"], made)
+    assert free is not None
+    assert free.kept is None
+    assert await staged.evict(desk.db, made) == 10
+
+
+@budget(5_000)
+async def what_may_be_evicted_is_looked_for_page_by_page(desk: Desk) -> None:
+    wanted = {await _staged(desk.db) for _ in range(3)}
+    page, after = await evicting.page(desk.db, ["main"], None, 256)
+    assert {one.image for one in page} == wanted
+    assert after is not None
+    await evicting.page(desk.db, ["main"], after, 256)
 
 
 @budget(300)

@@ -59,6 +59,9 @@ async def _add(db: Connection, cohort: int, members: Sequence[Member]) -> int:
         f" $10::boolean[]) as m ({_GIVEN}) where exists ("
         "  select from views v where v.image = m.image and v.name = m.view and v.version = m.version"
         "   and v.state = 'ready' offset 0)"
+        # Not those whose bytes have just been evicted.
+        " and exists (select from images i where i.id = m.image"
+        "   and i.locality in ('ONLINE', 'ONLINE_AND_NEARLINE') offset 0)"
         # Found twice: by two of its names in a list, or it was moved while it was looked for.
         " on conflict (cohort, guid) do nothing",
         cohort,

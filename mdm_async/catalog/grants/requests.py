@@ -49,9 +49,12 @@ async def requests_of(db: Connection, caller: Caller, description: str | None) -
     return [(row["request"], row["created"]) for row in rows]
 
 
+_WAITS = "state in ('pinned', 'queued', 'staging')"
+_ONLINE = "state = 'done' and operation = 'bring_online' and image is not null and expires > now()"
+"""What was brought online is held here until its life ends."""
 _RELEASE = (
     f"with released as (update grants set state = 'released' where request = $1 and {_OWNER} = $2"
-    " and state in ('pinned', 'queued', 'staging') and ($3::text[] is null or surl = any($3))"
+    f" and ({_WAITS} or {_ONLINE}) and ($3::text[] is null or surl = any($3))"
     " returning turl, guid, view),"
     " audited as (insert into audit (caller, source, act, outcome, guid, view)"
     " select $5, $4, 'release', 'success', guid, view from released) "
@@ -89,9 +92,13 @@ async def release_entries(
     rows = await db.fetch(
         "with released as ("
         f"  update grants set state = 'released' where entry = any($1::bigint[]) and {_OWNER} = $2"
-        "  and state in ('pinned', 'queued', 'staging') returning guid, view, request"
+        f"  and {_WAITS} returning guid, view, request"
+        "), left_off as ("
+        f"  update grants set state = 'released' where entry = any($1::bigint[]) and {_OWNER} = $2"
+        f"  and {_ONLINE} returning guid, view"
         "), audited as (insert into audit (caller, source, act, outcome, guid, view)"
-        "  select $4, $3, 'release', 'success', guid, view from released)"
+        "  select $4, $3, 'release', 'success', guid, view"
+        "  from (select guid, view from released union all select guid, view from left_off) r)"
         f" select distinct entry, null::uuid as request from grants where entry = any($1::bigint[]) and {_OWNER} = $2"
         " union all select null, request from released",
         list(entries),

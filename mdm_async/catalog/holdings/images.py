@@ -91,10 +91,30 @@ async def fill(db: Connection, image: UUID, parts: Sequence[Part], views: Sequen
     )
     if not filled:
         return False
+    # Of one that was evicted: they spoke of parts that have gone.
+    await db.execute("delete from views where image = $1", image)
     await _insert_parts(db, parts)
     for view in views:
         await _insert_view(db, view)
+    await db.execute(
+        "with came as (select coalesce(sum(cipher_size), 0)::bigint as bytes from parts where image = $1),"
+        " source as (update sources s set bytes = came.bytes from came, images i"
+        "  where i.id = $1 and s.id = i.source returning came.bytes)"
+        " insert into staged_images (image, bytes) select $1, bytes from source"
+        " on conflict (image) do update set bytes = excluded.bytes, used = now(), coming_until = null",
+        image,
+    )
     return True
+
+
+async def _count_staged(db: Connection, image: UUID) -> None:
+    """What it takes of the cache has changed, if it is there."""
+    await db.execute(
+        "update staged_images set bytes ="
+        " (select coalesce(sum(cipher_size), 0)::bigint from parts where image = $1)"
+        " where image = $1 and coming_until is null",
+        image,
+    )
 
 
 async def _insert_parts(db: Connection, parts: Sequence[Part]) -> None:
@@ -195,6 +215,7 @@ async def add_view(db: Connection, parts: Sequence[Part], view: StoredView) -> b
     won = await _insert_view(db, view)
     if won:
         await _insert_parts(db, parts)
+        await _count_staged(db, view.image)
     return won
 
 
@@ -260,6 +281,7 @@ async def drop_superseded(db: Connection, image: UUID, view: str, version: str, 
         ") update blobs set state = 'doomed', doomed = now() where id in (select blob from gone)",
         image,
     )
+    await _count_staged(db, image)
 
 
 async def holdings(
@@ -420,6 +442,17 @@ async def use(db: Connection, images: Iterable[UUID], seconds: float) -> None:
     )
 
 
+async def hold(db: Connection, images: Iterable[UUID], seconds: float) -> None:
+    """As `use`, of images that are about to be read, unless they are held for half as long anyway."""
+    await db.execute(
+        "update images set in_use_until = now() + make_interval(secs => $2) where id in ("
+        "  select id from images where id = any($1::uuid[])"
+        "  and in_use_until < now() + make_interval(secs => $2 / 2) order by id for no key update)",
+        list(images),
+        seconds,
+    )
+
+
 async def note_use(db: Connection, images: Iterable[UUID]) -> None:
     """That images have just been used, to the hour: a row is not written for every read."""
     await db.execute(
@@ -454,6 +487,7 @@ async def destroy_doomed(db: Connection, images: Sequence[UUID]) -> list[UUID]:
         "  update blobs set state = 'doomed', doomed = now() where id = any(array(select blob from of_parts))),"
         " of_views as (delete from views where image = any(array(select id from doomed))),"
         " of_values as (delete from blind_values where image = any(array(select id from doomed))),"
+        " of_staged as (delete from staged_images where image = any(array(select id from doomed))),"
         # Nobody reads by older keys any more either.
         " of_older as (update superseded_keys set due = now() where image = any(array(select id from doomed))),"
         " gone as (delete from images where id = any(array(select id from doomed))"
@@ -481,7 +515,9 @@ async def lost_parts(
     """
     rows = await db.fetch(
         "select image, name, version, array(select part from unnest(v.parts) part"
-        "  where not exists (select from parts p where p.id = part offset 0)) as lost"
+        "  where not exists (select from parts p where p.id = part offset 0)"
+        "  and exists (select from images i where i.id = v.image"
+        "   and i.locality in ('ONLINE', 'ONLINE_AND_NEARLINE') offset 0)) as lost"
         " from (select image, name, version, parts from views where (image, name, version) > ($1, $2, $3)"
         "  order by image, name, version limit $4) v",
         *after,

@@ -97,7 +97,8 @@ async def lose(db: Connection, images: Collection[UUID]) -> None:
         "  update blobs set state = 'doomed', doomed = now() where id = any(array(select blob from of_parts))),"
         " of_views as (delete from views where image = any($1::uuid[])),"
         " of_originals as (delete from original_attributes where image = any($1::uuid[])),"
-        " of_values as (delete from blind_values where image = any($1::uuid[]))"
+        " of_values as (delete from blind_values where image = any($1::uuid[])),"
+        " of_staged as (delete from staged_images where image = any($1::uuid[]))"
         " update images set locality = 'LOST' where id = any($1::uuid[])",
         list(images),
     )

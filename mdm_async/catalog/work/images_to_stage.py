@@ -154,6 +154,54 @@ async def lock(db: Connection, row: Row) -> bool:
     )
 
 
+_WAITED = "extract(epoch from now() - {})::int"
+_FIRST = "mod({}, 600) between 30 and 330"
+"""Seconds of every ten minutes in which who has waited for so long goes before others: what never fits blocks nobody
+for ever."""
+
+
+async def wait_for_room(db: Connection, image: UUID) -> bool:
+    """There is no room for the image now; whether it is its turn before others'."""
+    return bool(
+        await db.fetchval(
+            "update images_to_stage set full_since = coalesce(full_since, now()), full_seen = now()"
+            f" where image = $1 returning {_FIRST.format(_WAITED.format('full_since'))}",
+            image,
+        )
+    )
+
+
+async def to_the_front(db: Connection, image: UUID) -> None:
+    """It comes before all others of its archive."""
+    await db.execute(
+        "update images_to_stage t set turn = (select turn from images_to_stage o where o.pacs = t.pacs"
+        "  and o.taken_by is null order by turn limit 1) - 1 where image = $1 and exists (select from images_to_stage o"
+        "  where o.pacs = t.pacs and o.taken_by is null)",
+        image,
+    )
+
+
+async def wait_no_more(db: Connection, image: UUID) -> None:
+    """There is room, or the image waits for something else."""
+    await db.execute(
+        "update images_to_stage set full_since = null, full_seen = null where image = $1 and full_since is not null",
+        image,
+    )
+
+
+async def another_is_first(db: Connection, image: UUID) -> bool:
+    """Whether another image that waits for room goes before this one: it has waited for longer, and somebody looks."""
+    return bool(
+        await db.fetchval(
+            "select true from images_to_stage w where full_since is not null"
+            " and full_since < (select coalesce(min(o.full_since), now()) from images_to_stage o where o.image = $1)"
+            f" and full_seen > now() - interval '1 minute' and {_FIRST.format(_WAITED.format('w.full_since'))}"
+            " and image <> $1 order by full_since limit 1",
+            image,
+        )
+    )
+
+
 async def attempts(db: Connection, row: Row) -> int:
     """How often it was taken, this time included."""
     return await db.fetchval("select attempts from images_to_stage where image = $1", row.key[0]) or 0

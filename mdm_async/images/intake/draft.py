@@ -53,10 +53,11 @@ _Cleaned = dict[str, bytes]
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Registered:
-    """An image without its bytes, and the secrets that it has."""
+    """An image without its bytes, the secrets that it has, and its views that somebody let out of quarantine."""
 
     image: UUID
     secrets: Secrets
+    released: frozenset[str] = frozenset()
 
 
 class Draft:
@@ -85,7 +86,8 @@ class Draft:
         self._workshop = workshop
         self._held = held
         self._leases = workshop.depot.leases(held.payer.room)
-        self._makers = [Maker(workshop, self._leases, one) for one in served]
+        released = registered.released if registered is not None else frozenset()
+        self._makers = [Maker(workshop, self._leases, one, released=one.view in released) for one in served]
         self._behind = AsyncExitStack()
         self._begun: list[asyncio.Task[Begun]] = []
         self._fresh = FreshSecrets(workshop.depot.database, keys)
@@ -117,6 +119,11 @@ class Draft:
     @property
     def sha256(self) -> str:
         return self._sha256.hexdigest()
+
+    @property
+    def stored_size(self) -> int:
+        """Bytes of ciphertext, once all has been taken."""
+        return sum(part.cipher_size for part in self._parts)
 
     @property
     def state(self) -> str:

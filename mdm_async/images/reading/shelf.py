@@ -66,13 +66,21 @@ class Shelf:
         changed = [
             (image, view, held.view.version)
             for (image, view), held in found.holdings.items()
-            if held.view is not None and registrations.get(image, held.registration) != held.registration
+            if held.view is not None
+            and (
+                registrations.get(image, held.registration) != held.registration
+                or (
+                    held.locality is Locality.ONLINE_AND_NEARLINE and not parts.keys() >= set(held.view.parts)
+                )
+            )
         ]
         if not changed:
             return replace(found, parts=parts)
-        # Between the two queries the image was given other keys: its records are others, too.
-        again = await images.pinned(db, changed)
-        return await self.with_parts(db, replace(found, holdings=found.holdings | again))
+        # Between the two queries the image was given other keys: its records are others, too. Or it was evicted.
+        again = found.holdings | await images.pinned(db, changed)
+        if again == found.holdings:  # the part is lost
+            return replace(found, parts=parts)
+        return await self.with_parts(db, replace(found, holdings=again))
 
     async def open_records(
         self, found: Found
@@ -167,7 +175,7 @@ class Shelf:
         if holding is None:
             return Gone("the image has just been deleted")
         if not holding.locality.is_online:
-            return _absent(holding.locality)
+            return not_online(holding.locality)
         stored = holding.view
         if stored is None and found.pinned:
             return Damaged(f"the pinned version of the view '{view}' is lost", remedy="make the cohort again")
@@ -206,7 +214,21 @@ def _ready(
     return ReadyView(image, secrets.registration, view, parts, opened, opened.size, opened.adler32, etag)
 
 
-def _absent(locality: Locality) -> NotOnline | Damaged:
+def evictable_of(found: Found | None) -> set[UUID]:
+    """The images that archives have too, and that are here for as long as there is room."""
+    if found is None:
+        return set()
+    return {
+        image for (image, _), held in found.holdings.items() if held.locality is Locality.ONLINE_AND_NEARLINE
+    }
+
+
+def part_of(found: ReadyView | ViewRecord) -> UUID:
+    """A part by which it is known whether it is there still."""
+    return found.parts[0].row.id if isinstance(found, ReadyView) else found.parts[0].id
+
+
+def not_online(locality: Locality) -> NotOnline | Damaged:
     if locality is Locality.LOST:
         return Damaged(
             "the file is lost: its bytes are neither here nor at its source",

@@ -27,6 +27,7 @@ from mdm_async.errors import (
     MdmError,
     NotDicom,
     NotFound,
+    NotOnline,
     Unavailable,
     ViewPending,
     ViewRefused,
@@ -174,7 +175,7 @@ class _Search:
             made = await stream.first_part(self.workshop.depot.blobs, ready)
             given = await self.workshop.cipher.run(partial(linking_values, made))
             whose = await self.workshop.cipher.run(partial(Whose.of, head or b""))
-        except (ViewPending, ViewRefused, Gone, Damaged, NotDicom):
+        except (ViewPending, ViewRefused, NotOnline, Gone, Damaged, NotDicom):
             return {}  # another image of theirs may tell
         return {attribute: whose for attribute, value in given.items() if value == pseudonym}
 

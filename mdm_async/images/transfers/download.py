@@ -8,6 +8,8 @@ from uuid import UUID, uuid4
 
 from mdm_async.catalog.grants import grants
 from mdm_async.catalog.grants.grants import Grant
+from mdm_async.catalog.holdings import staged
+from mdm_async.catalog.holdings.locality import Locality
 from mdm_async.catalog.trail.acts import Act
 from mdm_async.catalog.work import images_to_stage
 from mdm_async.errors import MdmError, NotOnline
@@ -15,10 +17,10 @@ from mdm_async.images.fairness.desk import Desk
 from mdm_async.images.fairness.pieces import in_pieces
 from mdm_async.images.metrics import GRANTED
 from mdm_async.images.reading.served import ServedViews
-from mdm_async.images.reading.shelf import Shelf
+from mdm_async.images.reading.shelf import Shelf, evictable_of, not_online, part_of
 from mdm_async.images.transfers.granting import lifetime, unserved_grant
 from mdm_async.images.transfers.judging import Judge
-from mdm_async.images.transfers.pins import WARM, Answer, Pins, Wanted
+from mdm_async.images.transfers.pins import WARM, Answer, Made, Pins, Wanted
 from mdm_async.images.transfers.readable import readable
 from mdm_async.images.transfers.staging import NOTHING_STAGED, Staging, Waits
 from mdm_async.images.transfers.through_cohort import wanted_through
@@ -29,6 +31,8 @@ from mdm_async.settings import TransferSettings
 
 _AT_ONCE = 500
 """Files that begin to wait in one transaction."""
+_USED = 10.0
+"""Seconds; what was pinned as lately is not said to be used again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,11 +131,11 @@ async def _prepare_some(
         wanted = await _wanted(judge, warm.shelf.served, db, pins.caller, ask, items, answers)
     made = await pins.make(wanted, answers, warm=max(WARM - items.start, 0))
     if made:
-        acts = [_act(pins.caller, one.want) for one in made]
-        async with judge.database.acquire() as db:
-            await grants.insert_audited(db, [one.grant for one in made], acts, sync=False)
+        made = await _pin(judge.database, pins, made, answers)
     answers.update({one.want.item: one.ticket for one in made})
-    if queued := await pins.queued(wanted, answers):
+    queued = await pins.queued(wanted, answers)
+    pins.staging.asked(sum(one.part is not None for one in made), len(queued))
+    if queued:
         await _queue(
             judge.database,
             pins.staging,
@@ -144,6 +148,28 @@ async def _prepare_some(
     for one in made:
         if one.content is not None:
             warm.admit(one.grant, one.content, asked, judged, one.want.way)
+
+
+async def _pin(database: Database, pins: Pins, made: list[Made], answers: dict[int, Answer]) -> list[Made]:
+    """Those that are pinned; what was evicted since it was found is not here, in `answers`."""
+
+    async def insert(db: Connection, some: Sequence[Made]) -> None:
+        acts = [_act(pins.caller, one.want) for one in some]
+        await grants.insert_audited(db, [one.grant for one in some], acts, sync=False)
+
+    evictable = {one.want.image: one.part for one in made if one.part is not None}
+    if not evictable:
+        async with database.acquire() as db:
+            await insert(db, made)
+        return made
+    async with database.transaction() as db:
+        gone = await staged.hold(db, evictable)
+        kept = [one for one in made if one.want.image not in gone]
+        await insert(db, kept)
+    answers.update({one.want.item: not_online(Locality.NEARLINE) for one in made if one.want.image in gone})
+    async with database.acquire() as db:
+        await staged.note_use(db, evictable.keys() - gone, _USED)
+    return kept
 
 
 async def _queue(
@@ -236,26 +262,56 @@ async def bring_online(
     acts: list[Act] = []
     absent: list[Wanted] = []
     wait: dict[UUID, tuple[str, int]] = {}
+    names = ask.names or ask.surls
+    pinned: set[int] = set()
+
+    async def pin(wanted: Mapping[UUID, UUID], held: Sequence[Wanted]) -> set[UUID]:
+        """Keep images of the cache here for as long as was asked; those that were evicted since they were found."""
+        async with judge.database.transaction() as db:
+            gone = await staged.hold(db, wanted)
+            kept = [want for want in held if want.image not in gone]
+            rows = [
+                replace(
+                    _of_image(request, caller, names[want.item], want, life, ask.description), state="done"
+                )
+                for want in kept
+            ]
+            await grants.insert_audited(db, rows, [_brought(caller, want) for want in kept], sync=True)
+        pinned.update(want.item for want in kept)
+        return gone
 
     async def some(items: range) -> None:
         async with judge.database.acquire() as db:
             wanted = await _wanted(judge, shelf.served, db, caller, ask, items, failed, delivered=False)
             found = await shelf.find(db, [(want.image, want.view) for want in wanted])
         away: list[Wanted] = []
+        evictable: dict[UUID, UUID] = {}
         for want, opened in zip(wanted, await shelf.open_records(found), strict=True):
             if isinstance(opened, MdmError):
                 failed[want.item] = opened
                 away += [want] if isinstance(opened, NotOnline) else []
+            elif want.image in evictable_of(found):
+                evictable[want.image] = part_of(opened)
             else:
                 acts.append(_brought(caller, want))
+        if evictable:
+            held = [want for want in wanted if want.image in evictable]
+            gone = await pin(evictable, held)
+            away += [want for want in held if want.image in gone]
+            failed.update({want.item: not_online(Locality.NEARLINE) for want in held if want.image in gone})
         if away:
             async with judge.database.acquire() as db:
-                wait.update(await staging.waits(db, caller, [want.image for want in away]))
-            absent.extend(want for want in away if want.image in wait)
+                waits = await staging.waits(db, caller, [want.image for want in away])
+            refusal = await staging.refusal() if waits else None
+            if refusal is not None:
+                failed.update({want.item: refusal for want in away if want.image in waits})
+                waits = {}
+            wait.update(waits)
+            absent.extend(want for want in away if want.image in waits)
+        staging.asked(len(evictable), sum(want.image in wait for want in away))
 
     with desk.asking(request, caller.payer, files, life):
         await in_pieces(desk.turns, caller.payer, files, some)
-        names = ask.names or ask.surls
         waiting = {
             want.item: (want, Waits(names[want.item], want.view, *wait[want.image])) for want in absent
         }
@@ -263,16 +319,16 @@ async def bring_online(
             (surl, waiting[item][1] if item in waiting else _why(failed.get(item)))
             for item, surl in enumerate(names)
         ]
-        if acts or waiting:
+        if acts or waiting or pinned:
             rows = [
                 unserved_grant(request, item, "bring_online", caller, surl, why, life, ask.description)
                 for item, (surl, why) in enumerate(outcomes)
-                if not isinstance(why, Waits)
+                if not isinstance(why, Waits) and item not in pinned
             ]
             await _insert(desk, judge.database, caller, rows, acts, sync=True)
         for some_absent in (absent[start : start + _AT_ONCE] for start in range(0, len(absent), _AT_ONCE)):
             queued = [
-                _unserved_until_online(request, caller, names[want.item], want, life, ask.description)
+                _of_image(request, caller, names[want.item], want, life, ask.description)
                 for want in some_absent
             ]
             archives = {want.image: wait[want.image][0] for want in some_absent}
@@ -286,7 +342,7 @@ async def bring_online(
             )
     # Of what is done nothing is outstanding.
     desk.end(request, files - len(waiting))
-    return request if acts or waiting else None, outcomes
+    return request if acts or waiting or pinned else None, outcomes
 
 
 def _why(answer: Answer | None) -> MdmError | None:
@@ -297,7 +353,7 @@ def _brought(caller: Caller, want: Wanted) -> Act:
     return Act(caller, "bring online", guid=want.guid, view=want.view)
 
 
-def _unserved_until_online(
+def _of_image(
     request: UUID, caller: Caller, surl: str, want: Wanted, life: int, description: str | None
 ) -> Grant:
     made = unserved_grant(request, want.item, "bring_online", caller, surl, None, life, description)

@@ -2,7 +2,7 @@
 before theirs were changed, and what lies under them.
 """
 
-from mdm_async.catalog.holdings import images
+from mdm_async.catalog.holdings import images, staged
 from mdm_async.catalog.work import superseded_keys
 from mdm_async.images.transfers.warm import WarmTurls
 from mdm_async.postgres.database import Database
@@ -20,6 +20,7 @@ async def hold(database: Database, warm: WarmTurls) -> None:
         async with database.acquire() as db:
             await images.use(db, {image for image, running in found if running}, HOLD)
             await images.note_use(db, used)
+            await staged.note_use(db, used, HOLD)
     if superseded := set().union(*(one.superseded() for one in warm)):
         async with database.acquire() as db:
             await superseded_keys.hold(db, superseded, HOLD)

@@ -10,16 +10,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from mdm_async.catalog.grants.grants import Grant
+from mdm_async.catalog.holdings import images, staged
+from mdm_async.catalog.holdings.locality import Locality
 from mdm_async.catalog.trail import acts
 from mdm_async.catalog.trail.acts import Act
 from mdm_async.errors import MdmError
 from mdm_async.images.reading.sealed import SealedView, seal
 from mdm_async.images.reading.sent import sent_of
+from mdm_async.images.reading.shelf import evictable_of, not_online, part_of
 from mdm_async.images.reading.view import ReadyView
 from mdm_async.images.transfers.feed_reader import Judged
+from mdm_async.images.transfers.holding import HOLD
 from mdm_async.images.transfers.judging import Judge
 from mdm_async.images.transfers.readable import Readable, readable
 from mdm_async.images.transfers.warm import WarmTurl, WarmTurls
@@ -122,6 +126,11 @@ class OpenedViews:
             found = await warm.shelf.find_whole(db, wanted) if wanted else None
         loaded = iter(await warm.shelf.load(found) if found is not None else ())
         views = [next(loaded) if isinstance(file, Readable) else file for file in files]
+        gone = await self._hold(evictable_of(found), views)
+        views = [
+            not_online(Locality.NEARLINE) if isinstance(one, ReadyView) and one.image in gone else one
+            for one in views
+        ]
         ready = [
             (file, plain)
             for file, plain in zip(files, views, strict=True)
@@ -144,6 +153,19 @@ class OpenedViews:
                 grant = _unkept(caller, who, surl, file, plain.version)
                 opened.append(OpenedView(file, plain, warm.admit(grant, content, asked, judged, file.way)))
         return opened, judged
+
+    async def _hold(self, evictable: set[UUID], views: Sequence[ReadyView | MdmError]) -> set[UUID]:
+        """What is about to be read is not evicted before the watch holds it; what was since it was found."""
+        parts = {
+            one.image: part_of(one) for one in views if isinstance(one, ReadyView) and one.image in evictable
+        }
+        if not parts:
+            return set()
+        async with self._judge.database.acquire() as db:
+            await images.hold(db, parts, HOLD)
+            gone = await staged.gone(db, parts)
+            await staged.note_use(db, parts.keys() - gone, HOLD)
+        return gone
 
 
 def _act(caller: Caller, file: Readable) -> Act:

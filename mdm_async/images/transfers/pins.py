@@ -13,7 +13,7 @@ from mdm_async.errors import MdmError, NotOnline
 from mdm_async.images.cipher_pool import CipherPool
 from mdm_async.images.parts.record import ViewRecord
 from mdm_async.images.reading.sealed import SealedView, seal
-from mdm_async.images.reading.shelf import Found, Shelf
+from mdm_async.images.reading.shelf import Found, Shelf, evictable_of, part_of
 from mdm_async.images.reading.view import ReadyView
 from mdm_async.images.transfers.live_index import Way
 from mdm_async.images.transfers.staging import Staging, Waits
@@ -76,6 +76,8 @@ class Made:
     grant: Grant
     ticket: ReadTicket
     content: ReadyView | SealedView | None = None
+    part: UUID | None = None
+    """Of what an archive has too, and may be evicted: a part that was found of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,9 +125,13 @@ class Pins:
             waits = (
                 await self.staging.waits(db, self.caller, [want.image for want in absent]) if absent else {}
             )
+        refusal = await self.staging.refusal() if waits else None
         made = []
         for want in absent:
             if (wait := waits.get(want.image)) is None:
+                continue
+            if refusal is not None:
+                answers[want.item] = refusal
                 continue
             archive, seconds = wait
             seed = os.urandom(SEED_BYTES)
@@ -141,6 +147,7 @@ class Pins:
             whole = await self._found_whole(db, warm) if warm else None
             records = await self._found(db, cold) if cold else None
         loaded: list[ReadyView | ViewRecord | MdmError] = []
+        evictable = evictable_of(whole) | evictable_of(records)
         loaded += await self.shelf.load(whole) if whole is not None else []
         loaded += await self.shelf.open_records(records) if records is not None else []
         made = []
@@ -159,6 +166,7 @@ class Pins:
                     self._grant(want, token, one.version, seed),
                     ticket,
                     one if isinstance(one, ReadyView) else None,
+                    part_of(one) if want.image in evictable else None,
                 )
             )
         return made
@@ -177,6 +185,8 @@ class Pins:
                 seed = os.urandom(SEED_BYTES)
                 sealed = await self.cipher.run(partial(seal, one, want.recipient, seed))
                 pinned = self._seal(want, one, sealed, seed)
+                if want.image in evictable_of(found):
+                    pinned = replace(pinned, part=part_of(one))
                 # What is warm is kept whole; of the rest only what the answer tells.
                 made.append(pinned if len(made) < warm else replace(pinned, content=None))
         return made

@@ -127,12 +127,15 @@ async def release(
         if not found:
             raise UnknownRequest()
         ended = [item.turl for item, now in found if now]
+        # What was brought online is outstanding no more.
+        outstanding = sum(now and item.state != "done" for item, now in found)
         named = as_asked((item.surl for item, _ in found), surls or ())
         others = named.difference(surls or ())
         if others:
             again = await requests.release(db, caller, request, list(others))
             ended += [item.turl for item, now in again if now]
-    desk.end(request, len(ended))
+            outstanding += sum(now and item.state != "done" for item, now in again)
+    desk.end(request, outstanding)
     changed.turls(ended)
     # Of a release that is repeated too: the first may have failed just here.
     await on_disk.all_so_far()

@@ -19,6 +19,7 @@ from mdm_async.images.cipher_pool import CipherPool
 from mdm_async.images.fairness.desk import Desk
 from mdm_async.images.reading.sealed import seal
 from mdm_async.images.reading.shelf import Shelf
+from mdm_async.images.transfers.cache import Cache
 from mdm_async.names import Caller, View
 from mdm_async.postgres.database import Connection, Database
 
@@ -45,6 +46,11 @@ class Line:
     """It was not to be reached, and is not asked before."""
     away_for: str = ""
     """Why; empty while it answers."""
+    full_until: float = 0.0
+    """There was no room for what it would have sent, and is not looked for before."""
+    is_full: bool = False
+    room_by: float = 0.0
+    """When there will be room by what is known of pins, unless they are released before."""
     has_answered: bool = False
     """When it was last asked for an image. Nobody knows before the first time."""
 
@@ -60,7 +66,8 @@ class Line:
 
     def wait(self, ahead: int) -> int:
         """About how many seconds it takes until so many images and one more are here."""
-        away = max(self.away_until - asyncio.get_running_loop().time(), 0)
+        now = asyncio.get_running_loop().time()
+        away = max(self.away_until - now, self.room_by - now if self.is_full else 0, 0)
         wait = away + self.seconds * ceil((ahead + 1) / self.at_once)
         return max(1, ceil(wait if self.hours is None else self.hours.done(time.time(), wait)))
 
@@ -70,6 +77,16 @@ class Staging:
     """Of this node; `lines` by the archives' names."""
 
     lines: Mapping[str, Line]
+    cache: Cache | None = None
+
+    async def refusal(self) -> MdmError | None:
+        """Why nothing can be brought just now, where nobody waits for room."""
+        return await self.cache.refusal() if self.cache is not None else None
+
+    def asked(self, hits: int, misses: int) -> None:
+        """Files were asked for that archives have too: they were here, or not."""
+        if self.cache is not None:
+            self.cache.asked(hits, misses)
 
     async def waits(
         self, db: Connection, caller: Caller, images: Sequence[UUID]

@@ -10,7 +10,7 @@ from mdm_async.catalog.rights import acl
 from mdm_async.catalog.trail import acts as audit
 from mdm_async.catalog.trail.acts import Act
 from mdm_async.dicom.identifiers import linking_values
-from mdm_async.errors import Damaged, Gone, Malformed, NotDicom, NotFound, ViewPending, ViewRefused
+from mdm_async.errors import Damaged, Gone, Malformed, NotDicom, NotFound, NotOnline, ViewPending, ViewRefused
 from mdm_async.images.reading import stream
 from mdm_async.images.reading.served import ServedViews
 from mdm_async.images.reading.shelf import Shelf
@@ -97,7 +97,7 @@ async def _matches(workshop: Workshop, shelf: Shelf, image: UUID, name: View, ps
         originals = await workshop.cipher.run(partial(linking_values, head or b""))
         made = await stream.first_part(workshop.depot.blobs, ready)
         given = await workshop.cipher.run(partial(linking_values, made))
-    except (ViewPending, ViewRefused, Gone, Damaged, Malformed, NotDicom):
+    except (ViewPending, ViewRefused, NotOnline, Gone, Damaged, Malformed, NotDicom):
         return []  # another image of theirs may tell
     return [
         Match(attribute, originals[attribute], name)

@@ -1,7 +1,7 @@
 """One image is taken from an archive: the one that was registered, and no other."""
 
 from collections.abc import AsyncIterator, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
 from uuid import UUID
@@ -13,15 +13,18 @@ from mdm_async.catalog.trail.acts import Act
 from mdm_async.catalog.work import views_to_make
 from mdm_async.crypt4gh.segment import padded
 from mdm_async.dicom.identifiers import linking_values
+from mdm_async.dicom.scrub import SECURITY_FLOOR
 from mdm_async.errors import Gone, NotFound, PeerFailed, WrongContent
 from mdm_async.images.intake.draft import Draft, Registered
 from mdm_async.images.intake.intake import Intake
 from mdm_async.images.metrics import INGESTED, STAGED
 from mdm_async.images.parts import pacs_source
 from mdm_async.images.parts.pacs_source import PacsSource
+from mdm_async.images.transfers.cache import Cache
 from mdm_async.keys.store import IDENTITY
 from mdm_async.names import Caller, Payer, View
 from mdm_async.pacs.source import Source
+from mdm_async.pacs.sources.room import Coming, coming
 from mdm_async.postgres.database import Connection, Database
 
 _SERVER: Final = Caller("mdm", frozenset())
@@ -34,18 +37,21 @@ class Fetcher:
 
     source: Source
     intake: Intake
+    cache: Cache
 
     @property
     def database(self) -> Database:
         return self.intake.database
 
     async def fetch(self, image: UUID) -> None:
-        """Raises as `take`; NotFound when the archive has it no more; and as `Source.instance`."""
+        """Raises as `take`, CacheFull before it is asked for; NotFound when the archive has it no more; and as
+        `Source.instance`.
+        """
         registered, source = await self.registered(image)
         await self.demand_room()
         try:
-            async with self.source.instance(source) as chunks:
-                await self.take(registered, source, chunks)
+            async with coming(self.cache, image) as room, self.source.instance(source) as chunks:
+                await self._take(registered, source, chunks, room)
         except NotFound:
             # Not because its URL leads nowhere any more.
             if await self.source.has(source):
@@ -58,15 +64,28 @@ class Fetcher:
 
     async def take(self, registered: Registered, source: PacsSource, chunks: AsyncIterator[bytes]) -> None:
         """Store these bytes as the image's. Raises WrongContent when they are another's; Gone when it was removed, or
-        is here by now; and as `Draft.fill`.
+        is here by now; CacheFull; and as `Draft.fill`.
         """
+        async with coming(self.cache, registered.image) as room:
+            await self._take(registered, source, chunks, room)
+
+    async def _take(
+        self, registered: Registered, source: PacsSource, chunks: AsyncIterator[bytes], room: Coming
+    ) -> None:
         async with self.database.acquire() as db:
             await self.intake.shelf.served.refresh(db)
             wanted = await profiles.wanted_of(db, registered.image)
-        served = [one for view in wanted if (one := self.intake.shelf.served.get(View(view))) is not None]
-        async with self.intake.filling(registered, served, chunks, self._payer) as draft:
+            served = [one for view in wanted if (one := self.intake.shelf.served.get(View(view))) is not None]
+            released = [
+                one.view
+                for one in served
+                if await profiles.is_released(db, registered.image, one.view, SECURITY_FLOOR)
+            ]
+        registered = replace(registered, released=frozenset(released))
+        async with self.intake.filling(registered, served, room.ahead_of(chunks), self._payer) as draft:
             says = await self.intake.workshop.cipher.run(partial(linking_values, draft.head))
             _demand_same(source, says)
+            await room.take(draft.stored_size)
             await self._stored(draft)
 
     @property

@@ -20,6 +20,8 @@ from mdm_async.catalog.holdings.locality import Locality
 from mdm_async.catalog.work import images_to_stage
 from mdm_async.catalog.work.queue import Row
 from mdm_async.errors import (
+    CacheFull,
+    CacheTooSmall,
     Damaged,
     Gone,
     MdmError,
@@ -51,6 +53,9 @@ _BUSY: Final = 3
 """So many answers, one after the other, that it has no time are taken to be about all, and not about one file."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 60.0
 """Seconds that an archive is left alone which does not answer; doubled each time."""
+
+_ROOM_PAUSE: Final = 0.5
+"""Seconds between looks for room; the next in the line is tried then."""
 
 _log = structlog.get_logger()
 
@@ -99,6 +104,8 @@ class Bringer:
         """
         with suppress(Unavailable):
             for row in await shift.page():
+                if self.line.is_full:
+                    return [row]
                 return await self._series(shift).taken(row) or [row]
         return []
 
@@ -128,6 +135,7 @@ class Bringer:
                 await shift.put_back(rows, self._pause)
             return
         if came := len(rows) - len(left):
+            self.line.is_full = False
             self.line.took((time.monotonic() - begun) / came)
             self._answers()
         await series.leave(left)
@@ -136,11 +144,12 @@ class Bringer:
     async def _room(self) -> None:
         """Returns when one more image may be asked for; one alone tries an archive that was away."""
         while True:
-            if (closed := self.line.closed()) > 0:
+            line = self.line
+            if (closed := line.closed()) > 0:
                 await asyncio.sleep(min(closed, _CLOCK))
-            elif (left := self.line.away_until - _now()) > 0:
+            elif (left := max(line.away_until, line.full_until) - _now()) > 0:
                 await asyncio.sleep(left)
-            elif len(self._running) >= (1 if self.line.away_for else self.line.at_once):
+            elif len(self._running) >= (1 if line.away_for or line.is_full else line.at_once):
                 await asyncio.wait(self._running, return_when=asyncio.FIRST_COMPLETED)
             else:
                 return
@@ -173,6 +182,10 @@ class Bringer:
                     await self._away(image, why)
                     await shift.put_back([row], self._pause)
                     return
+                except CacheFull as why:
+                    await self._wait_for_room(image, why)
+                    await shift.put_back([row], _ROOM_PAUSE)
+                    return
                 if failure is not None:
                     STAGED.labels("lost" if isinstance(failure, Damaged) else "refused").inc()
             await settle(self.waiters, row, failure)
@@ -188,6 +201,10 @@ class Bringer:
                 where = (await locality.of_images(db, [image])).get(image)
             return None if where is not None and where.is_online else why
         except Damaged as why:
+            return why
+        except CacheFull as why:
+            if not isinstance(why, CacheTooSmall) and not self.fetcher.cache.refuses:
+                raise
             return why
         except NotFound:
             async with self._database.acquire() as db:
@@ -209,6 +226,7 @@ class Bringer:
                 raise
             return why
         self.line.took(time.monotonic() - begun)
+        self.line.is_full = False
         self._answers()
         return None
 
@@ -232,7 +250,21 @@ class Bringer:
             self.line.away_for = why.detail
         STAGED.labels("away").inc()
         async with self._database.acquire() as db:
+            await images_to_stage.wait_no_more(db, image)
             await sources.found(db, image, Locality.UNAVAILABLE)
+
+    async def _wait_for_room(self, image: UUID, why: CacheFull) -> None:
+        """Others are tried before this image is again, unless it has waited for long."""
+        line = self.line
+        if not line.is_full:
+            _log.info("there is no room for images of an archive", archive=self._name)
+        line.is_full, line.full_until = True, _now() + _ROOM_PAUSE
+        line.room_by = _now() + why.retry_after if why.retry_after is not None else line.room_by
+        async with self._database.acquire() as db:
+            if await images_to_stage.wait_for_room(db, image):
+                await images_to_stage.to_the_front(db, image)
+            else:
+                await images_to_stage.to_the_end(db, [image])
 
     def _answers(self) -> None:
         if self.line.away_for:

@@ -39,6 +39,7 @@ from mdm_async.images.shredding.shredder import Shredder
 from mdm_async.images.shredding.unregistering import Unregistering
 from mdm_async.images.studies.known_pixels import KnownPixels
 from mdm_async.images.transfers.admission import Admission
+from mdm_async.images.transfers.cache import Cache
 from mdm_async.images.transfers.filing import Landing
 from mdm_async.images.transfers.judging import Judge
 from mdm_async.images.transfers.opening import OpenedViews
@@ -84,6 +85,7 @@ class House:
     """Of long request bodies."""
     desk: Desk
     staging: Staging
+    cache: Cache
     archives: Archives
     user_text: UserText
     names_refused: Rates

@@ -304,8 +304,15 @@ class Files(Result, Generic[File]):
         """How the files of an earlier request stand. Asking has succeeded, whatever became of them."""
         if (status := _waiting(files)) is not None:
             return cls(status=status, files=tuple(files), request_token=request_token)
-        code = (PARTIAL if failed < len(files) else "SRM_FAILURE") if failed else SUCCESS.code
+        code = (PARTIAL if failed < len(files) else _all_failed(files)) if failed else SUCCESS.code
         return cls(status=ReturnStatus(code), files=tuple(files), request_token=request_token)
+
+
+NO_SPACE = "SRM_NO_FREE_SPACE"
+
+
+def _all_failed(files: Sequence[SurlStatus]) -> str:
+    return NO_SPACE if {file.status.code for file in files} == {NO_SPACE} else "SRM_FAILURE"
 
 
 def _waiting(files: Sequence[SurlStatus]) -> ReturnStatus | None:
@@ -322,7 +329,7 @@ def overall(files: int, errors: Sequence[MdmError]) -> ReturnStatus:
         return SUCCESS
     if len(errors) < files:
         return ReturnStatus(PARTIAL, f"{len(errors)} of {files} failed")
-    if {error.srm for error in errors} == {"SRM_INTERNAL_ERROR"}:
+    if {error.srm for error in errors} in ({"SRM_INTERNAL_ERROR"}, {NO_SPACE}):
         return ReturnStatus.of(errors[0])
     if len(errors) == 1:
         return ReturnStatus("SRM_FAILURE", errors[0].detail, errors[0])
