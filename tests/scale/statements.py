@@ -320,6 +320,7 @@ async def an_image_is_kept(desk: Desk) -> None:
 @budget(30)
 async def an_image_is_registered(desk: Desk) -> None:
     made = uuid4()
+    await sources.reseal(desk.db, uuid4(), b"sealed")
     await sources.register(
         desk.db, made, uuid4(), uuid4(), b"sealed", "main", sources.Digests(b"a", b"b", b"c")
     )

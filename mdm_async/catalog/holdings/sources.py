@@ -83,6 +83,11 @@ async def sealed_of(db: Connection, images: Collection[UUID]) -> dict[UUID, tupl
     return {row["image"]: (row["id"], row["sealed"]) for row in rows}
 
 
+async def reseal(db: Connection, source: UUID, sealed: bytes) -> None:
+    """Say something else of a source, encrypted as before."""
+    await db.execute("update sources set sealed = $2 where id = $1", source, sealed)
+
+
 async def found(db: Connection, image: UUID, locality: Locality) -> None:
     """Say where the bytes of an image are that are not here."""
     await db.execute(

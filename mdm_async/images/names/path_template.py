@@ -55,7 +55,6 @@ class PathTemplate:
         So a profile that retains UIDs or identifiers puts none of them into a name. Only the `subjects` of a mapping
         are named as they are; who is not mapped has the name that {patient} has.
         """
-        pseudonyms = Pseudonyms(key)
 
         def one(match: re.Match[str]) -> str:
             field, value = match[1], values.get(_FIELDS[match[1]], "")
@@ -63,6 +62,11 @@ class PathTemplate:
                 if value in subjects:
                     return value
                 field = "patient"
-            return pseudonyms.identifier(f"path {field}", value.encode()).decode() or "none"
+            return pseudonym(field, value, key)
 
         return _FIELD.sub(one, self._text)
+
+
+def pseudonym(field: str, value: str, key: bytes) -> str:
+    """What stands for the value of a field that names nobody as they are."""
+    return Pseudonyms(key).identifier(f"path {field}", value.encode()).decode() or "none"

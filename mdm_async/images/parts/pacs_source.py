@@ -33,6 +33,8 @@ class PacsSource:
     series: str
     instance: str
     patient: str = ""
+    content: str = ""
+    """What it was compared by when it was last brought: see `Sameness`; empty: it never was, or cannot be compared."""
     sop_class: str = ""
 
     def __post_init__(self) -> None:

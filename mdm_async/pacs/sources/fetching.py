@@ -6,6 +6,8 @@ from functools import partial
 from typing import Final
 from uuid import UUID
 
+import structlog
+
 from mdm_async.catalog.holdings import images, profiles, sources
 from mdm_async.catalog.namespace import paths
 from mdm_async.catalog.trail import acts
@@ -17,10 +19,12 @@ from mdm_async.dicom.scrub import SECURITY_FLOOR
 from mdm_async.errors import Gone, NotFound, PeerFailed, WrongContent
 from mdm_async.images.intake.draft import Draft, Registered
 from mdm_async.images.intake.intake import Intake
-from mdm_async.images.metrics import INGESTED, STAGED
+from mdm_async.images.metrics import FILED, INGESTED, STAGED
+from mdm_async.images.names.renaming import follow_patient
 from mdm_async.images.parts import pacs_source
 from mdm_async.images.parts.pacs_source import PacsSource
 from mdm_async.images.transfers.cache import Cache
+from mdm_async.images.transfers.filing import Outcome
 from mdm_async.keys.store import IDENTITY
 from mdm_async.names import Caller, Payer, View
 from mdm_async.pacs.source import Source
@@ -29,6 +33,7 @@ from mdm_async.postgres.database import Connection, Database
 
 _SERVER: Final = Caller("mdm", frozenset())
 _AT_ONCE: Final = 200
+_log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +91,7 @@ class Fetcher:
             says = await self.intake.workshop.cipher.run(partial(linking_values, draft.head))
             _demand_same(source, says)
             await room.take(draft.stored_size)
-            await self._stored(draft)
+            await self._stored(draft, registered, source, _now(source, says, draft))
 
     @property
     def _payer(self) -> Payer:
@@ -108,23 +113,47 @@ class Fetcher:
                     found[image] = pacs_source.unseal(text, secrets.of(IDENTITY), image, id_)
         return found
 
-    async def _stored(self, draft: Draft) -> None:
+    async def _stored(
+        self, draft: Draft, registered: Registered, source: PacsSource, now: PacsSource
+    ) -> None:
+        """`now`: what is known of it by what came; another patient's, if patients were merged at the archive since it
+        was registered, or a study was moved.
+        """
         shelf = self.intake.shelf
+        moved = source.patient != now.patient
         async with self.database.transaction() as db:
             # Before any entry is locked, as whoever moves one does.
             await views_to_make.share_demands(db)
+            if moved:
+                await follow_patient(db, shelf.served, draft.image, source.patient, now.patient)
+            if source != now:
+                await self._note_source(db, registered, now)
             await draft.fill_registered(db)
             await shelf.served.refresh(db, now=True)
             wanted = await profiles.wanted_of(db, draft.image)
             await views_to_make.add_lacking(db, [draft.image], wanted, shelf.served.newest)
-            await acts.record(db, await self._acts(db, draft))
+            done = await self._acts(db, draft, moved=moved)
+            await acts.record(db, done)
         draft.keep()
+        if moved:
+            self.intake.placing.changed.everything()
+            FILED.labels(Outcome.MOVED).inc()
+            guids = [str(act.guid) for act in done]
+            _log.warning(
+                "a registered image is another patient's by now", guids=guids, archive=self.source.name
+            )
         STAGED.labels("brought").inc()
         INGESTED.labels(draft.state).inc()
 
-    async def _acts(self, db: Connection, draft: Draft) -> list[Act]:
+    async def _note_source(self, db: Connection, registered: Registered, source: PacsSource) -> None:
+        if (row := await sources.of_image(db, registered.image)) is None:
+            raise Gone("the image has just been deleted")
+        identity = registered.secrets.of(IDENTITY)
+        await sources.reseal(db, row[0], pacs_source.seal(source, identity, registered.image, row[0]))
+
+    async def _acts(self, db: Connection, draft: Draft, *, moved: bool) -> list[Act]:
         """Of each name that the image has."""
-        details = {"archive": self.source.name}
+        details = {"archive": self.source.name} | ({"outcome": Outcome.MOVED} if moved else {})
         # An original's exact size would identify it.
         size = padded(draft.size)
         return [
@@ -146,10 +175,23 @@ class Fetcher:
 
 
 def _demand_same(source: PacsSource, says: Mapping[str, str]) -> None:
-    """Return when a file is the one that was registered: its name, a pseudonym, is made of what this tells of it."""
+    """Return when a file is the one that was registered."""
     asked = (source.study, source.series, source.instance)
     if asked != tuple(says.get(f"{of}InstanceUID") for of in ("Study", "Series", "SOP")):
         raise WrongContent("the archive sent another instance than the one asked for")
+
+
+def _now(source: PacsSource, says: Mapping[str, str], draft: Draft) -> PacsSource:
+    """What is known of an instance that has come. Raises WrongContent when it was brought before, with other pixels:
+    what was found of those, or released, is not of these."""
+    content = (draft.sameness.content if draft.sameness is not None else None) or ""
+    if source.content and content != source.content:
+        raise WrongContent(
+            "the archive has other pixels under the instance's UID than it had before",
+            remedy="ask who runs the archive; remove this file (mdm rm), and register it again",
+        )
+    patient = source.patient
     # Outside ASCII the same text may be written in other bytes.
-    if source.patient and source.patient.isascii() and says.get("PatientID") != source.patient:
-        raise WrongContent("the archive sent the file of another patient than it had told")
+    if patient and patient.isascii():
+        patient = says.get("PatientID", "")
+    return replace(source, patient=patient, content=content)

@@ -9,11 +9,13 @@ from typing import Any
 from uuid import UUID
 
 import crypt4gh.lib
+import pydicom
 import pytest
 from aiohttp import web
 
 from mdm_async import Client
 from mdm_async.catalog.grants import waiting
+from mdm_async.catalog.namespace import paths
 from mdm_async.catalog.work import images_to_stage
 from mdm_async.crypt4gh.exchange import new_private_key, public_key
 from mdm_async.dicom.sop_common import sop_common
@@ -79,7 +81,6 @@ async def emptied(server: Server) -> None:
         ("SOPInstanceUID", "another instance"),
         ("SeriesInstanceUID", "another instance"),
         ("StudyInstanceUID", "another instance"),
-        ("PatientID", "another patient"),
     ],
 )
 async def test_another_instance_than_the_one_registered_is_refused(
@@ -110,6 +111,62 @@ async def test_another_instance_than_the_one_registered_is_refused(
     tree = await staging.srm("prepareToGet", files=[{"surl": path}])
     (line,) = await ended(staging, tree["requestToken"])
     assert line["status"]["statusCode"] == "SRM_FILE_PINNED"
+
+
+@pytest.mark.parametrize("template", ["{patient}/{instance}.dcm", "{instance}.dcm"])
+async def test_a_file_of_a_patient_who_was_merged_is_brought_under_the_new_ones_name(
+    archive: FakeArchive, staging: Server, template: str
+) -> None:
+    image = archive.add(made(seed=1))
+    begun = await begin(staging, template)
+    image.PatientID = "Q-merged"
+    written = io.BytesIO()
+    image.save_as(written, enforce_file_format=True)
+    archive.add(written.getvalue())
+    tree = await staging.srm("prepareToGet", files=[{"surl": begun}])
+    (line,) = await ended(staging, tree["requestToken"])
+    assert line["status"]["statusCode"] == "SRM_FILE_PINNED"
+    assert await staging.get(line["transferURL"])
+    async with staging.house.database.acquire() as db:
+        (now,) = await paths.of_images(db, [await db.fetchval("select id from images")])
+        row = await db.fetchrow("select details from audit where act = 'stage'")
+    assert row["details"] == {"archive": "hospital", "outcome": "patient changed"}
+    assert (now == begun) is ("patient" not in template)
+    # Registered again it is there, under the name that it has by now.
+    assert await begin(staging, template) == now
+    # And what is registered of both of them already is told, not mixed.
+    if now == begun:
+        return
+    archive.add(made(seed=2))
+    other = sorted({*await names(staging, template)} - {now})[0]
+    second = pydicom.dcmread(io.BytesIO(made(seed=2)))
+    second.PatientID = "Q-merged"
+    written = io.BytesIO()
+    second.save_as(written, enforce_file_format=True)
+    archive.add(written.getvalue())
+    assert len(await names(staging, template)) == 3
+    tree = await staging.srm("prepareToGet", files=[{"surl": other}])
+    (line,) = await ended(staging, tree["requestToken"])
+    assert line["status"]["statusCode"] == "SRM_FAILURE"
+    assert "another patient's by now" in line["status"]["explanation"]
+
+
+async def names(server: Server, template: str) -> list[str]:
+    """Of all that is registered, once all that the archive has is."""
+    reply = await server.call(
+        "POST",
+        "/admin/v1/archives/hospital/register",
+        token=server.admin_token,
+        json={"path": DIRECTORY, "template": template, "begin": 0},
+    )
+    assert not reply.tree["failed"], reply.tree
+    async with server.house.database.acquire() as db:
+        return await paths.of_images(db, [row["id"] for row in await db.fetch("select id from images")])
+
+
+async def begin(server: Server, template: str) -> str:
+    (name,) = await names(server, template)
+    return name
 
 
 async def test_a_file_that_is_only_to_be_online_is_brought_too(archive: FakeArchive, staging: Server) -> None:
