@@ -1,5 +1,6 @@
 """C-GET (PS3.4 §C.4.3): the archive stores what is asked for over the association that asks for it."""
 
+import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Final
@@ -12,11 +13,13 @@ from mdm_async.pacs.dimse.pdus import AbortReason, Broken
 from mdm_async.pacs.dimse.proposing import Context, Proposed
 from mdm_async.pacs.dimse.received_file import received_file
 from mdm_async.pacs.dimse.requestor import Requestor
+from mdm_async.pacs.dimse.wire import Silent
 from mdm_async.pacs.parts import Event, PartBegins, PartData, PartEnds
 from mdm_async.pacs.retrieval import identifiers
 from mdm_async.pacs.retrieval.finding import once
 from mdm_async.pacs.retrieval.identifiers import ENCODINGS, GET, INSTANCE, Keys
 from mdm_async.pacs.retrieval.telling import SUCCESS, demand_done, is_pending, not_offered
+from mdm_async.pacs.source import FETCH_SECONDS
 
 _FIRST: Final = ("1.2.840.10008.1.2.1", "1.2.840.10008.1.2")
 """Transfer syntaxes that an archive may take for any instance that it keeps in no other of them."""
@@ -43,8 +46,13 @@ async def fetched(requestor: Requestor, level: str, keys: Keys) -> AsyncGenerato
     id_, has_come = requestor.next_id(), False
     asked = commands.request(C_GET, id_, GET, has_data_set=True, more={PRIORITY: MEDIUM})
     await requestor.send(asking, asked, once(identifiers.encoded(level, keys, asking.syntax)))
+    until = asyncio.get_running_loop().time() + FETCH_SECONDS
     while True:
-        context, command = await requestor.receive()
+        try:
+            async with asyncio.timeout_at(until):
+                context, command = await requestor.receive()
+        except TimeoutError:
+            raise Silent from None
         if command.field == C_STORE:
             _demand_asked_for(keys.get(INSTANCE, command.instance), command, context)
             yield PartBegins({})
