@@ -51,10 +51,11 @@ class Arrival:
     instance: str
     begun: asyncio.Future[Delivery] = field(default_factory=asyncio.Future)
 
-    def is_this(self, end: OtherEnd, command: Command) -> bool:
+    def is_this(self, title: str, end: OtherEnd, command: Command) -> bool:
         """Whether a C-STORE that this server's C-MOVE caused is this one."""
         return (
             (command.originator_id, command.instance) == (self.id, self.instance)
+            and title == self.archive.title
             and self.archive.is_at(end)
             and not self.begun.done()
         )
@@ -96,7 +97,7 @@ class Awaited:
         """Whether a C-MOVE of this node's has caused a C-STORE, as its sender says."""
         return command.originator == self.own_title
 
-    def find(self, end: OtherEnd, command: Command) -> Arrival | None:
-        """Who waits for this C-STORE, which came from there."""
+    def find(self, title: str, end: OtherEnd, command: Command) -> Arrival | None:
+        """Who waits for this C-STORE, which somebody of that title sends from there."""
         arrival = self._arrivals.get(command.originator_id)
-        return arrival if arrival is not None and arrival.is_this(end, command) else None
+        return arrival if arrival is not None and arrival.is_this(title, end, command) else None

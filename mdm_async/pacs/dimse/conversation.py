@@ -157,7 +157,7 @@ class Conversation:
 
     async def _moved(self, command: Command, context: Answered) -> Answer:
         """What a C-MOVE of this server's has caused goes to who waits for it, and nowhere else."""
-        arrival = self.services.awaited.find(self.end, command)
+        arrival = self.services.awaited.find(self.peer.title, self.end, command)
         if arrival is None:
             return Answer(NOT_AUTHORISED, "nobody waits for this image")
         if await arrival.deliver(command, context.syntax, self._messages.data_set()):
