@@ -15,6 +15,7 @@ import typer
 from rich.console import Console
 
 from bench import (
+    dicomweb,
     entries,
     first_byte,
     ingest,
@@ -56,6 +57,7 @@ class Scenario(StrEnum):
     SIEGE = "siege"
     KEYS = "keys"
     METADATA = "metadata"
+    DICOMWEB = "dicomweb"
 
 
 @app.command()
@@ -97,6 +99,7 @@ async def run(scale: Scale, chosen: list[Scenario], tables: Console, *, with_ort
         Scenario.SURVIVORS: lambda folder: survivors.measure(folder, with_orthanc=with_orthanc),
         Scenario.KEYS: lambda folder: keys.measure(scale, folder),
         Scenario.METADATA: lambda folder: metadata.measure(scale, folder),
+        Scenario.DICOMWEB: lambda folder: dicomweb.measure(scale, folder, with_orthanc=with_orthanc),
         Scenario.REMOVAL: removal.measure,
         Scenario.RETENTION: retention.measure,
         Scenario.REVOCATION: lambda folder: revocation.measure(folder, 2.5 * scale.seconds),

@@ -11,6 +11,7 @@ from functools import cache
 from random import Random
 
 from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.filereader import dcmread
 from pydicom.filewriter import dcmwrite
 from pydicom.sequence import Sequence
 from pydicom.uid import CTImageStorage, EnhancedCTImageStorage, ExplicitVRLittleEndian
@@ -70,6 +71,12 @@ class Image:
 def ct(number: int) -> Image:
     """A plain CT: 512 KiB of pixels."""
     return Image(number)
+
+
+def uids_of(head: bytes) -> tuple[str, str]:
+    """The study's and the series', of a file that begins so."""
+    read = dcmread(io.BytesIO(head), stop_before_pixels=True)
+    return str(read.StudyInstanceUID), str(read.SeriesInstanceUID)
 
 
 def multi_frame(number: int, mebibytes: int) -> Image:

@@ -166,7 +166,9 @@ def _check(exchange: Exchange, answer: Answer) -> None:
     """Every answer: its status, its length, its bytes' sum."""
     if answer.status not in (200, 201, 206):
         raise WrongAnswer(f"{exchange.label}: answered {answer.status} {answer.text[:300]!r}")
-    if exchange.image is not None:
+    if exchange.confirms and exchange.confirms.encode() not in answer.text:
+        raise WrongAnswer(f"{exchange.label}: answered {answer.text[:300]!r}")
+    if exchange.image is not None and not exchange.confirms:
         received = orjson.loads(answer.text)
         if (received["size"], int(received["adler32"], 16)) != (exchange.image.size, exchange.image.adler32):
             raise WrongAnswer(f"{exchange.label}: the server received something else")
@@ -174,6 +176,8 @@ def _check(exchange: Exchange, answer: Answer) -> None:
         raise WrongAnswer(f"{exchange.label}: {answer.size} bytes instead of {exchange.size}")
     if exchange.adler32 is not None and answer.adler32 != exchange.adler32:
         raise WrongAnswer(f"{exchange.label}: the bytes are not what they must be")
+    if exchange.parts is not None and sorted(answer.parts) != exchange.parts:
+        raise WrongAnswer(f"{exchange.label}: the parts are not what they must be")
 
 
 def request_head(method: str, path: str, host: str, headers: dict[str, str] | None = None) -> str:

@@ -19,6 +19,7 @@ from bench.plan import Exchange, Plan
 from bench.usage import Meter
 
 HTTP_THREADS = 50
+DICOMWEB = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
 _START_SECONDS = 60
 _OPTIONS = b"{}"
 
@@ -34,6 +35,8 @@ class Orthanc:
 
     port: int
     meter: Meter
+    dicom_port: int = 0
+    """That devices push images to."""
 
     @property
     def url(self) -> str:
@@ -41,6 +44,11 @@ class Orthanc:
 
     def plan(self, connections: int, exchanges: Sequence[Exchange], seconds: float) -> Plan:
         return Plan("127.0.0.1", self.port, connections, list(exchanges), seconds)
+
+    def upload(self, image: Image) -> Exchange:
+        headers = {"Content-Type": "application/dicom", "Content-Length": str(image.size)}
+        head = request_head("POST", "/instances", "127.0.0.1", headers)
+        return Exchange("post", head, image, confirms='"Success"')
 
     async def put(self, images: Sequence[Image]) -> list[Exchange]:
         """Store images; a request to anonymize each. Orthanc's UIDs are new every time: the pixels are checked."""
@@ -63,24 +71,26 @@ class Orthanc:
 
 
 @asynccontextmanager
-async def running_orthanc(folder: Path) -> AsyncIterator[Orthanc]:
-    """An Orthanc of its own: loopback, storage below `folder`, no plugins; ended at the end."""
+async def running_orthanc(folder: Path, *, dicomweb: bool = False) -> AsyncIterator[Orthanc]:
+    """An Orthanc of its own: loopback, storage below `folder`, its plugin for DICOMweb at most; ended at the end."""
     program = executable()
     if program is None:
         raise FileNotFoundError("Orthanc is not installed (Debian: apt install orthanc)")
-    port = _free_port()
+    port, dicom_port = free_port(), free_port()
     config = {
         "Name": "bench",
         "StorageDirectory": str(folder / "orthanc"),
         "IndexDirectory": str(folder / "orthanc"),
-        "Plugins": [],
+        "Plugins": [str(DICOMWEB)] if dicomweb else [],
+        "DicomWeb": {"Enable": True, "Root": "/dicom-web/"},
         "HttpPort": port,
         "HttpThreadsCount": HTTP_THREADS,
         "HttpCompressionEnabled": False,
         "KeepAlive": True,
         "RemoteAccessAllowed": False,
         "AuthenticationEnabled": False,
-        "DicomServerEnabled": False,
+        "DicomServerEnabled": dicomweb,
+        "DicomPort": dicom_port,
     }
     (folder / "orthanc.json").write_bytes(orjson.dumps(config))
     with (folder / "orthanc.log").open("wb") as log:
@@ -89,7 +99,7 @@ async def running_orthanc(folder: Path) -> AsyncIterator[Orthanc]:
         )
     try:
         await asyncio.wait_for(_ready(process, port), _START_SECONDS)
-        yield Orthanc(port, Meter(process.pid))
+        yield Orthanc(port, Meter(process.pid), dicom_port)
     finally:
         with suppress(ProcessLookupError):
             process.terminate()
@@ -106,7 +116,7 @@ async def _ready(process: asyncio.subprocess.Process, port: int) -> None:
     raise RuntimeError("Orthanc ended while it started")
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -16,12 +16,16 @@ class Exchange:
     head: str
     """Request line and headers, with the empty line that ends them."""
     image: Image | None = None
-    """What is uploaded. The answer must then name its ADLER32, as JSON."""
+    """What is uploaded. The answer must then name its ADLER32, as JSON, or else say `confirms`."""
     size: int | None = None
     """Bytes of the answer's body."""
     tail: int | None = None
     """How many of its last bytes `adler32` covers; None: all."""
     adler32: int | None = None
+    parts: list[int] | None = None
+    """The ADLER32 of each part of the answer, ascending; they come in any order."""
+    confirms: str = ""
+    """What the answer to an upload must say."""
 
 
 @dataclass(slots=True)

@@ -6,7 +6,7 @@ import os
 import re
 import sys
 import zlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -128,11 +128,14 @@ def get(
 
 
 @asynccontextmanager
-async def running_server(folder: Path, dsn: str | None = None) -> AsyncIterator[Server]:
+async def running_server(
+    folder: Path, dsn: str | None = None, settings: Mapping[str, str] | None = None
+) -> AsyncIterator[Server]:
     """`mdm serve` with its data below `folder`, on a free port; ended at the end. `dsn`: of another Postgres than the
-    one that comes along."""
+    one that comes along; `settings`: variables of the environment."""
     data = folder / "data"
     environment = {n: v for n, v in os.environ.items() if not n.startswith(("MDM_", "BEARER_TOKEN"))}
+    environment |= settings or {}
     if dsn is not None:
         environment["MDM_DATABASE__DSN"] = dsn
     with (folder / "server.log").open("wb") as log:

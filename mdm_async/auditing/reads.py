@@ -6,7 +6,7 @@ outcome for each second in which it was read. Intents that come together share o
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
@@ -127,6 +127,10 @@ class Reads:
         elif written.cancelled() or written.exception() is not None:
             self._begun.pop(pair, None)
             await self.begin(read, source)
+
+    async def begin_all(self, reads: Sequence[Read], source: str) -> None:
+        """As `begin`, of many, by one commit; of those that are not read after all, `sent` tells."""
+        await asyncio.gather(*(self.begin(one, source) for one in reads))
 
     def sent(self, read: Read, source: str, size: int, ended: str) -> None:
         """A request has ended: `success`, `broken`, or `ended` as the transfer URL was.

@@ -15,6 +15,7 @@ import pydicom
 import pytest
 
 from bench import (
+    dicomweb,
     first_byte,
     heads,
     ingest,
@@ -33,8 +34,10 @@ from bench import (
 )
 from bench.__main__ import app
 from bench.connection import Connection, WrongAnswer
+from bench.framing import Chunked
 from bench.images import ct, multi_frame
 from bench.load import drive
+from bench.multipart import Parts
 from bench.plan import Exchange, Plan
 from bench.scale import TINY
 from tests.canary_everywhere import everything
@@ -57,6 +60,28 @@ async def test_throughput_without_orthanc_says_so_loudly(folder, monkeypatch):
     (target,) = finding.targets
     assert target.met is None
     assert "ORTHANC IS NOT INSTALLED" in target.measured
+
+
+async def test_series_and_uploads_are_measured_beside_orthanc_or_alone(folder):
+    finding = await dicomweb.measure(TINY, folder, with_orthanc=False)
+    assert len(finding.rows) == 6
+    assert all(row["MB/s"] > 0 for row in finding.rows)
+    assert [target.met for target in finding.targets] == [None]
+
+
+def test_an_answer_is_taken_in_chunks_and_parts_wherever_it_is_cut():
+    parts = [bytes(200), b"\r\n--b", b"", b"x" * 7]
+    body = b"".join(b"\r\n--bound\r\nContent-Type: a\r\n\r\n" + one for one in parts) + b"\r\n--bound--\r\n"
+    chunks = [body[at : at + 50] for at in range(0, len(body), 50)] + [b""]
+    sent = b"".join(b"%x\r\n%b\r\n" % (len(one), one) for one in chunks)
+    for step in (1, 3, 64, len(sent)):
+        framing, found = Chunked(), Parts(b"bound")
+        for at in range(0, len(sent), step):
+            for some in framing.feed(memoryview(sent)[at : at + step]):
+                found.feed(some)
+        assert framing.done
+        assert found.ended
+        assert found.found == [zlib.adler32(one) for one in parts]
 
 
 async def test_memory_is_measured_around_uploads_and_downloads(folder):

@@ -6,10 +6,20 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from mdm_async.catalog.holdings.images import Part
-from mdm_async.crypt4gh.segment import RUN, SEGMENT, SegmentKey, cipher_size, covering, padded, segment_count
+from mdm_async.crypt4gh.segment import (
+    RUN,
+    SEGMENT,
+    SegmentKey,
+    cipher_size,
+    covering,
+    padded,
+    plain_size,
+    segment_count,
+)
 from mdm_async.errors import BadSeal, Damaged
 from mdm_async.images.metrics import SEGMENTS_DECRYPTED
 from mdm_async.images.parts.record import PartRecord, ViewRecord
+from mdm_async.images.reading.buffers import buffer
 from mdm_async.keys.derive import StreamKey, part_key
 from mdm_async.keys.store import Secrets
 
@@ -42,13 +52,15 @@ class Run:
     stop: int
 
     def open(self, cipher: memoryview) -> memoryview:
-        """The wanted bytes. Raises Damaged when the store gave back something else than it was given."""
+        """The wanted bytes, in a buffer that may be given back. Raises Damaged when the store gave back something else
+        than it was given."""
+        plain = buffer(plain_size(len(cipher)))
         try:
-            plain = self.part.opener.decrypt_run(cipher, self.first, segment_count(self.part.stored_size))
+            self.part.opener.decrypt_run_into(cipher, plain, self.first, segment_count(self.part.stored_size))
         except BadSeal as why:
             raise Damaged(f"a stored part does not open: {why.detail}") from why
         SEGMENTS_DECRYPTED[self.part.row.kind].inc(segment_count(len(plain)))
-        return memoryview(plain)[self.start : self.stop]
+        return plain[self.start : self.stop]
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -69,17 +69,22 @@ class OpenedViews:
             self._know(asked, opened, judged)
         return opened
 
-    async def open_soon(self, caller: Caller, surls: Sequence[str], view: View | None) -> None:
+    async def open_soon(self, caller: Caller, surls: Sequence[str], view: View | None) -> list[WarmTurl]:
         """Open many files' views together, each of which is about to be opened by itself, which then waits for
-        nothing. What is in the way of one is told then."""
+        nothing; those that were not open before. What is in the way of one is told then."""
         asked = {surl: _Asked(caller, caller.token, surl, view) for surl in surls}
         lacking = [surl for surl, one in asked.items() if one not in self._known]
         if not lacking:
-            return
+            return []
         found, judged = await self._open(caller, lacking, view, None)
-        for surl, opened in zip(lacking, found, strict=True):
-            if isinstance(opened, OpenedView) and opened.file.recipient is None:
-                self._know(asked[surl], opened, judged)
+        clear = {
+            surl: opened
+            for surl, opened in zip(lacking, found, strict=True)
+            if isinstance(opened, OpenedView) and opened.file.recipient is None
+        }
+        for surl, opened in clear.items():
+            self._know(asked[surl], opened, judged)
+        return [opened.warm for opened in clear.values()]
 
     def _know(self, asked: "_Asked", opened: OpenedView, judged: Judged) -> None:
         self._known[asked] = _Known(opened, judged)

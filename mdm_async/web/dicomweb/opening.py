@@ -1,9 +1,15 @@
 """The views of instances that a URL names, opened one after the other."""
 
+import time
 from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from functools import partial
 
 from aiohttp import web
 
+from mdm_async.auditing.reads import Read
+from mdm_async.blobs.ahead import one_ahead
 from mdm_async.catalog.metadata.studies import Row
 from mdm_async.catalog.namespace import places
 from mdm_async.errors import Forbidden, Gone, NotFound, TooManyRequests
@@ -11,9 +17,11 @@ from mdm_async.images.reading.view import ReadyView
 from mdm_async.images.studies import searching
 from mdm_async.images.studies.retrieving import Retrieved, retrieved
 from mdm_async.images.studies.searching import OF_RETRIEVED
+from mdm_async.images.transfers.feed_reader import FRESH
 from mdm_async.images.transfers.warm import WarmTurl
 from mdm_async.names import Caller
 from mdm_async.web.dicomweb.asked import named
+from mdm_async.web.http.channel import source_of
 from mdm_async.web.http.credential import caller_of
 from mdm_async.web.http.house import HOUSE
 
@@ -21,7 +29,7 @@ _WEIGHT = 8
 """Looking for what UIDs name takes as long as so many files of a request."""
 
 _TOGETHER = 16
-"""Views are opened so many at a time."""
+"""Views are opened so many at a time, the next of them while those before are sent."""
 
 
 async def rows_of(request: web.Request, caller: Caller, told: Sequence[str] = OF_RETRIEVED) -> Retrieved:
@@ -53,24 +61,53 @@ async def opened(request: web.Request, caller: Caller, row: Row) -> WarmTurl:
 async def each_opened(
     request: web.Request, rows: Sequence[Row]
 ) -> AsyncGenerator[tuple[Row, WarmTurl], None]:
-    """As `opened`, of all, each by what the credential gives at that moment. One that was removed meanwhile is left
-    out, as if it had not been there; NotFound when all were. Raises TooManyRequests of a server that ends."""
-    none = True
-    for place, row in enumerate(rows):
-        _demand_staying(request)
-        caller = await caller_of(request)
-        if place % _TOGETHER == 0:
-            await _open_soon(request, caller, rows[place : place + _TOGETHER])
-        try:
-            warm = await opened(request, caller, row)
-        except (NotFound, Gone):
-            if await _is_there(request, row):
-                raise
-            continue
-        none = False
-        yield row, warm
+    """As `opened`, of all, each by what the credential gives at that moment; and that it is read is in the audit. One
+    that was removed meanwhile is left out, as if it had not been there; NotFound when all were. Raises TooManyRequests
+    of a server that ends."""
+    house, none = request.app[HOUSE], True
+    caller, asked = await caller_of(request), time.monotonic()
+    some = (rows[start : start + _TOGETHER] for start in range(0, len(rows), _TOGETHER))
+    async with aclosing(one_ahead(partial(_open_soon, request, those) for those in some)) as opening:
+        async for begun in opening:
+            try:
+                for row in begun.rows:
+                    _demand_staying(request)
+                    if asked < max(time.monotonic() - FRESH, house.changed.since):
+                        caller, asked = await caller_of(request), time.monotonic()
+                    try:
+                        warm = await opened(request, caller, row)
+                    except (NotFound, Gone):
+                        if await _is_there(request, row):
+                            raise
+                        continue
+                    none = False
+                    begun.reads.pop(warm.grant.turl, None)
+                    yield row, warm
+            finally:
+                for read in begun.reads.values():
+                    house.reads.sent(read, source_of(request), 0, "broken")
     if none:
         raise NotFound("it has just gone")
+
+
+@dataclass(frozen=True, slots=True)
+class _Begun:
+    """Some instances, about to be read; what of them the audit has, by key."""
+
+    rows: Sequence[Row]
+    reads: dict[bytes, Read]
+
+
+async def _open_soon(request: web.Request, rows: Sequence[Row]) -> _Begun:
+    """Open them together, and let the audit know together, so that each by itself waits for nothing."""
+    house, caller = request.app[HOUSE], await caller_of(request)
+    reads: dict[bytes, Read] = {}
+    for view in dict.fromkeys(row.view for row in rows):
+        surls = [f"guid:{row.guid}" for row in rows if row.view == view]
+        for warm in await house.opened.open_soon(caller, surls, view):
+            reads[warm.grant.turl] = warm.read
+    await house.reads.begin_all(list(reads.values()), source_of(request))
+    return _Begun(rows, reads)
 
 
 def _demand_staying(request: web.Request) -> None:
@@ -82,12 +119,6 @@ async def _is_there(request: web.Request, row: Row) -> bool:
     """Whether or not anybody may know of it."""
     async with request.app[HOUSE].database.acquire() as db:
         return row.guid in await places.of_guids(db, [row.guid])
-
-
-async def _open_soon(request: web.Request, caller: Caller, rows: Sequence[Row]) -> None:
-    views = request.app[HOUSE].opened
-    for view in dict.fromkeys(row.view for row in rows):
-        await views.open_soon(caller, [f"guid:{row.guid}" for row in rows if row.view == view], view)
 
 
 def syntax_of(row: Row) -> str:

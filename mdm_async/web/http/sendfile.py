@@ -20,7 +20,7 @@ async def send(
     `drain` waits while the transport has paused its writer. Raises ConnectionError when the
     client has gone, or EOFError when the file is shorter.
     """
-    await _flushed(transport, drain)
+    await flushed(transport, drain)
     own = _duplicate(transport)
     try:
         offset, size = piece.offset, piece.size
@@ -34,8 +34,9 @@ async def send(
         os.close(own)
 
 
-async def _flushed(transport: asyncio.Transport, drain: Callable[[], Awaitable[None]]) -> None:
-    """Wait until all that was written has left the transport's buffer: what sendfile sends would overtake it."""
+async def flushed(transport: asyncio.Transport, drain: Callable[[], Awaitable[None]]) -> None:
+    """Wait until all that was written has left the transport's buffer: what sendfile sends would overtake it, and
+    whose memory is used again would be sent as what it is by then."""
     if transport.is_closing():
         raise ConnectionResetError("the client has gone")
     low, high = transport.get_write_buffer_limits()

@@ -3,15 +3,17 @@
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterator, Sequence
 from contextlib import aclosing, asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
-from aiohttp import web
+from aiohttp import HttpVersion11, web
+from aiohttp.http_writer import StreamWriter
 
 from mdm_async.auditing.reads import Read, Reading
 from mdm_async.blobs.store import FileRange, Piece
 from mdm_async.errors import Damaged, Gone
 from mdm_async.images.metrics import CLEAR_OUT, SEALED_OUT
+from mdm_async.images.reading.buffers import give_back
 from mdm_async.images.reading.representation import Ending, Pieces, Representation
 from mdm_async.names import Payer
 from mdm_async.web.http import problem, sendfile
@@ -22,6 +24,9 @@ from mdm_async.web.http.house import HOUSE
 _AHEAD = 2 << 20
 """Bytes that a reader who hardly reads leaves in memory: a piece on its way, and the next one decrypted. A sealed
 stream is sent from its file where no TLS is in between."""
+
+_COPIED = 16 << 10
+"""Bytes that are copied rather than sent by themselves, at the most."""
 
 _log = structlog.get_logger()
 
@@ -46,6 +51,12 @@ class Body:
     def size(self) -> int:
         return sum(len(one.preface) + one.stop - one.start for one in self.sections) + len(self.end)
 
+    def as_chunk(self) -> "Body":
+        """Framed as one chunk (RFC 9112 §7.1)."""
+        first, *others = self.sections
+        begin = replace(first, preface=b"%x\r\n" % self.size + first.preface)
+        return Body([begin, *others], self.end + b"\r\n")
+
 
 @dataclass(frozen=True, slots=True)
 class Part:
@@ -68,7 +79,8 @@ async def send(
         house.budget.holding(payer, 0 if _is_plain(transport) and served.sealed else min(body.size, _AHEAD)),
         breaking_off(answer, transport),
     ):
-        await _send(request, transport, answer, Part(served, read, body), last=True)
+        await _send(request, transport, answer, Part(served, read, body))
+        await answer.write_eof()
 
 
 async def send_parts(
@@ -78,17 +90,24 @@ async def send_parts(
     parts: AsyncIterable[Part],
     end: bytes,
 ) -> None:
-    """As `send`, of one part after the other, and what ends them; each is asked for when the one before is sent."""
+    """As `send`, of one part after the other, and what ends them; each is asked for when the one before is sent.
+
+    Each part is one chunk. aiohttp would make one of each piece, and copy it for that.
+    """
     transport = transport_of(request)
     house = request.app[HOUSE]
+    chunked = request.version >= HttpVersion11
     with (
         house.admission.sending(payer, Ending(), transport.abort),
         house.budget.holding(payer, _AHEAD),
         breaking_off(answer, transport),
     ):
         async for part in parts:
+            sent = replace(part, body=part.body.as_chunk()) if chunked else part
             with part.served.ending.cutting(transport.abort):
-                await _send(request, transport, answer, part, last=False)
+                await _send(request, transport, answer, sent, chunked=chunked)
+        if chunked:
+            end = (b"%x\r\n%b\r\n" % (len(end), end) if end else b"") + b"0\r\n\r\n"
         await answer.write_eof(end)
 
 
@@ -118,7 +137,12 @@ def breaking_off(answer: web.StreamResponse, transport: asyncio.Transport) -> It
 
 
 async def _send(
-    request: web.Request, transport: asyncio.Transport, answer: web.StreamResponse, part: Part, *, last: bool
+    request: web.Request,
+    transport: asyncio.Transport,
+    answer: web.StreamResponse,
+    part: Part,
+    *,
+    chunked: bool = False,
 ) -> None:
     served, body = part.served, part.body
     if served.ending.ended:
@@ -133,15 +157,16 @@ async def _send(
     ):
         first = await anext(chosen, b"")
         if not answer.prepared:
-            # What aiohttp writes leaves in one packet with its headers; what sendfile sends comes after them.
-            answer._send_headers_immediately = isinstance(first, FileRange)
+            # What is small leaves in one packet with its headers, for which it is copied.
+            answer._send_headers_immediately = isinstance(first, FileRange) or len(first) > _COPIED
             await answer.prepare(request)
+            if chunked:
+                assert isinstance(request.writer, StreamWriter)
+                request.writer.chunked = False  # The part is a chunk already.
         sending = _Sending(connection, request, transport, answer, served, reading)
         await sending.send(first)
         async for piece in chosen:
             await sending.send(piece)
-        if last:
-            await answer.write_eof()
 
 
 @asynccontextmanager
@@ -165,9 +190,12 @@ async def _in_order(pieces: Pieces, body: Body) -> AsyncGenerator[Piece, None]:
         async with aclosing(pieces(section.start, section.stop)) as found:
             # Its bytes are there before its preface is sent: those of the first come before the status.
             first = await anext(found, b"")
-            if section.preface:
-                yield section.preface
-            yield first
+            if isinstance(first, FileRange) or len(first) > _COPIED:
+                if section.preface:
+                    yield section.preface
+                yield first
+            else:
+                yield section.preface + first
             async for piece in found:
                 yield piece
     if body.end:
@@ -198,6 +226,11 @@ class _Sending:
         else:
             self._count(len(piece))
             await self.answer.write(piece)
+            if len(piece) > _COPIED:
+                if _is_plain(self.transport):  # What is encrypted is taken at once, into other memory.
+                    await sendfile.flushed(self.transport, self.request.writer.drain)
+                if not self.transport.get_write_buffer_size():
+                    give_back(piece)
 
     def _count(self, size: int) -> None:
         (SEALED_OUT if self.served.sealed else CLEAR_OUT).inc(size)
