@@ -5,7 +5,7 @@ Quotes may stand anywhere or be missing, parameters may be repeated, `transfer-s
 for `*/*`, which means anything.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -140,7 +140,7 @@ def of_instances(wanted: Sequence[Wanted], stored: Collection[str], *, alone: bo
         if None not in leaving.values():
             rewritten = EXPLICIT if leaving.get(IMPLICIT) == EXPLICIT else None
             return Chosen(several[0].multipart or not alone, DICOM, rewritten)
-    raise _refused(f'{RELATED}; type="{DICOM}"; transfer-syntax={one}' for one in sorted(stored))
+    raise _refused((f"{DICOM}; transfer-syntax={one}" for one in sorted(stored)), alone=alone)
 
 
 def _leaving(wanted: Sequence[Wanted], stored: str) -> str | None:
@@ -178,7 +178,7 @@ def of_frames(wanted: Sequence[Wanted], stored: str, *, in_words: bool, alone: b
         if one.kind == ANY and one.syntax is None:
             return Chosen(multipart, kind, label)
     kinds = dict.fromkeys((kind, BYTES))
-    raise _refused(f'{RELATED}; type="{one}"; transfer-syntax={label}' for one in kinds)
+    raise _refused((f"{one}; transfer-syntax={label}" for one in kinds), alone=alone)
 
 
 def of_pictures(wanted: Sequence[Wanted]) -> Chosen:
@@ -195,14 +195,20 @@ def of_bulk(wanted: Sequence[Wanted]) -> Chosen:
     for one in wanted:
         if one.fits(BYTES):
             return Chosen(one.multipart or one.kind == ANY, BYTES)
-    raise _refused([f'{RELATED}; type="{BYTES}"'])
+    raise _refused([BYTES])
 
 
 def demand_json(wanted: Sequence[Wanted]) -> None:
     """Raises NotAcceptable."""
     if not any(one.fits(JSON) or one.fits("application/json") for one in wanted if not one.multipart):
-        raise _refused([JSON])
+        raise NotAcceptable(remedy=f"ask for {JSON}")
 
 
-def _refused(available: Iterator[str] | Sequence[str]) -> NotAcceptable:
-    return NotAcceptable(remedy=f"ask for one of: {', '.join(available)}")
+def _refused(available: Iterable[str], *, alone: bool = True) -> NotAcceptable:
+    """`available`: media types, each of which is to be had in parts, and by itself where that is `alone`."""
+    ways: list[str] = []
+    for one in available:
+        kind, *parameters = one.split("; ")
+        ways += [one] if alone else []
+        ways.append("; ".join([RELATED, f'type="{kind}"', *parameters]))
+    return NotAcceptable(remedy=f"ask for one of: {', '.join(ways)}")

@@ -123,5 +123,5 @@ def _number(request: web.Request, name: str) -> int | None:
     if text is None or text == "":
         return None
     if len(text) > _MOST_DIGITS or not text.isascii() or not text.isdecimal() or int(text) >= _MOST_OFFSET:
-        raise BadQuery(f"{name} is no number that can be")
+        raise BadQuery(f"{name} is a whole number, from 0 to {_MOST_OFFSET - 1}")
     return int(text)

@@ -24,6 +24,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 _log = structlog.get_logger()
 _FAILED = Seldom(60)
+_REASONS = {404: "this server has nothing at addresses of this form"}
 _HTTP_ERRORS: dict[int, type[MdmError]] = {404: NotFound, 405: MethodNotAllowed}
 
 
@@ -110,7 +111,9 @@ async def _answered(request: web.Request, handler: Handler) -> web.StreamRespons
             raise
         if isinstance(error, web.HTTPMethodNotAllowed) and request.method == "OPTIONS":
             return _options(error)
-        told = answer(request, _HTTP_ERRORS.get(error.status, BadRequest)(error.reason))
+        told = answer(
+            request, _HTTP_ERRORS.get(error.status, BadRequest)(_REASONS.get(error.status, error.reason))
+        )
         if "Allow" in error.headers:
             told.headers["Allow"] = error.headers["Allow"]
         return told

@@ -22,6 +22,7 @@ FRAMES = [
     # OHIF and cornerstone, by their versions; dicomweb-client of Python and of JavaScript; dcmjs; weasis; Slim.
     ("multipart/related; type=application/octet-stream; transfer-syntax=*", JPEG, BYTES, JPEG),
     ('multipart/related; type="application/octet-stream"; transfer-syntax=*', EXPLICIT, BYTES, EXPLICIT),
+    ('multipart/related; type="application/octet-stream"; transfer-syntax="*"', J2K, BYTES, J2K),
     ('multipart/related; type="application/octet-stream; transfer-syntax=*"', JPEG, BYTES, JPEG),
     ("multipart/related; type=application/octet-stream; transfer-syntax=*; transfer-syntax=*", J2K, BYTES, J2K),
     ("multipart/related;type=image/jpeg;transfer-syntax=1.2.840.10008.1.2.4.50", JPEG, "image/jpeg", JPEG),
@@ -78,6 +79,26 @@ def test_what_does_not_fit_is_refused_with_what_would(header: str, stored: str) 
     with pytest.raises(NotAcceptable) as why:
         of_frames(parse([header]), stored, in_words=stored == BIG, alone=False)
     assert f"transfer-syntax={stored}" in why.value.remedy
+
+
+def test_a_refusal_names_what_would_fit_in_parts_and_alone() -> None:
+    one = f"application/dicom; transfer-syntax={JPEG}"
+    several = f'multipart/related; type="application/dicom"; transfer-syntax={JPEG}'
+    for alone, told in ((True, f"{one}, {several}"), (False, several)):
+        with pytest.raises(NotAcceptable) as why:
+            of_instances(parse(["text/html"]), {JPEG}, alone=alone)
+        assert why.value.remedy == f"ask for one of: {told}"
+    for accept in told_and_understood():
+        assert of_frames(parse([accept]), JPEG, in_words=False, alone=True).syntax == JPEG
+
+
+def told_and_understood() -> list[str]:
+    """What is told to ask for of a frame that is asked for by itself."""
+    with pytest.raises(NotAcceptable) as why:
+        of_frames(parse(["text/html"]), JPEG, in_words=False, alone=True)
+    told = why.value.remedy.removeprefix("ask for one of: ").split(", ")
+    assert len(told) == 4
+    return told
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from pydicom.uid import CTImageStorage
 from mdm_async.images.studies import pictures
 from mdm_async.web.dicomweb.picture_asked import QUALITY
 from tests.conftest import Reply, Server
-from tests.web.dicomweb.conftest import Archive, Viewer, image, uid
+from tests.web.dicomweb.conftest import Viewer, image, uid
 from tests.web.dicomweb.test_retrieve import INSTANCE, SERIES, STUDY, address, instances, only, parts_of
 from tests.web.test_profiles import BLANKING, add, applied, ultrasound
 
@@ -64,7 +64,9 @@ async def test_a_frame_is_drawn_as_is_asked_for(server: Server) -> None:
         for what in ("rendered", "thumbnail"):
             assert (await viewer.get(f"{where}/{path}/{what}")).status == status
     refused = await viewer.get(f"{where}/rendered", Accept="image/gif")
-    assert (refused.status, refused.tree["remedy"]) == (406, "ask for one of: image/jpeg, image/png")
+    kinds = ("image/jpeg", "image/png")
+    told = ", ".join(f'{kind}, multipart/related; type="{kind}"' for kind in kinds)
+    assert (refused.status, refused.tree["remedy"]) == (406, f"ask for one of: {told}")
 
 
 async def test_parameters_of_pictures(server: Server) -> None:
@@ -94,31 +96,50 @@ async def test_parameters_of_pictures(server: Server) -> None:
     assert (large.status, "viewport" in large.tree["remedy"]) == (413, True)
 
 
-async def test_thumbnails_stand_for_studies_series_and_instances(archive: Archive) -> None:
-    viewer = archive.viewer()
-    report = image(
-        900, StudyInstanceUID="1.2.3.1", SeriesInstanceUID="1.2.3.1.0", SOPInstanceUID="1.2.3.1.0.1"
-    )
-    plain = dcmread(io.BytesIO(report))
-    del plain.PixelData
+def _of_study(series: int, number: int) -> bytes:
+    """Of series 0, a report."""
+    own = {
+        "StudyInstanceUID": "1.2.79.1",
+        "SeriesInstanceUID": f"1.2.79.1.{series}",
+        "InstanceNumber": number,
+    }
+    data = dcmread(io.BytesIO(image(790 + number, SOPInstanceUID=f"1.2.79.1.{series}.{number}", **own)))
+    if not series:
+        del data.PixelData
+    else:
+        data.Rows, data.Columns, data.RescaleIntercept = 8, 6, 0
+        data.PixelData = (np.mgrid[0:8, 0:6][0] == number).astype("<i2").tobytes()
     written = io.BytesIO()
-    plain.save_as(written)
-    await archive.server.put(f"{archive.folder}/report.dcm", written.getvalue())
-    found = await instances(viewer, f"path={archive.folder}")
+    data.save_as(written)
+    return written.getvalue()
+
+
+async def test_thumbnails_stand_for_studies_series_and_instances(server: Server) -> None:
+    folder = await server.directory()
+    for series, number in ((0, 1), (1, 3), (1, 1), (1, 2)):
+        await server.put(f"{folder}/{series}-{number}.dcm", _of_study(series, number))
+    viewer = Viewer(server, server.admin_token)
+    found = await instances(viewer, f"path={folder}")
+    assert len(found) == 4
     for one in found:
-        study, series = uid(one, STUDY), uid(one, SERIES)
-        is_report = (await viewer.get(f"{address(one)}/frames/1")).status == 404
-        for path in (f"/studies/{study}", f"/studies/{study}/series/{series}", address(one)):
-            reply = await viewer.get(f"{path}/thumbnail")
-            if is_report and "series" in path:
-                assert reply.status == 404
-            else:
-                assert max(pixels(reply).shape[:2]) <= 256
-                ids = [uid(one, tag) for tag in (STUDY, SERIES, INSTANCE)]
+        study, series, instance = (uid(one, tag) for tag in (STUDY, SERIES, INSTANCE))
+        of_series = await viewer.get(f"/studies/{study}/series/{series}/thumbnail?accept=image/png")
+        by_itself = await viewer.get(f"{address(one)}/thumbnail?accept=image/png")
+        if "00280010" in one and one["00280010"]["Value"] == [8]:
+            assert pixels(of_series)[2].min() == 255, "the one in the middle"
+            assert pixels(by_itself)[instance_number(one)].min() == 255
+            ids = study, series, instance
+        else:
+            assert (of_series.status, by_itself.status) == (404, 404)
+        assert pixels(await viewer.get(f"/studies/{study}/thumbnail?accept=image/png"))[2].min() == 255
     got = await viewer.ask(lambda client: client.retrieve_instance_rendered(*ids, media_types=("image/png",)))
     assert Image.open(io.BytesIO(got)).format == "PNG"
     got = await viewer.ask(lambda client: client.retrieve_instance_frames_rendered(*ids, [1]))
     assert Image.open(io.BytesIO(got)).format == "JPEG"
+
+
+def instance_number(one: dict[str, Any]) -> int:
+    return int(one["00200013"]["Value"][0])
 
 
 async def test_compressed_colours_are_drawn(server: Server) -> None:

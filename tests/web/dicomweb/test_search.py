@@ -173,6 +173,12 @@ async def test_fields_are_included(archive: Archive) -> None:
     assert everything["00083002"]["Value"] == ["1.2.840.10008.1.2.1"]
     odd = await viewer.get(f"/instances?path={archive.folder}&limit=1&includefield=PixelData,PatientName")
     assert "includefield" in odd.headers.getall("Warning")[-1]
+    none = await viewer.get(f"/instances?path={archive.folder}&limit=1&includefield=foo")
+    assert "includefield" in none.headers.getall("Warning")[-1]
+    wrong = await viewer.get(f"/instances?path={archive.folder}&limit=x")
+    assert (wrong.status, "a whole number" in wrong.tree["detail"]) == (400, True)
+    nowhere = await viewer.get("/studies/1.2/rendered")
+    assert (nowhere.status, "addresses of this form" in nowhere.tree["detail"]) == (404, True)
     twice = await viewer.get(f"/instances?path={archive.folder}&includefield=PatientID,00100020,all")
     assert "Warning" not in twice.headers
 
