@@ -48,7 +48,7 @@ async def store(request: web.Request) -> web.Response:
     boundary = _boundary(request)
     (await house.intake.room(caller.payer)).demand(None)
     outcomes: list[Outcome] = []
-    refused: list[MdmError] = []
+    refused: dict[type[MdmError], MdmError] = {}
     with house.budget.holding(caller.payer, 0) as held, coming(request) as (body, cut):
         parts = ComingParts(boundary, body)
         while (headers := await parts.next()) is not None:
@@ -63,7 +63,7 @@ async def store(request: web.Request) -> web.Response:
             raise BadRequest("the request has no instance", remedy="send each as a part: application/dicom")
         base = base_of(request, Named(about.uids, None, IDENTIFIED))
         text = await house.cipher.run(partial(document, outcomes, base))
-        return reply(request, text, accept.JSON, status_of_all(outcomes), errors=refused)
+        return reply(request, text, accept.JSON, status_of_all(outcomes), errors=refused.values())
 
 
 async def refuse(request: web.Request) -> web.Response:
@@ -107,7 +107,7 @@ async def _one(
     parts: ComingParts,
     cut: Callable[[], None],
     study: str | None,
-    refused: list[MdmError],
+    refused: dict[type[MdmError], MdmError],
 ) -> Outcome:
     """What became of a part, of which nothing but the others is left when it failed. Raises what `parts` fail of."""
     house, said = request.app[HOUSE], None
@@ -130,7 +130,9 @@ async def _one(
     except MdmError as why:
         if parts.failed is not None:
             raise
-        refused.append(why)
+        # One of each kind is told, without what it holds: there may be thousands.
+        why.__traceback__ = why.__context__ = None
+        refused.setdefault(type(why), why)
         return Outcome(said, status_of(why))
     return Outcome(said, study=filed.study, series=filed.series)
 

@@ -1,11 +1,13 @@
 """What was brought from an archive stays while somebody needs it and there is room, and comes again, byte for byte."""
 
 import asyncio
+import io
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import pydicom
 import pytest
 
 from mdm_async.catalog.holdings import staged
@@ -333,3 +335,29 @@ async def test_what_a_cohort_pins_stays(caching: Server) -> None:
     assert reply.status < 300, reply.body
     assert await caching.house.cache.evict(await image_of(caching, first)) == "cohort"
     assert await caching.house.cache.evict(await image_of(caching, second))
+
+
+async def test_what_comes_again_with_other_pixels_is_not_served_as_what_was_there(
+    archive: FakeArchive, caching: Server
+) -> None:
+    first = (await names(caching))[0]
+    await read(caching, first)
+    assert await caching.house.cache.evict(await image_of(caching, first))
+    for uid, file in archive.files.items():
+        image = pydicom.dcmread(io.BytesIO(file))
+        image.PixelData, image.StudyDescription = image.PixelData[::-1], "corrected"
+        written = io.BytesIO()
+        image.save_as(written, enforce_file_format=True)
+        archive.files[uid] = written.getvalue()
+    _, (line,) = await prepared(caching, first)
+    assert line["status"]["statusCode"] == "SRM_FAILURE"
+    assert "other pixels" in line["status"]["explanation"]
+    # Another head is the archive's correction.
+    for uid, file in archive.files.items():
+        image = pydicom.dcmread(io.BytesIO(file))
+        image.PixelData = image.PixelData[::-1]
+        written = io.BytesIO()
+        image.save_as(written, enforce_file_format=True)
+        archive.files[uid] = written.getvalue()
+    (served,) = await read(caching, first)
+    assert pydicom.dcmread(io.BytesIO(served)).pixel_array.size

@@ -1,6 +1,7 @@
 """STOW-RS: what comes is stored part by part, under pseudonymous names, and what became of each is told."""
 
 import asyncio
+import dataclasses
 import io
 import re
 import secrets
@@ -11,11 +12,13 @@ import pydicom
 import pytest
 from pydicom.uid import generate_uid
 
+from mdm_async.web.dicomweb import store
 from tests.conftest import Reply, Server, running_server
 from tests.faults.conditions import until
 from tests.pacs.devices import Pacs
 from tests.postgres.for_tests import PostgresForTests
 from tests.web.dicomweb.conftest import Viewer, image
+from tests.web.test_privacy import captured_log
 
 KIND = 'multipart/related; type="application/dicom"; boundary={}'
 FAILED, STORED, OTHER = "00081198", "00081199", "0008119A"
@@ -236,3 +239,68 @@ async def test_a_client_that_vanishes_leaves_whole_parts_and_nothing_of_a_part(s
     assert await one_more()
     async with server.house.database.acquire() as db:
         assert await db.fetchval("select count(*) from blobs where state = 'writing'") == 0
+
+
+async def test_what_is_told_and_logged_holds_nobodys_name(server: Server) -> None:
+    writer = await server.token("w", "/dicomweb")
+    file = own(PatientName="Planted^Canary", PatientID="Q-canary")
+    corrected = said(file)
+    corrected.PatientName = "Planted^Other"
+    written = io.BytesIO()
+    corrected.save_as(written, enforce_file_format=True)
+    with captured_log() as log:
+        answers = [
+            await stow(server, file, written.getvalue(), file[:-9], b"Planted^Canary", token=writer),
+            await stow(server, file, token=writer, path="/dicom-web/studies/1.2.3"),
+        ]
+    metrics = await server.call("GET", "/metrics", token=server.admin_token)
+    async with server.house.database.acquire() as db:
+        trail = str([dict(row) for row in await db.fetch("select * from audit order by id desc limit 20")])
+    uid = str(corrected.SOPInstanceUID)
+    for text in (log.getvalue(), metrics.body.decode(), trail):
+        assert not any(one in text for one in ("Planted", "canary", uid))
+    assert [one.status for one in answers] == [202, 409]
+    assert b"Planted" not in b"".join(one.body for one in answers)
+
+
+async def test_an_instance_that_is_elsewhere_is_told_as_one_that_is_nowhere(server: Server) -> None:
+    file, hidden = own(), await server.directory()
+    await server.put(f"{hidden}/a.dcm", file)
+    writer = await server.token("w", "/dicomweb")
+    before = await names(server)
+    first = await stow(server, file, token=writer)
+    assert first.status == 200
+    (new,) = set(await names(server)) - set(before)
+    assert re.fullmatch(r"(/MDM[A-Z2-7]{13}){4}\.dcm", new.removeprefix("/dicomweb"))
+    assert (await stow(server, file, token=writer)).body == first.body
+
+
+async def test_more_instances_than_a_request_may_have_are_told_and_the_others_stay(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "_MOST", 2)
+    before = await names(server)
+    assert (await stow(server, own(), own(), own())).status == 413
+    assert len(await names(server)) == len(before) + 2
+
+
+async def test_where_nothing_has_room_any_more_it_is_told_before_the_body(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await stow(server, own())
+
+    async def full(*_: object) -> int:
+        return 0
+
+    monkeypatch.setattr(type(server.house.blobs), "free", full)
+    assert (await stow(server, own())).status == 507
+
+
+async def test_one_that_is_larger_than_a_file_may_be_is_passed_over(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = dataclasses.replace(server.house.intake, largest=100_000)
+    monkeypatch.setattr(server.house, "intake", small)
+    reply = await stow(server, own(pixels=300_000), own())
+    assert (reply.status, reasons(reply)) == (202, [0xA700])
+    assert len(instances(reply, STORED)) == 1
