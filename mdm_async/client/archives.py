@@ -50,17 +50,27 @@ class Archives:
         template: str | None = None,
     ) -> AsyncGenerator[Json, None]:
         """Give what it has names below a directory that is there; nothing is copied. Page by page what became of it:
-        numbers of `studies`, of images `registered` and `there` before, and of those that `failed`, by reason.
+        numbers of `studies`, of images `registered` and `there` before, of those that it had and has no more
+        (`vanished`), and of those that `failed`, by reason.
 
-        A repetition finds what is there, and adds what is new.
+        A repetition finds what is there, adds what is new, and marks what has vanished; of whole studies only where no
+        `query` leaves others out.
         """
         asked: Json = {**_wanted(study, query), "path": name_of(directory), "begin": 0}
         if template is not None:
             asked["template"] = template
+        begun: float | None = None
         while asked["begin"] is not None:
             page = await self._wire.operate("POST", _path(name, "register"), asked, repeat=True)
             yield page
+            begun = begun or page["at"]
             asked["begin"] = page["next"]
+        while query is None:
+            asked = _wanted(study, None) | {"since": begun}
+            told = await self._wire.operate("POST", _path(name, "vanished"), asked, repeat=True)
+            yield {"studies": 0, "registered": 0, "there": 0, "failed": {}, **told}
+            if not told["more"]:
+                return
 
     async def stage(self, paths: Names, *, on_online: OnOnline | None = None) -> None:
         """Have files brought online, and wait until they are. SomeFailed tells of each that is not."""

@@ -831,27 +831,41 @@ ROUTES |= {
 }
 
 _ARCHIVE = "/admin/v1/archives/none-such"
-ROUTES |= {
-    ("GET", "/admin/v1/archives"): [_admin("GET", "/admin/v1/archives")],
-    ("POST", "/admin/v1/archives/{name}/echo"): [_admin("POST", f"{_ARCHIVE}/echo", lambda aim: {})],
-    ("POST", "/admin/v1/archives/{name}/register"): [
-        _admin("POST", f"{_ARCHIVE}/register", lambda aim: {"path": aim.directory}),
-        _admin(
-            "POST",
-            f"{_ARCHIVE}/register",
-            lambda aim: {"path": aim.directory, "study": aim.study},
-            "by study",
-        ),
-    ],
-} | {
-    ("POST", f"/admin/v1/archives/{{name}}/{verb}"): [
-        _admin("POST", f"{_ARCHIVE}/{verb}", lambda aim: {}),
-        _admin(
-            "POST", f"{_ARCHIVE}/{verb}", lambda aim: {"query": f"PatientID={aim.pseudonym}"}, "by patient"
-        ),
-    ]
-    for verb in ("find", "count")
-}
+ROUTES |= (
+    {
+        ("GET", "/admin/v1/archives"): [_admin("GET", "/admin/v1/archives")],
+        ("POST", "/admin/v1/archives/{name}/echo"): [_admin("POST", f"{_ARCHIVE}/echo", lambda aim: {})],
+        ("POST", "/admin/v1/archives/{name}/register"): [
+            _admin("POST", f"{_ARCHIVE}/register", lambda aim: {"path": aim.directory}),
+            _admin(
+                "POST",
+                f"{_ARCHIVE}/register",
+                lambda aim: {"path": aim.directory, "study": aim.study},
+                "by study",
+            ),
+        ],
+    }
+    | {
+        ("POST", f"/admin/v1/archives/{{name}}/{verb}"): [
+            _admin("POST", f"{_ARCHIVE}/{verb}", lambda aim: {}),
+            _admin(
+                "POST",
+                f"{_ARCHIVE}/{verb}",
+                lambda aim: {"query": f"PatientID={aim.pseudonym}"},
+                "by patient",
+            ),
+        ]
+        for verb in ("find", "count")
+    }
+    | {
+        ("POST", "/admin/v1/archives/{name}/vanished"): [
+            _admin("POST", f"{_ARCHIVE}/vanished", lambda aim: {"since": 1e9}),
+            _admin(
+                "POST", f"{_ARCHIVE}/vanished", lambda aim: {"since": 1e9, "study": aim.study}, "by study"
+            ),
+        ],
+    }
+)
 
 
 def _dicomweb(base: str, path: str) -> list[Attack]:

@@ -52,7 +52,7 @@ async def test_an_archive_is_asked_registered_at_and_brought_from(
     assert ended.code == 0, ended.err
     assert ended.text == "hospital: 1 study, 3 images registered, 0 were there\n"
     ended = await mdm("pacs", "register", "hospital", "--path", "/pacs", "--query", "Modality=CT", "--json")
-    assert ended.json == {"studies": 1, "registered": 0, "there": 3, "failed": {}}
+    assert ended.json == {"studies": 1, "registered": 0, "there": 3, "vanished": 0, "failed": {}}
     ended = await mdm("pacs", "stage", "/pacs")
     assert (ended.code, ended.text) == (0, "3 of 3 files are online\n"), ended.err
     ended = await mdm("pacs", "status", "--json")

@@ -32,6 +32,7 @@ from mdm_async.catalog.holdings import (
     shredding,
     sources,
     staged,
+    vanished,
 )
 from mdm_async.catalog.holdings.images import Part, StoredView
 from mdm_async.catalog.holdings.locality import Locality
@@ -285,7 +286,15 @@ async def a_hundred_images_are_put_into_an_archives_line(desk: Desk) -> None:
     await sources.sealed_of(desk.db, wanted)
     await images_to_stage.alone(desk.db, wanted)
     await images_to_stage.to_the_end(desk.db, wanted[:1])
-    await sources.listed_again(desk.db, wanted, "main")
+    await vanished.listed(desk.db, "main", b"study", [b"instance"])
+    assert await vanished.not_listed(desk.db, "main", None, await vanished.now(desk.db) + 60, 20) == [
+        b"study"
+    ]
+    assert not await vanished.believed_there(desk.db, "main", b"study", UUID(int=0), 500)
+    await vanished.forget_study(desk.db, "main", b"study")
+    await vanished.mark(desk.db, wanted)
+    await vanished.of_images(desk.db, wanted)
+    await vanished.given(desk.db, image(FILE))
     await sources.found(desk.db, image(FILE), Locality.LOST)
     assert await profiles.wanted_of(desk.db, image(FILE)) == ["basic"]
 

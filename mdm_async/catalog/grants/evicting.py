@@ -12,7 +12,7 @@ from uuid import UUID
 from mdm_async.postgres.database import Connection
 
 Kept = Literal["pinned", "read", "cohort", "archive"]
-"""Why an image is not evicted: by pins; while it is read; by cohorts; its archive is not asked any more."""
+"""Why an image is not evicted: by pins; while it is read; by cohorts; its archive has it no more, or is not asked."""
 
 Place = tuple[datetime, UUID]
 """Of an image in the order of last use."""
@@ -47,7 +47,7 @@ _JUDGED = (
     "select s.image, s.used, s.bytes,"
     " case when p.until is not null then 'pinned' when i.in_use_until > now() then 'read'"
     "  when exists (select from cohort_members m where m.image = s.image offset 0) then 'cohort'"
-    "  when not c.pacs = any($1::text[]) then 'archive' end as kept,"
+    "  when c.vanished is not null or not c.pacs = any($1::text[]) then 'archive' end as kept,"
     " extract(epoch from p.until - now())::float8 as until"
     " from ({}) s join images i on i.id = s.image join sources c on c.id = i.source"
     f" cross join lateral (select {_PINNED} as until) p where i.doomed is null order by s.used, s.image"

@@ -52,16 +52,6 @@ async def archives(db: Connection, images: Collection[UUID]) -> dict[UUID, str]:
     return {row["id"]: row["pacs"] for row in rows}
 
 
-async def listed_again(db: Connection, images: Collection[UUID], pacs: str) -> None:
-    """Of images that were lost: their archive has them."""
-    await db.execute(
-        "update images i set locality = 'NEARLINE' from sources s"
-        " where i.id = any($1::uuid[]) and i.locality = 'LOST' and s.id = i.source and s.pacs = $2",
-        list(images),
-        pacs,
-    )
-
-
 async def in_series(db: Connection, image: UUID, most: int) -> int:
     """How many instances of the image's series are registered at its archive; no more than `most` are counted."""
     count: int = await db.fetchval(

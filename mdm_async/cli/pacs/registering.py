@@ -12,7 +12,7 @@ from mdm_async.cli.output import about, complain, on_interrupt, print_json, prin
 from mdm_async.cli.pacs.options import Archive, Query, Study
 from mdm_async.errors import MdmError
 
-_COUNTED = ("studies", "registered", "there")
+_COUNTED = ("studies", "registered", "there", "vanished")
 
 
 def register(group: typer.Typer) -> None:
@@ -38,7 +38,8 @@ def register_(
 ) -> None:
     """Give images of an archive names here, in a directory that is there; they stay where they are until asked for.
 
-    Without --study or --query it is all that the archive has. A repetition finds what is there, and adds what is new.
+    Without --study or --query it is all that the archive has. A repetition finds what is there, adds what is new, and
+    marks what the archive has no more.
 
     Example: `mdm pacs register hospital --path /pacs/hospital --query 'Modality=CT'`
     """
@@ -68,8 +69,9 @@ def register_(
         print_json({**{key: counts[key] for key in _COUNTED}, "failed": failed})
     else:
         studies = "1 study" if counts["studies"] == 1 else f"{counts['studies']} studies"
+        gone = f", {counts['vanished']} have vanished from the archive" if counts["vanished"] else ""
         print_line(
-            f"{name}: {studies}, {counts['registered']} images registered, {counts['there']} were there"
+            f"{name}: {studies}, {counts['registered']} images registered, {counts['there']} were there{gone}"
         )
     if failed:
         raise typer.Exit(1)

@@ -48,10 +48,18 @@ class PacsSource:
 def digests(source: PacsSource, blind: BlindIndex) -> Digests:
     """A series is one of its study: copies of an image keep its UID in others."""
     return Digests(
-        blind.digest(_STUDY, source.study),
+        study_digest(source.study, blind),
         blind.digest(_SERIES, f"{source.study}/{source.series}"),
-        blind.digest(_INSTANCE, source.instance),
+        instance_digest(source.instance, blind),
     )
+
+
+def study_digest(uid: str, blind: BlindIndex) -> bytes:
+    return blind.digest(_STUDY, uid)
+
+
+def instance_digest(uid: str, blind: BlindIndex) -> bytes:
+    return blind.digest(_INSTANCE, uid)
 
 
 def seal(source: PacsSource, identity: bytes, image: UUID, id_: UUID) -> bytes:

@@ -303,11 +303,14 @@ async def bring_online(
             async with judge.database.acquire() as db:
                 waits = await staging.waits(db, caller, [want.image for want in away])
             refusal = await staging.refusal() if waits else None
-            if refusal is not None:
-                failed.update({want.item: refusal for want in away if want.image in waits})
-                waits = {}
-            wait.update(waits)
-            absent.extend(want for want in away if want.image in waits)
+            for want in away:
+                one = waits.get(want.image)
+                why = one if isinstance(one, NotOnline) else refusal
+                if one is not None and why is not None:
+                    failed[want.item] = why
+                elif one is not None and not isinstance(one, NotOnline):
+                    wait[want.image] = one
+                    absent.append(want)
         staging.asked(len(evictable), sum(want.image in wait for want in away))
 
     with desk.asking(request, caller.payer, files, life):

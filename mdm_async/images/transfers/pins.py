@@ -130,6 +130,9 @@ class Pins:
         for want in absent:
             if (wait := waits.get(want.image)) is None:
                 continue
+            if isinstance(wait, NotOnline):
+                answers[want.item] = wait
+                continue
             if refusal is not None:
                 answers[want.item] = refusal
                 continue

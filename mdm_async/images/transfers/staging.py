@@ -11,7 +11,7 @@ from uuid import UUID
 
 from mdm_async.catalog.grants import grants, waiting
 from mdm_async.catalog.grants.waiting import Waiter
-from mdm_async.catalog.holdings import locality, sources
+from mdm_async.catalog.holdings import locality, sources, vanished
 from mdm_async.catalog.work import images_to_stage
 from mdm_async.errors import Gone, MdmError, NotOnline, Unavailable
 from mdm_async.hours import Hours
@@ -90,9 +90,9 @@ class Staging:
 
     async def waits(
         self, db: Connection, caller: Caller, images: Sequence[UUID]
-    ) -> dict[UUID, tuple[str, int]]:
-        """Of images that are not here: the archive that is asked for each, and the estimated wait in seconds. Those
-        that no archive of the settings has are left out.
+    ) -> dict[UUID, tuple[str, int] | NotOnline]:
+        """Of images that are not here: the archive that is asked for each, and the estimated wait in seconds; or that
+        it has it no more. Those that no archive of the settings has are left out.
         """
         if not self.lines or not images:
             return {}
@@ -102,7 +102,15 @@ class Staging:
             for pacs in set(archives.values())
             if pacs in self.lines
         }
-        return {image: (pacs, waits[pacs]) for image, pacs in archives.items() if pacs in waits}
+        gone = dict.fromkeys(
+            await vanished.of_images(db, list(archives)),
+            NotOnline(
+                "the archive that the file was registered at lists it no more",
+                remedy="ask who runs the archive: `mdm pacs register` finds it again when it is back; or put the file "
+                "itself, or remove its name: mdm rm",
+            ),
+        )
+        return {image: (pacs, waits[pacs]) for image, pacs in archives.items() if pacs in waits} | gone
 
     def wake(self, archives: Iterable[str]) -> None:
         for pacs in set(archives):

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import structlog
 
-from mdm_async.catalog.holdings import images, profiles, sources
+from mdm_async.catalog.holdings import images, profiles, sources, vanished
 from mdm_async.catalog.namespace import paths
 from mdm_async.catalog.trail import acts
 from mdm_async.catalog.trail.acts import Act
@@ -25,7 +25,7 @@ from mdm_async.images.parts import pacs_source
 from mdm_async.images.parts.pacs_source import PacsSource
 from mdm_async.images.transfers.cache import Cache
 from mdm_async.images.transfers.filing import Outcome
-from mdm_async.keys.store import IDENTITY
+from mdm_async.keys.store import IDENTITY, KeyStore
 from mdm_async.names import Caller, Payer, View
 from mdm_async.pacs.source import Source
 from mdm_async.pacs.sources.room import Coming, coming
@@ -97,22 +97,6 @@ class Fetcher:
     def _payer(self) -> Payer:
         return Payer(f"pacs:{self.source.name}", self.source.name)
 
-    async def sources(self, wanted: Collection[UUID]) -> dict[UUID, PacsSource]:
-        """What these images are asked by; those that are gone are left out."""
-        found: dict[UUID, PacsSource] = {}
-        ordered = list(wanted)
-        for start in range(0, len(ordered), _AT_ONCE):
-            some = ordered[start : start + _AT_ONCE]
-            async with self.database.acquire() as db:
-                registrations = await images.registrations(db, some)
-                sealed = await sources.sealed_of(db, some)
-            fetched = await self.intake.shelf.keys.fetch(list(registrations.values()), identity=True)
-            for image in sealed.keys() & registrations.keys():
-                if (secrets := fetched.of(image, registrations[image])) is not None:
-                    id_, text = sealed[image]
-                    found[image] = pacs_source.unseal(text, secrets.of(IDENTITY), image, id_)
-        return found
-
     async def _stored(
         self, draft: Draft, registered: Registered, source: PacsSource, now: PacsSource
     ) -> None:
@@ -129,6 +113,7 @@ class Fetcher:
             if source != now:
                 await self._note_source(db, registered, now)
             await draft.fill_registered(db)
+            await vanished.given(db, draft.image)
             await shelf.served.refresh(db, now=True)
             wanted = await profiles.wanted_of(db, draft.image)
             await views_to_make.add_lacking(db, [draft.image], wanted, shelf.served.newest)
@@ -172,6 +157,23 @@ class Fetcher:
             raise Gone("the image has just been deleted")
         id_, text = sealed
         return Registered(image, secrets), pacs_source.unseal(text, secrets.of(IDENTITY), image, id_)
+
+
+async def sources_of(database: Database, keys: KeyStore, wanted: Collection[UUID]) -> dict[UUID, PacsSource]:
+    """What these images are asked by; those that are gone are left out."""
+    found: dict[UUID, PacsSource] = {}
+    ordered = list(wanted)
+    for start in range(0, len(ordered), _AT_ONCE):
+        some = ordered[start : start + _AT_ONCE]
+        async with database.acquire() as db:
+            registrations = await images.registrations(db, some)
+            sealed = await sources.sealed_of(db, some)
+        fetched = await keys.fetch(list(registrations.values()), identity=True)
+        for image in sealed.keys() & registrations.keys():
+            if (secrets := fetched.of(image, registrations[image])) is not None:
+                id_, text = sealed[image]
+                found[image] = pacs_source.unseal(text, secrets.of(IDENTITY), image, id_)
+    return found
 
 
 def _demand_same(source: PacsSource, says: Mapping[str, str]) -> None:

@@ -12,7 +12,7 @@ from functools import partial
 from typing import Final
 from uuid import UUID
 
-from mdm_async.catalog.holdings import sources
+from mdm_async.catalog.holdings import vanished
 from mdm_async.catalog.metadata.blind import SealedOriginal
 from mdm_async.catalog.namespace.places import Place
 from mdm_async.catalog.rights import acl
@@ -23,9 +23,10 @@ from mdm_async.images.names import directories, registering
 from mdm_async.images.names.archived_name import archived_name, keyed_by
 from mdm_async.images.names.path_template import PathTemplate
 from mdm_async.images.names.registering import Registration
+from mdm_async.images.parts import pacs_source
 from mdm_async.images.parts.pacs_source import PacsSource
 from mdm_async.images.reading.served import Served, ServedViews
-from mdm_async.images.surls import resolve, resolve_one
+from mdm_async.images.surls import resolve_one
 from mdm_async.images.views.blinding import sealed_original
 from mdm_async.images.views.workshop import Workshop
 from mdm_async.keys.store import KeyStore, Secrets
@@ -33,6 +34,7 @@ from mdm_async.names import Caller, Lfn, parse_lfn
 from mdm_async.pacs.source import Said, Source
 from mdm_async.pacs.sources.archives import Archives
 from mdm_async.pacs.sources.asking import Wanted, admitted
+from mdm_async.pacs.sources.vanishing import Vanishing
 from mdm_async.postgres.database import Database
 
 _STUDIES: Final = 20
@@ -52,8 +54,12 @@ class Page:
     studies: int
     registered: int
     there: int
+    vanished: int
+    """Images that the archive had, and does not list any more."""
     failed: Mapping[str, int]
     next: int | None
+    at: float
+    """When it began, by the database's clock (Unix time)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +101,7 @@ class Registrar:
         """
         source = await admitted(self.database, self.archives, caller, name, wanted, "pacs register")
         async with self.database.acquire() as db:
+            at = await vanished.now(db)
             await self.views.refresh(db)
             _, place = await resolve_one(db, caller, directory)
         _demand_directory(caller, place)
@@ -109,7 +116,16 @@ class Registrar:
             if counts["seen"] >= _INSTANCES:
                 break
         more = begin + done if page else None
-        return Page(done, counts["registered"], counts["there"], failed, more)
+        return Page(done, counts["registered"], counts["there"], counts["vanished"], failed, more, at)
+
+    async def vanished(self, caller: Caller, name: str, study: str | None, since: float) -> int | None:
+        """Mark what the archive has no more of some studies that were not listed since then; how many images; None when
+        all such studies have been asked for. Raises as `admitted`; SourceAway, PeerFailed.
+        """
+        wanted = Wanted.parse(study, None)
+        source = await admitted(self.database, self.archives, caller, name, wanted, "pacs vanished")
+        digest = pacs_source.study_digest(study, self.workshop.blind) if study is not None else None
+        return await Vanishing(self.database, self.keys, source).studies(digest, since)
 
     async def _study(
         self,
@@ -121,6 +137,8 @@ class Registrar:
         counts: Counter[str],
         failed: Counter[str],
     ) -> None:
+        blind = self.workshop.blind
+        digest, listed = pacs_source.study_digest(model_json.study_uid(study), blind), set[bytes]()
         async with aclosing(source.instances(study, wanted.modality, size=_INSTANCES)) as pages:
             async for page in pages:
                 named: list[Registration] = []
@@ -132,12 +150,19 @@ class Registrar:
                     except MdmError as why:
                         failed[why.detail] += 1
                 counts["seen"] += len(page)
-                await self._register(caller, source.name, named, counts, failed)
+                await self._register(caller, named, counts, failed)
+                uids = [model_json.instance_uid(said) for said in page]
+                there = {pacs_source.instance_digest(uid, blind) for uid in uids if uid}
+                listed |= there
+                async with self.database.acquire() as db:
+                    await vanished.listed(db, source.name, digest, there)
+        if wanted.modality is None:  # else it lists some of them
+            vanishing = Vanishing(self.database, self.keys, source)
+            counts["vanished"] += await vanishing.instances(digest, listed)
 
     async def _register(
         self,
         caller: Caller,
-        archive: str,
         named: list[Registration],
         counts: Counter[str],
         failed: Counter[str],
@@ -145,21 +170,14 @@ class Registrar:
         refused = await directories.for_files(self.database, caller, [one.surl for one in named])
         failed.update(why.detail for why in refused.values())
         free = [one for one in named if one.surl not in refused]
-        there = []
         made = await registering.register(self.database, self.keys, self.workshop.blind, caller, free)
-        for surl, found in made:
+        for _, found in made:
             if isinstance(found, UUID):
                 counts["registered"] += 1
             elif isinstance(found, Exists):
-                there.append(surl)
+                counts["there"] += 1
             else:
                 failed[found.detail] += 1
-        counts["there"] += len(there)
-        if there:
-            async with self.database.acquire() as db:
-                places = [one[1] for one in await resolve(db, caller, there) if not isinstance(one, MdmError)]
-                images = [one.entry.image for one in places if one.entry is not None and one.entry.image]
-                await sources.listed_again(db, images, archive)
 
 
 def _demand_directory(caller: Caller, place: Place) -> None:

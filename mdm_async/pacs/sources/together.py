@@ -20,7 +20,7 @@ from mdm_async.errors import Damaged, Gone, MdmError, NotDicom, PeerFailed, Sour
 from mdm_async.images.parts.pacs_source import PacsSource
 from mdm_async.images.shift import Shift
 from mdm_async.images.transfers.staging import Waiters
-from mdm_async.pacs.sources.fetching import Fetcher
+from mdm_async.pacs.sources.fetching import Fetcher, sources_of
 from mdm_async.pacs.sources.settling import settle
 
 _MOST: Final = 2000
@@ -95,7 +95,8 @@ class Series:
                     image for image, at in (await locality.of_images(db, some)).items() if not at.is_online
                 ]
                 waited |= {image: some[image] for image in away if await waiting.begun(db, image)}
-        found = await self.fetcher.sources([row.key[0] for row in waited.values()])
+        keys, away = self.fetcher.intake.shelf.keys, [row.key[0] for row in waited.values()]
+        found = await sources_of(self.fetcher.database, keys, away)
         return {source.instance: (waited[image], source) for image, source in found.items()}
 
     async def _takes(self, row: Row, chunks: AsyncIterator[bytes]) -> bool:

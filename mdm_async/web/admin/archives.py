@@ -38,6 +38,13 @@ class RegisterForm(WantedForm):
     begin: int = Field(0, ge=0)
 
 
+class VanishedForm(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    study: str | None = Field(None, max_length=64)
+    since: float = Field(ge=0, le=1e11)
+
+
 def routes() -> list[web.AbstractRouteDef]:
     return [
         web.get("/admin/v1/archives", show),
@@ -45,6 +52,7 @@ def routes() -> list[web.AbstractRouteDef]:
         web.post("/admin/v1/archives/{name}/find", find),
         web.post("/admin/v1/archives/{name}/count", count),
         web.post("/admin/v1/archives/{name}/register", register),
+        web.post("/admin/v1/archives/{name}/vanished", vanished),
     ]
 
 
@@ -105,10 +113,19 @@ async def register(request: web.Request) -> web.Response:
             "studies": done.studies,
             "registered": done.registered,
             "there": done.there,
+            "vanished": done.vanished,
             "failed": done.failed,
             "next": done.next,
+            "at": done.at,
         },
     )
+
+
+async def vanished(request: web.Request) -> web.Response:
+    caller, form = await asked_by_name(request, VanishedForm)
+    house, name = request.app[HOUSE], request.match_info["name"]
+    marked = await _registrar(house).vanished(caller, name, form.study, form.since)
+    return json_reply(request, {"vanished": marked or 0, "more": marked is not None})
 
 
 def _registrar(house: House) -> Registrar:
