@@ -55,17 +55,19 @@ _BORDERS: Final = re.compile(r"(?<=\d)(?=[^\W\d_])|(?<=[^\W\d_])(?=\d)")
 def linking_values(head: bytes) -> dict[str, str]:
     """Keyword and text of those top-level attributes of `LINKING` that are not empty. Raises Malformed.
 
-    Bytes outside ASCII come as replacement characters: pseudonyms have none.
+    By the data set's character set: so one patient has one ID in whichever it is written.
     """
     meta = read_meta(head)
+    charset = CharacterSet()
     found: dict[str, str] = {}
     for element in walk(head, meta.end, len(head), meta.encoding):
         if element.tag > _LAST_LINKING:
             break
-        if element.tag in LINKING:
-            value = head[element.value : element.value + element.length]
-            if text := value.decode("ascii", "replace").strip("\0 "):
-                found[LINKING[element.tag]] = text
+        value = head[element.value : element.value + element.length]
+        if element.tag == _CHARACTER_SET:
+            charset = CharacterSet(value)
+        elif element.tag in LINKING and (text := charset.text(value, _VALUES)):
+            found[LINKING[element.tag]] = unicodedata.normalize("NFC", text)
     return found
 
 

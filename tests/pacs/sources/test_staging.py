@@ -488,10 +488,18 @@ async def test_what_the_archive_says_is_found_by_who_may_identify_it(
             assert [one.path async for one in matches] == found
 
 
+@pytest.mark.parametrize(
+    ("charset", "patient"),
+    [("ISO_IR 100", "P-7"), ("ISO_IR 100", "Mü-7"), ("ISO_IR 192", "Mü-7"), ("ISO_IR 144", "Юг-7")],
+)
 async def test_a_registered_image_has_the_name_that_it_has_when_it_is_pushed(
-    archive: FakeArchive, staging: Server
+    archive: FakeArchive, staging: Server, charset: str, patient: str
 ) -> None:
-    file, house = made(seed=1), staging.house
+    image, house = pydicom.dcmread(io.BytesIO(made(seed=1))), staging.house
+    image.SpecificCharacterSet, image.PatientID = charset, patient
+    written = io.BytesIO()
+    image.save_as(written, enforce_file_format=True)
+    file = written.getvalue()
     archive.add(file)
 
     async def body() -> AsyncIterator[bytes]:
