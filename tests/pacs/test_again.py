@@ -1,6 +1,7 @@
 """A known SOP Instance UID comes again: the same changes nothing, another head is a new version, other pixels are kept
 apart, and what is another patient's by now has that one's name."""
 
+import asyncio
 import io
 from collections.abc import Mapping
 from typing import Any
@@ -173,3 +174,42 @@ async def test_what_another_has_brought_is_replaced_by_who_may_overwrite_it_alon
     assert (await stow(server, again(first, StudyDescription="third").file, token=owner)).status == 200
     assert len(await pacs.names(landing)) == len(before) + 1
     assert first.file not in [await pacs.identified(lfn) for lfn in before]
+
+
+async def test_many_versions_and_patients_at_once_are_one_file(pacs: Pacs) -> None:
+    before, first = await pacs.names(), own()
+    versions = [first, *(again(first, PatientID=f"Q-{n % 2}", StudyDescription=f"{n}") for n in range(7))]
+
+    async def push(one: Image) -> int:
+        return await (await (await pacs.connect()).associate()).store(one)
+
+    assert {*await asyncio.gather(*map(push, versions * 2))} == {0}
+    lfn = await pacs.new_name(before)
+    assert data_set(await pacs.identified(lfn)) in [one.data_set for one in versions]
+    async with pacs.server.house.database.acquire() as db:
+        # Of all versions but the last none is left.
+        names = set(await pacs.names()) - set(before)
+        kept = (
+            "select count(*) from images i where doomed is null"
+            " and not exists (select from entries where image = i.id)"
+        )
+        assert (len(names), await db.fetchval(kept)) == (1, 0)
+
+
+async def test_what_was_linked_stays_as_it_was(pacs: Pacs, device: Device) -> None:
+    before, first = await pacs.names(), own()
+    assert await device.store(first) == 0
+    lfn, server = await pacs.new_name(before), pacs.server
+    folder = await server.directory()
+    linked = await server.call(
+        "POST",
+        "/admin/v1/link",
+        token=server.admin_token,
+        json={"surls": [lfn], "target": folder, "view": "basic", "template": "{instance}.dcm"},
+    )
+    assert linked.status == 200, linked.body
+    (link,) = (await server.srm("ls", surls=[folder]))["files"][0]["subPaths"]
+    old = await server.read(link["path"])
+    assert await device.store(again(first, SeriesDescription="corrected", KVP="99")) == 0
+    assert await server.read(link["path"]) == old
+    assert await server.read(lfn) != old

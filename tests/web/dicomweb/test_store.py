@@ -162,6 +162,7 @@ async def test_boundaries_in_pixels_split_no_part(server: Server) -> None:
         ({"Content-Type": 'multipart/form-data; boundary="b"'}, 415),
         ({}, 415),
         ({"Content-Type": 'multipart/related; type="application/dicom"'}, 400),
+        ({"Content-Type": "Multipart/Related;boundary=b;type=application/dicom"}, 200),
         ({"Content-Type": KIND.format("b"), "Accept": "application/dicom+xml"}, 406),
         ({"Content-Type": KIND.format("b"), "Accept": "application/dicom+xml, application/json;q=0.5"}, 200),
         ({"Content-Type": KIND.format("b") + "; charset=utf-8", "Accept": "*/*"}, 200),
