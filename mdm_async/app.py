@@ -382,6 +382,7 @@ async def _devices(stack: AsyncExitStack, settings: Settings, house: House) -> "
     if settings.pacs.port is None:
         return None
     # Here, for few servers have one.
+    from mdm_async.pacs.dimse.committing import Commitment
     from mdm_async.pacs.dimse.conversation import Services
     from mdm_async.pacs.dimse.listener import listening as devices
     from mdm_async.pacs.dimse.shown import Shown
@@ -401,9 +402,9 @@ async def _devices(stack: AsyncExitStack, settings: Settings, house: House) -> "
         house.cipher,
         settings.delivery,
     )
-    listener = await stack.enter_async_context(
-        devices(settings, Services(storage, shown, house.archives.awaited))
-    )
+    commitment = Commitment(house.database, house.desk.turns, house.cipher, house.workshop.blind)
+    services = Services(storage, shown, commitment, house.archives.awaited)
+    listener = await stack.enter_async_context(devices(settings, services))
     house.near.append(listener.near)
     house.pacs_port = listener.port
     return listener

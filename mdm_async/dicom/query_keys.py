@@ -3,7 +3,7 @@
 import struct
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from mdm_async.dicom.character_sets import NAME_PARTS, TEXT_PARTS, CharacterSet
 from mdm_async.dicom.dictionary import vr_of
@@ -82,8 +82,7 @@ def failed_instances(uids: Iterable[str], encoding: Encoding) -> bytes:
     return element(FAILED_INSTANCES, b"UI", "\\".join(uids).encode(), encoding)
 
 
-@dataclass(frozen=True, slots=True)
-class Referenced:
+class Referenced(NamedTuple):
     """An instance that is to be committed, or is, or why not (PS3.3 §C.14)."""
 
     sop_class: str

@@ -29,7 +29,13 @@ class CallingSettings(Section):
     )
     view: str | None = Field(
         None,
-        description="what it searches and retrieves (C-FIND, C-GET), as its principal may; without it, it may not",
+        description="what it searches and retrieves in, as its principal may; without it, it does neither",
+    )
+    port: int | None = Field(
+        None,
+        ge=1,
+        le=65535,
+        description="its own port, with the one address in hosts: for C-MOVE to it, and reports of storage commitment",
     )
     tls: bool = Field(False, description="it must come by TLS")
     certificate: Path | None = Field(
@@ -60,6 +66,13 @@ class CallingSettings(Section):
     def secured(self) -> bool:
         """Whether it has to come by TLS."""
         return self.tls or self.certificate is not None
+
+    @model_validator(mode="after")
+    def _is_at_one_address(self) -> "CallingSettings":
+        one = len(self.networks) == 1 and self.networks[0].num_addresses == 1
+        if self.port is not None and not one:
+            raise ValueError(f"{self.ae} has a port and more than one address in hosts: which is called?")
+        return self
 
     @model_validator(mode="after")
     def _is_somebody(self) -> "CallingSettings":

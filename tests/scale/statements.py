@@ -798,6 +798,7 @@ async def an_original_is_found_by_a_value(desk: Desk) -> None:
     await blind.lock(desk.db, 5, b"digest")
     assert await blind.having(desk.db, some, 5, b"digest") == {*some}
     assert len(await paths.own_entries(desk.db, some, 5)) == 5
+    assert len(await blind.of_stored(desk.db, some, [5, 6])) == 10
     assert len(await blind.sealed_of(desk.db, some)) == len(await images.registrations(desk.db, some)) == 10
 
 

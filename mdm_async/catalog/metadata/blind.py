@@ -73,3 +73,19 @@ async def lock(db: Connection, tag: int, digest: bytes) -> None:
     """Let nobody else who locks this value of an attribute go on until the transaction ends."""
     name = f"mdm blind value {tag} {digest.hex()}"
     await db.execute("select pg_advisory_xact_lock(hashtextextended($1, 0))", name)
+
+
+async def of_stored(
+    db: Connection, images: Collection[UUID], tags: Collection[int]
+) -> dict[UUID, set[bytes]]:
+    """The digests of some attributes, of those images whose bytes are here."""
+    rows = await db.fetch(
+        "select i.id as image,"
+        "  array(select blind from blind_values where image = i.id and tag = any($2::int[])) as digests"
+        " from unnest($1::uuid[]) as w (id)"
+        "   cross join lateral (select id from images where id = w.id and doomed is null"
+        "     and locality in ('ONLINE', 'ONLINE_AND_NEARLINE') limit 1) i",
+        list(images),
+        list(tags),
+    )
+    return {row["image"]: set(row["digests"]) for row in rows}

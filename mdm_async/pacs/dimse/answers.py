@@ -16,7 +16,7 @@ from mdm_async.errors import (
 from mdm_async.pacs.dimse.commands import Counts
 from mdm_async.pacs.statuses import NOT_AUTHORISED, NOT_UNDERSTOOD, OUT_OF_RESOURCES, SUCCESS
 
-UNRECOGNISED_OPERATION: Final = 0x0211
+UNRECOGNISED_OPERATION, RESOURCE_LIMITATION = 0x0211, 0x0213
 PENDING, PENDING_IGNORED, CANCELLED = 0xFF00, 0xFF01, 0xFE00
 NOT_COUNTED, NOT_PERFORMED, UNKNOWN_DESTINATION = 0xA701, 0xA702, 0xA801
 UNFIT, SOME_FAILED = 0xA900, 0xB000
@@ -49,3 +49,11 @@ def of_query(why: MdmError) -> Answer:
     """What a search that failed so is answered with."""
     status = next((status for kind, status in _OF_QUERIES if isinstance(why, kind)), NOT_UNDERSTOOD)
     return Answer(status, why.detail if status != SUCCESS else "")
+
+
+class Unfit(Exception):
+    """The request does not fit its SOP class; str(self) says why, and nothing that stood in it."""
+
+    def __init__(self, what: str, status: int = UNFIT) -> None:
+        self.status = status
+        super().__init__(what)

@@ -14,6 +14,7 @@ from mdm_async.errors import Unauthenticated
 from mdm_async.pacs.dimse import metrics, negotiation, queries
 from mdm_async.pacs.dimse.association_items import APPLICATION, MOST_ASSOCIATE
 from mdm_async.pacs.dimse.commands import VERIFICATION
+from mdm_async.pacs.dimse.committing import COMMITMENT
 from mdm_async.pacs.dimse.conversation import Conversation, Services
 from mdm_async.pacs.dimse.messages import LONGEST, Aborted, Released
 from mdm_async.pacs.dimse.negotiation import ACCEPTED, NOT_FOR_YOU, Answered, Request, Titles
@@ -33,6 +34,7 @@ from mdm_async.pacs.dimse.pdus import (
     reject,
 )
 from mdm_async.pacs.dimse.peers import OtherEnd, Peer, Peers
+from mdm_async.pacs.dimse.reporting import Reports
 from mdm_async.pacs.dimse.speaking import Speaker
 from mdm_async.pacs.dimse.wire import Gone, Silent, Wire
 from mdm_async.postgres.turns import on_behalf
@@ -59,6 +61,7 @@ class Acceptor:
     title: str
     peers: Peers
     services: Services
+    reports: Reports
     head_seconds: float
     admit: Callable[[Peer], bool]
     dismiss: Callable[[Peer], None]
@@ -155,7 +158,10 @@ class Association:
         self._tell_unanswered(answered)
         contexts = {one.id: one for one in answered if one.result == ACCEPTED}
         speaker = Speaker(self.wire, request.longest)
-        self._conversation = Conversation(services, peer, self.end, contexts, speaker, self._draining)
+        reports = self.acceptor.reports
+        self._conversation = Conversation(
+            services, reports, peer, self.end, contexts, speaker, self._draining
+        )
         on_behalf.set(peer.caller(self.source).payer.account)
         await self.wire.send(negotiation.accept(body, answered, LONGEST, request.roles))
         return await self._conversation.serve()
@@ -211,8 +217,10 @@ def _syntaxes(peer: Peer, abstract: str) -> Collection[str] | None:
     """Of a class, those known to a peer."""
     if abstract == VERIFICATION or abstract in STORAGE_CLASSES:
         return TRANSFER_SYNTAXES
-    if abstract in queries.FIND or abstract in queries.GET:
+    if any(abstract in model for model in (queries.FIND, queries.GET, queries.MOVE)):
         return _PLAIN_SYNTAXES if peer.view is not None else ()
+    if abstract == COMMITMENT:
+        return _PLAIN_SYNTAXES if peer.landing is not None else ()
     return None
 
 

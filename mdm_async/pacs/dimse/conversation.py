@@ -1,15 +1,18 @@
 """What is said in an association, message by message: requests of the peer's, and their answers."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
 import structlog
 
-from mdm_async.dicom.elements import EXPLICIT_LITTLE, IMPLICIT_LITTLE
+from mdm_async.dicom.elements import EXPLICIT_LITTLE, IMPLICIT_LITTLE, Encoding
 from mdm_async.dicom.quirks import IMPLICIT_SYNTAX
+from mdm_async.errors import MdmError, TooManyRequests
 from mdm_async.names import Caller
 from mdm_async.pacs.dimse import commands, metrics
-from mdm_async.pacs.dimse.answers import UNRECOGNISED_OPERATION, Answer
+from mdm_async.pacs.dimse.answers import RESOURCE_LIMITATION, UNRECOGNISED_OPERATION, Answer, Unfit
 from mdm_async.pacs.dimse.asking import Asking
 from mdm_async.pacs.dimse.awaited import Awaited
 from mdm_async.pacs.dimse.commands import (
@@ -17,16 +20,29 @@ from mdm_async.pacs.dimse.commands import (
     C_ECHO,
     C_FIND,
     C_GET,
+    C_MOVE,
     C_STORE,
+    N_ACTION,
+    N_EVENT_REPORT,
     RESPONSE,
     VERIFICATION,
     Command,
 )
+from mdm_async.pacs.dimse.committing import (
+    COMMITMENT,
+    INSTANCE,
+    MOST_REQUEST,
+    NO_SUCH_ACTION,
+    NO_SUCH_INSTANCE,
+    REQUEST,
+    Commitment,
+)
 from mdm_async.pacs.dimse.messages import Aborted, Messages, Released
 from mdm_async.pacs.dimse.negotiation import Answered
-from mdm_async.pacs.dimse.operations import BrokenOff
+from mdm_async.pacs.dimse.operations import BrokenOff, whole_data_set
 from mdm_async.pacs.dimse.pdus import AbortReason, Broken, abort
 from mdm_async.pacs.dimse.peers import OtherEnd, Peer
+from mdm_async.pacs.dimse.reporting import Making, Reports, event_report
 from mdm_async.pacs.dimse.shown import Shown
 from mdm_async.pacs.dimse.speaking import Speaker, whole
 from mdm_async.pacs.dimse.storing import Storage
@@ -43,6 +59,8 @@ from mdm_async.seldom import Seldom
 _ENDS: Final = (Aborted, Released, Broken, BrokenOff, Silent, Gone)
 """What ends the association, whatever was asked."""
 
+Afterwards = Callable[[], Awaitable[None]]
+
 _TOLD: Final = Seldom(60)
 _log = structlog.get_logger()
 
@@ -53,6 +71,7 @@ class Services:
 
     storage: Storage
     shown: Shown
+    commitment: Commitment
     awaited: Awaited
 
 
@@ -62,6 +81,7 @@ class Conversation:
     is in."""
 
     services: Services
+    reports: Reports
     peer: Peer
     end: OtherEnd
     contexts: dict[int, Answered]
@@ -70,6 +90,10 @@ class Conversation:
     storing: bool = field(default=False, init=False)
     """A C-STORE has begun and is not answered."""
     _messages: Messages = field(init=False)
+    _afterwards: Afterwards | None = field(default=None, init=False)
+    _last_id: int = field(default=0, init=False)
+    _told: set[int] = field(default_factory=set, init=False)
+    """Ids of reports that the peer has not answered."""
 
     def __post_init__(self) -> None:
         self._messages = Messages(self.speaker.wire)
@@ -84,6 +108,10 @@ class Conversation:
                 raise Broken(AbortReason.INVALID_PARAMETER, "a presentation context that was not accepted")
             if command.field == C_CANCEL:
                 continue
+            if command.field == N_EVENT_REPORT | RESPONSE and command.answered in self._told:
+                self._told.discard(command.answered)
+                await messages.skip_data_set()
+                continue
             if command.field & RESPONSE:
                 raise Broken(AbortReason.UNEXPECTED_PARAMETER, "an answer to no request")
             self.storing = command.field == C_STORE
@@ -94,6 +122,9 @@ class Conversation:
                 await wire.say_last(abort(AbortReason.NOT_SPECIFIED))
                 return "a refused message did not end"
             self.storing = False
+            if self._afterwards is not None:
+                afterwards, self._afterwards = self._afterwards, None
+                await afterwards()
         await wire.say_last(abort(AbortReason.NOT_SPECIFIED))
         return "server stopped"
 
@@ -116,7 +147,7 @@ class Conversation:
             answer = await self._guarded(command, context)
             metrics.STORES.labels(f"{answer.status:04X}").inc()
             return answer
-        if command.field not in (C_FIND, C_GET):
+        if command.field not in _NAMES:
             return Answer(UNRECOGNISED_OPERATION, "there is no such operation here")
         answer = await self._guarded(command, context)
         metrics.QUERIES.labels(_NAMES[command.field], f"{answer.status:04X}").inc()
@@ -132,6 +163,8 @@ class Conversation:
         try:
             if command.field == C_STORE:
                 return await self._stored(command, context)
+            if command.field == N_ACTION:
+                return await self._acted(command, context)
             return await self._asked(command, context)
         except _ENDS:
             if (unsaid := _TOLD.tell(f"broken off {ae}")) is not None:
@@ -168,13 +201,63 @@ class Conversation:
         async def tell(answer: Answer) -> None:
             await self._say(context.id, command, answer)
 
-        encoding = IMPLICIT_LITTLE if context.syntax == IMPLICIT_SYNTAX else EXPLICIT_LITTLE
-        refusals = self.services.storage.refusals
+        encoding = _encoding(context)
+        refusals, back = self.services.storage.refusals, self.reports.back
         asking = Asking(
-            self.services.shown, refusals, self.peer, self._caller, encoding, self._messages, tell
+            self.services.shown, back, refusals, self.peer, self._caller, encoding, self._messages, tell
         )
         taken = [one for one in self.contexts.values() if one.takes]
         return await asking.answer(command, taken, self.speaker)
 
+    async def _acted(self, command: Command, context: Answered) -> Answer:
+        """A request for storage commitment, which is reported of once it is answered."""
+        if context.abstract != COMMITMENT:
+            return Answer(CLASS_NOT_SUPPORTED, "the SOP class has no actions")
+        if command.instance != INSTANCE:
+            return Answer(NO_SUCH_INSTANCE, "commitment is asked of the well-known instance")
+        if command.action != REQUEST:
+            return Answer(NO_SUCH_ACTION, "there is no such action")
+        commitment, peer, landing = self.services.commitment, self.peer, self.peer.landing
+        if landing is None:
+            return Answer(NOT_AUTHORISED, "nothing lands here of this AE")
+        address = self.reports.back.address(peer)
+        try:
+            data = await whole_data_set(self._messages, MOST_REQUEST, RESOURCE_LIMITATION)
+            asked = await commitment.parse(data, _encoding(context))
+            if address is not None:
+                self.reports.demand_place(peer)
+        except Unfit as why:
+            self._tell("a request for storage commitment was refused", str(why))
+            return Answer(why.status, str(why))
+        except TooManyRequests as why:
+            return Answer(RESOURCE_LIMITATION, why.detail)
+        make = partial(commitment.report, self._caller, landing.directory, asked)
+        self._afterwards = partial(self._report_here, context, make)
+        if address is not None:
+            self._afterwards = partial(self.reports.send, peer, address, make)
+        return Answer(SUCCESS)
 
-_NAMES: Final = {C_STORE: "C-STORE", C_FIND: "C-FIND", C_GET: "C-GET"}
+    async def _report_here(self, context: Answered, make: Making) -> None:
+        """In this association: the peer has no port."""
+        try:
+            report = await make()
+        except MdmError as why:
+            self._tell("storage commitment could not be reported", why.detail)
+            return
+        self._last_id += 1
+        self._told.add(self._last_id)
+        data_set = whole(report.data_set(_encoding(context)))
+        await self.speaker.say(context.id, event_report(self._last_id, report), data_set)
+
+    def _tell(self, event: str, reason: str) -> None:
+        ae = self.peer.title
+        if (unsaid := _TOLD.tell(f"{ae} {reason}")) is not None:
+            _log.warning(event, ae=ae, reason=reason, **unsaid)
+
+
+def _encoding(context: Answered) -> Encoding:
+    """Of data sets in it that are no images."""
+    return IMPLICIT_LITTLE if context.syntax == IMPLICIT_SYNTAX else EXPLICIT_LITTLE
+
+
+_NAMES: Final = {C_STORE: "C-STORE", C_FIND: "C-FIND", C_GET: "C-GET", C_MOVE: "C-MOVE", N_ACTION: "N-ACTION"}

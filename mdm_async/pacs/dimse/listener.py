@@ -16,9 +16,11 @@ from mdm_async.errors import UnsafeSettings
 from mdm_async.limits import Near
 from mdm_async.pacs.dimse import metrics
 from mdm_async.pacs.dimse.association import Acceptor, Association
+from mdm_async.pacs.dimse.calling_back import CallingBack
 from mdm_async.pacs.dimse.conversation import Services
 from mdm_async.pacs.dimse.newcomers import Newcomer, Newcomers
 from mdm_async.pacs.dimse.peers import OtherEnd, Peer, Peers, address_of
+from mdm_async.pacs.dimse.reporting import Reports
 from mdm_async.pacs.dimse.tls import HANDSHAKE, Tls
 from mdm_async.pacs.dimse.wire import BUFFERED, Wire
 from mdm_async.seldom import Seldom
@@ -41,6 +43,7 @@ class Listener:
     settings: Settings
     peers: Peers
     services: Services
+    reports: Reports
     port: int = field(default=0, init=False)
     _newcomers: Newcomers = field(init=False)
     _tls: Tls | None = field(default=None, init=False)
@@ -79,7 +82,9 @@ class Listener:
 
     def _acceptor(self, newcomer: Newcomer) -> Acceptor:
         own, admit = self.settings.pacs, partial(self._admit, newcomer)
-        return Acceptor(own.ae_title, self.peers, self.services, own.head_seconds, admit, self._dismiss)
+        return Acceptor(
+            own.ae_title, self.peers, self.services, self.reports, own.head_seconds, admit, self._dismiss
+        )
 
     def near(self) -> Iterable[Near]:
         return [Near("pacs.associations", self._open, self.settings.pacs.associations)]
@@ -252,9 +257,12 @@ async def _first_byte(accepted: socket.socket) -> bytes:
 @asynccontextmanager
 async def listening(settings: Settings, services: Services) -> AsyncIterator[Listener]:
     """A listener that has its port. It ends with the context; `stop` it before, to let C-STOREs come to their end."""
-    listener = Listener(settings, Peers.of(settings.pacs), services)
-    await listener.start()
-    try:
-        yield listener
-    finally:
-        await listener.end()
+    peers = Peers.of(settings.pacs)
+    reports = Reports(CallingBack.of(settings, peers))
+    listener = Listener(settings, peers, services, reports)
+    async with reports.running():
+        await listener.start()
+        try:
+            yield listener
+        finally:
+            await listener.end()

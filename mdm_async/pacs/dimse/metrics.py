@@ -8,4 +8,7 @@ ENDED = Counter("mdm_pacs_associations_ended", "Associations that have ended, by
 QUERIES = Counter(
     "mdm_pacs_queries", "Queries and retrievals answered, by operation and status", ["request", "status"]
 )
+REPORTS = Counter(
+    "mdm_pacs_commitment_reports", "Reports of storage commitment, by what became of them", ["how"]
+)
 STORES = Counter("mdm_pacs_stores", "C-STORE requests answered, by status", ["status"])

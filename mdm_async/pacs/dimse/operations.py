@@ -2,9 +2,11 @@
 
 import asyncio
 from collections.abc import Coroutine
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from mdm_async.pacs.dimse.answers import UNFIT, Unfit
 from mdm_async.pacs.dimse.commands import C_CANCEL, RESPONSE, Command
 from mdm_async.pacs.dimse.messages import Messages
 from mdm_async.pacs.dimse.pdus import AbortReason, Broken
@@ -79,3 +81,14 @@ class Operation:
             raise Silent from None
         finally:
             self._awaited = None
+
+
+async def whole_data_set(messages: Messages, most: int, status: int = UNFIT) -> bytes:
+    """That of the last command. Raises Unfit, with this status, where it has more than so many bytes."""
+    whole = bytearray()
+    async with aclosing(messages.data_set()) as chunks:
+        async for chunk in chunks:
+            whole += chunk
+            if len(whole) > most:
+                raise Unfit(f"the data set has more than {most >> 10} KiB", status)
+    return bytes(whole)

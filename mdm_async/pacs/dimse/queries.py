@@ -16,6 +16,7 @@ from mdm_async.dicom.indexed import Level, by_keyword
 from mdm_async.dicom.query_keys import CHARACTER_SET, QUERY_LEVEL, RETRIEVE_TITLE, Key, answer, keys
 from mdm_async.errors import Malformed
 from mdm_async.images.studies.asked import INSTANCE, OF_ALL, SERIES, STUDY, condition
+from mdm_async.pacs.dimse.answers import Unfit
 from mdm_async.querying.conditions import Condition
 
 
@@ -47,10 +48,6 @@ _COUNTS: Final = {
 }
 _MODALITIES, _CLASSES = 0x00080061, 0x00080062
 _OWN: Final = frozenset({CHARACTER_SET, QUERY_LEVEL, RETRIEVE_TITLE})
-
-
-class Unfit(Exception):
-    """The identifier is not one of its SOP class; str(self) says why, and nothing that stood in it."""
 
 
 @dataclass(frozen=True, slots=True)

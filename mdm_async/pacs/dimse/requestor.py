@@ -97,7 +97,7 @@ class Requestor:
         return self._last_id
 
     async def send(
-        self, context: Context, command: bytes, data_set: AsyncIterable[bytes] | None = None
+        self, context: Context, command: bytes, data_set: AsyncIterable[bytes | memoryview] | None = None
     ) -> None:
         """A command, and its data set as it comes, in the context's transfer syntax."""
         await self.wire.send(command_data(context.id, command, self.agreed.longest))
@@ -105,7 +105,7 @@ class Requestor:
             longest = min(self.agreed.longest or LONGEST, LONGEST)
             async with aclosing(data_set_data(context.id, data_set, longest)) as pdus:
                 async for pdu in pdus:
-                    await self.wire.send(pdu)
+                    await self.wire.send(pdu, paced=True)
 
     async def receive(self) -> tuple[Context, Command]:
         """The next command; its data set, if it has one, is to be taken by `data_set` or `whole_data_set` before

@@ -29,7 +29,7 @@ from mdm_async.pacs.dimse.answers import CANCELLED, NOT_PERFORMED, PENDING, SOME
 from mdm_async.pacs.dimse.commands import Counts
 from mdm_async.pacs.dimse.operations import BrokenOff, Operation
 from mdm_async.pacs.dimse.shown import Shown
-from mdm_async.pacs.dimse.taking import Sent, Taker
+from mdm_async.pacs.dimse.taking import Lost, Sent, Taker
 from mdm_async.pacs.statuses import SUCCESS
 from mdm_async.querying.conditions import Condition
 from mdm_async.seldom import Seldom
@@ -61,6 +61,10 @@ class _Done:
     def counts(self) -> Counts:
         return Counts(self.remaining, self.completed, len(self.failed), self.warned)
 
+    def give_up(self, left: Sequence[str]) -> None:
+        self.remaining = 0
+        self.failed += left
+
     def last(self, *, cancelled: bool, encoding: Encoding) -> Answer:
         status, comment = SUCCESS, ""
         if cancelled:
@@ -73,14 +77,21 @@ class _Done:
         return Answer(status, comment, counts, failed)
 
 
+def none_sent(rows: Sequence[Row], comment: str, encoding: Encoding) -> Answer:
+    done = _Done(0, failed=[row.instance for row in rows])
+    return done.last(cancelled=False, encoding=encoding)._replace(comment=comment)
+
+
 @dataclass(frozen=True, slots=True)
 class Sending:
-    """Of one caller in one view. `ae`: who asked; `encoding`: that answers are written in."""
+    """Of one caller in one view. `ae`: who asked; `to`: the address that images go to, for the audit; `encoding`: that
+    answers are written in."""
 
     shown: Shown
     caller: Caller
     view: View
     ae: str
+    to: str
     encoding: Encoding
 
     async def found(self, conditions: Sequence[Condition]) -> Sequence[Row]:
@@ -95,7 +106,7 @@ class Sending:
         """The last answer; `tell` gets those before. Raises TooManyRequests before the first leaves, and what the taker
         raises; BrokenOff."""
         rewrites = any(
-            (found := taker.way(_class(row), syntax_of(row))) and found[1] != syntax_of(row) for row in rows
+            (found := taker.way(class_of(row), syntax_of(row))) and found[1] != syntax_of(row) for row in rows
         )
         held = _AHEAD + (4 * MOST_REWRITTEN if rewrites else 0)
         payer, done = self.caller.payer, _Done(len(rows))
@@ -106,7 +117,12 @@ class Sending:
                 if place % _TOGETHER == 0:
                     soon = [f"guid:{one.guid}" for one in rows[place : place + _TOGETHER]]
                     await self.shown.opened.open_soon(self.caller, soon, self.view)
-                status = await self._sent(row, taker)
+                try:
+                    status = await self._sent(row, taker)
+                except Lost:
+                    taker.cut()
+                    done.give_up([one.instance for one in rows[place:]])
+                    break
                 done.remaining -= 1
                 if status == SUCCESS:
                     done.completed += 1
@@ -129,7 +145,7 @@ class Sending:
     async def _send(self, row: Row, taker: Taker) -> int:
         """The status that the taker answered. Raises MdmError where nothing was sent."""
         stored = syntax_of(row)
-        found = taker.way(_class(row), stored)
+        found = taker.way(class_of(row), stored)
         if found is None:
             raise NotAcceptable("no presentation context takes its SOP class in its transfer syntax")
         context, syntax = found
@@ -144,13 +160,13 @@ class Sending:
             raise Gone()
         with warm.ending.cutting(taker.cut):
             async with (
-                self.shown.reads.reading(warm.read, warm.ending, self.caller.source) as reading,
+                self.shown.reads.reading(warm.read, warm.ending, self.to) as reading,
                 warm.served.open([body.stored], files=False) as pieces,
                 aclosing(_in_order(pieces(*body.stored), body, reading)) as data_set,
             ):
                 # What cannot be read at all is found out before anything is said of it.
                 first = await anext(data_set)
-                sent = Sent(context, _class(row), row.instance, _behind(first, data_set))
+                sent = Sent(context, class_of(row), row.instance, _behind(first, data_set))
                 try:
                     return await taker.take(sent)
                 except MdmError as why:
@@ -226,5 +242,5 @@ def syntax_of(row: Row) -> str:
     return str(next(iter(row.said.get("TransferSyntaxUID", ())), ""))
 
 
-def _class(row: Row) -> str:
+def class_of(row: Row) -> str:
     return row.classes[0] if row.classes else ""

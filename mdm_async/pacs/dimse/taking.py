@@ -7,7 +7,7 @@ from typing import Final, Protocol
 from mdm_async.dicom.quirks import EXPLICIT_SYNTAX, IMPLICIT_SYNTAX
 from mdm_async.pacs.dimse.negotiation import Answered
 
-_OTHER: Final = {EXPLICIT_SYNTAX: IMPLICIT_SYNTAX, IMPLICIT_SYNTAX: EXPLICIT_SYNTAX}
+OTHER: Final = {EXPLICIT_SYNTAX: IMPLICIT_SYNTAX, IMPLICIT_SYNTAX: EXPLICIT_SYNTAX}
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,13 @@ class Sent:
     data_set: AsyncIterable[bytes | memoryview]
 
 
+class Lost(Exception):
+    """Whoever takes images has gone: no more of them can be sent."""
+
+
 class Taker(Protocol):
+    """Where images go. `take` raises Lost, or what ends the association that asked for them."""
+
     def way(self, sop_class: str, stored: str) -> tuple[int, str] | None:
         """Context and transfer syntax by which an image that is stored so is taken; None when it is not."""
         ...
@@ -37,7 +43,7 @@ class Taker(Protocol):
 def way(contexts: Iterable[Answered], sop_class: str, stored: str) -> tuple[int, str] | None:
     """As it is stored, or else in the other VR encoding."""
     taken = {one.syntax: one.id for one in contexts if one.takes and one.abstract == sop_class}
-    for syntax in (stored, _OTHER.get(stored, stored)):
+    for syntax in (stored, OTHER.get(stored, stored)):
         if syntax in taken:
             return taken[syntax], syntax
     return None

@@ -1,0 +1,228 @@
+"""Storage commitment: a device is told what its directory holds for good, and nothing of others."""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from pydicom import Dataset
+from pydicom.uid import ImplicitVRLittleEndian, generate_uid
+from pynetdicom import AE, evt
+
+from mdm_async.images.studies import holding
+from mdm_async.pacs.dimse import committing, reporting
+from mdm_async.pacs.dimse.committing import COMMITMENT, INSTANCE
+from tests.faults.conditions import until
+from tests.faults.serving import free_port
+from tests.pacs.devices import CT, TITLE, Image, Pacs, calling, command, image, p_data, pacs_server
+from tests.patience import PATIENCE
+from tests.postgres.for_tests import PostgresForTests
+from tests.web.test_privacy import captured_log
+
+MR = "1.2.840.10008.5.1.4.1.1.4"
+
+
+@dataclass
+class Committed:
+    """A server with devices: STORESCU without a port, CALLED with one, OTHER in another folder."""
+
+    pacs: Pacs
+    port: int
+
+    async def push(self, ae: str = "STORESCU", **what: Any) -> Image:
+        pushed = image(**what)
+        device = await (await self.pacs.connect()).associate(ae=ae)
+        assert await device.store(pushed) == 0
+        await device.release()
+        return pushed
+
+
+@pytest.fixture(scope="module")
+async def devices(
+    postgres: PostgresForTests, migrated: str, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Committed]:
+    dsn, data, port = (
+        await postgres.fresh_database(migrated),
+        tmp_path_factory.mktemp("commit") / "data",
+        free_port(),
+    )
+    callers = (
+        calling(directory="/pacs/one"),
+        calling("CALLED", "/pacs/called", port=port),
+        calling("OTHER", "/pacs/other"),
+        calling("REVOKED", "/pacs/one", principal="user:nobody"),
+    )
+    async with pacs_server(data, dsn, pacs={"calling": callers, "head_seconds": 2}) as running:
+        yield Committed(running, port)
+
+
+@dataclass
+class Asker:
+    """pynetdicom's SCU of storage commitment."""
+
+    devices: Committed
+    ae: str = "STORESCU"
+    reports: list[tuple[int, Dataset]] = field(default_factory=list)
+    came: threading.Event = field(default_factory=threading.Event)
+
+    def take(self, event: Any) -> tuple[int, None]:
+        self.reports.append((event.event_type, event.event_information))
+        self.came.set()
+        return 0, None
+
+    async def ask(self, *wanted: tuple[str, str], **how: Any) -> int:
+        """The status of the N-ACTION; a report that comes in the same association is waited for, if that was taken."""
+        return await asyncio.to_thread(self._ask, wanted, **how)
+
+    def _ask(
+        self, wanted: Sequence[tuple[str, str]], action: int = 1, instance: str = INSTANCE, here: bool = True
+    ) -> int:
+        ae = AE(self.ae)
+        ae.add_requested_context(COMMITMENT)
+        association = ae.associate(
+            "127.0.0.1", self.devices.pacs.port, ae_title=TITLE,
+            evt_handlers=[(evt.EVT_N_EVENT_REPORT, self.take)],
+        )  # fmt: skip
+        asked = Dataset()
+        asked.TransactionUID = generate_uid()
+        asked.ReferencedSOPSequence = []
+        for sop_class, uid in wanted:
+            one = Dataset()
+            one.ReferencedSOPClassUID, one.ReferencedSOPInstanceUID = sop_class, uid
+            asked.ReferencedSOPSequence.append(one)
+        try:
+            status, _ = association.send_n_action(asked, action, COMMITMENT, instance)
+            if not status.Status and here:
+                assert self.came.wait(PATIENCE)
+                self.came.clear()
+            return int(status.Status)
+        finally:
+            association.release()
+
+    async def report(self, *wanted: tuple[str, str]) -> tuple[int, list[str], dict[str, int]]:
+        """Event, what is committed, and what is not with its reason."""
+        assert await self.ask(*wanted) == 0
+        event, said = self.reports.pop()
+        held = [str(one.ReferencedSOPInstanceUID) for one in said.get("ReferencedSOPSequence", [])]
+        failed = {
+            str(one.ReferencedSOPInstanceUID): one.FailureReason for one in said.get("FailedSOPSequence", [])
+        }
+        return event, held, failed
+
+
+async def test_what_is_held_is_committed_and_what_is_not_is_named(devices: Committed) -> None:
+    one, two = await devices.push(), await devices.push()
+    asker, never = Asker(devices), generate_uid()
+    assert await asker.report((CT, one.instance), (CT, two.instance)) == (1, [one.instance, two.instance], {})
+    assert await asker.report((CT, one.instance), (CT, never), (MR, two.instance)) == (
+        2, [one.instance], {never: 0x0112, two.instance: 0x0119},
+    )  # fmt: skip
+
+
+async def test_what_others_hold_is_as_what_nobody_holds(devices: Committed) -> None:
+    theirs = await devices.push("OTHER")
+    for ae in ("STORESCU", "REVOKED"):
+        own = await devices.push() if ae == "STORESCU" else theirs
+        event, held, failed = await Asker(devices, ae).report((CT, theirs.instance), (MR, theirs.instance))
+        assert (event, held, set(failed.values())) == (2, [], {0x0112}), own
+    both = await devices.push()
+    device = await (await devices.pacs.connect()).associate(ae="OTHER")
+    assert await device.store(both) == 0
+    for ae in ("STORESCU", "OTHER"):
+        assert await Asker(devices, ae).report((CT, both.instance)) == (1, [both.instance], {})
+    assert (await Asker(devices, "REVOKED").report((CT, both.instance)))[0] == 2
+
+
+async def test_what_has_gone_or_was_never_here_is_not_committed(devices: Committed) -> None:
+    before = await devices.pacs.names("/pacs/one")
+    gone, lost = await devices.push(), await devices.push()
+    names = set(await devices.pacs.names("/pacs/one")) - set(before)
+    async with devices.pacs.server.house.database.acquire() as db:
+        digest = "select image from blind_values where tag = $1 and blind = $2"
+        house = devices.pacs.server.house
+        blind = house.workshop.blind.digest(0x00080018, lost.instance)
+        await db.execute(f"update images set locality = 'LOST' where id = ({digest})", 0x00080018, blind)
+        blind = house.workshop.blind.digest(0x00080018, gone.instance)
+        name = await db.fetchval(f"select name from entries where image = ({digest})", 0x00080018, blind)
+    (lfn,) = [one for one in names if one.endswith(name)]
+    await devices.pacs.server.srm("rm", surls=[lfn])
+    event, held, failed = await Asker(devices).report((CT, gone.instance), (CT, lost.instance))
+    assert (event, held, set(failed.values())) == (2, [], {0x0112})
+
+
+async def test_more_entries_than_are_looked_at(devices: Committed, monkeypatch: pytest.MonkeyPatch) -> None:
+    pushed = [await devices.push() for _ in range(3)]
+    wanted = [(CT, one.instance) for one in pushed]
+    monkeypatch.setattr(holding, "_MOST", 1)
+    assert await Asker(devices).report(*wanted) == (1, [one.instance for one in pushed], {})
+    monkeypatch.setattr(holding, "_MOST", 0)
+    event, _, failed = await Asker(devices).report(*wanted)
+    assert (event, set(failed.values())) == (2, {0x0110})
+
+
+@pytest.mark.parametrize("roles", [{"scu_role": False, "scp_role": True}, {}])
+async def test_a_device_with_a_port_is_called_back(
+    devices: Committed, monkeypatch: pytest.MonkeyPatch, roles: dict[str, bool]
+) -> None:
+    """Also when it is not there at first."""
+    monkeypatch.setattr(reporting, "_WAITS", (0.0, *[0.2] * 100))
+    pushed, asker = await devices.push("CALLED"), Asker(devices, "CALLED")
+    assert await asker.ask((CT, pushed.instance), here=False) == 0
+    ae = AE("CALLED")
+    ae.add_supported_context(COMMITMENT, **roles)
+    server = ae.start_server(
+        ("127.0.0.1", devices.port), block=False, evt_handlers=[(evt.EVT_N_EVENT_REPORT, asker.take)]
+    )
+    try:
+        await until(lambda: asker.reports)
+    finally:
+        await asyncio.to_thread(server.shutdown)
+    event, said = asker.reports.pop()
+    assert event == 1
+    assert said.ReferencedSOPSequence[0].ReferencedSOPInstanceUID == pushed.instance
+
+
+async def test_a_report_that_nobody_takes_is_given_up(
+    devices: Committed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reporting, "_WAITS", (0.0, 0.01))
+    with captured_log() as log:
+        assert await Asker(devices, "CALLED").ask((CT, "1.2.3"), here=False) == 0
+        await until(lambda: "was given up" in log.getvalue())
+    assert "1.2.3" not in log.getvalue()
+
+
+async def test_so_many_reports_are_on_their_way_at_once(
+    devices: Committed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reporting, "_WAITS", (5.0,))
+    monkeypatch.setattr(reporting, "_EACH", 1)
+    statuses = [await Asker(devices, "CALLED").ask((CT, "1.2.3"), here=False) for _ in range(2)]
+    assert statuses == [0, 0x0213]
+
+
+async def test_requests_that_are_none(devices: Committed, monkeypatch: pytest.MonkeyPatch) -> None:
+    asker = Asker(devices)
+    assert await asker.ask() == 0x0115
+    assert await asker.ask((CT, "1.2.3"), action=2) == 0x0123
+    assert await asker.ask((CT, "1.2.3"), instance="1.2.3") == 0x0112
+    monkeypatch.setattr(committing, "MOST_INSTANCES", 2)
+    assert await asker.ask((CT, "1.2.3"), (CT, "1.2.4")) == 0
+    assert await asker.ask((CT, "1.2.3"), (CT, "1.2.4"), (CT, "1.2.5")) == 0x0115
+
+
+@pytest.mark.parametrize("data", [b"garbage", b"\x08\0\x99\x11\xff\xff\xff\xff", bytes(5 << 20)])
+async def test_garbage_is_refused_and_the_next_request_taken(devices: Committed, data: bytes) -> None:
+    contexts = [(COMMITMENT, [ImplicitVRLittleEndian])]
+    device = await (await devices.pacs.connect()).associate(contexts=contexts)
+    action = command(
+        RequestedSOPClassUID=COMMITMENT, CommandField=0x0130, MessageID=1, CommandDataSetType=1,
+        RequestedSOPInstanceUID=INSTANCE, ActionTypeID=1,
+    )  # fmt: skip
+    for _ in range(2):
+        await device.send(p_data(1, 3, action))
+        await device.send_data_set(data)
+        assert await device.status() in (0x0115, 0x0213)
+    await device.release()
