@@ -60,7 +60,10 @@ def shown(said: Mapping[str, Any]) -> dict[str, str]:
 
 
 def head_of(*said: Mapping[str, Any]) -> bytes:
-    """Preamble, file meta information and attributes; of what several say, what the last says. Raises Malformed."""
+    """Preamble, file meta information and attributes; of what several say, what the last says. Raises Malformed.
+
+    An archive need not tell the class of an instance (PS3.4 table C.6-4).
+    """
     values: dict[int, str] = {}
     for one in said:
         values |= {
@@ -69,8 +72,8 @@ def head_of(*said: Mapping[str, Any]) -> bytes:
             if tag >= _BEHIND_META and vr_of(tag) in _TEXTS and (text := _text(one, tag))
         }
     sop_class, instance = values.get(_SOP_CLASS, ""), values.get(_SOP_INSTANCE, "")
-    if not (sop_class and instance):
-        raise Malformed("the archive names an instance without its class or UID")
+    if not instance:
+        raise Malformed("the archive names an instance without its UID")
     elements = {tag: value.encode() for tag, value in values.items()} | {_CHARACTER_SET: _UTF_8}
     body = b"".join(
         element(tag, vr_of(tag) or b"UN", elements[tag], EXPLICIT_LITTLE) for tag in sorted(elements)

@@ -55,10 +55,15 @@ def test_of_what_both_say_the_instance_counts() -> None:
     assert linking_values(head_of(STUDY, other))["PatientID"] == "QZ-2"
 
 
-@pytest.mark.parametrize("missing", ["00080016", "00080018"])
-def test_an_instance_without_class_or_uid_is_none(missing: str) -> None:
+def test_an_instance_without_uid_is_none() -> None:
     with pytest.raises(Malformed):
-        head_of(STUDY, {tag: one for tag, one in INSTANCE.items() if tag != missing})
+        head_of(STUDY, {tag: one for tag, one in INSTANCE.items() if tag != "00080018"})
+
+
+def test_an_instance_need_not_tell_its_class() -> None:
+    head = head_of(STUDY, {tag: one for tag, one in INSTANCE.items() if tag != "00080016"})
+    assert "SOPClassUID" not in attributes_of(head).all()
+    assert linking_values(head) == linking_values(head_of(STUDY, INSTANCE))
 
 
 JSON = st.recursive(

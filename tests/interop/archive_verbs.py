@@ -37,11 +37,11 @@ def data_set(file: bytes) -> bytes:
     return file[144 + group :]
 
 
-async def registered(server: Server, directory: str, **wanted: Any) -> list[str]:
+async def registered(server: Server, directory: str, archive: str = "hospital", **wanted: Any) -> list[str]:
     begin: int | None = 0
     await server.srm("mkdir", surl=directory, parents=True)
     while begin is not None:
-        page = await admin(server, "hospital/register", path=directory, begin=begin, **wanted)
+        page = await admin(server, f"{archive}/register", path=directory, begin=begin, **wanted)
         assert not page["failed"], page
         begin = page["next"]
     return await files_below(server, directory)

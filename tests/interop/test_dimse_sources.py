@@ -1,7 +1,7 @@
 """An archive that speaks DIMSE: searched, registered at, fetched from by C-GET and C-MOVE. Against a real Orthanc."""
 
 import io
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -10,9 +10,12 @@ import pydicom
 import pytest
 from pydicom.uid import generate_uid
 
+from mdm_async.pacs.retrieval.archive import DimseSource
+from tests import dcmqrscp
 from tests.conftest import Server, running_server
-from tests.interop.archive_verbs import ID, NAME, admin, brought, image_of, registered
-from tests.orthanc import TITLE, Orthanc
+from tests.faults.conditions import until
+from tests.interop.archive_verbs import ID, NAME, admin, brought, image_of, locality, registered
+from tests.orthanc import TITLE, Orthanc, running_orthanc
 from tests.pacs.devices import image
 from tests.postgres.for_tests import PostgresForTests
 from tests.web.test_privacy import captured_log
@@ -22,11 +25,16 @@ OWN = "MDM"
 
 @asynccontextmanager
 async def serving(
-    postgres: PostgresForTests, migrated: str, folder: Path, orthanc: Orthanc, **more: Any
+    postgres: PostgresForTests,
+    migrated: str,
+    folder: Path,
+    orthanc: Orthanc,
+    others: Sequence[dict[str, Any]] = (),
+    **more: Any,
 ) -> AsyncIterator[Server]:
     source = {"name": "hospital", "ae": TITLE, "host": "127.0.0.1", "port": orthanc.dicom_port} | more
     dsn = await postgres.fresh_database(migrated)
-    pacs = {"port": 0, "ae_title": OWN, "sources": [source]}
+    pacs = {"port": 0, "ae_title": OWN, "sources": [source, *others]}
     async with running_server(folder / "data", dsn, pacs=pacs, delivery={"identified": "clear"}) as server:
         assert server.house.pacs_port is not None
         await orthanc.know(OWN, server.house.pacs_port)
@@ -84,3 +92,69 @@ async def files_in(server: Server, directory: str) -> int:
     """All that are below, pushed ones too."""
     async with server.house.database.acquire() as db:
         return int(await db.fetchval("select count(*) from entries where image is not null") or 0)
+
+
+async def test_an_archive_that_is_frozen_and_killed_is_waited_for_and_costs_another_nothing(
+    orthanc: Orthanc, postgres: PostgresForTests, migrated: str, tmp_path: Path
+) -> None:
+    study, other = generate_uid(), generate_uid()
+    (tmp_path / "archive").mkdir()
+    async with running_orthanc(tmp_path / "archive") as away:
+        for number in range(2):
+            await away.store(image_of(study, number, pixels=4_000_000))
+        await orthanc.store(image_of(other, 3))
+        here = {"name": "here", "ae": TITLE, "host": "127.0.0.1", "port": orthanc.dicom_port}
+        async with serving(postgres, migrated, tmp_path, away, others=[here], max_associations=1) as server:
+            first, second = await registered(server, "/pacs/hospital", study=study)
+            (third,) = await registered(server, "/pacs/here", "here", study=other)
+            source = server.house.archives.named("hospital").source
+            assert isinstance(source, DimseSource)
+            source.patience = 2.0
+            reader = await server.token("rlx")
+
+            async def prepared(path: str) -> str:
+                tree = await server.srm("prepareToGet", token=reader, files=[{"surl": path}])
+                return str(tree["requestToken"])
+
+            async def comes(request: str) -> None:
+                (line,) = await brought(server, reader, request)
+                assert line["status"]["statusCode"] == "SRM_FILE_PINNED", line
+                assert await server.get(line["transferURL"])
+
+            async def is_away(path: str) -> bool:
+                return await locality(server, path) == "UNAVAILABLE"
+
+            away.freeze()
+            frozen = await prepared(first)
+            await until(lambda: is_away(first))
+            await comes(await prepared(third))
+            away.thaw()
+            await comes(frozen)
+            await away.kill()
+            killed = await prepared(second)
+            await until(lambda: is_away(second))
+            await away.start()
+            await comes(killed)
+
+
+async def test_dcmtks_archive_that_tells_no_class_of_an_image_moves_it_here(
+    postgres: PostgresForTests, migrated: str, tmp_path: Path, unused_tcp_port: int
+) -> None:
+    study = generate_uid()
+    images = [image_of(study, 1), image_of(study, 2)]
+    source = {"name": "hospital", "ae": dcmqrscp.TITLE, "host": "127.0.0.1", "port": unused_tcp_port}
+    pacs = {"port": 0, "ae_title": OWN, "sources": [source | {"retrieve": "C-MOVE"}]}
+    dsn = await postgres.fresh_database(migrated)
+    async with running_server(tmp_path / "data", dsn, pacs=pacs, delivery={"identified": "clear"}) as server:
+        assert server.house.pacs_port is not None
+        moves_to = {OWN: server.house.pacs_port}
+        async with dcmqrscp.running_dcmqrscp(tmp_path, unused_tcp_port, moves_to) as archive:
+            await archive.store(images)
+            found = await registered(server, "/pacs/hospital", study=study)
+            reader = await server.token("rilgx", views=["identified"])
+            files = [{"surl": f"/@identified{path}"} for path in found]
+            tree = await server.srm("prepareToGet", token=reader, files=files)
+            lines = await brought(server, reader, tree["requestToken"])
+            assert {line["status"]["statusCode"] for line in lines} == {"SRM_FILE_PINNED"}, lines
+            got = [await server.get(line["transferURL"]) for line in lines]
+            assert told_apart(got) == told_apart(images)

@@ -135,7 +135,7 @@ class DimseSource:
     async def _moved(self, source: PacsSource) -> AsyncIterator[AsyncGenerator[bytes, None]]:
         peer, own_title = Peer.of_archive(self.settings), self.called.own_title
         with self.awaited.expecting(peer, source.instance) as arrival:
-            async with self._associated([moving.PROPOSED], idle=FETCH_SECONDS) as requestor:
+            async with self._associated(moving.PROPOSED, idle=FETCH_SECONDS) as requestor:
                 fetched = moving.fetched(requestor, source, arrival, own_title, self.patience)
                 async with aclosing(_told(fetched)) as chunks:
                     yield chunks
@@ -150,7 +150,10 @@ class DimseSource:
             raise NotFound("the archive has no such instance")
         sop_class = model_json.class_uid(said)
         if not is_uid(sop_class):
-            raise PeerFailed("the archive tells of an instance without its class")
+            raise PeerFailed(
+                "the archive does not tell the class of an instance, which C-GET needs",
+                remedy='an administrator sets retrieve = "C-MOVE" in pacs.sources',
+            )
         return sop_class
 
     async def _listed(self, source: PacsSource, more: Keys) -> Said | None:

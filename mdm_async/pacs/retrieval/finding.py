@@ -2,9 +2,11 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final, Self
 
+from mdm_async.errors import PeerFailed, SourceAway
 from mdm_async.pacs.dimse import commands
 from mdm_async.pacs.dimse.commands import C_FIND, MEDIUM, PRIORITY, RESPONSE
 from mdm_async.pacs.dimse.pdus import AbortReason, Broken
@@ -13,13 +15,13 @@ from mdm_async.pacs.dimse.requestor import Requestor
 from mdm_async.pacs.dimse.wire import Silent
 from mdm_async.pacs.retrieval import identifiers
 from mdm_async.pacs.retrieval.identifiers import ENCODINGS, FIND, Keys
-from mdm_async.pacs.retrieval.telling import CANCELLED, SUCCESS, failure, is_pending, not_offered
+from mdm_async.pacs.retrieval.telling import CANCELLED, ENDS, SUCCESS, failure, is_pending, not_offered
 from mdm_async.pacs.source import Said
 
 PROPOSED: Final = Proposed(FIND, tuple(ENCODINGS))
 _SAID_OF_EACH: Final = 16 << 10
 """Bytes of a match."""
-_AFTER_CANCEL: Final = 10_000
+_AFTER_CANCEL: Final = 1000
 """Matches that may be on their way then."""
 
 
@@ -61,12 +63,15 @@ class Finding:
         return count
 
     async def cancel(self) -> None:
-        """Have no more told, and pass over what is on its way."""
+        """Have no more told, and pass over what is on its way. Of an archive that goes on all the same, or fails, the
+        association is aborted: what it has told before is good."""
         if self.ended:
             return
-        await self.requestor.send(self.context, commands.cancel(self.id))
-        if await self.skip(_AFTER_CANCEL) == _AFTER_CANCEL:
-            raise Broken(AbortReason.NOT_SPECIFIED, "a query that goes on after it was cancelled")
+        with suppress(*ENDS, PeerFailed, SourceAway):
+            await self.requestor.send(self.context, commands.cancel(self.id))
+            if await self.skip(_AFTER_CANCEL) < _AFTER_CANCEL:
+                return
+        self.requestor.wire.abort(AbortReason.NOT_SPECIFIED)
 
     async def _next(self) -> bytes | None:
         """The bytes of the next match."""

@@ -15,7 +15,7 @@ from mdm_async.pacs.dimse.received_file import received_file
 from mdm_async.pacs.dimse.requestor import Requestor
 from mdm_async.pacs.dimse.wire import Silent
 from mdm_async.pacs.parts import Event, PartBegins, PartData, PartEnds
-from mdm_async.pacs.retrieval import identifiers
+from mdm_async.pacs.retrieval import finding, identifiers
 from mdm_async.pacs.retrieval.finding import once
 from mdm_async.pacs.retrieval.identifiers import ENCODINGS, GET, INSTANCE, Keys
 from mdm_async.pacs.retrieval.telling import SUCCESS, demand_done, is_pending, not_offered
@@ -26,9 +26,13 @@ _FIRST: Final = ("1.2.840.10008.1.2.1", "1.2.840.10008.1.2")
 
 
 def proposed(sop_class: str) -> list[Proposed]:
-    """A context for each transfer syntax that an instance may be stored in, so that it need not be sent in another."""
+    """A context for each transfer syntax that an instance may be stored in, so that it need not be sent in another.
+
+    Some archives want whoever retrieves to be one who may search.
+    """
     syntaxes = [*_FIRST, *sorted(TRANSFER_SYNTAXES.difference(_FIRST))]
     return [
+        finding.PROPOSED,
         Proposed(GET, tuple(ENCODINGS)),
         *(Proposed(sop_class, (syntax,), scp=True) for syntax in syntaxes),
     ]

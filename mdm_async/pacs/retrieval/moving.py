@@ -13,12 +13,13 @@ from mdm_async.pacs.dimse.pdus import AbortReason, Broken
 from mdm_async.pacs.dimse.proposing import Proposed
 from mdm_async.pacs.dimse.requestor import Requestor
 from mdm_async.pacs.dimse.wire import Silent
-from mdm_async.pacs.retrieval import identifiers
+from mdm_async.pacs.retrieval import finding, identifiers
 from mdm_async.pacs.retrieval.finding import once
 from mdm_async.pacs.retrieval.identifiers import ENCODINGS, MOVE
 from mdm_async.pacs.retrieval.telling import demand_done, is_pending, not_offered
 
-PROPOSED: Final = Proposed(MOVE, tuple(ENCODINGS))
+PROPOSED: Final = (finding.PROPOSED, Proposed(MOVE, tuple(ENCODINGS)))
+"""As in `getting`."""
 
 
 async def fetched(

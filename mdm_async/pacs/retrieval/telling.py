@@ -11,6 +11,8 @@ from mdm_async.pacs.dimse.requestor import NoAssociation
 from mdm_async.pacs.dimse.wire import Gone, Silent
 
 SUCCESS, CANCELLED = 0x0000, 0xFE00
+ENDS: Final = (Silent, Gone, Aborted, Released, Broken)
+"""What an association ends by that has been open."""
 _PENDING: Final = frozenset({0xFF00, 0xFF01})
 _NOT_AUTHORISED: Final = 0x0124
 _DESTINATION_UNKNOWN: Final = 0xA801

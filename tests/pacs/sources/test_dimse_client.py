@@ -2,6 +2,7 @@
 
 import asyncio
 import tracemalloc
+from dataclasses import replace
 
 import pytest
 
@@ -157,6 +158,17 @@ async def test_what_is_no_good_answer_to_a_c_get_is_told_apart_and_quotes_nobody
         assert word not in str(failed.value)
 
 
+async def test_an_archive_that_tells_no_class_of_an_instance_is_not_asked_for_it_by_c_get() -> None:
+    async with fake_dimse(finds(match(1))) as fake, asyncio.timeout(30):
+        with pytest.raises(PeerFailed, match="does not tell the class"):
+            async with source_of(fake).instance(replace(ONE, sop_class="")):
+                pass
+    async with fake_dimse(finds()) as fake, asyncio.timeout(30):
+        with pytest.raises(NotFound):
+            async with source_of(fake).instance(replace(ONE, sop_class="")):
+                pass
+
+
 async def test_an_archive_without_c_get_is_told_so() -> None:
     async with fake_dimse(says_nothing) as fake:
         fake.unknown.add(GET)
@@ -286,23 +298,27 @@ async def slowly(asked: Asked) -> None:
 
 
 @pytest.mark.parametrize(
-    ("serve", "most", "error"),
+    ("serve", "error"),
     [
-        (finds(match(1, b"x" * 20_000)), 100, PeerFailed),
-        (finds(b"\x10\0\x10\0PN\xff\0x"), 100, PeerFailed),
-        (finds(status=0xA700), 100, PeerFailed),
-        (finds(status=0x0124), 100, SourceAway),
-        (slowly, 100, SourceAway),
-        (without_end, 1, PeerFailed),
-        (says_nothing, 100, SourceAway),
+        (finds(match(1, b"x" * 20_000)), PeerFailed),
+        (finds(b"\x10\0\x10\0PN\xff\0x"), PeerFailed),
+        (finds(status=0xA700), PeerFailed),
+        (finds(status=0x0124), SourceAway),
+        (slowly, SourceAway),
+        (says_nothing, SourceAway),
     ],
 )
-async def test_no_more_is_taken_for_matches_than_may_be(
-    serve: Behaviour, most: int, error: type[MdmError]
-) -> None:
+async def test_no_more_is_taken_for_matches_than_may_be(serve: Behaviour, error: type[MdmError]) -> None:
     async with fake_dimse(serve) as fake, asyncio.timeout(60):
         with pytest.raises(error):
-            await asked_for(source_of(fake), most=most)
+            await asked_for(source_of(fake))
+
+
+async def test_an_archive_that_goes_on_after_it_was_told_to_stop_is_left() -> None:
+    async with fake_dimse(without_end) as fake, asyncio.timeout(60):
+        assert uids(await asked_for(source_of(fake, max_associations=1), most=1)) == [["1.2.1", "1.2.1"]]
+        await until(lambda: fake.ended)
+    assert fake.ended == [0]
 
 
 async def test_studies_are_not_asked_for_by_what_is_not_theirs() -> None:
