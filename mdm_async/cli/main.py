@@ -93,6 +93,10 @@ class Commands(LazyGroup):
             "mdm_async.cli.pacs.commands",
             "The hospital's archives: asked, registered at, and images brought from them.",
         ),
+        "cache": Listed(
+            "mdm_async.cli.pacs.cache",
+            "What is kept here of images that archives have: how full it is, and what is let go.",
+        ),
         "certificate": Listed(
             "mdm_async.cli.profile.certificate", "Verify certificates of de-identification, offline."
         ),

@@ -18,6 +18,7 @@ from mdm_async.client import linking, listing, staging, tree_download, tree_uplo
 from mdm_async.client.acls import Acls
 from mdm_async.client.archives import Archives
 from mdm_async.client.audit import Audit
+from mdm_async.client.cache import Cache
 from mdm_async.client.channel import demand_confidential, parse_url
 from mdm_async.client.cohorts import Cohorts
 from mdm_async.client.delivery import Delivery
@@ -86,6 +87,7 @@ class Client:
         self.acl = Acls(self.wire)
         self.archives = Archives(self.wire)
         self.audit = Audit(self.wire)
+        self.cache = Cache(self.wire)
         self.cohorts = Cohorts(self)
         self.delivery = Delivery(self.wire)
         self.intake = Intake(self.wire)

@@ -15,6 +15,7 @@ from mdm_async.client.acls import Acls
 from mdm_async.client.archives import Archives
 from mdm_async.client.audit import Audit
 from mdm_async.client.blocking import Blocking, LoopThread, iterates, waits
+from mdm_async.client.cache import Cache
 from mdm_async.client.client import Client
 from mdm_async.client.cohorts import Cohorts
 from mdm_async.client.delivery import Delivery
@@ -60,6 +61,14 @@ class BlockingAudit(Blocking[Audit]):
     last = waits(Audit.last)
     pages = iterates(Audit.pages)
     prune = waits(Audit.prune)
+
+
+class BlockingCache(Blocking[Cache]):
+    """`mdm.cache`."""
+
+    status = waits(Cache.status)
+    evict = waits(Cache.evict)
+    make_room = iterates(Cache.make_room)
 
 
 class BlockingCohorts(Blocking[Cohorts]):
@@ -199,6 +208,7 @@ class BlockingClient(Blocking[Client]):
         super().__init__(twin, loop)
         self.acl = BlockingAcls(twin.acl, loop)
         self.audit = BlockingAudit(twin.audit, loop)
+        self.cache = BlockingCache(twin.cache, loop)
         self.cohorts = BlockingCohorts(twin.cohorts, loop)
         self.delivery = BlockingDelivery(twin.delivery, loop)
         self.archives = BlockingArchives(twin.archives, loop)

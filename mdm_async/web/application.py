@@ -5,6 +5,7 @@ from aiohttp import web
 from mdm_async.web.admin import (
     archives,
     audit,
+    cache,
     consistency,
     health,
     image_keys,
@@ -50,6 +51,7 @@ def application(house: House) -> web.Application:
     for face in (
         archives,
         audit,
+        cache,
         cohorts,
         consistency,
         find,

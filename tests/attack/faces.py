@@ -865,6 +865,16 @@ ROUTES |= (
             ),
         ],
     }
+    | {
+        ("GET", "/admin/v1/cache"): [_admin("GET", "/admin/v1/cache")],
+        ("POST", "/admin/v1/cache/evict"): [
+            _admin("POST", "/admin/v1/cache/evict", lambda aim: {"surls": [aim.file]}),
+            _admin(
+                "POST", "/admin/v1/cache/evict", lambda aim: {"surls": [aim.file], "dry": True}, "dry run"
+            ),
+        ],
+        ("POST", "/admin/v1/cache/room"): [_admin("POST", "/admin/v1/cache/room", lambda aim: {})],
+    }
 )
 
 

@@ -116,3 +116,41 @@ async def test_whoever_waits_for_an_archive_is_told_what_for(
     ended = await mdm("get", "-r", "/pacs", tmp_path / "out")
     assert ended.code == 0, ended.err
     assert "mdm: waiting, for the server says: a file has still to be brought from its archive" in ended.err
+
+
+async def test_what_is_kept_of_an_archive_is_told_and_let_go(
+    mdm: Run, archive: FakeArchive, hospital: Server
+) -> None:
+    for seed in range(3):
+        archive.add(made(seed=seed, pixels=100_000))
+    assert (await mdm("mkdir", "/pacs")).code == 0
+    assert (
+        await mdm("pacs", "register", "hospital", "--path", "/pacs", "--template", "{instance}.dcm")
+    ).code == 0
+    paths = [one["path"] for one in (await mdm("ls", "/pacs", "--json")).json]
+    ended = await mdm("pacs", "stage", "/pacs")
+    assert ended.code == 0, ended.err
+    told = (await mdm("cache", "status", "--json")).json
+    assert (told["quota"], told["images"], told["evictable"], told["inFlight"]) == (None, 3, 0, 0)
+    assert told["kept"] == {"pinned": told["used"]}
+    ended = await mdm("cache", "evict", paths[0])
+    assert ended.code != 0
+    assert "it is pinned" in ended.err
+    ended = await mdm("cache", "evict", "--all")
+    assert ended.text == "0 images, 0 B let go of\n3 stay: pinned\n"
+    async with hospital.house.database.acquire() as db:
+        await db.execute("update grants set expires = now() - interval '1 hour'")
+    ended = await mdm("cache", "evict", paths[0], "--dry-run")
+    assert ended.text.startswith("1 images, ")
+    assert ended.text.endswith(" would go\n")
+    assert (await mdm("cache", "evict", paths[0], paths[0])).code == 0
+    ended = await mdm("cache", "evict", paths[0], "--json")
+    assert ended.json == {"dryRun": False, "files": [{"path": paths[0], "bytes": 0}]}
+    ended = await mdm("cache", "evict", "--bytes", "1", "--json")
+    assert ended.json["images"] == 1
+    ended = await mdm("cache", "evict", "/pacs")
+    assert ended.text.startswith("1 images, ")
+    assert ended.text.endswith("2 not kept, or never let go of\n")
+    ended = await mdm("cache", "status")
+    assert "0 images; 0 hits, 3 misses" in ended.text
+    assert (await mdm("cache", "evict")).code != 0

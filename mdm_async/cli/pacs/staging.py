@@ -38,7 +38,7 @@ def stage(
 
     async def work(progress: Progress) -> dict[str, None]:
         async with client_of(context) as client:
-            files = await _files(client, names)
+            files = await files_below(client, names)
             task = progress.add_task("online", total=len(files))
             await client.archives.stage(files, on_online=lambda count: progress.advance(task, count))
             return dict.fromkeys(files)
@@ -63,7 +63,7 @@ def stage(
     end(outcome.error for outcome in outcomes)
 
 
-async def _files(client: Client, names: list[str]) -> list[str]:
+async def files_below(client: Client, names: list[str]) -> list[str]:
     """Those that are named, and all that are below directories."""
     files: dict[str, None] = {}
     for name in names:
