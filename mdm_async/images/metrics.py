@@ -6,7 +6,7 @@ _SEGMENTS_DECRYPTED = Counter(
     "mdm_segments_decrypted", "Stored segments decrypted to be served, by kind of part", ["kind"]
 )
 SEGMENTS_DECRYPTED = {
-    kind: _SEGMENTS_DECRYPTED.labels(kind) for kind in ("original", "head", "pixels", "tail")
+    kind: _SEGMENTS_DECRYPTED.labels(kind) for kind in ("original", "head", "pixels", "tail", "frames")
 }
 _BYTES_OUT = Counter("mdm_bytes_out", "Bytes served through transfer URLs", ["delivery"])
 CLEAR_OUT, SEALED_OUT = _BYTES_OUT.labels("clear"), _BYTES_OUT.labels("sealed")

@@ -1,9 +1,10 @@
 """Where a file has its pixels, and what it says of them."""
 
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Mapping
+from dataclasses import astuple, dataclass
+from typing import Any, Final, Self
 
-from mdm_async.dicom.elements import UNDEFINED, Encoding
+from mdm_async.dicom.elements import UNDEFINED, Encoding, encoding_of
 from mdm_async.dicom.filemeta import read_meta
 from mdm_async.dicom.pixels.description import (
     EXTENDED_LENGTHS,
@@ -38,6 +39,35 @@ class Placed:
     encoding: Encoding
     representative: int = 1
     """The frame that stands for all: the one that the image names, or else the middle one."""
+
+    @property
+    def told(self) -> dict[str, Any]:
+        """All but the Extended Offset Table, for JSON."""
+        return {
+            "syntax": self.transfer_syntax,
+            "tag": self.tag,
+            "vr": self.vr.decode("latin-1"),
+            "start": self.start,
+            "length": self.length,
+            "end": self.end,
+            "layout": astuple(self.layout) if self.layout is not None else None,
+            "representative": self.representative,
+        }
+
+    @classmethod
+    def of(cls, told: Mapping[str, Any]) -> Self:
+        return cls(
+            told["syntax"],
+            told["tag"],
+            told["vr"].encode("latin-1"),
+            told["start"],
+            told["length"],
+            told["end"],
+            Layout(*told["layout"]) if told["layout"] is not None else None,
+            None,
+            encoding_of(told["syntax"]),
+            told["representative"],
+        )
 
     @property
     def in_words(self) -> bool:

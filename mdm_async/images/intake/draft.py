@@ -27,6 +27,8 @@ from mdm_async.dicom.identifiers import identifying_values, names_reveal
 from mdm_async.dicom.looks import begins_as_dicom
 from mdm_async.dicom.part10 import Kind, Piece, Splitter
 from mdm_async.dicom.pixels.description import PIXELS_REVISION, PixelFacts
+from mdm_async.dicom.pixels.frame_places import FramePlaces
+from mdm_async.dicom.pixels.plan import ORIGINAL
 from mdm_async.dicom.sameness import Sameness, sameness
 from mdm_async.dicom.scrub import Begun
 from mdm_async.errors import Gone, Malformed, NotDicom, TooLarge, Truncated
@@ -35,6 +37,8 @@ from mdm_async.images.intake.incoming import IncomingPixels
 from mdm_async.images.intake.opaque import OpaqueContent, OpaqueQuota, beginning
 from mdm_async.images.parts import record
 from mdm_async.images.parts.fresh_secrets import FreshSecrets
+from mdm_async.images.parts.pixels_placed import placed_in
+from mdm_async.images.parts.pixels_writer import PixelsWriter
 from mdm_async.images.parts.record import ViewRecord
 from mdm_async.images.parts.writer import PartWriter, WrittenPart
 from mdm_async.images.reading.served import IDENTIFIED_VERSION, Served
@@ -97,8 +101,8 @@ class Draft:
         self._quota = opaque
         self._opaque: OpaqueContent | None = None
         self._pixels: IncomingPixels | None = None
-        self._writers: dict[Kind, PartWriter] = {}
-        self._variants: dict[str, PartWriter] = {}
+        self._writers: dict[Kind, PartWriter | PixelsWriter] = {}
+        self._variants: dict[str, PixelsWriter] = {}
         self._kept: dict[Kind, bytearray] = {Kind.HEAD: bytearray(), Kind.TAIL: bytearray()}
         self._overflowed = False
         self._head: bytes | None = None
@@ -316,7 +320,12 @@ class Draft:
         writer = self._writers.get(kind)
         if writer is None:
             shared = kind is Kind.PIXELS and self._shares_original
-            writer = self._writers[kind] = self._writer(kind, IMAGE if shared else IDENTITY)
+            secret_kind = IMAGE if shared else IDENTITY
+            writer = self._writers[kind] = (
+                self._pixels_writer(secret_kind, ORIGINAL)
+                if kind is Kind.PIXELS
+                else self._writer(kind, secret_kind)
+            )
         await writer.write(piece.data)
 
     @property
@@ -333,13 +342,19 @@ class Draft:
         for variant, data in cleaned.items():
             writer = self._variants.get(variant)
             if writer is None:
-                writer = self._variants[variant] = self._writer(Kind.PIXELS, IMAGE, variant)
+                writer = self._variants[variant] = self._pixels_writer(IMAGE, variant)
             await writer.write(data)
 
-    def _writer(self, kind: Kind, secret_kind: str, variant: str = "original") -> PartWriter:
+    def _writer(self, kind: Kind, secret_kind: str) -> PartWriter:
         secret = self._secrets.of(secret_kind)
-        return PartWriter(
-            self._workshop.depot, self._leases, self.image, kind.value, secret_kind, secret, variant
+        return PartWriter(self._workshop.depot, self._leases, self.image, kind.value, secret_kind, secret)
+
+    def _pixels_writer(self, secret_kind: str, variant: str) -> PixelsWriter:
+        expected = self._pixels.expected if self._pixels is not None else None
+        secret = self._secrets.of(secret_kind)
+        places = FramePlaces.of(expected.transfer_syntax, expected.about) if expected is not None else None
+        return PixelsWriter(
+            self._workshop.depot, self._leases, self.image, secret_kind, secret, variant, places
         )
 
     async def _finish(self) -> None:
@@ -375,8 +390,9 @@ class Draft:
                 await pixels.hide_original()
             self._parts += await pixels.drop_unused(used)
             written[Kind.PIXELS] = pixels.original
-        self._parts += [part.row for part in written.values()]
-        self._views.append(self._identified(written, facts))
+        self._parts += [row for part in written.values() for row in part.rows]
+        identified = await self._workshop.cipher.run(partial(self._identified, written, facts))
+        self._views.append(identified)
         await self._describe()
 
     def _compared_by(self, tail: bytes) -> Sameness | None:
@@ -426,24 +442,18 @@ class Draft:
         originals = tuple(written[kind].record for kind in order if kind in written)
         pixels = written.get(Kind.PIXELS)
         shared = pixels.record if pixels is not None else None
-        sealed = record.seal(
-            ViewRecord(
-                originals,
-                self.sha256,
-                pixels=facts,
-                pixels_revision=PIXELS_REVISION,
-                shared=shared,
-                sameness=self.sameness,
-            ),
-            self._secrets.of(IDENTITY),
-            self.image,
-            IDENTIFIED,
-            IDENTIFIED_VERSION,
+        known = ViewRecord(
+            originals,
+            self.sha256,
+            pixels=facts,
+            pixels_revision=PIXELS_REVISION,
+            shared=shared,
+            sameness=self.sameness,
+            placed=placed_in(self._head, originals) if self._head is not None else None,
         )
-        needed = {part.id for part in originals} | ({shared.id} if shared is not None else set())
-        return StoredView(
-            self.image, IDENTIFIED, IDENTIFIED_VERSION, IDENTITY, sealed, None, parts=tuple(needed)
-        )
+        secret = self._secrets.of(IDENTITY)
+        sealed = record.seal(known, secret, self.image, IDENTIFIED, IDENTIFIED_VERSION)
+        return StoredView(self.image, IDENTIFIED, IDENTIFIED_VERSION, IDENTITY, sealed, None, parts=known.ids)
 
 
 def _some(pieces: Iterator[tuple[Piece, _Cleaned]]) -> list[tuple[Piece, _Cleaned]]:

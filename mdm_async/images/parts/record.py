@@ -9,6 +9,7 @@ from uuid import UUID
 
 import orjson
 
+from mdm_async.dicom.pixels.placed import Placed
 from mdm_async.dicom.sameness import Sameness
 from mdm_async.dicom.scrub import PixelFacts
 from mdm_async.images.parts import adler
@@ -28,6 +29,22 @@ KEPT: Final = frozenset({MD5, SHA256})
 """The digests that a record keeps once they were computed."""
 
 
+INDEX: Final = "frames"
+"""The kind of a part in which numbers stand: where frames begin in the pixels that it belongs to. It is in no view."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What was seen of the pixels of several frames while they were written."""
+
+    begin: bytes
+    """Their first bytes: the element's header, before its value."""
+    index: "PartRecord | None" = None
+    """Where frames begin, as `Places.encoded`; None of native ones, and of those that cannot be told apart."""
+    whole: bool = False
+    """Each frame is one fragment."""
+
+
 @dataclass(frozen=True, slots=True)
 class PartRecord:
     """One part of a view, in file order."""
@@ -41,6 +58,14 @@ class PartRecord:
     """Stored as whole segments, the last one filled up with zeros."""
     deflated: bool
     """Stored deflated; inline parts only."""
+    seen: Seen | None = None
+    """Of pixels of several frames."""
+
+    @property
+    def ids(self) -> tuple[UUID, ...]:
+        """Of it, and of what belongs to it."""
+        index = self.seen.index if self.seen is not None else None
+        return (self.id,) if index is None else (self.id, index.id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +86,24 @@ class ViewRecord:
     """Of `identified`: what the file is compared by with others of its SOP Instance UID; None: it cannot be, or came
     when nothing was noted.
     """
+    placed: Placed | None = None
+    """Where the pixels of several frames lie in this view, without their Extended Offset Table."""
     version: str = ""
     """Of which version of the view this is; beside what is sealed, and bound to it."""
 
     @property
     def size(self) -> int:
         return sum(part.size for part in self.parts)
+
+    @property
+    def seen(self) -> Seen | None:
+        return next((part.seen for part in self.parts if part.seen is not None), None)
+
+    @property
+    def ids(self) -> tuple[UUID, ...]:
+        """Of all parts that it needs."""
+        needed = [*self.parts, *([self.shared] if self.shared is not None else [])]
+        return tuple(dict.fromkeys(id_ for part in needed for id_ in part.ids))
 
     @property
     def adler32(self) -> int:
@@ -91,7 +128,7 @@ class ViewRecord:
 
 
 def seal(record: ViewRecord, secret: bytes, image: UUID, view: str, version: str) -> bytes:
-    tree = {
+    tree: dict[str, Any] = {
         "parts": [_listed(part) for part in record.parts],
         "sha256": record.sha256,
         "md5": record.md5,
@@ -100,6 +137,8 @@ def seal(record: ViewRecord, secret: bytes, image: UUID, view: str, version: str
         "shared": _listed(record.shared) if record.shared is not None else None,
         "sameness": asdict(record.sameness) if record.sameness is not None else None,
     }
+    if record.placed is not None:
+        tree["placed"] = record.placed.told
     return RecordCipher(secret, image).seal(_filled(orjson.dumps(tree), b" "), view, version, os.urandom(12))
 
 
@@ -114,6 +153,7 @@ def unseal(sealed: bytes, secret: bytes, image: UUID, view: str, version: str) -
         tree.get("pixels_revision", 0),
         _part(shared) if shared is not None else None,
         Sameness(**sameness) if sameness is not None else None,
+        Placed.of(tree["placed"]) if "placed" in tree else None,
         version,
     )
 
@@ -150,9 +190,17 @@ def _filled(text: bytes, fill: bytes) -> bytes:
 
 
 def _listed(part: PartRecord) -> list[object]:
-    return [str(part.id), part.size, part.adler32, part.padded, part.deflated]
+    listed: list[object] = [str(part.id), part.size, part.adler32, part.padded, part.deflated]
+    if part.seen is not None:
+        index = _listed(part.seen.index) if part.seen.index is not None else None
+        listed.append([part.seen.begin.hex(), index, part.seen.whole])
+    return listed
 
 
 def _part(listed: list[Any]) -> PartRecord:
-    identity, *rest = listed
-    return PartRecord(UUID(identity), *rest)
+    identity, size, adler32, is_padded, deflated, *more = listed
+    seen = None
+    if more:
+        begin, index, whole = more[0]
+        seen = Seen(bytes.fromhex(begin), _part(index) if index is not None else None, whole)
+    return PartRecord(UUID(identity), size, adler32, is_padded, deflated, seen)

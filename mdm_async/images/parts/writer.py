@@ -25,6 +25,12 @@ class WrittenPart:
 
     row: Part
     record: PartRecord
+    index: Part | None = None
+    """Of pixels whose frames were found: the part that says where."""
+
+    @property
+    def rows(self) -> list[Part]:
+        return [self.row] if self.index is None else [self.row, self.index]
 
 
 class PartWriter:

@@ -6,6 +6,7 @@ need be held.
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from uuid import UUID
 
@@ -18,7 +19,7 @@ from mdm_async.errors import Damaged, Gone, MdmError, NotOnline, Unavailable, Vi
 from mdm_async.images.parts import record
 from mdm_async.images.parts.record import ViewRecord
 from mdm_async.images.reading.served import ServedViews
-from mdm_async.images.reading.view import ReadyView, ready_part
+from mdm_async.images.reading.view import ReadyView, of_part, ready_part
 from mdm_async.keys.store import IDENTITY, Fetched, KeyStore, Secrets, untold
 from mdm_async.names import IDENTIFIED, OPAQUE, View
 from mdm_async.postgres.database import Connection, Database
@@ -211,7 +212,20 @@ def _ready(
         return why
     ids = b"".join(part.row.id.bytes for part in parts)
     etag = f'"{hashlib.sha256(ids).hexdigest()[:32]}"'
-    return ReadyView(image, secrets.registration, view, parts, opened, opened.size, opened.adler32, etag)
+    total = (opened.size, opened.adler32)
+    index = _index(image, opened, rows, secrets)
+    return ReadyView(image, secrets.registration, view, parts, opened, *total, etag, index)
+
+
+def _index(image: UUID, opened: ViewRecord, rows: dict[UUID, Part], secrets: Secrets) -> ReadyView | None:
+    """None also of one that is lost: then frames are looked for."""
+    part = opened.seen.index if opened.seen is not None else None
+    row = rows.get(part.id) if part is not None else None
+    if part is None or row is None:
+        return None
+    with suppress(Damaged):
+        return of_part(image, row, part, secrets)
+    return None
 
 
 def evictable_of(found: Found | None) -> set[UUID]:

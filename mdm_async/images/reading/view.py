@@ -77,6 +77,8 @@ class ReadyView:
     adler32: int
     etag: str
     """Names the stored parts, not their content: it tells nothing of what is in them."""
+    index: "ReadyView | None" = None
+    """The numbers that say where frames begin, if they were found: see `record.Seen`."""
 
     @property
     def version(self) -> str:

@@ -1,8 +1,9 @@
 """Where the frames of a view lie among its bytes, found by a few small reads, whatever lies between.
 
-Native frames by arithmetic. Encapsulated ones by an offset table, which is believed when it ascends and, of what is
-asked for, is right: items follow one another from where it says that a frame begins to where the next one does. Without
-such a table by the headers of all fragments, as long as those are few.
+Native frames by arithmetic. Encapsulated ones by the index that was made when they were stored. Of images without one
+by an offset table, which is believed when it ascends and, of what is asked for, is right: items follow one another
+from where it says that a frame begins to where the next one does. Without such a table by the headers of all
+fragments, as long as those are few.
 """
 
 import struct
@@ -16,6 +17,7 @@ from mdm_async.blobs.store import BlobStore
 from mdm_async.dicom.elements import UNDEFINED, Encoding
 from mdm_async.dicom.items import HEADER, ITEM, SEQUENCE_END
 from mdm_async.dicom.part10 import Kind
+from mdm_async.dicom.pixels.frame_places import NUMBER
 from mdm_async.dicom.pixels.layout import Layout
 from mdm_async.dicom.pixels.placed import PIXELS_HEADER, Placed
 from mdm_async.errors import Malformed, NotAcceptable, NotFound, ScrubRefused, TooLarge
@@ -69,6 +71,8 @@ class _Window:
 async def pixels_of(blobs: BlobStore, scrubber: Scrubber, view: ReadyView, most: int) -> Placed:
     """`most`: bytes of a head that is looked at. Raises NotFound when there are none, NotAcceptable, TooLarge,
     TooManyRequests."""
+    if view.record.placed is not None:
+        return view.record.placed
     kinds = [part.row.kind for part in view.parts]
     if kinds[0] == Kind.ORIGINAL.value:
         raise NotAcceptable("this image is deflated as a whole", remedy="retrieve the instance")
@@ -103,10 +107,30 @@ async def frames_of(
         raise NotFound(f"there is no such frame; the image has {layout.frames}")
     if pixels.length is not None:
         return _native(pixels, layout, pixels.length, numbers)
+    if view.index is not None and layout.frames > 1:
+        return await _indexed(blobs, view, view.index, pixels, numbers)
     try:
         return await _encapsulated(partial(_read, blobs, view), pixels, layout.frames, numbers)
     except Malformed as why:
         raise _apart() from why
+
+
+async def _indexed(
+    blobs: BlobStore, view: ReadyView, index: ReadyView, pixels: Placed, numbers: Sequence[int]
+) -> list[Frame]:
+    """By what was found when the pixels were stored: what is read of it for each frame is as little for every one."""
+    base, seen = view.parts[0].record.size, view.record.seen
+    window = _Window(partial(_read, blobs, index), index.size, MOST_READS + len(numbers))
+    inside = _Window(partial(_read, blobs, view), pixels.end, MOST_READS + len(numbers))
+    found: list[Frame] = []
+    for number in numbers:
+        told = await window.bytes((number - 1) * NUMBER, 2 * NUMBER)
+        start, stop = (base + one for one in struct.unpack("<2Q", told))
+        if seen is not None and seen.whole:
+            found.append([(start + HEADER, stop)])
+        else:
+            found.append(await _fragments(inside, pixels.encoding, start, stop))
+    return found
 
 
 async def stream_of(blobs: BlobStore, view: ReadyView, pixels: Placed) -> Frame:

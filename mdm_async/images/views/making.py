@@ -19,6 +19,7 @@ from mdm_async.dicom.scrub import Begun, Scrubbed
 from mdm_async.errors import Malformed, ScrubRefused
 from mdm_async.images.parts import record
 from mdm_async.images.parts.leases import Leases
+from mdm_async.images.parts.pixels_placed import placed_in
 from mdm_async.images.parts.record import PartRecord, ViewRecord
 from mdm_async.images.parts.writer import PartWriter, WrittenPart
 from mdm_async.images.reading.served import Served
@@ -137,14 +138,15 @@ class Maker:
         name, version, secret = self.served.view, self.served.version, source.secrets.image
         links = linking_values(scrubbed.head)
         digest = self.workshop.finder.digest
+        known = ViewRecord(parts, placed=placed_in(scrubbed.head, parts))
         view = StoredView(
             source.image,
             name,
             version,
             IMAGE,
-            record.seal(ViewRecord(parts), secret, source.image, name, version),
+            record.seal(known, secret, source.image, name, version),
             None,
-            parts=tuple(part.id for part in parts),
+            parts=known.ids,
             pseudonyms=tuple(digest(value) for value in sorted(set(links.values()))),
             report=record.seal_report(
                 orjson.dumps(

@@ -7,15 +7,16 @@ from uuid import UUID
 
 from mdm_async.catalog.holdings.images import Part
 from mdm_async.dicom.elements import EXPLICIT_LITTLE, Encoding
-from mdm_async.dicom.part10 import Kind
 from mdm_async.dicom.pixels.cleaning import PixelCleaner
 from mdm_async.dicom.pixels.description import Description
+from mdm_async.dicom.pixels.frame_places import FramePlaces
 from mdm_async.dicom.pixels.layout import Layout
 from mdm_async.dicom.pixels.plan import ORIGINAL, PixelEdits, PixelPlan
 from mdm_async.errors import ScrubRefused
 from mdm_async.images.parts.leases import Leases
+from mdm_async.images.parts.pixels_writer import PixelsWriter
 from mdm_async.images.parts.record import PartRecord
-from mdm_async.images.parts.writer import PartWriter, WrittenPart
+from mdm_async.images.parts.writer import WrittenPart
 from mdm_async.images.reading import stream, view
 from mdm_async.images.views.scrub_jobs import Decode
 from mdm_async.images.views.workshop import Workshop
@@ -125,14 +126,14 @@ class Pixels:
         """Write the original anew under the identity secret: no view shares it."""
         old, self.original = self.original, await self._rewritten(ORIGINAL, IDENTITY, None)
         self.shared.pop(ORIGINAL, None)
-        await self._forget(old.row)
+        await self._forget(old)
 
     async def drop_unused(self, used: set[UUID]) -> list[Part]:
         """The rows of the variants made here that views use; the others' blobs go."""
         for written in self.made:
             if written.record.id not in used:
-                await self._forget(written.row)
-        return [written.row for written in self.made if written.record.id in used]
+                await self._forget(written)
+        return [row for written in self.made if written.record.id in used for row in written.rows]
 
     def _add(self, name: str, written: WrittenPart) -> None:
         self.shared[name] = written.record
@@ -156,12 +157,14 @@ class Pixels:
         ready = view.of_part(self.image, self.original.row, self.original.record, self.secrets)
         return stream.clear(self.workshop.depot.blobs, ready, 0, ready.size)
 
-    def _writer(self, variant: str, secret_kind: str) -> PartWriter:
+    def _writer(self, variant: str, secret_kind: str) -> PixelsWriter:
         secret = self.secrets.of(secret_kind)
-        return PartWriter(
-            self.workshop.depot, self.leases, self.image, Kind.PIXELS.value, secret_kind, secret, variant
+        places = FramePlaces.of(self.transfer_syntax, self.about)
+        return PixelsWriter(
+            self.workshop.depot, self.leases, self.image, secret_kind, secret, variant, places
         )
 
-    async def _forget(self, row: Part) -> None:
-        if row.blob is not None:
-            await self.leases.discard(row.blob)
+    async def _forget(self, written: WrittenPart) -> None:
+        for row in written.rows:
+            if row.blob is not None:
+                await self.leases.discard(row.blob)
