@@ -8,6 +8,7 @@ from mdm_async.dicom import encode
 from mdm_async.dicom.dictionary import vr_of
 from mdm_async.dicom.elements import DEFLATED, Encoding
 from mdm_async.dicom.filemeta import read_meta, uid_text
+from mdm_async.dicom.issuers import issued, issuer_of
 from mdm_async.dicom.mapping import SUBJECT, Subject
 from mdm_async.dicom.pixels import plan as pixel_plan
 from mdm_async.dicom.pixels.description import EXTENDED_TABLE, RECOGNIZABLE, Description, PixelFacts
@@ -79,6 +80,8 @@ class Begun:
     """The subject or pseudonym."""
     patient_id: bytes
     """The original."""
+    issuer: str
+    """Who has issued it; "" where that does not count."""
     days: int
     refused: tuple[str, ...]
     touched: counts.Counts
@@ -121,11 +124,12 @@ def begin(
     edits: PixelEdits | None = None,
     subject: Subject | None = None,
     done: Done | None = None,
+    issued_by: str | None = None,
 ) -> Begun:
     """De-identify the head. `edits`: the pixels are decoded, so that they are described anew. Raises Malformed.
 
-    `subject`: who the patient is in the project's mapping. `done` is filled with what is done at which offset of the
-    head.
+    `subject`: who the patient is in the project's mapping. `issued_by`: as of `issuer_of`. `done` is filled with what
+    is done at which offset of the head.
     """
     meta = read_meta(head)
     transfer_syntax = meta.transfer_syntax
@@ -137,7 +141,8 @@ def begin(
     book = book_of(profile)
     table = book.table(encoding, TOP)
     patient = Patient.of(head, meta.end, table)
-    pseudonym, days = _who_and_days(patient, subject, pseudonyms, profile)
+    issuer = issuer_of(head, issued_by)
+    pseudonym, days = _who_and_days(patient, issuer, subject, pseudonyms, profile)
     words = Words.of(head, meta.end, table) if _cleans_text(profile) else None
 
     edited = [
@@ -150,7 +155,7 @@ def begin(
     ]
     additions = sorted(_additions(profile, encoding, meta.sop_class or "") + edited + added)
     replaced = frozenset(tag for tag, _ in edited + added)
-    replacing = Replacing(pseudonyms, pseudonym, days, words, patient_id=patient.id)
+    replacing = Replacing(pseudonyms, pseudonym, days, words, patient_id=patient.id, issuer=issuer)
     code_items = CodeItems(pseudonyms, words)
     copier = Copier(
         head, encoding, book, replacing, code_items, Description(encoding), additions, replaced, done
@@ -183,6 +188,7 @@ def begin(
         extended_table=copier.extended_table if _keeps_extended_table(profile) else b"",
         patient=pseudonym,
         patient_id=patient.id,
+        issuer=issuer,
         days=days,
         refused=tuple(refused),
         touched=counts.counted(copier.touched),
@@ -213,7 +219,9 @@ def finish(
     if tail:
         # Whose words would be known to be harmless is not known any more: text that comes after pixels goes.
         pseudonyms = Pseudonyms(key)
-        replacing = Replacing(pseudonyms, begun.patient, begun.days, None, patient_id=begun.patient_id)
+        replacing = Replacing(
+            pseudonyms, begun.patient, begun.days, None, patient_id=begun.patient_id, issuer=begun.issuer
+        )
         about = copy.deepcopy(about)
         if readings(tail, 0, encoding, profile):
             refused.append("what comes after the pixels is asked for by the profile's conditions")
@@ -267,14 +275,15 @@ def _added_to(profile: Profile, subject: str) -> list[tuple[int, str]]:
 
 
 def _who_and_days(
-    patient: Patient, subject: Subject | None, pseudonyms: Pseudonyms, profile: Profile
+    patient: Patient, issuer: str, subject: Subject | None, pseudonyms: Pseudonyms, profile: Profile
 ) -> tuple[bytes, int]:
     """What the patient is called, and by how many days dates are moved into the past."""
-    days = pseudonyms.days(patient.id, patient.name, patient.birth_date, patient.study)
+    patient_id = issued(patient.id, issuer)
+    days = pseudonyms.days(patient_id, patient.name, patient.birth_date, patient.study)
     if profile.shift == "weeks":
         days -= days % 7
     if subject is None:
-        return pseudonyms.identifier(IDENTIFIERS[PATIENT_ID], patient.id), days
+        return pseudonyms.identifier(IDENTIFIERS[PATIENT_ID], patient_id), days
     return subject.name.encode(), days if subject.shift_days is None else -subject.shift_days
 
 

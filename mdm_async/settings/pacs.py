@@ -7,7 +7,7 @@ from pydantic import Field, field_validator, model_validator
 
 from mdm_async.loopback import is_loopback
 from mdm_async.settings.ae_titles import AeTitle
-from mdm_async.settings.pacs_sources import PacsSourceSettings
+from mdm_async.settings.pacs_sources import Issuer, PacsSourceSettings
 from mdm_async.settings.sections import Section
 
 
@@ -36,6 +36,10 @@ class CallingSettings(Section):
         ge=1,
         le=65535,
         description="its own port, with the one address in hosts: for C-MOVE to it, and reports of storage commitment",
+    )
+    issuer: Issuer | None = Field(
+        None,
+        description="who issues the Patient IDs in what it sends; equal IDs of others are other patients",
     )
     tls: bool = Field(False, description="it must come by TLS")
     certificate: Path | None = Field(

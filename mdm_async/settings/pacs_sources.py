@@ -2,7 +2,7 @@
 
 import ipaddress
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
@@ -12,6 +12,9 @@ from mdm_async.hours import Hours
 from mdm_async.loopback import is_loopback
 from mdm_async.settings.ae_titles import AeTitle
 from mdm_async.settings.sections import Section, read_secret
+
+Issuer = Annotated[str, Field(pattern=r"^[!-\[\]-~]([ -\[\]-~]{0,62}[!-\[\]-~])?$")]
+"""A name of up to 64 printable ASCII characters, as Issuer of Patient ID (0010,0021) has it."""
 
 
 class PacsSourceSettings(Section):
@@ -46,6 +49,9 @@ class PacsSourceSettings(Section):
     max_associations: int = Field(4, ge=1, le=256, description="requests to it at once, from each node")
     max_rate: float = Field(0, ge=0, description="requests to it a second, from each node; 0: any")
 
+    issuer: Issuer | None = Field(
+        None, description="who issues the Patient IDs in what it has; equal IDs of others are other patients"
+    )
     hours: str | None = Field(
         None, description="of each day, in which images are fetched and listed: 18:00-06:00; default: any"
     )

@@ -3,6 +3,7 @@
 from typing import Final
 
 from mdm_async.dicom.elements import Encoding
+from mdm_async.dicom.issuers import issued
 from mdm_async.dicom.pseudonym import Pseudonyms
 from mdm_async.dicom.scrubbing.dates import shifted
 from mdm_async.dicom.scrubbing.dummies import DUMMY_TEXT, dummy
@@ -22,14 +23,22 @@ class Replacing:
     """Makes the new values of one file."""
 
     def __init__(
-        self, pseudonyms: Pseudonyms, patient: bytes, days: int, words: Words | None, *, patient_id: bytes
+        self,
+        pseudonyms: Pseudonyms,
+        patient: bytes,
+        days: int,
+        words: Words | None,
+        *,
+        patient_id: bytes,
+        issuer: str,
     ) -> None:
-        """`patient` is what the file's patient, of the original `patient_id`, is called; without `words`, no text is
-        known to be harmless.
+        """`patient` is what the file's patient, of the original `patient_id` of that issuer, is called; without
+        `words`, no text is known to be harmless.
         """
         self._pseudonyms = pseudonyms
         self._patient = patient
         self._patient_id = patient_id.strip(_EMPTY)
+        self._issuer = issuer
         self._days = days
         self._words = words
         self._only_indices = False
@@ -58,7 +67,9 @@ class Replacing:
             new = self._pseudonyms.uid_value(old)
         elif kind is StepKind.IDENTIFIER:
             own = step.tag == PATIENT_ID and bytes(old).strip(_EMPTY) == self._patient_id
-            new = self._patient if own else self._pseudonyms.identifier(IDENTIFIERS[step.tag], old)
+            # Other patients' IDs in a file are of whoever issued this one's.
+            whole = issued(bytes(old), self._issuer) if step.tag == PATIENT_ID else old
+            new = self._patient if own else self._pseudonyms.identifier(IDENTIFIERS[step.tag], whole)
         elif kind is StepKind.NAME and not nested:
             # The patient of this file; a name elsewhere may be another's, and becomes empty.
             new = self._patient + b"^" if self._patient and old.strip(_EMPTY) else b""

@@ -77,12 +77,14 @@ class Draft:
         force: bool = False,
         opaque: OpaqueQuota | None = None,
         registered: Registered | None = None,
+        issued_by: str | None = None,
     ) -> None:
         """`held`: the memory that its head takes; its payer answers for room on the disk, too.
 
         `force`: somebody vouches for a file that breaks PS3.10. `opaque`: what is not DICOM is taken, too.
-        `registered`: the image is there, and lacks its bytes.
+        `registered`: the image is there, and lacks its bytes. `issued_by`: as of `issuer_of`.
         """
+        self._issued_by = issued_by
         self.image: UUID = uuid4() if registered is None else registered.image
         self.size = 0
         self.adler32 = 1
@@ -336,7 +338,9 @@ class Draft:
     def _begin_views(self) -> None:
         """Scrub the head, from now on beside the pixels."""
         if not self._begun:
-            self._begun = [asyncio.create_task(maker.begin(self._head)) for maker in self._makers]
+            self._begun = [
+                asyncio.create_task(maker.begin(self._head, self._issued_by)) for maker in self._makers
+            ]
 
     async def _write_variants(self, cleaned: _Cleaned) -> None:
         for variant, data in cleaned.items():
@@ -377,7 +381,7 @@ class Draft:
         )
         pixels = await self._all_pixels(written.get(Kind.PIXELS), followed=bool(tail))
         head = None if self._overflowed else self._head
-        source = Source(self.image, self._secrets, head, tail, facts, pixels)
+        source = Source(self.image, self._secrets, head, tail, facts, pixels, self._issued_by)
         made = [
             await maker.make(source, begun) for maker, begun in zip(self._makers, self._begun, strict=True)
         ]
@@ -450,6 +454,7 @@ class Draft:
             shared=shared,
             sameness=self.sameness,
             placed=placed_in(self._head, originals) if self._head is not None else None,
+            issued_by=self._issued_by,
         )
         secret = self._secrets.of(IDENTITY)
         sealed = record.seal(known, secret, self.image, IDENTIFIED, IDENTIFIED_VERSION)

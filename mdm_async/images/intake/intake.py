@@ -53,12 +53,13 @@ class Intake:
         *,
         announced: int | None,
         force: bool = False,
+        issued_by: str | None = None,
     ) -> AsyncIterator[Draft]:
         """The whole file, with the views that this directory's files get. It goes with the context unless kept.
 
         `announced`: bytes that there must be. `force`: somebody vouches for a file that breaks PS3.10; the directory
         may do so for all, and it may take files that are not DICOM. `payer` has its head in memory, and room on the
-        disk set aside. Raises as `Draft.fill`.
+        disk set aside. `issued_by`: as of `issuer_of`. Raises as `Draft.fill`.
         """
         if on_behalf.get():  # until now that of the address which the transfer URL is used from
             on_behalf.set(payer.account)
@@ -68,18 +69,31 @@ class Intake:
         quota = self.opaque if taken.opaque else None
         with self.budget.holding(payer) as held:
             async with Draft(
-                self.workshop, self.shelf.keys, served, held, force=force or taken.force, opaque=quota
+                self.workshop,
+                self.shelf.keys,
+                served,
+                held,
+                force=force or taken.force,
+                opaque=quota,
+                issued_by=issued_by,
             ) as draft:
                 await draft.fill(body, limit=self.largest, announced=announced)
                 yield draft
 
     @asynccontextmanager
     async def filling(
-        self, registered: Registered, served: Sequence[Served], body: AsyncIterator[bytes], payer: Payer
+        self,
+        registered: Registered,
+        served: Sequence[Served],
+        body: AsyncIterator[bytes],
+        payer: Payer,
+        issued_by: str | None,
     ) -> AsyncIterator[Draft]:
         """As `draft`, of an image that was registered without its bytes."""
         with self.budget.holding(payer) as held:
-            async with Draft(self.workshop, self.shelf.keys, served, held, registered=registered) as draft:
+            async with Draft(
+                self.workshop, self.shelf.keys, served, held, registered=registered, issued_by=issued_by
+            ) as draft:
                 await draft.fill(body, limit=self.largest, announced=None)
                 yield draft
 

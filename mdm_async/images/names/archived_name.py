@@ -1,6 +1,7 @@
 """The name of an instance that nobody named: by a template, and keyed by its directory's project."""
 
 from mdm_async.dicom.identifiers import linking_values
+from mdm_async.dicom.issuers import issued, issuer_of
 from mdm_async.images.names.path_template import PathTemplate
 from mdm_async.images.reading.served import Served, ServedViews
 from mdm_async.names import BASIC, View
@@ -13,9 +14,18 @@ def keyed_by(views: ServedViews, default: View) -> Served:
     return served
 
 
-def archived_name(template: PathTemplate, served: Served, head: bytes) -> str:
-    """The path below the directory. `head`: the original's, or what an archive says of it. Raises Malformed."""
+def patient_named_by(patient_id: str, issuer: str) -> str:
+    """What a patient's name in paths is made of."""
+    return issued(patient_id.encode(), issuer).decode()
+
+
+def archived_name(template: PathTemplate, served: Served, head: bytes, issued_by: str | None) -> str:
+    """The path below the directory. `head`: the original's, or what an archive says of it; `issued_by`: as of
+    `issuer_of`. Raises Malformed.
+    """
     values = linking_values(head)
+    if "PatientID" in values:
+        values["PatientID"] = patient_named_by(values["PatientID"], issuer_of(head, issued_by))
     subject = served.mapping.subject_of(head) if served.mapping is not None else None
     if subject is not None:
         values["PatientID"] = subject.name

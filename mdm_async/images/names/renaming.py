@@ -20,7 +20,8 @@ _MOST: Final = 100
 
 async def follow_patient(db: Connection, views: ServedViews, image: UUID, was: str, now: str) -> None:
     """Rename an image's files, whose names were made by a template, in the transaction that gives it its bytes. `was`,
-    `now`: Patient IDs. Research projects' entries, and names that tell no patient, stay as they are.
+    `now`: Patient IDs, as `patient_named_by` has them. Research projects' entries, and names that tell no patient, stay
+    as they are.
 
     It needs no right: whoever gave the names gave them to what the archive has. Raises WrongContent when that cannot
     be done.

@@ -36,6 +36,8 @@ class PacsSource:
     content: str = ""
     """What it was compared by when it was last brought: see `Sameness`; empty: it never was, or cannot be compared."""
     sop_class: str = ""
+    issued_by: str | None = None
+    """Who issues the archive's Patient IDs, as of `issuer_of`, since it was registered."""
 
     def __post_init__(self) -> None:
         if not self.pacs or not all(_UID.match(uid) for uid in (self.study, self.series, self.instance)):

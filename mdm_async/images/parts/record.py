@@ -88,6 +88,8 @@ class ViewRecord:
     """
     placed: Placed | None = None
     """Where the pixels of several frames lie in this view, without their Extended Offset Table."""
+    issued_by: str | None = None
+    """Of `identified`: who has issued the Patient ID, as of `issuer_of`."""
     version: str = ""
     """Of which version of the view this is; beside what is sealed, and bound to it."""
 
@@ -136,6 +138,7 @@ def seal(record: ViewRecord, secret: bytes, image: UUID, view: str, version: str
         "pixels_revision": record.pixels_revision,
         "shared": _listed(record.shared) if record.shared is not None else None,
         "sameness": asdict(record.sameness) if record.sameness is not None else None,
+        "issued_by": record.issued_by,
     }
     if record.placed is not None:
         tree["placed"] = record.placed.told
@@ -154,6 +157,7 @@ def unseal(sealed: bytes, secret: bytes, image: UUID, view: str, version: str) -
         _part(shared) if shared is not None else None,
         Sameness(**sameness) if sameness is not None else None,
         Placed.of(tree["placed"]) if "placed" in tree else None,
+        tree.get("issued_by"),
         version,
     )
 

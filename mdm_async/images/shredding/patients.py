@@ -5,7 +5,7 @@ patient may be identified, there are none.
 """
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
 from uuid import UUID
@@ -17,6 +17,7 @@ from mdm_async.catalog.trail.acts import Act
 from mdm_async.dicom.equality import comparable
 from mdm_async.dicom.identifiers import linking_values
 from mdm_async.dicom.indexed import by_keyword
+from mdm_async.dicom.issuers import issuer_of
 from mdm_async.dicom.pseudonym import Pseudonyms
 from mdm_async.dicom.scrubbing.steps import IDENTIFIERS, PATIENT_ID
 from mdm_async.dicom.whose import Whose
@@ -36,7 +37,7 @@ from mdm_async.images.reading import stream
 from mdm_async.images.reading.served import Served
 from mdm_async.images.reading.shelf import Shelf
 from mdm_async.images.shredding.plan import MOST
-from mdm_async.images.views.originals import original_head
+from mdm_async.images.views.originals import head_and_issuer, original_head
 from mdm_async.images.views.pseudonyms import identified_by
 from mdm_async.images.views.workshop import Workshop
 from mdm_async.names import Caller, View
@@ -199,10 +200,10 @@ class _Search:
 
     async def _whose(self, image: UUID) -> Whose:
         """Whose an image is, by its original."""
-        head = await original_head(self.workshop, self.shelf, image)
+        head, issued_by = await head_and_issuer(self.workshop, self.shelf, image)
         if head is None:
             raise Damaged("the original's head is too large to be looked into")
-        return await self.workshop.cipher.run(partial(Whose.of, head))
+        return await self.workshop.cipher.run(partial(_whose, head, issued_by))
 
     async def _identifies(self, found: Collection[UUID]) -> bool:
         """Whether the caller may know that these are here."""
@@ -210,6 +211,11 @@ class _Search:
             return True
         async with self.workshop.depot.database.acquire() as db:
             return bool(await identified_by(db, self.caller, set(found)))
+
+
+def _whose(head: bytes, issued_by: str | None) -> Whose:
+    found = Whose.of(head)
+    return found if issued_by is None else replace(found, issuer=issuer_of(head, issued_by).encode())
 
 
 def _pseudonym(served: Served, patient_id: bytes) -> str:

@@ -55,11 +55,13 @@ class Landing:
 
     directory: Lfn
     template: PathTemplate
+    issued_by: str | None = None
+    """Who issues the Patient IDs of what lands there, as of `issuer_of`."""
 
     @classmethod
-    def of(cls, directory: str, template: str) -> Self:
+    def of(cls, directory: str, template: str, issued_by: str | None = None) -> Self:
         """Raises BadRequest."""
-        return cls(parse_lfn(directory), PathTemplate(template))
+        return cls(parse_lfn(directory), PathTemplate(template), issued_by)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +125,9 @@ async def file(
     who = await judge.callers.id_of(caller)
     grant = unkept(caller, who, ask.landing.directory, base.entry.id, "-")
     with admission.taking(caller.payer, grant, cut):
-        async with intake.draft(base.entry.id, body, caller.payer, announced=None) as draft:
+        async with intake.draft(
+            base.entry.id, body, caller.payer, announced=None, issued_by=ask.landing.issued_by
+        ) as draft:
             served = keyed_by(intake.shelf.served, base.default_view)
             path = await intake.workshop.cipher.run(partial(_path, draft, ask, served))
             filing = _Filing(intake, judge, caller, ask, draft, path.lfn, served.key, base.entry.id)
@@ -171,7 +175,7 @@ def _path(draft: Draft, ask: FileAsk, served: Served) -> _Path:
     study, series = (values.get(f"{of}InstanceUID", "") for of in ("Study", "Series"))
     if ask.study not in (None, study):
         raise WrongContent("the data set is of another study")
-    name = archived_name(ask.landing.template, served, head)
+    name = archived_name(ask.landing.template, served, head, ask.landing.issued_by)
     return _Path(parse_lfn(f"{ask.landing.directory.rstrip('/')}/{name}"), study, series)
 
 

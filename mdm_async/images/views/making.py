@@ -39,6 +39,8 @@ class Source:
     tail: bytes
     facts: PixelFacts
     pixels: Pixels | None
+    issued_by: str | None
+    """Who has issued its Patient ID, as of `issuer_of`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +66,11 @@ class Maker:
     """Somebody has looked at the pixels and let the view out of quarantine."""
     bulk: bool = False
 
-    async def begin(self, head: bytes | None) -> Begun:
-        """The head's part of the work, which needs no pixels. Raises ScrubRefused."""
+    async def begin(self, head: bytes | None, issued_by: str | None) -> Begun:
+        """The head's part of the work, which needs no pixels. `issued_by`: as in `Source`. Raises ScrubRefused."""
         if head is None:
             raise _too_large()
-        return await self._begun(head)
+        return await self._begun(head, issued_by)
 
     async def make(self, source: Source, begun: Awaitable[Begun]) -> Made:
         """The view in the version now in force; refused with the reason when it cannot be made."""
@@ -91,7 +93,7 @@ class Maker:
         view, indexed = await self.workshop.cipher.run(seal)
         return Made(view, [part.row for part in written], pixels.id if pixels is not None else None, indexed)
 
-    async def _begun(self, head: bytes, edits: PixelEdits | None = None) -> Begun:
+    async def _begun(self, head: bytes, issued_by: str | None, edits: PixelEdits | None = None) -> Begun:
         profile, key, mapping = self.served.profile, self.served.key, self.served.mapping
         subject = None
         if profile.unmapped is not None:
@@ -102,7 +104,8 @@ class Maker:
                 )
             except Malformed as broken:
                 raise ScrubRefused(f"the data set cannot be walked: {broken.detail}") from broken
-        return await self.workshop.scrubber.run(Begin(profile, key, head, edits, subject), bulk=self.bulk)
+        job = Begin(profile, key, head, edits, subject, issued_by)
+        return await self.workshop.scrubber.run(job, bulk=self.bulk)
 
     async def _scrubbed(self, source: Source, begun: Begun) -> tuple[Scrubbed, PixelPlan, PartRecord | None]:
         profile = self.served.profile
@@ -118,7 +121,7 @@ class Maker:
         if not plan.decode:
             return scrubbed, plan, await source.pixels.defaced(plan, bulk=self.bulk)
         pixels, edits = await source.pixels.decoded(source.head, plan, bulk=self.bulk)
-        begun = await self._begun(source.head, edits)
+        begun = await self._begun(source.head, source.issued_by, edits)
         return await self._finish(source, begun), plan, pixels
 
     async def _finish(self, source: Source, begun: Begun) -> Scrubbed:

@@ -38,13 +38,20 @@ async def source_of(workshop: Workshop, shelf: Shelf, leases: Leases, image: UUI
         facts = replace(facts, findings=await _findings(workshop, original, secrets, head))
         await _remember(workshop, original, secrets, facts)
     pixels = await _pixels(workshop, leases, original, secrets, head, followed=bool(tail))
-    return Source(image, secrets, head, tail, facts, pixels)
+    return Source(image, secrets, head, tail, facts, pixels, original.record.issued_by)
 
 
 async def original_head(workshop: Workshop, shelf: Shelf, image: UUID) -> bytes | None:
     """The original's head; None when it is larger than `scrub.max_head`. Raises Gone, Damaged."""
+    return (await head_and_issuer(workshop, shelf, image))[0]
+
+
+async def head_and_issuer(workshop: Workshop, shelf: Shelf, image: UUID) -> tuple[bytes | None, str | None]:
+    """As `original_head`; and who has issued its Patient ID, as of `issuer_of`."""
     original, _ = await _open(workshop.depot.database, shelf, image)
-    return (await head_and_tail(workshop.depot.blobs, workshop.cipher, original, workshop.limits.max_head))[0]
+    limit = workshop.limits.max_head
+    head, _tail = await head_and_tail(workshop.depot.blobs, workshop.cipher, original, limit)
+    return head, original.record.issued_by
 
 
 async def _open(database: Database, shelf: Shelf, image: UUID) -> tuple[ReadyView, Secrets]:

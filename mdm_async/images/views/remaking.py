@@ -55,7 +55,7 @@ async def make_view(
             async with database.acquire() as db:
                 released = await profiles.is_released(db, image, served.view, SECURITY_FLOOR)
             maker = Maker(workshop, leases, served, released=released, bulk=bulk)
-            made = await maker.make(source, maker.begin(source.head))
+            made = await maker.make(source, maker.begin(source.head, source.issued_by))
             parts = list(made.parts)
             if source.pixels is not None:
                 parts += await source.pixels.drop_unused({made.pixels} if made.pixels else set())

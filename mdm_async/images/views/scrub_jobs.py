@@ -39,6 +39,7 @@ class Begin:
     head: bytes
     edits: PixelEdits | None = None
     subject: Subject | None = None
+    issued_by: str | None = None
 
     @property
     def size(self) -> int:
@@ -47,7 +48,14 @@ class Begin:
     alone = False
 
     def run(self) -> Begun:
-        return begin(self.head, profile=self.profile, key=self.key, edits=self.edits, subject=self.subject)
+        return begin(
+            self.head,
+            profile=self.profile,
+            key=self.key,
+            edits=self.edits,
+            subject=self.subject,
+            issued_by=self.issued_by,
+        )
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -42,7 +42,7 @@ class Peer:
             if settings.principal is not None:
                 parse_principal(settings.principal)
             shown = certificate(settings.certificate) if settings.certificate is not None else None
-            landing = Landing.of(settings.directory, settings.template)
+            landing = Landing.of(settings.directory, settings.template, settings.issuer)
             view = parse_view(settings.view) if settings.view is not None else None
             return cls(settings, landing, tuple(settings.networks), shown, view)
         except BadRequest as why:

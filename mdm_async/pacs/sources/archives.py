@@ -24,6 +24,8 @@ class Archive:
 
     source: Source
     line: Line
+    issuer: str | None
+    """Of its Patient IDs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,9 @@ async def archives_of(settings: Settings) -> AsyncIterator[Archives]:
                 source = await stack.enter_async_context(DicomWebSource(one, settings.transfers.slowest))
             else:
                 source = dimse_source(one, settings, awaited)
-            by_name[one.name] = Archive(source, Line(one.name, one.max_associations, hours=one.open_hours))
+            by_name[one.name] = Archive(
+                source, Line(one.name, one.max_associations, hours=one.open_hours), one.issuer
+            )
         yield Archives(by_name, awaited)
 
 

@@ -15,11 +15,13 @@ from mdm_async.catalog.trail.acts import Act
 from mdm_async.catalog.work import views_to_make
 from mdm_async.crypt4gh.segment import padded
 from mdm_async.dicom.identifiers import linking_values
+from mdm_async.dicom.issuers import issuer_of
 from mdm_async.dicom.scrub import SECURITY_FLOOR
 from mdm_async.errors import Gone, NotFound, PeerFailed, WrongContent
 from mdm_async.images.intake.draft import Draft, Registered
 from mdm_async.images.intake.intake import Intake
 from mdm_async.images.metrics import FILED, INGESTED, STAGED
+from mdm_async.images.names.archived_name import patient_named_by
 from mdm_async.images.names.renaming import follow_patient
 from mdm_async.images.parts import pacs_source
 from mdm_async.images.parts.pacs_source import PacsSource
@@ -87,7 +89,9 @@ class Fetcher:
                 if await profiles.is_released(db, registered.image, one.view, SECURITY_FLOOR)
             ]
         registered = replace(registered, released=frozenset(released))
-        async with self.intake.filling(registered, served, room.ahead_of(chunks), self._payer) as draft:
+        async with self.intake.filling(
+            registered, served, room.ahead_of(chunks), self._payer, source.issued_by
+        ) as draft:
             says = await self.intake.workshop.cipher.run(partial(linking_values, draft.head))
             _demand_same(source, says)
             await room.take(draft.stored_size)
@@ -109,7 +113,9 @@ class Fetcher:
             # Before any entry is locked, as whoever moves one does.
             await views_to_make.share_demands(db)
             if moved:
-                await follow_patient(db, shelf.served, draft.image, source.patient, now.patient)
+                issuer = issuer_of(draft.head, source.issued_by)
+                was, is_ = (patient_named_by(one.patient, issuer) for one in (source, now))
+                await follow_patient(db, shelf.served, draft.image, was, is_)
             if source != now:
                 await self._note_source(db, registered, now)
             await draft.fill_registered(db)

@@ -105,7 +105,8 @@ class Registrar:
             await self.views.refresh(db)
             _, place = await resolve_one(db, caller, directory)
         _demand_directory(caller, place)
-        naming = _Naming(self.workshop, keyed_by(self.views, place.default_view), place.lfn, template)
+        served, issuer = keyed_by(self.views, place.default_view), self.archives.named(name).issuer
+        naming = _Naming(self.workshop, served, place.lfn, template, issuer)
         done, counts, failed = 0, Counter[str](), Counter[str]()
         async with aclosing(source.studies(wanted.studies, begin=begin, size=_STUDIES)) as pages:
             page: list[Said] = await anext(pages, [])
@@ -194,6 +195,7 @@ class _Naming:
     served: Served
     directory: Lfn
     template: PathTemplate
+    issued_by: str | None
 
     async def registration(self, archive: str, study: Said, instance: Said) -> Registration:
         """Raises BadRequest, Malformed."""
@@ -203,12 +205,13 @@ class _Naming:
             model_json.series_uid(instance),
             model_json.instance_uid(instance),
             sop_class=model_json.class_uid(instance),
+            issued_by=self.issued_by,
         )
         if model_json.study_uid(instance) not in ("", source.study):
             raise BadRequest("the archive tells of instances of another study than it was asked for")
         head = model_json.head_of(study, instance)
         source = replace(source, patient=linking_values(head).get("PatientID", ""))
-        name = archived_name(self.template, self.served, head)
+        name = archived_name(self.template, self.served, head, self.issued_by)
         lfn = parse_lfn(f"{self.directory.rstrip('/')}/{name}")
         return Registration(lfn, source, partial(self._said, head))
 

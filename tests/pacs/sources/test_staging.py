@@ -4,6 +4,7 @@ import asyncio
 import base64
 import io
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -489,11 +490,16 @@ async def test_what_the_archive_says_is_found_by_who_may_identify_it(
 
 
 @pytest.mark.parametrize(
-    ("charset", "patient"),
-    [("ISO_IR 100", "P-7"), ("ISO_IR 100", "Mü-7"), ("ISO_IR 192", "Mü-7"), ("ISO_IR 144", "Юг-7")],
+    ("charset", "patient", "issuer"),
+    [
+        ("ISO_IR 100", "P-7", None),
+        ("ISO_IR 100", "Mü-7", "NORTH"),
+        ("ISO_IR 192", "Mü-7", None),
+        ("ISO_IR 144", "Юг-7", None),
+    ],
 )
 async def test_a_registered_image_has_the_name_that_it_has_when_it_is_pushed(
-    archive: FakeArchive, staging: Server, charset: str, patient: str
+    archive: FakeArchive, staging: Server, charset: str, patient: str, issuer: str | None
 ) -> None:
     image, house = pydicom.dcmread(io.BytesIO(made(seed=1))), staging.house
     image.SpecificCharacterSet, image.PatientID = charset, patient
@@ -506,7 +512,13 @@ async def test_a_registered_image_has_the_name_that_it_has_when_it_is_pushed(
         yield file
 
     template = "{patient}/{study}/{series}/{instance}-{accession}.dcm"
-    ask = FileAsk(Landing(Lfn(DIRECTORY), PathTemplate(template)), sop_common(file), "test", filing.PUSHED)
+    known = dict(house.archives.by_name)
+    house.archives = replace(
+        house.archives, by_name=known | {"hospital": replace(known["hospital"], issuer=issuer)}
+    )
+    ask = FileAsk(
+        Landing(Lfn(DIRECTORY), PathTemplate(template), issuer), sop_common(file), "test", filing.PUSHED
+    )
     scope = Scope(Lfn(DIRECTORY), parse_rights("wlx"))
     device = Caller("user:ct", frozenset({"user:ct", AUTHENTICATED}), (scope,))
     await filing.file(house.intake, house.judge, house.admission, device, ask, body(), lambda: None)
