@@ -7,13 +7,15 @@ implicit and explicit VR is the same (PS3.5 §A.1, §A.2): VRs, lengths of group
 """
 
 import hashlib
+import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from mdm_async.dicom.elements import DEFLATED, EXPLICIT_LITTLE, Encoding
+from mdm_async.dicom.elements import DEFLATED, Encoding
 from mdm_async.dicom.filemeta import read_meta
-from mdm_async.dicom.implied_vrs import implied_vr, is_signed
+from mdm_async.dicom.implied_vrs import implied_vr
+from mdm_async.dicom.items import ITEM
 from mdm_async.dicom.walking import Element, items, walk
 from mdm_async.errors import Malformed
 
@@ -25,6 +27,7 @@ _OF_WHOM: Final = frozenset({0x0008, 0x0010, 0x0032})
 _DEEPEST: Final = 64
 _MOST: Final = 4 << 20
 """Bytes beside the pixels; more are compared as they are written."""
+_ROW: Final = struct.Struct("<II")
 _Row = tuple[int, bytes]
 
 
@@ -46,16 +49,16 @@ def sameness(head: bytes, tail: bytes, pixels: str | None) -> Sameness:
     whole, rest = hashlib.sha256(f"{syntax} {pixels} ".encode()), hashlib.sha256()
     is_told = False
     try:
-        for tag, told in _rows(head, tail, meta.end, meta.encoding):
-            whole.update(told)
-            if tag >> 16 not in _OF_WHOM:
-                rest.update(told)
-                is_told = True
+        rows = list(_rows(head, tail, meta.end, meta.encoding))
+        whole.update(b"".join([told for _, told in rows]))
+        if pixels is None:
+            counts = [told for tag, told in rows if tag >> 16 not in _OF_WHOM]
+            rest.update(b"".join(counts))
+            is_told = bool(counts)
     except Malformed:
         whole.update(b"as written")
         whole.update(memoryview(head)[meta.end :])
         whole.update(tail)
-        is_told = False
     return Sameness(pixels or (rest.hexdigest() if is_told else None), whole.hexdigest())
 
 
@@ -63,31 +66,27 @@ def _rows(head: bytes, tail: bytes, at: int, encoding: Encoding) -> Iterator[_Ro
     """Each top-level element in a form that no encoding changes. Raises Malformed."""
     if encoding.big_endian or len(head) + len(tail) > _MOST:
         raise Malformed("it is not compared element by element")
-    signed = is_signed(head, at, encoding)
-    yield from _data_set(head, at, len(head), encoding, signed, 0)
-    yield from _data_set(tail, 0, len(tail), encoding, signed, 0)
+    yield from _data_set(head, at, len(head), encoding, 0)
+    yield from _data_set(tail, 0, len(tail), encoding, 0)
 
 
-def _data_set(data: bytes, at: int, end: int, encoding: Encoding, signed: bool, depth: int) -> Iterator[_Row]:
+def _data_set(data: bytes, at: int, end: int, encoding: Encoding, depth: int) -> Iterator[_Row]:
     if depth > _DEEPEST:
         raise Malformed(f"sequences are nested deeper than {_DEEPEST} levels")
     for element in walk(data, at, end, encoding):
         if not element.tag & 0xFFFF or element.tag == _PADDING:
             continue
-        if implied_vr(element, signed=signed) == b"SQ":
-            told = b"".join(_items(data, element, encoding, signed, depth + 1))
+        if implied_vr(element, signed=False) == b"SQ":
+            told = b"".join(_items(data, element, encoding, depth + 1))
         elif element.undefined:
             raise Malformed(f"fragments at byte {element.start}, where pixels are native")
         else:
             told = data[element.value : element.value + element.length]
-        yield element.tag, EXPLICIT_LITTLE.u32.pack(element.tag) + _sized(told)
+        yield element.tag, _ROW.pack(element.tag, len(told)) + told
 
 
-def _items(data: bytes, sequence: Element, encoding: Encoding, signed: bool, depth: int) -> Iterator[bytes]:
+def _items(data: bytes, sequence: Element, encoding: Encoding, depth: int) -> Iterator[bytes]:
     for item in items(data, sequence, encoding):
-        rows = _data_set(data, item.start, item.end, item.encoding, signed, depth)
-        yield b"item" + _sized(b"".join(told for _, told in rows))
-
-
-def _sized(told: bytes) -> bytes:
-    return EXPLICIT_LITTLE.u32.pack(len(told)) + told
+        rows = _data_set(data, item.start, item.end, item.encoding, depth)
+        told = b"".join([told for _, told in rows])
+        yield _ROW.pack(ITEM, len(told)) + told
