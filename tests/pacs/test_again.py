@@ -213,3 +213,21 @@ async def test_what_was_linked_stays_as_it_was(pacs: Pacs, device: Device) -> No
     assert await device.store(again(first, SeriesDescription="corrected", KVP="99")) == 0
     assert await server.read(link["path"]) == old
     assert await server.read(lfn) != old
+
+
+async def test_a_file_that_was_moved_by_hand_has_its_new_version_there(pacs: Pacs, device: Device) -> None:
+    before, first = await pacs.names(), own()
+    assert await device.store(first) == 0
+    lfn = await pacs.new_name(before)
+    moved = f"{lfn.rpartition('/')[0]}/curated/one.dcm"
+    await pacs.server.srm("mkdir", surl=moved.rpartition("/")[0])
+    await pacs.server.srm("mv", fromSURL=lfn, toSURL=moved)
+    corrected = again(first, StudyDescription="corrected")
+    assert await device.store(corrected) == 0
+    assert await pacs.new_name(before) == moved
+    assert data_set(await pacs.identified(moved)) == corrected.data_set
+    # Of another study it has that one's name.
+    other = again(first, StudyInstanceUID=generate_uid())
+    assert await device.store(other) == 0
+    assert (await pacs.new_name(before)).split("/")[2] == lfn.split("/")[2]
+    assert (await told(pacs))["outcome"] == "updated"

@@ -37,7 +37,7 @@ from mdm_async.images.reading.served import Served
 from mdm_async.images.transfers import known
 from mdm_async.images.transfers.admission import Admission
 from mdm_async.images.transfers.judging import Judge
-from mdm_async.images.transfers.known import Alike
+from mdm_async.images.transfers.known import Alike, Known
 from mdm_async.images.transfers.storing import demand_unrevoked, unkept
 from mdm_async.names import Caller, Lfn, parse_lfn, split
 from mdm_async.postgres.database import Connection
@@ -272,15 +272,17 @@ class _Filing:
         assert one.place.entry is not None
         if alike is Alike.SAME:
             return one.place.entry.guid, Outcome.SAME
-        guid = await self._renewed(db, caller, one.place)
+        guid = await self._renewed(db, caller, one)
         return guid, Outcome.UPDATED if one.of_patient else Outcome.MOVED
 
-    async def _renewed(self, db: Connection, caller: Caller, there: Place) -> UUID:
+    async def _renewed(self, db: Connection, caller: Caller, one: Known) -> UUID:
         """Raises Exists when the name that it is to have is taken."""
+        there = one.place
         assert there.entry is not None
         directory, name = split(self.lfn)
         to = None
-        if directory != split(there.lfn)[0]:
+        # Who has moved a file where the template puts none finds it there.
+        if not one.of_series and directory != split(there.lfn)[0]:
             to = await _directory(db, caller, self.lfn), name
             if await entries.is_taken(db, *to):
                 raise Exists()

@@ -22,6 +22,7 @@ from mdm_async.postgres.database import Connection, Database
 
 _INSTANCE: Final = tag_of("SOPInstanceUID")
 _STUDY: Final = tag_of("StudyInstanceUID")
+_SERIES: Final = tag_of("SeriesInstanceUID")
 _PATIENT: Final = tag_of("PatientID")
 _MOST: Final = 100
 """Images of one SOP Instance UID, and entries of theirs, that are looked at."""
@@ -41,12 +42,14 @@ class Alike(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A file of the same SOP Instance UID. `is_own`: its owner brings it again; `of_patient`: of the same Patient."""
+    """A file of the same SOP Instance UID. `is_own`: its owner brings it again; `of_patient`: of the same Patient ID;
+    `of_series`: and of the same study and series."""
 
     place: Place
     image: UUID
     is_own: bool
     of_patient: bool
+    of_series: bool
 
 
 async def lock(db: Connection, draft: Draft) -> None:
@@ -58,7 +61,7 @@ async def lock(db: Connection, draft: Draft) -> None:
 async def known(db: Connection, caller: Caller, base: int, draft: Draft, owner: str) -> list[Known]:
     """Those below a directory (`base`) that the caller may replace: their owner, who may still write there; and
     whoever has the rights `w` and `d`. The oldest comes first."""
-    instance, patient = draft.found_by.get(_INSTANCE), draft.found_by.get(_PATIENT)
+    instance = draft.found_by.get(_INSTANCE)
     if instance is None:
         return []
     found = await blind.with_value(db, _INSTANCE, instance, UUID(int=0), _MOST)
@@ -68,13 +71,16 @@ async def known(db: Connection, caller: Caller, base: int, draft: Draft, owner: 
     by_id = await places.of_entries(db, ids)
     locked = await locks.locked(db, by_id)
     own = await images.brought_by(db, found, owner)
-    of_patient = await blind.having(db, found, _PATIENT, patient)
+    of_patient = await blind.having(db, found, _PATIENT, draft.found_by.get(_PATIENT))
+    of_series = of_patient
+    for tag in (_STUDY, _SERIES):
+        of_series = await blind.having(db, of_series, tag, draft.found_by.get(tag))
     files: list[Known] = []
     for id_, place in sorted(by_id.items()):
         if place.entry is None or place.entry.image is None or base not in place.way or id_ in locked:
             continue
         image = place.entry.image
-        one = Known(place, image, image in own, image in of_patient)
+        one = Known(place, image, image in own, image in of_patient, image in of_series)
         if acl.may_create(caller, place) and (one.is_own or acl.allows(caller, place, Right.DELETE)):
             files.append(one)
     return files
