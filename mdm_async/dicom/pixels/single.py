@@ -4,14 +4,18 @@ import struct
 import zlib
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Final
 
 from mdm_async.dicom.elements import EXPLICIT_LITTLE, UNDEFINED
 from mdm_async.dicom.items import ITEM, SEQUENCE_END
+from mdm_async.dicom.pixels import mask as pixel_mask
 from mdm_async.dicom.pixels.decoding import COLOURS, decoded_frames, decoded_layout
 from mdm_async.dicom.pixels.inspector import NATIVE, PIXEL_DATA
 from mdm_async.dicom.pixels.layout import Layout
 from mdm_async.dicom.pixels.plain_frames import DEFLATED_FRAMES, UNCOMPRESSED
 from mdm_async.errors import ScrubRefused
+
+_RGB: Final = {"YBR_RCT": "RGB", "YBR_ICT": "RGB"}
 
 
 def native(transfer_syntax: str, described: Layout, fragments: Sequence[bytes]) -> tuple[bytes, Layout]:
@@ -35,6 +39,44 @@ def native(transfer_syntax: str, described: Layout, fragments: Sequence[bytes]) 
     if len(frame) != found.frame_size:
         raise ScrubRefused("the compressed pixels cannot be decoded: a frame is not of the size described")
     return frame, found
+
+
+def as_described(frame: bytes, layout: Layout, described: Layout) -> bytes:
+    """A decoded frame, laid out as its head says that native pixels are: the head stays true of them. Only of colours
+    that a codestream transforms by itself (YBR_RCT, YBR_ICT) it gives what is decoded: red, green and blue.
+
+    Raises ScrubRefused where it cannot be.
+    """
+    wanted = _RGB.get(described.photometric, described.photometric)
+    shares = described.subsampled and layout.photometric == "YBR_FULL"
+    if layout.bits != described.bits or not (shares or layout.photometric == wanted):
+        raise ScrubRefused("decoded, the frames would not be what the head says of them")
+    if pixel_mask.obstacle(layout) is None:
+        frame = pixel_mask.Masker(layout).mask(frame)
+    if shares:
+        return _sharing(frame, layout, described)
+    if layout.samples == 1 or layout.planar == described.planar:
+        return frame[: described.frame_size]
+    size, count = layout.bits // 8, layout.samples
+    of_plane = layout.rows * layout.columns * size
+    turned = bytearray(len(frame))
+    for sample in range(count):
+        for byte in range(size):
+            plane = slice(sample * of_plane + byte, (sample + 1) * of_plane, size)
+            mixed = slice(sample * size + byte, None, count * size)
+            into, out_of = (plane, mixed) if described.planar else (mixed, plane)
+            turned[into] = frame[out_of]
+    return bytes(turned)
+
+
+def _sharing(frame: bytes, layout: Layout, described: Layout) -> bytes:
+    """Two pixels' Y and the chrominance of the first (PS3.3 §C.7.6.3.1.2, YBR_FULL_422)."""
+    if described.photometric != "YBR_FULL_422" or layout.planar or layout.bits != 8 or layout.columns % 2:
+        raise ScrubRefused("decoded, the frames would not be what the head says of them")
+    shared = bytearray(described.frame_size)
+    shared[0::4], shared[1::4] = frame[0::6], frame[3::6]
+    shared[2::4], shared[3::4] = frame[1::6], frame[2::6]
+    return bytes(shared)
 
 
 def _element(frame: bytes) -> bytes:

@@ -9,8 +9,8 @@ from mdm_async.dicom.pixels.placed import Placed
 from mdm_async.errors import BadQuery, NotAcceptable, NotSupported, ScrubRefused, TooLarge
 from mdm_async.images.reading import stream
 from mdm_async.images.reading.view import ReadyView
+from mdm_async.images.studies.frame_jobs import Draw, can_be_drawn
 from mdm_async.images.studies.frames import Frame
-from mdm_async.images.studies.picture_jobs import Draw, can_be_drawn
 from mdm_async.images.views.scrubbing import Scrubber
 
 MOST_DECODED: Final = 128 << 20

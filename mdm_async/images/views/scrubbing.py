@@ -40,7 +40,7 @@ PROCESSES = os.cpu_count() or 1
 MODULES = (
     "mdm_async.images.views.scrub_jobs",
     "mdm_async.images.studies.describe_jobs",
-    "mdm_async.images.studies.picture_jobs",
+    "mdm_async.images.studies.frame_jobs",
     "mdm_async.dicom.pictures.drawing",
     *(
         "pydicom.pixels.decoders",

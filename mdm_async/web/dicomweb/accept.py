@@ -159,17 +159,19 @@ def _is_meant(wanted: Wanted, syntax: str) -> bool:
     return wanted.syntax in ("*", syntax)
 
 
-def of_frames(wanted: Sequence[Wanted], stored: str, *, in_words: bool, alone: bool) -> Chosen:
-    """How frames leave. `in_words`: they are big endian, and would be others in little; `alone`: it is one frame.
+def of_frames(
+    wanted: Sequence[Wanted], stored: str, *, in_words: bool, alone: bool, decodable: bool = False
+) -> Chosen:
+    """How frames leave: as they are stored, or else decoded. `in_words`: they are big endian, and would be others in
+    little; `alone`: it is one frame; `decodable`: they are compressed, and may be decoded.
 
     Raises NotAcceptable.
     """
     kind = _KINDS.get(stored, BYTES)
     is_native = stored in _NATIVE or (stored == BIG_ENDIAN and not in_words)
     label = EXPLICIT if is_native else stored
-    for one in wanted:
-        if not (one.multipart or alone or one.kind == ANY):
-            continue
+    fitting = [one for one in wanted if one.multipart or alone or one.kind == ANY]
+    for one in fitting:
         multipart = one.multipart or one.kind == ANY
         if kind != BYTES and one.kind != ANY and one.fits(kind) and one.syntax in (None, "*", stored):
             return Chosen(multipart, kind, label)
@@ -177,8 +179,13 @@ def of_frames(wanted: Sequence[Wanted], stored: str, *, in_words: bool, alone: b
             return Chosen(multipart, kind if one.kind == ANY else BYTES, label)
         if one.kind == ANY and one.syntax is None:
             return Chosen(multipart, kind, label)
-    kinds = dict.fromkeys((kind, BYTES))
-    raise _refused((f"{one}; transfer-syntax={label}" for one in kinds), alone=alone)
+    for one in fitting if decodable else ():
+        if one.fits(BYTES) and one.syntax in (None, EXPLICIT):
+            return Chosen(one.multipart or one.kind == ANY, BYTES, EXPLICIT)
+    ways = [f"{each}; transfer-syntax={label}" for each in dict.fromkeys((kind, BYTES))]
+    if decodable:
+        ways.append(f"{BYTES}; transfer-syntax={EXPLICIT}")
+    raise _refused(ways, alone=alone)
 
 
 def of_pictures(wanted: Sequence[Wanted]) -> Chosen:

@@ -19,7 +19,7 @@ from mdm_async.images.studies.retrieving import Retrieved, retrieved
 from mdm_async.images.studies.searching import OF_RETRIEVED
 from mdm_async.images.transfers.feed_reader import FRESH
 from mdm_async.images.transfers.warm import WarmTurl
-from mdm_async.names import Caller
+from mdm_async.names import Caller, Payer
 from mdm_async.web.dicomweb.asked import named
 from mdm_async.web.http.channel import source_of
 from mdm_async.web.http.credential import caller_of
@@ -130,3 +130,7 @@ def view_of(warm: WarmTurl) -> ReadyView:
     plain = warm.served.plain
     assert plain is not None
     return plain
+
+
+def payer_of(request: web.Request, warm: WarmTurl) -> Payer:
+    return Payer.of(warm.read.caller, warm.read.owner, source_of(request))

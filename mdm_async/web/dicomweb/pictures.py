@@ -18,9 +18,9 @@ from mdm_async.web.dicomweb import accept, picture_asked
 from mdm_async.web.dicomweb.accept import Chosen
 from mdm_async.web.dicomweb.address import base_of, wanted
 from mdm_async.web.dicomweb.asked import named
-from mdm_async.web.dicomweb.opening import opened, rows_of, view_of
+from mdm_async.web.dicomweb.opening import opened, payer_of, rows_of, view_of
 from mdm_async.web.dicomweb.parts import HEADERS, Parts
-from mdm_async.web.dicomweb.pixels import opened_one, payer_of, placed_pixels
+from mdm_async.web.dicomweb.pixels import opened_one, placed_pixels
 from mdm_async.web.http.channel import source_of
 from mdm_async.web.http.credential import caller_of
 from mdm_async.web.http.house import HOUSE

@@ -10,16 +10,16 @@ from mdm_async.dicom.elements import PIXEL_TAGS
 from mdm_async.dicom.pixels.placed import Placed
 from mdm_async.dicom.pixels.video.streams import SYNTAXES as VIDEOS
 from mdm_async.errors import BadRequest, NotAcceptable
+from mdm_async.images.studies.decoding import size_of
 from mdm_async.images.studies.describing import COPIES, MOST_DESCRIBED, beside, bulk_span, weight
 from mdm_async.images.studies.frames import Frame, frames_of, pixels_of, stream_of
 from mdm_async.images.transfers.warm import WarmTurl
-from mdm_async.names import Payer
 from mdm_async.web.dicomweb import accept
 from mdm_async.web.dicomweb.accept import Chosen
 from mdm_async.web.dicomweb.address import wanted
-from mdm_async.web.dicomweb.opening import opened, rows_of, view_of
+from mdm_async.web.dicomweb.decoded import send_decoded
+from mdm_async.web.dicomweb.opening import opened, payer_of, rows_of, view_of
 from mdm_async.web.dicomweb.parts import HEADERS, Parts
-from mdm_async.web.http.channel import source_of
 from mdm_async.web.http.credential import caller_of
 from mdm_async.web.http.house import HOUSE
 from mdm_async.web.http.sending import Body, Section, send, telling_damage
@@ -77,21 +77,22 @@ async def placed_pixels(request: web.Request, warm: WarmTurl) -> Placed:
     return found
 
 
-def payer_of(request: web.Request, warm: WarmTurl) -> Payer:
-    return Payer.of(warm.read.caller, warm.read.owner, source_of(request))
-
-
 async def _frames(
     request: web.Request, warm: WarmTurl, pixels: Placed, numbers: Sequence[int] | None
 ) -> web.StreamResponse:
     alone = pixels.transfer_syntax in VIDEOS if numbers is None else len(numbers) == 1
-    chosen = accept.of_frames(wanted(request), pixels.transfer_syntax, in_words=pixels.in_words, alone=alone)
+    decodable = size_of(pixels) is not None
+    chosen = accept.of_frames(
+        wanted(request), pixels.transfer_syntax, in_words=pixels.in_words, alone=alone, decodable=decodable
+    )
     blobs, view = request.app[HOUSE].blobs, view_of(warm)
     async with telling_damage(warm.read):
         if numbers is None and pixels.transfer_syntax in VIDEOS:
             found = [await stream_of(blobs, view, pixels)]
         else:
             found = await frames_of(blobs, view, pixels, numbers)
+    if decodable and chosen.syntax == accept.EXPLICIT:
+        return await send_decoded(request, warm, chosen, pixels, found)
     return await _send(request, warm, chosen, found)
 
 

@@ -81,6 +81,27 @@ def test_what_does_not_fit_is_refused_with_what_would(header: str, stored: str) 
     assert f"transfer-syntax={stored}" in why.value.remedy
 
 
+def test_compressed_frames_are_decoded_only_where_none_that_are_stored_are_wanted() -> None:
+    little = 'multipart/related; type="application/octet-stream"'
+    for header in (
+        little,
+        f"{little}; transfer-syntax={EXPLICIT}",
+        f'{little}, multipart/related; type="image/gif"',
+    ):
+        assert of_frames(parse([header]), JPEG, in_words=False, alone=False, decodable=True) == Chosen(
+            True, BYTES, EXPLICIT
+        )
+    for header in (
+        f"{little}, {little}; transfer-syntax=*",
+        f'{little}, multipart/related; type="image/jpeg"',
+        "*/*",
+    ):
+        assert of_frames(parse([header]), JPEG, in_words=False, alone=False, decodable=True).syntax == JPEG
+    with pytest.raises(NotAcceptable) as why:
+        of_frames(parse(["image/png"]), JPEG, in_words=False, alone=True, decodable=True)
+    assert f"application/octet-stream; transfer-syntax={EXPLICIT}" in why.value.remedy
+
+
 def test_a_refusal_names_what_would_fit_in_parts_and_alone() -> None:
     one = f"application/dicom; transfer-syntax={JPEG}"
     several = f'multipart/related; type="application/dicom"; transfer-syntax={JPEG}'

@@ -1,4 +1,4 @@
-"""The job of drawing a frame, which a scrubber does in a process of its own."""
+"""The jobs of drawing a frame, and of decoding some, which a scrubber does in a process of its own."""
 
 import importlib.util
 from collections.abc import Sequence
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from mdm_async.dicom.pictures.asked import Picture
 from mdm_async.dicom.pixels.placed import Placed
+from mdm_async.dicom.pixels.single import as_described, native
 from mdm_async.errors import ScrubRefused
 
 
@@ -41,3 +42,23 @@ class Draw:
         except Exception:
             # Whatever they stumble over is a reason, and its text may quote data.
             raise ScrubRefused("what it says of its pixels does not hold together") from None
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Decompress:
+    """Frames as the image describes native ones; each is given as its fragments."""
+
+    placed: Placed
+    frames: Sequence[Sequence[bytes]]
+
+    @property
+    def size(self) -> int:
+        return sum(len(fragment) for frame in self.frames for fragment in frame)
+
+    alone = True
+
+    def run(self) -> list[bytes]:
+        described = self.placed.layout
+        assert described is not None
+        decoded = (native(self.placed.transfer_syntax, described, frame) for frame in self.frames)
+        return [as_described(frame, layout, described) for frame, layout in decoded]
