@@ -10,7 +10,12 @@ _LEAST: Final = _LARGEST // 8
 """Of fewer, fresh memory costs next to nothing."""
 _KEPT: Final = 16
 
-_free: list[bytearray] = []
+
+class _Buffer(bytearray):
+    """Told apart from all other memory of the same size."""
+
+
+_free: list[_Buffer] = []
 
 
 def buffer(size: int) -> memoryview:
@@ -20,13 +25,11 @@ def buffer(size: int) -> memoryview:
     try:
         return memoryview(_free.pop())[:size]
     except IndexError:
-        return memoryview(bytearray(_LARGEST))[:size]
+        return memoryview(_Buffer(_LARGEST))[:size]
 
 
 def give_back(piece: object) -> None:
     """Whoever asked for a buffer, or was given a piece of one, and is done with it, may let others use it; but need
     not. Nobody else may have a piece of it. Other memory is left as it is."""
-    if isinstance(piece, memoryview) and isinstance(piece.obj, bytearray):
-        whole = piece.obj
-        if len(whole) == _LARGEST and len(_free) < _KEPT:
-            _free.append(whole)
+    if isinstance(piece, memoryview) and isinstance(piece.obj, _Buffer) and len(_free) < _KEPT:
+        _free.append(piece.obj)

@@ -1,5 +1,7 @@
 """WADO-RS metadata (PS3.18 §10.4.1.1.3): what instances say beside their pixels, one instance after the other."""
 
+from contextlib import aclosing
+
 from aiohttp import web
 
 from mdm_async.catalog.metadata.studies import Row
@@ -41,13 +43,14 @@ async def metadata(request: web.Request) -> web.StreamResponse:
         breaking_off(answer, transport),
     ):
         begin = b"["
-        async for row, warm in each_opened(request, found.rows):
-            with warm.ending.cutting(transport.abort):
-                told = await _told(request, held, warm, _bulk(base, row, about.end))
-                if not answer.prepared:
-                    await answer.prepare(request)
-                await answer.write(begin + told)
-            begin = b","
+        async with aclosing(each_opened(request, found.rows)) as each:
+            async for row, warm in each:
+                with warm.ending.cutting(transport.abort):
+                    told = await _told(request, held, warm, _bulk(base, row, about.end))
+                    if not answer.prepared:
+                        await answer.prepare(request)
+                    await answer.write(begin + told)
+                begin = b","
         await answer.write_eof(b"]")
     return answer
 

@@ -3,7 +3,6 @@
 import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
 from functools import partial
 
 from aiohttp import web
@@ -68,9 +67,10 @@ async def each_opened(
     caller, asked = await caller_of(request), time.monotonic()
     some = (rows[start : start + _TOGETHER] for start in range(0, len(rows), _TOGETHER))
     async with aclosing(one_ahead(partial(_open_soon, request, those) for those in some)) as opening:
-        async for begun in opening:
+        async for those, reads in opening:
             try:
-                for row in begun.rows:
+                await house.reads.begin_all(list(reads.values()), source_of(request))
+                for row in those:
                     _demand_staying(request)
                     if asked < max(time.monotonic() - FRESH, house.changed.since):
                         caller, asked = await caller_of(request), time.monotonic()
@@ -81,33 +81,24 @@ async def each_opened(
                             raise
                         continue
                     none = False
-                    begun.reads.pop(warm.grant.turl, None)
+                    reads.pop(warm.grant.turl, None)
                     yield row, warm
             finally:
-                for read in begun.reads.values():
+                for read in reads.values():
                     house.reads.sent(read, source_of(request), 0, "broken")
     if none:
         raise NotFound("it has just gone")
 
 
-@dataclass(frozen=True, slots=True)
-class _Begun:
-    """Some instances, about to be read; what of them the audit has, by key."""
-
-    rows: Sequence[Row]
-    reads: dict[bytes, Read]
-
-
-async def _open_soon(request: web.Request, rows: Sequence[Row]) -> _Begun:
-    """Open them together, and let the audit know together, so that each by itself waits for nothing."""
+async def _open_soon(request: web.Request, rows: Sequence[Row]) -> tuple[Sequence[Row], dict[bytes, Read]]:
+    """Open them together, so that each by itself waits for nothing; with them what will be read, by transfer URL."""
     house, caller = request.app[HOUSE], await caller_of(request)
     reads: dict[bytes, Read] = {}
     for view in dict.fromkeys(row.view for row in rows):
         surls = [f"guid:{row.guid}" for row in rows if row.view == view]
         for warm in await house.opened.open_soon(caller, surls, view):
             reads[warm.grant.turl] = warm.read
-    await house.reads.begin_all(list(reads.values()), source_of(request))
-    return _Begun(rows, reads)
+    return rows, reads
 
 
 def _demand_staying(request: web.Request) -> None:

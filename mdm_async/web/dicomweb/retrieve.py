@@ -1,6 +1,7 @@
 """WADO-RS (PS3.18 §10.4): studies, series and instances as they are stored, one part after the other."""
 
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 
 from aiohttp import web
 
@@ -36,12 +37,13 @@ async def retrieve(request: web.Request) -> web.StreamResponse:
         return answer
 
     async def all_parts() -> AsyncGenerator[Part, None]:
-        async for row, warm in each_opened(request, rows):
-            stored = syntax_of(row)
-            syntax = chosen.syntax or stored if stored == accept.IMPLICIT else stored
-            kind = f"{accept.DICOM}; transfer-syntax={syntax}"
-            preface = parts.preface(kind) if chosen.multipart else b""
-            yield await _part(request, warm, preface, rewrite=syntax != stored)
+        async with aclosing(each_opened(request, rows)) as each:
+            async for row, warm in each:
+                stored = syntax_of(row)
+                syntax = chosen.syntax or stored if stored == accept.IMPLICIT else stored
+                kind = f"{accept.DICOM}; transfer-syntax={syntax}"
+                preface = parts.preface(kind) if chosen.multipart else b""
+                yield await _part(request, warm, preface, rewrite=syntax != stored)
 
     held = 0 if chosen.syntax is None else 4 * MOST_REWRITTEN
     with request.app[HOUSE].budget.holding(caller.payer, held):

@@ -1,7 +1,7 @@
 """The body of an answer: pieces of a representation on their way to the socket, paced, counted, audited, cut."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 
@@ -87,7 +87,7 @@ async def send_parts(
     request: web.Request,
     answer: web.StreamResponse,
     payer: Payer,
-    parts: AsyncIterable[Part],
+    parts: AsyncGenerator[Part, None],
     end: bytes,
 ) -> None:
     """As `send`, of one part after the other, and what ends them; each is asked for when the one before is sent.
@@ -102,13 +102,14 @@ async def send_parts(
         house.budget.holding(payer, _AHEAD),
         breaking_off(answer, transport),
     ):
-        async for part in parts:
-            sent = replace(part, body=part.body.as_chunk()) if chunked else part
-            with part.served.ending.cutting(transport.abort):
-                await _send(request, transport, answer, sent, chunked=chunked)
-        if chunked:
-            end = (b"%x\r\n%b\r\n" % (len(end), end) if end else b"") + b"0\r\n\r\n"
-        await answer.write_eof(end)
+        async with aclosing(parts) as each:
+            async for part in each:
+                sent = replace(part, body=part.body.as_chunk()) if chunked else part
+                with part.served.ending.cutting(transport.abort):
+                    await _send(request, transport, answer, sent, chunked=chunked)
+            if chunked:
+                end = (b"%x\r\n%b\r\n" % (len(end), end) if end else b"") + b"0\r\n\r\n"
+            await answer.write_eof(end)
 
 
 def transport_of(request: web.Request) -> asyncio.Transport:
