@@ -143,6 +143,12 @@ def warnings_about(settings: Settings) -> list[str]:
     known = settings.identity.ca_directory
     if known is not None and known.is_dir() and not any(known.glob("*.0")):
         found.append(f"identity.ca_directory: {known} holds no authority; install <hash>.0 files")
+    moves = any(one.retrieve == "C-MOVE" and one.ae is not None for one in settings.pacs.sources)
+    if settings.pacs.port is not None and not settings.pacs.calling and not moves:
+        found.append(
+            "pacs.port: whoever calls there is refused, for pacs.calling names no device; "
+            "add a [[pacs.calling]] for each"
+        )
     return found
 
 

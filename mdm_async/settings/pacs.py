@@ -7,6 +7,7 @@ from pydantic import Field, field_validator, model_validator
 
 from mdm_async.loopback import is_loopback
 from mdm_async.settings.ae_titles import AeTitle
+from mdm_async.settings.networks import network_of
 from mdm_async.settings.pacs_sources import Issuer, PacsSourceSettings
 from mdm_async.settings.sections import Section
 
@@ -55,7 +56,7 @@ class CallingSettings(Section):
     @field_validator("hosts")
     @classmethod
     def _are_networks(cls, given: tuple[str, ...]) -> tuple[str, ...]:
-        networks = [ipaddress.ip_network(host, strict=False) for host in given]
+        networks = [network_of(host) for host in given]
         if not all(one.prefixlen for one in networks):
             raise ValueError(
                 "every address there is may be anybody's; name the addresses or networks of the device"

@@ -1,8 +1,9 @@
 """The sections `[[pacs.sources]]`: archives of the hospital's that images are registered at and fetched from."""
 
 import ipaddress
+import re
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
@@ -11,8 +12,10 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 from mdm_async.hours import Hours
 from mdm_async.loopback import is_loopback
 from mdm_async.settings.ae_titles import AeTitle
+from mdm_async.settings.networks import network_of
 from mdm_async.settings.sections import Section, read_secret
 
+_HOST: Final = re.compile(r"[A-Za-z0-9_.-]+|[0-9A-Fa-f:.%]+", re.ASCII)
 Issuer = Annotated[str, Field(pattern=r"^[!-\[\]-~]([ -\[\]-~]{0,62}[!-\[\]-~])?$")]
 """A name of up to 64 printable ASCII characters, as Issuer of Patient ID (0010,0021) has it."""
 
@@ -72,14 +75,27 @@ class PacsSourceSettings(Section):
         url = urlsplit(given)
         if url.scheme not in ("http", "https") or not url.hostname or url.query or url.fragment:
             raise ValueError("must be http(s)://host[:port][/path] and nothing more")
+        try:
+            port = url.port
+        except ValueError:
+            raise ValueError("its port is no number from 1 to 65535") from None
+        if port == 0:
+            raise ValueError("its port is no number from 1 to 65535")
         if url.username or url.password:
             raise ValueError("holds a credential; put it in token_file")
         return given.rstrip("/")
 
+    @field_validator("host")
+    @classmethod
+    def _is_a_host(cls, given: str) -> str:
+        if given and not _HOST.fullmatch(given):
+            raise ValueError(f"{given!r} is no host: write its name or address alone, and its port in port")
+        return given
+
     @field_validator("moves_from")
     @classmethod
     def _are_networks(cls, given: tuple[str, ...]) -> tuple[str, ...]:
-        networks = [ipaddress.ip_network(host, strict=False) for host in given]
+        networks = [network_of(host) for host in given]
         if not all(one.prefixlen for one in networks):
             raise ValueError("every address there is may be anybody's; name those of the archive")
         return tuple(map(str, networks))

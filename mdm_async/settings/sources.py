@@ -16,6 +16,7 @@ from pydantic_settings import (
 from mdm_async.errors import UnsafeSettings
 from mdm_async.private_files import demand_private
 from mdm_async.settings.sections import Section
+from mdm_async.settings.told import reasons
 from mdm_async.settings.tree import PREFIX, Settings, config_file
 
 
@@ -110,11 +111,7 @@ def load(config: Path | None = None, *, overrides: Mapping[str, Any] | None = No
         _demand_private_if_secret(config)
         return Settings(**(overrides or {}))
     except ValidationError as errors:
-        reasons = [
-            f"{'.'.join(map(str, e['loc'])) or 'settings'}: {e['msg'].removeprefix('Value error, ')}"
-            for e in errors.errors()
-        ]
-        raise UnsafeSettings("\n".join(reasons)) from None
+        raise UnsafeSettings("\n".join(reasons(errors, Settings))) from None
     except SettingsError as why:
         # Which of them it was is not told, and its value could be a secret.
         raise UnsafeSettings(

@@ -235,11 +235,11 @@ def _threshold(number: int) -> Callable[[Path], None]:
         (lambda folder: (folder / "b.dsn").chmod(0o644), r"b\.dsn is open to others; chmod 600"),
         (
             lambda folder: (folder / "b.kek").unlink(),
-            r"keys\.stores\.1: kek_file .*b\.kek cannot be read: No such file .*; restore that file",
+            r"keys\.stores, entry 2: kek_file .*b\.kek cannot be read: No such file .*; restore that file",
         ),
         (
             lambda folder: (folder / "b.dsn").unlink(),
-            r"keys\.stores\.1: dsn_file .*b\.dsn cannot be read: No such",
+            r"keys\.stores, entry 2: dsn_file .*b\.dsn cannot be read: No such",
         ),
         (
             lambda folder: (folder / "b.kek").write_text("c2hvcnQ="),
@@ -251,7 +251,7 @@ def _threshold(number: int) -> Callable[[Path], None]:
         ),
         (
             lambda folder: (folder / "b.dsn").write_bytes(b"\xff" * 32),
-            r"keys\.stores\.1: dsn_file .*b\.dsn is not text; restore that file",
+            r"keys\.stores, entry 2: dsn_file .*b\.dsn is not text; restore that file",
         ),
         (lambda folder: (folder / "b.kek").write_text(""), r"b\.kek holds no key-encryption key; restore it"),
         (
@@ -271,7 +271,7 @@ def _threshold(number: int) -> Callable[[Path], None]:
             "key stores a and b have a key-encryption key in common; give every store one of its own",
         ),
         (_threshold(4), r"threshold must be from 2 to 3, the number of keys\.stores"),
-        (_threshold(1), r"keys\.threshold: Input should be greater than or equal to 2"),
+        (_threshold(1), r"keys\.threshold: must be at least 2"),
     ],
 )
 async def test_what_is_wrong_with_a_key_store_is_told(
@@ -363,3 +363,54 @@ async def test_show_works_with_every_setting_set_and_hides_secrets(run: Run, tmp
     tree = (await run("config", "show", "--config", tmp_path / "mdm.toml", "--json")).json
     assert tree["identity"]["issuers"][0]["path"] == "/"
     assert tree["database"]["dsn"] == "********"
+
+
+@pytest.mark.parametrize(
+    ("lines", "told"),
+    [
+        ("[pacs]\ncolour = 1", "pacs.colour: there is no such setting; `mdm config show` lists"),
+        ("[server]\nprot = 1", "server.prot: there is no such setting; is it 'port'?"),
+        ("[server]\nport = 99999", "server.port: must be at most 65535"),
+        ('[pacs]\nport = "dicom"', "pacs.port: must be a whole number"),
+        (
+            '[pacs]\nport = 1\n[[pacs.calling]]\nae = "CT"\nhosts = "10.0.0.1"\ndirectory = "/p"',
+            'pacs.calling, entry 1: hosts: must be a list; write ["…"]',
+        ),
+        (
+            '[pacs]\nport = 1\n[[pacs.calling]]\nae = "CT"\nhosts = ["10.0.0.300"]\ndirectory = "/p"',
+            "pacs.calling, entry 1: hosts: '10.0.0.300' is no address, and no network",
+        ),
+        (
+            '[[pacs.sources]]\nname = "a"\ndicomwed = "https://a.example.org"',
+            "pacs.sources, entry 1: dicomwed: there is no such setting; is it 'dicomweb'?",
+        ),
+        (
+            '[[pacs.sources]]\nname = "a"\ndicomweb = "https://a.example.org:99999"',
+            "pacs.sources, entry 1: dicomweb: its port is no number from 1 to 65535",
+        ),
+        (
+            '[[pacs.sources]]\nname = "a"\nae = "A"\nhost = "a.example.org:104"\ntls = true',
+            "pacs.sources, entry 1: host: 'a.example.org:104' is no host",
+        ),
+        (
+            '[[pacs.sources]]\nname = "a"\ndicomweb = "https://a.example.org"\nhours = "6-18"',
+            "pacs.sources, entry 1: '6-18' are no hours of a day: write 18:00-06:00",
+        ),
+    ],
+)
+async def test_what_is_wrong_is_told_by_the_settings_name_and_with_what_to_write(
+    run: Run, tmp_path: Path, lines: str, told: str
+) -> None:
+    file = tmp_path / "mdm.toml"
+    file.write_text(f'data = "{tmp_path / "data"}"\n{lines}\n')
+    ended = await run("config", "check", "--config", file)
+    assert ended.code == 78
+    assert f"mdm: {told}" in ended.err
+
+
+async def test_a_port_for_devices_of_which_none_is_named_is_warned_of(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "mdm.toml"
+    file.write_text(f'data = "{tmp_path / "data"}"\n[pacs]\nport = 0\n')
+    ended = await run("config", "check", "--config", file)
+    assert ended.code == 0, ended.err
+    assert "warning: pacs.port: whoever calls there is refused" in ended.err

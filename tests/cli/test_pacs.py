@@ -154,3 +154,17 @@ async def test_what_is_kept_of_an_archive_is_told_and_let_go(
     ended = await mdm("cache", "status")
     assert "0 images; 0 hits, 3 misses" in ended.text
     assert (await mdm("cache", "evict")).code != 0
+
+
+async def test_what_goes_wrong_is_told_of_the_name_that_it_is_about(mdm: Run, archive: FakeArchive) -> None:
+    archive.add(made(seed=1))
+    for command, subject in (
+        (("register", "hospital", "--path", "/nope"), "/nope"),
+        (("register", "nobody", "--path", "/nope"), "nobody"),
+        (("stage", "/nope"), "/nope"),
+    ):
+        ended = await mdm("pacs", *command)
+        assert ended.code != 0
+        assert ended.err.startswith(f"mdm: {subject}: "), ended.err
+    ended = await mdm("pacs", "echo", "away")
+    assert "away: the archive cannot be reached: its host refuses the connection" in ended.err

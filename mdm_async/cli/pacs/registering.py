@@ -8,9 +8,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from mdm_async.cli.connection import client_of, complete
 from mdm_async.cli.options import Json
-from mdm_async.cli.output import about, complain, on_interrupt, print_json, print_line, stderr_console
+from mdm_async.cli.output import Failed, about, complain, on_interrupt, print_json, print_line, stderr_console
 from mdm_async.cli.pacs.options import Archive, Query, Study
-from mdm_async.errors import MdmError
+from mdm_async.errors import BadPath, Forbidden, MdmError, NotADirectory, NotFound
 
 _COUNTED = ("studies", "registered", "there", "vanished")
 
@@ -49,16 +49,21 @@ def register_(
 
     async def work(progress: Progress) -> None:
         async with client_of(context) as client:
-            total = await client.archives.count(name, study=study, query=query)
+            with about(name):
+                total = await client.archives.count(name, study=study, query=query)
             task = progress.add_task("studies", total=total)
             pages = client.archives.register(name, path, study=study, query=query, template=template)
-            async for page in pages:
-                counts.update({key: page[key] for key in _COUNTED})
-                failed.update(page["failed"])
-                progress.update(task, advance=page["studies"])
+            try:
+                async for page in pages:
+                    counts.update({key: page[key] for key in _COUNTED})
+                    failed.update(page["failed"])
+                    progress.update(task, advance=page["studies"])
+            except (BadPath, Forbidden, NotADirectory, NotFound) as why:
+                raise Failed(why, path) from why
+            except MdmError as why:
+                raise Failed(why, name) from why
 
     with (
-        about(name),
         Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress,
         on_interrupt("what was registered stays", "run it again: it finds what is there"),
     ):

@@ -8,6 +8,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from mdm_async.cli.connection import client_of
 from mdm_async.cli.options import Json
 from mdm_async.cli.output import (
+    about,
     complain,
     end,
     error_json,
@@ -67,10 +68,11 @@ async def files_below(client: Client, names: list[str]) -> list[str]:
     """Those that are named, and all that are below directories."""
     files: dict[str, None] = {}
     for name in names:
-        if not (await client.stat(name)).is_directory:
-            files[name] = None
-            continue
-        async for entry in client.walk(name):
-            if not entry.is_directory:
-                files[entry.path] = None
+        with about(name):
+            if not (await client.stat(name)).is_directory:
+                files[name] = None
+                continue
+            async for entry in client.walk(name):
+                if not entry.is_directory:
+                    files[entry.path] = None
     return list(files)

@@ -8,6 +8,7 @@ from typing import Final
 
 import structlog
 
+from mdm_async.dicom.filemeta import is_uid
 from mdm_async.dicom.quirks import EXPLICIT_SYNTAX, IMPLICIT_SYNTAX
 from mdm_async.dicom.stored_classes import STORAGE_CLASSES, TRANSFER_SYNTAXES
 from mdm_async.errors import Unauthenticated
@@ -50,6 +51,7 @@ _BY_REASON: Final = {
     LIMIT_REACHED: "limit reached",
 }
 
+_TOLD_CLASSES: Final = 8
 _TOLD: Final = Seldom(60)
 _log = structlog.get_logger()
 
@@ -174,7 +176,12 @@ class Association:
             )
         elif not any(one.result == ACCEPTED for one in answered):
             self._tell(
-                "a device offers nothing that is taken", what="no presentation context", ae=self._title
+                "a device offers nothing that is taken",
+                what="no presentation context",
+                ae=self._title,
+                classes=" ".join(
+                    sorted({one.abstract for one in answered if is_uid(one.abstract)})[:_TOLD_CLASSES]
+                ),
             )
 
     async def _request(self) -> bytes:
