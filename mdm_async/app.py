@@ -41,7 +41,7 @@ from mdm_async.images.intake.intake import Intake
 from mdm_async.images.intake.opaque import OpaqueQuota
 from mdm_async.images.intake.placing import Placing
 from mdm_async.images.metadata.indexing import index_forever
-from mdm_async.images.names.texts_tried import TEXT_TRIED, TextsTried
+from mdm_async.images.names.guesses import Guesses
 from mdm_async.images.names.user_text import UserText
 from mdm_async.images.parts.depot import Depot
 from mdm_async.images.reading.digests import Digests
@@ -355,8 +355,7 @@ async def _house(
         archives=archives,
         user_text=UserText(keys),
         names_refused=Rates(settings.naming.refused / 3600, settings.naming.refused),
-        # Whoever may try any name may try it in any text.
-        texts_tried=TextsTried(Rates(TEXT_TRIED / 3600 if settings.naming.refused else 0, TEXT_TRIED)),
+        guesses=Guesses(limited=settings.naming.refused > 0),
         near=[admission.near, budget.near, desk.near, digests.near, lanes.near, disks.near],
         authenticator=Authenticator(kinds, stands_on.trust, mapping),
         makers=makers,

@@ -1,8 +1,8 @@
 """A file's own identifiers: those that link it with others of its patient, and those that no name may reveal."""
 
-import re
 import unicodedata
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Final
 
 from pydicom.valuerep import TEXT_VR_DELIMS
@@ -10,6 +10,7 @@ from pydicom.valuerep import TEXT_VR_DELIMS
 from mdm_async.dicom.character_sets import CharacterSet
 from mdm_async.dicom.elements import Encoding
 from mdm_async.dicom.filemeta import read_meta
+from mdm_async.dicom.said import SEPARATORS, fold, without_capitals
 from mdm_async.dicom.walking import MAX_DEPTH, items, walk
 from mdm_async.errors import Malformed, TooLarge
 
@@ -27,7 +28,8 @@ _LAST_LINKING: Final = max(LINKING)
 
 _CHARACTER_SET, _OTHER_IDS_SEQUENCE = 0x00080005, 0x00101002
 _PATIENT_ID, _BIRTH_DATE = 0x00100020, 0x00100030
-_NAMES: Final = frozenset({0x00100010, 0x00101001, 0x00101005, 0x00101060})
+_NAME: Final = 0x00100010
+_NAMES: Final = frozenset({_NAME, 0x00101001, 0x00101005, 0x00101060})
 """Patient's Name, Other Patient Names, Patient's Birth Name, Patient's Mother's Birth Name."""
 _NUMBERS: Final = frozenset({_PATIENT_ID, 0x00101000, 0x00080050})
 """Patient ID, Other Patient IDs, Accession Number."""
@@ -48,8 +50,6 @@ _ELEMENT: Final = 8
 
 _VALUES: Final = frozenset(TEXT_VR_DELIMS)
 _NAME_PARTS: Final = _VALUES | {ord("^"), ord("=")}
-_SEPARATORS: Final = re.compile(r"[\W_]+")
-_BORDERS: Final = re.compile(r"(?<=\d)(?=[^\W\d_])|(?<=[^\W\d_])(?=\d)")
 
 
 def linking_values(head: bytes) -> dict[str, str]:
@@ -71,50 +71,34 @@ def linking_values(head: bytes) -> dict[str, str]:
     return found
 
 
+@dataclass(frozen=True, slots=True)
+class Patient:
+    """Whom a file is of. `values`: its own identifiers, comparable; `key`: what its patient's other files say too."""
+
+    values: frozenset[str]
+    key: frozenset[str]
+
+
 def identifying_values(head: bytes) -> frozenset[str]:
-    """The file's own identifiers worth guarding names against, comparable: casefolded, NFC, letters and digits only.
+    """The file's own identifiers worth guarding names against, comparable as `Said` is: letters and digits only.
 
     They are words of the patient's names in every script they are written in, patient IDs, accession number (of 3
     characters or more, 2 where a script has no capitals, as those of East Asia), and the birth date in its usual
     orders. `head` as `part10` found it. Raises Malformed, and TooLarge when they are more than any patient has.
     """
+    return patient_of(head).values
+
+
+def patient_of(head: bytes) -> Patient:
+    """Patients are told apart by their Patient ID and birth date, by their names where they have no ID: the accession
+    number is the study's, and names are spelt in many ways. Raises as `identifying_values`."""
     meta = read_meta(head)
-    found = set(_of_patient(head, meta.end, len(head), meta.encoding, CharacterSet(), _Work()))
-    return frozenset(one for one in found if _long_enough(one) and one not in _SAY_NOTHING)
-
-
-def names_reveal(lfn: str, identifiers: frozenset[str]) -> bool:
-    """Whether a name that a user typed holds one of `identifying_values`.
-
-    Names are compared casefolded, NFC and without separators, so that `Mueller_Hans` and `mueller/hans` are found. The
-    shorter an identifier, the more it must stand alone, lest `CT1` be found everywhere:
-    - 6 characters or more, 2 in scripts without capitals: anywhere in the name;
-    - 4 or 5: as one word or several adjacent ones of a path segment, words ending at separators and between letters
-      and digits ("meier" in `Meier2019.dcm`, "1ct1" in `1-CT-1`, not "1234" in `img12345`);
-    - 3: as a whole word between separators, and only if all letters ("kim" in `kim/scan.dcm`).
-    """
-    folded = _fold(lfn)
-    whole = [word for word in _SEPARATORS.split(folded) if word]
-    runs = {run for segment in folded.split("/") for run in _runs(segment)}
-    joined = "".join(whole)
-    for one in identifiers:
-        if len(one) >= 6 or _without_capitals(one):
-            found = one in joined
-        elif len(one) >= 4:
-            found = one in runs
-        else:
-            found = one.isalpha() and one in whole
-        if found:
-            return True
-    return False
-
-
-def _runs(segment: str) -> Iterator[str]:
-    """Every run of up to five adjacent words."""
-    words = [word for long in _SEPARATORS.split(segment) if long for word in _BORDERS.split(long)]
-    for start in range(len(words)):
-        for end in range(start + 1, start + 6):
-            yield "".join(words[start:end])
+    found = list(_of_patient(head, meta.end, len(head), meta.encoding, CharacterSet(), _Work()))
+    values = frozenset(one for _, one in found if _long_enough(one) and one not in _SAY_NOTHING)
+    ids = {one for tag, one in found if tag == _PATIENT_ID and one and one not in _SAY_NOTHING}
+    ids = ids or {one for tag, one in found if tag == _NAME and one in values}
+    born = {one for tag, one in found if tag == _BIRTH_DATE}
+    return Patient(values, frozenset(ids | born) if ids else values)
 
 
 class _Work:
@@ -134,7 +118,8 @@ class _Work:
 
 def _of_patient(
     data: bytes, at: int, end: int, encoding: Encoding, charset: CharacterSet, work: _Work, depth: int = 0
-) -> Iterator[str]:
+) -> Iterator[tuple[int, str]]:
+    """Each with its attribute; 0 for those of sequences."""
     if depth > MAX_DEPTH:
         raise Malformed(f"sequences are nested deeper than {MAX_DEPTH} levels at byte {at}")
     for element in walk(data, at, end, encoding):
@@ -147,15 +132,18 @@ def _of_patient(
         elif element.tag != _OTHER_IDS_SEQUENCE:
             continue
         value = data[element.value : element.value + element.length]
+        whose = 0 if depth else element.tag
         if element.tag == _CHARACTER_SET:
             charset = CharacterSet(value)
         elif element.tag in _NAMES:
-            yield from _words(charset.text(value, _NAME_PARTS))
+            for one in _words(charset.text(value, _NAME_PARTS)):
+                yield whose, one
         elif element.tag in _NUMBERS:
             for one in charset.text(value, _VALUES).split("\\"):
-                yield _bare(one)
+                yield whose, _bare(one)
         elif element.tag == _BIRTH_DATE:
-            yield from _dates(_bare(value.decode("ascii", "replace")))
+            for one in _dates(_bare(value.decode("ascii", "replace"))):
+                yield whose, one
         elif element.vr in (b"", b"SQ", b"UN"):
             for item in items(data, element, encoding):
                 work.add(_ELEMENT)
@@ -163,7 +151,7 @@ def _of_patient(
 
 
 def _words(names: str) -> Iterator[str]:
-    yield from _SEPARATORS.split(_fold(names))
+    yield from SEPARATORS.split(fold(names))
 
 
 def _dates(date: str) -> Iterator[str]:
@@ -174,16 +162,8 @@ def _dates(date: str) -> Iterator[str]:
 
 
 def _long_enough(one: str) -> bool:
-    return len(one) >= 3 or (len(one) == 2 and _without_capitals(one))
-
-
-def _without_capitals(one: str) -> bool:
-    return one.isalpha() and one.upper() == one
+    return len(one) >= 3 or (len(one) == 2 and without_capitals(one))
 
 
 def _bare(text: str) -> str:
-    return _SEPARATORS.sub("", _fold(text))
-
-
-def _fold(text: str) -> str:
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())
+    return SEPARATORS.sub("", fold(text))

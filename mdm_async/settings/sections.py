@@ -322,8 +322,8 @@ class NamingSettings(Section):
     refused: int = Field(
         20,
         ge=0,
-        description="names for stored files that tell who the patient is, tried in an hour by one caller; then he may "
-        "name none; 0: any",
+        description="names and texts for stored files that tell who the patient is, tried in an hour by one caller; "
+        "then he may name none; 0: any, and guesses are not counted",
     )
     looked_at: int = Field(
         1000,

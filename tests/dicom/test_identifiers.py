@@ -2,7 +2,8 @@
 
 import pytest
 
-from mdm_async.dicom.identifiers import identifying_values, names_reveal
+from mdm_async.dicom.identifiers import identifying_values, patient_of
+from mdm_async.dicom.said import Said
 from mdm_async.errors import MdmError, TooLarge
 
 
@@ -44,7 +45,7 @@ def test_names_of_every_script_and_character_set(samples):
 
 
 IDENTIFIERS = frozenset(
-    {"müller", "hans", "meier", "kim", "ct1", "1ct1", "12345", "4711088", "19520412", "山田"}
+    {"müller", "hans", "meier", "kim", "ct1", "1ct1", "12345", "4711088", "19520412", "山田", "やまだ"}
 )
 
 
@@ -63,6 +64,10 @@ IDENTIFIERS = frozenset(
         ("/vo/1_CT_1.dcm", True),
         ("/vo/山田太郎.dcm", True),
         ("/vo/12345/1.dcm", True),
+        ("/vo/１９５２\u30fb０４１２.dcm", True),  # full width
+        ("/vo/١٩٥٢-04-12.dcm", True),
+        ("/vo/Ｍ\u00fcller.dcm", True),
+        ("/vo/ﾔﾏﾀﾞ/ct.dcm", True),  # half width
         ("/vo/img123456.dcm", False),
         ("/vo/kimono.dcm", False),
         ("/vo/hansel/ct.dcm", False),
@@ -72,7 +77,7 @@ IDENTIFIERS = frozenset(
     ],
 )
 def test_the_shorter_an_identifier_the_more_it_must_stand_alone(lfn, reveals):
-    assert names_reveal(lfn, IDENTIFIERS) is reveals
+    assert Said.of(lfn).reveals(IDENTIFIERS) is reveals
 
 
 def test_the_samples_own_names_do_not_reveal_their_patients(sample, split):
@@ -80,7 +85,7 @@ def test_the_samples_own_names_do_not_reveal_their_patients(sample, split):
         head = split(sample.read_bytes()).head
     except MdmError:
         return
-    assert not names_reveal(f"/vo/pydicom/{sample.parent.name}/{sample.name}", identifying_values(head))
+    assert not Said.of(f"/vo/pydicom/{sample.parent.name}/{sample.name}").reveals(identifying_values(head))
 
 
 @pytest.mark.parametrize("tag", [0x00100010, 0x00100020, 0x00101000, 0x00100030, 0x00080005])
@@ -98,3 +103,16 @@ def test_nor_are_more_other_ids(write, each):
     assert identifying_values(write.file(write.element(0x00101002, "SQ", item * 1000))) is not None
     with pytest.raises(TooLarge):
         identifying_values(write.file(write.element(0x00101002, "SQ", item * 100_000)))
+
+
+def test_patients_are_told_apart_by_id_and_birth_date_else_by_their_names(write):
+    def key(name: bytes, id_: bytes, born: bytes = b"19520412", accession: bytes = b"ACC1") -> frozenset[str]:
+        body = write.element(0x00080050, "SH", accession) + write.element(0x00100010, "PN", name)
+        body += write.element(0x00100020, "LO", id_) + write.element(0x00100030, "DA", born)
+        return patient_of(write.file(body)).key
+
+    one = key(b"MEIER^HANS", b"4711088")
+    assert one == key(b"Meier^Hans^^Dr.", b"47-11-088", accession=b"ACC2")
+    assert one != key(b"MEIER^HANS", b"4711089")
+    assert one != key(b"MEIER^HANS", b"4711088", b"19520413")
+    assert key(b"MEIER^HANS", b"") == key(b"Meier^Hans", b"ANONYMOUS", accession=b"ACC2") != key(b"KIM", b"")

@@ -132,8 +132,8 @@ async def test_nor_linked_or_said_to_lie_at_such_a_url(server: Server) -> None:
 async def test_who_tries_many_names_does_not_find_the_one_that_is(
     postgres: PostgresForTests, migrated: str, tmp_path: Any
 ) -> None:
-    """Without the right to identities, one could find a birth date among all of them in seconds: some hundred dates
-    in each name, then fewer and fewer."""
+    """Names that hit are few, whichever way they come. Those that miss tell something as well, and are counted too:
+    test_guessing.py."""
     dsn = await postgres.fresh_database(migrated)
     async with running_server(tmp_path / "data", dsn, naming={"refused": 2}) as server:
         await server.srm("mkdir", surl="/s")

@@ -23,12 +23,13 @@ from mdm_async.catalog.holdings.images import Part, StoredView
 from mdm_async.catalog.metadata import blind, index
 from mdm_async.catalog.metadata.blind import SealedOriginal
 from mdm_async.catalog.metadata.index import IndexedView
-from mdm_async.dicom.identifiers import identifying_values, names_reveal
+from mdm_async.dicom.identifiers import identifying_values
 from mdm_async.dicom.looks import begins_as_dicom
 from mdm_async.dicom.part10 import Kind, Piece, Splitter
 from mdm_async.dicom.pixels.description import PIXELS_REVISION, PixelFacts
 from mdm_async.dicom.pixels.frame_places import FramePlaces
 from mdm_async.dicom.pixels.plan import ORIGINAL
+from mdm_async.dicom.said import Said
 from mdm_async.dicom.sameness import Sameness, sameness
 from mdm_async.dicom.scrub import Begun
 from mdm_async.errors import Gone, Malformed, NotDicom, TooLarge, Truncated
@@ -234,7 +235,7 @@ class Draft:
         if self._opaque is not None:
             return False
         try:
-            return names_reveal(lfn, identifying_values(self.head))
+            return Said.of(lfn).reveals(identifying_values(self.head))
         except Malformed:
             if not self._overflowed:
                 raise

@@ -28,7 +28,7 @@ from mdm_async.images.metadata.naming import attributes_at
 from mdm_async.images.metadata.own_kinds import Given, demand_few, may_reveal, parse_attribute, stored
 from mdm_async.images.metadata.rows import Desk, Found, demand_view, known_of, place_of
 from mdm_async.images.metadata.values import attribute_named, keep
-from mdm_async.images.names.revealing import NameGuard
+from mdm_async.images.names.revealing import Named, NameGuard
 from mdm_async.names import IDENTIFIED, Caller, Lfn, Right, Scope
 from mdm_async.postgres.database import Connection
 from mdm_async.querying.conditions import Compared, Condition, Operator, attributes, conjuncts
@@ -216,22 +216,17 @@ async def _silent(
 ) -> tuple[Sequence[int], MdmError | None]:
     """Those of these entries of whose patients the values tell nothing, and why the first of the others may not have
     them."""
-    texts = [text for attribute, kept in job.values if (text := may_reveal(attribute, kept)) is not None]
+    texts = tuple(text for attribute, kept in job.values if (text := may_reveal(attribute, kept)) is not None)
     if not texts:
         return ids, None
     async with desk.database.acquire() as db:
         found = _permitted(job, await places.of_entries(db, ids), ids)
     images = {one.entry.id: one.entry.image for one in found if one.entry is not None}
     known = await guard.identifiers([image for image in images.values() if image is not None])
-    silent, refused = [], None
-    for id_, image in images.items():
-        try:
-            if image is not None:
-                await guard.demand_texts_silent(job.caller, known, {image: texts})
-            silent.append(id_)
-        except MdmError as why:
-            refused = refused or why
-    return silent, refused
+    told = {id_: Named(image, texts) for id_, image in images.items() if image is not None}
+    verdicts = await guard.compare(job.caller, known, list(told.values()))
+    refused = {id_: why for id_, why in zip(told, verdicts, strict=True) if why is not None}
+    return [id_ for id_ in images if id_ not in refused], next(iter(refused.values()), None)
 
 
 async def _take_some(desk: Desk, job: _Job, ids: Sequence[int], takers: Sequence[Caller]) -> list[Taken]:

@@ -6,7 +6,6 @@ dead properties they are not sealed, for they are searched.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from uuid import UUID
 
 from mdm_async.catalog.metadata import collections, own_values
 from mdm_async.catalog.metadata.collections import Attribute, Collection
@@ -27,7 +26,7 @@ from mdm_async.images.metadata.own_kinds import (
     stored,
     told,
 )
-from mdm_async.images.names.revealing import NameGuard
+from mdm_async.images.names.revealing import Named, NameGuard
 from mdm_async.images.surls import resolve
 from mdm_async.names import Caller, Right, Surl, View
 from mdm_async.postgres import sqlstates
@@ -154,7 +153,7 @@ async def _revealing(
     texts = {at: some for at, some in texts.items() if some}
     images = {at: one.entry.image for at in texts if isinstance(one := found[at], _Settable)}
     known = await guard.identifiers([image for image in images.values() if image is not None])
-    told: dict[UUID, list[str]] = {}
+    told: list[Named] = []
     refused: dict[int, MdmError] = {}
     for at, image in images.items():
         assert image is not None
@@ -162,7 +161,7 @@ async def _revealing(
         if isinstance(why, MdmError):
             refused[at] = why
         else:
-            told.setdefault(image, []).extend(texts[at])
+            told.append(Named(image, tuple(texts[at])))
     if told:
         await guard.demand_texts_silent(caller, known, told)
     return refused

@@ -22,7 +22,7 @@ from mdm_async.catalog.work import views_to_make
 from mdm_async.errors import BadRequest, Busy, Exists, Forbidden, Gone, NoParent, TooLarge
 from mdm_async.images.changed import ChangedHere
 from mdm_async.images.names import removal
-from mdm_async.images.names.revealing import NameGuard
+from mdm_async.images.names.revealing import Named, NameGuard
 from mdm_async.images.reading.served import ServedViews
 from mdm_async.images.rights.delivery import KINDS, Kind, policy
 from mdm_async.images.rights.opaque_views import demand_offered
@@ -59,7 +59,7 @@ class Copier:
             await self.served.refresh(db)
             found = await self._found(db, caller, source, deep=deep)
             to = await _target(db, caller, target, found[0].place, overwrite=overwrite)
-        named = [(one.image, one.below(to.lfn)) for one in found if one.image is not None]
+        named = [Named(one.image, (one.below(to.lfn),), one.path) for one in found if one.image is not None]
         await self.guard.demand_silent(caller, named)
         async with self.database.transaction() as db:
             # Before any entry is locked, as whoever moves one does.

@@ -18,7 +18,7 @@ from mdm_async.errors import BadRequest, Exists, Gone, MdmError, NotADirectory, 
 from mdm_async.images.cipher_pool import CipherPool
 from mdm_async.images.names import directories
 from mdm_async.images.names.path_template import PathTemplate
-from mdm_async.images.names.revealing import Identifiers, NameGuard
+from mdm_async.images.names.revealing import Named, NameGuard
 from mdm_async.images.reading import stream
 from mdm_async.images.reading.served import Served
 from mdm_async.images.reading.shelf import Shelf
@@ -98,6 +98,14 @@ class _Source:
 
 
 @dataclass(frozen=True, slots=True)
+class _Named:
+    """A new entry's name, and what of it people have chosen."""
+
+    lfn: Lfn
+    said: str
+
+
+@dataclass(frozen=True, slots=True)
 class _Linking:
     """Makes the entries of one request."""
 
@@ -116,14 +124,17 @@ class _Linking:
             views = [(image, self.served.view) for image in images_]
             found = await self.linker.shelf.find_whole(db, views)
         loaded = iter(await self.linker.shelf.load(found))
-        known = await self.linker.guard.identifiers(images_)
-        named = [(one, await self._lfn(next(loaded), known)) for one in sources if isinstance(one, _Source)]
+        linked = [one for one in sources if isinstance(one, _Source)]
+        named = [await self._named(next(loaded)) for _ in linked]
+        silent = await self._silent(linked, named)
         async with self.linker.database.transaction() as db:
             await views_to_make.share_demands(db)
             await self.linker.shelf.served.refresh(db, now=True)
             await entries.lock(db, self.target_id)
             kept = await images.keep(db, images_)
-            made = iter([await self._made(db, one, lfn, kept) for one, lfn in named])
+            made = iter(
+                [await self._made(db, one, lfn, kept) for one, lfn in zip(linked, silent, strict=True)]
+            )
             # The profile may have been replaced since the view was opened.
             newest = self.linker.shelf.served.newest
             await views_to_make.add_lacking(db, images_, [self.served.view], newest)
@@ -144,7 +155,7 @@ class _Linking:
             return why
         return _Source(place.entry.image, demands_sealed(self.linker.standing, place, self.served.view))
 
-    async def _lfn(self, ready: ReadyView | MdmError, known: Identifiers) -> Lfn | MdmError:
+    async def _named(self, ready: ReadyView | MdmError) -> "_Named | MdmError":
         if isinstance(ready, MdmError):
             return ready
         try:
@@ -152,12 +163,25 @@ class _Linking:
             values = await self.linker.cipher.run(partial(linking_values, head))
             mapping = self.served.mapping
             subjects = mapping.names if mapping is not None else frozenset()
-            name = self.path.fill(values, self.served.key, subjects)
-            lfn = parse_lfn(f"{self.target.rstrip('/')}/{name}")
-            self.linker.guard.demand_one_silent(self.caller, known, ready.image, lfn)
-            return lfn
+            base = self.target.rstrip("/")
+            lfn = parse_lfn(f"{base}/{self.path.fill(values, self.served.key, subjects)}")
+            return _Named(lfn, f"{base}/{self.path.said(values, subjects)}")
         except MdmError as why:
             return why
+
+    async def _silent(
+        self, sources: Sequence[_Source], named: Sequence["_Named | MdmError"]
+    ) -> list[Lfn | MdmError]:
+        """Those names that do not tell who their image's patient is."""
+        guard = self.linker.guard
+        told = [
+            Named(source.image, (one.said,))
+            for source, one in zip(sources, named, strict=True)
+            if isinstance(one, _Named)
+        ]
+        known = await guard.identifiers([one.image for one in told])
+        verdicts = iter(await guard.compare(self.caller, known, told))
+        return [(next(verdicts) or one.lfn) if isinstance(one, _Named) else one for one in named]
 
     async def _made(
         self, db: Connection, source: _Source, lfn: Lfn | MdmError, kept: set[UUID]

@@ -15,7 +15,7 @@ from mdm_async.catalog.work.views_to_make import lock_demands
 from mdm_async.errors import BadRequest, Busy, Exists, Forbidden, NoParent
 from mdm_async.images.changed import ChangedHere
 from mdm_async.images.names import removal
-from mdm_async.images.names.revealing import NameGuard
+from mdm_async.images.names.revealing import Named, NameGuard
 from mdm_async.images.reading.served import ServedViews
 from mdm_async.images.rights.delivery import KINDS, policy
 from mdm_async.images.surls import resolve_one
@@ -60,7 +60,7 @@ class Mover:
         named = await self._silently_named(caller, source, target, taken)
         return await _mv(self, caller, source, target, named, taken)
 
-    async def _silently_named(self, caller: Caller, source: str, target: str, taken: "Taken") -> "_Named":
+    async def _silently_named(self, caller: Caller, source: str, target: str, taken: "Taken") -> "_LookedAt":
         """Raises BadRequest when the new name, or that of a file below, tells who its patient is; else as `_mv`."""
         # Who may move nothing, or not there, makes nobody wait, and learns nothing.
         async with self.database.acquire() as db:
@@ -72,20 +72,23 @@ class Mover:
                 below, whole = [(entry.image, "")], True
             else:
                 below, whole = await entries.images_below(db, entry.id, self.naming.looked_at)
-        await self.guard.demand_silent(caller, [(image, lfn + path) for image, path in below])
-        return _Named(lfn, whole)
+        kept = name if name == entry.name else ""
+        await self.guard.demand_silent(
+            caller, [Named(image, (lfn + path,), kept + path) for image, path in below]
+        )
+        return _LookedAt(lfn, whole)
 
 
 @dataclass(frozen=True, slots=True)
-class _Named:
-    """A new name that has been looked at."""
+class _LookedAt:
+    """A new name that has been compared."""
 
     lfn: Lfn
     whole: bool
     """So have all names below it."""
 
 
-async def _mv(mover: Mover, caller: Caller, source: str, target: str, named: _Named, taken: Taken) -> bool:
+async def _mv(mover: Mover, caller: Caller, source: str, target: str, named: _LookedAt, taken: Taken) -> bool:
     """Move or rename; whether something was replaced. One transaction of a few rows, whatever lies below.
 
     What the entry has by inheritance and would have otherwise at the new place becomes its own: ACL, default ACL,

@@ -66,6 +66,15 @@ class PathTemplate:
 
         return _FIELD.sub(one, self._text)
 
+    def said(self, values: dict[str, str], subjects: Container[str]) -> str:
+        """What of the path people have chosen: all but keyed pseudonyms, which tell nothing."""
+
+        def one(match: re.Match[str]) -> str:
+            value = values.get(_FIELDS[match[1]], "")
+            return value if match[1] == "subject" and value in subjects else "-"
+
+        return _FIELD.sub(one, self._text)
+
 
 def pseudonym(field: str, value: str, key: bytes) -> str:
     """What stands for the value of a field that names nobody as they are."""

@@ -15,7 +15,7 @@ from mdm_async.catalog.namespace import dead_properties, locks
 from mdm_async.catalog.trail import acts
 from mdm_async.catalog.trail.acts import Act
 from mdm_async.errors import NoSpace
-from mdm_async.images.names.revealing import NameGuard
+from mdm_async.images.names.revealing import Named, NameGuard
 from mdm_async.images.names.user_text import UserText, opened, sealed
 from mdm_async.images.surls import existing
 from mdm_async.keys.derive import MappingCipher
@@ -23,8 +23,6 @@ from mdm_async.names import Caller, Right
 from mdm_async.postgres.database import Database
 
 _TAG: Final = re.compile(r"<[^>]*>")
-_AS_A_NAME: Final = 1024
-"""Characters of what programs keep with a file, its times for instance; who guesses has more to say."""
 Name = tuple[str, str]
 """Namespace and local name."""
 Change = tuple[Name, str | None]
@@ -63,15 +61,12 @@ class DeadProperties:
             await acts.record(db, [Act(caller, "set properties", guid=entry.guid)])
 
     async def _demand_silent(self, caller: Caller, image: UUID, changes: Sequence[Change]) -> None:
-        """Return when none of these tells who the image's patient is: little text is a name more, much is counted."""
+        """Return when none of these tells who the image's patient is."""
         values = {name: value for name, value in changes if value is not None}
         self._demand_fits(values)
-        told = [text for name, value in values.items() for text in _read(name, value)]
-        if sum(map(len, told)) <= _AS_A_NAME:
-            await self.guard.demand_silent(caller, [(image, text) for text in told])
-            return
+        told = tuple(text for name, value in values.items() for text in _read(name, value))
         known = await self.guard.identifiers([image])
-        await self.guard.demand_texts_silent(caller, known, {image: told})
+        await self.guard.demand_texts_silent(caller, known, [Named(image, told)])
 
     def _demand_fits(self, known: Mapping[Name, str]) -> bytes:
         """Properties as they are kept. Raises NoSpace."""

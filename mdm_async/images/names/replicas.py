@@ -8,6 +8,7 @@ to another.
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
+from uuid import UUID
 
 from mdm_async.catalog.holdings import replicas
 from mdm_async.catalog.holdings.replicas import Replica
@@ -16,8 +17,8 @@ from mdm_async.catalog.namespace.places import Place
 from mdm_async.catalog.rights import acl
 from mdm_async.catalog.trail import acts as audit
 from mdm_async.catalog.trail.acts import Act
-from mdm_async.errors import BadRequest, Exists, MdmError, NotFound
-from mdm_async.images.names.revealing import Identifiers, NameGuard
+from mdm_async.errors import BadRequest, Busy, Exists, MdmError, NotFound
+from mdm_async.images.names.revealing import Named, NameGuard
 from mdm_async.images.reading.served import ServedViews
 from mdm_async.images.surls import resolve
 from mdm_async.names import Caller, Right, Surl, View
@@ -54,18 +55,16 @@ async def add(
     database: Database, served: ServedViews, guard: NameGuard, caller: Caller, changes: Sequence[Change]
 ) -> Outcomes:
     """Tell of copies; a view that the SURL does not name is the default one. Raises nothing: one status for each."""
-    known = await _identifiers(database, guard, caller, changes)
+    compared = await _compared(database, served, guard, caller, changes)
 
     async def work(db: Connection, surl: Surl, place: Place, entry: Entry, url: str | None) -> View:
-        view = surl.view or place.default_view
         await served.refresh(db)
-        if not served.exists(view):
-            raise BadRequest("there is no such view here", remedy="`mdm profile list` names those that are")
-        acl.demand(caller, place, Right.READ, view)
-        if url is None:
-            raise BadRequest("the copy stored here is there already")
+        view, url = _addable(served, caller, surl, place, url)
         if entry.image is not None:
-            guard.demand_one_silent(caller, known, entry.image, unquote(url))
+            if (entry.image, url) not in compared:
+                raise Busy("the file has just been changed", remedy="try again")
+            if (why := compared[entry.image, url]) is not None:
+                raise why
         if not await replicas.add(db, entry.id, view, url, caller.name):
             raise Exists("the file has a replica at that URL already")
         return view
@@ -73,15 +72,40 @@ async def add(
     return await _change(database, caller, "replica add", changes, work)
 
 
-async def _identifiers(
-    database: Database, guard: NameGuard, caller: Caller, changes: Sequence[Change]
-) -> Identifiers:
-    """Of the images of those files that the caller may tell of copies of."""
+def _addable(
+    served: ServedViews, caller: Caller, surl: Surl, place: Place, url: str | None
+) -> tuple[View, str]:
+    """Raises BadRequest, and as reading the view does."""
+    view = surl.view or place.default_view
+    if not served.exists(view):
+        raise BadRequest("there is no such view here", remedy="`mdm profile list` names those that are")
+    acl.demand(caller, place, Right.READ, view)
+    if url is None:
+        raise BadRequest("the copy stored here is there already")
+    return view, parse_url(url)
+
+
+async def _compared(
+    database: Database, served: ServedViews, guard: NameGuard, caller: Caller, changes: Sequence[Change]
+) -> dict[tuple[UUID, str], MdmError | None]:
+    """Why images may not be said to lie at a URL, if not; of those files that the caller may tell of copies of."""
     async with database.acquire() as db:
+        await served.refresh(db)
         found = await resolve(db, caller, [change.surl for change in changes])
-    files = [_file(caller, one, Right.SET_METADATA) for one in found]
-    images = [one[2].image for one in files if not isinstance(one, MdmError)]
-    return await guard.identifiers([image for image in images if image is not None])
+    named: dict[tuple[UUID, str], Named] = {}
+    for change, each in zip(changes, found, strict=True):
+        try:
+            one = _file(caller, each, Right.SET_METADATA)
+            if isinstance(one, MdmError):
+                continue
+            surl, place, entry = one
+            _, url = _addable(served, caller, surl, place, change.url)
+        except MdmError:
+            continue  # which is told below
+        if entry.image is not None:
+            named[entry.image, url] = Named(entry.image, (unquote(url),), entry.name)
+    known = await guard.identifiers([image for image, _ in named])
+    return dict(zip(named, await guard.compare(caller, known, list(named.values())), strict=True))
 
 
 async def remove(database: Database, caller: Caller, changes: Sequence[Change]) -> Outcomes:

@@ -23,7 +23,7 @@ from mdm_async.errors import (
 from mdm_async.images.fairness.desk import Desk
 from mdm_async.images.intake.placing import Bytes, Placing, Same
 from mdm_async.images.intake.target import Target
-from mdm_async.images.names.revealing import NameGuard
+from mdm_async.images.names.revealing import Named, NameGuard
 from mdm_async.images.transfers.judging import Judge
 from mdm_async.images.transfers.spellings import by_name
 from mdm_async.names import Caller, Lfn, join, parse_lfn, parse_surl, split
@@ -94,7 +94,7 @@ async def _publish(
     async with database.acquire() as db:
         place = (await places.of_entries(db, [grant.parent])).get(grant.parent)
     if place is not None and place.lfn != directory:  # moved since the name was looked at
-        await guard.demand_silent(caller, [(image, join(place.lfn, grant.name))])
+        await guard.demand_silent(caller, [Named(image, (join(place.lfn, grant.name),), grant.name)])
     if grant.state == "uploaded":
         try:
             await _demand_same(placing, database, grant.sealed, image, done)

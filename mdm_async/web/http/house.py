@@ -25,10 +25,10 @@ from mdm_async.images.intake.intake import Intake
 from mdm_async.images.metadata.originals import Originals
 from mdm_async.images.metadata.rows import Desk as QueryDesk
 from mdm_async.images.metadata.taking_together import TakingTogether
+from mdm_async.images.names.guesses import Guesses
 from mdm_async.images.names.locking import Locking
 from mdm_async.images.names.properties import DeadProperties
 from mdm_async.images.names.revealing import NameGuard
-from mdm_async.images.names.texts_tried import TextsTried
 from mdm_async.images.names.user_text import UserText
 from mdm_async.images.reading.digests import Digests
 from mdm_async.images.reading.served import ServedViews
@@ -90,7 +90,7 @@ class House:
     user_text: UserText
     names_refused: Rates
     """By caller."""
-    texts_tried: TextsTried
+    guesses: Guesses
     authenticator: Authenticator
     makers: Makers
     refusals: Refusals
@@ -121,8 +121,8 @@ class House:
     @property
     def name_guard(self) -> NameGuard:
         most = self.settings.scrub.max_head
-        refused, tried = self.names_refused, self.texts_tried
-        return NameGuard(self.database, self.shelf, self.blobs, self.cipher, most, refused, tried)
+        refused, guesses = self.names_refused, self.guesses
+        return NameGuard(self.database, self.shelf, self.blobs, self.cipher, most, refused, guesses)
 
     @property
     def landing(self) -> Landing:

@@ -1,13 +1,17 @@
-"""A request's turn at the catalog, weighed and counted by the files that its form names."""
+"""A request's turn at the catalog, weighed by the files that its form names and the text that it gives them."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Final
 
 from aiohttp import web
 from pydantic import BaseModel
 
 from mdm_async.names import Caller
 from mdm_async.web.http.house import HOUSE
+
+_AS_A_FILE: Final = 256
+"""Characters of text that are as much work as one file."""
 
 
 @asynccontextmanager
@@ -21,9 +25,14 @@ async def turn(request: web.Request, caller: Caller, form: BaseModel) -> AsyncIt
         # The request itself is counted already.
         desk.strangers.ask(caller.payer.worker, files - 1)
     with desk.turns.serving(caller.payer):
-        async with desk.turns.turn(caller.payer, files):
+        async with desk.turns.turn(caller.payer, files + _text(form) // _AS_A_FILE):
             yield
 
 
 def _files(form: BaseModel) -> int:
     return sum(len(value) for value in form.__dict__.values() if isinstance(value, list))
+
+
+def _text(form: BaseModel) -> int:
+    given = [value for value in form.__dict__.values() if isinstance(value, dict)]
+    return sum(len(text) for one in given for text in one.values() if isinstance(text, str))

@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import random
 import time
 from typing import Any
 
@@ -10,7 +11,7 @@ import pydicom
 import pytest
 
 from mdm_async.images.metadata import own_kinds, schemas, values
-from mdm_async.images.names.texts_tried import TEXT_TRIED
+from mdm_async.images.names.guesses import LETTERS
 from mdm_async.images.upkeep.values import forget_values
 from mdm_async.postgres.database import Connection
 from mdm_async.web.metadata import own_attributes
@@ -291,10 +292,9 @@ async def test_many_guesses_at_a_patients_name_cost_as_many_hits(
         return status, str(told)
 
     most = 20
-    refused, tried_ = server.house.names_refused, server.house.texts_tried.rates
+    refused = server.house.names_refused
     monkeypatch.setattr(refused, "rate", most / 3600)
     monkeypatch.setattr(refused, "burst", most)
-    monkeypatch.setattr(tried_, "rate", TEXT_TRIED / 3600)
     await call("schemas/create", surl=folder, name="mine", attributes=attributes)
     both = [f"{folder}/a.dcm", folder]
     status, told = await tried(both, "quiet", f"{name} 1", f"{name} 2", f"{name} 3")
@@ -309,8 +309,11 @@ async def test_many_guesses_at_a_patients_name_cost_as_many_hits(
     side_by_side = await asyncio.gather(*(tried(both, f"{name} {n}") for n in range(3 * most)))
     assert sum(status == 400 for status, _ in side_by_side) <= most
     monkeypatch.setattr(refused, "rate", 0)
-    words = ["".join(chr(97 + (n * 7 + k) % 26) for k in range(1000)) for n in range(26)]
-    guesses = [[f"{time_} {word}" for word in words] for time_ in range(3)]
+    monkeypatch.setattr(server.house.guesses, "limited", True)
+    letters = random.Random(1)
+    guesses = [
+        ["".join(letters.choices("abcdefghijklm", k=1000)) for _ in range(LETTERS // 2500)] for _ in range(3)
+    ]
     assert [(await tried(both, *some))[0] for some in guesses] == [200, 200, 403]
     assert (await tried([folder], *guesses[2]))[0] == 200
 
@@ -322,9 +325,7 @@ async def test_what_was_compared_with_a_patient_lately_may_be_set_as_often_as_on
     folder = await server.directory()
     file = f"{folder}/a.dcm"
     await server.put(file, ct)
-    rates = server.house.texts_tried.rates
-    monkeypatch.setattr(rates, "rate", TEXT_TRIED / 3600)
-    monkeypatch.setattr(rates, "clock", lambda: 0.0)
+    monkeypatch.setattr(server.house.guesses, "limited", True)
 
     async def call(verb: str, **body: Any) -> tuple[int, Any]:
         answer = await server.call("POST", f"/meta/v1/{verb}", token=server.admin_token, json=body)
@@ -334,22 +335,22 @@ async def test_what_was_compared_with_a_patient_lately_may_be_set_as_often_as_on
     await call("schemas/create", surl=folder, name="mine", attributes=attributes)
     at_work = {"mine.state": "running", "mine.worker": "node seventeen " * 60, "mine.note": "begun " * 160}
     new = 'mine.state = "new"'
-    for _ in range(TEXT_TRIED // 1800 + 2):
+    for _ in range(LETTERS // 1800 + 2):
         assert (await call("set", surls=[file], values={"mine.state": "new"}))[0] == 200
         status, told = await call("take", query=new, path=folder, values=at_work)
         assert (status, [one["path"] for one in told.get("taken", ())]) == (200, [file])
         assert (await call("set", surls=[file], values={"mine.note": at_work["mine.note"]}))[0] == 200
 
     def other(n: int) -> dict[str, str]:
-        return {"mine.note": "".join(chr(97 + (n * 7 + k) % 26) for k in range(1000)) + str(n)}
+        return {"mine.note": "".join(random.Random(n).choices("abcdefghijklm", k=1000))}
 
-    tried = [(await call("set", surls=[file], values=other(n)))[0] for n in range(TEXT_TRIED // 1000)]
+    tried = [(await call("set", surls=[file], values=other(n)))[0] for n in range(LETTERS // 1000)]
     assert set(tried) == {200, 403}
     assert tried == sorted(tried)
     # Whoever may try nothing new goes on with what he has tried.
     assert (await call("set", surls=[file], values=at_work | {"mine.state": "new"}))[0] == 200
     assert (await call("take", query=new, path=folder, values=at_work))[1]["taken"]
-    assert (await call("set", surls=[file], values=at_work | other(TEXT_TRIED)))[0] == 403
+    assert (await call("set", surls=[file], values=at_work | other(LETTERS)))[0] == 403
 
 
 async def test_it_takes_g_to_see_s_to_set_and_d_to_take_away(server: Server, meta: Meta, schema: str) -> None:

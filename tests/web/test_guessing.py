@@ -1,0 +1,251 @@
+"""Whoever may not know a patient does not find out by what we refuse: whichever way names and texts come, they are held
+against the patient's identifiers so often and no more."""
+
+import asyncio
+import io
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
+from datetime import date, timedelta
+from itertools import islice
+from typing import Any
+
+import pydicom
+import pytest
+
+from mdm_async.images.names import comparing
+from mdm_async.images.names.guesses import DATES, PER_HIT
+from tests.conftest import Server, running_server
+from tests.postgres.for_tests import PostgresForTests
+from tests.web.dav.face import Dav
+from tests.web.dav.test_dead_properties import update
+from tests.web.made_images import made
+
+BORN = "19301231"
+Ask = Callable[[list[str]], Awaitable[int]]
+"""Says these dates of the patient; 200, 400 when one of them is his birth date, 403 when no more may be said."""
+
+
+@pytest.fixture(scope="module")
+async def limited(
+    postgres: PostgresForTests, migrated: str, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Server]:
+    dsn = await postgres.fresh_database(migrated)
+    at = tmp_path_factory.mktemp("limited") / "data"
+    async with running_server(at, dsn, naming={"refused": 20}) as server:
+        yield server
+
+
+def image(seed: int, born: str = BORN) -> bytes:
+    found = pydicom.dcmread(io.BytesIO(made(name=f"Qvxzw{seed}^Wjqkz", seed=seed)))
+    found.PatientBirthDate, found.PatientID, found.AccessionNumber = born, "QZX-77", f"ACC{seed:05}"
+    out = io.BytesIO()
+    found.save_as(out, enforce_file_format=True)
+    return out.getvalue()
+
+
+def days() -> Iterator[str]:
+    """Among which is none that anybody was born on."""
+    day = date(1940, 1, 1)
+    while True:
+        yield day.strftime("%Y%m%d")
+        day += timedelta(1)
+
+
+class Hunter:
+    """Who has all rights to a file but that to know its patient."""
+
+    def __init__(self, server: Server, at: str, token: str) -> None:
+        self.server, self.at, self.token = server, at, token
+        self.dav = Dav(server, at, token)
+        self.made = 0
+
+    @classmethod
+    async def of(cls, server: Server, seed: int) -> "Hunter":
+        at = await server.directory()
+        await server.put(f"{at}/a.dcm", image(seed))
+        attributes = [{"name": "n"}, {"name": "again"}]
+        made_ = await server.call(
+            "POST",
+            "/meta/v1/schemas/create",
+            token=server.admin_token,
+            json={"surl": at, "name": "mine", "attributes": attributes},
+        )
+        assert made_.status == 201, made_.body
+        return cls(server, at, await server.token("pdrwlxgs", at))
+
+    async def post(self, where: str, **body: Any) -> int:
+        answer = await self.server.call("POST", where, token=self.token, json=body)
+        if answer.status == 207 or "files" in answer.tree:
+            code = answer.tree["files"][0]["status"]["statusCode"]
+            return {"SRM_SUCCESS": 200, "SRM_INVALID_REQUEST": 400, "SRM_AUTHORIZATION_FAILURE": 403}[code]
+        return answer.status
+
+    async def mv(self, some: list[str]) -> int:
+        """A directory of its own, with a copy of the file in it."""
+        self.made += 1
+        name, before = f"{'x'.join(some)}-{self.made}", f"m{self.made}"
+        await self.server.srm("mkdir", token=self.token, surl=f"{self.at}/{before}")
+        copied = await self.dav.call("COPY", "a.dcm", Destination=self.dav.path(f"{before}/a"))
+        assert copied.status == 201, copied.body
+        surls = {"fromSURL": f"{self.at}/{before}", "toSURL": f"{self.at}/{name}"}
+        answer = await self.server.srm("mv", token=self.token, expect=None, **surls)
+        codes = {"SRM_SUCCESS": 200, "SRM_INVALID_REQUEST": 400, "SRM_AUTHORIZATION_FAILURE": 403}
+        return codes[answer["returnStatus"]["statusCode"]]
+
+    async def copy(self, some: list[str]) -> int:
+        self.made += 1
+        to = self.dav.path(f"{'x'.join(some)}c{self.made}")
+        status = (await self.dav.call("COPY", "a.dcm", Destination=to)).status
+        return 200 if status == 201 else status
+
+    async def link(self, some: list[str]) -> int:
+        self.made += 1
+        template = f"{'x'.join(some)}/l{self.made}/{{instance}}.dcm"
+        body = {"surls": [f"{self.at}/a.dcm"], "target": self.at, "view": "basic", "template": template}
+        return await self.post("/admin/v1/link", **body)
+
+    async def replica(self, some: list[str]) -> int:
+        self.made += 1
+        url = f"https://x.example/{'x'.join(some)}/r{self.made}"
+        return await self.post(
+            "/catalog/v1/replicas/add", replicas=[{"surl": f"{self.at}/a.dcm", "url": url}]
+        )
+
+    async def proppatch(self, some: list[str]) -> int:
+        status = (await self.dav.call("PROPPATCH", "a.dcm", update("x".join(some)))).status
+        return 200 if status == 207 else status
+
+    async def meta(self, some: list[str]) -> int:
+        return await self.post("/meta/v1/set", surls=[f"{self.at}/a.dcm"], values={"mine.n": "x".join(some)})
+
+
+FACES: dict[str, Callable[[Hunter], Ask]] = {
+    "mv": lambda hunter: hunter.mv,
+    "COPY": lambda hunter: hunter.copy,
+    "link": lambda hunter: hunter.link,
+    "replicas": lambda hunter: hunter.replica,
+    "PROPPATCH": lambda hunter: hunter.proppatch,
+    "meta set": lambda hunter: hunter.meta,
+}
+
+
+def in_texts(all_: Iterator[str], count: int, each: int = 25) -> list[list[str]]:
+    return [list(islice(all_, each)) for _ in range(count // each)]
+
+
+@pytest.mark.parametrize("face", FACES)
+async def test_a_hunt_for_a_birth_date_ends_at_the_limit(limited: Server, face: str) -> None:
+    """Of whatever size the texts are; and then nothing is learnt, not even of the right one."""
+    hunter = await Hunter.of(limited, 100 + list(FACES).index(face))
+    ask = FACES[face](hunter)
+    texts = in_texts(days(), DATES + 100)
+    one_by_one = [await ask(some) for some in texts[:12]]
+    assert one_by_one == [200] * 12
+    assert await ask([BORN]) == 400
+    side_by_side = await asyncio.gather(*(ask(some) for some in texts[12:]))
+    assert set(side_by_side) == {200, 403}
+    let = 25 * (12 + side_by_side.count(200))
+    assert DATES * 0.7 <= let <= DATES - DATES // PER_HIT
+    left = list(islice(days(), 2000, 2050))
+    assert sum([await ask([day]) == 200 for day in left[:30]]) < 30
+    assert await ask([*left[30:], BORN]) == 403
+    assert await ask(texts[0]) == 200, "which was said before"
+
+
+async def test_all_ways_and_all_studies_of_a_patient_count_together(limited: Server) -> None:
+    hunter = await Hunter.of(limited, 7)
+    await limited.put(f"{hunter.at}/b.dcm", image(8))
+    texts, let = iter(in_texts(days(), DATES + 300)), 0
+    for ask in (hunter.copy, hunter.replica, hunter.proppatch, hunter.link):
+        let += sum([await ask(next(texts)) == 200 for _ in range(4)])
+    for some in texts:
+        body = {"surls": [f"{hunter.at}/b.dcm"], "values": {"mine.n": "x".join(some)}}
+        let += await hunter.post("/meta/v1/set", **body) == 200
+    assert let * 25 <= DATES
+    assert let * 25 > DATES - 50
+
+
+async def test_who_is_told_to_wait_is_told_how_long(limited: Server) -> None:
+    hunter = await Hunter.of(limited, 20)
+    for some in in_texts(days(), DATES):
+        assert await hunter.proppatch(some) == 200
+    answer = await hunter.dav.call("PROPPATCH", "a.dcm", update("scan of 20110203"))
+    assert answer.status == 403
+    assert b"try again in 1 hour" in answer.body
+    assert 0 < int(answer.headers["Retry-After"]) <= 3600
+    much = await hunter.dav.call("PROPPATCH", "a.dcm", update("x".join(islice(days(), 900, 1700))))
+    assert b"say less at once" in much.body
+    assert await hunter.proppatch(["of the night"]) == 200
+
+
+async def test_halving_what_hit_costs_as_much_as_it_says(limited: Server) -> None:
+    """Each hit takes a part of what may be said, and what was said in it is not free."""
+    hunter = await Hunter.of(limited, 30)
+    some = [*islice(days(), DATES // 2 - 1), BORN]
+    answers = []
+    while len(some) > 1:
+        answers.append(await hunter.proppatch(some))
+        if answers[-1] == 403:
+            break
+        some = some[len(some) // 2 :]
+    assert answers == [400, 400, 403]
+
+
+async def test_names_and_texts_are_compared_off_the_event_loop_and_in_pieces(
+    limited: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hunter = await Hunter.of(limited, 40)
+    ran: list[tuple[str, int]] = []
+
+    @asynccontextmanager
+    async def watched(face: str) -> AsyncIterator[None]:
+        ran.clear()
+        yield
+        assert ran, face
+        assert all(thread.startswith("cipher") for thread, _ in ran), face
+        assert all(size <= comparing.READ for _, size in ran), face
+
+    read, held = comparing._read, comparing._held
+
+    def reads(texts: list[str], *more: Any) -> Any:
+        ran.append((threading.current_thread().name, sum(map(len, texts))))
+        return read(texts, *more)
+
+    def holds(asked: Any) -> Any:
+        ran.append((threading.current_thread().name, 0))
+        return held(asked)
+
+    monkeypatch.setattr(comparing, "_read", reads)
+    monkeypatch.setattr(comparing, "_held", holds)
+    for face, ask in FACES.items():
+        async with watched(face):
+            assert await ask(hunter)(["quiet"]) == 200
+    async with watched("many"):
+        urls = [f"https://x.example/{n}{'quiet' * 200}" for n in range(40)]
+        many = [{"surl": f"{hunter.at}/a.dcm", "url": url} for url in urls]
+        assert await hunter.post("/catalog/v1/replicas/add", replicas=many) == 200
+    assert len(ran) >= 40_000 // comparing.READ
+
+
+async def test_a_client_that_goes_away_ends_the_comparing_after_the_piece_at_hand(
+    limited: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, go_on = asyncio.Event(), threading.Event()
+    loop, read, pieces = asyncio.get_running_loop(), comparing._read, 0
+
+    def waits(texts: list[str], *more: Any) -> Any:
+        nonlocal pieces
+        pieces += 1
+        loop.call_soon_threadsafe(begun.set)
+        assert go_on.wait(60)
+        return read(texts, *more)
+
+    monkeypatch.setattr(comparing, "_read", waits)
+    work = asyncio.create_task(comparing.read(limited.house.cipher, [f"{n} " * 3000 for n in range(9)]))
+    await begun.wait()
+    work.cancel()
+    go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await work
+    assert pieces == 1
