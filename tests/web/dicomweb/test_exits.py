@@ -19,6 +19,7 @@ ACCEPTED = (
     'multipart/related; type="application/dicom"',
     "image/png",
 )
+PICTURES = ("rendered", "thumbnail")
 QUERIES = ("?includefield=all", "?StudyInstanceUID=1.2&fuzzymatching=true", "?PatientID=*&x=y")
 
 
@@ -60,7 +61,7 @@ async def test_no_canary_leaves_by_any_route(own_server: Server, encoding: str) 
         for method, path in routes(server):
             for query, accept in (
                 *(("", accept) for accept in ("*/*", *ACCEPTED, "text/html")),
-                *((query, "*/*") for query in QUERIES),
+                *((query, "*/*") for query in QUERIES if not path.endswith(PICTURES)),
             ):
                 target = path.format(**named) + query
                 reply = await server.call(method, target, token=admin, headers={"Accept": accept})
