@@ -162,7 +162,7 @@ class Cache:
             looked += _PAGE
             if after is None:
                 break
-        if kept:
+        if kept and after is not None:
             # Behind all others: they are in use, and the next search begins with what was not looked at.
             async with self.database.acquire() as db:
                 await staged.note_use(db, [one.image for one in kept], 0)

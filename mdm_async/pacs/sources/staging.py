@@ -54,8 +54,8 @@ _BUSY: Final = 3
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 60.0
 """Seconds that an archive is left alone which does not answer; doubled each time."""
 
-_ROOM_PAUSE: Final = 0.5
-"""Seconds between looks for room; the next in the line is tried then."""
+_ROOM_PAUSE, _LONGEST_ROOM_PAUSE = 0.5, 2.0
+"""Seconds between looks for room, while there is none; the next in the line is tried then."""
 
 _log = structlog.get_logger()
 
@@ -69,6 +69,7 @@ class Bringer:
     waiters: Waiters
     node: str
     _pause: float = 0.0
+    _room_pause: float = 0.0
     _busy: int = 0
     """How often it has said so since it last gave an image."""
     _running: set[asyncio.Task[None]] = field(default_factory=set)
@@ -167,6 +168,8 @@ class Bringer:
             elif not where.is_online:
                 if not waits:
                     if await dropped(self._database, row):
+                        # What a node that was killed had set aside.
+                        await self.fetcher.cache.give_up(image)
                         return
                     continue  # somebody has come meanwhile, for whom it is to be brought
                 try:
@@ -258,7 +261,9 @@ class Bringer:
         line = self.line
         if not line.is_full:
             _log.info("there is no room for images of an archive", archive=self._name)
-        line.is_full, line.full_until = True, _now() + _ROOM_PAUSE
+            self._room_pause = _ROOM_PAUSE
+        line.is_full, line.full_until = True, _now() + self._room_pause
+        self._room_pause = min(2 * self._room_pause, _LONGEST_ROOM_PAUSE)
         line.room_by = _now() + why.retry_after if why.retry_after is not None else line.room_by
         async with self._database.acquire() as db:
             if await images_to_stage.wait_for_room(db, image):

@@ -306,7 +306,7 @@ async def test_whoever_prepares_while_it_is_evicted_has_the_file_or_waits_for_it
             await asyncio.sleep(0)
 
     async def work(at: int) -> None:
-        for _ in range(25):
+        for _ in range(12):
             assert await read(caching, paths[at % 3]) == [expected[at % 3]]
 
     async with asyncio.TaskGroup() as tasks:
