@@ -72,6 +72,17 @@ class Archives:
             if not told["more"]:
                 return
 
+    async def files(self, name: str, *, study: str | None = None) -> AsyncGenerator[str, None]:
+        """The paths of files that were registered at it, and are not here, of one study or all."""
+        asked = _wanted(study, None)
+        while True:
+            page = await self._wire.operate("POST", _path(name, "files"), asked, repeat=True)
+            for path in page["paths"]:
+                yield path
+            if page["after"] is None:
+                return
+            asked["after"] = page["after"]
+
     async def stage(self, paths: Names, *, on_online: OnOnline | None = None) -> None:
         """Have files brought online, and wait until they are. SomeFailed tells of each that is not."""
         surls, outcomes = names_of(paths), list[Outcome[None]]()

@@ -858,6 +858,10 @@ ROUTES |= (
         for verb in ("find", "count")
     }
     | {
+        ("POST", "/admin/v1/archives/{name}/files"): [
+            _admin("POST", f"{_ARCHIVE}/files", lambda aim: {}),
+            _admin("POST", f"{_ARCHIVE}/files", lambda aim: {"study": aim.study}, "by study"),
+        ],
         ("POST", "/admin/v1/archives/{name}/vanished"): [
             _admin("POST", f"{_ARCHIVE}/vanished", lambda aim: {"since": 1e9}),
             _admin(

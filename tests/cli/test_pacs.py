@@ -1,10 +1,12 @@
 """`mdm pacs` against an archive that is not real and a server that is."""
 
 import asyncio
+import io
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import pydicom
 import pytest
 from aiohttp import web
 
@@ -166,5 +168,16 @@ async def test_what_goes_wrong_is_told_of_the_name_that_it_is_about(mdm: Run, ar
         ended = await mdm("pacs", *command)
         assert ended.code != 0
         assert ended.err.startswith(f"mdm: {subject}: "), ended.err
+    assert (await mdm("mkdir", "/a", "/b")).code == 0
+    for directory in ("/a", "/b"):
+        assert (await mdm("pacs", "register", "hospital", "--path", directory)).code == 0
+    study = str(pydicom.dcmread(io.BytesIO(next(iter(archive.files.values())))).StudyInstanceUID)
+    ended = await mdm("pacs", "stage", "hospital", "--study", study)
+    assert "no right 'i' on /" in ended.err
+    for asked, count in ((("--path", "/a"), 1), ((), 1), ((), 0)):
+        ended = await mdm("pacs", "stage", "hospital", *asked)
+        assert (ended.code, ended.text) == (0, f"{count} of {count} files are online\n"), ended.err
+    ended = await mdm("pacs", "stage", "/a", "--study", study)
+    assert "of one archive" in ended.err
     ended = await mdm("pacs", "echo", "away")
     assert "away: the archive cannot be reached: its host refuses the connection" in ended.err

@@ -292,6 +292,7 @@ async def a_hundred_images_are_put_into_an_archives_line(desk: Desk) -> None:
     ]
     assert not await vanished.believed_there(desk.db, "main", b"study", UUID(int=0), 500)
     await vanished.forget_study(desk.db, "main", b"study")
+    assert await sources.away(desk.db, "main", None, None, 500) is not None
     await vanished.mark(desk.db, wanted)
     await vanished.of_images(desk.db, wanted)
     await vanished.given(desk.db, image(FILE))

@@ -17,6 +17,36 @@ class Digests:
     instance: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """Of a source in the order of studies."""
+
+    study: bytes
+    source: UUID
+
+
+async def away(
+    db: Connection, pacs: str, study: bytes | None, after: Spot | None, count: int
+) -> tuple[list[UUID], Spot | None]:
+    """Of the next so many images of an archive, or of that study, those that are not here and may be asked for; and
+    after which to go on; None at the end.
+    """
+    rows = await db.fetch(
+        "select s.study, s.id, i.id as image, s.vanished is null"
+        "  and i.locality in ('NEARLINE', 'UNAVAILABLE') and i.doomed is null as away"
+        " from (select study, id, vanished from sources where pacs = $1 and (study, id) > ($2::bytea, $3::uuid)"
+        "  and ($4::bytea is null or study = $4) order by study, id limit $5) s join images i on i.source = s.id"
+        " order by s.study, s.id",
+        pacs,
+        after.study if after is not None else study or b"",
+        after.source if after is not None else UUID(int=0),
+        study,
+        count,
+    )
+    last = Spot(rows[-1]["study"], rows[-1]["id"]) if rows else None
+    return [row["image"] for row in rows if row["away"]], last
+
+
 async def register(
     db: Connection,
     image: UUID,

@@ -1,6 +1,7 @@
 """`mdm pacs stage`: images brought from their archives, shown while they come."""
 
-from typing import Annotated
+import re
+from typing import Annotated, Final
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -17,8 +18,12 @@ from mdm_async.cli.output import (
     print_line,
     stderr_console,
 )
+from mdm_async.cli.pacs.options import Study
 from mdm_async.cli.settled import settled
 from mdm_async.client.client import Client
+from mdm_async.errors import BadRequest
+
+_ARCHIVE: Final = re.compile("[a-z][a-z0-9_-]{0,62}")
 
 
 def register(group: typer.Typer) -> None:
@@ -27,19 +32,30 @@ def register(group: typer.Typer) -> None:
 
 def stage(
     context: typer.Context,
-    names: Annotated[list[str], typer.Argument(metavar="LFN…", show_default=False)],
+    names: Annotated[list[str], typer.Argument(metavar="NAME|LFN…", show_default=False)],
+    study: Study = None,
+    path: Annotated[
+        str | None, typer.Option(help="Only what is below this directory.", show_default=False)
+    ] = None,
     json: Json = False,
 ) -> None:
-    """Have files brought from their archives, of a directory all that is below it; ends when they are here.
+    """Have files brought from their archives: those of one archive, or files by their names, of a directory all that is
+    below it. Ends when they are here.
 
-    Example: `mdm pacs stage /pacs/hospital/MDM4T7QZ`
+    Example: `mdm pacs stage hospital --study 1.2.840.99.1` or `mdm pacs stage /pacs/hospital/MDM4T7QZ`
     """
+    archive = names[0] if len(names) == 1 and _ARCHIVE.fullmatch(names[0]) else None
+    if archive is None and (study is not None or path is not None):
+        raise BadRequest("--study and --path are of one archive", remedy="name it: mdm pacs status")
     console = stderr_console()
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
 
     async def work(progress: Progress) -> dict[str, None]:
         async with client_of(context) as client:
-            files = await files_below(client, names)
+            if archive is not None:
+                files = await _files_of(client, archive, study, path)
+            else:
+                files = await files_below(client, names)
             task = progress.add_task("online", total=len(files))
             await client.archives.stage(files, on_online=lambda count: progress.advance(task, count))
             return dict.fromkeys(files)
@@ -62,6 +78,15 @@ def stage(
         online = sum(outcome.error is None for outcome in outcomes)
         print_line(f"{online} of {len(outcomes)} files are online")
     end(outcome.error for outcome in outcomes)
+
+
+async def _files_of(client: Client, archive: str, study: str | None, path: str | None) -> list[str]:
+    below = path.rstrip("/") + "/" if path is not None else "/"
+    if path is not None:
+        with about(path):
+            await client.stat(path)
+    with about(archive):
+        return [one async for one in client.archives.files(archive, study=study) if one.startswith(below)]
 
 
 async def files_below(client: Client, names: list[str]) -> list[str]:

@@ -18,7 +18,7 @@ from mdm_async.errors import BadQuery, SourceAway
 from mdm_async.names import Caller
 from mdm_async.pacs.source import Said, Source
 from mdm_async.pacs.sources.archives import Archives
-from mdm_async.postgres.database import Database
+from mdm_async.postgres.database import Connection, Database
 
 MOST_FOUND: Final = 1000
 """Studies of one answer."""
@@ -124,6 +124,11 @@ async def echo(database: Database, archives: Archives, caller: Caller, name: str
     return await archives.named(name).source.echo()
 
 
+async def demand_asker(db: Connection, caller: Caller, wanted: Wanted) -> None:
+    """What could tell of somebody takes the right `i` on /. Raises Forbidden, Unauthenticated."""
+    await (acl.demand_identities if wanted.identifies else acl.demand_administrator)(db, caller)
+
+
 async def admitted(
     database: Database, archives: Archives, caller: Caller, name: str, wanted: Wanted, act: str
 ) -> Source:
@@ -133,7 +138,7 @@ async def admitted(
     its hours.
     """
     async with database.transaction() as db:
-        await (acl.demand_identities if wanted.identifies else acl.demand_administrator)(db, caller)
+        await demand_asker(db, caller, wanted)
         archive = archives.named(name)
         if (closed := archive.line.closed()) > 0:
             raise SourceAway(

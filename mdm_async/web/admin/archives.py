@@ -7,10 +7,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from mdm_async.errors import PeerFailed, SourceAway
 from mdm_async.images.names.path_template import DEFAULT, PathTemplate
-from mdm_async.pacs.sources import archives, asking
+from mdm_async.pacs.sources import archives, asking, waiting_there
 from mdm_async.pacs.sources.archives import ArchiveStanding
 from mdm_async.pacs.sources.asking import Wanted
 from mdm_async.pacs.sources.registering import Registrar
+from mdm_async.pacs.sources.waiting_there import After
 from mdm_async.web.http.asked import asked_by_name
 from mdm_async.web.http.credential import identified_caller_of
 from mdm_async.web.http.fields import SurlText, Text
@@ -45,6 +46,13 @@ class VanishedForm(BaseModel):
     since: float = Field(ge=0, le=1e11)
 
 
+class FilesForm(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    study: str | None = Field(None, max_length=64)
+    after: str | None = Field(None, max_length=256)
+
+
 def routes() -> list[web.AbstractRouteDef]:
     return [
         web.get("/admin/v1/archives", show),
@@ -53,6 +61,7 @@ def routes() -> list[web.AbstractRouteDef]:
         web.post("/admin/v1/archives/{name}/count", count),
         web.post("/admin/v1/archives/{name}/register", register),
         web.post("/admin/v1/archives/{name}/vanished", vanished),
+        web.post("/admin/v1/archives/{name}/files", files),
     ]
 
 
@@ -126,6 +135,16 @@ async def vanished(request: web.Request) -> web.Response:
     house, name = request.app[HOUSE], request.match_info["name"]
     marked = await _registrar(house).vanished(caller, name, form.study, form.since)
     return json_reply(request, {"vanished": marked or 0, "more": marked is not None})
+
+
+async def files(request: web.Request) -> web.Response:
+    caller, form = await asked_by_name(request, FilesForm)
+    house, name = request.app[HOUSE], request.match_info["name"]
+    after = After.parse(form.after) if form.after is not None else None
+    found, last = await waiting_there.files(
+        house.database, house.archives, house.workshop.blind, caller, name, form.study, after
+    )
+    return json_reply(request, {"paths": found, "after": str(last) if last is not None else None})
 
 
 def _registrar(house: House) -> Registrar:
