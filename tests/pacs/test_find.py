@@ -14,7 +14,7 @@ from mdm_async.errors import UnsafeSettings
 from mdm_async.images.studies import searching
 from mdm_async.settings import load
 from tests.faults.conditions import until
-from tests.pacs.devices import Pacs, calling, command, p_data, pacs_server
+from tests.pacs.devices import CT, Pacs, accepted, calling, command, p_data, pacs_server
 from tests.pacs.tools import PATIENT_FIND, STUDY_FIND, TOOLS, Tool, answers_of, fill, identifier
 from tests.postgres.for_tests import PostgresForTests
 from tests.web.test_privacy import captured_log
@@ -289,3 +289,11 @@ def test_settings_that_would_show_too_much_are_refused(more: dict[str, Any], nee
 
     with pytest.raises((UnsafeSettings, ValueError), match=needle):
         Peers.of(load(overrides={"pacs": {"port": 0, "calling": [calling(**more)]}}).pacs)
+
+
+async def test_contexts_of_which_none_is_taken_are_told_in_the_log(shown: Pacs) -> None:
+    contexts = [("1.2.3", [ImplicitVRLittleEndian]), (CT, ["1.2.3"]), (STUDY_FIND, ["1.2.840.10008.1.2.2"])]
+    with captured_log() as log:
+        kind, body = await (await shown.connect()).ask(ae="TOOL", contexts=contexts)
+    assert (kind, [result for result, _ in accepted(body).values()]) == (2, [3, 4, 4])
+    assert "a device offers nothing that is taken" in log.getvalue()

@@ -294,26 +294,23 @@ async def test_a_stored_image_that_is_damaged_ends_the_association(
     await until(lambda: not shown.server.house.admission.running)
 
 
-async def test_a_slow_tool_is_cut(postgres: PostgresForTests, migrated: str, tmp_path: Path) -> None:
-    """One that takes a little now and then: what it holds is bounded, and it ends."""
+async def test_a_tool_that_takes_nothing_more_is_cut(
+    postgres: PostgresForTests, migrated: str, tmp_path: Path
+) -> None:
     dsn = await postgres.fresh_database(migrated)
-    own = {"calling": TOOLS, "idle_seconds": 30}
-    limits = {"pace_seconds": 1}
-    async with pacs_server(
-        tmp_path / "data", dsn, pacs=own, limits=limits, transfers={"slowest": 1 << 20}
-    ) as pacs:
-        await fill(pacs)
-        large = image(
-            77, pixels=8_000_000, StudyInstanceUID="1.2.3.77", SOPInstanceUID="1.2.3.77.1", PatientID="L"
-        )
-        await pacs.server.put("/seen/large.dcm", large)
-        asked = identifier("STUDY", StudyInstanceUID="", PatientName="", Rows="")
-        found = {str(one.StudyInstanceUID) for one in (await Tool(pacs).find(asked)).answers}
-        for study in found:
-            device = await get_by_hand(pacs, study)
-            device.writer.transport.pause_reading()
+    own, limits = {"calling": TOOLS, "idle_seconds": 2}, {"pace_seconds": 1}
+    async with pacs_server(tmp_path / "data", dsn, pacs=own, limits=limits) as pacs:
+        await folders(pacs)
+        await pacs.server.put("/seen/large.dcm", image(77, pixels=32_000_000))
+        (study,) = (await Tool(pacs).find(identifier("STUDY", StudyInstanceUID=""))).answers
+        device = await get_by_hand(pacs, str(study.StudyInstanceUID))
+        device.writer.transport.pause_reading()
         house = pacs.server.house
-        await until(lambda: house.admission.running == 0)
+        await until(lambda: house.admission.running == 1)
+        assert 0 < house.budget._shares.used < 4 << 20
+        with captured_log() as log:
+            await until(lambda: "silent for too long" in log.getvalue())
+        assert not house.admission.running
         assert not house.budget._shares.used
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import shutil
+import ssl
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +32,7 @@ class Movable:
     pacs: Pacs
     port: int
     """Of the destination STORE, where something may listen or not."""
+    tls: ssl.SSLContext | None = None
 
     async def move(
         self, asked: Dataset, to: str = "STORE", ae: str = "TOOL"
@@ -41,7 +43,8 @@ class Movable:
     def _move(self, asked: Dataset, to: str, title: str) -> tuple[list[int], Dataset, list[Dataset]]:
         ae = AE(title)
         ae.add_requested_context(STUDY_MOVE)
-        association = ae.associate("127.0.0.1", self.pacs.port, ae_title=TITLE)
+        tls = (self.tls, "127.0.0.1") if self.tls is not None else None
+        association = ae.associate("127.0.0.1", self.pacs.port, ae_title=TITLE, tls_args=tls)
         try:
             told = list(association.send_c_move(asked, to, STUDY_MOVE, msg_id=7))
         finally:

@@ -6,15 +6,22 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trustme
+from pydicom.uid import ExplicitVRLittleEndian
+from pynetdicom import AE, evt
 
 from mdm_async.errors import UnsafeSettings
 from mdm_async.pacs.dimse.peers import OtherEnd, Peers
 from mdm_async.settings import load
 from tests.faults.conditions import until
+from tests.faults.serving import free_port
+from tests.pacs.devices import CT as CT_IMAGE
 from tests.pacs.devices import DEVICE, Device, Pacs, calling, image, pacs_server, rejected
+from tests.pacs.test_move import Movable
+from tests.pacs.tools import identifier, rule
 from tests.postgres.for_tests import PostgresForTests
 
 
@@ -27,7 +34,12 @@ class Certificates:
     def __post_init__(self) -> None:
         self.authority, self.others = trustme.CA(), trustme.CA()
         self.authority.cert_pem.write_to_path(str(self.folder / "ca.pem"))
-        for name, issuer in (("server", self.authority), ("ct", self.authority), ("mr", self.others)):
+        for name, issuer in (
+            ("server", self.authority),
+            ("ct", self.authority),
+            ("mr", self.others),
+            ("store", self.others),
+        ):
             issued = issuer.issue_cert("127.0.0.1", "localhost", common_name=name)
             issued.cert_chain_pems[0].write_to_path(str(self.folder / f"{name}.pem"))
             issued.private_key_pem.write_to_path(str(self.folder / f"{name}.key"))
@@ -59,6 +71,8 @@ async def secured(postgres: PostgresForTests, migrated: str, tmp_path: Path) -> 
         calling(),
         calling("TLS", "/tls", tls=True),
         calling("CT", "/ct", certificate=made.at("ct.pem")),
+        calling("TOOL", "/ct", certificate=made.at("ct.pem"), principal="user:tool", view="identified"),
+        calling("CALLED", "/ct", certificate=made.at("store.pem"), port=free_port()),
     )
     server = {"tls_cert": made.at("server.pem"), "tls_key": made.at("server.key")}
     dsn = await postgres.fresh_database(migrated)
@@ -140,3 +154,40 @@ def test_tls_needs_a_certificate(tmp_path: Path) -> None:
         one = calling(certificate=str(path), hosts=["192.0.2.1"])
         with pytest.raises(UnsafeSettings, match="no certificate that can be read"):
             Peers.of(load(overrides={"server": own, "pacs": {"port": 0, "calling": [one]}}).pacs)
+
+
+async def test_images_move_by_tls_to_who_shows_the_certificate(secured: Secured) -> None:
+    """And originals are for who shows one: here both ends do."""
+    at = secured.certificates.at
+    server = secured.pacs.server
+    for surl, rights in (("/", "x"), ("/ct", "xlrgi")):
+        if surl != "/":
+            await server.srm("mkdir", surl=surl)
+        rules = [rule("user:tool", rights)]
+        await server.srm("setPermission", surls=[surl], permissionType="ADD", rules=rules)
+    await server.put("/ct/a.dcm", image(StudyInstanceUID="1.2.3.9").file)
+    asked = identifier("STUDY", StudyInstanceUID="1.2.3.9")
+    own = ssl.create_default_context(cafile=at("ca.pem"))
+    own.load_cert_chain(at("ct.pem"), at("ct.key"))
+    port = server.house.settings.pacs.calling[-1].port
+    assert port is not None
+    for shown, code in (("ct", 0xA702), ("store", 0)):
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=at("ca.pem"))
+        context.load_cert_chain(at(f"{shown}.pem"), at(f"{shown}.key"))
+        context.verify_mode = ssl.CERT_REQUIRED  # This server shows its own, too.
+        ae, taken = AE("CALLED"), list[Any]()
+        ae.add_supported_context(CT_IMAGE, ExplicitVRLittleEndian)
+
+        def store(event: Any, taken: list[Any] = taken) -> int:
+            taken.append(event.dataset)
+            return 0
+
+        storing = ae.start_server(
+            ("127.0.0.1", port), block=False, ssl_context=context, evt_handlers=[(evt.EVT_C_STORE, store)]
+        )
+        try:
+            statuses, *_ = await Movable(secured.pacs, port, own).move(asked, "CALLED", "TOOL")
+        finally:
+            await asyncio.to_thread(storing.shutdown)
+        assert statuses == [code]
+        assert [one.StudyInstanceUID for one in taken] == ([] if code else ["1.2.3.9"])

@@ -1,5 +1,6 @@
 """C-FIND (PS3.4 §C.4.1): what matches, of what the peer's principal may see in the peer's view."""
 
+import asyncio
 from dataclasses import dataclass
 
 from mdm_async.catalog.metadata.studies import Rows
@@ -32,6 +33,8 @@ class Finding:
             found = await self._found(query, limit)
             status = PENDING_IGNORED if query.ignored else PENDING
             for rows in queries.together(query, found.rows):
+                # Others have their turn, and what the peer says meanwhile is heard.
+                await asyncio.sleep(0)
                 if operation.cancelled:
                     return Answer(CANCELLED)
                 said = queries.told(query, rows, self.shown.title, self.encoding)

@@ -22,7 +22,7 @@ from mdm_async.pacs.dimse.newcomers import Newcomer, Newcomers
 from mdm_async.pacs.dimse.peers import OtherEnd, Peer, Peers, address_of
 from mdm_async.pacs.dimse.reporting import Reports
 from mdm_async.pacs.dimse.tls import HANDSHAKE, Tls
-from mdm_async.pacs.dimse.wire import BUFFERED, Wire
+from mdm_async.pacs.dimse.wire import BUFFERED, UNSENT, Wire
 from mdm_async.seldom import Seldom
 from mdm_async.settings import Settings
 
@@ -192,7 +192,7 @@ class Listener:
             metrics.ENDED.labels("never began").inc()
             return
         # Nothing is kept back: what was sent has left, or its sender waits.
-        transport.set_write_buffer_limits(0)
+        transport.set_write_buffer_limits(*UNSENT)
         writer = asyncio.StreamWriter(transport, protocol, reader, loop)
         shown = writer.get_extra_info("ssl_object")
         certificate = shown.getpeercert(binary_form=True) if shown is not None else None

@@ -84,6 +84,9 @@ class Reports:
                 reason = str(why)
             except (Aborted, Released, Silent, Gone):
                 reason = "breaks off"
+            except Exception as why:
+                # The type only: a message could hold what a file held.
+                reason = type(why).__name__
         metrics.REPORTS.labels("given up").inc()
         _log.error("a report of storage commitment was given up", ae=peer.title, reason=reason)
 

@@ -25,7 +25,7 @@ from mdm_async.pacs.dimse.pdus import (
     data_set_data,
 )
 from mdm_async.pacs.dimse.proposing import Agreed, Context, Proposed
-from mdm_async.pacs.dimse.wire import BUFFERED, Gone, Silent, Wire
+from mdm_async.pacs.dimse.wire import BUFFERED, UNSENT, Gone, Silent, Wire
 
 _RELEASE: Final = 5.0
 """Seconds in which a peer may agree to a release."""
@@ -200,7 +200,7 @@ async def _connected(peer: CalledPeer, patience: Patience) -> Wire:
             writer.transport.abort()
             raise NoAssociation("shows another certificate than the one that it has to")
     # Nothing is kept back: what was sent has left, or its sender waits.
-    writer.transport.set_write_buffer_limits(0)
+    writer.transport.set_write_buffer_limits(*UNSENT)
     return Wire(reader, writer, patience.idle, patience.pace, patience.slowest)
 
 

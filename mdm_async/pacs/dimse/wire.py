@@ -9,6 +9,9 @@ from mdm_async.pacs.dimse.pdus import HEADER, AbortReason, abort
 
 BUFFERED: Final = 128 << 10
 """Bytes that are read ahead; up to twice as many before the peer has to wait."""
+UNSENT: Final = (1, 0)
+"""Bytes that a transport keeps before its sender waits, and with which it goes on. Not 0: with nothing unsent, TLS in
+asyncio would wait too, until the peer says something."""
 _UNINTERRUPTED: Final = 32
 """Reads after which others have their turn: what is buffered already is read without a wait."""
 _LINGER: Final = 2.0
