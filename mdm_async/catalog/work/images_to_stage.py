@@ -158,6 +158,8 @@ _WAITED = "extract(epoch from now() - {})::int"
 _FIRST = "mod({}, 600) between 30 and 330"
 """Seconds of every ten minutes in which who has waited for so long goes before others: what never fits blocks nobody
 for ever."""
+_LONGEST = 100
+"""So many of those that have waited for the longest may go before others."""
 
 
 async def wait_for_room(db: Connection, image: UUID) -> bool:
@@ -193,10 +195,11 @@ async def another_is_first(db: Connection, image: UUID) -> bool:
     """Whether another image that waits for room goes before this one: it has waited for longer, and somebody looks."""
     return bool(
         await db.fetchval(
-            "select true from images_to_stage w where full_since is not null"
-            " and full_since < (select coalesce(min(o.full_since), now()) from images_to_stage o where o.image = $1)"
-            f" and full_seen > now() - interval '1 minute' and {_FIRST.format(_WAITED.format('w.full_since'))}"
-            " and image <> $1 order by full_since limit 1",
+            "select true from (select * from images_to_stage where full_since is not null"
+            f"  order by full_since limit {_LONGEST}) w"
+            " where full_since < (select coalesce(min(o.full_since), now()) from images_to_stage o where o.image = $1)"
+            f" and full_seen > now() - interval '1 minute' and {_FIRST.format(_WAITED.format('full_since'))}"
+            " and image <> $1 limit 1",
             image,
         )
     )

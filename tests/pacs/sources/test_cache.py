@@ -361,3 +361,23 @@ async def test_what_comes_again_with_other_pixels_is_not_served_as_what_was_ther
         archive.files[uid] = written.getvalue()
     (served,) = await read(caching, first)
     assert pydicom.dcmread(io.BytesIO(served)).pixel_array.size
+
+
+async def test_a_request_for_more_than_there_is_room_for_comes_as_its_files_are_released(
+    archive: FakeArchive, caching: Server
+) -> None:
+    await room_for(caching, 2)
+    paths = await names(caching)
+    request = (await caching.srm("prepareToGet", files=[{"surl": path} for path in paths]))["requestToken"]
+    got: dict[str, bytes] = {}
+    async with asyncio.timeout(120):
+        while len(got) < len(paths):
+            tree = await caching.srm("statusOfGetRequest", requestToken=request)
+            pinned = [one for one in tree["files"] if one["status"]["statusCode"] == "SRM_FILE_PINNED"]
+            assert len(pinned) <= 2
+            for one in pinned:
+                got[one["surl"]] = await caching.get(one["transferURL"])
+                await caching.srm("releaseFiles", requestToken=request, surls=[one["surl"]])
+            await asyncio.sleep(0.02)
+    assert len(set(got.values())) == len(paths)
+    await taken(caching)
