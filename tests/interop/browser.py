@@ -3,6 +3,8 @@
 import asyncio
 import base64
 import itertools
+import os
+import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -109,6 +111,7 @@ async def page(folder: Path) -> AsyncIterator[Page]:
         "about:blank",
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.DEVNULL,
+        start_new_session=True,
     )
     try:
         port = await _port(folder / "DevToolsActivePort")
@@ -126,7 +129,8 @@ async def page(folder: Path) -> AsyncIterator[Page]:
                     listening.cancel()
                     await asyncio.gather(listening, return_exceptions=True)
     finally:
-        process.kill()
+        # What is started is a script, and has many processes below it.
+        os.killpg(process.pid, signal.SIGKILL)
         await process.wait()
 
 
