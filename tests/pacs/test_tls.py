@@ -13,13 +13,15 @@ import trustme
 from pydicom.uid import ExplicitVRLittleEndian
 from pynetdicom import AE, evt
 
-from mdm_async.errors import UnsafeSettings
+from mdm_async.errors import SourceAway, UnsafeSettings
+from mdm_async.pacs.dimse.awaited import Awaited
 from mdm_async.pacs.dimse.peers import OtherEnd, Peers
+from mdm_async.pacs.retrieval.archive import DimseSource, dimse_source
 from mdm_async.settings import load
 from tests.faults.conditions import until
 from tests.faults.serving import free_port
 from tests.pacs.devices import CT as CT_IMAGE
-from tests.pacs.devices import DEVICE, Device, Pacs, calling, image, pacs_server, rejected
+from tests.pacs.devices import DEVICE, TITLE, Device, Pacs, calling, image, pacs_server, rejected
 from tests.pacs.test_move import Movable
 from tests.pacs.tools import identifier, rule
 from tests.postgres.for_tests import PostgresForTests
@@ -191,3 +193,25 @@ async def test_images_move_by_tls_to_who_shows_the_certificate(secured: Secured)
             await asyncio.to_thread(storing.shutdown)
         assert statuses == [code]
         assert [one.StudyInstanceUID for one in taken] == ([] if code else ["1.2.3.9"])
+
+
+def archive_of(secured: Secured, ae: str, certificate: str, server: dict[str, str]) -> DimseSource:
+    """The server as somebody else has it among his archives, who calls it as `ae`."""
+    section = {"name": "hospital", "ae": TITLE, "host": "127.0.0.1", "port": secured.pacs.port, "tls": True}
+    section["certificate"] = secured.certificates.at(f"{certificate}.pem")
+    settings = load(overrides={"server": server, "pacs": {"ae_title": ae, "sources": [section]}})
+    return dimse_source(settings.pacs.sources[0], settings, Awaited(ae))
+
+
+async def test_an_archive_by_tls_has_to_show_its_certificate_and_is_shown_ones_own(secured: Secured) -> None:
+    at = secured.certificates.at
+    own = {"tls_cert": at("ct.pem"), "tls_key": at("ct.key")}
+    await archive_of(secured, "CT", "server", own).echo()
+    await archive_of(secured, "TLS", "server", {}).echo()
+    with pytest.raises(SourceAway, match="does not know the AE title"):
+        await archive_of(secured, "CT", "server", {}).echo()
+    for other in ("mr", "ca"):  # nor does it do that the certificate's issuer is named
+        with pytest.raises(SourceAway, match="certificate"):
+            await archive_of(secured, "TLS", other, {}).echo()
+    with pytest.raises(UnsafeSettings, match="no certificate"):
+        archive_of(secured, "TLS", "nothing", {})
