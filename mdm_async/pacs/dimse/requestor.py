@@ -32,6 +32,8 @@ _RELEASE: Final = 5.0
 _RELEASED: Final = 16
 """PDUs that it may have on the way then."""
 _IDS: Final = 0xFFFF
+_TRANSIENT: Final = 2
+"""A result of an A-ASSOCIATE-RJ."""
 _WORDS: Final = {
     UNKNOWN_CALLING: "does not know the AE title of this server, or not at this address",
     UNKNOWN_CALLED: "has another AE title than the one it was called by",
@@ -40,7 +42,14 @@ _WORDS: Final = {
 
 
 class NoAssociation(Exception):
-    """The peer cannot be reached, or gives no association; str(self) is why, free of anything that it sent."""
+    """The peer cannot be reached, or gives no association; str(self) is why, free of anything that it sent.
+
+    `transient`: it may well give one soon (PS3.8 §9.3.4).
+    """
+
+    def __init__(self, why: str, *, transient: bool = False) -> None:
+        self.transient = transient
+        super().__init__(why)
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,7 +226,8 @@ async def _agreed(wire: Wire, peer: CalledPeer, proposed: Sequence[Proposed], pa
     except Gone:
         raise NoAssociation("ends the connection without a word") from None
     if kind == Kind.ASSOCIATE_RJ:
-        raise NoAssociation(_words(proposing.parse_rejection(body)))
+        why = proposing.parse_rejection(body)
+        raise NoAssociation(_words(why), transient=why.result == _TRANSIENT)
     if kind == Kind.ABORT:
         raise NoAssociation("aborts the association at once")
     if kind != Kind.ASSOCIATE_AC:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from mdm_async.errors import MdmError, NotFound, PeerFailed, SourceAway
+from mdm_async.errors import MdmError, NotFound, PeerFailed, SourceAway, SourceBusy
 from mdm_async.pacs.dimse.messages import Aborted, Released
 from mdm_async.pacs.dimse.pdus import Broken
 from mdm_async.pacs.dimse.requestor import NoAssociation
@@ -56,7 +56,7 @@ def told() -> Iterator[None]:
     try:
         yield
     except NoAssociation as why:
-        raise SourceAway(f"the archive {why}") from None
+        raise (SourceBusy if why.transient else SourceAway)(f"the archive {why}") from None
     except Silent:
         raise SourceAway("the archive does not answer in time") from None
     except (Gone, Aborted, Released):

@@ -6,14 +6,14 @@ from dataclasses import replace
 
 import pytest
 
-from mdm_async.errors import BadQuery, MdmError, NotFound, PeerFailed, SourceAway, WrongContent
+from mdm_async.errors import BadQuery, MdmError, NotFound, PeerFailed, SourceAway, SourceBusy, WrongContent
 from mdm_async.images.parts.pacs_source import PacsSource
 from mdm_async.pacs.dimse.awaited import Awaited
 from mdm_async.pacs.retrieval.archive import DimseSource, dimse_source
 from mdm_async.pacs.source import Said
 from mdm_async.settings import load
 from tests.faults.conditions import until
-from tests.pacs.devices import CT, image
+from tests.pacs.devices import CT, TITLE, Pacs, image
 from tests.pacs.sources.fake_dimse import Asked, Behaviour, FakeDimse, fake_dimse
 
 IMAGE = image()
@@ -174,6 +174,16 @@ async def test_an_archive_without_c_get_is_told_so() -> None:
         fake.unknown.add(GET)
         with pytest.raises(SourceAway, match="offers no C-GET"):
             await fetched(source_of(fake))
+
+
+async def test_an_archive_that_has_no_association_free_is_busy_and_not_away(pacs: Pacs) -> None:
+    one = {"name": "hospital", "ae": TITLE, "host": "127.0.0.1", "port": pacs.port}
+    settings = load(overrides={"pacs": {"ae_title": "ONE", "sources": [one]}})
+    source = dimse_source(settings.pacs.sources[0], settings, Awaited("ONE"))
+    device = await (await pacs.connect()).associate(ae="ONE")
+    with pytest.raises(SourceBusy, match="as many associations as it may"):
+        await source.echo()
+    await device.release()
 
 
 async def test_a_large_instance_is_never_held_whole() -> None:
