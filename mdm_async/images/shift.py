@@ -43,6 +43,10 @@ class Shift:
         """Rows that were taken beside those of `page`, for this shift's node."""
         self._held.update(rows)
 
+    def let_go(self, rows: Collection[Row]) -> None:
+        """They are kept no more, and are another's when their leases lapse."""
+        self._held.difference_update(rows)
+
     async def rows(self) -> AsyncIterator[Row]:
         """One after the other, until none is due."""
         while rows := await self.page():

@@ -163,6 +163,39 @@ async def test_what_the_archive_has_no_more_is_lost_and_told_so(
         assert await locality(server, path) == "NEARLINE"
 
 
+async def test_what_vanished_is_marked_when_the_archive_is_registered_again(
+    orthanc: Orthanc, postgres: PostgresForTests, migrated: str, tmp_path: Path
+) -> None:
+    studies = [generate_uid(), generate_uid()]
+    images = [image_of(study, number) for number, study in enumerate((studies[0], *studies))]
+    stored = [await orthanc.store(image) for image in images]
+    async with serving(postgres, migrated, tmp_path, orthanc.dicomweb) as server:
+        found = [
+            path for study in studies for path in await registered(server, "/pacs/hospital", study=study)
+        ]
+        found = list(dict.fromkeys(found))
+
+        async def marked() -> int:
+            count = 0
+            for study in studies:
+                page = await admin(server, "hospital/register", path="/pacs/hospital", study=study)
+                count += page["vanished"]
+                gone = await admin(server, "hospital/vanished", study=study, since=page["at"])
+                count += gone["vanished"]
+            return count
+
+        assert await marked() == 0
+        for one in stored[1:]:  # one of two, and all of the other study
+            await orthanc.remove(one)
+        assert await marked() == 2
+        at = sorted([await locality(server, path) for path in found])
+        assert at == ["NEARLINE", "UNAVAILABLE", "UNAVAILABLE"]
+        for image in images:
+            await orthanc.store(image)
+        assert await marked() == 0
+        assert {await locality(server, path) for path in found} == {"NEARLINE"}
+
+
 @pytest.fixture
 def log_of_all() -> Iterator[io.StringIO]:
     with captured_log() as log:

@@ -49,3 +49,13 @@ async def test_images_that_break_off_are_told_of_seldom(pacs: Pacs) -> None:
             device.close()
         await until(lambda: not open_now(pacs))
     assert log.getvalue().count("a request of a device broke off") == 2
+
+
+async def test_what_a_device_offers_in_vain_is_told(pacs: Pacs) -> None:
+    printing = "1.2.840.10008.5.1.1.9"
+    with captured_log() as log:
+        device = await (await pacs.connect()).associate(contexts=[(printing, ["1.2.840.10008.1.2"])])
+        device.close()
+        await until(lambda: not open_now(pacs))
+    assert "a device offers nothing that is taken" in log.getvalue()
+    assert printing in log.getvalue()

@@ -103,23 +103,25 @@ class Bringer:
         """What is asked for next: one image, or several of a series. None also while the catalog is away: what is
         running goes on.
         """
+        rows: list[Row] = []
         with suppress(Unavailable):
-            for row in await shift.page():
-                if self.line.is_full:
-                    return [row]
-                return await self._series(shift).taken(row) or [row]
-        return []
+            rows = await shift.page()
+            if rows and not self.line.is_full:
+                rows = await self._series(shift).taken(rows[0]) or rows
+        return rows
 
     def _series(self, shift: Shift) -> Series:
         return Series(self.fetcher, self.waiters, shift)
 
     async def _attempt(self, shift: Shift, rows: list[Row]) -> None:
-        # What the catalog cannot be told now it is told by the lease, which lapses.
-        with suppress(Unavailable):
+        try:
             if len(rows) > 1:
                 await self._together(shift, rows)
             else:
                 await shift.attempt(rows[0], partial(self._one, shift))
+        except Unavailable:
+            # What the catalog cannot be told now it is told by the lease, which lapses.
+            shift.let_go(rows)
 
     async def _together(self, shift: Shift, rows: list[Row]) -> None:
         series, begun = self._series(shift), time.monotonic()
