@@ -1,6 +1,5 @@
 """Associations to devices that `[[pacs.calling]]` gives a port: where images are moved to, and commitments are told."""
 
-import ssl
 from dataclasses import dataclass
 from typing import Self
 
@@ -8,6 +7,7 @@ from mdm_async.loopback import is_loopback
 from mdm_async.names import IDENTIFIED, View
 from mdm_async.pacs.dimse.peers import Peer, Peers
 from mdm_async.pacs.dimse.requestor import CalledPeer, Patience
+from mdm_async.pacs.dimse.tls import tls_of_called
 from mdm_async.settings import CallingSettings, ServerSettings, Settings
 
 
@@ -35,9 +35,9 @@ class CallingBack:
         port = _port(peer)
         if port is None:
             return None
-        tls = self._tls(peer) if peer.settings.secured else None
+        tls = tls_of_called(self.server, peer.certificate) if peer.settings.secured else None
         host = str(peer.networks[0].network_address)
-        return CalledPeer(host, port, peer.title, self.own_title, tls)
+        return CalledPeer(host, port, peer.title, self.own_title, tls, peer.certificate)
 
     def may_have(self, peer: Peer, view: View) -> bool:
         """Whether a view may leave for it: originals do not, in the clear, over a network."""
@@ -45,20 +45,6 @@ class CallingBack:
         if view != IDENTIFIED or address is None:
             return address is not None
         return peer.certificate is not None or is_loopback(address.host)
-
-    def _tls(self, peer: Peer) -> ssl.SSLContext:
-        context = ssl.create_default_context()
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-        if peer.certificate is not None:
-            # That very one, whatever name it has.
-            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-            context.minimum_version = ssl.TLSVersion.TLSv1_2
-            context.check_hostname = False
-            context.load_verify_locations(cadata=peer.certificate)
-            context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
-        if self.server.tls_cert is not None and self.server.tls_key is not None:
-            context.load_cert_chain(self.server.tls_cert, self.server.tls_key, password="")
-        return context
 
 
 def _port(peer: Peer) -> int | None:
