@@ -3,7 +3,8 @@
 Whatever does not come so (the answer broke off, or has it otherwise than it was registered) is asked for by itself.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from functools import partial
@@ -26,6 +27,8 @@ from mdm_async.pacs.sources.settling import settle
 _MOST: Final = 2000
 """Images that are asked for together; of a series that has more than twice as many each is asked for by itself."""
 _AT_ONCE: Final = 100
+_GROWING, _GROWS = 0.1, 10
+"""Seconds between looks whether still more of a series is waited for; how often at the most."""
 
 _log = structlog.get_logger()
 
@@ -43,17 +46,28 @@ class Series:
         if not self.fetcher.source.gives_series:
             return []
         image, pacs = row.key[0], self.fetcher.source.name
+        count = -1
+        for _ in range(_GROWS):
+            before = count
+            async with self.fetcher.database.acquire() as db:
+                count = await images_to_stage.with_it(db, pacs, image, _MOST - 1)
+                all_ = await sources.in_series(db, image, 2 * _MOST + 1) if count else 0
+            if count == before or count + 1 >= all_:
+                break
+            # A request of many files is put into the line piece by piece.
+            await asyncio.sleep(_GROWING)
+        # All of a series comes, also what nobody waits for: that is to be the smaller part.
+        if not count or 2 * (count + 1) < all_:
+            return []
         async with self.fetcher.database.acquire() as db:
-            count = await images_to_stage.with_it(db, pacs, image, _MOST - 1)
-            # All of a series comes, also what nobody waits for: that is to be the smaller part.
-            if not count or 2 * (count + 1) < await sources.in_series(db, image, 2 * _MOST + 1):
-                return []
             others = await images_to_stage.take_with_it(db, pacs, row, _MOST - 1)
         self.shift.join(others)
         return [row, *others] if others else []
 
-    async def bring(self, rows: Sequence[Row]) -> list[Row]:
-        """Those that did not come. Raises SourceAway when none did for that reason."""
+    async def bring(self, rows: list[Row]) -> list[Row]:
+        """Those that did not come. Raises SourceAway when none did for that reason. What begins to be waited for while
+        the series comes is added to the rows.
+        """
         left = dict.fromkeys(rows)
         try:
             wanted = await self._wanted(rows)
@@ -64,6 +78,12 @@ class Series:
                     while await parts.begin() and wanted and passed <= len(rows):
                         async with aclosing(parts.data()) as data:
                             instance, whole = await _instance_of(data)
+                            if instance not in wanted and (
+                                more := await self._joined(left, _MOST - len(rows))
+                            ):
+                                rows += more
+                                left |= dict.fromkeys(more)
+                                wanted |= await self._wanted(more)
                             row, _ = wanted.pop(instance, (None, None))
                             if row is None:
                                 passed += 1
@@ -77,6 +97,14 @@ class Series:
         except Exception as why:  # a mistake of ours; its message could quote the file
             _log.error("a series came in part", archive=self.fetcher.source.name, kind=type(why).__name__)
         return list(left)
+
+    async def _joined(self, left: Collection[Row], most: int) -> list[Row]:
+        """What waits of the series of these by now, too."""
+        async with self.fetcher.database.acquire() as db:
+            pacs, one = self.fetcher.source.name, next(iter(left))
+            rows = await images_to_stage.take_with_it(db, pacs, one, most)
+        self.shift.join(rows)
+        return rows
 
     async def leave(self, rows: Sequence[Row]) -> None:
         """Each of them is asked for by itself, as soon as there is room."""

@@ -140,3 +140,27 @@ async def test_a_series_whose_archive_is_away_is_asked_for_together_when_it_is_b
     archive.asked.clear()
     assert {code(line) for line in await brought(staging, paths)} == {"SRM_FILE_PINNED"}
     assert asked(archive) == (3, 0)
+
+
+async def test_who_begins_to_wait_while_a_series_comes_has_it_from_there(
+    archive: FakeArchive, staging: Server
+) -> None:
+    files = [made(seed=seed) for seed in range(4)]
+    for file in files:
+        archive.add(file)
+    paths = await registered(staging)
+    later: list[str] = []
+    staging.house.archives.named("hospital").line.at_once = 1
+
+    async def slowly(request: web.Request) -> web.StreamResponse:
+        if not later:  # before anything comes
+            tree = await staging.srm("bringOnline", files=[{"surl": path} for path in paths[2:]])
+            later.append(tree["requestToken"])
+        return await multipart(request, *files)
+
+    archive.together = slowly
+    archive.asked.clear()
+    assert {code(line) for line in await brought(staging, paths[:2])} == {"SRM_FILE_PINNED"}
+    lines = await ended(staging, later[0], "BringOnline")
+    assert {code(line) for line in lines} == {"SRM_SUCCESS"}
+    assert asked(archive) == (1, 0)
