@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from mdm_async.images.names.revealing import NameGuard
 from tests.conftest import Server, running_server
 from tests.faults.conditions import until
 from tests.postgres.for_tests import PostgresForTests
@@ -127,6 +128,24 @@ async def test_nor_linked_or_said_to_lie_at_such_a_url(server: Server) -> None:
 
     assert await told("https://elsewhere.example/F%65ldmann/a.dcm") == "SRM_INVALID_REQUEST"
     assert await told("https://elsewhere.example/a.dcm") == "SRM_SUCCESS"
+
+
+async def test_nor_is_another_image_that_takes_its_place_while_the_url_is_compared(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = await server.directory()
+    await server.put(f"{folder}/a.dcm", made(name="Kim^Anna", seed=1))
+    compare = NameGuard.compare
+
+    async def slow(*given: Any) -> Any:
+        verdicts = await compare(*given)
+        await server.put(f"{folder}/a.dcm", made(name=NAME, seed=2), overwrite=True)
+        return verdicts
+
+    monkeypatch.setattr(NameGuard, "compare", slow)
+    body = {"replicas": [{"surl": f"{folder}/a.dcm", "url": "https://elsewhere.example/Feldmann.dcm"}]}
+    answer = await server.call("POST", "/catalog/v1/replicas/add", token=server.admin_token, json=body)
+    assert answer.tree["files"][0]["status"]["statusCode"] == "SRM_FILE_BUSY"
 
 
 async def test_who_tries_many_names_does_not_find_the_one_that_is(

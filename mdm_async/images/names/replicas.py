@@ -5,6 +5,7 @@ not read a replica's view is told of it what they would be told of one that does
 to another.
 """
 
+import re
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
@@ -26,6 +27,7 @@ from mdm_async.postgres.database import Connection, Database
 
 SCHEMES = ("srm", "https", "davs", "root", "gsiftp", "s3")
 _LONGEST = 2048
+_UNFIT = re.compile(r"[\x00-\x20\x7f]")
 
 Outcomes = list[tuple[str, MdmError | None]]
 
@@ -59,7 +61,9 @@ async def add(
 
     async def work(db: Connection, surl: Surl, place: Place, entry: Entry, url: str | None) -> View:
         await served.refresh(db)
-        view, url = _addable(served, caller, surl, place, url)
+        view = _view_of_copy(served, caller, surl, place)
+        if url is None:
+            raise BadRequest("the copy stored here is there already")
         if entry.image is not None:
             if (entry.image, url) not in compared:
                 raise Busy("the file has just been changed", remedy="try again")
@@ -72,17 +76,13 @@ async def add(
     return await _change(database, caller, "replica add", changes, work)
 
 
-def _addable(
-    served: ServedViews, caller: Caller, surl: Surl, place: Place, url: str | None
-) -> tuple[View, str]:
+def _view_of_copy(served: ServedViews, caller: Caller, surl: Surl, place: Place) -> View:
     """Raises BadRequest, and as reading the view does."""
     view = surl.view or place.default_view
     if not served.exists(view):
         raise BadRequest("there is no such view here", remedy="`mdm profile list` names those that are")
     acl.demand(caller, place, Right.READ, view)
-    if url is None:
-        raise BadRequest("the copy stored here is there already")
-    return view, parse_url(url)
+    return view
 
 
 async def _compared(
@@ -96,12 +96,13 @@ async def _compared(
     for change, each in zip(changes, found, strict=True):
         try:
             one = _file(caller, each, Right.SET_METADATA)
-            if isinstance(one, MdmError):
+            if isinstance(one, MdmError) or change.url is None:
                 continue
             surl, place, entry = one
-            _, url = _addable(served, caller, surl, place, change.url)
+            _view_of_copy(served, caller, surl, place)
+            url = parse_url(change.url)
         except MdmError:
-            continue  # which is told below
+            continue  # told when it is to be added
         if entry.image is not None:
             named[entry.image, url] = Named(entry.image, (unquote(url),), entry.name)
     known = await guard.identifiers([image for image, _ in named])
@@ -200,7 +201,7 @@ def parse_url(text: str) -> str:
         _ = url.port
     except ValueError:
         raise BadRequest("a replica's URL is malformed", remedy=remedy) from None
-    if len(text.encode()) > _LONGEST or any(ord(c) <= 32 or ord(c) == 127 for c in text):
+    if len(text.encode()) > _LONGEST or _UNFIT.search(text):
         raise BadRequest(f"a replica's URL has {_LONGEST} bytes at the most, and no space in it")
     if url.scheme not in SCHEMES or not text.startswith(url.scheme) or not host:
         raise BadRequest("a replica's URL is of no known kind", remedy=remedy)
