@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from mdm_async.pacs.dimse.answers import UNFIT, Unfit
-from mdm_async.pacs.dimse.commands import C_CANCEL, RESPONSE, Command
+from mdm_async.pacs.dimse.commands import C_CANCEL, N_EVENT_REPORT, RESPONSE, Command
 from mdm_async.pacs.dimse.messages import Messages
 from mdm_async.pacs.dimse.pdus import AbortReason, Broken
 from mdm_async.pacs.dimse.wire import Silent
@@ -61,6 +61,8 @@ class Operation:
                 raise Broken(AbortReason.UNEXPECTED_PARAMETER, "a data set behind an answer that has none")
             if not self._awaited[1].done():
                 self._awaited[1].set_result(command.status)
+        elif command.field == N_EVENT_REPORT | RESPONSE and not command.has_data_set:
+            pass  # To a report that was sent before; nothing depends on it.
         else:
             raise Broken(
                 AbortReason.UNEXPECTED_PARAMETER, "another request, or an answer to none, inside one"
