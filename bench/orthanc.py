@@ -42,7 +42,7 @@ class Orthanc:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    def plan(self, connections: int, exchanges: Sequence[Exchange], seconds: float) -> Plan:
+    def plan(self, connections: int, exchanges: Sequence[Exchange], seconds: float | None = None) -> Plan:
         return Plan("127.0.0.1", self.port, connections, list(exchanges), seconds)
 
     def upload(self, image: Image) -> Exchange:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+from uuid import uuid4
 
 import aiohttp
 import pydicom
@@ -77,7 +78,7 @@ class Server:
 
     async def reader(self) -> str:
         """A new token, as a worker has one: it may read what is here, and no more."""
-        made = await self.client.tokens.create("reader", "rlx", path=FOLDER)
+        made = await self.client.tokens.create(f"reader-{uuid4().hex}", "rlx", path=FOLDER)
         assert made.secret is not None
         return made.secret
 

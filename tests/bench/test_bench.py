@@ -64,7 +64,7 @@ async def test_throughput_without_orthanc_says_so_loudly(folder, monkeypatch):
 
 async def test_series_and_uploads_are_measured_beside_orthanc_or_alone(folder):
     finding = await dicomweb.measure(TINY, folder, with_orthanc=False)
-    assert len(finding.rows) == 6
+    assert len(finding.rows) == 8
     assert all(row["MB/s"] > 0 for row in finding.rows)
     assert [target.met for target in finding.targets] == [None]
 
