@@ -5,7 +5,6 @@ from aiohttp import web
 
 from mdm_async.dicom.indexed import by_keyword
 from mdm_async.images.studies import searching
-from mdm_async.web.dicomweb import search
 from tests.conftest import Server
 from tests.web.dicomweb.conftest import Archive, Viewer, image, uid
 
@@ -101,8 +100,7 @@ async def test_an_answer_has_as_many_rows_as_its_memory_holds(
 ) -> None:
     viewer = archive.viewer()
     whole = (await viewer.get(f"/instances?path={archive.folder}&includefield=all")).tree
-    fields = len(by_keyword())
-    monkeypatch.setattr(search, "_HELD", 3 * (search._OF_ROW + search._OF_FIELD * fields))
+    monkeypatch.setattr(searching, "HELD", 3 * searching.weight(list(by_keyword())))
     for asked in ("", "&limit=5000"):
         reply = await viewer.get(f"/instances?path={archive.folder}&includefield=all{asked}")
         assert reply.tree == whole[:3]
