@@ -241,7 +241,7 @@ async def answering(answer: bytes) -> AsyncIterator[int]:
         (b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nabcX", "the bytes are not"),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc", "3 bytes instead of 4"),
         (b"HTTP/1.1 410 Gone\r\nContent-Length: 4\r\n\r\nabcd", "answered 410"),
-        (b"HTTP/1.1 200 OK\r\n\r\nabcd", "not an answer with a length"),
+        (b"HTTP/1.1 200 OK\r\n\r\nabcd", "not an answer that ends"),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nabcdef", "more bytes than announced"),
     ],
 )
