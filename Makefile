@@ -21,13 +21,15 @@ demo: $(VENV)/.runtime
 
 # What looks whether somebody is served well meanwhile, and what fills a catalog: they have the machine for themselves.
 ALONE := tests/siege tests/scale
+# A browser, and a viewer from npm: `make interop` has them.
+APART := tests/interop/test_viewer.py
 
 test: $(VENV)/.dev
-	tests/install-peers dcmtk grid orthanc orthanc-dicomweb viewer
+	tests/install-peers dcmtk grid orthanc orthanc-dicomweb
 ifdef TESTS
 	$(BIN)/python -m pytest $(TESTS)
 else
-	$(BIN)/python -m pytest --numprocesses 4 --dist loadfile $(addprefix --ignore=,$(ALONE))
+	$(BIN)/python -m pytest --numprocesses 4 --dist loadfile $(addprefix --ignore=,$(ALONE) $(APART))
 	$(BIN)/python -m pytest $(ALONE)
 endif
 

@@ -52,6 +52,7 @@ class BlockingArchives(Blocking[Archives]):
     find = waits(Archives.find)
     count = waits(Archives.count)
     register = iterates(Archives.register)
+    files = iterates(Archives.files)
     stage = waits(Archives.stage)
 
 
@@ -246,6 +247,7 @@ class BlockingClient(Blocking[Client]):
     mv = waits(Client.mv)
     link = waits(Client.link)
     look_up = waits(Client.look_up)
+    manifest = waits(Client.manifest)
     put = waits(Client.put)
     put_all = waits(Client.put_all)
     prepare = waits(Client.prepare)
