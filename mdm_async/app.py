@@ -381,6 +381,7 @@ async def _devices(stack: AsyncExitStack, settings: Settings, house: House) -> "
     if settings.pacs.port is None:
         return None
     # Here, for few servers have one.
+    from mdm_async.images.studies.decompressing import Decompressor
     from mdm_async.pacs.dimse.committing import Commitment
     from mdm_async.pacs.dimse.conversation import Services
     from mdm_async.pacs.dimse.listener import listening as devices
@@ -399,6 +400,7 @@ async def _devices(stack: AsyncExitStack, settings: Settings, house: House) -> "
         house.reads,
         house.blobs,
         house.cipher,
+        Decompressor(house.blobs, house.cipher, house.workshop.scrubber, house.budget),
         settings.delivery,
     )
     commitment = Commitment(house.database, house.desk.turns, house.cipher, house.workshop.blind)

@@ -36,6 +36,8 @@ from tests.pacs.tools import (
 )
 from tests.postgres.for_tests import PostgresForTests
 from tests.web.dicomweb.conftest import image
+from tests.web.dicomweb.test_decoded_frames import written as as_file
+from tests.web.dicomweb.test_decoded_instances import compressed
 from tests.web.test_canaries import identifying
 from tests.web.test_privacy import captured_log
 
@@ -122,6 +124,42 @@ async def test_explicit_vr_is_chosen_where_it_is_offered(shown: Pacs) -> None:
     asked = identifier("STUDY", StudyInstanceUID=study.StudyInstanceUID)
     taken = await Tool(shown).get(asked, syntaxes=[ImplicitVRLittleEndian, ExplicitVRLittleEndian])
     assert {one.file_meta.TransferSyntaxUID for one in taken.images} == {ExplicitVRLittleEndian}
+
+
+async def test_compressed_images_are_decoded_for_tools_that_take_no_others(
+    shown: Pacs, tmp_path: Path
+) -> None:
+    of = {"StudyInstanceUID": "1.2.3.86", "SeriesInstanceUID": "1.2.3.86.1", "PatientID": "P86"}
+    asked = identifier("STUDY", StudyInstanceUID="")
+    before = {one.StudyInstanceUID for one in (await Tool(shown).find(asked)).answers}
+    names = ("MR_small_jp2klossless", "SC_rgb_rle", "JPEG-lossy")
+    images = [compressed(name, 86 + number, **of) for number, name in enumerate(names)]
+    for number, one in enumerate(images):
+        await shown.server.put(f"/seen/compressed-{number}.dcm", as_file(one))
+    found = {one.StudyInstanceUID for one in (await Tool(shown).find(asked)).answers}
+    (study,) = found - before
+    try:
+        expected = [one.pixel_array.tobytes() for one in images[:2]]
+        for syntax in (ExplicitVRLittleEndian, ImplicitVRLittleEndian):
+            with captured_log() as log:
+                taken = await Tool(shown).get(identifier("STUDY", StudyInstanceUID=study), syntaxes=[syntax])
+            # The last of them is one that no decoder reads.
+            assert (taken.statuses[-1], taken.last.NumberOfFailedSuboperations) == (0xB000, 1)
+            assert {one.file_meta.TransferSyntaxUID for one in taken.images} == {syntax}
+            assert sorted(one.pixel_array.tobytes() for one in taken.images) == sorted(expected)
+            assert "transfer-syntax" not in log.getvalue()
+        taken = await Tool(shown).get(
+            identifier("STUDY", StudyInstanceUID=study), syntaxes=[JPEG2000Lossless]
+        )
+        assert [one.file_meta.TransferSyntaxUID for one in taken.images] == [JPEG2000Lossless]
+        _, files = await answers_of(
+            shown, "getscu", tmp_path, "QueryRetrieveLevel=STUDY", f"StudyInstanceUID={study}"
+        )
+        assert sorted(pydicom.dcmread(one).pixel_array.tobytes() for one in files) == sorted(expected)
+        assert not shown.server.house.budget._shares.used
+    finally:
+        for number in range(len(images)):
+            await shown.server.srm("rm", surls=[f"/seen/compressed-{number}.dcm"])
 
 
 @pytest.mark.parametrize(

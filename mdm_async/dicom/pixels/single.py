@@ -47,7 +47,7 @@ def as_described(frame: bytes, layout: Layout, described: Layout) -> bytes:
 
     Raises ScrubRefused where it cannot be.
     """
-    wanted = _RGB.get(described.photometric, described.photometric)
+    wanted = photometric_of_native(described)
     shares = described.subsampled and layout.photometric == "YBR_FULL"
     if layout.bits != described.bits or not (shares or layout.photometric == wanted):
         raise ScrubRefused("decoded, the frames would not be what the head says of them")
@@ -67,6 +67,11 @@ def as_described(frame: bytes, layout: Layout, described: Layout) -> bytes:
             into, out_of = (plane, mixed) if described.planar else (mixed, plane)
             turned[into] = frame[out_of]
     return bytes(turned)
+
+
+def photometric_of_native(described: Layout) -> str:
+    """Photometric Interpretation of what `as_described` gives."""
+    return _RGB.get(described.photometric, described.photometric)
 
 
 def _sharing(frame: bytes, layout: Layout, described: Layout) -> bytes:

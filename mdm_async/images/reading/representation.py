@@ -47,7 +47,26 @@ class Ending:
             self._cuts.remove(cut)
 
 
-class Representation(Protocol):
+class Source(Protocol):
+    """Where bytes come from."""
+
+    @property
+    def sealed(self) -> bool:
+        """Encrypted for its recipient, so that it may cross a channel that anyone hears."""
+        ...
+
+    @property
+    def ending(self) -> Ending: ...
+
+    def open(self, spans: Sequence[Span], *, files: bool) -> AbstractAsyncContextManager[Pieces]:
+        """All that these spans need, open; `files`: pieces may be ranges of files.
+
+        Raises Damaged or Unavailable while nothing has been sent; so may the pieces, but seldom.
+        """
+        ...
+
+
+class Representation(Source, Protocol):
     """Bytes that never change."""
 
     @property
@@ -64,21 +83,6 @@ class Representation(Protocol):
     @property
     def plain(self) -> ReadyView | None:
         """The view whose bytes these are; None of a sealed stream, which has an ADLER32 and no other digest."""
-        ...
-
-    @property
-    def sealed(self) -> bool:
-        """Encrypted for its recipient, so that it may cross a channel that anyone hears."""
-        ...
-
-    @property
-    def ending(self) -> Ending: ...
-
-    def open(self, spans: Sequence[Span], *, files: bool) -> AbstractAsyncContextManager[Pieces]:
-        """All that these spans need, open; `files`: pieces may be ranges of files.
-
-        Raises Damaged or Unavailable while nothing has been sent; so may the pieces, but seldom.
-        """
         ...
 
 

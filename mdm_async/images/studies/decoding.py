@@ -1,5 +1,6 @@
 """Compressed frames made native, some at a time, by a process that has nothing."""
 
+import importlib.util
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from dataclasses import replace
 from typing import Final
@@ -7,6 +8,7 @@ from typing import Final
 from mdm_async.blobs.store import BlobStore
 from mdm_async.dicom.pixels.inspector import NATIVE
 from mdm_async.dicom.pixels.placed import Placed
+from mdm_async.dicom.pixels.plain_frames import DEFLATED_FRAMES, UNCOMPRESSED
 from mdm_async.dicom.pixels.video.streams import SYNTAXES as VIDEOS
 from mdm_async.errors import NotAcceptable, ScrubRefused
 from mdm_async.images.reading import stream
@@ -19,6 +21,19 @@ from mdm_async.images.views.scrubbing import Scrubber
 _TOGETHER: Final = 16 << 20
 """Bytes of frames that are decoded in one go, of which there is one at the least."""
 _COPIES: Final = 3
+_JPEG: Final = "1.2.840.10008.1.2.4."
+_PLUGINS: Final = {
+    **{f"{_JPEG}{number}": ("numpy", "pylibjpeg", "libjpeg") for number in (50, 51, 57, 70, 80, 81)},
+    **{f"{_JPEG}{number}": ("numpy", "pylibjpeg", "openjpeg") for number in (90, 91, 201, 202, 203)},
+    **dict.fromkeys(("1.2.840.10008.1.2.5", UNCOMPRESSED, DEFLATED_FRAMES), ()),
+}
+"""What decodes frames, of what `mdm_async[decoders]` has, by transfer syntax."""
+
+
+def can_be_decoded(transfer_syntax: str) -> bool:
+    """Whether this installation makes native frames of those in this transfer syntax."""
+    plugins = _PLUGINS.get(transfer_syntax)
+    return plugins is not None and all(importlib.util.find_spec(name) for name in plugins)
 
 
 def size_of(pixels: Placed) -> int | None:
@@ -36,13 +51,18 @@ def weight(size: int, frames: Sequence[Frame]) -> int:
 
 
 async def decoded(
-    blobs: BlobStore, scrubber: Scrubber, view: ReadyView, pixels: Placed, frames: Sequence[Frame]
+    blobs: BlobStore,
+    scrubber: Scrubber,
+    view: ReadyView,
+    pixels: Placed,
+    frames: Sequence[Frame],
+    *,
+    begun: bool = False,
 ) -> AsyncGenerator[bytes, None]:
-    """One after the other. Raises NotAcceptable where they cannot be decoded, TooManyRequests before the first alone,
-    Damaged."""
+    """One after the other. `begun`: the answer has, with others. Raises NotAcceptable where they cannot be decoded,
+    TooManyRequests before the first of an answer alone, Damaged."""
     size = size_of(pixels)
     assert size is not None
-    begun = False
     for some in _batches(size, frames):
         # What has begun waits where nobody is sent away.
         async with scrubber.decoding(bulk=begun):

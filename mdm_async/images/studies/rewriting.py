@@ -11,7 +11,7 @@ from mdm_async.dicom.vr_encodings import in_explicit, in_implicit, pixel_header
 from mdm_async.errors import NotAcceptable, NotDicom
 from mdm_async.images.cipher_pool import CipherPool
 from mdm_async.images.reading import heads, stream
-from mdm_async.images.reading.representation import Span
+from mdm_async.images.reading.representation import Representation, Source, Span
 from mdm_async.images.reading.view import ReadyView
 
 MOST_REWRITTEN: Final = 4 << 20
@@ -21,19 +21,22 @@ _HEADER: Final = 12
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Rewritten:
-    """New bytes, those of the view's pixels, new bytes."""
+    """New bytes, those of the pixels in their source, new bytes."""
 
     before: bytes
+    source: Source
     pixels: Span
     after: bytes
 
 
 async def rewritten(
-    blobs: BlobStore, cipher: CipherPool, view: ReadyView, *, explicit: bool = True
+    blobs: BlobStore, cipher: CipherPool, served: Representation, *, explicit: bool = True
 ) -> Rewritten:
     """As Explicit VR Little Endian of a view in implicit VR, or the other way round. Raises NotAcceptable where that
     cannot be."""
     here, to = (IMPLICIT_LITTLE, EXPLICIT_LITTLE) if explicit else (EXPLICIT_LITTLE, IMPLICIT_LITTLE)
+    view = served.plain
+    assert view is not None
     head, tail = await heads.head_and_tail(blobs, cipher, view, MOST_REWRITTEN)
     if head is None:
         raise _refused()
@@ -41,8 +44,8 @@ async def rewritten(
         before, after = await cipher.run(partial(in_explicit if explicit else in_implicit, head, tail))
     except NotDicom as why:
         raise _refused() from why
-    if len(view.parts) < 2 or view.parts[1].row.kind != Kind.PIXELS.value:
-        return Rewritten(before, (0, 0), after)
+    if not has_pixels(view):
+        return Rewritten(before, served, (0, 0), after)
     start = len(head)
     pieces = stream.clear(blobs, view, start, min(start + _HEADER, view.size))
     begin = b"".join([bytes(piece) async for piece in pieces])
@@ -50,7 +53,11 @@ async def rewritten(
     if length == UNDEFINED:
         raise _refused()
     span = start + value, start + value + length
-    return Rewritten(before + pixel_header(tag, length, to), span, after)
+    return Rewritten(before + pixel_header(tag, length, to), served, span, after)
+
+
+def has_pixels(view: ReadyView) -> bool:
+    return len(view.parts) > 1 and view.parts[1].row.kind == Kind.PIXELS.value
 
 
 def _refused() -> NotAcceptable:

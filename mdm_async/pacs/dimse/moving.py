@@ -12,14 +12,14 @@ from mdm_async.pacs.dimse.pdus import AbortReason, Broken
 from mdm_async.pacs.dimse.proposing import Proposed
 from mdm_async.pacs.dimse.requestor import Requestor
 from mdm_async.pacs.dimse.sub_operations import class_of, syntax_of
-from mdm_async.pacs.dimse.taking import OTHER, Lost, Sent
+from mdm_async.pacs.dimse.taking import Lost, Sent, ways
 from mdm_async.pacs.dimse.wire import Gone, Silent
 
 
 def proposed(rows: Sequence[Row]) -> list[Proposed]:
-    """What a destination is asked to take: each class as it is stored, and in the other VR encoding."""
+    """What a destination is asked to take: each class as it is stored, in the other VR encoding, and decoded."""
     stored = dict.fromkeys((class_of(row), syntax_of(row)) for row in rows if class_of(row))
-    others = {(sop_class, OTHER[syntax]): None for sop_class, syntax in stored if syntax in OTHER}
+    others = {(sop_class, way): None for sop_class, syntax in stored for way in ways(syntax)}
     return [Proposed(sop_class, (syntax,)) for sop_class, syntax in stored | others][:MOST_CONTEXTS]
 
 
@@ -32,7 +32,7 @@ class Destination:
     mover_id: int
 
     def way(self, sop_class: str, stored: str) -> tuple[int, str] | None:
-        for syntax in (stored, OTHER.get(stored, stored)):
+        for syntax in ways(stored):
             context = self.requestor.context(sop_class, syntax)
             if context is not None:
                 return context.id, syntax

@@ -9,6 +9,7 @@ from mdm_async.images.budget import Budget
 from mdm_async.images.cipher_pool import CipherPool
 from mdm_async.images.fairness.turns import Turns
 from mdm_async.images.metadata.rows import Desk
+from mdm_async.images.studies.decompressing import Decompressor
 from mdm_async.images.transfers.admission import Admission
 from mdm_async.images.transfers.opening import OpenedViews
 from mdm_async.names import Caller
@@ -29,4 +30,5 @@ class Shown:
     reads: Reads
     blobs: BlobStore
     cipher: CipherPool
+    decompressor: Decompressor
     delivery: DeliverySettings

@@ -14,11 +14,12 @@ from mdm_async.catalog.metadata.studies import Row
 from mdm_async.dicom.elements import DEFLATED, Encoding
 from mdm_async.dicom.filemeta import META_LIMIT, MetaReader, read_meta
 from mdm_async.dicom.query_keys import failed_instances
-from mdm_async.dicom.quirks import EXPLICIT_SYNTAX
+from mdm_async.dicom.quirks import EXPLICIT_SYNTAX, IMPLICIT_SYNTAX
 from mdm_async.errors import Damaged, Forbidden, Gone, MdmError, NotAcceptable
+from mdm_async.images.budget import Held
 from mdm_async.images.metrics import CLEAR_OUT
 from mdm_async.images.reading import stream
-from mdm_async.images.reading.representation import Ending, Span
+from mdm_async.images.reading.representation import Ending, Representation, Source, Span
 from mdm_async.images.reading.view import ReadyView
 from mdm_async.images.studies import searching
 from mdm_async.images.studies.retrieving import retrieved
@@ -110,7 +111,10 @@ class Sending:
         )
         held = _AHEAD + (4 * MOST_REWRITTEN if rewrites else 0)
         payer, done = self.caller.payer, _Done(len(rows))
-        with self.shown.admission.sending(payer, Ending(), taker.cut), self.shown.budget.holding(payer, held):
+        with (
+            self.shown.admission.sending(payer, Ending(), taker.cut),
+            self.shown.budget.holding(payer, held) as memory,
+        ):
             for place, row in enumerate(rows):
                 if operation.cancelled:
                     break
@@ -118,7 +122,7 @@ class Sending:
                     soon = [f"guid:{one.guid}" for one in rows[place : place + _TOGETHER]]
                     await self.shown.opened.open_soon(self.caller, soon, self.view)
                 try:
-                    status = await self._sent(row, taker)
+                    status = await self._sent(row, taker, memory)
                 except Lost:
                     taker.cut()
                     done.give_up([one.instance for one in rows[place:]])
@@ -134,15 +138,15 @@ class Sending:
                     await tell(Answer(PENDING, counts=done.counts))
         return done.last(cancelled=operation.cancelled and done.remaining > 0, encoding=self.encoding)
 
-    async def _sent(self, row: Row, taker: Taker) -> int | None:
+    async def _sent(self, row: Row, taker: Taker, memory: Held) -> int | None:
         """The status that the taker answered; None where nothing was sent."""
         try:
-            return await self._send(row, taker)
+            return await self._send(row, taker, memory)
         except MdmError as why:
             self._tell(row, why)
             return None
 
-    async def _send(self, row: Row, taker: Taker) -> int:
+    async def _send(self, row: Row, taker: Taker, memory: Held) -> int:
         """The status that the taker answered. Raises MdmError where nothing was sent."""
         stored = syntax_of(row)
         found = taker.way(class_of(row), stored)
@@ -152,8 +156,11 @@ class Sending:
         opened = await self.shown.opened.open(self.caller, f"guid:{row.guid}", view=row.view)
         if opened.file.recipient is not None:
             raise Forbidden("the view is delivered sealed only")
-        make = self._stored if syntax == stored else self._rewritten
-        return await self._stream(row, taker, context, opened.warm, await make(opened.plain, syntax))
+        if syntax == stored:
+            body = await self._stored(opened.warm.served, opened.plain, syntax)
+        else:
+            body = await self._remade(opened.warm.served, stored, syntax, memory)
+        return await self._stream(row, taker, context, opened.warm, body)
 
     async def _stream(self, row: Row, taker: Taker, context: int, warm: WarmTurl, body: "_Body") -> int:
         if warm.ending.ended:
@@ -161,8 +168,8 @@ class Sending:
         with warm.ending.cutting(taker.cut):
             async with (
                 self.shown.reads.reading(warm.read, warm.ending, self.to) as reading,
-                warm.served.open([body.stored], files=False) as pieces,
-                aclosing(_in_order(pieces(*body.stored), body, reading)) as data_set,
+                body.source.open([body.span], files=False) as pieces,
+                aclosing(_in_order(pieces(*body.span), body, reading)) as data_set,
             ):
                 # What cannot be read at all is found out before anything is said of it.
                 first = await anext(data_set)
@@ -173,7 +180,7 @@ class Sending:
                     self._tell(row, why)
                     raise BrokenOff from why
 
-    async def _stored(self, view: ReadyView, syntax: str) -> "_Body":
+    async def _stored(self, served: Source, view: ReadyView, syntax: str) -> "_Body":
         reader, at = MetaReader(force=True), 0
         for stop in (min(_META, view.size), min(2 * META_LIMIT, view.size)):
             async for piece in stream.clear(self.shown.blobs, view, at, stop):
@@ -187,12 +194,16 @@ class Sending:
             raise NotAcceptable("an image is written in another transfer syntax than it says")
         size = view.size - reader.end
         # PS3.5 §A.5: what is deflated is padded.
-        return _Body(b"", (reader.end, view.size), b"\0" if size & 1 and syntax == DEFLATED else b"")
+        return _Body(b"", served, (reader.end, view.size), b"\0" if size & 1 and syntax == DEFLATED else b"")
 
-    async def _rewritten(self, view: ReadyView, syntax: str) -> "_Body":
+    async def _remade(self, served: Representation, stored: str, syntax: str, memory: Held) -> "_Body":
         explicit = syntax == EXPLICIT_SYNTAX
-        new = await rewritten(self.shown.blobs, self.shown.cipher, view, explicit=explicit)
-        return _Body(new.before[read_meta(new.before).end :], new.pixels, new.after)
+        if stored in (EXPLICIT_SYNTAX, IMPLICIT_SYNTAX):
+            new = await rewritten(self.shown.blobs, self.shown.cipher, served, explicit=explicit)
+        else:
+            # One that would not wait for its turn would be a failed sub-operation.
+            new = await self.shown.decompressor.decompressed(served, memory, explicit=explicit, begun=True)
+        return _Body(new.before[read_meta(new.before).end :], new.source, new.pixels, new.after)
 
     def _tell(self, row: Row, why: MdmError) -> None:
         if isinstance(why, Damaged):
@@ -204,10 +215,11 @@ class Sending:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class _Body:
-    """A data set: new bytes, some of those that are stored, new bytes."""
+    """A data set: new bytes, some of a source, new bytes."""
 
     before: bytes
-    stored: Span
+    source: Source
+    span: Span
     after: bytes
 
 

@@ -1,13 +1,14 @@
 """Who takes images that leave by C-STORE: in which transfer syntax each of them, if in any."""
 
-from collections.abc import AsyncIterable, Iterable
+from collections.abc import AsyncIterable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
 from mdm_async.dicom.quirks import EXPLICIT_SYNTAX, IMPLICIT_SYNTAX
+from mdm_async.images.studies.decoding import can_be_decoded
 from mdm_async.pacs.dimse.negotiation import Answered
 
-OTHER: Final = {EXPLICIT_SYNTAX: IMPLICIT_SYNTAX, IMPLICIT_SYNTAX: EXPLICIT_SYNTAX}
+_NATIVE: Final = (EXPLICIT_SYNTAX, IMPLICIT_SYNTAX)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +41,16 @@ class Taker(Protocol):
         ...
 
 
+def ways(stored: str) -> Sequence[str]:
+    """Transfer syntaxes in which an image can leave that is stored so, in the order in which they are preferred."""
+    others = _NATIVE if stored in _NATIVE or can_be_decoded(stored) else ()
+    return tuple(dict.fromkeys((stored, *others)))
+
+
 def way(contexts: Iterable[Answered], sop_class: str, stored: str) -> tuple[int, str] | None:
-    """As it is stored, or else in the other VR encoding."""
+    """As it is stored, or else in another VR encoding or decoded."""
     taken = {one.syntax: one.id for one in contexts if one.takes and one.abstract == sop_class}
-    for syntax in (stored, OTHER.get(stored, stored)):
+    for syntax in ways(stored):
         if syntax in taken:
             return taken[syntax], syntax
     return None

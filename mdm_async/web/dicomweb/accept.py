@@ -63,11 +63,14 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """How it is sent: in parts, or by itself, as this kind and under this transfer syntax."""
+    """How it is sent: in parts, or by itself, as this kind and under this transfer syntax.
+
+    `remade`: transfer syntaxes of which instances leave in Explicit VR Little Endian."""
 
     multipart: bool
     kind: str
     syntax: str | None = None
+    remade: frozenset[str] = frozenset()
 
     @property
     def content_type(self) -> str:
@@ -128,28 +131,41 @@ def _quality(text: str) -> float:
         return 1.0
 
 
-def of_instances(wanted: Sequence[Wanted], stored: Collection[str], *, alone: bool) -> Chosen:
-    """How instances leave that are stored under these transfer syntaxes. `alone`: it is one.
+def of_instances(
+    wanted: Sequence[Wanted], stored: Collection[str], *, alone: bool, decodable: Collection[str] = ()
+) -> Chosen:
+    """How instances leave that are stored under these transfer syntaxes. `alone`: it is one; `decodable`: those of
+    compressed ones that may be decoded.
 
-    As they are stored; when a transfer syntax is told, those in implicit VR under that one. One that is asked for may
-    fit all of them, or each another. Raises NotAcceptable.
+    As they are stored, those in implicit VR also in explicit; decoded only where nothing else is wanted. One that is
+    asked for may fit all of them, or each another. Raises NotAcceptable.
     """
     meant = [one for one in wanted if one.fits(DICOM)]
+    fitting: list[tuple[Wanted, dict[str, str]]] = []
     for several in [*([one] for one in meant), meant]:
-        leaving = {syntax: _leaving(several, syntax) for syntax in stored}
-        if None not in leaving.values():
-            rewritten = EXPLICIT if leaving.get(IMPLICIT) == EXPLICIT else None
-            return Chosen(several[0].multipart or not alone, DICOM, rewritten)
-    raise _refused((f"{DICOM}; transfer-syntax={one}" for one in sorted(stored)), alone=alone)
+        leaving = {syntax: _leaving(several, syntax, decodable) for syntax in stored}
+        told = {syntax: to for syntax, to in leaving.items() if to is not None}
+        if several and len(told) == len(leaving):
+            fitting.append((several[0], told))
+    if fitting:
+        first, told = min(fitting, key=lambda one: sum(each != one[1][each] for each in decodable))
+        remade = frozenset(syntax for syntax, to in told.items() if to != syntax)
+        return Chosen(first.multipart or not alone, DICOM, remade=remade)
+    ways = [f"{DICOM}; transfer-syntax={one}" for one in sorted(stored)]
+    if decodable and all(one in decodable or one in _NATIVE for one in stored):
+        ways.append(f"{DICOM}; transfer-syntax={EXPLICIT}")
+    raise _refused(ways, alone=alone)
 
 
-def _leaving(wanted: Sequence[Wanted], stored: str) -> str | None:
+def _leaving(wanted: Sequence[Wanted], stored: str, decodable: Collection[str]) -> str | None:
     """Under which transfer syntax an instance leaves that is stored under this one."""
     for one in wanted:
         if _is_meant(one, stored):
             return stored
         if stored == IMPLICIT and one.syntax in (None, EXPLICIT):
             return EXPLICIT
+    if stored in decodable and any(one.syntax in (None, EXPLICIT) for one in wanted):
+        return EXPLICIT
     return None
 
 

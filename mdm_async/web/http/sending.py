@@ -14,7 +14,7 @@ from mdm_async.blobs.store import FileRange, Piece
 from mdm_async.errors import Damaged, Gone
 from mdm_async.images.metrics import CLEAR_OUT, SEALED_OUT
 from mdm_async.images.reading.buffers import give_back
-from mdm_async.images.reading.representation import Ending, Pieces, Representation
+from mdm_async.images.reading.representation import Ending, Pieces, Source
 from mdm_async.names import Payer
 from mdm_async.web.http import problem, sendfile
 from mdm_async.web.http.channel import source_of
@@ -33,7 +33,7 @@ _log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """The bytes start ≤ i < stop of a representation, after a preface."""
+    """The bytes start ≤ i < stop of a source, after a preface."""
 
     start: int
     stop: int
@@ -60,15 +60,15 @@ class Body:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What is sent of one representation, of several that make one answer; `read` is for the audit."""
+    """What is sent of one source, of several that make one answer; `read` is for the audit."""
 
-    served: Representation
+    served: Source
     read: Read
     body: Body
 
 
 async def send(
-    request: web.Request, answer: web.StreamResponse, served: Representation, read: Read, body: Body
+    request: web.Request, answer: web.StreamResponse, served: Source, read: Read, body: Body
 ) -> None:
     """Prepare the answer and send its body. What cannot be read is an error while no status has been sent."""
     transport = transport_of(request)
@@ -211,7 +211,7 @@ class _Sending:
     request: web.Request
     transport: asyncio.Transport
     answer: web.StreamResponse
-    served: Representation
+    served: Source
     reading: Reading
 
     async def send(self, piece: Piece) -> None:

@@ -146,7 +146,9 @@ def test_instances_are_served_to_real_viewers(header: str, stored: str, alone: b
 
 def test_instances_without_a_transfer_syntax_mean_explicit_little_endian() -> None:
     wanted = parse(['multipart/related; type="application/dicom"'])
-    assert of_instances(wanted, {EXPLICIT, IMPLICIT}, alone=False) == Chosen(True, DICOM, EXPLICIT)
+    assert of_instances(wanted, {EXPLICIT, IMPLICIT}, alone=False) == Chosen(
+        True, DICOM, remade=frozenset({IMPLICIT})
+    )
     for stored in (JPEG, BIG):
         with pytest.raises(NotAcceptable) as why:
             of_instances(wanted, {EXPLICIT, stored}, alone=False)
@@ -157,11 +159,35 @@ def test_of_several_transfer_syntaxes_each_may_fit_another_that_is_asked_for() -
     of_one = 'multipart/related; type="application/dicom"; transfer-syntax='
     wanted = parse([f"{of_one}{JPEG}, {of_one}{EXPLICIT}"])
     assert of_instances(wanted, {JPEG, EXPLICIT}, alone=False) == Chosen(True, DICOM)
-    assert of_instances(wanted, {JPEG, IMPLICIT}, alone=False) == Chosen(True, DICOM, EXPLICIT)
+    assert of_instances(wanted, {JPEG, IMPLICIT}, alone=False) == Chosen(
+        True, DICOM, remade=frozenset({IMPLICIT})
+    )
     with pytest.raises(NotAcceptable):
         of_instances(wanted, {JPEG, J2K}, alone=False)
     kept = parse([f"{of_one}{JPEG}, {of_one}{IMPLICIT}"])
     assert of_instances(kept, {JPEG, IMPLICIT}, alone=False) == Chosen(True, DICOM)
+
+
+def test_compressed_instances_are_decoded_only_where_nothing_that_is_stored_is_wanted() -> None:
+    of_one = 'multipart/related; type="application/dicom"'
+    for header in (of_one, f"{of_one}; transfer-syntax={EXPLICIT}", "application/dicom"):
+        multipart = header.startswith("multipart")
+        chosen = of_instances(parse([header]), {JPEG}, alone=True, decodable={JPEG})
+        assert chosen == Chosen(multipart, DICOM, remade=frozenset({JPEG}))
+        chosen = of_instances(parse([header]), {JPEG, IMPLICIT, EXPLICIT}, alone=False, decodable={JPEG})
+        assert chosen == Chosen(True, DICOM, remade=frozenset({JPEG, IMPLICIT}))
+        with pytest.raises(NotAcceptable):
+            of_instances(parse([header]), {JPEG, J2K}, alone=False, decodable={JPEG})
+    for more in ("*", JPEG):
+        wanted = parse([f"{of_one}; transfer-syntax={EXPLICIT}, {of_one}; transfer-syntax={more};q=0.1"])
+        for stored in ({JPEG}, {JPEG, EXPLICIT}):
+            assert of_instances(wanted, stored, alone=False, decodable={JPEG}) == Chosen(True, DICOM)
+    wanted = parse([f"{of_one}; transfer-syntax={JPEG}, {of_one}; transfer-syntax={EXPLICIT}"])
+    chosen = of_instances(wanted, {JPEG, J2K}, alone=False, decodable={JPEG, J2K})
+    assert chosen == Chosen(True, DICOM, remade=frozenset({J2K}))
+    with pytest.raises(NotAcceptable) as why:
+        of_instances(parse([f"{of_one}; transfer-syntax={BIG}"]), {JPEG}, alone=True, decodable={JPEG})
+    assert f"application/dicom; transfer-syntax={EXPLICIT}" in why.value.remedy
 
 
 def test_several_headers_are_one_list() -> None:
