@@ -20,8 +20,10 @@ from tests.faults.conditions import until
 from tests.faults.serving import free_port
 from tests.pacs.devices import CT, TITLE, Pacs, calling, data_set, pacs_server
 from tests.pacs.test_get import largest, stored
-from tests.pacs.tools import TOOLS, fill, identifier
+from tests.pacs.tools import TOOLS, Tool, fill, identifier
 from tests.postgres.for_tests import PostgresForTests
+from tests.web.dicomweb.test_decoded_frames import written as as_file
+from tests.web.dicomweb.test_decoded_instances import compressed
 from tests.web.test_privacy import captured_log
 
 STUDY_MOVE = "1.2.840.10008.5.1.4.1.2.2.2"
@@ -211,3 +213,29 @@ async def test_hidden_images_move_nowhere(movable: Movable) -> None:
 def test_a_destination_is_at_one_address(more: dict[str, Any], needle: str) -> None:
     with pytest.raises(UnsafeSettings, match=needle):
         Peers.of(load(overrides={"pacs": {"port": 0, "calling": [calling(**more)]}}).pacs)
+
+
+async def test_compressed_images_are_decoded_for_a_destination_that_takes_no_others(movable: Movable) -> None:
+    image = compressed("MR_small_jp2klossless", 90)
+    await movable.pacs.server.put("/seen/compressed.dcm", as_file(image))
+    asked = identifier("STUDY", StudyInstanceUID="", PatientID="")
+    try:
+        found = (await Tool(movable.pacs).find(asked)).answers
+        for one in found:
+            taken = await Tool(movable.pacs).get(
+                identifier("STUDY", StudyInstanceUID=one.StudyInstanceUID), syntaxes=[JPEG2000Lossless]
+            )
+            if taken.images:
+                break
+        for syntax in (ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEG2000Lossless):
+            with Store(movable.port, syntax) as store:
+                statuses, _, _ = await movable.move(
+                    identifier("STUDY", StudyInstanceUID=one.StudyInstanceUID)
+                )
+            (event,) = store.taken
+            assert (statuses[-1], event.context.transfer_syntax) == (0, syntax)
+            got = event.dataset
+            got.file_meta = event.file_meta
+            assert (got.pixel_array == image.pixel_array).all()
+    finally:
+        await movable.pacs.server.srm("rm", surls=["/seen/compressed.dcm"])

@@ -3,6 +3,7 @@
 import importlib.util
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from dataclasses import replace
+from functools import cache
 from typing import Final
 
 from mdm_async.blobs.store import BlobStore
@@ -33,7 +34,12 @@ _PLUGINS: Final = {
 def can_be_decoded(transfer_syntax: str) -> bool:
     """Whether this installation makes native frames of those in this transfer syntax."""
     plugins = _PLUGINS.get(transfer_syntax)
-    return plugins is not None and all(importlib.util.find_spec(name) for name in plugins)
+    return plugins is not None and _are_installed(plugins)
+
+
+@cache
+def _are_installed(names: tuple[str, ...]) -> bool:
+    return all(importlib.util.find_spec(name) for name in names)
 
 
 def size_of(pixels: Placed) -> int | None:
