@@ -1,4 +1,4 @@
-"""`mdm pacs echo|find|register|stage|status`."""
+"""`mdm pacs echo|find|register|stage|status|conformance`."""
 
 from datetime import timedelta
 from typing import Any
@@ -33,6 +33,7 @@ def register(app: typer.Typer) -> None:
     registering.register(group)
     staging.register(group)
     group.command()(status)
+    group.command()(conformance)
     app.add_typer(group, name="pacs")
 
 
@@ -106,3 +107,22 @@ def status(context: typer.Context, json: Json = False) -> None:
     print_table(made)
     if not found:
         print_line("no archives: the settings name none in [[pacs.sources]]")
+
+
+def conformance(json: Json = False) -> None:
+    """Print the DICOM conformance statement of this version (PS3.2), as Markdown.
+
+    Example: `mdm pacs conformance > conformance.md`
+    """
+    # Here, for no other of these commands needs the server's rooms.
+    from aiohttp.web import RouteDef
+
+    from mdm_async.pacs.conformance import statement
+    from mdm_async.web.dicomweb.routes import routes
+
+    told = statement((route.method, route.path) for route in routes() if isinstance(route, RouteDef))
+    if json:
+        print_json({"statement": told})
+    else:
+        for line in told.splitlines():
+            print_line(line)

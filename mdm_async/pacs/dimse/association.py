@@ -220,15 +220,26 @@ class Association:
         await self.wire.say_last(reject(why))
 
 
-def _syntaxes(peer: Peer, abstract: str) -> Collection[str] | None:
-    """Of a class, those known to a peer."""
+def syntaxes_of(abstract: str) -> Collection[str] | None:
+    """The transfer syntaxes of a class that is served here; None for any other."""
     if abstract == VERIFICATION or abstract in STORAGE_CLASSES:
         return TRANSFER_SYNTAXES
-    if any(abstract in model for model in (queries.FIND, queries.GET, queries.MOVE)):
-        return _PLAIN_SYNTAXES if peer.view is not None else ()
-    if abstract == COMMITMENT:
-        return _PLAIN_SYNTAXES if peer.landing is not None else ()
+    if _is_query(abstract) or abstract == COMMITMENT:
+        return _PLAIN_SYNTAXES
     return None
+
+
+def _syntaxes(peer: Peer, abstract: str) -> Collection[str] | None:
+    """Those in which a peer is served; none where a class is not for it."""
+    if _is_query(abstract) and peer.view is None:
+        return ()
+    if abstract == COMMITMENT and peer.landing is None:
+        return ()
+    return syntaxes_of(abstract)
+
+
+def _is_query(abstract: str) -> bool:
+    return any(abstract in model for model in (queries.FIND, queries.GET, queries.MOVE))
 
 
 def _takes(peer: Peer, abstract: str) -> bool:
