@@ -61,7 +61,8 @@ def uid_of(number: UUID) -> str:
 
 
 def first(said: Said, keyword: str) -> str:
-    """The first value as text; empty where there is none."""
+    """The first value as text, without control characters; empty where there is none."""
     values = said.get(keyword) or ("",)
     value = values[0]
-    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+    text = str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+    return "".join(one for one in text if one.isprintable())

@@ -1,6 +1,7 @@
 """What a manifest tells of a study: those of its instances, at and below some names, that the caller may see."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Final
@@ -26,29 +27,30 @@ _OF_INSTANCE: Final = ("SOPClassUID", "InstanceNumber", "NumberOfFrames", "Rows"
 TOLD: Final = (*OF_STUDY, *OF_SERIES, *_OF_INSTANCE)
 PAGE: Final = 1_000
 """Instances that are looked up at once."""
+Turn = Callable[[], AbstractAsyncContextManager[None]]
 _NAMED: Final = 5
 """Studies that a refusal names, where there are several."""
 
 
 async def manifest(
-    desk: Desk, caller: Caller, paths: Sequence[str], view: View | None, study: str | None
+    desk: Desk, caller: Caller, paths: Sequence[str], view: View | None, study: str | None, turn: Turn
 ) -> tuple[Manifest, View, UUID]:
-    """It, the view that it tells of, and the installation that has it. `study`: which, as that view shows its UID.
+    """It, the view that it tells of, and the installation that has it. `study`: which, as that view shows its UID;
+    `turn`: what a search waits for.
 
     Raises NotFound where nothing is to be seen, Conflict where several studies are or several views are shown,
     TooLarge; and as `searching.search`.
     """
     seen = _Seen()
-    for path in paths:
+    for path in dict.fromkeys(paths):
         asked = Asked(Level.INSTANCE, Uids(study), (), path, view, limit=PAGE, told=TOLD)
-        await _look(desk, caller, asked, seen)
+        await _look(desk, caller, asked, seen, turn)
     if not seen.instances:
         raise NotFound(
             "there is nothing here of which a manifest could tell, or nothing that this caller may see",
             remedy="it takes the rights to read the view and to get the metadata (g, r)",
         )
-    uid = seen.demand_one_study()
-    shown = seen.demand_one_view()
+    uid, shown = next(iter(seen.studies)), next(iter(seen.views))
     async with desk.database.acquire() as db:
         of = await installation.identity(db)
     return Manifest(uid_of(uuid4()), datetime.now(UTC), uid, seen.studies[uid], seen.series()), shown, of
@@ -71,22 +73,21 @@ class _Seen:
         self.instances[row.instance] = row.series, _instance(row)
         self.views.add(row.view)
 
-    def demand_one_study(self) -> str:
+    def demand_fit(self) -> None:
+        """Raises Conflict for more than one study or view, TooLarge."""
         if len(self.studies) > 1:
-            named = ", ".join(sorted(self.studies)[:_NAMED]) + (" …" if len(self.studies) > _NAMED else "")
+            named = ", ".join(sorted(self.studies)[:_NAMED])
             raise Conflict(
-                f"a manifest tells of one study, and here are {len(self.studies)}: {named}",
+                f"a manifest tells of one study, and here are several: {named}{' …' * (len(self.studies) > _NAMED)}",
                 remedy="name one of them (--study)",
             )
-        return next(iter(self.studies))
-
-    def demand_one_view(self) -> View:
         if len(self.views) > 1:
             named = ", ".join(sorted(self.views))
             raise Conflict(
                 f"the files are shown in different views: {named}", remedy="name one of them (--view)"
             )
-        return next(iter(self.views))
+        if len(self.instances) > MOST_RETRIEVED:
+            raise _too_many()
 
     def series(self) -> list[Series]:
         found: dict[str, list[Instance]] = {uid: [] for uid in sorted(self.said)}
@@ -95,29 +96,35 @@ class _Seen:
         return [Series(uid, self.said[uid], sorted(some, key=_in_order)) for uid, some in found.items()]
 
 
-async def _look(desk: Desk, caller: Caller, asked: Asked, seen: _Seen) -> None:
+async def _look(desk: Desk, caller: Caller, asked: Asked, seen: _Seen, turn: Turn) -> None:
     """Page by page. Raises Conflict where another page is no longer that which follows."""
     offset = 0
     total: int | None = None
     while True:
-        found = await searching.search(desk, caller, replace(asked, offset=offset))
+        async with turn():
+            found = await searching.search(desk, caller, replace(asked, offset=offset))
         if found.identified:
             raise Conflict(
                 "what is shown here by default are originals", remedy="name that view (--view identified)"
             )
         offset += len(found.rows)
         if found.cut or offset + found.more > MOST_RETRIEVED:
-            raise TooLarge(
-                f"more than {MOST_RETRIEVED} instances, or too much to look through for them",
-                remedy="name a folder of one study",
-            )
+            raise _too_many()
         if total not in (None, offset + found.more):
             raise Conflict("files came or went meanwhile", remedy="ask again")
         total = offset + found.more
         for row in found.rows:
             seen.add(row)
+        seen.demand_fit()
         if not found.more:
             return
+
+
+def _too_many() -> TooLarge:
+    return TooLarge(
+        f"more than {MOST_RETRIEVED} instances, or too much to look through for them",
+        remedy="name a folder of one study",
+    )
 
 
 def _instance(row: Row) -> Instance:

@@ -49,10 +49,10 @@ async def make(request: web.Request) -> web.Response:
         raise BadRequest("the study is no UID")
     house = request.app[HOUSE]
     with house.budget.holding(caller.payer, _HELD), house.desk.turns.serving(caller.payer):
-        async with house.desk.turns.turn(caller.payer, _WEIGHT * len(form.surls)):
-            found, shown, installation = await manifests.manifest(
-                house.finding, caller, form.surls, view, form.study
-            )
+        turn = partial(house.desk.turns.turn, caller.payer, _WEIGHT)
+        found, shown, installation = await manifests.manifest(
+            house.finding, caller, form.surls, view, form.study, turn
+        )
         base = TurlAddress.choose(request, house, None, False).base
         origin = Origin(f"{base}{BASE}/@{shown}", installation)
         as_fhir = form.format == "fhir"

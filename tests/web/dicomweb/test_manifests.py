@@ -4,8 +4,10 @@ import io
 from typing import Any
 
 import orjson
+import pytest
 from pydicom import Dataset, dcmread
 
+from mdm_async.images.studies import manifests
 from tests.conftest import Server
 from tests.web.dicomweb.conftest import STUDIES, Archive, Viewer, image
 
@@ -81,8 +83,27 @@ async def test_several_studies_are_told_apart(archive: Archive) -> None:
     server = archive.server
     reply = await _made(server, server.admin_token, surls=[archive.folder], view="basic")
     assert reply.status == 409
-    assert "one study, and here are 2: " in reply.tree["detail"]
+    assert "one study, and here are several: " in reply.tree["detail"]
     assert reply.tree["remedy"] == "name one of them (--study)"
+
+
+async def test_the_bound_is_of_all_that_is_named(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
+    server = archive.server
+    names = [f"{archive.folder}/{number}.dcm" for number in (1, 2, 3)]
+    monkeypatch.setattr(manifests, "MOST_RETRIEVED", 2)
+    fits = await _made(server, server.admin_token, surls=[names[0], *names[:2]], view="basic")
+    assert fits.status == 200
+    assert (await _made(server, server.admin_token, surls=names, view="basic")).status == 413
+
+
+async def test_pages_are_put_together(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
+    server = archive.server
+    monkeypatch.setattr(manifests, "PAGE", 1)
+    names = [f"{archive.folder}/{number}.dcm" for number in range(1, 6)]
+    one = _told(
+        dcmread(io.BytesIO((await _made(server, server.admin_token, surls=names, view="basic")).body))
+    )
+    assert sorted(map(len, one.values())) == [2, 3]
 
 
 async def test_only_what_the_caller_may_see_is_told(server: Server) -> None:
@@ -114,7 +135,7 @@ async def test_only_what_the_caller_may_see_is_told(server: Server) -> None:
 async def test_names_of_patients_are_told_as_they_are_written(server: Server) -> None:
     folder = await server.directory()
     data = image(
-        720, PatientName="Müller^Jörg", SpecificCharacterSet="ISO_IR 100", StudyInstanceUID="1.2.7.2",
+        720, PatientName="Mü\x1bller^Jörg", SpecificCharacterSet="ISO_IR 100", StudyInstanceUID="1.2.7.2",
         SeriesInstanceUID="1.2.7.2.1", SOPInstanceUID="1.2.7.2.1.1",
     )  # fmt: skip
     await server.put(f"{folder}/a.dcm", data)
