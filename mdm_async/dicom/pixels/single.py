@@ -69,6 +69,15 @@ def as_described(frame: bytes, layout: Layout, described: Layout) -> bytes:
     return bytes(turned)
 
 
+def whole(transfer_syntax: str, described: Layout) -> Layout:
+    """What describes native frames in which nothing is left out of what is decoded: each pixel has the chrominance that
+    its codestream gives it, which need not be shared where the head says so."""
+    stored_alike = transfer_syntax in NATIVE or transfer_syntax in (UNCOMPRESSED, DEFLATED_FRAMES)
+    if stored_alike or described.photometric != "YBR_FULL_422":
+        return described
+    return replace(described, photometric="YBR_FULL")
+
+
 def photometric_of_native(described: Layout) -> str:
     """Photometric Interpretation of what `as_described` gives."""
     return _RGB.get(described.photometric, described.photometric)

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
 
@@ -11,6 +11,7 @@ from mdm_async.dicom.decompressed import in_native
 from mdm_async.dicom.elements import EXPLICIT_LITTLE, IMPLICIT_LITTLE
 from mdm_async.dicom.pixels.inspector import PIXEL_DATA
 from mdm_async.dicom.pixels.placed import Placed
+from mdm_async.dicom.pixels.single import whole
 from mdm_async.dicom.vr_encodings import pixel_header
 from mdm_async.errors import NotAcceptable, NotDicom
 from mdm_async.images.budget import Budget, Held
@@ -87,6 +88,8 @@ class Decompressor:
         if not has_pixels(view):
             return await rewritten(self.blobs, self.cipher, served, explicit=explicit)
         pixels = await pixels_of(self.blobs, self.scrubber, view, MOST_REWRITTEN)
+        if pixels.layout is not None:
+            pixels = replace(pixels, layout=whole(pixels.transfer_syntax, pixels.layout))
         size, layout = size_of(pixels), pixels.layout
         if size is None or layout is None or pixels.tag != PIXEL_DATA or size * layout.frames > _LONGEST:
             raise _refused()
