@@ -14,6 +14,7 @@ from pynetdicom import AE, evt
 from mdm_async.images.studies import holding
 from mdm_async.pacs.dimse import committing, reporting
 from mdm_async.pacs.dimse.committing import COMMITMENT, INSTANCE
+from mdm_async.pacs.dimse.conversation import Conversation
 from tests.faults.conditions import until
 from tests.faults.serving import free_port
 from tests.pacs.devices import CT, TITLE, Image, Pacs, calling, command, image, p_data, pacs_server
@@ -119,6 +120,20 @@ async def test_what_is_held_is_committed_and_what_is_not_is_named(devices: Commi
     assert await asker.report((CT, one.instance), (CT, never), (MR, two.instance)) == (
         2, [one.instance], {never: 0x0112, two.instance: 0x0119},
     )  # fmt: skip
+
+
+async def test_reports_go_on_behind_the_last_message_id(
+    devices: Committed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = Conversation.__post_init__
+
+    def late(self: Conversation) -> None:
+        begun(self)
+        self._last_id = 0xFFFF
+
+    monkeypatch.setattr(Conversation, "__post_init__", late)
+    one = await devices.push()
+    assert await Asker(devices).report((CT, one.instance)) == (1, [one.instance], {})
 
 
 async def test_what_others_hold_is_as_what_nobody_holds(devices: Committed) -> None:

@@ -61,6 +61,9 @@ _ENDS: Final = (Aborted, Released, Broken, BrokenOff, Silent, Gone)
 
 Afterwards = Callable[[], Awaitable[None]]
 
+_IDS: Final = 0xFFFF
+"""Message IDs that there are; then they begin anew."""
+
 _TOLD: Final = Seldom(60)
 _log = structlog.get_logger()
 
@@ -244,7 +247,7 @@ class Conversation:
         except MdmError as why:
             self._tell("storage commitment could not be reported", why.detail)
             return
-        self._last_id += 1
+        self._last_id = self._last_id % _IDS + 1
         self._told.add(self._last_id)
         data_set = whole(report.data_set(_encoding(context)))
         await self.speaker.say(context.id, event_report(self._last_id, report), data_set)
