@@ -25,10 +25,11 @@ _BINARY: Final = frozenset((*_NUMBERS, *b"SQ UN OB OW OF OD OL OV AT UV SV".spli
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """An attribute that is asked for; `text`: what it is to match, "" where that is nothing or no text."""
+    """An attribute that is asked for; `text`: what it is to match, "" where that is nothing, or cannot be read."""
 
     vr: bytes
     text: str
+    has_value: bool
 
 
 def keys(data: bytes, encoding: Encoding) -> dict[int, Key]:
@@ -40,13 +41,23 @@ def keys(data: bytes, encoding: Encoding) -> dict[int, Key]:
             continue
         if len(found) == MOST_KEYS:
             raise Malformed(f"a query asks for more than {MOST_KEYS} attributes")
-        vr = one.vr or vr_of(one.tag) or b"UN"
+        vr = one.vr if one.vr not in (b"", b"UN") else vr_of(one.tag) or b"UN"
         value = data[one.value : one.value + one.length]
         if one.tag == CHARACTER_SET:
             charset = CharacterSet(value)
-        text = "" if vr in _BINARY else charset.text(value, NAME_PARTS if vr == b"PN" else TEXT_PARTS)
-        found[one.tag] = Key(vr, text)
+        text = _read(vr, value, charset)
+        found[one.tag] = Key(vr, text, bool(text) or (vr in _BINARY and bool(value)))
     return found
+
+
+def _read(vr: bytes, value: bytes, charset: CharacterSet) -> str:
+    """Of numbers what a decimal would be; "" of what is no text and no number."""
+    if vr not in _BINARY:
+        return charset.text(value, NAME_PARTS if vr == b"PN" else TEXT_PARTS)
+    unit = _NUMBERS.get(vr)
+    if unit is None or len(value) % struct.calcsize("<" + unit):
+        return ""
+    return "\\".join(_text(vr, one) for (one,) in struct.iter_unpack("<" + unit, value))
 
 
 def answer(said: Mapping[int, tuple[bytes, Sequence[Any]]], encoding: Encoding) -> bytes:

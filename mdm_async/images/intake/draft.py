@@ -417,6 +417,7 @@ class Draft:
             self.image,
             self._secrets,
             self._workshop.blind,
+            self._issued_by,
         )
         self._original = await self._workshop.cipher.run(seal)
         async with self._workshop.depot.database.acquire() as db:

@@ -108,4 +108,7 @@ async def _of_original(
         head = await beginning(depot.blobs, depot.cipher, original, workshop.limits.max_head)
     except (Gone, NotOnline, Damaged):
         return None
-    return await workshop.cipher.run(partial(sealed_original, head, image, secrets, workshop.blind))
+    issued_by = original.record.issued_by
+    return await workshop.cipher.run(
+        partial(sealed_original, head, image, secrets, workshop.blind, issued_by)
+    )

@@ -82,7 +82,7 @@ def attribute(keyword: str) -> DicomAttribute:
 
 
 def condition(keyword: str, value: str) -> Condition | None:
-    """None for a value that everything matches. Raises BadQuery."""
+    """None for a value that everything matches: an empty one, and '*'. Raises BadQuery."""
     of = attribute(keyword)
     value = value.strip(" \0")
     if len(value) > LONGEST_TEXT and of.row.kind is not Kind.UID:
@@ -139,9 +139,12 @@ def _moments(of: DicomAttribute, value: str) -> Condition:
 
 def _text(of: DicomAttribute, value: str) -> Condition | None:
     """With '*' and '?' a pattern (PS3.4 §C.2.2.2.4); else the very text, one of several between backslashes."""
-    some = [one.strip() for one in value.split("\\")]
-    found = [_one(of, one) for one in some if one]
-    if not found or any(one is None for one in found):
+    found = [_one(of, text) for one in value.split("\\") if (text := one.strip())]
+    if not found:
+        raise BadQuery(
+            f"the value of {of.name} is blank", remedy="leave it out, or empty, where everything is to match"
+        )
+    if any(one is None for one in found):
         return None
     conditions = tuple(one for one in found if one is not None)
     return conditions[0] if len(conditions) == 1 else Some(conditions)

@@ -17,7 +17,7 @@ from mdm_async.catalog.metadata.studies import Row, Rows, Sought
 from mdm_async.catalog.namespace.places import Place
 from mdm_async.catalog.rights import acl, visible
 from mdm_async.dicom.indexed import Level
-from mdm_async.errors import NotFound, TooLarge
+from mdm_async.errors import BadQuery, NotFound, TooLarge
 from mdm_async.images.metadata.rows import Desk, demand_view, place_of
 from mdm_async.images.studies.asked import INSTANCE, SERIES, STUDY, Asked, Uids, known
 from mdm_async.images.studies.originals import of_originals
@@ -92,8 +92,10 @@ async def instances(
     """All instances of which this holds, to be read: it takes `r` on their views alone.
 
     Of several entries that have one UID, the oldest. Raises NotFound, the same for what is hidden and what is not
-    there; TooLarge.
+    there; BadQuery where nothing is to hold; TooLarge.
     """
+    if not within:
+        raise BadQuery("nothing says which instances are meant", remedy="name a study, or a patient")
     if view == IDENTIFIED:
         demand_view(desk, view)
         found = await of_originals(

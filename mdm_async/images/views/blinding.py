@@ -5,6 +5,7 @@ from uuid import UUID
 from mdm_async.catalog.metadata.blind import SealedOriginal
 from mdm_async.dicom.attributes import attributes_of
 from mdm_async.dicom.equality import found_by
+from mdm_async.dicom.issuers import issuer_of
 from mdm_async.errors import Malformed, NotDicom
 from mdm_async.images.parts import record
 from mdm_async.images.reading.served import IDENTIFIED_VERSION
@@ -13,13 +14,19 @@ from mdm_async.keys.store import IDENTITY, Secrets
 from mdm_async.names import IDENTIFIED
 
 
-def sealed_original(head: bytes, image: UUID, secrets: Secrets, blind: BlindIndex) -> SealedOriginal | None:
+def sealed_original(
+    head: bytes, image: UUID, secrets: Secrets, blind: BlindIndex, issued_by: str | None
+) -> SealedOriginal | None:
     """Of the original's head, or its beginning; None when it cannot be walked as far as its attributes lie.
+
+    `issued_by`: as of `issuer_of`; where the file names nobody, its Issuer of Patient ID is that one.
 
     Takes a millisecond or more: not for the event loop.
     """
     try:
         said = attributes_of(head).all()
+        if issued_by is not None and issuer_of(head, issued_by) == issued_by:
+            said["IssuerOfPatientID"] = [issued_by]
     except (Malformed, NotDicom):
         return None
     return SealedOriginal(

@@ -11,7 +11,7 @@ from mdm_async.names import Caller, View
 from mdm_async.pacs.dimse import queries
 from mdm_async.pacs.dimse.answers import CANCELLED, PENDING, PENDING_IGNORED, Answer, Tell
 from mdm_async.pacs.dimse.operations import Operation
-from mdm_async.pacs.dimse.queries import PATIENT, Query
+from mdm_async.pacs.dimse.queries import ISSUER, PATIENT, Query
 from mdm_async.pacs.dimse.shown import Shown
 from mdm_async.pacs.statuses import OUT_OF_RESOURCES, SUCCESS
 
@@ -44,7 +44,7 @@ class Finding:
         return Answer(SUCCESS)
 
     async def _found(self, query: Query, limit: int) -> Rows:
-        told = tuple(dict.fromkeys((*query.told, PATIENT)))
+        told = tuple(dict.fromkeys((*query.told, PATIENT, ISSUER)))
         asked = Asked(query.searched, Uids(), query.matching, None, self.view, limit=limit, told=told)
         turns, payer = self.shown.turns, self.caller.payer
         with turns.serving(payer):

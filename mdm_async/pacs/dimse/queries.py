@@ -11,13 +11,15 @@ from typing import Any, Final
 from mdm_async.catalog.metadata.studies import Row
 from mdm_async.dicom.dictionary import keyword_of, tag_of, vr_of
 from mdm_async.dicom.elements import Encoding
+from mdm_async.dicom.equality import comparable
 from mdm_async.dicom.filemeta import is_uid
 from mdm_async.dicom.indexed import Level, by_keyword
 from mdm_async.dicom.query_keys import CHARACTER_SET, QUERY_LEVEL, RETRIEVE_TITLE, Key, answer, keys
 from mdm_async.errors import Malformed
 from mdm_async.images.studies.asked import INSTANCE, OF_ALL, SERIES, STUDY, condition
+from mdm_async.names import IDENTIFIED
 from mdm_async.pacs.dimse.answers import Unfit
-from mdm_async.querying.conditions import Condition
+from mdm_async.querying.conditions import Condition, attributes
 
 
 class Root(Enum):
@@ -31,7 +33,7 @@ FIND: Final = {"1.2.840.10008.5.1.4.1.2.1.1": Root.PATIENT, "1.2.840.10008.5.1.4
 MOVE: Final = {"1.2.840.10008.5.1.4.1.2.1.2": Root.PATIENT, "1.2.840.10008.5.1.4.1.2.2.2": Root.STUDY}
 GET: Final = {"1.2.840.10008.5.1.4.1.2.1.3": Root.PATIENT, "1.2.840.10008.5.1.4.1.2.2.3": Root.STUDY}
 
-PATIENT: Final = "PatientID"
+PATIENT, ISSUER = "PatientID", "IssuerOfPatientID"
 _LEVELS: Final = {
     "PATIENT": Level.PATIENT, "STUDY": Level.STUDY, "SERIES": Level.SERIES, "IMAGE": Level.INSTANCE,
 }  # fmt: skip
@@ -82,6 +84,8 @@ def parse(root: Root, data: bytes, encoding: Encoding) -> Query:
     for above in _above(root, level):
         _demand_one(found, above)
     known = {tag: keyword for tag in found if (keyword := _keyword(tag)) is not None}
+    if any(found[tag].has_value and not found[tag].text for tag in known):
+        raise Unfit("a value of an attribute is not written as values of it are")
     matching = [
         (keyword, found[tag].text) for tag, keyword in known.items() if _says(keyword, found[tag].text)
     ]
@@ -92,7 +96,7 @@ def parse(root: Root, data: bytes, encoding: Encoding) -> Query:
     ignored = frozenset(
         tag
         for tag, key in found.items()
-        if tag not in answered or (key.text and tag not in known and tag not in _OWN)
+        if tag not in answered or (key.has_value and tag not in known and tag not in _OWN)
     )
     return Query(level, found, matching, told, ignored)
 
@@ -100,15 +104,15 @@ def parse(root: Root, data: bytes, encoding: Encoding) -> Query:
 def retrieved(root: Root, data: bytes, encoding: Encoding) -> list[Condition]:
     """What must hold of the instances that are retrieved. Raises Unfit; BadQuery as `condition`."""
     query = parse(root, data, encoding)
-    unique = _UNIQUE[query.level]
     if query.level is Level.PATIENT:
         _demand_one(query.keys, query.level)
-    elif not dict(query.matching).get(unique):
-        raise Unfit(f"{unique} has no value")
-    if any(query.keys[tag].text for tag in query.ignored):
+    if any(query.keys[tag].has_value for tag in query.ignored):
         raise Unfit("an attribute has a value by which nothing is retrieved here")
-    found = [condition(OF_ALL.get(keyword, keyword), text) for keyword, text in query.matching]
-    return [one for one in found if one is not None]
+    found = {keyword: condition(OF_ALL.get(keyword, keyword), text) for keyword, text in query.matching}
+    for level in (*_above(root, query.level), query.level):
+        if found.get(_UNIQUE[level]) is None:
+            raise Unfit(f"{_UNIQUE[level]} has no value")
+    return [one for one in found.values() if one is not None]
 
 
 def _above(root: Root, level: Level) -> Iterable[Level]:
@@ -121,7 +125,7 @@ def _demand_one(found: Mapping[int, Key], level: Level) -> None:
     key = found.get(tag_of(unique))
     text = key.text if key is not None else ""
     if level is Level.PATIENT:
-        if not text or any(one in text for one in "*?\\"):
+        if not text.strip() or any(one in text for one in "*?\\"):
             raise Unfit("PatientID has not the one value that it must have")
     elif not is_uid(text):
         raise Unfit(f"{unique} has not the one value that it must have")
@@ -173,10 +177,25 @@ def told(query: Query, found: Sequence[Row], title: str, encoding: Encoding) -> 
 
 
 def together(query: Query, rows: Sequence[Row]) -> list[list[Row]]:
-    """Rows as they are told: of patients, all studies of one together."""
+    """Rows as they are told: of patients, all studies of one together. Who has no ID may be anybody."""
     if query.level is not Level.PATIENT:
         return [[row] for row in rows]
-    patients: dict[str, list[Row]] = {}
+    patients: dict[tuple[str, ...], list[Row]] = {}
     for row in rows:
-        patients.setdefault(str(next(iter(row.said.get(PATIENT, ())), "")), []).append(row)
+        whose = str(next(iter(row.said.get(PATIENT, ())), ""))
+        patients.setdefault(("of", whose, *_issuer(row)) if whose else ("", row.study), []).append(row)
     return list(patients.values())
+
+
+def demand_one_issuer(conditions: Sequence[Condition], rows: Sequence[Row]) -> None:
+    """Return where what is retrieved by a Patient ID is of one patient. Raises Unfit."""
+    by_patient = any(of.name == PATIENT for one in conditions for of in attributes(one))
+    if by_patient and len(set(map(_issuer, rows))) > 1:
+        raise Unfit("equal Patient IDs of several issuers: give IssuerOfPatientID")
+
+
+def _issuer(row: Row) -> tuple[str, ...]:
+    """Of its Patient ID. Pseudonyms are made with it, and are told apart without."""
+    if row.view != IDENTIFIED:
+        return ()
+    return tuple(comparable(by_keyword()[ISSUER], one) for one in row.said.get(ISSUER, ()))

@@ -29,6 +29,7 @@ from mdm_async.names import Caller, View
 from mdm_async.pacs.dimse.answers import CANCELLED, NOT_PERFORMED, PENDING, SOME_FAILED, Answer, Tell
 from mdm_async.pacs.dimse.commands import Counts
 from mdm_async.pacs.dimse.operations import BrokenOff, Operation
+from mdm_async.pacs.dimse.queries import ISSUER, demand_one_issuer
 from mdm_async.pacs.dimse.shown import Shown
 from mdm_async.pacs.dimse.taking import Lost, Sent, Taker
 from mdm_async.pacs.statuses import SUCCESS
@@ -96,11 +97,15 @@ class Sending:
     encoding: Encoding
 
     async def found(self, conditions: Sequence[Condition]) -> Sequence[Row]:
-        """All instances of which this holds and which the caller may read. Raises as `searching.instances`."""
+        """All instances of which this holds and which the caller may read. Raises as `searching.instances`; Unfit."""
         turns, payer = self.shown.turns, self.caller.payer
         with turns.serving(payer):
             async with turns.turn(payer, _WEIGHT):
-                rows = await searching.instances(self.shown.desk, self.caller, conditions, None, self.view)
+                told = (*searching.OF_RETRIEVED, ISSUER)
+                rows = await searching.instances(
+                    self.shown.desk, self.caller, conditions, None, self.view, told
+                )
+                demand_one_issuer(conditions, rows)
                 return (await retrieved(self.shown.desk, self.shown.delivery, rows)).rows
 
     async def send(self, rows: Sequence[Row], taker: Taker, operation: Operation, tell: Tell) -> Answer:

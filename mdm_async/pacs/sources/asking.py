@@ -92,7 +92,8 @@ def _term(text: str) -> tuple[str, str]:
             "the query names an attribute that archives are not asked for",
             remedy="it is KEYWORD=VALUE, joined by &, of attributes that `mdm meta attributes` lists",
         )
-    if not _VALUE.fullmatch(value):
+    # An archive may take blanks off, and to nothing all it has matches.
+    if not _VALUE.fullmatch(value) or not value.strip():
         raise BadQuery(f"the query gives no value of {keyword}", remedy=f"write {keyword}=VALUE")
     if by_keyword()[keyword].kind is Kind.DATE and not _is_dates(value):
         raise BadQuery(

@@ -217,5 +217,5 @@ class _Naming:
 
     async def _said(self, head: bytes, image: UUID, secrets: Secrets) -> SealedOriginal | None:
         """What the archive says, so that it is found by who may identify it."""
-        seal = partial(sealed_original, head, image, secrets, self.workshop.blind)
+        seal = partial(sealed_original, head, image, secrets, self.workshop.blind, self.issued_by)
         return await self.workshop.cipher.run(seal)

@@ -15,6 +15,7 @@ from mdm_async.pacs.sources.asking import Wanted
         ("Modality=CT&Modality=MR", "Modality twice"),
         ("Modality=", "no value of Modality"),
         ("Modality", "no value of Modality"),
+        ("PatientID=\xa0 ", "no value of PatientID"),
         ("Modalty=CT", "not asked for"),
         ("", None),
         ("StudyDate=20240101-", None),

@@ -119,7 +119,8 @@ async def test_dates_and_times_match_in_ranges(own_server: Server) -> None:
         "StudyDate=2024", "StudyDate=20240101-20240102-3", "StudyDate=*", "StudyTime=noon", "InstanceNumber=1e",
         "limit=-1", "limit=x", "offset=-3", "offset=99999999999999", "fuzzymatching=perhaps",
         "offset=" + "0" * 12 + "9" * 20, "limit=" + "0" * 12 + "9" * 5000,
-        "PatientName=" + "*a" * 17, "path=/a&path=/b", "PatientID=" + "a" * 2000,
+        "PatientName=" + "*a" * 17, "path=/a&path=/b", "PatientID=%09", "PatientID=%C2%A0", "Modality=%5C",
+        "PatientID=" + "a" * 2000,
     ],
 )  # fmt: skip
 async def test_what_is_not_understood_finds_nothing_and_is_told(archive: Archive, asked: str) -> None:

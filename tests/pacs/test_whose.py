@@ -1,0 +1,121 @@
+"""Equal Patient IDs of two hospitals are two patients also to a tool that sees identities."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from mdm_async.errors import BadQuery
+from mdm_async.images.metadata.indexing import index_stored
+from mdm_async.images.studies import searching
+from mdm_async.names import IDENTIFIED, Caller
+from tests.pacs.devices import Device, Pacs, calling, pacs_server
+from tests.pacs.test_again import own
+from tests.pacs.tools import PATIENT_FIND, PATIENT_GET, STUDY_GET, Tool, identifier, rule
+from tests.postgres.for_tests import PostgresForTests
+from tests.web.dicomweb.conftest import Viewer
+
+TWO = (
+    calling("NORTH", issuer="NORTH"),
+    calling("SOUTH", issuer="SOUTH"),
+    calling("OLD"),
+    calling("DOCTOR", principal="user:doctor", view="identified"),
+)
+
+
+@pytest.fixture(scope="module")
+async def two(
+    postgres: PostgresForTests, migrated: str, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Pacs]:
+    dsn, data = await postgres.fresh_database(migrated), tmp_path_factory.mktemp("two") / "data"
+    async with pacs_server(data, dsn, pacs={"calling": TWO}) as pacs:
+        await pacs.server.srm("mkdir", surl="/pacs")
+        rules = [rule("user:doctor", "xlrgi", views=["identified"])]
+        await pacs.server.srm("setPermission", surls=["/", "/pacs"], permissionType="ADD", rules=rules)
+        await push(pacs, "NORTH", PatientID="4711", PatientName="A^North", StudyInstanceUID="1.2.71")
+        await push(pacs, "SOUTH", PatientID="4711", PatientName="B^South", StudyInstanceUID="1.2.72")
+        # What a file says goes before what the settings do.
+        issued = {"IssuerOfPatientID": "South", "PatientName": "B^South", "StudyInstanceUID": "1.2.73"}
+        await push(pacs, "NORTH", PatientID="4711", **issued)
+        yield pacs
+
+
+async def push(pacs: Pacs, ae: str, **values: str) -> None:
+    device: Device = await (await pacs.connect()).associate(ae=ae)
+    assert await device.store(own(**values)) == 0
+    await device.release()
+
+
+async def patients(pacs: Pacs, **keys: str) -> list[tuple[str, str, int]]:
+    asked = {"PatientName": "", "IssuerOfPatientID": "", "NumberOfPatientRelatedStudies": ""}
+    found = await Tool(pacs, "DOCTOR").find(identifier("PATIENT", **(asked | keys)), PATIENT_FIND)
+    assert found.statuses[-1] == 0
+    told = [(str(one.PatientName), one.IssuerOfPatientID, one[COUNT].value) for one in found.answers]
+    return sorted(told)
+
+
+COUNT = "NumberOfPatientRelatedStudies"
+
+
+async def test_they_are_told_apart_with_their_issuers(two: Pacs) -> None:
+    found = await patients(two, PatientID="4711")
+    assert found == [("A^North", "NORTH", 1), ("B^South", "SOUTH", 2)]
+    assert await patients(two, PatientID="4711", IssuerOfPatientID="NORTH") == found[:1]
+
+
+@pytest.mark.parametrize(
+    ("level", "keys"), [("PATIENT", {}), ("STUDY", {"StudyInstanceUID": ["1.2.71", "1.2.72"]})]
+)
+async def test_who_asks_for_both_is_told_to_name_an_issuer(
+    two: Pacs, level: str, keys: dict[str, list[str]]
+) -> None:
+    tool, asked = Tool(two, "DOCTOR"), {"PatientID": "4711"} | keys
+    for model in (PATIENT_GET, *([STUDY_GET] if level == "STUDY" else [])):
+        taken = await tool.get(identifier(level, **asked), model)
+        assert (taken.images, taken.statuses) == ([], [0xA900])
+        assert "IssuerOfPatientID" in taken.last.ErrorComment
+    taken = await tool.get(identifier(level, IssuerOfPatientID="North", **asked), PATIENT_GET)
+    assert [one.PatientName for one in taken.images] == ["A^North"]
+    taken = await tool.get(identifier("STUDY", PatientID="4711", StudyInstanceUID="1.2.72"), PATIENT_GET)
+    assert [one.PatientName for one in taken.images] == ["B^South"]
+
+
+async def test_all_of_one_issuer_are_retrieved_by_their_id(two: Pacs) -> None:
+    taken = await Tool(two, "DOCTOR").get(
+        identifier("PATIENT", PatientID="4711", IssuerOfPatientID="SOUTH"), PATIENT_GET
+    )
+    assert [one.PatientName for one in taken.images] == ["B^South"] * 2
+
+
+async def test_who_has_no_id_is_nobody_else(two: Pacs) -> None:
+    for name in ("C^One", "C^Two"):
+        await push(two, "OLD", PatientID="", PatientName=name)
+    found = {(name, count) for name, _, count in await patients(two, PatientID="")}
+    assert {("C^One", 1), ("C^Two", 1)} <= found
+
+
+async def test_dicomweb_finds_by_the_issuer_too(two: Pacs) -> None:
+    token = await two.server.token("rig", "/", views=["identified"])
+    viewer = Viewer(two.server, token, "/dicom-web/@identified")
+    found = await viewer.ask(
+        lambda client: client.search_for_studies(search_filters={"IssuerOfPatientID": "NORTH"})
+    )
+    assert [one["0020000D"]["Value"] for one in found] == [["1.2.71"]]
+    assert found[0]["00100021"]["Value"] == ["NORTH"]
+
+
+async def test_the_issuer_stays_when_images_are_indexed_anew(two: Pacs) -> None:
+    house, before = two.server.house, await patients(two, PatientID="4711")
+    async with house.database.acquire() as db:
+        await db.execute("delete from original_attributes")
+        await db.execute("insert into images_to_index (image) select id from images")
+    await index_stored(house.workshop, house.shelf, house.node)
+    assert await patients(two, PatientID="4711") == before
+
+
+async def test_nothing_is_retrieved_by_nothing(two: Pacs) -> None:
+    doctor = Caller("user:doctor", frozenset({"user:doctor"}))
+    for view in (IDENTIFIED, None):
+        with pytest.raises(BadQuery, match="nothing says"):
+            await searching.instances(two.server.house.finding, doctor, [], None, view)
+    taken = await Tool(two, "DOCTOR").get(identifier("PATIENT", PatientID="\t"), PATIENT_GET)
+    assert (taken.images, taken.statuses) == ([], [0xA900])
