@@ -289,6 +289,24 @@ async def test_a_tool_that_goes_away_in_the_middle_leaves_nothing_behind(shown: 
     assert not house.budget._shares.used
 
 
+async def test_a_tool_that_goes_away_while_frames_are_decoded_leaves_nothing_behind(shown: Pacs) -> None:
+    house = shown.server.house
+    asked = identifier("STUDY", StudyInstanceUID="")
+    before = {one.StudyInstanceUID for one in (await Tool(shown).find(asked)).answers}
+    await shown.server.put("/seen/frames.dcm", as_file(compressed("MR_small_RLE", 91, frames=4000)))
+    (study,) = {one.StudyInstanceUID for one in (await Tool(shown).find(asked)).answers} - before
+    try:
+        device = await get_by_hand(shown, str(study))
+        assert (await device.pdu())[0] == 4
+        assert house.admission.running == 1
+        # Of 31 MiB of frames.
+        assert house.budget._shares.used < 128 << 20
+        device.close()
+        await until(lambda: not house.admission.running and not house.budget._shares.used)
+    finally:
+        await shown.server.srm("rm", surls=["/seen/frames.dcm"])
+
+
 def get_command() -> bytes:
     return command(
         AffectedSOPClassUID=STUDY_GET, CommandField=0x10, MessageID=9, Priority=0, CommandDataSetType=1
