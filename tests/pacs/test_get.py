@@ -17,7 +17,8 @@ from pydicom.uid import (
 from pynetdicom.dsutils import encode
 
 from mdm_async.dicom.indexed import by_keyword
-from mdm_async.images.studies import searching
+from mdm_async.images.metadata import valued
+from mdm_async.images.studies import originals, searching
 from mdm_async.images.studies.asked import OF_ALL
 from mdm_async.pacs.dimse import sub_operations
 from tests.canary import canary
@@ -246,6 +247,34 @@ async def test_more_than_are_retrieved_at_once(shown: Pacs, monkeypatch: pytest.
     monkeypatch.setattr(searching, "MOST_RETRIEVED", 2)
     taken = await Tool(shown).get(identifier("STUDY", StudyInstanceUID=study.StudyInstanceUID))
     assert (taken.images, taken.statuses) == ([], [0xA701])
+
+
+async def test_originals_of_a_series_leave_however_many_pages_they_are(
+    shown: Pacs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(originals, "MOST_OPENED", 2)
+    monkeypatch.setattr(valued, "PAGE", 2)
+    doctor, study = Tool(shown, "DOCTOR"), "1.2.3.1"
+    numbers = {"NumberOfStudyRelatedInstances": "", "NumberOfStudyRelatedSeries": "", "ModalitiesInStudy": ""}
+    (one,) = (await doctor.find(identifier("STUDY", StudyInstanceUID=study, **numbers))).answers
+    assert (one.NumberOfStudyRelatedInstances, one.NumberOfStudyRelatedSeries) == (5, 2)
+    taken = await doctor.get(identifier("SERIES", StudyInstanceUID=study, SeriesInstanceUID="1.2.3.1.1"))
+    assert (len(taken.images), taken.statuses[-1]) == (3, 0)
+    uids = [one.SOPInstanceUID for one in taken.images]
+    below = {"StudyInstanceUID": study, "SeriesInstanceUID": "1.2.3.1.1"}
+    again = await doctor.get(identifier("IMAGE", SOPInstanceUID=uids, **below))
+    assert sorted(one.SOPInstanceUID for one in again.images) == sorted(uids)
+    found = await doctor.find(identifier("STUDY", StudyInstanceUID="", PatientName="", **numbers))
+    assert found.statuses[-1] == 0xA700
+    assert {one[name].value for one in found.answers for name in numbers} <= {None, ""}
+    patients = await doctor.find(identifier("PATIENT", PatientID="", **PATIENTS), PATIENT_FIND)
+    assert {one[name].value for one in patients.answers for name in PATIENTS} == {None}
+    monkeypatch.setattr(searching, "MOST_RETRIEVED", 2)
+    taken = await doctor.get(identifier("STUDY", StudyInstanceUID=study))
+    assert (taken.images, taken.statuses) == ([], [0xA701])
+
+
+PATIENTS = {"NumberOfPatientRelatedStudies": "", "NumberOfPatientRelatedInstances": ""}
 
 
 @pytest.mark.parametrize(

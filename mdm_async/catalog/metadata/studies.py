@@ -56,9 +56,9 @@ class Row:
     view: View
     said: Mapping[str, list[Any]]
     """Of that entry's view, by keyword."""
-    count_of_series: int
-    count: int
-    """Of its instances."""
+    count_of_series: int | None
+    count: int | None
+    """Of its instances. Both: None where not all were looked at."""
     modalities: tuple[str, ...]
     classes: tuple[str, ...]
     entries: Sequence[tuple[int, View]]

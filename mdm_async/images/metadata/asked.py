@@ -30,6 +30,9 @@ class Asked:
     """The cursor of an earlier answer to the same."""
     unseen: bool = False
     """The right to read the view is enough; else it takes the right to get the metadata too."""
+    valued: str | None = None
+    """Of originals: an attribute of which one value or another must be there, and which so few have that its index is
+    gone through, in no order of names, however many of them there are."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, replace
 
 from mdm_async.catalog.metadata import cursor
+from mdm_async.catalog.metadata.candidates import probes
 from mdm_async.catalog.metadata.columns import DicomAttribute, JoinedAttribute
 from mdm_async.catalog.metadata.matches import Row, Wanted
 from mdm_async.catalog.namespace import places
@@ -23,6 +24,7 @@ from mdm_async.images.metadata.naming import attributes_with_joins, demand_alias
 from mdm_async.images.metadata.ordering import By, Ordered
 from mdm_async.images.metadata.originals import demand_no_joined
 from mdm_async.images.metadata.rows import Desk, Found, Pages, demand_view, place_of
+from mdm_async.images.metadata.valued import Valued
 from mdm_async.names import IDENTIFIED, Caller, Scope, join
 from mdm_async.postgres.database import Connection
 from mdm_async.querying.attributes import Attribute
@@ -177,7 +179,10 @@ def _pages(
     after: Cursor,
     place: Place | None,
 ) -> Pages:
-    """In the server's order. `told`: what is told of each in the end."""
+    """In the server's order, but where a value leads to all. `told`: what is told of each in the end."""
+    if asked.valued is not None:
+        leading = [one for one in probes(wanted.condition) if one.attribute.name == asked.valued]
+        return Valued(desk, caller, asked.path, wanted, leading[0])
     if not asked.joins:
         return Found(desk, caller, asked.path, wanted, after, _place=place)
     parts = divided(wanted.condition, list(asked.joins))

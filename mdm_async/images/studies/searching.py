@@ -75,10 +75,20 @@ async def search(desk: Desk, caller: Caller, asked: Asked) -> Rows:
     limit = MOST if asked.limit is None else min(asked.limit, MOST)
     if asked.view == IDENTIFIED:
         demand_view(desk, asked.view)
-        return await of_originals(desk, caller, asked, all_of, among, limit, unseen=False)
+        found = await of_originals(
+            desk, caller, asked, all_of, among, limit, most=MOST_RETRIEVED, unseen=False
+        )
+        return uncounted(found) if found.cut else found
     condition = every(all_of) if all_of else known(STUDY)
     sought = Sought(asked.level, condition, among, asked.view, (), False, asked.offset, limit, asked.told)
-    return await _found(desk, caller, asked.path, sought)
+    found = await _found(desk, caller, asked.path, sought)
+    return uncounted(found) if found.cut else found
+
+
+def uncounted(found: Rows) -> Rows:
+    """Where not all was looked at, nobody knows how many there are, or of which kinds."""
+    rows = [replace(row, count_of_series=None, count=None, modalities=(), classes=()) for row in found.rows]
+    return replace(found, rows=rows)
 
 
 async def instances(
@@ -105,6 +115,7 @@ async def instances(
             within,
             (),
             MOST_RETRIEVED,
+            most=MOST_RETRIEVED,
             unseen=True,
         )
     else:

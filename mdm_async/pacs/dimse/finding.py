@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from mdm_async.catalog.metadata.studies import Rows
 from mdm_async.dicom.elements import Encoding
+from mdm_async.dicom.indexed import Level
 from mdm_async.images.studies import searching
 from mdm_async.images.studies.asked import Asked, Uids
 from mdm_async.names import Caller, View
@@ -49,4 +50,6 @@ class Finding:
         turns, payer = self.shown.turns, self.caller.payer
         with turns.serving(payer):
             async with turns.turn(payer, searching.WEIGHT):
-                return await searching.search(self.shown.desk, self.caller, asked)
+                found = await searching.search(self.shown.desk, self.caller, asked)
+        # A patient's studies may be among those that are not told.
+        return searching.uncounted(found) if found.more and query.level is Level.PATIENT else found

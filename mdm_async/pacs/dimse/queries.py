@@ -161,19 +161,26 @@ def told(query: Query, found: Sequence[Row], title: str, encoding: Encoding) -> 
         tell(tag_of(keyword), row.said.get(keyword, ()))
     match query.level:
         case Level.PATIENT:
-            tell(_STUDIES, [len(found)])
-            tell(_SERIES, [sum(one.count_of_series for one in found)])
-            tell(_INSTANCES, [sum(one.count for one in found)])
+            if row.count is not None:
+                tell(_STUDIES, [len(found)])
+            tell(_SERIES, _sum(one.count_of_series for one in found))
+            tell(_INSTANCES, _sum(one.count for one in found))
         case Level.STUDY:
             tell(_MODALITIES, row.modalities)
             tell(_CLASSES, row.classes)
-            tell(_SERIES_OF_STUDY, [row.count_of_series])
-            tell(_OF_STUDY, [row.count])
+            tell(_SERIES_OF_STUDY, _sum([row.count_of_series]))
+            tell(_OF_STUDY, _sum([row.count]))
         case Level.SERIES:
-            tell(_OF_SERIES, [row.count])
+            tell(_OF_SERIES, _sum([row.count]))
     level = next(name for name, level in _LEVELS.items() if level is query.level)
     said |= {QUERY_LEVEL: (b"CS", [level]), RETRIEVE_TITLE: (b"AE", [title])}
     return answer(said, encoding)
+
+
+def _sum(counts: Iterable[int | None]) -> list[int]:
+    """None where not all is counted."""
+    known = list(counts)
+    return [] if None in known else [sum(one for one in known if one is not None)]
 
 
 def together(query: Query, rows: Sequence[Row]) -> list[list[Row]]:

@@ -67,13 +67,17 @@ def _told(row: Row, searched: Searched, keywords: Sequence[str], base: str, end:
         tell("ModalitiesInStudy", row.modalities)
         if searched.everything or "SOPClassesInStudy" in searched.fields:
             tell("SOPClassesInStudy", row.classes)
-        tell("NumberOfStudyRelatedSeries", [row.count_of_series])
-        tell("NumberOfStudyRelatedInstances", [row.count])
+        tell("NumberOfStudyRelatedSeries", _counted(row.count_of_series))
+        tell("NumberOfStudyRelatedInstances", _counted(row.count))
     else:
         url += f"/series/{row.series}"
         if asked.level is Level.SERIES:
-            tell("NumberOfSeriesRelatedInstances", [row.count])
+            tell("NumberOfSeriesRelatedInstances", _counted(row.count))
         else:
             url += f"/instances/{row.instance}"
     tell("RetrieveURL", [url + end])
     return {f"{tag:08X}": told[tag] for tag in sorted(told)}
+
+
+def _counted(count: int | None) -> list[int]:
+    return [] if count is None else [count]
