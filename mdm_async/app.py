@@ -324,7 +324,8 @@ async def _house(
     largest = settings.transfers.max_upload
     opaque = OpaqueQuota(settings.limits.opaque, settings.limits.opaque_each)
     node = _node(settings)
-    cache = Cache(database, settings.cache, frozenset(archives.by_name))
+    pins = (settings.limits.share, settings.transfers.default_pin)
+    cache = Cache(database, settings.cache, frozenset(archives.by_name), *pins)
     await begin_work(lanes.bulk, views, node)
     private = signing_key(settings)
     destroyer = Destroyer(lanes.bulk, keys, blobs, node, settings.keys.backups_days)
@@ -417,7 +418,7 @@ def _bringer(house: House, archive: Archive) -> Bringer:
 
 
 def _waiters(house: House) -> Waiters:
-    return Waiters(house.database, house.shelf, house.cipher, house.desk)
+    return Waiters(house.database, house.shelf, house.cipher, house.desk, house.cache)
 
 
 def _node(settings: Settings) -> str:

@@ -15,7 +15,7 @@ import pytest
 from mdm_async.catalog import installation
 from mdm_async.catalog.cohorts import cohorts, members
 from mdm_async.catalog.cohorts.members import Member
-from mdm_async.catalog.grants import evicting, grants, requests, waiting
+from mdm_async.catalog.grants import evicting, grants, long_pins, requests, waiting
 from mdm_async.catalog.grants import shredding as transfer_urls
 from mdm_async.catalog.grants.grants import Grant
 from mdm_async.catalog.holdings import (
@@ -262,7 +262,9 @@ async def an_image_is_waited_for_and_brought(desk: Desk) -> None:
         desk.db,
         [_grant(1, state="queued"), _grant(2, operation="bring_online", state="queued", turl=turl(-3))],
     )
-    assert await waiting.begun(desk.db, image(FILE))
+    assert await waiting.anybody(desk.db, image(FILE))
+    await waiting.begun(desk.db, image(FILE))
+    await waiting.put_off(desk.db, image(FILE))
     first, second = await waiting.of_image(desk.db, image(FILE), 100)
     await waiting.fail(desk.db, first.grant, BadRequest("no"))
     await waiting.brought(desk.db, second.grant)
@@ -370,6 +372,9 @@ async def an_image_of_the_cache_comes_and_goes(desk: Desk) -> None:
     await grants.insert(desk.db, [_grant(n, turl=turl(-9 - n), image=made) for n in range(3)])
     (pinned,) = await evicting.of_images(desk.db, ["main"], [made])
     assert pinned.kept == "pinned"
+    assert await long_pins.sizes(desk.db, [made]) == {made: 10}
+    await grants.keep(desk.db, [_grant(1, turl=turl(-10), keeper=OWNER, keeps=10, life=90_000.0)])
+    assert await long_pins.kept(desk.db, OWNER) == long_pins.Kept(10, 0)
     await transfer_urls.end(desk.db, [made])
     free = await evicting.lock(desk.db, ["main"], made)
     assert free is not None

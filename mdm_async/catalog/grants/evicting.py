@@ -35,12 +35,15 @@ class Candidate:
         return self.used, self.image
 
 
+_GOOD = "not exists (select from tokens t where t.id = g.token and t.revoked is not null)"
+"""What a revoked token pinned serves nobody."""
 _PINNED = (
     "(select max(until) from ("
     f"  select expires + interval '{_ENDED}' as until from grants g where g.image = s.image and operation = 'get'"
-    f"   and expires > now() - interval '{_ENDED}' and state in ('pinned', 'queued', 'staging')"
+    f"   and expires > now() - interval '{_ENDED}' and state in ('pinned', 'queued', 'staging') and {_GOOD}"
     "  union all select expires from grants g where g.image = s.image and g.image is not null"
-    "   and operation = 'bring_online' and expires > now() and state in ('done', 'queued', 'staging')"
+    "   and operation = 'bring_online' and expires > now()"
+    f"   and state in ('done', 'queued', 'staging') and {_GOOD}"
     " ) p)"
 )
 _JUDGED = (

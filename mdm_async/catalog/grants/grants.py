@@ -61,6 +61,10 @@ class Grant:
     """Of one that waits: when its caller's credential ends (Unix time, seconds), if it does."""
     cohort: int | None = None
     """Through which one it reads; `parent` is then its directory."""
+    keeper: str | None = None
+    """Whose share of the cache it is, if it may live for longer than usual."""
+    keeps: int | None = None
+    """Bytes of the cache, where it does."""
     kept: bool = True
     """False: it is of one request only, and has no row; the node that serves it watches it all the same."""
 
@@ -82,7 +86,7 @@ _TYPES = {
     "turl": "bytea", "request": "uuid", "item": "int", "token": "bigint", "who": "bigint", "entry": "bigint",
     "guid": "uuid", "image": "uuid", "recipient": "bytea", "secret": "bytea", "context": "bytea",
     "parent": "bigint", "replaces": "uuid", "expected_size": "bigint", "announced": "bytea",
-    "sealed": "boolean", "until": "float8", "cohort": "bigint",
+    "sealed": "boolean", "until": "float8", "cohort": "bigint", "keeps": "bigint",
 }  # fmt: skip
 _INSERT = (
     f"insert into grants (day, expires, {', '.join(STORED)})"
@@ -243,6 +247,24 @@ async def pin(
         seconds,
     )
     return status == "UPDATE 1"
+
+
+async def keep(db: Connection, made: Collection[Grant]) -> None:
+    """Let pins live for their `life` from now, and no longer than the credential they were asked for with; and have
+    what they keep of the cache counted.
+    """
+    await db.execute(
+        "update grants g set keeper = k.keeper, keeps = k.keeps, expires = now() + make_interval(secs =>"
+        "  least(k.life, g.until - extract(epoch from now())::float8))"
+        " from unnest($1::bytea[], $2::int[], $3::text[], $4::bigint[], $5::float8[])"
+        "  as k (turl, item, keeper, keeps, life)"
+        " where g.turl = k.turl and g.item = k.item and g.state in ('pinned', 'done')",
+        [one.turl for one in made],
+        [one.item for one in made],
+        [one.keeper for one in made],
+        [one.keeps for one in made],
+        [one.life for one in made],
+    )
 
 
 async def fail(db: Connection, grant: Grant, why: MdmError) -> None:

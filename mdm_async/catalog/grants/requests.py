@@ -127,9 +127,11 @@ async def abort(db: Connection, caller: Caller, request: UUID, surls: Collection
 async def extend(
     db: Connection, caller: Caller, request: UUID, surls: Collection[str] | None, seconds: int
 ) -> list[Grant]:
-    """Give live items a new life from now; the items as they now are."""
+    """Give live items a new life from now; the items as they now are. What they keep of the cache is counted anew by
+    whoever asks (`grants.keep`).
+    """
     rows = await db.fetch(
-        f"with g as (update grants set expires = now() + make_interval(secs => $4)"
+        f"with g as (update grants set expires = now() + make_interval(secs => $4), keeps = null"
         f" where request = $1 and {_OWNER} = $2 and state in ('pinned', 'open', 'uploaded') and expires > now()"
         f" and ($3::text[] is null or surl = any($3)) returning *)"
         f" {SELECT.replace('grants g', 'g')}",

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from mdm_async.catalog.grants.grants import SELECT, Grant, grant_of
+from mdm_async.catalog.grants.states import State
 from mdm_async.errors import MdmError
 from mdm_async.postgres.database import Connection
 
@@ -33,24 +34,43 @@ async def of_image(db: Connection, image: UUID, count: int) -> list[Waiter]:
     return [Waiter(grant_of(row), row["asked"]) for row in rows]
 
 
-async def begun(db: Connection, image: UUID) -> bool:
-    """Say that the image is being brought; whether anybody waits for it."""
-    waits = False
-    for operation in ("get", "bring_online"):
-        status = await db.execute(
-            "update grants set state = 'staging' where image = $1 and image is not null"
-            f" and operation = '{operation}' and {_WAITS}",
+async def anybody(db: Connection, image: UUID) -> bool:
+    """Whether anybody waits for the image."""
+    return bool(
+        await db.fetchval(
+            f"select exists (select from grants where image = $1 and operation = 'get' and {_WAITS})"
+            " or exists (select from grants where image = $1 and image is not null"
+            f"  and operation = 'bring_online' and {_WAITS})",
             image,
         )
-        waits |= status != "UPDATE 0"
-    return waits
+    )
 
 
-async def brought(db: Connection, grant: Grant) -> None:
-    """What was only to be brought online is so."""
-    await db.execute(
+async def begun(db: Connection, image: UUID) -> None:
+    """Say that the image is being brought."""
+    await _become(db, image, "staging", "queued")
+
+
+async def put_off(db: Connection, image: UUID) -> None:
+    """Say that the image is still to be brought: there was too little room for it."""
+    await _become(db, image, "queued", "staging")
+
+
+async def _become(db: Connection, image: UUID, state: State, was: State) -> None:
+    for operation in ("get", "bring_online"):
+        await db.execute(
+            f"update grants set state = '{state}' where image = $1 and image is not null"
+            f" and operation = '{operation}' and state = '{was}' and expires > now()",
+            image,
+        )
+
+
+async def brought(db: Connection, grant: Grant) -> bool:
+    """What was only to be brought online is so; False when nobody waits for that any more."""
+    status = await db.execute(
         f"update grants set state = 'done' where turl = $1 and item = $2 and {_WAITS}", grant.turl, grant.item
     )
+    return status == "UPDATE 1"
 
 
 async def fail(db: Connection, grant: Grant, why: MdmError) -> None:

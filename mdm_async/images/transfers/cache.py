@@ -48,11 +48,15 @@ class _Over(Exception):
 
 @dataclass(slots=True)
 class Cache:
-    """Of one node. `archives`: those in the settings; what another had is not evicted, for it would not come back."""
+    """Of one node. `archives`: those in the settings; what another had is not evicted, for it would not come back.
+    `share`: the part of what others leave of the quota that one caller may pin for longer than `usual_pin` (seconds).
+    """
 
     database: Database
     settings: CacheSettings
     archives: Collection[str]
+    share: float
+    usual_pin: int
     hits: int = 0
     """Files asked for here that an archive has too, and that were here."""
     misses: int = 0

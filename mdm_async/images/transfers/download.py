@@ -20,6 +20,7 @@ from mdm_async.images.reading.served import ServedViews
 from mdm_async.images.reading.shelf import Shelf, evictable_of, not_online, part_of
 from mdm_async.images.transfers.granting import lifetime, unserved_grant
 from mdm_async.images.transfers.judging import Judge
+from mdm_async.images.transfers.long_pins import Lives, lives
 from mdm_async.images.transfers.pins import WARM, Answer, Made, Pins, Wanted
 from mdm_async.images.transfers.readable import readable
 from mdm_async.images.transfers.staging import NOTHING_STAGED, Staging, Waits
@@ -165,11 +166,24 @@ async def _pin(database: Database, pins: Pins, made: list[Made], answers: dict[i
     async with database.transaction() as db:
         gone = await staged.hold(db, evictable)
         kept = [one for one in made if one.want.image not in gone]
+        images = [one.want.image for one in kept if one.want.image in evictable]
+        life = await lives(db, pins.staging.cache, pins.caller.payer.account, images, pins.life)
+        kept = [_living(one, life, pins.caller) for one in kept]
         await insert(db, kept)
     answers.update({one.want.item: not_online(Locality.NEARLINE) for one in made if one.want.image in gone})
     async with database.acquire() as db:
         await staged.note_use(db, evictable.keys() - gone, _USED)
     return kept
+
+
+def _living(made: Made, life: Lives, caller: Caller) -> Made:
+    seconds, keeps = life.of(made.want.image), life.keeps(made.want.image)
+    keeper = caller.payer.account if keeps is not None else None
+    return replace(
+        made,
+        grant=replace(made.grant, life=seconds, keeper=keeper, keeps=keeps),
+        ticket=replace(made.ticket, pin=int(seconds)),
+    )
 
 
 async def _queue(
@@ -270,9 +284,14 @@ async def bring_online(
         async with judge.database.transaction() as db:
             gone = await staged.hold(db, wanted)
             kept = [want for want in held if want.image not in gone]
+            images = [want.image for want in kept]
+            living = await lives(db, staging.cache, caller.payer.account, images, life)
             rows = [
                 replace(
-                    _of_image(request, caller, names[want.item], want, life, ask.description), state="done"
+                    _of_image(request, caller, names[want.item], want, life, ask.description),
+                    state="done",
+                    life=living.of(want.image),
+                    keeps=living.keeps(want.image),
                 )
                 for want in kept
             ]
@@ -360,4 +379,5 @@ def _of_image(
     request: UUID, caller: Caller, surl: str, want: Wanted, life: int, description: str | None
 ) -> Grant:
     made = unserved_grant(request, want.item, "bring_online", caller, surl, None, life, description)
-    return replace(made, state="queued", entry=want.entry, guid=want.guid, image=want.image, view=want.view)
+    of_image = replace(made, entry=want.entry, guid=want.guid, image=want.image, view=want.view)
+    return replace(of_image, state="queued", keeper=caller.payer.account)

@@ -139,7 +139,8 @@ class Pins:
             archive, seconds = wait
             seed = os.urandom(SEED_BYTES)
             grant = self._grant(want, turl_token(seed), None, seed)
-            grant = replace(grant, state="queued", until=self.caller.until)
+            keeper = self.caller.payer.account
+            grant = replace(grant, state="queued", until=self.caller.until, keeper=keeper)
             answers[want.item] = Waits(want.surl, want.view, archive, seconds)
             made.append(Queued(want, grant, archive))
         return made

@@ -1,12 +1,12 @@
 """What a caller may still do with his requests: ask for their status, release, abort, extend them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from uuid import UUID
 
-from mdm_async.catalog.grants import requests
+from mdm_async.catalog.grants import grants, requests
 from mdm_async.catalog.grants.grants import Grant
 from mdm_async.catalog.grants.states import LIVE
 from mdm_async.catalog.holdings import images
@@ -21,13 +21,16 @@ from mdm_async.images.changed import ChangedHere
 from mdm_async.images.cipher_pool import CipherPool
 from mdm_async.images.fairness.desk import Desk
 from mdm_async.images.surls import resolve
+from mdm_async.images.transfers.cache import Cache
 from mdm_async.images.transfers.granting import lifetime
 from mdm_async.images.transfers.judging import Judge
+from mdm_async.images.transfers.long_pins import lives
 from mdm_async.images.transfers.spellings import as_asked
+from mdm_async.images.transfers.staging import Staging
 from mdm_async.keys.derive import SealedKeys, turl_token
 from mdm_async.keys.store import KeyStore
 from mdm_async.names import Caller, Right, Surl
-from mdm_async.postgres.database import Database
+from mdm_async.postgres.database import Connection, Database
 from mdm_async.postgres.on_disk import OnDisk
 from mdm_async.settings import TransferSettings
 
@@ -43,10 +46,18 @@ class Item:
     """Of its transfer URL."""
     public: bytes | None = None
     """The key that a sealed transfer comes from, or an upload may be sealed for."""
+    wait: int | None = None
+    """About so many seconds until it is here, if it is not."""
 
 
 async def status(
-    judge: Judge, keys: KeyStore, cipher: CipherPool, caller: Caller, request: UUID, operation: str
+    judge: Judge,
+    keys: KeyStore,
+    cipher: CipherPool,
+    staging: Staging,
+    caller: Caller,
+    request: UUID,
+    operation: str,
 ) -> list[Item]:
     """A request's items, those that are live with their transfer URLs' tokens.
 
@@ -58,14 +69,28 @@ async def status(
     items = [item for item in items if item.operation == operation]
     if not items:
         raise UnknownRequest()
+    waits = await _waits(judge.database, staging, caller, items)
     if caller.is_anonymous:
-        return [Item(item) for item in items]
+        return [Item(item, wait=waits.get(item.item)) for item in items]
     allowed = await judge.allowed_to(caller, [item for item in items if _is_live(item)])
     # Off the loop, and few at a time: a request may have thousands, and others' reads wait for the same threads.
     opened: list[Item] = []
     for start in range(0, len(items), _AT_ONCE):
         opened += await cipher.run(partial(_opened_if, allowed, keys, items[start : start + _AT_ONCE]))
-    return opened
+    return [replace(one, wait=waits.get(one.grant.item)) if waits else one for one in opened]
+
+
+async def _waits(
+    database: Database, staging: Staging, caller: Caller, items: Sequence[Grant]
+) -> dict[int, int]:
+    """By item, for how many seconds about each that is still queued waits."""
+    queued = {one.item: one.image for one in items if one.state == "queued" and one.image is not None}
+    if not queued:
+        return {}
+    async with database.acquire() as db:
+        found = await staging.waits(db, caller, list(set(queued.values())))
+    waits = {item: found.get(image) for item, image in queued.items()}
+    return {item: wait[1] for item, wait in waits.items() if isinstance(wait, tuple)}
 
 
 def _opened_if(allowed: set[bytes], keys: KeyStore, items: list[Grant]) -> list[Item]:
@@ -202,12 +227,15 @@ async def extend(
     database: Database,
     changed: ChangedHere,
     settings: TransferSettings,
+    cache: Cache | None,
     caller: Caller,
     request: UUID,
     surls: Sequence[str] | None,
     seconds: int | None,
 ) -> list[Grant]:
-    """Give live items a new life from now, within `transfers.max_pin`."""
+    """Give live items a new life from now, within `transfers.max_pin`, and beyond `transfers.default_pin` within the
+    caller's share of the cache.
+    """
     async with database.transaction() as db:
         known = await requests.of_request(db, request, caller)
         if not known:
@@ -215,7 +243,29 @@ async def extend(
         named = None if surls is None else as_asked((item.surl for item in known), surls)
         life = lifetime(settings, caller, seconds)
         extended = await requests.extend(db, caller, request, named, life)
+        extended = await _lengthened(db, cache, caller, extended, life)
         await acts.record(db, [Act(caller, "extend", guid=item.guid, view=item.view) for item in extended])
     desk.extend(request, life)
     changed.turls(item.turl for item in extended)
     return extended
+
+
+async def _lengthened(
+    db: Connection, cache: Cache | None, caller: Caller, extended: list[Grant], life: int
+) -> list[Grant]:
+    """These, of which those that the cache has live no longer than they may."""
+    images_ = [one.image for one in extended if one.operation == "get" and one.image is not None]
+    found = await lives(db, cache, caller.payer.account, images_, life)
+    if not found.cached:
+        return extended
+    bounded = [
+        replace(
+            one,
+            life=min(one.life, found.of(one.image)),
+            keeper=caller.payer.account,
+            keeps=found.keeps(one.image),
+        )
+        for one in extended
+    ]
+    await grants.keep(db, [one for one in bounded if one.image in found.cached])
+    return bounded

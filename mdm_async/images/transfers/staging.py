@@ -3,13 +3,14 @@
 import asyncio
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from math import ceil
 from typing import Final
 from uuid import UUID
 
 from mdm_async.catalog.grants import grants, waiting
+from mdm_async.catalog.grants.grants import Grant
 from mdm_async.catalog.grants.waiting import Waiter
 from mdm_async.catalog.holdings import locality, sources, vanished
 from mdm_async.catalog.work import images_to_stage
@@ -20,6 +21,7 @@ from mdm_async.images.fairness.desk import Desk
 from mdm_async.images.reading.sealed import seal
 from mdm_async.images.reading.shelf import Shelf
 from mdm_async.images.transfers.cache import Cache
+from mdm_async.images.transfers.long_pins import lives
 from mdm_async.names import Caller, View
 from mdm_async.postgres.database import Connection, Database
 
@@ -138,6 +140,7 @@ class Waiters:
     shelf: Shelf
     cipher: CipherPool
     desk: Desk
+    cache: Cache
 
     async def some(self, image: UUID) -> list[Waiter]:
         async with self.database.acquire() as db:
@@ -164,11 +167,12 @@ class Waiters:
         grant = waiter.grant
         if grant.operation == "bring_online":
             assert grant.image is not None
-            async with self.database.acquire() as db:
+            async with self.database.transaction() as db:
                 where = (await locality.of_images(db, [grant.image])).get(grant.image)
                 if where is None or not where.is_online:
                     raise NotOnline("the file is not here after all", remedy="ask for it again")
-                await waiting.brought(db, grant)
+                if await waiting.brought(db, grant):
+                    await self._keep(db, grant, grant.life)
             self.desk.end(grant.request, 1)
             return
         if grant.image is None or grant.view is None or grant.secret is None:
@@ -178,9 +182,20 @@ class Waiters:
         if grant.recipient is not None:
             seed = self.shelf.keys.unwrap_grant(grant.secret, grant.request, grant.item)
             context = (await self.cipher.run(partial(seal, view, grant.recipient, seed))).context
-        async with self.database.acquire() as db:
+        async with self.database.transaction() as db:
             pinned = await grants.pin(db, grant, view.version, waiter.asked, context)
+            asked = await self._keep(db, grant, waiter.asked) if pinned else 0
         if not pinned:
             # It may have been ended by its caller, and stays so then.
             raise Gone("the credential that the file was asked for with has ended")
-        self.desk.extend(grant.request, waiter.asked)
+        self.desk.extend(grant.request, asked)
+
+    async def _keep(self, db: Connection, grant: Grant, asked: float) -> float:
+        """How long its pin, just made, lives (seconds): no longer than usual beyond its caller's share of the cache."""
+        if grant.keeper is None or grant.image is None:
+            return asked
+        found = await lives(db, self.cache, grant.keeper, [grant.image], asked)
+        if grant.image in found.cached:
+            life, keeps = found.of(grant.image), found.keeps(grant.image)
+            await grants.keep(db, [replace(grant, life=life, keeps=keeps)])
+        return found.of(grant.image)

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from uuid import UUID
 
+from mdm_async.catalog.grants import waiting
 from mdm_async.catalog.holdings import staged
 from mdm_async.catalog.work import images_to_stage
 from mdm_async.errors import CacheFull, CacheTooSmall, MdmError
@@ -57,6 +58,7 @@ async def coming(cache: Cache, image: UUID) -> AsyncIterator[Coming]:
     await cache.set_aside(image, size, begins=True)
     async with cache.database.acquire() as db:
         await images_to_stage.wait_no_more(db, image)
+        await waiting.begun(db, image)
     try:
         yield Coming(cache, image, size, asyncio.get_running_loop().time())
     finally:

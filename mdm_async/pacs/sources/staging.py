@@ -163,7 +163,7 @@ class Bringer:
         while True:
             async with self._database.acquire() as db:
                 where = (await locality.of_images(db, [image])).get(image)
-                waits = where is not None and await waiting.begun(db, image)
+                waits = where is not None and await waiting.anybody(db, image)
             failure: MdmError | None = None
             if where is None:
                 failure = Gone("the file has just been deleted")
@@ -268,6 +268,7 @@ class Bringer:
         self._room_pause = min(2 * self._room_pause, _LONGEST_ROOM_PAUSE)
         line.room_by = _now() + why.retry_after if why.retry_after is not None else line.room_by
         async with self._database.acquire() as db:
+            await waiting.put_off(db, image)
             if await images_to_stage.wait_for_room(db, image):
                 await images_to_stage.to_the_front(db, image)
             else:

@@ -122,7 +122,7 @@ class Series:
                 away = [
                     image for image, at in (await locality.of_images(db, some)).items() if not at.is_online
                 ]
-                waited |= {image: some[image] for image in away if await waiting.begun(db, image)}
+                waited |= {image: some[image] for image in away if await waiting.anybody(db, image)}
         keys, away = self.fetcher.intake.shelf.keys, [row.key[0] for row in waited.values()]
         found = await sources_of(self.fetcher.database, keys, away)
         return {source.instance: (waited[image], source) for image, source in found.items()}

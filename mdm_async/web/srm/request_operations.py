@@ -57,7 +57,13 @@ def status_of(
     async def run(context: Context, asked: form.OfRequest) -> Files[Standing]:
         request = asked.token()
         found = await requests.status(
-            context.judge, context.keys, context.cipher, context.caller, request, operation
+            context.judge,
+            context.keys,
+            context.cipher,
+            context.staging,
+            context.caller,
+            request,
+            operation,
         )
         items = _of(found, [item.grant.surl for item in found], asked.surls)
         failed = sum(isinstance(item, MdmError) or item.grant.state == "failed" for _, item in items)
@@ -78,6 +84,7 @@ def get_stands(context: Context, surl: str, item: Item) -> GetFile:
         remaining_pin_time=_remaining(item.grant),
         view=item.grant.view,
         sender_public_key=item.public,
+        estimated_wait=item.wait,
     )
 
 
@@ -92,7 +99,12 @@ def put_stands(context: Context, surl: str, item: Item) -> PutFile:
 
 
 def bring_online_stands(context: Context, surl: str, item: Item) -> BringOnlineFile:
-    return BringOnlineFile(surl=surl, status=_status(item.grant), remaining_pin_time=_remaining(item.grant))
+    return BringOnlineFile(
+        surl=surl,
+        status=_status(item.grant),
+        remaining_pin_time=_remaining(item.grant),
+        estimated_wait=item.wait,
+    )
 
 
 def _status(item: Grant) -> ReturnStatus:
@@ -160,6 +172,7 @@ async def extend_file_life_time(context: Context, asked: form.Extend) -> Files[E
         database,
         changed,
         context.transfers,
+        context.staging.cache,
         context.caller,
         asked.token(),
         asked.surls,

@@ -3,6 +3,7 @@
 import asyncio
 import io
 from collections.abc import AsyncIterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -90,6 +91,13 @@ async def room_for(server: Server, images: int, when_full: str = "queue") -> Non
     server.house.cache.settings = CacheSettings.model_validate({"quota": quota, "when_full": when_full})
 
 
+async def last_look(server: Server) -> datetime:
+    """When there was last no room for an image that is waited for."""
+    async with server.house.database.acquire() as db:
+        when: datetime = await db.fetchval("select max(full_seen) from images_to_stage")
+    return when
+
+
 async def image_of(server: Server, path: str) -> UUID:
     async with server.house.database.acquire() as db:
         image: UUID = await db.fetchval("select image from entries where name = $1", path.rpartition("/")[2])
@@ -145,6 +153,23 @@ async def test_what_is_pinned_stays_and_who_asks_for_more_waits_until_it_is_rele
     # No longer than the pins that are in the way last, and about as long.
     pin = min(line["remainingPinTime"] for line in lines)
     assert pin / 2 < again["files"][0]["estimatedWaitTime"] < pin + 120
+    tree_of_tape = await caching.call(
+        "POST", "/tape/v1/stage", token=caching.admin_token, json={"files": [{"path": third}]}
+    )
+    staged_at = f"/tape/v1/stage/{tree_of_tape.tree['requestId']}"
+    looks = {await last_look(caching)}
+
+    async def tried() -> bool:
+        told = await caching.srm("statusOfGetRequest", requestToken=tree["requestToken"])
+        assert told["returnStatus"]["statusCode"] == "SRM_REQUEST_QUEUED"
+        assert told["files"][0]["status"]["statusCode"] == "SRM_REQUEST_QUEUED"
+        assert pin / 2 < told["files"][0]["estimatedWaitTime"] < pin + 120
+        (file,) = (await caching.call("GET", staged_at, token=caching.admin_token)).tree["files"]
+        assert file["state"] == "SUBMITTED"
+        looks.add(await last_look(caching))
+        return len(looks) > 3
+
+    await until(tried)
     for line in lines:
         assert await caching.get(line["transferURL"])
     assert [await locality(caching, one) for one in (first, second)] == ["ONLINE_AND_NEARLINE"] * 2
@@ -249,7 +274,9 @@ async def test_an_original_that_was_put_here_never_goes(caching: Server) -> None
 async def test_no_more_is_set_aside_at_once_than_there_may_be(caching: Server) -> None:
     """As two nodes would, each with connections of its own."""
     quota = 10_000
-    nodes = [Cache(caching.house.database, CacheSettings(quota=quota), ["hospital"]) for _ in range(2)]
+    nodes = [
+        Cache(caching.house.database, CacheSettings(quota=quota), ["hospital"], 0.5, 60) for _ in range(2)
+    ]
     images = [await image_of(caching, one) for one in await names(caching)]
 
     async def some(node: Cache, image: UUID) -> bool:
@@ -381,3 +408,74 @@ async def test_a_request_for_more_than_there_is_room_for_comes_as_its_files_are_
             await asyncio.sleep(0.02)
     assert len(set(got.values())) == len(paths)
     await taken(caching)
+
+
+LONG, USUAL = 86_400, 3600
+
+
+async def remaining(server: Server, request: str, token: str) -> list[int]:
+    """Seconds that a request's pins live, in order of length."""
+    lines = await ended(server, request, token=token)
+    return sorted(line["remainingPinTime"] for line in lines)
+
+
+def about(lives: list[int], *expected: int) -> bool:
+    return len(lives) == len(expected) and all(
+        one - 200 < life <= one for life, one in zip(lives, expected, strict=True)
+    )
+
+
+async def test_nobody_pins_more_than_a_share_of_the_cache_for_long(caching: Server) -> None:
+    await room_for(caching, 3)
+    first, second, third, fourth = (await names(caching))[:4]
+    alice = await caching.token("rlxg", views=["basic"], name="alice")
+    bob = await caching.token("rlxg", views=["basic"], name="bob")
+    # One is here, two are waited for; one of them is within half of the room.
+    files = {"files": [{"surl": one} for one in (first, second, third)]}
+    request = (await caching.srm("prepareToGet", token=alice, desiredPinLifeTime=LONG, **files))[
+        "requestToken"
+    ]
+    assert about(await remaining(caching, request, alice), USUAL, USUAL, LONG)
+    await caching.srm("extendFileLifeTime", token=alice, requestToken=request, newPinLifeTime=LONG)
+    assert about(await remaining(caching, request, alice), USUAL, USUAL, LONG)
+
+    asked = (await caching.srm("prepareToGet", token=bob, files=[{"surl": fourth}]))["requestToken"]
+
+    async def told() -> bool:
+        tree = await caching.srm("statusOfGetRequest", token=bob, requestToken=asked)
+        # Its beginning may have had room.
+        is_queued = tree["returnStatus"]["statusCode"] == "SRM_REQUEST_QUEUED"
+        return is_queued and USUAL / 2 < tree["files"][0]["estimatedWaitTime"] < USUAL + 120
+
+    await until(told)
+    # What is here is pinned by another for as long as usual, too: within what the others leave him.
+    (line,) = (await prepared(caching, first, token=alice, desiredPinLifeTime=LONG))[1]
+    assert about([line["remainingPinTime"]], USUAL)
+    await caching.srm("abortRequest", token=bob, requestToken=asked)
+    await caching.srm("releaseFiles", token=alice, requestToken=request)
+    # Released, it counts no more.
+    tree = await caching.srm("bringOnline", token=alice, desiredPinLifeTime=LONG, **files)
+    await ended(caching, tree["requestToken"], "BringOnline", token=alice)
+    async with caching.house.database.acquire() as db:
+        lives = await db.fetch(
+            "select extract(epoch from expires - now())::int as life from grants where request = $1 order by life",
+            UUID(tree["requestToken"]),
+        )
+        kept = await db.fetchval("select sum(bytes) from long_pins")
+    assert about([row["life"] for row in lives], USUAL, USUAL, LONG)
+    assert 0 < kept < caching.house.cache.settings.quota / 2
+    await caching.srm("releaseFiles", token=alice, requestToken=tree["requestToken"])
+    async with caching.house.database.acquire() as db:
+        assert await db.fetchval("select sum(bytes) from long_pins") == 0
+
+
+async def test_what_a_revoked_token_pinned_goes(caching: Server) -> None:
+    first = (await names(caching))[0]
+    token = await caching.token("rlxg", views=["basic"], name="alice")
+    await prepared(caching, first, token=token, desiredPinLifeTime=LONG)
+    image = await image_of(caching, first)
+    assert await caching.house.cache.evict(image) == "pinned"
+    async with caching.house.database.acquire() as db:
+        await db.execute("update tokens set revoked = now() where name = 'alice'")
+        await db.execute("update images set in_use_until = '-infinity'")
+    assert isinstance(await caching.house.cache.evict(image), int)

@@ -287,18 +287,18 @@ async def test_who_comes_when_nobody_waited_any_more_has_the_file_brought(
     (path,) = await registered(staging)
     first = asyncio.get_running_loop().create_future()
     second: list[str] = []
-    begun = waiting.begun
+    anybody = waiting.anybody
 
     async def meanwhile(db: Connection, image: UUID) -> bool:
         if not second:
             await staging.srm("abortRequest", requestToken=await first)
-        waits = await begun(db, image)
+        waits = await anybody(db, image)
         if not second:
             tree = await staging.srm("bringOnline", files=[{"surl": path}])
             second.append(tree["requestToken"])
         return waits
 
-    monkeypatch.setattr(waiting, "begun", meanwhile)
+    monkeypatch.setattr(waiting, "anybody", meanwhile)
     first.set_result((await staging.srm("bringOnline", files=[{"surl": path}]))["requestToken"])
     async with asyncio.timeout(60):
         while not second:  # noqa: ASYNC110
