@@ -87,8 +87,7 @@ class CallingSettings(Section):
             raise ValueError(
                 f"{self.ae} has a view and no principal: nothing is shown to nobody. Set principal"
             )
-        far = any(not is_loopback(str(host.network_address)) for host in self.networks)
-        if self.view == "identified" and far and self.certificate is None:
+        if self.view == "identified" and self.certificate is None:
             raise ValueError(
                 f"{self.ae} would see identities by its title and address, which prove nothing. Set certificate, or "
                 "another view"

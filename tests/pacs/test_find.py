@@ -15,7 +15,7 @@ from mdm_async.images.studies import searching
 from mdm_async.settings import load
 from tests.faults.conditions import until
 from tests.pacs.devices import CT, Pacs, accepted, calling, command, p_data, pacs_server
-from tests.pacs.tools import PATIENT_FIND, STUDY_FIND, TOOLS, Tool, answers_of, fill, identifier
+from tests.pacs.tools import PATIENT_FIND, SECURED, STUDY_FIND, TOOLS, Tool, answers_of, fill, identifier
 from tests.postgres.for_tests import PostgresForTests
 from tests.web.test_privacy import captured_log
 
@@ -25,7 +25,7 @@ async def shown(
     postgres: PostgresForTests, migrated: str, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Pacs]:
     dsn, data = await postgres.fresh_database(migrated), tmp_path_factory.mktemp("shown") / "data"
-    async with pacs_server(data, dsn, pacs={"calling": TOOLS}) as running:
+    async with pacs_server(data, dsn, pacs={"calling": TOOLS}, server=SECURED) as running:
         await fill(running)
         yield running
 
@@ -279,6 +279,7 @@ async def test_a_view_that_is_not_there_is_said_to_be(shown: Pacs) -> None:
     ("more", "needle"),
     [
         ({"view": "basic"}, "principal"),
+        ({"view": "identified", "principal": "user:a"}, "certificate"),
         ({"view": "identified", "principal": "user:a", "hosts": ["192.0.2.1"], "plain": True}, "certificate"),
         ({"view": "identified", "principal": "user:a", "hosts": ["192.0.2.1"], "tls": True}, "certificate"),
         ({"view": "Not A View", "principal": "user:a"}, "view"),

@@ -27,6 +27,7 @@ from tests.pacs.devices import CT, Pacs, command, data_set, p_data, pacs_server
 from tests.pacs.tools import (
     PATIENT_FIND,
     PATIENT_GET,
+    SECURED,
     STUDY_GET,
     TOOLS,
     Tool,
@@ -48,7 +49,7 @@ async def shown(
     postgres: PostgresForTests, migrated: str, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Pacs]:
     dsn, data = await postgres.fresh_database(migrated), tmp_path_factory.mktemp("shown") / "data"
-    async with pacs_server(data, dsn, pacs={"calling": TOOLS}) as running:
+    async with pacs_server(data, dsn, pacs={"calling": TOOLS}, server=SECURED) as running:
         await fill(running)
         yield running
 
@@ -384,7 +385,7 @@ async def test_a_tool_that_takes_nothing_more_is_cut(
 ) -> None:
     dsn = await postgres.fresh_database(migrated)
     own, limits = {"calling": TOOLS, "idle_seconds": 2}, {"pace_seconds": 1}
-    async with pacs_server(tmp_path / "data", dsn, pacs=own, limits=limits) as pacs:
+    async with pacs_server(tmp_path / "data", dsn, pacs=own, limits=limits, server=SECURED) as pacs:
         await folders(pacs)
         await pacs.server.put("/seen/large.dcm", image(77, pixels=32_000_000))
         (study,) = (await Tool(pacs).find(identifier("STUDY", StudyInstanceUID=""))).answers
@@ -406,7 +407,7 @@ async def test_no_canary_leaves(
     """A file full of identifiers, asked for by every key at every level, and got: none comes out of a view."""
     planted = canary(91, encoding)
     dsn = await postgres.fresh_database(migrated)
-    async with pacs_server(tmp_path / "data", dsn, pacs={"calling": TOOLS}) as pacs:
+    async with pacs_server(tmp_path / "data", dsn, pacs={"calling": TOOLS}, server=SECURED) as pacs:
         await folders(pacs)
         with captured_log() as log:
             await pacs.server.put("/seen/a.dcm", planted.data)

@@ -18,9 +18,10 @@ from mdm_async.pacs.dimse.peers import Peers
 from mdm_async.settings import load
 from tests.faults.conditions import until
 from tests.faults.serving import free_port
+from tests.pacs.certificates import of_tests
 from tests.pacs.devices import CT, TITLE, Pacs, calling, data_set, pacs_server
 from tests.pacs.test_get import largest, stored
-from tests.pacs.tools import TOOLS, Tool, fill, identifier
+from tests.pacs.tools import DOCTOR, SECURED, TOOLS, Tool, fill, identifier
 from tests.postgres.for_tests import PostgresForTests
 from tests.web.dicomweb.test_decoded_frames import written as as_file
 from tests.web.dicomweb.test_decoded_instances import compressed
@@ -45,7 +46,8 @@ class Movable:
     def _move(self, asked: Dataset, to: str, title: str) -> tuple[list[int], Dataset, list[Dataset]]:
         ae = AE(title)
         ae.add_requested_context(STUDY_MOVE)
-        tls = (self.tls, "127.0.0.1") if self.tls is not None else None
+        shown = of_tests().shown("ct") if title == DOCTOR["ae"] else self.tls
+        tls = (shown, "127.0.0.1") if shown is not None else None
         association = ae.associate("127.0.0.1", self.pacs.port, ae_title=TITLE, tls_args=tls)
         try:
             told = list(association.send_c_move(asked, to, STUDY_MOVE, msg_id=7))
@@ -68,7 +70,7 @@ async def movable(
         free_port(),
     )
     own = {"calling": (*TOOLS, calling("STORE", "/pacs", port=port)), "idle_seconds": 5, "head_seconds": 2}
-    async with pacs_server(data, dsn, pacs=own) as running:
+    async with pacs_server(data, dsn, pacs=own, server=SECURED) as running:
         await fill(running)
         yield Movable(running, port)
 
@@ -143,7 +145,9 @@ async def test_the_destination_is_told_who_moves(movable: Movable, syntax: str) 
     assert read >= 3
 
 
-@pytest.mark.parametrize(("to", "ae"), [("NOWHERE", "TOOL"), ("TOOL", "TOOL"), ("", "TOOL")])
+@pytest.mark.parametrize(
+    ("to", "ae"), [("NOWHERE", "TOOL"), ("TOOL", "TOOL"), ("", "TOOL"), ("STORE", "DOCTOR")]
+)
 async def test_only_configured_destinations(movable: Movable, to: str, ae: str) -> None:
     statuses, last, _ = await movable.move(await movable.study(), to or "X", ae)
     assert statuses == [0xA801]

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import trustme
 from pydicom.uid import ExplicitVRLittleEndian
 from pynetdicom import AE, evt
 
@@ -20,6 +19,7 @@ from mdm_async.pacs.retrieval.archive import DimseSource, dimse_source
 from mdm_async.settings import load
 from tests.faults.conditions import until
 from tests.faults.serving import free_port
+from tests.pacs.certificates import Certificates
 from tests.pacs.devices import CT as CT_IMAGE
 from tests.pacs.devices import DEVICE, TITLE, Device, Pacs, calling, image, pacs_server, rejected
 from tests.pacs.test_move import Movable
@@ -28,39 +28,12 @@ from tests.postgres.for_tests import PostgresForTests
 
 
 @dataclass
-class Certificates:
-    """Of a server, a device and somebody else, as PEM files."""
-
-    folder: Path
-
-    def __post_init__(self) -> None:
-        self.authority, self.others = trustme.CA(), trustme.CA()
-        self.authority.cert_pem.write_to_path(str(self.folder / "ca.pem"))
-        for name, issuer in (
-            ("server", self.authority),
-            ("ct", self.authority),
-            ("mr", self.others),
-            ("store", self.others),
-        ):
-            issued = issuer.issue_cert("127.0.0.1", "localhost", common_name=name)
-            issued.cert_chain_pems[0].write_to_path(str(self.folder / f"{name}.pem"))
-            issued.private_key_pem.write_to_path(str(self.folder / f"{name}.key"))
-            (self.folder / f"{name}.key").chmod(0o600)
-
-    def at(self, name: str) -> str:
-        return str(self.folder / name)
-
-
-@dataclass
 class Secured:
     pacs: Pacs
     certificates: Certificates
 
     async def connect(self, shown: str | None = None) -> Device:
-        context = ssl.create_default_context(cafile=self.certificates.at("ca.pem"))
-        if shown is not None:
-            at = self.certificates.at
-            context.load_cert_chain(at(f"{shown}.pem"), at(f"{shown}.key"))
+        context = self.certificates.shown(shown)
         device = Device(*await asyncio.open_connection("127.0.0.1", self.pacs.port, ssl=context))
         self.pacs.devices.append(device)
         return device
@@ -76,7 +49,7 @@ async def secured(postgres: PostgresForTests, migrated: str, tmp_path: Path) -> 
         calling("TOOL", "/ct", certificate=made.at("ct.pem"), principal="user:tool", view="identified"),
         calling("CALLED", "/ct", certificate=made.at("store.pem"), port=free_port()),
     )
-    server = {"tls_cert": made.at("server.pem"), "tls_key": made.at("server.key")}
+    server = dict(made.server)
     dsn = await postgres.fresh_database(migrated)
     async with pacs_server(tmp_path / "data", dsn, pacs={"calling": devices}, server=server) as pacs:
         yield Secured(pacs, made)

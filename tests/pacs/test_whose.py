@@ -10,7 +10,7 @@ from mdm_async.images.studies import searching
 from mdm_async.names import IDENTIFIED, Caller
 from tests.pacs.devices import Device, Pacs, calling, pacs_server
 from tests.pacs.test_again import own
-from tests.pacs.tools import PATIENT_FIND, PATIENT_GET, STUDY_GET, Tool, identifier, rule
+from tests.pacs.tools import DOCTOR, PATIENT_FIND, PATIENT_GET, SECURED, STUDY_GET, Tool, identifier, rule
 from tests.postgres.for_tests import PostgresForTests
 from tests.web.dicomweb.conftest import Viewer
 
@@ -18,7 +18,7 @@ TWO = (
     calling("NORTH", issuer="NORTH"),
     calling("SOUTH", issuer="SOUTH"),
     calling("OLD"),
-    calling("DOCTOR", principal="user:doctor", view="identified"),
+    DOCTOR,
 )
 
 
@@ -27,7 +27,7 @@ async def two(
     postgres: PostgresForTests, migrated: str, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Pacs]:
     dsn, data = await postgres.fresh_database(migrated), tmp_path_factory.mktemp("two") / "data"
-    async with pacs_server(data, dsn, pacs={"calling": TWO}) as pacs:
+    async with pacs_server(data, dsn, pacs={"calling": TWO}, server=SECURED) as pacs:
         await pacs.server.srm("mkdir", surl="/pacs")
         rules = [rule("user:doctor", "xlrgi", views=["identified"])]
         await pacs.server.srm("setPermission", surls=["/", "/pacs"], permissionType="ADD", rules=rules)

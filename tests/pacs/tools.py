@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from ssl import SSLContext
 from typing import Any
 
 from pydicom import DataElement, Dataset
@@ -13,15 +14,21 @@ from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom import AE, evt
 from pynetdicom.presentation import build_context, build_role
 
+from tests.pacs.certificates import of_tests
 from tests.pacs.devices import CT, TITLE, Pacs, calling
 from tests.web.dicomweb.conftest import of_archive
 
 PATIENT_FIND, STUDY_FIND = "1.2.840.10008.5.1.4.1.2.1.1", "1.2.840.10008.5.1.4.1.2.2.1"
 PATIENT_GET, STUDY_GET = "1.2.840.10008.5.1.4.1.2.1.3", "1.2.840.10008.5.1.4.1.2.2.3"
+DOCTOR = calling(
+    "DOCTOR", "/pacs", principal="user:doctor", view="identified", certificate=of_tests().at("ct.pem")
+)
+"""Sees identities, and so has to show a certificate: the server needs `SECURED`."""
+SECURED = dict(of_tests().server)
 TOOLS = (
     calling("TOOL", "/pacs", principal="user:tool", view="basic"),
     calling("NOBODY", "/pacs", principal="user:nobody", view="basic"),
-    calling("DOCTOR", "/pacs", principal="user:doctor", view="identified"),
+    DOCTOR,
     calling("ELSEWHERE", "/pacs", principal="user:tool", view="no-such-view"),
     calling(),
 )
@@ -57,6 +64,10 @@ class Tool:
     pacs: Pacs
     ae: str = "TOOL"
 
+    @property
+    def _tls(self) -> tuple[SSLContext, str] | None:
+        return (of_tests().shown("ct"), "127.0.0.1") if self.ae == DOCTOR["ae"] else None
+
     async def find(
         self,
         asked: Dataset,
@@ -71,7 +82,7 @@ class Tool:
     def _find(self, asked: Dataset, model: str, syntax: str, cancel: int) -> Taken:
         ae = AE(self.ae)
         ae.add_requested_context(model, syntax)
-        association = ae.associate("127.0.0.1", self.pacs.port, ae_title=TITLE)
+        association = ae.associate("127.0.0.1", self.pacs.port, ae_title=TITLE, tls_args=self._tls)
         taken = Taken()
         try:
             assert association.accepted_contexts, "no context"
@@ -127,6 +138,7 @@ class Tool:
             contexts=contexts,
             ae_title=TITLE,
             ext_neg=roles,
+            tls_args=self._tls,
             evt_handlers=[(evt.EVT_C_STORE, store)],
         )
         try:

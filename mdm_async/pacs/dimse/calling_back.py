@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from typing import Self
 
-from mdm_async.loopback import is_loopback
 from mdm_async.names import IDENTIFIED, View
 from mdm_async.pacs.dimse.peers import Peer, Peers
 from mdm_async.pacs.dimse.requestor import CalledPeer, Patience
@@ -40,11 +39,8 @@ class CallingBack:
         return CalledPeer(host, port, peer.title, self.own_title, tls, peer.certificate)
 
     def may_have(self, peer: Peer, view: View) -> bool:
-        """Whether a view may leave for it: originals do not, in the clear, over a network."""
-        address = self.address(peer)
-        if view != IDENTIFIED or address is None:
-            return address is not None
-        return peer.certificate is not None or is_loopback(address.host)
+        """Whether a view may leave for it: originals do not for whoever has its address."""
+        return _port(peer) is not None and (view != IDENTIFIED or peer.certificate is not None)
 
 
 def _port(peer: Peer) -> int | None:
