@@ -39,6 +39,7 @@ CALLING = (
     calling("OTHER", "/pacs"),
     calling("ONE", "/one", associations=1),
     calling("OWNED", "/owned", principal="user:ct"),
+    calling("NORTH", "/issued", issuer="NORTH"),
     calling("FAR", "/far", hosts=["192.0.2.0/24"], plain=True),
 )
 

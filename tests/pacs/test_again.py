@@ -5,11 +5,13 @@ import asyncio
 import io
 from collections.abc import Mapping
 from typing import Any
+from uuid import UUID
 
 import pytest
 from pydicom.uid import ImplicitVRLittleEndian, generate_uid
 
 from mdm_async.images.metrics import FILED
+from mdm_async.images.transfers import known
 from tests.faults.conditions import until
 from tests.pacs.devices import CT, Device, Image, Pacs, data_set, image
 from tests.web.dicomweb.test_store import stow
@@ -124,6 +126,51 @@ async def test_an_image_that_is_another_patients_by_now_has_that_ones_name(
     # And back, as the source says.
     assert await device.store(first) == 0
     assert await pacs.new_name(before) == lfn
+
+
+async def test_a_corrected_issuer_is_another_patient_with_whom_no_rights_go(pacs: Pacs) -> None:
+    device, landing = await (await pacs.connect()).associate(ae="NORTH"), "/issued"
+    before, first = await pacs.names(landing), own(PatientID="0815", IssuerOfPatientID="NORTH")
+    assert await device.store(first) == 0
+    lfn = await pacs.new_name(before, landing)
+    given = {"principal": "user:guest", "rights": "rlxg"}
+    await pacs.server.srm("setPermission", surls=[lfn], permissionType="ADD", rules=[given])
+    # A version that is the same patient's keeps them.
+    assert await device.store(again(first, StudyDescription="corrected", IssuerOfPatientID="NORTH")) == 0
+    assert "dropped" not in await told(pacs)
+    assert await device.store(again(first, IssuerOfPatientID="SOUTH")) == 0
+    said = await told(pacs)
+    assert (said["outcome"], said["dropped"]) == ("patient changed", "acl")
+    moved = await pacs.new_name(before, landing)
+    assert moved.split("/")[2] != lfn.split("/")[2]
+    async with pacs.server.house.database.acquire() as db:
+        assert await db.fetchval("select acl from entries where guid = $1", UUID(said["guid"])) is None
+    # It is where the others of that patient are.
+    assert await device.store(own(PatientID="0815", IssuerOfPatientID="SOUTH")) == 0
+    assert len({one.split("/")[2] for one in set(await pacs.names(landing)) - set(before)}) == 1
+    # And in one study they are two.
+    beside = again(first, SOPInstanceUID=generate_uid(), IssuerOfPatientID="NORTH")
+    assert await device.store(beside) == 0
+    assert "another patient" in (await told(pacs))["study"]
+
+
+async def test_what_others_put_elsewhere_under_its_uids_stops_no_correction(
+    pacs: Pacs, device: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(known, "_PAGE", 1)
+    before, first = await pacs.names(), own(PatientID="Q-one")
+    folder = await pacs.server.directory()
+    for n in range(5):
+        await pacs.server.put(f"{folder}/{n}.dcm", again(first, StudyDescription=f"{n}").file)
+    assert await device.store(first) == 0
+    lfn = await pacs.new_name(before)
+    corrected = again(first, PatientName="Planted^Right")
+    assert await device.store(corrected) == 0
+    assert await pacs.new_name(before) == lfn
+    assert data_set(await pacs.identified(lfn)) == corrected.data_set
+    other = again(first, PatientID="Q-two", SOPInstanceUID=generate_uid())
+    assert await device.store(other) == 0
+    assert "another patient" in (await told(pacs))["study"]
 
 
 async def test_two_patients_in_one_study_are_told_and_not_mixed(pacs: Pacs, device: Device) -> None:

@@ -167,14 +167,18 @@ async def test_what_has_gone_or_was_never_here_is_not_committed(devices: Committ
     assert (event, held, set(failed.values())) == (2, [], {0x0112})
 
 
-async def test_more_entries_than_are_looked_at(devices: Committed, monkeypatch: pytest.MonkeyPatch) -> None:
-    pushed = [await devices.push() for _ in range(3)]
+async def test_any_number_of_others_files_under_its_uid_stops_no_commitment(
+    devices: Committed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pushed, server = [await devices.push() for _ in range(3)], devices.pacs.server
     wanted = [(CT, one.instance) for one in pushed]
-    monkeypatch.setattr(holding, "_MOST", 1)
+    folder = await server.directory()
+    for one in pushed[:2]:
+        for n in range(3):
+            other = image(SOPInstanceUID=one.instance, StudyDescription=f"{n}")
+            await server.put(f"{folder}/{one.instance}.{n}.dcm", other.file)
+    monkeypatch.setattr(holding, "_PAGE", 1)
     assert await Asker(devices).report(*wanted) == (1, [one.instance for one in pushed], {})
-    monkeypatch.setattr(holding, "_MOST", 0)
-    event, _, failed = await Asker(devices).report(*wanted)
-    assert (event, set(failed.values())) == (2, {0x0110})
 
 
 @pytest.mark.parametrize("roles", [{"scu_role": False, "scp_role": True}, {}])

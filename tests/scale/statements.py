@@ -527,6 +527,8 @@ async def a_view_is_released(desk: Desk) -> None:
     await images.add_view(desk.db, [], held)
     assert await profiles.release(desk.db, image(FILE), "p", "q.2", OWNER)
     assert await profiles.is_released(desk.db, image(FILE), "p", 2)
+    await profiles.forget_releases(desk.db, image(FILE))
+    assert not await profiles.is_released(desk.db, image(FILE), "p", 2)
 
 
 @budget(200)
@@ -802,8 +804,12 @@ async def an_original_is_found_by_a_value(desk: Desk) -> None:
     await blind.put(desk.db, SealedOriginal(some[0], b"again", [(20, b"digest")]))
     assert len(await blind.with_value(desk.db, 5, b"digest", UUID(int=0), 5)) == 5
     await blind.lock(desk.db, 5, b"digest")
+    found = await blind.with_values(desk.db, 5, dict.fromkeys([b"digest", b"other"], UUID(int=0)), 5)
+    assert [len(found[one]) for one in (b"digest", b"other")] == [5, 0]
     assert await blind.having(desk.db, some, 5, b"digest") == {*some[1:]}
     assert len(await paths.own_entries(desk.db, some, 5)) == 5
+    assert set((await paths.own_entries_below(desk.db, some, await desk.directory())).values()) == {*some}
+    assert await paths.own_entries_below(desk.db, some, await desk.directory("/wide")) == {}
     assert len(await blind.of_stored(desk.db, some, [5, 6])) == 10
     assert len(await blind.sealed_of(desk.db, some)) == len(await images.registrations(desk.db, some)) == 10
 

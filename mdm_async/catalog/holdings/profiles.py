@@ -182,6 +182,11 @@ async def release(db: Connection, image: UUID, view: str, version: str, by: str)
     return bool(gone)
 
 
+async def forget_releases(db: Connection, image: UUID) -> None:
+    """Nobody has looked at the pixels that it has now."""
+    await db.execute("delete from releases where image = $1", image)
+
+
 async def is_released(db: Connection, image: UUID, view: str, floor: int) -> bool:
     """Whether somebody let it go who was asked by the rules of this revision, or of a later one."""
     return bool(

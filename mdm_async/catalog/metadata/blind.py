@@ -3,7 +3,7 @@
 Who owns this database sees which originals have equal values of an attribute, and never which values.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -54,6 +54,25 @@ async def with_value(db: Connection, tag: int, digest: bytes, after: UUID, count
         count,
     )
     return [row["image"] for row in rows]
+
+
+async def with_values(
+    db: Connection, tag: int, after: Mapping[bytes, UUID], each: int
+) -> dict[bytes, list[UUID]]:
+    """As `with_value`, of several digests, of each after its own image; so many `each`."""
+    rows = await db.fetch(
+        "select o.blind, b.image from unnest($2::bytea[], $3::uuid[]) as o (blind, after) cross join lateral ("
+        "  select image from blind_values where tag = $1 and blind = o.blind and image > o.after"
+        "  order by image limit $4) b order by b.image",
+        tag,
+        list(after),
+        list(after.values()),
+        each,
+    )
+    found: dict[bytes, list[UUID]] = {digest: [] for digest in after}
+    for row in rows:
+        found[row["blind"]].append(row["image"])
+    return found
 
 
 async def having(db: Connection, images: Collection[UUID], tag: int, digest: bytes | None) -> set[UUID]:

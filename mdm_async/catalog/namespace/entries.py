@@ -42,6 +42,10 @@ class Entry:
     def is_directory(self) -> bool:
         return self.image is None
 
+    @property
+    def has_own_acl(self) -> bool:
+        return (self.acl or self.default_acl) is not None
+
 
 COLUMNS = (
     "id, guid, parent, name, image, created, modified, only_view, acl, default_acl, default_view, delivery"
@@ -256,9 +260,12 @@ async def swap_image(
     new: UUID,
     only_view: View | None = None,
     to: tuple[int, str] | None = None,
+    *,
+    closed: bool = False,
 ) -> UUID | None:
     """Point a file to another image if it still points to `old`: its GUID, or None when it does not. `to`: another
-    directory and a name that is free there, which it gets with it. Raises NoParent.
+    directory and a name that is free there, which it gets with it. `closed`: it has no ACL of its own from now on, for
+    that is of another patient's. Raises NoParent.
 
     Its replicas are copies of the old image: they are forgotten. So is what users say of it, properties and values of
     attributes, which may tell who the patient of the new one is; no patient is known of what is opaque.
@@ -267,7 +274,8 @@ async def swap_image(
         await _demand_parent(db, to[0])
     guid: UUID | None = await db.fetchval(
         "with swapped as ("
-        "  update entries set image = $4, only_view = $5, modified = now(), parent = $6, name = $7"
+        "  update entries set image = $4, only_view = $5, modified = now(), parent = $6, name = $7,"
+        "   acl = case when not $8 then acl end, default_acl = case when not $8 then default_acl end"
         f"  where parent = $1 and name = $2 and image = $3 and {ATTACHED.format('$1')} returning id, guid"
         "), gone as (delete from replicas where entry = any(array(select id from swapped))"
         "), untold as ("
@@ -283,6 +291,7 @@ async def swap_image(
         new,
         only_view,
         *(to or (parent, name)),
+        closed,
     )
     return guid
 

@@ -6,6 +6,9 @@ from uuid import UUID
 from mdm_async.names import Lfn
 from mdm_async.postgres.database import Connection
 
+_MOST_BELOW = 1000
+"""Entries of a page of images, of which each has one or a few."""
+
 
 async def of_images(db: Connection, images: Collection[UUID]) -> list[Lfn]:
     """Every LFN that points to one of these images."""
@@ -35,6 +38,24 @@ async def own_entries(db: Connection, images: Collection[UUID], most: int) -> li
         most,
     )
     return [row["id"] for row in rows]
+
+
+async def own_entries_below(db: Connection, images: Collection[UUID], directory: int) -> dict[int, UUID]:
+    """As `own_entries`, of those that lie below a directory, whatever lies elsewhere: each with its image. The oldest
+    of many come."""
+    rows = await db.fetch(
+        "with recursive own as materialized ("
+        "  select id, image, parent from entries where image = any($1::uuid[]) and only_view is null"
+        "), up (origin, id) as ("
+        "  select distinct parent, parent from own"
+        "  union all select up.origin, e.parent from up cross join lateral ("
+        "    select parent from entries where id = up.id offset 0) e where up.id <> $2 and e.parent is not null"
+        ") select id, image from own where parent in (select origin from up where id = $2) order by id limit $3",
+        list(images),
+        directory,
+        _MOST_BELOW,
+    )
+    return {row["id"]: row["image"] for row in rows}
 
 
 async def lock_entries_of_images(db: Connection, images: Collection[UUID]) -> None:

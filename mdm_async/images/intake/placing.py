@@ -76,16 +76,19 @@ class Placing:
         return guid
 
     async def renew(
-        self, db: Connection, entry: Entry, image: UUID, to: tuple[int, str] | None = None
+        self, db: Connection, entry: Entry, image: UUID, to: tuple[int, str] | None, *, closed: bool
     ) -> UUID | None:
         """Let a file point to a new version of its image, and take it to another directory and name with that: its
         GUID, or None when it has gone, or points to another by now. The old version goes once nothing refers to it.
+        `closed`: as of `swap_image`.
 
         Raises NoParent. Call `changed` once it is committed.
         """
         assert entry.parent is not None
         assert entry.image is not None
-        guid = await entries.swap_image(db, entry.parent, entry.name, entry.image, image, to=to)
+        guid = await entries.swap_image(
+            db, entry.parent, entry.name, entry.image, image, to=to, closed=closed
+        )
         if guid is not None:
             await images.doom_unreferenced(db, [entry.image])
             await self.shelf.served.refresh(db, now=True)

@@ -18,37 +18,51 @@ _MOST: Final = 100
 """Names of one image."""
 
 
-async def follow_patient(db: Connection, views: ServedViews, image: UUID, was: str, now: str) -> None:
-    """Rename an image's files, whose names were made by a template, in the transaction that gives it its bytes. `was`,
-    `now`: Patient IDs, as `patient_named_by` has them. Research projects' entries, and names that tell no patient, stay
-    as they are.
+async def follow_patient(
+    db: Connection, views: ServedViews, image: UUID, was: str, now: str, *, other_id: bool
+) -> set[UUID]:
+    """Rename an image's files, whose names were made by a template, in the transaction that gives it its bytes, and has
+    locked the rights. `was`, `now`: as `patient_named_by` has them; `other_id`: more than the issuer differs. Research
+    projects' entries stay as they are, and so do names that tell no patient.
+
+    What users said of a file was said of another patient's, and so were its own ACL's rights given: both go. The GUIDs
+    of those that had an ACL.
 
     It needs no right: whoever gave the names gave them to what the archive has. Raises WrongContent when that cannot
     be done.
     """
     found = await places.of_entries(db, await paths.own_entries(db, [image], _MOST))
+    had: set[UUID] = set()
     for place in found.values():
-        lfn = _renamed(views, place, was, now)
-        if lfn == place.lfn:
-            continue
+        assert place.entry is not None
+        assert place.entry.parent is not None
+        here = place.entry.parent, place.entry.name
+        lfn = _renamed(views, place, was, now, other_id)
+        to = here if lfn == place.lfn else await _free(db, place.lfn, lfn)
+        if place.entry.has_own_acl:
+            had.add(place.entry.guid)
+        await entries.swap_image(db, *here, image, image, to=to, closed=True)
+    return had
+
+
+async def _free(db: Connection, was: Lfn, lfn: Lfn) -> tuple[int, str]:
+    """The directory of a name that nothing has yet. Raises WrongContent."""
+    to = await places.resolve_one(db, lfn)
+    if to.missing > 1:
+        with suppress(Exists):  # Of what the server itself does not see.
+            await directories.made(db, _anybody_above(was, lfn), split(lfn)[0], to)
         to = await places.resolve_one(db, lfn)
-        if to.missing > 1:
-            with suppress(Exists):  # Of what the server itself does not see.
-                await directories.made(db, _anybody_above(place.lfn, lfn), split(lfn)[0], to)
-            to = await places.resolve_one(db, lfn)
-        if place.entry is None or place.entry.parent is None or to.parent is None:
-            raise WrongContent(
-                "it is another patient's by now, and registered as that one's already",
-                remedy="use that file, and remove this one: mdm rm",
-            )
-        await entries.swap_image(
-            db, place.entry.parent, place.entry.name, image, image, to=(to.parent.id, split(lfn)[1])
+    if to.parent is None:
+        raise WrongContent(
+            "it is another patient's by now, and registered as that one's already",
+            remedy="use that file, and remove this one: mdm rm",
         )
+    return to.parent.id, split(lfn)[1]
 
 
-def _renamed(views: ServedViews, place: Place, was: str, now: str) -> Lfn:
+def _renamed(views: ServedViews, place: Place, was: str, now: str, other_id: bool) -> Lfn:
     served = keyed_by(views, place.default_view)
-    if served.mapping is not None:
+    if served.mapping is not None and other_id:
         # The name may be a subject's, or made of that.
         raise WrongContent(
             "it is another patient's by now, and a mapping names patients here",

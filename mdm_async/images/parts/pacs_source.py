@@ -38,6 +38,8 @@ class PacsSource:
     sop_class: str = ""
     issued_by: str | None = None
     """Who issues the archive's Patient IDs, as of `issuer_of`, since it was registered."""
+    named_by: str | None = None
+    """What the patient's name in its path is made of, as of `patient_named_by`; None: that was not noted yet."""
 
     def __post_init__(self) -> None:
         if not self.pacs or not all(_UID.match(uid) for uid in (self.study, self.series, self.instance)):

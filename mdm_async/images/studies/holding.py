@@ -1,28 +1,27 @@
 """Whether a directory holds originals for good, of whoever brings them there: asked about by their UIDs, told nothing
 of what lies elsewhere."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from enum import Enum
 from typing import Final, NamedTuple
+from uuid import UUID
 
 from mdm_async.catalog.metadata import blind
-from mdm_async.catalog.metadata.candidates import Probe, candidates
-from mdm_async.catalog.metadata.columns import BlindAttribute
-from mdm_async.catalog.namespace import places
+from mdm_async.catalog.namespace import paths, places
 from mdm_async.catalog.rights import acl
 from mdm_async.dicom.equality import comparable
 from mdm_async.dicom.indexed import by_keyword
 from mdm_async.images.studies.asked import INSTANCE
 from mdm_async.keys.derive import BlindIndex
-from mdm_async.names import Caller, Lfn, Right, Scope
-from mdm_async.postgres.database import Database
-from mdm_async.querying.attributes import Kind
+from mdm_async.names import Caller, Lfn, Right
+from mdm_async.postgres.database import Connection, Database
 
 TOGETHER: Final = 100
 """Instances that are asked about at once."""
-_MOST: Final = 5_000
-"""Entries that these may have, in all the archive."""
+_PAGE: Final = 500
+"""Images that are looked at at once."""
 _CLASS: Final = "SOPClassUID"
+_TAG: Final = by_keyword()[INSTANCE].tag
 
 
 class Instance(NamedTuple):
@@ -36,8 +35,6 @@ class Held(Enum):
     YES = "yes"
     NO = "no"
     OTHER_CLASS = "another class"
-    UNKNOWN = "unknown"
-    """More entries have its UID than are looked at."""
 
 
 async def held(
@@ -50,33 +47,27 @@ async def held(
         place = await places.resolve_one(db, directory)
         if place.entry is None or not acl.allows(caller, place, Right.WRITE):
             return [Held.NO] * len(asked)
-        attribute = BlindAttribute(INSTANCE, Kind.UID, by_keyword()[INSTANCE].tag)
-        probe = Probe(0, attribute, "=", tuple(one.hex() for one in dict.fromkeys(uids)))
-        found = await candidates(db, probe, (), _MOST)
-        if found is None and len(asked) == 1:
-            return [Held.UNKNOWN]
-        if found is not None:
-            below = Scope(directory, frozenset())
-            images = {
-                one.entry.image for one in found.values() if one.entry is not None and below.covers(one.lfn)
-            }
-            tags = [by_keyword()[name].tag for name in (INSTANCE, _CLASS)]
-            said = await blind.of_stored(db, [one for one in images if one is not None], tags)
-    if found is None:
-        half = len(asked) // 2
-        return [
-            each
-            for some in (asked[:half], asked[half:])
-            for each in await held(database, index, caller, directory, some)
-        ]
-    classes: dict[bytes, set[bytes]] = {}
-    for digests in said.values():
-        for uid in digests & set(uids):
-            classes.setdefault(uid, set()).update(digests)
-    return [
-        _told(classes.get(uid), _digest(index, _CLASS, one.sop_class))
-        for one, uid in zip(asked, uids, strict=True)
-    ]
+        classes = await _classes(db, place.entry.id, uids)
+    held_as = [_digest(index, _CLASS, one.sop_class) for one in asked]
+    return [_told(classes.get(uid), one) for uid, one in zip(uids, held_as, strict=True)]
+
+
+async def _classes(db: Connection, directory: int, uids: Collection[bytes]) -> dict[bytes, set[bytes]]:
+    """By instance, what the originals below the directory say of themselves; page by page, for elsewhere others may
+    have any number of it."""
+    found: dict[bytes, set[bytes]] = {}
+    after = dict.fromkeys(uids, UUID(int=0))
+    while after:
+        each = max(_PAGE // len(after), 1)
+        page = await blind.with_values(db, _TAG, after, each)
+        some = {image for of_one in page.values() for image in of_one}
+        below = set((await paths.own_entries_below(db, some, directory)).values())
+        said = await blind.of_stored(db, below, [_TAG, by_keyword()[_CLASS].tag])
+        for uid, of_one in page.items():
+            for image in said.keys() & set(of_one):
+                found.setdefault(uid, set()).update(said[image])
+        after = {uid: of_one[-1] for uid, of_one in page.items() if len(of_one) == each}
+    return found
 
 
 def _told(said: set[bytes] | None, sop_class: bytes) -> Held:

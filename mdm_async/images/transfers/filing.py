@@ -16,7 +16,7 @@ import structlog
 
 from mdm_async.catalog.namespace import entries, places
 from mdm_async.catalog.namespace.places import Place
-from mdm_async.catalog.rights import acl
+from mdm_async.catalog.rights import acl, kept_acls
 from mdm_async.catalog.trail import acts
 from mdm_async.catalog.trail.acts import Act
 from mdm_async.catalog.work import views_to_make
@@ -45,6 +45,8 @@ from mdm_async.postgres.database import Connection
 PUSHED = "ae:"
 """Who has brought all that devices push: the same bytes from another device are the same image."""
 
+ACL_DROPPED: Final = {"dropped": "acl"}
+"""For the audit: a file has become another patient's, and had an ACL of its own."""
 _TWO_PATIENTS: Final = "its study has instances of another patient"
 _log = structlog.get_logger()
 
@@ -131,7 +133,7 @@ async def file(
             served = keyed_by(intake.shelf.served, base.default_view)
             path = await intake.workshop.cipher.run(partial(_path, draft, ask, served))
             filing = _Filing(intake, judge, caller, ask, draft, path.lfn, served.key, base.entry.id)
-            guid, outcome = await filing.filed()
+            guid, outcome, _ = await filing.filed()
     FILED.labels(outcome).inc()
     if outcome not in (Outcome.NEW, Outcome.SAME):
         _log.warning(
@@ -187,6 +189,14 @@ def _beside(lfn: Lfn, sha256: str, key: bytes) -> Lfn:
     return parse_lfn(f"{directory}/{stem}.{other}.{suffix}" if dot else f"{directory}/{name}.{other}")
 
 
+class _Done(NamedTuple):
+    """The GUID of the entry, and what came of it."""
+
+    guid: UUID
+    outcome: Outcome
+    dropped_acl: bool = False
+
+
 class _Unexamined(Exception):
     """Files that are known, and were not compared yet."""
 
@@ -207,8 +217,8 @@ class _Filing:
     key: bytes
     base: int
 
-    async def filed(self) -> tuple[UUID, Outcome]:
-        """The GUID of its entry. Raises as `Placing.placed`, and as the rights of the moment say."""
+    async def filed(self) -> _Done:
+        """Raises as `Placing.placed`, and as the rights of the moment say."""
         likeness: dict[UUID, Alike] = {}
         while True:
             try:
@@ -220,20 +230,18 @@ class _Filing:
                         self.intake.database, self.intake.shelf, self.draft, image
                     )
 
-    async def _filed(self, likeness: Mapping[UUID, Alike]) -> tuple[UUID, Outcome]:
+    async def _filed(self, likeness: Mapping[UUID, Alike]) -> _Done:
         try:
             return await self._placed(self.lfn, likeness, Outcome.NEW)
         except Exists:
             beside = _beside(self.lfn, self.draft.sha256, self.key)
             return await self._placed(beside, likeness, Outcome.APART)
 
-    async def _placed(
-        self, lfn: Lfn, likeness: Mapping[UUID, Alike], outcome: Outcome
-    ) -> tuple[UUID, Outcome]:
+    async def _placed(self, lfn: Lfn, likeness: Mapping[UUID, Alike], outcome: Outcome) -> _Done:
         """Raises Exists when the name that it is to have is another's, _Unexamined."""
         intake, draft = self.intake, self.draft
 
-        async def place(same: Same) -> tuple[UUID, Outcome]:
+        async def place(same: Same) -> _Done:
             async with intake.database.transaction() as db:
                 # Before any entry is locked, as whoever moves one does.
                 await views_to_make.share_demands(db)
@@ -246,21 +254,19 @@ class _Filing:
                     await draft.store(db, self.ask.owner)
                     target = Target(parent, split(lfn)[1])
                     guid = await intake.placing.place(db, target, draft.image, self.ask.owner, same)
-                    again = guid, outcome
-                await self._record(db, *again)
+                    again = _Done(guid, outcome)
+                await self._record(db, again)
                 return again
 
         placed = await intake.placing.placed(Bytes(intake.database, draft.image, draft.sha256), place)
-        if placed[1] is not Outcome.SAME:
+        if placed.outcome is not Outcome.SAME:
             draft.keep()
             INGESTED.labels(draft.state).inc()
-        if placed[1] in (Outcome.UPDATED, Outcome.MOVED):
+        if placed.outcome in (Outcome.UPDATED, Outcome.MOVED):
             intake.placing.changed.everything()
         return placed
 
-    async def _again(
-        self, db: Connection, caller: Caller, likeness: Mapping[UUID, Alike]
-    ) -> tuple[UUID, Outcome] | None:
+    async def _again(self, db: Connection, caller: Caller, likeness: Mapping[UUID, Alike]) -> _Done | None:
         """What it is of those that are known, done; None: none of them. Raises _Unexamined, Exists."""
         files = await known.known(db, caller, self.base, self.draft, self.ask.owner)
         if unexamined := {one.image for one in files} - likeness.keys():
@@ -271,9 +277,11 @@ class _Filing:
         one, alike = found
         assert one.place.entry is not None
         if alike is Alike.SAME:
-            return one.place.entry.guid, Outcome.SAME
+            return _Done(one.place.entry.guid, Outcome.SAME)
         guid = await self._renewed(db, caller, one)
-        return guid, Outcome.UPDATED if one.of_patient else Outcome.MOVED
+        if one.of_patient:
+            return _Done(guid, Outcome.UPDATED)
+        return _Done(guid, Outcome.MOVED, one.place.entry.has_own_acl)
 
     async def _renewed(self, db: Connection, caller: Caller, one: Known) -> UUID:
         """Raises Exists when the name that it is to have is taken."""
@@ -281,19 +289,24 @@ class _Filing:
         assert there.entry is not None
         directory, name = split(self.lfn)
         to = None
+        if not one.of_patient:
+            await kept_acls.lock(db)
         # Who has moved a file where the template puts none finds it there.
         if not one.of_series and directory != split(there.lfn)[0]:
             to = await _directory(db, caller, self.lfn), name
             if await entries.is_taken(db, *to):
                 raise Exists()
         await self.draft.store(db, self.ask.owner)
-        guid = await self.intake.placing.renew(db, there.entry, self.draft.image, to)
+        guid = await self.intake.placing.renew(
+            db, there.entry, self.draft.image, to, closed=not one.of_patient
+        )
         if guid is None:
             raise _Unexamined(())  # It has gone, or changed, meanwhile.
         return guid
 
-    async def _record(self, db: Connection, guid: UUID, outcome: Outcome) -> None:
-        details: dict[str, object] = {"by": self.ask.by}
+    async def _record(self, db: Connection, done: _Done) -> None:
+        guid, outcome, dropped_acl = done
+        details: dict[str, object] = {"by": self.ask.by, **(ACL_DROPPED if dropped_acl else {})}
         if outcome is not Outcome.NEW:
             details["outcome"] = outcome
         if outcome is Outcome.NEW and await known.study_has_other_patient(db, self.base, self.draft):

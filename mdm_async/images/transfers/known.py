@@ -3,7 +3,7 @@
 They are found by keyed digests of what originals say, and compared by what was noted when they came.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Final
@@ -17,6 +17,7 @@ from mdm_async.catalog.rights import acl
 from mdm_async.dicom.dictionary import tag_of
 from mdm_async.images.intake.draft import Draft
 from mdm_async.images.reading.shelf import Shelf
+from mdm_async.images.views.blinding import ISSUED
 from mdm_async.names import Caller, Lfn, Right, split
 from mdm_async.postgres.database import Connection, Database
 
@@ -24,10 +25,13 @@ _INSTANCE: Final = tag_of("SOPInstanceUID")
 _STUDY: Final = tag_of("StudyInstanceUID")
 _SERIES: Final = tag_of("SeriesInstanceUID")
 _PATIENT: Final = tag_of("PatientID")
+_PAGE: Final = 100
+"""Images that are looked for at once. All of a value are: whoever may write elsewhere could put any number before those
+that count."""
 _MOST: Final = 100
-"""Images of one SOP Instance UID, and entries of theirs, that are looked at."""
+"""Files that may be replaced, of one SOP Instance UID, that are compared."""
 _OF_STUDY: Final = 50
-"""Images of one study that are."""
+"""Files of one study, below the directory, that are looked at."""
 
 
 class Alike(Enum):
@@ -42,8 +46,8 @@ class Alike(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A file of the same SOP Instance UID. `is_own`: its owner brings it again; `of_patient`: of the same Patient ID;
-    `of_series`: and of the same study and series."""
+    """A file of the same SOP Instance UID. `is_own`: its owner brings it again; `of_patient`: of the same Patient ID
+    and issuer; `of_series`: and of the same study and series."""
 
     place: Place
     image: UUID
@@ -64,26 +68,55 @@ async def known(db: Connection, caller: Caller, base: int, draft: Draft, owner: 
     instance = draft.found_by.get(_INSTANCE)
     if instance is None:
         return []
-    found = await blind.with_value(db, _INSTANCE, instance, UUID(int=0), _MOST)
-    if not found:
-        return []
-    ids = await paths.own_entries(db, found, _MOST)
-    by_id = await places.of_entries(db, ids)
+    files: dict[int, Known] = {}
+    async for found in _pages(db, _INSTANCE, instance):
+        if below := await paths.own_entries_below(db, found, base):
+            files |= await _replaceable(db, caller, draft, owner, below)
+        if len(files) >= _MOST:
+            break
+    return [files[id_] for id_ in sorted(files)][:_MOST]
+
+
+async def _replaceable(
+    db: Connection, caller: Caller, draft: Draft, owner: str, below: Mapping[int, UUID]
+) -> dict[int, Known]:
+    """Those of these entries, each with its image, that the caller may replace."""
+    by_id = await places.of_entries(db, below)
     locked = await locks.locked(db, by_id)
+    found = set(below.values())
     own = await images.brought_by(db, found, owner)
-    of_patient = await blind.having(db, found, _PATIENT, draft.found_by.get(_PATIENT))
+    of_patient = await _of_patient(db, found, draft)
     of_series = of_patient
     for tag in (_STUDY, _SERIES):
         of_series = await blind.having(db, of_series, tag, draft.found_by.get(tag))
-    files: list[Known] = []
-    for id_, place in sorted(by_id.items()):
-        if place.entry is None or place.entry.image is None or base not in place.way or id_ in locked:
+    files: dict[int, Known] = {}
+    for id_, place in by_id.items():
+        if place.entry is None or place.entry.image is None or id_ in locked:
             continue
         image = place.entry.image
         one = Known(place, image, image in own, image in of_patient, image in of_series)
         if acl.may_create(caller, place) and (one.is_own or acl.allows(caller, place, Right.DELETE)):
-            files.append(one)
+            files[id_] = one
     return files
+
+
+async def _pages(db: Connection, tag: int, digest: bytes) -> AsyncIterator[list[UUID]]:
+    """All images whose originals have this value of an attribute."""
+    page = await blind.with_value(db, tag, digest, UUID(int=0), _PAGE)
+    while page:
+        yield page
+        if len(page) < _PAGE:
+            return
+        page = await blind.with_value(db, tag, digest, page[-1], _PAGE)
+
+
+async def _of_patient(db: Connection, found: Collection[UUID], draft: Draft) -> set[UUID]:
+    """Those of the same Patient ID and issuer; of which no issuer was noted, of the same Patient ID."""
+    same = await blind.having(db, found, ISSUED, draft.found_by.get(ISSUED))
+    if len(same) < len(found):
+        untold = await blind.having(db, found, ISSUED, None)
+        same |= await blind.having(db, untold, _PATIENT, draft.found_by.get(_PATIENT))
+    return same
 
 
 async def alike(database: Database, shelf: Shelf, draft: Draft, image: UUID) -> Alike:
@@ -115,13 +148,16 @@ def chosen(files: Sequence[Known], likeness: Mapping[UUID, Alike], lfn: Lfn) -> 
 
 
 async def study_has_other_patient(db: Connection, base: int, draft: Draft) -> bool:
-    """Whether some of the study's files below a directory have another Patient ID; some of them are looked at."""
-    study, patient = draft.found_by.get(_STUDY), draft.found_by.get(_PATIENT)
+    """Whether some of the study's files below a directory have another Patient ID, or issuer; some of them are looked
+    at."""
+    study, seen = draft.found_by.get(_STUDY), 0
     if study is None:
         return False
-    found = await blind.with_value(db, _STUDY, study, UUID(int=0), _OF_STUDY)
-    others = set(found) - await blind.having(db, found, _PATIENT, patient)
-    if not others:
-        return False
-    by_id = await places.of_entries(db, await paths.own_entries(db, others, _OF_STUDY))
-    return any(base in place.way for place in by_id.values())
+    async for found in _pages(db, _STUDY, study):
+        here = set((await paths.own_entries_below(db, found, base)).values())
+        if here - await _of_patient(db, here, draft):
+            return True
+        seen += len(here)
+        if seen >= _OF_STUDY:
+            break
+    return False

@@ -35,8 +35,9 @@ _MOST_SAID: Final = 16 << 20
 _SAID_OF_EACH, _VALUES_OF_EACH, _FEW = 16 << 10, 1000, 16
 """Bytes and values of an answer to a query, for each study or instance that was asked for, and for a few more."""
 _LONGEST_RETRY: Final = 3600
-_FIELDS: Final = ("Modality", "PatientID", "AccessionNumber")
-"""Of instances: to be told beside what is told unasked."""
+_OF_STUDIES: Final = ("StudyDescription", "IssuerOfPatientID")
+_FIELDS: Final = ("Modality", "PatientID", "IssuerOfPatientID", "AccessionNumber")
+"""Of studies, and of instances: to be told beside what is told unasked."""
 _LINE, _MOST_FIELDS = 16 << 10, 128
 _REFUSALS: Final = (
     HTTPStatus.UNAUTHORIZED,
@@ -104,7 +105,7 @@ class DicomWebSource:
         self, matching: Sequence[tuple[str, str]], *, begin: int, size: int
     ) -> AsyncGenerator[list[Said], None]:
         """As `Source.studies`. Raises PeerFailed when the archive gives its first page for the second."""
-        asked = [*matching, ("includefield", "StudyDescription")]
+        asked = [*matching, *(("includefield", field) for field in _OF_STUDIES)]
         while page := await self.query("studies", asked, offset=begin, limit=size):
             if 0 < begin <= size:
                 first = await self.query("studies", asked, offset=0, limit=1)

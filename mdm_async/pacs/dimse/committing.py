@@ -18,7 +18,6 @@ from mdm_async.images.studies.holding import TOGETHER, Held, Instance, held
 from mdm_async.keys.derive import BlindIndex
 from mdm_async.names import Caller, Lfn
 from mdm_async.pacs.dimse.answers import Unfit
-from mdm_async.pacs.statuses import PROCESSING_FAILURE
 from mdm_async.postgres.database import Database
 
 COMMITMENT: Final = "1.2.840.10008.1.20.1"
@@ -33,7 +32,7 @@ MOST_REQUEST: Final = 4 << 20
 ALL, SOME = 1, 2
 """Types of events: all are committed, or not all."""
 NO_SUCH_INSTANCE, NO_SUCH_ACTION, OTHER_CLASS, BAD_ARGUMENT = 0x0112, 0x0123, 0x0119, 0x0115
-_REASONS: Final = {Held.NO: NO_SUCH_INSTANCE, Held.OTHER_CLASS: OTHER_CLASS, Held.UNKNOWN: PROCESSING_FAILURE}
+_REASONS: Final = {Held.NO: NO_SUCH_INSTANCE, Held.OTHER_CLASS: OTHER_CLASS}
 _WEIGHT: Final = 16
 """Looking for so many as are asked about at once takes as long as so many files of a request."""
 

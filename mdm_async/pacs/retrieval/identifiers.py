@@ -36,13 +36,15 @@ _OF_STUDIES: Final = (
     0x00081030,  # Study Description
     0x00100010,  # Patient's Name
     0x00100020,  # Patient ID
+    0x00100021,  # Issuer of Patient ID
     0x00100030,  # Patient's Birth Date
     0x00100040,  # Patient's Sex
     0x00200010,  # Study ID
 )
 _OF_SERIES: Final = (SERIES, MODALITY, 0x0008103E, 0x00200011)
 _OF_INSTANCES: Final = (INSTANCE, CLASS, 0x00200013)
-"""As QIDO-RS tells them unasked (PS3.18 §10.6.3): archives have these at hand, and read files for others."""
+"""As QIDO-RS tells them unasked (PS3.18 §10.6.3): archives have these at hand, and read files for others. And who has
+issued the Patient ID, without which two patients look like one."""
 _MOST: Final = 1024
 """Characters of a value; a longer one is left out."""
 

@@ -10,6 +10,7 @@ import structlog
 
 from mdm_async.catalog.holdings import images, profiles, sources, vanished
 from mdm_async.catalog.namespace import paths
+from mdm_async.catalog.rights import kept_acls
 from mdm_async.catalog.trail import acts
 from mdm_async.catalog.trail.acts import Act
 from mdm_async.catalog.work import views_to_make
@@ -26,7 +27,7 @@ from mdm_async.images.names.renaming import follow_patient
 from mdm_async.images.parts import pacs_source
 from mdm_async.images.parts.pacs_source import PacsSource
 from mdm_async.images.transfers.cache import Cache
-from mdm_async.images.transfers.filing import Outcome
+from mdm_async.images.transfers.filing import ACL_DROPPED, Outcome
 from mdm_async.keys.store import IDENTITY, KeyStore
 from mdm_async.names import Caller, Payer, View
 from mdm_async.pacs.source import Source
@@ -86,7 +87,9 @@ class Fetcher:
             released = [
                 one.view
                 for one in served
-                if await profiles.is_released(db, registered.image, one.view, SECURITY_FLOOR)
+                # Somebody has looked at the pixels that came before: only these are let go, and `_now` compares them.
+                if source.content
+                and await profiles.is_released(db, registered.image, one.view, SECURITY_FLOOR)
             ]
         registered = replace(registered, released=frozenset(released))
         async with self.intake.filling(
@@ -95,7 +98,8 @@ class Fetcher:
             says = await self.intake.workshop.cipher.run(partial(linking_values, draft.head))
             _demand_same(source, says)
             await room.take(draft.stored_size)
-            await self._stored(draft, registered, source, _now(source, says, draft))
+            was, now = await self.intake.workshop.cipher.run(partial(_was_and_now, source, says, draft))
+            await self._stored(draft, registered, was, now)
 
     @property
     def _payer(self) -> Payer:
@@ -105,25 +109,36 @@ class Fetcher:
         self, draft: Draft, registered: Registered, source: PacsSource, now: PacsSource
     ) -> None:
         """`now`: what is known of it by what came; another patient's, if patients were merged at the archive since it
-        was registered, or a study was moved.
+        was registered, a study was moved, or the archive's list does not tell who has issued the Patient ID.
         """
         shelf = self.intake.shelf
-        moved = source.patient != now.patient
+        moved = source.named_by != now.named_by
         async with self.database.transaction() as db:
             # Before any entry is locked, as whoever moves one does.
             await views_to_make.share_demands(db)
+            open_before: set[UUID] = set()
             if moved:
-                issuer = issuer_of(draft.head, source.issued_by)
-                was, is_ = (patient_named_by(one.patient, issuer) for one in (source, now))
-                await follow_patient(db, shelf.served, draft.image, was, is_)
+                assert source.named_by is not None
+                assert now.named_by is not None
+                await kept_acls.lock(db)
+                open_before = await follow_patient(
+                    db,
+                    shelf.served,
+                    draft.image,
+                    source.named_by,
+                    now.named_by,
+                    other_id=source.patient != now.patient,
+                )
             if source != now:
                 await self._note_source(db, registered, now)
             await draft.fill_registered(db)
+            if not source.content:
+                await profiles.forget_releases(db, draft.image)
             await vanished.given(db, draft.image)
             await shelf.served.refresh(db, now=True)
             wanted = await profiles.wanted_of(db, draft.image)
             await views_to_make.add_lacking(db, [draft.image], wanted, shelf.served.newest)
-            done = await self._acts(db, draft, moved=moved)
+            done = await self._acts(db, draft, moved, open_before)
             await acts.record(db, done)
         draft.keep()
         if moved:
@@ -142,13 +157,21 @@ class Fetcher:
         identity = registered.secrets.of(IDENTITY)
         await sources.reseal(db, row[0], pacs_source.seal(source, identity, registered.image, row[0]))
 
-    async def _acts(self, db: Connection, draft: Draft, *, moved: bool) -> list[Act]:
-        """Of each name that the image has."""
+    async def _acts(
+        self, db: Connection, draft: Draft, moved: bool, open_before: Collection[UUID]
+    ) -> list[Act]:
+        """Of each name that the image has. `open_before`: the GUIDs of those that had ACLs of their own."""
         details = {"archive": self.source.name} | ({"outcome": Outcome.MOVED} if moved else {})
         # An original's exact size would identify it.
         size = padded(draft.size)
         return [
-            Act(_SERVER, "stage", guid=guid, bytes=size, details=details)
+            Act(
+                _SERVER,
+                "stage",
+                guid=guid,
+                bytes=size,
+                details=details | (ACL_DROPPED if guid in open_before else {}),
+            )
             for _, guid, _ in await paths.entries_of_images(db, [draft.image])
         ]
 
@@ -189,6 +212,16 @@ def _demand_same(source: PacsSource, says: Mapping[str, str]) -> None:
         raise WrongContent("the archive sent another instance than the one asked for")
 
 
+def _was_and_now(source: PacsSource, says: Mapping[str, str], draft: Draft) -> tuple[PacsSource, PacsSource]:
+    """What was known of an instance, and what is by what has come. Raises as `_now`."""
+    now = _now(source, says, draft)
+    if source.named_by is None:
+        # It was not noted yet: who issues the Patient ID now counts as who did.
+        issuer = issuer_of(draft.head, source.issued_by)
+        source = replace(source, named_by=patient_named_by(source.patient, issuer))
+    return source, now
+
+
 def _now(source: PacsSource, says: Mapping[str, str], draft: Draft) -> PacsSource:
     """What is known of an instance that has come. Raises WrongContent when it was brought before, with other pixels:
     what was found of those, or released, is not of these."""
@@ -202,4 +235,5 @@ def _now(source: PacsSource, says: Mapping[str, str], draft: Draft) -> PacsSourc
     # Outside ASCII the same text may be written in other bytes.
     if patient and patient.isascii():
         patient = says.get("PatientID", "")
-    return replace(source, patient=patient, content=content)
+    named_by = patient_named_by(patient, issuer_of(draft.head, source.issued_by))
+    return replace(source, patient=patient, content=content, named_by=named_by)

@@ -18,9 +18,10 @@ from mdm_async.catalog.namespace.places import Place
 from mdm_async.catalog.rights import acl
 from mdm_async.dicom import model_json
 from mdm_async.dicom.identifiers import linking_values
+from mdm_async.dicom.issuers import issuer_of
 from mdm_async.errors import BadRequest, Exists, MdmError, NotADirectory
 from mdm_async.images.names import directories, registering
-from mdm_async.images.names.archived_name import archived_name, keyed_by
+from mdm_async.images.names.archived_name import archived_name, keyed_by, patient_named_by
 from mdm_async.images.names.path_template import PathTemplate
 from mdm_async.images.names.registering import Registration
 from mdm_async.images.parts import pacs_source
@@ -210,7 +211,9 @@ class _Naming:
         if model_json.study_uid(instance) not in ("", source.study):
             raise BadRequest("the archive tells of instances of another study than it was asked for")
         head = model_json.head_of(study, instance)
-        source = replace(source, patient=linking_values(head).get("PatientID", ""))
+        patient = linking_values(head).get("PatientID", "")
+        named_by = patient_named_by(patient, issuer_of(head, self.issued_by))
+        source = replace(source, patient=patient, named_by=named_by)
         name = archived_name(self.template, self.served, head, self.issued_by)
         lfn = parse_lfn(f"{self.directory.rstrip('/')}/{name}")
         return Registration(lfn, source, partial(self._said, head))

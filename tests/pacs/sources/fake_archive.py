@@ -23,6 +23,8 @@ class FakeArchive:
     told: Answer | None = None
     together: Answer | None = None
     """Answers every request for a series."""
+    untold: tuple[str, ...] = ()
+    """Tags (8 hexadecimal digits) that no list tells."""
     asked: list[str] = field(default_factory=list)
     running: int = 0
     most: int = 0
@@ -76,7 +78,10 @@ class FakeArchive:
             if "StudyInstanceUID" in asked:
                 found = [one for one in found if one.StudyInstanceUID == asked["StudyInstanceUID"]]
         offset, limit = int(asked.get("offset", 0)), int(asked.get("limit", 100))
-        page = [one.to_json_dict() for one in found[offset : offset + limit]]
+        page = [
+            {tag: said for tag, said in one.to_json_dict().items() if tag not in self.untold}
+            for one in found[offset : offset + limit]
+        ]
         return web.json_response(page, content_type="application/dicom+json")
 
 
