@@ -137,7 +137,7 @@ class PacsSourceSettings(Section):
     def _zone(self) -> ZoneInfo | None:
         try:
             return ZoneInfo(self.time_zone) if self.time_zone is not None else None
-        except (ValueError, OSError):
+        except (ValueError, OSError, KeyError):
             raise ValueError(
                 f"time_zone {self.time_zone!r} is not known here: write its name as Europe/Berlin"
             ) from None

@@ -396,6 +396,11 @@ async def test_show_works_with_every_setting_set_and_hides_secrets(run: Run, tmp
             '[[pacs.sources]]\nname = "a"\ndicomweb = "https://a.example.org"\nhours = "6-18"',
             "pacs.sources, entry 1: '6-18' are no hours of a day: write 18:00-06:00",
         ),
+        (
+            '[[pacs.sources]]\nname = "a"\ndicomweb = "https://a.example.org"\nhours = "18:00-06:00"\n'
+            'time_zone = "Europe/Nowhere"',
+            "pacs.sources, entry 1: time_zone 'Europe/Nowhere' is not known here: write its name as Europe/Berlin",
+        ),
     ],
 )
 async def test_what_is_wrong_is_told_by_the_settings_name_and_with_what_to_write(

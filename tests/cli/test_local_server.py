@@ -70,6 +70,19 @@ async def test_images_go_in_and_out_by_nothing_but_the_socket(here: Run, folder:
     assert (tmp_path / "all" / "clear.dcm").read_bytes() == outs[0]
 
 
+async def test_a_manifest_names_no_address_of_the_socket(here: Run, folder: str, server: Server) -> None:
+    await server.put(f"{folder}/a.dcm", made(pixels=200, seed=950))
+    told = (await here("manifest", folder, "--view", "basic", "--format", "fhir")).json
+    (endpoint,) = [one["resource"] for one in told["entry"] if one["resource"]["resourceType"] == "Endpoint"]
+    assert endpoint["address"] == f"{server.url}/dicom-web/@basic"
+    server.house.settings.server.__dict__["host"] = "0.0.0.0"
+    try:
+        refused = await here("manifest", folder, "--view", "basic", "--format", "fhir")
+    finally:
+        server.house.settings.server.__dict__["host"] = "127.0.0.1"
+    assert "set server.public_url" in refused.err
+
+
 async def test_the_folder_may_be_named_on_the_command_line_and_not_beside_a_url(
     run: Run, server: Server
 ) -> None:

@@ -53,7 +53,7 @@ async def make(request: web.Request) -> web.Response:
         found, shown, installation = await manifests.manifest(
             house.finding, caller, form.surls, view, form.study, turn
         )
-        base = TurlAddress.choose(request, house, None, False).base
+        base = TurlAddress.told_elsewhere(request, house).base
         origin = Origin(f"{base}{BASE}/@{shown}", installation)
         as_fhir = form.format == "fhir"
         made = imaging_study.document if as_fhir else key_objects.document

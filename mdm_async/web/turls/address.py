@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
-from mdm_async.errors import NotSupported
+from mdm_async.errors import Conflict, NotSupported
 from mdm_async.loopback import is_loopback
 from mdm_async.web.http.channel import asked_host, is_encrypted
 from mdm_async.web.http.house import House
@@ -21,6 +21,9 @@ from mdm_async.web.http.local_socket import came_by_socket
 
 _NAME = "image.dcm"
 """The last component: the same for all, for an LFN in a URL ends in logs and histories."""
+
+
+_EVERYWHERE = frozenset({"0.0.0.0", "::", ""})  # noqa: S104 — compared with, not listened on
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +43,22 @@ class TurlAddress:
             if wanted == "http" and sealed:
                 return cls(f"http://{host}:{house.port}")
         raise NotSupported("none of the transfer protocols asked for is offered", remedy="ask for https")
+
+    @classmethod
+    def told_elsewhere(cls, request: web.Request, house: House) -> Self:
+        """Where others reach this server, who are told of it in a document. Raises Conflict when that is not known."""
+        server = house.settings.server
+        if not came_by_socket(request) or server.public_url is not None:
+            return cls(
+                server.public_url.rstrip("/") if server.public_url is not None else cls._own(request, house)
+            )
+        if server.host in _EVERYWHERE:
+            raise Conflict(
+                "it is not known under which address others reach this server", remedy="set server.public_url"
+            )
+        secured = house.tls_port is not None
+        port = house.tls_port if secured else house.port
+        return cls(f"{'https' if secured else 'http'}://{_bracketed(server.host)}:{port}")
 
     @staticmethod
     def protocols(house: House) -> list[str]:
