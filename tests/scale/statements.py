@@ -286,6 +286,7 @@ async def a_hundred_images_are_put_into_an_archives_line(desk: Desk) -> None:
     assert not await images_to_stage.take_with_it(desk.db, "main", row, 1000)
     assert not await sources.in_series(desk.db, row.key[0], 1000)
     await sources.sealed_of(desk.db, wanted)
+    assert not await sources.registered(desk.db, "main", [b"instance"])
     await images_to_stage.alone(desk.db, wanted)
     await images_to_stage.to_the_end(desk.db, wanted[:1])
     await vanished.listed(desk.db, "main", b"study", [b"instance"])

@@ -72,6 +72,19 @@ async def register(
     )
 
 
+async def registered(
+    db: Connection, pacs: str, instances: Collection[bytes]
+) -> list[tuple[tuple[bytes, bytes], UUID]]:
+    """(series, instance) and image of all that is registered of these instances of an archive."""
+    rows = await db.fetch(
+        "select s.series, s.instance, i.id from sources s join images i on i.source = s.id"
+        " where s.pacs = $1 and s.instance = any($2::bytea[]) and i.doomed is null",
+        pacs,
+        list(instances),
+    )
+    return [((row["series"], row["instance"]), row["id"]) for row in rows]
+
+
 async def archives(db: Connection, images: Collection[UUID]) -> dict[UUID, str]:
     """By image, the archive that it was registered at; those that were not are left out."""
     rows = await db.fetch(

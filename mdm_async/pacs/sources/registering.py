@@ -12,12 +12,17 @@ from functools import partial
 from typing import Final
 from uuid import UUID
 
-from mdm_async.catalog.holdings import vanished
+from mdm_async.catalog.holdings import sources, vanished
+from mdm_async.catalog.metadata import blind
 from mdm_async.catalog.metadata.blind import SealedOriginal
+from mdm_async.catalog.namespace import paths
 from mdm_async.catalog.namespace.places import Place
 from mdm_async.catalog.rights import acl
 from mdm_async.dicom import model_json
+from mdm_async.dicom.dictionary import tag_of
+from mdm_async.dicom.equality import comparable
 from mdm_async.dicom.identifiers import linking_values
+from mdm_async.dicom.indexed import by_keyword
 from mdm_async.dicom.issuers import issuer_of
 from mdm_async.errors import BadRequest, Exists, MdmError, NotADirectory
 from mdm_async.images.names import directories, registering
@@ -28,8 +33,9 @@ from mdm_async.images.parts import pacs_source
 from mdm_async.images.parts.pacs_source import PacsSource
 from mdm_async.images.reading.served import Served, ServedViews
 from mdm_async.images.surls import resolve_one
-from mdm_async.images.views.blinding import sealed_original
+from mdm_async.images.views.blinding import ISSUED, sealed_original
 from mdm_async.images.views.workshop import Workshop
+from mdm_async.keys.derive import BlindIndex
 from mdm_async.keys.store import KeyStore, Secrets
 from mdm_async.names import Caller, Lfn, parse_lfn
 from mdm_async.pacs.source import Said, Source
@@ -38,6 +44,7 @@ from mdm_async.pacs.sources.asking import Wanted, admitted
 from mdm_async.pacs.sources.vanishing import Vanishing
 from mdm_async.postgres.database import Database
 
+_PATIENT: Final = tag_of("PatientID")
 _STUDIES: Final = 20
 _INSTANCES: Final = 500
 """Of one query; and after so many a page of studies ends."""
@@ -107,7 +114,8 @@ class Registrar:
             _, place = await resolve_one(db, caller, directory)
         _demand_directory(caller, place)
         served, issuer = keyed_by(self.views, place.default_view), self.archives.named(name).issuer
-        naming = _Naming(self.workshop, served, place.lfn, template, issuer)
+        assert place.entry is not None
+        naming = _Naming(self.workshop, served, place.lfn, template, issuer, place.entry.id)
         done, counts, failed = 0, Counter[str](), Counter[str]()
         async with aclosing(source.studies(wanted.studies, begin=begin, size=_STUDIES)) as pages:
             page: list[Said] = await anext(pages, [])
@@ -139,8 +147,8 @@ class Registrar:
         counts: Counter[str],
         failed: Counter[str],
     ) -> None:
-        blind = self.workshop.blind
-        digest, listed = pacs_source.study_digest(model_json.study_uid(study), blind), set[bytes]()
+        index = self.workshop.blind
+        digest, listed = pacs_source.study_digest(model_json.study_uid(study), index), set[bytes]()
         async with aclosing(source.instances(study, wanted.modality, size=_INSTANCES)) as pages:
             async for page in pages:
                 named: list[Registration] = []
@@ -152,15 +160,35 @@ class Registrar:
                     except MdmError as why:
                         failed[why.detail] += 1
                 counts["seen"] += len(page)
+                moved = await self._moved(source.name, naming, named)
+                counts["there"] += len(moved)
+                named = [one for one in named if one not in moved]
                 await self._register(caller, named, counts, failed)
                 uids = [model_json.instance_uid(said) for said in page]
-                there = {pacs_source.instance_digest(uid, blind) for uid in uids if uid}
+                there = {pacs_source.instance_digest(uid, index) for uid in uids if uid}
                 listed |= there
                 async with self.database.acquire() as db:
                     await vanished.listed(db, source.name, digest, there)
         if wanted.modality is None:  # else it lists some of them
             vanishing = Vanishing(self.database, self.keys, source)
             counts["vanished"] += await vanishing.instances(digest, listed)
+
+    async def _moved(self, archive: str, naming: "_Naming", named: list[Registration]) -> list[Registration]:
+        """Those whose files, once they were brought, named another issuer than the archive's list: they are there,
+        under that patient's name."""
+        index = self.workshop.blind
+        keys = [(one, pacs_source.digests(one.source, index)) for one in named]
+        patients = {(one.source.patient, one.source.named_by or "") for one in named}
+        async with self.database.acquire() as db:
+            found = await sources.registered(db, archive, [digests.instance for _, digests in keys])
+            below = set((await paths.own_entries_below(db, [one for _, one in found], naming.below)).values())
+            there = set[tuple[str, bytes, bytes]]()
+            for patient, named_by in patients if below else ():
+                same = await blind.having(db, below, _PATIENT, _digest(index, patient))
+                same -= await blind.having(db, same, ISSUED, index.digest(ISSUED, named_by))
+                same -= await blind.having(db, same, ISSUED, None)
+                there |= {(patient, *key) for key, image in found if image in same}
+        return [one for one, of in keys if (one.source.patient, of.series, of.instance) in there]
 
     async def _register(
         self,
@@ -182,6 +210,10 @@ class Registrar:
                 failed[found.detail] += 1
 
 
+def _digest(index: BlindIndex, patient: str) -> bytes:
+    return index.digest(_PATIENT, comparable(by_keyword()["PatientID"], patient))
+
+
 def _demand_directory(caller: Caller, place: Place) -> None:
     acl.demand_create(caller, place.child("-", None))
     if place.entry is None:
@@ -197,6 +229,8 @@ class _Naming:
     directory: Lfn
     template: PathTemplate
     issued_by: str | None
+    below: int
+    """The directory's entry."""
 
     async def registration(self, archive: str, study: Said, instance: Said) -> Registration:
         """Raises BadRequest, Malformed."""

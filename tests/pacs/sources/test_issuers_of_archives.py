@@ -100,6 +100,12 @@ async def test_a_file_that_names_another_issuer_than_its_archives_list_has_that_
         moved = {"archive": "north", "outcome": "patient changed", "dropped": "acl"}
         assert [dict(row["details"]) for row in rows].count(moved) == 1
         assert acls == 1
+        # Registered again all of it is there.
+        body = {"path": "/north", "template": "{patient}/{instance}.dcm"}
+        reply = await server.call(
+            "POST", "/admin/v1/archives/north/register", token=server.admin_token, json=body
+        )
+        assert (reply.tree["registered"], reply.tree["there"]) == (0, 2)
 
 
 def test_archives_that_speak_dimse_are_asked_who_issues_their_ids() -> None:
