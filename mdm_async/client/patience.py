@@ -10,11 +10,15 @@ from mdm_async.errors import MdmError, TooManyRequests
 
 FIRST: Final = 0.1
 LONGEST: Final = 10.0
+LONGEST_ASKED: Final = 60
+"""Seconds that a server may ask to be left alone; of a failure that passes later the caller is told at once."""
 TURNED_AWAY: Final = 600.0
 """Seconds without progress for which a server that says "later" is asked again."""
+SAID_FROM: Final = 3.0
+"""Seconds; before a longer wait for what failed is told why."""
 
 OnWait: TypeAlias = Callable[[MdmError, float], None]
-"""Told why the server says "later", and for how many seconds it is waited."""
+"""Told why it is waited (the server says "later", or failed), and for how many seconds."""
 
 
 class Patience:
@@ -40,9 +44,11 @@ class Patience:
             seconds = self._until_let_in(error)
         else:
             self._failures, self._refusals = self._failures + 1, 0  # It was let in meanwhile.
-            if self._failures >= self._attempts:
+            if self._failures >= self._attempts or (error.retry_after or 0) > LONGEST_ASKED:
                 raise error
             seconds = 0.0 if at_once and self._failures == 1 else delay(self._failures, error.retry_after)
+            if self._on_wait is not None and seconds >= SAID_FROM:
+                self._on_wait(error, seconds)
         await asyncio.sleep(seconds)
 
     def _until_let_in(self, error: MdmError) -> float:
@@ -63,5 +69,5 @@ def delay(failures: int, retry_after: int | None = None) -> float:
     a thousand workers do not return at once. What the server asked for counts, up to a minute, and up to a quarter
     more of it."""
     longest = min(FIRST * 2.0 ** min(failures - 1, 16), LONGEST)
-    asked = min(retry_after or 0, 60)
+    asked = min(retry_after or 0, LONGEST_ASKED)
     return max(longest * random.uniform(0.5, 1), asked * random.uniform(1, 1.25))  # noqa: S311 — no secret

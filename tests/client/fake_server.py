@@ -45,6 +45,8 @@ class Faults:
     """The next answers to GETs end after so many bytes."""
     refusals: list[int] = field(default_factory=list)
     """The next SRM calls are answered with these HTTP statuses, as problems."""
+    retry_after: int = 0
+    """What they say with it."""
     kill_after_next_get: bool = False
     turned_away: int = 0
     """So many GETs and PUTs of transfer URLs are answered 429."""
@@ -100,7 +102,7 @@ class FakeServer:
                 {"title": "later", "detail": "come back", "status": status},
                 status=status,
                 content_type="application/problem+json",
-                headers={"Retry-After": "0"},
+                headers={"Retry-After": str(self.faults.retry_after)},
             )
         body = await request.json()
         self.requests.append((operation, body))

@@ -68,6 +68,27 @@ async def test_patience_ends(fake, client):
     assert fake.calls["ls"] == 4
 
 
+async def test_what_passes_in_hours_is_told_at_once(fake, client):
+    fake.faults.refusals, fake.faults.retry_after = [503] * 10, 36_613
+    with pytest.raises(errors.Unavailable, match="come back"):
+        await client.stat("/")
+    assert fake.calls["ls"] == 1
+
+
+async def test_before_a_long_wait_for_what_failed_is_told_why(monkeypatch):
+    slept, told = [], []
+
+    async def sleep(seconds):
+        slept.append(seconds)
+
+    monkeypatch.setattr("mdm_async.client.patience.asyncio.sleep", sleep)
+    patience = Patience(4, lambda error, seconds: told.append((error.detail, seconds)))
+    await patience.after(errors.Unavailable("broke off"))
+    await patience.after(errors.Unavailable("full", retry_after=30))
+    assert slept[0] < 3
+    assert told == [("full", slept[1])]
+
+
 async def test_a_server_that_says_later_is_asked_until_it_takes_it(fake, client):
     told = []
     client.wire.on_wait = lambda error, seconds: told.append(error.detail)
