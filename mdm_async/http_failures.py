@@ -30,7 +30,7 @@ def told_as(error: type[MdmError], whom: str, *, why: bool = False) -> Iterator[
     except (aiohttp.ClientSSLError, ssl.SSLError):
         raise error(f"{whom} does not speak TLS as it should") from None
     except aiohttp.ClientConnectorError as failed:
-        reason = f": {_reason(failed.os_error)}" if why else ""
+        reason = f": {why_unreached(failed.os_error)}" if why else ""
         raise error(f"{whom} cannot be reached{reason}") from None
     except (aiohttp.ClientResponseError, aiohttp.http.HttpProcessingError):
         raise error(f"{whom} does not speak HTTP as it should") from None
@@ -38,7 +38,8 @@ def told_as(error: type[MdmError], whom: str, *, why: bool = False) -> Iterator[
         raise error(f"the connection to {whom} broke off") from None
 
 
-def _reason(failed: OSError) -> str:
+def why_unreached(failed: OSError) -> str:
+    """Why no connection was made."""
     if isinstance(failed, socket.gaierror):
         return "its host's name is not known (DNS)"
     if isinstance(failed, ConnectionRefusedError):

@@ -25,7 +25,8 @@ class Archives:
         return list((await self._wire.operate("GET", "admin/v1/archives"))["archives"])
 
     async def echo(self, name: str) -> Json:
-        """Whether it `answers`: in how many `seconds`, or for what `reason` not. NotFound."""
+        """Whether it `answers`: in how many `seconds`; or for what `reason` not, of which `type`, with what `remedy`.
+        NotFound."""
         return await self._wire.operate("POST", _path(name, "echo"), {}, repeat=True)
 
     async def find(self, name: str, *, study: str | None = None, query: str | None = None) -> Json:

@@ -95,6 +95,18 @@ async def test_an_archive_that_is_away_or_unknown_is_told_so(mdm: Run, unused_tc
     assert "cannot be reached" in ended.json["error"]["detail"]
 
 
+async def test_a_wrong_url_ends_every_command_alike(mdm: Run, archive: FakeArchive) -> None:
+    async def missing(_: web.Request) -> web.StreamResponse:
+        return web.Response(status=404)
+
+    archive.told = missing
+    assert (await mdm("mkdir", "/pacs")).code == 0
+    for command in (("echo", "hospital"), ("register", "hospital", "--path", "/pacs")):
+        ended = await mdm("pacs", *command)
+        assert ended.code == 1
+        assert "hospital: the archive answers 404; look at pacs.sources.dicomweb" in ended.err
+
+
 async def test_whoever_waits_for_an_archive_is_told_what_for(
     mdm: Run, archive: FakeArchive, tmp_path: Path, environment: pytest.MonkeyPatch
 ) -> None:
@@ -176,7 +188,9 @@ async def test_what_goes_wrong_is_told_of_the_name_that_it_is_about(mdm: Run, ar
     assert "no right 'i' on /" in ended.err
     for asked, count in ((("--path", "/a"), 1), ((), 1), ((), 0)):
         ended = await mdm("pacs", "stage", "hospital", *asked)
-        assert (ended.code, ended.text) == (0, f"{count} of {count} files are online\n"), ended.err
+        assert ended.code == 0, ended.err
+        assert ended.text.startswith(f"{count} of {count} files are online\n")
+        assert ("nothing is registered of it, or all of it is here" in ended.text) == (not count)
     ended = await mdm("pacs", "stage", "/a", "--study", study)
     assert "of one archive" in ended.err
     ended = await mdm("pacs", "echo", "away")

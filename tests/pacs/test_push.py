@@ -37,6 +37,7 @@ from tests.pacs.devices import (
 )
 from tests.postgres.for_tests import PostgresForTests
 from tests.web.test_mappings import TRIAL, put
+from tests.web.test_privacy import captured_log
 from tests.web.test_profiles import add, ask
 
 
@@ -222,7 +223,11 @@ async def test_a_principal_needs_the_right_to_write(pacs: Pacs) -> None:
     await pacs.server.srm("mkdir", surl="/owned")
     device = await (await pacs.connect()).associate(ae="OWNED")
     pushed = image()
-    assert await device.store(pushed) == 0x0124
+    with captured_log() as log:
+        assert await device.store(pushed) == 0x0124
+    (line,) = [line for line in log.getvalue().splitlines() if "a pushed image was refused" in line]
+    assert "its principal has no right 'w'" in line
+    assert "does not exist" not in line
     for surl, rights in (("/", "x"), ("/owned", "w")):
         rule = {"principal": "user:ct", "rights": rights}
         await pacs.server.srm("setPermission", surls=[surl], permissionType="ADD", rules=[rule])

@@ -11,7 +11,7 @@ from mdm_async.cli.output import about, print_json, print_line
 from mdm_async.cli.pacs import registering, staging
 from mdm_async.cli.pacs.options import Archive, Query, Study
 from mdm_async.cli.tables import add_row, print_table, table
-from mdm_async.errors import SourceAway
+from mdm_async.client.told_errors import error_from_details
 
 _COLUMNS = (
     "StudyInstanceUID",
@@ -50,7 +50,7 @@ def echo(context: typer.Context, name: Archive, json: Json = False) -> None:
     with about(name):
         told = complete(work())
         if not told["answers"]:
-            raise SourceAway(told["reason"])
+            raise error_from_details(503, told | {"detail": told["reason"]}, {})
     if json:
         print_json(told)
         return

@@ -77,6 +77,9 @@ def stage(
     else:
         online = sum(outcome.error is None for outcome in outcomes)
         print_line(f"{online} of {len(outcomes)} files are online")
+        if archive is not None and not outcomes:
+            of_what = "that study" if study is not None else "it" if path is None else "it there"
+            print_line(f"{archive}: nothing is registered of {of_what}, or all of it is here")
     end(outcome.error for outcome in outcomes)
 
 

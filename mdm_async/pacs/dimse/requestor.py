@@ -7,6 +7,7 @@ from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Final
 
+from mdm_async.http_failures import why_unreached
 from mdm_async.pacs.dimse import proposing
 from mdm_async.pacs.dimse.association_items import MOST_ASSOCIATE
 from mdm_async.pacs.dimse.commands import Command
@@ -44,11 +45,12 @@ _WORDS: Final = {
 class NoAssociation(Exception):
     """The peer cannot be reached, or gives no association; str(self) is why, free of anything that it sent.
 
+    `cause`: what of the network keeps it from being reached, for those only who could look for themselves.
     `transient`: it may well give one soon (PS3.8 §9.3.4).
     """
 
-    def __init__(self, why: str, *, transient: bool = False) -> None:
-        self.transient = transient
+    def __init__(self, why: str, cause: str = "", *, transient: bool = False) -> None:
+        self.cause, self.transient = cause, transient
         super().__init__(why)
 
 
@@ -201,8 +203,8 @@ async def _connected(peer: CalledPeer, patience: Patience) -> Wire:
         raise NoAssociation("has a certificate that is not trusted, or of another host") from None
     except ssl.SSLError:
         raise NoAssociation("does not speak TLS as it should") from None
-    except OSError:
-        raise NoAssociation("cannot be reached") from None
+    except OSError as failed:
+        raise NoAssociation("cannot be reached", why_unreached(failed)) from None
     if peer.certificate is not None:
         shown = writer.get_extra_info("ssl_object")
         if shown is None or shown.getpeercert(binary_form=True) != peer.certificate:

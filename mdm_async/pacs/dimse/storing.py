@@ -9,13 +9,13 @@ import structlog
 from mdm_async.auditing.refusals import Refusals
 from mdm_async.dicom.filemeta import is_uid
 from mdm_async.dicom.sop_common import SopCommon
-from mdm_async.errors import MdmError
+from mdm_async.errors import MdmError, NotFound
 from mdm_async.images.intake.intake import Intake
 from mdm_async.images.metrics import BYTES_IN, TRANSFERS_IN
 from mdm_async.images.transfers.admission import Admission
 from mdm_async.images.transfers.filing import PUSHED, FileAsk, file
 from mdm_async.images.transfers.judging import Judge
-from mdm_async.names import Caller
+from mdm_async.names import Caller, Right
 from mdm_async.pacs.dimse.answers import Answer
 from mdm_async.pacs.dimse.commands import Command
 from mdm_async.pacs.dimse.peers import Peer
@@ -25,6 +25,11 @@ from mdm_async.seldom import Seldom
 
 _TOLD: Final = Seldom(60)
 """A full disk refuses as many as devices send."""
+_NO_RIGHT: Final = (
+    f"its principal has no right '{Right.WRITE}' to the directory that its images go to, or no '{Right.EXECUTE}' to "
+    "one above it; give them with `mdm acl`"
+)
+"""For the log; the device is told of what is hidden from it as of what is missing."""
 _log = structlog.get_logger()
 
 
@@ -60,8 +65,13 @@ class Storage:
             if why.is_refusal or why.refusal is not None:
                 self.refusals.note(why, caller, caller.source, "C-STORE")
             status = status_of(why)
-            if (unsaid := _TOLD.tell(why.title)) is not None:
-                told = {"ae": peer.title, "status": f"{status:04X}", "reason": why.detail}
+            hidden = why.refusal is not None and isinstance(why, NotFound)
+            if (unsaid := _TOLD.tell(_NO_RIGHT if hidden else why.title)) is not None:
+                told = {
+                    "ae": peer.title,
+                    "status": f"{status:04X}",
+                    "reason": _NO_RIGHT if hidden else why.detail,
+                }
                 _log.warning("a pushed image was refused", **told, **unsaid)
             return Answer(status, why.detail)
         return Answer(SUCCESS)

@@ -56,7 +56,8 @@ def told() -> Iterator[None]:
     try:
         yield
     except NoAssociation as why:
-        raise (SourceBusy if why.transient else SourceAway)(f"the archive {why}") from None
+        cause = f": {why.cause}" if why.cause else ""
+        raise (SourceBusy if why.transient else SourceAway)(f"the archive {why}{cause}") from None
     except Silent:
         raise SourceAway("the archive does not answer in time") from None
     except (Gone, Aborted, Released):

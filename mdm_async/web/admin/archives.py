@@ -93,7 +93,9 @@ async def echo(request: web.Request) -> web.Response:
     try:
         seconds = await asking.echo(house.database, house.archives, caller, request.match_info["name"])
     except (SourceAway, PeerFailed) as why:
-        return json_reply(request, {"answers": False, "reason": str(why)})
+        return json_reply(
+            request, {"answers": False, "type": why.urn, "reason": why.detail, "remedy": why.remedy}
+        )
     return json_reply(request, {"answers": True, "seconds": round(seconds, 4)})
 
 

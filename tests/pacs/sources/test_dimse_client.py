@@ -53,6 +53,15 @@ async def test_an_instance_comes_as_a_file_with_its_own_bytes_and_meta_of_ours()
     assert fake.ended == [5]  # released
 
 
+async def test_why_an_archive_cannot_be_reached_is_told() -> None:
+    async with fake_dimse(gives) as fake:
+        source, nameless = source_of(fake), source_of(fake, host="archive.invalid", plain=True)
+    for one, why in ((source, "refuses"), (nameless, "DNS")):
+        one.patience = 30.0
+        with pytest.raises(SourceAway, match=f"cannot be reached: .*{why}"):
+            await one.echo()
+
+
 def ends(status: int) -> Behaviour:
     async def serve(asked: Asked) -> None:
         await asked.message()
