@@ -27,9 +27,9 @@ APART := tests/interop/test_viewer.py
 test: $(VENV)/.dev
 	tests/install-peers dcmtk grid orthanc orthanc-dicomweb
 ifdef TESTS
-	$(BIN)/python -m pytest $(TESTS)
+	$(BIN)/python -m pytest --numprocesses 4 --dist loadfile $(TESTS)
 else
-	$(BIN)/python -m pytest --numprocesses 4 --dist loadfile $(addprefix --ignore=,$(ALONE) $(APART))
+	$(BIN)/python -m pytest --numprocesses 4 --dist loadfile --durations 25 $(addprefix --ignore=,$(ALONE) $(APART))
 	$(BIN)/python -m pytest $(ALONE)
 endif
 
