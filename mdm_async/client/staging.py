@@ -43,14 +43,18 @@ async def until_online(
             ended = {file["surl"]: error for file, error in answer.files()}
             return {surl: ended.get(surl) for surl in surls}
         if wire.on_wait is not None and pause >= _SAID_FROM:
-            wire.on_wait(_why(answer, len(still)), pause)
+            wire.on_wait(_why(answer, still), pause)
         await asyncio.sleep(pause)
         pause = min(1.5 * pause, _LONGEST_PAUSE)
 
 
-def _why(answer: Reply, count: int) -> MdmError:
+def _why(answer: Reply, still: Collection[str]) -> NotOnline:
+    """What is waited for; `retry_after`: the estimated wait, if there is one."""
     files = "a file has still to be brought from its archive"
-    if count > 1:
-        files = f"{count} files have still to be brought from their archives"
-    seconds = max((file.get("estimatedWaitTime") or 0 for file, _ in answer.files()), default=0)
-    return NotOnline(f"{files}, in about {seconds} s" if seconds else files)
+    if len(still) > 1:
+        files = f"{len(still)} files have still to be brought from their archives"
+    waits = [file for file, _ in answer.files() if file["surl"] in still]
+    reasons = dict.fromkeys(str((file.get("status") or {}).get("explanation") or "") for file in waits)
+    because = "; ".join(filter(None, reasons))
+    seconds = max((file.get("estimatedWaitTime") or 0 for file in waits), default=0)
+    return NotOnline(f"{files}: {because}" if because else files, retry_after=seconds or None)

@@ -88,6 +88,16 @@ def test_a_tree_keeps_its_shape():
     assert place_below(Path("out"), Lfn("/vo/x.dcm"), Lfn("/vo/x.dcm")) == Path("out/x.dcm")
 
 
+def test_what_files_of_archives_wait_for_is_said_once_until_it_changes(capsys, monkeypatch):
+    monkeypatch.setattr("mdm_async.cli.waiting._EVERY", 0)
+    waiting = Waiting()
+    for why, seconds in (("away", 90), ("away", 85), ("away", None), ("full", None)):
+        waiting(errors.NotOnline(why, retry_after=seconds), 5)
+    assert capsys.readouterr().err == (
+        "mdm: waiting, for the server says: away, in about 0:01:30\nmdm: waiting, for the server says: full\n"
+    )
+
+
 def test_why_a_command_waits_is_said_once_for_many_transfers(capsys):
     waiting = Waiting()
     for _ in range(8):

@@ -101,6 +101,8 @@ def status(context: typer.Context, json: Json = False) -> None:
     made = table("archive", "state", "waiting", "taken", "failed", numbers=("waiting", "taken", "failed"))
     for one in found:
         state = {True: "answers", None: "not asked yet"}.get(one["answers"], one["reason"])
+        if one.get("noRoom"):
+            state = "no room: the cache is full (mdm cache status)"
         if one["opensInSeconds"]:
             state = f"asked {one['hours']} only, in {timedelta(seconds=one['opensInSeconds'])}"
         add_row(made, one["name"], state, one["waiting"], one["taken"], one["failed"])

@@ -1,6 +1,6 @@
 """What a caller may still do with his requests: ask for their status, release, abort, extend them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
@@ -48,6 +48,8 @@ class Item:
     """The key that a sealed transfer comes from, or an upload may be sealed for."""
     wait: int | None = None
     """About so many seconds until it is here, if it is not."""
+    held_up: str = ""
+    """What it waits for other than its turn."""
 
 
 async def status(
@@ -71,26 +73,40 @@ async def status(
         raise UnknownRequest()
     waits = await _waits(judge.database, staging, caller, items)
     if caller.is_anonymous:
-        return [Item(item, wait=waits.get(item.item)) for item in items]
+        return [_waiting(Item(item), waits) for item in items]
     allowed = await judge.allowed_to(caller, [item for item in items if _is_live(item)])
     # Off the loop, and few at a time: a request may have thousands, and others' reads wait for the same threads.
     opened: list[Item] = []
     for start in range(0, len(items), _AT_ONCE):
         opened += await cipher.run(partial(_opened_if, allowed, keys, items[start : start + _AT_ONCE]))
-    return [replace(one, wait=waits.get(one.grant.item)) if waits else one for one in opened]
+    return [_waiting(one, waits) for one in opened]
+
+
+def _waiting(item: Item, waits: Mapping[int, tuple[int, str]]) -> Item:
+    wait = waits.get(item.grant.item)
+    return item if wait is None else replace(item, wait=wait[0], held_up=wait[1])
 
 
 async def _waits(
     database: Database, staging: Staging, caller: Caller, items: Sequence[Grant]
-) -> dict[int, int]:
-    """By item, for how many seconds about each that is still queued waits."""
-    queued = {one.item: one.image for one in items if one.state == "queued" and one.image is not None}
-    if not queued:
+) -> dict[int, tuple[int, str]]:
+    """By item, for how many seconds about each waits that is still queued, or was begun and is held up; and what for
+    other than its turn."""
+    wanted = {"queued", "staging"} if any(line.held_up() for line in staging.lines.values()) else {"queued"}
+    waiting = {
+        one.item: (one.image, one.state) for one in items if one.state in wanted and one.image is not None
+    }
+    if not waiting:
         return {}
     async with database.acquire() as db:
-        found = await staging.waits(db, caller, list(set(queued.values())))
-    waits = {item: found.get(image) for item, image in queued.items()}
-    return {item: wait[1] for item, wait in waits.items() if isinstance(wait, tuple)}
+        found = await staging.waits(db, caller, list({image for image, _ in waiting.values()}))
+    waits: dict[int, tuple[int, str]] = {}
+    for item, (image, state) in waiting.items():
+        if isinstance(wait := found.get(image), tuple):
+            why = staging.lines[wait[0]].held_up()
+            if why or state == "queued":
+                waits[item] = (wait[1], why)
+    return waits
 
 
 def _opened_if(allowed: set[bytes], keys: KeyStore, items: list[Grant]) -> list[Item]:

@@ -63,6 +63,14 @@ class Line:
         """Seconds until it may be asked again; 0 when it may be now."""
         return self.hours.closed(time.time()) if self.hours is not None else 0.0
 
+    def held_up(self) -> str:
+        """Why it is asked for nothing just now, for whoever waits; empty while it is."""
+        if self.closed() > 0:
+            return f"its archive may be asked {self.hours} only"
+        if self.away_for:
+            return "its archive does not answer"
+        return "the cache is full until something is released" if self.is_full else ""
+
     def took(self, seconds: float) -> None:
         self.seconds += _LATELY * (seconds - self.seconds)
 

@@ -74,6 +74,8 @@ class ArchiveStanding:
     """In which it may be asked, "" when any."""
     closed: float
     """Seconds until they begin."""
+    no_room: bool
+    """Images that wait for it have no room in the cache."""
     queue: Standing
 
 
@@ -82,17 +84,16 @@ async def standing(database: Database, archives: Archives, caller: Caller) -> li
     async with database.acquire() as db:
         await acl.demand_administrator(db, caller)
         return [
-            ArchiveStanding(
-                name,
-                _answers(one.line),
-                one.line.away_for,
-                one.line.seconds,
-                str(one.line.hours or ""),
-                one.line.closed(),
-                await of_archive(name).standing(db),
-            )
+            _standing(name, one.line, await of_archive(name).standing(db))
             for name, one in archives.by_name.items()
         ]
+
+
+def _standing(name: str, line: Line, queue: Standing) -> ArchiveStanding:
+    hours, no_room = str(line.hours or ""), line.is_full and queue.length > 0
+    return ArchiveStanding(
+        name, _answers(line), line.away_for, line.seconds, hours, line.closed(), no_room, queue
+    )
 
 
 def _answers(line: Line) -> bool | None:

@@ -42,6 +42,7 @@ from mdm_async.pacs.sources.fetching import Fetcher
 from mdm_async.pacs.sources.settling import dropped, settle
 from mdm_async.pacs.sources.together import Series
 from mdm_async.postgres.database import Database
+from mdm_async.seldom import Seldom
 
 _LOOK: Final = 1.0
 """Seconds between looks for those whom other nodes have put into the line."""
@@ -57,6 +58,8 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 60.0
 _ROOM_PAUSE, _LONGEST_ROOM_PAUSE = 0.5, 2.0
 """Seconds between looks for room, while there is none; the next in the line is tried then."""
 
+_NO_ROOM: Final = Seldom(1)
+"""Of each archive."""
 _log = structlog.get_logger()
 
 
@@ -261,8 +264,10 @@ class Bringer:
     async def _wait_for_room(self, image: UUID, why: CacheFull) -> None:
         """Others are tried before this image is again, unless it has waited for long."""
         line = self.line
+        if (unsaid := _NO_ROOM.tell(self._name)) is not None:
+            told = {"archive": self._name, "quota": self.fetcher.cache.settings.quota, "remedy": why.remedy}
+            _log.warning("there is no room for images of an archive", **told, **unsaid)
         if not line.is_full:
-            _log.info("there is no room for images of an archive", archive=self._name)
             self._room_pause = _ROOM_PAUSE
         line.is_full, line.full_until = True, _now() + self._room_pause
         self._room_pause = min(2 * self._room_pause, _LONGEST_ROOM_PAUSE)

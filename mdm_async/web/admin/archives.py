@@ -78,6 +78,7 @@ def _standing(one: ArchiveStanding) -> dict[str, object]:
         "reason": one.away_for,
         "hours": one.hours,
         "opensInSeconds": ceil(one.closed),
+        "noRoom": one.no_room,
         "secondsPerImage": round(one.seconds, 3),
         "waiting": one.queue.length,
         "taken": one.queue.taken,

@@ -79,7 +79,7 @@ def status_of(
 def get_stands(context: Context, surl: str, item: Item) -> GetFile:
     return GetFile(
         surl=surl,
-        status=_status(item.grant),
+        status=_status(item.grant, item.held_up),
         transfer_url=_url(context, item),
         remaining_pin_time=_remaining(item.grant),
         view=item.grant.view,
@@ -101,14 +101,14 @@ def put_stands(context: Context, surl: str, item: Item) -> PutFile:
 def bring_online_stands(context: Context, surl: str, item: Item) -> BringOnlineFile:
     return BringOnlineFile(
         surl=surl,
-        status=_status(item.grant),
+        status=_status(item.grant, item.held_up),
         remaining_pin_time=_remaining(item.grant),
         estimated_wait=item.wait,
     )
 
 
-def _status(item: Grant) -> ReturnStatus:
-    return ReturnStatus(_code(item), item.explanation)
+def _status(item: Grant, held_up: str = "") -> ReturnStatus:
+    return ReturnStatus(_code(item), item.explanation or held_up or None)
 
 
 def _remaining(item: Grant) -> int | None:

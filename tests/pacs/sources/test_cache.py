@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import json
 from collections.abc import AsyncIterator
 from datetime import datetime
 from pathlib import Path
@@ -15,6 +16,8 @@ from mdm_async.catalog.holdings import staged
 from mdm_async.catalog.work import images_to_stage
 from mdm_async.errors import CacheFull, CacheTooSmall
 from mdm_async.images.transfers.cache import Cache
+from mdm_async.pacs.sources import staging as bringing
+from mdm_async.seldom import Seldom
 from mdm_async.settings import CacheSettings
 from tests.conftest import Server, running_server
 from tests.faults.conditions import until
@@ -22,6 +25,7 @@ from tests.pacs.sources.fake_archive import FakeArchive
 from tests.pacs.sources.test_staging import DIRECTORY, ended, registered
 from tests.postgres.for_tests import PostgresForTests
 from tests.web.made_images import made
+from tests.web.test_privacy import captured_log
 
 PIXELS = 200_000
 
@@ -138,17 +142,29 @@ async def test_the_least_recently_used_goes_and_comes_again_with_all_its_bytes(c
     await taken(caching)
 
 
-async def test_what_is_pinned_stays_and_who_asks_for_more_waits_until_it_is_released(caching: Server) -> None:
+async def test_what_is_pinned_stays_and_who_asks_for_more_waits_until_it_is_released(
+    caching: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bringing, "_NO_ROOM", Seldom(1))
     await room_for(caching, 2)
     first, second, third = (await names(caching))[:3]
     token, lines = await prepared(caching, first, second)
-    tree = await caching.srm("prepareToGet", files=[{"surl": third}])
-    assert tree["returnStatus"]["statusCode"] == "SRM_REQUEST_QUEUED"
 
     async def is_full() -> bool:
         return caching.house.staging.lines["hospital"].is_full
 
-    await until(is_full)
+    with captured_log() as log:
+        tree = await caching.srm("prepareToGet", files=[{"surl": third}])
+        assert tree["returnStatus"]["statusCode"] == "SRM_REQUEST_QUEUED"
+        await until(is_full)
+    (line,) = [one for one in log.getvalue().splitlines() if "there is no room for images" in one]
+    said = json.loads(line)
+    assert (said["level"], said["quota"]) == ("warning", caching.house.cache.settings.quota)
+    assert "release files" in said["remedy"]
+    (told,) = (await caching.call("GET", "/admin/v1/archives", token=caching.admin_token)).tree["archives"]
+    assert told["noRoom"]
+    (one,) = (await caching.srm("statusOfGetRequest", requestToken=tree["requestToken"]))["files"]
+    assert one["status"]["explanation"] == "the cache is full until something is released"
     again = await caching.srm("prepareToGet", files=[{"surl": third}])
     # No longer than the pins that are in the way last, and about as long.
     pin = min(line["remainingPinTime"] for line in lines)

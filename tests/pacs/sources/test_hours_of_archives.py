@@ -29,6 +29,8 @@ async def test_out_of_its_hours_an_archive_is_asked_for_nothing_and_whoever_wait
     tree = await staging.srm("prepareToGet", files=[{"surl": path}])
     assert tree["returnStatus"]["statusCode"] == "SRM_REQUEST_QUEUED"
     assert 6000 < tree["files"][0]["estimatedWaitTime"] < 7300
+    (one,) = (await staging.srm("statusOfGetRequest", requestToken=tree["requestToken"]))["files"]
+    assert one["status"]["explanation"] == f"its archive may be asked {line.hours} only"
     for verb, body in (("register", {"path": DIRECTORY}), ("count", {})):
         reply = await staging.call(
             "POST", f"/admin/v1/archives/hospital/{verb}", token=staging.admin_token, json=body

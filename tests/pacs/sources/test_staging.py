@@ -579,11 +579,13 @@ async def test_an_archive_that_has_no_time_again_and_again_is_left_alone(
     archive.together, archive.instead = failing, busy
     paths = await registered(staging)
     line = staging.house.archives.named("hospital").line
-    await staging.srm("bringOnline", files=[{"surl": path} for path in paths])
+    tree = await staging.srm("bringOnline", files=[{"surl": path} for path in paths])
 
     async def is_away() -> bool:
         return bool(line.away_for)
 
     await until(is_away)
+    told = await staging.srm("statusOfBringOnlineRequest", requestToken=tree["requestToken"])
+    assert {one["status"]["explanation"] for one in told["files"]} == {"its archive does not answer"}
     assert line.away_until - asyncio.get_running_loop().time() > 500
     assert line.wait(0) > 500
