@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from mdm_async.client.metadata import Metadata
-from mdm_async.errors import BadRequest, Forbidden, MdmError
+from mdm_async.errors import BadRequest, Forbidden, MdmError, Unavailable
 from tests.cli.conftest import Run
 
 
@@ -163,9 +163,13 @@ async def test_a_table_that_meets_a_refusal_tells_of_which_row(
     ended = await mdm("meta", "set", "--csv", table)
     assert f"{study}: the text holds identifiers" in ended.err
     assert f"{study}/gone.dcm: no such file" in ended.err
-    why = Forbidden("too much text", remedy="try again in an hour")
+    why = Forbidden("too much text of this patient", remedy="try again tomorrow")
     ended = await mdm("meta", "set", "--csv", table)
-    assert "try again in an hour; 1 of 3 rows were set; the same table may be set again" in ended.err
+    assert f"{study}: too much text of this patient" in ended.err
+    assert f"{study}/gone.dcm: no such file" in ended.err
+    why = Unavailable("the database is away", remedy="try again")
+    ended = await mdm("meta", "set", "--csv", table)
+    assert "try again; 1 of 3 rows were set; the same table may be set again" in ended.err
     assert "gone.dcm" not in ended.err
 
 

@@ -9,7 +9,6 @@ from mdm_async.client.one_or_many import Outcome, SomeFailed
 from mdm_async.errors import (
     BadPath,
     BadRequest,
-    Forbidden,
     MdmError,
     TooManyRequests,
     Unauthenticated,
@@ -79,8 +78,10 @@ async def set_rows(metadata: Metadata, rows: Mapping[str, Mapping[str, Value | N
             await metadata.set(names, dict(alike_values))
             done += len(names)
         except SomeFailed as some:
-            failed |= {one.name: one for one in some.outcomes if one.error is not None}
-        except (Forbidden, Unauthenticated, TooManyRequests, Unavailable) as error:
+            refused = {one.name: one for one in some.outcomes if one.error is not None}
+            done += len(names) - len(refused)
+            failed |= refused
+        except (Unauthenticated, TooManyRequests, Unavailable) as error:
             what = f"{done} of {len(rows)} rows were set; the same table may be set again"
             error.remedy = f"{error.remedy}; {what}" if error.remedy else what
             raise
