@@ -43,6 +43,7 @@ FACES: list[tuple[str, str, Body]] = [
     ("POST", "/admin/v1/survivors", lambda n: {"surl": n}),
     ("POST", "/admin/v1/certificate", lambda n: {"surl": n}),
     ("POST", "/meta/v1/attributes", lambda n: {"path": n}),
+    ("POST", "/admin/v1/cache/evict", lambda n: {"surls": [n]}),
     ("POST", "/manifests/v1", lambda n: {"surls": [n], "view": "basic"}),
     (
         "POST",

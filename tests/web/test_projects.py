@@ -180,13 +180,13 @@ async def test_an_image_removed_while_it_is_linked_gets_no_entry(
     """Nothing would be behind the entry, and the image could never be destroyed."""
     server = own_server
     await server.put("/one.dcm", ct)
-    lfn = linking._Linking._lfn
+    named = linking._Linking._named
 
-    async def removed_meanwhile(self: Any, ready: Any, known: Any) -> Any:
+    async def removed_meanwhile(self: Any, ready: Any) -> Any:
         await server.srm("rm", surls=["/one.dcm"])
-        return await lfn(self, ready, known)
+        return await named(self, ready)
 
-    monkeypatch.setattr(linking._Linking, "_lfn", removed_meanwhile)
+    monkeypatch.setattr(linking._Linking, "_named", removed_meanwhile)
     reply = await post(server, "/admin/v1/link", surls=["/one.dcm"], target="/", view="basic")
     assert reply.status == 410
     await server.house.sweeper.sweep()

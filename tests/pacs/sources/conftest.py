@@ -30,6 +30,6 @@ async def staging(
     }
     dsn = await postgres.fresh_database(migrated)
     async with running_server(tmp_path / "data", dsn, **sections) as server:
-        server.house.archives.named("hospital").source.patience = 1.0
+        server.house.archives.named("hospital").source.patience = 12.0
         await server.srm("mkdir", surl=DIRECTORY)
         yield server
