@@ -110,7 +110,7 @@ async def _look(desk: Desk, caller: Caller, asked: Asked, seen: _Seen, turn: Tur
         offset += len(found.rows)
         if found.cut or offset + found.more > MOST_RETRIEVED:
             raise _too_many()
-        if total not in (None, offset + found.more):
+        if total not in (None, offset + found.more) or (found.more and not found.rows):
             raise Conflict("files came or went meanwhile", remedy="ask again")
         total = offset + found.more
         for row in found.rows:

@@ -7,7 +7,8 @@ import orjson
 import pytest
 from pydicom import Dataset, dcmread
 
-from mdm_async.images.studies import manifests
+from mdm_async.catalog.metadata.studies import Rows
+from mdm_async.images.studies import manifests, searching
 from tests.conftest import Server
 from tests.web.dicomweb.conftest import STUDIES, Archive, Viewer, image
 
@@ -104,6 +105,17 @@ async def test_pages_are_put_together(archive: Archive, monkeypatch: pytest.Monk
         dcmread(io.BytesIO((await _made(server, server.admin_token, surls=names, view="basic")).body))
     )
     assert sorted(map(len, one.values())) == [2, 3]
+
+
+async def test_a_page_of_nothing_is_not_asked_for_again(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def nothing_and_more(*_: Any) -> Rows:
+        return Rows((), 1, cut=False)
+
+    monkeypatch.setattr(searching, "search", nothing_and_more)
+    server = archive.server
+    assert (await _made(server, server.admin_token, surls=[archive.folder], view="basic")).status == 409
 
 
 async def test_only_what_the_caller_may_see_is_told(server: Server) -> None:
