@@ -67,10 +67,10 @@ async def test_a_server_that_is_killed_while_images_are_evicted_loses_and_keeps_
                         one.cancel()
                     await asyncio.gather(*workers, return_exceptions=True)
                     await server.start()
+                    # Those whose releases were cut off are pinned, and fill the cache, until they are released.
+                    await caller.srm("releaseFiles", surls=paths)
                 for path, file in files.items():
                     assert await _read(caller, http, path) == file
-                # Those whose releases were cut off are waited for, or pinned, until they are released.
-                await caller.srm("releaseFiles", surls=paths)
 
                 async def is_empty() -> bool:
                     await operate("POST", "cache/room")
