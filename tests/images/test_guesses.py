@@ -187,3 +187,32 @@ def test_without_a_limit_nothing_is_refused_or_remembered() -> None:
     free.hit("a", "meier", set())
     assert not free.wait("a", "meier")
     assert not free._accounts
+
+
+def test_who_speaks_of_many_patients_makes_no_debt_forgotten() -> None:
+    """Neither his own nor another's: he says nothing of further patients until he has rested."""
+    one = Account(most_owed=100)
+    assert one.let(*list(days())[:DATES])
+    assert one.let(*list(days())[:DATES], account="b")
+    some = list(days(1950))[:200]
+    let = [one.let(*some, patient=str(n)) for n in range(200)]
+    assert let == [True] * let.count(True) + [False] * (200 - let.count(True))
+    assert 20 <= let.count(True) < 50
+    assert not one.let("20251231")
+    assert not one.let("20251231", account="b")
+    assert one.let("20251231", account="c")
+    assert 0 < one.wait("20251231", patient="new") <= SECONDS
+    assert one.let(*some, patient="1"), "known"
+    one.guesses.hit("a", "new", set())
+    one.now += SECONDS / 2
+    assert one.let("20251231", patient="new")
+    one.now += 2 * SECONDS
+    assert one.let("20251231", account="d")
+
+
+def test_who_has_rested_owes_nothing_and_takes_no_room() -> None:
+    one = Account(most_owed=4)
+    for n in range(50):
+        assert one.let("x".join(list(days())[:50]), patient=str(n))
+        assert one.guesses.debts.shares.used <= 4
+        one.now += SECONDS / 10

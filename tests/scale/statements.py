@@ -317,6 +317,7 @@ async def an_image_is_kept(desk: Desk) -> None:
     await images.insert(desk.db, made, uuid4(), [_part(made)], [view], OWNER)
     await images.fill(desk.db, made, [], [])
     await images.was_brought_by(desk.db, made, OWNER)
+    await images.bringers(desk.db, [made])
     await images.brought_by(desk.db, [made], OWNER)
     await images.is_lately_brought(desk.db, 1, made, [OWNER], 3600)
     await images.registration(desk.db, made)

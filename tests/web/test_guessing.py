@@ -166,6 +166,20 @@ async def test_all_ways_and_all_studies_of_a_patient_count_together(limited: Ser
     assert let * 25 > DATES - 50
 
 
+async def test_files_that_one_stores_oneself_tell_nothing_of_those_that_others_brought(
+    limited: Server,
+) -> None:
+    """A made-up patient with the known ID and the right birth date is not refused where the real one is."""
+    hunter = await Hunter.of(limited, 50)
+    for some in in_texts(days(), DATES):
+        assert await hunter.meta(some) == 200
+    assert await hunter.meta(["20110203"]) == 403
+    for seed, born in ((51, BORN), (52, "19301230")):
+        await limited.put(f"{hunter.at}/own{seed}.dcm", image(seed, born), token=hunter.token)
+        body = {"surls": [f"{hunter.at}/own{seed}.dcm"], "values": {"mine.n": "20110203"}}
+        assert await hunter.post("/meta/v1/set", **body) == 200
+
+
 async def test_who_is_told_to_wait_is_told_how_long(limited: Server) -> None:
     hunter = await Hunter.of(limited, 20)
     for some in in_texts(days(), DATES):

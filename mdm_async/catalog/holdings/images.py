@@ -157,6 +157,16 @@ async def brought_by(db: Connection, images: Iterable[UUID], owner: str) -> set[
     return {row["id"] for row in rows}
 
 
+async def bringers(db: Connection, images: Iterable[UUID]) -> dict[UUID, str]:
+    """The account that brought each of these, where that is known."""
+    rows = await db.fetch(
+        "select id, split_part(brought_by, chr(10), 1) as account from images"
+        " where id = any($1::uuid[]) and brought_by is not null",
+        list(images),
+    )
+    return {row["id"]: row["account"] for row in rows}
+
+
 _LATELY = "brought_by = any({0}::text[]) and created > now() - make_interval(secs => {1})"
 
 

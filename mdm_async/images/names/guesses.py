@@ -13,8 +13,8 @@ from math import inf
 from typing import Final
 
 from mdm_async.dicom.said import Said
-from mdm_async.images.fairness.rates import Rates
 from mdm_async.images.fairness.shares import Shares
+from mdm_async.images.names.debts import Debts
 from mdm_async.names import Payer
 
 DATES: Final = 500
@@ -24,6 +24,7 @@ LETTERS: Final = 24_000
 """In words of letters: some four thousand names."""
 CHARACTERS: Final = 400_000
 """In all: the UIDs, UUIDs or SHA-256 of five thousand slices."""
+_BURSTS: Final = (DATES, LETTERS, CHARACTERS)
 SECONDS: Final = 24 * 3600
 """A day, in which as much is let again, bit by bit; and what was not said for so long is forgotten, sooner or later."""
 PER_HIT: Final = 10
@@ -31,6 +32,9 @@ PER_HIT: Final = 10
 _SHARE: Final = 0.5
 _MOST_KNOWN: Final = 1 << 18
 """Pieces of all accounts that are remembered; some 100 bytes each."""
+_MOST_OWED: Final = 1 << 18
+"""Patients, for each account anew, of whom so much was said lately that it must be remembered; 250 bytes each. One
+account alone may have a quarter."""
 
 Pieces = set[int]
 
@@ -61,10 +65,11 @@ class Guesses:
         *,
         limited: bool = True,
         most_known: int = _MOST_KNOWN,
+        most_owed: int = _MOST_OWED,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.limited, self._clock = limited, clock
-        self.rates = [Rates(most / SECONDS, most, clock) for most in (DATES, LETTERS, CHARACTERS)]
+        self.debts = Debts(_BURSTS, SECONDS, most_owed, clock)
         self.shares = Shares(most_known, _SHARE)
         self._accounts: OrderedDict[str, _Account] = OrderedDict()
         """Who has said nothing for the longest first."""
@@ -92,14 +97,11 @@ class Guesses:
                 new.update(fresh)
         if not new:
             return Let(0.0)
-        key = _key(account, patient)
-        if any(count > rate.burst for rate, count in zip(self.rates, counts, strict=True)):
+        if any(count > burst for burst, count in zip(_BURSTS, counts, strict=True)):
             return Let(inf)
-        if wait := max(rate.wait(key, count) for rate, count in zip(self.rates, counts, strict=True)):
+        if wait := self.debts.wait(account, patient, counts):
             return Let(wait)
-        for rate, count in zip(self.rates, counts, strict=True):
-            if count:
-                rate.count(key, count)
+        self.debts.count(account, patient, counts)
         self._remember(account, patient, new)
         return Let(0.0, new)
 
@@ -107,8 +109,7 @@ class Guesses:
         """One of those told who the patient is. What was `new` in them is new again: which part of it was it?"""
         if not self.limited:
             return
-        for rate in self.rates:
-            rate.count(_key(account, patient), int(rate.burst) // PER_HIT)
+        self.debts.count(account, patient, [burst // PER_HIT for burst in _BURSTS])
         if (known := self._accounts.get(account)) is not None:
             pieces = known.young.get(patient, set())
             before = len(pieces)
@@ -117,7 +118,7 @@ class Guesses:
 
     def wait(self, account: str, patient: str) -> float:
         """Seconds until anything new may be said; 0: now."""
-        return max(rate.wait(_key(account, patient), 0) for rate in self.rates) if self.limited else 0.0
+        return self.debts.wait(account, patient, [0] * len(_BURSTS)) if self.limited else 0.0
 
     def _known(self, account: str, patient: str) -> Pieces:
         """What is said again is remembered for longer."""
@@ -157,10 +158,6 @@ class Guesses:
             self._turn(account, found)
             self._turn(account, found)
             del self._accounts[account]
-
-
-def _key(account: str, patient: str) -> str:
-    return f"{account}\n{patient}"
 
 
 def _payer(account: str) -> Payer:

@@ -2,13 +2,14 @@
 
 import asyncio
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from math import ceil, inf
 from typing import Final, TypeVar
 from uuid import UUID
 
 from mdm_async.blobs.store import BlobStore
+from mdm_async.catalog.holdings import images
 from mdm_async.dicom.identifiers import Patient, patient_of
 from mdm_async.dicom.said import Said
 from mdm_async.errors import BadRequest, Damaged, Forbidden, Malformed, MdmError, Refusal, TooLarge
@@ -52,22 +53,24 @@ class NameGuard:
     guesses: Guesses
     """One text may hold a hundred guesses, and those that miss tell something too."""
 
-    async def identifiers(self, images: Sequence[UUID]) -> Identifiers:
+    async def identifiers(self, wanted: Sequence[UUID]) -> Identifiers:
         """Of at most some hundred images. It waits for the key store: hold no connection meanwhile."""
         found: dict[UUID, Patient | MdmError] = {}
-        for some in _pages(list(dict.fromkeys(images))):
+        for some in _pages(list(dict.fromkeys(wanted))):
             async with self.database.acquire() as db:
                 closed = await self.shelf.find_whole(db, [(image, IDENTIFIED) for image in some])
+                brought = await images.bringers(db, some)
             for image, original in zip(some, await self.shelf.load(closed), strict=True):
                 if isinstance(original, MdmError):
                     continue
                 try:
                     first = await head(self.blobs, self.cipher, original, self.max_head)
-                    found[image] = (
-                        await self.cipher.run(partial(patient_of, first))
-                        if first is not None
-                        else _too_large()
-                    )
+                    if first is None:
+                        found[image] = _too_large()
+                        continue
+                    patient = await self.cipher.run(partial(patient_of, first))
+                    # Whoever stores files of a made-up patient learns by their count nothing of what others brought.
+                    found[image] = replace(patient, key=patient.key | {f"\n{brought.get(image, '')}"})
                 except (Malformed, Damaged):
                     continue  # nothing can be read that names anybody
                 except MdmError as why:
