@@ -1,4 +1,4 @@
-"""What each account owes for what it has said of patients, until it has rested: none is forgotten for another's sake."""
+"""What accounts owe for what they said of patients, until they have rested. None is forgotten for another's sake."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
