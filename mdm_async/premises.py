@@ -47,6 +47,8 @@ from mdm_async.web.http.doors import cannot_listen
 
 T = TypeVar("T")
 _SOON = timedelta(days=14)
+_SMALL_QUOTA = 1 << 30
+"""Bytes: less than one study of a scanner of today."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +145,11 @@ def warnings_about(settings: Settings) -> list[str]:
     known = settings.identity.ca_directory
     if known is not None and known.is_dir() and not any(known.glob("*.0")):
         found.append(f"identity.ca_directory: {known} holds no authority; install <hash>.0 files")
+    if settings.cache.quota is not None and settings.cache.quota < _SMALL_QUOTA:
+        found.append(
+            f"cache.quota: {settings.cache.quota:,} bytes hold few images, and one that is larger is never brought; "
+            "10_000_000_000 are 10 GB"
+        )
     moves = any(one.retrieve == "C-MOVE" and one.ae is not None for one in settings.pacs.sources)
     if settings.pacs.port is not None and not settings.pacs.calling and not moves:
         found.append(

@@ -1,6 +1,7 @@
 """The section `[pacs]`: the hospital's devices and archives, and how this server speaks with them."""
 
 import ipaddress
+from collections import Counter
 from pathlib import Path
 
 from pydantic import Field, field_validator, model_validator
@@ -129,8 +130,9 @@ class PacsSettings(Section):
     @field_validator("sources")
     @classmethod
     def _have_names(cls, given: tuple[PacsSourceSettings, ...]) -> tuple[PacsSourceSettings, ...]:
-        if len({one.name for one in given}) < len(given):
-            raise ValueError("two archives have the same name")
+        for name, count in Counter(one.name for one in given).items():
+            if count > 1:
+                raise ValueError(f"{count} archives have the name {name!r}; give each its own")
         return given
 
     @model_validator(mode="after")

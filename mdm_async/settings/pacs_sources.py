@@ -16,6 +16,7 @@ from mdm_async.settings.networks import network_of
 from mdm_async.settings.sections import Section, read_secret
 
 _HOST: Final = re.compile(r"[A-Za-z0-9_.-]+|[0-9A-Fa-f:.%]+", re.ASCII)
+_OF_DIMSE: Final = ("certificate", "host", "moves_from", "port", "retrieve", "tls")
 Issuer = Annotated[str, Field(pattern=r"^[!-\[\]-~]([ -\[\]-~]{0,62}[!-\[\]-~])?$")]
 """A name of up to 64 printable ASCII characters, as Issuer of Patient ID (0010,0021) has it."""
 
@@ -106,11 +107,11 @@ class PacsSourceSettings(Section):
             raise ValueError(
                 "an archive is named by its dicomweb URL, or by its ae, host and port: one of them"
             )
-        of_dimse = {"host", "port", "retrieve", "moves_from", "tls", "certificate"} & self.model_fields_set
+        known = type(self).model_fields
+        # What has its default is in what `mdm config show` prints, and says nothing.
+        of_dimse = [name for name in _OF_DIMSE if getattr(self, name) != known[name].default]
         if self.dicomweb is not None and of_dimse:
-            raise ValueError(
-                f"{', '.join(sorted(of_dimse))}: of archives that speak DIMSE, and this has dicomweb"
-            )
+            raise ValueError(f"{', '.join(of_dimse)}: of archives that speak DIMSE, and this has dicomweb")
         if self.ae is not None and not self.host:
             raise ValueError("an archive that speaks DIMSE needs host and port beside ae")
         if self.ae is not None and self.token is not None:

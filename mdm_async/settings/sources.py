@@ -119,6 +119,6 @@ def load(config: Path | None = None, *, overrides: Mapping[str, Any] | None = No
             remedy="""lists and tables are JSON there: MDM_SERVER__TRUSTED_PROXIES='["192.0.2.1"]'""",
         ) from None
     except tomllib.TOMLDecodeError as why:
-        raise UnsafeSettings(f"the settings cannot be read: {why}") from why
+        raise UnsafeSettings(f"the settings file {config} cannot be read: {why}") from why
     finally:
         config_file.reset(token)

@@ -62,7 +62,13 @@ def _why(error: ErrorDetails, tree: type[BaseModel]) -> str:
     if words is None:
         return error["msg"].removeprefix("Value error, ")
     context: Mapping[str, Any] = error.get("ctx", {})
-    return words.format(**context)
+    return words.format(**context) + _unit(error, tree)
+
+
+def _unit(error: ErrorDetails, tree: type[BaseModel]) -> str:
+    """Numbers of bytes are the ones that are written with a unit."""
+    meaning = _meaning(error["loc"], tree) if error["type"].startswith("int_") else ""
+    return " of bytes: 10_000_000_000 are 10 GB" if "bytes" in meaning else ""
 
 
 def _unknown(loc: Sequence[int | str], tree: type[BaseModel]) -> str:
@@ -73,11 +79,22 @@ def _unknown(loc: Sequence[int | str], tree: type[BaseModel]) -> str:
 
 def _known(loc: Sequence[int | str], tree: type[BaseModel]) -> list[str]:
     """The names of the settings of a section."""
+    section = _section_at(loc, tree)
+    return list(section.model_fields) if section is not None else []
+
+
+def _meaning(loc: Sequence[int | str], tree: type[BaseModel]) -> str:
+    section = _section_at(loc[:-1], tree)
+    setting = section.model_fields.get(str(loc[-1])) if section is not None else None
+    return (setting.description or "") if setting is not None else ""
+
+
+def _section_at(loc: Sequence[int | str], tree: type[BaseModel]) -> type[BaseModel] | None:
     section: type[BaseModel] | None = tree
     for part in loc:
         if isinstance(part, str) and section is not None and part in section.model_fields:
             section = _section(section.model_fields[part].annotation)
-    return list(section.model_fields) if section is not None else []
+    return section
 
 
 def _section(annotation: Any) -> type[BaseModel] | None:

@@ -2,8 +2,9 @@
 
 import warnings
 from contextvars import ContextVar
+from itertools import combinations
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Final, Self
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -41,6 +42,7 @@ from mdm_async.settings.sections import (
 from mdm_async.settings.site import SiteSettings
 
 PREFIX = "MDM_"
+_ANYWHERE: Final = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 — hosts to compare with, not to listen on
 
 
 config_file: ContextVar[Path | None] = ContextVar("config_file", default=None)
@@ -135,6 +137,19 @@ class Settings(_WithCopy):
             )
         if self.transfers.default_pin > self.transfers.max_pin:
             raise ValueError("transfers.default_pin is longer than transfers.max_pin")
+        return self
+
+    @model_validator(mode="after")
+    def _has_a_port_for_each(self) -> Self:
+        server, pacs = self.server, self.pacs
+        doors = [("server.port", server.host, server.port)]
+        if self.tls:
+            doors.append(("server.tls_port", server.host, server.tls_port))
+        if pacs.port is not None:
+            doors.append(("pacs.port", pacs.host or server.host, pacs.port))
+        for (one, at, port), (other, there, same) in combinations(doors, 2):
+            if port and port == same and (at == there or not _ANYWHERE.isdisjoint((at, there))):
+                raise ValueError(f"{one} and {other} are both {port}: give one of them another port")
         return self
 
     @model_validator(mode="after")

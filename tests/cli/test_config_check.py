@@ -372,6 +372,15 @@ async def test_show_works_with_every_setting_set_and_hides_secrets(run: Run, tmp
         ("[server]\nprot = 1", "server.prot: there is no such setting; is it 'port'?"),
         ("[server]\nport = 99999", "server.port: must be at most 65535"),
         ('[pacs]\nport = "dicom"', "pacs.port: must be a whole number"),
+        ('[cache]\nquota = "10GB"', "cache.quota: must be a whole number of bytes: 10_000_000_000 are 10 GB"),
+        (
+            "[server]\nport = 11112\n[pacs]\nport = 11112",
+            "settings: server.port and pacs.port are both 11112",
+        ),
+        (
+            '[[pacs.sources]]\nname = "a"\ndicomweb = "https://a.example.org"\n' * 2,
+            "pacs.sources: 2 archives have the name 'a'; give each its own",
+        ),
         (
             '[pacs]\nport = 1\n[[pacs.calling]]\nae = "CT"\nhosts = "10.0.0.1"\ndirectory = "/p"',
             'pacs.calling, entry 1: hosts: must be a list; write ["…"]',
@@ -419,3 +428,44 @@ async def test_a_port_for_devices_of_which_none_is_named_is_warned_of(run: Run, 
     ended = await run("config", "check", "--config", file)
     assert ended.code == 0, ended.err
     assert "warning: pacs.port: whoever calls there is refused" in ended.err
+
+
+async def test_a_quota_that_holds_few_images_is_warned_of(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "mdm.toml"
+    file.write_text(f'data = "{tmp_path / "data"}"\n[cache]\nquota = 10\n')
+    ended = await run("config", "check", "--config", file)
+    assert ended.code == 0, ended.err
+    assert "warning: cache.quota: 10 bytes hold few images" in ended.err
+
+
+async def test_the_data_of_a_server_is_named_as_serve_has_it(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "data").write_text("no folder")
+    ended = await run("config", "check", "--data", tmp_path / "data")
+    assert ended.code == 78
+    assert f"{tmp_path / 'data'} cannot be used" in ended.err
+    shown = await run("config", "show", "--data", tmp_path / "data", "--json")
+    assert shown.json["data"] == str(tmp_path / "data")
+
+
+async def test_a_view_of_a_device_that_no_profile_makes_is_warned_of(
+    run: Run, server: Server, tmp_path: Path
+) -> None:
+    file = tmp_path / "mdm.toml"
+    calling = 'hosts = ["127.0.0.1"]\ndirectory = "/p"\nprincipal = "user:r"\n'
+    file.write_text(
+        f'data = "{server.data}"\n[server]\nport = {server.house.port}\n[pacs]\nport = 0\n'
+        f'[[pacs.calling]]\nae = "WS1"\nview = "reserch"\n{calling}'
+        f'[[pacs.calling]]\nae = "WS2"\nview = "basic"\n{calling}'
+    )
+    ended = await run("config", "check", "--config", file)
+    assert ended.code == 0, ended.err
+    assert "pacs.calling of WS1: no profile makes the view 'reserch'" in ended.err
+    assert "WS2" not in ended.err
+
+
+async def test_the_example_names_a_device_and_an_archive(run: Run, tmp_path: Path) -> None:
+    text = (DEPLOY / "mdm.toml").read_text()
+    (tmp_path / "dsn").write_text("postgresql://db/mdm")
+    (tmp_path / "mdm.toml").write_text(text.replace("/etc/mdm/dsn", str(tmp_path / "dsn")))
+    pacs = load(tmp_path / "mdm.toml").pacs
+    assert (pacs.calling[0].ae, pacs.sources[0].name) == ("CT1", "hospital")

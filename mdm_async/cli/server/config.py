@@ -1,6 +1,7 @@
 """`mdm config`: the settings in force, and whether they may be served with."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,10 +12,17 @@ from pydantic import BaseModel, SecretStr
 from mdm_async.cli.connection import complete
 from mdm_async.cli.options import Json
 from mdm_async.cli.output import complain, print_json, print_line
+from mdm_async.cli.server.serve import overrides
+from mdm_async.client.local_server import SOCKET
 from mdm_async.errors import MdmError, UnsafeSettings
 from mdm_async.settings import Settings, load
 
 Config = Annotated[Path | None, typer.Option(help="Settings file (TOML).")]
+Data = Annotated[
+    Path | None,
+    typer.Option(help="Folder of secrets, ciphertext and embedded Postgres, as `mdm serve` has it."),
+]
+_ALWAYS_THERE = frozenset({"basic", "identified"})
 _MASK = "********"
 
 
@@ -25,12 +33,12 @@ def register(app: typer.Typer) -> None:
     app.add_typer(group, name="config")
 
 
-def show(config: Config = None, json: Json = False) -> None:
+def show(config: Config = None, data: Data = None, json: Json = False) -> None:
     """Print every setting that a server started here would have; secrets are masked.
 
     Example: `mdm config show --config /etc/mdm.toml`
     """
-    settings = load(config)
+    settings = load(config, overrides=overrides(data, {}))
     if json:
         print_json(as_tree(settings))
     else:
@@ -38,16 +46,16 @@ def show(config: Config = None, json: Json = False) -> None:
             print_line(line)
 
 
-def check(config: Config = None, json: Json = False) -> None:
+def check(config: Config = None, data: Data = None, json: Json = False) -> None:
     """Check the settings and all that they name; exits 78 with every reason when a server would not start.
 
     Example: `mdm config check --config /etc/mdm.toml && systemctl restart mdm`
     """
-    settings = load(config)
+    settings = load(config, overrides=overrides(data, {}))
     # Here, for only this command and `serve` need the server's rooms, which take half a second to load.
     from mdm_async.premises import reasons_against, warnings_about
 
-    warnings = warnings_about(settings)
+    warnings = warnings_about(settings) + complete(unknown_views(settings))
     for warning in warnings:
         complain(MdmError(f"warning: {warning}"))
     if reasons := complete(reasons_against(settings)):
@@ -56,6 +64,25 @@ def check(config: Config = None, json: Json = False) -> None:
         print_json({"ok": True} | ({"warnings": warnings} if warnings else {}))
     else:
         print_line("the settings are fit to serve with")
+
+
+async def unknown_views(settings: Settings) -> list[str]:
+    """Of devices, as the server that runs with this data knows them; nothing where none does."""
+    wanted = {one.ae: one.view for one in settings.pacs.calling if one.view not in {None, *_ALWAYS_THERE}}
+    if not wanted or not (settings.data / SOCKET).exists():
+        return []
+    from mdm_async.client.client import Client
+
+    with suppress(MdmError):
+        async with Client(data=settings.data) as client:
+            known = {one["name"] for one in await client.profiles.listing()}
+        return [
+            f"pacs.calling of {ae}: no profile makes the view {view!r}, and nothing is shown to it; see "
+            "`mdm profile list`, or make it: mdm profile add"
+            for ae, view in wanted.items()
+            if view not in known
+        ]
+    return []
 
 
 def as_tree(settings: Settings) -> dict[str, Any]:

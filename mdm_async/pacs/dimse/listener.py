@@ -71,6 +71,13 @@ class Listener:
             ) from why
         self.port = int(self._doors[-1].getsockname()[1])
         for peer in self.peers.known:
+            if peer.view is not None and not self.services.shown.desk.views.exists(peer.view):
+                _log.warning(
+                    "nothing is shown to a device, for no profile makes its view",
+                    ae=peer.title,
+                    view=peer.view,
+                    remedy="`mdm profile list` names those that are; make it: mdm profile add",
+                )
             if peer.sends_plain_far:
                 _log.warning(
                     "images of a device cross the network unencrypted, and its title and address are all that it is "
