@@ -28,6 +28,7 @@ from mdm_async.catalog.holdings import (
     profiles,
     readiness,
     registrations,
+    rejections,
     replicas,
     shredding,
     sources,
@@ -36,6 +37,7 @@ from mdm_async.catalog.holdings import (
 )
 from mdm_async.catalog.holdings.images import Part, StoredView
 from mdm_async.catalog.holdings.locality import Locality
+from mdm_async.catalog.holdings.rejections import Rejected
 from mdm_async.catalog.metadata import (
     blind,
     collections,
@@ -814,6 +816,23 @@ async def an_original_is_found_by_a_value(desk: Desk) -> None:
     assert await paths.own_entries_below(desk.db, some, await desk.directory("/wide")) == {}
     assert len(await blind.of_stored(desk.db, some, [5, 6])) == 10
     assert len(await blind.sealed_of(desk.db, some)) == len(await images.registrations(desk.db, some)) == 10
+
+
+@budget(500)
+async def a_rejection_note_hides_ten_of_a_study(desk: Desk) -> None:
+    some = [image(FILE + n) for n in range(10)]
+    for one in some:
+        uid = (0x00080018, one.bytes)
+        await blind.put(desk.db, SealedOriginal(one, b"sealed", [uid, (0x00100000, b"patient")]))
+    note, directory = image(FILE + 20), await desk.directory()
+    await blind.put(desk.db, SealedOriginal(note, b"sealed", [(0x00100000, b"patient")]))
+    await rejections.put(desk.db, note, Rejected(113001, [one.bytes for one in some]))
+    assert await rejections.lock(desk.db, note)
+    named, last = await rejections.named_by(desk.db, note, "ae:", b"", 100)
+    assert {one.image for one in named} == {*some}
+    assert await rejections.named_by(desk.db, note, "ae:", last or b"", 100) == ([], None)
+    assert len(await rejections.hide(desk.db, note, some)) == 10
+    assert await rejections.apply_later(desk.db, note, directory, None) == 113001
 
 
 # Rights

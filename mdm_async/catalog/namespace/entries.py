@@ -37,6 +37,8 @@ class Entry:
     """What entries below inherit; None: its own ACL."""
     default_view: View | None = None
     delivery: dict[str, str] | None = None
+    rejected: int | None = None
+    """The code of DCM by which a rejection note hides it."""
 
     @property
     def is_directory(self) -> bool:
@@ -48,7 +50,8 @@ class Entry:
 
 
 COLUMNS = (
-    "id, guid, parent, name, image, created, modified, only_view, acl, default_acl, default_view, delivery"
+    "id, guid, parent, name, image, created, modified, only_view, acl, default_acl, default_view, delivery,"
+    " rejected"
 )
 
 
@@ -75,13 +78,14 @@ def entry_of(row: asyncpg.Record) -> Entry:
         row["default_acl"],
         row["default_view"],
         row["delivery"],
+        row["rejected"],
     )
 
 
 @dataclass(frozen=True, slots=True)
 class Listed:
     """Which entries of a directory are listed: those without an ACL of their own or not, those with one of these
-    ACLs, and those of these names whatever their ACL."""
+    ACLs, and those of these names whatever their ACL. None that is rejected is."""
 
     inheriting: bool
     acls: Collection[int] = ()
@@ -105,7 +109,7 @@ async def page(
     db: Connection, directory: int, listed: Listed, count: int, *, after: str = "", offset: int = 0
 ) -> list[Entry]:
     """Some `count` of a directory's listed entries by name (byte order): those after a name, an offset on."""
-    below = f"select {COLUMNS} from entries where parent = $1 and name > $2"
+    below = f"select {COLUMNS} from entries where parent = $1 and name > $2 and rejected is null"
     if listed.inheriting:
         query = f"{below} and (acl is null or acl = any($3::bigint[]) or name = any($4::text[]))"
     else:

@@ -7,6 +7,8 @@ identifying, whatever rights there are. A limited proxy neither changes rights n
 what its maker may now, within its bound.
 
 What a caller may not list does not exist to them: they are told of it what they would be told of a free name.
+
+What a rejection note hides exists to nobody. Only whoever had the right before may delete it, or change its ACL.
 """
 
 import shlex
@@ -21,6 +23,8 @@ from mdm_async.rules import Rule
 
 _FULL = frozenset({Right.PERMISSION, Right.IDENTITY})
 """Rights that a limited proxy never has."""
+_TO_REJECTED = frozenset({Right.DELETE, Right.PERMISSION})
+"""Rights that there are to a file that a rejection note hides."""
 
 
 def allows(caller: Caller, place: Place, right: Right, view: View | None = None) -> bool:
@@ -29,11 +33,18 @@ def allows(caller: Caller, place: Place, right: Right, view: View | None = None)
     `view` is asked for with READ only; without it the question is about the directory's default view.
     """
     view = view or place.default_view
+    if is_rejected(place) and right not in _TO_REJECTED:
+        return False
     if place.only_view is not None and (
         right is Right.IDENTITY or (right is Right.READ and view != place.only_view)
     ):
         return False
     return _has(caller, place.lfn, place.path, place.acl, right, view, place.default_view)
+
+
+def is_rejected(place: Place) -> bool:
+    """Whether a rejection note hides a file (IHE RAD TF, Imaging Object Change Management)."""
+    return place.entry is not None and place.entry.rejected is not None
 
 
 def may_create(caller: Caller, place: Place) -> bool:
@@ -76,7 +87,7 @@ def may_stage(caller: Caller, place: Place, view: View | None = None) -> bool:
     if allows(caller, place, Right.READ, view):
         return True
     # The identified view stays away from whoever may not have it.
-    if (view or place.default_view) == IDENTIFIED:
+    if is_rejected(place) or (view or place.default_view) == IDENTIFIED:
         return False
     if caller.bound is not None:
         maker = replace(caller, bound=None)
@@ -87,7 +98,7 @@ def may_stage(caller: Caller, place: Place, view: View | None = None) -> bool:
 def may_poll(caller: Caller, place: Place) -> bool:
     """Whether a credential lets the caller be told where a file's bytes are, and nothing else of it."""
     within = caller.bound is None or _polls(caller.bound, place)
-    return within and any(_polls(scope, place) for scope in caller.scopes)
+    return not is_rejected(place) and within and any(_polls(scope, place) for scope in caller.scopes)
 
 
 def _polls(scope: Scope, place: Place) -> bool:

@@ -42,16 +42,17 @@ _TAKEN = 6
 
 
 def given(v: str, e: str) -> str:
-    """What is given of an entry `e` in a directory `v` of VISIBLE, as `acl.gives` says it: listed if it has 'l'."""
+    """What is given of an entry `e` in a directory `v` of VISIBLE, as `acl.gives` says it: listed if it has 'l'. Of
+    what is rejected nothing is."""
     return (
-        f"({v}.scoped || case when {v}.reached"
-        f" then coalesce($1::jsonb -> coalesce({e}.acl, {v}.heritage)::text, '[]') else '[]' end)"
+        f"case when {e}.rejected is null then {v}.scoped || case when {v}.reached"
+        f" then coalesce($1::jsonb -> coalesce({e}.acl, {v}.heritage)::text, '[]') else '[]' end else '[]' end"
     )
 
 
 def may_get_metadata(v: str, e: str) -> str:
     """Whether the metadata of an entry `e` in a directory `v` of VISIBLE may be got: those that need no view."""
-    return f"({given(v, e)} ? 'g')"
+    return f"(({given(v, e)}) ? 'g')"
 
 
 def view_of(v: str, e: str, view: str = "null") -> str:

@@ -18,8 +18,9 @@ from types import TracebackType
 from typing import Self
 from uuid import UUID, uuid4
 
-from mdm_async.catalog.holdings import blobs, generations, images
+from mdm_async.catalog.holdings import blobs, generations, images, rejections
 from mdm_async.catalog.holdings.images import Part, StoredView
+from mdm_async.catalog.holdings.rejections import Rejected
 from mdm_async.catalog.metadata import blind, index
 from mdm_async.catalog.metadata.blind import SealedOriginal
 from mdm_async.catalog.metadata.index import IndexedView
@@ -43,7 +44,7 @@ from mdm_async.images.parts.pixels_writer import PixelsWriter
 from mdm_async.images.parts.record import ViewRecord
 from mdm_async.images.parts.writer import PartWriter, WrittenPart
 from mdm_async.images.reading.served import IDENTIFIED_VERSION, Served
-from mdm_async.images.views.blinding import sealed_original
+from mdm_async.images.views.blinding import rejected_by, sealed_original
 from mdm_async.images.views.making import Maker, Source
 from mdm_async.images.views.pixels import Pixels
 from mdm_async.images.views.workshop import Workshop
@@ -113,6 +114,8 @@ class Draft:
         self._views: list[StoredView] = []
         self._indexed: list[IndexedView] = []
         self._original: SealedOriginal | None = None
+        self.rejected: Rejected | None = None
+        """What it rejects, once it has come, if it is a rejection note."""
         self._of_pixels = hashlib.sha256()
         self._header_left: int | None = None
         self.sameness: Sameness | None = None
@@ -254,9 +257,7 @@ class Draft:
         await generations.demand(db, self.image, self._secrets.registration)
         if not await images.fill(db, self.image, self._parts, self._views):
             raise Gone("the image has its bytes already")
-        await index.add(db, self._indexed)
-        if self._original is not None:
-            await blind.put(db, self._original)
+        await self._say(db)
 
     async def store(self, db: Connection, owner: str) -> None:
         """Everything of this image in the caller's transaction; `keep` once that is committed.
@@ -266,11 +267,16 @@ class Draft:
         await blobs.settle(db, list(self._leases.blobs))
         await self._fresh.be_named(db)
         await images.insert(db, self.image, self._secrets.registration, self._parts, self._views, owner)
+        await self._say(db)
+        if self._opaque is not None and self._quota is not None:
+            await self._quota.charge(db, self.image, owner.partition("\n")[0], self.size)
+
+    async def _say(self, db: Connection) -> None:
         await index.add(db, self._indexed)
         if self._original is not None:
             await blind.put(db, self._original)
-        if self._opaque is not None and self._quota is not None:
-            await self._quota.charge(db, self.image, owner.partition("\n")[0], self.size)
+        if self.rejected is not None:
+            await rejections.put(db, self.image, self.rejected)
 
     def keep(self) -> None:
         if self._registered is None:
@@ -410,16 +416,18 @@ class Draft:
             return None
 
     async def _describe(self) -> None:
-        """What the original and the views say, to be searched."""
+        """What the original and the views say, to be searched, and what it rejects."""
+        head = self._head or self.head
         seal = partial(
             sealed_original,
-            self._head or self.head,
+            head,
             self.image,
             self._secrets,
             self._workshop.blind,
             self._issued_by,
         )
         self._original = await self._workshop.cipher.run(seal)
+        self.rejected = await self._workshop.cipher.run(partial(rejected_by, head, self._workshop.blind))
         async with self._workshop.depot.database.acquire() as db:
             await index.announce(db, self._indexed)
 

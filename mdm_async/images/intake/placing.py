@@ -8,16 +8,17 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 from uuid import UUID
 
-from mdm_async.catalog.holdings import images, opaque, profiles
+from mdm_async.catalog.holdings import images, opaque, profiles, rejections
 from mdm_async.catalog.namespace import entries
 from mdm_async.catalog.namespace.entries import Entry
 from mdm_async.catalog.namespace.taking import demand_takes_opaque
 from mdm_async.catalog.work import views_to_make
 from mdm_async.errors import Exists
 from mdm_async.images.changed import ChangedHere
+from mdm_async.images.intake.rejecting import reject
 from mdm_async.images.intake.target import Target
 from mdm_async.images.reading.shelf import Shelf
-from mdm_async.names import OPAQUE, View
+from mdm_async.names import OPAQUE, Caller, View
 from mdm_async.postgres.database import Connection, Database
 
 T = TypeVar("T")
@@ -45,17 +46,28 @@ class Placing:
                     raise _exists() from None
                 same = Same(same.images | {taken.image})
             else:
-                if bytes_.replace:
+                if bytes_.outdates:
                     self.changed.everything()
                 return done
 
-    async def place(self, db: Connection, target: Target, image: UUID, owner: str, same: "Same") -> UUID:
+    async def place(
+        self,
+        db: Connection,
+        caller: Caller,
+        target: Target,
+        image: UUID,
+        owner: str,
+        same: "Same",
+        base: int | None = None,
+    ) -> UUID:
         """The GUID of the entry that now points to the image, or to the same bytes that the same owner put before.
 
-        Raises Exists when another file was first, NotFound when the directory has gone, Forbidden when it does not
-        take what is not DICOM.
+        `base`: the directory below which a rejection note counts for what comes later; None: that of its name. Raises
+        Exists when another file was first, NotFound when the directory has gone, Forbidden when it does not take what
+        is not DICOM.
         """
         await views_to_make.share_demands(db)
+        is_note = await rejections.lock(db, image)
         only = OPAQUE if await opaque.is_opaque(db, image) else None
         if only is not None:
             await demand_takes_opaque(db, target.parent)
@@ -73,19 +85,31 @@ class Placing:
             if there not in same.images:
                 raise _Taken(there)
             await images.doom_unreferenced(db, [image])
+        if is_note:
+            await reject(db, caller, there, guid, target.parent if base is None else base, owner)
         return guid
 
     async def renew(
-        self, db: Connection, entry: Entry, image: UUID, to: tuple[int, str] | None, *, closed: bool
+        self,
+        db: Connection,
+        caller: Caller,
+        entry: Entry,
+        image: UUID,
+        owner: str,
+        base: int,
+        to: tuple[int, str] | None,
+        *,
+        closed: bool,
     ) -> UUID | None:
         """Let a file point to a new version of its image, and take it to another directory and name with that: its
         GUID, or None when it has gone, or points to another by now. The old version goes once nothing refers to it.
-        `closed`: as of `swap_image`.
+        `closed`: as of `swap_image`; `base`: as of `place`.
 
         Raises NoParent. Call `changed` once it is committed.
         """
         assert entry.parent is not None
         assert entry.image is not None
+        is_note = await rejections.lock(db, image)
         guid = await entries.swap_image(
             db, entry.parent, entry.name, entry.image, image, to=to, closed=closed
         )
@@ -94,6 +118,8 @@ class Placing:
             await self.shelf.served.refresh(db, now=True)
             enabled = await profiles.enabled_at(db, to[0] if to is not None else entry.parent)
             await views_to_make.add_lacking(db, [image], enabled, self.shelf.served.newest)
+            if is_note:
+                await reject(db, caller, image, guid, base, owner)
         return guid
 
     async def _point(
@@ -131,8 +157,8 @@ class Bytes:
     database: Database
     image: UUID
     sha256: str | None = None
-    replace: bool = False
-    """The name may have been another file's, which was read by it."""
+    outdates: bool = False
+    """What was read until now is read no more: the name may have been another file's, or these reject others."""
 
 
 @dataclass(frozen=True, slots=True)

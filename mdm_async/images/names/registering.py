@@ -121,9 +121,10 @@ async def _name(
     async with db.transaction():
         digests = pacs_source.digests(source, finder)
         await sources.register(db, image, secrets.registration, id_, sealed, source.pacs, digests)
+        # Before it has a name: whether a rejection note hides it is asked then.
+        if said is not None:
+            await blind.put(db, said)
         guid = await entries.add_file(db, place.parent.id, split(place.lfn)[1], image)
         if guid is None:
             raise Exists()
-        if said is not None:
-            await blind.put(db, said)
     return guid

@@ -14,6 +14,7 @@ from uuid import UUID
 
 import structlog
 
+from mdm_async.catalog.holdings import rejections
 from mdm_async.catalog.namespace import entries, places
 from mdm_async.catalog.namespace.places import Place
 from mdm_async.catalog.rights import acl, kept_acls
@@ -28,6 +29,7 @@ from mdm_async.errors import Exists, NotADirectory, WrongContent
 from mdm_async.images.intake.draft import Draft
 from mdm_async.images.intake.intake import Intake
 from mdm_async.images.intake.placing import Bytes, Same
+from mdm_async.images.intake.rejecting import reject
 from mdm_async.images.intake.target import Target
 from mdm_async.images.metrics import FILED, INGESTED
 from mdm_async.images.names import directories
@@ -253,12 +255,15 @@ class _Filing:
                     parent = await _directory(db, caller, lfn)
                     await draft.store(db, self.ask.owner)
                     target = Target(parent, split(lfn)[1])
-                    guid = await intake.placing.place(db, target, draft.image, self.ask.owner, same)
+                    guid = await intake.placing.place(
+                        db, caller, target, draft.image, self.ask.owner, same, self.base
+                    )
                     again = _Done(guid, outcome)
                 await self._record(db, again)
                 return again
 
-        placed = await intake.placing.placed(Bytes(intake.database, draft.image, draft.sha256), place)
+        mine = Bytes(intake.database, draft.image, draft.sha256, outdates=draft.rejected is not None)
+        placed = await intake.placing.placed(mine, place)
         if placed.outcome is not Outcome.SAME:
             draft.keep()
             INGESTED.labels(draft.state).inc()
@@ -277,11 +282,20 @@ class _Filing:
         one, alike = found
         assert one.place.entry is not None
         if alike is Alike.SAME:
+            if self.draft.rejected is not None:
+                await self._rejected_again(db, caller, one.image, one.place.entry.guid)
             return _Done(one.place.entry.guid, Outcome.SAME)
         guid = await self._renewed(db, caller, one)
         if one.of_patient:
             return _Done(guid, Outcome.UPDATED)
         return _Done(guid, Outcome.MOVED, one.place.entry.has_own_acl)
+
+    async def _rejected_again(self, db: Connection, caller: Caller, note: UUID, guid: UUID) -> None:
+        """A note that is here counts for what has come, or has become its sender's, since."""
+        assert self.draft.rejected is not None
+        await rejections.put(db, note, self.draft.rejected)
+        await rejections.lock(db, note)
+        await reject(db, caller, note, guid, self.base, self.ask.owner)
 
     async def _renewed(self, db: Connection, caller: Caller, one: Known) -> UUID:
         """Raises Exists when the name that it is to have is taken."""
@@ -298,7 +312,14 @@ class _Filing:
                 raise Exists()
         await self.draft.store(db, self.ask.owner)
         guid = await self.intake.placing.renew(
-            db, there.entry, self.draft.image, to, closed=not one.of_patient
+            db,
+            caller,
+            there.entry,
+            self.draft.image,
+            self.ask.owner,
+            self.base,
+            to,
+            closed=not one.of_patient,
         )
         if guid is None:
             raise _Unexamined(())  # It has gone, or changed, meanwhile.

@@ -108,14 +108,15 @@ async def _publish(
         async with database.transaction() as db:
             if not await grants.settle(db, grant, "done", "uploaded"):
                 return await _published(db, grant, target)
-            guid = await placing.place(db, target, image, grant.owner, same)
+            mapped = judge.mapping.apply(caller)
+            guid = await placing.place(db, mapped, target, image, grant.owner, same)
             details = {"transfer": grant.turl.hex()[:16]}
             await acts.record(db, [Act(caller, "put", guid=guid, details=details)])
         desk.end(grant.request, 1)
         return guid
 
     try:
-        known = Bytes(database, image, replace=grant.replaces is not None)
+        known = Bytes(database, image, outdates=grant.replaces is not None)
         return await placing.placed(known, publish), lfn
     except Exists as why:
         await _give_up(desk, database, grant, why)

@@ -111,10 +111,11 @@ async def store(
                 async with intake.database.transaction() as db:
                     # Before any entry is locked, as whoever moves one does.
                     await views_to_make.share_demands(db)
-                    parent = await _directory(db, judge.mapping.apply(caller), ask, beginning)
+                    mapped = judge.mapping.apply(caller)
+                    parent = await _directory(db, mapped, ask, beginning)
                     target = Target(parent, name, beginning.entry, beginning.replaces)
                     await draft.store(db, caller.writer)
-                    guid = await intake.placing.place(db, target, draft.image, caller.writer, same)
+                    guid = await intake.placing.place(db, mapped, target, draft.image, caller.writer, same)
                     # An original's exact size would identify it.
                     size, details = padded(draft.size), scitags.details(scitags.shown.get())
                     await acts.record(db, [Act(caller, "put", guid=guid, bytes=size, details=details)])
@@ -122,7 +123,10 @@ async def store(
 
             try:
                 mine = Bytes(
-                    intake.database, draft.image, draft.sha256, replace=beginning.replaces is not None
+                    intake.database,
+                    draft.image,
+                    draft.sha256,
+                    outdates=beginning.replaces is not None or draft.rejected is not None,
                 )
                 guid = await intake.placing.placed(mine, place)
             except Exists as why:

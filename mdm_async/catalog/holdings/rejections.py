@@ -1,0 +1,106 @@
+"""Rejection notes, and the images that they hide (IHE RAD TF, Imaging Object Change Management).
+
+What a note says is kept with its image; it hides nothing until somebody who may reject gives it a name. The catalog's
+triggers hide what is named later, and show what a note hid once the note has no name any more.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from uuid import UUID
+
+from mdm_async.postgres.database import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """Why, as a code of DCM, and keyed digests of the SOP Instance UIDs that a note names."""
+
+    code: int
+    instances: Collection[bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """An image that a note names, of its patient: the oldest entry that it has of its own, and whether the note's
+    writer brought it."""
+
+    image: UUID
+    entry: int
+    is_own: bool
+
+
+async def put(db: Connection, note: UUID, said: Rejected) -> None:
+    """In the transaction that stores the note's image."""
+    await db.execute(
+        "insert into rejection_notes (image, code) values ($1, $2) on conflict do nothing", note, said.code
+    )
+    await db.execute(
+        "insert into rejected_uids (note, instance) select $1, unnest($2::bytea[]) on conflict do nothing",
+        note,
+        list(said.instances),
+    )
+
+
+async def lock(db: Connection, image: UUID) -> bool:
+    """Whether an image is a note. Then nobody names an image until this transaction ends; else nobody rejects. Before
+    any entry is locked."""
+    is_note: bool = await db.fetchval(
+        "select is_note from (select exists (select from rejection_notes where image = $1) as is_note) n"
+        " cross join lateral (select case when is_note then pg_advisory_xact_lock(hashtext('mdm rejections'))"
+        "  else pg_advisory_xact_lock_shared(hashtext('mdm rejections')) end offset 0) l",
+        image,
+    )
+    return is_note
+
+
+async def named_by(
+    db: Connection, note: UUID, writer: str, after: bytes, count: int
+) -> tuple[list[Named], bytes | None]:
+    """What is named by some `count` of a note's references, after one; after which to go on, None at the end."""
+    rows = await db.fetch(
+        "select r.instance, b.image, e.id, writer_of(b.image) is not distinct from $2 as is_own from ("
+        "  select instance from rejected_uids where note = $1 and instance > $3 order by instance limit $4) r"
+        " left join lateral ("
+        "  select image from blind_values where tag = 524312 and blind = r.instance and image <> $1"
+        "   and is_of_same_patient($1, image) offset 0) b on true"
+        " left join lateral ("
+        "  select id from entries where image = b.image and only_view is null order by id limit 1) e on true"
+        " order by r.instance",
+        note,
+        writer,
+        after,
+        count,
+    )
+    found = [Named(row["image"], row["id"], row["is_own"]) for row in rows if row["id"] is not None]
+    last = rows[-1]["instance"] if rows else None
+    return found, last
+
+
+async def hide(db: Connection, note: UUID, images: Collection[UUID]) -> Mapping[UUID, int]:
+    """Hide images by a note: GUIDs and codes of the files that are hidden now and were not before."""
+    await db.execute(
+        "insert into rejections (image, note) select i.id, $1 from images i where i.id = any($2::uuid[])"
+        " on conflict do nothing",
+        note,
+        list(images),
+    )
+    rows = await db.fetch(
+        "with locked as materialized ("
+        "  select id, rejected from entries where image = any($1::uuid[]) order by id for update),"
+        " changed as (update entries e set rejected = rejected_by(image) from locked"
+        "  where e.id = locked.id returning e.guid, e.rejected, locked.rejected as before)"
+        " select guid, rejected from changed where before is null",
+        list(images),
+    )
+    return {row["guid"]: row["rejected"] for row in rows}
+
+
+async def apply_later(db: Connection, note: UUID, directory: int, writer: str | None) -> int:
+    """Let a note hide what comes later below a directory: what this writer brings (None: anybody). Its code."""
+    code: int = await db.fetchval(
+        "update rejection_notes set directory = $2, writer = $3 where image = $1 returning code",
+        note,
+        directory,
+        writer,
+    )
+    return code
