@@ -71,23 +71,23 @@ async def status(
     items = [item for item in items if item.operation == operation]
     if not items:
         raise UnknownRequest()
-    waits = await _waits(judge.database, staging, caller, items)
+    found = await waits(judge.database, staging, caller, items)
     if caller.is_anonymous:
-        return [_waiting(Item(item), waits) for item in items]
+        return [_waiting(Item(item), found) for item in items]
     allowed = await judge.allowed_to(caller, [item for item in items if _is_live(item)])
     # Off the loop, and few at a time: a request may have thousands, and others' reads wait for the same threads.
     opened: list[Item] = []
     for start in range(0, len(items), _AT_ONCE):
         opened += await cipher.run(partial(_opened_if, allowed, keys, items[start : start + _AT_ONCE]))
-    return [_waiting(one, waits) for one in opened]
+    return [_waiting(one, found) for one in opened]
 
 
-def _waiting(item: Item, waits: Mapping[int, tuple[int, str]]) -> Item:
-    wait = waits.get(item.grant.item)
+def _waiting(item: Item, found: Mapping[int, tuple[int, str]]) -> Item:
+    wait = found.get(item.grant.item)
     return item if wait is None else replace(item, wait=wait[0], held_up=wait[1])
 
 
-async def _waits(
+async def waits(
     database: Database, staging: Staging, caller: Caller, items: Sequence[Grant]
 ) -> dict[int, tuple[int, str]]:
     """By item, for how many seconds about each waits that is still queued, or was begun and is held up; and what for
@@ -100,13 +100,13 @@ async def _waits(
         return {}
     async with database.acquire() as db:
         found = await staging.waits(db, caller, list({image for image, _ in waiting.values()}))
-    waits: dict[int, tuple[int, str]] = {}
+    told: dict[int, tuple[int, str]] = {}
     for item, (image, state) in waiting.items():
         if isinstance(wait := found.get(image), tuple):
-            why = staging.lines[wait[0]].held_up()
+            why = staging.held_up(wait[0])
             if why or state == "queued":
-                waits[item] = (wait[1], why)
-    return waits
+                told[item] = (wait[1], why)
+    return told
 
 
 def _opened_if(allowed: set[bytes], keys: KeyStore, items: list[Grant]) -> list[Item]:

@@ -1,7 +1,7 @@
 """Requests to bring files online, asked about and ended by any spelling of their files' names."""
 
-from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from uuid import UUID
 
@@ -11,6 +11,7 @@ from mdm_async.errors import BadRequest, UnknownRequest
 from mdm_async.images.changed import ChangedHere
 from mdm_async.images.fairness.desk import Desk
 from mdm_async.images.transfers import requests as any_request
+from mdm_async.images.transfers.staging import Staging
 from mdm_async.names import Caller
 from mdm_async.postgres.database import Database
 from mdm_async.postgres.on_disk import OnDisk
@@ -27,10 +28,18 @@ class Staged:
 
     created: datetime
     files: list[Grant]
+    held_up: Mapping[int, str] = field(default_factory=dict)
+    """By item, what it waits for other than its turn."""
 
 
-async def standing(database: Database, caller: Caller, request: UUID) -> Staged:
+async def standing(database: Database, staging: Staging, caller: Caller, request: UUID) -> Staged:
     """Raises UnknownRequest, also for requests of other operations."""
+    found = await _found(database, caller, request)
+    waits = await any_request.waits(database, staging, caller, found.files)
+    return replace(found, held_up={item: why for item, (_, why) in waits.items() if why})
+
+
+async def _found(database: Database, caller: Caller, request: UUID) -> Staged:
     async with database.acquire() as db:
         created = await requests.created(db, request, caller)
         files = await requests.of_request(db, request, caller)
@@ -50,7 +59,7 @@ async def cancel(
 ) -> None:
     """End what waits of these files; what is online stays so. Raises UnknownRequest, and BadRequest with nothing done
     for a file that the request does not have."""
-    surls = _of(await standing(database, caller, request), paths, named)
+    surls = _of(await _found(database, caller, request), paths, named)
     await any_request.abort(desk, database, changed, caller, request, surls)
 
 
@@ -65,13 +74,13 @@ async def release(
     named: Named,
 ) -> None:
     """End the pins of these files. Repeating it is no error. Raises as `cancel`."""
-    surls = _of(await standing(database, caller, request), paths, named)
+    surls = _of(await _found(database, caller, request), paths, named)
     await any_request.release(desk, database, on_disk, changed, caller, request, surls)
 
 
 async def forget(desk: Desk, database: Database, changed: ChangedHere, caller: Caller, request: UUID) -> None:
     """End what the request holds, and what is known of it. Raises UnknownRequest."""
-    await standing(database, caller, request)
+    await _found(database, caller, request)
     await any_request.abort(desk, database, changed, caller, request, None)
     async with database.acquire() as db:
         await requests.forget(db, request, caller)

@@ -98,6 +98,10 @@ class Staging:
         if self.cache is not None:
             self.cache.asked(hits, misses)
 
+    def held_up(self, archive: str) -> str:
+        """What files of it wait for other than their turn; empty where nothing holds them up."""
+        return self.lines[archive].held_up() if archive in self.lines else ""
+
     async def waits(
         self, db: Connection, caller: Caller, images: Sequence[UUID]
     ) -> dict[UUID, tuple[str, int] | NotOnline]:

@@ -12,15 +12,17 @@ from mdm_async.dicom.sop_common import SopCommon
 from mdm_async.dicom.stored_classes import STORAGE_CLASSES, TRANSFER_SYNTAXES
 from mdm_async.errors import (
     BadRequest,
+    Forbidden,
     Malformed,
     MdmError,
     MethodNotAllowed,
+    NoParent,
     TooLarge,
     TooManyRequests,
     UnsupportedMediaType,
 )
 from mdm_async.images.transfers.filing import FileAsk, file, landed
-from mdm_async.names import IDENTIFIED
+from mdm_async.names import IDENTIFIED, Caller
 from mdm_async.pacs.statuses import CLASS_NOT_SUPPORTED, NOT_UNDERSTOOD, SYNTAX_NOT_SUPPORTED, status_of
 from mdm_async.web.dicomweb import accept
 from mdm_async.web.dicomweb.address import base_of, wanted
@@ -28,7 +30,7 @@ from mdm_async.web.dicomweb.asked import Named, named
 from mdm_async.web.dicomweb.coming_parts import ComingParts
 from mdm_async.web.dicomweb.stored import HELD_EACH, Outcome, document, status_of_all
 from mdm_async.web.http.credential import caller_of, identified_caller_of
-from mdm_async.web.http.house import HOUSE
+from mdm_async.web.http.house import HOUSE, House
 from mdm_async.web.http.incoming import coming
 from mdm_async.web.http.reply import reply
 
@@ -43,7 +45,7 @@ async def store(request: web.Request) -> web.Response:
     caller = await caller_of(request)
     house, about = request.app[HOUSE], named(request)
     # All this before a byte of the body is asked for.
-    await landed(house.intake, house.mapping.apply(caller), house.landing.directory)
+    await _demand_landing(house, house.mapping.apply(caller))
     _demand(request, about)
     boundary = _boundary(request)
     (await house.intake.room(caller.payer)).demand(None)
@@ -72,6 +74,20 @@ async def refuse(request: web.Request) -> web.Response:
     raise MethodNotAllowed(
         "a view is not stored", remedy="POST the originals to /dicom-web/studies, without naming a view"
     )
+
+
+async def _demand_landing(house: House, caller: Caller) -> None:
+    """Raises as `landed`; who may not store is told which right that takes, wherever it is and whether it is there."""
+    try:
+        await landed(house.intake, caller, house.landing.directory)
+    except (NoParent, Forbidden) as why:
+        told = type(why)(
+            f"{caller.name} may store nothing by STOW-RS",
+            remedy="it takes the right 'w' on the directory that dicomweb.directory names; ask an administrator: "
+            "mdm token create --rights w --path DIRECTORY, or mdm acl set",
+        )
+        told.refusal = why.refusal
+        raise told from why
 
 
 def _demand(request: web.Request, about: Named) -> None:

@@ -35,19 +35,23 @@ async def prepare_to_get(context: Context, asked: form.PrepareToGet) -> Files[Ge
         context.desk, context.judge, context.warm, context.transfers, context.caller, ask, context.staging
     )
     return Files.done(
-        [_get(surl, one, address) for surl, one in prepared.files],
+        [_get(context, surl, one, address) for surl, one in prepared.files],
         _token(prepared.request),
     )
 
 
-def _get(surl: str, answer: Answer, address: TurlAddress) -> GetFile:
+def _get(context: Context, surl: str, answer: Answer, address: TurlAddress) -> GetFile:
     if isinstance(answer, MdmError):
         return GetFile.failed(surl, answer)
     if isinstance(answer, Waits):
-        return GetFile(
-            surl=surl, status=ReturnStatus(QUEUED), view=answer.view, estimated_wait=answer.seconds
-        )
+        queued = _queued(context, answer)
+        return GetFile(surl=surl, status=queued, view=answer.view, estimated_wait=answer.seconds)
     return _pinned(surl, answer, address)
+
+
+def _queued(context: Context, answer: Waits) -> ReturnStatus:
+    """With what it waits for other than its turn, as later answers have it."""
+    return ReturnStatus(QUEUED, context.staging.held_up(answer.archive) or None)
 
 
 def _pinned(surl: str, ticket: ReadTicket, address: TurlAddress) -> GetFile:
@@ -82,7 +86,7 @@ async def bring_online(context: Context, asked: form.PrepareToGet) -> Files[Brin
     )
     return Files.done(
         [
-            BringOnlineFile(surl=surl, status=ReturnStatus(QUEUED), estimated_wait=one.seconds)
+            BringOnlineFile(surl=surl, status=_queued(context, one), estimated_wait=one.seconds)
             if isinstance(one, Waits)
             else BringOnlineFile.of(surl, one)
             for surl, one in outcomes

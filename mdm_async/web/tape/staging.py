@@ -73,13 +73,14 @@ def _none(
 async def standing(request: web.Request) -> web.Response:
     caller, token = await caller_of(request), _token(request)
     async with turn(request, caller, Nothing()):
-        found = await staged.standing(request.app[HOUSE].database, caller, token)
+        house = request.app[HOUSE]
+        found = await staged.standing(house.database, house.staging, caller, token)
         return json_reply(request, _told(token, found))
 
 
 def _told(token: UUID, found: staged.Staged) -> dict[str, Any]:
     made = _unix(found.created)
-    files = [_file(file) for file in found.files]
+    files = [_file(file, found.held_up.get(file.item)) for file in found.files]
     told: dict[str, Any] = {"id": str(token), "createdAt": made, "startedAt": made, "files": files}
     if all(file["state"] not in ("SUBMITTED", "STARTED") for file in files):
         # What is stored here is online as soon as it is asked for.
@@ -87,8 +88,10 @@ def _told(token: UUID, found: staged.Staged) -> dict[str, Any]:
     return told
 
 
-def _file(file: Grant) -> dict[str, Any]:
+def _file(file: Grant, held_up: str | None) -> dict[str, Any]:
     told = {"path": file.surl, "state": _STATES.get(file.state, "COMPLETED")}
+    if held_up is not None:
+        told["explanation"] = held_up
     if file.state == "failed":
         told["error"] = file.explanation or "the file cannot come online"
     return told

@@ -166,6 +166,9 @@ async def test_what_is_pinned_stays_and_who_asks_for_more_waits_until_it_is_rele
     (one,) = (await caching.srm("statusOfGetRequest", requestToken=tree["requestToken"]))["files"]
     assert one["status"]["explanation"] == "the cache is full until something is released"
     again = await caching.srm("prepareToGet", files=[{"surl": third}])
+    brought = await caching.srm("bringOnline", files=[{"surl": third}])
+    for first_answer in (again, brought):
+        assert first_answer["files"][0]["status"] == one["status"]
     # No longer than the pins that are in the way last, and about as long.
     pin = min(line["remainingPinTime"] for line in lines)
     assert pin / 2 < again["files"][0]["estimatedWaitTime"] < pin + 120
@@ -181,7 +184,7 @@ async def test_what_is_pinned_stays_and_who_asks_for_more_waits_until_it_is_rele
         assert told["files"][0]["status"]["statusCode"] == "SRM_REQUEST_QUEUED"
         assert pin / 2 < told["files"][0]["estimatedWaitTime"] < pin + 120
         (file,) = (await caching.call("GET", staged_at, token=caching.admin_token)).tree["files"]
-        assert file["state"] == "SUBMITTED"
+        assert (file["state"], file["explanation"]) == ("SUBMITTED", one["status"]["explanation"])
         looks.add(await last_look(caching))
         return len(looks) > 3
 

@@ -203,6 +203,19 @@ async def test_who_may_not_write_is_refused_before_the_body(server: Server) -> N
     assert asked == []
 
 
+async def test_who_may_not_store_is_told_which_right_that_takes(server: Server) -> None:
+    """In the same words, whether or not the directory is there, or is shown."""
+    told = []
+    for rights, path in (("rlx", "/"), ("rlxg", "/elsewhere")):
+        reply = await stow(server, own(), token=await server.token(rights, path))
+        assert reply.status in {403, 404}
+        assert "may store nothing by STOW-RS" in reply.tree["detail"]
+        told.append(reply.tree["remedy"])
+    assert "right 'w'" in told[0]
+    assert "dicomweb.directory" in told[0]
+    assert told[0] == told[1]
+
+
 async def test_who_may_write_alone_may_store_and_learns_nothing(server: Server) -> None:
     await stow(server, own())
     writer = await server.token("w", "/dicomweb")
