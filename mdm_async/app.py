@@ -343,7 +343,15 @@ async def _house(
         workshop=workshop,
         changed=changed,
         mapping=mapping,
-        intake=Intake(workshop, shelf, Placing(shelf, changed), settings.naming, largest, budget, opaque),
+        intake=Intake(
+            workshop,
+            shelf,
+            Placing(shelf, blobs, changed),
+            settings.naming,
+            largest,
+            budget,
+            opaque,
+        ),
         judge=judge,
         warm=warm,
         opened=OpenedViews(judge, warm),
@@ -404,7 +412,7 @@ async def _devices(stack: AsyncExitStack, settings: Settings, house: House) -> "
         Decompressor(house.blobs, house.cipher, house.workshop.scrubber, house.budget),
         settings.delivery,
     )
-    commitment = Commitment(house.database, house.desk.turns, house.cipher, house.workshop.blind)
+    commitment = Commitment(house.database, house.blobs, house.desk.turns, house.cipher, house.workshop.blind)
     services = Services(storage, shown, commitment, house.archives.awaited)
     listener = await stack.enter_async_context(devices(settings, services))
     house.near.append(listener.near)

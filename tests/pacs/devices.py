@@ -96,6 +96,20 @@ class Pacs:
         (name,) = set(await self.names(directory)) - set(before)
         return name
 
+    async def lose(self, instance: str) -> None:
+        """Its pixels are gone from the store."""
+        house = self.server.house
+        digest = house.workshop.blind.digest(0x00080018, instance)
+        async with house.database.acquire() as db:
+            (lost,) = await db.fetch(
+                "select p.blob from blind_values v join parts p using (image)"
+                " where v.tag = $1 and v.blind = $2 and p.blob is not null",
+                0x00080018,
+                digest,
+            )
+        await house.blobs.delete(lost["blob"])
+        self.server.cool()
+
     async def connect(self) -> "Device":
         device = Device(*await asyncio.open_connection("127.0.0.1", self.port))
         self.devices.append(device)
@@ -153,6 +167,11 @@ def image(sample: str = "CT_small.dcm", **attributes: Any) -> Image:
     written = io.BytesIO()
     made.save_as(written, enforce_file_format=True)
     return Image(written.getvalue())
+
+
+def large() -> dict[str, Any]:
+    """Attributes of an image whose pixels are a file of the store."""
+    return {"Rows": 512, "Columns": 512, "PixelData": os.urandom(2 * 512 * 512)}
 
 
 def data_set(file: bytes) -> bytes:

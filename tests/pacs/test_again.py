@@ -13,7 +13,7 @@ from pydicom.uid import ImplicitVRLittleEndian, generate_uid
 from mdm_async.images.metrics import FILED
 from mdm_async.images.transfers import known
 from tests.faults.conditions import until
-from tests.pacs.devices import CT, Device, Image, Pacs, data_set, image
+from tests.pacs.devices import CT, Device, Image, Pacs, data_set, image, large
 from tests.web.dicomweb.test_store import stow
 from tests.web.test_privacy import captured_log
 
@@ -51,6 +51,22 @@ async def told(pacs: Pacs) -> Mapping[str, Any]:
     async with pacs.server.house.database.acquire() as db:
         row = await db.fetchrow("select guid, details from audit where act = 'put' order by id desc limit 1")
     return dict(row["details"]) | {"guid": str(row["guid"])}
+
+
+async def test_what_is_damaged_here_is_stored_anew_when_it_is_sent_again(pacs: Pacs, device: Device) -> None:
+    before, pushed = await pacs.names(), own(**large())
+    assert await device.store(pushed) == 0
+    lfn = await pacs.new_name(before)
+    guid = await guids(pacs, [lfn])
+    await pacs.lose(pushed.instance)
+    with pytest.raises(AssertionError, match="damaged"):
+        await pacs.identified(lfn)
+    assert await device.store(pushed) == 0
+    assert await told(pacs) == {"by": "C-STORE of STORESCU", "outcome": "updated", "guid": guid[0]}
+    assert data_set(await pacs.identified(lfn)) == pushed.data_set
+    assert await guids(pacs, [lfn]) == guid
+    assert await device.store(pushed) == 0
+    assert (await told(pacs))["outcome"] == "same"
 
 
 async def test_a_corrected_head_is_a_new_version_of_the_same_file(pacs: Pacs, device: Device) -> None:

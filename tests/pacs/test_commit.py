@@ -17,7 +17,7 @@ from mdm_async.pacs.dimse.committing import COMMITMENT, INSTANCE
 from mdm_async.pacs.dimse.conversation import Conversation
 from tests.faults.conditions import until
 from tests.faults.serving import free_port
-from tests.pacs.devices import CT, TITLE, Image, Pacs, calling, command, image, p_data, pacs_server
+from tests.pacs.devices import CT, TITLE, Image, Pacs, calling, command, image, large, p_data, pacs_server
 from tests.patience import PATIENCE
 from tests.postgres.for_tests import PostgresForTests
 from tests.web.test_privacy import captured_log
@@ -165,6 +165,13 @@ async def test_what_has_gone_or_was_never_here_is_not_committed(devices: Committ
     await devices.pacs.server.srm("rm", surls=[lfn])
     event, held, failed = await Asker(devices).report((CT, gone.instance), (CT, lost.instance))
     assert (event, held, set(failed.values())) == (2, [], {0x0112})
+
+
+async def test_what_is_gone_from_the_store_is_not_committed(devices: Committed) -> None:
+    one, lost = await devices.push(**large()), await devices.push(**large())
+    await devices.pacs.lose(lost.instance)
+    wanted = (CT, one.instance), (CT, lost.instance)
+    assert await Asker(devices).report(*wanted) == (2, [one.instance], {lost.instance: 0x0112})
 
 
 async def test_any_number_of_others_files_under_its_uid_stops_no_commitment(

@@ -1,5 +1,6 @@
 """A blob that is missing or has another size is an error before the status line, never a broken answer."""
 
+import io
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -86,3 +87,14 @@ async def test_a_store_that_is_not_mounted_loses_nothing(own_server: Server) -> 
     (own_server.data / "blobs").rmdir()
     (own_server.data / "elsewhere").rename(own_server.data / "blobs")
     assert (await own_server.call("GET", url)).status == 200
+
+
+async def test_the_same_file_put_again_is_not_told_to_be_there(own_server: Server) -> None:
+    prepared = [await own_server.srm("prepareToPut", files=[{"surl": "/a.dcm"}]) for _ in range(2)]
+    for tree, status in zip(prepared, (200, 409), strict=True):
+        async with own_server.http.put(tree["files"][0]["transferURL"], data=io.BytesIO(FILE)) as answer:
+            assert answer.status == 201, await answer.text()
+        await own_server.srm("putDone", expect=status, requestToken=tree["requestToken"], surls=["/a.dcm"])
+        if status == 200:
+            (path,) = blob_files(own_server.data)
+            path.unlink()

@@ -1,6 +1,6 @@
 """Rows of the blob store. A row comes before its file and goes after it, so no crash loses or leaks a file."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -102,3 +102,13 @@ async def known(db: Connection, ids: Sequence[UUID]) -> dict[UUID, Known]:
     """Those among these that have a row."""
     rows = await db.fetch(_KNOWN.format("select id, state from blobs where id = any($1::uuid[])"), list(ids))
     return {row["id"]: Known(*row.values()) for row in rows}
+
+
+async def of_images(db: Connection, images: Collection[UUID]) -> list[Known]:
+    """All that these images' parts lie in."""
+    rows = await db.fetch(
+        "select b.id, b.state, p.image, p.cipher_size from parts p join blobs b on b.id = p.blob"
+        " where p.image = any($1::uuid[])",
+        list(images),
+    )
+    return [Known(*row.values()) for row in rows]

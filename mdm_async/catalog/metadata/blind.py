@@ -97,13 +97,14 @@ async def lock(db: Connection, tag: int, digest: bytes) -> None:
 async def of_stored(
     db: Connection, images: Collection[UUID], tags: Collection[int]
 ) -> dict[UUID, set[bytes]]:
-    """The digests of some attributes, of those images whose bytes are here."""
+    """The digests of some attributes, of those images whose bytes are here for good."""
     rows = await db.fetch(
         "select i.id as image,"
         "  array(select blind from blind_values where image = i.id and tag = any($2::int[])) as digests"
         " from unnest($1::uuid[]) as w (id)"
         "   cross join lateral (select id from images where id = w.id and doomed is null"
-        "     and locality in ('ONLINE', 'ONLINE_AND_NEARLINE') limit 1) i",
+        "     and locality in ('ONLINE', 'ONLINE_AND_NEARLINE') limit 1) i"
+        " where not exists (select from staged_images s where s.image = i.id)",
         list(images),
         list(tags),
     )

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 from uuid import UUID
 
+from mdm_async.blobs.store import BlobStore
 from mdm_async.catalog.holdings import images, opaque, profiles, rejections
 from mdm_async.catalog.namespace import entries
 from mdm_async.catalog.namespace.entries import Entry
@@ -17,6 +18,7 @@ from mdm_async.errors import Exists
 from mdm_async.images.changed import ChangedHere
 from mdm_async.images.intake.rejecting import reject
 from mdm_async.images.intake.target import Target
+from mdm_async.images.parts.presence import present
 from mdm_async.images.reading.shelf import Shelf
 from mdm_async.names import OPAQUE, Caller, View
 from mdm_async.postgres.database import Connection, Database
@@ -29,12 +31,13 @@ class Placing:
     """Gives names to images that are stored and have none yet."""
 
     shelf: Shelf
+    blobs: BlobStore
     changed: ChangedHere
 
     async def placed(self, bytes_: "Bytes", work: Callable[["Same"], Awaitable[T]]) -> T:
         """What `work` comes to, a transaction that calls `place`. Raises as that, and as `place`.
 
-        Whether the name was taken by the same bytes only the key store knows, for which no transaction waits: it is
+        Whether the name was taken by the same bytes only the stores know, for which no transaction waits: they are
         asked in between, and the work done again.
         """
         same = Same(frozenset())
@@ -44,6 +47,11 @@ class Placing:
             except _Taken as taken:
                 if taken.image in same.images or not await self._is_same(bytes_, taken.image):
                     raise _exists() from None
+                if taken.image not in await present(bytes_.database, self.blobs, [taken.image]):
+                    raise Exists(
+                        "the file of that name has the same bytes, and they are damaged here",
+                        remedy="put it in place of that one",
+                    ) from None
                 same = Same(same.images | {taken.image})
             else:
                 if bytes_.outdates:

@@ -226,10 +226,11 @@ class _Filing:
             try:
                 return await self._filed(likeness)
             except _Unexamined as some:
-                # The key store is asked, for which no transaction waits.
+                # The stores are asked, for which no transaction waits.
+                intake, blobs = self.intake, self.intake.workshop.depot.blobs
                 for image in some.images:
                     likeness[image] = await known.alike(
-                        self.intake.database, self.intake.shelf, self.draft, image
+                        intake.database, intake.shelf, blobs, self.draft, image
                     )
 
     async def _filed(self, likeness: Mapping[UUID, Alike]) -> _Done:

@@ -9,6 +9,7 @@ from enum import Enum, auto
 from typing import Final
 from uuid import UUID
 
+from mdm_async.blobs.store import BlobStore
 from mdm_async.catalog.holdings import images
 from mdm_async.catalog.metadata import blind
 from mdm_async.catalog.namespace import locks, paths, places
@@ -16,6 +17,8 @@ from mdm_async.catalog.namespace.places import Place
 from mdm_async.catalog.rights import acl
 from mdm_async.dicom.dictionary import tag_of
 from mdm_async.images.intake.draft import Draft
+from mdm_async.images.parts.presence import present
+from mdm_async.images.parts.record import ViewRecord
 from mdm_async.images.reading.shelf import Shelf
 from mdm_async.images.views.blinding import ISSUED
 from mdm_async.names import Caller, Lfn, Right, split
@@ -119,11 +122,17 @@ async def _of_patient(db: Connection, found: Collection[UUID], draft: Draft) -> 
     return same
 
 
-async def alike(database: Database, shelf: Shelf, draft: Draft, image: UUID) -> Alike:
-    """No connection may be held: the key store is asked."""
+async def alike(database: Database, shelf: Shelf, store: BlobStore, draft: Draft, image: UUID) -> Alike:
+    """No connection may be held: the key store is asked, and the blob store: what is damaged here is not the same, and
+    has a new version. Raises Unavailable."""
     there = await shelf.original(database, image)
-    if there is None:
-        return Alike.OTHER
+    found = _likeness(draft, there) if there is not None else Alike.OTHER
+    if found is Alike.SAME and image not in await present(database, store, [image]):
+        return Alike.CONTENT
+    return found
+
+
+def _likeness(draft: Draft, there: ViewRecord) -> Alike:
     if there.sha256 == draft.sha256:
         return Alike.SAME
     mine, other = draft.sameness, there.sameness

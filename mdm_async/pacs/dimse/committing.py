@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
+from mdm_async.blobs.store import BlobStore
 from mdm_async.dicom.elements import Encoding
 from mdm_async.dicom.filemeta import is_uid
 from mdm_async.dicom.query_keys import Referenced, asked_to_commit, committed
@@ -63,6 +64,7 @@ class Commitment:
     """Of one node."""
 
     database: Database
+    blobs: BlobStore
     turns: Turns
     cipher: CipherPool
     index: BlindIndex
@@ -87,7 +89,7 @@ class Commitment:
             for start in range(0, len(asked.instances), TOGETHER):
                 some = [Instance(*one) for one in asked.instances[start : start + TOGETHER]]
                 async with self.turns.turn(caller.payer, _WEIGHT):
-                    told += await held(self.database, self.index, caller, directory, some)
+                    told += await held(self.database, self.blobs, self.index, caller, directory, some)
         pairs = list(zip(asked.instances, told, strict=True))
         kept = [one for one, is_held in pairs if is_held is Held.YES]
         failed = [(one, _REASONS[is_held]) for one, is_held in pairs if is_held is not Held.YES]

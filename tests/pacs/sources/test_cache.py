@@ -14,8 +14,11 @@ import pytest
 
 from mdm_async.catalog.holdings import staged
 from mdm_async.catalog.work import images_to_stage
+from mdm_async.dicom.sop_common import sop_common
 from mdm_async.errors import CacheFull, CacheTooSmall
+from mdm_async.images.studies.holding import Held, Instance, held
 from mdm_async.images.transfers.cache import Cache
+from mdm_async.names import Caller, Lfn, Scope, parse_rights
 from mdm_async.pacs.sources import staging as bringing
 from mdm_async.seldom import Seldom
 from mdm_async.settings import CacheSettings
@@ -277,6 +280,25 @@ async def test_what_is_read_in_one_step_is_held_and_what_was_evicted_is_not_serv
     await until(is_away)
     assert await read(caching, first)
     assert (await caching.call("GET", path, token=caching.admin_token)).body == reply.body
+
+
+async def test_what_may_go_is_not_committed_to_a_device_whose_directory_it_lies_in(
+    archive: FakeArchive, caching: Server
+) -> None:
+    house, own = caching.house, made(seed=9)
+    device = Caller("ae:CT1", frozenset({"ae:CT1"}), (Scope(Lfn(DIRECTORY), parse_rights("w")),))
+    asked = [sop_common(file) for file in (*archive.files.values(), own)]
+    await read(caching, *(await names(caching)))
+    await caching.put(f"{DIRECTORY}/own.dcm", own)
+    told = await held(
+        house.database,
+        house.blobs,
+        house.workshop.blind,
+        device,
+        Lfn(DIRECTORY),
+        [Instance(*one) for one in asked],
+    )
+    assert told == [Held.NO] * 6 + [Held.YES]
 
 
 async def test_an_original_that_was_put_here_never_goes(caching: Server) -> None:
