@@ -1,53 +1,270 @@
 """Rejection notes (IHE RAD TF, Imaging Object Change Management): what they name is hidden from those who ask."""
 
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import orjson
 import pytest
 
-from tests.conftest import Server
-from tests.pacs.devices import Image, Pacs
-from tests.pacs.notes import CODES, QUALITY, note
-from tests.pacs.test_again import own
+from tests.conftest import Reply, Server
+from tests.faults.conditions import until
+from tests.faults.serving import free_port
+from tests.pacs.devices import Image, Pacs, calling, image, pacs_server
+from tests.pacs.notes import QUALITY, RETENTION, SAFETY, WORKLIST, note
+from tests.pacs.test_again import again, own
+from tests.pacs.test_move import Movable
+from tests.pacs.tools import SECURED, TOOLS, Tool, identifier, rule
+from tests.postgres.for_tests import PostgresForTests
+from tests.web.cohorts.test_cohorts import ask
+from tests.web.dicomweb.test_retrieve import address
+from tests.web.dicomweb.test_store import stow
+from tests.web.tape.test_staging import call as tape
+from tests.web.test_hidden import OPERATIONS
+
+CALLING = (*TOOLS, calling("ISSUER", "/pacs", issuer="NORTH"), calling("ELSE", "/else"))
+OF_WHOM_MAY_STILL = (
+    "setPermission",
+    "mkdir",
+    "rmdir",
+    "rm",
+    "mv",
+    "prepareToPut",
+    "getPermission",
+    "releaseFiles",
+)
+"""Operations by which whoever may do so still removes what is hidden, is told that its name is taken, lets it go."""
 
 
-async def push(pacs: Pacs, folder: Path, *images: Image, ae: str = "STORESCU") -> None:
-    code, said = await pacs.dcmtk("storescu", *(one.at(folder) for one in images), ae=ae)
+@pytest.fixture(scope="module")
+async def pacs(
+    postgres: PostgresForTests, migrated: str, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Pacs]:
+    """One that TOOL sees the pushed images of."""
+    dsn, data = await postgres.fresh_database(migrated), tmp_path_factory.mktemp("rejecting") / "data"
+    own = {"calling": (*CALLING, calling("STORE", "/pacs", port=free_port()))}
+    async with pacs_server(data, dsn, pacs=own, server=SECURED) as running:
+        server = running.server
+        everybody = [rule("user:tool", "x")]
+        await server.srm("setPermission", surls=["/"], permissionType="ADD", rules=everybody)
+        for folder in ("/pacs", "/dicomweb"):
+            await server.srm("mkdir", surl=folder)
+            seen = [rule("user:tool", "xlrg", views=["basic"])]
+            await server.srm("setPermission", surls=[folder], permissionType="SET", rules=seen)
+        yield running
+
+
+@dataclass(frozen=True)
+class Filed:
+    """An image that is here, and where."""
+
+    pacs: Pacs
+    image: Image
+    lfn: str
+
+    @property
+    def server(self) -> Server:
+        return self.pacs.server
+
+    async def listed(self) -> bool:
+        (told,) = (await self.server.srm("ls", expect=None, surls=[self.lfn]))["files"]
+        return bool(told["status"]["statusCode"] == "SRM_SUCCESS")
+
+
+Sender = Callable[[Pacs, Image, Path], Awaitable[str]]
+"""Brings a file: the directory that it lands below."""
+
+
+async def by_storescu(pacs: Pacs, sent: Image, folder: Path, ae: str = "STORESCU") -> str:
+    code, said = await pacs.dcmtk("storescu", sent.at(folder), ae=ae)
     assert code == 0, said
+    return "/else" if ae == "ELSE" else "/pacs"
 
 
-async def studies(server: Server, lfn: str) -> int:
-    """How many instances QIDO-RS finds at a name."""
-    found = await server.call("GET", f"/dicom-web/@basic/instances?path={lfn}", token=server.admin_token)
-    return len(found.tree) if found.status == 200 else 0
+async def by_stow(pacs: Pacs, sent: Image, folder: Path) -> str:
+    assert (await stow(pacs.server, sent.file)).status == 200
+    return "/dicomweb"
 
 
-async def listed(server: Server, lfn: str) -> str:
-    (told,) = (await server.srm("ls", expect=None, surls=[lfn]))["files"]
-    return str(told["status"]["statusCode"])
+async def by_put(pacs: Pacs, sent: Image, folder: Path) -> str:
+    path = f"/dav/pacs/{sent.instance}.dcm"
+    reply = await pacs.server.call("PUT", path, token=pacs.server.admin_token, data=sent.file)
+    assert reply.status == 201, reply.body
+    return "/pacs"
 
 
-@pytest.mark.parametrize("code", CODES)
-async def test_what_a_pushed_note_names_is_hidden(pacs: Pacs, tmp_path: Path, code: int) -> None:
-    server, before = pacs.server, await pacs.names()
-    taken = own()
-    kept = own(StudyInstanceUID=taken.read.StudyInstanceUID, PatientID=taken.read.PatientID)
-    await push(pacs, tmp_path, taken)
-    lfn = await pacs.new_name(before)
-    await push(pacs, tmp_path, kept)
-    other = await pacs.new_name([*before, lfn])
-    assert await studies(server, lfn) == 1
-    ticket = await server.prepare(lfn)
+async def by_transfer_url(pacs: Pacs, sent: Image, folder: Path) -> str:
+    await pacs.server.put(f"/pacs/{sent.instance}.dcm", sent.file)
+    return "/pacs"
 
-    await push(pacs, tmp_path, note([taken], code))
-    assert await listed(server, lfn) == "SRM_INVALID_PATH"
-    assert await listed(server, other) == "SRM_SUCCESS"
-    assert (await studies(server, lfn), await studies(server, other)) == (0, 1)
-    async with server.http.get(ticket["transferURL"]) as answer:
-        assert answer.status in (404, 410)
-    said = await pacs.new_name([*before, lfn, other])
-    assert await listed(server, said) == ("SRM_SUCCESS" if code == QUALITY else "SRM_INVALID_PATH")
 
-    # The note is taken back.
-    await server.srm("rm", surls=[said])
-    assert await listed(server, lfn) == "SRM_SUCCESS"
-    assert await studies(server, lfn) == 1
+async def filed(pacs: Pacs, sent: Image, folder: Path, send: Sender = by_storescu) -> Filed:
+    before = {one for under in ("/pacs", "/dicomweb", "/else") for one in await pacs.names(under)}
+    under = await send(pacs, sent, folder)
+    return Filed(pacs, sent, await pacs.new_name(sorted(before), under))
+
+
+async def qido(server: Server, lfn: str) -> list[dict[str, Any]]:
+    reply = await server.call("GET", f"/dicom-web/@basic/instances?path={lfn}", token=server.admin_token)
+    return list(reply.tree) if reply.status == 200 else []
+
+
+async def guid_of(one: Filed) -> str:
+    (told,) = (await one.server.srm("ls", surls=[one.lfn], fullDetailedList=True))["files"]
+    return str(told["guid"])
+
+
+async def seen(one: Filed, there: dict[str, Any], guid: str, cohort: str) -> dict[str, bool]:
+    """By face, whether it knows of an image, of which QIDO-RS told `there`; a cohort has it under its GUID."""
+    server, token = one.server, one.server.admin_token
+    where, tool = f"/dicom-web/@basic{address(there)}", Tool(one.pacs)
+    study, series, instance = (there[tag]["Value"][0] for tag in ("0020000D", "0020000E", "00080018"))
+    keys = {"StudyInstanceUID": study, "SeriesInstanceUID": series, "SOPInstanceUID": instance}
+    directory = one.lfn.rpartition("/")[0]
+
+    async def told(method: str, target: str, **more: Any) -> Reply:
+        return await server.call(method, target, token=token, **more)
+
+    async def status(target: str) -> int:
+        return (await told("GET", target)).status
+
+    through = await server.srm("prepareToGet", expect=None, files=[{"surl": f"guid:{guid}"}], cohort=cohort)
+    found = await told("POST", "/meta/v1/find", json={"query": "Modality is known", "path": directory})
+    reply = await told("GET", f"/dicom-web/@basic/studies/{study}/metadata")
+    whole = reply.tree if reply.status == 200 else []  # The note may be there.
+    shown = await told("PROPFIND", f"/dav{directory}", headers={"Depth": "1"})
+    statuses, _, _ = await Movable(one.pacs, 0).move(identifier("IMAGE", **keys))
+    return {
+        "QIDO-RS": bool(await qido(server, one.lfn)),
+        "QIDO-RS by UID": len(
+            (await told("GET", f"/dicom-web/@basic/instances?SOPInstanceUID={instance}")).body
+        )
+        > 2,
+        **{f"WADO-RS {part}": await status(where + part) != 404 for part in ("", "/metadata", "/frames/1")},
+        "WADO-RS of the study": any(one["00080018"]["Value"] == [instance] for one in whole),
+        "C-FIND": bool((await tool.find(identifier("IMAGE", **keys))).answers),
+        "C-GET": bool((await tool.get(identifier("IMAGE", **keys))).images),
+        "C-MOVE": statuses[-1] != 0,  # Nobody listens there: what is to be moved fails.
+        "WebDAV": await status(f"/dav{one.lfn}") != 404,
+        "PROPFIND": one.lfn in shown.body.decode(),
+        "Tape": "locality" in (await tape(server, "POST", "archiveinfo", paths=[one.lfn])).tree[0],
+        "metadata": one.lfn in found.body.decode(),
+        "a cohort": "transferURL" in through["files"][0],
+    }
+
+
+async def answers(server: Server, lfn: str) -> list[tuple[str, int, bytes]]:
+    """What all operations by name say of it."""
+    told = []
+    for operation, _, body in OPERATIONS:
+        if operation.rpartition("/")[2] not in OF_WHOM_MAY_STILL:
+            reply = await server.call("POST", f"/{operation}", token=server.admin_token, json=body(lfn))
+            said = {
+                key: value for key, value in reply.tree.items() if key not in ("requestId", "requestToken")
+            }
+            told.append((operation, reply.status, orjson.dumps(said).replace(lfn.encode(), b"NAME")))
+    return told
+
+
+@pytest.mark.parametrize(
+    ("code", "send"),
+    [(QUALITY, by_storescu), (SAFETY, by_stow), (WORKLIST, by_put), (RETENTION, by_transfer_url)],
+)
+async def test_what_a_note_names_is_hidden_from_every_face(
+    pacs: Pacs, tmp_path: Path, code: int, send: Sender
+) -> None:
+    server = pacs.server
+    one = await filed(pacs, own(), tmp_path, send)
+    other = await filed(pacs, own(PatientID=one.image.read.PatientID), tmp_path, send)
+    (there,), guid = await qido(server, one.lfn), await guid_of(one)
+    cohort = f"/pacs/{guid}"
+    await ask(server, "create", expect=201, surl=cohort, files=[one.lfn])
+    running = (await server.prepare(one.lfn))["transferURL"]
+    before = await seen(one, there, guid, cohort)
+    assert all(before.values()), before
+
+    said = await filed(pacs, note([one.image], code), tmp_path, send)
+    after = await seen(one, there, guid, cohort)
+    assert not any(after.values()), after
+    free = one.lfn.replace(".dcm", ".free")
+    assert await answers(server, one.lfn) == await answers(server, free)
+
+    async def is_over() -> bool:
+        async with server.http.get(running) as answer:
+            return answer.status == 410
+
+    await until(is_over)
+    assert await other.listed()
+    assert await said.listed() is (code == QUALITY)
+    async with server.house.database.acquire() as db:
+        row = await db.fetchrow("select details from audit where act = 'hide' and guid = $1", guid)
+    assert row["details"]["code"] == code
+
+    # Whoever may remove the note takes it back.
+    await server.srm("rm", surls=[said.lfn])
+    again_there = await seen(one, there, guid, cohort)
+    assert all(again_there.values()), again_there
+
+
+async def test_what_comes_after_its_note_is_hidden_and_what_comes_again_stays_so(
+    pacs: Pacs, tmp_path: Path
+) -> None:
+    late = own()
+    await by_storescu(pacs, note([late], SAFETY), tmp_path)
+    one = await filed(pacs, late, tmp_path)
+    assert not await one.listed()
+    # With another head, other pixels, which are kept apart, and as another patient's.
+    await by_storescu(pacs, again(late, PatientName="Corrected"), tmp_path)
+    apart = await filed(pacs, again(late, "MR_small.dcm"), tmp_path)
+    moved = await filed(pacs, again(late, PatientID="Q-another"), tmp_path)
+    for there in (one, apart, moved):
+        assert not await there.listed()
+    # Removed, and sent once more.
+    await pacs.server.srm("rm", surls=[apart.lfn, moved.lfn])
+    assert not await (await filed(pacs, late, tmp_path)).listed()
+
+
+async def test_a_note_hides_nothing_that_its_sender_could_not_take_back(pacs: Pacs, tmp_path: Path) -> None:
+    server = pacs.server
+    one = await filed(pacs, own(PatientID="Q-kept"), tmp_path)
+    (there,), folder = await qido(server, one.lfn), await server.directory()
+    stranger = await server.token("rwdlgxpi", path=folder)
+    neighbour = await server.token("rwdlgx", path="/pacs")
+
+    async def put(name: str, sent: Image, token: str) -> None:
+        reply = await server.call("PUT", f"/dav{name}", token=token, data=sent.file)
+        assert reply.status == 201, reply.body
+
+    # He has one of its UIDs himself, and a copy that somebody made.
+    await put(f"{folder}/his.dcm", one.image, stranger)
+    copied = {"Destination": f"{server.url}/dav{folder}/copy.dcm"}
+    assert (
+        await server.call("COPY", f"/dav{one.lfn}", token=server.admin_token, headers=copied)
+    ).status == 201
+    await put(f"{folder}/note.dcm", note([one.image]), stranger)
+    assert not await Filed(pacs, one.image, f"{folder}/his.dcm").listed()
+    assert await Filed(pacs, one.image, f"{folder}/copy.dcm").listed()
+    # The rights `w` and `d`, without `i`.
+    await put("/pacs/note.dcm", note([one.image]), neighbour)
+    # Devices whose directory is another, or whose patients are another issuer's.
+    await by_storescu(pacs, note([one.image]), tmp_path, "ELSE")
+    await by_storescu(pacs, note([one.image]), tmp_path, "ISSUER")
+    # Another patient, and no patient; the UIDs that a view shows; other titles.
+    shown = image()
+    shown.read.SOPInstanceUID = there["00080018"]["Value"][0]
+    shown.read.PatientID = "Q-kept"
+    pseudonymous = note([shown])
+    for sent in (
+        note([one.image], PatientID="Q-other"),
+        note([one.image], PatientID=""),
+        pseudonymous,
+        note([one.image], 113030),
+        note([one.image], scheme="99X"),
+    ):
+        await by_storescu(pacs, sent, tmp_path)
+    assert await one.listed()
+    # Whoever may destroy it may reject it, and a copy of it goes with it.
+    await put("/pacs/last.dcm", note([one.image]), await server.token("rwdlgxi", path="/pacs"))
+    assert not await one.listed()
+    assert not await Filed(pacs, one.image, f"{folder}/copy.dcm").listed()

@@ -20,7 +20,7 @@ class Member:
     """`digest` is salted, of what the manifest says of it; `sealed` holds size, checksums and the salt.
 
     `handed_on`: whoever made the cohort could give others rights to the entry. `last`: what was in force there when the
-    entry went.
+    entry went. `rejected`: a rejection note hides its image.
     """
 
     number: int
@@ -33,12 +33,16 @@ class Member:
     sealed: bytes
     handed_on: bool = False
     last: Mapping[str, Any] | None = None
+    rejected: bool = False
 
 
 Pin = tuple[UUID, str, str]
 """An image, a view's name and version."""
 _GIVEN = "number, entry, guid, image, view, version, digest, sealed, handed_on"
-_COLUMNS = f"{_GIVEN}, (select last from entries_gone g where g.entry = cohort_members.entry limit 1)"
+_COLUMNS = (
+    f"{_GIVEN}, (select last from entries_gone g where g.entry = cohort_members.entry limit 1),"
+    " exists (select from rejections r where r.image = cohort_members.image) as rejected"
+)
 
 
 async def add(db: Connection, cohort: int, members: Sequence[Member]) -> int:

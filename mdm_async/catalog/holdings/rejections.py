@@ -21,11 +21,11 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """An image that a note names, of its patient: the oldest entry that it has of its own, and whether the note's
+    """An image that a note names, of its patient. `entry`: the oldest that it has of its own; `is_own`: the note's
     writer brought it."""
 
     image: UUID
-    entry: int
+    entry: int | None
     is_own: bool
 
 
@@ -71,7 +71,7 @@ async def named_by(
         after,
         count,
     )
-    found = [Named(row["image"], row["id"], row["is_own"]) for row in rows if row["id"] is not None]
+    found = [Named(row["image"], row["id"], row["is_own"]) for row in rows if row["image"] is not None]
     last = rows[-1]["instance"] if rows else None
     return found, last
 

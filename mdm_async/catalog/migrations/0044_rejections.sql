@@ -24,6 +24,19 @@ create table rejections (
 );
 create index rejections_by_note on rejections (note);
 
+-- What is read of them is judged anew, through a cohort too.
+create function note_images_rejected() returns trigger language plpgsql as $$
+declare
+    found uuid[] := array(select distinct image from after_it);
+begin
+    if cardinality(found) > 0 then
+        insert into changes (images) values (found);
+    end if;
+    return null;
+end $$;
+create trigger images_rejected after insert on rejections referencing new table as after_it
+    for each statement execute function note_images_rejected();
+
 -- The code by which a file's image is hidden: as `rejections` says it, so that whoever asks has it at hand.
 alter table entries add column rejected integer;
 create index entries_rejected on entries (id) where rejected is not null;

@@ -5,6 +5,7 @@ still write, and of what he may destroy, which takes `d` and `i`. An image is as
 who links or copies it elsewhere neither hides it nor keeps it from being hidden.
 """
 
+from collections.abc import Mapping
 from typing import Final
 from uuid import UUID
 
@@ -37,8 +38,8 @@ async def reject(db: Connection, caller: Caller, note: UUID, guid: UUID, directo
     after: bytes | None = b""
     while after is not None:
         named, after = await rejections.named_by(db, note, writer, after, _PAGE)
-        where = await places.of_entries(db, {one.entry for one in named})
-        allowed = [one.image for one in named if _may_reject(caller, one, where.get(one.entry))]
+        where = await places.of_entries(db, {one.entry for one in named if one.entry is not None})
+        allowed = [one.image for one in named if _may_reject(caller, one, where)]
         hidden += await hide(db, caller, note, guid, allowed)
     code = await rejections.apply_later(db, note, directory, await _of_whom(db, caller, directory, writer))
     if code != QUALITY:
@@ -59,8 +60,10 @@ async def hide(db: Connection, caller: Caller, note: UUID, guid: UUID, images: l
     return len(files)
 
 
-def _may_reject(caller: Caller, named: Named, place: Place | None) -> bool:
-    if place is None:
+def _may_reject(caller: Caller, named: Named, where: Mapping[int, Place]) -> bool:
+    if named.entry is None:  # A cohort alone has it.
+        return named.is_own
+    if (place := where.get(named.entry)) is None:
         return False
     return (named.is_own and acl.may_create(caller, place)) or acl.may_shred(caller, place)
 

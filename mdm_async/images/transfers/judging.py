@@ -110,8 +110,9 @@ def through_cohort(
 ) -> tuple[Place, ...]:
     """Where it is asked whether somebody may read a member of a cohort: at its entry. Once that has gone, at the
     cohort's directory, as of a file in it; and unless whoever made the cohort could give others rights to the entry, at
-    the entry as it was, too: a right that was withdrawn does not come back. Nowhere: nobody may."""
-    if directory is None:
+    the entry as it was, too: a right that was withdrawn does not come back. Nowhere: nobody may, as with what a
+    rejection note hides."""
+    if directory is None or (member is not None and member.rejected):
         return ()
     if entry is not None:
         return (entry,)

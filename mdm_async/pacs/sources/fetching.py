@@ -8,8 +8,8 @@ from uuid import UUID
 
 import structlog
 
-from mdm_async.catalog.holdings import images, profiles, sources, vanished
-from mdm_async.catalog.namespace import paths
+from mdm_async.catalog.holdings import images, profiles, rejections, sources, vanished
+from mdm_async.catalog.namespace import paths, places
 from mdm_async.catalog.rights import kept_acls
 from mdm_async.catalog.trail import acts
 from mdm_async.catalog.trail.acts import Act
@@ -21,6 +21,7 @@ from mdm_async.dicom.scrub import SECURITY_FLOOR
 from mdm_async.errors import Gone, NotFound, PeerFailed, WrongContent
 from mdm_async.images.intake.draft import Draft, Registered
 from mdm_async.images.intake.intake import Intake
+from mdm_async.images.intake.rejecting import reject
 from mdm_async.images.metrics import FILED, INGESTED, STAGED
 from mdm_async.images.names.archived_name import patient_named_by
 from mdm_async.images.names.renaming import follow_patient
@@ -29,12 +30,14 @@ from mdm_async.images.parts.pacs_source import PacsSource
 from mdm_async.images.transfers.cache import Cache
 from mdm_async.images.transfers.filing import ACL_DROPPED, Outcome
 from mdm_async.keys.store import IDENTITY, KeyStore
-from mdm_async.names import Caller, Payer, View
+from mdm_async.names import ROOT, Caller, Payer, Right, Scope, View
 from mdm_async.pacs.source import Source
 from mdm_async.pacs.sources.room import Coming, coming
 from mdm_async.postgres.database import Connection, Database
 
 _SERVER: Final = Caller("mdm", frozenset())
+_ARCHIVE: Final = Caller("mdm", frozenset(), (Scope(ROOT, frozenset({Right.WRITE})),))
+"""Who brings an archive's rejection notes: they count for what is that archive's, wherever it has a name."""
 _AT_ONCE: Final = 200
 _log = structlog.get_logger()
 
@@ -116,6 +119,9 @@ class Fetcher:
         async with self.database.transaction() as db:
             # Before any entry is locked, as whoever moves one does.
             await views_to_make.share_demands(db)
+            if draft.rejected is not None:
+                await rejections.put(db, draft.image, draft.rejected)
+                await rejections.lock(db, draft.image)
             open_before: set[UUID] = set()
             if moved:
                 assert source.named_by is not None
@@ -140,9 +146,12 @@ class Fetcher:
             await views_to_make.add_lacking(db, [draft.image], wanted, shelf.served.newest)
             done = await self._acts(db, draft, moved, open_before)
             await acts.record(db, done)
+            if draft.rejected is not None:
+                await self._reject(db, draft.image)
         draft.keep()
-        if moved:
+        if moved or draft.rejected is not None:
             self.intake.placing.changed.everything()
+        if moved:
             FILED.labels(Outcome.MOVED).inc()
             guids = [str(act.guid) for act in done]
             _log.warning(
@@ -150,6 +159,13 @@ class Fetcher:
             )
         STAGED.labels("brought").inc()
         INGESTED.labels(draft.state).inc()
+
+    async def _reject(self, db: Connection, note: UUID) -> None:
+        """Hide what a rejection note of the archive's names."""
+        root, named = await places.resolve_one(db, ROOT), await paths.entries_of_images(db, [note])
+        if named:
+            _, guid, _ = min(named)
+            await reject(db, _ARCHIVE, note, guid, root.ancestor.id, f"pacs:{self.source.name}")
 
     async def _note_source(self, db: Connection, registered: Registered, source: PacsSource) -> None:
         if (row := await sources.of_image(db, registered.image)) is None:
