@@ -102,6 +102,15 @@ class Archives:
             outcomes += [Outcome(surl, None, ended.get(surl)) for surl in asked]
         settle(paths, outcomes)
 
+    async def release(self, paths: Names) -> None:
+        """End all pins of this caller on files, whatever made them (`stage`, transfers): they may leave the cache.
+        SomeFailed tells of each that is not known."""
+        surls, outcomes = names_of(paths), list[Outcome[None]]()
+        for start in range(0, len(surls), _BULK):
+            answer = await self._wire.srm("releaseFiles", {"surls": surls[start : start + _BULK]})
+            outcomes += [Outcome(file["surl"], None, error) for file, error in answer.files()]
+        settle(paths, outcomes)
+
 
 def _path(name: str, verb: str) -> str:
     return f"admin/v1/archives/{name}/{verb}"

@@ -19,9 +19,10 @@ class Cache:
         self._wire = wire
 
     async def status(self) -> Json:
-        """Bytes of the `quota` (None: there is none), `used`, `inFlight`, `evictable`, and `kept`, by the reason; how
-        many `images`; `hits` and `misses` of the node that was asked, since it started. With `more`, not all images
-        were looked at to tell what is evictable and kept.
+        """Bytes of the `quota` (None: there is none), `used`, `inFlight`, `evictable`, and `kept`, by the reason; those
+        that are pinned by whose pins (`pinnedBy`: of who keeps the most; what several pinned counts for each); how many
+        `images`; `hits` and `misses` of the node that was asked, since it started. With `more`, not all images were
+        looked at to tell what is evictable and kept.
         """
         return await self._wire.operate("GET", _PATH)
 

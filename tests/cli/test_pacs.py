@@ -150,6 +150,9 @@ async def test_what_is_kept_of_an_archive_is_told_and_let_go(
     ended = await mdm("cache", "evict", paths[0])
     assert ended.code != 0
     assert "it is pinned" in ended.err
+    assert "mdm pacs release" in ended.err
+    assert told["pinnedBy"] == {"user:admin": told["used"]}
+    assert "by user:admin" in (await mdm("cache", "status")).text
     ended = await mdm("cache", "evict", "--all")
     assert ended.text == "0 images, 0 B let go of\n3 stay: pinned\n"
     async with hospital.house.database.acquire() as db:
@@ -168,6 +171,21 @@ async def test_what_is_kept_of_an_archive_is_told_and_let_go(
     ended = await mdm("cache", "status")
     assert "0 images; 0 hits, 3 misses" in ended.text
     assert (await mdm("cache", "evict")).code != 0
+
+
+async def test_what_was_staged_is_released_and_may_go(mdm: Run, archive: FakeArchive) -> None:
+    for seed in range(2):
+        archive.add(made(seed=seed))
+    assert (await mdm("mkdir", "/pacs")).code == 0
+    assert (await mdm("pacs", "register", "hospital", "--path", "/pacs")).code == 0
+    assert (await mdm("pacs", "stage", "/pacs")).code == 0
+    for _ in range(2):
+        ended = await mdm("pacs", "release", "/pacs")
+        assert (ended.code, ended.text) == (0, "2 of 2 files are released\n"), ended.err
+    ended = await mdm("cache", "evict", "--all")
+    assert ended.text.startswith("2 images, "), ended.text
+    ended = await mdm("pacs", "release", "/pacs/nowhere")
+    assert ended.code == 3
 
 
 async def test_what_goes_wrong_is_told_of_the_name_that_it_is_about(mdm: Run, archive: FakeArchive) -> None:

@@ -376,6 +376,7 @@ async def an_image_of_the_cache_comes_and_goes(desk: Desk) -> None:
     await grants.insert(desk.db, [_grant(n, turl=turl(-9 - n), image=made) for n in range(3)])
     (pinned,) = await evicting.of_images(desk.db, ["main"], [made])
     assert pinned.kept == "pinned"
+    assert await evicting.holders(desk.db, [made]) == [(made, OWNER)]
     assert await long_pins.sizes(desk.db, [made]) == {made: 10}
     await grants.keep(desk.db, [_grant(1, turl=turl(-10), keeper=OWNER, keeps=10, life=90_000.0)])
     assert await long_pins.kept(desk.db, OWNER) == long_pins.Kept(10, 0)

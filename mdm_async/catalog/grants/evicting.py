@@ -37,14 +37,23 @@ class Candidate:
 
 _GOOD = "not exists (select from tokens t where t.id = g.token and t.revoked is not null)"
 """What a revoked token pinned serves nobody."""
+_READ = (
+    f"operation = 'get' and expires > now() - interval '{_ENDED}' and state in ('pinned', 'queued', 'staging')"
+    f" and {_GOOD}"
+)
+_BROUGHT = (
+    "g.image is not null and operation = 'bring_online' and expires > now()"
+    f" and state in ('done', 'queued', 'staging') and {_GOOD}"
+)
 _PINNED = (
     "(select max(until) from ("
-    f"  select expires + interval '{_ENDED}' as until from grants g where g.image = s.image and operation = 'get'"
-    f"   and expires > now() - interval '{_ENDED}' and state in ('pinned', 'queued', 'staging') and {_GOOD}"
-    "  union all select expires from grants g where g.image = s.image and g.image is not null"
-    "   and operation = 'bring_online' and expires > now()"
-    f"   and state in ('done', 'queued', 'staging') and {_GOOD}"
+    f"  select expires + interval '{_ENDED}' as until from grants g where g.image = s.image and {_READ}"
+    f"  union all select expires from grants g where g.image = s.image and {_BROUGHT}"
     " ) p)"
+)
+_HOLDERS = (
+    f"select image, caller from grants g where image = any($1::uuid[]) and {_READ}"
+    f" union select image, caller from grants g where image = any($1::uuid[]) and {_BROUGHT}"
 )
 _JUDGED = (
     "select s.image, s.used, s.bytes,"
@@ -82,6 +91,11 @@ async def of_images(db: Connection, archives: Collection[str], images: Collectio
     some = "select * from staged_images where image = any($2::uuid[]) and coming_until is null"
     rows = await db.fetch(_JUDGED.format(some), list(archives), list(images))
     return [Candidate(*row.values()) for row in rows]
+
+
+async def holders(db: Connection, images: Collection[UUID]) -> list[tuple[UUID, str]]:
+    """Whose pins keep these images; each as often as there are such callers."""
+    return [(row["image"], row["caller"]) for row in await db.fetch(_HOLDERS, list(images))]
 
 
 async def lock(db: Connection, archives: Collection[str], image: UUID) -> Candidate | None:

@@ -35,7 +35,7 @@ def register(app: typer.Typer) -> None:
 
 
 def status(context: typer.Context, json: Json = False) -> None:
-    """Show how much is kept of what archives have: of the quota, pinned, evictable, and on its way.
+    """Show how much is kept of what archives have: of the quota, pinned and by whom, evictable, and on its way.
 
     Hits and misses are those of the node that was asked, since it started.
 
@@ -56,6 +56,9 @@ def status(context: typer.Context, json: Json = False) -> None:
     add_row(made, "used", in_words(found["used"]))
     for reason, size in found["kept"].items():
         add_row(made, _WHY.get(reason, reason), in_words(size), indent=1)
+        if reason == "pinned":
+            for holder, bytes_ in found["pinnedBy"].items():
+                add_row(made, f"by {holder}", in_words(bytes_), indent=2)
     add_row(made, "evictable", in_words(found["evictable"]), indent=1)
     add_row(made, "on its way", in_words(found["inFlight"]))
     print_table(made)

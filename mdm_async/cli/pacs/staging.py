@@ -1,7 +1,8 @@
-"""`mdm pacs stage`: images brought from their archives, shown while they come."""
+"""`mdm pacs stage|release`: images brought from their archives, shown while they come; and let go."""
 
 import re
-from typing import Annotated, Final
+from collections.abc import Sequence
+from typing import Annotated, Any, Final
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -21,6 +22,7 @@ from mdm_async.cli.output import (
 from mdm_async.cli.pacs.options import Study
 from mdm_async.cli.settled import settled
 from mdm_async.client.client import Client
+from mdm_async.client.one_or_many import Outcome
 from mdm_async.errors import BadRequest
 
 _ARCHIVE: Final = re.compile("[a-z][a-z0-9_-]{0,62}")
@@ -28,6 +30,7 @@ _ARCHIVE: Final = re.compile("[a-z][a-z0-9_-]{0,62}")
 
 def register(group: typer.Typer) -> None:
     group.command()(stage)
+    group.command()(release)
 
 
 def stage(
@@ -69,11 +72,7 @@ def stage(
         if outcome.error is not None:
             complain(outcome.error, outcome.name)
     if json:
-        told = [
-            {"path": one.name} | ({"error": error_json(one.error)} if one.error is not None else {})
-            for one in outcomes
-        ]
-        print_json({"files": told})
+        print_json({"files": _told(outcomes)})
     else:
         online = sum(outcome.error is None for outcome in outcomes)
         print_line(f"{online} of {len(outcomes)} files are online")
@@ -81,6 +80,44 @@ def stage(
             of_what = "that study" if study is not None else "it" if path is None else "it there"
             print_line(f"{archive}: nothing is registered of {of_what}, or all of it is here")
     end(outcome.error for outcome in outcomes)
+
+
+def release(
+    context: typer.Context,
+    names: Annotated[list[str], typer.Argument(metavar="LFN…", show_default=False)],
+    json: Json = False,
+) -> None:
+    """End all pins that you hold on files, of a directory on all below it: what was staged may leave the cache.
+
+    Transfers of yours that go on end, too. Others' pins stay: mdm cache status.
+
+    Example: `mdm pacs release /pacs/hospital/MDM4T7QZ`
+    """
+
+    async def work() -> dict[str, None]:
+        async with client_of(context) as client:
+            files = await files_below(client, names)
+            await client.archives.release(files)
+            return dict.fromkeys(files)
+
+    outcomes = settled(work())
+    for outcome in outcomes:
+        if outcome.error is not None:
+            complain(outcome.error, outcome.name)
+    if json:
+        print_json({"files": _told(outcomes)})
+    else:
+        print_line(
+            f"{sum(outcome.error is None for outcome in outcomes)} of {len(outcomes)} files are released"
+        )
+    end(outcome.error for outcome in outcomes)
+
+
+def _told(outcomes: Sequence[Outcome[None]]) -> list[dict[str, Any]]:
+    return [
+        {"path": one.name} | ({"error": error_json(one.error)} if one.error is not None else {})
+        for one in outcomes
+    ]
 
 
 async def _files_of(client: Client, archive: str, study: str | None, path: str | None) -> list[str]:

@@ -206,7 +206,7 @@ def _until(kept: Collection[Candidate], size: int) -> float | None:
 def _full(until: float | None) -> CacheFull:
     return CacheFull(
         "all that was brought from archives is in use, and cache.quota has no room for more",
-        remedy="release files that are no longer needed, or ask again later",
+        remedy="release files that are no longer needed (mdm pacs release), or ask again later",
         retry_after=max(1, int(until)) if until is not None else None,
     )
 

@@ -22,19 +22,22 @@ from mdm_async.postgres.database import Connection
 _PAGE: Final = 250
 LOOKED_AT: Final = 10_000
 """Images that a status looks at one by one; the sums are of all."""
+_HOLDERS: Final = 20
+"""Callers whose pins a status tells."""
 _AT_ONCE: Final = 1000
 """Images that one request for room looks at."""
 
 
 @dataclass(frozen=True, slots=True)
 class CacheStanding:
-    """`evictable` bytes could go; `kept` ones stay, by the reason. With `more`, there are images that were not looked
-    at one by one.
+    """`evictable` bytes could go; `kept` ones stay, by the reason; of `pinned` ones it is told by whose pins, of those
+    who keep the most. With `more`, there are images that were not looked at one by one.
     """
 
     totals: Totals
     evictable: int
     kept: dict[str, int]
+    pinned: dict[str, int]
     more: bool
 
 
@@ -57,7 +60,7 @@ async def standing(cache: Cache, caller: Caller) -> CacheStanding:
         await demand_administrator(db, caller)
         totals = await staged.totals(db)
     after: Place | None = None
-    free, kept, looked = 0, Counter[str](), 0
+    free, kept, pinned, looked = 0, Counter[str](), Counter[str](), 0
     while looked < LOOKED_AT:
         page, after = await _page(cache, after)
         for one in page:
@@ -65,10 +68,15 @@ async def standing(cache: Cache, caller: Caller) -> CacheStanding:
                 free += one.bytes
             else:
                 kept[one.kept] += one.bytes
+        held = {one.image: one.bytes for one in page if one.kept == "pinned"}
+        if held:
+            async with cache.database.acquire() as db:
+                for image, holder in await evicting.holders(db, held):
+                    pinned[holder] += held[image]
         looked += _PAGE
         if after is None:
             break
-    return CacheStanding(totals, free, dict(kept), after is not None)
+    return CacheStanding(totals, free, dict(kept), dict(pinned.most_common(_HOLDERS)), after is not None)
 
 
 async def evict_files(
@@ -97,10 +105,15 @@ async def _evict_file(cache: Cache, caller: Caller, surl: str, *, dry_run: bool)
     (one,) = known
     gone = one.kept or one.bytes if dry_run else await _evict(cache, caller, one)
     if isinstance(gone, str):
-        raise Busy(f"the file stays: {_WHY[gone]}", remedy="see docs/cache.md")
+        raise Busy(f"the file stays: {_WHY[gone]}", remedy=_REMEDY.get(gone, "see docs/cache.md"))
     return gone or 0
 
 
+_REMEDY: Final = {
+    "pinned": "who pinned it releases it (mdm pacs release), or it goes once the pin has ended; `mdm cache status` "
+    "tells whose pins those are",
+    "read": "it may go a minute after its last read has ended",
+}
 _WHY: Final = {
     "pinned": "it is pinned, or waited for",
     "read": "it is being read",

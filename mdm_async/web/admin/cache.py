@@ -64,6 +64,7 @@ async def show(request: web.Request) -> web.Response:
             "images": found.totals.images,
             "evictable": found.evictable,
             "kept": found.kept,
+            "pinnedBy": found.pinned,
             "more": found.more,
             "hits": house.cache.hits,
             "misses": house.cache.misses,
