@@ -32,6 +32,12 @@ class Held:
             )
         self.size = size
 
+    def shrink_to(self, size: int) -> None:
+        """It holds no more than so many bytes from now on."""
+        if size < self.size:
+            self._shares.give(self.payer, self.size - size)
+            self.size = size
+
 
 @dataclass(slots=True)
 class Budget:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from mdm_async.catalog.metadata.studies import Rows
 from mdm_async.dicom.elements import Encoding
 from mdm_async.dicom.indexed import Level
+from mdm_async.images.budget import Held
 from mdm_async.images.studies import searching
 from mdm_async.images.studies.asked import Asked, Uids
 from mdm_async.names import Caller, View
@@ -28,10 +29,8 @@ class Finding:
 
     async def find(self, query: Query, operation: Operation, tell: Tell) -> Answer:
         """Tells each that matches; returns the last answer. Raises MdmError as `searching.search`."""
-        each = searching.weight(query.told)
-        limit = max(1, searching.HELD // each)
-        with self.shown.budget.holding(self.caller.payer, each * limit):
-            found = await self._found(query, limit)
+        with self.shown.budget.holding(self.caller.payer) as held:
+            found = await self._found(query, held)
             status = PENDING_IGNORED if query.ignored else PENDING
             for rows in queries.together(query, found.rows):
                 # Others have their turn, and what the peer says meanwhile is heard.
@@ -44,12 +43,17 @@ class Finding:
             return Answer(OUT_OF_RESOURCES, "there is more: ask for less at once")
         return Answer(SUCCESS)
 
-    async def _found(self, query: Query, limit: int) -> Rows:
+    async def _found(self, query: Query, held: Held) -> Rows:
+        each = searching.weight(query.told)
+        limit = max(1, searching.HELD // each)
         told = tuple(dict.fromkeys((*query.told, PATIENT, ISSUER)))
         asked = Asked(query.searched, Uids(), query.matching, None, self.view, limit=limit, told=told)
         turns, payer = self.shown.turns, self.caller.payer
         with turns.serving(payer):
             async with turns.turn(payer, searching.WEIGHT):
+                # Not before its turn: those who wait hold nothing.
+                held.grow_to(each * limit)
                 found = await searching.search(self.shown.desk, self.caller, asked)
+                held.shrink_to(each * len(found.rows))
         # A patient's studies may be among those that are not told.
         return searching.uncounted(found) if found.more and query.level is Level.PATIENT else found

@@ -40,10 +40,13 @@ def search(level: Level) -> Callable[[web.Request], Awaitable[web.Response]]:
         limit = max(1, searching.HELD // each)
         limit = limit if asked.asked.limit is None else min(asked.asked.limit, limit)
         final = replace(asked.asked, limit=limit, told=told)
-        with house.budget.holding(caller.payer, each * limit):
+        with house.budget.holding(caller.payer) as held:
             with house.desk.turns.serving(caller.payer):
                 async with house.desk.turns.turn(caller.payer, searching.WEIGHT):
+                    # Not before its turn: those who wait hold nothing.
+                    held.grow_to(each * limit)
                     found = await searching.search(house.finding, caller, final)
+                    held.shrink_to(each * len(found.rows))
             about = named(request)
             base = base_of(request, about)
             document = await house.cipher.run(partial(results.document, found.rows, asked, base, about.end))

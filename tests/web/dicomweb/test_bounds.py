@@ -1,5 +1,7 @@
 """What is looked at follows from what is asked for and what the caller sees; where bounds cut, hidden rows do not."""
 
+import asyncio
+
 import pytest
 from aiohttp import web
 
@@ -129,3 +131,12 @@ async def test_memory_is_held_by_rows_and_fields_until_the_answer_is_out(
     assert two == 2 * one
     assert with_all > 2 * two
     assert budget._shares.used == 0
+
+
+async def test_searches_that_wait_for_their_turn_hold_no_memory(archive: Archive) -> None:
+    viewer, budget = archive.viewer(), archive.server.house.budget
+    within = f"/studies?path={archive.folder}"
+    several = budget.most // searching.HELD
+    replies = await asyncio.gather(*(viewer.get(within) for _ in range(several)))
+    assert {(reply.status, len(reply.tree)) for reply in replies} == {(200, 2)}
+    assert not budget._shares.used
