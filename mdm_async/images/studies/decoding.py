@@ -70,8 +70,7 @@ async def decoded(
     size = size_of(pixels)
     assert size is not None
     for some in _batches(size, frames):
-        # What has begun waits where nobody is sent away.
-        async with scrubber.decoding(bulk=begun):
+        async with scrubber.decoding(bulk=False, begun=begun):
             encoded = [
                 [
                     b"".join([bytes(piece) async for piece in stream.clear(blobs, view, *span)])
@@ -80,7 +79,7 @@ async def decoded(
                 for frame in some
             ]
             try:
-                found = await scrubber.run(Decompress(replace(pixels, extended=None), encoded), bulk=begun)
+                found = await scrubber.run(Decompress(replace(pixels, extended=None), encoded))
             except ScrubRefused as why:
                 raise NotAcceptable(
                     f"the frames are had as they are stored alone: {why}",

@@ -119,9 +119,12 @@ class Scrubber:
         yield Near("scrub.queue", self._waiting.total(), self.settings.queue)
 
     @asynccontextmanager
-    async def decoding(self, *, bulk: bool) -> AsyncIterator[None]:
-        """Held while one image's pixels are decoded. Few fit at a time, and bulk work does not queue before others."""
-        with nullcontext() if bulk else self._in_the_queue():
+    async def decoding(self, *, bulk: bool, begun: bool = False) -> AsyncIterator[None]:
+        """Held while one image's pixels are decoded. Few fit at a time, and bulk work does not queue before others.
+
+        `begun`: for an answer that has, which waits for its turn however many do. Else it raises TooManyRequests.
+        """
+        with nullcontext() if bulk or begun else self._in_the_queue():
             async with self._decoding_in_bulk if bulk else nullcontext(), self._decoding.turn(None):
                 yield
 

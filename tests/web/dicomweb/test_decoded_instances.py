@@ -16,6 +16,8 @@ from pydicom.encaps import encapsulate, generate_frames
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from mdm_async.images.studies import decoding
+from mdm_async.images.studies.frame_jobs import Decompress
+from mdm_async.postgres.turns import on_behalf
 from tests.canary_in_pixels import DEFLATED, UNCOMPRESSED
 from tests.conftest import Server
 from tests.dicom.test_video_files import endoscopy
@@ -112,6 +114,31 @@ async def test_many_frames_are_decoded_some_at_a_time(
     got = dcmread(io.BytesIO(body))
     assert len(got.PixelData) == 5 * 27 + 1
     assert (got.pixel_array == data.pixel_array).all()
+
+
+async def test_callers_take_turns_at_what_is_decoded_while_it_leaves(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    each, many = 12, 8
+    viewer, where = await only(server, written(compressed("MR_small_RLE", 53, frames=each)))
+    other = Viewer(server, await server.token("rlg", "/", views=["basic"]), viewer.base)
+    order: list[str] = []
+
+    async def run(job: Decompress, **_: Any) -> list[bytes]:
+        order.append(on_behalf.get())
+        await asyncio.sleep(0.01)
+        return [bytes(64 * 64 * 2)] * len(job.frames)
+
+    monkeypatch.setattr(decoding, "_TOGETHER", 1)
+    monkeypatch.setattr(server.house.workshop.scrubber, "run", run)
+    asked = [asyncio.create_task(viewer.get(where, Accept=DEFAULT)) for _ in range(many)]
+    await until(lambda: len(order) > many)
+    reply = await other.get(where, Accept=DEFAULT)
+    assert reply.status == 200
+    mine = [place for place, one in enumerate(order) if one != order[0]]
+    assert len(mine) == each
+    assert mine[-1] - mine[0] < 4 * each
+    assert {one.status for one in await asyncio.gather(*asked)} == {200}
 
 
 @pytest.mark.parametrize("deflated", [False, True])
