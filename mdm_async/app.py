@@ -71,7 +71,7 @@ from mdm_async.images.views.backfill import check_directories_forever, make_view
 from mdm_async.images.views.scrubbing import Scrubber
 from mdm_async.images.views.workshop import Workshop
 from mdm_async.keys import files
-from mdm_async.keys.derive import BlindIndex, PseudonymFinder
+from mdm_async.keys.derive import BlindIndex, MappingCipher, PseudonymFinder
 from mdm_async.keys.store import KeyStore
 from mdm_async.memory import give_back_forever
 from mdm_async.names import Caller
@@ -234,6 +234,7 @@ async def running(
         if devices is not None:
             beside(devices.accept_forever())
             beside(devices.watch_certificate())
+            beside(devices.reports.forever())
         await listens.serve(stack, house)
         if devices is not None:
             # Before the ports are drained, which waits for all that is coming in.
@@ -391,7 +392,7 @@ async def _devices(stack: AsyncExitStack, settings: Settings, house: House) -> "
         return None
     # Here, for few servers have one.
     from mdm_async.images.studies.decompressing import Decompressor
-    from mdm_async.pacs.dimse.committing import Commitment
+    from mdm_async.pacs.dimse.committing import KEPT, Commitment
     from mdm_async.pacs.dimse.conversation import Services
     from mdm_async.pacs.dimse.listener import listening as devices
     from mdm_async.pacs.dimse.shown import Shown
@@ -412,9 +413,11 @@ async def _devices(stack: AsyncExitStack, settings: Settings, house: House) -> "
         Decompressor(house.blobs, house.cipher, house.workshop.scrubber, house.budget),
         settings.delivery,
     )
-    commitment = Commitment(house.database, house.blobs, house.desk.turns, house.cipher, house.workshop.blind)
+    seals = MappingCipher(await house.keys.make_project_key(KEPT), KEPT)
+    parts = (house.database, house.blobs, house.desk.turns, house.cipher, house.workshop.blind, seals)
+    commitment = Commitment(*parts)
     services = Services(storage, shown, commitment, house.archives.awaited)
-    listener = await stack.enter_async_context(devices(settings, services))
+    listener = await stack.enter_async_context(devices(settings, services, house.node))
     house.near.append(listener.near)
     house.pacs_port = listener.port
     return listener

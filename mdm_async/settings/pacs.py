@@ -126,6 +126,11 @@ class PacsSettings(Section):
         10, gt=0, description="seconds from a connection to the end of its A-ASSOCIATE-RQ"
     )
     idle_seconds: float = Field(60, gt=0, description="seconds that an association may be silent")
+    commitment_hours: float = Field(
+        72,
+        gt=0,
+        description="hours for which a report of storage commitment is kept until its device takes it",
+    )
 
     @field_validator("sources")
     @classmethod

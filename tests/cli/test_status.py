@@ -30,6 +30,7 @@ async def test_status_tells_node_version_schema_space_transfers_and_queues(mdm: 
         "blobs to delete",
         "values to forget",
         "shreds to finish",
+        "reports to send",
     ]
 
 

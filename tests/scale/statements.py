@@ -81,6 +81,7 @@ from mdm_async.catalog.work import (
     images_to_index,
     images_to_stage,
     keys_to_forget,
+    reports_to_send,
     shreds,
     superseded_keys,
     views_to_make,
@@ -91,6 +92,7 @@ from mdm_async.catalog.work.doomed import BLOBS_TO_DELETE, IMAGES_TO_DESTROY
 from mdm_async.catalog.work.images_to_index import IMAGES_TO_INDEX
 from mdm_async.catalog.work.keys_to_forget import KEYS_TO_FORGET
 from mdm_async.catalog.work.queue import Queue
+from mdm_async.catalog.work.reports_to_send import REPORTS_TO_SEND, Device
 from mdm_async.catalog.work.shreds import SHREDS, ShreddedImage
 from mdm_async.catalog.work.superseded_keys import SUPERSEDED_KEYS
 from mdm_async.catalog.work.trees_to_remove import TREES_TO_REMOVE
@@ -1065,6 +1067,23 @@ async def keys_are_to_be_forgotten(desk: Desk) -> None:
     assert older in whole.older
 
 
+@budget(1_200)
+async def reports_of_commitment_are_kept(desk: Desk) -> None:
+    device, sealed, bounds = Device("CT", "192.0.2.1"), bytes(100), {"most": 256, "most_bytes": 1 << 20}
+    called = await reports_to_send.add(desk.db, device, sealed, called=True, **bounds)
+    here = await reports_to_send.add(desk.db, device, sealed, called=False, **bounds)
+    assert called is not None
+    assert here is not None
+    await reports_to_send.answered(desk.db, called)
+    assert await reports_to_send.wanted(desk.db, called)
+    assert await reports_to_send.waiting(desk.db, "CT", 256)
+    assert await reports_to_send.take(desk.db, here)
+    await reports_to_send.done(desk.db, here)
+    assert not await reports_to_send.drop_older(desk.db, 72)
+    assert await reports_to_send.devices(desk.db) == [device]
+    await reports_to_send.call(desk.db, device, called=False)
+
+
 # The installation, the key store
 
 
@@ -1301,6 +1320,11 @@ QUEUES: dict[str, tuple[Queue, str]] = {
         SHREDS,
         "insert into shreds (id, caller, owner, granted, images)"
         " select md5('shred' || n)::uuid, 'user:a', 'user:a', false, 1 from generate_series(1, {}) n",
+    ),
+    "reports": (
+        REPORTS_TO_SEND,
+        "insert into reports_to_send (ae, source, called, asked, due)"
+        " select 'AE' || n % 100, '192.0.2.1', n % 2 = 0, '', now() from generate_series(1, {}) n",
     ),
     "blobs": (
         BLOBS_TO_DELETE,

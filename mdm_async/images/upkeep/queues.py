@@ -9,6 +9,7 @@ from mdm_async.catalog.work.images_to_index import IMAGES_TO_INDEX
 from mdm_async.catalog.work.images_to_stage import IMAGES_TO_STAGE
 from mdm_async.catalog.work.keys_to_forget import KEYS_TO_FORGET
 from mdm_async.catalog.work.queue import Queue
+from mdm_async.catalog.work.reports_to_send import REPORTS_TO_SEND
 from mdm_async.catalog.work.shreds import SHREDS
 from mdm_async.catalog.work.superseded_keys import SUPERSEDED_KEYS
 from mdm_async.catalog.work.trees_to_remove import TREES_TO_REMOVE
@@ -32,6 +33,7 @@ QUEUES: tuple[Queue, ...] = (
     BLOBS_TO_DELETE,
     VALUES_TO_FORGET,
     SHREDS,
+    REPORTS_TO_SEND,
 )
 
 

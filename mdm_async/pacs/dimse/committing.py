@@ -4,23 +4,29 @@ It is told of its own directory alone, whatever others hold: yes, where an origi
 lies there, its bytes stored for good.
 """
 
+import os
+import zlib
 from dataclasses import dataclass
 from functools import partial
-from typing import Final
+from typing import Final, Self
+
+from cryptography.exceptions import InvalidTag
 
 from mdm_async.blobs.store import BlobStore
 from mdm_async.dicom.elements import Encoding
 from mdm_async.dicom.filemeta import is_uid
 from mdm_async.dicom.query_keys import Referenced, asked_to_commit, committed
-from mdm_async.errors import Malformed
+from mdm_async.errors import Damaged, Malformed
 from mdm_async.images.cipher_pool import CipherPool
 from mdm_async.images.fairness.turns import Turns
 from mdm_async.images.studies.holding import TOGETHER, Held, Instance, held
-from mdm_async.keys.derive import BlindIndex
+from mdm_async.keys.derive import NONCE_BYTES, BlindIndex, MappingCipher
 from mdm_async.names import Caller, Lfn
 from mdm_async.pacs.dimse.answers import Unfit
 from mdm_async.postgres.database import Database
 
+KEPT: Final = "/commitment"
+"""The key that seals requests. No project has a name like that."""
 COMMITMENT: Final = "1.2.840.10008.1.20.1"
 INSTANCE: Final = "1.2.840.10008.1.20.1.1"
 """The well-known one that is asked."""
@@ -45,6 +51,16 @@ class Asked:
     transaction: str
     instances: list[Referenced]
 
+    def text(self) -> bytes:
+        """To be kept; UIDs of one study have much in common."""
+        lines = (self.transaction, *(" ".join(one) for one in self.instances))
+        return zlib.compress("\n".join(lines).encode(), 1)
+
+    @classmethod
+    def of_text(cls, text: bytes) -> Self:
+        transaction, *lines = zlib.decompress(text).decode().split("\n")
+        return cls(transaction, [Referenced(*line.split(" ")) for line in lines])
+
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Report:
@@ -68,6 +84,8 @@ class Commitment:
     turns: Turns
     cipher: CipherPool
     index: BlindIndex
+    seals: MappingCipher
+    """For what is asked while it is kept."""
 
     async def parse(self, data: bytes, encoding: Encoding) -> Asked:
         """Raises Unfit."""
@@ -81,6 +99,16 @@ class Commitment:
         if not all(is_uid(one.sop_class) and is_uid(one.instance) for one in instances):
             raise Unfit("what is to be committed is not named by UIDs", BAD_ARGUMENT)
         return Asked(transaction, instances)
+
+    async def sealed(self, asked: Asked) -> bytes:
+        return await self.cipher.run(lambda: self.seals.seal(asked.text(), os.urandom(NONCE_BYTES)))
+
+    async def opened(self, asked: bytes) -> Asked:
+        """Raises Damaged."""
+        try:
+            return await self.cipher.run(lambda: Asked.of_text(self.seals.open(asked)))
+        except InvalidTag:
+            raise Damaged("a request for storage commitment does not open") from None
 
     async def report(self, caller: Caller, directory: Lfn, asked: Asked) -> Report:
         """Raises Unavailable, TooManyRequests."""

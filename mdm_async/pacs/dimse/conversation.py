@@ -9,7 +9,7 @@ import structlog
 
 from mdm_async.dicom.elements import EXPLICIT_LITTLE, IMPLICIT_LITTLE, Encoding
 from mdm_async.dicom.quirks import IMPLICIT_SYNTAX
-from mdm_async.errors import MdmError, TooManyRequests
+from mdm_async.errors import MdmError, TooManyRequests, Unavailable
 from mdm_async.names import Caller
 from mdm_async.pacs.dimse import commands, metrics
 from mdm_async.pacs.dimse.answers import RESOURCE_LIMITATION, UNRECOGNISED_OPERATION, Answer, Unfit
@@ -42,7 +42,7 @@ from mdm_async.pacs.dimse.negotiation import Answered
 from mdm_async.pacs.dimse.operations import BrokenOff, whole_data_set
 from mdm_async.pacs.dimse.pdus import AbortReason, Broken, abort
 from mdm_async.pacs.dimse.peers import OtherEnd, Peer
-from mdm_async.pacs.dimse.reporting import Making, Reports, event_report
+from mdm_async.pacs.dimse.reporting import Reports, event_report
 from mdm_async.pacs.dimse.shown import Shown
 from mdm_async.pacs.dimse.speaking import Speaker, whole
 from mdm_async.pacs.dimse.storing import Storage
@@ -95,8 +95,8 @@ class Conversation:
     _messages: Messages = field(init=False)
     _afterwards: Afterwards | None = field(default=None, init=False)
     _last_id: int = field(default=0, init=False)
-    _told: set[int] = field(default_factory=set, init=False)
-    """Ids of reports that the peer has not answered."""
+    _told: dict[int, tuple[int, Answered]] = field(default_factory=dict, init=False)
+    """Reports that the peer has not answered, and their contexts, by the ids of their messages."""
 
     def __post_init__(self) -> None:
         self._messages = Messages(self.speaker.wire)
@@ -112,8 +112,8 @@ class Conversation:
             if command.field == C_CANCEL:
                 continue
             if command.field == N_EVENT_REPORT | RESPONSE and command.answered in self._told:
-                self._told.discard(command.answered)
                 await messages.skip_data_set()
+                await self._heard(*self._told.pop(command.answered), command.status)
                 continue
             if command.field & RESPONSE:
                 raise Broken(AbortReason.UNEXPECTED_PARAMETER, "an answer to no request")
@@ -220,37 +220,48 @@ class Conversation:
             return Answer(NO_SUCH_INSTANCE, "commitment is asked of the well-known instance")
         if command.action != REQUEST:
             return Answer(NO_SUCH_ACTION, "there is no such action")
-        commitment, peer, landing = self.services.commitment, self.peer, self.peer.landing
-        if landing is None:
+        peer = self.peer
+        if peer.landing is None:
             return Answer(NOT_AUTHORISED, "nothing lands here of this AE")
-        address = self.reports.back.address(peer)
         try:
             data = await whole_data_set(self._messages, MOST_REQUEST, RESOURCE_LIMITATION)
-            asked = await commitment.parse(data, _encoding(context))
-            if address is not None:
-                self.reports.demand_place(peer)
+            asked = await self.services.commitment.parse(data, _encoding(context))
+            kept = await self.reports.keep(peer, self.end.address, asked)
         except Unfit as why:
             self._tell("a request for storage commitment was refused", str(why))
             return Answer(why.status, str(why))
-        except TooManyRequests as why:
+        except (TooManyRequests, Unavailable) as why:
+            self._tell("a request for storage commitment was refused", why.detail)
             return Answer(RESOURCE_LIMITATION, why.detail)
-        make = partial(commitment.report, self._caller, landing.directory, asked)
-        self._afterwards = partial(self._report_here, context, make)
-        if address is not None:
-            self._afterwards = partial(self.reports.send, peer, address, make)
+        is_called = self.reports.back.address(peer) is not None
+        self._afterwards = (
+            partial(self.reports.answered, kept) if is_called else partial(self._report_here, context)
+        )
         return Answer(SUCCESS)
 
-    async def _report_here(self, context: Answered, make: Making) -> None:
-        """In this association: the peer has no port."""
+    async def _report_here(self, context: Answered) -> None:
+        """A report that the peer, which has no port, is owed; the next once it is answered."""
         try:
-            report = await make()
+            waits = await self.reports.next_here(self.peer)
         except MdmError as why:
             self._tell("storage commitment could not be reported", why.detail)
             return
+        if waits is None:
+            return
+        id_, report = waits
         self._last_id = self._last_id % _IDS + 1
-        self._told.add(self._last_id)
+        self._told[self._last_id] = id_, context
         data_set = whole(report.data_set(_encoding(context)))
         await self.speaker.say(context.id, event_report(self._last_id, report), data_set)
+
+    async def _heard(self, report: int, context: Answered, status: int) -> None:
+        """The peer has answered a report, and gets the next that waits."""
+        try:
+            await self.reports.told(self.peer, report, status)
+        except Unavailable as why:
+            self._tell("storage commitment could not be reported", why.detail)
+            return
+        await self._report_here(context)
 
     def _tell(self, event: str, reason: str) -> None:
         ae = self.peer.title

@@ -262,14 +262,14 @@ async def _first_byte(accepted: socket.socket) -> bytes:
 
 
 @asynccontextmanager
-async def listening(settings: Settings, services: Services) -> AsyncIterator[Listener]:
+async def listening(settings: Settings, services: Services, node: str) -> AsyncIterator[Listener]:
     """A listener that has its port. It ends with the context; `stop` it before, to let C-STOREs come to their end."""
     peers = Peers.of(settings.pacs)
-    reports = Reports(CallingBack.of(settings, peers))
+    back, hours = CallingBack.of(settings, peers), settings.pacs.commitment_hours
+    reports = Reports(back, services.commitment, services.shown.mapped, node, hours)
     listener = Listener(settings, peers, services, reports)
-    async with reports.running():
-        await listener.start()
-        try:
-            yield listener
-        finally:
-            await listener.end()
+    await listener.start()
+    try:
+        yield listener
+    finally:
+        await listener.end()
