@@ -13,7 +13,7 @@ from importlib import resources
 from types import MappingProxyType
 from typing import Final
 
-REVISION: Final = 1
+REVISION: Final = 2
 """Of the table and of how values are read: all that is stored is indexed anew when it grows."""
 
 

@@ -7,7 +7,10 @@ import pytest
 from mdm_async.errors import BadQuery
 from mdm_async.images.metadata.indexing import index_stored
 from mdm_async.images.studies import searching
+from mdm_async.images.upkeep.queues import begin_work
+from mdm_async.images.views.blinding import ISSUED
 from mdm_async.names import IDENTIFIED, Caller
+from tests.faults.conditions import until
 from tests.pacs.devices import Device, Pacs, calling, pacs_server
 from tests.pacs.test_again import own
 from tests.pacs.tools import DOCTOR, PATIENT_FIND, PATIENT_GET, SECURED, STUDY_GET, Tool, identifier, rule
@@ -110,6 +113,24 @@ async def test_the_issuer_stays_when_images_are_indexed_anew(two: Pacs) -> None:
         await db.execute("insert into images_to_index (image) select id from images")
     await index_stored(house.workshop, house.shelf, house.node)
     assert await patients(two, PatientID="4711") == before
+
+
+async def test_what_was_stored_before_issuers_were_indexed_is_indexed_anew_by_a_newer_version(
+    two: Pacs,
+) -> None:
+    house, wanted = two.server.house, {"PatientID": "4711", "IssuerOfPatientID": "NORTH"}
+    before = await patients(two, **wanted)
+    async with house.database.acquire() as db:
+        await db.execute("delete from blind_values where tag in ($1, $2)", ISSUED, 0x00100021)
+        await db.execute("update installation set index_revision = 1")
+    assert await patients(two, **wanted) == []
+    await begin_work(house.lanes.bulk, house.views, house.node)
+    await index_stored(house.workshop, house.shelf, house.node)
+    await until(lambda: _same(two, wanted, before))
+
+
+async def _same(two: Pacs, wanted: dict[str, str], before: object) -> bool:
+    return bool(await patients(two, **wanted) == before)
 
 
 async def test_nothing_is_retrieved_by_nothing(two: Pacs) -> None:
