@@ -7,6 +7,7 @@ import random
 import uuid
 from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
+from typing import Any
 
 import pytest
 
@@ -125,6 +126,14 @@ def test_more_at_once_than_is_ever_let_is_not_waited_for(one: Account) -> None:
     assert one.let(*list(days())[:DATES])
     assert 0 < one.wait("20251231") <= SECONDS / DATES + 1
     assert one.let(*list(days())[:DATES]), "known"
+
+
+def test_no_more_is_looked_at_than_is_let(one: Account) -> None:
+    """It is looked at on the event loop, however much is asked at once."""
+    words = random.Random(2)
+    much = [Said.of("/".join(words.choice("bcdfghij") for _ in range(1000))) for _ in range(30)]
+    unseen: Any = object()
+    assert math.isinf(one.guesses.let("a", "meier", [*much, unseen]).wait)
 
 
 @pytest.mark.parametrize("other", [{"account": "b"}, {"patient": "kim"}])

@@ -3,6 +3,7 @@ against the patient's identifiers so often and no more."""
 
 import asyncio
 import io
+import random
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -13,8 +14,11 @@ from typing import Any
 import pydicom
 import pytest
 
-from mdm_async.images.names import comparing
-from mdm_async.images.names.guesses import DATES, PER_HIT
+from mdm_async.errors import MdmError
+from mdm_async.images.names import comparing, guesses, revealing
+from mdm_async.images.names.guesses import CHARACTERS, DATES, PER_HIT, Guesses
+from mdm_async.images.reading.shelf import Found, Shelf
+from mdm_async.keys.store import untold
 from tests.conftest import Server, running_server
 from tests.postgres.for_tests import PostgresForTests
 from tests.web.dav.face import Dav
@@ -22,6 +26,7 @@ from tests.web.dav.test_dead_properties import update
 from tests.web.made_images import made
 
 BORN = "19301231"
+LOOKED_AT = 20
 Ask = Callable[[list[str]], Awaitable[int]]
 """Says these dates of the patient; 200, 400 when one of them is his birth date, 403 when no more may be said."""
 
@@ -32,7 +37,7 @@ async def limited(
 ) -> AsyncIterator[Server]:
     dsn = await postgres.fresh_database(migrated)
     at = tmp_path_factory.mktemp("limited") / "data"
-    async with running_server(at, dsn, naming={"refused": 20}) as server:
+    async with running_server(at, dsn, naming={"refused": 20, "looked_at": LOOKED_AT}) as server:
         yield server
 
 
@@ -263,3 +268,106 @@ async def test_a_client_that_goes_away_ends_the_comparing_after_the_piece_at_han
     with pytest.raises(asyncio.CancelledError):
         await work
     assert pieces == 1
+
+
+def few_letters(server: Server, monkeypatch: pytest.MonkeyPatch, letters: int) -> None:
+    few = (DATES, letters, CHARACTERS)
+    monkeypatch.setattr(guesses, "_BURSTS", few)
+    monkeypatch.setattr(server.house.guesses.debts, "bursts", few)
+
+
+def word(seed: int, letters: int = 240) -> str:
+    return "".join(random.Random(seed).choices("bcdfghjklmnp", k=letters))
+
+
+async def test_a_directory_that_got_its_name_uncompared_counts_when_it_is_compared(
+    limited: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a directory that is moved the nearest entries alone are compared: the rest may be guesses by then."""
+    few_letters(limited, monkeypatch, 1000)
+    hunter = await Hunter.of(limited, 60)
+
+    async def srm(operation: str, **surls: str) -> str:
+        surls = {key: f"{hunter.at}/{path}" for key, path in surls.items()}
+        answer = await limited.srm(operation, token=hunter.token, expect=None, **surls)
+        return str(answer["returnStatus"]["statusCode"])
+
+    for path in (
+        "p0",
+        "p0/x",
+        "p0/x/many",
+        "p0/x/z",
+        "p0/x/z/y",
+        *(f"p0/x/many/{n}" for n in range(LOOKED_AT)),
+    ):
+        assert await srm("mkdir", surl=path) == "SRM_SUCCESS"
+    copied = await hunter.dav.call("COPY", "a.dcm", Destination=hunter.dav.path("p0/x/z/y/a"))
+    assert copied.status == 201
+    told, name = [], "x"
+    for n in range(8):
+        assert await srm("mv", fromSURL=f"p{n}/{name}", toSURL=f"p{n}/{word(n)}") == "SRM_SUCCESS"
+        name = word(n)
+        assert await srm("mv", fromSURL=f"p{n}/{name}/many", toSURL="many") == "SRM_SUCCESS"
+        told.append(await srm("mv", fromSURL=f"p{n}", toSURL=f"p{n + 1}"))
+        if told[-1] != "SRM_SUCCESS":
+            break
+        assert await srm("mv", fromSURL="many", toSURL=f"p{n + 1}/{name}/many") == "SRM_SUCCESS"
+    assert told == ["SRM_SUCCESS"] * 4 + ["SRM_AUTHORIZATION_FAILURE"]
+
+
+@pytest.mark.parametrize("registered", [False, True])
+async def test_names_that_files_had_before_they_were_here_count(
+    limited: Server, monkeypatch: pytest.MonkeyPatch, registered: bool
+) -> None:
+    few_letters(limited, monkeypatch, 300)
+    hunter = await Hunter.of(limited, 61 + registered)
+    for name in ("d", "d/e"):
+        await limited.srm("mkdir", token=hunter.token, surl=f"{hunter.at}/{name}")
+    guids = [
+        (await limited.put(f"{hunter.at}/d/e/{word(n)}", image(70 + n + 10 * registered)))["guid"]
+        for n in range(2)
+    ]
+    if registered:
+        async with limited.house.database.acquire() as db:
+            await db.execute(
+                "update images set brought_by = null where id in"
+                " (select image from entries where guid = any($1::uuid[]))",
+                guids,
+            )
+    surls = {"fromSURL": f"{hunter.at}/d/e", "toSURL": f"{hunter.at}/f"}
+    answer = await limited.srm("mv", token=hunter.token, expect=None, **surls)
+    wanted = "SRM_AUTHORIZATION_FAILURE" if registered else "SRM_SUCCESS"
+    assert answer["returnStatus"]["statusCode"] == wanted
+
+
+async def test_while_it_cannot_be_told_whose_a_file_is_it_gets_no_other_name(
+    limited: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hunter = await Hunter.of(limited, 65)
+
+    async def away(_shelf: Shelf, found: Found) -> list[MdmError]:
+        return [untold() for _ in found.wanted]
+
+    monkeypatch.setattr(Shelf, "load", away)
+    surls = {"fromSURL": f"{hunter.at}/a.dcm", "toSURL": f"{hunter.at}/b.dcm"}
+    answer = await limited.srm("mv", token=hunter.token, expect=None, **surls)
+    assert answer["returnStatus"]["statusCode"] == "SRM_INTERNAL_ERROR"
+
+
+async def test_however_much_is_asked_at_once_little_of_it_is_looked_at_together(
+    limited: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hunter = await Hunter.of(limited, 66)
+    words: list[int] = []
+    let = Guesses.let
+
+    def counted(self: Guesses, account: str, patient: str, all_: Any, kept: Any = ()) -> Any:
+        words.append(sum(len(one.characters) for one in (*all_, *kept)))
+        return let(self, account, patient, all_, kept)
+
+    monkeypatch.setattr(Guesses, "let", counted)
+    urls = [f"https://x.example/{n}/" + "/".join(word(n, 900)) for n in range(300)]
+    many = [{"surl": f"{hunter.at}/a.dcm", "url": url} for url in urls]
+    await hunter.post("/catalog/v1/replicas/add", replicas=many)
+    assert sum(words) > 200_000
+    assert max(words) <= revealing._READ_AT_ONCE / 2

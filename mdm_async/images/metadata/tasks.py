@@ -222,9 +222,8 @@ async def _silent(
     async with desk.database.acquire() as db:
         found = _permitted(job, await places.of_entries(db, ids), ids)
     images = {one.entry.id: one.entry.image for one in found if one.entry is not None}
-    known = await guard.identifiers([image for image in images.values() if image is not None])
     told = {id_: Named(image, texts) for id_, image in images.items() if image is not None}
-    verdicts = await guard.compare(job.caller, known, list(told.values()))
+    verdicts = await guard.compare(job.caller, list(told.values()))
     refused = {id_: why for id_, why in zip(told, verdicts, strict=True) if why is not None}
     return [id_ for id_ in images if id_ not in refused], next(iter(refused.values()), None)
 

@@ -150,21 +150,13 @@ async def _revealing(
         for at, one in enumerate(found)
         if isinstance(one, _Settable) and one.entry.image is not None
     }
-    texts = {at: some for at, some in texts.items() if some}
-    images = {at: one.entry.image for at in texts if isinstance(one := found[at], _Settable)}
-    known = await guard.identifiers([image for image in images.values() if image is not None])
-    told: list[Named] = []
-    refused: dict[int, MdmError] = {}
-    for at, image in images.items():
-        assert image is not None
-        why = known.get(image)
-        if isinstance(why, MdmError):
-            refused[at] = why
-        else:
-            told.append(Named(image, tuple(texts[at])))
-    if told:
-        await guard.demand_texts_silent(caller, known, told)
-    return refused
+    told = {
+        at: Named(one.entry.image, tuple(some))
+        for at, some in texts.items()
+        if some and isinstance(one := found[at], _Settable) and one.entry.image is not None
+    }
+    unknown = await guard.demand_texts_silent(caller, list(told.values()))
+    return {at: why for at, why in zip(told, unknown, strict=True) if why is not None}
 
 
 def _same(found: _Settable | MdmError) -> object:

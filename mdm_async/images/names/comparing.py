@@ -7,14 +7,15 @@ from typing import Final, TypeVar
 
 from mdm_async.dicom.said import Said
 from mdm_async.images.cipher_pool import CipherPool
+from mdm_async.images.names.whose import identifiers_in
 
 READ: Final = 8192
 """Characters that are read in one piece, some ten milliseconds of a core."""
 HELD: Final = 1 << 22
 """Characters times identifiers that are held against each other in one piece, some milliseconds."""
 
-Asked = tuple[Sequence[Said], frozenset[str]]
-"""Texts, and the identifiers that they are held against."""
+Asked = tuple[Sequence[Said], str]
+"""Texts, and the identifiers that they are held against, in lines."""
 _T = TypeVar("_T")
 
 
@@ -47,11 +48,15 @@ def _read(texts: Sequence[str], directories: dict[str, Said]) -> dict[str, Said]
 
 def _work(asked: Asked) -> int:
     texts, identifiers = asked
-    return sum(len(one.joined) for one in texts) * len(identifiers)
+    return sum(len(one.joined) for one in texts) * (identifiers.count("\n") + 1)
 
 
 def _held(asked: Sequence[Asked]) -> list[list[int]]:
-    return [[at for at, one in enumerate(texts) if one.reveals(identifiers)] for texts, identifiers in asked]
+    found = []
+    for texts, values in asked:
+        identifiers = identifiers_in(values)
+        found.append([at for at, one in enumerate(texts) if one.reveals(identifiers)])
+    return found
 
 
 def _pieces(all_: Iterable[_T], size: Callable[[_T], int], most: int) -> Iterator[list[_T]]:

@@ -59,7 +59,11 @@ class Copier:
             await self.served.refresh(db)
             found = await self._found(db, caller, source, deep=deep)
             to = await _target(db, caller, target, found[0].place, overwrite=overwrite)
-        named = [Named(one.image, (one.below(to.lfn),), one.path) for one in found if one.image is not None]
+        named = [
+            Named(one.image, (one.below(to.lfn),), split(Lfn(one.path))[1])
+            for one in found
+            if one.image is not None
+        ]
         await self.guard.demand_silent(caller, named)
         async with self.database.transaction() as db:
             # Before any entry is locked, as whoever moves one does.

@@ -78,7 +78,7 @@ class Guesses:
         """Whether the account may have these compared with a patient now; if so, what is new in them is counted.
 
         `kept`: what names had in them before, which costs neither letters nor characters. What could be a date counts
-        in any case. At most some ten milliseconds for the 400,000 characters that are let.
+        in any case. Some milliseconds for 10,000 words; no more is looked at once it is too much.
         """
         if not self.limited:
             return Let(0.0)
@@ -95,10 +95,10 @@ class Guesses:
                 ]
                 counts[kind] += sum(map(weights.__getitem__, fresh))
                 new.update(fresh)
+            if any(count > burst for burst, count in zip(_BURSTS, counts, strict=True)):
+                return Let(inf)
         if not new:
             return Let(0.0)
-        if any(count > burst for burst, count in zip(_BURSTS, counts, strict=True)):
-            return Let(inf)
         if wait := self.debts.wait(account, patient, counts):
             return Let(wait)
         self.debts.count(account, patient, counts)

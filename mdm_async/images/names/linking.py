@@ -173,14 +173,12 @@ class _Linking:
         self, sources: Sequence[_Source], named: Sequence["_Named | MdmError"]
     ) -> list[Lfn | MdmError]:
         """Those names that do not tell who their image's patient is."""
-        guard = self.linker.guard
         told = [
             Named(source.image, (one.said,))
             for source, one in zip(sources, named, strict=True)
             if isinstance(one, _Named)
         ]
-        known = await guard.identifiers([one.image for one in told])
-        verdicts = iter(await guard.compare(self.caller, known, told))
+        verdicts = iter(await self.linker.guard.compare(self.caller, told))
         return [(next(verdicts) or one.lfn) if isinstance(one, _Named) else one for one in named]
 
     async def _made(

@@ -74,7 +74,7 @@ class Mover:
                 below, whole = await entries.images_below(db, entry.id, self.naming.looked_at)
         kept = name if name == entry.name else ""
         await self.guard.demand_silent(
-            caller, [Named(image, (lfn + path,), kept + path) for image, path in below]
+            caller, [Named(image, (lfn + path,), split(Lfn(path))[1] or kept) for image, path in below]
         )
         return _LookedAt(lfn, whole)
 

@@ -65,8 +65,9 @@ class DeadProperties:
         values = {name: value for name, value in changes if value is not None}
         self._demand_fits(values)
         told = tuple(text for name, value in values.items() for text in _read(name, value))
-        known = await self.guard.identifiers([image])
-        await self.guard.demand_texts_silent(caller, known, [Named(image, told)])
+        (unknown,) = await self.guard.demand_texts_silent(caller, [Named(image, told)])
+        if unknown is not None:
+            raise unknown
 
     def _demand_fits(self, known: Mapping[Name, str]) -> bytes:
         """Properties as they are kept. Raises NoSpace."""

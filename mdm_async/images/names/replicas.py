@@ -105,8 +105,7 @@ async def _compared(
             continue  # told when it is to be added
         if entry.image is not None:
             named[entry.image, url] = Named(entry.image, (unquote(url),), entry.name)
-    known = await guard.identifiers([image for image, _ in named])
-    return dict(zip(named, await guard.compare(caller, known, list(named.values())), strict=True))
+    return dict(zip(named, await guard.compare(caller, list(named.values())), strict=True))
 
 
 async def remove(database: Database, caller: Caller, changes: Sequence[Change]) -> Outcomes:

@@ -2,39 +2,43 @@
 
 import asyncio
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
-from math import ceil, inf
-from typing import Final, TypeVar
+from typing import Final
 from uuid import UUID
 
 from mdm_async.blobs.store import BlobStore
 from mdm_async.catalog.holdings import images
-from mdm_async.dicom.identifiers import Patient, patient_of
 from mdm_async.dicom.said import Said
-from mdm_async.errors import BadRequest, Damaged, Forbidden, Malformed, MdmError, Refusal, TooLarge
+from mdm_async.errors import (
+    Damaged,
+    Malformed,
+    MdmError,
+    Unavailable,
+)
 from mdm_async.images.cipher_pool import CipherPool
 from mdm_async.images.fairness.rates import Rates
 from mdm_async.images.names.comparing import held, read
 from mdm_async.images.names.guesses import Guesses, Let
+from mdm_async.images.names.refusals import revealing, said_much, too_large, tried_often
+from mdm_async.images.names.whose import Whose, whose
 from mdm_async.images.reading.heads import head
 from mdm_async.images.reading.shelf import Shelf
-from mdm_async.names import IDENTIFIED, Caller, Right
+from mdm_async.names import IDENTIFIED, Caller
 from mdm_async.postgres.database import Database
 
 _AT_ONCE: Final = 64
 """Images whose heads are looked at before those of the next are."""
+_READ_AT_ONCE: Final = 1 << 17
+"""Characters of different texts that are: some 30 MiB of memory, if each is a word."""
 
 _FREE: Final = Let(0.0)
-
-_T = TypeVar("_T")
-Identifiers = Mapping[UUID, Patient | MdmError]
-"""What no name of an image may hold, or why that cannot be told. Of those whose bytes are not here nothing is known."""
 
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """What an image is to be called, or texts it is to have. `kept`: as much of its name as it had before."""
+    """What an image is to be called, or texts it is to have. `kept`: the file's own name, if that stays, which was
+    compared when it was given; those of directories may not have been."""
 
     image: UUID
     texts: tuple[str, ...]
@@ -53,103 +57,108 @@ class NameGuard:
     guesses: Guesses
     """One text may hold a hundred guesses, and those that miss tell something too."""
 
-    async def identifiers(self, wanted: Sequence[UUID]) -> Identifiers:
-        """Of at most some hundred images. It waits for the key store: hold no connection meanwhile."""
-        found: dict[UUID, Patient | MdmError] = {}
-        for some in _pages(list(dict.fromkeys(wanted))):
-            async with self.database.acquire() as db:
-                closed = await self.shelf.find_whole(db, [(image, IDENTIFIED) for image in some])
-                brought = await images.bringers(db, some)
-            for image, original in zip(some, await self.shelf.load(closed), strict=True):
-                if isinstance(original, MdmError):
-                    continue
-                try:
-                    first = await head(self.blobs, self.cipher, original, self.max_head)
-                    if first is None:
-                        found[image] = _too_large()
-                        continue
-                    patient = await self.cipher.run(partial(patient_of, first))
-                    # Whoever stores files of a made-up patient learns by their count nothing of what others brought.
-                    found[image] = replace(patient, key=patient.key | {f"\n{brought.get(image, '')}"})
-                except (Malformed, Damaged):
-                    continue  # nothing can be read that names anybody
-                except MdmError as why:
-                    found[image] = why
-        return found
-
     async def demand_silent(self, caller: Caller, named: Sequence[Named]) -> None:
         """Return when none of these names tells who its image's patient is.
 
-        Raises as `demand_texts_silent`; whichever of them it is, it is one answer, and counts once.
+        Raises as `demand_texts_silent`, and why that cannot be told; whichever of them it is, it is one answer, and
+        counts once.
         """
         for some in _pages(named):
-            known = await self.identifiers([one.image for one in some])
-            await self._demand(caller, known, some, as_one=True)
+            await self._demand(caller, some, as_one=True)
 
-    async def demand_texts_silent(self, caller: Caller, known: Identifiers, told: Sequence[Named]) -> None:
-        """Return when none of these texts tells who their patients are; each that does is counted.
+    async def demand_texts_silent(self, caller: Caller, told: Sequence[Named]) -> list[MdmError | None]:
+        """Return when none of these texts tells who their patients are: why of some that cannot be told.
 
-        Raises BadRequest, TooLarge; Forbidden when the account has had too many refused lately, whatever these are, or
-        would say more of one of the patients than it may. Then nothing is compared.
+        Each that does is counted. Raises BadRequest; Forbidden when the account has had too many refused lately,
+        whatever these are, or would say more of one of the patients than it may. Then nothing of that patient is
+        compared.
         """
-        await self._demand(caller, known, told, as_one=False)
+        return [why for some in _pages(told) for why in await self._demand(caller, some, as_one=False)]
 
-    async def compare(
-        self, caller: Caller, known: Identifiers, named: Sequence[Named]
-    ) -> list[MdmError | None]:
-        """Why each of these may not be, as `demand_texts_silent` raises it; None: it tells nothing.
+    async def compare(self, caller: Caller, named: Sequence[Named]) -> list[MdmError | None]:
+        """Why each of these may not be, as `demand_silent` raises it; None: it tells nothing.
 
         No more is told than if they were compared one after the other.
         """
+        counted: set[_Guess] = set()
+        return [why for some in _pages(named) for why in await self._compare(caller, some, counted)]
+
+    async def _compare(
+        self, caller: Caller, named: Sequence[Named], counted: set["_Guess"]
+    ) -> list[MdmError | None]:
         account = caller.payer.account
         if self.refused.wait(account):
-            return [_tried_often(caller) for _ in named]
-        asked = await self._let(caller, known, named)
+            return [tried_often(caller) for _ in named]
+        asked = await self._let(caller, named)
         verdicts: list[MdmError | None] = []
-        counted: set[_Guess] = set()
         for one, found in zip(asked, await self._found(asked), strict=True):
-            if one.why is None and self._is_shut(account, one):
-                verdicts.append(_tried_often(caller))
+            if one.is_compared and self._is_shut(account, one):
+                verdicts.append(tried_often(caller))
                 continue
             for guess in found - counted:
                 self._count(account, one, guess)
             counted |= found
-            verdicts.append(_revealing(caller) if found else one.why)
+            verdicts.append(revealing(caller) if found else one.unknown or one.why)
         return verdicts
 
-    async def _demand(
-        self, caller: Caller, known: Identifiers, named: Sequence[Named], *, as_one: bool
-    ) -> None:
+    async def _demand(self, caller: Caller, named: Sequence[Named], *, as_one: bool) -> list[MdmError | None]:
         account = caller.payer.account
         if self.refused.wait(account):
-            raise _tried_often(caller)
-        asked = await self._let(caller, known, named)
+            raise tried_often(caller)
+        asked = await self._let(caller, named)
         for one in asked:
-            if one.why is not None:
-                raise one.why
+            if (why := (one.unknown if as_one else None) or one.why) is not None:
+                raise why
         found = await self._found(asked)
         # Of many that are compared side by side no more is told than of those one after the other.
         if any(self._is_shut(account, one) for one in asked):
-            raise _tried_often(caller)
+            raise tried_often(caller)
         hits = {guess: one for one, some in zip(asked, found, strict=True) for guess in some}
         if hits:
             for guess, one in list(hits.items())[: 1 if as_one else None]:
                 self._count(account, one, guess)
-            raise _revealing(caller)
+            raise revealing(caller)
+        return [one.unknown for one in asked]
 
-    async def _let(self, caller: Caller, known: Identifiers, named: Sequence[Named]) -> list["_Asked"]:
+    async def _whose(self, wanted: Sequence[UUID]) -> Mapping[UUID, Whose | MdmError]:
+        """What no name of an image may hold, or why that cannot be told. Of those whose bytes are not here nothing is
+        known. It waits for the key store: hold no connection meanwhile."""
+        found: dict[UUID, Whose | MdmError] = {}
+        async with self.database.acquire() as db:
+            closed = await self.shelf.find_whole(db, [(image, IDENTIFIED) for image in wanted])
+            brought = await images.bringers(db, wanted)
+        for image, original in zip(wanted, await self.shelf.load(closed), strict=True):
+            if isinstance(original, Unavailable):
+                found[image] = original
+            if isinstance(original, MdmError):
+                continue
+            try:
+                first = await head(self.blobs, self.cipher, original, self.max_head)
+                found[image] = (
+                    await self.cipher.run(partial(whose, first, brought.get(image)))
+                    if first is not None
+                    else too_large()
+                )
+            except (Malformed, Damaged):
+                continue  # nothing can be read that names anybody
+            except MdmError as why:
+                found[image] = why
+        return found
+
+    async def _let(self, caller: Caller, named: Sequence[Named]) -> list["_Asked"]:
         """What of these may be compared, which is counted for each patient."""
+        known = await self._whose(list(dict.fromkeys(one.image for one in named)))
         said = await read(self.cipher, {text for one in named for text in (*one.texts, one.kept)})
-        by_patient: dict[frozenset[str], list[Named]] = {}
+        by_patient: dict[str, list[Named]] = {}
         for one in named:
-            if isinstance(patient := known.get(one.image), Patient) and patient.values:
-                by_patient.setdefault(patient.key, []).append(one)
-        lets: dict[frozenset[str], Let] = {}
+            if isinstance(of := known.get(one.image), Whose) and of.values:
+                by_patient.setdefault(of.key, []).append(one)
+        lets: dict[str, Let] = {}
         for key, some in by_patient.items():
             texts = {text for texts in {one.texts for one in some} for text in texts}
-            kept = {one.kept for one in some}
+            kept = {one.kept for one in some if _was_compared(known.get(one.image))}
             lets[key] = self.guesses.let(
-                caller.payer.account, str(hash(key)), _parts(said, texts), _parts(said, kept)
+                caller.payer.account, key, _parts(said, texts), [said[name] for name in kept]
             )
             await asyncio.sleep(0)  # many patients are many pieces of work
         return [_asked(caller, one, known.get(one.image), said, lets) for one in named]
@@ -159,12 +168,12 @@ class NameGuard:
         pairs = {
             (one.named.texts, one.values): (one.said, one.values)
             for one in asked
-            if one.why is None and one.values
+            if one.is_compared and one.values
         }
         found = dict(zip(pairs, await held(self.cipher, list(pairs.values())), strict=True))
         return [
             {(one.patient, one.named.texts[at]) for at in found.get((one.named.texts, one.values), ())}
-            if one.why is None
+            if one.is_compared
             else set()
             for one in asked
         ]
@@ -185,32 +194,40 @@ _Guess = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """What is compared, unless there is a reason `why` not. `patient`: what guesses are counted by."""
+    """What is compared, unless it is not known with what (`unknown`), or there is a reason `why` not. `patient`: what
+    guesses are counted by."""
 
     named: Named
     said: Sequence[Said] = ()
-    values: frozenset[str] = frozenset()
+    values: str = ""
     patient: str = ""
     let: Let = _FREE
     why: MdmError | None = None
+    unknown: MdmError | None = None
+
+    @property
+    def is_compared(self) -> bool:
+        return self.why is None and self.unknown is None
 
 
 def _asked(
     caller: Caller,
     named: Named,
-    patient: Patient | MdmError | None,
+    of: Whose | MdmError | None,
     said: Mapping[str, Said],
-    lets: Mapping[frozenset[str], Let],
+    lets: Mapping[str, Let],
 ) -> _Asked:
-    if isinstance(patient, MdmError):
-        return _Asked(named, why=patient)
-    if patient is None or not patient.values:
+    if isinstance(of, MdmError):
+        return _Asked(named, unknown=of)
+    if of is None or not of.values:
         return _Asked(named)
-    let = lets[patient.key]
-    why = _said_much(caller, let.wait) if let.wait else None
-    return _Asked(
-        named, [said[text] for text in named.texts], patient.values, str(hash(patient.key)), let, why
-    )
+    let = lets[of.key]
+    why = said_much(caller, let.wait) if let.wait else None
+    return _Asked(named, [said[text] for text in named.texts], of.values, of.key, let, why)
+
+
+def _was_compared(of: Whose | MdmError | None) -> bool:
+    return isinstance(of, Whose) and of.named_with_bytes
 
 
 def _parts(said: Mapping[str, Said], texts: Iterable[str]) -> list[Said]:
@@ -219,55 +236,17 @@ def _parts(said: Mapping[str, Said], texts: Iterable[str]) -> list[Said]:
     return found + list({id(one.before): one.before for one in found if one.before is not None}.values())
 
 
-def _revealing(caller: Caller) -> MdmError:
-    return _refused(
-        caller,
-        BadRequest(
-            "the name or text holds identifiers of the file's patient, which users without the right to them"
-            " would see",
-            remedy="choose a name without the patient's name, ID or accession number",
-        ),
-    )
-
-
-def _tried_often(caller: Caller) -> MdmError:
-    return _refused(
-        caller,
-        Forbidden(
-            "too many names that tell who a patient is were tried lately", remedy="try again in an hour"
-        ),
-    )
-
-
-def _said_much(caller: Caller, wait: float) -> MdmError:
-    """Guesses that miss tell something as well, so it is in the audit."""
-    detail = "too much that is new was said of one patient's files lately: names, texts, and digits that may be dates"
-    if wait == inf:
-        return _refused(caller, Forbidden(f"{detail}; this is more than a day's", remedy="say less at once"))
-    hours = ceil(wait / 3600)
-    return _refused(
-        caller,
-        Forbidden(
-            detail,
-            remedy=f"repeat what was said before, or try again in {hours} {'hour' if hours == 1 else 'hours'}",
-            retry_after=ceil(wait),
-        ),
-    )
-
-
-def _refused(caller: Caller, why: MdmError) -> MdmError:
-    """Whoever tries names would learn whose image it is: each try is in the audit."""
-    why.refusal = Refusal(caller.name, Right.IDENTITY)
-    return why
-
-
-def _too_large() -> TooLarge:
-    return TooLarge(
-        "the patient's identifiers lie behind more bytes than scrub.max_head, so the name cannot be checked",
-        remedy="let the administrator raise scrub.max_head",
-    )
-
-
-def _pages(all_: Sequence[_T]) -> Iterator[Sequence[_T]]:
-    for start in range(0, len(all_), _AT_ONCE):
-        yield all_[start : start + _AT_ONCE]
+def _pages(all_: Sequence[Named]) -> Iterator[Sequence[Named]]:
+    """So few that what they say, and whose they are, is little, however much is asked at once."""
+    start, texts, left = 0, set[str](), _READ_AT_ONCE
+    for at, one in enumerate(all_):
+        new = {one.kept, *one.texts} - texts
+        size = sum(map(len, new))
+        if at > start and (at - start == _AT_ONCE or size > left):
+            yield all_[start:at]
+            start, new, left = at, {one.kept, *one.texts}, _READ_AT_ONCE
+            size, texts = sum(map(len, new)), set()
+        texts |= new
+        left -= size
+    if all_:
+        yield all_[start:]

@@ -145,9 +145,10 @@ async def test_nor_of_a_file_that_takes_the_place_of_another_while_they_are_look
     await dav.puts("a.dcm", made())
     silent = NameGuard.demand_texts_silent
 
-    async def slow(*given: Any) -> None:
-        await silent(*given)
+    async def slow(*given: Any) -> Any:
+        unknown = await silent(*given)
         await dav.puts("a.dcm", made(name="Feldhaus^Wilhelmine", seed=1))
+        return unknown
 
     monkeypatch.setattr(NameGuard, "demand_texts_silent", slow)
     assert await status(dav, "PROPPATCH", "a.dcm", update("Feldhaus")) != 207
