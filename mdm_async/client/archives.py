@@ -20,8 +20,9 @@ class Archives:
 
     async def listing(self) -> list[Json]:
         """How each stands: `name`, whether it `answers` (None: not asked yet), or the `reason`; how many images are
-        `waiting` for it; the `hours` in which it may be asked, and in how many seconds they begin (`opensInSeconds`);
-        whether what waits has no room in the cache (`noRoom`).
+        `waiting` for it, of these `taken` that come just now, and `failed` that are tried again; the `hours` in which
+        it may be asked, and in how many seconds they begin (`opensInSeconds`); whether what waits has no room in the
+        cache (`noRoom`).
         """
         return list((await self._wire.operate("GET", "admin/v1/archives"))["archives"])
 

@@ -96,6 +96,19 @@ async def test_a_trail_is_shown_exported_and_verified(
     assert [orjson.loads(line)["kind"] for line in printed.out.splitlines()] == ["trail", "row", "end"]
 
 
+async def test_who_read_a_file_is_asked_by_its_name(audited: Run, own_server: Server, ct: bytes) -> None:
+    folder = await own_server.directory()
+    for name in ("a", "b"):
+        await own_server.put(f"{folder}/{name}.dcm", ct)
+    rows = (await audited("audit", "show", f"{folder}/a.dcm", "--json")).json
+    assert {row["lfn"] for row in rows} == {f"{folder}/a.dcm"}
+    assert [row["act"] for row in rows if row["act"] == "put"] == ["put"]
+    assert (await audited("audit", "show", f"{folder}/a.dcm", "--act", "no act")).text.startswith("no rows")
+    assert (await audited("audit", "show", f"{folder}/none.dcm")).code == 3
+    ended = await audited("audit", "show", "--guid", f"{folder}/a.dcm")
+    assert (ended.code, "mdm audit show LFN" in ended.err) == (2, True)
+
+
 async def test_tampering_is_code_65_with_the_second_and_the_row(
     audited: Run, own_server: Server, seal: Seal
 ) -> None:

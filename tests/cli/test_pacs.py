@@ -64,7 +64,7 @@ async def test_an_archive_is_asked_registered_at_and_brought_from(
     (line,) = [line for line in ended.text.splitlines() if "hospital" in line]
     assert line.split() == ["hospital", "answers", "0", "0", "0"]
     (line,) = [line for line in ended.text.splitlines() if "away" in line]
-    assert "not asked yet" in line
+    assert "no image asked for yet" in line
     ended = await mdm("get", "-r", "/pacs", tmp_path)
     assert ended.code == 0, ended.err
     assert len(list(tmp_path.rglob("*.dcm"))) == len(images)

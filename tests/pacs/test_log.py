@@ -59,3 +59,13 @@ async def test_what_a_device_offers_in_vain_is_told(pacs: Pacs) -> None:
         await until(lambda: not open_now(pacs))
     assert "a device offers nothing that is taken" in log.getvalue()
     assert printing in log.getvalue()
+
+
+async def test_why_an_association_is_refused_is_in_the_log(pacs: Pacs) -> None:
+    with captured_log() as log:
+        for asked in ({"ae": "STRANGER"}, {"called": "NOBODY"}):
+            stranger = await pacs.connect()
+            assert (await stranger.ask(**asked))[0] == 3
+            stranger.close()
+    assert "no [[pacs.calling]] has this ae" in log.getvalue()
+    assert "NOBODY" in log.getvalue()

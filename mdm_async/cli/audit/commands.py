@@ -11,9 +11,9 @@ from mdm_async.cli.audit.filters import Act, By, Guid, Since, Until, filters
 from mdm_async.cli.connection import client_of, complete
 from mdm_async.cli.keygen import write_new
 from mdm_async.cli.options import Json
-from mdm_async.cli.output import print_json, print_line
+from mdm_async.cli.output import about, print_json, print_line
 from mdm_async.cli.tables import add_row, print_table, table
-from mdm_async.errors import Exists
+from mdm_async.errors import BadRequest, Exists
 
 
 def register(app: typer.Typer) -> None:
@@ -28,6 +28,9 @@ def register(app: typer.Typer) -> None:
 
 def show(
     context: typer.Context,
+    name: Annotated[
+        str | None, typer.Argument(metavar="[LFN]", help="Of this file or directory.", show_default=False)
+    ] = None,
     last: Annotated[int, typer.Option("--last", "-n", min=1, max=5000, help="So many rows.")] = 50,
     since: Since = None,
     until: Until = None,
@@ -38,12 +41,20 @@ def show(
 ) -> None:
     """Show the last rows: when, who, what, how it ended. Files have their names where you may list them.
 
-    Example: `mdm audit show --act read --since 2026-01-31`
+    Of a directory these are the acts on itself; those on a file that went are found by its GUID.
+
+    Example: `mdm audit show /demo/ct/one.dcm --act read` or `mdm audit show --since 2026-01-31`
     """
+    if name is not None and guid is not None:
+        raise BadRequest("a name and --guid are two entries", remedy="give one of them")
+    asked = filters(since, until, by, guid, act)
 
     async def work() -> list[dict[str, Any]]:
         async with client_of(context) as client:
-            return await client.audit.last(last, **filters(since, until, by, guid, act))
+            if name is not None:
+                with about(name):
+                    asked["guid"] = (await client.stat(name)).guid or ""
+            return await client.audit.last(last, **asked)
 
     rows = complete(work())
     if json:
@@ -63,6 +74,8 @@ def show(
             row["source"] or "", more,
         )  # fmt: skip
     print_table(shown)
+    if not rows:
+        print_line("no rows: nothing of that kind is in the trail")
 
 
 def keygen(

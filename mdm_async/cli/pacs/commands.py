@@ -85,7 +85,8 @@ def find(
 
 
 def status(context: typer.Context, json: Json = False) -> None:
-    """Show the archives of the settings: whether they gave images when last asked, and how many images wait for them.
+    """Show the archives of the settings: whether they gave images when last asked; how many images wait for them, come
+    just now, and failed to come and are tried again.
 
     Example: `mdm pacs status`
     """
@@ -98,14 +99,15 @@ def status(context: typer.Context, json: Json = False) -> None:
     if json:
         print_json({"archives": found})
         return
-    made = table("archive", "state", "waiting", "taken", "failed", numbers=("waiting", "taken", "failed"))
+    figures = ("waiting", "coming", "failed")
+    made = table("archive", "state", *figures, numbers=figures)
     for one in found:
-        state = {True: "answers", None: "not asked yet"}.get(one["answers"], one["reason"])
+        state = {True: "answers", None: "no image asked for yet"}.get(one["answers"], one["reason"])
         if one.get("noRoom"):
             state = "no room: the cache is full (mdm cache status)"
         if one["opensInSeconds"]:
             state = f"asked {one['hours']} only, in {timedelta(seconds=one['opensInSeconds'])}"
-        add_row(made, one["name"], state, one["waiting"], one["taken"], one["failed"])
+        add_row(made, one["name"], state, one["waiting"] - one["taken"], one["taken"], one["failed"])
     print_table(made)
     if not found:
         print_line("no archives: the settings name none in [[pacs.sources]]")

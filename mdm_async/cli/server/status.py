@@ -49,7 +49,7 @@ def _print(found: dict[str, Any]) -> None:
     )
     for reason in found["full"]:
         print_line(reason)
-    queues = table("queue", "waiting", "taken", "failed", "oldest", numbers=("waiting", "taken", "failed"))
+    queues = table("queue", "rows", "at work", "failed", "oldest", numbers=("rows", "at work", "failed"))
     failures = table("failed", "reason", "attempts", "again at", numbers=("attempts",))
     for queue in found["queues"]:
         length = f"{queue['length']}{'+' if queue['more'] else ''}"

@@ -139,7 +139,10 @@ async def file(
     FILED.labels(outcome).inc()
     if outcome not in (Outcome.NEW, Outcome.SAME):
         _log.warning(
-            "an instance came whose SOP Instance UID is known", guid=str(guid), by=ask.by, outcome=outcome
+            "an instance came whose SOP Instance UID is known",
+            guid=str(guid),
+            by=ask.by,
+            outcome=str(outcome),
         )
     return Filed(guid, outcome, path.study, path.series)
 

@@ -212,12 +212,20 @@ class Association:
     async def _refuse(self, titles: Titles, why: Rejection) -> None:
         reason = _BY_REASON[why]
         metrics.REFUSED.labels(reason).inc()
-        shown = "".join(one if one.isascii() and one.isprintable() else "?" for one in titles.calling)
-        self._tell("an association was refused", what=reason, calling=shown)
+        beside = {"calling": _printable(titles.calling)}
+        if why == UNKNOWN_CALLING:
+            beside["because"] = self.acceptor.peers.why_not(titles.calling, self.end)
+        if why == UNKNOWN_CALLED:
+            beside |= {"called": _printable(titles.called), "ae_title": self.acceptor.title}
+        self._tell("an association was refused", what=reason, **beside)
         if why in (UNKNOWN_CALLING, UNKNOWN_CALLED):
             error = Unauthenticated(f"an association was refused: {reason}")
             self.acceptor.services.storage.refusals.note(error, None, self.source, "associate")
         await self.wire.say_last(reject(why))
+
+
+def _printable(title: str) -> str:
+    return "".join(one if one.isascii() and one.isprintable() else "?" for one in title)
 
 
 def syntaxes_of(abstract: str) -> Collection[str] | None:

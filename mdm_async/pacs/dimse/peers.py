@@ -120,6 +120,20 @@ class Peers:
         """The one of this title at the other end of a connection."""
         return next((one for one in self.known if one.title == title and one.is_at(end)), None)
 
+    def why_not(self, title: str, end: OtherEnd) -> str:
+        """What keeps whoever calls from being one of these: for those who run this server, never for the caller."""
+        named = [one for one in self.known if one.title == title]
+        if not named:
+            return "no [[pacs.calling]] has this ae; case counts"
+        here = [one for one in named if one.calls_from(end.address)]
+        if not here:
+            return "its hosts have not this address"
+        if end.secured:
+            return "it shows another certificate than the settings have, or none"
+        return (
+            "it must come by TLS" if here[0].settings.secured else "it must come by TLS, or have plain = true"
+        )
+
 
 def address_of(peername: object) -> str:
     """Of a connection's other end; an IPv4 address in IPv6's form is written as what it is."""

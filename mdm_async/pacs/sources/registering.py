@@ -135,7 +135,7 @@ class Registrar:
         wanted = Wanted.parse(study, None)
         source = await admitted(self.database, self.archives, caller, name, wanted, "pacs vanished")
         digest = pacs_source.study_digest(study, self.workshop.blind) if study is not None else None
-        return await Vanishing(self.database, self.keys, source).studies(digest, since)
+        return await Vanishing(self.database, self.keys, source, caller).studies(digest, since)
 
     async def _study(
         self,
@@ -170,7 +170,7 @@ class Registrar:
                 async with self.database.acquire() as db:
                     await vanished.listed(db, source.name, digest, there)
         if wanted.modality is None:  # else it lists some of them
-            vanishing = Vanishing(self.database, self.keys, source)
+            vanishing = Vanishing(self.database, self.keys, source, caller)
             counts["vanished"] += await vanishing.instances(digest, listed)
 
     async def _moved(self, archive: str, naming: "_Naming", named: list[Registration]) -> list[Registration]:

@@ -10,9 +10,13 @@ from typing import Final
 from uuid import UUID
 
 from mdm_async.catalog.holdings import vanished
+from mdm_async.catalog.namespace import paths
+from mdm_async.catalog.trail import acts
+from mdm_async.catalog.trail.acts import Act
 from mdm_async.errors import PeerFailed
 from mdm_async.images.parts.pacs_source import PacsSource
 from mdm_async.keys.store import KeyStore
+from mdm_async.names import Caller
 from mdm_async.pacs.source import Source
 from mdm_async.pacs.sources.fetching import sources_of
 from mdm_async.postgres.database import Database
@@ -25,11 +29,12 @@ _MOST_ASKED: Final = 500
 
 @dataclass(frozen=True, slots=True)
 class Vanishing:
-    """Of one archive."""
+    """Of one archive, looked for by a caller: what vanished is in the audit, by each of its names' GUIDs."""
 
     database: Database
     keys: KeyStore
     source: Source
+    caller: Caller
 
     async def instances(self, study: bytes, listed: Set[bytes]) -> int:
         """Of a study that the archive has listed; how many were marked. Raises SourceAway, PeerFailed."""
@@ -101,3 +106,8 @@ class Vanishing:
         if images:
             async with self.database.transaction() as db:
                 await vanished.mark(db, images)
+                about: dict[str, object] = {"archive": self.source.name}
+                named = await paths.entries_of_images(db, images)
+                await acts.record(
+                    db, [Act(self.caller, "vanished", guid=guid, details=about) for _, guid, _ in named]
+                )

@@ -63,6 +63,10 @@ async def test_what_vanished_is_marked_what_is_here_stays_and_both_come_back(
     assert await again(staging) == (3 if whole else 2)
     assert await again(staging) == 0
     at = await localities(staging, before)
+    async with Client(staging.url, staging.admin_token) as client:
+        told = await client.audit.last(50, act="vanished")
+    assert len(told) == (3 if whole else 2)
+    assert {one["details"]["archive"] for one in told} == {"hospital"}
     assert await staging.get(line["transferURL"])
     for path, where in zip(before, at, strict=True):
         for verb in ("prepareToGet", "bringOnline"):
