@@ -123,7 +123,7 @@ class DicomWebSource:
         if modality is not None:
             asked.append(("Modality", modality))
         what = f"studies/{model_json.study_uid(study)}/instances"
-        while known is None or seen < known:
+        while True:
             page = await self.query(what, asked, offset=seen, limit=size)
             if not page:
                 return
@@ -131,6 +131,9 @@ class DicomWebSource:
                 raise PeerFailed("the archive gives the same page again and again")
             last, seen = model_json.instance_uid(page[0]), seen + len(page)
             yield page
+            # It may count too few: behind a full page others may follow all the same.
+            if seen == known and len(page) < size:
+                return
 
     async def query(
         self, what: str, matching: Sequence[tuple[str, str]], *, offset: int, limit: int

@@ -25,6 +25,8 @@ class FakeArchive:
     """Answers every request for a series."""
     untold: tuple[str, ...] = ()
     """Tags (8 hexadecimal digits) that no list tells."""
+    counts: int | None = None
+    """Instances that it says a study has."""
     asked: list[str] = field(default_factory=list)
     running: int = 0
     most: int = 0
@@ -82,6 +84,8 @@ class FakeArchive:
             {tag: said for tag, said in one.to_json_dict().items() if tag not in self.untold}
             for one in found[offset : offset + limit]
         ]
+        if self.counts is not None and "studies" not in parts[:-1]:
+            page = [one | {"00201208": {"vr": "IS", "Value": [self.counts]}} for one in page]
         return web.json_response(page, content_type="application/dicom+json")
 
 

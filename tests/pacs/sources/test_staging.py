@@ -26,12 +26,14 @@ from mdm_async.images.transfers import filing
 from mdm_async.images.transfers.filing import FileAsk, Landing
 from mdm_async.images.transfers.staging import Line
 from mdm_async.names import AUTHENTICATED, Caller, Lfn, Scope, parse_rights
+from mdm_async.pacs.sources import registering
 from mdm_async.postgres.database import Connection
 from tests.conftest import Server, running_server
 from tests.faults.conditions import until
 from tests.pacs.sources.conftest import DIRECTORY
 from tests.pacs.sources.fake_archive import Answer, FakeArchive, fake_archive, multipart, never
 from tests.postgres.for_tests import PostgresForTests
+from tests.web.dicomweb.conftest import image
 from tests.web.made_images import made
 
 
@@ -400,6 +402,18 @@ async def test_registering_again_adds_what_is_new(archive: FakeArchive, staging:
     first = await registered(staging)
     archive.add(made(seed=3))
     assert set(first) < set(await registered(staging))
+
+
+@pytest.mark.parametrize("told", [0, 1, 2, 3, 7])
+async def test_instances_that_an_archive_does_not_count_are_registered_too(
+    archive: FakeArchive, staging: Server, monkeypatch: pytest.MonkeyPatch, told: int
+) -> None:
+    monkeypatch.setattr(registering, "_INSTANCES", 2)
+    uids = {"StudyInstanceUID": "1.2.3.7", "SeriesInstanceUID": "1.2.3.7.1"}
+    for seed in range(3):
+        archive.add(image(seed, SOPInstanceUID=f"1.2.3.7.1.{seed}", **uids))
+    archive.counts = told
+    assert len(await registered(staging)) == 3
 
 
 async def test_only_administrators_ask_an_archive(archive: FakeArchive, staging: Server) -> None:
