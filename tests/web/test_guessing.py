@@ -17,6 +17,7 @@ import pytest
 from mdm_async.errors import MdmError
 from mdm_async.images.names import comparing, guesses, revealing
 from mdm_async.images.names.guesses import CHARACTERS, DATES, PER_HIT, Guesses
+from mdm_async.images.names.revealing import NameGuard
 from mdm_async.images.reading.shelf import Found, Shelf
 from mdm_async.keys.store import untold
 from tests.conftest import Server, running_server
@@ -338,6 +339,25 @@ async def test_names_that_files_had_before_they_were_here_count(
     answer = await limited.srm("mv", token=hunter.token, expect=None, **surls)
     wanted = "SRM_AUTHORIZATION_FAILURE" if registered else "SRM_SUCCESS"
     assert answer["returnStatus"]["statusCode"] == wanted
+
+
+async def test_a_file_that_takes_the_place_of_one_that_is_compared_gets_no_name(
+    limited: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hunter = await Hunter.of(limited, 64)
+    await limited.put(f"{hunter.at}/own", image(90, "20000101"), token=hunter.token)
+    silent = NameGuard.demand_silent
+
+    async def slow(*given: Any) -> None:
+        await silent(*given)
+        monkeypatch.setattr(NameGuard, "demand_silent", silent)
+        to = hunter.dav.path("own")
+        assert (await hunter.dav.call("MOVE", "a.dcm", Destination=to, Overwrite="T")).status == 204
+
+    monkeypatch.setattr(NameGuard, "demand_silent", slow)
+    surls = {"fromSURL": f"{hunter.at}/own", "toSURL": f"{hunter.at}/{BORN}"}
+    answer = await limited.srm("mv", token=hunter.token, expect=None, **surls)
+    assert answer["returnStatus"]["statusCode"] == "SRM_FILE_BUSY"
 
 
 async def test_while_it_cannot_be_told_whose_a_file_is_it_gets_no_other_name(

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from enum import Enum, auto
+from uuid import UUID
 
 from mdm_async.catalog.holdings.profiles import enabled_at
 from mdm_async.catalog.namespace import entries, places, taking
@@ -76,7 +77,7 @@ class Mover:
         await self.guard.demand_silent(
             caller, [Named(image, (lfn + path,), split(Lfn(path))[1] or kept) for image, path in below]
         )
-        return _LookedAt(lfn, whole)
+        return _LookedAt(lfn, entry.id, entry.image, whole)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +85,9 @@ class _LookedAt:
     """A new name that has been compared."""
 
     lfn: Lfn
+    entry: int
+    image: UUID | None
+    """Whose patient it was compared with."""
     whole: bool
     """So have all names below it."""
 
@@ -107,6 +111,8 @@ async def _mv(mover: Mover, caller: Caller, source: str, target: str, named: _Lo
         directory, name, there = await _target(db, caller, target, before, entry, taken)
         if join(directory.lfn, name) != named.lfn:
             raise Busy("a directory of that name has just come or gone", remedy="try again")
+        if (entry.id, entry.image) != (named.entry, named.image):
+            raise Busy("another file has just taken its place", remedy="look at it, then try again")
         assert directory.entry is not None
         takes = await _takes_opaque(db, entry, directory.entry)
         kept = _kept(mover.standing, before, entry, directory, name)
