@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# Where it is set, each of the hundreds of processes that tests start would compile the whole package again.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: demo test check interop bench soak mutants pins clean
 

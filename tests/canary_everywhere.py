@@ -7,7 +7,7 @@ in attributes that are numbers, and what a file needs to be read at all.
 
 import struct
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from random import Random
 
 from pydicom.datadict import DicomDictionary, RepeatersDictionary
@@ -61,13 +61,17 @@ def in_sequences(seed: int, encoding: str = "explicit") -> Canary:
     return _file(seed, encoding, lambda planting, path: planting.sequences(path))
 
 
+EVERYTHING: dict[str, Callable[[int], Canary]] = {
+    **{f"own VR, {one}": partial(own_vr, encoding=one) for one in ("explicit", "implicit")},
+    **{f"written as {lie}": partial(lying_vr, lie=lie) for lie in _LIES},
+    **{f"in sequences, {one}": partial(in_sequences, encoding=one) for one in ("explicit", "implicit")},
+}
+"""What makes each of them of a seed, by what they are."""
+
+
 def everything(seed: int) -> dict[str, Canary]:
-    """All of them, by what they are."""
-    made = {f"own VR, {encoding}": own_vr(seed, encoding) for encoding in ("explicit", "implicit")}
-    made |= {f"written as {lie}": lying_vr(seed, lie) for lie in _LIES}
-    return made | {
-        f"in sequences, {encoding}": in_sequences(seed, encoding) for encoding in ("explicit", "implicit")
-    }
+    """All of them."""
+    return {name: made(seed) for name, made in EVERYTHING.items()}
 
 
 class Planting:
