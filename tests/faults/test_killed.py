@@ -38,6 +38,8 @@ class Uploader:
             while not stop.is_set() and surl not in self.acknowledged:
                 with suppress(*AWAY):
                     await self._put(caller, http, surl, data)
+                if surl not in self.acknowledged:
+                    await asyncio.sleep(0.02)  # Who asks without a pause keeps the server from starting.
 
     async def _put(self, caller: Caller, http: aiohttp.ClientSession, surl: str, data: bytes) -> None:
         prepared = await caller.srm("prepareToPut", files=[{"surl": surl, "expectedFileSize": len(data)}])
@@ -46,7 +48,6 @@ class Uploader:
             # Put by an earlier try whose acknowledgement was lost, or the database is just coming back.
             if line is not None and line["status"]["statusCode"] == "SRM_DUPLICATION_ERROR":
                 self.acknowledged[surl] = data
-            await asyncio.sleep(0.02)
             return
         async with http.put(line["transferURL"], data=_chunks(data)) as answer:
             assert answer.status in (201, 410, 503), await answer.text()
