@@ -6,7 +6,7 @@ import io
 import os
 import traceback
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -77,10 +77,25 @@ def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEv
     return {"uvloop": uvloop.new_event_loop}
 
 
+_postgres: list[PostgresForTests] = []
+"""The one of this session, once a test wants it."""
+
+
 @pytest.fixture(scope="session")
 async def postgres() -> AsyncIterator[PostgresForTests]:
     async with postgres_for_tests() as server:
+        _postgres.append(server)
         yield server
+        _postgres.clear()
+
+
+@pytest.fixture(autouse=True)
+def databases_go_with_the_test_that_made_them() -> Iterator[None]:
+    """Not those of fixtures that other tests use too: they are made before."""
+    with ExitStack() as stack:
+        for server in _postgres:
+            stack.enter_context(server.for_now())
+        yield
 
 
 @pytest.fixture(scope="session")

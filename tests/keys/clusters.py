@@ -10,7 +10,7 @@ import asyncpg
 import psutil
 
 from mdm_async.postgres.embedded.lifecycle import EmbeddedPostgres
-from tests.postgres.for_tests import FAST, PostgresForTests, postgres_folder
+from tests.postgres.for_tests import FAST, PostgresForTests, in_memory, postgres_folder
 
 
 class Cluster:
@@ -61,7 +61,7 @@ async def clusters(count: int) -> AsyncIterator[list[Cluster]]:
     async with AsyncExitStack() as stack:
         made = []
         for _ in range(count):
-            cluster = Cluster(stack.enter_context(postgres_folder()))
+            cluster = Cluster(stack.enter_context(postgres_folder(in_memory())))
             await cluster.start()
             stack.push_async_callback(cluster.stop)
             made.append(cluster)
