@@ -26,12 +26,15 @@ ALONE := tests/siege tests/scale
 # A browser, and a viewer from npm: `make interop` has them.
 APART := tests/interop/test_viewer.py
 
+# In the order of tests/longest.py: by itself, whoever hands out files begins with those of many tests.
+BESIDE := --numprocesses 4 --dist loadfile --no-loadscope-reorder
+
 test: $(VENV)/.dev
 	tests/install-peers dcmtk grid orthanc orthanc-dicomweb
 ifdef TESTS
-	$(BIN)/python -m pytest --numprocesses 4 --dist loadfile $(TESTS)
+	$(BIN)/python -m pytest $(BESIDE) $(TESTS)
 else
-	$(BIN)/python -m pytest --numprocesses 4 --dist loadfile --durations 25 $(addprefix --ignore=,$(ALONE) $(APART))
+	$(BIN)/python -m pytest $(BESIDE) --durations 25 $(addprefix --ignore=,$(ALONE) $(APART))
 	$(BIN)/python -m pytest $(ALONE)
 endif
 

@@ -26,6 +26,7 @@ from mdm_async.postgres.database import Database, connect
 from mdm_async.postgres.migrate import migrate
 from mdm_async.settings import load
 from mdm_async.web.http.house import House
+from tests.longest import longest_first
 from tests.patience import PATIENT, patient_parts
 from tests.postgres.for_tests import PostgresForTests, postgres_for_tests
 
@@ -64,6 +65,10 @@ def no_connection_is_held_while_something_slow_is_waited_for() -> Iterator[None]
 def all_are_patient() -> Iterator[None]:
     with patient_parts():
         yield
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    longest_first(items)
 
 
 def pytest_collection_finish() -> None:
