@@ -11,6 +11,7 @@ from mdm_async.postgres.database import connect, migrate
 from mdm_async.postgres.embedded.lifecycle import EmbeddedPostgres
 from tests.conftest import Server, running_server
 from tests.faults.conditions import until
+from tests.patience import PATIENCE
 from tests.postgres.for_tests import FAST, postgres_folder
 
 
@@ -24,7 +25,8 @@ class Demotable:
     async def demote(self, *, back: bool = False) -> None:
         async with connect(self.postgres.dsn_of("postgres", "postgres")) as db:
             await db.execute(
-                f"alter system set default_transaction_read_only = {'off' if back else 'on'}", timeout=10
+                f"alter system set default_transaction_read_only = {'off' if back else 'on'}",
+                timeout=PATIENCE,
             )
             await db.fetchval("select pg_reload_conf()")
 

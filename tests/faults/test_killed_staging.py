@@ -11,6 +11,7 @@ from aiohttp import web
 
 from tests.faults.serving import Caller, serving
 from tests.pacs.sources.fake_archive import fake_archive
+from tests.patience import PATIENCE
 from tests.postgres.for_tests import postgres_folder
 from tests.web.made_images import made
 
@@ -48,7 +49,7 @@ async def test_a_file_that_was_coming_when_the_server_ended_comes_after_all(how:
                 if how == "killed":
                     await server.kill()
                 else:
-                    async with asyncio.timeout(30):
+                    async with asyncio.timeout(PATIENCE):
                         assert await server.stop() == 0
                 archive.instead = None
                 await server.start()
@@ -59,7 +60,7 @@ async def test_a_file_that_was_coming_when_the_server_ended_comes_after_all(how:
 
 
 async def _pinned(caller: Caller, request: str) -> dict[str, Any]:
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE):
         while True:
             tree = await caller.srm("statusOfGetRequest", requestToken=request)
             (line,) = tree["files"]

@@ -73,12 +73,12 @@ async def test_an_orthanc_that_ends_meanwhile(
         ids = [await orthanc.store(one) for one in files]
         await knows(orthanc, pacs)
         pushing = asyncio.create_task(asked(orthanc, "POST", "/modalities/mdm/store", ids))
-        await until(lambda: pacs.names(), within=30)
+        await until(lambda: pacs.names())
         if fault == "killed":
             await orthanc.kill()
         else:
             orthanc.freeze()
-        await until(lambda: not pacs.server.house.admission.receiving, within=30)
+        await until(lambda: not pacs.server.house.admission.receiving)
         pushing.cancel()
         await asyncio.gather(pushing, return_exceptions=True)
         if fault == "killed":

@@ -16,6 +16,7 @@ from tests.interop.archive_verbs import ID, NAME, admin, brought, data_set, imag
 from tests.interop.rig import HOME, rig
 from tests.orthanc import Orthanc, running_orthanc
 from tests.pacs.sources.archive_proxy import proxied
+from tests.patience import PATIENCE
 from tests.postgres.for_tests import PostgresForTests
 from tests.web.test_privacy import captured_log
 
@@ -115,7 +116,7 @@ async def test_an_archive_that_is_frozen_cut_off_and_killed_in_the_middle_is_wai
 
         async def waits(path: str) -> None:
             """Until it is known that the archive is away."""
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(PATIENCE):
                 while await locality(server, path) != "UNAVAILABLE":  # noqa: ASYNC110
                     await asyncio.sleep(0.05)
 

@@ -67,7 +67,7 @@ async def test_an_abort_that_is_not_read_ends_the_connection_all_the_same(
         reader, writer = await came.get()
         writer.write(bytes(32 << 20))
         Wire(reader, writer, idle=60, pace=60, slowest=0).abort(AbortReason.NOT_SPECIFIED)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             with suppress(ConnectionError):
                 await writer.wait_closed()
     server.close()

@@ -24,11 +24,13 @@ from mdm_async.pacs.dimse.wire import Gone, Silent
 from tests.conftest import CI
 from tests.faults.conditions import until
 from tests.pacs.devices import CT, DEVICE, TITLE, Image, Pacs, image
+from tests.patience import PATIENCE
 
 EXPLICIT, IMPLICIT = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2"
 ECHO, IMAGES = Proposed(VERIFICATION, (IMPLICIT,)), Proposed(CT, (EXPLICIT,))
-PATIENCE = Patience(opening=5, idle=5, pace=5, slowest=1)
-SHORT = Patience(opening=0.3, idle=0.3, pace=0.3, slowest=1000)
+PATIENT = Patience(opening=PATIENCE, idle=PATIENCE, pace=PATIENCE, slowest=1)
+OPENING_SOON = Patience(opening=0.3, idle=PATIENCE, pace=PATIENCE, slowest=1)
+ANSWERING_SOON = Patience(opening=PATIENCE, idle=0.3, pace=0.3, slowest=1000)
 
 
 def peer(port: int, *, title: str = TITLE, own: str = DEVICE) -> CalledPeer:
@@ -68,7 +70,7 @@ async def store(requestor: Requestor, sent: Image, *, step: int = 1000) -> int:
 
 async def test_the_own_listener_answers_and_stores_what_comes_in_pieces(pacs: Pacs) -> None:
     before, sent = await pacs.names(), image()
-    async with associated(peer(pacs.port), [ECHO, IMAGES], PATIENCE) as requestor:
+    async with associated(peer(pacs.port), [ECHO, IMAGES], PATIENT) as requestor:
         assert await echo(requestor) == 0
         assert await store(requestor, sent) == 0
         assert await echo(requestor) == 0
@@ -111,7 +113,7 @@ async def test_dcmtk_has_every_byte_however_much_it_takes_at_once(
     sent = image(PixelData=bytes(range(256)) * 2000, Rows=1000, Columns=256)
     async with (
         storescp(tmp_path, unused_tcp_port, *longest),
-        associated(peer(unused_tcp_port), [IMAGES, ECHO], PATIENCE) as requestor,
+        associated(peer(unused_tcp_port), [IMAGES, ECHO], PATIENT) as requestor,
     ):
         assert await store(requestor, sent, step=70_001) == 0
         assert await echo(requestor) == 0
@@ -135,12 +137,10 @@ async def test_a_peer_with_tls_is_believed_by_its_certificate(tmp_path: Path) ->
     listening = await asyncio.start_server(accept, "127.0.0.1", 0, ssl=server)
     port = listening.sockets[0].getsockname()[1]
     async with listening:
-        async with associated(
-            CalledPeer("127.0.0.1", port, TITLE, DEVICE, client), [IMAGES], PATIENCE
-        ) as one:
+        async with associated(CalledPeer("127.0.0.1", port, TITLE, DEVICE, client), [IMAGES], PATIENT) as one:
             assert one.context(CT) is not None
         with pytest.raises(NoAssociation, match="not trusted"):
-            async with associated(CalledPeer("127.0.0.1", port, TITLE, DEVICE, stranger), [IMAGES], PATIENCE):
+            async with associated(CalledPeer("127.0.0.1", port, TITLE, DEVICE, stranger), [IMAGES], PATIENT):
                 pass
 
 
@@ -153,13 +153,13 @@ async def test_a_peer_with_tls_is_believed_by_its_certificate(tmp_path: Path) ->
 )
 async def test_who_gives_no_association_tells_why(pacs: Pacs, called: str, own: str, why: str) -> None:
     with pytest.raises(NoAssociation, match=why):
-        async with associated(peer(pacs.port, title=called, own=own), [ECHO], PATIENCE):
+        async with associated(peer(pacs.port, title=called, own=own), [ECHO], PATIENT):
             pass
 
 
 async def test_nobody_there_is_no_association(unused_tcp_port: int) -> None:
     with pytest.raises(NoAssociation, match="cannot be reached"):
-        async with associated(peer(unused_tcp_port), [ECHO], PATIENCE):
+        async with associated(peer(unused_tcp_port), [ECHO], PATIENT):
             pass
 
 
@@ -248,9 +248,10 @@ async def hangs_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -
 async def test_whatever_a_peer_does_the_association_ends_with_an_error_that_has_a_name(
     how: Behaviour, error: type[Exception]
 ) -> None:
-    async with behaving(how) as port, asyncio.timeout(30):
+    patience = {NoAssociation: OPENING_SOON, Silent: ANSWERING_SOON}.get(error, PATIENT)
+    async with behaving(how) as port, asyncio.timeout(PATIENCE):
         with pytest.raises(error):
-            async with associated(peer(port), [IMAGES], SHORT) as requestor:
+            async with associated(peer(port), [IMAGES], patience) as requestor:
                 await store(requestor, image())
 
 
@@ -265,12 +266,12 @@ async def test_a_peer_that_takes_nothing_does_not_hold_a_data_set_for_ever() -> 
             yield bytes(1 << 20)
 
     async def send(port: int) -> None:
-        async with associated(peer(port), [IMAGES], SHORT) as requestor:
+        async with associated(peer(port), [IMAGES], ANSWERING_SOON) as requestor:
             context = requestor.context(CT)
             assert context is not None
             await requestor.send(context, commands.request(C_STORE, 1, CT, has_data_set=True), zeros())
 
-    async with behaving(deaf) as port, asyncio.timeout(30):
+    async with behaving(deaf) as port, asyncio.timeout(PATIENCE):
         with pytest.raises((Silent, Gone)):
             await send(port)
 

@@ -194,7 +194,7 @@ def _resuming(site, version, identity):
     context, session, seen = site.client(identity, version), None, []
     for _ in range(2):
         with (
-            socket.create_connection(("127.0.0.1", site.port), timeout=20) as plain,
+            socket.create_connection(("127.0.0.1", site.port), timeout=PATIENCE) as plain,
             context.wrap_socket(plain, server_hostname="localhost", session=session) as secure,
         ):
             secure.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")

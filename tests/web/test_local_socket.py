@@ -19,6 +19,7 @@ import pytest
 from mdm_async.client import Client
 from mdm_async.errors import Unavailable, UnsafeSettings
 from tests.conftest import Server, running_server
+from tests.patience import PATIENCE
 from tests.postgres.for_tests import PostgresForTests
 from tests.web.made_images import made
 
@@ -107,7 +108,9 @@ async def test_another_user_is_refused_even_if_the_mode_lets_him_in(
         asked = [sys.executable, "-c", _AS_ANOTHER, str(data / "admin.sock")]
 
         def run(user: int) -> bytes:
-            return subprocess.run([*asked, str(user)], capture_output=True, check=True, timeout=30).stdout
+            return subprocess.run(
+                [*asked, str(user)], capture_output=True, check=True, timeout=PATIENCE
+            ).stdout
 
         assert b"HTTP/1.1 403" in await asyncio.to_thread(run, 65534)
         assert b"HTTP/1.1 200" in await asyncio.to_thread(run, 0)

@@ -12,14 +12,15 @@ from mdm_async.images.parts.pacs_source import PacsSource
 from mdm_async.pacs.dicomweb.client import DicomWebSource
 from mdm_async.settings import PacsSourceSettings
 from tests.pacs.sources.fake_archive import Answer, FakeArchive, multipart, never
+from tests.patience import PATIENCE
 
 ONE = PacsSource("hospital", "1.2.3", "1.2.3.4", "1.2.3.4.5")
 FILE = b"\0" * 128 + b"DICM" + b"a file" * 100_000
 
 
-def client_of(url: str, **more: object) -> DicomWebSource:
+def client_of(url: str, patience: float = PATIENCE, **more: object) -> DicomWebSource:
     settings = PacsSourceSettings.model_validate({"name": "hospital", "dicomweb": url} | more)
-    return DicomWebSource(settings, 1000, patience=0.5, query_seconds=2)
+    return DicomWebSource(settings, 1000, patience=patience, query_seconds=4 * patience)
 
 
 async def fetched(client: DicomWebSource, source: PacsSource = ONE) -> bytes:
@@ -125,8 +126,8 @@ async def test_what_is_no_good_answer_is_told_apart_and_quotes_nobody(
     archive: FakeArchive, instead, error: type[MdmError]
 ) -> None:
     archive.instead = instead
-    async with client_of(archive.url) as client:
-        async with asyncio.timeout(20):
+    async with client_of(archive.url, 0.5 if instead in (never, dripping) else PATIENCE) as client:
+        async with asyncio.timeout(PATIENCE):
             with pytest.raises(error) as failed:
                 await fetched(client)
     for word in ("Zebedaeus", ONE.study, "127.0.0.1"):
@@ -173,8 +174,8 @@ async def test_no_more_is_taken_for_an_answer_than_was_asked_for(
     archive: FakeArchive, told: Answer, error: type[MdmError]
 ) -> None:
     archive.told = told
-    async with client_of(archive.url) as client:
-        async with asyncio.timeout(20):
+    async with client_of(archive.url, 0.5 if told is unended_query else PATIENCE) as client:
+        async with asyncio.timeout(PATIENCE):
             with pytest.raises(error):
                 await client.query("studies", [], offset=0, limit=10)
 

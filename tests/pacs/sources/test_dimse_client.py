@@ -15,6 +15,7 @@ from mdm_async.settings import load
 from tests.faults.conditions import until
 from tests.pacs.devices import CT, TITLE, Pacs, image
 from tests.pacs.sources.fake_dimse import Asked, Behaviour, FakeDimse, fake_dimse
+from tests.patience import PATIENCE
 
 IMAGE = image()
 ONE = PacsSource("hospital", "1.2.3", "1.2.3.4", IMAGE.instance, sop_class=CT)
@@ -158,7 +159,7 @@ async def offers_another_class(asked: Asked) -> None:
 async def test_what_is_no_good_answer_to_a_c_get_is_told_apart_and_quotes_nobody(
     serve: Behaviour, error: type[MdmError]
 ) -> None:
-    async with fake_dimse(serve) as fake, asyncio.timeout(30):
+    async with fake_dimse(serve) as fake, asyncio.timeout(PATIENCE):
         source = source_of(fake, max_associations=1)
         for _ in range(2):  # The place of the one that failed is free again.
             with pytest.raises(error) as failed:
@@ -168,11 +169,11 @@ async def test_what_is_no_good_answer_to_a_c_get_is_told_apart_and_quotes_nobody
 
 
 async def test_an_archive_that_tells_no_class_of_an_instance_is_not_asked_for_it_by_c_get() -> None:
-    async with fake_dimse(finds(match(1))) as fake, asyncio.timeout(30):
+    async with fake_dimse(finds(match(1))) as fake, asyncio.timeout(PATIENCE):
         with pytest.raises(PeerFailed, match="does not tell the class"):
             async with source_of(fake).instance(replace(ONE, sop_class="")):
                 pass
-    async with fake_dimse(finds()) as fake, asyncio.timeout(30):
+    async with fake_dimse(finds()) as fake, asyncio.timeout(PATIENCE):
         with pytest.raises(NotFound):
             async with source_of(fake).instance(replace(ONE, sop_class="")):
                 pass

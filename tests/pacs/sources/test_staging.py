@@ -32,6 +32,7 @@ from tests.conftest import Server, running_server
 from tests.faults.conditions import until
 from tests.pacs.sources.conftest import DIRECTORY
 from tests.pacs.sources.fake_archive import Answer, FakeArchive, fake_archive, multipart, never
+from tests.patience import PATIENCE
 from tests.postgres.for_tests import PostgresForTests
 from tests.web.dicomweb.conftest import image
 from tests.web.made_images import made
@@ -55,7 +56,7 @@ async def registered(server: Server, **more: Any) -> list[str]:
 
 
 async def ended(server: Server, request: str, operation: str = "Get", **more: Any) -> list[dict[str, Any]]:
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE):
         while True:
             tree = await server.srm(f"statusOf{operation}Request", requestToken=request, **more)
             if tree["returnStatus"]["statusCode"] not in ("SRM_REQUEST_QUEUED", "SRM_REQUEST_INPROGRESS"):
@@ -274,7 +275,7 @@ async def test_what_nobody_waits_for_any_more_is_not_fetched(archive: FakeArchiv
         await staging.srm("abortRequest", requestToken=tree["requestToken"])
     archive.instead = None
     before = [one for one in archive.asked if "/instances/" in one]
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE):
         while await queue(staging):  # noqa: ASYNC110
             await asyncio.sleep(0.02)
     after = [one for one in archive.asked if "/instances/" in one]
@@ -302,7 +303,7 @@ async def test_who_comes_when_nobody_waited_any_more_has_the_file_brought(
 
     monkeypatch.setattr(waiting, "anybody", meanwhile)
     first.set_result((await staging.srm("bringOnline", files=[{"surl": path}]))["requestToken"])
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE):
         while not second:  # noqa: ASYNC110
             await asyncio.sleep(0.02)
     (line,) = await ended(staging, second[0], "BringOnline")
@@ -359,7 +360,7 @@ async def test_who_waits_for_an_archive_that_is_taken_out_of_the_settings_is_tol
         (line,) = await ended(server, request)
         assert line["status"]["statusCode"] == "SRM_FILE_UNAVAILABLE"
         assert "not asked any more" in line["status"]["explanation"]
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE):
             while await queue(server):  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
 
