@@ -16,10 +16,13 @@ from pydicom.uid import (
 )
 from pynetdicom.dsutils import encode
 
+from mdm_async.catalog.holdings.locality import Locality
 from mdm_async.dicom.indexed import by_keyword
 from mdm_async.images.metadata import valued
+from mdm_async.images.reading.shelf import not_online
 from mdm_async.images.studies import originals, searching
 from mdm_async.images.studies.asked import OF_ALL
+from mdm_async.images.transfers.opening import OpenedViews
 from mdm_async.pacs.dimse import sub_operations
 from tests.canary import canary
 from tests.faults.conditions import until
@@ -204,9 +207,26 @@ async def test_one_that_cannot_leave_does_not_keep_the_others(shown: Pacs) -> No
             await db.execute("update images set locality = 'ONLINE' where id = $1", lost)
     assert (len(taken.images), taken.statuses[-1]) == (2, 0xB000)
     assert taken.last.NumberOfFailedSuboperations == 1
+    assert "log says why" in taken.last.ErrorComment
     failed = taken.answers[-1].FailedSOPInstanceUIDList
     assert failed not in {one.SOPInstanceUID for one in taken.images}
     assert gone.StudyInstanceUID == study.StudyInstanceUID
+
+
+async def test_what_is_at_its_archive_alone_is_told_as_that(
+    shown: Pacs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away(*_: object, **__: object) -> None:
+        raise not_online(Locality.NEARLINE)
+
+    study = await largest(shown)
+    monkeypatch.setattr(OpenedViews, "open", away)
+    with captured_log() as log:
+        taken = await Tool(shown).get(identifier("STUDY", StudyInstanceUID=study.StudyInstanceUID))
+    assert taken.statuses[-1] == 0xA702
+    assert taken.last.ErrorComment == "not here, have them staged (mdm pacs stage): 3 images"
+    assert len(taken.last.ErrorComment) + len("20000") <= 64
+    assert "mdm pacs stage" in log.getvalue()
 
 
 async def test_who_may_read_nothing_gets_nothing(shown: Pacs) -> None:

@@ -232,7 +232,7 @@ async def hangs_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -
         (says(b"\7\0\0\0\0\4\0\0\0\0"), NoAssociation),
         (says(b"\3\0\0\0\0\4\0\1\3\1"), NoAssociation),
         (says(b"\3\0\0\0\0\0"), Broken),
-        (says(b"HTTP/1.1 400 Bad Request\r\n\r\n"), Broken),
+        (says(b"HTTP/1.1 400 Bad Request\r\n\r\n"), NoAssociation),
         (says(b"\2\0\0\0\0\0"), Broken),
         (says(accepting(context=3)), Broken),
         (says(accepting(syntax="1.2.3")), Broken),
@@ -303,3 +303,31 @@ def test_a_request_says_what_it_is_told_to() -> None:
     tags = [one.tag for one in walk(asked, 0, len(asked), IMPLICIT_LITTLE)]
     assert tags == [0x0, 0x2, 0x100, 0x110, 0x600, 0x800]
     assert commands.parse(asked) == commands.Command(0x21, 5, CT, "", True, destination=TITLE)
+
+
+@pytest.mark.parametrize(
+    ("says", "tls", "why", "cause"),
+    [
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n", False, "does not speak DICOM", ""),
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n", True, "does not speak TLS", "without TLS"),
+        (b"", True, "ends the connection", "without TLS"),
+    ],
+)
+async def test_a_port_that_speaks_something_else_is_told_as_that(
+    says: bytes, tls: bool, why: str, cause: str
+) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        writer.write(says)
+        if not says:
+            writer.transport.abort()
+        writer.close()
+
+    listening = await asyncio.start_server(answer, "127.0.0.1", 0)
+    port = listening.sockets[0].getsockname()[1]
+    context = ssl.create_default_context() if tls else None
+    async with listening:
+        with pytest.raises(NoAssociation, match=why) as told:
+            async with associated(CalledPeer("127.0.0.1", port, TITLE, DEVICE, context), [IMAGES], PATIENCE):
+                pass
+    assert cause in told.value.cause

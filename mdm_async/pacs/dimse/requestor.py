@@ -193,6 +193,9 @@ async def _released(requestor: Requestor) -> None:
         requestor.wire.abort(AbortReason.NOT_SPECIFIED)
 
 
+_NO_TLS: Final = "its port may be one without TLS"
+
+
 async def _connected(peer: CalledPeer, patience: Patience) -> Wire:
     try:
         async with asyncio.timeout(patience.opening):
@@ -202,7 +205,10 @@ async def _connected(peer: CalledPeer, patience: Patience) -> Wire:
     except ssl.SSLCertVerificationError:
         raise NoAssociation("has a certificate that is not trusted, or of another host") from None
     except ssl.SSLError:
-        raise NoAssociation("does not speak TLS as it should") from None
+        raise NoAssociation("does not speak TLS as it should", _NO_TLS) from None
+    except ConnectionResetError:
+        # While the handshake went on.
+        raise NoAssociation("ends the connection at once", _NO_TLS if peer.tls else "") from None
     except OSError as failed:
         raise NoAssociation("cannot be reached", why_unreached(failed)) from None
     if peer.certificate is not None:
@@ -220,6 +226,8 @@ async def _agreed(wire: Wire, peer: CalledPeer, proposed: Sequence[Proposed], pa
         async with asyncio.timeout(patience.opening):
             await wire.send(proposing.request(peer.title, peer.own_title, proposed, LONGEST))
             kind, length = await wire.header(paced=True)
+            if kind not in list(Kind):
+                raise NoAssociation("does not speak DICOM at this port")
             if length > MOST_ASSOCIATE:
                 raise Broken(AbortReason.INVALID_PARAMETER, "an answer to an A-ASSOCIATE-RQ that is too long")
             body = await wire.whole(length)

@@ -15,7 +15,7 @@ from mdm_async.dicom.elements import DEFLATED, Encoding
 from mdm_async.dicom.filemeta import META_LIMIT, MetaReader, read_meta
 from mdm_async.dicom.query_keys import failed_instances
 from mdm_async.dicom.quirks import EXPLICIT_SYNTAX, IMPLICIT_SYNTAX
-from mdm_async.errors import Damaged, Forbidden, Gone, MdmError, NotAcceptable
+from mdm_async.errors import Damaged, Forbidden, Gone, MdmError, NotAcceptable, NotOnline
 from mdm_async.images.budget import Held
 from mdm_async.images.metrics import CLEAR_OUT
 from mdm_async.images.reading import stream
@@ -58,6 +58,8 @@ class _Done:
     completed: int = 0
     warned: int = 0
     failed: list[str] = field(default_factory=list)
+    away: int = 0
+    """Of the failed: those that are at their archive alone."""
 
     @property
     def counts(self) -> Counts:
@@ -74,6 +76,9 @@ class _Done:
         elif self.failed:
             status = SOME_FAILED if self.completed or self.warned else NOT_PERFORMED
             comment = "some images could not be sent; the server's log says why"
+            if self.away:
+                # At most 64 characters (LO).
+                comment = f"not here, have them staged (mdm pacs stage): {self.away} images"
         counts = self.counts if cancelled else self.counts._replace(remaining=None)
         failed = failed_instances(self.failed[:_MOST_TOLD], encoding) if self.failed else b""
         return Answer(status, comment, counts, failed)
@@ -135,21 +140,22 @@ class Sending:
                 done.remaining -= 1
                 if status == SUCCESS:
                     done.completed += 1
-                elif status is not None and status & 0xF000 == _WARNED:
+                elif isinstance(status, int) and status & 0xF000 == _WARNED:
                     done.warned += 1
                 else:
                     done.failed.append(row.instance)
+                    done.away += isinstance(status, NotOnline)
                 if done.remaining:
                     await tell(Answer(PENDING, counts=done.counts))
         return done.last(cancelled=operation.cancelled and done.remaining > 0, encoding=self.encoding)
 
-    async def _sent(self, row: Row, taker: Taker, memory: Held) -> int | None:
-        """The status that the taker answered; None where nothing was sent."""
+    async def _sent(self, row: Row, taker: Taker, memory: Held) -> int | MdmError:
+        """The status that the taker answered, or why nothing was sent."""
         try:
             return await self._send(row, taker, memory)
         except MdmError as why:
             self._tell(row, why)
-            return None
+            return why
 
     async def _send(self, row: Row, taker: Taker, memory: Held) -> int:
         """The status that the taker answered. Raises MdmError where nothing was sent."""
@@ -215,7 +221,8 @@ class Sending:
             told = {"guid": str(row.guid), "view": row.view, "reason": why.detail}
             _log.error("a stored file is damaged; run mdm fsck", **told)
         elif (unsaid := _TOLD.tell(f"{self.ae} {why.detail}")) is not None:
-            _log.warning("an image could not be sent", ae=self.ae, reason=why.detail, **unsaid)
+            told = {"remedy": why.remedy} if isinstance(why, NotOnline) else {}
+            _log.warning("an image could not be sent", ae=self.ae, reason=why.detail, **told, **unsaid)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
