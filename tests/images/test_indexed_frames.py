@@ -2,7 +2,8 @@
 
 import io
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pydicom
@@ -12,16 +13,22 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian
 from mdm_async.blobs.local import _LocalReader
 from mdm_async.crypt4gh.segment import CIPHER_SEGMENT
 from mdm_async.dicom.elements import EXPLICIT_LITTLE
+from mdm_async.dicom.pixels.frame_places import FramePlaces
 from mdm_async.errors import WrongContent
+from mdm_async.images.metadata.indexing import index_stored
 from mdm_async.images.reading import stream
 from mdm_async.images.reading.representation import Span
 from mdm_async.images.studies.frames import frames_of, pixels_of
+from mdm_async.images.upkeep.queues import begin_work
 from mdm_async.names import View
 from tests.canary_pixels import JPEG_REST, JPEG_START, described, fragments_alone
 from tests.conftest import Server
 from tests.dicom.conftest import Write
+from tests.faults.conditions import until
 from tests.images.one_step import caller, store
 from tests.images.test_repaired import JPEG
+from tests.web.dicomweb.test_decoded_frames import ready, written
+from tests.web.dicomweb.test_retrieve import only, parts_of
 
 WRITE = Write(EXPLICIT_LITTLE)
 MANY = 100_000
@@ -100,6 +107,77 @@ async def test_a_native_frame_takes_one_read(
         assert (await frame(server, surl, number))[1] == struct.pack("<Q", number - 1)
         assert len(reads) == 1
         assert sum(reads) <= 2 * CIPHER_SEGMENT
+
+
+@contextmanager
+def unnoticed() -> Iterator[None]:
+    """Nobody looks for frames in what is stored: as before they were noted."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(FramePlaces, "of", classmethod(lambda *_: None))
+        yield
+
+
+async def looked_through(server: Server) -> None:
+    """Here, or by the server at the same time."""
+    house = server.house
+    await index_stored(house.workshop, house.shelf, house.node)
+
+    async def none_is_left() -> bool:
+        async with house.database.acquire() as db:
+            return bool(
+                await db.fetchval(
+                    "select not exists (select from images_to_index) and indexed_after is null from installation"
+                )
+            )
+
+    await until(none_is_left)
+
+
+async def indexes(server: Server) -> int:
+    async with server.house.database.acquire() as db:
+        return int(await db.fetchval("select count(*) from parts where kind = 'frames'"))
+
+
+async def test_what_was_stored_before_frames_were_noted_gets_its_index_in_the_background(
+    server: Server, reads: list[int]
+) -> None:
+    house, folder = server.house, await server.directory()
+    files = {f"{folder}/{count}.dcm": compressed(count) for count in (MANY, FEW)}
+    native_one = f"{folder}/native.dcm"
+    with unnoticed():
+        for surl, file in (files | {native_one: native(FEW)}).items():
+            await store(server, surl, file)
+    whole, before = {surl: await server.read(surl) for surl in files}, await indexes(server)
+    async with house.database.acquire() as db:
+        await db.execute("update installation set index_revision = 1")
+    await begin_work(house.lanes.bulk, house.views, house.node)
+    await looked_through(server)
+    assert await indexes(server) == before + 2
+    for surl, count in zip(files, (MANY, FEW), strict=True):
+        for number in (1, count // 2, count):
+            reads.clear()
+            assert (await frame(server, surl, number))[1] == ONE
+            assert len(reads) <= 2
+            assert sum(reads) <= 4 * CIPHER_SEGMENT
+        assert await server.read(surl) == whole[surl]
+        ((_, done),) = await house.rekeying.rekey(await caller(server), [surl])
+        assert not isinstance(done, Exception)
+        assert (await frame(server, surl, count))[1] == ONE
+    reads.clear()
+    assert (await frame(server, native_one, FEW))[1] == struct.pack("<Q", FEW - 1)
+    assert len(reads) <= 1
+
+
+async def test_whose_frames_are_asked_for_without_an_index_gets_one(server: Server) -> None:
+    viewer, where = await only(server, written(ready("MR_small_RLE", 90, frames=5)))
+    async with server.house.database.acquire() as db:
+        assert await db.execute("delete from parts where kind = 'frames'") != "DELETE 0"
+    as_stored = {"Accept": 'multipart/related; type="application/octet-stream"; transfer-syntax=*'}
+    first = await viewer.get(f"{where}/frames/5", **as_stored)
+    assert first.status == 200
+    await looked_through(server)
+    assert await indexes(server) == 1
+    assert parts_of(await viewer.get(f"{where}/frames/5", **as_stored)) == parts_of(first)
 
 
 async def test_nothing_of_an_image_that_was_not_stored_is_left(server: Server) -> None:

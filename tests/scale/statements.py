@@ -328,6 +328,8 @@ async def an_image_is_kept(desk: Desk) -> None:
     await images.lock(desk.db, made)
     registered = await images.registration(desk.db, made)
     await images.renew_record(desk.db, made, registered, "basic", "a.1", b"other")
+    renewed = [(replace(view, record=b"other"), b"third", [uuid4()])]
+    assert await images.add_parts(desk.db, made, [_part(made)], renewed)
     newer = replace(view, version="b.2")
     await images.add_view(desk.db, [_part(made)], newer)
     await images.drop_superseded(desk.db, made, "basic", "b.2", 1)
@@ -1052,6 +1054,7 @@ async def views_are_demanded(desk: Desk) -> None:
 @budget(1_600)
 async def images_are_looked_through_to_be_indexed(desk: Desk) -> None:
     assert not await images_to_index.left_to_newer_nodes(desk.db, 7)
+    await images_to_index.add(desk.db, image(FILE))
     await images_to_index.begin(desk.db, 7)
     assert await images_to_index.add_page(desk.db, 500)
     said = Attributes(series={"Modality": ["CT"]})

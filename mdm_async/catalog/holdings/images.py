@@ -246,6 +246,27 @@ async def renew_record(
     )
 
 
+async def add_parts(
+    db: Connection,
+    image: UUID,
+    parts: Sequence[Part],
+    renewed: Sequence[tuple[StoredView, bytes, Sequence[UUID]]],
+) -> bool:
+    """Add parts that tell of others, in a transaction; each of these views gets a record of the same bytes, and the ids
+    of the parts that it needs. False, and to be rolled back, when one has another record by now."""
+    await _insert_parts(db, parts)
+    for view, record, needed in renewed:
+        status = await db.execute(
+            "update views set record = $5, parts = $6"
+            " where image = $1 and name = $2 and version = $3 and state = 'ready' and record = $4",
+            *(image, view.name, view.version, view.record, record, list(needed)),
+        )
+        if status != "UPDATE 1":
+            return False
+    await _count_staged(db, image)
+    return True
+
+
 async def _insert_view(db: Connection, view: StoredView) -> bool:
     won = await db.fetchval(
         "insert into views (image, name, version, state, reason, secret, record, parts, pseudonyms, report)"

@@ -26,6 +26,11 @@ async def left_to_newer_nodes(db: Connection, revision: int) -> bool:
     return bool(await db.fetchval("select index_revision > $1 from installation", revision))
 
 
+async def add(db: Connection, image: UUID) -> None:
+    """One that lacks something of what is made when images are looked through."""
+    await db.execute("insert into images_to_index (image) values ($1) on conflict do nothing", image)
+
+
 async def add_page(db: Connection, count: int) -> bool:
     """The next images, in a transaction; whether there may be more."""
     after = await db.fetchval(

@@ -1,4 +1,5 @@
-"""Images that are not indexed, or by an older table of attributes, are indexed from what is stored, by any node."""
+"""Images that are not indexed, or by an older table of attributes, are indexed from what is stored, by any node; and
+where their frames lie is noted."""
 
 from functools import partial
 from uuid import UUID
@@ -16,6 +17,7 @@ from mdm_async.catalog.work.queue import Row
 from mdm_async.dicom.attributes import attributes_of
 from mdm_async.dicom.indexed import REVISION
 from mdm_async.errors import Damaged, Gone, NotOnline
+from mdm_async.images.metadata.frames_noting import note_frames
 from mdm_async.images.parts import record
 from mdm_async.images.reading import stream, view
 from mdm_async.images.reading.heads import beginning
@@ -78,7 +80,8 @@ async def _index(workshop: Workshop, shelf: Shelf, image: UUID) -> None:
             await index.replace(db, image, views)
             if original is not None:
                 await blind.put(db, original)
-    except Gone:
+        await note_frames(workshop, image, registered, stored, secrets)
+    except (Gone, Damaged):
         return
 
 

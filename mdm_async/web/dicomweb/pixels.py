@@ -68,8 +68,14 @@ async def opened_one(request: web.Request) -> WarmTurl:
 async def placed_pixels(request: web.Request, warm: WarmTurl) -> Placed:
     """Where its pixels lie, and what it says of them. Raises as `pixels_of`."""
     house, view = request.app[HOUSE], view_of(warm)
-    if (known := house.pixels.of(view)) is not None:
-        return known
+    if (known := house.pixels.of(view)) is None:
+        known = await _looked_for(request, warm)
+    await house.frames_later.look(house.database, view, known)
+    return known
+
+
+async def _looked_for(request: web.Request, warm: WarmTurl) -> Placed:
+    house, view = request.app[HOUSE], view_of(warm)
     with house.budget.holding(payer_of(request, warm), COPIES * beside(view)):
         async with telling_damage(warm.read):
             found = await pixels_of(house.blobs, house.workshop.scrubber, view, MOST_DESCRIBED)

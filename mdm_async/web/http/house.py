@@ -37,6 +37,7 @@ from mdm_async.images.rekeying.rekeying import Rekeying
 from mdm_async.images.shredding.receipts import Receipts
 from mdm_async.images.shredding.shredder import Shredder
 from mdm_async.images.shredding.unregistering import Unregistering
+from mdm_async.images.studies.frames_later import FramesLater
 from mdm_async.images.studies.known_pixels import KnownPixels
 from mdm_async.images.transfers.admission import Admission
 from mdm_async.images.transfers.cache import Cache
@@ -110,6 +111,7 @@ class House:
     verdicts: Verdicts = field(default_factory=Verdicts)
     taking: TakingTogether = field(default_factory=TakingTogether)
     pixels: KnownPixels = field(default_factory=KnownPixels)
+    frames_later: FramesLater = field(default_factory=FramesLater)
     own_names: Callable[[], Sequence[str]] = tuple
     """Hosts that the server's certificate is for."""
     port: int = 0
