@@ -25,7 +25,7 @@ from mdm_async.client.delivery import Delivery
 from mdm_async.client.discovery import find_local_server, find_token, is_named, server_url
 from mdm_async.client.download import Downloaded, download, download_into, download_range
 from mdm_async.client.entry import Entry
-from mdm_async.client.fsck import FsckReport
+from mdm_async.client.fsck import FsckReport, Looked, look_into
 from mdm_async.client.identity import Identity
 from mdm_async.client.intake import Intake
 from mdm_async.client.keys import Keys
@@ -445,3 +445,14 @@ class Client:
     async def fsck(self, *, repair: bool = False) -> FsckReport:
         """Have the server compare its stored ciphertext with its catalog, and repair what is safe to repair."""
         return FsckReport.parse(await self.wire.operate("POST", "admin/v1/fsck", {"repair": repair}))
+
+    async def look_into(
+        self, *, after: str | None = None, repair: bool = False, pause: float = 0.0
+    ) -> AsyncGenerator[Looked, None]:
+        """Have the server open all that it stores, image by image behind `after`, and repair what can be had again.
+
+        Of every few seconds' work it tells; then it rests for `pause` seconds. What is broken off is gone on with after
+        the `next` of what came last.
+        """
+        async for looked in look_into(self.wire, after, repair=repair, pause=pause):
+            yield looked

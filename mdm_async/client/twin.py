@@ -257,6 +257,7 @@ class BlockingClient(Blocking[Client]):
     get_all = waits(Client.get_all)
     whoami = waits(Client.whoami)
     fsck = waits(Client.fsck)
+    look_into = iterates(Client.look_into)
 
     def open(
         self,

@@ -476,6 +476,10 @@ ROUTES: dict[tuple[str, str], list[Attack]] = {
         _admin("POST", "/admin/v1/fsck", lambda aim: {}),
         _admin("POST", "/admin/v1/fsck", lambda aim: {"repair": True}, "repair"),
     ],
+    ("POST", "/admin/v1/fsck/deep"): [
+        _admin("POST", "/admin/v1/fsck/deep", lambda aim: {}),
+        _admin("POST", "/admin/v1/fsck/deep", lambda aim: {"repair": True}, "repair"),
+    ],
     ("GET", "/admin/v1/profiles"): [_admin("GET", "/admin/v1/profiles")],
     ("POST", "/admin/v1/profiles"): [
         _admin("POST", "/admin/v1/profiles", lambda aim: {"toml": 'name = "mine"\n'}),

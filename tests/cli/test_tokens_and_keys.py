@@ -108,3 +108,11 @@ async def test_fsck_of_a_sound_store_finds_nothing(mdm):
     ended = await mdm("fsck", "--json")
     assert (ended.code, ended.json["findings"]) == (0, [])
     assert "0 findings" in (await mdm("fsck")).text
+
+
+async def test_a_deep_fsck_reads_all_and_says_so(mdm):
+    ended = await mdm("fsck", "--deep", "--json")
+    assert (ended.code, ended.json["found"]) == (0, [])
+    assert f"{ended.json['images']} images" in (await mdm("fsck", "--deep")).text
+    assert (await mdm("fsck", "--pause", "5")).code == 2
+    assert (await mdm("fsck", "--deep", "--after", "nonsense")).code == 2

@@ -774,6 +774,7 @@ async def a_page_of_everything_is_looked_through(desk: Desk) -> None:
     assert len(found) == 1000
     await blobs.known(desk.db, [one.id for one in found])
     assert len(await blobs.of_images(desk.db, [image(FILE + n) for n in range(10)])) == 10
+    await images.here(desk.db, image(1), 100)
     lost, after = await images.lost_parts(desk.db, (image(1), "", ""), 1000)
     assert not lost
     assert after is not None

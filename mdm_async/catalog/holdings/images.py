@@ -538,6 +538,17 @@ ViewKey = tuple[UUID, str, str]
 FIRST_VIEW: ViewKey = (UUID(int=0), "", "")
 
 
+async def here(db: Connection, after: UUID, count: int) -> list[UUID]:
+    """Some of the images whose bytes are here, behind this one."""
+    rows = await db.fetch(
+        "select id from images where id > $1 and doomed is null and locality in ('ONLINE', 'ONLINE_AND_NEARLINE')"
+        " order by id limit $2",
+        after,
+        count,
+    )
+    return [row["id"] for row in rows]
+
+
 async def lost_parts(
     db: Connection, after: ViewKey, count: int
 ) -> tuple[list[tuple[UUID, ViewKey]], ViewKey | None]:

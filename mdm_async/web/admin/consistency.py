@@ -1,14 +1,17 @@
-"""mdm fsck over JSON, under /admin/v1: the blobs compared with the catalog."""
+"""mdm fsck over JSON, under /admin/v1: the blobs compared with the catalog, and images looked into."""
 
 from dataclasses import asdict
+from uuid import UUID
 
 from aiohttp import web
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from mdm_async.images.upkeep import fsck
 from mdm_async.web.http.asked import asked_by_name
 from mdm_async.web.http.house import HOUSE
 from mdm_async.web.http.reply import json_reply
+
+_FIRST = UUID(int=0)
 
 
 class FsckForm(BaseModel):
@@ -17,8 +20,16 @@ class FsckForm(BaseModel):
     repair: bool = False
 
 
+class DeepForm(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    after: UUID = _FIRST
+    seconds: float = Field(5.0, ge=0, le=60)
+    repair: bool = False
+
+
 def routes() -> list[web.AbstractRouteDef]:
-    return [web.post("/admin/v1/fsck", check)]
+    return [web.post("/admin/v1/fsck", check), web.post("/admin/v1/fsck/deep", look)]
 
 
 async def check(request: web.Request) -> web.Response:
@@ -27,3 +38,9 @@ async def check(request: web.Request) -> web.Response:
     findings = [asdict(finding) for finding in report.findings]
     counts = {"blobs": report.blobs, "bytes": report.bytes, "more": report.more}
     return json_reply(request, {"findings": findings} | counts)
+
+
+async def look(request: web.Request) -> web.Response:
+    caller, form = await asked_by_name(request, DeepForm)
+    checked = await request.app[HOUSE].deep_check.page(caller, form.after, form.seconds, repair=form.repair)
+    return json_reply(request, asdict(checked))

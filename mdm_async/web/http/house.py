@@ -46,6 +46,7 @@ from mdm_async.images.transfers.judging import Judge
 from mdm_async.images.transfers.opening import OpenedViews
 from mdm_async.images.transfers.staging import Staging
 from mdm_async.images.transfers.warm import WarmTurls
+from mdm_async.images.upkeep.deep_check import DeepCheck
 from mdm_async.images.upkeep.sweep import Sweeper
 from mdm_async.images.views.workshop import Workshop
 from mdm_async.keys.custodians import Custodians
@@ -125,6 +126,10 @@ class House:
         most = self.settings.scrub.max_head
         refused, guesses = self.names_refused, self.guesses
         return NameGuard(self.database, self.shelf, self.blobs, self.cipher, most, refused, guesses)
+
+    @property
+    def deep_check(self) -> DeepCheck:
+        return DeepCheck(self.database, self.keys, self.blobs, self.cipher, self.cache)
 
     @property
     def landing(self) -> Landing:

@@ -1,0 +1,125 @@
+"""Look into stored images, one after the other, and mend what can be had again: by pages, so that it may be broken off
+and gone on with, and goes as slowly as whoever asks for it likes."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+from uuid import UUID
+
+import structlog
+
+from mdm_async.blobs.store import BlobStore
+from mdm_async.catalog.holdings import generations, images
+from mdm_async.catalog.holdings.generations import Keyed
+from mdm_async.catalog.namespace import paths
+from mdm_async.catalog.rights.acl import demand_administrator
+from mdm_async.catalog.trail import acts
+from mdm_async.catalog.trail.acts import Act
+from mdm_async.catalog.work import views_to_make
+from mdm_async.errors import Gone
+from mdm_async.images.cipher_pool import CipherPool
+from mdm_async.images.transfers.cache import Cache
+from mdm_async.images.upkeep.looking import Damage, Looked, looked_into
+from mdm_async.keys.store import KeyStore
+from mdm_async.names import IDENTIFIED, OPAQUE, Caller, View
+from mdm_async.postgres.database import Database
+
+_PAGE: Final = 100
+_NAMED: Final = 10
+"""Names of a damaged image that are told."""
+_ORIGINALS: Final = (IDENTIFIED, OPAQUE)
+
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An image that is damaged, under these names (some of them), and whether all of it is mended, or soon will be."""
+
+    image: UUID
+    damage: Sequence[Damage]
+    names: Sequence[str] = ()
+    repaired: bool = False
+
+
+@dataclass(slots=True)
+class Checked:
+    """So many images and bytes of ciphertext were looked at; `next`: after which image to go on, None: that was all."""
+
+    found: list[Found] = field(default_factory=list)
+    images: int = 0
+    bytes: int = 0
+    next: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeepCheck:
+    """Of one node."""
+
+    database: Database
+    keys: KeyStore
+    blobs: BlobStore
+    cipher: CipherPool
+    cache: Cache
+
+    async def page(self, caller: Caller, after: UUID, seconds: float, *, repair: bool) -> Checked:
+        """The images behind this one, for about so many seconds, one at least. Each is read whole.
+
+        With `repair`, views are made anew, and what an archive has too is let go, to be brought again when somebody
+        asks. Raises Forbidden; Unavailable when a store is away.
+        """
+        async with self.database.acquire() as db:
+            await demand_administrator(db, caller)
+            if repair:
+                await acts.record(db, [Act(caller, "fsck repair", details={"deep": True})])
+            some = await images.here(db, after, _PAGE)
+        checked, ends = Checked(), time.monotonic() + seconds
+        for image in some:
+            looked = await self._looked_into(image)
+            checked.images += 1
+            checked.bytes += looked.bytes
+            checked.next = image
+            if looked.damage:
+                checked.found.append(await self._told(caller, image, looked.damage, repair=repair))
+            if time.monotonic() > ends:
+                return checked
+        if len(some) < _PAGE:
+            checked.next = None
+        return checked
+
+    async def _looked_into(self, image: UUID) -> Looked:
+        """Once more where something is amiss: images are changed, evicted and removed meanwhile."""
+        before: Keyed | None = None
+        while True:
+            try:
+                async with self.database.snapshot() as db:
+                    found = await generations.keyed(db, image)
+            except Gone:
+                return Looked()
+            if not found.locality.is_online:
+                return Looked()
+            fetched = await self.keys.fetch([found.registration], identity=True)
+            looked = await looked_into(self.blobs, self.cipher, found, fetched.of(image, found.registration))
+            if not looked.damage or found == before:
+                return looked
+            before = found
+
+    async def _told(self, caller: Caller, image: UUID, damage: Sequence[Damage], *, repair: bool) -> Found:
+        async with self.database.acquire() as db:
+            names = await paths.of_images(db, [image])
+        kinds = sorted({one.kind for one in damage})
+        repaired = repair and await self._mended(caller, image, damage)
+        _log.error("a stored image is damaged", image=str(image), kinds=kinds, repaired=repaired)
+        return Found(image, damage, [str(name) for name in names[:_NAMED]], repaired)
+
+    async def _mended(self, caller: Caller, image: UUID, damage: Sequence[Damage]) -> bool:
+        """Whether all that is damaged can be had again, and will be."""
+        if any(one.view is None or one.view in _ORIGINALS for one in damage):
+            return isinstance(await self.cache.evict(image, caller), int)
+        async with self.database.transaction() as db:
+            await images.lock(db, image)
+            for view, version in {(one.view, one.version) for one in damage if one.view is not None}:
+                await images.drop_view(db, (image, view, version))
+                await views_to_make.add(db, [(image, View(view))])
+        return True

@@ -1,0 +1,203 @@
+"""Rot: whatever of a stored image is changed behind the server's back, a deep check tells what it was, and mends it
+where it can be had again."""
+
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from mdm_async.crypt4gh.segment import CIPHER_SEGMENT
+from tests.conftest import Server, running_server
+from tests.faults.conditions import blob_files, until
+from tests.postgres.for_tests import PostgresForTests
+from tests.web.made_images import made
+
+_SEEDS = count(900)
+
+
+@pytest.fixture(scope="module")
+async def rotten(
+    postgres: PostgresForTests, migrated: str, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Server]:
+    """What one test spoils stays so: each looks at an image of its own."""
+    dsn = await postgres.fresh_database(migrated)
+    async with running_server(tmp_path_factory.mktemp("rotten") / "data", dsn) as server:
+        yield server
+
+
+@dataclass
+class Archive:
+    """One image, by a name and by the file that its pixels lie in."""
+
+    server: Server
+    name: str
+    image: UUID
+    blob: Path
+
+    async def execute(self, statement: str, *arguments: Any) -> None:
+        async with self.server.house.database.acquire() as db:
+            await db.execute(statement, *arguments)
+
+    async def look(self, *, repair: bool = False) -> dict[str, Any] | None:
+        """What was found of the one image."""
+        asked = {"repair": repair, "seconds": 60}
+        answer = await self.server.call(
+            "POST", "/admin/v1/fsck/deep", token=self.server.admin_token, json=asked
+        )
+        assert answer.status == 200, answer.body
+        assert answer.tree["next"] is None
+        return next((one for one in answer.tree["found"] if one["image"] == str(self.image)), None)
+
+    async def damage(self) -> set[tuple[str, str | None]]:
+        """(kind, view) of what is damaged."""
+        found = await self.look()
+        assert found is not None
+        assert found["names"] == [self.name]
+        return {(one["kind"], one["view"]) for one in found["damage"]}
+
+
+@pytest.fixture
+async def archive(rotten: Server) -> Archive:
+    seed = next(_SEEDS)
+    await rotten.put(f"/{seed}.dcm", made(seed=seed, pixels=300_000))
+    async with rotten.house.database.acquire() as db:
+        image, blob = await db.fetchrow(
+            "select e.image, p.blob from entries e join parts p on p.image = e.image"
+            " where e.name = $1 and p.blob is not null",
+            f"{seed}.dcm",
+        )
+    return Archive(rotten, f"/{seed}.dcm", image, rotten.data / "blobs" / blob.hex[:2] / blob.hex)
+
+
+async def flipped(archive: Archive) -> None:
+    with archive.blob.open("r+b") as file:
+        file.seek(archive.blob.stat().st_size // 2)
+        (byte,) = file.read(1)
+        file.seek(-1, os.SEEK_CUR)
+        file.write(bytes([byte ^ 1]))
+
+
+async def cut(archive: Archive) -> None:
+    os.truncate(archive.blob, archive.blob.stat().st_size - 1)
+
+
+async def lost(archive: Archive) -> None:
+    archive.blob.unlink()
+
+
+async def swapped_segments(archive: Archive) -> None:
+    data = archive.blob.read_bytes()
+    first, second = data[:CIPHER_SEGMENT], data[CIPHER_SEGMENT : 2 * CIPHER_SEGMENT]
+    archive.blob.write_bytes(second + first + data[2 * CIPHER_SEGMENT :])
+
+
+async def swapped_blobs(archive: Archive) -> None:
+    """With another image's, which is as large."""
+    seed = next(_SEEDS)
+    before = set(blob_files(archive.server.data))
+    await archive.server.put(f"/{seed}.dcm", made(seed=seed, pixels=300_000))
+    (other,) = set(blob_files(archive.server.data)) - before
+    archive.blob.write_bytes(other.read_bytes())
+
+
+def inline(what: str) -> Callable[[Archive], Awaitable[None]]:
+    async def harm(archive: Archive) -> None:
+        await archive.execute(f"update parts set {what} where image = $1 and kind = 'pixels'", archive.image)
+
+    return harm
+
+
+PIXELS = {("part", "basic"), ("part", "identified")}
+HARMS: dict[str, tuple[Callable[[Archive], Awaitable[None]], set[tuple[str, str | None]]]] = {
+    "a bit flips": (flipped, PIXELS),
+    "a blob is shorter": (cut, PIXELS),
+    "a blob is gone": (lost, PIXELS),
+    "segments are swapped": (swapped_segments, PIXELS),
+    "blobs are swapped": (swapped_blobs, PIXELS),
+    "another salt": (inline("salt = sha256(salt)"), PIXELS),
+    "another checksum of the ciphertext": (inline("cipher_adler = cipher_adler # 1"), PIXELS),
+}
+
+
+@pytest.mark.parametrize("how", HARMS)
+async def test_rot_of_the_pixels_is_found_in_each_view_that_shares_them(archive: Archive, how: str) -> None:
+    assert await archive.look() is None
+    harm, damage = HARMS[how]
+    await harm(archive)
+    assert await archive.damage() == damage
+    # What cannot be had again is left as it is.
+    found = await archive.look(repair=True)
+    assert found is not None
+    assert not found["repaired"]
+    assert await archive.damage() == damage
+
+
+FLIP = "set_byte({0}, octet_length({0}) / 2, get_byte({0}, octet_length({0}) / 2) # 1)"
+ROWS: dict[str, tuple[str, set[tuple[str, str | None]]]] = {
+    "an inline part of a view": (
+        f"update parts set inline = {FLIP.format('inline')} where image = $1 and kind = 'head'"
+        " and secret = 'image'",
+        {("part", "basic")},
+    ),
+    "an inline part of the original": (
+        f"update parts set inline = {FLIP.format('inline')} where image = $1 and kind = 'head'"
+        " and secret = 'identity'",
+        {("part", "identified")},
+    ),
+    "a view's record": (
+        f"update views set record = {FLIP.format('record')} where image = $1 and name = 'basic'",
+        {("record", "basic")},
+    ),
+    "the original's record": (
+        f"update views set record = {FLIP.format('record')} where image = $1 and name = 'identified'",
+        {("record", "identified")},
+    ),
+    "a report": (
+        f"update views set report = {FLIP.format('report')} where image = $1 and name = 'basic'",
+        {("record", "basic")},
+    ),
+    "a part's row": (
+        "delete from parts where image = $1 and kind = 'head' and secret = 'image'",
+        {("part", "basic")},
+    ),
+    "the secrets": ("delete from mdm_keys.image_secrets where image = $1", {("keys", None)}),
+}
+
+
+@pytest.mark.parametrize("what", ROWS)
+async def test_rot_in_the_catalog_is_found_and_views_are_made_anew(archive: Archive, what: str) -> None:
+    statement, damage = ROWS[what]
+    await archive.execute(statement, archive.image)
+    assert await archive.damage() == damage
+    found = await archive.look(repair=True)
+    assert found is not None
+    assert found["repaired"] is (damage <= {("part", "basic"), ("record", "basic")})
+    if found["repaired"]:
+        files = [{"surl": archive.name, "view": "basic"}]
+
+        async def is_made() -> bool:
+            prepared = await archive.server.srm("prepareToGet", files=files, expect=None)
+            return "transferURL" in prepared["files"][0]
+
+        await until(is_made)
+        assert await archive.look() is None
+
+
+async def test_it_goes_page_by_page_and_may_be_gone_on_with(archive: Archive) -> None:
+    async with archive.server.house.database.acquire() as db:
+        all_ = await db.fetchval("select count(*) from images")
+    seen, after = 0, None
+    while True:
+        asked: dict[str, Any] = {"seconds": 0} | ({"after": after} if after else {})
+        answer = await archive.server.call(
+            "POST", "/admin/v1/fsck/deep", token=archive.server.admin_token, json=asked
+        )
+        seen += answer.tree["images"]
+        if (after := answer.tree["next"]) is None:
+            break
+    assert seen == all_ >= 1
