@@ -1,6 +1,6 @@
 """Whatever bytes come as an identifier or a request for commitment: read, or an error with a name."""
 
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 
 import pytest
 from hypothesis import given
@@ -101,3 +101,13 @@ def test_numbers_are_matched_and_what_cannot_be_read_is_refused() -> None:
     assert condition("PatientID", "P-1") in found
     with pytest.raises(Unfit, match="not written"):
         queries.retrieved(Root.STUDY, data[:at] + unknown.replace(b"UN", b"OB") + data[at:], EXPLICIT_LITTLE)
+
+
+def test_what_is_retrieved_has_so_many_conditions_at_the_most() -> None:
+    for count in (100, 300):
+        asked = identifier("STUDY", StudyInstanceUID="1.2.3", StudyDescription="\\".join(["a*"] * count))
+        data = encode(asked, is_implicit_vr=False, is_little_endian=True)
+        assert data is not None
+        with suppress(BadQuery) if count > 200 else nullcontext():
+            assert len(queries.retrieved(Root.STUDY, data, EXPLICIT_LITTLE)) == 2
+            assert count < 200

@@ -1,6 +1,6 @@
 """What is asked for by attributes of DICOM, in the words of its queries (PS3.4 §C.2.2.2, PS3.18 §8.3.4)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -10,7 +10,18 @@ from mdm_async.dicom.indexed import Kind, Level, by_keyword
 from mdm_async.dicom.values.lexical import is_legal
 from mdm_async.errors import BadQuery
 from mdm_async.names import View
-from mdm_async.querying.conditions import Compared, Condition, Every, Known, Like, OneOf, Operator, Some
+from mdm_async.querying.conditions import (
+    Compared,
+    Condition,
+    Every,
+    Known,
+    Like,
+    OneOf,
+    Operator,
+    Some,
+    attributes,
+)
+from mdm_async.querying.grammar import MOST_CONDITIONS
 from mdm_async.querying.values import MOST_WILDCARDS
 from mdm_async.querying.words import LONGEST_TEXT
 
@@ -67,7 +78,17 @@ class Asked:
                 continue
             below = _DEPTHS[by_keyword()[keyword].level] > _DEPTHS[self.level]
             (among if below or name in OF_ALL else all_of).append(found)
+        demand_few([*all_of, *among])
         return all_of, tuple(among)
+
+
+def demand_few(conditions: Iterable[Condition]) -> None:
+    """Return when these are no more than a query may have. Raises BadQuery."""
+    if sum(1 for one in conditions for _ in attributes(one)) > MOST_CONDITIONS:
+        raise BadQuery(
+            f"a search has {MOST_CONDITIONS} conditions at the most",
+            remedy="name each attribute once; ask in several",
+        )
 
 
 def attribute(keyword: str) -> DicomAttribute:
@@ -147,7 +168,10 @@ def _text(of: DicomAttribute, value: str) -> Condition | None:
     if any(one is None for one in found):
         return None
     conditions = tuple(one for one in found if one is not None)
-    return conditions[0] if len(conditions) == 1 else Some(conditions)
+    if len(conditions) == 1:
+        return conditions[0]
+    texts = tuple(one.to for one in conditions if isinstance(one, Compared) and isinstance(one.to, str))
+    return OneOf(of, texts) if len(texts) == len(conditions) else Some(conditions)
 
 
 def _one(of: DicomAttribute, value: str) -> Condition | None:

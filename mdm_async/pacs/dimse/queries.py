@@ -16,7 +16,7 @@ from mdm_async.dicom.filemeta import is_uid
 from mdm_async.dicom.indexed import Level, by_keyword
 from mdm_async.dicom.query_keys import CHARACTER_SET, QUERY_LEVEL, RETRIEVE_TITLE, Key, answer, keys
 from mdm_async.errors import Malformed
-from mdm_async.images.studies.asked import INSTANCE, OF_ALL, SERIES, STUDY, condition
+from mdm_async.images.studies.asked import INSTANCE, OF_ALL, SERIES, STUDY, condition, demand_few
 from mdm_async.names import IDENTIFIED
 from mdm_async.pacs.dimse.answers import Unfit
 from mdm_async.querying.conditions import Condition, attributes
@@ -112,7 +112,9 @@ def retrieved(root: Root, data: bytes, encoding: Encoding) -> list[Condition]:
     for level in (*_above(root, query.level), query.level):
         if found.get(_UNIQUE[level]) is None:
             raise Unfit(f"{_UNIQUE[level]} has no value")
-    return [one for one in found.values() if one is not None]
+    conditions = [one for one in found.values() if one is not None]
+    demand_few(conditions)
+    return conditions
 
 
 def _above(root: Root, level: Level) -> Iterable[Level]:

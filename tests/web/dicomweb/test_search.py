@@ -83,6 +83,9 @@ async def test_matching_is_by_value_wildcard_range_and_list(archive: Archive) ->
         ({"PatientID": pseudonym}, both[:1]),
         ({"PatientID": pseudonym[:3] + "*" + pseudonym[-3:]}, both[:1]),
         ({"PatientID": "?" + pseudonym[1:]}, both[:1]),
+        ({"PatientID": f"nobody\\{pseudonym}"}, both[:1]),
+        ({"PatientID": f"nobody\\{pseudonym[:-1]}?"}, both[:1]),
+        ({"PatientID": "\\".join([*map(str, range(200)), pseudonym])}, both[:1]),
         ({"PatientID": pseudonym[:-1]}, []),
         ({"PatientID": "%"}, []),
         ({"PatientID": "_" * len(pseudonym)}, []),
@@ -120,7 +123,7 @@ async def test_dates_and_times_match_in_ranges(own_server: Server) -> None:
         "limit=-1", "limit=x", "offset=-3", "offset=99999999999999", "fuzzymatching=perhaps",
         "offset=" + "0" * 12 + "9" * 20, "limit=" + "0" * 12 + "9" * 5000,
         "PatientName=" + "*a" * 17, "path=/a&path=/b", "PatientID=%09", "PatientID=%C2%A0", "Modality=%5C",
-        "PatientID=" + "a" * 2000,
+        "PatientID=" + "a" * 2000, "&".join(["Rows=1"] * 201), "Modality=" + "%5C".join(["*C"] * 201),
     ],
 )  # fmt: skip
 async def test_what_is_not_understood_finds_nothing_and_is_told(archive: Archive, asked: str) -> None:
