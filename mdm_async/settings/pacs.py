@@ -165,6 +165,10 @@ class PacsSettings(Section):
                 shared = [a for a in one.networks for b in other.networks if _overlap(a, b)]
                 if one.ae == other.ae and shared:
                     raise ValueError(f"calling: {one.ae} at {shared[0]} stands there twice; name it once")
+                if one.ae == other.ae and one.port is not None and other.port is not None:
+                    raise ValueError(
+                        f"calling: two devices that are called {one.ae} have a port: to which of them are images moved?"
+                    )
         return self
 
 

@@ -23,6 +23,7 @@ from tests.pacs.devices import CT, TITLE, Pacs, calling, data_set, pacs_server
 from tests.pacs.test_get import largest, stored
 from tests.pacs.tools import DOCTOR, SECURED, TOOLS, Tool, fill, identifier
 from tests.postgres.for_tests import PostgresForTests
+from tests.web.dicomweb.conftest import image
 from tests.web.dicomweb.test_decoded_frames import written as as_file
 from tests.web.dicomweb.test_decoded_instances import compressed
 from tests.web.test_privacy import captured_log
@@ -125,6 +126,19 @@ async def listens(port: int) -> bool:
         return False
     writer.close()
     return True
+
+
+async def test_what_says_no_class_fails_as_an_image_that_cannot_be_sent(movable: Movable) -> None:
+    asked, server = identifier("STUDY", StudyInstanceUID=""), movable.pacs.server
+    before = {one.StudyInstanceUID for one in (await Tool(movable.pacs).find(asked)).answers}
+    await server.put("/seen/no-class.dcm", image(88, StudyInstanceUID="1.2.3.88", SOPClassUID=None))
+    (study,) = {one.StudyInstanceUID for one in (await Tool(movable.pacs).find(asked)).answers} - before
+    try:
+        with Store(movable.port, ExplicitVRLittleEndian):
+            statuses, last, _ = await movable.move(identifier("STUDY", StudyInstanceUID=study))
+    finally:
+        await server.srm("rm", surls=["/seen/no-class.dcm"])
+    assert (statuses, last.NumberOfFailedSuboperations) == ([0xA702], 1)
 
 
 @pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, ImplicitVRLittleEndian])

@@ -261,6 +261,9 @@ def test_a_device_stands_there_once() -> None:
     twice = [calling(), calling(directory="/b", hosts=["127.0.0.0/8"])]
     with pytest.raises(UnsafeSettings, match="twice"):
         load(overrides={"pacs": {"port": 0, "calling": twice}})
+    moved = [calling(port=104), calling(port=104, hosts=["127.0.0.2"])]
+    with pytest.raises(UnsafeSettings, match="to which of them"):
+        load(overrides={"pacs": {"port": 0, "calling": moved}})
     load(overrides={"pacs": {"port": 0, "calling": [calling(), calling(hosts=["::1"])]}})
 
 

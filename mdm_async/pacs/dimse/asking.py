@@ -112,9 +112,11 @@ class Asking:
             )
         sending = self._sending(view, address.host)
         rows = await sending.found(conditions)
+        if not (proposed := moving.proposed(rows)):
+            return none_sent(rows, "the images do not say of which SOP class they are", self.encoding)
         async with AsyncExitStack() as stack:
             try:
-                asked = associated(address, moving.proposed(rows), self.back.patience)
+                asked = associated(address, proposed, self.back.patience)
                 requestor = await stack.enter_async_context(asked)
             except (NoAssociation, Broken, Silent, Gone) as why:
                 reason = str(why) or "breaks off"

@@ -9,7 +9,7 @@ from aiohttp import web
 
 from mdm_async.catalog.metadata.studies import Row
 from mdm_async.dicom.pictures.asked import Picture
-from mdm_async.errors import BadRequest, Gone, NotFound
+from mdm_async.errors import BadRequest, Gone, NotAcceptable, NotFound, TooLarge
 from mdm_async.images.studies.frames import frames_of
 from mdm_async.images.studies.pictures import demand_drawable, picture, weight
 from mdm_async.images.studies.searching import OF_RETRIEVED
@@ -49,8 +49,8 @@ async def thumbnail(request: web.Request) -> web.StreamResponse:
     for row in some:
         try:
             return await _small(request, await opened(request, caller, row))
-        except NotFound:
-            continue  # a report, or the like
+        except (NotFound, NotAcceptable, TooLarge):
+            continue  # a report, a video, or the like
     return await _small(request, await opened(request, caller, last))
 
 

@@ -2,12 +2,17 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 
 from mdm_async.errors import MdmError, NotFound, PeerFailed, SourceAway
 from mdm_async.images.parts.pacs_source import PacsSource
+from mdm_async.pacs.dimse.awaited import Awaited
+from mdm_async.pacs.dimse.commands import Command
+from mdm_async.pacs.dimse.peers import OtherEnd, Peer
 from mdm_async.pacs.retrieval.archive import DimseSource
+from mdm_async.settings import PacsSourceSettings
 from tests.faults.conditions import stored, until
 from tests.pacs.devices import CT, DEVICE, Device, Image, Pacs, calling, command, image, p_data, pacs_server
 from tests.pacs.sources.fake_dimse import Asked, FakeDimse, fake_dimse
@@ -177,6 +182,15 @@ async def all_but_the_end(moving: Moving, asked: Asked) -> None:
 async def failing_in_the_end(moving: Moving, asked: Asked) -> None:
     await moving.store(asked)
     await asked.answer(0xA702)
+
+
+async def test_an_archive_moves_images_from_its_own_address_alone() -> None:
+    own: dict[str, Any] = {"name": "hospital", "ae": ARCHIVE, "host": "127.0.0.1", "retrieve": "C-MOVE"}
+    peer, awaited = Peer.of_archive(PacsSourceSettings.model_validate(own)), Awaited("MDM")
+    with awaited.expecting(peer, "1.2.3") as arrival:
+        comes = Command(1, 5, CT, "1.2.3", True, originator="MDM", originator_id=arrival.id)
+        assert awaited.find(ARCHIVE, OtherEnd("127.0.0.2"), comes) is None
+        assert awaited.find(ARCHIVE, OtherEnd("127.0.0.1"), comes) is arrival
 
 
 async def test_what_is_moved_goes_to_who_waits_and_into_no_directory(moving: Moving) -> None:

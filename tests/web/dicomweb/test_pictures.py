@@ -15,6 +15,7 @@ from mdm_async.images.studies import pictures
 from mdm_async.web.dicomweb.picture_asked import QUALITY
 from tests.conftest import Reply, Server
 from tests.web.dicomweb.conftest import Viewer, image, uid
+from tests.web.dicomweb.test_decoded_frames import written
 from tests.web.dicomweb.test_retrieve import INSTANCE, SERIES, STUDY, address, instances, only, parts_of
 from tests.web.test_profiles import BLANKING, add, applied, ultrasound
 
@@ -136,6 +137,24 @@ async def test_thumbnails_stand_for_studies_series_and_instances(server: Server)
     assert Image.open(io.BytesIO(got)).format == "PNG"
     got = await viewer.ask(lambda client: client.retrieve_instance_frames_rendered(*ids, [1]))
     assert Image.open(io.BytesIO(got)).format == "JPEG"
+
+
+async def test_a_series_that_cannot_be_drawn_stands_for_no_study(server: Server) -> None:
+    folder = await server.directory()
+    for series in range(4):
+        one = dcmread(io.BytesIO(_of_study(1, 1)))
+        one.Rows *= 2 if series else 1  # of which there are no pixels
+        one.StudyInstanceUID, one.SeriesInstanceUID, one.PatientID = "1.2.9.70", f"1.2.9.70.{series}", "P70"
+        one.SOPInstanceUID = one.file_meta.MediaStorageSOPInstanceUID = f"1.2.9.70.{series}.1"
+        await server.put(f"{folder}/{series}.dcm", written(one))
+    viewer = Viewer(server, server.admin_token)
+    statuses = [
+        (await viewer.get(f"/studies/{uid(one, STUDY)}/series/{uid(one, SERIES)}/thumbnail")).status
+        for one in await instances(viewer, f"path={folder}")
+    ]
+    assert sorted(statuses) == [200, 406, 406, 406]
+    (study,) = (await viewer.get(f"/studies?path={folder}")).tree
+    assert (await viewer.get(f"/studies/{uid(study, STUDY)}/thumbnail")).status == 200
 
 
 def instance_number(one: dict[str, Any]) -> int:
