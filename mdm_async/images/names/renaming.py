@@ -68,8 +68,12 @@ def _renamed(views: ServedViews, place: Place, was: str, now: str, other_id: boo
             "it is another patient's by now, and a mapping names patients here",
             remedy="register it again, and remove this file: mdm rm",
         )
-    old, new = (pseudonym("patient", one, served.key) for one in (was, now))
-    return parse_lfn(place.lfn.replace(old, new))
+    # The name is by the key of the view that was the default when it was given, and where.
+    for key in dict.fromkeys((served.key, *(one.key for one in views))):
+        old, new = (pseudonym("patient", one, key) for one in (was, now))
+        if old in place.lfn:
+            return parse_lfn(place.lfn.replace(old, new))
+    return place.lfn
 
 
 def _anybody_above(was: Lfn, now: Lfn) -> Caller:

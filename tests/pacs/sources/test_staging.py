@@ -36,6 +36,9 @@ from tests.patience import PATIENCE
 from tests.postgres.for_tests import PostgresForTests
 from tests.web.dicomweb.conftest import image
 from tests.web.made_images import made
+from tests.web.test_profiles import add, ask
+
+TEMPLATE = "{patient}/{instance}.dcm"
 
 
 async def registered(server: Server, **more: Any) -> list[str]:
@@ -153,6 +156,24 @@ async def test_a_file_of_a_patient_who_was_merged_is_brought_under_the_new_ones_
     (line,) = await ended(staging, tree["requestToken"])
     assert line["status"]["statusCode"] == "SRM_FAILURE"
     assert "another patient's by now" in line["status"]["explanation"]
+
+
+async def test_a_merged_patients_file_is_renamed_whatever_is_shown_by_default_by_now(
+    archive: FakeArchive, staging: Server
+) -> None:
+    patients: dict[str, str] = {}
+    for patient in ("Q-first", "Q-second"):
+        archive.add(image(len(patients), PatientID=patient))
+        (patients[patient],) = {*await names(staging, TEMPLATE)} - {*patients.values()}
+    await add(staging, 'name = "other"\nproject = "another"\n')
+    await ask(staging, "other", "apply", 202, surl=DIRECTORY, default=True)
+    merged = archive.add(image(0, PatientID="Q-second"))
+    tree = await staging.srm("prepareToGet", files=[{"surl": patients["Q-first"]}], view="other")
+    (line,) = await ended(staging, tree["requestToken"])
+    assert line["status"]["statusCode"] == "SRM_FILE_PINNED", (line, merged.PatientID)
+    async with staging.house.database.acquire() as db:
+        now = await paths.of_images(db, [row["id"] for row in await db.fetch("select id from images")])
+    assert {one.rpartition("/")[0] for one in now} == {patients["Q-second"].rpartition("/")[0]}
 
 
 async def names(server: Server, template: str) -> list[str]:
