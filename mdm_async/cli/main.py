@@ -91,7 +91,7 @@ class Commands(LazyGroup):
         ),
         "pacs": Listed(
             "mdm_async.cli.pacs.commands",
-            "The hospital's archives: asked, registered at, and images brought from them.",
+            "The hospital's archives: asked, registered at, brought from; and what is rejected.",
         ),
         "cache": Listed(
             "mdm_async.cli.pacs.cache",

@@ -86,6 +86,16 @@ class Archives:
                 return
             asked["after"] = page["after"]
 
+    async def rejected(self) -> AsyncGenerator[Json, None]:
+        """Files that rejection notes hide: `guid`, `path` (None for who might not list it), `code` and `reason`, since
+        when, and `notes`, by which they are hidden, each with `guid` and `path`."""
+        after: int | None = 0
+        while after is not None:
+            page = await self._wire.operate("POST", "admin/v1/rejected", {"after": after}, repeat=True)
+            for file in page["files"]:
+                yield file
+            after = page["after"]
+
     async def stage(self, paths: Names, *, on_online: OnOnline | None = None) -> None:
         """Have files brought online, and wait until they are. SomeFailed tells of each that is not."""
         surls, outcomes = names_of(paths), list[Outcome[None]]()

@@ -53,6 +53,7 @@ class BlockingArchives(Blocking[Archives]):
     count = waits(Archives.count)
     register = iterates(Archives.register)
     files = iterates(Archives.files)
+    rejected = iterates(Archives.rejected)
     stage = waits(Archives.stage)
 
 

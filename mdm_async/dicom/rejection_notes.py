@@ -12,8 +12,10 @@ from mdm_async.dicom.sop_common import sop_common
 from mdm_async.dicom.walking import items, walk
 from mdm_async.errors import Malformed, NotDicom
 
+QUALITY: Final = 113001
+"""Such notes may be seen; the others hide themselves, too (IHE RAD TF-3 §4.66.4)."""
 REASONS: Final = {
-    113001: "Rejected for Quality Reasons",
+    QUALITY: "Rejected for Quality Reasons",
     113037: "Rejected for Patient Safety Reasons",
     113038: "Incorrect Modality Worklist Entry",
     113039: "Data Retention Policy Expired",

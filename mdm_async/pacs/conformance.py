@@ -7,6 +7,7 @@ from pydicom.uid import UID, UID_dictionary  # type: ignore[attr-defined]
 
 from mdm_async.dicom.encode import IMPLEMENTATION_CLASS, IMPLEMENTATION_VERSION
 from mdm_async.dicom.indexed import Level, indexed
+from mdm_async.dicom.rejection_notes import QUALITY, REASONS
 from mdm_async.dicom.stored_classes import STORAGE_CLASSES, TRANSFER_SYNTAXES, UNKNOWN_TO_PYDICOM
 from mdm_async.pacs import statuses
 from mdm_async.pacs.dimse import answers
@@ -35,7 +36,9 @@ _NOT_OFFERED: Final = (
 
 def statement(routes: Iterable[Route]) -> str:
     """As Markdown. `routes`: those of DICOMweb."""
-    parts = (_overview(), _associations(), _storage(), _queries(), _web(routes), _characters(), _security())
+    parts = (
+        _overview(), _associations(), _storage(), _rejections(), _queries(), _web(routes), _characters(), _security(),
+    )  # fmt: skip
     return "\n\n".join("\n".join(part) for part in parts) + "\n"
 
 
@@ -132,6 +135,25 @@ def _storage() -> list[str]:
         "Transfer syntaxes; of those that a presentation context offers the first is taken:",
         "",
         *_table(("Transfer syntax", "UID"), syntaxes),
+    ]
+
+
+def _rejections() -> list[str]:
+    rows = [
+        (f"({code}, DCM)", reason, "may be seen" if code == QUALITY else "is hidden")
+        for code, reason in REASONS.items()
+    ]
+    return [
+        "## Rejection notes",
+        "",
+        "As Image Manager / Archive of IHE's Imaging Object Change Management: a Key Object Selection with one of",
+        "these titles hides the instances that its Current Requested Procedure Evidence Sequence names, from",
+        "queries and retrieval, DIMSE and DICOMweb alike, until the note is removed. Notes may come before what",
+        "they name. What comes again under the UID of a hidden instance is answered with success, and stays",
+        "hidden. Nothing is deleted, and instances that are kept are committed, hidden or not. Notes are not made",
+        "here. Whose note counts is told in [pacs](pacs.md#instances-that-are-rejected).",
+        "",
+        *_table(("Title", "Meaning", "The note itself"), rows),
     ]
 
 

@@ -866,6 +866,7 @@ ROUTES |= (
             _admin("POST", f"{_ARCHIVE}/files", lambda aim: {}),
             _admin("POST", f"{_ARCHIVE}/files", lambda aim: {"study": aim.study}, "by study"),
         ],
+        ("POST", "/admin/v1/rejected"): [_admin("POST", "/admin/v1/rejected", lambda aim: {})],
         ("POST", "/admin/v1/archives/{name}/vanished"): [
             _admin("POST", f"{_ARCHIVE}/vanished", lambda aim: {"since": 1e9}),
             _admin(

@@ -14,6 +14,8 @@ from mdm_async.cli.waiting import Waiting
 from mdm_async.errors import MdmError
 from tests.cli.conftest import Run
 from tests.conftest import Server, running_server
+from tests.pacs.devices import image
+from tests.pacs.notes import SAFETY, note
 from tests.pacs.sources.fake_archive import FakeArchive, fake_archive
 from tests.postgres.for_tests import PostgresForTests
 from tests.web.made_images import made
@@ -213,3 +215,21 @@ async def test_what_goes_wrong_is_told_of_the_name_that_it_is_about(mdm: Run, ar
     assert "of one archive" in ended.err
     ended = await mdm("pacs", "echo", "away")
     assert "away: the archive cannot be reached: its host refuses the connection" in ended.err
+
+
+async def test_what_is_rejected_is_listed_with_its_notes(mdm: Run, hospital: Server) -> None:
+    assert (await mdm("pacs", "rejected")).text == "nothing is hidden by a rejection note\n"
+    taken = image()
+    await hospital.put("/it.dcm", taken.file)
+    await hospital.put("/note.dcm", note([taken], SAFETY).file)
+    ended = await mdm("ls", "/it.dcm")
+    assert ended.code != 0
+    assert "it was rejected: Rejected for Patient Safety Reasons (113037, DCM)" in ended.err
+    ended = await mdm("pacs", "rejected")
+    assert (ended.code, ended.err) == (0, "")
+    (line,) = [line.split() for line in ended.text.splitlines() if "/it.dcm" in line]
+    assert line[-1] == "/note.dcm"
+    found = (await mdm("pacs", "rejected", "--json")).json["files"]
+    assert {one["path"]: one["code"] for one in found} == {"/it.dcm": SAFETY, "/note.dcm": SAFETY}
+    assert (await mdm("rm", "/note.dcm")).code == 0
+    assert (await mdm("ls", "/it.dcm")).code == 0

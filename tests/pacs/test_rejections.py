@@ -154,12 +154,12 @@ async def seen(one: Filed, there: dict[str, Any], guid: str, cohort: str) -> dic
     }
 
 
-async def answers(server: Server, lfn: str) -> list[tuple[str, int, bytes]]:
+async def answers(server: Server, lfn: str, token: str) -> list[tuple[str, int, bytes]]:
     """What all operations by name say of it."""
     told = []
     for operation, _, body in OPERATIONS:
         if operation.rpartition("/")[2] not in OF_WHOM_MAY_STILL:
-            reply = await server.call("POST", f"/{operation}", token=server.admin_token, json=body(lfn))
+            reply = await server.call("POST", f"/{operation}", token=token, json=body(lfn))
             said = {
                 key: value for key, value in reply.tree.items() if key not in ("requestId", "requestToken")
             }
@@ -188,7 +188,13 @@ async def test_what_a_note_names_is_hidden_from_every_face(
     after = await seen(one, there, guid, cohort)
     assert not any(after.values()), after
     free = one.lfn.replace(".dcm", ".free")
-    assert await answers(server, one.lfn) == await answers(server, free)
+    # Who would see it is told why, and others what they are told of a name that is free.
+    as_free = [status for _, status, _ in await answers(server, free, server.admin_token)]
+    told = await answers(server, one.lfn, server.admin_token)
+    assert [status for _, status, _ in told] == as_free
+    assert f"({code}, DCM)".encode() in told[0][2]
+    stranger = await server.token("x")
+    assert await answers(server, one.lfn, stranger) == await answers(server, free, stranger)
 
     async def is_over() -> bool:
         async with server.http.get(running) as answer:
@@ -200,6 +206,10 @@ async def test_what_a_note_names_is_hidden_from_every_face(
     async with server.house.database.acquire() as db:
         row = await db.fetchrow("select details from audit where act = 'hide' and guid = $1", guid)
     assert row["details"]["code"] == code
+    reply = await server.call("POST", "/admin/v1/rejected", token=server.admin_token, json={})
+    by = {file["path"]: [one["path"] for one in file["notes"]] for file in reply.tree["files"]}
+    assert by.pop(one.lfn) == [said.lfn]
+    assert by.get(said.lfn, [said.lfn]) == [said.lfn]
 
     # Whoever may remove the note takes it back.
     await server.srm("rm", surls=[said.lfn])

@@ -4,8 +4,9 @@ What a note says is kept with its image; it hides nothing until somebody who may
 triggers hide what is named later, and show what a note hid once the note has no name any more.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from mdm_async.postgres.database import Connection
@@ -104,3 +105,27 @@ async def apply_later(db: Connection, note: UUID, directory: int, writer: str | 
         writer,
     )
     return code
+
+
+@dataclass(frozen=True, slots=True)
+class HiddenFile:
+    """A file that is hidden: why, by which notes' entries, and since when."""
+
+    entry: int
+    code: int
+    at: datetime
+    notes: Sequence[int]
+
+
+async def hidden(db: Connection, after: int, count: int) -> list[HiddenFile]:
+    """Some, by their entries, after one."""
+    rows = await db.fetch(
+        "select e.id, e.rejected, r.at, r.notes from ("
+        "  select id, image, rejected from entries where rejected is not null and id > $1 order by id limit $2) e"
+        " cross join lateral (select min(r.at) as at, array_agg(n.id) as notes from rejections r"
+        "  cross join lateral (select id from entries where image = r.note and only_view is null order by id limit 1) n"
+        "  where r.image = e.image) r where r.at is not null order by e.id",
+        after,
+        count,
+    )
+    return [HiddenFile(row["id"], row["rejected"], row["at"], row["notes"]) for row in rows]

@@ -8,7 +8,8 @@ what its maker may now, within its bound.
 
 What a caller may not list does not exist to them: they are told of it what they would be told of a free name.
 
-What a rejection note hides exists to nobody. Only whoever had the right before may delete it, or change its ACL.
+What a rejection note hides exists to nobody; who would see it is told why. Only whoever had the right before may delete
+it, or change its ACL.
 """
 
 import shlex
@@ -16,6 +17,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from mdm_async.catalog.namespace.places import Acl, Place, resolve_one
+from mdm_async.dicom.rejection_notes import REASONS
 from mdm_async.errors import Forbidden, MdmError, NoParent, NotFound, Refusal, Unauthenticated
 from mdm_async.names import IDENTIFIED, ROOT, Ability, Caller, Lfn, Right, Scope, View
 from mdm_async.postgres.database import Connection
@@ -45,6 +47,11 @@ def allows(caller: Caller, place: Place, right: Right, view: View | None = None)
 def is_rejected(place: Place) -> bool:
     """Whether a rejection note hides a file (IHE RAD TF, Imaging Object Change Management)."""
     return place.entry is not None and place.entry.rejected is not None
+
+
+def if_not_rejected(place: Place) -> Place:
+    """The same, as if no note hid it."""
+    return replace(place, entry=replace(place.entry, rejected=None)) if place.entry is not None else place
 
 
 def may_create(caller: Caller, place: Place) -> bool:
@@ -335,6 +342,8 @@ def _refused(caller: Caller, place: Place, right: Right, view: View | None) -> M
     refusal = Refusal(caller.name, right, None, place.entry.guid if place.entry is not None else None)
     if right is Right.READ:
         refusal = Refusal(refusal.principal, right, view or place.default_view, refusal.guid)
+    if is_rejected(place) and may_see(caller, if_not_rejected(place)):
+        return _rejected(place, refusal)
     if place.entry is not None and may_see(caller, place):
         why = _told(caller, refusal, hidden=False)
         if _is_out_of_reach(caller, place, right, view or place.default_view):
@@ -343,6 +352,19 @@ def _refused(caller: Caller, place: Place, right: Right, view: View | None) -> M
             )
         return why
     return _hidden(caller, place, refusal)
+
+
+def _rejected(place: Place, refusal: Refusal) -> NotFound:
+    """What those are told of it who would see it."""
+    assert place.entry is not None
+    assert place.entry.rejected is not None
+    reason = REASONS[place.entry.rejected]
+    why = NotFound(
+        f"it was rejected: {reason} ({place.entry.rejected}, DCM)",
+        remedy="ask whoever sent it; an administrator lists what is rejected, and by which note: mdm pacs rejected",
+    )
+    why.refusal = refusal
+    return why
 
 
 def _is_out_of_reach(caller: Caller, place: Place, right: Right, view: View) -> bool:

@@ -1,4 +1,4 @@
-"""`mdm pacs echo|find|register|stage|status|conformance`."""
+"""`mdm pacs echo|find|register|stage|status|rejected|conformance`."""
 
 from datetime import timedelta
 from typing import Any
@@ -25,7 +25,7 @@ _COLUMNS = (
 
 def register(app: typer.Typer) -> None:
     group = typer.Typer(
-        help="The hospital's archives: asked, registered at, and images brought from them.",
+        help="The hospital's archives: asked, registered at, brought from; and what is rejected.",
         no_args_is_help=True,
     )
     group.command()(echo)
@@ -33,6 +33,7 @@ def register(app: typer.Typer) -> None:
     registering.register(group)
     staging.register(group)
     group.command()(status)
+    group.command()(rejected)
     group.command()(conformance)
     app.add_typer(group, name="pacs")
 
@@ -111,6 +112,35 @@ def status(context: typer.Context, json: Json = False) -> None:
     print_table(made)
     if not found:
         print_line("no archives: the settings name none in [[pacs.sources]]")
+
+
+def rejected(context: typer.Context, json: Json = False) -> None:
+    """List files that rejection notes hide (IHE IOCM), and the notes: remove a note, and they are there again.
+
+    It takes an administrator, and is audited.
+
+    Example: `mdm pacs rejected`
+    """
+
+    async def work() -> list[dict[str, Any]]:
+        async with client_of(context) as client:
+            return [file async for file in client.archives.rejected()]
+
+    found = complete(work())
+    if json:
+        print_json({"files": found})
+        return
+    made = table("file", "since", "why", "note")
+    for one in found:
+        notes = "\n".join(_named(note) for note in one["notes"])
+        add_row(made, _named(one), one["since"], f"{one['reason']} ({one['code']})", notes)
+    print_table(made)
+    if not found:
+        print_line("nothing is hidden by a rejection note")
+
+
+def _named(one: dict[str, Any]) -> str:
+    return str(one["path"] or f"guid:{one['guid']}")
 
 
 def conformance(json: Json = False) -> None:

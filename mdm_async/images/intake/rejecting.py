@@ -18,13 +18,12 @@ from mdm_async.catalog.namespace.places import Place
 from mdm_async.catalog.rights import acl
 from mdm_async.catalog.trail import acts
 from mdm_async.catalog.trail.acts import Act
+from mdm_async.dicom.rejection_notes import QUALITY
 from mdm_async.names import Caller
 from mdm_async.postgres.database import Connection
 
 HIDDEN: Final = "hide"
 """For the audit: a file is hidden by a rejection note."""
-QUALITY: Final = 113001
-"""Such notes may be seen; others hide themselves, too (IHE RAD TF-3 4.66.4)."""
 _PAGE: Final = 200
 _log = structlog.get_logger()
 

@@ -5,8 +5,11 @@ from math import ceil
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field
 
+from mdm_async.dicom.rejection_notes import REASONS
 from mdm_async.errors import PeerFailed, SourceAway
 from mdm_async.images.names.path_template import DEFAULT, PathTemplate
+from mdm_async.images.upkeep import rejected
+from mdm_async.images.upkeep.rejected import Named
 from mdm_async.pacs.sources import archives, asking, waiting_there
 from mdm_async.pacs.sources.archives import ArchiveStanding
 from mdm_async.pacs.sources.asking import Wanted
@@ -53,6 +56,14 @@ class FilesForm(BaseModel):
     after: str | None = Field(None, max_length=256)
 
 
+class RejectedForm(BaseModel):
+    """`after`: where the page before it told to go on."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    after: int = Field(0, ge=0, lt=1 << 63)
+
+
 def routes() -> list[web.AbstractRouteDef]:
     return [
         web.get("/admin/v1/archives", show),
@@ -62,6 +73,7 @@ def routes() -> list[web.AbstractRouteDef]:
         web.post("/admin/v1/archives/{name}/register", register),
         web.post("/admin/v1/archives/{name}/vanished", vanished),
         web.post("/admin/v1/archives/{name}/files", files),
+        web.post("/admin/v1/rejected", show_rejected),
     ]
 
 
@@ -152,3 +164,23 @@ async def files(request: web.Request) -> web.Response:
 
 def _registrar(house: House) -> Registrar:
     return Registrar(house.database, house.archives, house.keys, house.views, house.workshop)
+
+
+async def show_rejected(request: web.Request) -> web.Response:
+    caller, form = await asked_by_name(request, RejectedForm)
+    found, after = await rejected.rejected(request.app[HOUSE].database, caller, form.after)
+    files_ = [
+        {
+            **_named(one.file),
+            "code": one.code,
+            "reason": REASONS[one.code],
+            "since": one.at.isoformat(timespec="seconds"),
+            "notes": [_named(note) for note in one.notes],
+        }
+        for one in found
+    ]
+    return json_reply(request, {"files": files_, "after": after})
+
+
+def _named(one: Named) -> dict[str, str | None]:
+    return {"guid": str(one.guid), "path": one.lfn}
