@@ -128,7 +128,12 @@ def find(
     if json:
         print_json({"matches": [_as_json(match) for match in found]})
     elif not any_found:
-        complain(MdmError("nothing found of what you have the right 'g' to, and of whose view the right 'r'"))
+        complain(
+            MdmError(
+                "nothing found of what you have the right 'g' to, and of whose view the right 'r'; of what was only "
+                "registered at an archive a view is known once it was brought (mdm pacs stage)"
+            )
+        )
 
 
 @contextmanager

@@ -48,7 +48,8 @@ async def manifest(
     if not seen.instances:
         raise NotFound(
             "there is nothing here of which a manifest could tell, or nothing that this caller may see",
-            remedy="it takes the rights to read the view and to get the metadata (g, r)",
+            remedy="it takes the rights to read the view and to get the metadata (g, r), and files that were brought "
+            "from their archive at least once (mdm pacs stage)",
         )
     uid, shown = next(iter(seen.studies)), next(iter(seen.views))
     async with desk.database.acquire() as db:
