@@ -20,16 +20,22 @@ class Shredding:
         self._wire = wire
 
     async def look(
-        self, paths: Names = (), *, patient: str | None = None, as_administrator: bool = False
+        self,
+        paths: Names = (),
+        *,
+        patient: str | None = None,
+        issuer: str | None = None,
+        as_administrator: bool = False,
     ) -> Json:
         """What would go, in all projects, and nothing does: numbers of `images`, `entries` (those `hidden` from the
         caller among them, and those where the caller is `barred`), `views`, `parts`, `blobs`, `bytes`, `transferURLs`,
         callers it was `deliveredTo`, `replicas` elsewhere, members of `cohorts`, `people` that a patient's images name;
         and the `digest` of it, to shred with.
 
-        It takes `d` and `i` on what is named; `as_administrator`: by a grant that the audit tells of.
+        `issuer`: of a Patient ID only what this one has issued, "" nobody. It takes `d` and `i` on what is named;
+        `as_administrator`: by a grant that the audit tells of.
         """
-        asked = _asked(names_of(paths), patient, as_administrator=as_administrator)
+        asked = _asked(names_of(paths), patient, issuer, as_administrator=as_administrator)
         return await self._wire.operate("POST", "admin/v1/shred/look", asked, repeat=True)
 
     async def shred(
@@ -38,6 +44,7 @@ class Shredding:
         paths: Names = (),
         *,
         patient: str | None = None,
+        issuer: str | None = None,
         as_administrator: bool = False,
         people: int = 1,
         id: str | None = None,
@@ -47,7 +54,7 @@ class Shredding:
         It takes `d` and `i` on every entry of every image. Conflict when it is not what it was. `id`: a UUID of the
         caller's, so that asking again does no harm.
         """
-        asked = _asked(names_of(paths), patient, as_administrator=as_administrator)
+        asked = _asked(names_of(paths), patient, issuer, as_administrator=as_administrator)
         asked |= {"digest": digest, "people": people, "id": id or str(uuid4())}
         return await self._wire.operate("POST", "admin/v1/shred", asked, repeat=True)
 
@@ -60,7 +67,8 @@ class Shredding:
         return await self._wire.operate("GET", f"admin/v1/shreds/{id}")
 
 
-def _asked(surls: Sequence[str], patient: str | None, *, as_administrator: bool) -> Json:
+def _asked(surls: Sequence[str], patient: str | None, issuer: str | None, *, as_administrator: bool) -> Json:
     if len(surls) > MOST:
         raise BadRequest(f"more than {MOST} files are named", remedy="shred them in several goes")
-    return {"surls": list(surls), "patient": patient or "", "asAdministrator": as_administrator}
+    asked: Json = {"surls": list(surls), "patient": patient or "", "asAdministrator": as_administrator}
+    return asked if issuer is None else asked | {"issuer": issuer}

@@ -1,6 +1,7 @@
 """Equal Patient IDs of two hospitals are two patients also to a tool that sees identities."""
 
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 
@@ -140,3 +141,37 @@ async def test_nothing_is_retrieved_by_nothing(two: Pacs) -> None:
             await searching.instances(two.server.house.finding, doctor, [], None, view)
     taken = await Tool(two, "DOCTOR").get(identifier("PATIENT", PatientID="\t"), PATIENT_GET)
     assert (taken.images, taken.statuses) == ([], [0xA900])
+
+
+async def look_at(pacs: Pacs, **asked: str) -> dict[str, Any]:
+    """What would be shredded."""
+    body = {"asAdministrator": True} | asked
+    shown = pacs.server.admin_token
+    reply = await pacs.server.call("POST", "/admin/v1/shred/look", token=shown, json=body)
+    tree: dict[str, Any] = reply.tree
+    return tree
+
+
+async def test_who_is_shredded_can_be_chosen_by_issuer(two: Pacs) -> None:
+    whole = await look_at(two, patient="4711")
+    assert (whole["images"], whole["people"] > 1) == (3, True)
+    north = await look_at(two, patient="4711", issuer="NORTH")
+    assert (north["images"], north["people"]) == (1, 1)
+    assert (await look_at(two, patient="4711", issuer="SOUTH"))["images"] == 2
+    assert (await look_at(two, patient="4711", issuer="WEST"))["status"] == 404
+    assert (await look_at(two, issuer="WEST"))["status"] == 400
+
+
+async def test_a_pseudonym_finds_what_an_issuers_patient_has_before_it_is_indexed(two: Pacs) -> None:
+    shown = two.server.admin_token
+    studies = (await two.server.call("GET", "/dicom-web/@basic/studies", token=shown)).tree
+    named = {one["00100020"]["Value"][0] for one in studies if "Value" in one["00100020"]}
+    async with two.server.house.database.acquire() as db:
+        indexed = await db.fetch("delete from blind_values returning image, tag, blind")
+    try:
+        found = [await look_at(two, patient=name) for name in named]
+    finally:
+        async with two.server.house.database.acquire() as db:
+            await db.executemany("insert into blind_values values ($1, $2, $3)", indexed)
+    assert named
+    assert all(one.get("images") for one in found), found

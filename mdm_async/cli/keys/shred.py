@@ -31,6 +31,12 @@ def shred(
             "read from stdin.",
         ),
     ] = None,
+    issuer: Annotated[
+        str | None,
+        typer.Option(
+            help="Of patients of one ID, only whom this issuer has given it; '': nobody.", show_default=False
+        ),
+    ] = None,
     as_administrator: Annotated[
         bool,
         typer.Option(
@@ -58,6 +64,8 @@ def shred(
     paths = all_names(names, files_from) if names or files_from else []
     if bool(paths) == (patient is not None):
         raise typer.BadParameter("give either names or --patient")
+    if issuer is not None and patient is None:
+        raise typer.BadParameter("--issuer is one of a Patient ID: give --patient")
     if not (yes or dry_run or sys.stdin.isatty()):
         raise BadRequest("there is no terminal to ask on", remedy="give --yes, or --dry-run to be told only")
     if patient == "-":
@@ -68,13 +76,16 @@ def shred(
 
     async def look() -> dict[str, Any]:
         async with client_of(context) as client:
-            return await client.shredding.look(paths, patient=patient, as_administrator=as_administrator)
+            return await client.shredding.look(
+                paths, patient=patient, issuer=issuer, as_administrator=as_administrator
+            )
 
     async def destroy(digest: str) -> dict[str, Any]:
         async with client_of(context) as client:
             return await client.shredding.shred(
-                digest, paths, patient=patient, as_administrator=as_administrator, people=people, id=id_
-            )
+                digest, paths, patient=patient, issuer=issuer, as_administrator=as_administrator,
+                people=people, id=id_,
+            )  # fmt: skip
 
     found = complete(look())
     for line in plan_in_words(found, as_administrator=as_administrator):
@@ -113,7 +124,8 @@ def plan_in_words(found: dict[str, Any], *, as_administrator: bool = False) -> l
     if found["cohorts"]:
         lines.append(f"  cohorts lose {found['cohorts']} members")
     if found["people"] is not None and found["people"] > 1:
-        lines.append(f"  these images name {found['people']} different people under this Patient ID")
+        lines.append(f"  these images name {found['people']} different people under this Patient ID;")
+        lines.append("  --issuer chooses those of one issuer of it")
     if found["unreadable"]:
         lines.append(f"  {found['unreadable']} more may be theirs, and cannot be opened: they stay")
     if found["barred"]:

@@ -17,7 +17,7 @@ from mdm_async.catalog.trail.acts import Act
 from mdm_async.dicom.equality import comparable
 from mdm_async.dicom.identifiers import linking_values
 from mdm_async.dicom.indexed import by_keyword
-from mdm_async.dicom.issuers import issuer_of
+from mdm_async.dicom.issuers import issued, issuer_of
 from mdm_async.dicom.pseudonym import Pseudonyms
 from mdm_async.dicom.scrubbing.steps import IDENTIFIERS, PATIENT_ID
 from mdm_async.dicom.whose import Whose
@@ -37,7 +37,7 @@ from mdm_async.images.reading import stream
 from mdm_async.images.reading.served import Served
 from mdm_async.images.reading.shelf import Shelf
 from mdm_async.images.shredding.plan import MOST
-from mdm_async.images.views.originals import head_and_issuer, original_head
+from mdm_async.images.views.originals import head_and_issuer
 from mdm_async.images.views.pseudonyms import identified_by
 from mdm_async.images.views.workshop import Workshop
 from mdm_async.names import Caller, View
@@ -57,12 +57,12 @@ class Theirs:
 
 
 async def images_of(
-    workshop: Workshop, shelf: Shelf, caller: Caller, patient: str, *, granted: bool
+    workshop: Workshop, shelf: Shelf, caller: Caller, patient: str, issuer: str | None, *, granted: bool
 ) -> Theirs:
-    """`granted`: whoever may be identified. Audited. Raises NotFound, BadRequest for what is a pseudonym of something
-    else than a patient."""
+    """`issuer`: only those whose Patient ID it has issued, "" nobody; None: whoever has. `granted`: whoever may be
+    identified. Audited. Raises NotFound, BadRequest for what is a pseudonym of something else than a patient."""
     patient = patient.strip()
-    search = _Search(workshop, shelf, caller, granted)
+    search = _Search(workshop, shelf, caller, issuer, granted)
     try:
         found = await search.images(patient)
     except NotFound:
@@ -79,17 +79,36 @@ class _Search:
     workshop: Workshop
     shelf: Shelf
     caller: Caller
+    issuer: str | None
     granted: bool
 
     async def images(self, patient: str) -> Theirs:
         database = self.workshop.depot.database
         async with database.acquire() as db:
             await self.shelf.served.refresh(db)
-        ids = await self._originals(patient)
-        candidates = await self._candidates(ids)
+        ids, issuers = await self._originals(patient)
+        candidates = await self._candidates(ids, issuers)
         # Before any is looked into, which takes time that would tell that there are some.
         if not await self._identifies(candidates):
             raise _nobody()
+        whose, unreadable = await self._looked_into(candidates, ids)
+        # Equal IDs of other issuers have other pseudonyms, and may not be indexed.
+        if others := {one.issuer.decode(errors="replace") for one in whose.values()} - issuers:
+            more = await self._candidates(ids, others) - candidates
+            theirs, unread = await self._looked_into(more, ids)
+            whose, unreadable = whose | theirs, unreadable + unread
+        if self.issuer is not None:
+            # Compared as in searches.
+            wanted = comparable(by_keyword()["IssuerOfPatientID"], self.issuer)
+            whose = {image: one for image, one in whose.items() if _issuer(one) == wanted}
+        if not whose or not await self._identifies(whose):
+            raise _nobody()
+        return Theirs(sorted(whose), len(set(whose.values())), unreadable)
+
+    async def _looked_into(
+        self, candidates: Collection[UUID], ids: Mapping[bytes, str]
+    ) -> tuple[dict[UUID, Whose], int]:
+        """Those that are of somebody with one of these IDs; how many do not open."""
         whose: dict[UUID, Whose] = {}
         unreadable = 0
         for image in candidates:
@@ -105,18 +124,18 @@ class _Search:
                 continue
             if found.id in ids:
                 whose[image] = found
-        if not whose or not await self._identifies(whose):
-            raise _nobody()
-        return Theirs(sorted(whose), len(set(whose.values())), unreadable)
+        return whose, unreadable
 
-    async def _originals(self, patient: str) -> dict[bytes, str]:
-        """The Patient IDs that are meant, as files have them and for people: what was given may be one itself."""
-        ids = {patient.encode(): patient}
+    async def _originals(self, patient: str) -> tuple[dict[bytes, str], set[str]]:
+        """The Patient IDs that are meant, as files have them and for people: what was given may be one itself. And who
+        has issued them, as far as that is known here."""
+        ids, issuers = {patient.encode(): patient}, {"", self.issuer or ""}
         other = set()
         for image, name in await self._holding(self.workshop.finder.digest(patient)):
             for attribute, whose in (await self._matches(image, name, patient)).items():
                 if attribute == "PatientID":
                     ids[whose.id] = whose.id_text
+                    issuers.add(whose.issuer.decode(errors="replace"))
                 else:
                     other.add(attribute)
         if other and len(ids) == 1:
@@ -134,7 +153,8 @@ class _Search:
                 continue
             if whose.id_text.strip() == patient:
                 ids[whose.id] = patient
-        return ids
+                issuers.add(whose.issuer.decode(errors="replace"))
+        return ids, issuers
 
     async def _having(self, patient_id: str, *, mine: bool = False) -> list[UUID]:
         """Images whose originals have this Patient ID, as far as they are indexed; `mine`: some that the caller may
@@ -171,22 +191,26 @@ class _Search:
     async def _matches(self, image: UUID, name: str, pseudonym: str) -> dict[str, Whose]:
         """Which attributes of the view have it, and whose the original is."""
         try:
-            head = await original_head(self.workshop, self.shelf, image)
+            whose = await self._whose(image)
             ready = await self.shelf.load_one(self.workshop.depot.database, image, View(name))
             made = await stream.first_part(self.workshop.depot.blobs, ready)
             given = await self.workshop.cipher.run(partial(linking_values, made))
-            whose = await self.workshop.cipher.run(partial(Whose.of, head or b""))
         except (ViewPending, ViewRefused, NotOnline, Gone, Damaged, NotDicom):
             return {}  # another image of theirs may tell
         return {attribute: whose for attribute, value in given.items() if value == pseudonym}
 
-    async def _candidates(self, ids: Mapping[bytes, str]) -> set[UUID]:
+    async def _candidates(self, ids: Mapping[bytes, str], issuers: Collection[str]) -> set[UUID]:
         """Images that may be of whoever has one of these Patient IDs: by the index of originals, and by the pseudonyms
-        that these get, which find also what is not indexed yet."""
+        that these get from each issuer, which find also what is not indexed yet."""
         found: set[UUID] = set()
         for text in set(ids.values()):
             found |= set(await self._having(text))
-        for pseudonym in {_pseudonym(served, one) for served in self.shelf.served for one in ids}:
+        for pseudonym in {
+            _pseudonym(served, one, issuer)
+            for served in self.shelf.served
+            for one in ids
+            for issuer in issuers
+        }:
             digest = self.workshop.finder.digest(pseudonym)
             after = UUID(int=0)
             async with self.workshop.depot.database.acquire() as db:
@@ -218,12 +242,17 @@ def _whose(head: bytes, issued_by: str | None) -> Whose:
     return found if issued_by is None else replace(found, issuer=issuer_of(head, issued_by).encode())
 
 
-def _pseudonym(served: Served, patient_id: bytes) -> str:
-    """What the view of a profile has as Patient ID of this patient."""
+def _issuer(whose: Whose) -> str:
+    return comparable(by_keyword()["IssuerOfPatientID"], whose.issuer.decode(errors="replace"))
+
+
+def _pseudonym(served: Served, patient_id: bytes, issuer: str) -> str:
+    """What the view of a profile has as Patient ID of this issuer's patient."""
     subject = served.mapping.of(patient_id) if served.mapping is not None else None
     if subject is not None:
         return subject.name
-    return Pseudonyms(served.key).identifier(IDENTIFIERS[PATIENT_ID], patient_id).decode("ascii", "replace")
+    whole = issued(patient_id, issuer)
+    return Pseudonyms(served.key).identifier(IDENTIFIERS[PATIENT_ID], whole).decode("ascii", "replace")
 
 
 def _demand_few(found: Collection[UUID]) -> None:

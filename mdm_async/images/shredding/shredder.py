@@ -39,6 +39,8 @@ class Wanted:
     surls: Sequence[str] = ()
     patient: str = ""
     granted: bool = False
+    issuer: str | None = None
+    """Of the Patient ID: only patients of this one, "" of none; None: of whomever."""
     people: int = 1
     """How many different ones the images of a patient may name: one Patient ID can be that of several."""
 
@@ -84,7 +86,8 @@ class Shredder:
             if whose.people is not None and whose.people > 1 and whose.people != wanted.people:
                 raise Conflict(
                     f"images with this Patient ID name {whose.people} different people",
-                    remedy=f"look at them; if all are one patient's, say so: mdm shred --people {whose.people}",
+                    remedy="choose those of one issuer (mdm shred --issuer); or look at them, and if all are one "
+                    f"patient's, say so: --people {whose.people}",
                 )
             async with self.database.transaction() as db:
                 await plan.lock(db, whose.images)
@@ -112,11 +115,13 @@ class Shredder:
         """The images that are wanted. Raises for the first that the caller may not shred."""
         if bool(wanted.surls) == bool(wanted.patient):
             raise BadRequest("name either files or a patient")
+        if wanted.issuer is not None and not wanted.patient:
+            raise BadRequest("an issuer is one of a Patient ID", remedy="name the patient")
         if wanted.granted:
             await self._grant(caller)
         if wanted.patient:
             return await patients.images_of(
-                self.workshop, self.shelf, caller, wanted.patient, granted=wanted.granted
+                self.workshop, self.shelf, caller, wanted.patient, wanted.issuer, granted=wanted.granted
             )
         async with self.database.acquire() as db:
             found = await resolve(db, caller, wanted.surls)

@@ -22,10 +22,11 @@ class LookForm(BaseModel):
 
     surls: Many[SurlText] = Field(default_factory=list)
     patient: Text = Field("", max_length=256)
+    issuer: str | None = Field(None, max_length=256)
     as_administrator: bool = Field(default=False, alias="asAdministrator")
 
     def wanted(self, people: int = 1) -> Wanted:
-        return Wanted(self.surls, self.patient, self.as_administrator, people)
+        return Wanted(self.surls, self.patient, self.as_administrator, self.issuer, people)
 
 
 class ShredForm(LookForm):
