@@ -11,7 +11,7 @@ import pytest
 from pydicom.uid import ImplicitVRLittleEndian, generate_uid
 
 from mdm_async.images.metrics import FILED
-from mdm_async.images.transfers import known
+from mdm_async.images.transfers import filing, known
 from tests.faults.conditions import until
 from tests.pacs.devices import CT, Device, Image, Pacs, data_set, image, large
 from tests.web.dicomweb.test_store import stow
@@ -67,6 +67,22 @@ async def test_what_is_damaged_here_is_stored_anew_when_it_is_sent_again(pacs: P
     assert await guids(pacs, [lfn]) == guid
     assert await device.store(pushed) == 0
     assert (await told(pacs))["outcome"] == "same"
+
+
+async def test_what_changes_all_the_time_is_no_endless_work(
+    pacs: Pacs, device: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def changed(*_: object) -> None:
+        await asyncio.sleep(0)
+        raise filing._Unexamined(())
+
+    pushed, before = own(), await pacs.names()
+    with monkeypatch.context() as slow:
+        slow.setattr(filing, "_LONGEST", 0.1)
+        slow.setattr(filing._Filing, "_filed", changed)
+        assert await device.store(pushed) == 0xA700
+    assert await pacs.names() == before
+    assert await device.store(pushed) == 0
 
 
 async def test_a_corrected_head_is_a_new_version_of_the_same_file(pacs: Pacs, device: Device) -> None:

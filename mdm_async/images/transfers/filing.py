@@ -4,6 +4,7 @@ It is built of what a PUT by name is built of. The name is a path of keyed pseud
 the head has come; what else differs is that a name that other bytes have is no failure: these are kept apart from them.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -25,7 +26,7 @@ from mdm_async.crypt4gh.segment import padded
 from mdm_async.dicom.identifiers import linking_values
 from mdm_async.dicom.pseudonym import Pseudonyms
 from mdm_async.dicom.sop_common import SopCommon, sop_common
-from mdm_async.errors import Exists, NotADirectory, WrongContent
+from mdm_async.errors import Exists, NotADirectory, TooManyRequests, WrongContent
 from mdm_async.images.intake.draft import Draft
 from mdm_async.images.intake.intake import Intake
 from mdm_async.images.intake.placing import Bytes, Same
@@ -50,6 +51,8 @@ PUSHED = "ae:"
 ACL_DROPPED: Final = {"dropped": "acl"}
 """For the audit: a file has become another patient's, and had an ACL of its own."""
 _TWO_PATIENTS: Final = "its study has instances of another patient"
+_LONGEST: Final = 120.0
+"""Seconds in which what has come is compared with what is known, and has its name."""
 _log = structlog.get_logger()
 
 
@@ -223,7 +226,16 @@ class _Filing:
     base: int
 
     async def filed(self) -> _Done:
-        """Raises as `Placing.placed`, and as the rights of the moment say."""
+        """Raises as `Placing.placed`, and as the rights of the moment say; TooManyRequests when it takes too long."""
+        try:
+            async with asyncio.timeout(_LONGEST):
+                return await self._in_time()
+        except TimeoutError:
+            raise TooManyRequests(
+                "too much is known of this SOP Instance UID, or it changes all the time", retry_after=60
+            ) from None
+
+    async def _in_time(self) -> _Done:
         likeness: dict[UUID, Alike] = {}
         while True:
             try:
