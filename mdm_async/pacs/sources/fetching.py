@@ -244,7 +244,7 @@ def _now(source: PacsSource, says: Mapping[str, str], draft: Draft) -> PacsSourc
     content = (draft.sameness.content if draft.sameness is not None else None) or ""
     if source.content and content != source.content:
         raise WrongContent(
-            "the archive has other pixels under the instance's UID than it had before",
+            "the archive has other pixels under the instance's UID than before, or has compressed them otherwise",
             remedy="ask who runs the archive; remove this file (mdm rm), and register it again",
         )
     patient = source.patient
