@@ -16,6 +16,7 @@ from mdm_async.names import AUTHENTICATED, BASIC, ROOT, Caller, Lfn, Right, Scop
 from mdm_async.postgres.database import Connection, Database
 from tests.catalog.random_trees import LONG, VIEWS, callers, planted, trees
 
+MAYBE = st.sampled_from([False, False, True])
 READER = Caller("user:a", frozenset({"user:a", AUTHENTICATED}))
 
 
@@ -66,8 +67,11 @@ async def test_it_sees_what_the_decision_point_allows(
         await transaction.start()
         try:
             ids = await planted(db, tree, image)
+            rejected = [ids[node.lfn] for node in tree.all() if not node.is_directory and data.draw(MAYBE)]
+            await db.execute("update entries set rejected = 113001 where id = any($1::bigint[])", rejected)
             at = await places.of_entries(db, ids.values())
             for caller in asking:
+                assert not any(acl.sees(caller, at[id_]) for id_ in rejected)
                 for directory in (node for node in tree.all() if node.is_directory):
                     seen = await seen_below(db, caller, at[ids[directory.lfn]])
                     below = {ids[node.lfn]: node for node in directory.all() if node is not directory}

@@ -1,5 +1,6 @@
 """Rejection notes (IHE RAD TF, Imaging Object Change Management): what they name is hidden from those who ask."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -211,7 +212,12 @@ async def test_what_a_note_names_is_hidden_from_every_face(
     assert by.pop(one.lfn) == [said.lfn]
     assert by.get(said.lfn, [said.lfn]) == [said.lfn]
 
-    # Whoever may remove the note takes it back.
+    # Whoever may remove the note takes it back, though somebody has a copy.
+    if code == QUALITY:
+        copied = {"Destination": f"{server.url}/dav{said.lfn}.copy"}
+        assert (
+            await server.call("COPY", f"/dav{said.lfn}", token=server.admin_token, headers=copied)
+        ).status == 201
     await server.srm("rm", surls=[said.lfn])
     again_there = await seen(one, there, guid, cohort)
     assert all(again_there.values()), again_there
@@ -233,6 +239,16 @@ async def test_what_comes_after_its_note_is_hidden_and_what_comes_again_stays_so
     # Removed, and sent once more.
     await pacs.server.srm("rm", surls=[apart.lfn, moved.lfn])
     assert not await (await filed(pacs, late, tmp_path)).listed()
+
+
+async def test_a_note_and_what_it_names_may_come_at_the_same_time(pacs: Pacs, tmp_path: Path) -> None:
+    late = [own() for _ in range(8)]
+    before = set(await pacs.names())
+    sent = [file for one in late for file in (one, note([one]))]
+    await asyncio.gather(*(by_storescu(pacs, one, tmp_path) for one in sent))
+    there = [Filed(pacs, sent[0], lfn) for lfn in set(await pacs.names()) - before]
+    assert len(there) == 2 * len(late)
+    assert sum([await one.listed() for one in there]) == len(late)
 
 
 async def test_a_note_hides_nothing_that_its_sender_could_not_take_back(pacs: Pacs, tmp_path: Path) -> None:

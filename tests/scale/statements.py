@@ -840,7 +840,7 @@ async def a_rejection_note_hides_ten_of_a_study(desk: Desk) -> None:
     assert await rejections.named_by(desk.db, note, "ae:", last or b"", 100) == ([], None)
     assert len(await rejections.hide(desk.db, note, some)) == 10
     assert len(await rejections.hidden(desk.db, 0, 100)) == 10
-    assert await rejections.apply_later(desk.db, note, directory, None) == 113001
+    assert await rejections.apply_later(desk.db, note, guid(FILE + 20), directory, None) == 113001
 
 
 # Rights

@@ -87,7 +87,7 @@ async def hide(db: Connection, note: UUID, images: Collection[UUID]) -> Mapping[
     )
     rows = await db.fetch(
         "with locked as materialized ("
-        "  select id, rejected from entries where image = any($1::uuid[]) order by id for update),"
+        "  select id, rejected from entries where image = any($1::uuid[]) order by id for no key update),"
         " changed as (update entries e set rejected = rejected_by(image) from locked"
         "  where e.id = locked.id returning e.guid, e.rejected, locked.rejected as before)"
         " select guid, rejected from changed where before is null",
@@ -96,11 +96,14 @@ async def hide(db: Connection, note: UUID, images: Collection[UUID]) -> Mapping[
     return {row["guid"]: row["rejected"] for row in rows}
 
 
-async def apply_later(db: Connection, note: UUID, directory: int, writer: str | None) -> int:
-    """Let a note hide what comes later below a directory: what this writer brings (None: anybody). Its code."""
+async def apply_later(db: Connection, note: UUID, guid: UUID, directory: int, writer: str | None) -> int:
+    """Let a note, as long as it is the file `guid`, hide what comes later below a directory: what this writer brings
+    (None: anybody). Its code."""
     code: int = await db.fetchval(
-        "update rejection_notes set directory = $2, writer = $3 where image = $1 returning code",
+        "update rejection_notes set entry = (select id from entries where guid = $2), directory = $3, writer = $4"
+        " where image = $1 returning code",
         note,
+        guid,
         directory,
         writer,
     )

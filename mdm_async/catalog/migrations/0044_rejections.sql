@@ -4,7 +4,9 @@
 create table rejection_notes (
     image uuid primary key references images on delete cascade,
     code integer not null,
-    -- Once it has a name: the directory below which it hides what comes later, of this writer (null: of anybody).
+    -- Once it has a name: its entry, and the directory below which it hides what comes later, of this writer (null: of
+    -- anybody).
+    entry bigint,
     directory bigint,
     writer text
 );
@@ -111,12 +113,10 @@ create trigger rejected_when_named after insert on entries
 create trigger rejected_when_renewed after update of image on entries
     for each row when (old.image is distinct from new.image) execute function name_rejected_image();
 
--- A note that has no name any more hides nothing.
+-- A note whose name is removed hides nothing any more, whoever has a copy of it.
 create function revoke_note() returns trigger language plpgsql as $$
 begin
-    if exists (select from rejection_notes where image = old.image)
-        and not exists (select from entries where image = old.image and only_view is null)
-    then
+    if exists (select from rejection_notes where image = old.image and entry = old.id) then
         perform pg_advisory_xact_lock(hashtext('mdm rejections'));
         delete from rejection_notes where image = old.image;
     end if;
@@ -133,7 +133,7 @@ declare
 begin
     if cardinality(found) > 0 then
         update entries set rejected = rejected_by(image) where id = any(array(
-            select id from entries where image = any(found) and rejected is not null order by id for update));
+            select id from entries where image = any(found) and rejected is not null order by id for no key update));
     end if;
     return null;
 end $$;

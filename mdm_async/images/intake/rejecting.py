@@ -40,7 +40,8 @@ async def reject(db: Connection, caller: Caller, note: UUID, guid: UUID, directo
         where = await places.of_entries(db, {one.entry for one in named if one.entry is not None})
         allowed = [one.image for one in named if _may_reject(caller, one, where)]
         hidden += await hide(db, caller, note, guid, allowed)
-    code = await rejections.apply_later(db, note, directory, await _of_whom(db, caller, directory, writer))
+    of_whom = await _of_whom(db, caller, directory, writer)
+    code = await rejections.apply_later(db, note, guid, directory, of_whom)
     if code != QUALITY:
         await hide(db, caller, note, guid, [note])
     _log.info("a rejection note came", guid=str(guid), code=code, hidden=hidden)
