@@ -24,7 +24,7 @@ from mdm_async.postgres.database import Connection
 
 HIDDEN: Final = "hide"
 """For the audit: a file is hidden by a rejection note."""
-_PAGE: Final = 200
+_PAGE: Final = 1000
 _log = structlog.get_logger()
 
 
