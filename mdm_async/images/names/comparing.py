@@ -7,7 +7,7 @@ from typing import Final, TypeVar
 
 from mdm_async.dicom.said import Said
 from mdm_async.images.cipher_pool import CipherPool
-from mdm_async.images.names.whose import identifiers_in
+from mdm_async.images.names.own_identifiers import identifiers_in
 
 READ: Final = 8192
 """Characters that are read in one piece, some ten milliseconds of a core."""

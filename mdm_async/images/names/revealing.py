@@ -20,8 +20,8 @@ from mdm_async.images.cipher_pool import CipherPool
 from mdm_async.images.fairness.rates import Rates
 from mdm_async.images.names.comparing import held, read
 from mdm_async.images.names.guesses import Guesses, Let
+from mdm_async.images.names.own_identifiers import OwnIdentifiers, own_identifiers
 from mdm_async.images.names.refusals import revealing, said_much, too_large, tried_often
-from mdm_async.images.names.whose import Whose, whose
 from mdm_async.images.reading.heads import head
 from mdm_async.images.reading.shelf import Shelf
 from mdm_async.names import IDENTIFIED, Caller
@@ -120,10 +120,10 @@ class NameGuard:
             raise revealing(caller)
         return [one.unknown for one in asked]
 
-    async def _whose(self, wanted: Sequence[UUID]) -> Mapping[UUID, Whose | MdmError]:
+    async def _identifiers(self, wanted: Sequence[UUID]) -> Mapping[UUID, OwnIdentifiers | MdmError]:
         """What no name of an image may hold, or why that cannot be told. Of those whose bytes are not here nothing is
         known. It waits for the key store: hold no connection meanwhile."""
-        found: dict[UUID, Whose | MdmError] = {}
+        found: dict[UUID, OwnIdentifiers | MdmError] = {}
         async with self.database.acquire() as db:
             closed = await self.shelf.find_whole(db, [(image, IDENTIFIED) for image in wanted])
             brought = await images.bringers(db, wanted)
@@ -135,7 +135,7 @@ class NameGuard:
             try:
                 first = await head(self.blobs, self.cipher, original, self.max_head)
                 found[image] = (
-                    await self.cipher.run(partial(whose, first, brought.get(image)))
+                    await self.cipher.run(partial(own_identifiers, first, brought.get(image)))
                     if first is not None
                     else too_large()
                 )
@@ -147,11 +147,11 @@ class NameGuard:
 
     async def _let(self, caller: Caller, named: Sequence[Named]) -> list["_Asked"]:
         """What of these may be compared, which is counted for each patient."""
-        known = await self._whose(list(dict.fromkeys(one.image for one in named)))
+        known = await self._identifiers(list(dict.fromkeys(one.image for one in named)))
         said = await read(self.cipher, {text for one in named for text in (*one.texts, one.kept)})
         by_patient: dict[str, list[Named]] = {}
         for one in named:
-            if isinstance(of := known.get(one.image), Whose) and of.values:
+            if isinstance(of := known.get(one.image), OwnIdentifiers) and of.values:
                 by_patient.setdefault(of.key, []).append(one)
         lets: dict[str, Let] = {}
         for key, some in by_patient.items():
@@ -213,7 +213,7 @@ class _Asked:
 def _asked(
     caller: Caller,
     named: Named,
-    of: Whose | MdmError | None,
+    of: OwnIdentifiers | MdmError | None,
     said: Mapping[str, Said],
     lets: Mapping[str, Let],
 ) -> _Asked:
@@ -226,8 +226,8 @@ def _asked(
     return _Asked(named, [said[text] for text in named.texts], of.values, of.key, let, why)
 
 
-def _was_compared(of: Whose | MdmError | None) -> bool:
-    return isinstance(of, Whose) and of.named_with_bytes
+def _was_compared(of: OwnIdentifiers | MdmError | None) -> bool:
+    return isinstance(of, OwnIdentifiers) and of.named_with_bytes
 
 
 def _parts(said: Mapping[str, Said], texts: Iterable[str]) -> list[Said]:

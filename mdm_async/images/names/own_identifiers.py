@@ -1,4 +1,4 @@
-"""Whose an image is: the identifiers that nothing said of it may hold, and what guesses at them are counted by."""
+"""An image's own identifiers, which nothing said of it may hold, and what guesses at them are counted by."""
 
 from dataclasses import dataclass
 
@@ -6,8 +6,8 @@ from mdm_async.dicom.identifiers import patient_of
 
 
 @dataclass(frozen=True, slots=True)
-class Whose:
-    """`values`: the image's own identifiers, in lines: a file may have thousands, and a request names many files."""
+class OwnIdentifiers:
+    """`values`: in lines, for a file may have thousands, and a request names many files."""
 
     values: str
     key: str
@@ -18,11 +18,11 @@ class Whose:
     is."""
 
 
-def whose(head: bytes, bringer: str | None) -> Whose:
+def own_identifiers(head: bytes, bringer: str | None) -> OwnIdentifiers:
     """`bringer`: the account that brought the bytes with the name, if one did. Raises as `patient_of`."""
     patient = patient_of(head)
     key = str(hash((patient.key, bringer)))
-    return Whose("\n".join(sorted(patient.values)), key, bringer is not None)
+    return OwnIdentifiers("\n".join(sorted(patient.values)), key, bringer is not None)
 
 
 def identifiers_in(values: str) -> list[str]:
