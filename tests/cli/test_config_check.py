@@ -94,6 +94,14 @@ def _another_key(folder: Path, settings: dict[str, Any]) -> None:
     trustme.CA().issue_cert("localhost").private_key_pem.write_to_path(folder / "key.pem")
 
 
+def _no_chain(folder: Path, settings: dict[str, Any]) -> None:
+    (folder / "chain.pem").unlink()
+
+
+def _no_key_in_it(folder: Path, settings: dict[str, Any]) -> None:
+    (folder / "key.pem").write_text("no key")
+
+
 def _open_secrets(folder: Path, settings: dict[str, Any]) -> None:
     (folder / "data" / "secrets").mkdir(parents=True)
     (folder / "data" / "secrets").chmod(0o755)
@@ -183,7 +191,12 @@ def _older_postgres(folder: Path, settings: dict[str, Any]) -> None:
     ("wrong", "told"),
     [
         (_older_postgres, "is of PostgreSQL 14, .*; run the mdm that brings PostgreSQL 14"),
-        (_another_key, "certificate cannot be used.*; check server.tls_cert and server.tls_key"),
+        (
+            _another_key,
+            "certificate cannot be used: .*key.pem is the key of another one; check server.tls_cert and server.tls_key",
+        ),
+        (_no_chain, "certificate cannot be used: .*chain.pem: No such file"),
+        (_no_key_in_it, "certificate cannot be used: [A-Za-z ,_]+; check"),
         (_open_secrets, "open to others; chmod 700"),
         (_open_token, "admin.token is open to others; chmod 600"),
         (_short_kek, "is not 32 bytes in base64; restore"),

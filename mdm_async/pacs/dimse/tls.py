@@ -26,7 +26,12 @@ def certificate(path: Path) -> bytes:
         return ssl.PEM_cert_to_DER_cert(
             text[text.index("-----BEGIN CERTIFICATE-----") : text.index(end) + len(end)]
         )
-    except (OSError, ValueError):
+    except OSError as why:
+        raise UnsafeSettings(
+            f"pacs: the certificate {path} cannot be read: {why.strerror}",
+            remedy="name the device's certificate, as PEM",
+        ) from None
+    except ValueError:
         raise UnsafeSettings(
             f"pacs: {path} holds no certificate that can be read",
             remedy="name the device's certificate, as PEM",

@@ -30,7 +30,8 @@ class Certificate:
             self.names = self._hosts()
         except (OSError, ssl.SSLError) as why:
             raise UnsafeSettings(
-                f"the certificate cannot be used: {why}", remedy="check server.tls_cert and server.tls_key"
+                f"the certificate cannot be used: {_words(why, key)}",
+                remedy="check server.tls_cert and server.tls_key",
             ) from why
 
     async def watch(self) -> None:
@@ -79,3 +80,11 @@ class Certificate:
         stats = (self._chain.stat(), self._key.stat())
         authorities = ((self._trust.generation, 0),) if self._trust is not None else ()
         return (*((s.st_mtime_ns, s.st_ino) for s in stats), *authorities)
+
+
+def _words(why: OSError, key: Path) -> str:
+    """`ssl.SSLError` is one, too."""
+    if isinstance(why, ssl.SSLError):
+        is_another = why.reason == "KEY_VALUES_MISMATCH"
+        return f"{key} is the key of another one" if is_another else why.reason or "no certificate, or no key"
+    return f"{why.filename or key}: {why.strerror}"
