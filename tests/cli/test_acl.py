@@ -122,6 +122,15 @@ async def test_rights_are_given_shown_and_taken(mdm, folder, reader):
     assert reader not in (await mdm("acl", "get", folder)).text
 
 
+async def test_a_view_that_no_profile_makes_is_warned_of(mdm, folder):
+    ended = await mdm("acl", "set", folder, "--add", "user:a=r@reserch,basic", "--add", "user:b=r@*")
+    assert ended.code == 0
+    assert "warning: no profile makes the view 'reserch'" in ended.err
+    assert len(ended.err.splitlines()) == 1
+    ended = await mdm("acl", "set", folder, "--remove", "user:a=r@reserch", "--add", "user:a=r@basic")
+    assert ended.err == ""
+
+
 async def test_what_was_shown_as_json_can_be_set_again(mdm, folder, tmp_path):
     await mdm("acl", "set", folder, "--add", "user:a=rl", "--add", "user:b=r@basic")
     before = (await mdm("acl", "get", folder, "--json")).json[0]

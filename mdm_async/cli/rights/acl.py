@@ -7,13 +7,14 @@ from typing import Annotated, Any
 import typer
 
 from mdm_async.cli.connection import client_of
+from mdm_async.cli.known_views import unknown
 from mdm_async.cli.options import Json
 from mdm_async.cli.output import about, complain, end, error_json, print_json, print_line
 from mdm_async.cli.rights.acl_rule import parse_removal, parse_rule, read_rules
 from mdm_async.cli.settled import settled
 from mdm_async.client.acls import Acl, Change, Changed
 from mdm_async.client.one_or_many import Outcome
-from mdm_async.errors import BadRequest
+from mdm_async.errors import BadRequest, MdmError
 from mdm_async.rules import Kind, Rule, in_words
 
 Paths = Annotated[list[str], typer.Argument(metavar="LFN…", show_default=False)]
@@ -81,13 +82,30 @@ def change(
     if inherit == bool(changes):
         raise BadRequest("give rules, or --inherit", remedy="mdm acl set --help")
 
+    unmade: set[str] = set()
+
     async def work() -> dict[str, Changed]:
         async with client_of(context) as client:
-            return await client.acl.change(
+            changed = await client.acl.change(
                 paths, changes, default=default, inherit=inherit, recursive=recursive
             )
+            unmade.update(await unknown(client, _views_given(changes)))
+            return changed
 
-    _print(settled(work()), _print_changed, json=json)
+    outcomes = settled(work())
+    for view in sorted(unmade):
+        complain(
+            MdmError(
+                f"warning: no profile makes the view {view!r}, so nothing is read in it",
+                remedy="`mdm profile list` names those that there are",
+            )
+        )
+    _print(outcomes, _print_changed, json=json)
+
+
+def _views_given(changes: Sequence[Change]) -> set[str]:
+    given = (rule.views or () for one in changes if one.kind is not Kind.REMOVE for rule in one.rules)
+    return {view for views in given for view in views}
 
 
 def _changes(

@@ -1,7 +1,6 @@
 """`mdm config`: the settings in force, and whether they may be served with."""
 
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,7 +21,6 @@ Data = Annotated[
     Path | None,
     typer.Option(help="Folder of secrets, ciphertext and embedded Postgres, as `mdm serve` has it."),
 ]
-_ALWAYS_THERE = frozenset({"basic", "identified"})
 _MASK = "********"
 
 
@@ -68,21 +66,21 @@ def check(config: Config = None, data: Data = None, json: Json = False) -> None:
 
 async def unknown_views(settings: Settings) -> list[str]:
     """Of devices, as the server that runs with this data knows them; nothing where none does."""
-    wanted = {one.ae: one.view for one in settings.pacs.calling if one.view not in {None, *_ALWAYS_THERE}}
+    wanted = {one.ae: one.view for one in settings.pacs.calling if one.view is not None}
     if not wanted or not (settings.data / SOCKET).exists():
         return []
+    # Here, for few settings name devices.
+    from mdm_async.cli.known_views import unknown
     from mdm_async.client.client import Client
 
-    with suppress(MdmError):
-        async with Client(data=settings.data) as client:
-            known = {one["name"] for one in await client.profiles.listing()}
-        return [
-            f"pacs.calling of {ae}: no profile makes the view {view!r}, and nothing is shown to it; see "
-            "`mdm profile list`, or make it: mdm profile add"
-            for ae, view in wanted.items()
-            if view not in known
-        ]
-    return []
+    async with Client(data=settings.data) as client:
+        missing = await unknown(client, wanted.values())
+    return [
+        f"pacs.calling of {ae}: no profile makes the view {view!r}, and nothing is shown to it; see "
+        "`mdm profile list`, or make it: mdm profile add"
+        for ae, view in wanted.items()
+        if view in missing
+    ]
 
 
 def as_tree(settings: Settings) -> dict[str, Any]:
