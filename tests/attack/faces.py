@@ -918,7 +918,8 @@ ROUTES |= {
         "/studies/{study}/series/{series}/metadata", "/studies/{study}/series/{series}/instances/{instance}/metadata",
         "/studies/{study}/series/{series}/instances/{instance}/frames/{frames}",
         "/studies/{study}/series/{series}/instances/{instance}/bulkdata/{where}",
-        "/studies/{study}/thumbnail", "/studies/{study}/series/{series}/thumbnail",
+        *(f"/studies/{{study}}{series}/{what}"
+          for series in ("", "/series/{series}") for what in ("rendered", "thumbnail")),
         *(f"/studies/{{study}}/series/{{series}}/instances/{{instance}}{frame}/{what}"
           for frame in ("", "/frames/{frames}") for what in ("rendered", "thumbnail")),
     )

@@ -62,9 +62,12 @@ async def picture(
     frame: Frame,
     number: int,
     asked: Picture,
+    *,
+    begun: bool = False,
 ) -> bytes:
-    """Of a frame that is `drawable`. Raises NotAcceptable where it cannot be drawn, TooManyRequests, Damaged."""
-    async with scrubber.decoding(bulk=False):
+    """Of a frame that is `drawable`. `begun`: for an answer that has, which waits for its turn. Raises NotAcceptable
+    where it cannot be drawn, TooManyRequests, Damaged."""
+    async with scrubber.decoding(bulk=False, begun=begun):
         head = await stream.first_part(blobs, view)
         fragments = [
             b"".join([bytes(piece) async for piece in stream.clear(blobs, view, *span)]) for span in frame

@@ -204,13 +204,13 @@ def of_frames(
     raise _refused(ways, alone=alone)
 
 
-def of_pictures(wanted: Sequence[Wanted]) -> Chosen:
-    """How a picture leaves: by itself unless parts are asked for. Raises NotAcceptable."""
+def of_pictures(wanted: Sequence[Wanted], *, alone: bool = True) -> Chosen:
+    """How a picture leaves: by itself unless parts are asked for. `alone`: several never do. Raises NotAcceptable."""
     for one in wanted:
         for kind in PICTURES:
             if one.fits(kind):
-                return Chosen(one.multipart, kind)
-    raise _refused(PICTURES)
+                return Chosen(one.multipart or not alone, kind)
+    raise _refused(PICTURES, alone=alone)
 
 
 def of_bulk(wanted: Sequence[Wanted]) -> Chosen:

@@ -3,14 +3,16 @@ instance."""
 
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from aiohttp import web
 
 from mdm_async.catalog.metadata.studies import Row
 from mdm_async.dicom.pictures.asked import Picture
+from mdm_async.dicom.pixels.placed import Placed
 from mdm_async.errors import BadRequest, Gone, NotAcceptable, NotFound, TooLarge
-from mdm_async.images.studies.frames import frames_of
+from mdm_async.images.studies.frames import Frame, frames_of
 from mdm_async.images.studies.pictures import demand_drawable, picture, weight
 from mdm_async.images.studies.searching import OF_RETRIEVED
 from mdm_async.images.transfers.warm import WarmTurl
@@ -23,7 +25,7 @@ from mdm_async.web.dicomweb.parts import HEADERS, Parts
 from mdm_async.web.dicomweb.pixels import opened_one, placed_pixels
 from mdm_async.web.http.channel import source_of
 from mdm_async.web.http.credential import caller_of
-from mdm_async.web.http.house import HOUSE
+from mdm_async.web.http.house import HOUSE, House
 from mdm_async.web.http.sending import telling_damage, transport_of
 
 _NUMBER: Final = "InstanceNumber"
@@ -72,26 +74,58 @@ def _place(row: Row) -> float:
     return float((row.said.get(_NUMBER) or [0])[0])
 
 
-async def _sent(request: web.Request, warm: WarmTurl, chosen: Chosen, asked: Picture) -> web.StreamResponse:
+@dataclass(frozen=True, slots=True)
+class Drawable:
+    """A frame of an instance, to be drawn so."""
+
+    warm: WarmTurl
+    pixels: Placed
+    number: int
+    frame: Frame
+    asked: Picture
+
+    @property
+    def weight(self) -> int:
+        return weight(view_of(self.warm), self.pixels, self.frame, self.asked)
+
+    async def draw(self, house: House, *, begun: bool = False) -> bytes:
+        """Raises as `picture`."""
+        return await picture(
+            house.blobs,
+            house.workshop.scrubber,
+            view_of(self.warm),
+            self.pixels,
+            self.frame,
+            self.number,
+            self.asked,
+            begun=begun,
+        )
+
+
+async def drawable(request: web.Request, warm: WarmTurl, asked: Picture, number: int | None) -> Drawable:
+    """None: the representative frame. Raises NotFound without one, and as `demand_drawable`."""
     pixels = await placed_pixels(request, warm)
-    asked_for = _number(request)
-    number = pixels.representative if asked_for is None else asked_for
-    house, view, payer = request.app[HOUSE], view_of(warm), payer_of(request, warm)
+    number = pixels.representative if number is None else number
     async with telling_damage(warm.read):
-        (frame,) = await frames_of(house.blobs, view, pixels, [number])
+        (frame,) = await frames_of(request.app[HOUSE].blobs, view_of(warm), pixels, [number])
     demand_drawable(pixels, frame, asked)
+    return Drawable(warm, pixels, number, frame, asked)
+
+
+async def _sent(request: web.Request, warm: WarmTurl, chosen: Chosen, asked: Picture) -> web.StreamResponse:
+    found = await drawable(request, warm, asked, _number(request))
+    house, payer = request.app[HOUSE], payer_of(request, warm)
     parts = Parts(chosen.kind)
     headers = parts.headers if chosen.multipart else HEADERS | {"Content-Type": chosen.kind}
     answer = web.StreamResponse(headers=headers)
-    for one in picture_asked.warnings(request):
-        answer.headers.add("Warning", f'299 {base_of(request, named(request))}: "{one}"')
+    warn(request, answer)
     if request.method == "HEAD":
         await answer.prepare(request)
         return answer
     if warm.ending.ended:
         raise Gone(remedy="ask for it again")
     transport = transport_of(request)
-    most = weight(view, pixels, frame, asked)
+    most = found.weight
     house.budget.demand_possible(payer, most)
     with (
         house.admission.sending(payer, warm.ending, transport.abort),
@@ -101,7 +135,7 @@ async def _sent(request: web.Request, warm: WarmTurl, chosen: Chosen, asked: Pic
             house.reads.reading(warm.read, warm.ending, source_of(request)) as reading,
             telling_damage(warm.read),
         ):
-            drawn = await picture(house.blobs, house.workshop.scrubber, view, pixels, frame, number, asked)
+            drawn = await found.draw(house)
             reading.bytes += len(drawn)
         body = parts.preface(chosen.content_type) + drawn + parts.end if chosen.multipart else drawn
         answer.content_length = len(body)
@@ -109,6 +143,12 @@ async def _sent(request: web.Request, warm: WarmTurl, chosen: Chosen, asked: Pic
         # The memory is held until the client has it.
         await answer.write_eof(body)
     return answer
+
+
+def warn(request: web.Request, answer: web.StreamResponse) -> None:
+    """Of what was asked for that pictures do not have."""
+    for one in picture_asked.warnings(request):
+        answer.headers.add("Warning", f'299 {base_of(request, named(request))}: "{one}"')
 
 
 def _number(request: web.Request) -> int | None:

@@ -6,6 +6,7 @@ from mdm_async.dicom.indexed import Level
 from mdm_async.web.dicomweb.asked import BASE
 from mdm_async.web.dicomweb.metadata import metadata
 from mdm_async.web.dicomweb.pictures import rendered, thumbnail
+from mdm_async.web.dicomweb.pictures_of_many import rendered_all
 from mdm_async.web.dicomweb.pixels import bulk, frames
 from mdm_async.web.dicomweb.retrieve import retrieve
 from mdm_async.web.dicomweb.search import search
@@ -30,6 +31,7 @@ def routes() -> list[web.AbstractRouteDef]:
         **{f"{path}/metadata": metadata for path in (STUDY, SERIES, INSTANCE)},
         FRAME: frames,
         **dict.fromkeys((f"{INSTANCE}/rendered", f"{FRAME}/rendered"), rendered),
+        **dict.fromkeys((f"{STUDY}/rendered", f"{SERIES}/rendered"), rendered_all),
         **{f"{path}/thumbnail": thumbnail for path in (STUDY, SERIES, INSTANCE, FRAME)},
         f"{INSTANCE}/bulkdata/{{where}}": bulk,
     }

@@ -12,6 +12,7 @@ from pydicom import dcmread
 from pydicom.uid import CTImageStorage
 
 from mdm_async.images.studies import pictures
+from mdm_async.web.dicomweb import pictures_of_many
 from mdm_async.web.dicomweb.picture_asked import QUALITY
 from tests.conftest import Reply, Server
 from tests.web.dicomweb.conftest import Viewer, image, uid
@@ -157,6 +158,46 @@ async def test_a_series_that_cannot_be_drawn_stands_for_no_study(server: Server)
     assert (await viewer.get(f"/studies/{uid(study, STUDY)}/thumbnail")).status == 200
 
 
+async def test_studies_and_series_are_rendered_instance_by_instance(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = await server.directory()
+    for series, number in ((0, 4), (2, 6), (2, 5)):
+        await server.put(f"{folder}/{series}-{number}.dcm", _of_study(series, number))
+    viewer, within = Viewer(server, server.admin_token), f"path={folder}"
+    found = {instance_number(one): one for one in await instances(viewer, within)}
+    wanted = {
+        number: (await viewer.get(f"{address(found[number])}/rendered?accept=image/png&window=1,2")).body
+        for number in (5, 6)
+    }
+    study = f"/studies/{uid(found[5], STUDY)}"
+    of_report, of_images = (f"{study}/series/{uid(found[number], SERIES)}" for number in (4, 5))
+    for way in (study, of_images):
+        for accept in ('multipart/related; type="image/png"', "image/png"):
+            told = await viewer.get(f"{way}/rendered?{within}&window=1,2", Accept=accept)
+            pictures_told = parts_of(told)
+            assert [kind for kind, _ in pictures_told] == ["image/png"] * 2
+            assert sorted(body for _, body in pictures_told) == sorted(wanted.values())
+        assert {kind for kind, _ in parts_of(await viewer.get(f"{way}/rendered?{within}"))} == {"image/jpeg"}
+        head = await server.call("HEAD", f"/dicom-web{way}/rendered?{within}", token=viewer.token)
+        assert (head.status, head.headers["Content-Type"][:17]) == (200, "multipart/related")
+        for wrong, status in (
+            ("&quality=0", 400),
+            ("&accept=image/gif", 406),
+            ("&viewport=16384,16384", 413),
+        ):
+            assert (await viewer.get(f"{way}/rendered?{within}{wrong}")).status == status, wrong
+    assert (await viewer.get(f"{of_report}/rendered?{within}")).status == 404
+    assert (await viewer.get(f"/studies/1.2/rendered?{within}")).status == 404
+    with monkeypatch.context() as patched:
+        patched.setattr(pictures, "can_be_drawn", lambda: False)
+        assert (await viewer.get(f"{of_images}/rendered?{within}")).status == 501
+    monkeypatch.setattr(pictures_of_many, "_MOST", 2)
+    assert (await viewer.get(f"{study}/rendered?{within}")).status == 413
+    assert len(parts_of(await viewer.get(f"{of_images}/rendered?{within}"))) == 2
+    assert server.house.budget._shares.used == 0
+
+
 def instance_number(one: dict[str, Any]) -> int:
     return int(one["00200013"]["Value"][0])
 
@@ -192,6 +233,11 @@ async def test_what_a_view_blanks_is_blank_in_its_pictures(own_server: Server) -
             assert (np.unique(shown[:4]).tolist(), np.unique(shown[4:]).tolist()) == ([0], [255])
             # The basic view is refused for what may be burned in.
             assert (await basic.get(f"{way}?path={name}")).status == 404
+        for way in (study, series):
+            ((_, body),) = parts_of(await viewer.get(f"{way}/rendered?accept=image/png&path={name}"))
+            shown = np.asarray(Image.open(io.BytesIO(body)))
+            assert (np.unique(shown[:4]).tolist(), np.unique(shown[4:]).tolist()) == ([0], [255])
+            assert (await basic.get(f"{way}/rendered?path={name}")).status == 404
 
 
 async def test_pictures_have_bounds(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -181,7 +181,7 @@ async def test_fields_are_included(archive: Archive) -> None:
     assert "includefield" in none.headers.getall("Warning")[-1]
     wrong = await viewer.get(f"/instances?path={archive.folder}&limit=x")
     assert (wrong.status, "a whole number" in wrong.tree["detail"]) == (400, True)
-    nowhere = await viewer.get("/studies/1.2/rendered")
+    nowhere = await viewer.get("/studies/1.2/drawn")
     assert (nowhere.status, "addresses of this form" in nowhere.tree["detail"]) == (404, True)
     twice = await viewer.get(f"/instances?path={archive.folder}&includefield=PatientID,00100020,all")
     assert "Warning" not in twice.headers
