@@ -65,6 +65,7 @@ bench: $(VENV)-bench/.done
 MINUTES ?= 30
 
 soak: $(VENV)/.dev
+	$(BIN)/python -m tests.siege.connects --count 100000
 	$(BIN)/python -m tests.siege.soak --minutes $(MINUTES)
 
 # Guards that no test holds. Hours for all rooms; ROOMS=crypt4gh takes minutes.
