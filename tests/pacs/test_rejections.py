@@ -1,6 +1,7 @@
 """Rejection notes (IHE RAD TF, Imaging Object Change Management): what they name is hidden from those who ask."""
 
 import asyncio
+import io
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -239,6 +240,67 @@ async def test_what_comes_after_its_note_is_hidden_and_what_comes_again_stays_so
     # Removed, and sent once more.
     await pacs.server.srm("rm", surls=[apart.lfn, moved.lfn])
     assert not await (await filed(pacs, late, tmp_path)).listed()
+
+
+async def test_a_note_that_comes_again_counts_once(pacs: Pacs, tmp_path: Path) -> None:
+    one = await filed(pacs, own(), tmp_path)
+    sent = note([one.image])
+    said = await filed(pacs, sent, tmp_path)
+    await by_storescu(pacs, sent, tmp_path)
+    corrected = Image(sent.file).read
+    corrected.PatientName = "Corrected"
+    written = io.BytesIO()
+    corrected.save_as(written, enforce_file_format=True)
+    await by_storescu(pacs, Image(written.getvalue()), tmp_path)
+    async with pacs.server.house.database.acquire() as db:
+        told = await db.fetch("select details from audit where act = 'put' order by id desc limit 2")
+    assert [row["details"]["outcome"] for row in told] == ["updated", "same"]
+    assert not await one.listed()
+    await pacs.server.srm("rm", surls=[said.lfn])
+    assert await one.listed()
+
+
+async def test_who_may_destroy_what_is_in_a_directory_rejects_what_comes_there(
+    pacs: Pacs, tmp_path: Path
+) -> None:
+    late = own()
+    destroyer, sent = await pacs.server.token("wdi", path="/pacs"), note([late], RETENTION)
+    reply = await pacs.server.call("PUT", "/dav/pacs/early.dcm", token=destroyer, data=sent.file)
+    assert reply.status == 201
+    assert not await (await filed(pacs, late, tmp_path)).listed()
+    assert await (await filed(pacs, late, tmp_path, by_stow)).listed()
+
+
+@pytest.mark.parametrize("first", ["note", "removal"])
+async def test_a_cohort_does_not_give_what_is_rejected_once_its_name_has_gone(
+    pacs: Pacs, tmp_path: Path, first: str
+) -> None:
+    server, one = pacs.server, await filed(pacs, own(), tmp_path)
+    cohort = f"/pacs/{first}"
+    await ask(server, "create", expect=201, surl=cohort, files=[one.lfn])
+    asked = {"files": [{"surl": f"guid:{await guid_of(one)}"}], "cohort": cohort}
+
+    async def pulled() -> dict[str, Any]:
+        (line,) = (await server.srm("prepareToGet", expect=None, **asked))["files"]
+        return dict(line)
+
+    running = None
+    if first == "removal":
+        await server.srm("rm", surls=[one.lfn])
+        running = (await pulled())["transferURL"]
+        assert await server.get(running)
+    await by_storescu(pacs, note([one.image]), tmp_path)
+    if first == "note":
+        await server.srm("rm", surls=[one.lfn])
+    assert "transferURL" not in await pulled()
+
+    async def is_over() -> bool:
+        assert running is not None
+        async with server.http.get(running) as answer:
+            return answer.status == 410
+
+    if running is not None:
+        await until(is_over)
 
 
 async def test_a_note_and_what_it_names_may_come_at_the_same_time(pacs: Pacs, tmp_path: Path) -> None:
