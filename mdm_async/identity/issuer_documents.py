@@ -5,7 +5,6 @@ trusts, and the document that it leads to names where the keys are.
 """
 
 import asyncio
-import ssl
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -14,6 +13,7 @@ import orjson
 
 from mdm_async.errors import UnsafeSettings
 from mdm_async.identity.key_sets import Keys, KeysUnavailable, parse_keys
+from mdm_async.identity.system_authorities import trusting
 
 MAX_BYTES = 1 << 20
 SECONDS = 5.0
@@ -21,11 +21,8 @@ SECONDS = 5.0
 
 def open_session(ca_directory: Path | None) -> aiohttp.ClientSession:
     """A session that trusts the system's authorities and those of `ca_directory` (<hash>.0)."""
-    context = ssl.create_default_context()
-    if ca_directory is not None:
-        context.load_verify_locations(capath=ca_directory)
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(ssl=context, limit_per_host=2),
+        connector=aiohttp.TCPConnector(ssl=trusting(ca_directory), limit_per_host=2),
         cookie_jar=aiohttp.DummyCookieJar(),
         timeout=aiohttp.ClientTimeout(total=SECONDS),
         # A compressed answer could be far longer than what was read of it.

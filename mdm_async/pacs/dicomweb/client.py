@@ -4,7 +4,6 @@ Nothing that the archive says in words is told to anybody, nor the URLs that it 
 """
 
 import asyncio
-import ssl
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
@@ -75,9 +74,7 @@ class DicomWebSource:
         token = self.settings.token
         # The environment's proxies are not asked, cookies not kept, nothing is decompressed.
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(
-                limit=self.settings.max_associations, ssl=ssl.create_default_context()
-            ),
+            connector=aiohttp.TCPConnector(limit=self.settings.max_associations),
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT),
             headers={"User-Agent": "mdm_async", "Accept-Encoding": "identity"}

@@ -20,6 +20,7 @@ from yarl import URL
 
 from mdm_async.errors import MdmError, PeerFailed
 from mdm_async.http_failures import told_as
+from mdm_async.identity.system_authorities import trusting
 from mdm_async.web.copying.carried import Headers
 from mdm_async.web.copying.guard import Guard
 from mdm_async.web.copying.other_side import OtherSide
@@ -64,15 +65,12 @@ class Answer:
 @dataclass(frozen=True, slots=True)
 class CopyClient:
     guard: Guard
-    context: ssl.SSLContext
+    trusted: ssl.SSLContext | bool
 
     @classmethod
     def of(cls, guard: Guard, ca_directory: Path | None) -> "CopyClient":
         """One that trusts the system's authorities and those of `ca_directory` (<hash>.0)."""
-        context = ssl.create_default_context()
-        if ca_directory is not None:
-            context.load_verify_locations(capath=ca_directory)
-        return cls(guard, context)
+        return cls(guard, trusting(ca_directory))
 
     @asynccontextmanager
     async def request(
@@ -145,7 +143,7 @@ class CopyClient:
         """For one request. The environment's proxies are not asked, cookies not kept, nothing is decompressed."""
         return aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
-                ssl=self.context,
+                ssl=self.trusted,
                 resolver=connected,
                 socket_factory=connected.socket,
                 use_dns_cache=False,
