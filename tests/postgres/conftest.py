@@ -7,12 +7,12 @@ import pytest
 
 from mdm_async.postgres.database import Database
 from tests.patience import PATIENT_DATABASE
-from tests.postgres.for_tests import PostgresForTests, postgres_folder
+from tests.postgres.for_tests import PostgresForTests, in_memory, postgres_folder
 
 
 @pytest.fixture
 def directory() -> Iterator[Path]:
-    with postgres_folder() as folder:
+    with postgres_folder(in_memory()) as folder:
         yield folder / "mdm"
 
 
