@@ -5,7 +5,8 @@ BIN := $(VENV)/bin
 # Where it is set, each of the hundreds of processes that tests start would compile the whole package again.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test check interop bench soak mutants pins clean
+.PHONY: demo test peers most siege scale check interop bench soak mutants pins clean
+.NOTPARALLEL:
 
 $(VENV)/.runtime: requirements.txt pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "mdm_async needs Python >= 3.11: make PYTHON=python3.12")'
@@ -21,22 +22,34 @@ $(VENV)/.dev: $(VENV)/.runtime requirements-dev.txt
 demo: $(VENV)/.runtime
 	$(BIN)/mdm demo
 
-# What looks whether somebody is served well meanwhile, and what fills a catalog: they have the machine for themselves.
-ALONE := tests/siege tests/scale
+# What looks whether somebody is served well meanwhile: it has the machine for itself.
+ALONE := tests/siege
+# A catalog of a million images: whoever is beside it waits.
+LARGE := tests/scale
 # A browser, and a viewer from npm: `make interop` has them.
 APART := tests/interop/test_viewer.py
 
 # In the order of tests/longest.py: by itself, whoever hands out files begins with those of many tests.
 BESIDE := --numprocesses 4 --dist loadfile --no-loadscope-reorder
 
-test: $(VENV)/.dev
-	tests/install-peers dcmtk grid orthanc orthanc-dicomweb
 ifdef TESTS
+test: peers
 	$(BIN)/python -m pytest $(BESIDE) $(TESTS)
 else
-	$(BIN)/python -m pytest $(BESIDE) --durations 25 $(addprefix --ignore=,$(ALONE) $(APART))
-	$(BIN)/python -m pytest $(ALONE)
+test: most siege scale
 endif
+
+peers: $(VENV)/.dev
+	tests/install-peers dcmtk grid orthanc orthanc-dicomweb
+
+most: peers
+	$(BIN)/python -m pytest $(BESIDE) --durations 25 $(addprefix --ignore=,$(ALONE) $(LARGE) $(APART))
+
+siege: $(VENV)/.dev
+	$(BIN)/python -m pytest $(ALONE)
+
+scale: $(VENV)/.dev
+	$(BIN)/python -m pytest $(LARGE)
 
 # The clients of the grid and of the web against a throwaway server: a table of what each of them printed. And a viewer.
 interop: $(VENV)/.dev
