@@ -15,6 +15,7 @@ from mdm_async.errors import NotAcceptable
 DICOM: Final = "application/dicom"
 BYTES: Final = "application/octet-stream"
 JSON: Final = "application/dicom+json"
+XML: Final = "application/dicom+xml"
 RELATED: Final = "multipart/related"
 ANY: Final = "*/*"
 PICTURES: Final = (JPEG, PNG)
@@ -225,6 +226,16 @@ def demand_json(wanted: Sequence[Wanted]) -> None:
     """Raises NotAcceptable."""
     if not any(one.fits(JSON) or one.fits("application/json") for one in wanted if not one.multipart):
         raise NotAcceptable(remedy=f"ask for {JSON}")
+
+
+def of_stored(wanted: Sequence[Wanted]) -> str:
+    """In which media type it is told what was stored. Raises NotAcceptable."""
+    for one in wanted:
+        if not one.multipart and (one.fits(JSON) or one.fits("application/json")):
+            return JSON
+        if not one.multipart and one.fits(XML):
+            return XML
+    raise NotAcceptable(remedy=f"ask for {JSON}, or {XML}")
 
 
 def _refused(available: Iterable[str], *, alone: bool = True) -> NotAcceptable:

@@ -46,7 +46,7 @@ async def store(request: web.Request) -> web.Response:
     house, about = request.app[HOUSE], named(request)
     # All this before a byte of the body is asked for.
     await _demand_landing(house, house.mapping.apply(caller))
-    _demand(request, about)
+    kind = _kind(request, about)
     boundary = _boundary(request)
     (await house.intake.room(caller.payer)).demand(None)
     outcomes: list[Outcome] = []
@@ -64,8 +64,8 @@ async def store(request: web.Request) -> web.Response:
         if not outcomes:
             raise BadRequest("the request has no instance", remedy="send each as a part: application/dicom")
         base = base_of(request, Named(about.uids, None, IDENTIFIED))
-        text = await house.cipher.run(partial(document, outcomes, base))
-        return reply(request, text, accept.JSON, status_of_all(outcomes), errors=refused.values())
+        text = await house.cipher.run(partial(document, outcomes, base, kind))
+        return reply(request, text, kind, status_of_all(outcomes), errors=refused.values())
 
 
 async def refuse(request: web.Request) -> web.Response:
@@ -90,15 +90,16 @@ async def _demand_landing(house: House, caller: Caller) -> None:
         raise told from why
 
 
-def _demand(request: web.Request, about: Named) -> None:
-    """Raises BadRequest, NotAcceptable, TooManyRequests."""
+def _kind(request: web.Request, about: Named) -> str:
+    """Of the answer. Raises BadRequest, NotAcceptable, TooManyRequests."""
     if about.path is not None:
         raise BadRequest(
             "what is stored lands where the server says", remedy="leave ?path= out: see dicomweb.directory"
         )
-    accept.demand_json(wanted(request))
+    kind = accept.of_stored(wanted(request))
     if request.app[HOUSE].draining:
         raise TooManyRequests("the server is shutting down", retry_after=10)
+    return kind
 
 
 def _boundary(request: web.Request) -> str:

@@ -8,6 +8,8 @@ import orjson
 
 from mdm_async.dicom.sop_common import SopCommon
 from mdm_async.pacs.statuses import SUCCESS
+from mdm_async.web.dicomweb.accept import XML
+from mdm_async.web.dicomweb.native_model import native
 
 _CLASS, _INSTANCE = "00081150", "00081155"
 _RETRIEVE_URL, _REASON = "00081190", "00081197"
@@ -33,8 +35,8 @@ def status_of_all(outcomes: Sequence[Outcome]) -> int:
     return 409 if failed == len(outcomes) else 202
 
 
-def document(outcomes: Sequence[Outcome], base: str) -> bytes:
-    """In the DICOM JSON model. `base`: the URL below which originals are retrieved."""
+def document(outcomes: Sequence[Outcome], base: str, kind: str) -> bytes:
+    """As JSON, or XML (PS3.18 §10.5.3.2). `base`: the URL below which originals are retrieved."""
     told: dict[str, Any] = {}
     studies = {one.study for one in outcomes if one.status == SUCCESS}
     if len(studies) == 1 and "" not in studies:
@@ -46,7 +48,7 @@ def document(outcomes: Sequence[Outcome], base: str) -> bytes:
     ):
         if items:
             told[tag] = {"vr": "SQ", "Value": items}
-    return orjson.dumps(told)
+    return native(told) if kind == XML else orjson.dumps(told)
 
 
 def _failed(outcome: Outcome) -> dict[str, Any]:

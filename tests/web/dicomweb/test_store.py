@@ -7,9 +7,11 @@ import re
 import secrets
 from collections.abc import AsyncIterator, Iterable
 from typing import Any
+from xml.etree import ElementTree
 
 import pydicom
 import pytest
+from dicomweb_client.web import _load_xml_dataset
 from pydicom.uid import generate_uid
 
 from mdm_async.web.dicomweb import store
@@ -123,6 +125,20 @@ async def test_a_part_that_fails_does_not_harm_the_others(server: Server) -> Non
     assert reasons(reply, OTHER) == [0xC000]
 
 
+async def test_it_is_told_in_xml_where_that_is_asked_for(server: Server) -> None:
+    """As dicomweb-client reads it; the same as in JSON."""
+    good = own()
+    kinds = {"Content-Type": KIND.format("b0undary"), "Accept": "application/dicom+xml, */*;q=0.5"}
+    for parts, status in (([good, b"no DICOM at all", good[:-50]], 202), ([good], 200)):
+        plain, reply = await stow(server, *parts), await stow(server, *parts, headers=kinds)
+        assert (reply.status, reply.headers["Content-Type"]) == (status, "application/dicom+xml")
+        tree = ElementTree.fromstring(reply.body)
+        assert tree.tag == "{http://dicom.nema.org/PS3.19/models/NativeDICOM}NativeDicomModel"
+        assert _load_xml_dataset(tree) == pydicom.Dataset.from_json(plain.tree)
+        keywords = {one.get("keyword") for one in tree}
+        assert {"RetrieveURL", "ReferencedSOPSequence"} <= keywords
+
+
 async def test_a_study_takes_its_own_instances_alone(server: Server) -> None:
     mine, others = own(StudyInstanceUID="1.2.3.900"), own()
     path = "/dicom-web/studies/1.2.3.900"
@@ -163,7 +179,7 @@ async def test_boundaries_in_pixels_split_no_part(server: Server) -> None:
         ({}, 415),
         ({"Content-Type": 'multipart/related; type="application/dicom"'}, 400),
         ({"Content-Type": "Multipart/Related;boundary=b;type=application/dicom"}, 200),
-        ({"Content-Type": KIND.format("b"), "Accept": "application/dicom+xml"}, 406),
+        ({"Content-Type": KIND.format("b"), "Accept": "text/html"}, 406),
         ({"Content-Type": KIND.format("b"), "Accept": "application/dicom+xml, application/json;q=0.5"}, 200),
         ({"Content-Type": KIND.format("b") + "; charset=utf-8", "Accept": "*/*"}, 200),
         ({"Content-Type": KIND.format("other")}, 400),
