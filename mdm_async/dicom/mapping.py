@@ -1,4 +1,5 @@
-"""A project's own mapping of patients to subjects, as a CSV file with the columns patient, subject, shift_days.
+"""A project's own mapping of patients to subjects, as a CSV file with the columns patient, subject, shift_days, and
+where equal Patient IDs of several hospitals are several patients, issuer.
 
 What is wrong with one is told by line, never by value: whose file it is may be somebody's log.
 """
@@ -7,18 +8,22 @@ import csv
 import hashlib
 import io
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
+from operator import itemgetter
 from typing import Final, Self
 
 from mdm_async.dicom.filemeta import read_meta
+from mdm_async.dicom.issuers import issuer_of
 from mdm_async.dicom.walking import walk
 from mdm_async.errors import BadRequest, ScrubRefused
 
 _PATIENT_ID: Final = 0x00100020
 COLUMNS: Final = ("patient", "subject", "shift_days")
+_ISSUER_COLUMN: Final = "issuer"
 SUBJECT: Final = "{subject}"
 """Stands for a patient's subject, in values that are added and in names of linked files."""
 LONGEST_SUBJECT: Final = 32
@@ -45,9 +50,9 @@ class Subject:
 
 @dataclass(frozen=True, repr=False)
 class Mapping:
-    """Subjects by Patient ID."""
+    """Subjects by Patient ID and who has issued it; "": whoever has, where no line names that one."""
 
-    _subjects: dict[str, Subject] = field(default_factory=dict)
+    _subjects: dict[tuple[str, str], Subject] = field(default_factory=dict)
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -62,23 +67,30 @@ class Mapping:
             more = [f"and {len(wrong) - _MOST_TOLD} more lines"] if len(wrong) > _MOST_TOLD else []
             raise BadRequest(
                 "the mapping: " + "; ".join(wrong[:_MOST_TOLD] + more),
-                remedy=f"correct these lines; the columns are {','.join(COLUMNS)}",
+                remedy=f"correct these lines; the columns are {','.join(COLUMNS)}, and {_ISSUER_COLUMN} if need be",
             )
         if not reader.subjects:
             raise BadRequest("the mapping maps nobody", remedy="write a line for each patient")
         return cls(reader.subjects)
 
-    def subject_of(self, head: bytes) -> Subject | None:
-        """Who the patient of a file is; nobody that has two Patient IDs. Raises Malformed."""
+    def subject_of(self, head: bytes, issued_by: str | None = None) -> Subject | None:
+        """Who the patient of a file is; nobody that has two Patient IDs. `issued_by`: as of `issuer_of`. Raises
+        Malformed."""
         ids = patient_ids(head)
-        return self.of(next(iter(ids))) if len(ids) == 1 else None
+        return self.of(next(iter(ids)), issuer_of(head, issued_by)) if len(ids) == 1 else None
 
-    def of(self, patient_id: bytes) -> Subject | None:
+    def of(self, patient_id: bytes, issuer: str) -> Subject | None:
         """The subject of a Patient ID as encoded in a file; one that is not UTF-8 is not found."""
         try:
-            return self._subjects.get(patient_id.decode().strip("\0 "))
+            text = patient_id.decode().strip("\0 ")
         except UnicodeDecodeError:
             return None
+        return self._subjects.get((text, issuer)) or self._subjects.get((text, ""))
+
+    @cached_property
+    def tells_issuers(self) -> bool:
+        """Whether a patient whose ID another one has issued can be another subject."""
+        return any(issuer for _, issuer in self._subjects)
 
     @cached_property
     def names(self) -> frozenset[str]:
@@ -101,9 +113,10 @@ class Mapping:
         """As a CSV file in one spelling, from which `parse` makes an equal one."""
         out = io.StringIO()
         writer = csv.writer(out, lineterminator="\n")
-        writer.writerow(COLUMNS)
-        for patient, one in sorted(self._subjects.items()):
-            writer.writerow((patient, one.name, "" if one.shift_days is None else one.shift_days))
+        writer.writerow((*COLUMNS, _ISSUER_COLUMN) if self.tells_issuers else COLUMNS)
+        for (patient, issuer), one in sorted(self._subjects.items(), key=itemgetter(0)):
+            row = (patient, one.name, "" if one.shift_days is None else one.shift_days)
+            writer.writerow((*row, issuer) if self.tells_issuers else row)
         return out.getvalue()
 
 
@@ -111,7 +124,8 @@ class _Reader:
     """Takes in the lines of one file, and tells what is wrong with them."""
 
     def __init__(self) -> None:
-        self.subjects: dict[str, Subject] = {}
+        self.subjects: dict[tuple[str, str], Subject] = {}
+        self._lines: dict[tuple[str, str], int] = {}
         self._line_of_patient: dict[str, int] = {}
         self._line_of_subject: dict[str, int] = {}
         self._by_name: dict[str, Subject] = {}
@@ -121,8 +135,9 @@ class _Reader:
         rows = csv.reader(io.StringIO(text), delimiter=";" if ";" in first else ",", strict=True)
         try:
             header = [name.strip().lower() for name in next(rows, [])]
-            if len(set(header)) != len(header) or not {"patient", "subject"} <= set(header) <= set(COLUMNS):
-                yield f"line 1: the columns are not {', '.join(COLUMNS)}"
+            known = {*COLUMNS, _ISSUER_COLUMN}
+            if len(set(header)) != len(header) or not {"patient", "subject"} <= set(header) <= known:
+                yield f"line 1: the columns are not {', '.join(COLUMNS)}, and {_ISSUER_COLUMN} if need be"
                 return
             for row in rows:
                 if any(cell.strip() for cell in row):
@@ -138,14 +153,17 @@ class _Reader:
             return
         said = dict(zip(header, (cell.strip() for cell in row), strict=True))
         patient, name, days = said["patient"], said["subject"], said.get("shift_days", "")
-        if not patient or len(patient) > _LONGEST_PATIENT or not patient.isprintable() or "\\" in patient:
+        issuer = unicodedata.normalize("NFC", said.get(_ISSUER_COLUMN, ""))
+        if not patient or not _is_value(patient):
             yield f"line {line}: patient is no Patient ID of one line and at most {_LONGEST_PATIENT} characters"
+        elif not _is_value(issuer):
+            yield f"line {line}: issuer is no name of one line and at most {_LONGEST_PATIENT} characters"
         elif not _SUBJECT.fullmatch(name):
             yield f"line {line}: subject is no plain name ({_HOW_SUBJECTS_ARE})"
         elif days and (not _DAYS.fullmatch(days) or not 0 < abs(int(days)) <= _MOST_DAYS):
             yield f"line {line}: shift_days is no whole number of days but 0, of at most {_MOST_DAYS}"
-        elif patient in self.subjects:
-            yield f"line {line}: the patient is mapped in line {self._line_of_patient[patient]} already"
+        elif (patient, issuer) in self.subjects:
+            yield f"line {line}: the patient is mapped in line {self._lines[patient, issuer]} already"
         else:
             subject = Subject(name, int(days) if days else None)
             if name in self._by_name and (self._by_name[name] != subject or not days):
@@ -155,17 +173,26 @@ class _Reader:
                     " and both need the same shift_days"
                 )
                 return
-            self.subjects[patient] = self._by_name[name] = subject
-            self._line_of_patient[patient] = line
+            self.subjects[patient, issuer] = self._by_name[name] = subject
+            self._lines[patient, issuer] = line
+            self._line_of_patient.setdefault(patient, line)
             self._line_of_subject.setdefault(name, line)
 
 
-def demand_subject(head: bytes, mapping: Mapping | None, unmapped: str | None) -> Subject | None:
+def _is_value(text: str) -> bool:
+    """Of an LO, on one line."""
+    return len(text) <= _LONGEST_PATIENT and (text.isprintable() or not text) and "\\" not in text
+
+
+def demand_subject(
+    head: bytes, mapping: Mapping | None, unmapped: str | None, issued_by: str | None = None
+) -> Subject | None:
     """Who the patient of a file is for a profile that says this of who is not mapped; None for who has a pseudonym.
+    `issued_by`: as of `issuer_of`.
 
     Raises ScrubRefused for who is nobody, Malformed.
     """
-    subject = mapping.subject_of(head) if mapping is not None else None
+    subject = mapping.subject_of(head, issued_by) if mapping is not None else None
     if subject is None and unmapped == "refuse":
         raise ScrubRefused("the patient is not in the project's mapping (mdm project mapping set)")
     return subject

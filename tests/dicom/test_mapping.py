@@ -13,10 +13,10 @@ HEADER = "patient,subject,shift_days\n"
 
 def test_patients_are_found_by_their_id_as_encoded():
     mapping = Mapping.parse(HEADER + "0042,SITE1-001,-700\nMüller-7,SITE1-002,\n")
-    assert mapping.of(b"0042 ") == Subject("SITE1-001", -700)
-    assert mapping.of("Müller-7".encode()) == Subject("SITE1-002")
-    assert mapping.of(b"42") is None
-    assert mapping.of(b"M\xfcller-7") is None
+    assert mapping.of(b"0042 ", "") == Subject("SITE1-001", -700)
+    assert mapping.of("Müller-7".encode(), "") == Subject("SITE1-002")
+    assert mapping.of(b"42", "") is None
+    assert mapping.of(b"M\xfcller-7", "") is None
     assert mapping.names == {"SITE1-001", "SITE1-002"}
     assert len(mapping) == 2
 
@@ -35,11 +35,28 @@ def test_a_spelling_of_csv_makes_no_difference(text):
 
 
 def test_shifts_may_be_left_to_the_project():
-    assert Mapping.parse("patient,subject\n1,A\n").of(b"1") == Subject("A")
+    assert Mapping.parse("patient,subject\n1,A\n").of(b"1", "") == Subject("A")
 
 
 def test_one_subject_may_have_two_patient_ids_with_one_shift():
-    assert Mapping.parse(HEADER + "1,A,-3\n2,A,-3\n").of(b"2") == Subject("A", -3)
+    assert Mapping.parse(HEADER + "1,A,-3\n2,A,-3\n").of(b"2", "") == Subject("A", -3)
+
+
+def test_equal_ids_of_two_issuers_are_two_subjects():
+    mapping = Mapping.parse("patient,subject,issuer\n1,A,NORTH\n1,B,SOUTH\n2,C,\n")
+    assert (mapping.of(b"1", "NORTH"), mapping.of(b"1", "SOUTH")) == (Subject("A"), Subject("B"))
+    assert mapping.of(b"1", "") is None
+    assert mapping.of(b"1", "WEST") is None
+    assert mapping.of(b"2", "WEST") == mapping.of(b"2", "") == Subject("C")
+    assert Mapping.parse(mapping.dump()) == mapping
+    assert mapping.tells_issuers
+
+
+def test_without_issuers_a_mapping_is_written_as_it_was():
+    """Or else all views that were made by it would be made anew."""
+    text = HEADER + "1,A,-3\n"
+    assert Mapping.parse(text).dump() == text
+    assert Mapping.parse("patient,subject,shift_days,issuer\n1,A,-3,\n").dump() == text
 
 
 SMITH = "SMITH77"
@@ -67,6 +84,11 @@ WRONG = {
     ),
     "keyed shifts of one subject": (HEADER + f"1,{SMITH},\n2,{SMITH},\n", "both need the same shift_days"),
     "a quotation mark": (HEADER + f'"{SMITH},A,3\n', "no end"),
+    "a patient of an issuer twice": (
+        f"patient,subject,issuer\n1,A,{SMITH}\n1,B,X\n1,C,{SMITH}\n",
+        "line 4: the patient is mapped in line 2",
+    ),
+    "a long issuer": (f"patient,subject,issuer\n1,A,{SMITH * 10}\n", "line 2: issuer is no name"),
     "a patient as subject": (
         HEADER + f"{SMITH},A,3\n2,{SMITH},3\n",
         "line 3: subject is the Patient ID of line 2",
@@ -117,4 +139,4 @@ def test_the_digest_is_of_what_is_said_and_of_the_key():
 
 def test_a_mapping_is_not_shown_by_accident():
     assert "0042" not in repr(Mapping.parse(HEADER + "0042,A,3\n"))
-    assert "0042" not in repr(Mapping.parse(HEADER + "0042,A,3\n").of(b"0042"))
+    assert "0042" not in repr(Mapping.parse(HEADER + "0042,A,3\n").of(b"0042", ""))

@@ -1,6 +1,7 @@
 """A device pushes images, and they are there: under pseudonymous names, their bytes unchanged."""
 
 import asyncio
+import io
 import re
 import socket
 from pathlib import Path
@@ -12,6 +13,7 @@ from pydicom.uid import (
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
     JPEG2000Lossless,
+    generate_uid,
 )
 from pynetdicom import AE
 from pynetdicom.presentation import AllStoragePresentationContexts, build_context
@@ -276,12 +278,16 @@ async def test_a_principal_has_the_rights_of_its_groups(
 async def test_a_mapped_patient_is_named_by_the_subject(
     postgres: PostgresForTests, migrated: str, tmp_path: Path
 ) -> None:
-    own = {"calling": [calling(template="{subject}/{instance}.dcm")]}
+    template = "{subject}/{instance}.dcm"
+    hospitals = [calling(ae, template=template, issuer=ae) for ae in ("NORTH", "SOUTH")]
+    own = {"calling": [calling(template=template), *hospitals]}
     dsn = await postgres.fresh_database(migrated)
     async with pacs_server(tmp_path / "data", dsn, pacs=own) as pacs:
         await pacs.server.srm("mkdir", surl="/pacs")
         await add(pacs.server, TRIAL)
-        reply = await put(pacs.server, "patient,subject\nP-1,S01\nP-2,S02\n")
+        reply = await put(
+            pacs.server, "patient,subject,issuer\nP-1,S01,\nP-2,S02,\n4711,S03,NORTH\n4711,S04,SOUTH\n"
+        )
         assert reply.status == 200
         await ask(pacs.server, "trial", "apply", 202, surl="/pacs", default=True)
         device = await (await pacs.connect()).associate()
@@ -293,3 +299,13 @@ async def test_a_mapped_patient_is_named_by_the_subject(
         assert named["P-1"] == "S01"
         # One whose own ID is somebody's subject is not taken for that one.
         assert [name[:3] for patient, name in named.items() if patient != "P-1"] == ["MDM"] * 3
+        # Equal IDs of two hospitals are two subjects, in names and in views, and of others nobody.
+        for ae, subject in (("NORTH", "S03"), ("SOUTH", "S04"), ("STORESCU", "MDM")):
+            before = await pacs.names()
+            device = await (await pacs.connect()).associate(ae=ae)
+            assert await device.store(image(PatientID="4711", SOPInstanceUID=generate_uid())) == 0
+            lfn = await pacs.new_name(before)
+            assert lfn.split("/")[2].startswith(subject)
+            if subject != "MDM":
+                view = pydicom.dcmread(io.BytesIO(await pacs.server.read(lfn, view="trial")))
+                assert view.PatientID == subject

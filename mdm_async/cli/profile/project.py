@@ -35,7 +35,8 @@ def set_(
     file: Annotated[Path, typer.Argument(metavar="FILE.csv", show_default=False)],
     json: Json = False,
 ) -> None:
-    """Put a mapping into force, instead of the one before: a CSV file with the columns patient, subject, shift_days.
+    """Put a mapping into force, instead of the one before: a CSV file with the columns patient, subject,
+    shift_days, and issuer where equal Patient IDs of several hospitals are several patients.
 
     Example: `mdm project mapping set cardio subjects.csv`
     """

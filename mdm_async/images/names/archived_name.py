@@ -26,7 +26,7 @@ def archived_name(template: PathTemplate, served: Served, head: bytes, issued_by
     values = linking_values(head)
     if "PatientID" in values:
         values["PatientID"] = patient_named_by(values["PatientID"], issuer_of(head, issued_by))
-    subject = served.mapping.subject_of(head) if served.mapping is not None else None
+    subject = served.mapping.subject_of(head, issued_by) if served.mapping is not None else None
     if subject is not None:
         values["PatientID"] = subject.name
     # A Patient ID that is not mapped could be somebody else's subject.

@@ -62,7 +62,7 @@ async def _free(db: Connection, was: Lfn, lfn: Lfn) -> tuple[int, str]:
 
 def _renamed(views: ServedViews, place: Place, was: str, now: str, other_id: bool) -> Lfn:
     served = keyed_by(views, place.default_view)
-    if served.mapping is not None and other_id:
+    if served.mapping is not None and (other_id or served.mapping.tells_issuers):
         # The name may be a subject's, or made of that.
         raise WrongContent(
             "it is another patient's by now, and a mapping names patients here",

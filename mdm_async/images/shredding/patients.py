@@ -57,7 +57,13 @@ class Theirs:
 
 
 async def images_of(
-    workshop: Workshop, shelf: Shelf, caller: Caller, patient: str, issuer: str | None, *, granted: bool
+    workshop: Workshop,
+    shelf: Shelf,
+    caller: Caller,
+    patient: str,
+    issuer: str | None = None,
+    *,
+    granted: bool,
 ) -> Theirs:
     """`issuer`: only those whose Patient ID it has issued, "" nobody; None: whoever has. `granted`: whoever may be
     identified. Audited. Raises NotFound, BadRequest for what is a pseudonym of something else than a patient."""
@@ -248,7 +254,7 @@ def _issuer(whose: Whose) -> str:
 
 def _pseudonym(served: Served, patient_id: bytes, issuer: str) -> str:
     """What the view of a profile has as Patient ID of this issuer's patient."""
-    subject = served.mapping.of(patient_id) if served.mapping is not None else None
+    subject = served.mapping.of(patient_id, issuer) if served.mapping is not None else None
     if subject is not None:
         return subject.name
     whole = issued(patient_id, issuer)

@@ -100,7 +100,7 @@ class Maker:
             try:
                 # Looked up here, so that no job carries the whole mapping.
                 subject = await self.workshop.cipher.run(
-                    partial(demand_subject, head, mapping, profile.unmapped)
+                    partial(demand_subject, head, mapping, profile.unmapped, issued_by)
                 )
             except Malformed as broken:
                 raise ScrubRefused(f"the data set cannot be walked: {broken.detail}") from broken
