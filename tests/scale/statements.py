@@ -680,7 +680,7 @@ async def own_values_are_kept_told_copied_and_forgotten(desk: Desk) -> None:
     }
     for attribute, kept in ((1, ("new", None)), (2, (None, 3.0))):
         assert await own_values.with_value(desk.db, attribute, kept, 8, 0) == [FILE]
-    assert await own_values.lock_free(desk.db, [FILE, FILE + 1], 1) == [FILE]
+    assert await own_values.lock_free(desk.db, [(FILE, its_image), (FILE + 1, its_image)], 1) == [FILE]
     await own_values.copy(desk.db, [FILE], [guid(FILE + 1)])
     await own_values.put(desk.db, [Value(FILE, 1, (None, None))])
     assert await forget_page(desk.db, 2, 10)

@@ -106,12 +106,15 @@ async def with_value(db: Connection, attribute: int, stored: Stored, count: int,
     return [row["entry"] for row in rows]
 
 
-async def lock_free(db: Connection, entries: Sequence[int], count: int) -> list[int]:
-    """Lock the first of these entries that nobody else holds, until the transaction ends; in the order given."""
+async def lock_free(db: Connection, entries: Sequence[tuple[int, UUID | None]], count: int) -> list[int]:
+    """Lock the first of these entries that still point to these images and that nobody else holds, until the
+    transaction ends; in the order given."""
     rows = await db.fetch(
-        "select e.id from unnest($1::bigint[]) with ordinality as w (id, turn) cross join lateral ("
-        "  select id from entries where id = w.id for no key update skip locked) e limit $2",
-        list(entries),
+        "select e.id from unnest($1::bigint[], $2::uuid[]) with ordinality as w (id, image, turn)"
+        " cross join lateral (select id from entries where id = w.id and image is not distinct from w.image"
+        "  for no key update skip locked) e limit $3",
+        [entry for entry, _ in entries],
+        [image for _, image in entries],
         count,
     )
     return [row["id"] for row in rows]

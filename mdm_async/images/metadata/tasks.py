@@ -11,6 +11,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from itertools import chain, repeat
 from typing import Final, Protocol
+from uuid import UUID
 
 from mdm_async.catalog.metadata import collections, matches, own_values
 from mdm_async.catalog.metadata.collections import Attribute
@@ -211,31 +212,37 @@ def _probe(condition: Condition) -> tuple[int, Stored] | None:
     return None
 
 
+_Silent = Sequence[tuple[int, UUID | None]]
+"""Entries, each with the image that the values were compared with, if they were."""
+
+
 async def _silent(
     desk: Desk, guard: NameGuard, job: _Job, ids: Sequence[int]
-) -> tuple[Sequence[int], MdmError | None]:
+) -> tuple[_Silent, MdmError | None]:
     """Those of these entries of whose patients the values tell nothing, and why the first of the others may not have
     them."""
     texts = tuple(text for attribute, kept in job.values if (text := may_reveal(attribute, kept)) is not None)
     if not texts:
-        return ids, None
+        return [(id_, None) for id_ in ids], None
     async with desk.database.acquire() as db:
         found = _permitted(job, await places.of_entries(db, ids), ids)
     images = {one.entry.id: one.entry.image for one in found if one.entry is not None}
     told = {id_: Named(image, texts) for id_, image in images.items() if image is not None}
     verdicts = await guard.compare(job.caller, list(told.values()))
     refused = {id_: why for id_, why in zip(told, verdicts, strict=True) if why is not None}
-    return [id_ for id_ in images if id_ not in refused], next(iter(refused.values()), None)
+    silent = [(id_, image) for id_, image in images.items() if id_ not in refused]
+    return silent, next(iter(refused.values()), None)
 
 
-async def _take_some(desk: Desk, job: _Job, ids: Sequence[int], takers: Sequence[Caller]) -> list[Taken]:
-    if not ids:
+async def _take_some(desk: Desk, job: _Job, silent: _Silent, takers: Sequence[Caller]) -> list[Taken]:
+    if not silent:
         return []
+    compared = dict(silent)
     async with desk.database.transaction() as db:
         found = {
             one.entry.id: one
-            for one in _permitted(job, await places.of_entries(db, ids), ids)
-            if one.entry is not None
+            for one in _permitted(job, await places.of_entries(db, list(compared)), list(compared))
+            if one.entry is not None and compared[one.entry.id] in (None, one.entry.image)
         }
         shut = await locks.locked(db, found)
         free = [one for id_, one in found.items() if id_ not in shut]
@@ -257,7 +264,7 @@ async def _locked(db: Connection, known: Sequence[Known], wanted: Wanted, most: 
     rows: list[Row] = []
     rest = [one for one in known if one.readable or not wanted.needs_view]
     while rest and len(rows) < most:
-        locked = await own_values.lock_free(db, [one.id for one in rest], most - len(rows))
+        locked = await own_values.lock_free(db, [(one.id, one.image) for one in rest], most - len(rows))
         if not locked:
             return rows
         rows += await matches.among(db, [one for one in rest if one.id in locked], wanted)

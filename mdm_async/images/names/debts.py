@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Final
 
 from mdm_async.images.fairness.shares import Shares
@@ -10,6 +11,7 @@ from mdm_async.names import Payer
 _SHARE: Final = 0.5
 _LOOKED: Final = 10.0
 """Seconds between two looks at all debts for those that have rested; a look takes some milliseconds per 10,000."""
+_OLDEST: Final = 100
 _NOTHING: Final = 1e-6
 """Seconds that adding up may be wrong by."""
 
@@ -79,8 +81,8 @@ class Debts:
             del self._accounts[account]
 
     def _first(self, account: str, now: float) -> float:
-        """Seconds until one of the account's debts has rested and is looked at."""
-        rested = min(map(max, self._all(account)), default=now)
+        """Seconds until one of the account's debts has rested, of those that are the oldest, and is looked at."""
+        rested = min(map(max, islice(self._all(account), _OLDEST)), default=now)
         return max(rested - now, _LOOKED)
 
     def _all(self, account: str) -> Iterator[list[float]]:

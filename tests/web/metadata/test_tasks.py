@@ -12,9 +12,11 @@ from mdm_async.images.metadata import rows, tasks
 from mdm_async.images.metadata.asked import Asked
 from mdm_async.images.metadata.rows import Desk
 from mdm_async.images.metadata.taking_together import TakingTogether
+from mdm_async.images.names.revealing import NameGuard
 from mdm_async.names import Caller, Lfn, Right, Scope
 from tests.conftest import Server
 from tests.faults.conditions import until
+from tests.web.made_images import made
 from tests.web.metadata.conftest import Meta
 
 ATTRIBUTES = [
@@ -203,6 +205,32 @@ async def test_text_that_tells_who_the_patient_is_takes_nothing(own_server: Serv
     assert b"identifiers of the file's patient" in refused.body
     done = await call("take", **asked, values=TAKEN | {"mine.worker": "node 17"})
     assert [one["path"] for one in done.tree["taken"]] == ["/q/a.dcm"]
+
+
+async def test_another_patients_file_that_takes_its_place_while_it_is_compared_is_not_taken(
+    own_server: Server, ct: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = own_server
+
+    async def call(verb: str, **body: Any) -> Any:
+        return await server.call("POST", f"/meta/v1/{verb}", token=server.admin_token, json=body)
+
+    await server.srm("mkdir", surl="/q")
+    await server.put("/q/a.dcm", made(name="Kim^Anna"))
+    await call("schemas/create", surl="/q", name="mine", attributes=ATTRIBUTES)
+    await call("set", surls=["/q/a.dcm"], values={"mine.state": "new"})
+    compare = NameGuard.compare
+
+    async def slow(*given: Any) -> Any:
+        verdicts = await compare(*given)
+        monkeypatch.setattr(NameGuard, "compare", compare)
+        await server.put("/q/a.dcm", ct, overwrite=True)
+        await call("set", surls=["/q/a.dcm"], values={"mine.state": "new"})
+        return verdicts
+
+    monkeypatch.setattr(NameGuard, "compare", slow)
+    values = TAKEN | {"mine.worker": "CompressedSamples of CT1"}
+    assert (await call("take", query=NEW, path="/q", values=values)).tree == {"taken": []}
 
 
 async def test_what_is_locked_is_not_taken(server: Server, meta: Meta, queue: str) -> None:
