@@ -107,14 +107,12 @@ class _LocalWriter:
         self._lock = threading.Lock()
 
     async def write(self, data: bytes | bytearray | memoryview) -> None:
-        def job() -> None:
-            with self._promise.writing(len(data)):
-                _write_all(self._open(), data)
+        await self._run(partial(self._write, data))
 
-        await self._run(job)
-
-    async def commit(self) -> None:
+    async def commit(self, last: bytes | bytearray | memoryview = b"") -> None:
         def job() -> None:
+            if last:
+                self._write(last)
             _sync(self._open(), self._path.parent)
             self._close()
 
@@ -129,6 +127,10 @@ class _LocalWriter:
 
     async def detach(self) -> None:
         await self._run(self._close)
+
+    def _write(self, data: bytes | bytearray | memoryview) -> None:
+        with self._promise.writing(len(data)):
+            _write_all(self._open(), data)
 
     def _open(self) -> int:
         if self._ended:

@@ -55,7 +55,8 @@ class BlobWriter(Protocol):
 
     async def write(self, data: bytes | bytearray | memoryview) -> None: ...
 
-    async def commit(self) -> None: ...
+    async def commit(self, last: bytes | bytearray | memoryview = b"") -> None:
+        """After these bytes."""
 
     async def abandon(self) -> None:
         """Leave nothing behind; may follow a failed `write` or `commit`."""

@@ -96,9 +96,12 @@ class KeyDatabase:
 
     async def confirm(self, registrations: Collection[UUID]) -> None:
         # Not waiting for the disk: what a crash loses is confirmed by the sweeper.
-        async with self.database.transaction(sync=False) as db:
+        async with self.database.acquire() as db:
             await db.execute(
-                "delete from mdm_keys.intents where registration = any($1::uuid[])", list(registrations)
+                "with unsynced as materialized (select set_config('synchronous_commit', 'off', true))"
+                " delete from mdm_keys.intents where registration = any($1::uuid[])"
+                " and exists (select from unsynced)",
+                list(registrations),
             )
 
     async def unconfirmed(self, age: float, count: int) -> list[Intent]:

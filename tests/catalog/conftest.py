@@ -5,7 +5,8 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from mdm_async.catalog.holdings import images
+from mdm_async.catalog.metadata import new_image
+from mdm_async.catalog.metadata.new_image import NewImage
 from mdm_async.postgres.database import Connection, Database
 from tests.patience import PATIENT_DATABASE
 from tests.postgres.for_tests import PostgresForTests
@@ -33,5 +34,5 @@ async def catalog(postgres: PostgresForTests, migrated: str) -> AsyncIterator[tu
     ) as database:
         image = uuid4()
         async with database.acquire() as db:
-            await images.insert(db, image, uuid4(), [], [])
+            await new_image.insert(db, NewImage(image, uuid4()))
         yield database, image

@@ -7,7 +7,8 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 
-from mdm_async.catalog.holdings import images
+from mdm_async.catalog.metadata import new_image
+from mdm_async.catalog.metadata.new_image import NewImage
 from mdm_async.catalog.namespace import cut_trees, entries, paths, places
 from mdm_async.catalog.namespace.entries import Entry, Listed
 from mdm_async.catalog.work.trees_to_remove import TREES_TO_REMOVE
@@ -37,7 +38,7 @@ async def _tree(db: Connection, *lfns: str) -> None:
 
 async def _file(db: Connection, directory: str, name: str) -> UUID:
     image = uuid4()
-    await images.insert(db, image, uuid4(), [], [])
+    await new_image.insert(db, NewImage(image, uuid4()))
     await entries.add_file(db, await _id(db, directory), name, image)
     return image
 
@@ -119,7 +120,7 @@ async def test_a_file_that_was_on_its_way_into_a_removed_tree_goes_too(database:
         await _tree(db, "/a")
         directory = await _id(db, "/a")
         image = uuid4()
-        await images.insert(db, image, uuid4(), [], [])
+        await new_image.insert(db, NewImage(image, uuid4()))
     async with database.acquire() as sender, database.acquire() as remover:
         sending = sender.transaction()
         await sending.start()

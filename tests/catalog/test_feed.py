@@ -10,6 +10,8 @@ import pytest
 from mdm_async.catalog.grants import grants, requests
 from mdm_async.catalog.grants.grants import Grant
 from mdm_async.catalog.holdings import images
+from mdm_async.catalog.metadata import new_image
+from mdm_async.catalog.metadata.new_image import NewImage
 from mdm_async.catalog.namespace import cut_trees, entries
 from mdm_async.catalog.rights import feed
 from mdm_async.catalog.rights.feed import EVERYTHING, Changes
@@ -168,7 +170,7 @@ async def planted(database: Database) -> Planted:
     await keep_days(database)
     async with database.transaction() as db:
         image = uuid4()
-        await images.insert(db, image, uuid4(), [], [])
+        await new_image.insert(db, NewImage(image, uuid4()))
         root = await db.fetchval("select id from entries where parent is null")
         await entries.make_directory(db, root, "d")
         directory = await db.fetchval("select id from entries where name = 'd'")

@@ -7,7 +7,8 @@ from uuid import UUID, uuid4
 import orjson
 import pytest
 
-from mdm_async.catalog.holdings import images
+from mdm_async.catalog.metadata import new_image
+from mdm_async.catalog.metadata.new_image import NewImage
 from mdm_async.catalog.namespace import cut_trees, entries, paths, places
 from mdm_async.catalog.namespace.entries import Listed
 from mdm_async.catalog.namespace.places import Place
@@ -27,7 +28,7 @@ async def _make(db: Connection, lfn: str, *, file: bool = False, **columns: Any)
     assert above is not None
     if file:
         image = uuid4()
-        await images.insert(db, image, uuid4(), [], [])
+        await new_image.insert(db, NewImage(image, uuid4()))
         guid = await entries.add_file(db, above.id, name, image)
     else:
         guid = await entries.make_directory(db, above.id, name)

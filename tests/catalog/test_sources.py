@@ -11,6 +11,8 @@ from mdm_async.catalog.grants.grants import Grant
 from mdm_async.catalog.holdings import images, locality, sources
 from mdm_async.catalog.holdings.images import StoredView
 from mdm_async.catalog.holdings.locality import Locality
+from mdm_async.catalog.metadata import new_image
+from mdm_async.catalog.metadata.new_image import NewImage
 from mdm_async.catalog.namespace import entries
 from mdm_async.errors import BadRequest, Damaged
 from mdm_async.images.parts import pacs_source
@@ -76,7 +78,7 @@ def test_what_is_no_uid_is_refused_and_not_repeated(uid: str) -> None:
 
 async def test_no_image_is_said_to_be_at_a_source_that_it_has_not(db: Connection) -> None:
     image = uuid4()
-    await images.insert(db, image, uuid4(), [], [])
+    await new_image.insert(db, NewImage(image, uuid4()))
     assert await locality.of_images(db, [image]) == {image: Locality.ONLINE}
     assert await sources.of_image(db, image) is None
     for where in (Locality.NEARLINE, Locality.ONLINE_AND_NEARLINE, Locality.UNAVAILABLE):

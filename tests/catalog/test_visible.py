@@ -6,7 +6,8 @@ import hypothesis
 import pytest
 from hypothesis import strategies as st
 
-from mdm_async.catalog.holdings import images
+from mdm_async.catalog.metadata import new_image
+from mdm_async.catalog.metadata.new_image import NewImage
 from mdm_async.catalog.namespace import places
 from mdm_async.catalog.namespace.places import Place
 from mdm_async.catalog.rights import acl, verdicts, visible
@@ -134,7 +135,7 @@ async def root(db: Connection) -> int:
 @pytest.fixture
 async def image(db: Connection) -> UUID:
     id_ = uuid4()
-    await images.insert(db, id_, uuid4(), [], [])
+    await new_image.insert(db, NewImage(id_, uuid4()))
     return id_
 
 

@@ -8,6 +8,7 @@ from base64 import b64encode
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
+from typing import Final
 from uuid import UUID, uuid4
 
 import pytest
@@ -43,6 +44,7 @@ from mdm_async.catalog.metadata import (
     collections,
     index,
     matches,
+    new_image,
     own_values,
     saved_queries,
     sequences,
@@ -54,6 +56,7 @@ from mdm_async.catalog.metadata.candidates import candidates, probes
 from mdm_async.catalog.metadata.columns import DicomAttribute, OwnAttribute
 from mdm_async.catalog.metadata.index import IndexedView
 from mdm_async.catalog.metadata.matches import Known, Wanted
+from mdm_async.catalog.metadata.new_image import NewImage
 from mdm_async.catalog.metadata.own_values import Value
 from mdm_async.catalog.metadata.sets import SETS_TO_CHECK
 from mdm_async.catalog.metadata.studies import Sought
@@ -310,15 +313,33 @@ async def a_hundred_images_are_put_into_an_archives_line(desk: Desk) -> None:
 # Holdings
 
 
+_SAID: Final = Attributes(
+    {"PatientID": ["P"]}, {"StudyID": ["S"]}, {"Modality": ["CT"]}, {"InstanceNumber": [1]}
+)
+
+
 def _part(of: UUID) -> Part:
     return Part(uuid4(), of, "head", "basic", "image", 1, bytes(32), 10, 1, b"inline", None)
 
 
-@budget(20)
+@budget(60)
 async def an_image_is_kept(desk: Desk) -> None:
     made = uuid4()
     view = StoredView(made, "basic", "a.1", "image", b"record", None)
-    await images.insert(desk.db, made, uuid4(), [_part(made)], [view], OWNER)
+    said = IndexedView(made, "basic", "a.1", _SAID)
+    await index.announce(desk.db, [said])
+    await new_image.insert(
+        desk.db,
+        NewImage(
+            made,
+            uuid4(),
+            OWNER,
+            parts=[_part(made)],
+            views=[view],
+            indexed=[said],
+            original=SealedOriginal(made, b"sealed", [(20, b"digest")]),
+        ),
+    )
     await images.fill(desk.db, made, [], [])
     await images.was_brought_by(desk.db, made, OWNER)
     await images.bringers(desk.db, [made])
@@ -593,6 +614,8 @@ async def a_name_is_made_swapped_moved_and_removed(desk: Desk) -> None:
     more = [entries.NewFile(name, image(FILE), None, None) for name in ("one", "other")]
     assert len(await entries.add_files(desk.db, directory, more)) == 2
     assert await entries.image_at(desk.db, directory, "file") is not None
+    assert await entries.add_file_unless_named(desk.db, directory, "another", image(FILE), None) is not None
+    assert await entries.add_file_unless_named(desk.db, directory, "another", image(FILE), None) is not None
     assert await entries.is_taken(desk.db, directory, "file")
     assert await entries.swap_image(desk.db, directory, "file", image(FILE), image(FILE + 1)) is not None
     entry = await desk.entry(f"{DIRECTORY}/file")
@@ -792,13 +815,12 @@ async def how_the_files_of_a_directory_stand_is_told_by_page(desk: Desk) -> None
 
 @budget(300)
 async def a_view_is_indexed_and_its_sets_go_with_it(desk: Desk) -> None:
-    said = Attributes({"PatientID": ["P"]}, {"StudyID": ["S"]}, {"Modality": ["CT"]}, {"InstanceNumber": [1]})
-    of_files = [IndexedView(image(FILE + n), "q", "q.1", said) for n in range(10)]
+    of_files = [IndexedView(image(FILE + n), "q", "q.1", _SAID) for n in range(10)]
     for one in of_files:
         await images.add_view(desk.db, [], StoredView(one.image, "q", "q.1", "image", b"record", None))
     await index.announce(desk.db, of_files)
     await index.add(desk.db, of_files)
-    assert await matches.said(desk.db, [(image(FILE), View("q"))], ["q.1"]) == [said.all()]
+    assert await matches.said(desk.db, [(image(FILE), View("q"))], ["q.1"]) == [_SAID.all()]
     for one in of_files:
         await images.drop_view(desk.db, (one.image, one.view, "q.1"))
     for _ in range(3):
@@ -1048,6 +1070,9 @@ async def views_are_demanded(desk: Desk) -> None:
     await views_to_make.add(desk.db, [(image(FILE), "basic")])
     await views_to_make.add_lacking(
         desk.db, [image(FILE + n) for n in range(10)], ["basic"], [("basic", "b.2")]
+    )
+    assert not await views_to_make.add_lacking_at(
+        desk.db, image(FILE), await desk.directory(), [("basic", "b.2")]
     )
     await views_to_make.lack(desk.db, image(FILE), "basic", "a.1", 1)
     await views_to_make.left_to_newer_nodes(desk.db, "a.1")

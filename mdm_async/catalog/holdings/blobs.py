@@ -34,7 +34,11 @@ async def settle(db: Connection, blobs: Sequence[UUID]) -> None:
         list(blobs),
     )
     if status != f"UPDATE {len(blobs)}":
-        raise Gone("the upload took too long without a sign of life", remedy="upload again")
+        raise lapsed()
+
+
+def lapsed() -> Gone:
+    return Gone("the upload took too long without a sign of life", remedy="upload again")
 
 
 async def give_up(db: Connection, blobs: Sequence[UUID]) -> list[UUID]:

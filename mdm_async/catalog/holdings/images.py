@@ -65,23 +65,6 @@ class Holding:
     view: StoredView | None
 
 
-async def insert(
-    db: Connection,
-    image: UUID,
-    registration: UUID,
-    parts: Sequence[Part],
-    views: Sequence[StoredView],
-    owner: str | None = None,
-) -> None:
-    """A new image with all that belongs to it; part of the ingest transaction. `owner`: whose file it is."""
-    await db.execute(
-        "insert into images (id, registration, brought_by) values ($1, $2, $3)", image, registration, owner
-    )
-    await _insert_parts(db, parts)
-    for view in views:
-        await _insert_view(db, view)
-
-
 async def fill(db: Connection, image: UUID, parts: Sequence[Part], views: Sequence[StoredView]) -> bool:
     """Give an image that was registered without bytes all that belongs to it; False when it has them, or has gone."""
     filled = await db.fetchval(

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
+from typing import Final, NamedTuple
 from uuid import UUID
 
 from mdm_async.names import View
@@ -30,10 +30,15 @@ async def digests(db: Connection) -> dict[str, str]:
     """The digest of each profile in force, by name, and of each project's mapping, by "/" and the project's name:
     enough to see that one has changed.
     """
-    rows = await db.fetch(
-        "select name, digest from profiles union all select '/' || project, digest from project_mappings"
-    )
-    return {row["name"]: row["digest"] for row in rows}
+    found: dict[str, str] = await db.fetchval(f"select {DIGESTS}")
+    return found
+
+
+DIGESTS: Final = (
+    "(select coalesce(jsonb_object_agg(name, digest), '{}') from ("
+    "select name, digest from profiles union all select '/' || project, digest from project_mappings) d)"
+)
+"""As `digests` gives them."""
 
 
 async def put(db: Connection, name: str, source: str, digest: str, by: str) -> str | None:
@@ -70,15 +75,18 @@ async def enable(db: Connection, directory: int, view: str) -> None:
 
 async def enabled_at(db: Connection, directory: int) -> list[str]:
     """The views that files in this directory get."""
-    row = await db.fetchrow(
-        "with recursive up as ("
-        "  select id, parent, views, 0 as height from entries where id = $1"
-        "  union all select e.id, e.parent, e.views, height + 1 from up cross join lateral ("
-        "    select id, parent, views from entries where id = up.parent and up.views is null offset 0) e"
-        ") select views from up where views is not null order by height limit 1",
-        directory,
-    )
-    return list(row["views"]) if row is not None else []
+    enabled = await db.fetchval(f"select {ENABLED.format('$1::bigint')}", directory)
+    return list(enabled or [])
+
+
+ENABLED: Final = (
+    "(with recursive up as ("
+    "  select id, parent, views, 0 as height from entries where id = {0}"
+    "  union all select e.id, e.parent, e.views, height + 1 from up cross join lateral ("
+    "    select id, parent, views from entries where id = up.parent and up.views is null offset 0) e"
+    ") select views from up where views is not null order by height limit 1)"
+)
+"""As `enabled_at` gives them, of a directory; or null."""
 
 
 async def wanted_of(db: Connection, image: UUID) -> list[str]:

@@ -1,17 +1,19 @@
 """Which registrations in the key store count: those that an image's row names."""
 
 from collections.abc import Sequence
+from typing import Final
 from uuid import UUID
 
 from mdm_async.postgres.database import Connection
 
-_LOCK = "hashtextextended('mdm registration ' || registration::text, 0)"
+LOCK: Final = "hashtextextended('mdm registration ' || registration::text, 0)"
+"""Which advisory lock it is of a `registration`."""
 
 
 async def being_named(db: Connection, wanted: Sequence[UUID]) -> None:
     """Until this transaction ends, nobody judges whether these registrations count."""
     await db.execute(
-        f"select pg_advisory_xact_lock_shared({_LOCK}) from unnest($1::uuid[]) as r (registration)",
+        f"select pg_advisory_xact_lock_shared({LOCK}) from unnest($1::uuid[]) as r (registration)",
         list(wanted),
     )
 
@@ -23,7 +25,7 @@ async def judged(db: Connection, intents: Sequence[tuple[UUID, UUID]]) -> tuple[
     """
     locked = await db.fetch(
         f"select registration, image from unnest($1::uuid[], $2::uuid[]) as r (registration, image)"
-        f" where pg_try_advisory_xact_lock({_LOCK})",
+        f" where pg_try_advisory_xact_lock({LOCK})",
         [registration for registration, _ in intents],
         [image for _, image in intents],
     )

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 from mdm_async.catalog.metadata import sets
@@ -34,16 +35,24 @@ async def add(db: Connection, views: Sequence[IndexedView]) -> None:
         await _add(db, views)
 
 
-async def _add(db: Connection, views: Sequence[IndexedView]) -> bool:
-    """Whether the sets of all were there; else none of them is indexed."""
-    digests = [chain_of(view.attributes)[2].digest for view in views]
-    status = await db.execute(
-        "with named as materialized (select id, digest from meta_sets where digest = any($4::bytea[]) for key share)"
-        " insert into view_attributes (image, view, version, series, sop_uid, attributes)"
+def insertion(first: int = 1) -> str:
+    """The part of a statement that indexes views of which all sets are there, or none of them: `indexed` has a row for
+    each. Its parameters begin at `$first`, and `arguments` gives them.
+    """
+    image, view, version, digest, sop_uid, attributes, count = (f"${first + place}" for place in range(7))
+    return (
+        f"sets as materialized (select id, digest from meta_sets where digest = any({digest}::bytea[]) for key share),"
+        " indexed as (insert into view_attributes (image, view, version, series, sop_uid, attributes)"
         " select image, view, version, id, sop_uid, attributes"
-        " from unnest($1::uuid[], $2::text[], $3::text[], $4::bytea[], $5::text[], $6::jsonb[])"
-        "  as v (image, view, version, digest, sop_uid, attributes) join named using (digest)"
-        " where (select count(*) from named) = $7",
+        f" from unnest({image}::uuid[], {view}::text[], {version}::text[], {digest}::bytea[], {sop_uid}::text[],"
+        f"  {attributes}::jsonb[]) as v (image, view, version, digest, sop_uid, attributes) join sets using (digest)"
+        f" where (select count(*) from sets) = {count} returning image)"
+    )
+
+
+def arguments(views: Sequence[IndexedView]) -> list[Any]:
+    digests = [chain_of(view.attributes)[2].digest for view in views]
+    return [
         [view.image for view in views],
         [view.view for view in views],
         [view.version for view in views],
@@ -51,8 +60,13 @@ async def _add(db: Connection, views: Sequence[IndexedView]) -> bool:
         [_sop_uid(view.attributes) for view in views],
         [view.attributes.instance for view in views],
         len(set(digests)),
-    )
-    return status == f"INSERT 0 {len(views)}"
+    ]
+
+
+async def _add(db: Connection, views: Sequence[IndexedView]) -> bool:
+    """Whether the sets of all were there; else none of them is indexed."""
+    indexed = await db.fetchval(f"with {insertion()} select count(*) from indexed", *arguments(views))
+    return bool(indexed == len(views))
 
 
 async def replace(db: Connection, image: UUID, views: Sequence[IndexedView]) -> None:

@@ -9,6 +9,7 @@ names, in which they lie among files.
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 from uuid import UUID
 
 import asyncpg
@@ -191,6 +192,33 @@ async def add_file(
     return row["guid"] if row is not None else None
 
 
+async def add_file_unless_named(
+    db: Connection, parent: int, name: str, image: UUID, only_view: View | None
+) -> tuple[UUID, UUID] | None:
+    """GUID and image of the file of that name: of a new one, or of another that has the name; None when something else
+    has it. Raises NoParent when the parent has just gone."""
+    row = await db.fetchrow(
+        f"with parent as materialized ({_PARENT}),"
+        " there as materialized (select guid, image from entries where parent = $1 and name = $2),"
+        " made as (insert into entries (parent, name, image, is_directory, only_view)"
+        "  select id, $2, $3::uuid, false, $4 from parent where not exists (select from there)"
+        "  on conflict do nothing returning guid, image)"
+        " select guid, image, exists (select from parent) as has_parent from"
+        " (select 1) one left join (select * from made union all select * from there) named on true",
+        parent,
+        name,
+        image,
+        only_view,
+    )
+    assert row is not None
+    if row["image"] is not None:
+        return row["guid"], row["image"]
+    if not row["has_parent"]:
+        raise _no_parent()
+    # Somebody else has just made it.
+    return await image_at(db, parent, name) if row["guid"] is None else None
+
+
 @dataclass(frozen=True, slots=True)
 class NewFile:
     """As what `add_files` adds."""
@@ -220,14 +248,19 @@ async def add_files(db: Connection, parent: int, files: Sequence[NewFile]) -> di
     return {row["name"]: row["guid"] for row in rows}
 
 
-async def _demand_parent(db: Connection, parent: int) -> None:
+_PARENT: Final = (
     # The parent's row is locked against removal; a file is no parent.
-    locked = await db.fetchval(
-        f"select true from entries where id = $1 and is_directory and {ATTACHED.format('$1::bigint')} for key share",
-        parent,
-    )
-    if not locked:
-        raise NoParent("the directory has just been removed")
+    f"select id from entries where id = $1 and is_directory and {ATTACHED.format('$1::bigint')} for key share"
+)
+
+
+async def _demand_parent(db: Connection, parent: int) -> None:
+    if not await db.fetchval(_PARENT, parent):
+        raise _no_parent()
+
+
+def _no_parent() -> NoParent:
+    return NoParent("the directory has just been removed")
 
 
 async def _insert(

@@ -28,10 +28,11 @@ class Said(NamedTuple):
 
 
 class Taken(NamedTuple):
-    """What a directory takes."""
+    """What a directory takes, and the views that its files get."""
 
     force: bool
     opaque: bool
+    views: list[str]
 
 
 async def said_at(db: Connection, directory: int, what: What) -> Said | None:
@@ -41,18 +42,19 @@ async def said_at(db: Connection, directory: int, what: What) -> Said | None:
 
 
 async def taken_at(db: Connection, directory: int) -> Taken:
-    """Both at once."""
+    """All at once."""
     row = await db.fetchrow(
         "with recursive up as ("
-        "  select id, parent, force, opaque, 0 as height from entries where id = $1"
-        "  union all select e.id, e.parent, e.force, e.opaque, height + 1 from up cross join lateral ("
-        "    select id, parent, force, opaque from entries where id = up.parent offset 0) e"
+        "  select id, parent, force, opaque, views, 0 as height from entries where id = $1"
+        "  union all select e.id, e.parent, e.force, e.opaque, e.views, height + 1 from up cross join lateral ("
+        "    select id, parent, force, opaque, views from entries where id = up.parent offset 0) e"
         ") select (select force from up where force is not null order by height limit 1) as force,"
-        " (select opaque from up where opaque is not null order by height limit 1) as opaque",
+        " (select opaque from up where opaque is not null order by height limit 1) as opaque,"
+        " (select views from up where views is not null order by height limit 1) as views",
         directory,
     )
     assert row is not None
-    return Taken(bool(row["force"]), bool(row["opaque"]))
+    return Taken(bool(row["force"]), bool(row["opaque"]), row["views"] or [])
 
 
 async def say(db: Connection, directory: int, what: What, yes: bool | None) -> None:

@@ -6,8 +6,10 @@ too much, comes by way of the directories to check.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Final
 from uuid import UUID
 
+from mdm_async.catalog.holdings import profiles
 from mdm_async.catalog.holdings.images import PINNED
 from mdm_async.catalog.holdings.profiles import IS_ONLINE
 from mdm_async.catalog.work.queue import Queue
@@ -80,16 +82,34 @@ async def add_lacking(
     A node that runs an older revision than another leaves what it made to be made anew.
     """
     wanted = [(name, version) for name, version in in_force if name in views]
-    await db.execute(
-        "insert into views_to_make (image, view) select distinct w.image, w.view"
-        " from (select image, view, version from unnest($1::uuid[]) as i (image)"
-        "  cross join unnest($2::text[], $3::text[]) as u (view, version)) w"
-        f" where {LACKS} or {_THERE} and {_REVISION.format('w.version')} <"
-        f" (select {_REVISION.format('basic')} from installation where basic <> '') order by 1, 2 {AGAIN}",
-        images,
-        [name for name, _ in wanted],
-        [version for _, version in wanted],
+    await db.execute(_ADD_LACKING.format(""), images, *_names_and_versions(wanted))
+
+
+def _names_and_versions(views: InForce) -> tuple[list[str], list[str]]:
+    return [name for name, _ in views], [version for _, version in views]
+
+
+_ADD_LACKING: Final = (
+    "insert into views_to_make (image, view) select distinct w.image, w.view"
+    " from (select image, view, version from unnest($1::uuid[]) as i (image)"
+    "  cross join unnest($2::text[], $3::text[]) as u (view, version)) w"
+    f" where ({LACKS} or {_THERE} and {_REVISION.format('w.version')} <"
+    f" (select {_REVISION.format('basic')} from installation where basic <> '')) {{0}} order by 1, 2 {AGAIN}"
+)
+
+
+async def add_lacking_at(db: Connection, image: UUID, directory: int, in_force: InForce) -> dict[str, str]:
+    """As `add_lacking`, of one image and the views that files in a directory get. Gives what `profiles.digests` does:
+    who finds that `in_force` was not does it again.
+    """
+    enabled = f"and w.view = any({profiles.ENABLED.format('$4::bigint')}::text[])"
+    found: dict[str, str] = await db.fetchval(
+        f"with lacking as ({_ADD_LACKING.format(enabled)}) select {profiles.DIGESTS}",
+        [image],
+        *_names_and_versions(in_force),
+        directory,
     )
+    return found
 
 
 async def lack(db: Connection, image: UUID, view: str, version: str, floor: int) -> Lack:

@@ -21,9 +21,10 @@ from uuid import UUID, uuid4
 from mdm_async.catalog.holdings import blobs, generations, images, rejections
 from mdm_async.catalog.holdings.images import Part, StoredView
 from mdm_async.catalog.holdings.rejections import Rejected
-from mdm_async.catalog.metadata import blind, index
+from mdm_async.catalog.metadata import blind, index, new_image
 from mdm_async.catalog.metadata.blind import SealedOriginal
 from mdm_async.catalog.metadata.index import IndexedView
+from mdm_async.catalog.metadata.new_image import NewImage
 from mdm_async.dicom.identifiers import identifying_values
 from mdm_async.dicom.looks import begins_as_dicom
 from mdm_async.dicom.part10 import Kind, Piece, Splitter
@@ -49,7 +50,7 @@ from mdm_async.images.views.making import Maker, Source
 from mdm_async.images.views.pixels import Pixels
 from mdm_async.images.views.workshop import Workshop
 from mdm_async.keys.store import IDENTITY, IMAGE, KeyStore, Secrets
-from mdm_async.names import IDENTIFIED
+from mdm_async.names import IDENTIFIED, OPAQUE, View
 from mdm_async.postgres.database import Connection
 
 _BATCH = 8
@@ -144,6 +145,11 @@ class Draft:
             return "opaque"
         states = (view.state for view in self._views if view.name != IDENTIFIED)
         return next((state for state in states if state != "ready"), "ready")
+
+    @property
+    def only_view(self) -> View | None:
+        """The one view that its file gives, where it is not what the directory says."""
+        return OPAQUE if self._opaque is not None else None
 
     async def __aenter__(self) -> Self:
         await self._behind.enter_async_context(self._fresh)
@@ -257,26 +263,33 @@ class Draft:
         await generations.demand(db, self.image, self._secrets.registration)
         if not await images.fill(db, self.image, self._parts, self._views):
             raise Gone("the image has its bytes already")
-        await self._say(db)
+        await index.add(db, self._indexed)
+        if self._original is not None:
+            await blind.put(db, self._original)
+        if self.rejected is not None:
+            await rejections.put(db, self.image, self.rejected)
 
     async def store(self, db: Connection, owner: str) -> None:
         """Everything of this image in the caller's transaction; `keep` once that is committed.
 
         `owner`: of whoever brings it.
         """
-        await blobs.settle(db, list(self._leases.blobs))
-        await self._fresh.be_named(db)
-        await images.insert(db, self.image, self._secrets.registration, self._parts, self._views, owner)
-        await self._say(db)
-        if self._opaque is not None and self._quota is not None:
-            await self._quota.charge(db, self.image, owner.partition("\n")[0], self.size)
-
-    async def _say(self, db: Connection) -> None:
-        await index.add(db, self._indexed)
-        if self._original is not None:
-            await blind.put(db, self._original)
+        new = NewImage(
+            self.image,
+            self._secrets.registration,
+            owner,
+            list(self._leases.blobs),
+            self._parts,
+            self._views,
+            self._indexed,
+            self._original,
+        )
+        await new_image.insert(db, new)
+        self._fresh.demand_in_time()
         if self.rejected is not None:
             await rejections.put(db, self.image, self.rejected)
+        if self._opaque is not None and self._quota is not None:
+            await self._quota.charge(db, self.image, owner.partition("\n")[0], self.size)
 
     def keep(self) -> None:
         if self._registered is None:
@@ -372,7 +385,7 @@ class Draft:
         self._complete_head()
         self._begin_views()
         tail = bytes(self._kept[Kind.TAIL])
-        self.sameness = await self._workshop.cipher.run(partial(self._compared_by, tail))
+        await self._workshop.cipher.run(partial(self._describe, tail))
         written = {
             kind: await writer.finish(
                 followed=(kind is Kind.HEAD and Kind.PIXELS in self._writers)
@@ -404,7 +417,7 @@ class Draft:
         self._parts += [row for part in written.values() for row in part.rows]
         identified = await self._workshop.cipher.run(partial(self._identified, written, facts))
         self._views.append(identified)
-        await self._describe()
+        await self._workshop.sets.announce(self._workshop.depot.database, self._indexed)
 
     def _compared_by(self, tail: bytes) -> Sameness | None:
         if self._head is None or self._overflowed:
@@ -415,21 +428,14 @@ class Draft:
         except NotDicom:
             return None
 
-    async def _describe(self) -> None:
-        """What the original and the views say, to be searched, and what it rejects."""
+    def _describe(self, tail: bytes) -> None:
+        """What the original says: to be compared, and to be searched; and what it rejects."""
+        self.sameness = self._compared_by(tail)
         head = self._head or self.head
-        seal = partial(
-            sealed_original,
-            head,
-            self.image,
-            self._secrets,
-            self._workshop.blind,
-            self._issued_by,
+        self._original = sealed_original(
+            head, self.image, self._secrets, self._workshop.blind, self._issued_by
         )
-        self._original = await self._workshop.cipher.run(seal)
-        self.rejected = await self._workshop.cipher.run(partial(rejected_by, head, self._workshop.blind))
-        async with self._workshop.depot.database.acquire() as db:
-            await index.announce(db, self._indexed)
+        self.rejected = rejected_by(head, self._workshop.blind)
 
     async def _all_pixels(self, original: WrittenPart | None, *, followed: bool) -> Pixels | None:
         if original is None or self._pixels is None:

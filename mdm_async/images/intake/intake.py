@@ -64,8 +64,9 @@ class Intake:
         if on_behalf.get():  # until now that of the address which the transfer URL is used from
             on_behalf.set(payer.account)
         async with self.database.acquire() as db:
-            served = await self.shelf.served.enabled_at(db, directory)
+            await self.shelf.served.refresh(db)
             taken = await taken_at(db, directory)
+        served = self.shelf.served.among(taken.views)
         quota = self.opaque if taken.opaque else None
         with self.budget.holding(payer) as held:
             async with Draft(

@@ -9,7 +9,7 @@ from typing import TypeVar
 from uuid import UUID
 
 from mdm_async.blobs.store import BlobStore
-from mdm_async.catalog.holdings import images, opaque, profiles, rejections
+from mdm_async.catalog.holdings import images, rejections
 from mdm_async.catalog.namespace import entries
 from mdm_async.catalog.namespace.entries import Entry
 from mdm_async.catalog.namespace.taking import demand_takes_opaque
@@ -20,7 +20,7 @@ from mdm_async.images.intake.rejecting import reject
 from mdm_async.images.intake.target import Target
 from mdm_async.images.parts.presence import present
 from mdm_async.images.reading.shelf import Shelf
-from mdm_async.names import OPAQUE, Caller, View
+from mdm_async.names import Caller, View
 from mdm_async.postgres.database import Connection, Database
 
 T = TypeVar("T")
@@ -66,25 +66,22 @@ class Placing:
         image: UUID,
         owner: str,
         same: "Same",
+        only: View | None,
         base: int | None = None,
     ) -> UUID:
-        """The GUID of the entry that now points to the image, or to the same bytes that the same owner put before.
+        """The GUID of the entry that now points to the image, or to the same bytes that the same owner put before, in a
+        transaction that shares the demands. `only`: the one view that the file gives.
 
         `base`: the directory below which a rejection note counts for what comes later; None: that of its name. Raises
         Exists when another file was first, NotFound when the directory has gone, Forbidden when it does not take what
         is not DICOM.
         """
-        await views_to_make.share_demands(db)
         is_note = await rejections.lock(db, image)
-        only = OPAQUE if await opaque.is_opaque(db, image) else None
         if only is not None:
             await demand_takes_opaque(db, target.parent)
         guid, there = await self._point(db, target, image, only)
         if there == image and only is None:
-            # A profile may have been applied or replaced while it was on its way.
-            await self.shelf.served.refresh(db, now=True)
-            enabled = await profiles.enabled_at(db, target.parent)
-            await views_to_make.add_lacking(db, [image], enabled, self.shelf.served.newest)
+            await self._have_views(db, image, target.parent)
         elif there != image:
             # The same bytes, put before by the same caller, are as good as these. To others equality is not told: it
             # would let a writer try which patient an image is of.
@@ -123,12 +120,16 @@ class Placing:
         )
         if guid is not None:
             await images.doom_unreferenced(db, [entry.image])
-            await self.shelf.served.refresh(db, now=True)
-            enabled = await profiles.enabled_at(db, to[0] if to is not None else entry.parent)
-            await views_to_make.add_lacking(db, [image], enabled, self.shelf.served.newest)
+            await self._have_views(db, image, to[0] if to is not None else entry.parent)
             if is_note:
                 await reject(db, caller, image, guid, base, owner)
         return guid
+
+    async def _have_views(self, db: Connection, image: UUID, directory: int) -> None:
+        """A profile may have been applied or replaced while it was on its way."""
+        served = self.shelf.served
+        while await served.learn(db, await views_to_make.add_lacking_at(db, image, directory, served.newest)):
+            pass
 
     async def _point(
         self, db: Connection, target: Target, image: UUID, only: View | None
@@ -139,12 +140,7 @@ class Placing:
             if guid is not None:
                 await images.doom_unreferenced(db, [target.replaces])
                 return guid, image
-        named = await entries.image_at(db, target.parent, target.name)
-        if named is None:
-            guid = await entries.add_file(db, target.parent, target.name, image, only)
-            if guid is not None:
-                return guid, image
-            named = await entries.image_at(db, target.parent, target.name)
+        named = await entries.add_file_unless_named(db, target.parent, target.name, image, only)
         if named is None:
             raise Exists()
         return named

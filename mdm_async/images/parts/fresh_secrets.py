@@ -39,7 +39,10 @@ class FreshSecrets:
     async def be_named(self, db: Connection) -> None:
         """In the transaction that makes the images' rows, before these. Raises Unavailable when time is over."""
         await registrations.being_named(db, [made.registration for made in self._made.values()])
-        # Nobody judges from here on, and who did before judged registrations that were older.
+        self.demand_in_time()
+
+    def demand_in_time(self) -> None:
+        """As `be_named`, once nobody judges any more: who did before judged registrations that were older."""
         if self._begun is None or _now() - self._begun > LAPSE / 2:
             raise Unavailable("storing the image's secrets took too long", remedy="try again")
 

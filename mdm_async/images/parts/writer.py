@@ -79,7 +79,8 @@ class PartWriter:
             room = _RUN_BYTES - len(self._waiting)
             run = b"".join((self._waiting, rest[:room]))
             self._waiting, rest = bytearray(), rest[room:]
-            await self._store(run, final=False)
+            file, sealed = await self._sealed(run, final=False)
+            await file.write(sealed)
         self._waiting += rest
 
     async def finish(self, *, followed: bool) -> WrittenPart:
@@ -93,17 +94,16 @@ class PartWriter:
             return await self._depot.cipher.run(lambda: self._inline(rest))
         whole = followed or self._identifies
         padding = padded(len(rest)) - len(rest) if whole else 0
-        await self._store(rest, final=True, padding=padding)
-        assert self._file is not None
-        await self._file.commit()
+        file, sealed = await self._sealed(rest, final=True, padding=padding)
+        await file.commit(sealed)
         return self._written(padded=whole, deflated=False)
 
-    async def _store(self, run: bytes, *, final: bool, padding: int = 0) -> None:
+    async def _sealed(self, run: bytes, *, final: bool, padding: int = 0) -> tuple[BlobWriter, bytearray]:
+        """The blob, and what it is to have next."""
         if self._file is None:
             self._blob = uuid4()
             self._file = await self._leases.create(self._blob)
-        sealed = await self._depot.cipher.run(lambda: self._seal(run, final, padding))
-        await self._file.write(sealed)
+        return self._file, await self._depot.cipher.run(lambda: self._seal(run, final, padding))
 
     def _seal(self, run: bytes, final: bool, padding: int) -> bytearray:
         self._adler = zlib.adler32(run, self._adler)

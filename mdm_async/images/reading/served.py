@@ -136,7 +136,14 @@ class ServedViews:
         moment = time.monotonic()
         if not now and moment - self._asked < _FRESH:
             return
-        if await profiles.digests(db) != self._known:
+        await self._learn(db, await profiles.digests(db), moment, now=now)
+
+    async def learn(self, db: Connection, digests: dict[str, str]) -> bool:
+        """As `refresh`, `now`, by what the catalog has just told; whether anything has changed."""
+        return await self._learn(db, digests, time.monotonic(), now=True)
+
+    async def _learn(self, db: Connection, digests: dict[str, str], moment: float, *, now: bool) -> bool:
+        if has_changed := digests != self._known:
             self._take(await _stored(db))
         self._asked = moment
         if self._lacking:
@@ -147,17 +154,16 @@ class ServedViews:
                     remedy="try again",
                     retry_after=1,
                 )
+        return has_changed
 
     def in_force(self, served: Served) -> bool:
         """Whether this is still what its view is made by."""
         now = self.get(served.view)
         return now is not None and now.version == served.version
 
-    async def enabled_at(self, db: Connection, directory: int) -> list[Served]:
-        """The views that files in this directory get, as far as their profiles are in force."""
-        await self.refresh(db)
-        enabled = await profiles.enabled_at(db, directory)
-        return [served for view in enabled if (served := self.get(view)) is not None]
+    def among(self, views: Sequence[str]) -> list[Served]:
+        """Those of these views whose profiles are in force."""
+        return [served for view in views if (served := self.get(view)) is not None]
 
     async def load(self, database: Database) -> None:
         """All anew, with the keys and mappings that are not known yet. Nothing is held of the catalog meanwhile."""

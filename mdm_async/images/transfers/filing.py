@@ -125,8 +125,6 @@ async def file(
     by; it is called when the caller loses the right meanwhile. Raises as `store` does, WrongContent when they are not
     what they are said to be.
     """
-    room = await intake.room(caller.payer)
-    room.demand(None)
     base = await landed(intake, judge.mapping.apply(caller), ask.landing.directory)
     assert base.entry is not None
     who = await judge.callers.id_of(caller)
@@ -272,7 +270,7 @@ class _Filing:
                     await draft.store(db, self.ask.owner)
                     target = Target(parent, split(lfn)[1])
                     guid = await intake.placing.place(
-                        db, caller, target, draft.image, self.ask.owner, same, self.base
+                        db, caller, target, draft.image, self.ask.owner, same, draft.only_view, self.base
                     )
                     again = _Done(guid, outcome)
                 await self._record(db, again)

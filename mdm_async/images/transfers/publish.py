@@ -6,10 +6,11 @@ from uuid import UUID
 
 from mdm_async.catalog.grants import grants, requests
 from mdm_async.catalog.grants.grants import Grant
-from mdm_async.catalog.holdings import images
+from mdm_async.catalog.holdings import images, opaque
 from mdm_async.catalog.namespace import entries, places
 from mdm_async.catalog.trail import acts
 from mdm_async.catalog.trail.acts import Act
+from mdm_async.catalog.work import views_to_make
 from mdm_async.errors import (
     BadRequest,
     Exists,
@@ -26,7 +27,7 @@ from mdm_async.images.intake.target import Target
 from mdm_async.images.names.revealing import Named, NameGuard
 from mdm_async.images.transfers.judging import Judge
 from mdm_async.images.transfers.spellings import by_name
-from mdm_async.names import Caller, Lfn, join, parse_lfn, parse_surl, split
+from mdm_async.names import OPAQUE, Caller, Lfn, join, parse_lfn, parse_surl, split
 from mdm_async.postgres.database import Connection, Database
 
 
@@ -108,8 +109,10 @@ async def _publish(
         async with database.transaction() as db:
             if not await grants.settle(db, grant, "done", "uploaded"):
                 return await _published(db, grant, target)
+            await views_to_make.share_demands(db)
+            only = OPAQUE if await opaque.is_opaque(db, image) else None
             mapped = judge.mapping.apply(caller)
-            guid = await placing.place(db, mapped, target, image, grant.owner, same)
+            guid = await placing.place(db, mapped, target, image, grant.owner, same, only)
             details = {"transfer": grant.turl.hex()[:16]}
             await acts.record(db, [Act(caller, "put", guid=guid, details=details)])
         desk.end(grant.request, 1)

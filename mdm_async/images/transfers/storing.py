@@ -115,7 +115,9 @@ async def store(
                     parent = await _directory(db, mapped, ask, beginning)
                     target = Target(parent, name, beginning.entry, beginning.replaces)
                     await draft.store(db, caller.writer)
-                    guid = await intake.placing.place(db, mapped, target, draft.image, caller.writer, same)
+                    guid = await intake.placing.place(
+                        db, mapped, target, draft.image, caller.writer, same, draft.only_view
+                    )
                     # An original's exact size would identify it.
                     size, details = padded(draft.size), scitags.details(scitags.shown.get())
                     await acts.record(db, [Act(caller, "put", guid=guid, bytes=size, details=details)])

@@ -1,11 +1,12 @@
 """Where de-identified views are made."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Self
 
 from mdm_async.images.cipher_pool import CipherPool
 from mdm_async.images.hooks.hooks import Hooks
 from mdm_async.images.parts.depot import Depot
+from mdm_async.images.views.announced_sets import AnnouncedSets
 from mdm_async.images.views.scrubbing import Scrubber
 from mdm_async.keys.derive import BlindIndex, PseudonymFinder
 from mdm_async.postgres.database import Database
@@ -23,6 +24,7 @@ class Workshop:
     finder: PseudonymFinder
     blind: BlindIndex
     hooks: Hooks
+    sets: AnnouncedSets = field(default_factory=AnnouncedSets)
 
     def on(self, database: Database) -> Self:
         """The same, with connections of this lane."""

@@ -17,7 +17,7 @@ _MOST_PARTS: Final = 64
 """PDVs of a command; most devices send one."""
 _MOST_SKIPPED: Final = 256 << 20
 """Bytes of a data set that nobody wants any more."""
-_TOGETHER: Final = 128 << 10
+_TOGETHER: Final = 256 << 10
 """Bytes of a data set that are handed on at once, at the least, until the last: many small PDVs cost as many jobs."""
 
 
