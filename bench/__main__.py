@@ -22,6 +22,7 @@ from bench import (
     keys,
     memory,
     metadata,
+    nearline,
     pairs,
     removal,
     retention,
@@ -58,6 +59,7 @@ class Scenario(StrEnum):
     KEYS = "keys"
     METADATA = "metadata"
     DICOMWEB = "dicomweb"
+    NEARLINE = "nearline"
 
 
 @app.command()
@@ -100,6 +102,7 @@ async def run(scale: Scale, chosen: list[Scenario], tables: Console, *, with_ort
         Scenario.KEYS: lambda folder: keys.measure(scale, folder),
         Scenario.METADATA: lambda folder: metadata.measure(scale, folder),
         Scenario.DICOMWEB: lambda folder: dicomweb.measure(scale, folder, with_orthanc=with_orthanc),
+        Scenario.NEARLINE: lambda folder: nearline.measure(scale, folder, with_orthanc=with_orthanc),
         Scenario.REMOVAL: removal.measure,
         Scenario.RETENTION: retention.measure,
         Scenario.REVOCATION: lambda folder: revocation.measure(folder, 2.5 * scale.seconds),

@@ -75,8 +75,8 @@ class Load:
             seconds=seconds,
             client_cpu=cpu,
             wrong=self._wrong,
-            whole={label: _timing(times) for label, times in self._whole.items()},
-            first={label: _timing(times) for label, times in self._first.items()},
+            whole={label: timing(times) for label, times in self._whole.items()},
+            first={label: timing(times) for label, times in self._first.items()},
         )
 
     @property
@@ -186,7 +186,7 @@ def request_head(method: str, path: str, host: str, headers: dict[str, str] | No
     return "\r\n".join([*lines, "", ""])
 
 
-def _timing(seconds: list[float]) -> Timing:
+def timing(seconds: list[float]) -> Timing:
     histogram = HdrHistogram(1, _WORST_MICROSECONDS, 3)
     for each in seconds:
         histogram.record_value(max(1, round(each * 1e6)))

@@ -22,6 +22,7 @@ from bench import (
     keys,
     memory,
     metadata,
+    nearline,
     orthanc,
     pairs,
     removal,
@@ -42,6 +43,7 @@ from bench.plan import Exchange, Plan
 from bench.scale import TINY
 from tests.canary_everywhere import everything
 from tests.canary_in_pixels import in_pixels
+from tests.orthanc import demand_orthanc
 
 
 @pytest.fixture
@@ -67,6 +69,12 @@ async def test_series_and_uploads_are_measured_beside_orthanc_or_alone(folder):
     assert len(finding.rows) == 8
     assert all(row["MB/s"] > 0 for row in finding.rows)
     assert [target.met for target in finding.targets] == [None]
+
+
+async def test_images_that_an_archive_has_are_brought_and_read_again(folder):
+    demand_orthanc()
+    finding = await nearline.measure(TINY, folder, with_orthanc=True)
+    assert [row["image"] for row in finding.rows] == ["cold", "warm", "Orthanc's own WADO-RS"]
 
 
 def test_an_answer_is_taken_in_chunks_and_parts_wherever_it_is_cut():
