@@ -163,10 +163,11 @@ async def study_has_other_patient(db: Connection, base: int, draft: Draft) -> bo
     if study is None:
         return False
     async for found in _pages(db, _STUDY, study):
-        here = set((await paths.own_entries_below(db, found, base)).values())
-        if here - await _of_patient(db, here, draft):
+        others = set(found) - await _of_patient(db, found, draft)
+        if others and await paths.own_entries_below(db, others, base):
             return True
-        seen += len(here)
+        if len(found) == _PAGE:  # Of most studies that is all, and where the rest lies is not looked at.
+            seen += len(await paths.own_entries_below(db, found, base))
         if seen >= _OF_STUDY:
             break
     return False
