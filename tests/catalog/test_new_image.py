@@ -61,10 +61,13 @@ async def test_all_of_it_is_there_though_no_image_has_said_the_same(db: Connecti
     assert (known.state, known.image) == ("stored", id_)
 
 
-async def test_nothing_of_it_is_there_when_a_lease_has_lapsed(db: Connection) -> None:
+@pytest.mark.parametrize("forgotten", [False, True])
+async def test_nothing_of_it_is_there_when_a_lease_has_lapsed(db: Connection, forgotten: bool) -> None:
     id_, blob = uuid4(), uuid4()
     await blobs.lease(db, blob, -1)
     await blobs.doom_lapsed(db, 10)
+    if forgotten:
+        await blobs.forget(db, [blob])
     with pytest.raises(Gone):
         async with db.transaction():
             await new_image.insert(db, _new(id_, blob))
