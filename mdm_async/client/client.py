@@ -25,7 +25,7 @@ from mdm_async.client.delivery import Delivery
 from mdm_async.client.discovery import find_local_server, find_token, is_named, server_url
 from mdm_async.client.download import Downloaded, download, download_into, download_range
 from mdm_async.client.entry import Entry
-from mdm_async.client.fsck import FsckReport, Looked, look_into
+from mdm_async.client.fsck import FsckReport, Known, Looked, known, look_into
 from mdm_async.client.identity import Identity
 from mdm_async.client.intake import Intake
 from mdm_async.client.keys import Keys
@@ -456,3 +456,7 @@ class Client:
         """
         async for looked in look_into(self.wire, after, repair=repair, pause=pause):
             yield looked
+
+    async def known_damage(self) -> Known:
+        """What such checks have found and nobody has mended: those asked for, and the one that goes on by itself."""
+        return await known(self.wire)

@@ -42,7 +42,8 @@ class FsckReport:
 class Damage:
     """What of an image does not open, or is not what it was: of `kind` keys, record or part, `what` in words.
 
-    `view`: whose it is, None where all of the image's are meant; `part` and its `blob`, of bytes.
+    `view`: whose it is, None where all of the image's are meant; `part` and its `blob`, of bytes; `found`: since when
+    it is known, where it was known before.
     """
 
     kind: str
@@ -50,6 +51,7 @@ class Damage:
     view: str | None
     part: str | None
     blob: str | None
+    found: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +78,21 @@ class Looked:
         return cls(tuple(map(_damaged, told["found"])), told["images"], told["bytes"], told["next"])
 
 
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What deep checks have found and nobody has mended; of the one that goes on by itself, since when it does, when it
+    was through (None: it is not), and which `share` (0 to 1) of all images it has looked at."""
+
+    found: tuple[Damaged, ...]
+    begun: str
+    ended: str | None
+    share: float
+
+
 def _damaged(told: Json) -> Damaged:
     damage = (
-        Damage(one["kind"], one["what"], one["view"], one["part"], one["blob"]) for one in told["damage"]
+        Damage(one["kind"], one["what"], one["view"], one["part"], one["blob"], one["found"])
+        for one in told["damage"]
     )
     return Damaged(told["image"], tuple(told["names"]), tuple(damage), bool(told["repaired"]))
 
@@ -94,3 +108,16 @@ async def look_into(
         if (after := looked.next) is None:
             return
         await asyncio.sleep(pause)
+
+
+async def known(wire: Wire) -> Known:
+    """As `Client.known_damage`."""
+    found: list[Damaged] = []
+    after: str | None = None
+    while True:
+        asked = {"after": after} if after is not None else {}
+        told = await wire.operate("POST", "admin/v1/fsck/known", asked, repeat=True)
+        found += map(_damaged, told["found"])
+        if (after := told["next"]) is None:
+            check = told["check"]
+            return Known(tuple(found), check["begun"], check["ended"], check["share"])

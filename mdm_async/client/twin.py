@@ -55,6 +55,7 @@ class BlockingArchives(Blocking[Archives]):
     files = iterates(Archives.files)
     rejected = iterates(Archives.rejected)
     stage = waits(Archives.stage)
+    release = waits(Archives.release)
 
 
 class BlockingAudit(Blocking[Audit]):
@@ -259,6 +260,7 @@ class BlockingClient(Blocking[Client]):
     whoami = waits(Client.whoami)
     fsck = waits(Client.fsck)
     look_into = iterates(Client.look_into)
+    known_damage = waits(Client.known_damage)
 
     def open(
         self,

@@ -26,6 +26,9 @@ STAGED = Counter(
     "Images asked of archives, by what came of it: brought, away, lost, refused",
     ["outcome"],
 )
+DAMAGED_PARTS = Gauge(
+    "mdm_damaged_parts", "Parts of stored images that a deep check found damaged, and that are not mended"
+)
 CACHE_BYTES = Gauge(
     "mdm_cache_bytes",
     "Bytes of images from archives, here and coming, of all nodes, when this node last set room aside",

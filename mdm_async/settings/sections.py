@@ -155,6 +155,11 @@ class BlobSettings(Section):
     inline_max: int = Field(
         256 * KIB, ge=0, le=MIB, description="parts up to this many bytes live in Postgres"
     )
+    deep_check_days: float = Field(
+        30,
+        ge=0,
+        description="days in which all that is stored is opened and read once, in the background (0: never)",
+    )
 
 
 class ScrubSettings(Section):

@@ -480,6 +480,7 @@ ROUTES: dict[tuple[str, str], list[Attack]] = {
         _admin("POST", "/admin/v1/fsck/deep", lambda aim: {}),
         _admin("POST", "/admin/v1/fsck/deep", lambda aim: {"repair": True}, "repair"),
     ],
+    ("POST", "/admin/v1/fsck/known"): [_admin("POST", "/admin/v1/fsck/known", lambda aim: {})],
     ("GET", "/admin/v1/profiles"): [_admin("GET", "/admin/v1/profiles")],
     ("POST", "/admin/v1/profiles"): [
         _admin("POST", "/admin/v1/profiles", lambda aim: {"toml": 'name = "mine"\n'}),

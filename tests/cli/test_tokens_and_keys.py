@@ -116,3 +116,7 @@ async def test_a_deep_fsck_reads_all_and_says_so(mdm):
     assert f"{ended.json['images']} images" in (await mdm("fsck", "--deep")).text
     assert (await mdm("fsck", "--pause", "5")).code == 2
     assert (await mdm("fsck", "--deep", "--after", "nonsense")).code == 2
+    ended = await mdm("fsck", "--known", "--json")
+    assert (ended.code, ended.json["found"]) == (0, [])
+    assert "0 images are damaged" in (await mdm("fsck", "--known")).text
+    assert (await mdm("fsck", "--known", "--repair")).code == 2

@@ -11,7 +11,9 @@ from uuid import UUID
 
 import pytest
 
+from mdm_async.catalog.holdings import damage
 from mdm_async.crypt4gh.segment import CIPHER_SEGMENT
+from mdm_async.images.upkeep import deep_check
 from tests.conftest import Server, running_server
 from tests.faults.conditions import blob_files, until
 from tests.postgres.for_tests import PostgresForTests
@@ -201,3 +203,75 @@ async def test_it_goes_page_by_page_and_may_be_gone_on_with(archive: Archive) ->
         if (after := answer.tree["next"]) is None:
             break
     assert seen == all_ >= 1
+
+
+async def test_what_is_found_is_known_until_the_image_is_well_or_gone(archive: Archive) -> None:
+    async def known() -> list[dict[str, Any]]:
+        answer = await archive.server.call(
+            "POST", "/admin/v1/fsck/known", token=archive.server.admin_token, json={}
+        )
+        assert answer.status == 200, answer.body
+        return [one for one in answer.tree["found"] if one["image"] == str(archive.image)]
+
+    data = archive.blob.read_bytes()
+    await cut(archive)
+    await archive.damage()
+    (before,) = await known()
+    assert before["names"] == [archive.name]
+    assert {one["view"] for one in before["damage"]} == {"basic", "identified"}
+    await archive.damage()
+    assert await known() == [before], "since the first time"
+    archive.blob.write_bytes(data)
+    assert await archive.look() is None
+    assert not await known()
+    await cut(archive)
+    await archive.damage()
+    assert await known()
+    await archive.server.srm("rm", surls=[archive.name])
+    await archive.server.house.sweeper.sweep()
+    assert not await known()
+
+
+async def test_all_is_looked_at_in_the_background(
+    postgres: PostgresForTests, migrated: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deep_check, "_REST", 0.05)
+    dsn = await postgres.fresh_database(migrated)
+    async with running_server(tmp_path / "data", dsn, blobs={"deep_check_days": 1e-5}) as server:
+        await server.put("/a.dcm", made(pixels=300_000))
+        (blob,) = blob_files(server.data)
+        os.truncate(blob, blob.stat().st_size - 1)
+
+        async def is_known() -> bool:
+            answer = await server.call("POST", "/admin/v1/fsck/known", token=server.admin_token, json={})
+            return [one["names"] for one in answer.tree["found"]] == [["/a.dcm"]]
+
+        await until(is_known)
+
+        async def is_counted() -> bool:
+            return b"mdm_damaged_parts 1.0" in (await server.call("GET", "/metrics")).body
+
+        await until(is_counted)
+
+
+async def test_it_goes_as_evenly_as_images_are_spread(rotten: Server) -> None:
+    """A node at a time; when half of the time is over, what lies in the first half has been looked at."""
+    async with rotten.house.database.transaction() as db:
+        for elapsed, ended, after, turn in (
+            (40, False, UUID(int=1 << 126), UUID(int=1 << 126)),
+            (20, False, UUID(int=1 << 126), None),
+            (40, True, UUID(int=1 << 126), None),
+            (101, True, UUID(int=1 << 126), UUID(int=0)),
+        ):
+            await db.execute(
+                "update deep_check set begun = now() - make_interval(secs => $1), after = $2, held_until = now(),"
+                " ended = case when $3 then now() end",
+                elapsed,
+                after,
+                ended,
+            )
+            assert await damage.turn(db, 100) == turn
+            if turn is not None:
+                assert await damage.turn(db, 100) is None, "held"
+        await damage.end_turn(db, None)
+        assert (await damage.standing(db)).share == 1.0

@@ -21,6 +21,7 @@ from mdm_async.catalog.grants import shredding as transfer_urls
 from mdm_async.catalog.grants.grants import Grant
 from mdm_async.catalog.holdings import (
     blobs,
+    damage,
     generations,
     images,
     locality,
@@ -798,6 +799,14 @@ async def a_page_of_everything_is_looked_through(desk: Desk) -> None:
     await blobs.known(desk.db, [one.id for one in found])
     assert len(await blobs.of_images(desk.db, [image(FILE + n) for n in range(10)])) == 10
     await images.here(desk.db, image(1), 100)
+    rotten = [(image(FILE + n), damage.Damage("part", "it is missing", "basic")) for n in range(10)]
+    await damage.put_down(desk.db, [at for at, _ in rotten], rotten)
+    assert len(await damage.page(desk.db, UUID(int=0), 100)) == 10
+    assert await damage.parts(desk.db)
+    assert await damage.turn(desk.db, 1e9) is not None
+    await damage.end_turn(desk.db, None)
+    assert await damage.turn(desk.db, 0) == UUID(int=0)
+    await damage.standing(desk.db)
     lost, after = await images.lost_parts(desk.db, (image(1), "", ""), 1000)
     assert not lost
     assert after is not None

@@ -12,7 +12,7 @@ from mdm_async.cli.output import in_words, on_interrupt, print_json, print_line,
 from mdm_async.errors import BadRequest
 
 if TYPE_CHECKING:
-    from mdm_async.client.fsck import Damaged, FsckReport
+    from mdm_async.client.fsck import Damaged, FsckReport, Known
 
 
 def register(app: typer.Typer) -> None:
@@ -24,6 +24,9 @@ def fsck(
     repair: Annotated[bool, typer.Option("--repair", help="Repair what is safe to repair.")] = False,
     deep: Annotated[
         bool, typer.Option("--deep", help="Open and read all that is stored, image by image.")
+    ] = False,
+    known: Annotated[
+        bool, typer.Option("--known", help="Tell what deep checks have found and nobody has mended.")
     ] = False,
     after: Annotated[
         str | None,
@@ -38,6 +41,9 @@ def fsck(
 
     Example: `mdm fsck --repair` or, reading everything, `mdm fsck --deep --pause 5`
     """
+    if known:
+        _known(context, alone=not (repair or deep or after or pause), json=json)
+        return
     if deep:
         _deep(context, after, pause, repair=repair, json=json)
         return
@@ -95,6 +101,27 @@ def _deep(context: typer.Context, after: str | None, pause: float, *, repair: bo
         raise typer.Exit(1)
 
 
+def _known(context: typer.Context, *, alone: bool, json: bool) -> None:
+    if not alone:
+        raise BadRequest("--known changes nothing and reads nothing", remedy="give it no other option")
+
+    async def work() -> "Known":
+        async with client_of(context) as client:
+            return await client.known_damage()
+
+    found = complete(work())
+    if json:
+        print_json(asdict(found))
+    else:
+        for one in found.found:
+            _say(one)
+        through = f", through {found.ended}" if found.ended is not None else ""
+        far = f"begun {found.begun}, {found.share:.0%} looked at{through}"
+        print_line(f"{len(found.found)} images are damaged; the check in the background: {far}")
+    if found.found:
+        raise typer.Exit(1)
+
+
 class _Checked:
     def __init__(self, after: str | None) -> None:
         self.found: tuple[Damaged, ...] = ()
@@ -116,4 +143,6 @@ def _say(one: "Damaged") -> None:
     print_line(f"damaged {one.image} {' '.join(one.names)}{mended}")
     for damage in one.damage:
         view = f"{damage.view}: " if damage.view is not None else ""
-        print_line(f"  {view}{damage.what}{f' (part {damage.part})' if damage.part is not None else ''}")
+        part = f" (part {damage.part})" if damage.part is not None else ""
+        since = f", since {damage.found}" if damage.found is not None else ""
+        print_line(f"  {view}{damage.what}{part}{since}")

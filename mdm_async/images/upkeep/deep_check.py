@@ -1,6 +1,10 @@
 """Look into stored images, one after the other, and mend what can be had again: by pages, so that it may be broken off
-and gone on with, and goes as slowly as whoever asks for it likes."""
+and gone on with, and goes as slowly as whoever asks for it likes. Beside that it goes on by itself, all the time.
 
+What is found is kept until the image is found well, or gone.
+"""
+
+import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -10,7 +14,8 @@ from uuid import UUID
 import structlog
 
 from mdm_async.blobs.store import BlobStore
-from mdm_async.catalog.holdings import generations, images
+from mdm_async.catalog.holdings import damage, generations, images
+from mdm_async.catalog.holdings.damage import Damage, Standing
 from mdm_async.catalog.holdings.generations import Keyed
 from mdm_async.catalog.namespace import paths
 from mdm_async.catalog.rights.acl import demand_administrator
@@ -19,13 +24,18 @@ from mdm_async.catalog.trail.acts import Act
 from mdm_async.catalog.work import views_to_make
 from mdm_async.errors import Gone
 from mdm_async.images.cipher_pool import CipherPool
+from mdm_async.images.metrics import DAMAGED_PARTS
 from mdm_async.images.transfers.cache import Cache
-from mdm_async.images.upkeep.looking import Damage, Looked, looked_into
+from mdm_async.images.upkeep.looking import Looked, looked_into
 from mdm_async.keys.store import KeyStore
 from mdm_async.names import IDENTIFIED, OPAQUE, Caller, View
 from mdm_async.postgres.database import Database
 
 _PAGE: Final = 100
+_TURN: Final = 1.0
+"""Seconds of work at a time where it goes on by itself."""
+_REST: Final = 2.0
+"""Seconds between."""
 _NAMED: Final = 10
 """Names of a damaged image that are told."""
 _ORIGINALS: Final = (IDENTIFIED, OPAQUE)
@@ -73,20 +83,73 @@ class DeepCheck:
             await demand_administrator(db, caller)
             if repair:
                 await acts.record(db, [Act(caller, "fsck repair", details={"deep": True})])
+        checked, damaged = await self._look(after, seconds)
+        for image, found in damaged.items():
+            repaired = repair and await self._mended(caller, image, found)
+            checked.found.append(await self._told(image, found, repaired=repaired))
+        return checked
+
+    async def known(self, caller: Caller, after: UUID) -> tuple[Checked, Standing]:
+        """What was found of images behind this one, some of them, and is not mended; nothing is read. And how far the
+        check that goes on by itself is."""
+        async with self.database.acquire() as db:
+            await demand_administrator(db, caller)
+            rows = await damage.page(db, after, _PAGE)
+            standing = await damage.standing(db)
+        images_: dict[UUID, list[Damage]] = {}
+        for image, one in rows:
+            images_.setdefault(image, []).append(one)
+        checked = Checked(next=rows[-1][0] if len(images_) == _PAGE else None)
+        for image, found in images_.items():
+            checked.found.append(await self._told(image, found))
+        return checked, standing
+
+    async def forever(self, days: float) -> None:
+        """All images once in so many days, a little at a time; 0: never. A node that is alone at it, of all."""
+        DAMAGED_PARTS.set(await self._damaged_parts())
+        while days:
+            await asyncio.sleep(_REST)
+            async with self.database.transaction() as db:
+                after = await damage.turn(db, days * 24 * 3600)
+            if after is None:
+                continue
+            next_: UUID | None = after
+            try:
+                checked, _ = await self._look(after, _TURN)
+                next_ = checked.next
+            finally:
+                async with self.database.acquire() as db:
+                    await damage.end_turn(db, next_)
+            DAMAGED_PARTS.set(await self._damaged_parts())
+
+    async def _damaged_parts(self) -> int:
+        async with self.database.acquire() as db:
+            return await damage.parts(db)
+
+    async def _look(self, after: UUID, seconds: float) -> tuple[Checked, dict[UUID, list[Damage]]]:
+        async with self.database.acquire() as db:
             some = await images.here(db, after, _PAGE)
         checked, ends = Checked(), time.monotonic() + seconds
+        damaged: dict[UUID, list[Damage]] = {}
         for image in some:
             looked = await self._looked_into(image)
             checked.images += 1
             checked.bytes += looked.bytes
             checked.next = image
             if looked.damage:
-                checked.found.append(await self._told(caller, image, looked.damage, repair=repair))
+                damaged[image] = looked.damage
+                kinds = sorted({one.kind for one in looked.damage})
+                _log.error(
+                    "a stored image is damaged", image=str(image), kinds=kinds, remedy="mdm fsck --known"
+                )
             if time.monotonic() > ends:
-                return checked
-        if len(some) < _PAGE:
+                break
+        looked_at = some[: checked.images]
+        async with self.database.transaction() as db:
+            await damage.put_down(db, looked_at, [(at, one) for at, all_ in damaged.items() for one in all_])
+        if len(some) < _PAGE and len(looked_at) == len(some):
             checked.next = None
-        return checked
+        return checked, damaged
 
     async def _looked_into(self, image: UUID) -> Looked:
         """Once more where something is amiss: images are changed, evicted and removed meanwhile."""
@@ -105,21 +168,18 @@ class DeepCheck:
                 return looked
             before = found
 
-    async def _told(self, caller: Caller, image: UUID, damage: Sequence[Damage], *, repair: bool) -> Found:
+    async def _told(self, image: UUID, found: Sequence[Damage], *, repaired: bool = False) -> Found:
         async with self.database.acquire() as db:
             names = await paths.of_images(db, [image])
-        kinds = sorted({one.kind for one in damage})
-        repaired = repair and await self._mended(caller, image, damage)
-        _log.error("a stored image is damaged", image=str(image), kinds=kinds, repaired=repaired)
-        return Found(image, damage, [str(name) for name in names[:_NAMED]], repaired)
+        return Found(image, found, [str(name) for name in names[:_NAMED]], repaired)
 
-    async def _mended(self, caller: Caller, image: UUID, damage: Sequence[Damage]) -> bool:
+    async def _mended(self, caller: Caller, image: UUID, found: Sequence[Damage]) -> bool:
         """Whether all that is damaged can be had again, and will be."""
-        if any(one.view is None or one.view in _ORIGINALS for one in damage):
+        if any(one.view is None or one.view in _ORIGINALS for one in found):
             return isinstance(await self.cache.evict(image, caller), int)
         async with self.database.transaction() as db:
             await images.lock(db, image)
-            for view, version in {(one.view, one.version) for one in damage if one.view is not None}:
+            for view, version in {(one.view, one.version) for one in found if one.view is not None}:
                 await images.drop_view(db, (image, view, version))
                 await views_to_make.add(db, [(image, View(view))])
         return True

@@ -11,6 +11,7 @@ from uuid import UUID
 from cryptography.exceptions import InvalidTag
 
 from mdm_async.blobs.store import BlobStore
+from mdm_async.catalog.holdings.damage import Damage
 from mdm_async.catalog.holdings.generations import Keyed, SealedView
 from mdm_async.catalog.holdings.images import Part
 from mdm_async.errors import Damaged
@@ -33,19 +34,6 @@ PART: Final = "part"
 """Bytes of a view."""
 
 _T = TypeVar("_T")
-
-
-@dataclass(frozen=True, slots=True)
-class Damage:
-    """What does not open, or is not what it was: `what` in words. `view`: whose it is, None where all of the image's
-    are meant; `part` and its `blob`, of bytes."""
-
-    kind: str
-    what: str
-    view: str | None = None
-    version: str = ""
-    part: UUID | None = None
-    blob: UUID | None = None
 
 
 @dataclass(slots=True)

@@ -20,6 +20,12 @@ class FsckForm(BaseModel):
     repair: bool = False
 
 
+class KnownForm(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    after: UUID = _FIRST
+
+
 class DeepForm(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
@@ -29,7 +35,11 @@ class DeepForm(BaseModel):
 
 
 def routes() -> list[web.AbstractRouteDef]:
-    return [web.post("/admin/v1/fsck", check), web.post("/admin/v1/fsck/deep", look)]
+    return [
+        web.post("/admin/v1/fsck", check),
+        web.post("/admin/v1/fsck/deep", look),
+        web.post("/admin/v1/fsck/known", tell),
+    ]
 
 
 async def check(request: web.Request) -> web.Response:
@@ -44,3 +54,11 @@ async def look(request: web.Request) -> web.Response:
     caller, form = await asked_by_name(request, DeepForm)
     checked = await request.app[HOUSE].deep_check.page(caller, form.after, form.seconds, repair=form.repair)
     return json_reply(request, asdict(checked))
+
+
+async def tell(request: web.Request) -> web.Response:
+    caller, form = await asked_by_name(request, KnownForm)
+    known, standing = await request.app[HOUSE].deep_check.known(caller, form.after)
+    return json_reply(
+        request, {"found": asdict(known)["found"], "next": known.next, "check": asdict(standing)}
+    )
