@@ -116,6 +116,19 @@ async def test_many_frames_are_decoded_some_at_a_time(
     assert (got.pixel_array == data.pixel_array).all()
 
 
+async def test_frames_that_are_not_of_the_size_described_do_not_leave(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    viewer, where = await only(server, written(compressed("MR_small_RLE", 54, frames=2)))
+
+    async def run(job: Decompress, **_: Any) -> list[bytes]:
+        return [bytes(64 * 64)] * len(job.frames)
+
+    monkeypatch.setattr(server.house.workshop.scrubber, "run", run)
+    reply = await viewer.get(where, Accept=DEFAULT)
+    assert (reply.status, b"not of the size" in reply.body) == (406, True)
+
+
 async def test_callers_take_turns_at_what_is_decoded_while_it_leaves(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
