@@ -96,7 +96,9 @@ class Wire:
             path = self._stack.enter_context(self._local.socket())
             connector = aiohttp.UnixConnector(path, limit=min(self._connections, _ON_SOCKET))
         else:
-            connector = aiohttp.TCPConnector(limit=self._connections, ssl=_tls(self._ca))
+            # For a server without TLS what aiohttp has read will do: to read it again takes as long as many calls.
+            without = self._ca is None and self.base.scheme == "http"
+            connector = aiohttp.TCPConnector(limit=self._connections, ssl=without or _tls(self._ca))
         # No cookies, no proxy from the environment, no decoding of what must arrive byte for byte.
         self._session = aiohttp.ClientSession(
             connector=connector,
