@@ -14,7 +14,7 @@ import pytest
 from dicomweb_client.web import _load_xml_dataset
 from pydicom.uid import generate_uid
 
-from mdm_async.web.dicomweb import store
+from mdm_async.web.dicomweb import coming_parts, store
 from tests.conftest import Reply, Server, running_server
 from tests.faults.conditions import until
 from tests.pacs.devices import Pacs
@@ -334,3 +334,13 @@ async def test_one_that_is_larger_than_a_file_may_be_is_passed_over(
     reply = await stow(server, own(pixels=300_000), own())
     assert (reply.status, reasons(reply)) == (202, [0xA700])
     assert len(instances(reply, STORED)) == 1
+
+
+async def test_so_much_is_passed_over_in_one_request_and_no_more(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server.house, "intake", dataclasses.replace(server.house.intake, largest=100_000))
+    monkeypatch.setattr(coming_parts, "_MOST_PASSED", 500_000)
+    before = await names(server)
+    assert (await stow(server, own(), own(pixels=2_000_000), own())).status == 413
+    assert len(await names(server)) == len(before) + 1
