@@ -146,12 +146,13 @@ def test_each_account_and_each_patient_counts_for_itself(one: Account, other: di
 def test_a_hit_takes_a_part_and_what_was_new_in_it_is_new_again(one: Account) -> None:
     some = Said.of("x".join(list(days())[: DATES // 2]))
     let = one.guesses.let("a", "meier", [some])
-    one.guesses.hit("a", "meier", let.new)
+    assert one.guesses.hit("a", "meier", "some", let.new)
     left = DATES - DATES // 2 - DATES // PER_HIT
     assert one.let(*list(days())[:left])
     assert not one.let("20251231")
-    for _ in range(PER_HIT):
-        one.guesses.hit("a", "meier", set())
+    assert not one.guesses.hit("a", "meier", "some", set()), "told before"
+    for n in range(PER_HIT):
+        one.guesses.hit("a", "meier", f"{n}", set())
     assert one.guesses.wait("a", "meier") > 0
     assert one.let(*list(days())[:left]), "known, and silent"
     assert not one.guesses.wait("a", "kim")
@@ -193,7 +194,7 @@ def test_neither_texts_nor_identifiers_are_kept(one: Account) -> None:
 def test_without_a_limit_nothing_is_refused_or_remembered() -> None:
     free = Guesses(limited=False)
     assert not free.let("a", "meier", [Said.of("x".join(days()))]).wait
-    free.hit("a", "meier", set())
+    free.hit("a", "meier", "some", set())
     assert not free.wait("a", "meier")
     assert not free._accounts
 
@@ -212,7 +213,7 @@ def test_who_speaks_of_many_patients_makes_no_debt_forgotten() -> None:
     assert one.let("20251231", account="c")
     assert 0 < one.wait("20251231", patient="new") <= SECONDS
     assert one.let(*some, patient="1"), "known"
-    one.guesses.hit("a", "new", set())
+    one.guesses.hit("a", "new", "some", set())
     one.now += SECONDS / 2
     assert one.let("20251231", patient="new")
     one.now += 2 * SECONDS

@@ -8,7 +8,7 @@ names, and cost nothing.
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain, repeat
 from typing import Final, Protocol
 from uuid import UUID
@@ -103,6 +103,9 @@ async def take(
             goes_on = await taking.some(candidates)
     if not taking.taken and taking.refused is not None:
         raise taking.refused
+    if taking.refused is not None and (refusal := taking.refused.refusal) is not None:
+        async with desk.database.transaction() as db:
+            await acts.record(db, [Act(taking.job.caller, "take", "refused", guid=refusal.guid)])
     return taking.taken
 
 
@@ -231,7 +234,13 @@ async def _silent(
     verdicts = await guard.compare(job.caller, list(told.values()))
     refused = {id_: why for id_, why in zip(told, verdicts, strict=True) if why is not None}
     silent = [(id_, image) for id_, image in images.items() if id_ not in refused]
-    return silent, next(iter(refused.values()), None)
+    if not refused:
+        return silent, None
+    first, why = next(iter(refused.items()))
+    if why.refusal is not None:
+        guids = {one.entry.id: one.entry.guid for one in found if one.entry is not None}
+        why.refusal = replace(why.refusal, guid=guids[first])
+    return silent, why
 
 
 async def _take_some(desk: Desk, job: _Job, silent: _Silent, takers: Sequence[Caller]) -> list[Taken]:

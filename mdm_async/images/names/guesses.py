@@ -36,6 +36,9 @@ _MOST_OWED: Final = 1 << 18
 """Patients, for each account anew, of whom so much was said lately that it must be remembered; 250 bytes each. One
 account alone may have a quarter."""
 
+_MOST_HITS: Final = 1 << 16
+"""Of which it is remembered that they were told: a worker who is called as a patient asks for task after task."""
+
 Pieces = set[int]
 
 
@@ -71,6 +74,7 @@ class Guesses:
         self.limited, self._clock = limited, clock
         self.debts = Debts(_BURSTS, SECONDS, most_owed, clock)
         self.shares = Shares(most_known, _SHARE)
+        self._hits: dict[tuple[str, str, int], float] = {}
         self._accounts: OrderedDict[str, _Account] = OrderedDict()
         """Who has said nothing for the longest first."""
 
@@ -105,16 +109,24 @@ class Guesses:
         self._remember(account, patient, new)
         return Let(0.0, new)
 
-    def hit(self, account: str, patient: str, new: Pieces) -> None:
-        """One of those told who the patient is. What was `new` in them is new again: which part of it was it?"""
+    def hit(self, account: str, patient: str, text: str, new: Pieces) -> bool:
+        """One of those told who the patient is; whether that had not been told within a day. What was `new` in them is
+        new again: which part of it was it?"""
         if not self.limited:
-            return
-        self.debts.count(account, patient, [burst // PER_HIT for burst in _BURSTS])
+            return True
         if (known := self._accounts.get(account)) is not None:
             pieces = known.young.get(patient, set())
             before = len(pieces)
             pieces.difference_update(new)
             self.shares.give(_payer(account), before - len(pieces))
+        key, now = (account, patient, hash(text)), self._clock()
+        if now - self._hits.get(key, -inf) < SECONDS:
+            return False
+        self._hits[key] = now
+        if len(self._hits) > _MOST_HITS:
+            del self._hits[next(iter(self._hits))]
+        self.debts.count(account, patient, [burst // PER_HIT for burst in _BURSTS])
+        return True
 
     def wait(self, account: str, patient: str) -> float:
         """Seconds until anything new may be said; 0: now."""

@@ -183,9 +183,9 @@ class NameGuard:
         return bool(self.refused.wait(account) or (one.let.new and self.guesses.wait(account, one.patient)))
 
     def _count(self, account: str, hit: "_Asked", guess: "_Guess") -> None:
-        patient, _ = guess
-        self.refused.count(account)
-        self.guesses.hit(account, patient, hit.let.new)
+        patient, text = guess
+        if self.guesses.hit(account, patient, text, hit.let.new):
+            self.refused.count(account)
 
 
 _Guess = tuple[str, str]

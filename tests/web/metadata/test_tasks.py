@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,8 +15,9 @@ from mdm_async.images.metadata.rows import Desk
 from mdm_async.images.metadata.taking_together import TakingTogether
 from mdm_async.images.names.revealing import NameGuard
 from mdm_async.names import Caller, Lfn, Right, Scope
-from tests.conftest import Server
+from tests.conftest import Server, running_server
 from tests.faults.conditions import until
+from tests.postgres.for_tests import PostgresForTests
 from tests.web.made_images import made
 from tests.web.metadata.conftest import Meta
 
@@ -205,6 +207,33 @@ async def test_text_that_tells_who_the_patient_is_takes_nothing(own_server: Serv
     assert b"identifiers of the file's patient" in refused.body
     done = await call("take", **asked, values=TAKEN | {"mine.worker": "node 17"})
     assert [one["path"] for one in done.tree["taken"]] == ["/q/a.dcm"]
+
+
+async def test_a_worker_whose_name_is_a_patients_goes_on_with_the_others(
+    postgres: PostgresForTests, migrated: str, tmp_path: Path
+) -> None:
+    """What was told before is told again at no cost; that a file was passed over is in the audit."""
+    dsn = await postgres.fresh_database(migrated)
+    async with running_server(tmp_path / "data", dsn, naming={"refused": 2}) as server:
+
+        async def call(verb: str, **body: Any) -> Any:
+            return await server.call("POST", f"/meta/v1/{verb}", token=server.admin_token, json=body)
+
+        await server.srm("mkdir", surl="/q")
+        await call("schemas/create", surl="/q", name="mine", attributes=ATTRIBUTES)
+        for seed, name in enumerate(("Fischer^Anna", *("Kim^Jo",) * 5)):
+            await server.put(f"/q/{seed}.dcm", made(name=name, seed=seed))
+        files = [f"/q/{seed}.dcm" for seed in range(6)]
+        await call("set", surls=files, values={"mine.state": "new"})
+        values = TAKEN | {"mine.worker": "fischer-pc"}
+        for n in range(1, 6):
+            done = await call("take", query=NEW, path="/q", values=values)
+            assert [one["path"] for one in done.tree["taken"]] == [f"/q/{n}.dcm"]
+        assert (await call("take", query=NEW, path="/q", values=values)).status == 400
+        async with server.house.database.acquire() as db:
+            guids = await db.fetch("select guid from audit where act = 'take' and outcome = 'refused'")
+        assert len(guids) >= 5
+        assert len({row["guid"] for row in guids} - {None}) == 1
 
 
 async def test_another_patients_file_that_takes_its_place_while_it_is_compared_is_not_taken(
