@@ -174,7 +174,8 @@ async def test_a_destination_that_is_not_there(movable: Movable) -> None:
     assert statuses == [0xA702]
     assert last.NumberOfFailedSuboperations == 3
     assert len(failed.FailedSOPInstanceUIDList) == 3
-    assert "the destination cannot be reached" in log.getvalue()
+    assert "the destination cannot be reached: its host refuses the connection" in log.getvalue()
+    assert '"destination": "STORE"' in log.getvalue() or '"destination":"STORE"' in log.getvalue()
 
 
 async def test_a_destination_that_takes_some(movable: Movable) -> None:

@@ -120,7 +120,8 @@ class Asking:
                 requestor = await stack.enter_async_context(asked)
             except (NoAssociation, Broken, Silent, Gone) as why:
                 reason = str(why) or "breaks off"
-                self._note(operation.request, f"the destination {reason}")
+                cause = f": {why.cause}" if isinstance(why, NoAssociation) and why.cause else ""
+                self._note(operation.request, f"the destination {reason}{cause}", destination=address.title)
                 return none_sent(rows, f"{address.title} {reason}", self.encoding)
             taker = Destination(requestor, self.peer.title, operation.request.id)
             return await sending.send(rows, taker, operation, self.tell)
@@ -128,11 +129,11 @@ class Asking:
     def _sending(self, view: View, to: str) -> Sending:
         return Sending(self.shown, self.caller, view, self.peer.title, to, self.encoding)
 
-    def _note(self, command: Command, why: str) -> None:
+    def _note(self, command: Command, why: str, **beside: str) -> None:
         ae = self.peer.title
         if (unsaid := _TOLD.tell(f"{ae} {why}")) is not None:
             what = _NAMES[command.field]
-            _log.warning("a query could not be answered", request=what, ae=ae, reason=why, **unsaid)
+            _log.warning("a query could not be answered", request=what, ae=ae, reason=why, **beside, **unsaid)
 
 
 def _of_retrieval(why: MdmError) -> Answer:
