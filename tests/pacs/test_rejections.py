@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 import pytest
 
+from mdm_async.catalog.work import views_to_make
 from tests.conftest import Reply, Server
 from tests.faults.conditions import until
 from tests.faults.serving import free_port
@@ -303,14 +304,39 @@ async def test_a_cohort_does_not_give_what_is_rejected_once_its_name_has_gone(
         await until(is_over)
 
 
-async def test_a_note_and_what_it_names_may_come_at_the_same_time(pacs: Pacs, tmp_path: Path) -> None:
-    late = [own() for _ in range(8)]
-    before = set(await pacs.names())
-    sent = [file for one in late for file in (one, note([one]))]
-    await asyncio.gather(*(by_storescu(pacs, one, tmp_path) for one in sent))
-    there = [Filed(pacs, sent[0], lfn) for lfn in set(await pacs.names()) - before]
-    assert len(there) == 2 * len(late)
-    assert sum([await one.listed() for one in there]) == len(late)
+async def test_a_note_waits_for_what_is_being_stored(
+    pacs: Pacs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    late = own()
+    # The directory of its study is there: for that they would wait anyhow.
+    uids = {"PatientID": late.read.PatientID, "StudyInstanceUID": late.read.StudyInstanceUID}
+    await by_storescu(pacs, own(**uids), tmp_path)
+    before = await pacs.names()
+    named, go_on, add_lacking = asyncio.Event(), asyncio.Event(), views_to_make.add_lacking
+
+    async def held(*arguments: Any) -> None:
+        if not named.is_set():
+            named.set()
+            await go_on.wait()
+        await add_lacking(*arguments)
+
+    async def note_waits() -> bool:
+        async with pacs.server.house.database.acquire() as db:
+            waiting = "select exists (select from pg_locks where locktype = 'advisory' and not granted)"
+            return bool(await db.fetchval(waiting))
+
+    # It has a name, and nobody else sees that yet.
+    monkeypatch.setattr(views_to_make, "add_lacking", held)
+    storing = asyncio.create_task(by_storescu(pacs, late, tmp_path))
+    await named.wait()
+    rejecting = asyncio.create_task(by_storescu(pacs, note([late], SAFETY), tmp_path))
+    try:
+        await until(note_waits)
+    finally:
+        go_on.set()
+        await asyncio.gather(storing, rejecting)
+    there = [Filed(pacs, late, lfn) for lfn in set(await pacs.names()) - set(before)]
+    assert [await one.listed() for one in there] == [False, False]
 
 
 async def test_a_note_hides_nothing_that_its_sender_could_not_take_back(pacs: Pacs, tmp_path: Path) -> None:
