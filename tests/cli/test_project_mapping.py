@@ -98,8 +98,11 @@ async def test_a_trial_without_the_mapping_calls_everybody_subject(run, ct, tmp_
         assert ended.code == 0, ended.err
         rows = {row["tag"]: row for row in ended.json[0]["attributes"] if row["depth"] == 0}
         assert rows["(0010,0020)"]["becomes"] == subject
-    file.write_text(CSV.replace("1CT1", "2CT2"))
-    ended = await run("profile", "try", image, "--profile", profile, "--mapping", file)
+    file.write_text("patient,subject,issuer\n1CT1,S-002,NORTH\n")
+    asked = ("profile", "try", image, "--profile", profile, "--mapping", file)
+    rows = (await run(*asked, "--issuer", "NORTH", "--json")).json[0]["attributes"]
+    assert [row["becomes"] for row in rows if row["tag"] == "(0010,0020)"] == ["S-002"]
+    ended = await run(*asked)
     assert "the patient is not in the project's mapping (mdm project mapping set)" in ended.text + ended.err
 
 

@@ -48,6 +48,13 @@ def try_(
             show_default=False,
         ),
     ] = None,
+    issuer: Annotated[
+        str | None,
+        typer.Option(
+            help="Who issues the files' Patient IDs, as the settings say of their device or archive; with --mapping.",
+            show_default=False,
+        ),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Print what would become of each attribute of DICOM files, and whether they would be served; writes nothing.
@@ -76,7 +83,7 @@ def try_(
         try:
             if not file.is_file():
                 raise NotFound("no such file")
-            trial = try_file(file, chosen, force=force, mapping=mapped)
+            trial = try_file(file, chosen, force=force, mapping=mapped, issued_by=issuer)
         except MdmError as error:
             complain(error, str(file))
             failures.append(error)

@@ -46,8 +46,16 @@ class _Parts:
     facts: PixelFacts
 
 
-def try_file(file: Path, profile: Profile, *, force: bool = False, mapping: Mapping | None = None) -> Trial:
-    """`force` as of `mdm put`. Without a `mapping`, a profile that uses one calls everybody SUBJECT.
+def try_file(
+    file: Path,
+    profile: Profile,
+    *,
+    force: bool = False,
+    mapping: Mapping | None = None,
+    issued_by: str | None = None,
+) -> Trial:
+    """`force` as of `mdm put`, `issued_by` as of `issuer_of`. Without a `mapping`, a profile that uses one calls
+    everybody SUBJECT.
 
     Raises NotDicom, Malformed or Truncated for what would not be stored at all.
     """
@@ -65,7 +73,7 @@ def try_file(file: Path, profile: Profile, *, force: bool = False, mapping: Mapp
         planned = plan(about, sop_class, transfer_syntax, profile).after(parts.facts)
         pixels = pixels_in_words(planned) if parts.facts.present else pixels
         if mapping is not None:
-            subject = demand_subject(parts.head, mapping, profile.unmapped)
+            subject = demand_subject(parts.head, mapping, profile.unmapped, issued_by)
         begun = begin(parts.head, profile=profile, key=key, subject=subject, done=in_head)
         scrubbed = finish(begun, parts.tail, profile=profile, key=key, pixels=parts.facts, done=in_tail)
         if planned.decode:
