@@ -23,6 +23,7 @@ from mdm_async.auditing.reads import Reads
 from mdm_async.auditing.refusals import Refusals
 from mdm_async.auditing.signing_key import signing_key
 from mdm_async.blobs.local import LocalBlobs
+from mdm_async.catalog.mirrors import mirrors
 from mdm_async.catalog.rights import tokens
 from mdm_async.catalog.rights.callers import Callers
 from mdm_async.errors import MdmError
@@ -41,6 +42,11 @@ from mdm_async.images.intake.intake import Intake
 from mdm_async.images.intake.opaque import OpaqueQuota
 from mdm_async.images.intake.placing import Placing
 from mdm_async.images.metadata.indexing import index_forever
+from mdm_async.images.mirroring import sending
+from mdm_async.images.mirroring.credentials import Credentials
+from mdm_async.images.mirroring.mirrored_profiles import MirroredProfiles
+from mdm_async.images.mirroring.one_mirror import Outfit
+from mdm_async.images.mirroring.sending import Sender
 from mdm_async.images.names.guesses import Guesses
 from mdm_async.images.names.user_text import UserText
 from mdm_async.images.parts.depot import Depot
@@ -103,6 +109,8 @@ _REKEYED = 64
 """Requests to change images' keys that are served or wait."""
 _M_ARENA_MAX = -8
 """From malloc.h."""
+_HEARD_ELSEWHERE = 5.0
+"""Seconds in which another node has heard a mirror, so that it is not promoted."""
 _FINDER, _BLIND = "/finder", "/blind"
 """No project has a name like that."""
 
@@ -222,6 +230,7 @@ async def running(
         beside(keep_days_forever(lanes.bulk))
         beside(check_directories_forever(lanes.bulk, house.views, house.node))
         beside(make_views_forever(house.workshop.on(lanes.bulk), house.shelf, house.node))
+        beside(over_and_over("mirroring", _sender(house).forever, sending.LOOK))
         beside(index_forever(house.workshop.on(lanes.bulk), house.shelf, house.node))
         for archive in house.archives.by_name.values():
             beside(_bringer(house, archive).forever())
@@ -330,6 +339,8 @@ async def _house(
     pins = (settings.limits.share, settings.transfers.default_pin)
     cache = Cache(database, settings.cache, frozenset(archives.by_name), *pins)
     await begin_work(lanes.bulk, views, node)
+    async with lanes.bulk.transaction() as db:
+        await mirrors.distrust(db, node, _HEARD_ELSEWHERE)
     private = signing_key(settings)
     destroyer = Destroyer(lanes.bulk, keys, blobs, node, settings.keys.backups_days)
     return House(
@@ -423,6 +434,12 @@ async def _devices(stack: AsyncExitStack, settings: Settings, house: House) -> "
     house.near.append(listener.near)
     house.pacs_port = listener.port
     return listener
+
+
+def _sender(house: House) -> Sender:
+    profiles = MirroredProfiles(house.lanes.bulk, house.shelf, house.changed)
+    outfit = Outfit(house.lanes.bulk, house.shelf, house.blobs, house.cipher, profiles, house.node)
+    return Sender(outfit, Credentials(house.keys))
 
 
 def _bringer(house: House, archive: Archive) -> Bringer:

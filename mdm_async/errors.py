@@ -90,6 +90,12 @@ class InsecureChannel(Forbidden):
     title = "this needs TLS or the loopback"
 
 
+class IsMirror(MdmError, PermissionError):
+    """The directory is a copy of another site's, or another site's has taken its place: nobody changes it here."""
+
+    http, srm, title = 403, "SRM_AUTHORIZATION_FAILURE", "nothing is changed in a mirror"
+
+
 class NotFound(MdmError, FileNotFoundError):
     http, srm, title = 404, "SRM_INVALID_PATH", "no such file or directory"
 
@@ -173,6 +179,12 @@ class ExpectationFailed(MdmError):
 
 class Conflict(MdmError):
     http, srm, title = 409, "SRM_FAILURE", "things are not as the request takes them to be"
+
+
+class Fenced(Conflict):
+    """What follows a mirrored directory was promoted, and takes nothing of the first any more."""
+
+    title = "the mirror was promoted"
 
 
 class PreconditionFailed(MdmError):
@@ -264,6 +276,12 @@ class DatabaseBusy(Unavailable):
     """The catalog's database is there and answers, and has no time for this now."""
 
     title = "the catalog's database is busy"
+
+
+class MirrorNotHeard(Unavailable):
+    """The server was started, and does not know yet whether its mirror was promoted meanwhile."""
+
+    title = "the directory's mirror was not heard yet"
 
 
 class DatabaseReadOnly(Unavailable):

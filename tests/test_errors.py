@@ -62,6 +62,9 @@ TYPES = {
     "DatabaseFull": "urn:mdm:error:database-full",
     "CacheFull": "urn:mdm:error:cache-full",
     "CacheTooSmall": "urn:mdm:error:cache-too-small",
+    "Fenced": "urn:mdm:error:fenced",
+    "IsMirror": "urn:mdm:error:is-mirror",
+    "MirrorNotHeard": "urn:mdm:error:mirror-not-heard",
     "UnsafeSettings": "urn:mdm:error:unsafe-settings",
 }
 

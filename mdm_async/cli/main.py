@@ -50,6 +50,10 @@ class Commands(LazyGroup):
             "Give a research project names of its own for images, in a directory that is there; nothing is copied.",
         ),
         "replica": Listed("mdm_async.cli.names.replica", "Tell where else copies of images lie."),
+        "mirror": Listed(
+            "mdm_async.cli.mirror.commands",
+            "A second site that follows a directory, and takes the first one's place when that is lost.",
+        ),
         "intake": Listed(
             "mdm_async.cli.names.intake",
             "What a directory takes in: whether files that break DICOM's file format are let in.",

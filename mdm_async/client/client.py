@@ -34,6 +34,7 @@ from mdm_async.client.local_server import BASE
 from mdm_async.client.macaroons import Macaroons
 from mdm_async.client.mappings import Mappings
 from mdm_async.client.metadata import Metadata
+from mdm_async.client.mirrors import Mirrors
 from mdm_async.client.one_or_many import LocalPath, Name, Names, Outcome, is_one, name_of, names_of, settle
 from mdm_async.client.profiles import Profiles
 from mdm_async.client.progress import OnBytes
@@ -97,6 +98,7 @@ class Client:
         self.meta = Metadata(self.wire)
         self.profiles = Profiles(self.wire)
         self.recipients = Recipients(self.wire)
+        self.mirrors = Mirrors(self.wire)
         self.replicas = Replicas(self.wire)
         self.shredding = Shredding(self.wire)
         self.tokens = Tokens(self.wire)

@@ -24,6 +24,7 @@ from mdm_async.client.keys import Keys
 from mdm_async.client.macaroons import Macaroons
 from mdm_async.client.mappings import Mappings
 from mdm_async.client.metadata import Metadata
+from mdm_async.client.mirrors import Mirrors
 from mdm_async.client.one_or_many import LocalPath, Name, name_of
 from mdm_async.client.profiles import Profiles
 from mdm_async.client.recipients import Recipients
@@ -155,6 +156,16 @@ class BlockingMetadata(Blocking[Metadata]):
     remove_query = waits(Metadata.remove_query)
 
 
+class BlockingMirrors(Blocking[Mirrors]):
+    """`mdm.mirrors`."""
+
+    status = waits(Mirrors.status)
+    accept = waits(Mirrors.accept)
+    add = waits(Mirrors.add)
+    stop = waits(Mirrors.stop)
+    promote = waits(Mirrors.promote)
+
+
 class BlockingProfiles(Blocking[Profiles]):
     """`mdm.profiles`."""
 
@@ -222,6 +233,7 @@ class BlockingClient(Blocking[Client]):
         self.meta = BlockingMetadata(twin.meta, loop)
         self.profiles = BlockingProfiles(twin.profiles, loop)
         self.recipients = BlockingRecipients(twin.recipients, loop)
+        self.mirrors = BlockingMirrors(twin.mirrors, loop)
         self.replicas = BlockingReplicas(twin.replicas, loop)
         self.shredding = BlockingShredding(twin.shredding, loop)
         self.tokens = BlockingTokens(twin.tokens, loop)

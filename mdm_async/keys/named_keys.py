@@ -66,6 +66,22 @@ async def make_project_key(names: Database, shares: Shares, project: str) -> Non
         await shares.forget([registration])
 
 
+async def take_project_key(names: Database, shares: Shares, project: str, key: bytes) -> None:
+    """In place of the one that it has; that one is destroyed."""
+    registration = await stored(shares, PROJECT, project, key)
+    async with names.acquire() as db:
+        before = await db.fetchval(
+            "with before as (select registration from mdm_keys.shared_project_keys where project = $1),"
+            " named as (insert into mdm_keys.shared_project_keys (project, registration) values ($1, $2)"
+            "  on conflict (project) do update set registration = $2)"
+            " select registration from before",
+            project,
+            registration,
+        )
+    if before is not None:
+        await shares.forget([before])
+
+
 async def project_keys(names: Database, shares: Shares, projects: Collection[str]) -> dict[str, bytes]:
     async with names.acquire() as db:
         rows = await db.fetch(

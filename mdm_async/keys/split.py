@@ -163,6 +163,9 @@ class SplitKeys(WrapsTransfers):
             await named_keys.make_project_key(self._names, self.shares, project)
         return (await self.project_keys([project]))[project]
 
+    async def take_project_key(self, project: str, key: bytes) -> None:
+        await named_keys.take_project_key(self._names, self.shares, project, key)
+
     async def project_keys(self, projects: Collection[str]) -> dict[str, bytes]:
         return await named_keys.project_keys(self._names, self.shares, projects)
 

@@ -122,6 +122,9 @@ class KeyStore(Protocol):
     async def make_project_key(self, project: str) -> bytes:
         """The key of a project's pseudonyms, made if it is not there yet; one winner when two nodes make it."""
 
+    async def take_project_key(self, project: str, key: bytes) -> None:
+        """Let this, another installation's, be the key of a project's pseudonyms, in place of what there was."""
+
     async def project_keys(self, projects: Collection[str]) -> dict[str, bytes]:
         """The keys of projects' pseudonyms; those that were never made are left out."""
 

@@ -115,6 +115,10 @@ class WrappedKeys(WrapsTransfers):
         await self._store.add_project_key(project, os.urandom(SECRET_BYTES))
         return (await self.project_keys([project]))[project]
 
+    async def take_project_key(self, project: str, key: bytes) -> None:
+        await self._store.remove_project_keys([project])
+        await self._store.add_project_key(project, key)
+
     async def project_keys(self, projects: Collection[str]) -> dict[str, bytes]:
         return await self._store.project_keys(projects)
 

@@ -5,7 +5,16 @@ PostgreSQL, appendix A. What is none of these is a mistake of ours, or of what w
 
 import asyncpg
 
-from mdm_async.errors import DatabaseBusy, DatabaseFull, DatabaseReadOnly, Locked, MdmError, Unavailable
+from mdm_async.errors import (
+    DatabaseBusy,
+    DatabaseFull,
+    DatabaseReadOnly,
+    IsMirror,
+    Locked,
+    MdmError,
+    MirrorNotHeard,
+    Unavailable,
+)
 from mdm_async.postgres.shown_locks import LOCKED
 
 RETRY_AFTER = 2
@@ -30,6 +39,8 @@ _BUSY = {
 _CONNECTION_LOST = "08"
 _DISK_FULL = "53100"
 _READ_ONLY = "25006"
+_UNCHANGEABLE = {"MD441": "follows", "MD442": "fenced", "MD443": "unheard"}
+"""A change in a directory that follows another site's, or that another may be in place of; the mirror is named."""
 _MAY_NOT_ENTER = ("28", "3D")
 """No such role or password, no such database: of a server that was just there, the sign of another in its place."""
 
@@ -43,6 +54,8 @@ def meaning(error: BaseException, *, connecting: bool = False) -> MdmError | Non
     state = error.sqlstate or ""
     if state == LOCKED:
         return locked()
+    if state in _UNCHANGEABLE:
+        return unchangeable(_UNCHANGEABLE[state], str(error))
     if state[:2] == _CONNECTION_LOST or state in _AWAY:
         return away()
     if connecting and state.startswith(_MAY_NOT_ENTER):
@@ -58,6 +71,26 @@ def locked() -> Locked:
     return Locked(
         "somebody has locked it, or what it lies in",
         remedy="wait until the lock is given up or ends, or send its token: If: (<token>)",
+    )
+
+
+def unchangeable(why: str, name: str) -> MdmError:
+    """What is told to whoever would change something in a directory that follows another site's (`follows`), or that
+    another may be in place of."""
+    if why == "follows":
+        return IsMirror(
+            f"this directory follows another site's as the mirror {name!r}, and is changed there only",
+            remedy=f"change it there; when that site is lost, an administrator says here: mdm mirror promote {name}",
+        )
+    if why == "fenced":
+        return IsMirror(
+            f"the mirror {name!r} of this directory was promoted, and is what counts",
+            remedy=f"change it at that site; mdm mirror status, mdm mirror stop {name} --diverge",
+        )
+    return MirrorNotHeard(
+        f"the server was just started, and its mirror {name!r} has not said yet that it follows still",
+        remedy=f"try again; when the mirror is lost, an administrator says: mdm mirror stop {name}",
+        retry_after=RETRY_AFTER,
     )
 
 

@@ -336,7 +336,37 @@ def _shred(path: str, **more: Any) -> list[Attack]:
     return [_admin("POST", path, body(form), name) for name, form in forms.items()]
 
 
+_MIRROR = "/admin/v1/mirrors/{name}"
+
+
+def _mirror(verb: str, body: Body) -> list[Attack]:
+    return [_admin("POST", f"/admin/v1/mirrors/none-such/{verb}", body)]
+
+
+def _as_first_site(verb: str, body: Body) -> list[Attack]:
+    """By credentials that are no mirror's."""
+    return [_admin("POST", f"/mirror/v1/{verb}", body, judged=False)]
+
+
 ROUTES: dict[tuple[str, str], list[Attack]] = {
+    ("GET", "/admin/v1/mirrors"): [_admin("GET", "/admin/v1/mirrors")],
+    ("POST", f"{_MIRROR}/accept"): _mirror("accept", lambda aim: {"path": aim.directory}),
+    ("POST", f"{_MIRROR}/add"): _mirror(
+        "add", lambda aim: {"path": aim.directory, "url": "http://127.0.0.1:9", "credential": "c"}
+    ),
+    ("POST", f"{_MIRROR}/stop"): _mirror("stop", lambda aim: {"diverge": True}),
+    ("POST", f"{_MIRROR}/promote"): _mirror("promote", lambda aim: {}),
+    ("POST", "/mirror/v1/hello"): _as_first_site(
+        "hello", lambda aim: {"installation": aim.guid, "epoch": None, "complete": None}
+    ),
+    ("POST", "/mirror/v1/records"): _as_first_site(
+        "records", lambda aim: {"epoch": 1, "records": [{"kind": "gone", "guid": aim.guid}]}
+    ),
+    ("POST", "/mirror/v1/shreds"): _as_first_site("shreds", lambda aim: {"epoch": 1, "images": [aim.guid]}),
+    ("POST", "/mirror/v1/acts"): _as_first_site("acts", lambda aim: {"epoch": 1, "acts": []}),
+    ("PUT", "/mirror/v1/uploads/{id}"): [
+        Attack("PUT /mirror/v1/uploads", "PUT", lambda aim: f"/mirror/v1/uploads/{aim.guid}", judged=False)
+    ],
     # What anybody may know.
     ("GET", "/.well-known/wlcg-tape-rest-api"): [],
     ("GET", "/.well-known/oauth-authorization-server{issuer}"): [],

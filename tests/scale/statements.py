@@ -1293,6 +1293,7 @@ async def keys_that_are_shared_are_named(desk: Desk) -> None:
     shares = _NoShares()
     await named_keys.make_project_key(desk.database, shares, "p")
     await named_keys.make_project_key(desk.database, shares, "p")
+    await named_keys.take_project_key(desk.database, shares, "p", bytes(32))
     assert len(await named_keys.project_keys(desk.database, shares, ["p"])) == 1
     for _ in range(2):
         await named_keys.add_transfer_key(desk.database, shares, 7, bytes(32))

@@ -12,6 +12,7 @@ from mdm_async.catalog import installation
 from mdm_async.catalog.grants import partitions
 from mdm_async.keys.sources import GivenKeks
 from mdm_async.keys.wrapped import WrappedKeys
+from tests.scale import mirror_statements  # noqa: F401 — each statement enters itself
 from tests.scale.million import IMAGES
 from tests.scale.statements import QUEUES, STATEMENTS, Desk, turn
 from tests.scale.touched import PACKAGE, RUN, Recorder, Site

@@ -28,7 +28,7 @@ async def listing(db: Connection) -> list[StoredProfile]:
 
 async def digests(db: Connection) -> dict[str, str]:
     """The digest of each profile in force, by name, and of each project's mapping, by "/" and the project's name:
-    enough to see that one has changed.
+    enough to see that one has changed. By "//" and the project's name, when its key came from another installation.
     """
     found: dict[str, str] = await db.fetchval(f"select {DIGESTS}")
     return found
@@ -36,7 +36,8 @@ async def digests(db: Connection) -> dict[str, str]:
 
 DIGESTS: Final = (
     "(select coalesce(jsonb_object_agg(name, digest), '{}') from ("
-    "select name, digest from profiles union all select '/' || project, digest from project_mappings) d)"
+    "select name, digest from profiles union all select '/' || project, digest from project_mappings"
+    " union all select '//' || project, at::text from followed_keys) d)"
 )
 """As `digests` gives them."""
 

@@ -54,12 +54,13 @@ class Intake:
         announced: int | None,
         force: bool = False,
         issued_by: str | None = None,
+        opaque: bool = False,
     ) -> AsyncIterator[Draft]:
         """The whole file, with the views that this directory's files get. It goes with the context unless kept.
 
         `announced`: bytes that there must be. `force`: somebody vouches for a file that breaks PS3.10; the directory
         may do so for all, and it may take files that are not DICOM. `payer` has its head in memory, and room on the
-        disk set aside. `issued_by`: as of `issuer_of`. Raises as `Draft.fill`.
+        disk set aside. `issued_by`: as of `issuer_of`. `opaque`: another site took it as that. Raises as `Draft.fill`.
         """
         if on_behalf.get():  # until now that of the address which the transfer URL is used from
             on_behalf.set(payer.account)
@@ -67,7 +68,7 @@ class Intake:
             await self.shelf.served.refresh(db)
             taken = await taken_at(db, directory)
         served = self.shelf.served.among(taken.views)
-        quota = self.opaque if taken.opaque else None
+        quota = self.opaque if taken.opaque or opaque else None
         with self.budget.holding(payer) as held:
             async with Draft(
                 self.workshop,

@@ -144,7 +144,9 @@ class ServedViews:
 
     async def _learn(self, db: Connection, digests: dict[str, str], moment: float, *, now: bool) -> bool:
         if has_changed := digests != self._known:
-            self._take(await _stored(db))
+            stored = await _stored(db)
+            self._forget_keys(stored)
+            self._take(stored)
         self._asked = moment
         if self._lacking:
             self._wanting.set()
@@ -171,6 +173,7 @@ class ServedViews:
             stored = await _stored(db)
         # Only read here: a key is made when a profile is added, and kept before it is used.
         found = await self._keys.project_keys(stored.projects)
+        self._forget_keys(stored)
         self._project_keys = {project: found.get(project) for project in stored.projects}
         for each in stored.mappings:
             if each.project in found and each not in self._opened:
@@ -194,6 +197,16 @@ class ServedViews:
                 _log.warning("changed profiles cannot be loaded yet", reason=why.detail)
                 self._wanting.set()
                 await asyncio.sleep(_PAUSE)
+
+    def _forget_keys(self, stored: "_Stored") -> None:
+        """Of projects whose keys came from another installation since."""
+        for name, digest in stored.digests.items():
+            if name.startswith("//") and self._known.get(name) != digest:
+                project = name.removeprefix("//")
+                self._project_keys.pop(project, None)
+                self._opened = {
+                    each: found for each, found in self._opened.items() if each.project != project
+                }
 
     def _take(self, stored: "_Stored") -> None:
         """What can be served of it by the keys and mappings that are known; `_lacking` are the projects of the rest."""
@@ -247,8 +260,7 @@ def _parsed(listed: Sequence[profiles.StoredProfile]) -> list[Profile]:
 
 async def _stored(db: Connection) -> _Stored:
     listed, kept = await profiles.listing(db), await mappings.listing(db)
-    digests = {stored.name: stored.digest for stored in listed}
-    return _Stored(_parsed(listed), kept, digests | {f"/{each.project}": each.digest for each in kept})
+    return _Stored(_parsed(listed), kept, await profiles.digests(db))
 
 
 def opened_mapping(stored: StoredMapping, key: bytes) -> PatientMapping:

@@ -4,12 +4,13 @@ One transaction ends them for everybody: entries, transfer URLs, and what is to 
 go, rows and blobs; who is stopped in between, or finds a key store away, leaves it to `finishing`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from mdm_async.catalog.grants import shredding as transfers
 from mdm_async.catalog.holdings import shredding
+from mdm_async.catalog.mirrors import read_only
 from mdm_async.catalog.namespace import entries
 from mdm_async.catalog.rights import acl
 from mdm_async.catalog.trail import acts
@@ -90,19 +91,35 @@ class Shredder:
                     f"patient's, say so: --people {whose.people}",
                 )
             async with self.database.transaction() as db:
+                await read_only.excuse(db, "shred")
                 await plan.lock(db, whose.images)
                 found = await plan.plan(db, caller, whose.images)
                 _demand(caller, found, digest, granted=wanted.granted)
                 await self._end(db, caller, id_, found, granted=wanted.granted)
-            self.changed.everything()
-            gone = {one.image for one in found.images}
-            for warm in self.warm:
-                if warm.grant.image in gone:
-                    self.warm.end(warm)
+            self._gone({one.image for one in found.images})
         await self.destroyer.destroy(id_)
         known = await self._known(caller, id_)
         assert known is not None
         return known
+
+    async def follow(self, caller: Caller, images: Collection[UUID]) -> None:
+        """Shred what another site, which these images follow, has shredded: whoever has rights to them here."""
+        id_ = uuid4()
+        async with self.database.transaction() as db:
+            await read_only.excuse(db, "follows")
+            await plan.lock(db, images)
+            found = await plan.plan(db, caller, images)
+            if not found.images:
+                return
+            await self._end(db, caller, id_, found, granted=True)
+        self._gone({one.image for one in found.images})
+        await self.destroyer.destroy(id_)
+
+    def _gone(self, images: Collection[UUID]) -> None:
+        self.changed.everything()
+        for warm in self.warm:
+            if warm.grant.image in images:
+                self.warm.end(warm)
 
     async def _known(self, caller: Caller, id_: UUID) -> Shred | None:
         async with self.database.acquire() as db:

@@ -11,6 +11,7 @@ from uuid import UUID, uuid4
 from mdm_async import scitags
 from mdm_async.catalog.grants.grants import Grant
 from mdm_async.catalog.holdings import images
+from mdm_async.catalog.mirrors import read_only
 from mdm_async.catalog.namespace import places
 from mdm_async.catalog.namespace.places import Place
 from mdm_async.catalog.rights import acl, tokens
@@ -143,6 +144,8 @@ async def store(
 async def _begin(db: Connection, caller: Caller, ask: StoreAsk, room: Room) -> _Beginning:
     named, place = await resolve_one(db, caller, ask.surl)
     demand_path(named)
+    if acl.may_create(caller, place):
+        await read_only.demand_open(db, place)
     if ask.parents and place.missing > 1:
         directories.demand_makeable(caller, place)
         room.demand(ask.size)

@@ -6,6 +6,7 @@ from uuid import UUID, uuid4
 
 from mdm_async.catalog.grants import grants
 from mdm_async.catalog.grants.grants import Grant
+from mdm_async.catalog.mirrors import read_only
 from mdm_async.catalog.namespace.places import Place
 from mdm_async.catalog.rights.callers import Callers
 from mdm_async.catalog.rights.tokens import digest
@@ -102,6 +103,8 @@ class _Making:
         acts: list[Act] = []
         async with self.intake.database.transaction() as db:
             found = await resolve(db, self.caller, surls)
+            ways = {id_ for one in found if not isinstance(one, MdmError) for id_ in one[1].way}
+            barred = await read_only.barred(db, ways)
             for item, (surl, size), one in zip(items, files, found, strict=True):
                 try:
                     if isinstance(one, MdmError):
@@ -109,6 +112,8 @@ class _Making:
                     if surl in unmade:
                         raise unmade[surl]
                     target = self._target(one, size)
+                    for id_ in barred.keys() & one[1].way:
+                        raise barred[id_]
                 except MdmError as why:
                     self.answers.append((surl, why))
                     self.refused.append(

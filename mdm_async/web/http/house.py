@@ -25,6 +25,9 @@ from mdm_async.images.intake.intake import Intake
 from mdm_async.images.metadata.originals import Originals
 from mdm_async.images.metadata.rows import Desk as QueryDesk
 from mdm_async.images.metadata.taking_together import TakingTogether
+from mdm_async.images.mirroring.administering import Mirroring
+from mdm_async.images.mirroring.credentials import Credentials
+from mdm_async.images.mirroring.following import Following
 from mdm_async.images.names.guesses import Guesses
 from mdm_async.images.names.locking import Locking
 from mdm_async.images.names.properties import DeadProperties
@@ -139,6 +142,14 @@ class House:
     @property
     def unregistering(self) -> Unregistering:
         return Unregistering(self.database, self.keys, self.warm, self.changed)
+
+    @property
+    def mirroring(self) -> Mirroring:
+        return Mirroring(self.database, Credentials(self.keys), self.changed)
+
+    @property
+    def following(self) -> Following:
+        return Following(self.intake, self.changed, self.shredder)
 
     @property
     def locking(self) -> Locking:

@@ -1,0 +1,162 @@
+"""What a followed directory is told, done to its entries: each call makes one entry what it is at the first.
+
+Whoever calls has `followed.keep` in the same transaction. Names that another entry has meanwhile are taken from it: it
+gets its own when its turn comes.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from mdm_async.catalog.namespace import cut_trees
+from mdm_async.errors import Forbidden, NoParent
+from mdm_async.postgres.database import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """An entry's own, as it is to be; ACLs by their ids here."""
+
+    guid: UUID
+    name: str
+    acl: int | None
+    default_acl: int | None
+    default_view: str | None
+    delivery: dict[str, str] | None
+    views: list[str] | None
+    only_view: str | None
+    opaque: bool | None
+    force: bool | None
+    created: datetime
+    modified: datetime
+
+
+_OWN = (
+    "acl = $3, default_acl = $4, default_view = $5, delivery = $6, views = $7, only_view = $8, opaque = $9,"
+    " force = $10, created = $11, modified = $12"
+)
+
+
+def _own(said: Said) -> tuple[object, ...]:
+    return (
+        *(said.acl, said.default_acl, said.default_view, said.delivery, said.views, said.only_view),
+        *(said.opaque, said.force, said.created, said.modified),
+    )
+
+
+async def set_top(db: Connection, directory: int, said: Said) -> None:
+    """The followed directory itself, which keeps its name."""
+    await db.execute(f"update entries set guid = $2, {_OWN} where id = $1", directory, said.guid, *_own(said))
+
+
+async def inside(db: Connection, directory: int, guid: UUID, *, cut_off: bool = False) -> int | None:
+    """The entry of that GUID, at or below the directory; None when there is none. `cut_off`: or in a tree that was
+    removed, and goes by and by. Raises Forbidden when it is elsewhere."""
+    row = await db.fetchrow(
+        "with recursive up as ("
+        "  select id, parent, name, id as origin from entries where guid = $2 union all"
+        "  select e.id, e.parent, e.name, up.origin from up cross join lateral ("
+        "    select id, parent, name from entries where entries.id = up.parent limit 1) e"
+        ") select origin, bool_or(id = $1) as inside, bool_or(parent is null and name = '') as named"
+        " from up group by origin",
+        directory,
+        guid,
+    )
+    if row is None or not (row["inside"] or row["named"] or cut_off):
+        return None
+    if row["named"] and not row["inside"]:
+        raise Forbidden("a GUID is that of an entry outside of the mirrored directory")
+    return int(row["origin"])
+
+
+async def place(db: Connection, directory: int, parent: UUID, said: Said, image: UUID | None) -> int:
+    """Make it what is said, in the directory `parent`; its id. Raises NoParent, Forbidden."""
+    above = await inside(db, directory, parent)
+    if above is None:
+        raise NoParent("the directory of an entry has not come yet")
+    known = await inside(db, directory, said.guid, cut_off=True)
+    await _free(db, above, said.name, said.guid)
+    if known is not None:
+        await db.execute(
+            f"update entries set parent = $2, name = $13, image = $14, {_OWN} where id = $1",
+            *(known, above),
+            *_own(said),
+            said.name,
+            image,
+        )
+        return known
+    id_ = await db.fetchval(
+        "insert into entries (parent, name, image, is_directory, guid, acl, default_acl, default_view, delivery, views,"
+        " only_view, opaque, force, created, modified)"
+        " values ($1, $2, $13, $13::uuid is null, $14, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) returning id",
+        *(above, said.name),
+        *_own(said),
+        image,
+        said.guid,
+    )
+    return int(id_)
+
+
+async def _free(db: Connection, parent: int, name: str, guid: UUID) -> None:
+    await db.execute(
+        "update entries set name = 'renamed ' || guid where parent = $1 and name = $2 and guid <> $3",
+        *(parent, name, guid),
+    )
+
+
+async def image_at(db: Connection, directory: int, guid: UUID) -> UUID | None:
+    """What the entry points to now."""
+    known = await inside(db, directory, guid)
+    return await db.fetchval("select image from entries where id = $1", known)  # type: ignore[no-any-return]
+
+
+async def views_at(db: Connection, guid: UUID) -> list[str] | None:
+    """Those that the directory says its files get."""
+    return await db.fetchval("select views from entries where guid = $1", guid)  # type: ignore[no-any-return]
+
+
+async def remove(db: Connection, directory: int, guids: Sequence[UUID]) -> list[UUID]:
+    """Those that are there go, directories with all below them; the images that files pointed to."""
+    images = []
+    for guid in guids:
+        known = await inside(db, directory, guid)
+        if known is None or known == directory:
+            continue
+        image = await db.fetchval("select image from entries where id = $1", known)
+        if image is None:
+            await cut_trees.cut_off(db, known)
+        else:
+            await db.execute("delete from entries where id = $1", known)
+            images.append(image)
+    return images
+
+
+async def release(db: Connection, image: UUID, released: Sequence[tuple[str, int]], by: str) -> None:
+    """Views that somebody let out of quarantine at the first. What is held back here by then is made again."""
+    await db.executemany(
+        "insert into releases (image, view, released_by, revision) values ($1, $2, $3, $4)"
+        " on conflict (image, view) do update set revision = greatest(releases.revision, excluded.revision)",
+        [(image, view, by, revision) for view, revision in released],
+    )
+    await db.execute(
+        "delete from views where image = $1 and state = 'quarantined' and name = any($2::text[])",
+        image,
+        [view for view, _ in released],
+    )
+
+
+async def hide(db: Connection, entry: int, image: UUID, code: int | None, notes: Sequence[UUID]) -> None:
+    """Let rejection notes hide an entry as they do at the first, or show it again; `notes` are those that are here."""
+    await db.execute(
+        "delete from rejections where image = $1 and note <> all($2::uuid[])", image, list(notes)
+    )
+    await db.execute(
+        "insert into rejections (image, note) select $1, image from rejection_notes where image = any($2::uuid[])"
+        " on conflict do nothing",
+        image,
+        list(notes),
+    )
+    await db.execute(
+        "update entries set rejected = $2 where id = $1 and rejected is distinct from $2", entry, code
+    )

@@ -1,0 +1,285 @@
+"""Mirrors of directories of this installation, and what has changed since they were sent something."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+
+from mdm_async.catalog.mirrors import read_only
+from mdm_async.catalog.work.queue import COUNTED, Queue
+from mdm_async.errors import Exists
+from mdm_async.postgres.database import Connection
+
+MIRRORS = Queue("mirrors", "mirrors", ("name",), ("text",), only="state = 'following'", since="added")
+_FIRST_PAUSE, _LONGEST_PAUSE = 10.0, 3600.0
+"""Seconds that a change waits which the mirror did not take, and at the most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mirror:
+    """One of them. `credential` is sealed."""
+
+    name: str
+    directory: int
+    url: str
+    credential: bytes
+    state: str
+    epoch: int
+    added: datetime
+    added_by: str
+    heard: datetime | None
+    failure: str | None
+    told: int
+
+
+@dataclass(frozen=True, slots=True)
+class Lag:
+    """What is still to be sent: so many changes (counted no further than COUNTED), the oldest so many seconds old, of
+    which so many failed."""
+
+    waiting: int
+    seconds: float
+    failed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    id: int
+    kind: str
+    guid: UUID | None
+    name: str | None
+    at: datetime
+
+
+_COLUMNS = "name, directory, url, credential, state, epoch, added, added_by, heard, failure, told"
+
+
+async def add(
+    db: Connection, name: str, directory: int, guid: UUID, url: str, credential: bytes, epoch: int, by: str
+) -> None:
+    """From the commit on changes are noted; all that is there already is to be sent. Raises Exists."""
+    try:
+        await db.execute(
+            "insert into mirrors (name, directory, url, credential, epoch, added_by, told)"
+            " values ($1, $2, $3, $4, $5, $6, coalesce((select max(id) from audit), 0))",
+            *(name, directory, url, credential, epoch, by),
+        )
+    except asyncpg.UniqueViolationError:
+        raise Exists(
+            "there is a mirror of that name, or of that directory", remedy="mdm mirror status"
+        ) from None
+    await note(db, name, "entry", [guid])
+
+
+async def get(db: Connection, name: str) -> Mirror | None:
+    row = await db.fetchrow(f"select {_COLUMNS} from mirrors where name = $1", name)
+    return Mirror(*row.values()) if row is not None else None
+
+
+async def listing(db: Connection) -> list[Mirror]:
+    rows = await db.fetch(f"select {_COLUMNS} from mirrors order by name")
+    return [Mirror(*row.values()) for row in rows]
+
+
+async def stop(db: Connection, mirror: Mirror) -> None:
+    """Nothing is noted or sent any more; what is kept of it goes by `forget_page`."""
+    await db.execute("update mirrors set state = 'stopped' where name = $1", mirror.name)
+    await read_only.open_again(db, mirror.directory)
+
+
+async def forget_page(db: Connection, name: str, count: int) -> bool:
+    """Some of what is kept of a mirror that is stopped, at last itself; whether there may be more."""
+    for table in ("mirror_changes", "mirrored_entries", "mirrored_images", "mirrored_profiles"):
+        status = await db.execute(
+            f"delete from {table} where ctid = any(array(select ctid from {table} where mirror = $1 limit $2))",
+            name,
+            count,
+        )
+        if status != "DELETE 0":
+            return True
+    await db.execute("delete from mirrors where name = $1 and state = 'stopped'", name)
+    return False
+
+
+async def heard(db: Connection, mirror: Mirror, node: str) -> None:
+    """The other has answered, and follows still: what waited for that may be changed again."""
+    await db.execute(
+        "with heard as (update mirrors set heard = now(), heard_by = $2"
+        "  where name = $1 and state = 'following' returning directory)"
+        " delete from read_only where why = 'unheard' and directory in (select directory from heard)",
+        mirror.name,
+        node,
+    )
+
+
+async def failed(db: Connection, mirror: Mirror, reason: str | None) -> None:
+    """Why nothing goes on; None: it does."""
+    await db.execute("update mirrors set failure = $2 where name = $1", mirror.name, reason)
+
+
+async def fence(db: Connection, mirror: Mirror) -> bool:
+    """The other was promoted: nothing is sent, and nothing changed here. False when that was known."""
+    fenced = await db.fetchval(
+        "update mirrors set state = 'fenced' where name = $1 and state = 'following' returning true",
+        mirror.name,
+    )
+    if fenced:
+        await read_only.bar(db, mirror.directory, mirror.name, "fenced")
+    return bool(fenced)
+
+
+async def distrust(db: Connection, node: str, seconds: float) -> None:
+    """When a node starts: nothing is changed in a mirrored directory until the mirror is heard, for it may have been
+    promoted meanwhile. Not where another node has heard it in so many seconds."""
+    await MIRRORS.give_back(db, node)
+    await db.execute(
+        "insert into read_only (directory, mirror, why) select directory, name, 'unheard' from mirrors"
+        " where state = 'following' and (heard is null or heard_by = $1 or heard < now() - make_interval(secs => $2))"
+        " on conflict do nothing",
+        node,
+        seconds,
+    )
+
+
+async def note(db: Connection, mirror: str, kind: str, guids: Sequence[UUID], after: str = "") -> None:
+    await db.execute(
+        "insert into mirror_changes (mirror, kind, guid, name) select $1, $2, guid, $4"
+        " from unnest($3::uuid[]) as g (guid)",
+        *(mirror, kind, list(guids), after),
+    )
+
+
+async def changes(db: Connection, mirror: str, count: int, *, shreds: bool) -> list[Change]:
+    """The oldest that are due."""
+    rows = await db.fetch(
+        "select id, kind, guid, name, at from mirror_changes"
+        " where mirror = $1 and (kind = 'shred') = $3 and due <= now() order by id limit $2",
+        *(mirror, count, shreds),
+    )
+    return [Change(*row.values()) for row in rows]
+
+
+async def done(db: Connection, ids: Collection[int]) -> None:
+    await db.execute("delete from mirror_changes where id = any($1::bigint[])", list(ids))
+
+
+async def put_off(db: Connection, ids: Collection[int], reason: str) -> None:
+    """The mirror did not take them: each waits longer each time. `reason` is a kind of error, never its words."""
+    await db.execute(
+        "update mirror_changes set attempts = attempts + 1, failure = $2,"
+        f" due = now() + make_interval(secs => least({_LONGEST_PAUSE}, {_FIRST_PAUSE} * 2.0 ^ least(attempts, 20)))"
+        " where id = any($1::bigint[])",
+        list(ids),
+        reason,
+    )
+
+
+_OLDEST = """coalesce(least(
+    (select at from mirror_changes where mirror = $1 and (kind = 'shred') = true order by id limit 1),
+    (select at from mirror_changes where mirror = $1 and (kind = 'shred') = false order by id limit 1)
+), clock_timestamp())"""
+
+
+async def lag(db: Connection, mirror: str) -> Lag:
+    row = await db.fetchrow(
+        f"select count(*) as waiting, extract(epoch from clock_timestamp() - {_OLDEST})::float8 as seconds,"
+        " count(failure) as failed from ("
+        f"  select failure from mirror_changes where mirror = $1 limit {COUNTED}) c",
+        mirror,
+    )
+    assert row is not None
+    return Lag(row["waiting"], max(0.0, row["seconds"]), row["failed"])
+
+
+async def complete(db: Connection, mirror: str) -> datetime:
+    """All changes before it have been sent, and taken; what is committed late counts by when it was made."""
+    return await db.fetchval(f"select {_OLDEST}", mirror)  # type: ignore[no-any-return]
+
+
+async def sent_entries(db: Connection, mirror: str, guids: Collection[UUID]) -> set[UUID]:
+    rows = await db.fetch(
+        "select guid from mirrored_entries where mirror = $1 and guid = any($2::uuid[])", mirror, list(guids)
+    )
+    return {row["guid"] for row in rows}
+
+
+async def sending_entries(db: Connection, mirror: str, guids: Collection[UUID]) -> None:
+    """The mirror has them from now on, or may have: that they go is told to it, too."""
+    await db.execute(
+        "insert into mirrored_entries (mirror, guid) select $1, unnest($2::uuid[]) on conflict do nothing",
+        mirror,
+        list(guids),
+    )
+
+
+async def gone_entries(db: Connection, mirror: str, guids: Collection[UUID]) -> None:
+    await db.execute(
+        "delete from mirrored_entries where mirror = $1 and guid = any($2::uuid[])", mirror, list(guids)
+    )
+
+
+async def sending_image(db: Connection, mirror: str, image: UUID) -> None:
+    """The mirror may have it from now on: that it is shredded is told to it, too."""
+    await db.execute(
+        "insert into mirrored_images (mirror, image) values ($1, $2) on conflict do nothing", mirror, image
+    )
+
+
+async def note_if_shredded(db: Connection, mirror: str, image: UUID) -> None:
+    """What was shredded while it was on its way."""
+    await db.execute(
+        "insert into mirror_changes (mirror, kind, guid)"
+        " select $1, 'shred', image from shredded_images where image = $2",
+        mirror,
+        image,
+    )
+
+
+async def is_new_profile(db: Connection, mirror: str, name: str) -> bool:
+    """Whether the mirror has none of that name; from now on what changes of it is told to it."""
+    return bool(
+        await db.fetchval(
+            "insert into mirrored_profiles (mirror, name) values ($1, $2) on conflict do nothing returning true",
+            mirror,
+            name,
+        )
+    )
+
+
+async def forget_profile(db: Connection, mirror: str, name: str) -> None:
+    """It did not take it."""
+    await db.execute("delete from mirrored_profiles where mirror = $1 and name = $2", mirror, name)
+
+
+async def profiles_sent(db: Connection, mirror: str) -> list[str]:
+    rows = await db.fetch("select name from mirrored_profiles where mirror = $1", mirror)
+    return [row["name"] for row in rows]
+
+
+async def acts_to_tell(db: Connection, mirror: Mirror, count: int) -> tuple[list[dict[str, Any]], int]:
+    """Rows of the audit about what the mirror has, of the next so many; and up to which row that is. What may still be
+    committed late is waited for."""
+    rows = await db.fetch(
+        "with page as materialized ("
+        "  select id, at, caller, source, act, outcome, guid, view, bytes, details from audit"
+        "  where id > (select told from mirrors where name = $1) and id <= (select least(upto,"
+        "   (select min((gap ->> 0)::bigint) - 1 from jsonb_array_elements(waiting) gap)) from audit_sealing)"
+        "  order by id limit $2"
+        ") select page.*, not starts_with(caller, 'mirror:') and exists ("
+        "  select from mirrored_entries m where m.mirror = $1 and m.guid = page.guid) as told from page order by id",
+        mirror.name,
+        count,
+    )
+    acts = []
+    for row in rows:
+        if row["told"]:
+            act = {name: value for name, value in row.items() if name != "told"}
+            acts.append(act | {"guid": str(row["guid"]), "at": row["at"].isoformat()})
+    return acts, rows[-1]["id"] if rows else 0
+
+
+async def told(db: Connection, mirror: Mirror, upto: int) -> None:
+    await db.execute("update mirrors set told = greatest(told, $2) where name = $1", mirror.name, upto)

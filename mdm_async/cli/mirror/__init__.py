@@ -1,0 +1,1 @@
+"""`mdm mirror`: a directory that lives at two sites."""

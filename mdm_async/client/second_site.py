@@ -1,0 +1,97 @@
+"""What a first site says to the mirror of one of its directories: one call at a time, each of which ends.
+
+The mirror's credential goes to the mirror's own URL and nowhere else, over TLS or this machine's loopback.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Collection, Sequence
+from contextlib import asynccontextmanager
+from types import TracebackType
+from typing import Any, Final, Self
+from uuid import UUID
+
+from yarl import URL
+
+from mdm_async.client.channel import demand_confidential, parse_url
+from mdm_async.client.told_errors import Json
+from mdm_async.client.wire import Wire
+from mdm_async.errors import Unavailable, WrongContent
+
+PATH: Final = "mirror/v1"
+CALL_SECONDS: Final = 60.0
+STALL_SECONDS: Final = 60.0
+"""In which the mirror must take some of a file."""
+_STORE_SECONDS: Final = 600.0
+"""In which it must say that it has stored and de-identified one."""
+
+
+class SecondSite:
+    """As a context. Raises Fenced when the mirror was promoted, Unavailable without an answer, and what it says."""
+
+    def __init__(self, url: str, credential: str) -> None:
+        self._base = parse_url(url)
+        demand_confidential(self._base, "a mirror's credential")
+        self._wire = Wire(self._base, credential, connections=1, attempts=1)
+        self._headers = {"Authorization": f"Bearer {credential}", "Content-Type": "application/octet-stream"}
+
+    async def __aenter__(self) -> Self:
+        await self._wire.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._wire.__aexit__(kind, error, trace)
+
+    async def hello(self, told: Json) -> Json:
+        """Who this is and how far it is; the mirror's epoch, path and installation."""
+        return await self._call("hello", told)
+
+    async def records(self, epoch: int, records: Sequence[Json]) -> list[Json]:
+        """What came of each: {}, `upload` (id and recipient) where something sealed is to come, or `error`."""
+        answers = (await self._call("records", {"epoch": epoch, "records": list(records)}))["answers"]
+        if len(answers) != len(records):
+            raise WrongContent("the mirror's answer is not about what was sent")
+        return list(answers)
+
+    async def shred(self, epoch: int, images: Collection[UUID]) -> None:
+        await self._call("shreds", {"epoch": epoch, "images": [str(one) for one in images]})
+
+    async def acts(self, epoch: int, acts: Sequence[Json]) -> None:
+        await self._call("acts", {"epoch": epoch, "acts": list(acts)})
+
+    async def upload(self, id_: str, sealed: AsyncIterator[bytes | bytearray]) -> None:
+        """Something sealed, for which the mirror gave this id."""
+        url: URL = self._base.joinpath(f"{PATH}/uploads/{UUID(id_)}")
+        async with _while_going_on() as limit:
+            put = self._wire.transfer(
+                "PUT", url, sealed=True, headers=self._headers, data=_going_on(sealed, limit)
+            )
+            async with put as answer:
+                await answer.read()
+        if answer.status != 201:
+            raise WrongContent(f"the mirror answered HTTP {answer.status} to a file")
+
+    async def _call(self, verb: str, body: Json) -> Json:
+        try:
+            async with asyncio.timeout(CALL_SECONDS):
+                return await self._wire.operate("POST", f"{PATH}/{verb}", body)
+        except TimeoutError:
+            raise Unavailable("the mirror does not answer in time") from None
+
+
+@asynccontextmanager
+async def _while_going_on() -> AsyncIterator[asyncio.Timeout]:
+    try:
+        async with asyncio.timeout(STALL_SECONDS) as limit:
+            yield limit
+    except TimeoutError:
+        raise Unavailable("the mirror takes nothing of a file") from None
+
+
+async def _going_on(data: AsyncIterator[bytes | bytearray], limit: asyncio.Timeout) -> AsyncIterator[Any]:
+    now = asyncio.get_running_loop().time
+    async for piece in data:
+        limit.reschedule(now() + STALL_SECONDS)
+        yield piece
+    limit.reschedule(now() + _STORE_SECONDS)

@@ -1,0 +1,50 @@
+"""A mirror that hangs costs its first site one call, and no more of its time than is said."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from mdm_async.client import second_site
+from mdm_async.client.second_site import SecondSite
+from mdm_async.errors import InsecureChannel, Unavailable
+
+
+@asynccontextmanager
+async def silent() -> AsyncIterator[str]:
+    """The URL of a server that takes connections, reads a little, and says nothing."""
+    done = asyncio.Event()
+
+    async def hold(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await done.wait()
+        writer.close()
+
+    async with await asyncio.start_server(hold, "127.0.0.1", 0, limit=1024) as server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        done.set()
+
+
+async def test_a_call_that_is_not_answered_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(second_site, "CALL_SECONDS", 0.1)
+    async with silent() as url, SecondSite(url, "credential") as site:
+        with pytest.raises(Unavailable, match="does not answer in time"):
+            await site.hello({})
+
+
+async def test_a_file_that_is_not_taken_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(second_site, "STALL_SECONDS", 0.1)
+    monkeypatch.setattr(second_site, "_STORE_SECONDS", 0.1)
+
+    async def endless() -> AsyncIterator[bytes]:
+        while True:
+            yield bytes(1 << 20)
+
+    async with silent() as url, SecondSite(url, "credential") as site:
+        with pytest.raises(Unavailable):
+            await site.upload("00000000-0000-0000-0000-000000000000", endless())
+
+
+async def test_a_credential_crosses_no_network_in_the_clear() -> None:
+    with pytest.raises(InsecureChannel):
+        SecondSite("http://mdm2.example.org", "credential")
