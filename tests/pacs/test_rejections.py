@@ -6,11 +6,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import orjson
 import pytest
 
-from mdm_async.catalog.work import views_to_make
+from mdm_async.catalog.holdings import rejections
+from mdm_async.postgres.database import Connection
 from tests.conftest import Reply, Server
 from tests.faults.conditions import until
 from tests.faults.serving import free_port
@@ -312,23 +314,24 @@ async def test_a_note_waits_for_what_is_being_stored(
     uids = {"PatientID": late.read.PatientID, "StudyInstanceUID": late.read.StudyInstanceUID}
     await by_storescu(pacs, own(**uids), tmp_path)
     before = await pacs.names()
-    named, go_on, add_lacking = asyncio.Event(), asyncio.Event(), views_to_make.add_lacking
+    begun, go_on, lock = asyncio.Event(), asyncio.Event(), rejections.lock
 
-    async def held(*arguments: Any) -> None:
-        if not named.is_set():
-            named.set()
+    async def held(db: Connection, stored: UUID) -> bool:
+        is_note = await lock(db, stored)
+        if not begun.is_set():
+            begun.set()
             await go_on.wait()
-        await add_lacking(*arguments)
+        return is_note
 
     async def note_waits() -> bool:
         async with pacs.server.house.database.acquire() as db:
             waiting = "select exists (select from pg_locks where locktype = 'advisory' and not granted)"
             return bool(await db.fetchval(waiting))
 
-    # It has a name, and nobody else sees that yet.
-    monkeypatch.setattr(views_to_make, "add_lacking", held)
+    monkeypatch.setattr(rejections, "lock", held)
     storing = asyncio.create_task(by_storescu(pacs, late, tmp_path))
-    await named.wait()
+    async with asyncio.timeout(60):
+        await begun.wait()
     rejecting = asyncio.create_task(by_storescu(pacs, note([late], SAFETY), tmp_path))
     try:
         await until(note_waits)
