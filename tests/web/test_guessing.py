@@ -360,6 +360,39 @@ async def test_a_file_that_takes_the_place_of_one_that_is_compared_gets_no_name(
     assert answer["returnStatus"]["statusCode"] == "SRM_FILE_BUSY"
 
 
+@pytest.mark.parametrize(("name", "told"), [(BORN, "SRM_INVALID_REQUEST"), ("other", "SRM_SUCCESS")])
+async def test_a_file_that_comes_into_a_directory_while_its_name_is_compared_is_compared_too(
+    limited: Server, monkeypatch: pytest.MonkeyPatch, name: str, told: str
+) -> None:
+    hunter = await Hunter.of(limited, 67 + (name == BORN))
+    at, silent = hunter.at, NameGuard.demand_silent
+    for directory in ("d", "e"):
+        await limited.srm("mkdir", token=hunter.token, surl=f"{at}/{directory}")
+
+    async def mv(source: str, target: str) -> str:
+        surls = {"fromSURL": f"{at}/{source}", "toSURL": f"{at}/{target}"}
+        answer = await limited.srm("mv", token=hunter.token, expect=None, **surls)
+        return str(answer["returnStatus"]["statusCode"])
+
+    async def slow(*given: Any) -> None:
+        await silent(*given)
+        monkeypatch.setattr(NameGuard, "demand_silent", silent)
+        assert await mv("a.dcm", "d/a.dcm") == "SRM_SUCCESS"
+
+    monkeypatch.setattr(NameGuard, "demand_silent", slow)
+    assert await mv("d", name) == told
+
+    async def restless(*given: Any) -> None:
+        await silent(*given)
+        monkeypatch.setattr(NameGuard, "demand_silent", silent)
+        hunter.made += 1
+        await limited.put(f"{at}/e/{hunter.made}", image(1000 + hunter.made), token=hunter.token)
+        monkeypatch.setattr(NameGuard, "demand_silent", restless)
+
+    monkeypatch.setattr(NameGuard, "demand_silent", restless)
+    assert await mv("e", "f") == "SRM_FILE_BUSY"
+
+
 async def test_while_it_cannot_be_told_whose_a_file_is_it_gets_no_other_name(
     limited: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:

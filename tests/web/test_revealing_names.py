@@ -8,14 +8,16 @@ from mdm_async.images.names.revealing import NameGuard
 from tests.conftest import Server, running_server
 from tests.faults.conditions import until
 from tests.postgres.for_tests import PostgresForTests
+from tests.web.dav.face import Dav
+from tests.web.dav.test_dead_properties import update
 from tests.web.made_images import BLOB, INLINE, made
 
 NAME = "Feldmann^Elisabeth"
 KINDS = [{"pixels": INLINE}, {"pixels": None, "head": BLOB}, {"pixels": INLINE, "deflated": True}]
 
 
-async def _put(server: Server, surl: str, **kind: Any) -> None:
-    await server.put(surl, made(name=NAME, **kind))
+async def _put(server: Server, surl: str, **kind: Any) -> Any:
+    return await server.put(surl, made(name=NAME, **kind))
 
 
 async def _mv(server: Server, source: str, target: str) -> str:
@@ -82,14 +84,30 @@ async def test_what_is_far_below_is_not_looked_at_and_that_is_said(
 
 
 async def test_a_try_is_in_the_audit(own_server: Server) -> None:
-    await _put(own_server, "/a.dcm")
-    token = await own_server.token("pdrwlxgs")
-    answer = await own_server.srm("mv", token=token, expect=400, fromSURL="/a.dcm", toSURL="/Feldmann.dcm")
-    assert "identifiers" in str(answer)
+    """With the file that it was tried on, whichever way."""
+    server = own_server
+    await server.srm("mkdir", surl="/d")
+    guid = (await _put(server, "/d/a.dcm"))["guid"]
+    token = await server.token("pdrwlxgs")
+    dav = Dav(server, "/d", token)
+    for surls in (
+        {"fromSURL": "/d/a.dcm", "toSURL": "/Feldmann.dcm"},
+        {"fromSURL": "/d", "toSURL": "/Feldmann"},
+    ):
+        answer = await server.srm("mv", token=token, expect=400, **surls)
+        assert "identifiers" in str(answer)
+    assert (await dav.call("COPY", "a.dcm", Destination=dav.path("feldmann"))).status == 400
+    assert (await dav.call("PROPPATCH", "a.dcm", update("feldmann"))).status == 400
+    link = {"surls": ["/d/a.dcm"], "target": "/d", "view": "basic", "template": "Feldmann/{instance}.dcm"}
+    replica = {"replicas": [{"surl": "/d/a.dcm", "url": "https://x.example/feldmann"}]}
+    for where, body in (("/admin/v1/link", link), ("/catalog/v1/replicas/add", replica)):
+        assert b"identifiers" in (await server.call("POST", where, token=token, json=body)).body
 
     async def told() -> bool:
-        async with own_server.house.database.acquire() as db:
-            return bool(await db.fetchval("select count(*) from audit where outcome = 'refused'"))
+        async with server.house.database.acquire() as db:
+            rows = await db.fetch("select guid from audit where outcome = 'refused'")
+        assert {str(row["guid"]) for row in rows} <= {str(guid)}
+        return len(rows) == 6
 
     await until(told)
 

@@ -162,20 +162,30 @@ async def add_directory(db: Connection, parent: int, name: str) -> tuple[int, UU
     return row["id"], row["guid"]
 
 
-async def images_below(db: Connection, directory: int, most: int) -> tuple[list[tuple[UUID, str]], bool]:
-    """Images of files below a directory, each with its path from there: of the nearest `most` entries; whether those
-    are all."""
+@dataclass(frozen=True, slots=True)
+class Below:
+    """A file below a directory. `path`: from there, with a slash before it; of the directory itself it is empty."""
+
+    image: UUID
+    guid: UUID
+    path: str
+
+
+async def images_below(db: Connection, directory: int, most: int) -> tuple[list[Below], bool]:
+    """Files below a directory: of the nearest `most` entries; whether those are all."""
     rows = await db.fetch(
         "with recursive below as ("
-        "  select $1::bigint as id, ''::text collate \"C\" as path, null::uuid as image"
+        "  select $1::bigint as id, ''::text collate \"C\" as path, null::uuid as image, null::uuid as guid"
         "  union all"
-        "  select e.id, b.path || '/' || e.name, e.image from below b cross join lateral ("
-        "    select id, name, image from entries where parent = b.id offset 0) e"
-        ") select image, path from below limit $2",
+        "  select e.id, b.path || '/' || e.name, e.image, e.guid from below b cross join lateral ("
+        "    select id, name, image, guid from entries where parent = b.id offset 0) e"
+        ") select image, guid, path from below limit $2",
         directory,
         most + 2,
     )
-    found = [(row["image"], row["path"]) for row in rows[: most + 1] if row["image"] is not None]
+    found = [
+        Below(row["image"], row["guid"], row["path"]) for row in rows[: most + 1] if row["image"] is not None
+    ]
     return found, len(rows) < most + 2
 
 

@@ -8,7 +8,7 @@ names, and cost nothing.
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import chain, repeat
 from typing import Final, Protocol
 from uuid import UUID
@@ -229,18 +229,12 @@ async def _silent(
         return [(id_, None) for id_ in ids], None
     async with desk.database.acquire() as db:
         found = _permitted(job, await places.of_entries(db, ids), ids)
-    images = {one.entry.id: one.entry.image for one in found if one.entry is not None}
-    told = {id_: Named(image, texts) for id_, image in images.items() if image is not None}
+    there = [one.entry for one in found if one.entry is not None]
+    told = {one.id: Named(one.image, one.guid, texts) for one in there if one.image is not None}
     verdicts = await guard.compare(job.caller, list(told.values()))
     refused = {id_: why for id_, why in zip(told, verdicts, strict=True) if why is not None}
-    silent = [(id_, image) for id_, image in images.items() if id_ not in refused]
-    if not refused:
-        return silent, None
-    first, why = next(iter(refused.items()))
-    if why.refusal is not None:
-        guids = {one.entry.id: one.entry.guid for one in found if one.entry is not None}
-        why.refusal = replace(why.refusal, guid=guids[first])
-    return silent, why
+    silent = [(one.id, one.image) for one in there if one.id not in refused]
+    return silent, next(iter(refused.values()), None)
 
 
 async def _take_some(desk: Desk, job: _Job, silent: _Silent, takers: Sequence[Caller]) -> list[Taken]:

@@ -151,7 +151,7 @@ async def _revealing(
         if isinstance(one, _Settable) and one.entry.image is not None
     }
     told = {
-        at: Named(one.entry.image, tuple(some))
+        at: Named(one.entry.image, one.entry.guid, tuple(some))
         for at, some in texts.items()
         if some and isinstance(one := found[at], _Settable) and one.entry.image is not None
     }

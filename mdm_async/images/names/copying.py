@@ -60,7 +60,7 @@ class Copier:
             found = await self._found(db, caller, source, deep=deep)
             to = await _target(db, caller, target, found[0].place, overwrite=overwrite)
         named = [
-            Named(one.image, (one.below(to.lfn),), split(Lfn(one.path))[1])
+            Named(one.image, one.guid, (one.below(to.lfn),), split(Lfn(one.path))[1])
             for one in found
             if one.image is not None
         ]
@@ -182,6 +182,10 @@ class _Found:
     @property
     def same(self) -> tuple[str, UUID | None, View | None, tuple[Kind, ...]]:
         return self.path, self.image, self.view, self.sealed
+
+    @property
+    def guid(self) -> UUID | None:
+        return self.place.entry.guid if self.place.entry is not None else None
 
     def below(self, target: Lfn) -> Lfn:
         """The name of its copy. Raises BadPath where that is too long or too deep."""

@@ -93,6 +93,7 @@ class _Source:
     """An image that the caller may read in the view that is linked."""
 
     image: UUID
+    guid: UUID
     sealed: bool
     """It leaves sealed only."""
 
@@ -153,7 +154,8 @@ class _Linking:
                 raise BadRequest("this is a directory", remedy="name its files, or link -r")
         except MdmError as why:
             return why
-        return _Source(place.entry.image, demands_sealed(self.linker.standing, place, self.served.view))
+        sealed = demands_sealed(self.linker.standing, place, self.served.view)
+        return _Source(place.entry.image, place.entry.guid, sealed)
 
     async def _named(self, ready: ReadyView | MdmError) -> "_Named | MdmError":
         if isinstance(ready, MdmError):
@@ -174,7 +176,7 @@ class _Linking:
     ) -> list[Lfn | MdmError]:
         """Those names that do not tell who their image's patient is."""
         told = [
-            Named(source.image, (one.said,))
+            Named(source.image, source.guid, (one.said,))
             for source, one in zip(sources, named, strict=True)
             if isinstance(one, _Named)
         ]

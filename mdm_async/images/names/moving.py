@@ -1,12 +1,14 @@
 """Moving and renaming, which gives nobody a right, a view or a way of delivery that they had not before."""
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from enum import Enum, auto
+from typing import Final
 from uuid import UUID
 
 from mdm_async.catalog.holdings.profiles import enabled_at
 from mdm_async.catalog.namespace import entries, places, taking
-from mdm_async.catalog.namespace.entries import Entry
+from mdm_async.catalog.namespace.entries import Below, Entry
 from mdm_async.catalog.namespace.places import Acl, Place
 from mdm_async.catalog.rights import acl, kept_acls
 from mdm_async.catalog.trail import acts
@@ -23,6 +25,9 @@ from mdm_async.images.surls import resolve_one
 from mdm_async.names import IDENTIFIED, MOST_LEVELS, OPAQUE, ROOT, Caller, Lfn, Right, join, levels_of, split
 from mdm_async.postgres.database import Connection, Database
 from mdm_async.settings import DeliverySettings, NamingSettings
+
+_LOOKS: Final = 3
+"""At what lies in a directory: at all of it, then at what has come meanwhile."""
 
 
 class Taken(Enum):
@@ -57,27 +62,50 @@ class Mover:
         return await self._moved(caller, source, target, Taken.REPLACED if overwrite else Taken.REFUSED)
 
     async def _moved(self, caller: Caller, source: str, target: str, taken: "Taken") -> bool:
-        """As `_mv`, once its new name is known to tell nothing of patients."""
-        named = await self._silently_named(caller, source, target, taken)
-        return await _mv(self, caller, source, target, named, taken)
+        """As `_mv`, once its new name is known to tell nothing of patients. Raises Busy when files come into a
+        directory each time that it has been looked at."""
+        named = None
+        for _ in range(_LOOKS):
+            named = await self._silently_named(caller, source, target, taken, named)
+            with suppress(_MoreBelow):
+                return await _mv(self, caller, source, target, named, taken)
+        raise Busy("files come into the directory meanwhile", remedy="try again")
 
-    async def _silently_named(self, caller: Caller, source: str, target: str, taken: "Taken") -> "_LookedAt":
-        """Raises BadRequest when the new name, or that of a file below, tells who its patient is; else as `_mv`."""
+    async def _silently_named(
+        self, caller: Caller, source: str, target: str, taken: "Taken", before: "_LookedAt | None"
+    ) -> "_LookedAt":
+        """What was looked at `before` is not compared again. Raises BadRequest when the new name, or that of a file
+        below, tells who its patient is; else as `_mv`."""
         # Who may move nothing, or not there, makes nobody wait, and learns nothing.
         async with self.database.acquire() as db:
-            before, entry = await _movable(db, caller, source)
-            directory, name, _ = await _target(db, caller, target, before, entry, taken)
-            await _demand_levels(db, before, entry, directory)
+            place, entry = await _movable(db, caller, source)
+            directory, name, _ = await _target(db, caller, target, place, entry, taken)
+            await _demand_levels(db, place, entry, directory)
             lfn = join(directory.lfn, name)
-            if entry.image is not None:
-                below, whole = [(entry.image, "")], True
-            else:
-                below, whole = await entries.images_below(db, entry.id, self.naming.looked_at)
+            below, whole = await self._below(db, entry)
+        known = before.below if before is not None and before.lfn == lfn else frozenset()
         kept = name if name == entry.name else ""
-        await self.guard.demand_silent(
-            caller, [Named(image, (lfn + path,), split(Lfn(path))[1] or kept) for image, path in below]
-        )
-        return _LookedAt(lfn, entry.id, entry.image, whole)
+        named = [
+            Named(one.image, one.guid, (lfn + one.path,), split(Lfn(one.path))[1] or kept)
+            for one in below
+            if one not in known
+        ]
+        await self.guard.demand_silent(caller, named)
+        return _LookedAt(lfn, entry.id, entry.image, known.union(below), whole)
+
+    async def _below(self, db: Connection, entry: Entry) -> tuple[list[Below], bool]:
+        """As `images_below`; of a file that itself."""
+        if entry.image is not None:
+            return [Below(entry.image, entry.guid, "")], True
+        return await entries.images_below(db, entry.id, self.naming.looked_at)
+
+    async def demand_looked_at(self, db: Connection, entry: Entry, named: "_LookedAt") -> None:
+        """Return when nothing lies below that was not compared, unless there is too much of it. No image gets a name
+        meanwhile. Raises _MoreBelow."""
+        if named.whole and entry.image is None:
+            below, whole = await self._below(db, entry)
+            if not (whole and named.below.issuperset(below)):
+                raise _MoreBelow
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,12 +116,18 @@ class _LookedAt:
     entry: int
     image: UUID | None
     """Whose patient it was compared with."""
+    below: frozenset[Below]
+    """Files whose names have been compared."""
     whole: bool
-    """So have all names below it."""
+    """They were all that there were."""
+
+
+class _MoreBelow(Exception):
+    """Files have come into the directory since it was looked at."""
 
 
 async def _mv(mover: Mover, caller: Caller, source: str, target: str, named: _LookedAt, taken: Taken) -> bool:
-    """Move or rename; whether something was replaced. One transaction of a few rows, whatever lies below.
+    """Move or rename; whether something was replaced. One transaction that writes a few rows, whatever lies below.
 
     What the entry has by inheritance and would have otherwise at the new place becomes its own: ACL, default ACL,
     default view, delivery; and that it takes no opaque files, which come to lie only where they are taken. `mdm acl
@@ -113,6 +147,7 @@ async def _mv(mover: Mover, caller: Caller, source: str, target: str, named: _Lo
             raise Busy("a directory of that name has just come or gone", remedy="try again")
         if (entry.id, entry.image) != (named.entry, named.image):
             raise Busy("another file has just taken its place", remedy="look at it, then try again")
+        await mover.demand_looked_at(db, entry, named)
         assert directory.entry is not None
         takes = await _takes_opaque(db, entry, directory.entry)
         kept = _kept(mover.standing, before, entry, directory, name)

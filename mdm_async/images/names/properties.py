@@ -46,7 +46,7 @@ class DeadProperties:
             _, looked_at = await existing(db, caller, surl, Right.SET_METADATA)
         image = looked_at.image
         if image is not None:
-            await self._demand_silent(caller, image, changes)
+            await self._demand_silent(caller, image, looked_at.guid, changes)
         async with self.database.transaction() as db:
             _, entry = await existing(db, caller, surl, Right.SET_METADATA)
             await locks.demand_unlocked(db, entry.parent or 0, entry.name)
@@ -60,12 +60,14 @@ class DeadProperties:
             await dead_properties.put(db, entry.id, self._sealed(cipher, known) if known else None)
             await acts.record(db, [Act(caller, "set properties", guid=entry.guid)])
 
-    async def _demand_silent(self, caller: Caller, image: UUID, changes: Sequence[Change]) -> None:
+    async def _demand_silent(
+        self, caller: Caller, image: UUID, guid: UUID, changes: Sequence[Change]
+    ) -> None:
         """Return when none of these tells who the image's patient is."""
         values = {name: value for name, value in changes if value is not None}
         self._demand_fits(values)
         told = tuple(text for name, value in values.items() for text in _read(name, value))
-        (unknown,) = await self.guard.demand_texts_silent(caller, [Named(image, told)])
+        (unknown,) = await self.guard.demand_texts_silent(caller, [Named(image, guid, told)])
         if unknown is not None:
             raise unknown
 

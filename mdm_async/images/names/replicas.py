@@ -104,7 +104,7 @@ async def _compared(
         except MdmError:
             continue  # told when it is to be added
         if entry.image is not None:
-            named[entry.image, url] = Named(entry.image, (unquote(url),), entry.name)
+            named[entry.image, url] = Named(entry.image, entry.guid, (unquote(url),), entry.name)
     return dict(zip(named, await guard.compare(caller, list(named.values())), strict=True))
 
 

@@ -37,10 +37,12 @@ _FREE: Final = Let(0.0)
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """What an image is to be called, or texts it is to have. `kept`: the file's own name, if that stays, which was
-    compared when it was given; those of directories may not have been."""
+    """What an image is to be called, or texts it is to have. `guid`: the file's, for the audit; None: it has none yet.
+    `kept`: the file's own name, if that stays, which was compared when it was given; those of directories may not have
+    been."""
 
     image: UUID
+    guid: UUID | None
     texts: tuple[str, ...]
     kept: str = ""
 
@@ -88,36 +90,36 @@ class NameGuard:
     ) -> list[MdmError | None]:
         account = caller.payer.account
         if self.refused.wait(account):
-            return [tried_often(caller) for _ in named]
+            return [tried_often(caller, one.guid) for one in named]
         asked = await self._let(caller, named)
         verdicts: list[MdmError | None] = []
         for one, found in zip(asked, await self._found(asked), strict=True):
             if one.is_compared and self._is_shut(account, one):
-                verdicts.append(tried_often(caller))
+                verdicts.append(tried_often(caller, one.named.guid))
                 continue
             for guess in found - counted:
                 self._count(account, one, guess)
             counted |= found
-            verdicts.append(revealing(caller) if found else one.unknown or one.why)
+            verdicts.append(revealing(caller, one.named.guid) if found else one.unknown or one.why)
         return verdicts
 
     async def _demand(self, caller: Caller, named: Sequence[Named], *, as_one: bool) -> list[MdmError | None]:
         account = caller.payer.account
         if self.refused.wait(account):
-            raise tried_often(caller)
+            raise tried_often(caller, named[0].guid)
         asked = await self._let(caller, named)
         for one in asked:
             if (why := (one.unknown if as_one else None) or one.why) is not None:
                 raise why
         found = await self._found(asked)
         # Of many that are compared side by side no more is told than of those one after the other.
-        if any(self._is_shut(account, one) for one in asked):
-            raise tried_often(caller)
+        if (shut := next((one for one in asked if self._is_shut(account, one)), None)) is not None:
+            raise tried_often(caller, shut.named.guid)
         hits = {guess: one for one, some in zip(asked, found, strict=True) for guess in some}
         if hits:
             for guess, one in list(hits.items())[: 1 if as_one else None]:
                 self._count(account, one, guess)
-            raise revealing(caller)
+            raise revealing(caller, next(iter(hits.values())).named.guid)
         return [one.unknown for one in asked]
 
     async def _identifiers(self, wanted: Sequence[UUID]) -> Mapping[UUID, OwnIdentifiers | MdmError]:
@@ -222,7 +224,7 @@ def _asked(
     if of is None or not of.values:
         return _Asked(named)
     let = lets[of.key]
-    why = said_much(caller, let.wait) if let.wait else None
+    why = said_much(caller, named.guid, let.wait) if let.wait else None
     return _Asked(named, [said[text] for text in named.texts], of.values, of.key, let, why)
 
 

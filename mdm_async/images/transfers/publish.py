@@ -95,7 +95,7 @@ async def _publish(
     async with database.acquire() as db:
         place = (await places.of_entries(db, [grant.parent])).get(grant.parent)
     if place is not None and place.lfn != directory:  # moved since the name was looked at
-        await guard.demand_silent(caller, [Named(image, (join(place.lfn, grant.name),), grant.name)])
+        await guard.demand_silent(caller, [Named(image, None, (join(place.lfn, grant.name),), grant.name)])
     if grant.state == "uploaded":
         try:
             await _demand_same(placing, database, grant.sealed, image, done)
