@@ -17,6 +17,7 @@ import pytest
 from mdm_async.errors import MdmError
 from mdm_async.images.names import comparing, guesses, revealing
 from mdm_async.images.names.guesses import CHARACTERS, DATES, PER_HIT, Guesses
+from mdm_async.images.names.path_template import pseudonym
 from mdm_async.images.names.revealing import NameGuard
 from mdm_async.images.reading.shelf import Found, Shelf
 from mdm_async.keys.store import untold
@@ -316,6 +317,15 @@ async def test_a_directory_that_got_its_name_uncompared_counts_when_it_is_compar
     assert told == ["SRM_SUCCESS"] * 4 + ["SRM_AUTHORIZATION_FAILURE"]
 
 
+async def as_registered(server: Server, guids: list[str]) -> None:
+    async with server.house.database.acquire() as db:
+        await db.execute(
+            "update images set brought_by = null where id in"
+            " (select image from entries where guid = any($1::uuid[]))",
+            guids,
+        )
+
+
 @pytest.mark.parametrize("registered", [False, True])
 async def test_names_that_files_had_before_they_were_here_count(
     limited: Server, monkeypatch: pytest.MonkeyPatch, registered: bool
@@ -329,15 +339,32 @@ async def test_names_that_files_had_before_they_were_here_count(
         for n in range(2)
     ]
     if registered:
-        async with limited.house.database.acquire() as db:
-            await db.execute(
-                "update images set brought_by = null where id in"
-                " (select image from entries where guid = any($1::uuid[]))",
-                guids,
-            )
+        await as_registered(limited, guids)
     surls = {"fromSURL": f"{hunter.at}/d/e", "toSURL": f"{hunter.at}/f"}
     answer = await limited.srm("mv", token=hunter.token, expect=None, **surls)
     wanted = "SRM_AUTHORIZATION_FAILURE" if registered else "SRM_SUCCESS"
+    assert answer["returnStatus"]["statusCode"] == wanted
+
+
+@pytest.mark.parametrize("own", [True, False])
+async def test_names_that_the_server_made_of_an_archives_instances_cost_nothing(
+    limited: Server, monkeypatch: pytest.MonkeyPatch, own: bool
+) -> None:
+    few_letters(limited, monkeypatch, 150)
+    hunter = await Hunter.of(limited, 72 + own)
+    served = limited.house.views.get("basic")
+    assert served is not None
+    await limited.srm("mkdir", token=hunter.token, surl=f"{hunter.at}/d")
+    guids = []
+    for seed in range(110 + 20 * own, 130 + 20 * own):
+        bytes_ = image(seed)
+        instance = pydicom.dcmread(io.BytesIO(bytes_)).SOPInstanceUID + ("" if own else ".1")
+        lfn = f"{hunter.at}/d/{pseudonym('instance', instance, served.key)}.dcm"
+        guids.append((await limited.put(lfn, bytes_))["guid"])
+    await as_registered(limited, guids)
+    surls = {"fromSURL": f"{hunter.at}/d", "toSURL": f"{hunter.at}/e"}
+    answer = await limited.srm("mv", token=hunter.token, expect=None, **surls)
+    wanted = "SRM_SUCCESS" if own else "SRM_AUTHORIZATION_FAILURE"
     assert answer["returnStatus"]["statusCode"] == wanted
 
 

@@ -1,8 +1,11 @@
 """An image's own identifiers, which nothing said of it may hold, and what guesses at them are counted by."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
+from mdm_async.dicom.filemeta import read_meta
 from mdm_async.dicom.identifiers import patient_of
+from mdm_async.images.names.path_template import pseudonym
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,13 +19,25 @@ class OwnIdentifiers:
     named_with_bytes: bool
     """So its names were compared when they were given; one that was registered had names before it was known whose it
     is."""
+    pseudonyms: frozenset[str]
+    """What names that the server made of an archive's or a device's instance begin with; nobody can guess by them."""
+
+    def chosen(self, text: str, kept: str) -> str:
+        """What of a name or text that ends in the file's own name people may have chosen."""
+        own, dot, suffix = kept.partition(".")
+        if own not in self.pseudonyms or not text.endswith(f"/{kept}"):
+            return text
+        return f"{text.removesuffix(kept)}-{dot}{suffix}"
 
 
-def own_identifiers(head: bytes, bringer: str | None) -> OwnIdentifiers:
-    """`bringer`: the account that brought the bytes with the name, if one did. Raises as `patient_of`."""
+def own_identifiers(head: bytes, bringer: str | None, keys: Iterable[bytes]) -> OwnIdentifiers:
+    """`bringer`: the account that brought the bytes with the name, if one did; `keys`: of what names are made. Raises
+    as `patient_of`."""
     patient = patient_of(head)
-    key = str(hash((patient.key, bringer)))
-    return OwnIdentifiers("\n".join(sorted(patient.values)), key, bringer is not None)
+    counted_by = str(hash((patient.key, bringer)))
+    instance = read_meta(head).sop_instance
+    pseudonyms = frozenset(pseudonym("instance", instance, key) for key in keys) if instance else frozenset()
+    return OwnIdentifiers("\n".join(sorted(patient.values)), counted_by, bringer is not None, pseudonyms)
 
 
 def identifiers_in(values: str) -> list[str]:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
 from uuid import UUID
@@ -129,6 +129,7 @@ class NameGuard:
         async with self.database.acquire() as db:
             closed = await self.shelf.find_whole(db, [(image, IDENTIFIED) for image in wanted])
             brought = await images.bringers(db, wanted)
+        keys = list(dict.fromkeys(one.key for one in self.shelf.served))
         for image, original in zip(wanted, await self.shelf.load(closed), strict=True):
             if isinstance(original, Unavailable):
                 found[image] = original
@@ -137,7 +138,7 @@ class NameGuard:
             try:
                 first = await head(self.blobs, self.cipher, original, self.max_head)
                 found[image] = (
-                    await self.cipher.run(partial(own_identifiers, first, brought.get(image)))
+                    await self.cipher.run(partial(own_identifiers, first, brought.get(image), keys))
                     if first is not None
                     else too_large()
                 )
@@ -150,6 +151,7 @@ class NameGuard:
     async def _let(self, caller: Caller, named: Sequence[Named]) -> list["_Asked"]:
         """What of these may be compared, which is counted for each patient."""
         known = await self._identifiers(list(dict.fromkeys(one.image for one in named)))
+        named = [_as_chosen(one, known.get(one.image)) for one in named]
         said = await read(self.cipher, {text for one in named for text in (*one.texts, one.kept)})
         by_patient: dict[str, list[Named]] = {}
         for one in named:
@@ -226,6 +228,13 @@ def _asked(
     let = lets[of.key]
     why = said_much(caller, named.guid, let.wait) if let.wait else None
     return _Asked(named, [said[text] for text in named.texts], of.values, of.key, let, why)
+
+
+def _as_chosen(named: Named, of: OwnIdentifiers | MdmError | None) -> Named:
+    """Without what the server made of it."""
+    if not named.kept or not isinstance(of, OwnIdentifiers):
+        return named
+    return replace(named, texts=tuple(of.chosen(text, named.kept) for text in named.texts))
 
 
 def _was_compared(of: OwnIdentifiers | MdmError | None) -> bool:
