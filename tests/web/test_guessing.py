@@ -346,26 +346,33 @@ async def test_names_that_files_had_before_they_were_here_count(
     assert answer["returnStatus"]["statusCode"] == wanted
 
 
-@pytest.mark.parametrize("own", [True, False])
-async def test_names_that_the_server_made_of_an_archives_instances_cost_nothing(
-    limited: Server, monkeypatch: pytest.MonkeyPatch, own: bool
+async def test_names_that_the_server_made_cost_nothing(
+    limited: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Of an archive's instances, and of a project's entries; but those that look so alone do."""
     few_letters(limited, monkeypatch, 150)
-    hunter = await Hunter.of(limited, 72 + own)
+    hunter = await Hunter.of(limited, 72)
     served = limited.house.views.get("basic")
     assert served is not None
-    await limited.srm("mkdir", token=hunter.token, surl=f"{hunter.at}/d")
-    guids = []
-    for seed in range(110 + 20 * own, 130 + 20 * own):
+    for directory in ("d", "e"):
+        await limited.srm("mkdir", token=hunter.token, surl=f"{hunter.at}/{directory}")
+    guids, lfns = [], []
+    for seed in range(110, 150):
         bytes_ = image(seed)
-        instance = pydicom.dcmread(io.BytesIO(bytes_)).SOPInstanceUID + ("" if own else ".1")
-        lfn = f"{hunter.at}/d/{pseudonym('instance', instance, served.key)}.dcm"
-        guids.append((await limited.put(lfn, bytes_))["guid"])
+        instance = pydicom.dcmread(io.BytesIO(bytes_)).SOPInstanceUID + ("" if seed < 130 else ".1")
+        lfns.append(
+            f"{hunter.at}/{'d' if seed < 130 else 'e'}/{pseudonym('instance', instance, served.key)}.dcm"
+        )
+        guids.append((await limited.put(lfns[-1], bytes_))["guid"])
+    link = {"surls": lfns[:20], "target": hunter.at, "view": "basic", "template": "f/{instance}.dcm"}
+    assert await hunter.post("/admin/v1/link", **link) == 200
     await as_registered(limited, guids)
-    surls = {"fromSURL": f"{hunter.at}/d", "toSURL": f"{hunter.at}/e"}
-    answer = await limited.srm("mv", token=hunter.token, expect=None, **surls)
-    wanted = "SRM_SUCCESS" if own else "SRM_AUTHORIZATION_FAILURE"
-    assert answer["returnStatus"]["statusCode"] == wanted
+    told = {}
+    for directory in ("d", "f", "e"):
+        surls = {"fromSURL": f"{hunter.at}/{directory}", "toSURL": f"{hunter.at}/{directory}{directory}"}
+        answer = await limited.srm("mv", token=hunter.token, expect=None, **surls)
+        told[directory] = answer["returnStatus"]["statusCode"]
+    assert told == {"d": "SRM_SUCCESS", "f": "SRM_SUCCESS", "e": "SRM_AUTHORIZATION_FAILURE"}
 
 
 async def test_a_file_that_takes_the_place_of_one_that_is_compared_gets_no_name(

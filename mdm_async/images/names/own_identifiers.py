@@ -1,10 +1,12 @@
 """An image's own identifiers, which nothing said of it may hold, and what guesses at them are counted by."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 
 from mdm_async.dicom.filemeta import read_meta
 from mdm_async.dicom.identifiers import patient_of
+from mdm_async.dicom.pseudonym import Pseudonyms
 from mdm_async.images.names.path_template import pseudonym
 
 
@@ -20,7 +22,8 @@ class OwnIdentifiers:
     """So its names were compared when they were given; one that was registered had names before it was known whose it
     is."""
     pseudonyms: frozenset[str]
-    """What names that the server made of an archive's or a device's instance begin with; nobody can guess by them."""
+    """What names that the server made begin with: of an archive's or a device's instance, or of a project's entry.
+    Nobody can guess by them."""
 
     def chosen(self, text: str, kept: str) -> str:
         """What of a name or text that ends in the file's own name people may have chosen."""
@@ -36,8 +39,14 @@ def own_identifiers(head: bytes, bringer: str | None, keys: Iterable[bytes]) -> 
     patient = patient_of(head)
     counted_by = str(hash((patient.key, bringer)))
     instance = read_meta(head).sop_instance
-    pseudonyms = frozenset(pseudonym("instance", instance, key) for key in keys) if instance else frozenset()
+    pseudonyms = frozenset(chain.from_iterable(_pseudonyms(instance, key) for key in keys if instance))
     return OwnIdentifiers("\n".join(sorted(patient.values)), counted_by, bringer is not None, pseudonyms)
+
+
+def _pseudonyms(instance: str, key: bytes) -> Iterator[str]:
+    """As `archived_name` has it, and of the UID that a view has in its place, as `mdm link` has it."""
+    for uid in (instance, Pseudonyms(key).uid(instance)):
+        yield pseudonym("instance", uid, key)
 
 
 def identifiers_in(values: str) -> list[str]:
