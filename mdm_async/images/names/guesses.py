@@ -21,7 +21,7 @@ DATES: Final = 500
 """What could be birth dates. Five thousand random UIDs hold two hundred by accident; times of day after seven, which
 read like years, twice as many."""
 LETTERS: Final = 24_000
-"""In words of letters: some four thousand names."""
+"""In words of letters: some four to five thousand names."""
 CHARACTERS: Final = 400_000
 """In all: the UIDs, UUIDs or SHA-256 of five thousand slices."""
 _BURSTS: Final = (DATES, LETTERS, CHARACTERS)
