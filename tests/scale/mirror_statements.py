@@ -50,7 +50,7 @@ async def what_changes_in_a_mirrored_directory_is_noted_and_sent(desk: Desk) -> 
 @budget(600)
 async def how_far_mirrors_are_is_known(desk: Desk) -> None:
     mirror = await _mirror(desk)
-    await mirrors.note(desk.db, _NAME, "entry", [guid(n) for n in range(100)])
+    await mirrors.note(desk.db, _NAME, "entry", [guid(n) for n in range(100)], since=mirror.added)
     assert (await mirrors.lag(desk.db, _NAME)).waiting == 101
     await mirrors.complete(desk.db, _NAME)
     await mirrors.distrust(desk.db, "node", 5)

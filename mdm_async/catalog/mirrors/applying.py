@@ -10,7 +10,7 @@ from datetime import datetime
 from uuid import UUID
 
 from mdm_async.catalog.namespace import cut_trees
-from mdm_async.errors import Forbidden, NoParent
+from mdm_async.errors import BadRequest, Forbidden, NoParent
 from mdm_async.postgres.database import Connection
 
 
@@ -50,12 +50,12 @@ async def set_top(db: Connection, directory: int, said: Said) -> None:
     await db.execute(f"update entries set guid = $2, {_OWN} where id = $1", directory, said.guid, *_own(said))
 
 
-async def inside(db: Connection, directory: int, guid: UUID, *, cut_off: bool = False) -> int | None:
-    """The entry of that GUID, at or below the directory; None when there is none. `cut_off`: or in a tree that was
-    removed, and goes by and by. Raises Forbidden when it is elsewhere."""
+async def inside(db: Connection, directory: int, guid: UUID) -> int | None:
+    """The entry of that GUID, at or below the directory; None when there is none, or in a tree that was removed and
+    goes by and by. Raises Forbidden when it is elsewhere."""
     row = await db.fetchrow(
         "with recursive up as ("
-        "  select id, parent, name, id as origin from entries where guid = $2 union all"
+        "  select id, parent, name, id as origin from entries where guid = $2 union"
         "  select e.id, e.parent, e.name, up.origin from up cross join lateral ("
         "    select id, parent, name from entries where entries.id = up.parent limit 1) e"
         ") select origin, bool_or(id = $1) as inside, bool_or(parent is null and name = '') as named"
@@ -63,19 +63,23 @@ async def inside(db: Connection, directory: int, guid: UUID, *, cut_off: bool = 
         directory,
         guid,
     )
-    if row is None or not (row["inside"] or row["named"] or cut_off):
-        return None
-    if row["named"] and not row["inside"]:
+    if row is not None and row["named"] and not row["inside"]:
         raise Forbidden("a GUID is that of an entry outside of the mirrored directory")
-    return int(row["origin"])
+    return int(row["origin"]) if row is not None and row["inside"] else None
 
 
 async def place(db: Connection, directory: int, parent: UUID, said: Said, image: UUID | None) -> int:
-    """Make it what is said, in the directory `parent`; its id. Raises NoParent, Forbidden."""
+    """Make it what is said, in the directory `parent`; its id. Raises NoParent, Forbidden, BadRequest where it would
+    lie in itself."""
     above = await inside(db, directory, parent)
     if above is None:
         raise NoParent("the directory of an entry has not come yet")
-    known = await inside(db, directory, said.guid, cut_off=True)
+    known = await inside(db, directory, said.guid)
+    if known is None:
+        # What was removed goes by and by, with all that is below it: it does not come back, but gives its GUID up.
+        await db.execute("update entries set guid = gen_random_uuid() where guid = $1", said.guid)
+    elif image is None and await _lies_in(db, above, known):
+        raise BadRequest("an entry would lie in itself")
     await _free(db, above, said.name, said.guid)
     if known is not None:
         await db.execute(
@@ -96,6 +100,21 @@ async def place(db: Connection, directory: int, parent: UUID, said: Said, image:
         said.guid,
     )
     return int(id_)
+
+
+async def _lies_in(db: Connection, entry: int, above: int) -> bool:
+    """Whether an entry is another, or below it."""
+    return bool(
+        await db.fetchval(
+            "with recursive up as ("
+            "  select $1::bigint as id union"
+            "  select e.parent from up cross join lateral ("
+            "    select parent from entries where entries.id = up.id and parent is not null limit 1) e"
+            ") select exists (select from up where id = $2)",
+            entry,
+            above,
+        )
+    )
 
 
 async def _free(db: Connection, parent: int, name: str, guid: UUID) -> None:

@@ -61,6 +61,8 @@ async def add(
     db: Connection, name: str, directory: int, guid: UUID, url: str, credential: bytes, epoch: int, by: str
 ) -> None:
     """From the commit on changes are noted; all that is there already is to be sent. Raises Exists."""
+    # Whoever began to change an entry before, unnoted, ends before what is there is looked at.
+    await db.execute("lock table entries in share mode")
     try:
         await db.execute(
             "insert into mirrors (name, directory, url, credential, epoch, added_by, told)"
@@ -71,7 +73,7 @@ async def add(
         raise Exists(
             "there is a mirror of that name, or of that directory", remedy="mdm mirror status"
         ) from None
-    await note(db, name, "entry", [guid])
+    await note(db, name, "entry", [guid], since=await db.fetchval("select now()"))
 
 
 async def get(db: Connection, name: str) -> Mirror | None:
@@ -144,11 +146,14 @@ async def distrust(db: Connection, node: str, seconds: float) -> None:
     )
 
 
-async def note(db: Connection, mirror: str, kind: str, guids: Sequence[UUID], after: str = "") -> None:
+async def note(
+    db: Connection, mirror: str, kind: str, guids: Sequence[UUID], after: str = "", *, since: datetime
+) -> None:
+    """`since`: when that changed by which these are to be looked at."""
     await db.execute(
-        "insert into mirror_changes (mirror, kind, guid, name) select $1, $2, guid, $4"
+        "insert into mirror_changes (mirror, kind, guid, name, at) select $1, $2, guid, $4, $5"
         " from unnest($3::uuid[]) as g (guid)",
-        *(mirror, kind, list(guids), after),
+        *(mirror, kind, list(guids), after, since),
     )
 
 
@@ -177,10 +182,7 @@ async def put_off(db: Connection, ids: Collection[int], reason: str) -> None:
     )
 
 
-_OLDEST = """coalesce(least(
-    (select at from mirror_changes where mirror = $1 and (kind = 'shred') = true order by id limit 1),
-    (select at from mirror_changes where mirror = $1 and (kind = 'shred') = false order by id limit 1)
-), clock_timestamp())"""
+_OLDEST = "coalesce((select min(at) from mirror_changes where mirror = $1), clock_timestamp())"
 
 
 async def lag(db: Connection, mirror: str) -> Lag:
@@ -194,9 +196,14 @@ async def lag(db: Connection, mirror: str) -> Lag:
     return Lag(row["waiting"], max(0.0, row["seconds"]), row["failed"])
 
 
-async def complete(db: Connection, mirror: str) -> datetime:
-    """All changes before it have been sent, and taken; what is committed late counts by when it was made."""
-    return await db.fetchval(f"select {_OLDEST}", mirror)  # type: ignore[no-any-return]
+async def complete(db: Connection, mirror: str) -> datetime | None:
+    """All changes before it have been sent, and taken; what is committed late counts by when it was made. None until
+    what was there when the mirror was added has been."""
+    return await db.fetchval(  # type: ignore[no-any-return]
+        f"select oldest from (select {_OLDEST} as oldest) o"
+        " where oldest > (select added from mirrors where name = $1)",
+        mirror,
+    )
 
 
 async def sent_entries(db: Connection, mirror: str, guids: Collection[UUID]) -> set[UUID]:

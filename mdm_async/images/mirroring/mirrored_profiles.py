@@ -71,7 +71,9 @@ class MirroredProfiles:
         if len(key) != SECRET_BYTES:
             raise BadRequest("a project's key has another length")
         profile = parse_profile(told["toml"]) if told["toml"] is not None else None
-        if profile is not None and (profile.name != name or project_of(profile) != project):
+        # The key store has keys of other uses under names of other forms.
+        of = (profile.name, project_of(profile)) if profile is not None else (BASIC, BASIC_PROJECT)
+        if of != (name, project):
             raise BadRequest("a profile is another than its record says")
         had = (await self.shelf.keys.project_keys([project])).get(project)
         async with self.database.transaction() as db:

@@ -176,9 +176,11 @@ class Sending:
             assert change.guid is not None
             async with self.outfit.database.transaction() as db:
                 page = await states.of_page(db, change.guid, change.name or "", _PAGE)
-                await mirrors.note(db, self.mirror.name, "entry", [guid for guid, _ in page])
+                inside = [guid for guid, _ in page]
+                await mirrors.note(db, self.mirror.name, "entry", inside, since=change.at)
                 if len(page) == _PAGE:
-                    await mirrors.note(db, self.mirror.name, "inside", [change.guid], page[-1][1])
+                    rest = page[-1][1]
+                    await mirrors.note(db, self.mirror.name, "inside", [change.guid], rest, since=change.at)
                 await mirrors.done(db, [change.id])
 
     async def _anew(self, changes: Sequence[Change]) -> None:
@@ -207,7 +209,7 @@ class Sending:
             # Before it is sent, so that whatever becomes of it then is sent, too.
             await mirrors.sending_entries(db, name, fresh)
             new = [one.guid for one in found if one.image is None and one.guid not in sent]
-            await mirrors.note(db, name, "inside", new)
+            await mirrors.note(db, name, "inside", new, since=min(change.at for change in changes))
             top = await top_of(db, directory)
             records = [
                 top.over(Record.of(one)) if one.guid == top.guid else Record.of(one)

@@ -9,7 +9,10 @@ from uuid import UUID
 from mdm_async.catalog.mirrors.applying import Said
 from mdm_async.catalog.mirrors.states import State
 from mdm_async.catalog.namespace.places import rules_of
-from mdm_async.rules import Rules
+from mdm_async.dicom.rejection_notes import REASONS
+from mdm_async.errors import BadRequest
+from mdm_async.names import parse_lfn
+from mdm_async.rules import Rules, rule
 
 Told = dict[str, Any]
 
@@ -42,8 +45,15 @@ class Record:
 
     @classmethod
     def read(cls, told: Mapping[str, Any]) -> Self:
-        """As `told`, of a mapping whose values have their types already, or are as JSON has them."""
+        """As `told`, of a mapping whose values have their types already, or are as JSON has them. Raises BadRequest."""
         read = {name: told[name] for name in cls.__slots__}
+        _demand_name(str(read["name"]))
+        for acl in ("acl", "default_acl"):
+            if read[acl] is not None:
+                for one in read[acl]:
+                    rule(one["principal"], one["rights"], one.get("views"))
+        if read["rejected"] is not None and read["rejected"] not in REASONS:
+            raise BadRequest("an entry is rejected for a reason that is not known here")
         for name in ("guid", "parent", "image"):
             read[name] = UUID(str(read[name])) if read[name] is not None else None
         for name in ("created", "modified"):
@@ -81,3 +91,10 @@ class Record:
             self.created,
             self.modified,
         )
+
+
+def _demand_name(name: str) -> None:
+    """Return when it is one that an entry may have here, too."""
+    lead = "/in/"
+    if "/" in name or parse_lfn(lead + name) != lead + name:
+        raise BadRequest("an entry's name is none that a file or directory may have")
