@@ -21,6 +21,8 @@ PATH: Final = "mirror/v1"
 CALL_SECONDS: Final = 60.0
 STALL_SECONDS: Final = 60.0
 """In which the mirror must take some of a file."""
+_LONGEST_ANSWER: Final = 4 << 20
+"""Bytes: of what is said about 256 records."""
 _STORE_SECONDS: Final = 600.0
 """In which it must say that it has stored and de-identified one."""
 
@@ -31,7 +33,7 @@ class SecondSite:
     def __init__(self, url: str, credential: str) -> None:
         self._base = parse_url(url)
         demand_confidential(self._base, "a mirror's credential")
-        self._wire = Wire(self._base, credential, connections=1, attempts=1)
+        self._wire = Wire(self._base, credential, connections=1, attempts=1, longest=_LONGEST_ANSWER)
         self._headers = {"Authorization": f"Bearer {credential}", "Content-Type": "application/octet-stream"}
 
     async def __aenter__(self) -> Self:
@@ -68,7 +70,7 @@ class SecondSite:
                 "PUT", url, sealed=True, headers=self._headers, data=_going_on(sealed, limit)
             )
             async with put as answer:
-                await answer.read()
+                await answer.content.read(_LONGEST_ANSWER)
         if answer.status != 201:
             raise WrongContent(f"the mirror answered HTTP {answer.status} to a file")
 

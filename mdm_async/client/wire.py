@@ -58,7 +58,8 @@ class Wire:
     """An async context manager around the session to `base`.
 
     `named`: somebody said that it is this server; else anybody may listen there. `ca` (PEM) is trusted besides the
-    system's store, which SSL_CERT_FILE replaces. `attempts` bounds the tries of a call that may be repeated.
+    system's store, which SSL_CERT_FILE replaces. `attempts` bounds the tries of a call that may be repeated, `longest`
+    the bytes of an answer.
     """
 
     def __init__(
@@ -71,6 +72,7 @@ class Wire:
         ca: Path | None = None,
         connections: int = 64,
         attempts: int = ATTEMPTS,
+        longest: float = float("inf"),
     ) -> None:
         if token is not None and not _TOKEN.fullmatch(token):
             raise Unauthenticated("the token holds characters that no token has")
@@ -85,6 +87,7 @@ class Wire:
         self._stack = ExitStack()
         self._ca = ca
         self._connections = connections
+        self._longest = longest
         self._session: aiohttp.ClientSession | None = None
 
     def __repr__(self) -> str:
@@ -169,9 +172,18 @@ class Wire:
 
     async def _call_once(self, method: str, url: URL, body: Json | None, seconds: float) -> tuple[int, bytes]:
         async with self._asked(method, url, body, seconds) as response:
-            content = await response.read()
+            content = await self._whole(response)
         self._demand_done(url, response, content)
         return response.status, content
+
+    async def _whole(self, response: aiohttp.ClientResponse) -> bytes:
+        pieces, length = [], 0
+        async for piece in response.content.iter_any():
+            pieces.append(piece)
+            length += len(piece)
+            if length > self._longest:
+                raise WrongContent(f"the answer of {self.place} has more than {self._longest} bytes")
+        return b"".join(pieces)
 
     @asynccontextmanager
     async def _asked(

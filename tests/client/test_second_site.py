@@ -2,13 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import pytest
 
 from mdm_async.client import second_site
 from mdm_async.client.second_site import SecondSite
-from mdm_async.errors import InsecureChannel, Unavailable
+from mdm_async.errors import InsecureChannel, Unavailable, WrongContent
 
 
 @asynccontextmanager
@@ -43,6 +43,23 @@ async def test_a_file_that_is_not_taken_ends(monkeypatch: pytest.MonkeyPatch) ->
     async with silent() as url, SecondSite(url, "credential") as site:
         with pytest.raises(Unavailable):
             await site.upload("00000000-0000-0000-0000-000000000000", endless())
+
+
+async def test_an_endless_answer_is_not_kept() -> None:
+    async def endlessly(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n")
+        with suppress(ConnectionError):
+            while True:
+                writer.write(bytes(1 << 20))
+                await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(endlessly, "127.0.0.1", 0) as server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        async with SecondSite(url, "credential") as site:
+            with pytest.raises(WrongContent, match="has more than"):
+                await site.hello({})
 
 
 async def test_a_credential_crosses_no_network_in_the_clear() -> None:
