@@ -70,7 +70,8 @@ class _Writer:
     async def write(self, data: bytes | bytearray | memoryview) -> None:
         self._data += data
 
-    async def commit(self) -> None:
+    async def commit(self, last: bytes | bytearray | memoryview = b"") -> None:
+        self._data += last
         self._store.blobs[self._blob] = bytes(self._data)
 
     async def abandon(self) -> None:

@@ -328,6 +328,6 @@ async def test_a_port_that_speaks_something_else_is_told_as_that(
     context = ssl.create_default_context() if tls else None
     async with listening:
         with pytest.raises(NoAssociation, match=why) as told:
-            async with associated(CalledPeer("127.0.0.1", port, TITLE, DEVICE, context), [IMAGES], PATIENCE):
+            async with associated(CalledPeer("127.0.0.1", port, TITLE, DEVICE, context), [IMAGES], PATIENT):
                 pass
     assert cause in told.value.cause

@@ -43,12 +43,17 @@ async def put(db: Connection, note: UUID, said: Rejected) -> None:
 
 
 async def lock(db: Connection, image: UUID) -> bool:
-    """Whether an image is a note. Then nobody names an image until this transaction ends; else nobody rejects. Before
-    any entry is locked."""
+    """Whether an image is a note. Then nobody names an image of its patient until this transaction ends; else nobody
+    rejects one of its own. Before any entry is locked."""
     is_note: bool = await db.fetchval(
-        "select is_note from (select exists (select from rejection_notes where image = $1) as is_note) n"
-        " cross join lateral (select case when is_note then pg_advisory_xact_lock(hashtext('mdm rejections'))"
-        "  else pg_advisory_xact_lock_shared(hashtext('mdm rejections')) end offset 0) l",
+        "with n as materialized (select exists (select from rejection_notes where image = $1) as is_note),"
+        # A note also keeps those waiting who name images of nobody knows whom.
+        " locks as materialized ("
+        "  select one from patient_locks($1) one union select 0 from n where is_note order by 1),"
+        " locked as materialized (select case when is_note"
+        "  then pg_advisory_xact_lock(hashtext('mdm rejections'), one)"
+        "  else pg_advisory_xact_lock_shared(hashtext('mdm rejections'), one) end from n, locks)"
+        " select is_note from n, (select count(*) from locked) l",
         image,
     )
     return is_note

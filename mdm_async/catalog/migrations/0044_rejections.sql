@@ -71,13 +71,21 @@ create function is_at_or_below(entry_ bigint, directory_ bigint) returns boolean
     ) select exists (select from up where id = directory_)
 $$;
 
+-- Whoever names an image, and whoever rejects images of its patient, wait for each other; of others' patients seldom, for
+-- there are few locks: one transaction may name images of thousands. 0 stands for patients that nobody noted.
+create function patient_locks(image_ uuid) returns setof integer language sql stable as $$
+    select distinct 1 + (get_byte(blind, 0) & 63) from blind_values where image = image_ and tag = 1048576
+    union all select 0 where not exists (select from blind_values where image = image_ and tag = 1048576)
+    order by 1
+$$;
+
 create function name_rejected_image() returns trigger language plpgsql as $$
 declare
     instance_ bytea := (select blind from blind_values where image = new.image and tag = 524312 limit 1);
     code_ integer;
 begin
     -- Whoever rejects waits for this transaction, or has ended before what follows looks.
-    perform pg_advisory_xact_lock_shared(hashtext('mdm rejections'));
+    perform pg_advisory_xact_lock_shared(hashtext('mdm rejections'), one) from patient_locks(new.image) one;
     if exists (select from rejected_uids where instance = instance_) and new.only_view is null
         and not exists (
             select from entries where image = new.image and id < new.id and only_view is null
@@ -117,7 +125,8 @@ create trigger rejected_when_renewed after update of image on entries
 create function revoke_note() returns trigger language plpgsql as $$
 begin
     if exists (select from rejection_notes where image = old.image and entry = old.id) then
-        perform pg_advisory_xact_lock(hashtext('mdm rejections'));
+        perform pg_advisory_xact_lock(hashtext('mdm rejections'), one)
+            from (select 0 union select * from patient_locks(old.image) order by 1) locks (one);
         delete from rejection_notes where image = old.image;
     end if;
     return null;

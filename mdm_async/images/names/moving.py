@@ -26,8 +26,8 @@ from mdm_async.names import IDENTIFIED, MOST_LEVELS, OPAQUE, ROOT, Caller, Lfn, 
 from mdm_async.postgres.database import Connection, Database
 from mdm_async.settings import DeliverySettings, NamingSettings
 
-_LOOKS: Final = 3
-"""At what lies in a directory: at all of it, then at what has come meanwhile."""
+_LOOKS: Final = 10
+"""At what lies in a directory: at all of it, then at what has come meanwhile, which is less each time."""
 
 
 class Taken(Enum):

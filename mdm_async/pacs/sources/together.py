@@ -4,7 +4,7 @@ Whatever does not come so (the answer broke off, or has it otherwise than it was
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Collection, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from functools import partial
@@ -75,11 +75,11 @@ class Series:
                 _, asked = next(iter(wanted.values()))
                 async with self.fetcher.source.series(asked) as parts:
                     passed = 0
-                    while await parts.begin() and wanted and passed <= len(rows):
+                    while await parts.begin() and passed <= len(rows):
                         async with aclosing(parts.data()) as data:
                             instance, whole = await _instance_of(data)
                             if instance not in wanted and (
-                                more := await self._joined(left, _MOST - len(rows))
+                                more := await self._joined(rows[0], _MOST - len(rows))
                             ):
                                 rows += more
                                 left |= dict.fromkeys(more)
@@ -87,6 +87,8 @@ class Series:
                             row, _ = wanted.pop(instance, (None, None))
                             if row is None:
                                 passed += 1
+                                if not wanted:
+                                    break
                             elif await self._takes(row, whole):
                                 del left[row]
         except SourceAway:
@@ -98,11 +100,10 @@ class Series:
             _log.error("a series came in part", archive=self.fetcher.source.name, kind=type(why).__name__)
         return list(left)
 
-    async def _joined(self, left: Collection[Row], most: int) -> list[Row]:
-        """What waits of the series of these by now, too."""
+    async def _joined(self, one: Row, most: int) -> list[Row]:
+        """What waits of its series by now, too."""
         async with self.fetcher.database.acquire() as db:
-            pacs, one = self.fetcher.source.name, next(iter(left))
-            rows = await images_to_stage.take_with_it(db, pacs, one, most)
+            rows = await images_to_stage.take_with_it(db, self.fetcher.source.name, one, most)
         self.shift.join(rows)
         return rows
 

@@ -27,6 +27,9 @@ MOST = 256
 _RULES = 1000
 
 
+ViewName = Annotated[str, Field(max_length=64)]
+
+
 class _Form(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
@@ -40,7 +43,7 @@ class HelloForm(_Form):
 class RuleForm(_Form):
     principal: str = Field(max_length=1024)
     rights: str = Field(max_length=16)
-    views: list[str] | None = Field(None, max_length=_RULES)
+    views: list[ViewName] | None = Field(None, max_length=_RULES)
 
 
 Acl = Annotated[list[RuleForm], Field(max_length=_RULES)]
@@ -54,15 +57,15 @@ class EntryForm(_Form):
     image: UUID | None
     acl: Acl | None
     default_acl: Acl | None
-    default_view: str | None = Field(max_length=64)
+    default_view: ViewName | None
     delivery: dict[Literal["identified", "deidentified"], Literal["clear", "sealed"]] | None
-    views: list[str] | None = Field(max_length=_RULES)
-    only_view: str | None = Field(max_length=64)
+    views: list[ViewName] | None = Field(max_length=_RULES)
+    only_view: ViewName | None
     opaque: bool | None
     force: bool | None
     created: datetime
     modified: datetime
-    released: list[tuple[str, int]] = Field(max_length=_RULES)
+    released: list[tuple[ViewName, int]] = Field(max_length=_RULES)
     rejected: int | None
     notes: list[UUID] = Field(max_length=_RULES)
 
@@ -92,11 +95,11 @@ class ActForm(_Form):
     id: int
     at: datetime
     caller: str = Field(max_length=4096)
-    source: str | None
+    source: str | None = Field(max_length=1024)
     act: str = Field(max_length=256)
     outcome: str = Field(max_length=256)
     guid: UUID
-    view: str | None
+    view: ViewName | None
     bytes: int | None
     details: dict[str, Any]
 
