@@ -85,6 +85,7 @@ async def a_directory_is_made_what_another_site_says(desk: Desk) -> None:
     (new,) = [uuid4()]
     await applying.place(desk.db, top.id, directory.guid, _said(new, "new"), image(FILE))
     await applying.place(desk.db, top.id, directory.guid, _said(new, f"f{FILE:07}"), image(FILE))
+    await applying.place(desk.db, top.id, top.guid, _said(directory.guid, directory.name), None)
     assert await applying.image_at(desk.db, top.id, new) == image(FILE)
     await applying.views_at(desk.db, directory.guid)
     await applying.hide(desk.db, (await desk.entry(f"{DIRECTORY}/f{FILE:07}")).id, image(FILE), 113001, [])
