@@ -22,6 +22,15 @@ def local(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.fixture(autouse=True)
+async def closed(grid_tools: GridTools) -> None:
+    """Whatever other files of tests opened to strangers on the server that all of them share."""
+    rules = [{"principal": "any:anonymous", "rights": "pdrwlxgs"}]
+    for surl in ("/", "/grid"):
+        body = {"surls": [surl], "permissionType": "REMOVE", "rules": rules}
+        await grid_tools.server.srm("setPermission", expect=None, **body)
+
+
 async def test_a_file_goes_there_and_comes_back(grid_tools: GridTools, place: str, local: Path) -> None:
     surl = grid_tools.srm(f"{place}/x/y/{ODD}")
     await grid_tools.well("gfal-mkdir", "-p", grid_tools.srm(f"{place}/x/y"))

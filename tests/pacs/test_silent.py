@@ -16,7 +16,7 @@ def planted() -> tuple[Image, list[str]]:
     """An image, and what identifies its patient in it."""
     attributes = {
         "PatientName": "Plantwell^Zacharias",
-        "PatientID": "PID-7734-PLANTED",
+        "PatientID": "PID-7734XQZ-PLANTED",
         "PatientBirthDate": "19071226",
         "AccessionNumber": "ACC-PLANTED-55",
         "StudyID": "STU-PLANTED-1",
@@ -25,7 +25,7 @@ def planted() -> tuple[Image, list[str]]:
         "SeriesInstanceUID": generate_uid(),
     }
     made = image(**attributes)
-    words = ["plantwell", "zacharias", "7734", "planted", "19071226"]
+    words = ["plantwell", "zacharias", "7734xqz", "planted", "19071226"]
     return made, [*words, str(made.read.StudyInstanceUID), str(made.read.SeriesInstanceUID), made.instance]
 
 

@@ -5,6 +5,7 @@ It lies in memory where there is room, for hundreds of databases are made there,
 With MDM_TEST_DSN set, its server is used instead; the role needs CREATEDB.
 """
 
+import asyncio
 import os
 import secrets
 import shutil
@@ -26,6 +27,7 @@ FAST = {
     "max_wal_size": "128MB",
     "min_wal_size": "32MB",
 }
+_TRIES = 600
 _MEMORY, _ROOM = Path("/dev/shm"), 4 << 30
 """Bytes that are free there: four servers need some 300 MB each."""
 
@@ -64,7 +66,12 @@ class PostgresForTests:
             await self._drop(name)
 
     async def _drop(self, name: str) -> None:
-        await self._execute(f"drop database if exists {name} with (force)")
+        for _ in range(_TRIES):
+            try:
+                return await self._execute(f"drop database if exists {name} with (force)")
+            except asyncpg.InsufficientPrivilegeError:  # while the vacuum is in it, which is nobody's to end
+                await asyncio.sleep(0.1)
+        raise TimeoutError("a database is being vacuumed all the time")
 
     async def _execute(self, statement: str) -> None:
         connection = await asyncpg.connect(self.dsn)

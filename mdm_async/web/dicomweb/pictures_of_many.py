@@ -53,7 +53,9 @@ async def rendered_all(request: web.Request) -> web.StreamResponse:
                 with warm.ending.cutting(transport.abort):
                     try:
                         await _send(request, answer, warm, asked, parts)
-                    except (NotFound, NotAcceptable, TooLarge) as why:
+                    except NotFound:
+                        pass  # It has no pixels; what has some, and cannot be drawn, says more.
+                    except (NotAcceptable, TooLarge) as why:
                         left = why
         if not answer.prepared:
             raise left
