@@ -75,11 +75,12 @@ class Series:
                 _, asked = next(iter(wanted.values()))
                 async with self.fetcher.source.series(asked) as parts:
                     passed = 0
-                    while await parts.begin() and passed <= len(rows):
+                    while await parts.begin() and wanted and passed <= len(rows):
                         async with aclosing(parts.data()) as data:
                             instance, whole = await _instance_of(data)
-                            if instance not in wanted and (
-                                more := await self._joined(rows[0], _MOST - len(rows))
+                            # Or it is the last: then nothing else would be looked at.
+                            if (instance not in wanted or len(wanted) == 1) and (
+                                more := await self._joined(next(iter(left)), _MOST - len(rows))
                             ):
                                 rows += more
                                 left |= dict.fromkeys(more)
@@ -87,8 +88,6 @@ class Series:
                             row, _ = wanted.pop(instance, (None, None))
                             if row is None:
                                 passed += 1
-                                if not wanted:
-                                    break
                             elif await self._takes(row, whole):
                                 del left[row]
         except SourceAway:

@@ -333,7 +333,7 @@ async def test_no_more_is_set_aside_at_once_than_there_may_be(caching: Server) -
         assert (await staged.totals(db)).coming == 9000
         # A node that is gone keeps its room no longer than its lease.
         await db.execute("update staged_images set coming_until = now() - interval '1 second'")
-    assert await some(nodes[0], images[0])
+    await until(lambda: some(nodes[0], images[0]))
     with pytest.raises(CacheTooSmall):
         await nodes[0].set_aside(images[0], quota + 1)
 
