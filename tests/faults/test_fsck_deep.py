@@ -1,6 +1,7 @@
 """Rot: whatever of a stored image is changed behind the server's back, a deep check tells what it was, and mends it
 where it can be had again."""
 
+import errno
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
@@ -137,6 +138,20 @@ async def test_rot_of_the_pixels_is_found_in_each_view_that_shares_them(archive:
     assert found is not None
     assert not found["repaired"]
     assert await archive.damage() == damage
+
+
+async def test_bytes_that_the_disk_cannot_read_are_damaged_and_keep_no_other_from_being_looked_at(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    preadv = os.preadv
+
+    def broken(descriptor: int, *more: Any) -> int:
+        if os.readlink(f"/proc/self/fd/{descriptor}") == str(archive.blob):
+            raise OSError(errno.EIO, "Input/output error")
+        return preadv(descriptor, *more)
+
+    monkeypatch.setattr(os, "preadv", broken)
+    assert await archive.damage() == PIXELS
 
 
 FLIP = "set_byte({0}, octet_length({0}) / 2, get_byte({0}, octet_length({0}) / 2) # 1)"

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
+from mdm_async.catalog import installation
 from mdm_async.catalog.mirrors import followed, mirrors, read_only
 from mdm_async.catalog.mirrors.followed import Followed
 from mdm_async.catalog.mirrors.mirrors import Lag, Mirror
@@ -77,7 +78,7 @@ class Mirroring:
         async with self.database.acquire() as db:
             await acl.demand_administrator(db, caller)
             _demand_name(name)
-            own: UUID = await db.fetchval("select id from installation")
+            own = await installation.identity(db)
             await _mirrorable(db, path)
         async with SecondSite(url, credential) as site:
             there = await site.hello({"installation": str(own), "epoch": None, "complete": None})

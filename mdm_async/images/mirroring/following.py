@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 
 import orjson
 
+from mdm_async.catalog import installation
 from mdm_async.catalog.holdings import images, profiles
 from mdm_async.catalog.mirrors import applying, followed
 from mdm_async.catalog.mirrors.followed import FOLLOWING, Followed
@@ -72,7 +73,7 @@ class Following:
             here = await followed.get(db, name)
             if here is None or here.state != FOLLOWING or epoch not in (None, here.epoch):
                 raise followed.fenced(name)
-            own = await db.fetchval("select id from installation")
+            own = await installation.identity(db)
             if first == own:
                 raise Conflict(
                     "an installation is no mirror of itself", remedy="name another server: --to URL"

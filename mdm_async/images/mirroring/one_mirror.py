@@ -17,6 +17,7 @@ import structlog
 from yarl import URL
 
 from mdm_async.blobs.store import BlobStore
+from mdm_async.catalog import installation
 from mdm_async.catalog.holdings import images
 from mdm_async.catalog.mirrors import mirrors, states
 from mdm_async.catalog.mirrors.mirrors import Change, Mirror
@@ -99,7 +100,7 @@ class Sending:
     async def _hello(self, complete: datetime | None) -> None:
         database, name = self.outfit.database, self.mirror.name
         async with database.acquire() as db:
-            own = await db.fetchval("select id from installation")
+            own = await installation.identity(db)
         told = {"installation": str(own), "epoch": self.mirror.epoch}
         await self.site.hello(told | {"complete": complete.isoformat() if complete is not None else None})
         async with database.acquire() as db:

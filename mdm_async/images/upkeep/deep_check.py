@@ -22,7 +22,7 @@ from mdm_async.catalog.rights.acl import demand_administrator
 from mdm_async.catalog.trail import acts
 from mdm_async.catalog.trail.acts import Act
 from mdm_async.catalog.work import views_to_make
-from mdm_async.errors import Gone
+from mdm_async.errors import Gone, Unavailable
 from mdm_async.images.cipher_pool import CipherPool
 from mdm_async.images.metrics import DAMAGED_PARTS
 from mdm_async.images.transfers.cache import Cache
@@ -132,7 +132,12 @@ class DeepCheck:
         checked, ends = Checked(), time.monotonic() + seconds
         damaged: dict[UUID, list[Damage]] = {}
         for image in some:
-            looked = await self._looked_into(image)
+            try:
+                looked = await self._looked_into(image)
+            except Unavailable:
+                if not checked.images:
+                    raise
+                break  # What was found is put down first.
             checked.images += 1
             checked.bytes += looked.bytes
             checked.next = image

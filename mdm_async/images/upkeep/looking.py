@@ -1,6 +1,7 @@
 """One image looked into as deep as it goes: everything that lies under its keys is opened, and held against what is
 known of it. Nothing is changed, and no plain byte leaves this process."""
 
+import errno
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ from mdm_async.blobs.store import BlobStore
 from mdm_async.catalog.holdings.damage import Damage
 from mdm_async.catalog.holdings.generations import Keyed, SealedView
 from mdm_async.catalog.holdings.images import Part
-from mdm_async.errors import Damaged
+from mdm_async.errors import Damaged, Unavailable
 from mdm_async.images.cipher_pool import CipherPool
 from mdm_async.images.parts import adler, pacs_source, record
 from mdm_async.images.parts.record import PartRecord, ViewRecord
@@ -119,6 +120,11 @@ class _Look:
             alone = await self.cipher.run(partial(of_part, self.found.image, row, part, self.secrets))
             sums = await self._sums(row, alone)
         except Damaged as why:
+            return why.detail
+        except Unavailable as why:
+            # A disk that cannot read these bytes is not away: the others are to be looked at.
+            if not (isinstance(why.__cause__, OSError) and why.__cause__.errno == errno.EIO):
+                raise
             return why.detail
         if sums.plain != part.adler32:
             return "its bytes are others than were stored"
