@@ -205,6 +205,16 @@ async def test_rot_in_the_catalog_is_found_and_views_are_made_anew(archive: Arch
         assert await archive.look() is None
 
 
+async def test_what_is_looked_at_is_not_counted_as_served(archive: Archive) -> None:
+    async def decrypted() -> list[bytes]:
+        shown = await archive.server.call("GET", "/metrics", token=archive.server.admin_token)
+        return [line for line in shown.body.splitlines() if line.startswith(b"mdm_segments_decrypted_total")]
+
+    before = await decrypted()
+    assert await archive.look() is None
+    assert await decrypted() == before != []
+
+
 async def test_it_goes_page_by_page_and_may_be_gone_on_with(archive: Archive) -> None:
     async with archive.server.house.database.acquire() as db:
         all_ = await db.fetchval("select count(*) from images")

@@ -52,14 +52,19 @@ class Run:
     stop: int
 
     def open(self, cipher: memoryview) -> memoryview:
-        """The wanted bytes, in a buffer that may be given back. Raises Damaged when the store gave back something else
-        than it was given."""
+        """The wanted bytes to be served, in a buffer that may be given back. Raises as `look`."""
+        wanted = self.look(cipher)
+        SEGMENTS_DECRYPTED[self.part.row.kind].inc(segments_in(len(cipher)))
+        return wanted
+
+    def look(self, cipher: memoryview) -> memoryview:
+        """As `open`, of bytes that stay here. Raises Damaged when the store gave back something else than it was
+        given."""
         plain = buffer(plain_size(len(cipher)))
         try:
             self.part.opener.decrypt_run_into(cipher, plain, self.first, segment_count(self.part.stored_size))
         except BadSeal as why:
             raise Damaged(f"a stored part does not open: {why.detail}") from why
-        SEGMENTS_DECRYPTED[self.part.row.kind].inc(segment_count(len(plain)))
         return plain[self.start : self.stop]
 
 
