@@ -5,8 +5,9 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from mdm_async.catalog.holdings import blobs, images
-from mdm_async.catalog.holdings.images import Part, StoredView
+from mdm_async.catalog.holdings import blobs, bringers, stored_parts, stored_views
+from mdm_async.catalog.holdings.stored_parts import Part
+from mdm_async.catalog.holdings.stored_views import StoredView
 from mdm_async.catalog.metadata import matches, new_image
 from mdm_async.catalog.metadata.blind import SealedOriginal, of_stored, sealed_of
 from mdm_async.catalog.metadata.index import IndexedView
@@ -44,8 +45,8 @@ async def test_all_of_it_is_there_though_no_image_has_said_the_same(db: Connecti
     await blobs.lease(db, blob, 60)
     async with db.transaction():
         await new_image.insert(db, new)
-    assert await images.was_brought_by(db, id_, "user:a")
-    held = await images.holdings(db, [(id_, BASIC), (id_, "other")], ["a.1", "b.1"])
+    assert await bringers.was_brought_by(db, id_, "user:a")
+    held = await stored_views.holdings(db, [(id_, BASIC), (id_, "other")], ["a.1", "b.1"])
     assert held[id_, BASIC].view == replace(new.views[0], pseudonyms=())
     told = await db.fetchval("select pseudonyms from views where image = $1 and name = $2", id_, BASIC)
     assert told == [b"1", b"2"]
@@ -53,7 +54,7 @@ async def test_all_of_it_is_there_though_no_image_has_said_the_same(db: Connecti
     other = held[id_, "other"].view
     assert other is not None
     assert (other.state, other.reason) == ("quarantined", "no")
-    assert await images.parts(db, [one.id for one in new.parts]) == {one.id: one for one in new.parts}
+    assert await stored_parts.by_id(db, [one.id for one in new.parts]) == {one.id: one for one in new.parts}
     assert await matches.said(db, [(id_, BASIC)], ["a.1"]) == [SAID.all()]
     assert await sealed_of(db, [id_]) == {id_: b"sealed"}
     assert await of_stored(db, [id_], [0x00100020, 0x00080018]) == {id_: {b"digest", b"other"}}
@@ -71,5 +72,5 @@ async def test_nothing_of_it_is_there_when_a_lease_has_lapsed(db: Connection, fo
     with pytest.raises(Gone):
         async with db.transaction():
             await new_image.insert(db, _new(id_, blob))
-    assert not await images.was_brought_by(db, id_, "user:a")
+    assert not await bringers.was_brought_by(db, id_, "user:a")
     assert not await sealed_of(db, [id_])

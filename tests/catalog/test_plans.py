@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 
 from mdm_async.catalog.grants import grants, requests
-from mdm_async.catalog.holdings import blobs, images, locality
+from mdm_async.catalog.holdings import blobs, images, locality, stored_views
 from mdm_async.catalog.namespace import entries, places
 from mdm_async.catalog.namespace.entries import Listed
 from mdm_async.catalog.rights import kept_acls, visible
@@ -100,9 +100,12 @@ STATEMENTS: dict[str, tuple[Statement, str]] = {
     "a request is extended": (lambda db: requests.extend(db, CALLER, ID, None, 60), "_request_idx"),
     "entries are released": (lambda db: requests.release_entries(db, CALLER, [1]), "_entry_idx"),
     "images without a name are doomed": (lambda db: images.doom_unreferenced(db, [ID]), "entries_of_image"),
-    "views are found": (lambda db: images.holdings(db, [(ID, "basic")], ["v"]), "views_pkey"),
+    "views are found": (lambda db: stored_views.holdings(db, [(ID, "basic")], ["v"]), "views_pkey"),
     "places of images are found": (lambda db: locality.of_images(db, [ID]), "images_pkey"),
-    "a pseudonym is found": (lambda db: images.with_pseudonym(db, b"p", ["v"], ID, 10), "views_pseudonyms"),
+    "a pseudonym is found": (
+        lambda db: stored_views.with_pseudonym(db, b"p", ["v"], ID, 10),
+        "views_pseudonyms",
+    ),
     "views to make are taken": (lambda db: VIEWS_TO_MAKE.take(db, "a", 10), "views_to_make_due"),
     "directories to check are taken": (
         lambda db: DIRECTORIES_TO_CHECK.take(db, "a", 10),
@@ -148,7 +151,7 @@ async def test_a_look_into_an_inverted_index_changes_no_plan_of_the_transaction_
 ) -> None:
     async with database.transaction() as db:
         await Verdicts().of(db, CALLER, 0)
-        await images.with_pseudonym(db, b"p", ["v"], ID, 10)
+        await stored_views.with_pseudonym(db, b"p", ["v"], ID, 10)
         assert await db.fetchval("show enable_bitmapscan") == "off"
 
 

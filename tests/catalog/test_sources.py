@@ -8,9 +8,9 @@ import pytest
 
 from mdm_async.catalog.grants import grants
 from mdm_async.catalog.grants.grants import Grant
-from mdm_async.catalog.holdings import images, locality, sources
-from mdm_async.catalog.holdings.images import StoredView
+from mdm_async.catalog.holdings import images, locality, sources, stored_views
 from mdm_async.catalog.holdings.locality import Locality
+from mdm_async.catalog.holdings.stored_views import StoredView
 from mdm_async.catalog.metadata import new_image
 from mdm_async.catalog.metadata.new_image import NewImage
 from mdm_async.catalog.namespace import entries
@@ -91,7 +91,7 @@ async def test_bytes_that_come_make_an_image_online_once(db: Connection) -> None
     view = StoredView(image, "basic", "d.1", "image", None, "refused for this test")
     assert await images.fill(db, image, [], [view])
     assert await locality.of_images(db, [image]) == {image: Locality.ONLINE_AND_NEARLINE}
-    holding = (await images.holdings(db, [(image, "basic")], ["d.1"]))[image, "basic"]
+    holding = (await stored_views.holdings(db, [(image, "basic")], ["d.1"]))[image, "basic"]
     assert (holding.locality.is_online, holding.view and holding.view.reason) == (
         True,
         "refused for this test",

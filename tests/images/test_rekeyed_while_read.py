@@ -11,7 +11,7 @@ from uuid import UUID
 import aiohttp
 import pytest
 
-from mdm_async.catalog.holdings import generations, images
+from mdm_async.catalog.holdings import generations, stored_views
 from mdm_async.errors import Busy
 from mdm_async.images.changed import ChangedHere
 from mdm_async.images.metadata import indexing
@@ -261,15 +261,15 @@ async def test_a_view_that_is_looked_for_while_keys_change_is_found_whole(
     server = own_server
     await server.put("/a.dcm", made(pixels=BLOB))
     house, image = server.house, await image_of(server, "/a.dcm")
-    parts_of_views = images.parts_of_views
+    parts_of_views = stored_views.parts_needed
 
     async def after_a_change(*arguments: object) -> object:
-        monkeypatch.setattr(images, "parts_of_views", parts_of_views)
+        monkeypatch.setattr(stored_views, "parts_needed", parts_of_views)
         asked = await elsewhere_on_its_own(server, "/a.dcm")
         assert asked
         return await parts_of_views(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(images, "parts_of_views", after_a_change)
+    monkeypatch.setattr(stored_views, "parts_needed", after_a_change)
     found = await house.shelf.load_one(house.database, image, View("basic"))
     assert found.registration == (await stored(server, image))[0].registration
 

@@ -21,10 +21,12 @@ from mdm_async.catalog.grants import shredding as transfer_urls
 from mdm_async.catalog.grants.grants import Grant
 from mdm_async.catalog.holdings import (
     blobs,
+    bringers,
     damage,
     generations,
     images,
     locality,
+    made_views,
     mappings,
     opaque,
     profiles,
@@ -35,11 +37,14 @@ from mdm_async.catalog.holdings import (
     shredding,
     sources,
     staged,
+    stored_parts,
+    stored_views,
     vanished,
 )
-from mdm_async.catalog.holdings.images import Part, StoredView
 from mdm_async.catalog.holdings.locality import Locality
 from mdm_async.catalog.holdings.rejections import Rejected
+from mdm_async.catalog.holdings.stored_parts import Part
+from mdm_async.catalog.holdings.stored_views import StoredView
 from mdm_async.catalog.metadata import (
     blind,
     collections,
@@ -342,21 +347,21 @@ async def an_image_is_kept(desk: Desk) -> None:
         ),
     )
     await images.fill(desk.db, made, [], [])
-    await images.was_brought_by(desk.db, made, OWNER)
-    await images.bringers(desk.db, [made])
-    await images.brought_by(desk.db, [made], OWNER)
-    await images.is_lately_brought(desk.db, 1, made, [OWNER], 3600)
+    await bringers.was_brought_by(desk.db, made, OWNER)
+    await bringers.accounts(desk.db, [made])
+    await bringers.brought_by(desk.db, [made], OWNER)
+    await bringers.is_lately_brought(desk.db, 1, made, [OWNER], 3600)
     await images.registration(desk.db, made)
     await images.lock(desk.db, made)
     registered = await images.registration(desk.db, made)
-    await images.renew_record(desk.db, made, registered, "basic", "a.1", b"other")
+    await made_views.renew_record(desk.db, made, registered, "basic", "a.1", b"other")
     renewed = [(replace(view, record=b"other"), b"third", [uuid4()])]
-    assert await images.add_parts(desk.db, made, [_part(made)], renewed)
+    assert await made_views.add_parts(desk.db, made, [_part(made)], renewed)
     newer = replace(view, version="b.2")
-    await images.add_view(desk.db, [_part(made)], newer)
-    await images.drop_superseded(desk.db, made, "basic", "b.2", 1)
-    await images.views_of(desk.db, made)
-    await images.drop_view(desk.db, (made, "basic", "b.2"))
+    await made_views.add(desk.db, [_part(made)], newer)
+    await made_views.drop_superseded(desk.db, made, "basic", "b.2", 1)
+    await stored_views.ready(desk.db, made)
+    await made_views.drop(desk.db, (made, "basic", "b.2"))
 
 
 @budget(30)
@@ -425,15 +430,15 @@ async def what_may_be_evicted_is_looked_for_page_by_page(desk: Desk) -> None:
 @budget(300)
 async def a_hundred_views_are_found(desk: Desk) -> None:
     wanted = [(image(FILE + n), "basic") for n in range(100)]
-    held = await images.holdings(desk.db, wanted, ["a.1"])
-    assert len((await images.parts_of_views(desk.db, held.values()))[0]) == 100
-    await images.parts(desk.db, [part for one in held.values() if one.view for part in one.view.parts])
+    held = await stored_views.holdings(desk.db, wanted, ["a.1"])
+    assert len((await stored_views.parts_needed(desk.db, held.values()))[0]) == 100
+    await stored_parts.by_id(desk.db, [part for one in held.values() if one.view for part in one.view.parts])
     untold = [replace(one, view=replace(one.view, parts=())) for one in held.values() if one.view is not None]
-    await images.parts_of_views(desk.db, untold)
-    await images.reports(desk.db, [(*one, "a.1") for one in wanted])
+    await stored_views.parts_needed(desk.db, untold)
+    await stored_views.reports(desk.db, [(*one, "a.1") for one in wanted])
     await locality.of_images(desk.db, [of for of, _ in wanted])
     await locality.registered(desk.db, [of for of, _ in wanted])
-    await images.lately_brought(desk.db, [of for of, _ in wanted], [OWNER], 3600)
+    await bringers.lately_brought(desk.db, [of for of, _ in wanted], [OWNER], 3600)
 
 
 @budget(100)
@@ -476,7 +481,7 @@ async def a_cohort_is_made_told_and_goes(desk: Desk) -> None:
     assert len(await members.each(desk.db, [(77, guid(n)) for n in range(100)])) == 100
     place = await places.resolve_one(desk.db, ROOT)
     await as_it_was.note(desk.db, {number: as_it_was.of_file(place) for number in range(100)})
-    assert len(await images.pinned(desk.db, pins)) == 100
+    assert len(await stored_views.pinned(desk.db, pins)) == 100
     assert await members.beside_others(desk.db, pins) == []
     assert await cohorts.cut_off(desk.db, made)
     assert len(await members.remove_page(desk.db, made, 1000)) == 100
@@ -495,7 +500,7 @@ async def cohorts_that_nobody_finished_are_given_up(desk: Desk) -> None:
 
 @budget(200)
 async def a_pseudonym_is_found(desk: Desk) -> None:
-    await images.with_pseudonym(desk.db, b"p", ["a.1"], UUID(int=0), 10)
+    await stored_views.with_pseudonym(desk.db, b"p", ["a.1"], UUID(int=0), 10)
 
 
 @budget(500)
@@ -555,7 +560,7 @@ async def a_profile_is_enabled_in_a_directory(desk: Desk) -> None:
 @budget(20)
 async def a_view_is_released(desk: Desk) -> None:
     held = StoredView(image(FILE), "p", "q.2", "image", None, "text", quarantined=True)
-    await images.add_view(desk.db, [], held)
+    await made_views.add(desk.db, [], held)
     assert await profiles.release(desk.db, image(FILE), "p", "q.2", OWNER)
     assert await profiles.is_released(desk.db, image(FILE), "p", 2)
     await profiles.forget_releases(desk.db, image(FILE))
@@ -807,7 +812,7 @@ async def a_page_of_everything_is_looked_through(desk: Desk) -> None:
     await damage.end_turn(desk.db, None)
     assert await damage.turn(desk.db, 0) == UUID(int=0)
     await damage.standing(desk.db)
-    lost, after = await images.lost_parts(desk.db, (image(1), "", ""), 1000)
+    lost, after = await stored_views.lost_parts(desk.db, (image(1), "", ""), 1000)
     assert not lost
     assert after is not None
 
@@ -826,12 +831,12 @@ async def how_the_files_of_a_directory_stand_is_told_by_page(desk: Desk) -> None
 async def a_view_is_indexed_and_its_sets_go_with_it(desk: Desk) -> None:
     of_files = [IndexedView(image(FILE + n), "q", "q.1", _SAID) for n in range(10)]
     for one in of_files:
-        await images.add_view(desk.db, [], StoredView(one.image, "q", "q.1", "image", b"record", None))
+        await made_views.add(desk.db, [], StoredView(one.image, "q", "q.1", "image", b"record", None))
     await index.announce(desk.db, of_files)
     await index.add(desk.db, of_files)
     assert await matches.said(desk.db, [(image(FILE), View("q"))], ["q.1"]) == [_SAID.all()]
     for one in of_files:
-        await images.drop_view(desk.db, (one.image, one.view, "q.1"))
+        await made_views.drop(desk.db, (one.image, one.view, "q.1"))
     for _ in range(3):
         rows = await SETS_TO_CHECK.take(desk.db, "a", 20)
         await sets.drop_unnamed(desk.db, await sets.of_rows(desk.db, [row.key[0] for row in rows]))

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from mdm_async.catalog.holdings.images import Part
 from mdm_async.catalog.holdings.locality import Locality
+from mdm_async.catalog.holdings.stored_parts import Part
 from mdm_async.errors import Busy, Gone
 from mdm_async.postgres.database import Connection
 

@@ -69,6 +69,16 @@ async def expect(db: Connection, image: UUID, size: int) -> None:
     )
 
 
+async def recount(db: Connection, image: UUID) -> None:
+    """What it takes of the cache has changed, if it is there."""
+    await db.execute(
+        "update staged_images set bytes ="
+        " (select coalesce(sum(cipher_size), 0)::bigint from parts where image = $1)"
+        " where image = $1 and coming_until is null",
+        image,
+    )
+
+
 async def hold(db: Connection, parts: Mapping[UUID, UUID]) -> set[UUID]:
     """Let nobody evict these images until the transaction ends, so that pins of them are seen after it.
 

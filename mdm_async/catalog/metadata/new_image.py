@@ -6,8 +6,9 @@ from typing import Final
 from uuid import UUID
 
 from mdm_async.catalog.holdings.blobs import lapsed
-from mdm_async.catalog.holdings.images import Part, StoredView
 from mdm_async.catalog.holdings.registrations import LOCK
+from mdm_async.catalog.holdings.stored_parts import Part
+from mdm_async.catalog.holdings.stored_views import StoredView
 from mdm_async.catalog.metadata import index
 from mdm_async.catalog.metadata.blind import SealedOriginal
 from mdm_async.catalog.metadata.index import IndexedView

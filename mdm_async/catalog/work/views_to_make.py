@@ -10,8 +10,8 @@ from typing import Final
 from uuid import UUID
 
 from mdm_async.catalog.holdings import profiles
-from mdm_async.catalog.holdings.images import PINNED
 from mdm_async.catalog.holdings.profiles import IS_ONLINE
+from mdm_async.catalog.holdings.stored_views import PINNED
 from mdm_async.catalog.work.queue import Queue
 from mdm_async.postgres.database import Connection
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 from uuid import UUID
 
-from mdm_async.catalog.holdings.images import Holding
+from mdm_async.catalog.holdings.stored_views import Holding
 from mdm_async.catalog.namespace import places
 from mdm_async.catalog.rights import acl
 from mdm_async.errors import MdmError, NotFound

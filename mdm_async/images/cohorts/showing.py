@@ -17,8 +17,8 @@ from cryptography.exceptions import InvalidTag
 from mdm_async.catalog.cohorts import cohorts, members
 from mdm_async.catalog.cohorts.cohorts import Cohort
 from mdm_async.catalog.cohorts.members import Member
-from mdm_async.catalog.holdings import images
-from mdm_async.catalog.holdings.images import Holding
+from mdm_async.catalog.holdings import stored_views
+from mdm_async.catalog.holdings.stored_views import Holding
 from mdm_async.catalog.namespace import places
 from mdm_async.catalog.rights import acl
 from mdm_async.catalog.trail import acts
@@ -130,7 +130,7 @@ async def _states(own: Cohorts, caller: Caller, cohort: Cohort) -> dict[State, i
     while after + 1 < cohort.members:
         async with own.turns.turn(caller.payer, _COUNTED, first=False), own.database.acquire() as db:
             page = await members.page(db, cohort.id, after, _COUNTED)
-            holdings = await images.pinned(db, [(one.image, one.view, one.version) for one in page])
+            holdings = await stored_views.pinned(db, [(one.image, one.view, one.version) for one in page])
         if not page:
             break
         counts.update(_state(own.shelf.served, holdings, one) for one in page)
@@ -144,7 +144,7 @@ async def page(own: Cohorts, caller: Caller, path: str, after: int) -> tuple[lis
         stands = await standing(db, caller, path)
         some = await members.page(db, stands.cohort.id, after, TOLD)
         asked_at = await stands.places(db, some)
-        holdings = await images.pinned(db, [(one.image, one.view, one.version) for one in some])
+        holdings = await stored_views.pinned(db, [(one.image, one.view, one.version) for one in some])
     readable = [one for one in some if may_read(caller, asked_at[one.number], View(one.view))]
     files = await _opened(own, readable, holdings)
     told = []

@@ -19,8 +19,9 @@ from typing import Self
 from uuid import UUID, uuid4
 
 from mdm_async.catalog.holdings import blobs, generations, images, rejections
-from mdm_async.catalog.holdings.images import Part, StoredView
 from mdm_async.catalog.holdings.rejections import Rejected
+from mdm_async.catalog.holdings.stored_parts import Part
+from mdm_async.catalog.holdings.stored_views import StoredView
 from mdm_async.catalog.metadata import blind, index, new_image
 from mdm_async.catalog.metadata.blind import SealedOriginal
 from mdm_async.catalog.metadata.index import IndexedView

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from mdm_async.catalog.holdings import opaque
-from mdm_async.catalog.holdings.images import Part, StoredView
+from mdm_async.catalog.holdings.stored_parts import Part
+from mdm_async.catalog.holdings.stored_views import StoredView
 from mdm_async.crypt4gh.segment import SEGMENT, padded
 from mdm_async.dicom.looks import LOOKED_AT, Within
 from mdm_async.errors import NotDicom

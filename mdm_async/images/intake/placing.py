@@ -9,7 +9,7 @@ from typing import TypeVar
 from uuid import UUID
 
 from mdm_async.blobs.store import BlobStore
-from mdm_async.catalog.holdings import images, rejections
+from mdm_async.catalog.holdings import bringers, images, rejections
 from mdm_async.catalog.namespace import entries
 from mdm_async.catalog.namespace.entries import Entry
 from mdm_async.catalog.namespace.taking import demand_takes_opaque
@@ -85,7 +85,7 @@ class Placing:
         elif there != image:
             # The same bytes, put before by the same caller, are as good as these. To others equality is not told: it
             # would let a writer try which patient an image is of.
-            if not await images.was_brought_by(db, there, owner):
+            if not await bringers.was_brought_by(db, there, owner):
                 raise _exists()
             if there not in same.images:
                 raise _Taken(there)

@@ -8,8 +8,9 @@ from uuid import UUID
 
 from cryptography.exceptions import InvalidTag
 
-from mdm_async.catalog.holdings import blobs, generations, images
-from mdm_async.catalog.holdings.images import Part, StoredView
+from mdm_async.catalog.holdings import blobs, generations, images, made_views, stored_parts
+from mdm_async.catalog.holdings.stored_parts import Part
+from mdm_async.catalog.holdings.stored_views import StoredView
 from mdm_async.dicom.part10 import Kind
 from mdm_async.dicom.pixels import plan
 from mdm_async.dicom.pixels.frame_places import FramePlaces
@@ -83,7 +84,7 @@ async def note_frames(
     views = [(one, opened) for one in stored if (opened := _opened(one, secrets)) is not None]
     database = workshop.depot.database
     async with database.acquire() as db:
-        rows = await images.parts(db, {id_ for _, opened in views for id_ in opened.ids})
+        rows = await stored_parts.by_id(db, {id_ for _, opened in views for id_ in opened.ids})
     noting = _Noting(workshop, image, secrets, rows)
     lacking = [opened for _, opened in views if any(map(noting.lacks, opened.parts))]
     seen: dict[UUID, Seen] = {}
@@ -106,7 +107,7 @@ async def note_frames(
             await images.lock(db, image)
             await generations.demand(db, image, registered)
             await blobs.settle(db, list(leases.blobs))
-            if not await images.add_parts(db, image, made, renewed):
+            if not await made_views.add_parts(db, image, made, renewed):
                 raise Busy("a view of the image has just been changed", remedy="try again")
         leases.keep()
 

@@ -6,8 +6,8 @@ from uuid import UUID
 
 from cryptography.exceptions import InvalidTag
 
-from mdm_async.catalog.holdings import generations, images
-from mdm_async.catalog.holdings.images import StoredView
+from mdm_async.catalog.holdings import generations, images, stored_parts, stored_views
+from mdm_async.catalog.holdings.stored_views import StoredView
 from mdm_async.catalog.metadata import blind, index
 from mdm_async.catalog.metadata.blind import SealedOriginal
 from mdm_async.catalog.metadata.index import IndexedView
@@ -62,7 +62,7 @@ async def _index(workshop: Workshop, shelf: Shelf, image: UUID) -> None:
     database = workshop.depot.database
     async with database.snapshot() as db:
         registered = (await images.registrations(db, [image])).get(image)
-        stored = [one for one in await images.views_of(db, image) if one.name != OPAQUE]
+        stored = [one for one in await stored_views.ready(db, image) if one.name != OPAQUE]
     if registered is None or not stored:
         return
     secrets = (await shelf.keys.fetch([registered], identity=True)).of(image, registered)
@@ -92,7 +92,7 @@ async def _of_view(workshop: Workshop, stored: StoredView, secrets: Secrets) -> 
         opened = record.unseal(stored.record, secrets.image, stored.image, stored.name, stored.version)
         first = opened.parts[0]
         async with workshop.depot.database.acquire() as db:
-            rows = await images.parts(db, [first.id])
+            rows = await stored_parts.by_id(db, [first.id])
         head = await stream.first_part(
             workshop.depot.blobs, view.of_part(stored.image, rows[first.id], first, secrets)
         )

@@ -8,7 +8,7 @@ from typing import Final
 from uuid import UUID
 
 from mdm_async.blobs.store import BlobStore
-from mdm_async.catalog.holdings import images
+from mdm_async.catalog.holdings import bringers
 from mdm_async.dicom.said import Said
 from mdm_async.errors import (
     Damaged,
@@ -128,7 +128,7 @@ class NameGuard:
         found: dict[UUID, OwnIdentifiers | MdmError] = {}
         async with self.database.acquire() as db:
             closed = await self.shelf.find_whole(db, [(image, IDENTIFIED) for image in wanted])
-            brought = await images.bringers(db, wanted)
+            brought = await bringers.accounts(db, wanted)
         keys = list(dict.fromkeys(one.key for one in self.shelf.served))
         for image, original in zip(wanted, await self.shelf.load(closed), strict=True):
             if isinstance(original, Unavailable):

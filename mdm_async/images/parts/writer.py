@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from uuid import UUID, uuid4
 
 from mdm_async.blobs.store import BlobWriter
-from mdm_async.catalog.holdings.images import Part
+from mdm_async.catalog.holdings.stored_parts import Part
 from mdm_async.crypt4gh.segment import RUN, SEGMENT, SegmentKey, padded
 from mdm_async.images.parts.depot import Depot
 from mdm_async.images.parts.leases import Leases

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from mdm_async.catalog.grants.grants import Grant
-from mdm_async.catalog.holdings import images
+from mdm_async.catalog.holdings import bringers
 from mdm_async.catalog.namespace.entries import Entry
 from mdm_async.errors import MdmError
 from mdm_async.images.reading.shelf import Shelf
@@ -35,7 +35,7 @@ async def lately_sent(
     their name, and are told of none."""
     if not files or ANYONE in writers:
         return set()
-    return await images.lately_brought(db, files, writers, shelf.writer_window)
+    return await bringers.lately_brought(db, files, writers, shelf.writer_window)
 
 
 async def sent_of(
@@ -50,7 +50,7 @@ async def sent_of(
     if grant.view == IDENTIFIED or parse_surl(grant.surl).view is not None:
         return None
     async with database.acquire() as db:
-        if not await images.is_lately_brought(db, grant.entry, grant.image, writers, shelf.writer_window):
+        if not await bringers.is_lately_brought(db, grant.entry, grant.image, writers, shelf.writer_window):
             return None
         found = await shelf.find_whole(db, [(grant.image, IDENTIFIED)])
     (loaded,) = await shelf.load(found)

@@ -12,9 +12,10 @@ from uuid import UUID
 
 from cryptography.exceptions import InvalidTag
 
-from mdm_async.catalog.holdings import images
-from mdm_async.catalog.holdings.images import Part, StoredView
+from mdm_async.catalog.holdings import made_views, stored_views
 from mdm_async.catalog.holdings.locality import Locality
+from mdm_async.catalog.holdings.stored_parts import Part
+from mdm_async.catalog.holdings.stored_views import StoredView
 from mdm_async.errors import Damaged, Gone, MdmError, NotOnline, Unavailable, ViewPending, ViewRefused
 from mdm_async.images.parts import record
 from mdm_async.images.parts.record import ViewRecord
@@ -32,7 +33,7 @@ class Found:
     """What the catalog has of the views wanted, still closed; `parts` only if they are to be loaded."""
 
     wanted: Sequence[tuple[UUID, View]]
-    holdings: dict[_Key, images.Holding]
+    holdings: dict[_Key, stored_views.Holding]
     parts: dict[UUID, Part]
     pinned: bool = False
     """These very versions are wanted, in force or not."""
@@ -50,7 +51,7 @@ class Shelf:
     async def find(self, db: Connection, wanted: Sequence[tuple[UUID, View]]) -> Found:
         """Many images' views, to open their records; one query."""
         await self.served.refresh(db)
-        return Found(wanted, await images.holdings(db, wanted, self.served.versions), {})
+        return Found(wanted, await stored_views.holdings(db, wanted, self.served.versions), {})
 
     async def find_whole(self, db: Connection, wanted: Sequence[tuple[UUID, View]]) -> Found:
         """Many images' views, to load them; two queries."""
@@ -58,12 +59,12 @@ class Shelf:
 
     async def find_pinned(self, db: Connection, wanted: Sequence[tuple[UUID, View, str]]) -> Found:
         """As `find`, of versions that a cohort pins, no two of one image's view; each may be served still."""
-        holdings = await images.pinned(db, wanted)
+        holdings = await stored_views.pinned(db, wanted)
         return Found([(image, view) for image, view, _ in wanted], holdings, {}, pinned=True)
 
     async def with_parts(self, db: Connection, found: Found) -> Found:
         """What was found, to be loaded."""
-        parts, registrations = await images.parts_of_views(db, found.holdings.values())
+        parts, registrations = await stored_views.parts_needed(db, found.holdings.values())
         changed = [
             (image, view, held.view.version)
             for (image, view), held in found.holdings.items()
@@ -78,7 +79,7 @@ class Shelf:
         if not changed:
             return replace(found, parts=parts)
         # Between the two queries the image was given other keys: its records are others, too. Or it was evicted.
-        again = found.holdings | await images.pinned(db, changed)
+        again = found.holdings | await stored_views.pinned(db, changed)
         if again == found.holdings:  # the part is lost
             return replace(found, parts=parts)
         return await self.with_parts(db, replace(found, holdings=again))
@@ -142,7 +143,9 @@ class Shelf:
         secret = secrets[view.image].of(holding.view.secret)
         sealed = record.seal(opened.with_digests(computed), secret, view.image, view.view, view.version)
         async with database.acquire() as db:
-            await images.renew_record(db, view.image, holding.registration, view.view, view.version, sealed)
+            await made_views.renew_record(
+                db, view.image, holding.registration, view.view, view.version, sealed
+            )
 
     async def secrets(self, found: Found) -> Fetched:
         """What opens the views that were found, by image."""

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from uuid import UUID
 
-from mdm_async.catalog.holdings.images import Part
+from mdm_async.catalog.holdings.stored_parts import Part
 from mdm_async.crypt4gh.segment import (
     RUN,
     SEGMENT,

@@ -10,7 +10,7 @@ from uuid import uuid4
 
 from mdm_async.blobs.ahead import one_ahead
 from mdm_async.blobs.store import BlobReader
-from mdm_async.catalog.holdings.images import Part
+from mdm_async.catalog.holdings.stored_parts import Part
 from mdm_async.crypt4gh.segment import CIPHER_SEGMENT, RUN, SegmentKey
 from mdm_async.errors import BadSeal, Damaged
 from mdm_async.images.parts.depot import Depot

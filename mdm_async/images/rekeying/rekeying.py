@@ -15,8 +15,8 @@ from weakref import WeakValueDictionary
 
 from mdm_async.catalog.holdings import blobs, generations, images
 from mdm_async.catalog.holdings.generations import Generation, Keyed
-from mdm_async.catalog.holdings.images import Part
 from mdm_async.catalog.holdings.locality import Locality
+from mdm_async.catalog.holdings.stored_parts import Part
 from mdm_async.catalog.rights import acl
 from mdm_async.catalog.trail import acts
 from mdm_async.catalog.trail.acts import Act

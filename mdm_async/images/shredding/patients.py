@@ -10,7 +10,7 @@ from functools import partial
 from typing import Final
 from uuid import UUID
 
-from mdm_async.catalog.holdings import images
+from mdm_async.catalog.holdings import stored_views
 from mdm_async.catalog.metadata import blind
 from mdm_async.catalog.trail import acts
 from mdm_async.catalog.trail.acts import Act
@@ -185,7 +185,9 @@ class _Search:
         after = UUID(int=0)
         async with self.workshop.depot.database.acquire() as db:
             while len(held) < _OPENED:
-                page = await images.with_pseudonym(db, digest, self.shelf.served.versions, after, _LOOKED_AT)
+                page = await stored_views.with_pseudonym(
+                    db, digest, self.shelf.served.versions, after, _LOOKED_AT
+                )
                 if not page:
                     break
                 after = page[-1][0]
@@ -220,7 +222,7 @@ class _Search:
             digest = self.workshop.finder.digest(pseudonym)
             after = UUID(int=0)
             async with self.workshop.depot.database.acquire() as db:
-                while page := await images.with_pseudonym(
+                while page := await stored_views.with_pseudonym(
                     db, digest, self.shelf.served.versions, after, _LOOKED_AT
                 ):
                     found |= {image for image, _, _ in page}

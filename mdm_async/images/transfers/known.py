@@ -10,7 +10,7 @@ from typing import Final
 from uuid import UUID
 
 from mdm_async.blobs.store import BlobStore
-from mdm_async.catalog.holdings import images
+from mdm_async.catalog.holdings import bringers
 from mdm_async.catalog.metadata import blind
 from mdm_async.catalog.namespace import locks, paths, places
 from mdm_async.catalog.namespace.places import Place
@@ -87,7 +87,7 @@ async def _replaceable(
     by_id = await places.of_entries(db, below)
     locked = await locks.locked(db, by_id)
     found = set(below.values())
-    own = await images.brought_by(db, found, owner)
+    own = await bringers.brought_by(db, found, owner)
     of_patient = await _of_patient(db, found, draft)
     of_series = of_patient
     for tag in (_STUDY, _SERIES):

@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 
 from mdm_async import scitags
 from mdm_async.catalog.grants.grants import Grant
-from mdm_async.catalog.holdings import images
+from mdm_async.catalog.holdings import bringers
 from mdm_async.catalog.mirrors import read_only
 from mdm_async.catalog.namespace import places
 from mdm_async.catalog.namespace.places import Place
@@ -166,7 +166,7 @@ async def _is_own(db: Connection, caller: Caller, place: Place) -> bool:
         return False
     if not acl.allows(caller, place, Right.LIST):
         return False
-    return await images.was_brought_by(db, place.entry.image, caller.writer)
+    return await bringers.was_brought_by(db, place.entry.image, caller.writer)
 
 
 async def _directory(db: Connection, caller: Caller, ask: StoreAsk, beginning: _Beginning) -> int:

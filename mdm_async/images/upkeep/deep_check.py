@@ -14,7 +14,7 @@ from uuid import UUID
 import structlog
 
 from mdm_async.blobs.store import BlobStore
-from mdm_async.catalog.holdings import damage, generations, images
+from mdm_async.catalog.holdings import damage, generations, images, made_views
 from mdm_async.catalog.holdings.damage import Damage, Standing
 from mdm_async.catalog.holdings.generations import Keyed
 from mdm_async.catalog.namespace import paths
@@ -185,6 +185,6 @@ class DeepCheck:
         async with self.database.transaction() as db:
             await images.lock(db, image)
             for view, version in {(one.view, one.version) for one in found if one.view is not None}:
-                await images.drop_view(db, (image, view, version))
+                await made_views.drop(db, (image, view, version))
                 await views_to_make.add(db, [(image, View(view))])
         return True

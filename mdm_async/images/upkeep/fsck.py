@@ -14,7 +14,7 @@ from uuid import UUID
 import structlog
 
 from mdm_async.blobs.store import BlobStore
-from mdm_async.catalog.holdings import blobs, images
+from mdm_async.catalog.holdings import blobs, made_views, stored_views
 from mdm_async.catalog.holdings.blobs import Known
 from mdm_async.catalog.rights.acl import demand_administrator
 from mdm_async.catalog.trail import acts
@@ -91,7 +91,7 @@ async def fsck(sweeper: Sweeper, caller: Caller, *, repair: bool) -> Report:
                 told = time.monotonic()
                 _log.info("fsck goes on", blobs=report.blobs, findings=len(report.findings) + report.more)
     report.add(*await _settled(sweeper, unsettled, repair=repair))
-    after: images.ViewKey | None = images.FIRST_VIEW
+    after: stored_views.ViewKey | None = stored_views.FIRST_VIEW
     while after is not None:
         findings, after = await _lost_parts(database, after, repair=repair)
         report.add(*findings)
@@ -168,16 +168,16 @@ async def _settled(sweeper: Sweeper, unsettled: list[Finding], *, repair: bool) 
 
 
 async def _lost_parts(
-    database: Database, after: images.ViewKey, *, repair: bool
-) -> tuple[list[Finding], images.ViewKey | None]:
+    database: Database, after: stored_views.ViewKey, *, repair: bool
+) -> tuple[list[Finding], stored_views.ViewKey | None]:
     findings = []
     async with database.transaction() as db:
-        lost, last = await images.lost_parts(db, after, _PAGE)
+        lost, last = await stored_views.lost_parts(db, after, _PAGE)
         for part, view in lost:
             image, name, _ = view
             mended = repair and name != IDENTIFIED
             if mended:
-                await images.drop_view(db, view)
+                await made_views.drop(db, view)
                 await views_to_make.add(db, [(image, name)])
             findings.append(Finding("lost part", part, image, repaired=mended))
     return findings, last

@@ -14,7 +14,7 @@ from cryptography.exceptions import InvalidTag
 from mdm_async.blobs.store import BlobStore
 from mdm_async.catalog.holdings.damage import Damage
 from mdm_async.catalog.holdings.generations import Keyed, SealedView
-from mdm_async.catalog.holdings.images import Part
+from mdm_async.catalog.holdings.stored_parts import Part
 from mdm_async.errors import Damaged, Unavailable
 from mdm_async.images.cipher_pool import CipherPool
 from mdm_async.images.parts import adler, pacs_source, record

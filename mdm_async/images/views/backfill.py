@@ -6,7 +6,7 @@ or an older version that may still be served is. What is made once is kept; when
 
 from functools import partial
 
-from mdm_async.catalog.holdings import images
+from mdm_async.catalog.holdings import images, made_views
 from mdm_async.catalog.work import directories_to_check, views_to_make
 from mdm_async.catalog.work.directories_to_check import DIRECTORIES_TO_CHECK
 from mdm_async.catalog.work.queue import Row
@@ -108,7 +108,7 @@ async def _older_are_left(db: Connection, row: Row, version: str, floor: int) ->
         await images.lock(db, image)
     except Gone:
         return False
-    await images.drop_superseded(db, image, view, version, floor)
+    await made_views.drop_superseded(db, image, view, version, floor)
     return (await views_to_make.lack(db, image, view, version, floor)).older
 
 

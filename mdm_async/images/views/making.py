@@ -7,7 +7,8 @@ from uuid import UUID
 
 import orjson
 
-from mdm_async.catalog.holdings.images import Part, StoredView
+from mdm_async.catalog.holdings.stored_parts import Part
+from mdm_async.catalog.holdings.stored_views import StoredView
 from mdm_async.catalog.metadata.index import IndexedView
 from mdm_async.dicom.attributes import attributes_of
 from mdm_async.dicom.identifiers import linking_values

@@ -4,7 +4,7 @@ from dataclasses import replace
 from functools import partial
 from uuid import UUID
 
-from mdm_async.catalog.holdings import images
+from mdm_async.catalog.holdings import images, made_views, stored_parts, stored_views
 from mdm_async.dicom.part10 import Kind
 from mdm_async.dicom.pixels import plan as pixel_plan
 from mdm_async.dicom.pixels.description import PIXELS_REVISION, Description, PixelFacts
@@ -78,7 +78,7 @@ async def _pixels(
     if stored is None:
         return None
     async with workshop.depot.database.acquire() as db:
-        row = (await images.parts(db, [stored.id]))[stored.id]
+        row = (await stored_parts.by_id(db, [stored.id]))[stored.id]
         shared = await _shared(db, original.image, secrets)
     about, transfer_syntax = await workshop.cipher.run(partial(_described, head))
     return Pixels(
@@ -101,7 +101,7 @@ async def _findings(
     stored = original.record.shared
     assert stored is not None
     async with workshop.depot.database.acquire() as db:
-        row = (await images.parts(db, [stored.id]))[stored.id]
+        row = (await stored_parts.by_id(db, [stored.id]))[stored.id]
     about, transfer_syntax = await workshop.cipher.run(partial(_described, head))
     inspector = Inspector(transfer_syntax, about)
     alone = view.of_part(original.image, row, stored, secrets)
@@ -115,7 +115,7 @@ async def _remember(workshop: Workshop, original: ReadyView, secrets: Secrets, f
     known = replace(original.record, pixels=facts, pixels_revision=PIXELS_REVISION)
     sealed = record.seal(known, secrets.of(IDENTITY), original.image, IDENTIFIED, original.version)
     async with workshop.depot.database.acquire() as db:
-        await images.renew_record(
+        await made_views.renew_record(
             db, original.image, secrets.registration, IDENTIFIED, original.version, sealed
         )
 
@@ -133,9 +133,9 @@ def _described(head: bytes | None) -> tuple[Description | None, str]:
 async def _shared(db: Connection, image: UUID, secrets: Secrets) -> dict[str, PartRecord]:
     """The pixels that views of this image share already, by variant."""
     records: dict[UUID, PartRecord] = {}
-    for stored in await images.views_of(db, image):
+    for stored in await stored_views.ready(db, image):
         if stored.secret == IMAGE and stored.record is not None:
             opened = record.unseal(stored.record, secrets.image, image, stored.name, stored.version)
             records |= {part.id: part for part in opened.parts}
-    rows = await images.parts(db, records)
+    rows = await stored_parts.by_id(db, records)
     return {row.variant: records[row.id] for row in rows.values() if row.kind == Kind.PIXELS.value}

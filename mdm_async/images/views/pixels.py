@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from uuid import UUID
 
-from mdm_async.catalog.holdings.images import Part
+from mdm_async.catalog.holdings.stored_parts import Part
 from mdm_async.dicom.elements import EXPLICIT_LITTLE, Encoding
 from mdm_async.dicom.pixels.cleaning import PixelCleaner
 from mdm_async.dicom.pixels.description import Description

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from functools import partial
 from uuid import UUID
 
-from mdm_async.catalog.holdings import images
+from mdm_async.catalog.holdings import stored_views
 from mdm_async.catalog.namespace import paths, places
 from mdm_async.catalog.rights import acl
 from mdm_async.catalog.trail import acts as audit
@@ -71,7 +71,7 @@ async def _permitted(
     async with database.acquire() as db:
         await served.refresh(db)
         while len(permitted) < _OPENED:
-            found = await images.with_pseudonym(db, digest, served.versions, after, _LOOKED_AT)
+            found = await stored_views.with_pseudonym(db, digest, served.versions, after, _LOOKED_AT)
             if not found:
                 break
             guids = await identified_by(db, caller, {image for image, _, _ in found})

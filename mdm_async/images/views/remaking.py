@@ -9,8 +9,8 @@ from uuid import UUID
 import structlog
 from cryptography.exceptions import InvalidTag
 
-from mdm_async.catalog.holdings import blobs, generations, images, profiles
-from mdm_async.catalog.holdings.images import Part
+from mdm_async.catalog.holdings import blobs, generations, images, made_views, profiles, stored_parts
+from mdm_async.catalog.holdings.stored_parts import Part
 from mdm_async.catalog.metadata import index
 from mdm_async.dicom.scrub import SECURITY_FLOOR
 from mdm_async.errors import Busy, Damaged, Gone, MdmError
@@ -37,7 +37,11 @@ async def attempt(workshop: Workshop, shelf: Shelf, served: Served, image: UUID)
 async def _demand_pixels(db: Connection, made: Made, parts: Sequence[Part]) -> None:
     """Raises Gone when pixels that another view shared have been dropped with that view meanwhile."""
     ours = {part.id for part in parts}
-    if made.pixels is not None and made.pixels not in ours and not await images.parts(db, [made.pixels]):
+    if (
+        made.pixels is not None
+        and made.pixels not in ours
+        and not await stored_parts.by_id(db, [made.pixels])
+    ):
         raise Gone("the pixels to be shared have just been dropped")
 
 
@@ -70,10 +74,10 @@ async def make_view(
                     raise Gone("the profile has been replaced")
                 await _demand_pixels(db, made, parts)
                 await blobs.settle(db, list(leases.blobs))
-                if not await images.add_view(db, parts, made.view):
+                if not await made_views.add(db, parts, made.view):
                     raise Gone("another node made the view first")
                 await index.add(db, indexed)
-                await images.drop_superseded(db, image, served.view, served.version, shelf.served.floor)
+                await made_views.drop_superseded(db, image, served.view, served.version, shelf.served.floor)
             leases.keep()
     except (Gone, Busy):
         return False

@@ -9,7 +9,7 @@ from uuid import UUID
 import orjson
 from cryptography.exceptions import InvalidTag
 
-from mdm_async.catalog.holdings import images
+from mdm_async.catalog.holdings import stored_views
 from mdm_async.catalog.namespace.entries import Entry
 from mdm_async.catalog.namespace.places import Place
 from mdm_async.catalog.rights import acl, visible
@@ -98,9 +98,9 @@ async def reports_of(
     """Of files of which the caller may read this view; those that have just gone are left out."""
     wanted = [(file.image, str(served.view)) for file in files if file.image is not None]
     async with database.snapshot() as db:
-        found = await images.holdings(db, wanted, list(served.versions))
+        found = await stored_views.holdings(db, wanted, list(served.versions))
         versions = {image: holding.view.version for (image, _), holding in found.items() if holding.view}
-        sealed = await images.reports(
+        sealed = await stored_views.reports(
             db, [(image, served.view, version) for image, version in versions.items()]
         )
     return await _opened(shelf, cipher, served, files, found, sealed)
@@ -118,7 +118,7 @@ async def _opened(
     cipher: CipherPool,
     served: Served,
     files: Sequence[Entry],
-    found: Mapping[tuple[UUID, str], images.Holding],
+    found: Mapping[tuple[UUID, str], stored_views.Holding],
     sealed: Mapping[UUID, bytes],
 ) -> list[ImageReport]:
     registrations = {holding.registration for holding in found.values()}
@@ -138,7 +138,7 @@ async def _opened(
     return reports
 
 
-def _one(entry: Entry, holding: images.Holding, fetched: Fetched, sealed: bytes | None) -> ImageReport:
+def _one(entry: Entry, holding: stored_views.Holding, fetched: Fetched, sealed: bytes | None) -> ImageReport:
     view = holding.view
     if not holding.locality.is_online:
         return ImageReport(entry.guid, holding.locality.lower(), "the file's bytes are not here")
