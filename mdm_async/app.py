@@ -226,6 +226,7 @@ async def running(
         beside(house.sweeper.forever())
         check, days = replace(house.deep_check, database=lanes.bulk), settings.blobs.deep_check_days
         beside(over_and_over("deep check", partial(check.forever, days), destroying.LOOK))
+        beside(over_and_over("looking at what readers failed on", check.suspected, destroying.LOOK))
         beside(over_and_over("shredding", house.shredder.destroyer.finish, destroying.LOOK))
         beside(keep_days_forever(lanes.bulk))
         beside(check_directories_forever(lanes.bulk, house.views, house.node))

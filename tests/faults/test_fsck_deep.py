@@ -4,6 +4,7 @@ where it can be had again."""
 import errno
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -11,14 +12,17 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from aiohttp import ClientPayloadError
 
 from mdm_async.catalog.holdings import damage
 from mdm_async.crypt4gh.segment import CIPHER_SEGMENT
 from mdm_async.images.upkeep import deep_check
+from mdm_async.images.upkeep.looking import Looked
 from tests.conftest import Server, running_server
 from tests.faults.conditions import blob_files, until
 from tests.postgres.for_tests import PostgresForTests
 from tests.web.made_images import made
+from tests.web.sealed_lines import RECIPIENT
 
 _SEEDS = count(900)
 
@@ -255,6 +259,42 @@ async def test_what_is_found_is_known_until_the_image_is_well_or_gone(archive: A
     await archive.server.srm("rm", surls=[archive.name])
     await archive.server.house.sweeper.sweep()
     assert not await known()
+
+
+@pytest.mark.parametrize("how", ["clear", "sealed", "inline"])
+async def test_what_a_reader_fails_on_is_put_down_as_a_deep_check_does_once(
+    archive: Archive, how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many ask for it; and of a healthy one nothing is read."""
+    looked: list[UUID] = []
+    into = deep_check.looked_into
+
+    async def counted(*given: Any) -> Looked:
+        looked.append(given[2].image)
+        return await into(*given)
+
+    monkeypatch.setattr(deep_check, "looked_into", counted)
+    line = await archive.server.prepare(archive.name, recipient=RECIPIENT if how == "sealed" else None)
+    assert (await archive.server.call("GET", line["transferURL"])).status == 200
+    if how == "inline":
+        await archive.execute(ROWS["an inline part of a view"][0], archive.image)
+        archive.server.cool()
+    else:
+        await (flipped if how == "clear" else cut)(archive)
+    for _ in range(20):
+        # Some begin, and break off where it is damaged.
+        with suppress(ClientPayloadError):
+            assert (await archive.server.call("GET", line["transferURL"])).status >= 400
+
+    async def is_known() -> bool:
+        answer = await archive.server.call(
+            "POST", "/admin/v1/fsck/known", token=archive.server.admin_token, json={}
+        )
+        return any(one["names"] == [archive.name] for one in answer.tree["found"])
+
+    await until(is_known)
+    assert set(looked) == {archive.image}
+    assert len(looked) == 2, "once, and once more for what was amiss"
 
 
 async def test_all_is_looked_at_in_the_background(

@@ -8,9 +8,11 @@ from typing import Protocol
 from uuid import UUID
 
 from mdm_async.blobs.store import BlobStore, Piece
+from mdm_async.errors import Damaged
 from mdm_async.images.reading import stream
 from mdm_async.images.reading.opened import Readers, opened
 from mdm_async.images.reading.sealed import BlobSlice, SealedView
+from mdm_async.images.reading.suspects import suspect
 from mdm_async.images.reading.view import ReadyView
 from mdm_async.names import OPAQUE
 
@@ -131,7 +133,7 @@ class ClearView:
     @asynccontextmanager
     async def open(self, spans: Sequence[Span], *, files: bool) -> AsyncIterator[Pieces]:
         wanted = (blob for span in spans for blob in self.view.blobs(*span))
-        async with opened(self.blobs, wanted) as readers:
+        async with opened(self.blobs, wanted, self.view.image) as readers:
             yield partial(stream.decrypted, readers, self.view)
 
 
@@ -172,7 +174,7 @@ class SealedStream:
     @asynccontextmanager
     async def open(self, spans: Sequence[Span], *, files: bool) -> AsyncIterator[Pieces]:
         wanted = (blob for span in spans for blob in self.stream.blobs(*span))
-        async with opened(self.blobs, wanted) as readers:
+        async with opened(self.blobs, wanted, self.stream.image) as readers:
             yield partial(self._pieces, readers, files)
 
     async def _pieces(
@@ -183,6 +185,10 @@ class SealedStream:
                 yield piece
                 continue
             reader = readers[piece.blob]
-            async with aclosing(reader.pieces(piece.offset, piece.size, files=files)) as stored:
-                async for one in stored:
-                    yield one
+            try:
+                async with aclosing(reader.pieces(piece.offset, piece.size, files=files)) as stored:
+                    async for one in stored:
+                        yield one
+            except Damaged:
+                suspect(self.stream.image)
+                raise

@@ -41,6 +41,7 @@ class SealedView:
     context: bytes
     registration: UUID
     """Of the keys by which its view was opened."""
+    image: UUID
 
     @property
     def etag(self) -> str:
@@ -92,8 +93,8 @@ def seal(view: ReadyView, recipient: bytes, seed: bytes) -> SealedView:
             pieces.append(bytes(made))
             checksum = zlib.adler32(made, checksum)
     sender = public_key(keys.sender_private())
-    size, registration = layout.stream_size, view.registration
-    return SealedView(tuple(pieces), size, checksum, sender, layout.parts, context, registration)
+    size, keys_of = layout.stream_size, (view.registration, view.image)
+    return SealedView(tuple(pieces), size, checksum, sender, layout.parts, context, *keys_of)
 
 
 def _stored(part: ReadyPart, size: int) -> BlobSlice:

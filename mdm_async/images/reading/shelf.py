@@ -8,6 +8,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from typing import TypeVar
 from uuid import UUID
 
 from cryptography.exceptions import InvalidTag
@@ -20,12 +21,14 @@ from mdm_async.errors import Damaged, Gone, MdmError, NotOnline, Unavailable, Vi
 from mdm_async.images.parts import record
 from mdm_async.images.parts.record import ViewRecord
 from mdm_async.images.reading.served import ServedViews
+from mdm_async.images.reading.suspects import suspect
 from mdm_async.images.reading.view import ReadyView, of_part, ready_part
 from mdm_async.keys.store import IDENTITY, Fetched, KeyStore, Secrets, untold
 from mdm_async.names import IDENTIFIED, OPAQUE, View
 from mdm_async.postgres.database import Connection, Database
 
 _Key = tuple[UUID, str]
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +104,7 @@ class Shelf:
         """
         secrets = await self.secrets(found)
         return [
-            _ready(image, view, opened, found.parts, secrets[image])
+            _told(image, _ready(image, view, opened, found.parts, secrets[image]))
             if isinstance(opened, ViewRecord)
             else opened
             for (image, view), opened in zip(found.wanted, self.records(found, secrets), strict=True)
@@ -166,7 +169,7 @@ class Shelf:
         self, found: Found, secrets: Fetched
     ) -> list[ViewRecord | NotOnline | ViewPending | ViewRefused | Gone | Damaged | Unavailable]:
         """As `open_records`, by secrets that were fetched."""
-        return [self._open(found, secrets, image, view) for image, view in found.wanted]
+        return [_told(image, self._open(found, secrets, image, view)) for image, view in found.wanted]
 
     def _open(
         self, found: Found, secrets: Fetched, image: UUID, view: View
@@ -204,6 +207,12 @@ class Shelf:
                 return untold()
             return Damaged("the image's stored secrets do not open")
         return _unseal(stored, stored.record, known)
+
+
+def _told(image: UUID, opened: _T) -> _T:
+    if isinstance(opened, Damaged):
+        suspect(image)
+    return opened
 
 
 def _ready(

@@ -7,14 +7,16 @@ from itertools import groupby
 
 from mdm_async.blobs.ahead import one_ahead
 from mdm_async.blobs.store import BlobStore
+from mdm_async.errors import Damaged
 from mdm_async.images.reading.opened import Readers, opened
+from mdm_async.images.reading.suspects import suspect
 from mdm_async.images.reading.view import ReadyView, Run
 
 
 async def clear(blobs: BlobStore, view: ReadyView, start: int, stop: int) -> AsyncGenerator[memoryview, None]:
     """The view's bytes start ≤ i < stop, in pieces of up to a mebibyte."""
     async with (
-        opened(blobs, view.blobs(start, stop)) as readers,
+        opened(blobs, view.blobs(start, stop), view.image) as readers,
         aclosing(decrypted(readers, view, start, stop)) as pieces,
     ):
         async for piece in pieces:
@@ -45,4 +47,8 @@ async def first_part(blobs: BlobStore, view: ReadyView) -> bytes:
 
 async def _read(readers: Readers, run: Run) -> memoryview:
     assert run.part.row.blob is not None
-    return await readers[run.part.row.blob].apply(run.offset, run.size, run.open)
+    try:
+        return await readers[run.part.row.blob].apply(run.offset, run.size, run.open)
+    except Damaged:
+        suspect(run.part.row.image)
+        raise

@@ -6,7 +6,7 @@ What is found is kept until the image is found well, or gone.
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 from uuid import UUID
@@ -25,6 +25,7 @@ from mdm_async.catalog.work import views_to_make
 from mdm_async.errors import Gone, Unavailable
 from mdm_async.images.cipher_pool import CipherPool
 from mdm_async.images.metrics import DAMAGED_PARTS
+from mdm_async.images.reading.suspects import listening
 from mdm_async.images.transfers.cache import Cache
 from mdm_async.images.upkeep.looking import Looked, looked_into
 from mdm_async.keys.store import KeyStore
@@ -122,6 +123,16 @@ class DeepCheck:
                     await damage.end_turn(db, next_)
             DAMAGED_PARTS.set(await self._damaged_parts())
 
+    async def suspected(self) -> None:
+        """Images that a reader on this node failed on, one after the other: what is found is put down as by any other
+        check."""
+        with listening() as suspects:
+            while True:
+                image = await suspects.next()
+                looked = await self._looked_into(image)
+                await self._put_down([image], {image: looked.damage} if looked.damage else {})
+                DAMAGED_PARTS.set(await self._damaged_parts())
+
     async def _damaged_parts(self) -> int:
         async with self.database.acquire() as db:
             return await damage.parts(db)
@@ -143,18 +154,20 @@ class DeepCheck:
             checked.next = image
             if looked.damage:
                 damaged[image] = looked.damage
-                kinds = sorted({one.kind for one in looked.damage})
-                _log.error(
-                    "a stored image is damaged", image=str(image), kinds=kinds, remedy="mdm fsck --known"
-                )
             if time.monotonic() > ends:
                 break
         looked_at = some[: checked.images]
-        async with self.database.transaction() as db:
-            await damage.put_down(db, looked_at, [(at, one) for at, all_ in damaged.items() for one in all_])
+        await self._put_down(looked_at, damaged)
         if len(some) < _PAGE and len(looked_at) == len(some):
             checked.next = None
         return checked, damaged
+
+    async def _put_down(self, looked_at: Sequence[UUID], damaged: Mapping[UUID, Sequence[Damage]]) -> None:
+        for image, found in damaged.items():
+            kinds = sorted({one.kind for one in found})
+            _log.error("a stored image is damaged", image=str(image), kinds=kinds, remedy="mdm fsck --known")
+        async with self.database.transaction() as db:
+            await damage.put_down(db, looked_at, [(at, one) for at, all_ in damaged.items() for one in all_])
 
     async def _looked_into(self, image: UUID) -> Looked:
         """Once more where something is amiss: images are changed, evicted and removed meanwhile."""
