@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import orjson
 
+from mdm_async.dicom.byte_order import swapped, word_of
 from mdm_async.dicom.character_sets import NAME_PARTS, TEXT_PARTS, CharacterSet
 from mdm_async.dicom.elements import UNDEFINED, Encoding
 from mdm_async.dicom.filemeta import read_meta
@@ -130,8 +131,7 @@ class _Writer:
         self, model: Model, vr: bytes, element: Element, encoding: Encoding, charset: CharacterSet, path: Path
     ) -> None:
         if _is_bulk(vr, element.length):
-            if _may_be_sent(vr, encoding):
-                model["BulkDataURI"] = self.bulk(path)
+            model["BulkDataURI"] = self.bulk(path)
             return
         value = self.data[element.value : element.end]
         if vr in _BYTES:
@@ -202,6 +202,8 @@ class Bulk:
     in_tail: bool
     start: int
     stop: int
+    word: int = 1
+    """Bytes of its words, where those are big endian."""
 
 
 def bulk_of(head: bytes, tail: bytes, path: Path) -> Bulk | None:
@@ -213,9 +215,10 @@ def bulk_of(head: bytes, tail: bytes, path: Path) -> Bulk | None:
         if found is not None:
             element, encoding = found
             vr = implied_vr(element, signed=signed)
-            if element.undefined or not _is_bulk(vr, element.length) or not _may_be_sent(vr, encoding):
+            if element.undefined or not _is_bulk(vr, element.length):
                 return None
-            return Bulk(data is tail, element.value, element.value + element.length)
+            word = word_of(vr) if encoding.big_endian else 1
+            return Bulk(data is tail, element.value, element.value + element.length, word)
     return None
 
 
@@ -294,19 +297,8 @@ def _is_bulk(vr: bytes, length: int) -> bool:
     return length > INLINE if vr in _BYTES else vr in _NUMBERS and length > _NUMBERS_INLINE
 
 
-def _may_be_sent(vr: bytes, encoding: Encoding) -> bool:
-    """Bulk is little endian (PS3.18 §8.7.8)."""
-    return not encoding.big_endian or BYTES_OF_ONE.get(vr, 1) == 1
-
-
 def _little(vr: bytes, value: bytes, encoding: Encoding) -> bytes:
-    unit = BYTES_OF_ONE.get(vr, 1)
-    if not encoding.big_endian or unit == 1 or len(value) % unit:
-        return value
-    swapped = bytearray(len(value))
-    for place in range(unit):
-        swapped[place::unit] = value[unit - 1 - place :: unit]
-    return bytes(swapped)
+    return swapped(value, word_of(vr)) if encoding.big_endian else value
 
 
 def _values(vr: bytes, value: bytes, encoding: Encoding, charset: CharacterSet) -> list[Any]:

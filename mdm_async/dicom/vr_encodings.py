@@ -1,12 +1,13 @@
 """What lies before and after native pixels, from implicit to explicit VR and back, little endian (PS3.5 §A.1, §A.2).
 
-The values stay as they are, those of pixels where they are.
+The values stay as they are, those of pixels where they are; big endian ones become little endian.
 """
 
 from collections.abc import Iterator
 from typing import Final
 
 from mdm_async.dicom import encode
+from mdm_async.dicom.byte_order import swapped, word_of
 from mdm_async.dicom.elements import EXPLICIT_LITTLE, IMPLICIT_LITTLE, Encoding
 from mdm_async.dicom.filemeta import read_meta
 from mdm_async.dicom.implied_vrs import implied_vr, is_signed
@@ -75,6 +76,8 @@ def _data_set(
             value = b"".join(_items(data, element, encoding, to, signed, depth + 1))
         elif element.undefined:
             raise Malformed(f"fragments at byte {element.start}, where pixels are native")
+        elif encoding.big_endian:
+            value = swapped(value, word_of(vr))
         yield encode.element(element.tag, vr, value, to)
 
 

@@ -12,6 +12,7 @@ from pydicom import Dataset, Sequence, dcmread
 from pydicom.encaps import generate_frames
 from pydicom.pixels.processing import apply_color_lut, apply_modality_lut
 
+from mdm_async.dicom.byte_order import swapped
 from mdm_async.dicom.part10 import Kind, Splitter
 from mdm_async.dicom.pictures.asked import JPEG, PNG, Picture, Shape, Window
 from mdm_async.dicom.pictures.drawing import drawn
@@ -50,7 +51,7 @@ def picture(image: Dataset, asked: Picture = WHOLE, number: int = 1) -> bytes:
     else:
         start = where.start - len(head) + (number - 1) * where.layout.frame_size
         frame = pixels[start : start + where.layout.frame_size]
-    return drawn(head, [frame], where, number, asked)
+    return drawn(head, [swapped(frame, where.word)], where.in_little, number, asked)
 
 
 def shown(image: Dataset, asked: Picture = WHOLE, number: int = 1) -> Any:

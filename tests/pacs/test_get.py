@@ -131,20 +131,21 @@ async def test_explicit_vr_is_chosen_where_it_is_offered(shown: Pacs) -> None:
     assert {one.file_meta.TransferSyntaxUID for one in taken.images} == {ExplicitVRLittleEndian}
 
 
-async def test_compressed_images_are_decoded_for_tools_that_take_no_others(
+async def test_compressed_and_big_endian_images_are_made_native_for_tools_that_take_no_others(
     shown: Pacs, tmp_path: Path
 ) -> None:
     of = {"StudyInstanceUID": "1.2.3.86", "SeriesInstanceUID": "1.2.3.86.1", "PatientID": "P86"}
     asked = identifier("STUDY", StudyInstanceUID="")
     before = {one.StudyInstanceUID for one in (await Tool(shown).find(asked)).answers}
-    names = ("MR_small_jp2klossless", "SC_rgb_rle", "JPEG-lossy")
+    names = ("MR_small_jp2klossless", "SC_rgb_rle", "MR_small_bigendian", "JPEG-lossy")
     images = [compressed(name, 86 + number, **of) for number, name in enumerate(names)]
     for number, one in enumerate(images):
         await shown.server.put(f"/seen/compressed-{number}.dcm", as_file(one))
     found = {one.StudyInstanceUID for one in (await Tool(shown).find(asked)).answers}
     (study,) = found - before
     try:
-        expected = [one.pixel_array.tobytes() for one in images[:2]]
+        decoded = [one.pixel_array for one in images[:3]]
+        expected = [one.astype(one.dtype.newbyteorder("<")).tobytes() for one in decoded]
         for syntax in (ExplicitVRLittleEndian, ImplicitVRLittleEndian):
             with captured_log() as log:
                 taken = await Tool(shown).get(identifier("STUDY", StudyInstanceUID=study), syntaxes=[syntax])

@@ -2,7 +2,6 @@
 
 import io
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any, Final
 
 from PIL import Image
@@ -27,11 +26,12 @@ _NEEDED: Final = (
 
 
 def drawn(head: bytes, fragments: Sequence[bytes], placed: Placed, number: int, asked: Picture) -> bytes:
-    """The picture. `head`: what comes before the pixels; `number`: the frame's, from 1. Raises ScrubRefused."""
+    """The picture. `head`: what comes before the pixels; `fragments`: little endian; `number`: the frame's, from 1.
+
+    Raises ScrubRefused.
+    """
     assert placed.layout is not None
     frame, layout = native(placed.transfer_syntax, placed.layout, fragments)
-    if placed.in_words and layout.bits == 8:
-        frame, layout = samples.in_order(frame), replace(layout, big_endian=False)
     values, layout = samples.numbers(frame, layout, placed.tag)
     said = _said(head, number)
     if layout.samples == 3:

@@ -1,4 +1,4 @@
-"""A frame's numbers, as they lie in its bytes (PS3.5 §8.1)."""
+"""A frame's numbers, as they lie in its bytes, little endian (PS3.5 §8.1)."""
 
 from dataclasses import replace
 from typing import Any, Final
@@ -12,11 +12,6 @@ Numbers = np.ndarray[Any, np.dtype[Any]]
 
 _FLOATS: Final = {0x7FE00008: "f4", 0x7FE00009: "f8"}
 """Float and Double Float Pixel Data."""
-
-
-def in_order(frame: bytes) -> bytes:
-    """Samples of one byte that were written as big endian words."""
-    return np.frombuffer(frame[: len(frame) // 2 * 2], ">u2").astype("<u2").tobytes()
 
 
 def numbers(frame: bytes, layout: Layout, tag: int) -> tuple[Numbers, Layout]:
@@ -36,8 +31,7 @@ def numbers(frame: bytes, layout: Layout, tag: int) -> tuple[Numbers, Layout]:
     kind = _FLOATS.get(tag) or _WHOLE.get(layout.bits)
     if kind is None or (tag in _FLOATS and layout.bits != 8 * int(kind[1])):
         raise ScrubRefused(f"pictures are not made of samples of {layout.bits} bits")
-    order = ">" if layout.big_endian else "<"
-    found = np.frombuffer(frame, order + kind, min(len(frame), layout.frame_size) // int(kind[1]))
+    found = np.frombuffer(frame, "<" + kind, min(len(frame), layout.frame_size) // int(kind[1]))
     if tag in _FLOATS:
         return _shaped(found, layout), layout
     return _whole(found, layout), replace(

@@ -1,9 +1,10 @@
 """Where a file has its pixels, and what it says of them."""
 
 from collections.abc import Mapping
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 from typing import Any, Final, Self
 
+from mdm_async.dicom.byte_order import word_of_pixels
 from mdm_async.dicom.elements import UNDEFINED, Encoding, encoding_of
 from mdm_async.dicom.filemeta import read_meta
 from mdm_async.dicom.pixels.description import (
@@ -41,6 +42,12 @@ class Placed:
     """The frame that stands for all: the one that the image names, or else the middle one."""
 
     @property
+    def in_little(self) -> Self:
+        """What describes its pixels by themselves, read in little endian."""
+        layout = replace(self.layout, big_endian=False) if self.layout is not None else None
+        return replace(self, layout=layout, extended=None)
+
+    @property
     def told(self) -> dict[str, Any]:
         """All but the Extended Offset Table, for JSON."""
         return {
@@ -72,8 +79,14 @@ class Placed:
     @property
     def in_words(self) -> bool:
         """Whether its bytes would be others in the other byte order."""
-        wide = self.vr == b"OW" or self.layout is None or self.layout.bits > 8
-        return self.encoding.big_endian and wide
+        return self.word > 1
+
+    @property
+    def word(self) -> int:
+        """Bytes of one word that is big endian; 1 where there is none."""
+        if not self.encoding.big_endian:
+            return 1
+        return word_of_pixels(self.vr, self.layout.bits if self.layout is not None else 0)
 
 
 def placed(head: bytes, begin: bytes, end: int) -> Placed:

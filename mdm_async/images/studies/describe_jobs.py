@@ -34,9 +34,7 @@ class Tell:
             u16 = meta.encoding.u16
             tag = u16.unpack_from(self.pixels, 0)[0] << 16 | u16.unpack_from(self.pixels, 2)[0]
             vr = self.pixels[4:6].decode("ascii", "replace") if meta.encoding.explicit else "OW"
-            # Of big endian words there is no bulk, which is little endian.
-            where = {} if meta.encoding.big_endian and vr != "OB" else {"BulkDataURI": self._address((tag,))}
-            beside[tag] = {"vr": vr, **where}
+            beside[tag] = {"vr": vr, "BulkDataURI": self._address((tag,))}
         return json_of(self.head, self.tail, self._address, beside)
 
     def _address(self, path: Path) -> str:

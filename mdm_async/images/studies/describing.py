@@ -75,8 +75,9 @@ async def described(
 
 async def bulk_span(
     blobs: BlobStore, cipher: CipherPool, scrubber: Scrubber, view: ReadyView, path: Path
-) -> Span:
-    """Where a value that `described` tells to fetch lies among the view's bytes. Raises NotFound, as `described`."""
+) -> tuple[Span, int]:
+    """Where a value that `described` tells to fetch lies among the view's bytes, and of how many bytes its words are,
+    where those are big endian. Raises NotFound, as `described`."""
     if view.parts[0].row.kind == Kind.ORIGINAL.value:
         raise _none()
     head, tail = await heads.head_and_tail(blobs, cipher, view, MOST_DESCRIBED)
@@ -89,7 +90,7 @@ async def bulk_span(
     if found is None:
         raise _none()
     base = view.size - len(tail) if found.in_tail else 0
-    return base + found.start, base + found.stop
+    return (base + found.start, base + found.stop), found.word
 
 
 def _too_much() -> TooLarge:

@@ -3,14 +3,16 @@
 from dataclasses import replace
 from typing import Final
 
-from mdm_async.blobs.store import BlobStore
+from mdm_async.blobs.store import BlobStore, FileRange, Piece
 from mdm_async.dicom.pictures.asked import MOST_PIXELS, Picture
 from mdm_async.dicom.pixels.placed import Placed
 from mdm_async.errors import BadQuery, NotAcceptable, NotSupported, ScrubRefused, TooLarge
 from mdm_async.images.reading import stream
+from mdm_async.images.reading.representation import ClearView
 from mdm_async.images.reading.view import ReadyView
 from mdm_async.images.studies.frame_jobs import Draw, can_be_drawn
 from mdm_async.images.studies.frames import Frame
+from mdm_async.images.studies.little_endian import in_little
 from mdm_async.images.views.scrubbing import Scrubber
 
 MOST_DECODED: Final = 128 << 20
@@ -69,15 +71,24 @@ async def picture(
     where it cannot be drawn, TooManyRequests, Damaged."""
     async with scrubber.decoding(bulk=False, begun=begun):
         head = await stream.first_part(blobs, view)
-        fragments = [
-            b"".join([bytes(piece) async for piece in stream.clear(blobs, view, *span)]) for span in frame
-        ]
+        fragments = await _fragments(ClearView(view, blobs), pixels, frame)
         try:
-            return await scrubber.run(Draw(head, fragments, replace(pixels, extended=None), number, asked))
+            return await scrubber.run(Draw(head, fragments, pixels.in_little, number, asked))
         except ScrubRefused as why:
             raise NotAcceptable(
                 f"no picture can be made of this frame: {why}", remedy="retrieve the frame"
             ) from why
+
+
+async def _fragments(view: ClearView, pixels: Placed, frame: Frame) -> list[bytes]:
+    source = in_little(view, (pixels.start, pixels.end), pixels.word)
+    async with source.open(frame, files=False) as pieces:
+        return [b"".join([_plain(piece) async for piece in pieces(*span)]) for span in frame]
+
+
+def _plain(piece: Piece) -> bytes:
+    assert not isinstance(piece, FileRange)
+    return bytes(piece)
 
 
 def _size(frame: Frame) -> int:

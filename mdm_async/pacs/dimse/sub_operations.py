@@ -14,7 +14,7 @@ from mdm_async.catalog.metadata.studies import Row
 from mdm_async.dicom.elements import DEFLATED, Encoding
 from mdm_async.dicom.filemeta import META_LIMIT, MetaReader, read_meta
 from mdm_async.dicom.query_keys import failed_instances
-from mdm_async.dicom.quirks import EXPLICIT_SYNTAX, IMPLICIT_SYNTAX
+from mdm_async.dicom.quirks import EXPLICIT_SYNTAX
 from mdm_async.errors import Damaged, Forbidden, Gone, MdmError, NotAcceptable, NotOnline
 from mdm_async.images.budget import Held
 from mdm_async.images.metrics import CLEAR_OUT
@@ -23,7 +23,7 @@ from mdm_async.images.reading.representation import Ending, Representation, Sour
 from mdm_async.images.reading.view import ReadyView
 from mdm_async.images.studies import searching
 from mdm_async.images.studies.retrieving import retrieved
-from mdm_async.images.studies.rewriting import MOST_REWRITTEN, rewritten
+from mdm_async.images.studies.rewriting import MOST_REWRITTEN, REWRITTEN, rewritten
 from mdm_async.images.transfers.warm import WarmTurl
 from mdm_async.names import Caller, View
 from mdm_async.pacs.dimse.answers import CANCELLED, NOT_PERFORMED, PENDING, SOME_FAILED, Answer, Tell
@@ -209,7 +209,7 @@ class Sending:
 
     async def _remade(self, served: Representation, stored: str, syntax: str, memory: Held) -> "_Body":
         explicit = syntax == EXPLICIT_SYNTAX
-        if stored in (EXPLICIT_SYNTAX, IMPLICIT_SYNTAX):
+        if stored in REWRITTEN:
             new = await rewritten(self.shown.blobs, self.shown.cipher, served, explicit=explicit)
         else:
             # One that would not wait for its turn would be a failed sub-operation.

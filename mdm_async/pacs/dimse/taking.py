@@ -6,6 +6,7 @@ from typing import Final, Protocol
 
 from mdm_async.dicom.quirks import EXPLICIT_SYNTAX, IMPLICIT_SYNTAX
 from mdm_async.images.studies.decoding import can_be_decoded
+from mdm_async.images.studies.rewriting import REWRITTEN
 from mdm_async.pacs.dimse.negotiation import Answered
 
 _NATIVE: Final = (EXPLICIT_SYNTAX, IMPLICIT_SYNTAX)
@@ -43,7 +44,7 @@ class Taker(Protocol):
 
 def ways(stored: str) -> Sequence[str]:
     """Transfer syntaxes in which an image can leave that is stored so, in the order in which they are preferred."""
-    others = _NATIVE if stored in _NATIVE or can_be_decoded(stored) else ()
+    others = _NATIVE if stored in REWRITTEN or can_be_decoded(stored) else ()
     return tuple(dict.fromkeys((stored, *others)))
 
 

@@ -11,6 +11,7 @@ from typing import Final
 
 from mdm_async.dicom.pictures.asked import JPEG, PNG
 from mdm_async.errors import NotAcceptable
+from mdm_async.images.studies.rewriting import REWRITTEN
 
 DICOM: Final = "application/dicom"
 BYTES: Final = "application/octet-stream"
@@ -21,7 +22,6 @@ ANY: Final = "*/*"
 PICTURES: Final = (JPEG, PNG)
 EXPLICIT: Final = "1.2.840.10008.1.2.1"
 IMPLICIT: Final = "1.2.840.10008.1.2"
-BIG_ENDIAN: Final = "1.2.840.10008.1.2.2"
 _FAMILIES: Final = {
     "image/jpeg": (".4.50", ".4.51", ".4.57", ".4.70"),
     "image/jls": (".4.80", ".4.81"),
@@ -41,8 +41,6 @@ _ALIASES: Final = {
     "image/x-jls": "image/jls",
     "image/jpeg2000": "image/jp2",
 }
-_NATIVE: Final = frozenset({IMPLICIT, EXPLICIT})
-"""Frames are the same bytes in both."""
 _MOST: Final = 4096
 """Characters that are looked at, of all headers together."""
 
@@ -138,8 +136,8 @@ def of_instances(
     """How instances leave that are stored under these transfer syntaxes. `alone`: it is one; `decodable`: those of
     compressed ones that may be decoded.
 
-    As they are stored, those in implicit VR also in explicit; decoded only where nothing else is wanted. One that is
-    asked for may fit all of them, or each another. Raises NotAcceptable.
+    As they are stored, those in implicit VR or big endian also in Explicit VR Little Endian; decoded only where nothing
+    else is wanted. One that is asked for may fit all of them, or each another. Raises NotAcceptable.
     """
     meant = [one for one in wanted if one.fits(DICOM)]
     fitting: list[tuple[Wanted, dict[str, str]]] = []
@@ -153,7 +151,7 @@ def of_instances(
         remade = frozenset(syntax for syntax, to in told.items() if to != syntax)
         return Chosen(first.multipart or not alone, DICOM, remade=remade)
     ways = [f"{DICOM}; transfer-syntax={one}" for one in sorted(stored)]
-    if decodable and all(one in decodable or one in _NATIVE for one in stored):
+    if decodable and all(one in decodable or one in REWRITTEN for one in stored):
         ways.append(f"{DICOM}; transfer-syntax={EXPLICIT}")
     raise _refused(ways, alone=alone)
 
@@ -163,7 +161,7 @@ def _leaving(wanted: Sequence[Wanted], stored: str, decodable: Collection[str]) 
     for one in wanted:
         if _is_meant(one, stored):
             return stored
-        if stored == IMPLICIT and one.syntax in (None, EXPLICIT):
+        if stored in REWRITTEN and one.syntax in (None, EXPLICIT):
             return EXPLICIT
     if stored in decodable and any(one.syntax in (None, EXPLICIT) for one in wanted):
         return EXPLICIT
@@ -176,16 +174,14 @@ def _is_meant(wanted: Wanted, syntax: str) -> bool:
     return wanted.syntax in ("*", syntax)
 
 
-def of_frames(
-    wanted: Sequence[Wanted], stored: str, *, in_words: bool, alone: bool, decodable: bool = False
-) -> Chosen:
-    """How frames leave: as they are stored, or else decoded. `in_words`: they are big endian, and would be others in
-    little; `alone`: it is one frame; `decodable`: they are compressed, and may be decoded.
+def of_frames(wanted: Sequence[Wanted], stored: str, *, alone: bool, decodable: bool = False) -> Chosen:
+    """How frames leave: as they are stored, but little endian, or else decoded. `alone`: it is one frame; `decodable`:
+    they are compressed, and may be decoded.
 
     Raises NotAcceptable.
     """
     kind = _KINDS.get(stored, BYTES)
-    is_native = stored in _NATIVE or (stored == BIG_ENDIAN and not in_words)
+    is_native = stored in REWRITTEN
     label = EXPLICIT if is_native else stored
     fitting = [one for one in wanted if one.multipart or alone or one.kind == ANY]
     for one in fitting:

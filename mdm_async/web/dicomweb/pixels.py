@@ -9,10 +9,12 @@ from aiohttp import web
 from mdm_async.dicom.elements import PIXEL_TAGS
 from mdm_async.dicom.pixels.placed import Placed
 from mdm_async.dicom.pixels.video.streams import SYNTAXES as VIDEOS
-from mdm_async.errors import BadRequest, NotAcceptable
+from mdm_async.errors import BadRequest
+from mdm_async.images.reading.representation import Source
 from mdm_async.images.studies.decoding import size_of
 from mdm_async.images.studies.describing import COPIES, MOST_DESCRIBED, beside, bulk_span, weight
 from mdm_async.images.studies.frames import Frame, frames_of, pixels_of, stream_of
+from mdm_async.images.studies.little_endian import in_little
 from mdm_async.images.transfers.warm import WarmTurl
 from mdm_async.web.dicomweb import accept
 from mdm_async.web.dicomweb.accept import Chosen
@@ -47,15 +49,14 @@ async def bulk(request: web.Request) -> web.StreamResponse:
         pixels = await placed_pixels(request, warm)
         if pixels.length is None:
             return await _frames(request, warm, pixels, None)
-        if pixels.in_words:
-            raise NotAcceptable("these pixels are big endian", remedy="retrieve the instance")
-        span = pixels.start, pixels.start + pixels.length
+        span, word = (pixels.start, pixels.start + pixels.length), pixels.word
     else:
         view, scrubber = view_of(warm), house.workshop.scrubber
         with house.budget.holding(payer_of(request, warm), weight(view)):
             async with telling_damage(warm.read):
-                span = await bulk_span(house.blobs, house.cipher, scrubber, view, path)
-    return await _send(request, warm, accept.of_bulk(wanted(request)), [[span]])
+                span, word = await bulk_span(house.blobs, house.cipher, scrubber, view, path)
+    source = in_little(warm.served, span, word)
+    return await _send(request, warm, source, accept.of_bulk(wanted(request)), [[span]])
 
 
 async def opened_one(request: web.Request) -> WarmTurl:
@@ -88,9 +89,7 @@ async def _frames(
 ) -> web.StreamResponse:
     alone = pixels.transfer_syntax in VIDEOS if numbers is None else len(numbers) == 1
     decodable = size_of(pixels) is not None
-    chosen = accept.of_frames(
-        wanted(request), pixels.transfer_syntax, in_words=pixels.in_words, alone=alone, decodable=decodable
-    )
+    chosen = accept.of_frames(wanted(request), pixels.transfer_syntax, alone=alone, decodable=decodable)
     blobs, view = request.app[HOUSE].blobs, view_of(warm)
     async with telling_damage(warm.read):
         if numbers is None and pixels.transfer_syntax in VIDEOS:
@@ -99,11 +98,12 @@ async def _frames(
             found = await frames_of(blobs, view, pixels, numbers)
     if decodable and chosen.syntax == accept.EXPLICIT:
         return await send_decoded(request, warm, chosen, pixels, found)
-    return await _send(request, warm, chosen, found)
+    source = in_little(warm.served, (pixels.start, pixels.end), pixels.word)
+    return await _send(request, warm, source, chosen, found)
 
 
 async def _send(
-    request: web.Request, warm: WarmTurl, chosen: Chosen, found: Sequence[Frame]
+    request: web.Request, warm: WarmTurl, source: Source, chosen: Chosen, found: Sequence[Frame]
 ) -> web.StreamResponse:
     parts = Parts(chosen.kind)
     preface = parts.preface(chosen.content_type) if chosen.multipart else b""
@@ -119,7 +119,7 @@ async def _send(
     if request.method == "HEAD":
         await answer.prepare(request)
         return answer
-    await send(request, answer, warm.served, warm.read, body)
+    await send(request, answer, source, warm.read, body)
     return answer
 
 

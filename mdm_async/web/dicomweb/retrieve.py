@@ -8,7 +8,7 @@ from aiohttp import web
 from mdm_async.images.budget import Held
 from mdm_async.images.studies.decoding import can_be_decoded
 from mdm_async.images.studies.decompressing import Decompressor
-from mdm_async.images.studies.rewriting import MOST_REWRITTEN, Rewritten, rewritten
+from mdm_async.images.studies.rewriting import MOST_REWRITTEN, REWRITTEN, Rewritten, rewritten
 from mdm_async.images.transfers.warm import WarmTurl
 from mdm_async.web.dicomweb import accept
 from mdm_async.web.dicomweb.address import wanted
@@ -65,7 +65,7 @@ async def retrieve(request: web.Request) -> web.StreamResponse:
 async def _remade(request: web.Request, warm: WarmTurl, stored: str, held: Held, *, begun: bool) -> Rewritten:
     """In Explicit VR Little Endian."""
     house = request.app[HOUSE]
-    if stored == accept.IMPLICIT:
+    if stored in REWRITTEN:
         return await rewritten(house.blobs, house.cipher, warm.served)
     decompressor = Decompressor(house.blobs, house.cipher, house.workshop.scrubber, house.budget)
     return await decompressor.decompressed(warm.served, held, begun=begun)

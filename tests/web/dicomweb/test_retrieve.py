@@ -165,21 +165,6 @@ async def test_native_frames_are_ranges_of_the_pixels(server: Server) -> None:
         assert (await viewer.get(f"{where}/frames/{wrong}")).status == status, wrong
 
 
-async def test_big_endian_words_are_not_told_as_little_endian_ones(server: Server) -> None:
-    data = dcmread(_FILES / "SC_rgb_small_odd_big_endian.dcm")
-    data.SOPClassUID = data.file_meta.MediaStorageSOPClassUID = CTImageStorage
-    data.Modality, data.BurnedInAnnotation, data.ConversionType = "CT", "NO", None
-    assert (data["PixelData"].VR, data.BitsAllocated) == ("OW", 8)
-    written = io.BytesIO()
-    data.save_as(written)
-    viewer, where = await only(server, written.getvalue())
-    little = 'multipart/related; type="application/octet-stream"'
-    assert (await viewer.get(f"{where}/frames/1", Accept=little)).status == 406
-    assert (await viewer.get(f"{where}/bulkdata/7FE00010")).status == 406
-    ((kind, _),) = parts_of(await viewer.get(f"{where}/frames/1", Accept=ANY_BYTES))
-    assert kind == "application/octet-stream; transfer-syntax=1.2.840.10008.1.2.2"
-
-
 def encapsulated(count: int, table: str) -> tuple[bytes, list[bytes]]:
     """Frames of JPEG that differ in their length, with an offset table of that kind; of "split" each is in two
     fragments, of "wrong" the table points beside them."""
