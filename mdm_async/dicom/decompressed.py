@@ -25,7 +25,7 @@ def in_native(
     """Of frames as `single.as_described` makes them. It is the same instance: decoding changes no pixel. That they were
     lossy once is said for ever (PS3.3 §C.7.6.1.1.5), also where the file left it to its transfer syntax.
 
-    `stored`: the transfer syntax up to now. Raises Malformed, for compressed icons too.
+    `stored`: the transfer syntax up to now. Raises Malformed.
     """
     before, after = (in_explicit if explicit else in_implicit)(head, tail)
     meta = read_meta(before)

@@ -1,6 +1,7 @@
 """What lies before and after native pixels, from implicit to explicit VR and back, little endian (PS3.5 §A.1, §A.2).
 
-The values stay as they are, those of pixels where they are; big endian ones become little endian.
+The values stay as they are, those of pixels where they are; big endian ones become little endian. Icons that are
+compressed are left out: they are optional, and native pixels may stand in no file with fragments (PS3.5 §A.4).
 """
 
 from collections.abc import Iterator
@@ -17,8 +18,13 @@ from mdm_async.dicom.walking import Element, items, walk
 from mdm_async.errors import Malformed
 
 _META, _LENGTH, _SYNTAX = 132, 0x00020000, 0x00020010
+_ICONS: Final = 0x00880200
 _DEEPEST: Final = 64
 _PIXEL_VRS: Final = {0x7FE00008: b"OF", 0x7FE00009: b"OD", 0x7FE00010: b"OW"}
+
+
+class _Fragments(Malformed):
+    pass
 
 
 def in_explicit(head: bytes, tail: bytes) -> tuple[bytes, bytes]:
@@ -73,9 +79,14 @@ def _data_set(
         vr = implied_vr(element, signed=signed)
         value = data[element.value : element.value + element.length]
         if vr == b"SQ":
-            value = b"".join(_items(data, element, encoding, to, signed, depth + 1))
+            try:
+                value = b"".join(_items(data, element, encoding, to, signed, depth + 1))
+            except _Fragments:
+                if element.tag != _ICONS:
+                    raise
+                continue
         elif element.undefined:
-            raise Malformed(f"fragments at byte {element.start}, where pixels are native")
+            raise _Fragments(f"fragments at byte {element.start}, where pixels are native")
         elif encoding.big_endian:
             value = swapped(value, word_of(vr))
         yield encode.element(element.tag, vr, value, to)

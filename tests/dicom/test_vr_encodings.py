@@ -4,6 +4,8 @@ import io
 
 import pydicom
 import pytest
+from pydicom import Dataset, Sequence
+from pydicom.encaps import encapsulate
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from mdm_async.dicom.vr_encodings import in_explicit, in_implicit
@@ -42,3 +44,25 @@ def test_there_and_back(name: str) -> None:
     assert tail == b""
     assert read[0] == read[1] == read[2]
     assert len(read[0]) > 10
+
+
+def test_icons_that_are_compressed_are_left_out_wherever_they_are() -> None:
+    found = pydicom.dcmread(SAMPLES / "MR_small_RLE.dcm")
+    del found.PixelData
+    found.ReferencedImageSequence = Sequence([Dataset()])
+    for place, compressed in ((found, True), (found.ReferencedImageSequence[0], True), (Dataset(), False)):
+        icon = Dataset()
+        icon.PixelData = encapsulate([b"CNRYGHJK"]) if compressed else b"native"
+        icon["PixelData"].VR, icon["PixelData"].is_undefined_length = "OB", compressed
+        place.IconImageSequence = [icon]
+        if place is not found:
+            found.ReferencedImageSequence.append(place)
+    written = io.BytesIO()
+    found.save_as(written)
+    head, _ = in_explicit(written.getvalue(), b"")
+    left = pydicom.dcmread(io.BytesIO(head))
+    assert b"CNRYGHJK" in written.getvalue()
+    assert b"CNRYGHJK" not in head
+    assert "IconImageSequence" not in left
+    assert ["IconImageSequence" in one for one in left.ReferencedImageSequence] == [False, False, True]
+    assert left.PatientID == found.PatientID

@@ -40,6 +40,7 @@ _ALIASES: Final = {
     "image/x-dicom-rle": "image/dicom-rle",
     "image/x-jls": "image/jls",
     "image/jpeg2000": "image/jp2",
+    "video/mpeg": "video/mpeg2",
 }
 _MOST: Final = 4096
 """Characters that are looked at, of all headers together."""
@@ -203,11 +204,20 @@ def of_frames(wanted: Sequence[Wanted], stored: str, *, alone: bool, decodable: 
 
 def of_pictures(wanted: Sequence[Wanted], *, alone: bool = True) -> Chosen:
     """How a picture leaves: by itself unless parts are asked for. `alone`: several never do. Raises NotAcceptable."""
+    return _rendered(wanted, PICTURES, alone=alone)
+
+
+def of_video(wanted: Sequence[Wanted], stored: str) -> Chosen:
+    """As `of_pictures`, of a video, of which pictures are not made. `stored`: its transfer syntax."""
+    return _rendered(wanted, [_KINDS[stored]])
+
+
+def _rendered(wanted: Sequence[Wanted], kinds: Sequence[str], *, alone: bool = True) -> Chosen:
     for one in wanted:
-        for kind in PICTURES:
+        for kind in kinds:
             if one.fits(kind):
                 return Chosen(one.multipart or not alone, kind)
-    raise _refused(PICTURES, alone=alone)
+    raise _refused(kinds, alone=alone)
 
 
 def of_bulk(wanted: Sequence[Wanted]) -> Chosen:

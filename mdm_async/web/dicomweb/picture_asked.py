@@ -23,6 +23,11 @@ NOT_DRAWN: Final = ("annotation", "iccprofile")
 """Parameters that pictures have nothing of."""
 
 
+def is_plain(request: web.Request) -> bool:
+    """Whether nothing is asked of the picture that would change it."""
+    return not any(name in request.query for name in ("viewport", "window", "quality"))
+
+
 def rendered(request: web.Request, kind: str) -> Picture:
     """Raises BadQuery."""
     return Picture(kind, _quality(request), _viewport(request) or Viewport(), _window(request))

@@ -11,6 +11,7 @@ from aiohttp import web
 from mdm_async.catalog.metadata.studies import Row
 from mdm_async.dicom.pictures.asked import Picture
 from mdm_async.dicom.pixels.placed import Placed
+from mdm_async.dicom.pixels.video.streams import SYNTAXES as VIDEOS
 from mdm_async.errors import BadRequest, Gone, NotAcceptable, NotFound, TooLarge
 from mdm_async.images.studies.frames import Frame, frames_of
 from mdm_async.images.studies.pictures import demand_drawable, picture, weight
@@ -22,7 +23,7 @@ from mdm_async.web.dicomweb.address import base_of, wanted
 from mdm_async.web.dicomweb.asked import named
 from mdm_async.web.dicomweb.opening import opened, payer_of, rows_of, view_of
 from mdm_async.web.dicomweb.parts import HEADERS, Parts
-from mdm_async.web.dicomweb.pixels import opened_one, placed_pixels
+from mdm_async.web.dicomweb.pixels import opened_one, placed_pixels, send_video
 from mdm_async.web.http.channel import source_of
 from mdm_async.web.http.credential import caller_of
 from mdm_async.web.http.house import HOUSE, House
@@ -34,8 +35,12 @@ _TRIED: Final = 4
 
 
 async def rendered(request: web.Request) -> web.StreamResponse:
-    """Of the frame that the URL names, or the instance's representative one."""
+    """Of the frame that the URL names, or the instance's representative one; a video as it is."""
     warm = await opened_one(request)
+    if _number(request) is None and picture_asked.is_plain(request):
+        pixels = await placed_pixels(request, warm)
+        if pixels.transfer_syntax in VIDEOS:
+            return await send_video(request, warm, pixels)
     chosen = accept.of_pictures(wanted(request))
     return await _sent(request, warm, chosen, picture_asked.rendered(request, chosen.kind))
 

@@ -31,7 +31,7 @@ _PATH: Final = re.compile(r"[0-9A-Fa-f]{8}(?:\.[0-9]{1,6}\.[0-9A-Fa-f]{8}){0,31}
 
 
 async def frames(request: web.Request) -> web.StreamResponse:
-    """Those whose numbers the URL has, in its order."""
+    """Those whose numbers the URL has, in its order. A video is one stream, which goes by the number 1."""
     numbers = _numbers(request.match_info["frames"])
     warm = await opened_one(request)
     return await _frames(request, warm, await placed_pixels(request, warm), numbers)
@@ -57,6 +57,14 @@ async def bulk(request: web.Request) -> web.StreamResponse:
                 span, word = await bulk_span(house.blobs, house.cipher, scrubber, view, path)
     source = in_little(warm.served, span, word)
     return await _send(request, warm, source, accept.of_bulk(wanted(request)), [[span]])
+
+
+async def send_video(request: web.Request, warm: WarmTurl, pixels: Placed) -> web.StreamResponse:
+    """As it is stored, which is how it is rendered."""
+    chosen = accept.of_video(wanted(request), pixels.transfer_syntax)
+    async with telling_damage(warm.read):
+        found = await stream_of(request.app[HOUSE].blobs, view_of(warm), pixels)
+    return await _send(request, warm, warm.served, chosen, [found])
 
 
 async def opened_one(request: web.Request) -> WarmTurl:
@@ -87,12 +95,13 @@ async def _looked_for(request: web.Request, warm: WarmTurl) -> Placed:
 async def _frames(
     request: web.Request, warm: WarmTurl, pixels: Placed, numbers: Sequence[int] | None
 ) -> web.StreamResponse:
-    alone = pixels.transfer_syntax in VIDEOS if numbers is None else len(numbers) == 1
+    is_stream = pixels.transfer_syntax in VIDEOS and numbers in (None, [1])
+    alone = is_stream or (numbers is not None and len(numbers) == 1)
     decodable = size_of(pixels) is not None
     chosen = accept.of_frames(wanted(request), pixels.transfer_syntax, alone=alone, decodable=decodable)
     blobs, view = request.app[HOUSE].blobs, view_of(warm)
     async with telling_damage(warm.read):
-        if numbers is None and pixels.transfer_syntax in VIDEOS:
+        if is_stream:
             found = [await stream_of(blobs, view, pixels)]
         else:
             found = await frames_of(blobs, view, pixels, numbers)

@@ -280,7 +280,22 @@ async def test_a_video_is_one_value_whatever_fragments_it_is_in(server: Server) 
     assert (alone.status, alone.body[: len(video)]) == (200, expected[: len(video)])
     ((kind, body),) = parts_of(await viewer.get(f"{where}/bulkdata/7FE00010", Accept=ANY_BYTES))
     assert (kind, body) == (f"application/octet-stream; transfer-syntax={syntax(name)}", alone.body)
-    assert (await viewer.get(f"{where}/frames/2", Accept="video/mpeg2")).status == 406
+    for path, accept in (("/frames/1", "video/mpeg2"), ("/rendered", "video/mpeg2"), ("/rendered", "*/*")):
+        again = await viewer.get(f"{where}{path}", Accept=accept)
+        assert (again.status, again.body) == (200, alone.body)
+        assert again.headers["Content-Type"].startswith("video/mpeg2")
+    ((_, body),) = parts_of(await viewer.get(f"{where}/frames/1", Accept=ANY_BYTES))
+    assert body == alone.body
+    for path, accept in (
+        ("/frames/2", "video/mpeg2"),
+        ("/frames/1", "video/mp4"),
+        ("/frames/1", 'multipart/related; type="application/octet-stream"'),
+        ("/rendered", "video/mp4"),
+        ("/rendered", "image/jpeg"),
+        ("/rendered?viewport=9,9", "video/mpeg2"),
+        ("/frames/1/rendered", "video/mpeg2"),
+    ):
+        assert (await viewer.get(f"{where}{path}", Accept=accept)).status == 406, (path, accept)
 
 
 @pytest.mark.parametrize("has_pixels", [True, False])
