@@ -9,13 +9,21 @@ date of a patient whose dates were moved knows all of them.
 import base64
 import hashlib
 import hmac
+import re
 from typing import Final
 
 from pydicom import config
 from pydicom.uid import UID
 
 _PREFIX: Final = "MDM"
+_DIGITS: Final = 13
+_IDENTIFIER: Final = re.compile(rf"{_PREFIX}[A-Z2-7]{{{_DIGITS}}}")
 _FEWEST_DAYS, _RANGE_OF_DAYS = 366, 3288
+
+
+def is_identifier(text: str) -> bool:
+    """Whether it looks like a pseudonym of `Pseudonyms.identifier`."""
+    return _IDENTIFIER.fullmatch(text) is not None
 
 
 class Pseudonyms:
@@ -49,7 +57,7 @@ class Pseudonyms:
         if not bare:
             return b""
         digits = base64.b32encode(self._hmac(label.encode() + b"\0" + bare)).decode()
-        return (_PREFIX + digits[:13]).encode()
+        return (_PREFIX + digits[:_DIGITS]).encode()
 
     def days(self, patient_id: bytes, name: bytes, birth_date: bytes, study: bytes) -> int:
         """By how many whole days a patient's dates are moved into the past: more than 1 year, at most about 10.

@@ -122,15 +122,18 @@ class NameGuard:
             raise revealing(caller, next(iter(hits.values())).named.guid)
         return [one.unknown for one in asked]
 
-    async def _identifiers(self, wanted: Sequence[UUID]) -> Mapping[UUID, OwnIdentifiers | MdmError]:
+    async def _identifiers(self, named: Sequence[Named]) -> Mapping[UUID, OwnIdentifiers | MdmError]:
         """What no name of an image may hold, or why that cannot be told. Of those whose bytes are not here nothing is
         known. It waits for the key store: hold no connection meanwhile."""
         found: dict[UUID, OwnIdentifiers | MdmError] = {}
+        wanted: dict[UUID, list[str]] = {}
+        for one in named:
+            wanted.setdefault(one.image, []).append(one.kept)
         async with self.database.acquire() as db:
             closed = await self.shelf.find_whole(db, [(image, IDENTIFIED) for image in wanted])
-            brought = await bringers.accounts(db, wanted)
+            brought = await bringers.accounts(db, list(wanted))
         keys = list(dict.fromkeys(one.key for one in self.shelf.served))
-        for image, original in zip(wanted, await self.shelf.load(closed), strict=True):
+        for (image, names), original in zip(wanted.items(), await self.shelf.load(closed), strict=True):
             if isinstance(original, Unavailable):
                 found[image] = original
             if isinstance(original, MdmError):
@@ -138,7 +141,7 @@ class NameGuard:
             try:
                 first = await head(self.blobs, self.cipher, original, self.max_head)
                 found[image] = (
-                    await self.cipher.run(partial(own_identifiers, first, brought.get(image), keys))
+                    await self.cipher.run(partial(own_identifiers, first, brought.get(image), names, keys))
                     if first is not None
                     else too_large()
                 )
@@ -150,7 +153,7 @@ class NameGuard:
 
     async def _let(self, caller: Caller, named: Sequence[Named]) -> list["_Asked"]:
         """What of these may be compared, which is counted for each patient."""
-        known = await self._identifiers(list(dict.fromkeys(one.image for one in named)))
+        known = await self._identifiers(named)
         named = [_as_chosen(one, known.get(one.image)) for one in named]
         said = await read(self.cipher, {text for one in named for text in (*one.texts, one.kept)})
         by_patient: dict[str, list[Named]] = {}
