@@ -369,3 +369,9 @@ def test_an_archive_may_move_images_to_the_port_that_listens() -> None:
         "tls": True,
     }
     load(overrides={"pacs": {"port": 11112, "sources": [moving]}})
+
+
+def test_so_many_names_are_compared_in_one_move_at_the_most() -> None:
+    assert load(overrides={"naming": {"looked_at": 100_000}}).naming.looked_at == 100_000
+    with pytest.raises(UnsafeSettings, match=r"naming\.looked_at"):
+        load(overrides={"naming": {"looked_at": 100_001}})

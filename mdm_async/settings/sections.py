@@ -333,6 +333,7 @@ class NamingSettings(Section):
     looked_at: int = Field(
         1000,
         ge=0,
+        le=100_000,
         description="entries below a directory that is moved whose new names are compared with their patients'",
     )
 
