@@ -72,6 +72,7 @@ from mdm_async.catalog.namespace import (
     dead_properties,
     entries,
     locks,
+    moves,
     paths,
     places,
     taking,
@@ -670,6 +671,17 @@ async def a_name_is_locked_and_unlocked(desk: Desk) -> None:
     await locks.demand_unlocked(desk.db, directory, "free")
     await locks.locked(desk.db, [FILE])
     await locks.give_up(desk.db, taken.token)
+
+
+@budget(60)
+async def a_move_is_announced_to_who_gives_a_name_below(desk: Desk) -> None:
+    directory = await desk.directory()
+    assert not await moves.is_announced(desk.db, directory)
+    above = await desk.db.fetchval("select parent from entries where id = $1", directory)
+    await moves.announce(desk.db, above)
+    assert await moves.is_announced(desk.db, directory)
+    await moves.end(desk.db, above)
+    assert not await moves.is_announced(desk.db, directory)
 
 
 @budget(40)

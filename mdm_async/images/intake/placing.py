@@ -3,18 +3,20 @@
 Two different files put under one name have one winner; the same file put twice by one caller succeeds twice.
 """
 
+import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import Final, TypeVar
 from uuid import UUID
 
 from mdm_async.blobs.store import BlobStore
 from mdm_async.catalog.holdings import bringers, images, rejections
-from mdm_async.catalog.namespace import entries
+from mdm_async.catalog.namespace import entries, moves
 from mdm_async.catalog.namespace.entries import Entry
 from mdm_async.catalog.namespace.taking import demand_takes_opaque
 from mdm_async.catalog.work import views_to_make
-from mdm_async.errors import Exists
+from mdm_async.errors import Busy, Exists
 from mdm_async.images.changed import ChangedHere
 from mdm_async.images.intake.rejecting import reject
 from mdm_async.images.intake.target import Target
@@ -24,6 +26,10 @@ from mdm_async.names import Caller, View
 from mdm_async.postgres.database import Connection, Database
 
 T = TypeVar("T")
+
+_LONGEST: Final = 30.0
+"""Seconds that a name waits for moves of its directory, one after the other."""
+_LOOK_AGAIN: Final = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +44,16 @@ class Placing:
         """What `work` comes to, a transaction that calls `place`. Raises as that, and as `place`.
 
         Whether the name was taken by the same bytes only the stores know, for which no transaction waits: they are
-        asked in between, and the work done again.
+        asked in between, and the work done again; and so it is when the directory has been moved that was about to be.
         """
-        same = Same(frozenset())
+        same, until = Same(frozenset()), time.monotonic() + _LONGEST
         while True:
             try:
                 done = await work(same)
+            except _Moving:
+                if time.monotonic() > until:
+                    raise
+                await asyncio.sleep(_LOOK_AGAIN)
             except _Taken as taken:
                 if taken.image in same.images or not await self._is_same(bytes_, taken.image):
                     raise _exists() from None
@@ -74,8 +84,10 @@ class Placing:
 
         `base`: the directory below which a rejection note counts for what comes later; None: that of its name. Raises
         Exists when another file was first, NotFound when the directory has gone, Forbidden when it does not take what
-        is not DICOM.
+        is not DICOM, Busy when it is about to be moved.
         """
+        if await moves.is_announced(db, target.parent):
+            raise _Moving("the directory is being moved", remedy="try again", retry_after=1)
         is_note = await rejections.lock(db, image)
         if only is not None:
             await demand_takes_opaque(db, target.parent)
@@ -170,6 +182,10 @@ class Same:
     """Images that are known to have the same bytes."""
 
     images: frozenset[UUID]
+
+
+class _Moving(Busy):
+    """Whoever moves the directory looks at what lies below it for the last time."""
 
 
 class _Taken(Exists):

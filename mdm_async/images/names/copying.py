@@ -73,7 +73,9 @@ class Copier:
                 one.same for one in found
             ]:
                 raise Busy("what is copied has just been changed", remedy="try again")
-            to = await _target(db, caller, target, found[0].place, overwrite=overwrite)
+            compared, to = to.lfn, await _target(db, caller, target, found[0].place, overwrite=overwrite)
+            if to.lfn != compared:
+                raise Busy("the file that is to be replaced has just been moved", remedy="try again")
             await self._make(db, caller, found, to)
         if to.entry is not None:
             self.changed.everything()

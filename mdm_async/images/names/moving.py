@@ -1,13 +1,12 @@
 """Moving and renaming, which gives nobody a right, a view or a way of delivery that they had not before."""
 
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 from typing import Final
 from uuid import UUID
 
 from mdm_async.catalog.holdings.profiles import enabled_at
-from mdm_async.catalog.namespace import entries, places, taking
+from mdm_async.catalog.namespace import entries, moves, places, taking
 from mdm_async.catalog.namespace.entries import Below, Entry
 from mdm_async.catalog.namespace.places import Acl, Place
 from mdm_async.catalog.rights import acl, kept_acls
@@ -64,12 +63,29 @@ class Mover:
     async def _moved(self, caller: Caller, source: str, target: str, taken: "Taken") -> bool:
         """As `_mv`, once its new name is known to tell nothing of patients. Raises Busy when files come into a
         directory each time that it has been looked at."""
+        announced = set[int]()
         named = None
-        for _ in range(_LOOKS):
-            named = await self._silently_named(caller, source, target, taken, named)
-            with suppress(_MoreBelow):
-                return await _mv(self, caller, source, target, named, taken)
-        raise Busy("files come into the directory meanwhile", remedy="try again")
+        try:
+            for _ in range(_LOOKS):
+                named = await self._silently_named(caller, source, target, taken, named)
+                try:
+                    return await _mv(self, caller, source, target, named, taken)
+                except _MoreBelow:
+                    announced.add(named.entry)
+                    await self._announce(named.entry)
+        finally:
+            for directory in announced:
+                await self._end(directory)
+        raise Busy("files come into the directory meanwhile", remedy="try again", retry_after=1)
+
+    async def _announce(self, directory: int) -> None:
+        """Whatever would come into it waits, but for what is coming just now."""
+        async with self.database.transaction() as db:
+            await moves.announce(db, directory)
+
+    async def _end(self, directory: int) -> None:
+        async with self.database.acquire() as db:
+            await moves.end(db, directory)
 
     async def _silently_named(
         self, caller: Caller, source: str, target: str, taken: "Taken", before: "_LookedAt | None"
@@ -144,7 +160,7 @@ async def _mv(mover: Mover, caller: Caller, source: str, target: str, named: _Lo
         before, entry = await _movable(db, caller, source)
         directory, name, there = await _target(db, caller, target, before, entry, taken)
         if join(directory.lfn, name) != named.lfn:
-            raise Busy("a directory of that name has just come or gone", remedy="try again")
+            raise Busy("a directory of that name has just come or gone", remedy="try again", retry_after=1)
         if (entry.id, entry.image) != (named.entry, named.image):
             raise Busy("another file has just taken its place", remedy="look at it, then try again")
         await mover.demand_looked_at(db, entry, named)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 from uuid import UUID
 
 from mdm_async.catalog.grants import grants, requests
@@ -13,6 +14,7 @@ from mdm_async.catalog.trail.acts import Act
 from mdm_async.catalog.work import views_to_make
 from mdm_async.errors import (
     BadRequest,
+    Busy,
     Exists,
     Forbidden,
     Gone,
@@ -29,6 +31,9 @@ from mdm_async.images.transfers.judging import Judge
 from mdm_async.images.transfers.spellings import by_name
 from mdm_async.names import OPAQUE, Caller, Lfn, join, parse_lfn, parse_surl, split
 from mdm_async.postgres.database import Connection, Database
+
+_MOVES: Final = 10
+"""Of the directory, while its file is being given a name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +86,7 @@ async def _publish(
     if grant.image is None or grant.parent is None or grant.name is None:
         raise Gone("no file was uploaded for this SURL", remedy="PUT it to its transferURL, then putDone")
     target = Target(grant.parent, grant.name, grant.entry, grant.replaces)
-    directory = split(parse_lfn(parse_surl(grant.surl).lfn))[0]
-    lfn = join(directory, grant.name)
+    compared = split(parse_lfn(parse_surl(grant.surl).lfn))[0]
     database = judge.database
     if not await judge.still_allowed([grant]):
         async with database.acquire() as db:
@@ -92,10 +96,6 @@ async def _publish(
             f"{caller.name} has lost the right 'w' to this directory", remedy="ask its owner for it"
         )
     image = grant.image
-    async with database.acquire() as db:
-        place = (await places.of_entries(db, [grant.parent])).get(grant.parent)
-    if place is not None and place.lfn != directory:  # moved since the name was looked at
-        await guard.demand_silent(caller, [Named(image, None, (join(place.lfn, grant.name),), grant.name)])
     if grant.state == "uploaded":
         try:
             await _demand_same(placing, database, grant.sealed, image, done)
@@ -110,6 +110,10 @@ async def _publish(
             if not await grants.settle(db, grant, "done", "uploaded"):
                 return await _published(db, grant, target)
             await views_to_make.share_demands(db)
+            # From here on nobody moves it.
+            here = (await places.of_entries(db, [target.parent])).get(target.parent)
+            if here is not None and here.lfn != compared:
+                raise _Elsewhere(here.lfn)
             only = OPAQUE if await opaque.is_opaque(db, image) else None
             mapped = judge.mapping.apply(caller)
             guid = await placing.place(db, mapped, target, image, grant.owner, same, only)
@@ -118,12 +122,26 @@ async def _publish(
         desk.end(grant.request, 1)
         return guid
 
-    try:
-        known = Bytes(database, image, outdates=grant.replaces is not None)
-        return await placing.placed(known, publish), lfn
-    except Exists as why:
-        await _give_up(desk, database, grant, why)
-        raise
+    known = Bytes(database, image, outdates=grant.replaces is not None)
+    for _ in range(_MOVES):
+        try:
+            return await placing.placed(known, publish), join(compared, grant.name)
+        except _Elsewhere as moved:
+            named = Named(image, None, (join(moved.directory, grant.name),), grant.name)
+            await guard.demand_silent(caller, [named])
+            compared = moved.directory
+        except Exists as why:
+            await _give_up(desk, database, grant, why)
+            raise
+    raise Busy("its directory is moved again and again", remedy="try again", retry_after=1)
+
+
+class _Elsewhere(Exception):
+    """The directory has been moved since the name was compared."""
+
+    def __init__(self, directory: Lfn) -> None:
+        super().__init__()
+        self.directory = directory
 
 
 async def _give_up(desk: Desk, database: Database, grant: Grant, why: MdmError) -> None:
