@@ -1,5 +1,5 @@
-"""Structured reports and encapsulated PDFs under views, as docs/de-identification.md has it, on every face: by SRM,
-WebDAV, DICOMweb and C-GET."""
+"""Structured reports, encapsulated PDFs and what else is no image under views, as docs/de-identification.md has it, on
+every face: by SRM, WebDAV, DICOMweb and C-GET."""
 
 import io
 import shutil
@@ -11,13 +11,16 @@ from pathlib import Path
 import pytest
 from pydicom import FileDataset, dcmread
 from pydicom.data import get_testdata_file
+from pydicom.uid import ImplicitVRLittleEndian, generate_uid
 
 from tests.conftest import CI
-from tests.pacs.devices import Pacs, calling, pacs_server
+from tests.dicom.presentation_states import presentation_state
+from tests.pacs.devices import Image, Pacs, calling, pacs_server
 from tests.pacs.tools import Tool, identifier, rule
 from tests.postgres.for_tests import PostgresForTests
 from tests.web.dicomweb.conftest import Viewer, uid
 from tests.web.dicomweb.test_retrieve import STUDY, address, instances
+from tests.web.dicomweb.test_store import stow
 from tests.web.test_profiles import add, applied
 
 NAME, ID, SAID = "Quirinzebra^Anna", "QZ4711", "Anna Quirinzebra has a cough"
@@ -26,6 +29,17 @@ PDF = f"%PDF-1.4\n% {SAID}\n1 0 obj << /Type /Catalog >> endobj\ntrailer << /Roo
 TOOLS = tuple(
     calling(view.upper(), "/pacs", principal="user:tool", view=view) for view in ("basic", "papers")
 )
+DEVICE = calling()
+TEXTS = frozenset(["AE", "LO", "LT", "PN", "SH", "ST", "UC", "UT"])
+KINDS = {
+    "structured report": "test-SR.dcm",
+    "presentation state": "",
+    "structure set": "rtstruct.dcm",
+    "plan": "rtplan.dcm",
+    "dose": "rtdose_1frame.dcm",
+    "segmentation": "liver_1frame.dcm",
+}
+"""By pydicom's file."""
 
 
 def report() -> bytes:
@@ -37,6 +51,37 @@ def report() -> bytes:
     written = io.BytesIO()
     found.save_as(written)
     return written.getvalue()
+
+
+def planted(kind: str) -> Image:
+    """An instance of that kind which says her name in each of its texts, however deep, and in a private one."""
+    name = KINDS[kind]
+    found = dcmread(get_testdata_file(name) if name else io.BytesIO(presentation_state()), force=True)
+    found.ensure_file_meta()
+    found.file_meta.setdefault("TransferSyntaxUID", ImplicitVRLittleEndian)
+    for element in [*found.iterall()]:
+        if element.VR in TEXTS and element.keyword not in ("CodeValue", "CodingSchemeDesignator"):
+            element.value = NAME
+    found.PatientName, found.PatientID, found.BurnedInAnnotation = NAME, ID, "NO"
+    found.private_block(0x0099, "QUIRINZEBRA", create=True).add_new(1, "LO", NAME)
+    found.StudyInstanceUID, found.SeriesInstanceUID, found.SOPInstanceUID = (generate_uid() for _ in range(3))
+    found.file_meta.MediaStorageSOPClassUID = found.SOPClassUID
+    found.file_meta.MediaStorageSOPInstanceUID = found.SOPInstanceUID
+    written = io.BytesIO()
+    found.save_as(written, enforce_file_format=True)
+    return Image(written.getvalue())
+
+
+async def sent(pacs: Pacs, way: str, one: Image, folder: Path) -> str:
+    """The name that it has got."""
+    directory = "/pacs" if way == "C-STORE" else "/dicomweb"
+    before = await pacs.names(directory)
+    if way == "C-STORE":
+        code, said = await pacs.dcmtk("storescu", "-R", one.at(folder))
+        assert code == 0, said
+    else:
+        assert (await stow(pacs.server, one.file)).status == 200
+    return await pacs.new_name(before, directory)
 
 
 def document(folder: Path, burned_in: str) -> bytes:
@@ -56,7 +101,7 @@ async def pacs(
     postgres: PostgresForTests, migrated: str, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Pacs]:
     dsn, folder = await postgres.fresh_database(migrated), tmp_path_factory.mktemp("papers")
-    async with pacs_server(folder / "data", dsn, pacs={"calling": TOOLS}) as running:
+    async with pacs_server(folder / "data", dsn, pacs={"calling": (*TOOLS, DEVICE)}) as running:
         server = running.server
         await add(server, PAPERS)
         await applied(server, "papers", "/")
@@ -76,7 +121,7 @@ class Faces:
     told: bytes
 
 
-async def faces(pacs: Pacs, name: str, view: str) -> Faces:
+async def faces(pacs: Pacs, name: str, view: str, *, drawn: bool = False) -> Faces:
     server, admin = pacs.server, pacs.server.admin_token
     viewer = Viewer(server, admin, f"/dicom-web/@{view}")
     bodies, told = list[bytes](), list[bytes]()
@@ -96,7 +141,7 @@ async def faces(pacs: Pacs, name: str, view: str) -> Faces:
             assert reply.status in ((200,) if more == "/metadata" else (200, 404, 406))
             told.append(reply.body)
         of_study = await viewer.get(f"{where.split('/series/')[0]}/rendered?path=/{name}")
-        assert of_study.status == 404
+        assert of_study.status == (200 if drawn else 404)
         told += [str(one).encode(), of_study.body]
         keys = {"StudyInstanceUID": uid(one, STUDY)}
         taken = await Tool(pacs, view.upper()).get(
@@ -150,3 +195,22 @@ async def test_a_pdf_leaves_with_all_that_it_says_where_a_profile_allows_documen
         one.EncapsulatedDocument = b""
         assert not knows(str(one).encode())
     assert not knows(found.told.replace(PDF, b""))
+
+
+@pytest.mark.filterwarnings("ignore:Invalid value for VR UI")
+@pytest.mark.parametrize("way", ["C-STORE", "STOW-RS"])
+@pytest.mark.parametrize("kind", KINDS)
+async def test_what_is_no_image_leaves_by_every_face_without_a_name_that_is_in_its_texts(
+    pacs: Pacs, tmp_path: Path, kind: str, way: str
+) -> None:
+    one = planted(kind)
+    name = await sent(pacs, way, one, tmp_path)
+    found = await faces(pacs, name.removeprefix("/"), "basic", drawn="PixelData" in one.read)
+    assert len(found.files) == 4
+    assert {file.SOPClassUID for file in found.files} == {one.read.SOPClassUID}
+    assert {file.SOPInstanceUID for file in found.files}.isdisjoint({one.instance})
+    assert not knows(found.told)
+    for file in found.files:
+        assert not knows(str(file).encode())
+        if "PixelData" in one.read:
+            assert file.PixelData == one.read.PixelData
