@@ -256,9 +256,9 @@ class PeerFailed(MdmError):
 
 
 class Damaged(MdmError):
-    """What is stored of an image is not what was stored: changed, moved to another place, or gone."""
+    """What is stored of an image is not what was stored: changed, or moved to another place."""
 
-    http, srm, title = 500, "SRM_FILE_LOST", "what is stored of this file is damaged"
+    http, srm, title = 500, "SRM_FAILURE", "what is stored of this file is damaged"
 
     def __init__(
         self, detail: str = "", *, remedy: str = "run mdm fsck", retry_after: int | None = None
@@ -266,10 +266,26 @@ class Damaged(MdmError):
         super().__init__(detail, remedy=remedy, retry_after=retry_after)
 
 
+class Lost(Damaged):
+    """What was stored of an image is gone, or some of it, while its store is there, and nothing else has it."""
+
+    http, srm, title = 410, "SRM_FILE_LOST", "what was stored of this file is lost"
+
+
 class Unavailable(MdmError):
     """Something behind the server is away for now; the same request may succeed later."""
 
     http, srm, title = 503, "SRM_INTERNAL_ERROR", "a service behind this one is away"
+
+
+class LostHere(Unavailable):
+    """As Lost, of what an archive or a replica has, or what is made again."""
+
+    http, srm, title = (
+        503,
+        "SRM_FILE_UNAVAILABLE",
+        "what was stored of this file is lost here, and lies elsewhere",
+    )
 
 
 class DatabaseBusy(Unavailable):

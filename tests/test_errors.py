@@ -46,6 +46,8 @@ TYPES = {
     "InfiniteDepth": "urn:mdm:error:infinite-depth",
     "OnAnotherHost": "urn:mdm:error:on-another-host",
     "Damaged": "urn:mdm:error:damaged",
+    "Lost": "urn:mdm:error:lost",
+    "LostHere": "urn:mdm:error:lost-here",
     "Unavailable": "urn:mdm:error:unavailable",
     "DatabaseBusy": "urn:mdm:error:database-busy",
     "DatabaseReadOnly": "urn:mdm:error:database-read-only",

@@ -22,7 +22,7 @@ from mdm_async.blobs.ahead import one_ahead
 from mdm_async.blobs.cached import in_memory, open_cached, read_cached
 from mdm_async.blobs.reserve import DiskPromise, Reserve
 from mdm_async.blobs.store import STEP, FileRange, Piece, Promise, StoreId
-from mdm_async.errors import Damaged, NoSpace, Unavailable
+from mdm_async.errors import Damaged, Lost, NoSpace, Unavailable
 from mdm_async.held import may_wait
 
 T = TypeVar("T")
@@ -234,14 +234,15 @@ class _LocalReader:
             self._descriptor = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError as why:
             id_file.demand(self._path.parent.parent)
-            raise Damaged("a blob is missing") from why
+            raise Lost("a blob is missing") from why
         except OSError as why:
             raise Unavailable(f"a blob cannot be opened: {why.strerror}", remedy="run mdm fsck") from why
 
     def _demand_size(self) -> None:
         if (found := os.fstat(self._descriptor).st_size) != self._size:
-            longer = "longer" if found > self._size else "shorter"
-            raise Damaged(f"a blob is {longer} than the catalog says")
+            if found < self._size:
+                raise Lost("a blob is shorter than the catalog says")
+            raise Damaged("a blob is longer than the catalog says")
 
     def _read(self, offset: int, size: int) -> memoryview:
         if self._closed:
@@ -253,7 +254,7 @@ class _LocalReader:
             except OSError as why:
                 raise Unavailable(f"a blob cannot be read: {why.strerror}", remedy="run mdm fsck") from why
             if count == 0:
-                raise Damaged("a blob is shorter than the catalog says")
+                raise Lost("a blob is shorter than the catalog says")
             view, offset = view[count:], offset + count
         return whole
 

@@ -72,7 +72,7 @@ class BlobReader(Protocol):
         """Read `size` bytes at `offset` and hand them to `job`: off the event loop, in one hop, unless they are
         few and in memory. `job` must not keep them: their buffer is used again.
 
-        Raises Damaged when the blob has become shorter, Unavailable when it cannot be read.
+        Raises Lost when the blob has become shorter, Unavailable when it cannot be read.
         """
 
     def pieces(self, offset: int, size: int, *, files: bool) -> AsyncGenerator[Piece, None]:
@@ -95,8 +95,8 @@ class BlobStore(Protocol):
         """A new blob of an upload; nothing of it is in the store before the first `write`."""
 
     async def open(self, blob: UUID, size: int) -> BlobReader:
-        """A blob of so many bytes, to be read. Raises Damaged when it is not there or has another size, and
-        Unavailable when that cannot be told.
+        """A blob of so many bytes, to be read. Raises Lost when it is not there or is shorter, Damaged when
+        it is longer, and Unavailable when that cannot be told: without the store's id file, nothing is lost.
         """
 
     async def delete(self, blob: UUID) -> None:

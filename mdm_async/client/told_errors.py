@@ -45,7 +45,7 @@ _BY_SRM: dict[str, type[MdmError]] = {
     "SRM_DUPLICATION_ERROR": errors.Exists,
     "SRM_FILE_BUSY": errors.Busy,
     "SRM_FILE_LIFETIME_EXPIRED": errors.Gone,
-    "SRM_FILE_LOST": errors.Damaged,
+    "SRM_FILE_LOST": errors.Lost,
     "SRM_FILE_UNAVAILABLE": errors.ViewRefused,
     "SRM_INTERNAL_ERROR": Unavailable,
     "SRM_INVALID_PATH": errors.NotFound,

@@ -13,6 +13,7 @@ from tests.cli.conftest import Run
 from tests.cli.test_profile_try import png_like_capture
 from tests.client.fake_server import TOKEN, fake_server
 from tests.conftest import Server
+from tests.web.made_images import made
 
 README = Path(__file__).parents[2] / "README.md"
 
@@ -49,6 +50,17 @@ async def test_5_what_comes_is_damaged(run: Run, environment: pytest.MonkeyPatch
         fake.files["/a.dcm"] = bytes(100_000)
         fake.faults.corrupt_at = 70_000
         assert (await run("get", "/a.dcm", tmp_path)).code == 5
+
+
+async def test_6_what_is_there_is_lost(mdm: Run, server: Server, folder: str, tmp_path: Path) -> None:
+    await server.put(f"{folder}/a.dcm", made())
+    async with server.house.database.acquire() as db:
+        await db.execute(
+            "update images i set locality = 'LOST' from entries e join entries d on d.id = e.parent"
+            " where i.id = e.image and d.name = $1",
+            folder.removeprefix("/"),
+        )
+    assert (await mdm("get", f"{folder}/a.dcm", tmp_path)).code == 6
 
 
 async def test_11_busy(mdm: Run, server: Server) -> None:

@@ -120,10 +120,11 @@ def inline(what: str) -> Callable[[Archive], Awaitable[None]]:
 
 
 PIXELS = {("part", "basic"), ("part", "identified")}
+LOST = {("lost", "basic"), ("lost", "identified")}
 HARMS: dict[str, tuple[Callable[[Archive], Awaitable[None]], set[tuple[str, str | None]]]] = {
     "a bit flips": (flipped, PIXELS),
-    "a blob is shorter": (cut, PIXELS),
-    "a blob is gone": (lost, PIXELS),
+    "a blob is shorter": (cut, LOST),
+    "a blob is gone": (lost, LOST),
     "segments are swapped": (swapped_segments, PIXELS),
     "blobs are swapped": (swapped_blobs, PIXELS),
     "another salt": (inline("salt = sha256(salt)"), PIXELS),

@@ -100,7 +100,7 @@ def swapping(table: str, columns: str, key: str, match: str) -> str:
 async def test_what_was_moved_or_changed_does_not_open(pair: Pair, statement: str, view: str) -> None:
     await pair.execute(statement)
     lines = await pair.prepared(view=view, recipient=RECIPIENT)
-    assert [line["status"]["statusCode"] for line in lines] == ["SRM_FILE_LOST"] * 2 + ["SRM_FILE_PINNED"]
+    assert [line["status"]["statusCode"] for line in lines] == ["SRM_FAILURE"] * 2 + ["SRM_FILE_PINNED"]
     answer = await pair.server.srm(
         "prepareToGet",
         token=pair.identity,
@@ -136,7 +136,7 @@ async def test_parts_that_were_moved_or_changed_are_never_served(pair: Pair, sta
     assert lines[2]["status"]["statusCode"] == "SRM_FILE_PINNED"
     if "blob" not in statement:
         # What is sealed on the spot is opened first; blobs go as they lie, and their reader finds out.
-        assert [line["status"]["statusCode"] for line in lines[:2]] == ["SRM_FILE_LOST"] * 2
+        assert [line["status"]["statusCode"] for line in lines[:2]] == ["SRM_FAILURE"] * 2
     answer = await pair.server.call("GET", line["transferURL"], headers={"Range": "bytes=100000-100100"})
     assert answer.status == 500
     assert answer.headers["Content-Type"] == "application/problem+json"

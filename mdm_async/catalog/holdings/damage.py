@@ -69,7 +69,7 @@ def _damage(row: asyncpg.Record) -> Damage:
 
 async def parts(db: Connection) -> int:
     """How many parts are damaged."""
-    count: int = await db.fetchval("select count(distinct part) from damage where kind = 'part'")
+    count: int = await db.fetchval("select count(distinct part) from damage where kind in ('part', 'lost')")
     return count
 
 

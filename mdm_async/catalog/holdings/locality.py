@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 from enum import StrEnum
+from typing import Final
 from uuid import UUID
 
 from mdm_async.postgres.database import Connection
@@ -24,9 +25,25 @@ class Locality(StrEnum):
         return self in (Locality.ONLINE, Locality.ONLINE_AND_NEARLINE)
 
 
+ELSEWHERE: Final = (
+    "(i.locality = 'ONLINE_AND_NEARLINE' or exists (select from replicas) and exists ("
+    "  select from entries e join replicas r on r.entry = e.id where e.image = i.id offset 0))"
+)
+"""Of an image `i`: an archive has it too, or a replica of it is known."""
+KNOWN: Final = (
+    "case when i.locality = 'ONLINE' and exists (select from damage) and exists (select from damage d"
+    "  where d.image = i.id and d.kind = 'lost' and d.view in ('identified', 'opaque') offset 0)"
+    f" then case when {ELSEWHERE} then 'UNAVAILABLE' else 'LOST' end else i.locality end"
+)
+"""Where its bytes are: what was found to be lost is not here. Few installations have lost anything, or have replicas:
+that is asked once for all images."""
+
+
 async def of_images(db: Connection, images: Collection[UUID]) -> dict[UUID, Locality]:
     """Images that are gone are left out."""
-    rows = await db.fetch("select id, locality from images where id = any($1::uuid[])", list(images))
+    rows = await db.fetch(
+        f"select id, {KNOWN} as locality from images i where id = any($1::uuid[])", list(images)
+    )
     return {row["id"]: Locality(row["locality"]) for row in rows}
 
 

@@ -7,7 +7,7 @@ from uuid import UUID
 import asyncpg
 
 from mdm_async.catalog.holdings import stored_parts
-from mdm_async.catalog.holdings.locality import Locality
+from mdm_async.catalog.holdings.locality import ELSEWHERE, KNOWN, Locality
 from mdm_async.catalog.holdings.stored_parts import Part
 from mdm_async.postgres.database import Connection
 from mdm_async.postgres.inverted import bitmap_scans
@@ -46,8 +46,11 @@ class Holding:
     registration: UUID
     locality: Locality
     view: StoredView | None
+    elsewhere: bool = False
+    """What is lost here can be had from an archive or a replica."""
 
 
+_HELD = f"i.registration, {KNOWN} as locality, {ELSEWHERE} as elsewhere"
 ViewKey = tuple[UUID, str, str]
 """A view's image, name and version: the order in which all are looked through."""
 FIRST_VIEW: ViewKey = (UUID(int=0), "", "")
@@ -66,7 +69,7 @@ async def holdings(
     No version belongs to two views.
     """
     rows = await db.fetch(
-        "select w.image, w.name, v.version, i.registration, i.locality, v.state, v.secret, v.record, v.reason, v.parts"
+        f"select w.image, w.name, v.version, {_HELD}, v.state, v.secret, v.record, v.reason, v.parts"
         " from unnest($1::uuid[], $2::text[]) as w (image, name)"
         " join images i on i.id = w.image and i.doomed is null"
         " left join views v on v.image = w.image and v.name = w.name and v.version = any($3::text[])",
@@ -76,7 +79,7 @@ async def holdings(
     )
     found: dict[tuple[UUID, str], Holding] = {}
     for row in sorted(rows, key=lambda row: versions.index(row["version"]) if row["version"] else 0):
-        holding = Holding(row["registration"], Locality(row["locality"]), _view(row))
+        holding = _holding(row)
         found.setdefault((row["image"], row["name"]), holding)
     return found
 
@@ -84,7 +87,7 @@ async def holdings(
 async def pinned(db: Connection, wanted: Sequence[tuple[UUID, str, str]]) -> dict[tuple[UUID, str], Holding]:
     """As `holdings`, of one version of each image's view, whether or not it is in force."""
     rows = await db.fetch(
-        "select w.image, w.name, v.version, i.registration, i.locality, v.state, v.secret, v.record, v.reason, v.parts"
+        f"select w.image, w.name, v.version, {_HELD}, v.state, v.secret, v.record, v.reason, v.parts"
         " from unnest($1::uuid[], $2::text[], $3::text[]) as w (image, name, version)"
         " join images i on i.id = w.image and i.doomed is null"
         " left join views v on v.image = w.image and v.name = w.name and v.version = w.version",
@@ -92,10 +95,11 @@ async def pinned(db: Connection, wanted: Sequence[tuple[UUID, str, str]]) -> dic
         [name for _, name, _ in wanted],
         [version for _, _, version in wanted],
     )
-    return {
-        (row["image"], row["name"]): Holding(row["registration"], Locality(row["locality"]), _view(row))
-        for row in rows
-    }
+    return {(row["image"], row["name"]): _holding(row) for row in rows}
+
+
+def _holding(row: asyncpg.Record) -> Holding:
+    return Holding(row["registration"], Locality(row["locality"]), _view(row), row["elsewhere"])
 
 
 async def ready(db: Connection, image: UUID) -> list[StoredView]:

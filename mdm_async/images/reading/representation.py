@@ -133,7 +133,7 @@ class ClearView:
     @asynccontextmanager
     async def open(self, spans: Sequence[Span], *, files: bool) -> AsyncIterator[Pieces]:
         wanted = (blob for span in spans for blob in self.view.blobs(*span))
-        async with opened(self.blobs, wanted, self.view.image) as readers:
+        async with opened(self.blobs, wanted, self.view) as readers:
             yield partial(stream.decrypted, readers, self.view)
 
 
@@ -174,7 +174,7 @@ class SealedStream:
     @asynccontextmanager
     async def open(self, spans: Sequence[Span], *, files: bool) -> AsyncIterator[Pieces]:
         wanted = (blob for span in spans for blob in self.stream.blobs(*span))
-        async with opened(self.blobs, wanted, self.stream.image) as readers:
+        async with opened(self.blobs, wanted, self.stream) as readers:
             yield partial(self._pieces, readers, files)
 
     async def _pieces(

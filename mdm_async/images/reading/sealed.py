@@ -42,6 +42,8 @@ class SealedView:
     registration: UUID
     """Of the keys by which its view was opened."""
     image: UUID
+    elsewhere: bool
+    """As the view has it."""
 
     @property
     def etag(self) -> str:
@@ -93,8 +95,8 @@ def seal(view: ReadyView, recipient: bytes, seed: bytes) -> SealedView:
             pieces.append(bytes(made))
             checksum = zlib.adler32(made, checksum)
     sender = public_key(keys.sender_private())
-    size, keys_of = layout.stream_size, (view.registration, view.image)
-    return SealedView(tuple(pieces), size, checksum, sender, layout.parts, context, *keys_of)
+    size, whose = layout.stream_size, (view.registration, view.image, view.elsewhere)
+    return SealedView(tuple(pieces), size, checksum, sender, layout.parts, context, *whose)
 
 
 def _stored(part: ReadyPart, size: int) -> BlobSlice:

@@ -17,7 +17,18 @@ from mdm_async.catalog.holdings import made_views, stored_views
 from mdm_async.catalog.holdings.locality import Locality
 from mdm_async.catalog.holdings.stored_parts import Part
 from mdm_async.catalog.holdings.stored_views import StoredView
-from mdm_async.errors import Damaged, Gone, MdmError, NotOnline, Unavailable, ViewPending, ViewRefused
+from mdm_async.dicom.pixels.plan import ORIGINAL
+from mdm_async.errors import (
+    Damaged,
+    Gone,
+    Lost,
+    LostHere,
+    MdmError,
+    NotOnline,
+    Unavailable,
+    ViewPending,
+    ViewRefused,
+)
 from mdm_async.images.parts import record
 from mdm_async.images.parts.record import ViewRecord
 from mdm_async.images.reading.served import ServedViews
@@ -104,7 +115,7 @@ class Shelf:
         """
         secrets = await self.secrets(found)
         return [
-            _told(image, _ready(image, view, opened, found.parts, secrets[image]))
+            _told(image, _ready(found, image, view, opened, secrets[image]))
             if isinstance(opened, ViewRecord)
             else opened
             for (image, view), opened in zip(found.wanted, self.records(found, secrets), strict=True)
@@ -182,7 +193,7 @@ class Shelf:
         if holding is None:
             return Gone("the image has just been deleted")
         if not holding.locality.is_online:
-            return not_online(holding.locality)
+            return not_online(holding.locality, elsewhere=holding.elsewhere)
         stored = holding.view
         if stored is None and found.pinned:
             return Damaged(f"the pinned version of the view '{view}' is lost", remedy="make the cohort again")
@@ -216,8 +227,9 @@ def _told(image: UUID, opened: _T) -> _T:
 
 
 def _ready(
-    image: UUID, view: View, opened: ViewRecord, rows: dict[UUID, Part], secrets: Secrets
+    found: Found, image: UUID, view: View, opened: ViewRecord, secrets: Secrets
 ) -> ReadyView | Damaged:
+    rows, elsewhere = found.parts, found.holdings[image, view].elsewhere
     try:
         parts = tuple(ready_part(rows.get(part.id), part, secrets) for part in opened.parts)
     except Damaged as why:
@@ -226,7 +238,8 @@ def _ready(
     etag = f'"{hashlib.sha256(ids).hexdigest()[:32]}"'
     total = (opened.size, opened.adler32)
     index = _index(image, opened, rows, secrets)
-    return ReadyView(image, secrets.registration, view, parts, opened, *total, etag, index)
+    elsewhere = elsewhere or all(part.row.variant != ORIGINAL for part in parts if part.row.blob is not None)
+    return ReadyView(image, secrets.registration, view, parts, opened, *total, etag, index, elsewhere)
 
 
 def _index(image: UUID, opened: ViewRecord, rows: dict[UUID, Part], secrets: Secrets) -> ReadyView | None:
@@ -254,12 +267,15 @@ def part_of(found: ReadyView | ViewRecord) -> UUID:
     return found.parts[0].row.id if isinstance(found, ReadyView) else found.parts[0].id
 
 
-def not_online(locality: Locality) -> NotOnline | Damaged:
+def not_online(locality: Locality, *, elsewhere: bool = False) -> NotOnline | Lost | LostHere:
+    """`elsewhere`: of what was lost here, a replica is known."""
     if locality is Locality.LOST:
-        return Damaged(
+        return Lost(
             "the file is lost: its bytes are neither here nor at its source",
             remedy="put it again, or remove its name: mdm rm",
         )
+    if elsewhere and locality is Locality.UNAVAILABLE:
+        return LostHere(remedy="get it from one of its replicas (mdm replica list), and put it again")
     why = "its bytes are at its source only"
     if locality is Locality.UNAVAILABLE:
         why = "its bytes are at its source, which cannot be reached"

@@ -16,7 +16,7 @@ from mdm_async.images.reading.view import ReadyView, Run
 async def clear(blobs: BlobStore, view: ReadyView, start: int, stop: int) -> AsyncGenerator[memoryview, None]:
     """The view's bytes start ≤ i < stop, in pieces of up to a mebibyte."""
     async with (
-        opened(blobs, view.blobs(start, stop), view.image) as readers,
+        opened(blobs, view.blobs(start, stop), view) as readers,
         aclosing(decrypted(readers, view, start, stop)) as pieces,
     ):
         async for piece in pieces:

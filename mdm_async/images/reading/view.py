@@ -84,6 +84,8 @@ class ReadyView:
     """Names the stored parts, not their content: it tells nothing of what is in them."""
     index: "ReadyView | None" = None
     """The numbers that say where frames begin, if they were found: see `record.Seen`."""
+    elsewhere: bool = False
+    """Were its blobs lost here, they would be had again."""
 
     @property
     def version(self) -> str:

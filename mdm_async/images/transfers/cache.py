@@ -175,12 +175,22 @@ class Cache:
 
     async def evict(self, image: UUID, by: Caller = _SERVER) -> int | Kept | None:
         """Let an image's bytes go: how many, or why they stay; None when they are not in the cache."""
+        return await self._evict(image, by, lost=False)
+
+    async def lose(self, image: UUID) -> bool:
+        """As `evict`, of an image of whose bytes some are gone, so that no pin keeps the others; False when no archive
+        in the settings has it."""
+        return isinstance(await self._evict(image, _SERVER, lost=True), int)
+
+    async def _evict(self, image: UUID, by: Caller, *, lost: bool) -> int | Kept | None:
         try:
             async with self.database.transaction() as db:
                 await images.lock(db, image)
                 found = await evicting.lock(db, self.archives, image)
-                if found is None or found.kept is not None:
-                    return found.kept if found is not None else None
+                if found is None:
+                    return None
+                if found.kept == "archive" or (found.kept is not None and not lost):
+                    return found.kept
                 size = await staged.evict(db, image)
                 await acts.record(db, await _acts(db, image, by))
         except Gone:

@@ -27,7 +27,7 @@ from mdm_async.images.cipher_pool import CipherPool
 from mdm_async.images.metrics import DAMAGED_PARTS
 from mdm_async.images.reading.suspects import listening
 from mdm_async.images.transfers.cache import Cache
-from mdm_async.images.upkeep.looking import Looked, looked_into
+from mdm_async.images.upkeep.looking import LOST, Looked, looked_into
 from mdm_async.keys.store import KeyStore
 from mdm_async.names import IDENTIFIED, OPAQUE, Caller, View
 from mdm_async.postgres.database import Database
@@ -105,6 +105,24 @@ class DeepCheck:
             checked.found.append(await self._told(image, found))
         return checked, standing
 
+    async def _not_had_again(self, damaged: Mapping[UUID, list[Damage]]) -> dict[UUID, list[Damage]]:
+        """What is lost is had again where it can be: from its archive when somebody asks, or made anew; the rest."""
+        left: dict[UUID, list[Damage]] = {}
+        for image, found in damaged.items():
+            lost = [one for one in found if one.kind == LOST]
+            originals = any(one.view in _ORIGINALS for one in lost)
+            if originals and await self.cache.lose(image):
+                _log.warning(
+                    "a stored image is lost here, and brought again when somebody asks", image=str(image)
+                )
+                continue
+            if lost and not originals:
+                await self._made_anew(image, lost)
+                found = [one for one in found if one.kind != LOST]
+            if found:
+                left[image] = found
+        return left
+
     async def forever(self, days: float) -> None:
         """All images once in so many days, a little at a time; 0: never. A node that is alone at it, of all."""
         DAMAGED_PARTS.set(await self._damaged_parts())
@@ -130,7 +148,8 @@ class DeepCheck:
             while True:
                 image = await suspects.next()
                 looked = await self._looked_into(image)
-                await self._put_down([image], {image: looked.damage} if looked.damage else {})
+                damaged = {image: looked.damage} if looked.damage else {}
+                await self._put_down([image], await self._not_had_again(damaged))
                 DAMAGED_PARTS.set(await self._damaged_parts())
 
     async def _damaged_parts(self) -> int:
@@ -195,9 +214,12 @@ class DeepCheck:
         """Whether all that is damaged can be had again, and will be."""
         if any(one.view is None or one.view in _ORIGINALS for one in found):
             return isinstance(await self.cache.evict(image, caller), int)
+        await self._made_anew(image, found)
+        return True
+
+    async def _made_anew(self, image: UUID, found: Sequence[Damage]) -> None:
         async with self.database.transaction() as db:
             await images.lock(db, image)
             for view, version in {(one.view, one.version) for one in found if one.view is not None}:
                 await made_views.drop(db, (image, view, version))
                 await views_to_make.add(db, [(image, View(view))])
-        return True

@@ -15,7 +15,7 @@ from mdm_async.blobs.store import BlobStore
 from mdm_async.catalog.holdings.damage import Damage
 from mdm_async.catalog.holdings.generations import Keyed, SealedView
 from mdm_async.catalog.holdings.stored_parts import Part
-from mdm_async.errors import Damaged, Unavailable
+from mdm_async.errors import Damaged, Lost, Unavailable
 from mdm_async.images.cipher_pool import CipherPool
 from mdm_async.images.parts import adler, pacs_source, record
 from mdm_async.images.parts.record import PartRecord, ViewRecord
@@ -33,6 +33,8 @@ RECORD: Final = "record"
 """What is sealed in the catalog beside the parts."""
 PART: Final = "part"
 """Bytes of a view."""
+LOST: Final = "lost"
+"""Its bytes are gone, or some of them."""
 
 _T = TypeVar("_T")
 
@@ -63,7 +65,7 @@ class _Look:
     found: Keyed
     secrets: Secrets
     looked: Looked = field(default_factory=Looked)
-    _parts: dict[UUID, str | None] = field(default_factory=dict)
+    _parts: dict[UUID, tuple[str, str] | None] = field(default_factory=dict)
     """What is wrong with those that were read; None: nothing."""
 
     async def at_all(self) -> None:
@@ -76,10 +78,10 @@ class _Look:
             for part in _needed(opened_):
                 if part.id not in self._parts:
                     self._parts[part.id] = await self._at_part(rows.get(part.id), part)
-                if (what := self._parts[part.id]) is not None:
+                if (wrong := self._parts[part.id]) is not None:
                     row = rows.get(part.id)
                     blob = row.blob if row is not None else None
-                    self.looked.damage.append(Damage(PART, what, view.name, view.version, part.id, blob))
+                    self.looked.damage.append(Damage(*wrong, view.name, view.version, part.id, blob))
 
     def _at_records(self) -> None:
         identity = RecordCipher(self.secrets.of(IDENTITY), self.found.image)
@@ -111,25 +113,25 @@ class _Look:
             self.looked.damage.append(Damage(RECORD, f"{what} does not open", view, version))
             return None
 
-    async def _at_part(self, row: Part | None, part: PartRecord) -> str | None:
-        """What is wrong with it."""
+    async def _at_part(self, row: Part | None, part: PartRecord) -> tuple[str, str] | None:
+        """The kind of what is wrong with it, and that in words."""
         if row is None:
-            return "it is missing"
+            return PART, "it is missing"
         self.looked.bytes += row.cipher_size
         try:
             alone = await self.cipher.run(partial(of_part, self.found.image, row, part, self.secrets))
             sums = await self._sums(row, alone)
         except Damaged as why:
-            return why.detail
+            return LOST if isinstance(why, Lost) else PART, why.detail
         except Unavailable as why:
             # A disk that cannot read these bytes is not away: the others are to be looked at.
             if not (isinstance(why.__cause__, OSError) and why.__cause__.errno == errno.EIO):
                 raise
-            return why.detail
+            return PART, why.detail
         if sums.plain != part.adler32:
-            return "its bytes are others than were stored"
+            return PART, "its bytes are others than were stored"
         if sums.cipher != row.cipher_adler:
-            return "its ciphertext has another checksum than the catalog says"
+            return PART, "its ciphertext has another checksum than the catalog says"
         return None
 
     async def _sums(self, row: Part, alone: ReadyView) -> "_Sums":

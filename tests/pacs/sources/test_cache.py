@@ -23,14 +23,14 @@ from mdm_async.pacs.sources import staging as bringing
 from mdm_async.seldom import Seldom
 from mdm_async.settings import CacheSettings
 from tests.conftest import Server, running_server
-from tests.faults.conditions import until
+from tests.faults.conditions import blob_files, until
 from tests.pacs.sources.fake_archive import FakeArchive
 from tests.pacs.sources.test_staging import DIRECTORY, ended, registered
 from tests.postgres.for_tests import PostgresForTests
 from tests.web.made_images import made
 from tests.web.test_privacy import captured_log
 
-PIXELS = 200_000
+PIXELS = 300_000
 
 
 @pytest.fixture
@@ -109,6 +109,23 @@ async def image_of(server: Server, path: str) -> UUID:
     async with server.house.database.acquire() as db:
         image: UUID = await db.fetchval("select image from entries where name = $1", path.rpartition("/")[2])
     return image
+
+
+async def test_what_is_lost_here_is_brought_again_whoever_has_it_pinned(caching: Server) -> None:
+    first = (await names(caching))[0]
+    _, (line,) = await prepared(caching, first)
+    before = await caching.get(line["transferURL"])
+    (blob,) = blob_files(caching.data)
+    blob.unlink()
+    answer = await caching.call("GET", line["transferURL"])
+    assert (answer.status, answer.tree["type"]) == (503, "urn:mdm:error:lost-here")
+
+    async def is_let_go() -> bool:
+        return await locality(caching, first) == "NEARLINE"
+
+    await until(is_let_go)
+    assert await read(caching, first) == [before]
+    assert await locality(caching, first) == "ONLINE_AND_NEARLINE"
 
 
 async def test_the_least_recently_used_goes_and_comes_again_with_all_its_bytes(caching: Server) -> None:
