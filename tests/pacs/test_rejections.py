@@ -4,6 +4,7 @@ import asyncio
 import io
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -306,6 +307,12 @@ async def test_a_cohort_does_not_give_what_is_rejected_once_its_name_has_gone(
         await until(is_over)
 
 
+async def somebody_waits(pacs: Pacs) -> bool:
+    async with pacs.server.house.database.acquire() as db:
+        waiting = "select exists (select from pg_locks where locktype = 'advisory' and not granted)"
+        return bool(await db.fetchval(waiting))
+
+
 async def test_a_note_waits_for_what_is_being_stored(
     pacs: Pacs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -316,17 +323,12 @@ async def test_a_note_waits_for_what_is_being_stored(
     before = await pacs.names()
     begun, go_on, lock = asyncio.Event(), asyncio.Event(), rejections.lock
 
-    async def held(db: Connection, stored: UUID) -> bool:
-        is_note = await lock(db, stored)
+    async def held(db: Connection, stored: UUID, replaced: UUID | None) -> bool:
+        is_note = await lock(db, stored, replaced)
         if not begun.is_set():
             begun.set()
             await go_on.wait()
         return is_note
-
-    async def note_waits() -> bool:
-        async with pacs.server.house.database.acquire() as db:
-            waiting = "select exists (select from pg_locks where locktype = 'advisory' and not granted)"
-            return bool(await db.fetchval(waiting))
 
     monkeypatch.setattr(rejections, "lock", held)
     storing = asyncio.create_task(by_storescu(pacs, late, tmp_path))
@@ -334,12 +336,52 @@ async def test_a_note_waits_for_what_is_being_stored(
         await begun.wait()
     rejecting = asyncio.create_task(by_storescu(pacs, note([late], SAFETY), tmp_path))
     try:
-        await until(note_waits)
+        await until(partial(somebody_waits, pacs))
     finally:
         go_on.set()
         await asyncio.gather(storing, rejecting)
     there = [Filed(pacs, late, lfn) for lfn in set(await pacs.names()) - set(before)]
     assert [await one.listed() for one in there] == [False, False]
+
+
+async def tree_goes(pacs: Pacs, lfns: list[str]) -> None:
+    await pacs.server.srm("mkdir", surl="/pacs/away")
+    for number, lfn in enumerate(lfns):
+        await pacs.server.srm("mv", fromSURL=lfn, toSURL=f"/pacs/away/{number}")
+    await pacs.server.srm("rmdir", surl="/pacs/away", recursive=True)
+
+
+async def files_go(pacs: Pacs, lfns: list[str]) -> None:
+    await pacs.server.srm("rm", surls=lfns)
+
+
+async def file_takes_its_place(pacs: Pacs, lfns: list[str]) -> None:
+    one, said = lfns
+    headers = {"Destination": f"{pacs.server.url}/dav{said}", "Overwrite": "T"}
+    reply = await pacs.server.call("MOVE", f"/dav{one}", token=pacs.server.admin_token, headers=headers)
+    assert reply.status == 204, reply.body
+
+
+@pytest.mark.parametrize("go", [files_go, tree_goes, file_takes_its_place])
+async def test_a_note_and_an_instance_go_while_another_note_names_that(
+    pacs: Pacs, tmp_path: Path, go: Callable[[Pacs, list[str]], Awaitable[None]]
+) -> None:
+    one = await filed(pacs, own(), tmp_path)
+    said = await filed(pacs, note([own()]), tmp_path)
+    async with pacs.server.house.database.acquire() as db:
+        image_, other = [
+            await db.fetchval("select image from entries where guid = $1", UUID(await guid_of(each)))
+            for each in (one, await filed(pacs, note([own(), own()]), tmp_path))
+        ]
+
+    async with pacs.server.house.database.transaction() as db:
+        await rejections.lock(db, other)
+        going = asyncio.create_task(go(pacs, [one.lfn, said.lfn]))
+        await until(partial(somebody_waits, pacs))
+        # Whoever waits has nothing yet that the other will want.
+        await db.execute("select from entries where image = $1 for no key update nowait", image_)
+        await rejections.hide(db, other, [image_])
+    await going
 
 
 async def test_a_note_hides_nothing_that_its_sender_could_not_take_back(pacs: Pacs, tmp_path: Path) -> None:

@@ -312,6 +312,7 @@ async def a_hundred_images_are_put_into_an_archives_line(desk: Desk) -> None:
     assert await sources.away(desk.db, "main", None, None, 500) is not None
     await vanished.mark(desk.db, wanted)
     await vanished.of_images(desk.db, wanted)
+    assert await sources.away(desk.db, "main", None, None, 500, gone=True) is not None
     await vanished.given(desk.db, image(FILE))
     await sources.found(desk.db, image(FILE), Locality.LOST)
     assert await profiles.wanted_of(desk.db, image(FILE)) == ["basic"]
@@ -886,6 +887,8 @@ async def a_rejection_note_hides_ten_of_a_study(desk: Desk) -> None:
     named, last = await rejections.named_by(desk.db, note, "ae:", b"", 100)
     assert {one.image for one in named} == {*some}
     assert await rejections.named_by(desk.db, note, "ae:", last or b"", 100) == ([], None)
+    await rejections.lock_notes(desk.db, [note, *some])
+    await rejections.lock_files(desk.db, some)
     assert len(await rejections.hide(desk.db, note, some)) == 10
     assert len(await rejections.hidden(desk.db, 0, 100)) == 10
     assert await rejections.apply_later(desk.db, note, guid(FILE + 20), directory, None) == 113001

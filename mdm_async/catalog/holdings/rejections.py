@@ -42,21 +42,37 @@ async def put(db: Connection, note: UUID, said: Rejected) -> None:
     )
 
 
-async def lock(db: Connection, image: UUID) -> bool:
-    """Whether an image is a note. Then nobody names an image of its patient until this transaction ends; else nobody
-    rejects one of its own. Before any entry is locked."""
+async def lock(db: Connection, image: UUID, replaced: UUID | None = None) -> bool:
+    """Whether an image, which gets a name, is a note. Then nobody names an image of its patient until this transaction
+    ends; else nobody rejects one of its own. `replaced`: whose name it gets. Before any entry is locked."""
     is_note: bool = await db.fetchval(
-        "with n as materialized (select exists (select from rejection_notes where image = $1) as is_note),"
-        # A note also keeps those waiting who name images of nobody knows whom.
+        "with notes as materialized (select image from rejection_notes where image in ($1, $2)),"
         " locks as materialized ("
-        "  select one from patient_locks($1) one union select 0 from n where is_note order by 1),"
-        " locked as materialized (select case when is_note"
+        "  select one, bool_or(alone) as alone from ("
+        "   select one, false as alone from patient_locks($1) one"
+        "   union all select one, true from notes, patient_locks(image) one"
+        # A note also keeps those waiting who name images of nobody knows whom.
+        "   union all select 0, true from notes) l group by one order by one),"
+        " locked as materialized (select case when alone"
         "  then pg_advisory_xact_lock(hashtext('mdm rejections'), one)"
-        "  else pg_advisory_xact_lock_shared(hashtext('mdm rejections'), one) end from n, locks)"
-        " select is_note from n, (select count(*) from locked) l",
+        "  else pg_advisory_xact_lock_shared(hashtext('mdm rejections'), one) end from locks)"
+        " select exists (select from notes where image = $1) from (select count(*) from locked) l",
         image,
+        replaced,
     )
     return is_note
+
+
+async def lock_notes(db: Connection, images: Collection[UUID]) -> None:
+    """As `lock`, of those among images that are notes: they lose a name, or are kept from going."""
+    await db.execute("select lock_notes($1::uuid[])", list(images))
+
+
+async def lock_files(db: Connection, images: Collection[UUID]) -> None:
+    """Those that are to be hidden, in the order in which all lock entries."""
+    await db.execute(
+        "select from entries where image = any($1::uuid[]) order by id for no key update", list(images)
+    )
 
 
 async def named_by(

@@ -55,6 +55,11 @@ async def remove_page(db: Connection, directory: int, count: int) -> tuple[list[
         "delete from locks where token = any(array(select b.token from locks_below($1) b))", directory
     )
     await db.execute("update cohorts set directory = null where directory = $1", directory)
+    await db.execute(
+        "select lock_notes(array(select image from entries where parent = $1 order by name limit $2))",
+        directory,
+        count,
+    )
     row = await db.fetchrow(
         # Locked in the order of their ids, as everybody does who locks several.
         "with named as materialized (select id from entries where parent = $1 order by name limit $2"

@@ -88,7 +88,7 @@ class Placing:
         """
         if await moves.is_announced(db, target.parent):
             raise _Moving("the directory is being moved", remedy="try again", retry_after=1)
-        is_note = await rejections.lock(db, image)
+        is_note = await rejections.lock(db, image, target.replaces)
         if only is not None:
             await demand_takes_opaque(db, target.parent)
         guid, there = await self._point(db, target, image, only)
@@ -126,7 +126,7 @@ class Placing:
         """
         assert entry.parent is not None
         assert entry.image is not None
-        is_note = await rejections.lock(db, image)
+        is_note = await rejections.lock(db, image, entry.image)
         guid = await entries.swap_image(
             db, entry.parent, entry.name, entry.image, image, to=to, closed=closed
         )

@@ -33,13 +33,16 @@ async def reject(db: Connection, caller: Caller, note: UUID, guid: UUID, directo
 
     `guid`: of the note's file; `directory`: below which it counts for what comes later.
     """
-    hidden = 0
+    allowed: list[UUID] = []
     after: bytes | None = b""
     while after is not None:
         named, after = await rejections.named_by(db, note, writer, after, _PAGE)
         where = await places.of_entries(db, {one.entry for one in named if one.entry is not None})
-        allowed = [one.image for one in named if _may_reject(caller, one, where)]
-        hidden += await hide(db, caller, note, guid, allowed)
+        allowed += [one.image for one in named if _may_reject(caller, one, where)]
+    await rejections.lock_files(db, [note, *allowed])
+    hidden = 0
+    for start in range(0, len(allowed), _PAGE):
+        hidden += await hide(db, caller, note, guid, allowed[start : start + _PAGE])
     of_whom = await _of_whom(db, caller, directory, writer)
     code = await rejections.apply_later(db, note, guid, directory, of_whom)
     if code != QUALITY:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from mdm_async.catalog.holdings import images
+from mdm_async.catalog.holdings import images, rejections
 from mdm_async.catalog.holdings.profiles import enabled_at
 from mdm_async.catalog.metadata import own_values
 from mdm_async.catalog.namespace import dead_properties, entries, places, taking
@@ -117,12 +117,13 @@ class Copier:
         wanted = [one.image for one in found if one.image is not None]
         if any(one.view == OPAQUE for one in found):
             await taking.demand_takes_opaque(db, directory.entry.id)
+        gone = [to.entry.image] if to.entry is not None and to.entry.image is not None else []
+        await rejections.lock_notes(db, [*wanted, *gone])
         kept = await images.keep(db, wanted)
         if not kept.issuperset(wanted):
             raise Gone("an image has just been deleted")
         if to.entry is not None:
-            await entries.lock_move(db, directory.entry.id, [to.entry.id])
-            await removal.take_away(db, caller, to)
+            await removal.take_away(db, caller, to, directory.entry.id)
         guids: list[tuple[_Found, UUID]] = []
         made: dict[str, int] = {}
         files: dict[int, dict[str, _Found]] = {}

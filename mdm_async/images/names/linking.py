@@ -6,7 +6,7 @@ from functools import partial
 from uuid import UUID
 
 from mdm_async.blobs.store import BlobStore
-from mdm_async.catalog.holdings import images
+from mdm_async.catalog.holdings import images, rejections
 from mdm_async.catalog.namespace import entries, places
 from mdm_async.catalog.namespace.places import Place
 from mdm_async.catalog.rights import acl
@@ -131,6 +131,7 @@ class _Linking:
         async with self.linker.database.transaction() as db:
             await views_to_make.share_demands(db)
             await self.linker.shelf.served.refresh(db, now=True)
+            await rejections.lock_notes(db, images_)
             await entries.lock(db, self.target_id)
             kept = await images.keep(db, images_)
             made = iter(

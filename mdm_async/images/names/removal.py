@@ -1,8 +1,8 @@
 """Removing files and directories."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
-from mdm_async.catalog.holdings import images
+from mdm_async.catalog.holdings import images, rejections
 from mdm_async.catalog.namespace import as_it_was, cut_trees, entries, locks, places
 from mdm_async.catalog.namespace.entries import Entry
 from mdm_async.catalog.namespace.places import Acl, Place
@@ -46,14 +46,20 @@ async def rmdir(
     changed.everything()
 
 
-async def take_away(db: Connection, caller: Caller, place: Place) -> None:
-    """Remove what has this name, a directory with all below it, in the transaction that gives the name to another.
+async def take_away(
+    db: Connection, caller: Caller, place: Place, directory: int, moved: Collection[int] = ()
+) -> None:
+    """Remove what has this name in a directory, itself a directory with all below it, in the transaction that gives the
+    name to another, which is `moved` there.
 
     Raises as `rm` and `rmdir`.
     """
     acl.demand(caller, place, Right.DELETE)
     if place.entry is None:
         raise acl.missing(caller)
+    if place.entry.image is not None:
+        await rejections.lock_notes(db, [place.entry.image])
+    await entries.lock_move(db, directory, [place.entry.id, *moved])
     if place.entry.is_directory:
         await _cut_off(db, caller, place, place.entry)
     else:
@@ -108,6 +114,7 @@ async def rm(
         locked = await locks.locked(db, wanted)
         found = [sqlstates.locked() if isinstance(one, Entry) and one.id in locked else one for one in found]
         wanted = {id_: one for id_, one in wanted.items() if id_ not in locked}
+        await rejections.lock_notes(db, [one.image for one in wanted.values() if one.image is not None])
         removed = await entries.remove_files(db, wanted)
         await as_it_was.note(db, {entry: as_it_was.of_file(where[entry]) for entry in removed})
         await images.doom_unreferenced(db, removed.values())

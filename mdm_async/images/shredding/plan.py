@@ -10,7 +10,7 @@ from typing import Any, Final, Self
 from uuid import UUID
 
 from mdm_async.catalog.grants import shredding as transfers
-from mdm_async.catalog.holdings import replicas, shredding
+from mdm_async.catalog.holdings import rejections, replicas, shredding
 from mdm_async.catalog.holdings.replicas import Replica
 from mdm_async.catalog.holdings.shredding import Whole
 from mdm_async.catalog.namespace import paths, places
@@ -118,7 +118,8 @@ async def plan(db: Connection, caller: Caller, images: Collection[UUID]) -> Plan
 
 
 async def lock(db: Connection, images: Collection[UUID]) -> None:
-    """Keep what is planned as it is until the transaction ends. Entries first, as those do who remove them."""
+    """Keep what is planned as it is until the transaction ends. Notes and entries first, as for who removes them."""
+    await rejections.lock_notes(db, images)
     await paths.lock_entries_of_images(db, images)
     await shredding.lock(db, images)
 

@@ -119,6 +119,8 @@ class Fetcher:
         async with self.database.transaction() as db:
             # Before any entry is locked, as whoever moves one does.
             await views_to_make.share_demands(db)
+            if moved:
+                await kept_acls.lock(db)
             if draft.rejected is not None:
                 await rejections.put(db, draft.image, draft.rejected)
                 await rejections.lock(db, draft.image)
@@ -126,7 +128,6 @@ class Fetcher:
             if moved:
                 assert source.named_by is not None
                 assert now.named_by is not None
-                await kept_acls.lock(db)
                 open_before = await follow_patient(
                     db,
                     shelf.served,
