@@ -25,8 +25,13 @@ def issuer_of(head: bytes, issued_by: str | None) -> str:
         if element.tag == _CHARACTER_SET:
             charset = CharacterSet(value)
         elif element.tag == _ISSUER and (named := charset.text(value, _VALUES)):
-            return unicodedata.normalize("NFC", named)
+            return written(named)
     return issued_by
+
+
+def written(issuer: str) -> str:
+    """An issuer as it is compared with others: as it is written, case and all. Two that differ are two."""
+    return unicodedata.normalize("NFC", issuer.strip())
 
 
 def issued(patient_id: bytes, issuer: str) -> bytes:

@@ -8,7 +8,6 @@ import csv
 import hashlib
 import io
 import re
-import unicodedata
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -17,7 +16,7 @@ from operator import itemgetter
 from typing import Final, Self
 
 from mdm_async.dicom.filemeta import read_meta
-from mdm_async.dicom.issuers import issuer_of
+from mdm_async.dicom.issuers import issuer_of, written
 from mdm_async.dicom.walking import walk
 from mdm_async.errors import BadRequest, ScrubRefused
 
@@ -153,7 +152,7 @@ class _Reader:
             return
         said = dict(zip(header, (cell.strip() for cell in row), strict=True))
         patient, name, days = said["patient"], said["subject"], said.get("shift_days", "")
-        issuer = unicodedata.normalize("NFC", said.get(_ISSUER_COLUMN, ""))
+        issuer = written(said.get(_ISSUER_COLUMN, ""))
         if not patient or not _is_value(patient):
             yield f"line {line}: patient is no Patient ID of one line and at most {_LONGEST_PATIENT} characters"
         elif not _is_value(issuer):

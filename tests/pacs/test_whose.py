@@ -62,8 +62,10 @@ COUNT = "NumberOfPatientRelatedStudies"
 
 async def test_they_are_told_apart_with_their_issuers(two: Pacs) -> None:
     found = await patients(two, PatientID="4711")
-    assert found == [("A^North", "NORTH", 1), ("B^South", "SOUTH", 2)]
+    assert found == [("A^North", "NORTH", 1), ("B^South", "SOUTH", 1), ("B^South", "South", 1)]
     assert await patients(two, PatientID="4711", IssuerOfPatientID="NORTH") == found[:1]
+    # They are found as all texts are, and are two.
+    assert await patients(two, PatientID="4711", IssuerOfPatientID="south") == found[1:]
 
 
 @pytest.mark.parametrize(
@@ -84,10 +86,12 @@ async def test_who_asks_for_both_is_told_to_name_an_issuer(
 
 
 async def test_all_of_one_issuer_are_retrieved_by_their_id(two: Pacs) -> None:
-    taken = await Tool(two, "DOCTOR").get(
-        identifier("PATIENT", PatientID="4711", IssuerOfPatientID="SOUTH"), PATIENT_GET
-    )
-    assert [one.PatientName for one in taken.images] == ["B^South"] * 2
+    for issuer, studies in (("SOUTH", ["1.2.72"]), ("South", ["1.2.73"]), ("south", [])):
+        taken = await Tool(two, "DOCTOR").get(
+            identifier("PATIENT", PatientID="4711", IssuerOfPatientID=issuer), PATIENT_GET
+        )
+        assert [one.StudyInstanceUID for one in taken.images] == studies
+        assert taken.statuses[-1] == (0 if studies else 0xA900)
 
 
 async def test_who_has_no_id_is_nobody_else(two: Pacs) -> None:
@@ -157,8 +161,10 @@ async def test_who_is_shredded_can_be_chosen_by_issuer(two: Pacs) -> None:
     assert (whole["images"], whole["people"] > 1) == (3, True)
     north = await look_at(two, patient="4711", issuer="NORTH")
     assert (north["images"], north["people"]) == (1, 1)
-    assert (await look_at(two, patient="4711", issuer="SOUTH"))["images"] == 2
-    assert (await look_at(two, patient="4711", issuer="WEST"))["status"] == 404
+    for issuer in ("SOUTH", "South"):
+        assert (await look_at(two, patient="4711", issuer=issuer))["images"] == 1
+    for nobody in ("WEST", "south"):
+        assert (await look_at(two, patient="4711", issuer=nobody))["status"] == 404
     assert (await look_at(two, issuer="WEST"))["status"] == 400
 
 

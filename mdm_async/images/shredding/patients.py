@@ -17,7 +17,7 @@ from mdm_async.catalog.trail.acts import Act
 from mdm_async.dicom.equality import comparable
 from mdm_async.dicom.identifiers import linking_values
 from mdm_async.dicom.indexed import by_keyword
-from mdm_async.dicom.issuers import issued, issuer_of
+from mdm_async.dicom.issuers import issued, issuer_of, written
 from mdm_async.dicom.pseudonym import Pseudonyms
 from mdm_async.dicom.scrubbing.steps import IDENTIFIERS, PATIENT_ID
 from mdm_async.dicom.whose import Whose
@@ -104,8 +104,7 @@ class _Search:
             theirs, unread = await self._looked_into(more, ids)
             whose, unreadable = whose | theirs, unreadable + unread
         if self.issuer is not None:
-            # Compared as in searches.
-            wanted = comparable(by_keyword()["IssuerOfPatientID"], self.issuer)
+            wanted = written(self.issuer)
             whose = {image: one for image, one in whose.items() if _issuer(one) == wanted}
         if not whose or not await self._identifies(whose):
             raise _nobody()
@@ -251,7 +250,7 @@ def _whose(head: bytes, issued_by: str | None) -> Whose:
 
 
 def _issuer(whose: Whose) -> str:
-    return comparable(by_keyword()["IssuerOfPatientID"], whose.issuer.decode(errors="replace"))
+    return written(whose.issuer.decode(errors="replace"))
 
 
 def _pseudonym(served: Served, patient_id: bytes, issuer: str) -> str:

@@ -11,15 +11,15 @@ from typing import Any, Final
 from mdm_async.catalog.metadata.studies import Row
 from mdm_async.dicom.dictionary import keyword_of, tag_of, vr_of
 from mdm_async.dicom.elements import Encoding
-from mdm_async.dicom.equality import comparable
 from mdm_async.dicom.filemeta import is_uid
 from mdm_async.dicom.indexed import Level, by_keyword
+from mdm_async.dicom.issuers import written
 from mdm_async.dicom.query_keys import CHARACTER_SET, QUERY_LEVEL, RETRIEVE_TITLE, Key, answer, keys
 from mdm_async.errors import Malformed
 from mdm_async.images.studies.asked import INSTANCE, OF_ALL, SERIES, STUDY, condition, demand_few
 from mdm_async.names import IDENTIFIED
 from mdm_async.pacs.dimse.answers import Unfit
-from mdm_async.querying.conditions import Condition, attributes
+from mdm_async.querying.conditions import Compared, Condition, attributes
 
 
 class Root(Enum):
@@ -196,15 +196,23 @@ def together(query: Query, rows: Sequence[Row]) -> list[list[Row]]:
     return list(patients.values())
 
 
-def demand_one_issuer(conditions: Sequence[Condition], rows: Sequence[Row]) -> None:
-    """Return where what is retrieved by a Patient ID is of one patient. Raises Unfit."""
+def of_one_issuer(conditions: Sequence[Condition], rows: Sequence[Row]) -> Sequence[Row]:
+    """What is retrieved by a Patient ID: of one patient. Of issuers that are found by one spelling, it is that which is
+    written so. Raises Unfit."""
     by_patient = any(of.name == PATIENT for one in conditions for of in attributes(one))
-    if by_patient and len(set(map(_issuer, rows))) > 1:
+    if not by_patient or len(set(map(_issuer, rows))) <= 1:
+        return rows
+    asked = {
+        (written(str(one.to)),)
+        for one in conditions
+        if isinstance(one, Compared) and one.attribute.name == ISSUER
+    }
+    of_asked = [row for row in rows if _issuer(row) in asked]
+    if not of_asked:
         raise Unfit("equal Patient IDs of several issuers: give IssuerOfPatientID")
+    return of_asked
 
 
 def _issuer(row: Row) -> tuple[str, ...]:
     """Of its Patient ID. Pseudonyms are made with it, and are told apart without."""
-    if row.view != IDENTIFIED:
-        return ()
-    return tuple(comparable(by_keyword()[ISSUER], one) for one in row.said.get(ISSUER, ()))
+    return tuple(written(str(one)) for one in row.said.get(ISSUER, ())) if row.view == IDENTIFIED else ()

@@ -29,7 +29,7 @@ from mdm_async.names import Caller, View
 from mdm_async.pacs.dimse.answers import CANCELLED, NOT_PERFORMED, PENDING, SOME_FAILED, Answer, Tell
 from mdm_async.pacs.dimse.commands import Counts
 from mdm_async.pacs.dimse.operations import BrokenOff, Operation
-from mdm_async.pacs.dimse.queries import ISSUER, demand_one_issuer
+from mdm_async.pacs.dimse.queries import ISSUER, of_one_issuer
 from mdm_async.pacs.dimse.shown import Shown
 from mdm_async.pacs.dimse.taking import Lost, Sent, Taker
 from mdm_async.pacs.statuses import SUCCESS
@@ -110,8 +110,8 @@ class Sending:
                 rows = await searching.instances(
                     self.shown.desk, self.caller, conditions, None, self.view, told
                 )
-                demand_one_issuer(conditions, rows)
-                return (await retrieved(self.shown.desk, self.shown.delivery, rows)).rows
+                wanted = of_one_issuer(conditions, rows)
+                return (await retrieved(self.shown.desk, self.shown.delivery, wanted)).rows
 
     async def send(self, rows: Sequence[Row], taker: Taker, operation: Operation, tell: Tell) -> Answer:
         """The last answer; `tell` gets those before. Raises TooManyRequests before the first leaves, and what the taker
