@@ -75,9 +75,12 @@ class Archives:
             if not told["more"]:
                 return
 
-    async def files(self, name: str, *, study: str | None = None) -> AsyncGenerator[str, None]:
-        """The paths of files that were registered at it, and are not here, of one study or all."""
-        asked = _wanted(study, None)
+    async def files(
+        self, name: str, *, study: str | None = None, gone: bool = False
+    ) -> AsyncGenerator[str, None]:
+        """The paths of files that were registered at it, and are not here, of one study or all; or (`gone`) of those
+        that it was found to have no more."""
+        asked = _wanted(study, None) | {"gone": gone}
         while True:
             page = await self._wire.operate("POST", _path(name, "files"), asked, repeat=True)
             for path in page["paths"]:

@@ -217,6 +217,22 @@ async def test_what_goes_wrong_is_told_of_the_name_that_it_is_about(mdm: Run, ar
     assert "away: the archive cannot be reached: its host refuses the connection" in ended.err
 
 
+async def test_what_an_archive_has_no_more_is_listed(mdm: Run, archive: FakeArchive) -> None:
+    for seed in range(2):
+        archive.add(made(seed=seed))
+    await mdm("mkdir", "/pacs")
+    await mdm("pacs", "register", "hospital", "--path", "/pacs")
+    assert (await mdm("pacs", "vanished", "hospital")).text == ""
+    archive.files.popitem()
+    ended = await mdm("pacs", "stage", "/pacs")
+    assert "the archive that it was registered at has it no more" in ended.err
+    ended = await mdm("pacs", "vanished", "hospital")
+    (path,) = ended.text.splitlines()
+    (told,) = (await mdm("stat", path, "--json")).json
+    assert "LOST" in told.values()
+    assert (await mdm("pacs", "vanished", "hospital", "--json")).json == {"files": [path]}
+
+
 async def test_what_is_rejected_is_listed_with_its_notes(mdm: Run, hospital: Server) -> None:
     assert (await mdm("pacs", "rejected")).text == "nothing is hidden by a rejection note\n"
     taken = image()

@@ -26,14 +26,18 @@ class Spot:
 
 
 async def away(
-    db: Connection, pacs: str, study: bytes | None, after: Spot | None, count: int
+    db: Connection, pacs: str, study: bytes | None, after: Spot | None, count: int, *, gone: bool = False
 ) -> tuple[list[UUID], Spot | None]:
     """Of the next so many images of an archive, or of that study, those that are not here and may be asked for; and
-    after which to go on; None at the end.
+    after which to go on; None at the end. `gone`: those that the archive has no more.
     """
+    wanted = (
+        "(s.vanished is not null or i.locality = 'LOST')"
+        if gone
+        else "s.vanished is null and i.locality in ('NEARLINE', 'UNAVAILABLE')"
+    )
     rows = await db.fetch(
-        "select s.study, s.id, i.id as image, s.vanished is null"
-        "  and i.locality in ('NEARLINE', 'UNAVAILABLE') and i.doomed is null as away"
+        f"select s.study, s.id, i.id as image, {wanted} and i.doomed is null as wanted"
         " from (select study, id, vanished from sources where pacs = $1 and (study, id) > ($2::bytea, $3::uuid)"
         "  and ($4::bytea is null or study = $4) order by study, id limit $5) s join images i on i.source = s.id"
         " order by s.study, s.id",
@@ -44,7 +48,7 @@ async def away(
         count,
     )
     last = Spot(rows[-1]["study"], rows[-1]["id"]) if rows else None
-    return [row["image"] for row in rows if row["away"]], last
+    return [row["image"] for row in rows if row["wanted"]], last
 
 
 async def register(

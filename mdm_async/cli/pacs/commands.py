@@ -1,4 +1,4 @@
-"""`mdm pacs echo|find|register|stage|status|rejected|conformance`."""
+"""`mdm pacs echo|find|register|stage|status|vanished|rejected|conformance`."""
 
 from datetime import timedelta
 from typing import Any
@@ -33,6 +33,7 @@ def register(app: typer.Typer) -> None:
     registering.register(group)
     staging.register(group)
     group.command()(status)
+    group.command()(vanished)
     group.command()(rejected)
     group.command()(conformance)
     app.add_typer(group, name="pacs")
@@ -112,6 +113,26 @@ def status(context: typer.Context, json: Json = False) -> None:
     print_table(made)
     if not found:
         print_line("no archives: the settings name none in [[pacs.sources]]")
+
+
+def vanished(context: typer.Context, name: Archive, study: Study = None, json: Json = False) -> None:
+    """List files that an archive was found to have no more, when it was registered again or asked for them. Only the
+    names, which `--files-from` takes.
+
+    Example: `mdm pacs vanished hospital | mdm stat --files-from -`
+    """
+
+    async def work() -> list[str]:
+        async with client_of(context) as client:
+            return [path async for path in client.archives.files(name, study=study, gone=True)]
+
+    with about(name):
+        found = complete(work())
+    if json:
+        print_json({"files": found})
+        return
+    for path in found:
+        print_line(path)
 
 
 def rejected(context: typer.Context, json: Json = False) -> None:

@@ -1,4 +1,4 @@
-"""Files that an archive has and that are not here: by their names, for whoever wants them brought."""
+"""Files of an archive by their names: those that can be brought, and those that it has no more."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -48,10 +48,12 @@ async def files(
     name: str,
     study: str | None,
     after: After | None,
+    *,
+    gone: bool,
 ) -> tuple[Sequence[str], After | None]:
-    """A page of the files, of one study or all, that may be asked for, as far as the caller sees them; and after what
-    the next page begins, None at the end. For administrators; of one study it takes the right to know who is in the
-    archive. Raises NotFound, BadRequest.
+    """A page of the files, of one study or all, that are not here and may be asked for, or that the archive has no more
+    (`gone`), as far as the caller sees them; and after what the next page begins, None at the end. For administrators;
+    of one study it takes the right to know who is in the archive. Raises NotFound, BadRequest.
     """
     wanted = Wanted.parse(study, None)
     digest = pacs_source.study_digest(study, blind) if study is not None else None
@@ -59,7 +61,7 @@ async def files(
         await demand_asker(db, caller, wanted)
         archives.named(name)
         images, last = await sources.away(
-            db, name, digest, after.spot if after is not None else None, _AT_ONCE
+            db, name, digest, after.spot if after is not None else None, _AT_ONCE, gone=gone
         )
         found = await places.of_entries(db, await paths.own_entries(db, images, _NAMES))
     seen = [place.lfn for place in found.values() if acl.sees(caller, place)]

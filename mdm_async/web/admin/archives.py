@@ -54,6 +54,7 @@ class FilesForm(BaseModel):
 
     study: str | None = Field(None, max_length=64)
     after: str | None = Field(None, max_length=256)
+    gone: bool = False
 
 
 class RejectedForm(BaseModel):
@@ -157,7 +158,14 @@ async def files(request: web.Request) -> web.Response:
     house, name = request.app[HOUSE], request.match_info["name"]
     after = After.parse(form.after) if form.after is not None else None
     found, last = await waiting_there.files(
-        house.database, house.archives, house.workshop.blind, caller, name, form.study, after
+        house.database,
+        house.archives,
+        house.workshop.blind,
+        caller,
+        name,
+        form.study,
+        after,
+        gone=form.gone,
     )
     return json_reply(request, {"paths": found, "after": str(last) if last is not None else None})
 

@@ -69,6 +69,9 @@ async def test_what_vanished_is_marked_what_is_here_stays_and_both_come_back(
     at = await localities(staging, before)
     async with Client(staging.url, staging.admin_token) as client:
         told = await client.audit.last(50, act="vanished")
+        marked = [path async for path in client.archives.files("hospital", gone=True)]
+    gone_now = {path for path, where in zip(before, at, strict=True) if where in ("UNAVAILABLE", "ONLINE")}
+    assert (set(marked), len(marked)) == (gone_now, 3 if whole else 2)
     assert len(told) == (3 if whole else 2)
     assert {one["details"]["archive"] for one in told} == {"hospital"}
     assert await staging.get(line["transferURL"])
@@ -91,6 +94,8 @@ async def test_what_vanished_is_marked_what_is_here_stays_and_both_come_back(
     assert at.count("NEARLINE") + at.count("ONLINE_AND_NEARLINE") == len(archive.files)
     archive.files |= kept
     assert await again(staging) == 0
+    async with Client(staging.url, staging.admin_token) as client:
+        assert not [path async for path in client.archives.files("hospital", gone=True)]
     assert sorted(await localities(staging, before)) == ["NEARLINE"] * 3 + ["ONLINE_AND_NEARLINE"]
 
 
