@@ -23,6 +23,7 @@ from tests.faults.conditions import blob_files, until
 from tests.postgres.for_tests import PostgresForTests
 from tests.web.made_images import made
 from tests.web.sealed_lines import RECIPIENT
+from tests.web.test_privacy import captured_log
 
 _SEEDS = count(900)
 
@@ -296,6 +297,25 @@ async def test_what_a_reader_fails_on_is_put_down_as_a_deep_check_does_once(
     await until(is_known)
     assert set(looked) == {archive.image}
     assert len(looked) == 2, "once, and once more for what was amiss"
+
+
+async def test_a_doomed_blob_that_an_image_needs_is_kept_and_keeps_no_other_from_going(
+    archive: Archive,
+) -> None:
+    seed = next(_SEEDS)
+    await archive.server.put(f"/{seed}.dcm", made(seed=seed, pixels=300_000))
+    before = set(blob_files(archive.server.data))
+    await archive.execute(
+        "update blobs set state = 'doomed', doomed = now() where id = $1", UUID(archive.blob.name)
+    )
+    await archive.server.srm("rm", surls=[f"/{seed}.dcm"])
+    with captured_log() as log:
+        await archive.server.house.sweeper.sweep()
+    assert log.getvalue().count("that an image needs") == 1
+    assert str(archive.image) in log.getvalue()
+    assert len(before) - len(blob_files(archive.server.data)) == 1
+    assert archive.blob.exists()
+    assert await archive.look() is None
 
 
 async def test_all_is_looked_at_in_the_background(

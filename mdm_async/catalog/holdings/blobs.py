@@ -71,6 +71,17 @@ async def forget(db: Connection, blobs: Sequence[UUID]) -> None:
     await db.execute("delete from blobs where id = any($1::uuid[]) and state = 'doomed'", list(blobs))
 
 
+async def keep_named(db: Connection, blobs: Sequence[UUID]) -> dict[UUID, UUID]:
+    """Keep those doomed blobs that a part lies in: by blob, its image. None is doomed before its part has gone, so
+    somebody else has written to the catalog."""
+    rows = await db.fetch(
+        "update blobs b set state = 'stored', doomed = null, lease = null, taken_by = null, failure = null"
+        " from parts p where p.blob = b.id and b.id = any($1::uuid[]) and b.state = 'doomed' returning b.id, p.image",
+        list(blobs),
+    )
+    return {row["id"]: row["image"] for row in rows}
+
+
 async def recognised(db: Connection, listed: Sequence[UUID]) -> bool:
     """Whether some of these blobs are known here; or none lie there, and none are stored."""
     found: bool = await db.fetchval(

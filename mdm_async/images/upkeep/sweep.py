@@ -5,6 +5,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from uuid import UUID
 
+import structlog
+
 from mdm_async.blobs.store import BlobStore
 from mdm_async.catalog.grants import grants
 from mdm_async.catalog.holdings import blobs, images
@@ -20,6 +22,7 @@ from mdm_async.catalog.work.values_to_forget import VALUES_TO_FORGET
 from mdm_async.errors import Unavailable
 from mdm_async.images.metadata.unnamed_sets import drop_unnamed_sets
 from mdm_async.images.metrics import SWEPT
+from mdm_async.images.reading.suspects import suspect
 from mdm_async.images.shift import Shift, over_and_over
 from mdm_async.images.upkeep.cohorts import give_up_unfinished, remove_cohorts
 from mdm_async.images.upkeep.keys import end_superseded, forget_keys, settle_lapsed
@@ -44,6 +47,8 @@ _QUEUES = (
     BLOBS_TO_DELETE,
     VALUES_TO_FORGET,
 )
+
+_log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,8 +149,22 @@ class Sweeper:
                     await self.blobs.delete(row.key[0])
                     deleted.append(row)
 
-                for row in rows:
+                for row in await self._unnamed(rows):
                     await shift.attempt(row, delete)
                 async with self.database.acquire() as db:
                     await blobs.forget(db, [row.key[0] for row in deleted])
                 SWEPT.labels("blob").inc(len(deleted))
+
+    async def _unnamed(self, rows: list[Row]) -> list[Row]:
+        """Those of these blobs that may be deleted; images that need one of the others are looked into."""
+        async with self.database.acquire() as db:
+            named = await blobs.keep_named(db, [row.key[0] for row in rows])
+        for blob, image in named.items():
+            suspect(image)
+            _log.error(
+                "a blob was to be deleted that an image needs; it is kept",
+                blob=str(blob),
+                image=str(image),
+                remedy="somebody writes to the catalog beside mdm: find out who; then mdm fsck --deep",
+            )
+        return [row for row in rows if row.key[0] not in named]
