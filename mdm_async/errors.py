@@ -312,6 +312,12 @@ class Sealed(Unavailable):
     title = "the server is sealed"
 
 
+class WrongKeks(Unavailable):
+    """Key-encryption keys that do not open what they should."""
+
+    title = "the key-encryption keys are others"
+
+
 class BadGateway(Unavailable):
     """What stands before the server has not reached it; only clients raise it."""
 

@@ -58,6 +58,7 @@ TYPES = {
     "Locked": "urn:mdm:error:locked",
     "PreconditionFailed": "urn:mdm:error:precondition-failed",
     "Sealed": "urn:mdm:error:sealed",
+    "WrongKeks": "urn:mdm:error:wrong-keks",
     "SourceAway": "urn:mdm:error:source-away",
     "SourceBusy": "urn:mdm:error:source-busy",
     "NoSpace": "urn:mdm:error:no-space",

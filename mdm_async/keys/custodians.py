@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from mdm_async.errors import Conflict, NotFound, Sealed, Unavailable
+from mdm_async.errors import Conflict, NotFound, Sealed, Unavailable, WrongKeks
 from mdm_async.keys.custody import CustodyShare, joined
 
 _SOON = 2
@@ -32,7 +32,7 @@ class HeldByCustodians:
 
     store: str
     is_right: Callable[[list[bytes]], Awaitable[None]] | None = None
-    """Raises why KEKs are not those of the store, before they count."""
+    """Raises WrongKeks when KEKs are not those of the store, before they count; Unavailable when that is not known."""
     name: str = field(init=False)
     how_to_change: str = field(
         init=False,
@@ -63,7 +63,8 @@ class HeldByCustodians:
     async def take(self, share: CustodyShare) -> None:
         """Once more does nothing. With the last one that it takes, the KEKs are there, and the shares are forgotten.
 
-        Raises Conflict for one of another split than those given, and what `is_right` does: then all are forgotten.
+        Raises Conflict for one of another split than those given, and what `is_right` does. Those that give wrong KEKs
+        are forgotten; while nobody can tell, they stay, and any of them may be given again.
         """
         async with self._taking:
             others = next((one.split for one in self._shares.values() if one.split != share.split), None)
@@ -76,9 +77,13 @@ class HeldByCustodians:
             if len(self._shares) < share.threshold:
                 return
             keks, indices = joined(list(self._shares.values())), sorted(self._shares)
-            self.forget()
             if self.is_right is not None:
-                await self.is_right(keks)
+                try:
+                    await self.is_right(keks)
+                except WrongKeks:
+                    self.forget()
+                    raise
+            self.forget()
             self._keks = keks
             self._opened.set()
             _log.warning(

@@ -11,7 +11,7 @@ from uuid import UUID
 
 import asyncpg
 
-from mdm_async.errors import Unavailable
+from mdm_async.errors import Unavailable, WrongKeks
 from mdm_async.keys.ring import KeyRing
 from mdm_async.keys.wrap import Wrapper
 from mdm_async.postgres.database import Connection, connect
@@ -36,7 +36,7 @@ class Proven(NamedTuple):
 async def known(db: Connection, keks: Sequence[bytes], installation: UUID) -> list[Wrapper | None]:
     """For each KEK its wrapper if it has an epoch here, None if it is new.
 
-    Raises Unavailable when secrets in this database were wrapped under a KEK that is not among these.
+    Raises WrongKeks when secrets in this database were wrapped under a KEK that is not among these.
     """
     proofs = await db.fetch("select epoch, wrapped, closed from mdm_keys.kek_proofs order by epoch")
     found = [_of_one(proofs, kek, installation) for kek in keks]
@@ -51,7 +51,7 @@ async def known(db: Connection, keks: Sequence[bytes], installation: UUID) -> li
     )
     if used:
         numbers = ", ".join(str(row["epoch"]) for row in used)
-        raise Unavailable(
+        raise WrongKeks(
             f"no key-encryption key given opens what this database holds under its key number {numbers}",
             remedy="start the server with the key that this database was made with (DIR/secrets/kek); "
             "after changing it, keep the old one on a line below the new one until all is wrapped anew",
@@ -60,7 +60,7 @@ async def known(db: Connection, keks: Sequence[bytes], installation: UUID) -> li
 
 
 async def demand_right(dsn: str, installation: UUID, keks: Sequence[bytes]) -> None:
-    """Raises Unavailable as `known`, of a database that may be no key store's yet, and when it is away."""
+    """Raises as `known`, of a database that may be no key store's yet, and Unavailable when it is away."""
     async with connect(dsn) as db:
         if await are_there(db):
             await known(db, keks, installation)

@@ -7,7 +7,7 @@ from dataclasses import replace
 import orjson
 import pytest
 
-from mdm_async.errors import Conflict, NotFound, Sealed, Unavailable, WrongContent
+from mdm_async.errors import Conflict, NotFound, Sealed, Unavailable, WrongContent, WrongKeks
 from mdm_async.keys.custodians import Custodians, HeldByCustodians
 from mdm_async.keys.custody import CustodyShare, joined, split_among
 
@@ -121,18 +121,38 @@ async def test_forgotten_shares_make_room_for_those_of_another_split() -> None:
 async def test_keys_that_are_not_those_of_the_store_do_not_count() -> None:
     async def is_right(keks: list[bytes]) -> None:
         if keks != KEKS:
-            raise Unavailable("no key given opens what is here")
+            raise WrongKeks("no key given opens what is here")
 
     source = HeldByCustodians("", is_right)
     wrong = split_among([os.urandom(32)], "", 2, 2)
     await source.take(wrong[0])
-    with pytest.raises(Unavailable):
+    with pytest.raises(WrongKeks):
         await source.take(wrong[1])
+    assert source.given().indices == ()
     with pytest.raises(Sealed):
         await source.read()
     for share in split_among(KEKS, "", 2, 2):
         await source.take(share)
     assert await source.read() == KEKS
+
+
+async def test_no_custodian_comes_twice_because_the_database_was_away() -> None:
+    is_away = True
+
+    async def is_right(_keks: list[bytes]) -> None:
+        if is_away:
+            raise Unavailable("the catalog's database is away")
+
+    source = HeldByCustodians("", is_right)
+    shares = split_among(KEKS, "", 2, 3)
+    await source.take(shares[0])
+    with pytest.raises(Unavailable, match="away"):
+        await source.take(shares[1])
+    assert (source.given().indices, source.given().is_open) == ((1, 2), False)
+    is_away = False
+    await source.take(shares[1])
+    assert await source.read() == KEKS
+    assert source.given().indices == ()
 
 
 async def test_shares_of_a_store_that_custodians_do_not_hold_are_refused() -> None:
