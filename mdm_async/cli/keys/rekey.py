@@ -29,7 +29,7 @@ def rekey(
         datetime | None,
         typer.Option(
             formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", _FORM],
-            help="Only keys from before then (UTC): to go on where it was stopped.",
+            help="Only keys from before then (UTC, by the server's clock): to go on where it was stopped.",
         ),
     ] = None,
     files_from: FilesFrom = None,

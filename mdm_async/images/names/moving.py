@@ -1,5 +1,6 @@
 """Moving and renaming, which gives nobody a right, a view or a way of delivery that they had not before."""
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 from typing import Final
@@ -14,7 +15,7 @@ from mdm_async.catalog.trail import acts
 from mdm_async.catalog.trail.acts import Act
 from mdm_async.catalog.work import directories_to_check, views_to_make
 from mdm_async.catalog.work.views_to_make import lock_demands
-from mdm_async.errors import BadRequest, Busy, Exists, Forbidden, NoParent
+from mdm_async.errors import BadRequest, Busy, Exists, Forbidden, NoParent, Unavailable
 from mdm_async.images.changed import ChangedHere
 from mdm_async.images.names import removal
 from mdm_async.images.names.revealing import Named, NameGuard
@@ -84,8 +85,9 @@ class Mover:
             await moves.announce(db, directory)
 
     async def _end(self, directory: int) -> None:
-        async with self.database.acquire() as db:
-            await moves.end(db, directory)
+        with suppress(Unavailable):  # Nobody waits for it much longer.
+            async with self.database.acquire() as db:
+                await moves.end(db, directory)
 
     async def _silently_named(
         self, caller: Caller, source: str, target: str, taken: "Taken", before: "_LookedAt | None"
