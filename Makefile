@@ -40,7 +40,7 @@ test: most siege scale
 endif
 
 peers: $(VENV)/.dev
-	tests/install-peers dcmtk grid orthanc orthanc-dicomweb
+	tests/install-peers dcmtk grid orthanc orthanc-dicomweb ceph
 
 most: peers
 	$(BIN)/python -m pytest $(BESIDE) --durations 25 $(addprefix --ignore=,$(ALONE) $(LARGE) $(APART))

@@ -22,7 +22,9 @@ from mdm_async.auditing.pruning import Pruner
 from mdm_async.auditing.reads import Reads
 from mdm_async.auditing.refusals import Refusals
 from mdm_async.auditing.signing_key import signing_key
+from mdm_async.blobs.bucket import in_bucket
 from mdm_async.blobs.local import LocalBlobs
+from mdm_async.blobs.store import BlobStore
 from mdm_async.catalog.mirrors import mirrors
 from mdm_async.catalog.rights import tokens
 from mdm_async.catalog.rights.callers import Callers
@@ -287,6 +289,22 @@ async def _database(
     return postgres.dsn, postgres
 
 
+async def _blobs(
+    stack: AsyncExitStack, settings: Settings, lanes: Lanes, disks: Disks, disk: ThreadPoolExecutor
+) -> BlobStore:
+    """Where ciphertext lies, and is this installation's."""
+    if settings.blobs.url is None:
+        stored = settings.blobs_directory
+        local = LocalBlobs(stored, disk, disks.reserve(stored))
+        await claim_store(lanes.bulk, local)
+        stack.enter_context(local.held(shared=settings.blobs.shared))
+        return local
+    bucket = await stack.enter_async_context(in_bucket(settings.blobs.url, settings.s3, disk))
+    await claim_store(lanes.bulk, bucket)
+    await bucket.prove()
+    return bucket
+
+
 async def _house(
     stack: AsyncExitStack,
     settings: Settings,
@@ -302,12 +320,9 @@ async def _house(
     await keep_days(lanes.bulk)
     views = await _served_views(database, keys)
     shelf = Shelf(keys, views, settings.transfers.writer_window)
-    stored = settings.blobs_directory
-    disks = Disks.of(settings, stored, lanes, disk, ballast)
-    blobs = LocalBlobs(stored, disk, disks.reserve(stored))
+    disks = Disks.of(settings, lanes, disk, ballast)
     await disks.look()
-    await claim_store(lanes.bulk, blobs)
-    stack.enter_context(blobs.held(shared=settings.blobs.shared))
+    blobs = await _blobs(stack, settings, lanes, disks, disk)
     archives = await stack.enter_async_context(archives_of(settings))
     cipher = stack.enter_context(CipherPool(_CIPHER_THREADS))
     scrubber = stack.enter_context(Scrubber(settings.scrub, private_places(settings)))

@@ -7,6 +7,7 @@ same and starts nothing.
 import os
 import socket
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -19,6 +20,7 @@ from cryptography import x509
 from mdm_async.audit.keys import parse_private
 from mdm_async.auditing.gazette import Gazette
 from mdm_async.auditing.signing_key import read_key_file
+from mdm_async.blobs.bucket import in_bucket
 from mdm_async.catalog import installation
 from mdm_async.errors import BadRequest, MdmError, UnsafeSettings
 from mdm_async.identity.certificates import Trust
@@ -42,11 +44,14 @@ from mdm_async.postgres.embedded.system_user import postgres_user
 from mdm_async.secret_files import demand_private_secret, keeper, private_places, secret_files
 from mdm_async.settings import Settings
 from mdm_async.settings.keys import KeySettings
+from mdm_async.settings.s3 import S3Settings
 from mdm_async.web.http.certificate import Certificate
 from mdm_async.web.http.doors import cannot_listen
 
 T = TypeVar("T")
 _SOON = timedelta(days=14)
+_CHECKED_SECONDS = 5.0
+"""For which a bucket that does not answer is asked again."""
 _SMALL_QUOTA = 1 << 30
 """Bytes: less than one study of a scanner of today."""
 
@@ -124,6 +129,9 @@ async def reasons_against(settings: Settings) -> list[str]:
                     f"the catalog's database lets nobody in ({type(why).__name__})",
                     remedy="check database.dsn",
                 ) from None
+    if settings.blobs.url is not None:
+        with _noting(reasons):
+            await _demand_usable_bucket(settings.blobs.url, settings.s3)
     if settings.keys.stores:
         places = places_of(settings.keys, _kek_sources(settings))
         reasons += map(str, await reasons_against_stores(places, settings.keys.needed, catalog))
@@ -243,6 +251,13 @@ def _demand_good_signing_key(settings: Settings) -> None:
     given, own = settings.audit.key_file, settings.secrets_directory / "audit.key"
     if given is not None or own.exists():
         parse_private(read_key_file(given if given is not None else own))
+
+
+async def _demand_usable_bucket(url: str, settings: S3Settings) -> None:
+    soon = settings.model_copy(update={"retry_seconds": min(_CHECKED_SECONDS, settings.retry_seconds)})
+    with ThreadPoolExecutor(1) as pool:
+        async with in_bucket(url, soon, pool) as bucket:
+            await bucket.prove()
 
 
 def _is_running(data: Path) -> bool:

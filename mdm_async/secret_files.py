@@ -29,6 +29,7 @@ def _named(settings: Settings) -> list[Path]:
     named = (
         settings.database.dsn_file,
         settings.keys.kek_file,
+        settings.s3.secret_key_file,
         *(file for store in settings.keys.stores for file in (store.dsn_file, store.kek_file)),
         settings.server.tls_key,
         settings.audit.key_file,

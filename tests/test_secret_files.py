@@ -14,7 +14,7 @@ from mdm_async.settings import Settings, load
 
 NOT_SECRET = {
     *("data", "paths.database", "paths.blobs", "paths.secrets", "server.tls_cert"),
-    *("identity.ca_directory", "identity.voms_directory", "identity.mapping"),
+    *("identity.ca_directory", "identity.voms_directory", "identity.mapping", "s3.ca_file"),
 }
 """Paths in settings that need not be hidden; directories of the server's own are private by another rule."""
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")

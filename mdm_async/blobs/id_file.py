@@ -13,7 +13,8 @@ from mdm_async.errors import Unavailable, UnsafeSettings
 
 NAME = "store.id"
 _LINE = re.compile(r"blob store ([0-9a-f-]{36}) of mdm installation ([0-9a-f-]{36})\n?\Z")
-_LONGEST = 200
+LONGEST = 200
+"""Bytes of one at the most."""
 
 
 def line(known: StoreId) -> str:
@@ -21,17 +22,26 @@ def line(known: StoreId) -> str:
     return f"blob store {known.store} of mdm installation {known.installation}"
 
 
+def parsed(said: bytes) -> StoreId | None:
+    """None when it is something else."""
+    match = _LINE.match(said.decode("ascii", "replace"))
+    try:
+        return StoreId(UUID(match[1]), UUID(match[2])) if match is not None else None
+    except ValueError:
+        return None
+
+
 def read(directory: Path) -> StoreId | None:
     """None when there is no such file. Raises UnsafeSettings when it cannot be read as one."""
     path = directory / NAME
     try:
         with path.open("rb") as file:
-            match = _LINE.match(file.read(_LONGEST).decode("ascii", "replace"))
-        if match is not None:
-            return StoreId(UUID(match[1]), UUID(match[2]))
+            found = parsed(file.read(LONGEST))
+        if found is not None:
+            return found
     except FileNotFoundError:
         return None
-    except (OSError, ValueError):
+    except OSError:
         pass
     raise UnsafeSettings(f"{path} does not say whose blobs these are", remedy="restore that file")
 

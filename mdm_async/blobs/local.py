@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, aclosing, suppress
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Final, TypeVar
 from uuid import UUID
 
 from mdm_async.blobs import id_file
@@ -37,6 +37,8 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 class LocalBlobs:
     """Blobs in one directory of this machine. `reserve_free`: bytes of free disk that uploads must leave."""
+
+    files: Final = True
 
     def __init__(self, directory: Path, disk: ThreadPoolExecutor, reserve_free: int) -> None:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)

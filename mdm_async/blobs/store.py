@@ -87,6 +87,11 @@ class BlobReader(Protocol):
 class BlobStore(Protocol):
     """Blobs by random name. Raises NoSpace and Unavailable."""
 
+    @property
+    def files(self) -> bool:
+        """Whether they are files, which are sent without being held in memory."""
+        ...
+
     def promise(self, payer: str) -> Promise:
         """Of one upload's blobs; end it. `payer`: who answers for what they take; "" is the server itself."""
         ...
@@ -114,6 +119,6 @@ class BlobStore(Protocol):
     async def mark(self, mine: StoreId) -> None:
         """Write its id file, where there is none."""
 
-    async def free(self, payer: str | None = None) -> int:
+    async def free(self, payer: str | None = None) -> int | None:
         """Bytes that this payer may be promised (None: that nobody has been) before the reserve is touched; 0 when it
-        is."""
+        is. None when the store cannot tell."""

@@ -70,11 +70,12 @@ class Disks:
         """By name, why."""
 
     @classmethod
-    def of(
-        cls, settings: Settings, blobs: Path, lanes: Lanes, pool: ThreadPoolExecutor, ballast: Ballast | None
-    ) -> Self:
-        """That of the blobs' directory, and the embedded Postgres's, which has a ballast."""
-        watched = [Disk(BLOBS, blobs, settings.blobs.reserve_free, "blobs.reserve_free")]
+    def of(cls, settings: Settings, lanes: Lanes, pool: ThreadPoolExecutor, ballast: Ballast | None) -> Self:
+        """That of the blobs' directory, where they lie in one, and the embedded Postgres's, which has a ballast."""
+        watched = []
+        if settings.blobs.url is None:
+            own = settings.blobs.reserve_free
+            watched.append(Disk(BLOBS, settings.blobs_directory, own, "blobs.reserve_free"))
         if ballast is not None:
             own = settings.database.reserve_free
             watched.append(Disk(DATABASE, ballast.path.parent, own, "database.reserve_free"))

@@ -1,8 +1,8 @@
 """One frozen tree of settings.
 
 Sources, strongest first: the command line, `MDM_SECTION__KEY` in the environment, the TOML file, the defaults
-of the sections. `MDM_DATABASE__DSN_FILE` and `MDM_KEYS__KEK_FILE` name files that hold those secrets.
-A list in the environment is JSON.
+of the sections. `MDM_DATABASE__DSN_FILE`, `MDM_KEYS__KEK_FILE` and `MDM_S3__SECRET_KEY_FILE` name files that hold those
+secrets. A list in the environment is JSON.
 """
 
 from mdm_async.settings.cache import CacheSettings
@@ -11,6 +11,7 @@ from mdm_async.settings.dicomweb import DicomwebSettings
 from mdm_async.settings.keys import KeySettings, KeyStoreSettings
 from mdm_async.settings.pacs import CallingSettings, PacsSettings
 from mdm_async.settings.pacs_sources import PacsSourceSettings
+from mdm_async.settings.s3 import S3Settings
 from mdm_async.settings.sections import (
     MOST_BULK,
     AuditSettings,
@@ -53,6 +54,7 @@ __all__ = [
     "PacsSettings",
     "PacsSourceSettings",
     "PathSettings",
+    "S3Settings",
     "ScrubSettings",
     "ServerSettings",
     "Settings",

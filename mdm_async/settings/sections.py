@@ -1,6 +1,7 @@
 """The sections of the tree: each setting with its bounds, its default, and what it is for."""
 
 import ipaddress
+import re
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
@@ -14,6 +15,9 @@ from pydantic import (
     model_validator,
 )
 
+_S3_URL = re.compile(
+    r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:/((?:[A-Za-z0-9._=-]+/)*[A-Za-z0-9._=-]*))?\Z"
+)
 KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
 MOST_BULK = 100_000
 """Files in one request, whatever is set."""
@@ -147,6 +151,10 @@ class DatabaseSettings(Section):
 class BlobSettings(Section):
     """The store of ciphertext."""
 
+    url: str | None = Field(
+        None,
+        description="where blobs lie when not in a directory: s3://BUCKET/PREFIX, reached as [s3] says",
+    )
     reserve_free: int = Field(1 * GIB, ge=0, description="bytes of free disk below which uploads are refused")
     shared: bool = Field(
         False, description="other nodes of this installation use the same directory of blobs"
@@ -160,6 +168,17 @@ class BlobSettings(Section):
         ge=0,
         description="days in which all that is stored is opened and read once, in the background (0: never)",
     )
+
+    @field_validator("url")
+    @classmethod
+    def _names_a_bucket(cls, given: str | None) -> str | None:
+        if given is None:
+            return None
+        match = _S3_URL.match(given)
+        if match is None or any(part in (".", "..") for part in given.split("/")):
+            # What was given is not repeated: it might hold a key.
+            raise ValueError("must be s3://BUCKET/PREFIX, and no key in it; keys go to [s3]")
+        return f"s3://{match[1]}/{match[2]}".rstrip("/")
 
 
 class ScrubSettings(Section):

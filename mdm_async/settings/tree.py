@@ -24,6 +24,7 @@ from mdm_async.settings.copying import CopySettings
 from mdm_async.settings.dicomweb import DicomwebSettings
 from mdm_async.settings.keys import KeySettings
 from mdm_async.settings.pacs import PacsSettings
+from mdm_async.settings.s3 import S3Settings
 from mdm_async.settings.sections import (
     AuditSettings,
     BlobSettings,
@@ -80,6 +81,7 @@ class Settings(_WithCopy):
     database: DatabaseSettings = DatabaseSettings()
     keys: KeySettings = KeySettings()
     blobs: BlobSettings = BlobSettings()
+    s3: S3Settings = S3Settings()
     scrub: ScrubSettings = ScrubSettings()
     hooks: dict[Annotated[str, Field(pattern="^[a-z][a-z0-9_-]{0,62}$")], HookSettings] = Field(
         default_factory=dict, description="programs that profiles may name"
@@ -137,6 +139,19 @@ class Settings(_WithCopy):
             )
         if self.transfers.default_pin > self.transfers.max_pin:
             raise ValueError("transfers.default_pin is longer than transfers.max_pin")
+        return self
+
+    @model_validator(mode="after")
+    def _reaches_its_blobs(self) -> Self:
+        if self.blobs.url is None:
+            return self
+        if self.paths.blobs is not None:
+            raise ValueError("blobs.url and paths.blobs are both set: blobs lie in a bucket or a directory")
+        if self.s3.access_key is None or self.s3.secret_key is None:
+            raise ValueError(
+                "blobs.url without the key of its bucket: set s3.access_key and s3.secret_key_file, or "
+                "MDM_S3__ACCESS_KEY and MDM_S3__SECRET_KEY in the environment"
+            )
         return self
 
     @model_validator(mode="after")

@@ -15,6 +15,8 @@ _CHUNK = 77_777
 class MemoryBlobs:
     """As a server makes its store; where a directory would be does not matter."""
 
+    files = False
+
     def __init__(self, *_: object) -> None:
         self.blobs: dict[UUID, bytes] = {}
         self._id: StoreId | None = None

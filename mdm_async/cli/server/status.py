@@ -44,9 +44,9 @@ def _print(found: dict[str, Any]) -> None:
     schema = ", ".join(f"{room.rpartition('.')[2]} {number}" for room, number in found["schema"].items())
     print_line(plain(f"{found['node']}, mdm {found['version']}, schema: {schema}"))
     moving = found["transfers"]
-    print_line(
-        f"space for {in_words(found['blobs']['free'])}; sending {moving['sending']}, receiving {moving['receiving']}"
-    )
+    free = found["blobs"]["free"]
+    space = f"space for {in_words(free)}" if free is not None else "space is the blob store's affair"
+    print_line(f"{space}; sending {moving['sending']}, receiving {moving['receiving']}")
     for reason in found["full"]:
         print_line(reason)
     queues = table("queue", "rows", "at work", "failed", "oldest", numbers=("rows", "at work", "failed"))

@@ -24,21 +24,21 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """Bytes that the store has left for uploads, and that one upload may have."""
+    """Bytes that the store has left for uploads (None: it does not tell), and that one upload may have."""
 
-    free: int
+    free: int | None
     most: int
 
     def demand(self, size: int | None) -> None:
         """Return when so many bytes (None: unknown) may come. Raises TooLarge, NoSpace."""
         if size is not None and size > self.most:
             raise TooLarge(f"uploads may have {self.most} bytes at the most")
-        if self.free < (size or 1):
+        if self.free is not None and self.free < (size or 1):
             raise NoSpace("the blob store has no space left for this upload", remedy="free space on its disk")
 
     def after(self, size: int | None) -> Self:
         """What is left when so many bytes (None: unknown) have come."""
-        return replace(self, free=self.free - (size or 0))
+        return replace(self, free=self.free - (size or 0)) if self.free is not None else self
 
 
 def demand_path(named: Surl) -> None:

@@ -24,7 +24,8 @@ async def claim_store(database: Database, store: BlobStore) -> None:
         if found is not None and found.installation != installed:
             raise UnsafeSettings(
                 f"{store} holds the blobs of another mdm installation",
-                remedy="give this server a data directory of its own, or the database that belongs to these blobs",
+                remedy="give this server a data directory of its own (a prefix, in a bucket), or the database that "
+                "belongs to these blobs",
             )
         if known is None:
             if found is None:
@@ -36,15 +37,15 @@ async def claim_store(database: Database, store: BlobStore) -> None:
             raise UnsafeSettings(
                 f"{store} has no id file, and the catalog knows a blob store that has one",
                 remedy=(
-                    "mount that store there; a second node shares the directory of the first, with "
-                    "blobs.shared = true. Were the store lost, a new one would begin with a file "
-                    f"{id_file.NAME} that says: {id_file.line(StoreId(known, installed))}"
+                    "mount that store there, or name its bucket; a second node shares the directory of the first, with "
+                    "blobs.shared = true. Were the store lost, a new one would begin with a file (in a bucket, an "
+                    f"object) {id_file.NAME} that says: {id_file.line(StoreId(known, installed))}"
                 ),
             )
         elif found.store != known:
             raise UnsafeSettings(
                 f"{store} is another blob store of this installation than the catalog knows",
-                remedy="mount the other one there",
+                remedy="mount the other one there, or name its bucket",
             )
 
 
@@ -58,5 +59,6 @@ async def _demand_known(db: Connection, store: BlobStore) -> None:
     if not await blobs.recognised(db, listed):
         raise UnsafeSettings(
             f"none of the blobs that the catalog knows are in {store}",
-            remedy="mount the directory that holds them, or give this server the database that belongs to it",
+            remedy="mount the directory that holds them (name the bucket), or give this server the database that "
+            "belongs to it",
         )

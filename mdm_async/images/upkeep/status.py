@@ -19,8 +19,8 @@ class Status:
     schema: dict[str, int]
     """The last migration of each room."""
     queues: list[Standing]
-    free: int
-    """Bytes that can be stored before the blob store's reserve is touched."""
+    free: int | None
+    """Bytes that can be stored before the blob store's reserve is touched; None when it does not tell."""
     sending: int
     receiving: int
 

@@ -74,9 +74,10 @@ async def send(
     transport = transport_of(request)
     house = request.app[HOUSE]
     payer = Payer.of(read.caller, read.owner, source_of(request))
+    from_file = house.blobs.files and _is_plain(transport) and served.sealed
     with (
         house.admission.sending(payer, served.ending, transport.abort),
-        house.budget.holding(payer, 0 if _is_plain(transport) and served.sealed else min(body.size, _AHEAD)),
+        house.budget.holding(payer, 0 if from_file else min(body.size, _AHEAD)),
         breaking_off(answer, transport),
     ):
         await _send(request, transport, answer, Part(served, read, body))

@@ -1,0 +1,1 @@
+"""Blobs in a bucket, by S3's protocol."""

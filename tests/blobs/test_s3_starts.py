@@ -1,0 +1,105 @@
+"""A server does not start on a bucket that it cannot use or that is not its own, and says what to do."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mdm_async.blobs.s3 import requests
+from mdm_async.errors import Unavailable, UnsafeSettings
+from mdm_async.premises import reasons_against
+from mdm_async.settings import load
+from tests.blobs.buckets import Bucket, bucket_of
+from tests.ceph import Ceph
+from tests.conftest import running_server
+from tests.postgres.for_tests import PostgresForTests
+from tests.web.made_images import made
+
+
+@pytest.fixture
+async def bucket(ceph: Ceph) -> AsyncIterator[Bucket]:
+    async with bucket_of(ceph) as made_:
+        yield made_
+
+
+async def reasons(bucket: Bucket, **s3: Any) -> str:
+    """What `mdm config check` says."""
+    settings = load(overrides={"server": {"port": 0, "tls_port": 0}, **bucket.sections(**s3)})
+    return "\n".join(await reasons_against(settings))
+
+
+async def is_refused(
+    data: Path, dsn: str, why: str, remedy: str, kind: type[Exception] = UnsafeSettings, **sections: Any
+) -> None:
+    with pytest.raises(kind, match=why) as refused:
+        async with running_server(data, dsn, **sections):
+            pass
+    assert remedy in str(refused.value)
+
+
+async def test_a_bucket_that_can_be_used_is_fit(bucket: Bucket) -> None:
+    assert await reasons(bucket) == ""
+    assert await bucket.objects() == []
+
+
+async def test_what_is_wrong_is_said_with_the_remedy(bucket: Bucket, ceph: Ceph) -> None:
+    assert "not known there" in (said := await reasons(bucket, access_key="nobody"))
+    assert "correct s3.access_key" in said
+    assert "correct s3.secret_key_file" in await reasons(bucket, secret_key="wrong")
+    assert "start its gateway" in await reasons(bucket, endpoint="http://127.0.0.1:9", retry_seconds=0)
+    await ceph.user("stranger", "stranger's secret")
+    assert "lacks a right" in await reasons(bucket, access_key="stranger", secret_key="stranger's secret")
+    bucket.url = "s3://there-is-none/blobs"
+    assert "does not exist; make it" in await reasons(bucket)
+
+
+async def test_clocks_apart(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(requests, "_now", lambda: datetime.now(UTC) - timedelta(hours=2))
+    assert "set the clocks" in await reasons(bucket)
+
+
+async def test_a_key_that_may_only_read(bucket: Bucket, ceph: Ceph) -> None:
+    await ceph.user("reader", "reader's secret")
+    policy = (
+        b'{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"AWS": '
+        b'["arn:aws:iam:::user/reader"]}, "Action": ["s3:ListBucket", "s3:GetObject"], "Resource": ["arn:aws:s3:::%b", '
+        b'"arn:aws:s3:::%b/*"]}]}'
+    ) % (bucket.name.encode(), bucket.name.encode())
+    await bucket.do("PUT", "", {"policy": ""}, policy)
+    said = await reasons(bucket, access_key="reader", secret_key="reader's secret")
+    assert "let it list, read, write and delete" in said
+
+
+async def test_the_bucket_of_another_installation(
+    bucket: Bucket, postgres: PostgresForTests, migrated: str, tmp_path: Path
+) -> None:
+    dsn, sections = await postgres.fresh_database(migrated), bucket.sections()
+    async with running_server(tmp_path / "one", dsn, **sections) as server:
+        await server.put("/a.dcm", made(pixels=300_000, seed=7300))
+    other = await postgres.fresh_database()
+    await is_refused(tmp_path / "two", other, "another mdm installation", "a prefix, in a bucket", **sections)
+    bucket.url += "/second"
+    await is_refused(tmp_path / "one", dsn, "no id file", "name its bucket", **bucket.sections())
+    async with running_server(tmp_path / "two", other, **bucket.sections()):
+        pass
+    away = bucket.sections(endpoint="http://127.0.0.1:9", retry_seconds=0)
+    await is_refused(tmp_path / "two", other, "cannot be reached", "start its gateway", Unavailable, **away)
+
+
+def test_settings_that_cannot_be(tmp_path: Path) -> None:
+    key = {"access_key": "k", "secret_key": "s"}
+    for sections, why in (
+        ({"blobs": {"url": "s3://bucket"}}, "without the key of its bucket"),
+        ({"blobs": {"url": "s3://k:secret@bucket"}, "s3": key}, "no key in it"),
+        ({"blobs": {"url": "https://bucket"}, "s3": key}, "must be s3://BUCKET/PREFIX"),
+        ({"blobs": {"url": "s3://bucket/../x"}, "s3": key}, "must be s3://BUCKET/PREFIX"),
+        ({"blobs": {"url": "s3://bucket"}, "s3": key, "paths": {"blobs": tmp_path}}, "both set"),
+        ({"s3": key | {"endpoint": "https://k:s@gateway"}}, "nothing more"),
+    ):
+        with pytest.raises(UnsafeSettings, match=why) as refused:
+            load(overrides=sections)
+        assert "secret@" not in str(refused.value)
+    settings = load(overrides={"blobs": {"url": "s3://bucket/a/b/"}, "s3": key})
+    assert settings.blobs.url == "s3://bucket/a/b"
