@@ -45,6 +45,7 @@ from mdm_async.client.replicas import Replicas
 from mdm_async.client.sent import Source
 from mdm_async.client.shredding import Shredding
 from mdm_async.client.side_by_side import PARALLEL, Meter
+from mdm_async.client.study_manifest import StudyManifest
 from mdm_async.client.ticket import Prepared, Recipient, Ticket, encode_key
 from mdm_async.client.tokens import Tokens
 from mdm_async.client.told_errors import Json
@@ -201,16 +202,17 @@ class Client:
 
     async def manifest(
         self, paths: Names, *, format: str = "kos", view: str | None = None, study: str | None = None
-    ) -> bytes:
+    ) -> StudyManifest:
         """A manifest of the instances at and below some names that a receiver may retrieve by WADO-RS: a Key Object
         Selection as IHE's XDS-I.b has it ("kos"), or a document Bundle of FHIR as IHE's MADO has it ("fhir").
 
         It tells of one study: `study` says which, by the UID that `view` shows. Conflict where there are several.
         """
         asked = {"surls": names_of(paths), "format": format, "view": view, "study": study}
-        return await self.wire.document(
+        document, headers = await self.wire.document(
             "manifests/v1", {name: value for name, value in asked.items() if value is not None}
         )
+        return StudyManifest.of(document, headers)
 
     # -- bytes in
 

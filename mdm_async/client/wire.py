@@ -138,19 +138,20 @@ class Wire:
         `repeat`: a second time does no more than the first, as it is of every GET.
         """
         url = self.base.joinpath(path)
-        http, content = await self._call(
+        answer, content = await self._call(
             method, url, body, _OPERATE_SECONDS, repeat=repeat or method == "GET"
         )
-        return _object(content) if http != 204 else {}
+        return _object(content) if answer.status != 204 else {}
 
-    async def document(self, path: str, body: Json) -> bytes:
-        """What an operation makes that changes nothing, as it comes."""
-        _, content = await self._call("POST", self.base.joinpath(path), body, _OPERATE_SECONDS, repeat=True)
-        return content
+    async def document(self, path: str, body: Json) -> tuple[bytes, Mapping[str, str]]:
+        """What an operation makes that changes nothing, as it comes, and the headers that come with it."""
+        url = self.base.joinpath(path)
+        answer, content = await self._call("POST", url, body, _OPERATE_SECONDS, repeat=True)
+        return content, answer.headers
 
     async def _call(
         self, method: str, url: URL, body: Json | None, seconds: float, *, repeat: bool
-    ) -> tuple[int, bytes]:
+    ) -> tuple[aiohttp.ClientResponse, bytes]:
         demand_confidential(url, "a request")
         patience = self.patience(self.attempts)
         while True:
@@ -170,11 +171,13 @@ class Wire:
         """For a call, or a transfer of one file."""
         return Patience(attempts, self.on_wait)
 
-    async def _call_once(self, method: str, url: URL, body: Json | None, seconds: float) -> tuple[int, bytes]:
+    async def _call_once(
+        self, method: str, url: URL, body: Json | None, seconds: float
+    ) -> tuple[aiohttp.ClientResponse, bytes]:
         async with self._asked(method, url, body, seconds) as response:
             content = await self._whole(response)
         self._demand_done(url, response, content)
-        return response.status, content
+        return response, content
 
     async def _whole(self, response: aiohttp.ClientResponse) -> bytes:
         pieces, length = [], 0

@@ -37,9 +37,23 @@ async def test_a_manifest_is_written(mdm: Run, server: Server, folder: str, tmp_
     assert '"Manifest")' in shown
     assert shown.count("<contains IMAGE:") == 2
     told = await mdm("manifest", folder, "--view", "basic", "--out", file, "--json")
-    assert told.json == {"file": str(file), "format": "kos", "bytes": file.stat().st_size}
+    size = file.stat().st_size
+    assert told.json == {"file": str(file), "format": "kos", "bytes": size, "leftOut": {}}
     as_fhir = await mdm("manifest", f"{folder}/1.dcm", f"{folder}/2.dcm", "--format", "fhir")
     assert json.loads(as_fhir.out)["resourceType"] == "Bundle"
+
+
+async def test_how_many_are_left_out_is_said(
+    mdm: Run, server: Server, folder: str, tmp_path: Path
+) -> None:
+    for number, more in enumerate(({}, {"BurnedInAnnotation": "YES"}, {"BurnedInAnnotation": "YES"})):
+        await server.put(f"{folder}/{number}.dcm", image(810 + number, StudyInstanceUID="1.2.8.2", **more))
+    file = tmp_path / "manifest.dcm"
+    # Named twice, and counted once.
+    made = await mdm("manifest", folder, f"{folder}/1.dcm", "--view", "basic", "--out", file, "--json")
+    assert made.json["leftOut"] == {"refused": 2}
+    assert made.err == "mdm: files that it does not tell of: 2 refused\n"
+    assert _dsrdump(file).count("<contains IMAGE:") == 1
 
 
 async def test_what_is_wrong_is_said(mdm: Run, folder: str) -> None:

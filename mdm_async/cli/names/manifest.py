@@ -9,13 +9,17 @@ import typer
 
 from mdm_async.cli.connection import client_of, complete
 from mdm_async.cli.options import Json
-from mdm_async.cli.output import about, print_json, print_line
-from mdm_async.errors import BadRequest
+from mdm_async.cli.output import about, complain, print_json, print_line
+from mdm_async.client.study_manifest import StudyManifest
+from mdm_async.errors import BadRequest, MdmError
 
 
 class Format(StrEnum):
     KOS = "kos"
     FHIR = "fhir"
+
+
+_WHY = {"notMade": "whose view is not made yet", "notBrought": "not brought from their archive, or lost"}
 
 
 def register(app: typer.Typer) -> None:
@@ -56,7 +60,7 @@ def manifest(
     """Make a manifest of a study for another enterprise: a Key Object Selection, or FHIR.
 
     It names those of the files that you may see, as one view shows them, and where a receiver retrieves them (WADO-RS),
-    under the receiver's own rights.
+    under the receiver's own rights. How many have no such view is said.
 
     Example: `mdm manifest /demo --view basic --out manifest.dcm`
 
@@ -66,18 +70,22 @@ def manifest(
     if to_stdout and format_ is Format.KOS and (json or sys.stdout.isatty()):
         raise BadRequest("a Key Object Selection is no text", remedy="give it a file: --out manifest.dcm")
 
-    async def work() -> bytes:
+    async def work() -> StudyManifest:
         async with client_of(context) as client:
             return await client.manifest(names, format=format_, view=view, study=study)
 
     with about(names[0] if len(names) == 1 else f"{len(names)} names"):
         made = complete(work())
+    if made.left_out:
+        why = ", ".join(f"{count} {_WHY.get(why, why)}" for why, count in made.left_out.items())
+        complain(MdmError(f"files that it does not tell of: {why}"))
     if to_stdout:
-        sys.stdout.buffer.write(made)
+        sys.stdout.buffer.write(made.document)
         sys.stdout.buffer.flush()
         return
-    Path(str(out)).write_bytes(made)
+    Path(str(out)).write_bytes(made.document)
+    size = len(made.document)
     if json:
-        print_json({"file": out, "format": format_, "bytes": len(made)})
+        print_json({"file": out, "format": format_, "bytes": size, "leftOut": made.left_out})
     else:
-        print_line(f"{out}: {len(made)} bytes")
+        print_line(f"{out}: {size} bytes")

@@ -1,7 +1,6 @@
 """What a manifest tells of a study: those of its instances, at and below some names, that the caller may see."""
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Final
@@ -15,6 +14,7 @@ from mdm_async.errors import Conflict, NotFound, TooLarge
 from mdm_async.images.metadata.rows import Desk
 from mdm_async.images.studies import searching
 from mdm_async.images.studies.asked import Asked, Uids
+from mdm_async.images.studies.left_out import Turn
 from mdm_async.images.studies.searching import MOST_RETRIEVED
 from mdm_async.names import Caller, View
 
@@ -27,7 +27,6 @@ _OF_INSTANCE: Final = ("SOPClassUID", "InstanceNumber", "NumberOfFrames", "Rows"
 TOLD: Final = (*OF_STUDY, *OF_SERIES, *_OF_INSTANCE)
 PAGE: Final = 1_000
 """Instances that are looked up at once."""
-Turn = Callable[[], AbstractAsyncContextManager[None]]
 _NAMED: Final = 5
 """Studies that a refusal names, where there are several."""
 

@@ -11,6 +11,7 @@ from mdm_async.dicom.manifests import key_objects
 from mdm_async.dicom.manifests.manifest import Origin
 from mdm_async.errors import BadRequest
 from mdm_async.images.studies import manifests
+from mdm_async.images.studies.left_out import left_out
 from mdm_async.images.studies.searching import MOST_RETRIEVED
 from mdm_async.names import parse_view
 from mdm_async.web.dicomweb.asked import BASE
@@ -26,6 +27,8 @@ _HELD: Final = manifests.PAGE * (2048 + 512 * len(manifests.TOLD)) + MOST_RETRIE
 """Bytes that instances take in memory: those of a page as they are found, and all as they are told."""
 _WEIGHT: Final = 64
 """A search takes as long as so many files of a request."""
+LEFT_OUT: Final = "MDM-Left-Out"
+"""How many files the manifest does not tell of, by why."""
 _DICOM: Final = "application/dicom"
 
 
@@ -53,9 +56,15 @@ async def make(request: web.Request) -> web.Response:
         found, shown, installation = await manifests.manifest(
             house.finding, caller, form.surls, view, form.study, turn
         )
+        lacking = await left_out(house.finding, caller, form.surls, shown, turn)
         base = TurlAddress.told_elsewhere(request, house).base
         origin = Origin(f"{base}{BASE}/@{shown}", installation)
         as_fhir = form.format == "fhir"
         made = imaging_study.document if as_fhir else key_objects.document
         document = await house.cipher.run(partial(made, found, origin))
-    return reply(request, document, imaging_study.KIND if as_fhir else _DICOM)
+    return reply(
+        request,
+        document,
+        imaging_study.KIND if as_fhir else _DICOM,
+        headers={LEFT_OUT: ", ".join(f"{why}={count}" for why, count in lacking.items())},
+    )
