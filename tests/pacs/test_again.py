@@ -310,3 +310,19 @@ async def test_a_file_that_was_moved_by_hand_has_its_new_version_there(pacs: Pac
     assert await device.store(other) == 0
     assert (await pacs.new_name(before)).split("/")[2] == lfn.split("/")[2]
     assert (await told(pacs))["outcome"] == "updated"
+
+
+async def test_but_not_under_a_name_that_tells_who_the_patient_is_by_now(pacs: Pacs, device: Device) -> None:
+    before, first = await pacs.names(), own(PatientName="Unknown^Trauma")
+    assert await device.store(first) == 0
+    lfn = await pacs.new_name(before)
+    guid = await guids(pacs, [lfn])
+    curated = f"{lfn.rpartition('/')[0]}/feldmann"
+    await pacs.server.srm("mkdir", surl=curated)
+    await pacs.server.srm("mv", fromSURL=lfn, toSURL=curated)
+    corrected = again(first, PatientName="Feldmann^Elisabeth")
+    assert await device.store(corrected) == 0
+    assert await pacs.new_name(before) == lfn
+    assert await guids(pacs, [lfn]) == guid
+    assert data_set(await pacs.identified(lfn)) == corrected.data_set
+    assert (await told(pacs))["outcome"] == "updated"

@@ -5,9 +5,9 @@ the head has come; what else differs is that a name that other bytes have is no 
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import partial
 from typing import Final, NamedTuple, Self
@@ -24,9 +24,8 @@ from mdm_async.catalog.trail.acts import Act
 from mdm_async.catalog.work import views_to_make
 from mdm_async.crypt4gh.segment import padded
 from mdm_async.dicom.identifiers import linking_values
-from mdm_async.dicom.pseudonym import Pseudonyms
 from mdm_async.dicom.sop_common import SopCommon, sop_common
-from mdm_async.errors import Exists, NotADirectory, TooManyRequests, WrongContent
+from mdm_async.errors import Exists, NotADirectory, TooLarge, TooManyRequests, WrongContent
 from mdm_async.images.intake.draft import Draft
 from mdm_async.images.intake.intake import Intake
 from mdm_async.images.intake.placing import Bytes, Same
@@ -41,6 +40,7 @@ from mdm_async.images.transfers import known
 from mdm_async.images.transfers.admission import Admission
 from mdm_async.images.transfers.judging import Judge
 from mdm_async.images.transfers.known import Alike, Known
+from mdm_async.images.transfers.made_name import beside, chosen_in
 from mdm_async.images.transfers.storing import demand_unrevoked, unkept
 from mdm_async.names import Caller, Lfn, parse_lfn, split
 from mdm_async.postgres.database import Connection
@@ -187,14 +187,6 @@ def _path(draft: Draft, ask: FileAsk, served: Served) -> _Path:
     return _Path(parse_lfn(f"{ask.landing.directory.rstrip('/')}/{name}"), study, series)
 
 
-def _beside(lfn: Lfn, sha256: str, key: bytes) -> Lfn:
-    """The name of an instance whose own name other bytes have: always the same one for the same bytes."""
-    directory, name = split(lfn)
-    stem, dot, suffix = name.rpartition(".")
-    other = Pseudonyms(key).identifier("path bytes", sha256.encode()).decode()
-    return parse_lfn(f"{directory}/{stem}.{other}.{suffix}" if dot else f"{directory}/{name}.{other}")
-
-
 class _Done(NamedTuple):
     """The GUID of the entry, and what came of it."""
 
@@ -208,6 +200,21 @@ class _Unexamined(Exception):
 
     def __init__(self, images: Collection[UUID]) -> None:
         self.images = images
+
+
+class _Uncompared(Exception):
+    """A name that the file is to keep, of which it was not asked yet whether it tells who the patient is."""
+
+    def __init__(self, said: str) -> None:
+        self.said = said
+
+
+@dataclass(frozen=True, slots=True)
+class _Looked:
+    """What was found out between the transactions: of files that are known, by image, and of their names."""
+
+    likeness: dict[UUID, Alike] = field(default_factory=dict)
+    tells: dict[str, bool] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,27 +241,36 @@ class _Filing:
             ) from None
 
     async def _in_time(self) -> _Done:
-        likeness: dict[UUID, Alike] = {}
+        looked = _Looked()
         while True:
             try:
-                return await self._filed(likeness)
+                return await self._filed(looked)
+            except _Uncompared as name:
+                looked.tells[name.said] = await self._tells(name.said)
             except _Unexamined as some:
                 # The stores are asked, for which no transaction waits.
                 intake, blobs = self.intake, self.intake.workshop.depot.blobs
                 for image in some.images:
-                    likeness[image] = await known.alike(
+                    looked.likeness[image] = await known.alike(
                         intake.database, intake.shelf, blobs, self.draft, image
                     )
 
-    async def _filed(self, likeness: Mapping[UUID, Alike]) -> _Done:
+    async def _tells(self, said: str) -> bool:
+        """Whether that is so, or may be."""
         try:
-            return await self._placed(self.lfn, likeness, Outcome.NEW)
-        except Exists:
-            beside = _beside(self.lfn, self.draft.sha256, self.key)
-            return await self._placed(beside, likeness, Outcome.APART)
+            return await self.intake.workshop.cipher.run(partial(self.draft.reveals, said))
+        except TooLarge:
+            return True
 
-    async def _placed(self, lfn: Lfn, likeness: Mapping[UUID, Alike], outcome: Outcome) -> _Done:
-        """Raises Exists when the name that it is to have is another's, _Unexamined."""
+    async def _filed(self, looked: _Looked) -> _Done:
+        try:
+            return await self._placed(self.lfn, looked, Outcome.NEW)
+        except Exists:
+            other = beside(self.lfn, self.draft.sha256, self.key)
+            return await self._placed(other, looked, Outcome.APART)
+
+    async def _placed(self, lfn: Lfn, looked: _Looked, outcome: Outcome) -> _Done:
+        """Raises Exists when the name that it is to have is another's, _Unexamined, _Uncompared."""
         intake, draft = self.intake, self.draft
 
         async def place(same: Same) -> _Done:
@@ -264,7 +280,7 @@ class _Filing:
                 await demand_unrevoked(db, self.caller)
                 caller = self.judge.mapping.apply(self.caller)
                 await known.lock(db, draft)
-                again = await self._again(db, caller, likeness) if outcome is Outcome.NEW else None
+                again = await self._again(db, caller, looked) if outcome is Outcome.NEW else None
                 if again is None:
                     parent = await _directory(db, caller, lfn)
                     await draft.store(db, self.ask.owner)
@@ -285,12 +301,12 @@ class _Filing:
             intake.placing.changed.everything()
         return placed
 
-    async def _again(self, db: Connection, caller: Caller, likeness: Mapping[UUID, Alike]) -> _Done | None:
-        """What it is of those that are known, done; None: none of them. Raises _Unexamined, Exists."""
+    async def _again(self, db: Connection, caller: Caller, looked: _Looked) -> _Done | None:
+        """What it is of those that are known, done; None: none of them. Raises _Unexamined, _Uncompared, Exists."""
         files = await known.known(db, caller, self.base, self.draft, self.ask.owner)
-        if unexamined := {one.image for one in files} - likeness.keys():
+        if unexamined := {one.image for one in files} - looked.likeness.keys():
             raise _Unexamined(unexamined)
-        found = known.chosen(files, likeness, self.lfn)
+        found = known.chosen(files, looked.likeness, self.lfn)
         if found is None:
             return None
         one, alike = found
@@ -299,7 +315,7 @@ class _Filing:
             if self.draft.rejected is not None:
                 await self._rejected_again(db, caller, one.image, one.place.entry.guid)
             return _Done(one.place.entry.guid, Outcome.SAME)
-        guid = await self._renewed(db, caller, one)
+        guid = await self._renewed(db, caller, one, looked)
         if one.of_patient:
             return _Done(guid, Outcome.UPDATED)
         return _Done(guid, Outcome.MOVED, one.place.entry.has_own_acl)
@@ -311,16 +327,20 @@ class _Filing:
         await rejections.lock(db, note)
         await reject(db, caller, note, guid, self.base, self.ask.owner)
 
-    async def _renewed(self, db: Connection, caller: Caller, one: Known) -> UUID:
-        """Raises Exists when the name that it is to have is taken."""
+    async def _renewed(self, db: Connection, caller: Caller, one: Known, looked: _Looked) -> UUID:
+        """Raises Exists when the name that it is to have is taken, _Uncompared."""
         there = one.place
         assert there.entry is not None
         directory, name = split(self.lfn)
-        to = None
+        said, to = chosen_in(there.lfn, self.lfn), None
+        if said is not None and said not in looked.tells:
+            raise _Uncompared(said)
         if not one.of_patient:
             await kept_acls.lock(db)
-        # Who has moved a file where the template puts none finds it there.
-        if not one.of_series and directory != split(there.lfn)[0]:
+        # Who has moved a file where the template puts none finds it there, unless that tells who the patient is by now.
+        if (said is not None and looked.tells[said]) or (
+            not one.of_series and directory != split(there.lfn)[0]
+        ):
             to = await _directory(db, caller, self.lfn), name
             if await entries.is_taken(db, *to):
                 raise Exists()
