@@ -43,9 +43,7 @@ async def test_a_manifest_is_written(mdm: Run, server: Server, folder: str, tmp_
     assert json.loads(as_fhir.out)["resourceType"] == "Bundle"
 
 
-async def test_how_many_are_left_out_is_said(
-    mdm: Run, server: Server, folder: str, tmp_path: Path
-) -> None:
+async def test_how_many_are_left_out_is_said(mdm: Run, server: Server, folder: str, tmp_path: Path) -> None:
     for number, more in enumerate(({}, {"BurnedInAnnotation": "YES"}, {"BurnedInAnnotation": "YES"})):
         await server.put(f"{folder}/{number}.dcm", image(810 + number, StudyInstanceUID="1.2.8.2", **more))
     file = tmp_path / "manifest.dcm"

@@ -59,7 +59,7 @@ async def test_what_is_damaged_here_is_stored_anew_when_it_is_sent_again(pacs: P
     lfn = await pacs.new_name(before)
     guid = await guids(pacs, [lfn])
     await pacs.lose(pushed.instance)
-    with pytest.raises(AssertionError, match="damaged"):
+    with pytest.raises(AssertionError, match="lost"):
         await pacs.identified(lfn)
     assert await device.store(pushed) == 0
     assert await told(pacs) == {"by": "C-STORE of STORESCU", "outcome": "updated", "guid": guid[0]}
