@@ -8,7 +8,7 @@ import os
 import socket
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -22,6 +22,7 @@ from mdm_async.auditing.gazette import Gazette
 from mdm_async.auditing.signing_key import read_key_file
 from mdm_async.blobs.bucket import in_bucket
 from mdm_async.catalog import installation
+from mdm_async.catalog.holdings import profiles
 from mdm_async.errors import BadRequest, MdmError, UnsafeSettings
 from mdm_async.identity.certificates import Trust
 from mdm_async.identity.mapping import Mapping
@@ -136,6 +137,17 @@ async def reasons_against(settings: Settings) -> list[str]:
         places = places_of(settings.keys, _kek_sources(settings))
         reasons += map(str, await reasons_against_stores(places, settings.keys.needed, catalog))
     return reasons
+
+
+async def profiles_there(settings: Settings) -> set[str] | None:
+    """By name, as the database of the settings has them; None where there is no such database, or it is not asked with
+    success, which `reasons_against` tells."""
+    if settings.database.dsn is None:
+        return None
+    with suppress(Exception):
+        async with connect(settings.database.dsn.get_secret_value()) as db:
+            return {one.name for one in await profiles.listing(db)}
+    return None
 
 
 def warnings_about(settings: Settings) -> list[str]:

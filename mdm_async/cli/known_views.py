@@ -15,8 +15,12 @@ _ALWAYS_THERE: Final = frozenset({"basic", "identified", EVERY_VIEW})
 
 async def unknown(client: "Client", views: Collection[str]) -> set[str]:
     """Those that no profile makes; none where the server does not say, for it tells administrators alone."""
-    wanted = set(views) - _ALWAYS_THERE
-    if wanted:
+    if none_of(views, ()):
         with suppress(MdmError):
-            return wanted - {str(one["name"]) for one in await client.profiles.listing()}
+            return none_of(views, {str(one["name"]) for one in await client.profiles.listing()})
     return set()
+
+
+def none_of(views: Collection[str], profiles: Collection[str]) -> set[str]:
+    """Those that none of these profiles makes."""
+    return set(views) - _ALWAYS_THERE - set(profiles)

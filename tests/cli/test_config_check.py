@@ -476,6 +476,19 @@ async def test_a_view_of_a_device_that_no_profile_makes_is_warned_of(
     assert "WS2" not in ended.err
 
 
+async def test_without_a_server_its_database_is_asked_which_views_there_are(
+    run: Run, postgres: PostgresForTests, migrated: str, tmp_path: Path
+) -> None:
+    file, dsn = tmp_path / "mdm.toml", await postgres.fresh_database(migrated)
+    calling = 'hosts = ["127.0.0.1"]\ndirectory = "/p"\nprincipal = "user:r"\n'
+    file.write_text(
+        f'data = "{tmp_path / "data"}"\n[database]\ndsn = "{dsn}"\n[pacs]\nport = 0\n'
+        f'[[pacs.calling]]\nae = "WS1"\nview = "reserch"\n{calling}'
+    )
+    ended = await run("config", "check", "--config", file)
+    assert "pacs.calling of WS1: no profile makes the view 'reserch'" in ended.err
+
+
 async def test_the_example_names_a_device_and_an_archive(run: Run, tmp_path: Path) -> None:
     text = (DEPLOY / "mdm.toml").read_text()
     (tmp_path / "dsn").write_text("postgresql://db/mdm")

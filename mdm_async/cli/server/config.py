@@ -65,16 +65,22 @@ def check(config: Config = None, data: Data = None, json: Json = False) -> None:
 
 
 async def unknown_views(settings: Settings) -> list[str]:
-    """Of devices, as the server that runs with this data knows them; nothing where none does."""
+    """Of devices, as the server that runs with this data knows them, or the database of the settings; nothing where
+    neither can be asked."""
     wanted = {one.ae: one.view for one in settings.pacs.calling if one.view is not None}
-    if not wanted or not (settings.data / SOCKET).exists():
+    if not wanted:
         return []
     # Here, for few settings name devices.
-    from mdm_async.cli.known_views import unknown
+    from mdm_async.cli.known_views import none_of, unknown
     from mdm_async.client.client import Client
+    from mdm_async.premises import profiles_there
 
-    async with Client(data=settings.data) as client:
-        missing = await unknown(client, wanted.values())
+    missing: set[str] = set()
+    if (settings.data / SOCKET).exists():
+        async with Client(data=settings.data) as client:
+            missing = await unknown(client, wanted.values())
+    elif (there := await profiles_there(settings)) is not None:
+        missing = none_of(wanted.values(), there)
     return [
         f"pacs.calling of {ae}: no profile makes the view {view!r}, and nothing is shown to it; see "
         "`mdm profile list`, or make it: mdm profile add"
