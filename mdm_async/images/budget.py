@@ -1,9 +1,11 @@
 """Memory that requests hold: one budget for bodies that wait to be whole, heads that wait to be scrubbed, and
 pieces of views that wait for their readers."""
 
+import asyncio
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from typing import Final
 
 from mdm_async.errors import TooLarge, TooManyRequests
 from mdm_async.images.fairness.shares import Shares
@@ -11,6 +13,8 @@ from mdm_async.limits import Near
 from mdm_async.names import Payer
 
 _RETRY_AFTER = 2
+PATIENCE: Final = 30.0
+"""Seconds for which an answer that has begun waits for memory."""
 
 
 @dataclass(slots=True)
@@ -18,7 +22,7 @@ class Held:
     """Bytes that one request holds."""
 
     payer: Payer
-    _shares: Shares
+    _budget: "Budget"
     size: int = 0
 
     def grow_to(self, size: int) -> None:
@@ -26,16 +30,27 @@ class Held:
         more = size - self.size
         if more <= 0:
             return
-        if not self._shares.take(self.payer, more):
+        if not self._budget.shares.take(self.payer, more):
             raise TooManyRequests(
                 "this server has no memory left for another request of yours", retry_after=_RETRY_AFTER
             )
         self.size = size
 
+    async def hold(self, size: int, *, begun: bool) -> None:
+        """As `grow_to`; for an answer that has begun, and has nothing in memory now: it waits for room, and holds
+        nothing meanwhile that another might wait for. Raises TooManyRequests after PATIENCE seconds."""
+        if begun and self.size < size:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(PATIENCE):
+                    while not self._budget.shares.may_take(self.payer, size - self.size):
+                        self.shrink_to(0)
+                        await self._budget.given_back()
+        self.grow_to(size)
+
     def shrink_to(self, size: int) -> None:
         """It holds no more than so many bytes from now on."""
         if size < self.size:
-            self._shares.give(self.payer, self.size - size)
+            self._budget.give(self.payer, self.size - size)
             self.size = size
 
 
@@ -46,13 +61,14 @@ class Budget:
     most: int
     share: float
     """As in `Shares`."""
-    _shares: Shares = field(init=False)
+    shares: Shares = field(init=False)
+    _waiting: list[asyncio.Future[None]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self._shares = Shares(self.most, self.share)
+        self.shares = Shares(self.most, self.share)
 
     def near(self) -> Iterable[Near]:
-        return [Near("limits.held", self._shares.used, self.most)]
+        return [Near("limits.held", self.shares.used, self.most)]
 
     def demand_possible(self, owner: Payer, size: int) -> None:
         """Raises TooLarge for more than a request of theirs could hold if there were no other."""
@@ -62,9 +78,24 @@ class Budget:
     @contextmanager
     def holding(self, owner: Payer, size: int = 0) -> Iterator[Held]:
         """While a request holds so many bytes, or more as it grows. Raises TooManyRequests at once."""
-        held = Held(owner, self._shares)
+        held = Held(owner, self)
         try:
             held.grow_to(size)
             yield held
         finally:
-            self._shares.give(owner, held.size)
+            self.give(owner, held.size)
+
+    def give(self, owner: Payer, size: int) -> None:
+        """So many are held no more; who waits tries again, in order."""
+        if size:
+            self.shares.give(owner, size)
+            waiting, self._waiting = self._waiting, []
+            for one in waiting:
+                if not one.done():
+                    one.set_result(None)
+
+    async def given_back(self) -> None:
+        """Wait until somebody has given something back."""
+        future = asyncio.get_running_loop().create_future()
+        self._waiting.append(future)
+        await future

@@ -1,10 +1,14 @@
 """Memory that requests hold."""
 
+import asyncio
+
 import pytest
 
 from mdm_async.errors import TooManyRequests
+from mdm_async.images import budget
 from mdm_async.images.budget import Budget
 from mdm_async.names import ANONYMOUS, ANYONE, Payer, network
+from tests.faults.conditions import until
 
 ALICE, BOB = Payer("user:alice", "one"), Payer("user:bob", "one")
 
@@ -35,6 +39,27 @@ def test_what_grows_is_counted_as_it_grows() -> None:
             held.grow_to(300)
         assert used(budget) == 200
     assert used(budget) == 0
+
+
+async def test_an_answer_that_has_begun_waits_for_room_and_holds_none_meanwhile(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    shared = Budget(1000, 0.5)
+    with shared.holding(ALICE, 100) as mine:
+        with shared.holding(BOB, 220):
+            waiting = asyncio.create_task(mine.hold(200, begun=True))
+            await until(lambda: used(shared) == 220)
+            with shared.holding(BOB, 1):
+                pass  # Too little is given back.
+            await asyncio.sleep(0)
+            assert not waiting.done()
+        await waiting
+        assert used(shared) == mine.size == 200
+        monkeypatch.setattr(budget, "PATIENCE", 0.01)
+        with pytest.raises(TooManyRequests):
+            await mine.hold(999, begun=True)
+        assert used(shared) == 0
+    assert used(shared) == 0
 
 
 def test_anonymous_callers_are_one_with_a_worker_at_each_source() -> None:

@@ -54,7 +54,7 @@ async def test_a_head_without_room_in_memory_is_refused_at_once_and_gives_back_w
 ) -> None:
     dsn = await postgres.fresh_database(migrated)
     async with running_server(tmp_path / "other", dsn) as server:
-        server.house.budget._shares.most = 1 << 20  # as when others hold the rest
+        server.house.budget.shares.most = 1 << 20  # as when others hold the rest
         image = dcmread(io.BytesIO(made()))
         image.add_new(0x0019_0010, "LO", "LARGE")
         image.add_new(0x0019_1001, "OB", bytes(1 << 20))

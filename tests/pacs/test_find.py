@@ -180,10 +180,10 @@ async def test_a_cancelled_query_ends(shown: Pacs, monkeypatch: pytest.MonkeyPat
     cancel = command(CommandField=0x0FFF, MessageIDBeingRespondedTo=9, CommandDataSetType=0x0101)
     await device.send(p_data(1, 3, cancel))
     house = shown.server.house
-    await until(lambda: house.budget._shares.used > 0)
+    await until(lambda: house.budget.shares.used > 0)
     going_on.set()
     assert await device.status() == 0xFE00
-    await until(lambda: not house.budget._shares.used)
+    await until(lambda: not house.budget.shares.used)
     await device.release()
 
 
@@ -220,7 +220,7 @@ async def test_a_tool_that_goes_away_stops_its_query(shown: Pacs, monkeypatch: p
         else:
             await device.send(b"\7\0\0\0\0\4\0\0\0\0" if way == "aborted" else p_data(1, 3, find_command()))
         await ended.wait()
-    assert not shown.server.house.budget._shares.used
+    assert not shown.server.house.budget.shares.used
 
 
 @pytest.mark.parametrize("data", [b"\x08\0\x52\0\xff\xff\0\0STUDY ", b"garbage", bytes(100_000), b""])

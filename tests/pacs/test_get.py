@@ -162,7 +162,7 @@ async def test_compressed_and_big_endian_images_are_made_native_for_tools_that_t
             shown, "getscu", tmp_path, "QueryRetrieveLevel=STUDY", f"StudyInstanceUID={study}"
         )
         assert sorted(pydicom.dcmread(one).pixel_array.tobytes() for one in files) == sorted(expected)
-        assert not shown.server.house.budget._shares.used
+        assert not shown.server.house.budget.shares.used
     finally:
         for number in range(len(images)):
             await shown.server.srm("rm", surls=[f"/seen/compressed-{number}.dcm"])
@@ -337,7 +337,7 @@ async def test_a_tool_that_goes_away_in_the_middle_leaves_nothing_behind(shown: 
     else:
         await device.send(b"\7\0\0\0\0\4\0\0\0\0" if way == "aborted" else p_data(1, 3, get_command()))
     await until(lambda: not house.admission.running)
-    assert not house.budget._shares.used
+    assert not house.budget.shares.used
 
 
 async def test_a_tool_that_goes_away_while_frames_are_decoded_leaves_nothing_behind(shown: Pacs) -> None:
@@ -351,9 +351,9 @@ async def test_a_tool_that_goes_away_while_frames_are_decoded_leaves_nothing_beh
         assert (await device.pdu())[0] == 4
         assert house.admission.running == 1
         # Of 31 MiB of frames.
-        assert house.budget._shares.used < 128 << 20
+        assert house.budget.shares.used < 128 << 20
         device.close()
-        await until(lambda: not house.admission.running and not house.budget._shares.used)
+        await until(lambda: not house.admission.running and not house.budget.shares.used)
     finally:
         await shown.server.srm("rm", surls=["/seen/frames.dcm"])
 
@@ -414,11 +414,11 @@ async def test_a_tool_that_takes_nothing_more_is_cut(
         device.writer.transport.pause_reading()
         house = pacs.server.house
         await until(lambda: house.admission.running == 1)
-        assert 0 < house.budget._shares.used < 4 << 20
+        assert 0 < house.budget.shares.used < 4 << 20
         with captured_log() as log:
             await until(lambda: "silent for too long" in log.getvalue())
         assert not house.admission.running
-        assert not house.budget._shares.used
+        assert not house.budget.shares.used
 
 
 @pytest.mark.parametrize("encoding", ["explicit", "implicit"])

@@ -80,14 +80,14 @@ class Decompressor:
     ) -> Rewritten:
         """A compressed view in Explicit (or Implicit) VR Little Endian. `held` grows by what it takes.
 
-        `begun`: an answer that has begun waits for its turn to decode. Raises NotAcceptable where it cannot be,
-        TooLarge, TooManyRequests.
+        `begun`: an answer that has begun waits for memory, and its turn to decode. Raises NotAcceptable where it cannot
+        be, TooLarge, TooManyRequests.
         """
         view = served.plain
         assert view is not None
         if not has_pixels(view):
             return await rewritten(self.blobs, self.cipher, served, explicit=explicit)
-        pixels = await pixels_of(self.blobs, self.scrubber, view, MOST_REWRITTEN)
+        pixels = await pixels_of(self.blobs, self.scrubber, view, MOST_REWRITTEN, begun=begun)
         if pixels.layout is not None:
             pixels = replace(pixels, layout=whole(pixels.transfer_syntax, pixels.layout))
         size, layout = size_of(pixels), pixels.layout
@@ -96,7 +96,7 @@ class Decompressor:
         frames = await frames_of(self.blobs, view, pixels, None)
         most = 4 * MOST_REWRITTEN + weight(size, frames)
         self.budget.demand_possible(held.payer, most)
-        held.grow_to(most)
+        await held.hold(most, begun=begun)
         head, tail = await heads.head_and_tail(self.blobs, self.cipher, view, MOST_REWRITTEN)
         if head is None:
             raise _refused()

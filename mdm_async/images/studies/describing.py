@@ -51,10 +51,16 @@ def demand_describable(view: ReadyView) -> None:
 
 
 async def described(
-    blobs: BlobStore, cipher: CipherPool, scrubber: Scrubber, view: ReadyView, bulk: tuple[str, str]
+    blobs: BlobStore,
+    cipher: CipherPool,
+    scrubber: Scrubber,
+    view: ReadyView,
+    bulk: tuple[str, str],
+    *,
+    begun: bool = False,
 ) -> bytes:
     """The model as JSON. `bulk`: what stands before and behind the name of a value in its address, of those that do
-    not stand in it. Raises TooLarge, Damaged, TooManyRequests."""
+    not stand in it; `begun`: as in `Scrubber.run`. Raises TooLarge, Damaged, TooManyRequests."""
     head, tail = await heads.head_and_tail(blobs, cipher, view, MOST_DESCRIBED)
     if head is None:
         raise _too_large()
@@ -68,7 +74,7 @@ async def described(
     except NotDicom as why:
         raise Damaged("the head of a view cannot be read") from why
     try:
-        return await scrubber.run(Tell(head, tail, begin, bulk))
+        return await scrubber.run(Tell(head, tail, begin, bulk), begun=begun)
     except ScrubRefused as why:
         raise _too_much() from why
 

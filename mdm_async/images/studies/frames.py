@@ -68,9 +68,11 @@ class _Window:
         return self._data[begin : begin + size]
 
 
-async def pixels_of(blobs: BlobStore, scrubber: Scrubber, view: ReadyView, most: int) -> Placed:
-    """`most`: bytes of a head that is looked at. Raises NotFound when there are none, NotAcceptable, TooLarge,
-    TooManyRequests."""
+async def pixels_of(
+    blobs: BlobStore, scrubber: Scrubber, view: ReadyView, most: int, *, begun: bool = False
+) -> Placed:
+    """`most`: bytes of a head that is looked at; `begun`: as in `Scrubber.run`. Raises NotFound when there are none,
+    NotAcceptable, TooLarge, TooManyRequests."""
     if view.record.placed is not None:
         return view.record.placed
     kinds = [part.row.kind for part in view.parts]
@@ -85,7 +87,7 @@ async def pixels_of(blobs: BlobStore, scrubber: Scrubber, view: ReadyView, most:
     end = size + view.parts[1].record.size
     begin = await _read(blobs, view, size, min(size + PIXELS_HEADER, end))
     try:
-        return await scrubber.run(Place(head, begin, end))
+        return await scrubber.run(Place(head, begin, end), begun=begun)
     except ScrubRefused as why:
         raise NotAcceptable(
             "what the image says of its pixels cannot be read", remedy="retrieve the instance"

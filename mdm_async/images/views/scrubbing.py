@@ -128,8 +128,8 @@ class Scrubber:
             async with self._decoding_in_bulk if bulk else nullcontext(), self._decoding.turn(None):
                 yield
 
-    async def run(self, job: Job[T], *, bulk: bool = False) -> T:
-        """What the job makes. `bulk`: always in a process, so that many jobs use all cores.
+    async def run(self, job: Job[T], *, bulk: bool = False, begun: bool = False) -> T:
+        """What the job makes. `bulk`: always in a process, so that many jobs use all cores. `begun`: as in `decoding`.
 
         Raises ScrubRefused with the reason, free of patient data; TooManyRequests when too many wait. Raises
         Unavailable when the scrubber ends meanwhile, and, if `bulk`, when its process was killed from outside twice.
@@ -139,7 +139,7 @@ class Scrubber:
         may_wait("a scrubber")
         if bulk or job.alone:  # which is in the queue as long as it is decoded
             return await self._run(job, bulk=bulk)
-        with self._in_the_queue():
+        with nullcontext() if begun else self._in_the_queue():
             return await self._run(job, bulk=False)
 
     @contextmanager

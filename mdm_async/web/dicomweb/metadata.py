@@ -46,7 +46,9 @@ async def metadata(request: web.Request) -> web.StreamResponse:
         async with aclosing(each_opened(request, found.rows)) as each:
             async for row, warm in each:
                 with warm.ending.cutting(transport.abort):
-                    told = await _told(request, held, warm, _bulk(base, row, about.end))
+                    told = await _told(
+                        request, held, warm, _bulk(base, row, about.end), begun=answer.prepared
+                    )
                     if not answer.prepared:
                         await answer.prepare(request)
                     await answer.write(begin + told)
@@ -64,15 +66,17 @@ async def _most(request: web.Request, caller: Caller, found: Retrieved) -> int:
     return most if len(found.rows) == 1 else max(most, _SEVERAL)
 
 
-async def _told(request: web.Request, held: Held, warm: WarmTurl, bulk: tuple[str, str]) -> bytes:
+async def _told(
+    request: web.Request, held: Held, warm: WarmTurl, bulk: tuple[str, str], *, begun: bool
+) -> bytes:
     """One instance; that it was read is in the audit before it is told."""
     house, view = request.app[HOUSE], view_of(warm)
-    held.grow_to(weight(view))
+    await held.hold(weight(view), begun=begun)
     async with (
         house.reads.reading(warm.read, warm.ending, source_of(request)) as reading,
         telling_damage(warm.read),
     ):
-        told = await described(house.blobs, house.cipher, house.workshop.scrubber, view, bulk)
+        told = await described(house.blobs, house.cipher, house.workshop.scrubber, view, bulk, begun=begun)
         reading.bytes += len(told)
         return told
 

@@ -107,9 +107,12 @@ class Drawable:
         )
 
 
-async def drawable(request: web.Request, warm: WarmTurl, asked: Picture, number: int | None) -> Drawable:
-    """None: the representative frame. Raises NotFound without one, and as `demand_drawable`."""
-    pixels = await placed_pixels(request, warm)
+async def drawable(
+    request: web.Request, warm: WarmTurl, asked: Picture, number: int | None, *, begun: bool = False
+) -> Drawable:
+    """None: the representative frame; `begun`: for an answer that has. Raises NotFound without one, and as
+    `demand_drawable`."""
+    pixels = await placed_pixels(request, warm, begun=begun)
     number = pixels.representative if number is None else number
     async with telling_damage(warm.read):
         (frame,) = await frames_of(request.app[HOUSE].blobs, view_of(warm), pixels, [number])

@@ -74,9 +74,10 @@ async def _send(
         house.reads.reading(warm.read, warm.ending, source_of(request)) as reading,
         telling_damage(warm.read),
     ):
-        found = await drawable(request, warm, asked, None)
+        found = await drawable(request, warm, asked, None, begun=answer.prepared)
         house.budget.demand_possible(payer, found.weight)
-        with house.budget.holding(payer, found.weight):
+        with house.budget.holding(payer) as held:
+            await held.hold(found.weight, begun=answer.prepared)
             drawn = await found.draw(house, begun=answer.prepared)
             if not answer.prepared:
                 await answer.prepare(request)

@@ -74,20 +74,21 @@ async def opened_one(request: web.Request) -> WarmTurl:
     return await opened(request, caller, found.rows[0])
 
 
-async def placed_pixels(request: web.Request, warm: WarmTurl) -> Placed:
-    """Where its pixels lie, and what it says of them. Raises as `pixels_of`."""
+async def placed_pixels(request: web.Request, warm: WarmTurl, *, begun: bool = False) -> Placed:
+    """Where its pixels lie, and what it says of them; `begun`: for an answer that has. Raises as `pixels_of`."""
     house, view = request.app[HOUSE], view_of(warm)
     if (known := house.pixels.of(view)) is None:
-        known = await _looked_for(request, warm)
+        known = await _looked_for(request, warm, begun=begun)
     await house.frames_later.look(house.database, view, known)
     return known
 
 
-async def _looked_for(request: web.Request, warm: WarmTurl) -> Placed:
+async def _looked_for(request: web.Request, warm: WarmTurl, *, begun: bool) -> Placed:
     house, view = request.app[HOUSE], view_of(warm)
-    with house.budget.holding(payer_of(request, warm), COPIES * beside(view)):
+    with house.budget.holding(payer_of(request, warm)) as held:
+        await held.hold(COPIES * beside(view), begun=begun)
         async with telling_damage(warm.read):
-            found = await pixels_of(house.blobs, house.workshop.scrubber, view, MOST_DESCRIBED)
+            found = await pixels_of(house.blobs, house.workshop.scrubber, view, MOST_DESCRIBED, begun=begun)
     house.pixels.keep(view, found)
     return found
 

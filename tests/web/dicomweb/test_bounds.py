@@ -119,7 +119,7 @@ async def test_memory_is_held_by_rows_and_fields_until_the_answer_is_out(
     write_eof = web.Response.write_eof
 
     async def seen(answer: web.Response, data: bytes = b"") -> None:
-        held.append(budget._shares.used)
+        held.append(budget.shares.used)
         await write_eof(answer, data)
 
     monkeypatch.setattr(web.Response, "write_eof", seen)
@@ -130,7 +130,7 @@ async def test_memory_is_held_by_rows_and_fields_until_the_answer_is_out(
     assert one > 0
     assert two == 2 * one
     assert with_all > 2 * two
-    assert budget._shares.used == 0
+    assert budget.shares.used == 0
 
 
 async def test_searches_that_wait_for_their_turn_hold_no_memory(archive: Archive) -> None:
@@ -139,4 +139,4 @@ async def test_searches_that_wait_for_their_turn_hold_no_memory(archive: Archive
     several = budget.most // searching.HELD
     replies = await asyncio.gather(*(viewer.get(within) for _ in range(several)))
     assert {(reply.status, len(reply.tree)) for reply in replies} == {(200, 2)}
-    assert not budget._shares.used
+    assert not budget.shares.used

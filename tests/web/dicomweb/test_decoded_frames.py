@@ -91,7 +91,7 @@ async def test_many_frames_are_decoded_some_at_a_time(
         "HEAD", f"/dicom-web{where}/frames/1,2,3,4,5", token=viewer.token, headers={"Accept": LITTLE}
     )
     assert (head.status, head.headers["Content-Length"]) == (200, reply.headers["Content-Length"])
-    assert server.house.budget._shares.used == 0
+    assert server.house.budget.shares.used == 0
 
 
 async def test_what_cannot_be_decoded_is_had_as_it_is_stored(
@@ -107,4 +107,4 @@ async def test_what_cannot_be_decoded_is_had_as_it_is_stored(
     assert "transfer-syntax=*" in odd.tree["remedy"]
     assert (await viewer.get(f"{where}/rendered")).status == 406
     assert (await viewer.get(f"{where}/frames/1", Accept=f"{LITTLE}; transfer-syntax=*")).status == 200
-    assert server.house.budget._shares.used == 0
+    assert server.house.budget.shares.used == 0

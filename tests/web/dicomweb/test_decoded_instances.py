@@ -16,7 +16,8 @@ from pydicom.encaps import encapsulate, generate_frames
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from mdm_async.images.studies import decoding
-from mdm_async.images.studies.frame_jobs import Decompress
+from mdm_async.images.studies.frame_jobs import Decompress, Draw
+from mdm_async.names import Payer
 from mdm_async.postgres.turns import on_behalf
 from tests.canary_in_pixels import DEFLATED, UNCOMPRESSED
 from tests.conftest import Server
@@ -80,7 +81,7 @@ async def test_the_instance_is_the_same_with_native_pixels(server: Server, tmp_p
     alone = await viewer.get(where, Accept="application/dicom", Range="bytes=0-9")
     assert (alone.status, alone.body, alone.headers["Content-Type"]) == (200, body, "application/dicom")
     assert "ETag" not in alone.headers
-    assert server.house.budget._shares.used == 0
+    assert server.house.budget.shares.used == 0
 
 
 async def test_a_lossless_jpeg_of_dcmtk(server: Server, tmp_path: Path) -> None:
@@ -207,6 +208,38 @@ async def test_a_series_of_several_transfer_syntaxes_leaves_in_one(
     assert syntax in refused.tree["remedy"]
 
 
+@pytest.mark.parametrize("path", ["", "/rendered"])
+async def test_memory_that_others_have_is_waited_for_once_an_answer_has_begun(
+    server: Server, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    of = {"StudyInstanceUID": f"1.2.3.87{len(path)}", "SeriesInstanceUID": f"1.2.3.87{len(path)}.1"}
+    images = [written(compressed("MR_small_RLE", 90 + len(path) + number, **of)) for number in range(3)]
+    viewer, where = await series_of(server, *images)
+    house, jobs = server.house, 0
+    scrubber, budget, other = house.workshop.scrubber, house.budget, Payer("user:other", "one")
+    run, most = scrubber.run, budget.most // 8
+
+    async def once_all_others_are_there(job: Any, **how: Any) -> Any:
+        nonlocal jobs
+        made = await run(job, **how)
+        is_first = not jobs and isinstance(job, Decompress | Draw)
+        jobs += is_first
+        if is_first:
+            assert budget.shares.take(other, most)
+            monkeypatch.setattr(budget.shares, "most", most + 1)
+            asyncio.get_running_loop().call_later(0.1, given_back)
+        return made
+
+    def given_back() -> None:
+        monkeypatch.setattr(budget.shares, "most", budget.most)
+        budget.give(other, most)
+
+    monkeypatch.setattr(scrubber, "run", once_all_others_are_there)
+    reply = await viewer.get(f"{where}{path}", Accept="multipart/related" if path else DEFAULT)
+    assert len(parts_of(reply)) == 3
+    await until(lambda: not budget.shares.used)
+
+
 async def test_what_cannot_be_decoded_is_refused_or_breaks_off(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -232,7 +265,7 @@ async def test_what_cannot_be_decoded_is_refused_or_breaks_off(
     if answer.status != 406:
         with pytest.raises(aiohttp.ClientPayloadError):
             await answer.read()
-    assert server.house.budget._shares.used == 0
+    assert server.house.budget.shares.used == 0
 
 
 async def test_a_reader_that_vanishes_leaves_nothing_behind(
@@ -247,9 +280,9 @@ async def test_a_reader_that_vanishes_leaves_nothing_behind(
     assert (answer.status, house.admission.running) == (200, 1)
     await answer.content.readexactly(200_000)
     # It reads no more: few frames are held, however many there are.
-    assert 0 < house.budget._shares.used < 32 << 20
+    assert 0 < house.budget.shares.used < 32 << 20
     answer.close()
-    await until(lambda: not house.admission.running and not house.budget._shares.used)
+    await until(lambda: not house.admission.running and not house.budget.shares.used)
 
 
 async def test_no_name_beside_the_picture_is_in_what_is_decoded(server: Server) -> None:

@@ -195,7 +195,7 @@ async def test_studies_and_series_are_rendered_instance_by_instance(
     monkeypatch.setattr(pictures_of_many, "_MOST", 2)
     assert (await viewer.get(f"{study}/rendered?{within}")).status == 413
     assert len(parts_of(await viewer.get(f"{of_images}/rendered?{within}"))) == 2
-    assert server.house.budget._shares.used == 0
+    assert server.house.budget.shares.used == 0
 
 
 def instance_number(one: dict[str, Any]) -> int:
@@ -242,7 +242,7 @@ async def test_what_a_view_blanks_is_blank_in_its_pictures(own_server: Server) -
 
 async def test_pictures_have_bounds(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     viewer, where = await only(server, frames(3))
-    assert server.house.budget._shares.used == 0
+    assert server.house.budget.shares.used == 0
     with monkeypatch.context() as patched:
         patched.setattr(pictures, "MOST_DECODED", 8 * 6 * 2 - 1)
         reply = await viewer.get(f"{where}/rendered")
@@ -255,7 +255,7 @@ async def test_pictures_have_bounds(server: Server, monkeypatch: pytest.MonkeyPa
         patched.setattr(scrubber, "settings", scrubber.settings.model_copy(update={"queue": 0}))
         assert (await viewer.get(f"{where}/rendered")).status == 429
     with monkeypatch.context() as patched:
-        patched.setattr(server.house.budget._shares, "most", 1000)
+        patched.setattr(server.house.budget.shares, "most", 1000)
         assert (await viewer.get(f"{where}/rendered")).status in (413, 429)
     assert (await viewer.get(f"{where}/rendered")).status == 200
-    assert server.house.budget._shares.used == 0
+    assert server.house.budget.shares.used == 0

@@ -251,9 +251,9 @@ async def test_a_head_is_gone_through_once_however_many_of_its_frames_are_asked_
 ) -> None:
     gone_through = []
 
-    async def counted(*arguments: Any) -> Any:
+    async def counted(*arguments: Any, **how: Any) -> Any:
         gone_through.append(1)
-        return await frames.pixels_of(*arguments)
+        return await frames.pixels_of(*arguments, **how)
 
     monkeypatch.setattr(pixels, "pixels_of", counted)
     first, where = await only(server, encapsulated(6, "basic")[0])
