@@ -3,7 +3,6 @@
 import asyncio
 import ctypes
 import gc
-import secrets
 import signal
 import socket
 from collections.abc import AsyncIterator, Coroutine
@@ -11,7 +10,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -29,6 +27,7 @@ from mdm_async.catalog.mirrors import mirrors
 from mdm_async.catalog.rights import tokens
 from mdm_async.catalog.rights.callers import Callers
 from mdm_async.errors import MdmError
+from mdm_async.ground import admin_token, taken
 from mdm_async.identity.authenticator import ADMIN, AdminToken, Authenticator, IssuedTokens, LocalTokens
 from mdm_async.identity.macaroon_tokens import Macaroons
 from mdm_async.identity.makers import Makers
@@ -78,7 +77,6 @@ from mdm_async.images.upkeep.sweep import Sweeper
 from mdm_async.images.views.backfill import check_directories_forever, make_views_forever
 from mdm_async.images.views.scrubbing import Scrubber
 from mdm_async.images.views.workshop import Workshop
-from mdm_async.keys import files
 from mdm_async.keys.derive import BlindIndex, MappingCipher, PseudonymFinder
 from mdm_async.keys.store import KeyStore
 from mdm_async.memory import give_back_forever
@@ -88,18 +86,18 @@ from mdm_async.pacs.sources.fetching import Fetcher
 from mdm_async.pacs.sources.settling import end_others_forever
 from mdm_async.pacs.sources.staging import Bringer
 from mdm_async.postgres.database import Database, connect
-from mdm_async.postgres.directory_lock import DirectoryLock
 from mdm_async.postgres.embedded.ballast import Ballast
-from mdm_async.postgres.embedded.lifecycle import EmbeddedPostgres
 from mdm_async.postgres.lanes import Lanes, warn_of_little_room
 from mdm_async.postgres.migrate import migrate
 from mdm_async.postgres.on_disk import OnDisk
 from mdm_async.postgres.standing import watch_database
 from mdm_async.premises import Premises, premises
+from mdm_async.seat import READY, Seat
 from mdm_async.secret_files import private_places
 from mdm_async.settings import Settings
 from mdm_async.watches import Watches
 from mdm_async.web.admin.sealed import sealed_application
+from mdm_async.web.http.exposition import Exposition
 from mdm_async.web.http.house import House
 from mdm_async.web.listening import connections_for, listening
 
@@ -119,12 +117,13 @@ _FINDER, _BLIND = "/finder", "/blind"
 _log = structlog.get_logger()
 
 
-async def serve(settings: Settings) -> None:
-    """Run the server until SIGTERM or SIGINT, then drain it. Prints one line when it is ready.
+async def serve(settings: Settings, seat: Seat | None = None) -> None:
+    """Run the server, or its process of that seat, until SIGTERM or SIGINT, then drain it. Prints one line when it is
+    ready, or tells whoever gave the seat.
 
-    Raises MdmError when it had to stop because a watch died.
+    Raises MdmError when it had to stop because a watch died, or whoever gave the seat.
     """
-    logs.configure(settings.log)
+    logs.configure(settings.log, None if seat is None else str(seat.number))
     _share_freed_memory()
     _look_for_cycles_seldom()
     stop = asyncio.Event()
@@ -133,18 +132,25 @@ async def serve(settings: Settings) -> None:
         loop.add_signal_handler(name, stop.set)
     watches = Watches()
     try:
-        async with running(settings, watches, stop) as house, asyncio.TaskGroup() as beside:
+        async with running(settings, watches, stop, seat) as house, asyncio.TaskGroup() as beside:
             beside.create_task(house.workshop.scrubber.tell())
-            print(f"mdm: ready at {_url(settings, house.port, house.tls_port)}", flush=True)
+            if seat is None:
+                print(f"mdm: ready at {url_of(settings, house.port, house.tls_port)}", flush=True)
+            else:
+                await seat.line.ask(READY)
             await _first(stop, watches.failed)
             _log.info("draining")
     except _StoppedSealed:
         pass
     if watches.failed.is_set():
-        raise MdmError(
-            "the server stopped: what it must not run without has failed",
-            remedy="see its log, and start it again",
-        )
+        raise stopped_unwatched()
+
+
+def stopped_unwatched() -> MdmError:
+    return MdmError(
+        "the server stopped: what it must not run without has failed",
+        remedy="see its log, and start it again",
+    )
 
 
 class _StoppedSealed(Exception):
@@ -179,9 +185,13 @@ def _look_for_cycles_seldom() -> None:
 
 @asynccontextmanager
 async def running(
-    settings: Settings, watches: Watches | None = None, stop: asyncio.Event | None = None
+    settings: Settings,
+    watches: Watches | None = None,
+    stop: asyncio.Event | None = None,
+    seat: Seat | None = None,
 ) -> AsyncIterator[House]:
-    """A server that listens, with its database, sweeper and watches; all of them end with the context.
+    """A server that listens, with its database, sweeper and watches; all of them end with the context. With a `seat` it
+    is one of several processes that are one.
 
     While it is sealed, `stop` ends it too.
     """
@@ -190,28 +200,35 @@ async def running(
     async with AsyncExitStack() as stack:
         stands_on = premises(settings)
         most = connections_for(settings)
-        lock = stack.enter_context(_locked(settings.data))
-        admin_token, keks = _admin_token(settings), opening_keys.sources_of(settings)
-        target, postgres = await _database(stack, settings, lock)
+        postgres = None
+        if seat is None:
+            ground = await stack.enter_async_context(taken(settings))
+            target, postgres = ground.target, ground.postgres
+        else:
+            target = seat.target
+        keks = opening_keys.sources_of(settings)
         async with connect(target) as connection:
             await migrate(connection, "mdm_async.catalog")
             await migrate(connection, "mdm_async.keys")
-            await warn_of_little_room(connection, settings.database)
+            await warn_of_little_room(connection, settings.database, 1 if seat is None else seat.of)
         lanes = await stack.enter_async_context(Lanes.connect(target, settings.database))
         custodians = await opening_keys.custodians_of(settings, keks, lanes, target)
-        ports = partial(listening, settings, stands_on.certificate, most, watches)
+        given = None if seat is None else (seat.doors, seat.local)
+        ports = partial(listening, settings, stands_on.certificate, most, watches, given)
         listens = None
         if custodians:
             listens = await stack.enter_async_context(ports())
             await listens.answer(sealed_application(custodians, settings.server))
-            print(f"mdm: sealed at {_url(settings, listens.port, listens.tls_port)}", flush=True)
+            print(f"mdm: sealed at {url_of(settings, listens.port, listens.tls_port)}", flush=True)
             await going_on(custodians.opened())
         again = partial(opening_keys.wait_for_stores, custodians, going_on) if custodians else None
-        keys = await opening_keys.open_keys(stack, settings, _node(settings), keks, lanes, watches, again)
+        keys = await opening_keys.open_keys(
+            stack, settings, _node(settings, seat), keks, lanes, watches, again
+        )
         custodians.waits = None
         disk = stack.enter_context(ThreadPoolExecutor(_DISK_THREADS, "disk"))
         ballast = postgres.ballast if postgres is not None else None
-        house = await _house(stack, settings, admin_token, stands_on, lanes, keys, disk, ballast)
+        house = await _house(stack, settings, seat, stands_on, lanes, keys, disk, ballast)
         house.custodians = custodians
         work = auditing(settings, lanes.control, disk, house.refusals, house.reads, watches)
         await stack.enter_async_context(work)
@@ -235,8 +252,9 @@ async def running(
         beside(make_views_forever(house.workshop.on(lanes.bulk), house.shelf, house.node))
         beside(over_and_over("mirroring", _sender(house).forever, sending.LOOK))
         beside(index_forever(house.workshop.on(lanes.bulk), house.shelf, house.node))
-        for archive in house.archives.by_name.values():
-            beside(_bringer(house, archive).forever())
+        for source in settings.pacs.sources:
+            if seat is None or seat.brings(source.name):
+                beside(_bringer(house, house.archives.by_name[source.name]).forever())
         beside(end_others_forever(_waiters(house), house.archives.by_name, house.node))
         beside(give_back_forever(disk))
         beside(Pruner(lanes.bulk, house.signing_key, settings.audit.keep_days).forever())
@@ -244,7 +262,7 @@ async def running(
             beside(postgres.supervise())
         if listens is None:
             listens = await stack.enter_async_context(ports())
-        devices = await _devices(stack, settings, house)
+        devices = await _devices(stack, settings, house) if seat is None or seat.is_first else None
         if devices is not None:
             beside(devices.accept_forever())
             beside(devices.watch_certificate())
@@ -256,19 +274,6 @@ async def running(
         yield house
 
 
-def _locked(data: Path) -> DirectoryLock:
-    data.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return DirectoryLock(data)
-
-
-def _admin_token(settings: Settings) -> str:
-    file = files.secrets_directory(settings.secrets_directory) / "admin.token"
-    token, made = files.read_or_create(file, secrets.token_urlsafe(32))
-    if made:
-        _log.warning("made an admin token; whoever reads it administers this server", file=str(file))
-    return token
-
-
 async def _going_on(stop: asyncio.Event, watches: Watches, wait: Coroutine[Any, Any, object]) -> None:
     """Returns after the wait; raises _StoppedSealed when the server must stop first."""
     await _first_of(wait, stop.wait(), watches.failed.wait())
@@ -276,28 +281,20 @@ async def _going_on(stop: asyncio.Event, watches: Watches, wait: Coroutine[Any, 
         raise _StoppedSealed
 
 
-async def _database(
-    stack: AsyncExitStack, settings: Settings, lock: DirectoryLock
-) -> tuple[str, EmbeddedPostgres | None]:
-    if settings.database.dsn is not None:
-        return settings.database.dsn.get_secret_value(), None
-    apart = settings.database_directory.absolute() != settings.data.absolute()
-    own = settings.database
-    ballast = Ballast(settings.database_directory / "ballast", own.ballast, own.reserve_free)
-    embedded = EmbeddedPostgres(settings.database_directory, lock=None if apart else lock, ballast=ballast)
-    postgres = await stack.enter_async_context(embedded)
-    return postgres.dsn, postgres
-
-
 async def _blobs(
-    stack: AsyncExitStack, settings: Settings, lanes: Lanes, disks: Disks, disk: ThreadPoolExecutor
+    stack: AsyncExitStack,
+    settings: Settings,
+    lanes: Lanes,
+    disks: Disks,
+    disk: ThreadPoolExecutor,
+    shared: bool,
 ) -> BlobStore:
     """Where ciphertext lies, and is this installation's."""
     if settings.blobs.url is None:
         stored = settings.blobs_directory
         local = LocalBlobs(stored, disk, disks.reserve(stored))
         await claim_store(lanes.bulk, local)
-        stack.enter_context(local.held(shared=settings.blobs.shared))
+        stack.enter_context(local.held(shared=shared))
         return local
     bucket = await stack.enter_async_context(in_bucket(settings.blobs.url, settings.s3, disk))
     await claim_store(lanes.bulk, bucket)
@@ -308,7 +305,7 @@ async def _blobs(
 async def _house(
     stack: AsyncExitStack,
     settings: Settings,
-    admin_token: str,
+    seat: Seat | None,
     stands_on: Premises,
     lanes: Lanes,
     keys: KeyStore,
@@ -317,12 +314,14 @@ async def _house(
 ) -> House:
     """What the server's handlers and what runs beside it work on."""
     database = lanes.requests
+    secret = admin_token(settings)
     await keep_days(lanes.bulk)
     views = await _served_views(database, keys)
     shelf = Shelf(keys, views, settings.transfers.writer_window)
     disks = Disks.of(settings, lanes, disk, ballast)
     await disks.look()
-    blobs = await _blobs(stack, settings, lanes, disks, disk)
+    shared = settings.blobs.shared or seat is not None
+    blobs = await _blobs(stack, settings, lanes, disks, disk, shared)
     archives = await stack.enter_async_context(archives_of(settings))
     cipher = stack.enter_context(CipherPool(_CIPHER_THREADS))
     scrubber = stack.enter_context(Scrubber(settings.scrub, private_places(settings)))
@@ -340,9 +339,9 @@ async def _house(
     judge = Judge(database, Callers(database), mapping, settings.delivery)
     feed = FeedReader(lanes.control, views, mapping)
     local = LocalTokens(KnownTokens(database, feed, changed).caller_of)
-    makers = Makers(ADMIN, admin_token, partial(_caller_of_row, database), issuers, stands_on.trust)
+    makers = Makers(ADMIN, secret, partial(_caller_of_row, database), issuers, stands_on.trust)
     macaroons = Macaroons(partial(minted, database, keys, lambda: feed.now[0]), makers.caller)
-    kinds = (AdminToken(admin_token), IssuedTokens(issuers), macaroons, local)
+    kinds = (AdminToken(secret), IssuedTokens(issuers), macaroons, local)
     kept = (settings.keys.cached, settings.keys.cached_seconds)
     warm = WarmTurls(database, shelf, blobs, cipher, judge, changed, feed, *kept)
     admission = Admission(settings.transfers.running, settings.limits.share)
@@ -351,7 +350,7 @@ async def _house(
     digests = Digests(database, shelf, blobs, cipher, Shares(settings.limits.digests, settings.limits.share))
     largest = settings.transfers.max_upload
     opaque = OpaqueQuota(settings.limits.opaque, settings.limits.opaque_each)
-    node = _node(settings)
+    node = _node(settings, seat)
     pins = (settings.limits.share, settings.transfers.default_pin)
     cache = Cache(database, settings.cache, frozenset(archives.by_name), *pins)
     await begin_work(lanes.bulk, views, node)
@@ -412,6 +411,7 @@ async def _house(
         receipts=Receipts(destroyer, cipher, private),
         node=node,
         signing_key=private,
+        exposition=Exposition() if seat is None else Exposition(str(seat.number), seat.metrics_of_others),
     )
 
 
@@ -467,8 +467,10 @@ def _waiters(house: House) -> Waiters:
     return Waiters(house.database, house.shelf, house.cipher, house.desk, house.cache)
 
 
-def _node(settings: Settings) -> str:
-    return f"{socket.gethostname()}:{settings.data.absolute()}"
+def _node(settings: Settings, seat: Seat | None) -> str:
+    """Each process takes work as a node of its own; the first as a server of one would."""
+    others = "" if seat is None or seat.is_first else f"~{seat.number}"
+    return f"{socket.gethostname()}:{settings.data.absolute()}{others}"
 
 
 async def _served_views(database: Database, keys: KeyStore) -> ServedViews:
@@ -483,7 +485,8 @@ async def _caller_of_row(database: Database, token: int) -> Caller | None:
         return await tokens.of_row(db, token)
 
 
-def _url(settings: Settings, port: int, tls_port: int | None) -> str:
+def url_of(settings: Settings, port: int, tls_port: int | None) -> str:
+    """By which clients reach the server."""
     if settings.server.public_url is not None:
         return settings.server.public_url.rstrip("/")
     host = f"[{settings.server.host}]" if ":" in settings.server.host else settings.server.host

@@ -3,6 +3,7 @@
 import logging
 import sys
 from contextvars import ContextVar
+from functools import partial
 
 import structlog
 
@@ -12,8 +13,9 @@ request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 """Of the request being served, if there is one."""
 
 
-def configure(settings: LogSettings) -> None:
-    """Everything goes through structlog; libraries' own messages below warnings are dropped.
+def configure(settings: LogSettings, process: str | None = None) -> None:
+    """Everything goes through structlog; libraries' own messages below warnings are dropped. `process`: which one of
+    several that are a server together, told with each line.
 
     A library's record is shown without its arguments' exception: tracebacks may hold what users typed.
     """
@@ -26,6 +28,7 @@ def configure(settings: LogSettings) -> None:
     structlog.configure(
         processors=[
             _with_request_id,
+            *([partial(_with_process, process)] if process is not None else []),
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             render,
@@ -42,6 +45,13 @@ def _with_request_id(
 ) -> structlog.typing.EventDict:
     if (current := request_id.get()) is not None:
         event["request_id"] = current
+    return event
+
+
+def _with_process(
+    process: str, logger: object, method: str, event: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
+    event["process"] = process
     return event
 
 

@@ -71,14 +71,15 @@ class Disks:
 
     @classmethod
     def of(cls, settings: Settings, lanes: Lanes, pool: ThreadPoolExecutor, ballast: Ballast | None) -> Self:
-        """That of the blobs' directory, where they lie in one, and the embedded Postgres's, which has a ballast."""
+        """That of the blobs' directory, where they lie in one, and the embedded Postgres's. `ballast`:
+        the latter's, if this process keeps it."""
         watched = []
         if settings.blobs.url is None:
             own = settings.blobs.reserve_free
             watched.append(Disk(BLOBS, settings.blobs_directory, own, "blobs.reserve_free"))
-        if ballast is not None:
+        if settings.database.dsn is None:
             own = settings.database.reserve_free
-            watched.append(Disk(DATABASE, ballast.path.parent, own, "database.reserve_free"))
+            watched.append(Disk(DATABASE, settings.database_directory, own, "database.reserve_free"))
         return cls(watched, lanes, pool, ballast)
 
     def reserve(self, directory: Path) -> int:

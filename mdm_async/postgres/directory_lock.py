@@ -32,6 +32,12 @@ class DirectoryLock:
     def held(self) -> bool:
         return self._descriptor is not None
 
+    @property
+    def descriptor(self) -> int:
+        """For a process that is to hold it as long as it lives, too. While it is held."""
+        assert self._descriptor is not None
+        return self._descriptor
+
     def acquire(self) -> None:
         """Take the lock at once, or raise Unavailable naming the process that holds it.
 

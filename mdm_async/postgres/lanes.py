@@ -27,10 +27,11 @@ _ROOM = """
 """
 
 
-async def warn_of_little_room(connection: Connection, settings: DatabaseSettings) -> None:
-    """Say when Postgres does not take as many connections as this node alone may make: requests fail under load."""
+async def warn_of_little_room(connection: Connection, settings: DatabaseSettings, processes: int = 1) -> None:
+    """Say when Postgres does not take as many connections as this node alone may make, by so many processes with these
+    settings each: requests fail under load."""
     room = await connection.fetchval(_ROOM)
-    most = settings.control_pool + settings.pool + settings.bulk_pool + _KEYS
+    most = processes * (settings.control_pool + settings.pool + settings.bulk_pool + _KEYS)
     if room < most:
         _log.warning(
             "the database takes fewer connections than this node may make; raise max_connections or lower "

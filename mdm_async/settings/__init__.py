@@ -11,6 +11,7 @@ from mdm_async.settings.dicomweb import DicomwebSettings
 from mdm_async.settings.keys import KeySettings, KeyStoreSettings
 from mdm_async.settings.pacs import CallingSettings, PacsSettings
 from mdm_async.settings.pacs_sources import PacsSourceSettings
+from mdm_async.settings.parts import brings, part_of, processes_of
 from mdm_async.settings.s3 import S3Settings
 from mdm_async.settings.sections import (
     MOST_BULK,
@@ -60,6 +61,9 @@ __all__ = [
     "Settings",
     "SiteSettings",
     "TransferSettings",
+    "brings",
     "load",
+    "part_of",
+    "processes_of",
     "secret_variables",
 ]

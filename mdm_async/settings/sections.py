@@ -3,7 +3,7 @@
 import ipaddress
 import re
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -71,6 +71,9 @@ class ServerSettings(Section):
         "loopback", description="who may read /metrics: this machine alone, or whoever reaches the server"
     )
     drain_seconds: float = Field(30, ge=0, description="how long SIGTERM waits for running transfers")
+    processes: Literal["auto"] | Annotated[int, Field(ge=1, le=64)] = Field(
+        1, description="processes that serve together, on the same ports; auto: one for each core"
+    )
 
     @field_validator("trusted_proxies")
     @classmethod

@@ -19,7 +19,7 @@ from mdm_async.web.http.connection import Connection
 from mdm_async.web.http.connections import Connections
 from mdm_async.web.http.doors import BACKLOG, Doors
 from mdm_async.web.http.house import House
-from mdm_async.web.http.local_site import LocalSite
+from mdm_async.web.http.local_site import LocalDoor, LocalSite
 from mdm_async.web.http.server import Runner
 
 _UNWATCHED = 1.0
@@ -75,6 +75,7 @@ class Listening:
         self,
         settings: Settings,
         doors: Doors,
+        local: LocalDoor,
         certificate: Certificate | None,
         most: int,
         watches: Watches,
@@ -83,6 +84,7 @@ class Listening:
         """`most`: connections through the ports. With `doors.tls` there is a certificate."""
         self.port, self.tls_port = doors.port, doors.tls_port
         self._settings, self._doors, self._certificate = settings, doors, certificate
+        self._local_door = local
         self._cut_after = min(settings.server.drain_seconds, _LAST_BYTES)
         self._watches, self._beside = watches, beside
         self._runner: Runner | None = None
@@ -154,7 +156,7 @@ class Listening:
                 context=lambda: certificate.context,
                 refused=lambda source, why: self._refused(source, why),
             )
-        yield LocalSite(runner, self._settings.data, self._local, backlog=BACKLOG)
+        yield LocalSite(runner, self._local_door, self._local)
 
     def _kept(self, limits: LimitSettings, most: int) -> Connections:
         def make(keeper: Connections, source: str) -> Connection:
@@ -179,12 +181,24 @@ class Listening:
 
 @asynccontextmanager
 async def listening(
-    settings: Settings, certificate: Certificate | None, most: int, watches: Watches
+    settings: Settings,
+    certificate: Certificate | None,
+    most: int,
+    watches: Watches,
+    given: tuple[Doors, LocalDoor] | None = None,
 ) -> AsyncIterator[Listening]:
-    """Takes the ports. Raises UnsafeSettings when one cannot be had."""
+    """Takes the ports and the socket, unless they are given. Raises UnsafeSettings when one cannot be had."""
     async with AsyncExitStack() as stack:
-        doors = stack.enter_context(await Doors.open(settings.server, tls=certificate is not None))
+        doors, local = given or await taken(stack, settings, tls=certificate is not None)
+        for each in (doors, local):
+            stack.enter_context(each)
         beside = await stack.enter_async_context(watches.running())
-        own = Listening(settings, doors, certificate, most, watches, beside)
+        own = Listening(settings, doors, local, certificate, most, watches, beside)
         stack.push_async_callback(own.end)
         yield own
+
+
+async def taken(stack: AsyncExitStack, settings: Settings, *, tls: bool) -> tuple[Doors, LocalDoor]:
+    """The ports and the socket in the data directory, listening, as long as the stack. Raises UnsafeSettings."""
+    doors = stack.enter_context(await Doors.open(settings.server, tls=tls))
+    return doors, stack.enter_context(LocalDoor.open(settings.data, BACKLOG))

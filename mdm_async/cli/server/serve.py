@@ -7,7 +7,7 @@ import typer
 
 from mdm_async.cli.connection import complete
 from mdm_async.own_process import close_to_others
-from mdm_async.settings import load, secret_variables
+from mdm_async.settings import load, processes_of, secret_variables
 
 
 def register(app: typer.Typer) -> None:
@@ -25,6 +25,9 @@ def serve(
     tls_key: Annotated[Path | None, typer.Option(help="PEM private key.")] = None,
     tls_port: Annotated[int | None, typer.Option(help="HTTPS port.")] = None,
     public_url: Annotated[str | None, typer.Option(help="URL that transfer URLs begin with.")] = None,
+    processes: Annotated[
+        str | None, typer.Option(metavar="N|auto", help="Processes that serve together; auto: one a core.")
+    ] = None,
 ) -> None:
     """Serve images until SIGTERM; prints one line with the URL when ready.
 
@@ -37,13 +40,19 @@ def serve(
         "tls_key": tls_key,
         "tls_port": tls_port,
         "public_url": public_url,
+        "processes": processes,
     }
     settings = load(config, overrides=overrides(data, server))
     close_to_others(secret_variables())
     # Here, for only this command needs the server's rooms, which take half a second to load.
-    from mdm_async.app import serve as run_server
+    if (count := processes_of(settings)) > 1:
+        from mdm_async.processes.supervisor import serve as supervise
 
-    complete(run_server(settings))
+        complete(supervise(settings, count))
+    else:
+        from mdm_async.app import serve as run_server
+
+        complete(run_server(settings))
 
 
 def overrides(data: Path | None, server: dict[str, Any]) -> dict[str, Any]:

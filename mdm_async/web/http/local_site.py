@@ -5,6 +5,7 @@ import socket
 import stat
 from contextlib import suppress
 from pathlib import Path
+from typing import Self
 
 from aiohttp import web
 
@@ -15,28 +16,52 @@ from mdm_async.web.http.connections import Connections
 _NAME = "admin.sock"
 
 
-class LocalSite(web.BaseSite):
-    """Serves the runner's application on DIR/admin.sock; the caller holds the lock of DIR."""
+class LocalDoor:
+    """A socket that listens on DIR/admin.sock, which goes when it is closed; or one that is another process's, too, who
+    sees to that."""
 
-    def __init__(
-        self, runner: web.BaseRunner, directory: Path, connections: Connections, *, backlog: int = 128
-    ) -> None:
-        super().__init__(runner, backlog=backlog)
-        self._path = directory / _NAME
-        self._connections = connections
+    def __init__(self, listener: socket.socket, path: Path | None = None) -> None:
+        self.listener = listener
+        self._path = path
+
+    @classmethod
+    def open(cls, directory: Path, backlog: int) -> Self:
+        """The caller holds the lock of DIR. What a killed server left there is replaced. Raises UnsafeSettings."""
+        path = directory / _NAME
+        _remove(path)
+        listener = _bound(path)
+        listener.listen(backlog)
+        return cls(listener, path)
+
+    def close(self) -> None:
+        """Once more does nothing."""
+        self.listener.close()
+        if self._path is not None:
+            _remove(self._path)
+            self._path = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *why: object) -> None:
+        self.close()
+
+
+class LocalSite(web.BaseSite):
+    """Serves the runner's application there."""
+
+    def __init__(self, runner: web.BaseRunner, door: LocalDoor, connections: Connections) -> None:
+        super().__init__(runner)
+        self._door, self._connections = door, connections
         self._accepting: Accepting | None = None
 
     @property
     def name(self) -> str:
-        return f"unix:{self._path}"
+        return f"unix:{_NAME}"
 
     async def start(self) -> None:
-        """What a killed server left there is replaced. Raises UnsafeSettings."""
         await super().start()
-        self._remove()
-        listener = _bound(self._path)
-        listener.listen(self._backlog)
-        self._accepting = Accepting([listener], self._connections)
+        self._accepting = Accepting([self._door.listener], self._connections)
         self._server = self._accepting.server
 
     async def accept_forever(self) -> None:
@@ -45,18 +70,17 @@ class LocalSite(web.BaseSite):
         await self._accepting.forever()
 
     async def stop(self) -> None:
-        is_ours = self._accepting is not None
         if self._accepting is not None:
             await self._accepting.stop()
         await super().stop()
-        if is_ours:
-            self._remove()
+        self._door.close()
 
-    def _remove(self) -> None:
-        with suppress(FileNotFoundError):
-            if not stat.S_ISSOCK(self._path.lstat().st_mode):
-                raise UnsafeSettings(f"{self._path} is not a socket", remedy="move it away")
-            self._path.unlink()
+
+def _remove(path: Path) -> None:
+    with suppress(FileNotFoundError):
+        if not stat.S_ISSOCK(path.lstat().st_mode):
+            raise UnsafeSettings(f"{path} is not a socket", remedy="move it away")
+        path.unlink()
 
 
 def _bound(path: Path) -> socket.socket:
