@@ -56,6 +56,9 @@ paxos min wait = 0.02
 [osd]
 osd data = {folder}/osd
 osd objectstore = memstore
+# How long a gateway that was killed is still waited for.
+osd client watch timeout = 2
+osd default notify timeout = 2
 memstore device bytes = {memory}
 [client.rgw]
 log file = {folder}/rgw.log

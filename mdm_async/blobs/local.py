@@ -39,6 +39,7 @@ class LocalBlobs:
     """Blobs in one directory of this machine. `reserve_free`: bytes of free disk that uploads must leave."""
 
     files: Final = True
+    on_its_way: Final = 0
 
     def __init__(self, directory: Path, disk: ThreadPoolExecutor, reserve_free: int) -> None:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -92,6 +92,11 @@ class BlobStore(Protocol):
         """Whether they are files, which are sent without being held in memory."""
         ...
 
+    @property
+    def on_its_way(self) -> int:
+        """Bytes of a blob being written that are in memory at the most, where they are many."""
+        ...
+
     def promise(self, payer: str) -> Promise:
         """Of one upload's blobs; end it. `payer`: who answers for what they take; "" is the server itself."""
         ...

@@ -46,6 +46,9 @@ PREFIX = "MDM_"
 _ANYWHERE: Final = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 — hosts to compare with, not to listen on
 
 
+_MOST_IN_PARTS: Final = 75 << 30
+"""Bytes of an upload whose blobs lie in a bucket: 10,000 parts of 8 MiB, sealed."""
+
 config_file: ContextVar[Path | None] = ContextVar("config_file", default=None)
 
 
@@ -151,6 +154,10 @@ class Settings(_WithCopy):
             raise ValueError(
                 "blobs.url without the key of its bucket: set s3.access_key and s3.secret_key_file, or "
                 "MDM_S3__ACCESS_KEY and MDM_S3__SECRET_KEY in the environment"
+            )
+        if self.transfers.max_upload > _MOST_IN_PARTS:
+            raise ValueError(
+                f"transfers.max_upload is more than the {_MOST_IN_PARTS} bytes that an object of blobs.url can have"
             )
         return self
 

@@ -15,7 +15,7 @@ _CHUNK = 77_777
 class MemoryBlobs:
     """As a server makes its store; where a directory would be does not matter."""
 
-    files = False
+    files, on_its_way = False, 0
 
     def __init__(self, *_: object) -> None:
         self.blobs: dict[UUID, bytes] = {}

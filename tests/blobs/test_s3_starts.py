@@ -1,17 +1,23 @@
 """A server does not start on a bucket that it cannot use or that is not its own, and says what to do."""
 
+import ssl
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 
 from mdm_async.blobs.s3 import requests
+from mdm_async.blobs.s3.store import S3Blobs
 from mdm_async.errors import Unavailable, UnsafeSettings
 from mdm_async.premises import reasons_against
-from mdm_async.settings import load
+from mdm_async.settings import S3Settings, load
 from tests.blobs.buckets import Bucket, bucket_of
+from tests.blobs.losing_proxy import losing_proxy
+from tests.blobs.test_stores import written
 from tests.ceph import Ceph
 from tests.conftest import running_server
 from tests.postgres.for_tests import PostgresForTests
@@ -55,6 +61,21 @@ async def test_what_is_wrong_is_said_with_the_remedy(bucket: Bucket, ceph: Ceph)
     assert "does not exist; make it" in await reasons(bucket)
 
 
+async def test_a_gateway_of_an_authority_of_the_sites_own(bucket: Bucket, ceph: Ceph, tmp_path: Path) -> None:
+    authority, context = trustme.CA(), ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("localhost").configure_cert(context)
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    async with losing_proxy(ceph.port, context) as proxy:
+        at = {"endpoint": proxy.url.replace("http://127.0.0.1", "https://localhost"), "retry_seconds": 1}
+        assert "cannot be reached" in await reasons(bucket, **at)
+        settings = S3Settings(**ceph.settings | at | {"ca_file": tmp_path / "ca.pem"})
+        with ThreadPoolExecutor(1) as pool:
+            async with S3Blobs.connect(bucket.url, settings, pool) as store:
+                assert await store.size(await written(store, b"sealed")) == 6
+    (tmp_path / "ca.pem").write_text("nothing")
+    assert "s3.ca_file" in await reasons(bucket, ca_file=tmp_path / "ca.pem")
+
+
 async def test_clocks_apart(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(requests, "_now", lambda: datetime.now(UTC) - timedelta(hours=2))
     assert "set the clocks" in await reasons(bucket)
@@ -96,6 +117,7 @@ def test_settings_that_cannot_be(tmp_path: Path) -> None:
         ({"blobs": {"url": "https://bucket"}, "s3": key}, "must be s3://BUCKET/PREFIX"),
         ({"blobs": {"url": "s3://bucket/../x"}, "s3": key}, "must be s3://BUCKET/PREFIX"),
         ({"blobs": {"url": "s3://bucket"}, "s3": key, "paths": {"blobs": tmp_path}}, "both set"),
+        ({"blobs": {"url": "s3://bucket"}, "s3": key, "transfers": {"max_upload": 76 << 30}}, "max_upload"),
         ({"s3": key | {"endpoint": "https://k:s@gateway"}}, "nothing more"),
     ):
         with pytest.raises(UnsafeSettings, match=why) as refused:

@@ -88,6 +88,11 @@ class Requests:
         async for version in self.versions(key):
             there = True
             await self._delete(key, {"versionId": version})
+        return await self.end_uploads(key) or there
+
+    async def end_uploads(self, key: str) -> bool:
+        """Those in parts of one object, and the parts go. Whether there was any."""
+        there = False
         async for upload in self.uploads(key):
             there = True
             await self._delete(key, {"uploadId": upload})
@@ -168,6 +173,7 @@ def session(settings: S3Settings) -> aiohttp.ClientSession:
             ) from why
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(ssl=context, limit=32),
-        timeout=aiohttp.ClientTimeout(total=settings.request_seconds, connect=None),
+        timeout=aiohttp.ClientTimeout(total=settings.request_seconds),
         auto_decompress=False,
+        trust_env=True,  # a proxy that the environment names, as obstore does
     )

@@ -19,7 +19,7 @@ from mdm_async.blobs import id_file
 from mdm_async.blobs.s3.failures import refused, told
 from mdm_async.blobs.s3.reading import Ahead, S3Reader
 from mdm_async.blobs.s3.requests import Answer, Requests, origin, session
-from mdm_async.blobs.s3.writing import S3Writer
+from mdm_async.blobs.s3.writing import ON_ITS_WAY, S3Writer
 from mdm_async.blobs.store import STEP, Promise, StoreId
 from mdm_async.errors import Damaged, Lost, Unavailable, UnsafeSettings
 from mdm_async.held import may_wait
@@ -37,6 +37,7 @@ class S3Blobs:
     """Blobs in one bucket, below one prefix. `pool`: where jobs on what was read are done."""
 
     files: Final = False
+    on_its_way: Final = ON_ITS_WAY
 
     def __init__(self, url: str, settings: S3Settings, requests: Requests, pool: ThreadPoolExecutor) -> None:
         self._url, self._requests, self._pool = url, requests, pool

@@ -1,6 +1,7 @@
 """A blob written to S3: in one request when it is small, else in parts, of which nobody sees anything before all are
 there."""
 
+from contextlib import suppress
 from typing import Final
 
 import obstore
@@ -12,9 +13,11 @@ from mdm_async.errors import Unavailable
 from mdm_async.held import may_wait
 
 PART: Final = 8 << 20
-"""Bytes of a part: an object has 10,000 at the most, which is more than any upload."""
+"""Bytes of a part: an object has 10,000 at the most, and settings let no upload have more."""
 _AT_ONCE: Final = 2
 """Parts on their way beside the one that is filled."""
+ON_ITS_WAY: Final = (1 + _AT_ONCE) * PART
+"""Bytes of a blob in memory."""
 
 
 class S3Writer:
@@ -44,6 +47,10 @@ class S3Writer:
             # The upload in parts has ended: by a request before this one, of which the answer was lost, or not at all.
             await self._demand_whole()
         self._let_go()
+        if self._size >= PART:
+            # Begun twice, when an answer was lost; what is left of that goes with the blob at the latest.
+            with suppress(Unavailable):
+                await self._requests.end_uploads(self._key)
 
     async def abandon(self) -> None:
         began = self._file is not None or self._ended

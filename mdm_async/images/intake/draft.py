@@ -185,7 +185,8 @@ class Draft:
             # Off the loop: a head of many thousand elements takes a second to walk.
             pieces = self._split(chunk)
             while batch := await self._workshop.cipher.run(partial(_some, pieces)):
-                self._held.grow_to(sum(map(len, self._kept.values())))
+                on_its_way = min(self.size, self._workshop.depot.blobs.on_its_way)
+                self._held.grow_to(sum(map(len, self._kept.values())) + on_its_way)
                 for piece, cleaned in batch:
                     await self._write(piece, cleaned)
                 if len(batch) < _BATCH:
