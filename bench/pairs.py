@@ -21,6 +21,7 @@ from bench.scale import Scale
 from bench.server import Server, running_server, surl_of
 from mdm_async.catalog.grants import grants, requests
 from mdm_async.catalog.grants.grants import Grant
+from mdm_async.catalog.grants.requests import Release
 from mdm_async.catalog.namespace import places
 from mdm_async.catalog.trail.acts import Act
 from mdm_async.images.upkeep.days import keep_days
@@ -134,7 +135,7 @@ async def _bare_pairs(database: Database, seconds: float, connections: int) -> f
                     db, [grant], [Act(_CALLER, "prepare get", guid=grant.guid)], sync=False
                 )
             async with database.acquire() as db:
-                await requests.release(db, _CALLER, grant.request, None)
+                await requests.release(db, [Release(_CALLER, grant.request)])
             next(done)
 
     await asyncio.gather(*(work() for _ in range(connections)))

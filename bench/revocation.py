@@ -114,6 +114,7 @@ async def _fill(house: House, folder: Path) -> None:
                 house.desk,
                 house.judge,
                 house.warm,
+                house.rounds,
                 house.settings.transfers,
                 CALLER,
                 Ask(some, View("basic")),

@@ -67,6 +67,7 @@ from mdm_async.images.transfers.feed_reader import FeedReader
 from mdm_async.images.transfers.judging import Judge
 from mdm_async.images.transfers.known_tokens import KnownTokens
 from mdm_async.images.transfers.opening import OpenedViews
+from mdm_async.images.transfers.rounds import Rounds
 from mdm_async.images.transfers.staging import Staging, Waiters
 from mdm_async.images.transfers.warm import WarmTurls
 from mdm_async.images.transfers.watch import TurlWatch
@@ -383,6 +384,7 @@ async def _house(
         ),
         judge=judge,
         warm=warm,
+        rounds=Rounds(database, warm),
         opened=OpenedViews(judge, warm),
         admission=admission,
         budget=budget,

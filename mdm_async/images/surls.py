@@ -8,8 +8,9 @@ from mdm_async.catalog.namespace.entries import Entry
 from mdm_async.catalog.namespace.places import Place
 from mdm_async.catalog.rights import acl
 from mdm_async.errors import BadRequest, MdmError, NotFound, Refusal
-from mdm_async.names import Caller, Right, Surl, parse_surl
-from mdm_async.postgres.database import Connection
+from mdm_async.names import Caller, Lfn, Right, Surl, parse_surl
+from mdm_async.postgres.database import Connection, Database
+from mdm_async.postgres.together import Together
 
 
 async def resolve(
@@ -21,10 +22,39 @@ async def resolve(
     right whatever, are both NotFound.
     """
     parsed = [_parse(text) for text in surls]
-    named = [surl.lfn for surl in parsed if isinstance(surl, Surl) and surl.guid is None]
-    by_path = iter(await places.resolve(db, named) if named else ())
-    guids = {surl.guid for surl in parsed if isinstance(surl, Surl) and surl.guid is not None}
+    named = _named(parsed)
+    by_path = await places.resolve(db, named) if named else ()
+    guids = _guids(parsed)
     by_guid = await places.of_guids(db, guids) if guids else {}
+    return _found(caller, parsed, by_path, by_guid)
+
+
+async def resolve_together(
+    database: Database, together: Together[Lfn, Place], caller: Caller, surls: Sequence[str]
+) -> list[tuple[Surl, Place] | BadRequest | NotFound]:
+    """As `resolve`, the paths in one query with those of whoever else asks."""
+    parsed = [_parse(text) for text in surls]
+    named = _named(parsed)
+    by_path = await together.ask(named) if named else ()
+    by_guid: dict[UUID, Place] = {}
+    if guids := _guids(parsed):
+        async with database.acquire() as db:
+            by_guid = await places.of_guids(db, guids)
+    return _found(caller, parsed, by_path, by_guid)
+
+
+def _named(parsed: Sequence[Surl | BadRequest]) -> list[Lfn]:
+    return [surl.lfn for surl in parsed if isinstance(surl, Surl) and surl.guid is None]
+
+
+def _guids(parsed: Sequence[Surl | BadRequest]) -> set[UUID]:
+    return {surl.guid for surl in parsed if isinstance(surl, Surl) and surl.guid is not None}
+
+
+def _found(
+    caller: Caller, parsed: Sequence[Surl | BadRequest], paths: Sequence[Place], by_guid: dict[UUID, Place]
+) -> list[tuple[Surl, Place] | BadRequest | NotFound]:
+    by_path = iter(paths)
     found: list[tuple[Surl, Place] | BadRequest | NotFound] = []
     for surl in parsed:
         if isinstance(surl, BadRequest):

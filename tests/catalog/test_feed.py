@@ -9,6 +9,7 @@ import pytest
 
 from mdm_async.catalog.grants import grants, requests
 from mdm_async.catalog.grants.grants import Grant
+from mdm_async.catalog.grants.requests import Release
 from mdm_async.catalog.holdings import images
 from mdm_async.catalog.metadata import new_image
 from mdm_async.catalog.metadata.new_image import NewImage
@@ -232,7 +233,7 @@ DONE: dict[str, tuple[Callable[[Connection, Planted], Awaitable[object]], Callab
         lambda p: Changes(tokens=frozenset({p.token})),
     ),
     "a release": (
-        lambda db, p: requests.release(db, USER, p.read.request, None),
+        lambda db, p: requests.release(db, [Release(USER, p.read.request)]),
         lambda p: Changes(ended=frozenset({p.read.turl})),
     ),
     "a release of all pins on an entry": (

@@ -7,6 +7,7 @@ from uuid import UUID
 import pytest
 
 from mdm_async.catalog.grants import grants, requests
+from mdm_async.catalog.grants.requests import Release
 from mdm_async.catalog.holdings import blobs, images, locality, stored_views
 from mdm_async.catalog.namespace import entries, places
 from mdm_async.catalog.namespace.entries import Listed
@@ -95,7 +96,7 @@ STATEMENTS: dict[str, tuple[Statement, str]] = {
     "transfer URLs are watched": (lambda db: grants.liveness(db, [b"t"]), "_turl_idx"),
     "an image's pins are counted": (lambda db: grants.pins_of(db, [ID]), "_image_expires_idx"),
     "a request is found": (lambda db: requests.of_request(db, ID, CALLER), "_request_idx"),
-    "a request is released": (lambda db: requests.release(db, CALLER, ID, None), "_request_idx"),
+    "a request is released": (lambda db: requests.release(db, [Release(CALLER, ID)]), "_request_idx"),
     "a request is aborted": (lambda db: requests.abort(db, CALLER, ID, None), "_request_idx"),
     "a request is extended": (lambda db: requests.extend(db, CALLER, ID, None, 60), "_request_idx"),
     "entries are released": (lambda db: requests.release_entries(db, CALLER, [1]), "_entry_idx"),

@@ -151,7 +151,7 @@ async def test_what_is_granted_by_a_credential_that_was_revoked_since_it_was_loo
     await house.warm.feed.catch_up(time.monotonic())
     ask = download.Ask(["/a.dcm"])
     prepared = await download.prepare(
-        house.desk, house.judge, house.warm, house.settings.transfers, late, ask
+        house.desk, house.judge, house.warm, house.rounds, house.settings.transfers, late, ask
     )
     ((_, ticket),) = prepared.files
     assert not isinstance(ticket, MdmError)

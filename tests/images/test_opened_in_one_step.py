@@ -39,7 +39,13 @@ async def test_it_is_refused_as_preparing_it_would_be(own_server: Server) -> Non
     refused = []
     for view in (None, IDENTIFIED, View("other")):
         prepared = await download.prepare(
-            house.desk, house.judge, house.warm, own_server.house.settings.transfers, who, Ask(surls, view)
+            house.desk,
+            house.judge,
+            house.warm,
+            house.rounds,
+            own_server.house.settings.transfers,
+            who,
+            Ask(surls, view),
         )
         for surl, why in prepared.files:
             if not isinstance(why, MdmError):

@@ -19,6 +19,7 @@ from mdm_async.catalog.cohorts.members import Member
 from mdm_async.catalog.grants import evicting, grants, long_pins, requests, waiting
 from mdm_async.catalog.grants import shredding as transfer_urls
 from mdm_async.catalog.grants.grants import Grant
+from mdm_async.catalog.grants.requests import Release
 from mdm_async.catalog.holdings import (
     blobs,
     bringers,
@@ -248,7 +249,7 @@ async def a_request_is_found_released_extended_and_aborted(desk: Desk) -> None:
     of_7 = request(7)
     assert len(await requests.of_request(desk.db, of_7, CALLER)) == 100
     await requests.extend(desk.db, CALLER, of_7, None, 60)
-    await requests.release(desk.db, CALLER, of_7, None)
+    await requests.release(desk.db, [Release(CALLER, of_7)])
     await requests.abort(desk.db, CALLER, of_7, None)
     assert await requests.created(desk.db, of_7, CALLER) is not None
     await requests.forget(desk.db, of_7, CALLER)

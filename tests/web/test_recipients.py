@@ -153,6 +153,7 @@ class Reader:
             server.house.desk,
             server.house.judge,
             server.house.warm,
+            server.house.rounds,
             server.house.settings.transfers,
             self.caller,
             ask,

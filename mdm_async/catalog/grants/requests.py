@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
@@ -53,35 +54,59 @@ _WAITS = "state in ('pinned', 'queued', 'staging')"
 _ONLINE = "state = 'done' and operation = 'bring_online' and image is not null and expires > now()"
 """What was brought online is held here until its life ends."""
 _RELEASE = (
-    f"with released as (update grants set state = 'released' where request = $1 and {_OWNER} = $2"
-    f" and ({_WAITS} or {_ONLINE}) and ($3::text[] is null or surl = any($3))"
-    " returning turl, guid, view),"
-    " audited as (insert into audit (caller, source, act, outcome, guid, view)"
-    " select $5, $4, 'release', 'success', guid, view from released) "
-    + SELECT.replace(
-        " from grants", f", turl in (select turl from released) as ended, (select {UNSYNCED}) from grants"
-    )
-    + f" where request = $1 and {_OWNER} = $2 order by item"
+    "with asked as materialized ("
+    "  select * from unnest($1::uuid[], $2::text[], $3::jsonb[], $4::text[], $5::text[])"
+    "   with ordinality as a (request, owner, surls, source, caller, turn)"
+    "), released as ("
+    "  update grants g set state = 'released' where request = any($1::uuid[])"
+    f" and ({_WAITS} or {_ONLINE}) and exists (select from asked a where a.request = g.request"
+    "   and a.owner = g.owner and (a.surls is null or a.surls ? g.surl)) returning turl, guid, view, request"
+    "), audited as (insert into audit (caller, source, act, outcome, guid, view)"
+    "  select caller, source, 'release', 'success', guid, view from released join asked using (request))"
+    " select turn, surl, turl, state <> 'done' as waited, turl in (select turl from released) as ended,"
+    f" (select {UNSYNCED}) from grants g join asked a on a.request = g.request and a.owner = g.owner"
+    " where g.request = any($1::uuid[]) order by turn, item"
 )
 
 
-async def release(
-    db: Connection, caller: Caller, request: UUID, surls: Collection[str] | None
-) -> list[tuple[Grant, bool]]:
-    """End a request's pins (all, or those of some SURLs); all its items as they were, and which of them this ended.
+@dataclass(frozen=True, slots=True)
+class Release:
+    """A caller's request whose pins are to end: all (None), or those of some SURLs."""
+
+    caller: Caller
+    request: UUID
+    surls: Collection[str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Released:
+    """An item of such a request. `waited`: it was none that had just to be online; `ended`: by this release."""
+
+    surl: str
+    turl: bytes
+    waited: bool
+    ended: bool
+
+
+async def release(db: Connection, asked: Sequence[Release]) -> list[list[Released]]:
+    """End pins of different requests: of each all its items, of one that its caller has not made none.
 
     Repeating it is no error. One statement, its audit included, which does not wait for the disk: whoever tells of it
     must (`OnDisk`).
     """
     rows = await db.fetch(
         _RELEASE,
-        request,
-        caller.owner,
-        list(surls) if surls is not None else None,
-        caller.source or None,
-        caller.name,
+        [one.request for one in asked],
+        [one.caller.owner for one in asked],
+        # As keys: lists in a list would be an array of two dimensions.
+        [dict.fromkeys(one.surls) if one.surls is not None else None for one in asked],
+        [one.caller.source or None for one in asked],
+        [one.caller.name for one in asked],
     )
-    return [(grant_of(row), row["ended"]) for row in rows]
+    found: list[list[Released]] = [[] for _ in asked]
+    for turn, surl, turl, waited, ended, _ in rows:
+        found[turn - 1].append(Released(surl, turl, waited, ended))
+    return found
 
 
 async def release_entries(

@@ -127,8 +127,7 @@ class ClearView:
     @property
     def weight(self) -> int:
         """Bytes of memory that it takes."""
-        index = self.view.index.parts if self.view.index is not None else ()
-        return sum(len(part.plain or b"") for part in (*self.view.parts, *index))
+        return self.view.weight
 
     @asynccontextmanager
     async def open(self, spans: Sequence[Span], *, files: bool) -> AsyncIterator[Pieces]:

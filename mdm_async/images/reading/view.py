@@ -91,6 +91,12 @@ class ReadyView:
     def version(self) -> str:
         return self.record.version
 
+    @property
+    def weight(self) -> int:
+        """Bytes of memory that it takes."""
+        index = self.index.parts if self.index is not None else ()
+        return sum(len(part.plain or b"") for part in (*self.parts, *index))
+
     def blobs(self, start: int, stop: int) -> Iterator[tuple[UUID, int]]:
         """The blobs that the bytes start ≤ i < stop lie in, and their sizes."""
         begin = 0

@@ -117,9 +117,7 @@ class Shredder:
 
     def _gone(self, images: Collection[UUID]) -> None:
         self.changed.everything()
-        for warm in self.warm:
-            if warm.grant.image in images:
-                self.warm.end(warm)
+        self.warm.end_of(images)
 
     async def _known(self, caller: Caller, id_: UUID) -> Shred | None:
         async with self.database.acquire() as db:

@@ -51,9 +51,7 @@ class Unregistering:
         except MdmError as why:
             return why
         self.changed.everything()
-        for warm in self.warm:
-            if warm.grant.image == image:
-                self.warm.end(warm)
+        self.warm.end_of({image})
         with suppress(Unavailable):  # the sweeper tells it again
             await self.keys.forget(ended)
         return guid

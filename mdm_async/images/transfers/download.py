@@ -22,7 +22,8 @@ from mdm_async.images.transfers.granting import lifetime, unserved_grant
 from mdm_async.images.transfers.judging import Judge
 from mdm_async.images.transfers.long_pins import Lives, lives
 from mdm_async.images.transfers.pins import WARM, Answer, Made, Pins, Wanted
-from mdm_async.images.transfers.readable import readable
+from mdm_async.images.transfers.readable import Readable, readable, readable_together
+from mdm_async.images.transfers.rounds import FEW, Rounds
 from mdm_async.images.transfers.staging import NOTHING_STAGED, Staging, Waits
 from mdm_async.images.transfers.through_cohort import wanted_through
 from mdm_async.images.transfers.warm import WarmTurls
@@ -65,6 +66,7 @@ async def prepare(
     desk: Desk,
     judge: Judge,
     warm: WarmTurls,
+    rounds: Rounds,
     settings: TransferSettings,
     caller: Caller,
     ask: Ask,
@@ -79,8 +81,18 @@ async def prepare(
     answers: dict[int, Answer] = {}
     with desk.asking(request, caller.payer, files, pin):
         who = await judge.callers.id_of(caller)
+        shared = rounds if files <= FEW and ask.cohort is None else None
         pins = Pins(
-            judge.database, warm.shelf, warm.cipher, staging, caller, who, request, pin, ask.description
+            judge.database,
+            warm.shelf,
+            shared,
+            warm.cipher,
+            staging,
+            caller,
+            who,
+            request,
+            pin,
+            ask.description,
         )
         await in_pieces(
             desk.turns, caller.payer, files, partial(_prepare_some, desk, judge, warm, pins, ask, answers)
@@ -128,8 +140,15 @@ async def _prepare_some(
 ) -> None:
     """The first of a request are kept ready for their first GET."""
     asked, judged = time.monotonic(), warm.feed.known_of(pins.caller)
-    async with judge.database.acquire() as db:
-        wanted = await _wanted(judge, warm.shelf.served, db, pins.caller, ask, items, answers)
+    if pins.rounds is not None:
+        surls, served = [ask.surls[item] for item in items], warm.shelf.served
+        found = await readable_together(
+            served, judge.delivery, pins.rounds, pins.caller, surls, view=ask.view, recipient=ask.recipient
+        )
+        wanted = _sorted_out(found, ask, items, answers)
+    else:
+        async with judge.database.acquire() as db:
+            wanted = await _wanted(judge, warm.shelf.served, db, pins.caller, ask, items, answers)
     made = await pins.make(wanted, answers, warm=max(WARM - items.start, 0))
     if made:
         made = await _pin(judge.database, pins, made, answers)
@@ -159,6 +178,9 @@ async def _pin(database: Database, pins: Pins, made: list[Made], answers: dict[i
         await grants.insert_audited(db, [one.grant for one in some], acts, sync=False)
 
     evictable = {one.want.image: one.part for one in made if one.part is not None}
+    if not evictable and pins.rounds is not None:
+        await pins.rounds.grants.ask([(one.grant, _act(pins.caller, one.want)) for one in made])
+        return made
     if not evictable:
         async with database.acquire() as db:
             await insert(db, made)
@@ -238,6 +260,12 @@ async def _wanted(
         recipient=ask.recipient,
         delivered=delivered,
     )
+    return _sorted_out(found, ask, items, answers)
+
+
+def _sorted_out(
+    found: Sequence[Readable | MdmError], ask: Ask, items: range, answers: dict[int, Answer]
+) -> list[Wanted]:
     wanted = []
     for item, one in zip(items, found, strict=True):
         if isinstance(one, MdmError):

@@ -16,6 +16,7 @@ from mdm_async.images.reading.sealed import SealedView, seal
 from mdm_async.images.reading.shelf import Found, Shelf, evictable_of, part_of
 from mdm_async.images.reading.view import ReadyView
 from mdm_async.images.transfers.live_index import Way
+from mdm_async.images.transfers.rounds import Rounds
 from mdm_async.images.transfers.staging import Staging, Waits
 from mdm_async.keys.derive import SEED_BYTES, turl_token
 from mdm_async.names import Caller, View
@@ -98,6 +99,8 @@ class Pins:
 
     database: Database
     shelf: Shelf
+    rounds: Rounds | None
+    """Of a request for few files, to share statements with others."""
     cipher: CipherPool
     staging: Staging
     caller: Caller
@@ -121,10 +124,10 @@ class Pins:
         absent = [
             want for want in wanted if isinstance(answers.get(want.item), NotOnline) and want.pinned is None
         ]
+        if not absent:
+            return []
         async with self.database.acquire() as db:
-            waits = (
-                await self.staging.waits(db, self.caller, [want.image for want in absent]) if absent else {}
-            )
+            waits = await self.staging.waits(db, self.caller, [want.image for want in absent])
         refusal = await self.staging.refusal() if waits else None
         made = []
         for want in absent:
@@ -147,13 +150,14 @@ class Pins:
 
     async def _clear(self, warm: list[Wanted], cold: list[Wanted], answers: dict[int, Answer]) -> list[Made]:
         """The first few are loaded whole, to be warm; of all others the record is enough."""
-        async with self.database.acquire() as db:
-            whole = await self._found_whole(db, warm) if warm else None
-            records = await self._found(db, cold) if cold else None
         loaded: list[ReadyView | ViewRecord | MdmError] = []
-        evictable = evictable_of(whole) | evictable_of(records)
-        loaded += await self.shelf.load(whole) if whole is not None else []
-        loaded += await self.shelf.open_records(records) if records is not None else []
+        views, evictable = await self._whole(warm)
+        loaded += views
+        if cold:
+            async with self.database.acquire() as db:
+                records = await self._found(db, cold)
+            evictable |= evictable_of(records)
+            loaded += await self.shelf.open_records(records)
         made = []
         for want, one in zip([*warm, *cold], loaded, strict=True):
             if isinstance(one, MdmError):
@@ -179,9 +183,8 @@ class Pins:
         """Sealing needs the small parts themselves; a few at a time, so that a bulk request stays small in memory."""
         made: list[Made] = []
         for batch in (wanted[start : start + _AT_ONCE] for start in range(0, len(wanted), _AT_ONCE)):
-            async with self.database.acquire() as db:
-                found = await self._found_whole(db, batch)
-            for want, one in zip(batch, await self.shelf.load(found), strict=True):
+            loaded, evictable = await self._whole(batch)
+            for want, one in zip(batch, loaded, strict=True):
                 if isinstance(one, MdmError):
                     answers[want.item] = one
                     continue
@@ -189,7 +192,7 @@ class Pins:
                 seed = os.urandom(SEED_BYTES)
                 sealed = await self.cipher.run(partial(seal, one, want.recipient, seed))
                 pinned = self._seal(want, one, sealed, seed)
-                if want.image in evictable_of(found):
+                if want.image in evictable:
                     pinned = replace(pinned, part=part_of(one))
                 # What is warm is kept whole; of the rest only what the answer tells.
                 made.append(pinned if len(made) < warm else replace(pinned, content=None))
@@ -250,5 +253,12 @@ class Pins:
             return await self.shelf.find_pinned(db, pinned)
         return await self.shelf.find(db, [(one.image, one.view) for one in wanted])
 
-    async def _found_whole(self, db: Connection, wanted: Sequence[Wanted]) -> Found:
-        return await self.shelf.with_parts(db, await self._found(db, wanted))
+    async def _whole(self, wanted: Sequence[Wanted]) -> tuple[Sequence[ReadyView | MdmError], set[UUID]]:
+        """Their views, or why there are none; the images among them that archives have too."""
+        if not wanted:
+            return [], set()
+        if self.rounds is not None:
+            return await self.rounds.views([(one.image, one.view) for one in wanted])
+        async with self.database.acquire() as db:
+            found = await self.shelf.with_parts(db, await self._found(db, wanted))
+        return await self.shelf.load(found), evictable_of(found)

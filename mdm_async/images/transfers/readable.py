@@ -1,6 +1,6 @@
 """Which view of a file a caller may have, and how it leaves: rights, view, and delivery policy."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -12,8 +12,9 @@ from mdm_async.images.reading.served import ServedViews
 from mdm_async.images.rights.delivery import demand_delivery, demands_sealed
 from mdm_async.images.rights.opaque_views import demand_offered
 from mdm_async.images.rights.recipients import RegisteredKey
-from mdm_async.images.surls import resolve
+from mdm_async.images.surls import resolve, resolve_together
 from mdm_async.images.transfers.live_index import Way
+from mdm_async.images.transfers.rounds import Rounds
 from mdm_async.names import Caller, Right, Surl, View
 from mdm_async.postgres.database import Connection
 from mdm_async.settings import DeliverySettings
@@ -46,9 +47,44 @@ async def readable(
     `delivered`: its bytes are to leave, so that the delivery policy counts, and a registered key where none is given.
     """
     await served.refresh(db)
-    registered = RegisteredKey(db, caller)
+    resolved = await resolve(db, caller, surls)
+    key = RegisteredKey(db, caller).key
+    return await _readable(served, delivery, caller, resolved, key, view, recipient, delivered=delivered)
+
+
+async def readable_together(
+    served: ServedViews,
+    delivery: DeliverySettings,
+    rounds: Rounds,
+    caller: Caller,
+    surls: Sequence[str],
+    *,
+    view: View | None,
+    recipient: bytes | None,
+) -> list[Readable | MdmError]:
+    """As `readable`, with whoever else asks."""
+    resolved = await resolve_together(rounds.database, rounds.places, caller, surls)
+
+    async def key() -> bytes | None:
+        async with rounds.database.acquire() as db:
+            return await RegisteredKey(db, caller).key()
+
+    return await _readable(served, delivery, caller, resolved, key, view, recipient, delivered=True)
+
+
+async def _readable(
+    served: ServedViews,
+    delivery: DeliverySettings,
+    caller: Caller,
+    resolved: Sequence[tuple[Surl, Place] | MdmError],
+    registered: Callable[[], Awaitable[bytes | None]],
+    view: View | None,
+    recipient: bytes | None,
+    *,
+    delivered: bool,
+) -> list[Readable | MdmError]:
     found: list[Readable | MdmError] = []
-    for one in await resolve(db, caller, surls):
+    for one in resolved:
         try:
             if isinstance(one, MdmError):
                 raise one
@@ -56,7 +92,7 @@ async def readable(
             entry, image, name = viewed(served, caller, surl, place, view, delivered=delivered)
             key = recipient
             if delivered and key is None and demands_sealed(delivery, place, name):
-                key = await registered.key()
+                key = await registered()
                 demand_delivery(delivery, place, name, key)
         except MdmError as why:
             found.append(why)

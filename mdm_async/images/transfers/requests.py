@@ -8,6 +8,7 @@ from uuid import UUID
 
 from mdm_async.catalog.grants import grants, requests
 from mdm_async.catalog.grants.grants import Grant
+from mdm_async.catalog.grants.requests import Release, Released
 from mdm_async.catalog.grants.states import LIVE
 from mdm_async.catalog.holdings import images
 from mdm_async.catalog.namespace.places import Place
@@ -25,6 +26,7 @@ from mdm_async.images.transfers.cache import Cache
 from mdm_async.images.transfers.granting import lifetime
 from mdm_async.images.transfers.judging import Judge
 from mdm_async.images.transfers.long_pins import lives
+from mdm_async.images.transfers.rounds import Rounds
 from mdm_async.images.transfers.spellings import as_asked
 from mdm_async.images.transfers.staging import Staging
 from mdm_async.keys.derive import SealedKeys, turl_token
@@ -152,35 +154,32 @@ async def listing(database: Database, caller: Caller, description: str | None) -
 
 async def release(
     desk: Desk,
-    database: Database,
+    rounds: Rounds,
     on_disk: OnDisk,
     changed: ChangedHere,
     caller: Caller,
     request: UUID,
     surls: Sequence[str] | None,
-) -> list[Grant]:
+) -> list[Released]:
     """End pins of a request; its transfer URLs die, running transfers stop. Repeating it is no error.
 
     No crash brings them back once this has returned.
     """
-    async with database.acquire() as db:
-        found = await requests.release(db, caller, request, surls)
-        if not found:
-            raise UnknownRequest()
-        ended = [item.turl for item, now in found if now]
-        # What was brought online is outstanding no more.
-        outstanding = sum(now and item.state != "done" for item, now in found)
-        named = as_asked((item.surl for item, _ in found), surls or ())
-        others = named.difference(surls or ())
-        if others:
-            again = await requests.release(db, caller, request, list(others))
-            ended += [item.turl for item, now in again if now]
-            outstanding += sum(now and item.state != "done" for item, now in again)
-    desk.end(request, outstanding)
-    changed.turls(ended)
+    (found,) = await rounds.releases.ask([Release(caller, request, surls)])
+    if not found:
+        raise UnknownRequest()
+    named = as_asked((item.surl for item in found), surls or ())
+    others = named.difference(surls or ())
+    ended = [item for item in found if item.ended]
+    if others:
+        (again,) = await rounds.releases.ask([Release(caller, request, others)])
+        ended += [item for item in again if item.ended]
+    # What was brought online is outstanding no more.
+    desk.end(request, sum(item.waited for item in ended))
+    changed.turls(item.turl for item in ended)
     # Of a release that is repeated too: the first may have failed just here.
     await on_disk.all_so_far()
-    return [item for item, _ in found if surls is None or item.surl in named]
+    return [item for item in found if surls is None or item.surl in named]
 
 
 async def release_surls(

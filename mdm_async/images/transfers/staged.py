@@ -11,6 +11,7 @@ from mdm_async.errors import BadRequest, UnknownRequest
 from mdm_async.images.changed import ChangedHere
 from mdm_async.images.fairness.desk import Desk
 from mdm_async.images.transfers import requests as any_request
+from mdm_async.images.transfers.rounds import Rounds
 from mdm_async.images.transfers.staging import Staging
 from mdm_async.names import Caller
 from mdm_async.postgres.database import Database
@@ -66,6 +67,7 @@ async def cancel(
 async def release(
     desk: Desk,
     database: Database,
+    rounds: Rounds,
     on_disk: OnDisk,
     changed: ChangedHere,
     caller: Caller,
@@ -75,7 +77,7 @@ async def release(
 ) -> None:
     """End the pins of these files. Repeating it is no error. Raises as `cancel`."""
     surls = _of(await _found(database, caller, request), paths, named)
-    await any_request.release(desk, database, on_disk, changed, caller, request, surls)
+    await any_request.release(desk, rounds, on_disk, changed, caller, request, surls)
 
 
 async def forget(desk: Desk, database: Database, changed: ChangedHere, caller: Caller, request: UUID) -> None:

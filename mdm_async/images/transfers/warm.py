@@ -6,7 +6,7 @@ ago. What a change touches is looked up again when it is next asked for; what ru
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -19,6 +19,7 @@ from mdm_async.catalog.rights.tokens import digest
 from mdm_async.errors import Gone, MdmError
 from mdm_async.images.changed import ChangedHere
 from mdm_async.images.cipher_pool import CipherPool
+from mdm_async.images.reading.kept_views import KeptViews
 from mdm_async.images.reading.representation import ClearView, Ending, SealedStream
 from mdm_async.images.reading.sealed import SealedView, seal
 from mdm_async.images.reading.shelf import Shelf
@@ -85,6 +86,8 @@ class WarmTurls:
     """Kept at once, besides those that run."""
     idle: float
     """Seconds without use after which one is forgotten, and the keys that open its view with it."""
+    kept: KeptViews = field(init=False)
+    """Views for transfer URLs that are prepared next."""
     _turls: OrderedDict[bytes, WarmTurl] = field(default_factory=OrderedDict)
     _weight: int = 0
     _dropped: set[UUID] = field(default_factory=set)
@@ -95,6 +98,7 @@ class WarmTurls:
     """Touched since they were judged, all that are and some that were."""
 
     def __post_init__(self) -> None:
+        self.kept = KeptViews(self.most)
         self.feed.followers.append(self._follow)
 
     def __iter__(self) -> Iterator[WarmTurl]:
@@ -163,6 +167,7 @@ class WarmTurls:
         return [warm for warm in found if warm.ending.running and not warm.ending.ended]
 
     def _follow(self, changes: Changes, count: int) -> None:
+        self.kept.forget(None if changes.everything else changes.images)
         for turl in changes.ended & self._turls.keys():
             self.end(self._turls[turl])
         touched = (
@@ -180,8 +185,16 @@ class WarmTurls:
         if not warm.ending.running and self._turls.get(warm.grant.turl) is warm:
             self._drop(warm.grant.turl)
 
+    def end_of(self, images: Collection[UUID]) -> None:
+        """These images are no more."""
+        self.kept.forget(images)
+        for warm in self:
+            if warm.grant.image in images:
+                self.end(warm)
+
     def let_go(self, since: float) -> None:
         """Forget all that do not run and were not used since that moment."""
+        self.kept.let_go(since)
         idle = [t for t, warm in self._turls.items() if warm.used <= since and not warm.ending.running]
         for turl in idle:
             self._drop(turl)
@@ -193,6 +206,7 @@ class WarmTurls:
 
     def forget(self) -> None:
         """All of them, as a node that has just started."""
+        self.kept.forget()
         for warm in self._turls.values():
             self._tell_dropped(warm)
         self._turls.clear()

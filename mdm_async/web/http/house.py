@@ -47,6 +47,7 @@ from mdm_async.images.transfers.cache import Cache
 from mdm_async.images.transfers.filing import Landing
 from mdm_async.images.transfers.judging import Judge
 from mdm_async.images.transfers.opening import OpenedViews
+from mdm_async.images.transfers.rounds import Rounds
 from mdm_async.images.transfers.staging import Staging
 from mdm_async.images.transfers.warm import WarmTurls
 from mdm_async.images.upkeep.deep_check import DeepCheck
@@ -83,6 +84,7 @@ class House:
     intake: Intake
     judge: Judge
     warm: WarmTurls
+    rounds: Rounds
     opened: OpenedViews
     admission: Admission
     budget: Budget

@@ -17,6 +17,7 @@ from mdm_async.images.names.revealing import NameGuard
 from mdm_async.images.reading.served import ServedViews
 from mdm_async.images.reading.shelf import Shelf
 from mdm_async.images.transfers.judging import Judge
+from mdm_async.images.transfers.rounds import Rounds
 from mdm_async.images.transfers.staging import Staging
 from mdm_async.images.transfers.warm import WarmTurls
 from mdm_async.keys.store import KeyStore
@@ -50,6 +51,7 @@ class Context:
     intake: Intake
     judge: Judge
     warm: WarmTurls
+    rounds: Rounds
     desk: Desk
     staging: Staging
     disks: Disks
@@ -81,6 +83,7 @@ class Context:
             intake=house.intake,
             judge=house.judge,
             warm=house.warm,
+            rounds=house.rounds,
             desk=house.desk,
             staging=house.staging,
             disks=house.disks,

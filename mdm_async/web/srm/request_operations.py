@@ -139,9 +139,9 @@ async def release_files(context: Context, asked: form.Release) -> Files[SurlStat
     token, desk, database, changed = asked.token(), context.desk, context.database, context.changed
     if token is not None:
         found = await requests.release(
-            desk, database, context.on_disk, changed, context.caller, token, asked.surls
+            desk, context.rounds, context.on_disk, changed, context.caller, token, asked.surls
         )
-        return _done(_items(found, asked.surls))
+        return _done(_of(found, [item.surl for item in found], asked.surls))
     if not asked.surls:
         raise BadRequest(
             "releaseFiles names neither a request nor files", remedy='give "requestToken" or "surls"'
@@ -158,7 +158,7 @@ async def abort(context: Context, asked: form.OfRequest) -> Files[SurlStatus]:
     return _done(_items(found, asked.surls))
 
 
-def _done(found: Sequence[tuple[str, Grant | MdmError]]) -> Files[SurlStatus]:
+def _done(found: Sequence[tuple[str, object]]) -> Files[SurlStatus]:
     return Files.done(
         [SurlStatus.of(surl, one if isinstance(one, MdmError) else None) for surl, one in found]
     )

@@ -32,7 +32,14 @@ async def prepare_to_get(context: Context, asked: form.PrepareToGet) -> Files[Ge
     address = context.address(asked.transferProtocols, asked.recipient is not None)
     ask = replace(_ask(asked), cohort=asked.cohort)
     prepared = await download.prepare(
-        context.desk, context.judge, context.warm, context.transfers, context.caller, ask, context.staging
+        context.desk,
+        context.judge,
+        context.warm,
+        context.rounds,
+        context.transfers,
+        context.caller,
+        ask,
+        context.staging,
     )
     return Files.done(
         [_get(context, surl, one, address) for surl, one in prepared.files],

@@ -132,6 +132,7 @@ async def release(request: web.Request) -> web.Response:
         await staged.release(
             house.desk,
             house.database,
+            house.rounds,
             house.on_disk,
             house.changed,
             caller,

@@ -11,6 +11,7 @@ from pydicom import dcmread
 
 from mdm_async import logs
 from mdm_async.images.fairness.turns import LARGE
+from mdm_async.images.transfers.rounds import FEW
 from tests.conftest import Server
 from tests.web.made_images import made
 from tests.web.srm.codes import RECIPIENT, Tree, code, codes
@@ -50,7 +51,7 @@ ASKED_BY_TIME = "from profiles"
 
 
 async def test_thousands_are_prepared_in_a_round_for_each_piece(own_server: Server) -> None:
-    """The database is asked as often for three thousand files as for three."""
+    """The database is asked as often for three thousand files as for nine, which share no statements with others."""
     directory = await own_server.directory()
     surl = f"{directory}/a.dcm"
     await own_server.put(surl, made())
@@ -66,7 +67,7 @@ async def test_thousands_are_prepared_in_a_round_for_each_piece(own_server: Serv
             tree = await own_server.srm("prepareToGet", files=files, **options)
         return tree, sum(ASKED_BY_TIME not in query for query in seen)
 
-    _, few = await prepared([{"surl": f"{directory}/n{n}"} for n in (1, 2, 3)])
+    _, few = await prepared([{"surl": f"{directory}/n{n}"} for n in range(1, FEW + 2)])
     many = [{"surl": f"{directory}/n{n}"} for n in range(1, BULK - 3)]
     bad = [{"surl": f"{directory}/missing"}, {"surl": directory}, {"surl": "relative"}, {"surl": "/x/y/z"}]
     files = many[:100] + bad + many[100:]

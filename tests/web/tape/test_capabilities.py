@@ -61,7 +61,13 @@ async def test_stage_stages_and_asks_where_files_are_and_does_not_read(server: S
     assert await located(server, caller, f"{place}/a.dcm") is Locality.ONLINE
     house = server.house
     prepared = await download.prepare(
-        house.desk, house.judge, house.warm, house.settings.transfers, caller, Ask([f"{place}/a.dcm"])
+        house.desk,
+        house.judge,
+        house.warm,
+        house.rounds,
+        house.settings.transfers,
+        caller,
+        Ask([f"{place}/a.dcm"]),
     )
     assert isinstance(prepared.files[0][1], Forbidden)
     assert isinstance(await staged(server, bearer(f"storage.stage:{place}/b"), f"{place}/a.dcm"), NotFound)
