@@ -525,6 +525,7 @@ async def a_blob_comes_and_goes(desk: Desk) -> None:
     await blobs.lease(desk.db, uuid4(), -60)
     assert await blobs.doom_lapsed(desk.db, 200) == 1
     await blobs.forget(desk.db, [made])
+    assert not await blobs.keep_named(desk.db, [made])
     assert await blobs.recognised(desk.db, [blob(5)])
     assert not await blobs.recognised(desk.db, [])
 

@@ -95,6 +95,47 @@ def of_others(files: Files) -> Answer:
     return answer
 
 
+def written(*parts: bytes) -> Answer:
+    """Whatever these say."""
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        started = web.StreamResponse(headers={"Content-Type": "multipart/related; boundary=b"})
+        await started.prepare(request)
+        for part in parts:
+            await started.write(part)
+        await started.write_eof()
+        return started
+
+    return answer
+
+
+def without_end(files: Files) -> Answer:
+    return written(*[b"\r\n--b\r\n\r\n" + file for file in files])
+
+
+def of_lying_lengths(files: Files) -> Answer:
+    def part(file: bytes, length: int) -> bytes:
+        return b"\r\n--b\r\nContent-Length: %d\r\n\r\n" % length + file
+
+    return written(part(files[0], len(files[0])), part(files[1], len(files[1]) - 100), b"\r\n--b--")
+
+
+def of_other_pixels_behind(files: Files) -> Answer:
+    """The same instances again, with other pixels."""
+    others = []
+    for file in files:
+        other = pydicom.dcmread(io.BytesIO(file))
+        other.PixelData = bytes(len(other.PixelData))
+        kept = io.BytesIO()
+        other.save_as(kept, enforce_file_format=True)
+        others.append(kept.getvalue())
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        return await multipart(request, *files, *others)
+
+    return answer
+
+
 def refused(_: Files) -> Answer:
     async def answer(_: web.Request) -> web.StreamResponse:
         return web.Response(status=406)
@@ -103,7 +144,16 @@ def refused(_: Files) -> Answer:
 
 
 @pytest.mark.parametrize(
-    ("together", "singly"), [(cut_after, 2), (with_one_damaged, 1), (of_others, 3), (refused, 4)]
+    ("together", "singly"),
+    [
+        (cut_after, 2),
+        (with_one_damaged, 1),
+        (of_others, 3),
+        (without_end, 1),
+        (of_lying_lengths, 3),
+        (of_other_pixels_behind, 0),
+        (refused, 4),
+    ],
 )
 async def test_only_what_did_not_come_with_its_series_is_asked_for_by_itself(
     archive: FakeArchive, staging: Server, together: Callable[[Files], Answer], singly: int
@@ -114,8 +164,11 @@ async def test_only_what_did_not_come_with_its_series_is_asked_for_by_itself(
     archive.together = together(files[:2] if together is cut_after else files)
     paths = await registered(staging)
     archive.asked.clear()
-    assert {code(line) for line in await brought(staging, paths)} == {"SRM_FILE_PINNED"}
+    lines = await brought(staging, paths)
+    assert {code(line) for line in lines} == {"SRM_FILE_PINNED"}
     assert asked(archive) == (1, singly)
+    pixels = {pydicom.dcmread(io.BytesIO(await staging.get(one["transferURL"]))).PixelData for one in lines}
+    assert pixels == {pydicom.dcmread(io.BytesIO(file)).PixelData for file in files}
     async with staging.house.database.acquire() as db:
         assert await db.fetchval("select count(*) from audit where act = 'stage'") == 4
     await emptied(staging)

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Iterable
 from typing import Any
 from xml.etree import ElementTree
 
+import aiohttp
 import pydicom
 import pytest
 from dicomweb_client.web import _load_xml_dataset
@@ -269,6 +270,45 @@ async def test_a_client_that_vanishes_leaves_whole_parts_and_nothing_of_a_part(s
     assert await one_more()
     async with server.house.database.acquire() as db:
         assert await db.fetchval("select count(*) from blobs where state = 'writing'") == 0
+
+
+async def test_what_comes_after_the_credential_was_withdrawn_is_not_stored(server: Server) -> None:
+    first, second, third = own(), own(pixels=400_000), own()
+    before = len(await names(server))
+    data, withdrawn = body([first, second, third], "b"), asyncio.Event()
+    token = await server.token("wx", name="withdrawn")
+
+    async def sent() -> AsyncIterator[bytes]:
+        half = data.index(second) + len(second) // 2
+        yield data[:half]
+        await withdrawn.wait()
+        yield data[half:]
+
+    async def one_more() -> bool:
+        return len(await names(server)) == before + 1
+
+    headers = {"Content-Type": KIND.format("b"), "Authorization": f"Bearer {token}"}
+
+    async def stored() -> int | None:
+        try:
+            async with server.http.post(
+                f"{server.url}/dicom-web/studies", data=sent(), headers=headers
+            ) as answer:
+                failed = (await answer.json(content_type=None))["00081198"]["Value"]
+                assert [one["00081197"]["Value"] for one in failed] == [[0x0124]] * 2
+                return answer.status
+        except aiohttp.ClientError:
+            return None  # It was cut in the middle of the second.
+
+    async with asyncio.TaskGroup() as group:
+        storing = group.create_task(stored())
+        await until(one_more)
+        gone = await server.call("DELETE", "/admin/v1/tokens/withdrawn", token=server.admin_token)
+        assert gone.status == 204
+        withdrawn.set()
+    assert storing.result() in (202, None)
+    await until(lambda: not server.house.admission.receiving)
+    assert await one_more()
 
 
 async def test_what_is_told_and_logged_holds_nobodys_name(server: Server) -> None:
