@@ -46,7 +46,7 @@ from mdm_async.images.metadata.indexing import index_forever
 from mdm_async.images.mirroring import sending
 from mdm_async.images.mirroring.credentials import Credentials
 from mdm_async.images.mirroring.mirrored_profiles import MirroredProfiles
-from mdm_async.images.mirroring.one_mirror import Outfit
+from mdm_async.images.mirroring.outfit import Outfit
 from mdm_async.images.mirroring.sending import Sender
 from mdm_async.images.names.guesses import Guesses
 from mdm_async.images.names.user_text import UserText

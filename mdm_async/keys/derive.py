@@ -112,6 +112,11 @@ def turl_token(secret: bytes) -> str:
     return base64.urlsafe_b64encode(made).rstrip(b"=").decode()
 
 
+def mirror_seed(secret: bytes, credential: str) -> bytes:
+    """Of the Ed25519 key by which an installation signs what it says with this mirror's credential."""
+    return _hkdf(secret, credential.encode(), b"mdm mirror signing" + bytes([FORMAT]), _KEY_BYTES)
+
+
 class SealedKeys:
     """All that a sealed transfer needs, from its random seed and the digest of what it carries.
 

@@ -6,6 +6,7 @@ PostgreSQL, appendix A. What is none of these is a mistake of ours, or of what w
 import asyncpg
 
 from mdm_async.errors import (
+    Conflict,
     DatabaseBusy,
     DatabaseFull,
     DatabaseReadOnly,
@@ -41,6 +42,8 @@ _DISK_FULL = "53100"
 _READ_ONLY = "25006"
 _UNCHANGEABLE = {"MD441": "follows", "MD442": "fenced", "MD443": "unheard"}
 """A change in a directory that follows another site's, or that another may be in place of; the mirror is named."""
+_MIRRORED = "MD444"
+"""A directory that a mirror, which is named, has by the same path, or one above it, would get another name or none."""
 _MAY_NOT_ENTER = ("28", "3D")
 """No such role or password, no such database: of a server that was just there, the sign of another in its place."""
 
@@ -56,6 +59,11 @@ def meaning(error: BaseException, *, connecting: bool = False) -> MdmError | Non
         return locked()
     if state in _UNCHANGEABLE:
         return unchangeable(_UNCHANGEABLE[state], str(error))
+    if state == _MIRRORED:
+        return Conflict(
+            f"a second site follows it, or what lies in it, by the same path, as the mirror {str(error)!r}",
+            remedy=f"an administrator ends that first: mdm mirror stop {error}",
+        )
     if state[:2] == _CONNECTION_LOST or state in _AWAY:
         return away()
     if connecting and state.startswith(_MAY_NOT_ENTER):

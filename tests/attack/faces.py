@@ -357,10 +357,10 @@ ROUTES: dict[tuple[str, str], list[Attack]] = {
     ("POST", f"{_MIRROR}/stop"): _mirror("stop", lambda aim: {"diverge": True}),
     ("POST", f"{_MIRROR}/promote"): _mirror("promote", lambda aim: {}),
     ("POST", "/mirror/v1/hello"): _as_first_site(
-        "hello", lambda aim: {"installation": aim.guid, "epoch": None, "complete": None}
+        "hello", lambda aim: {"installation": aim.guid, "key": "0" * 64, "epoch": None, "complete": None}
     ),
     ("POST", "/mirror/v1/records"): _as_first_site(
-        "records", lambda aim: {"epoch": 1, "records": [{"kind": "gone", "guid": aim.guid}]}
+        "records", lambda aim: {"epoch": 1, "said": 1, "records": [{"kind": "gone", "guid": aim.guid}]}
     ),
     ("POST", "/mirror/v1/shreds"): _as_first_site("shreds", lambda aim: {"epoch": 1, "images": [aim.guid]}),
     ("POST", "/mirror/v1/acts"): _as_first_site("acts", lambda aim: {"epoch": 1, "acts": []}),

@@ -1,27 +1,32 @@
 """What a first site says to its second is looked at, whoever has the credential; and it misses nothing that it has."""
 
 import asyncio
-import base64
+import hashlib
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Self
 from uuid import UUID, uuid4
 
 import orjson
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from mdm_async.catalog.mirrors import mirrors
+from mdm_async.catalog.mirrors import changes
 from mdm_async.catalog.namespace import entries, places
+from mdm_async.client.signed_records import HEADER, signature
 from mdm_async.crypt4gh.stream import Sealer
-from mdm_async.images.mirroring import one_mirror
+from mdm_async.images.mirroring import one_mirror, sent_entries
 from mdm_async.names import Lfn
 from mdm_async.postgres.database import Connection
-from tests.conftest import Server
+from tests.conftest import Reply, Server
 from tests.faults.conditions import until
 from tests.faults.test_mirror import directories, guid
 from tests.faults.two_sites import Sites, admin, mirrored, two_sites
 from tests.postgres.for_tests import PostgresForTests
+from tests.web.made_images import made
+
+_INSTALLATION = uuid4()
 
 
 @pytest.fixture(scope="module")
@@ -39,25 +44,51 @@ class First:
 
     second: Server
     credential: str
+    key: Ed25519PrivateKey = field(default_factory=Ed25519PrivateKey.generate)
+    said: int = 0
 
     @classmethod
     async def of(cls, sites: Sites, name: str) -> Self:
         accepted = await admin(sites.second, "POST", f"/{name}/accept", 201, path=f"/{name}")
-        return cls(sites.second, accepted["credential"])
+        first = cls(sites.second, accepted["credential"])
+        assert await first.hello() == 200
+        return first
+
+    async def hello(self, installation: UUID = _INSTALLATION) -> int:
+        """The status of the answer."""
+        key = self.key.public_key().public_bytes_raw().hex()
+        told = {"installation": str(installation), "key": key, "epoch": None, "complete": None}
+        return (await self.call("hello", told)).status
+
+    async def call(self, verb: str, body: dict[str, Any]) -> Reply:
+        data = orjson.dumps(body)
+        headers = {"Content-Type": "application/json", HEADER: signature(self.key, verb, data)}
+        return await self.second.call(
+            "POST", f"/mirror/v1/{verb}", token=self.credential, headers=headers, data=data
+        )
 
     async def say(self, *records: dict[str, Any]) -> Any:
-        body = {"epoch": 1, "records": list(records)}
-        reply = await self.second.call("POST", "/mirror/v1/records", token=self.credential, json=body)
+        self.said += 1
+        reply = await self.call("records", {"epoch": 1, "said": self.said, "records": list(records)})
         assert reply.status == 200, reply.body
         return reply.tree["answers"]
 
     async def profile(self, **told: object) -> int:
         """The status of the answer."""
         (answer,) = await self.say({"kind": "profile"})
-        sealer = Sealer(bytes.fromhex(answer["upload"]["recipient"]))
-        sealed = [sealer.header(), *sealer.feed(memoryview(orjson.dumps(told))), *sealer.close()]
-        target = f"/mirror/v1/uploads/{answer['upload']['id']}"
-        reply = await self.second.call("PUT", target, token=self.credential, data=b"".join(sealed))
+        return await self.upload(answer["upload"], orjson.dumps(told) + b"\n")
+
+    async def upload(self, upload: dict[str, str], content: bytes) -> int:
+        sealer = Sealer(bytes.fromhex(upload["recipient"]))
+        sealed = [sealer.header(), *sealer.feed(memoryview(content)), *sealer.close()]
+        verb = f"uploads/{upload['id']}"
+        reply = await self.second.call(
+            "PUT",
+            f"/mirror/v1/{verb}",
+            token=self.credential,
+            headers={HEADER: signature(self.key, verb, b"")},
+            data=b"".join(sealed),
+        )
         return reply.status
 
 
@@ -118,12 +149,42 @@ async def test_names_and_rules_are_such_as_everybody_may_give(sites: Sites) -> N
     assert {answer["error"]["status"] for answer in answers} == {400}
 
 
+async def test_who_has_stolen_a_mirrors_credential_says_nothing_by_it(sites: Sites) -> None:
+    first = await First.of(sites, "stolen")
+    top = uuid4()
+    thief = First(first.second, first.credential)
+    assert await thief.hello() == await thief.hello(uuid4()) == 409
+    said = {"epoch": 1, "said": 1, "records": [entry(top, None, "stolen")]}
+    unsigned = await first.second.call("POST", "/mirror/v1/records", token=first.credential, json=said)
+    assert (await thief.call("records", said)).status == unsigned.status == 401
+    assert (await thief.call("shreds", {"epoch": 1, "images": [str(uuid4())]})).status == 401
+    assert (await thief.call("acts", {"epoch": 1, "acts": []})).status == 401
+    with pytest.raises(AssertionError):
+        await thief.profile(name="basic")
+    # Nor does whoever has overheard what was said.
+    assert (await first.call("records", said)).status == 200
+    assert (await first.call("records", said)).status == 409
+
+
+async def test_a_shred_waits_for_no_file_that_is_on_its_way(sites: Sites) -> None:
+    first = await First.of(sites, "late")
+    top, image = uuid4(), uuid4()
+    file = entry(uuid4(), top, "one.dcm", image=str(image))
+    (_, coming) = await first.say(entry(top, None, "late"), file)
+    assert (await first.call("shreds", {"epoch": 1, "images": [str(image)]})).status == 200
+    content = made(seed=71)
+    said = {"size": len(content), "sha256": hashlib.sha256(content).hexdigest(), "issuedBy": None}
+    assert await first.upload(coming["upload"], orjson.dumps(said) + b"\n" + content) == 410
+    (answer,) = await first.say(file)
+    assert answer["error"]["status"] == 410
+
+
 async def test_a_mirrors_credential_brings_no_keys_but_those_of_profiles(sites: Sites) -> None:
     first = await First.of(sites, "keys")
     projects, key = ["/transfers/99999999999", "/mirrors", "another-project"], bytes(32)
     for project in projects:
-        told = {"name": "basic", "toml": None, "project": project, "mapping": None}
-        assert await first.profile(**told, key=base64.b64encode(key).decode()) == 400
+        told = {"name": "basic", "toml": None, "project": project, "digest": None, "patients": None}
+        assert await first.profile(**told, key=key.hex()) == 400
     assert key not in (await sites.second.house.keys.project_keys(projects)).values()
 
 
@@ -153,7 +214,7 @@ async def test_a_second_is_complete_once_it_has_what_was_there_when_it_was_added
     first, told = sites.first, list[tuple[datetime | None, int]]()
     names = ["/eight", *(f"/eight/{n}" for n in range(3)), "/eight/0/a", "/eight/0/a/b"]
     await directories(first, *names)
-    complete = mirrors.complete
+    complete = changes.complete
 
     async def noted(db: Connection, name: str) -> datetime | None:
         upto = await complete(db, name)
@@ -163,8 +224,9 @@ async def test_a_second_is_complete_once_it_has_what_was_there_when_it_was_added
         return upto
 
     with monkeypatch.context() as slow:
-        slow.setattr(mirrors, "complete", noted)
-        slow.setattr(one_mirror, "_PAGE", 1)
+        slow.setattr(changes, "complete", noted)
+        slow.setattr(sent_entries, "PAGE", 1)
+        slow.setattr(one_mirror, "PAGE", 1)
         await mirrored(sites, "/eight")
 
         async def is_complete() -> bool:

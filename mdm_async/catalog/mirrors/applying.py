@@ -5,31 +5,20 @@ gets its own when its turn comes.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
+from mdm_async.catalog.mirrors.states import State
 from mdm_async.catalog.namespace import cut_trees
 from mdm_async.errors import BadRequest, Forbidden, NoParent
 from mdm_async.postgres.database import Connection
 
 
-@dataclass(frozen=True, slots=True)
-class Said:
-    """An entry's own, as it is to be; ACLs by their ids here."""
+class Acls(NamedTuple):
+    """Those that a state tells, by their ids here."""
 
-    guid: UUID
-    name: str
-    acl: int | None
-    default_acl: int | None
-    default_view: str | None
-    delivery: dict[str, str] | None
-    views: list[str] | None
-    only_view: str | None
-    opaque: bool | None
-    force: bool | None
-    created: datetime
-    modified: datetime
+    own: int | None
+    default: int | None
 
 
 _OWN = (
@@ -38,16 +27,28 @@ _OWN = (
 )
 
 
-def _own(said: Said) -> tuple[object, ...]:
+def _own(state: State, acls: Acls) -> tuple[object, ...]:
     return (
-        *(said.acl, said.default_acl, said.default_view, said.delivery, said.views, said.only_view),
-        *(said.opaque, said.force, said.created, said.modified),
+        *(*acls, state.default_view, state.delivery, state.views, state.only_view),
+        *(state.opaque, state.force, state.created, state.modified),
     )
 
 
-async def set_top(db: Connection, directory: int, said: Said) -> None:
-    """The followed directory itself, which keeps its name."""
-    await db.execute(f"update entries set guid = $2, {_OWN} where id = $1", directory, said.guid, *_own(said))
+async def set_top(db: Connection, directory: int, state: State, acls: Acls) -> None:
+    """The followed directory itself, which keeps its name. Raises Forbidden, BadRequest."""
+    known = await inside(db, directory, state.guid)
+    if known is None:
+        await _give_up(db, state.guid)
+    elif known != directory:
+        raise BadRequest("an entry would lie in itself")
+    await db.execute(
+        f"update entries set guid = $2, {_OWN} where id = $1", directory, state.guid, *_own(state, acls)
+    )
+
+
+async def _give_up(db: Connection, guid: UUID) -> None:
+    """What was removed goes by and by, with all that is below it: it does not come back, but gives its GUID up."""
+    await db.execute("update entries set guid = gen_random_uuid() where guid = $1", guid)
 
 
 async def inside(db: Connection, directory: int, guid: UUID) -> int | None:
@@ -64,29 +65,33 @@ async def inside(db: Connection, directory: int, guid: UUID) -> int | None:
         guid,
     )
     if row is not None and row["named"] and not row["inside"]:
-        raise Forbidden("a GUID is that of an entry outside of the mirrored directory")
+        raise Forbidden(
+            "a GUID is that of an entry outside of the mirrored directory",
+            remedy="remove the older copy of it at the second site",
+        )
     return int(row["origin"]) if row is not None and row["inside"] else None
 
 
-async def place(db: Connection, directory: int, parent: UUID, said: Said, image: UUID | None) -> int:
-    """Make it what is said, in the directory `parent`; its id. Raises NoParent, Forbidden, BadRequest where it would
-    lie in itself."""
+async def place(
+    db: Connection, directory: int, parent: UUID, state: State, acls: Acls, image: UUID | None
+) -> int:
+    """Make it what is said, in the directory `parent`; its id. `image`: what its image is here. Raises NoParent,
+    Forbidden, BadRequest where it would lie in itself."""
     above = await inside(db, directory, parent)
     if above is None:
         raise NoParent("the directory of an entry has not come yet")
-    known = await inside(db, directory, said.guid)
+    known = await inside(db, directory, state.guid)
     if known is None:
-        # What was removed goes by and by, with all that is below it: it does not come back, but gives its GUID up.
-        await db.execute("update entries set guid = gen_random_uuid() where guid = $1", said.guid)
+        await _give_up(db, state.guid)
     elif image is None and await _lies_in(db, above, known):
         raise BadRequest("an entry would lie in itself")
-    await _free(db, above, said.name, said.guid)
+    await _free(db, above, state.name, state.guid)
     if known is not None:
         await db.execute(
             f"update entries set parent = $2, name = $13, image = $14, {_OWN} where id = $1",
             *(known, above),
-            *_own(said),
-            said.name,
+            *_own(state, acls),
+            state.name,
             image,
         )
         return known
@@ -94,10 +99,10 @@ async def place(db: Connection, directory: int, parent: UUID, said: Said, image:
         "insert into entries (parent, name, image, is_directory, guid, acl, default_acl, default_view, delivery, views,"
         " only_view, opaque, force, created, modified)"
         " values ($1, $2, $13, $13::uuid is null, $14, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) returning id",
-        *(above, said.name),
-        *_own(said),
+        *(above, state.name),
+        *_own(state, acls),
         image,
-        said.guid,
+        state.guid,
     )
     return int(id_)
 

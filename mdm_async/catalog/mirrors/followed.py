@@ -10,7 +10,7 @@ from uuid import UUID
 import asyncpg
 
 from mdm_async.catalog.mirrors import read_only
-from mdm_async.errors import Exists, Fenced
+from mdm_async.errors import Conflict, Exists, Fenced, Gone
 from mdm_async.postgres.database import Connection
 
 FOLLOWING, PROMOTED = "following", "promoted"
@@ -18,20 +18,23 @@ FOLLOWING, PROMOTED = "following", "promoted"
 
 @dataclass(frozen=True, slots=True)
 class Followed:
-    """One of them. `first`: the installation that it follows, once that has been heard."""
+    """One of them. `first`: the installation that it follows, once that has been heard, and the public `key` by which
+    that signs. `said`: how often it has said something of entries."""
 
     name: str
     directory: int
     state: str
     epoch: int
     first: UUID | None
+    key: bytes | None
+    said: int
     added: datetime
     added_by: str
     heard: datetime | None
     complete: datetime | None
 
 
-_COLUMNS = "name, directory, state, epoch, first, added, added_by, heard, complete"
+_COLUMNS = "name, directory, state, epoch, first, key, said, added, added_by, heard, complete"
 
 
 def digest(credential: str) -> bytes:
@@ -84,11 +87,29 @@ def fenced(name: str) -> Fenced:
     )
 
 
-async def bind(db: Connection, name: str, first: UUID) -> UUID:
-    """Whom it follows: whoever was first."""
-    return await db.fetchval(  # type: ignore[no-any-return]
-        "update followed set first = coalesce(first, $2) where name = $1 returning first", name, first
+async def bind(db: Connection, name: str, first: UUID, key: bytes) -> Followed:
+    """Whom it follows, and whose signatures count: whoever was first."""
+    row = await db.fetchrow(
+        "update followed set first = coalesce(first, $2), key = coalesce(key, $3) where name = $1"
+        f" returning {_COLUMNS}",
+        *(name, first, key),
     )
+    assert row is not None
+    return Followed(*row.values())
+
+
+async def count(db: Connection, name: str, epoch: int, said: int) -> None:
+    """The first says something of entries, for the time `said`; what it was to send for what it said before does not
+    come any more. Raises Fenced, Conflict when that has been said."""
+    counted = await db.fetchval(
+        "update followed set said = $3 where name = $1 and state = 'following' and epoch = $2 and said < $3"
+        " returning true",
+        *(name, epoch, said),
+    )
+    if not counted:
+        await keep(db, name, epoch)
+        raise Conflict("that has been said before", remedy="say hello again")
+    await db.execute("delete from followed_uploads where name = $1", name)
 
 
 async def note_heard(db: Connection, name: str, complete: datetime | None) -> None:
@@ -130,6 +151,26 @@ async def images_of(db: Connection, name: str, theirs: Collection[UUID]) -> list
     return [row["image"] for row in rows]
 
 
+async def shred(db: Connection, name: str, epoch: int, theirs: Collection[UUID]) -> list[UUID]:
+    """Take none of these any more; those that are here. What just comes is waited for. Raises Fenced."""
+    await db.execute("select from followed where name = $1 for update", name)
+    await keep(db, name, epoch)
+    await db.execute(
+        "insert into followed_shreds (name, theirs) select $1, unnest($2::uuid[]) on conflict do nothing",
+        name,
+        list(theirs),
+    )
+    return await images_of(db, name, theirs)
+
+
+async def demand_kept(db: Connection, name: str, theirs: UUID) -> None:
+    """Return when the first's image may come; after `keep`. Raises Gone when it was shredded."""
+    if await db.fetchval(
+        "select exists (select from followed_shreds where name = $1 and theirs = $2)", name, theirs
+    ):
+        raise Gone("the image was shredded")
+
+
 async def add_image(db: Connection, name: str, theirs: UUID, image: UUID) -> None:
     await db.execute(
         "insert into followed_images (name, theirs, image) values ($1, $2, $3)"
@@ -139,8 +180,7 @@ async def add_image(db: Connection, name: str, theirs: UUID, image: UUID) -> Non
 
 
 async def expect(db: Connection, id_: UUID, name: str, secret: bytes, record: Mapping[str, Any]) -> None:
-    """Something sealed is to come. What was expected for a day does not any more."""
-    await db.execute("delete from followed_uploads where at < now() - interval '1 day'")
+    """Something sealed is to come, until the first says something anew."""
     await db.execute(
         "insert into followed_uploads (id, name, secret, record) values ($1, $2, $3, $4)",
         *(id_, name, secret, record),

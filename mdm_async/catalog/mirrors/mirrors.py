@@ -1,6 +1,5 @@
-"""Mirrors of directories of this installation, and what has changed since they were sent something."""
+"""Mirrors of directories of this installation: who is sent what is in them, and how that stands."""
 
-from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -8,14 +7,12 @@ from uuid import UUID
 
 import asyncpg
 
-from mdm_async.catalog.mirrors import read_only
-from mdm_async.catalog.work.queue import COUNTED, Queue
+from mdm_async.catalog.mirrors import changes, read_only
+from mdm_async.catalog.work.queue import Queue
 from mdm_async.errors import Exists
 from mdm_async.postgres.database import Connection
 
 MIRRORS = Queue("mirrors", "mirrors", ("name",), ("text",), only="state = 'following'", since="added")
-_FIRST_PAUSE, _LONGEST_PAUSE = 10.0, 3600.0
-"""Seconds that a change waits which the mirror did not take, and at the most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,25 +30,6 @@ class Mirror:
     heard: datetime | None
     failure: str | None
     told: int
-
-
-@dataclass(frozen=True, slots=True)
-class Lag:
-    """What is still to be sent: so many changes (counted no further than COUNTED), the oldest so many seconds old, of
-    which so many failed."""
-
-    waiting: int
-    seconds: float
-    failed: int
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    id: int
-    kind: str
-    guid: UUID | None
-    name: str | None
-    at: datetime
 
 
 _COLUMNS = "name, directory, url, credential, state, epoch, added, added_by, heard, failure, told"
@@ -73,12 +51,19 @@ async def add(
         raise Exists(
             "there is a mirror of that name, or of that directory", remedy="mdm mirror status"
         ) from None
-    await note(db, name, "entry", [guid], since=await db.fetchval("select now()"))
+    await changes.note(db, name, "entry", [guid], since=await db.fetchval("select now()"))
 
 
 async def get(db: Connection, name: str) -> Mirror | None:
     row = await db.fetchrow(f"select {_COLUMNS} from mirrors where name = $1", name)
     return Mirror(*row.values()) if row is not None else None
+
+
+async def is_followed(db: Connection, name: str) -> bool:
+    """Whether it is to be sent anything."""
+    return bool(
+        await db.fetchval("select exists (select from mirrors where name = $1 and state = 'following')", name)
+    )
 
 
 async def listing(db: Connection) -> list[Mirror]:
@@ -144,126 +129,6 @@ async def distrust(db: Connection, node: str, seconds: float) -> None:
         node,
         seconds,
     )
-
-
-async def note(
-    db: Connection, mirror: str, kind: str, guids: Sequence[UUID], after: str = "", *, since: datetime
-) -> None:
-    """`since`: when that changed by which these are to be looked at."""
-    await db.execute(
-        "insert into mirror_changes (mirror, kind, guid, name, at) select $1, $2, guid, $4, $5"
-        " from unnest($3::uuid[]) as g (guid)",
-        *(mirror, kind, list(guids), after, since),
-    )
-
-
-async def changes(db: Connection, mirror: str, count: int, *, shreds: bool) -> list[Change]:
-    """The oldest that are due."""
-    rows = await db.fetch(
-        "select id, kind, guid, name, at from mirror_changes"
-        " where mirror = $1 and (kind = 'shred') = $3 and due <= now() order by id limit $2",
-        *(mirror, count, shreds),
-    )
-    return [Change(*row.values()) for row in rows]
-
-
-async def done(db: Connection, ids: Collection[int]) -> None:
-    await db.execute("delete from mirror_changes where id = any($1::bigint[])", list(ids))
-
-
-async def put_off(db: Connection, ids: Collection[int], reason: str) -> None:
-    """The mirror did not take them: each waits longer each time. `reason` is a kind of error, never its words."""
-    await db.execute(
-        "update mirror_changes set attempts = attempts + 1, failure = $2,"
-        f" due = now() + make_interval(secs => least({_LONGEST_PAUSE}, {_FIRST_PAUSE} * 2.0 ^ least(attempts, 20)))"
-        " where id = any($1::bigint[])",
-        list(ids),
-        reason,
-    )
-
-
-_OLDEST = "coalesce((select min(at) from mirror_changes where mirror = $1), clock_timestamp())"
-
-
-async def lag(db: Connection, mirror: str) -> Lag:
-    row = await db.fetchrow(
-        f"select count(*) as waiting, extract(epoch from clock_timestamp() - {_OLDEST})::float8 as seconds,"
-        " count(failure) as failed from ("
-        f"  select failure from mirror_changes where mirror = $1 limit {COUNTED}) c",
-        mirror,
-    )
-    assert row is not None
-    return Lag(row["waiting"], max(0.0, row["seconds"]), row["failed"])
-
-
-async def complete(db: Connection, mirror: str) -> datetime | None:
-    """All changes before it have been sent, and taken; what is committed late counts by when it was made. None until
-    what was there when the mirror was added has been."""
-    return await db.fetchval(  # type: ignore[no-any-return]
-        f"select oldest from (select {_OLDEST} as oldest) o"
-        " where oldest > (select added from mirrors where name = $1)",
-        mirror,
-    )
-
-
-async def sent_entries(db: Connection, mirror: str, guids: Collection[UUID]) -> set[UUID]:
-    rows = await db.fetch(
-        "select guid from mirrored_entries where mirror = $1 and guid = any($2::uuid[])", mirror, list(guids)
-    )
-    return {row["guid"] for row in rows}
-
-
-async def sending_entries(db: Connection, mirror: str, guids: Collection[UUID]) -> None:
-    """The mirror has them from now on, or may have: that they go is told to it, too."""
-    await db.execute(
-        "insert into mirrored_entries (mirror, guid) select $1, unnest($2::uuid[]) on conflict do nothing",
-        mirror,
-        list(guids),
-    )
-
-
-async def gone_entries(db: Connection, mirror: str, guids: Collection[UUID]) -> None:
-    await db.execute(
-        "delete from mirrored_entries where mirror = $1 and guid = any($2::uuid[])", mirror, list(guids)
-    )
-
-
-async def sending_image(db: Connection, mirror: str, image: UUID) -> None:
-    """The mirror may have it from now on: that it is shredded is told to it, too."""
-    await db.execute(
-        "insert into mirrored_images (mirror, image) values ($1, $2) on conflict do nothing", mirror, image
-    )
-
-
-async def note_if_shredded(db: Connection, mirror: str, image: UUID) -> None:
-    """What was shredded while it was on its way."""
-    await db.execute(
-        "insert into mirror_changes (mirror, kind, guid)"
-        " select $1, 'shred', image from shredded_images where image = $2",
-        mirror,
-        image,
-    )
-
-
-async def is_new_profile(db: Connection, mirror: str, name: str) -> bool:
-    """Whether the mirror has none of that name; from now on what changes of it is told to it."""
-    return bool(
-        await db.fetchval(
-            "insert into mirrored_profiles (mirror, name) values ($1, $2) on conflict do nothing returning true",
-            mirror,
-            name,
-        )
-    )
-
-
-async def forget_profile(db: Connection, mirror: str, name: str) -> None:
-    """It did not take it."""
-    await db.execute("delete from mirrored_profiles where mirror = $1 and name = $2", mirror, name)
-
-
-async def profiles_sent(db: Connection, mirror: str) -> list[str]:
-    rows = await db.fetch("select name from mirrored_profiles where mirror = $1", mirror)
-    return [row["name"] for row in rows]
 
 
 async def acts_to_tell(db: Connection, mirror: Mirror, count: int) -> tuple[list[dict[str, Any]], int]:

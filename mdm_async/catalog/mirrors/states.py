@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import asyncpg
@@ -13,14 +13,13 @@ from mdm_async.postgres.database import Connection
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """All that an entry says of itself. `parent` is a GUID. `released`: (view, revision) of its image's that somebody
-    let out of quarantine."""
+    """All that an entry says of itself. `parent` is a GUID, None of the mirrored directory; `image` is the first site's
+    id, None of a directory. `released`: (view, revision) of its image's that somebody let out of quarantine."""
 
     guid: UUID
     parent: UUID | None
     name: str
     image: UUID | None
-    online: bool
     acl: list[dict[str, Any]] | None
     default_acl: list[dict[str, Any]] | None
     default_view: str | None
@@ -35,6 +34,12 @@ class State:
     rejected: int | None
     """The code by which rejection notes hide it, the images of these (`notes`)."""
     notes: list[UUID]
+
+
+class Found(NamedTuple):
+    state: State
+    here: bool
+    """Whether there is something to send: a directory, or a file whose bytes are not in a PACS only."""
 
 
 _STATE = """
@@ -54,13 +59,14 @@ from up cross join lateral (select * from entries where id = up.id limit 1) e
 """
 
 
-def _state(row: asyncpg.Record) -> State:
+def _found(row: asyncpg.Record) -> Found:
     told = dict(row.items())
     told["released"] = [(view, revision) for view, revision in told["released"]]
-    return State(**{name: told[name] for name in State.__slots__})
+    state = State(**{name: told[name] for name in State.__slots__})
+    return Found(state, state.image is None or row["online"])
 
 
-async def of_guids(db: Connection, directory: int, guids: Collection[UUID]) -> list[State]:
+async def of_guids(db: Connection, directory: int, guids: Collection[UUID]) -> list[Found]:
     """Of those that are at or below a directory, and of all directories between: those above before what is in them."""
     rows = await db.fetch(
         "with recursive up (id, parent, origin, height) as ("
@@ -74,7 +80,7 @@ async def of_guids(db: Connection, directory: int, guids: Collection[UUID]) -> l
         list(guids),
     )
     # The deepest way decides: a directory stands before all that lies in it.
-    return [_state(row) for row in rows]
+    return [_found(row) for row in rows]
 
 
 async def of_page(db: Connection, directory: UUID, after: str, count: int) -> list[tuple[UUID, str]]:

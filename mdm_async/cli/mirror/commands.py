@@ -90,6 +90,8 @@ def status(context: typer.Context, json: Json = False) -> None:
         failed = f", {lag['failed']} failed" if lag["failed"] else ""
         why = f"; {one['failure']}" if one["failure"] else ""
         print_line(f"{one['name']}  {one['path']} to {one['to']}: {one['state']}, {behind}{failed}{why}")
+        for profile, reason in one["refusedProfiles"].items():
+            print_line(f"  what needs the profile {profile} waits: {reason}")
     for one in told["follows"]:
         upto = one["complete"] or "nothing yet"
         print_line(

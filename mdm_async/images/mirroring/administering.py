@@ -7,9 +7,10 @@ from typing import Final
 from uuid import UUID
 
 from mdm_async.catalog import installation
-from mdm_async.catalog.mirrors import followed, mirrors, read_only
+from mdm_async.catalog.mirrors import changes, followed, had, mirrors, read_only
+from mdm_async.catalog.mirrors.changes import Lag
 from mdm_async.catalog.mirrors.followed import Followed
-from mdm_async.catalog.mirrors.mirrors import Lag, Mirror
+from mdm_async.catalog.mirrors.mirrors import Mirror
 from mdm_async.catalog.namespace import entries, places
 from mdm_async.catalog.namespace.places import Place
 from mdm_async.catalog.rights import acl
@@ -29,11 +30,12 @@ _NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}\Z")
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """A mirror of a directory here, and how far it is behind."""
+    """A mirror of a directory here, how far it is behind, and why it does not take profiles, by their names."""
 
     mirror: Mirror
     path: Lfn | None
     lag: Lag
+    refused: dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +82,8 @@ class Mirroring:
             _demand_name(name)
             own = await installation.identity(db)
             await _mirrorable(db, path)
-        async with SecondSite(url, credential) as site:
-            there = await site.hello({"installation": str(own), "epoch": None, "complete": None})
+        async with SecondSite(url, credential, await self.credentials.signing(credential)) as site:
+            there = await site.hello(own, None, None)
         if there["path"] != path:
             raise Conflict(
                 "the second site has accepted another directory",
@@ -118,7 +120,7 @@ class Mirroring:
         while more:
             async with self.database.transaction() as db:
                 more = await mirrors.forget_page(db, name, _PAGE)
-        for gauge in (metrics.FENCED, metrics.LAG_SECONDS, metrics.WAITING):
+        for gauge in (metrics.FAILED, metrics.FENCED, metrics.LAG_SECONDS, metrics.WAITING):
             gauge.labels(name).set(0)
         self.changed.everything()
 
@@ -143,14 +145,19 @@ class Mirroring:
     async def status(self, caller: Caller) -> tuple[list[Sent], list[Kept]]:
         async with self.database.acquire() as db:
             await acl.demand_administrator(db, caller)
-            sent = [(one, await mirrors.lag(db, one.name)) for one in await mirrors.listing(db)]
+            sent = await mirrors.listing(db)
+            lags = [await changes.lag(db, one.name) for one in sent]
+            profiles = [await had.profiles(db, one.name) for one in sent]
             kept = await followed.listing(db)
             where = await places.of_entries(
-                db, [*(one.directory for one, _ in sent), *(one.directory for one in kept)]
+                db, [*(one.directory for one in sent), *(one.directory for one in kept)]
             )
         paths = {id_: place.lfn for id_, place in where.items()}
         return (
-            [Sent(one, paths.get(one.directory), lag) for one, lag in sent],
+            [
+                Sent(one, paths.get(one.directory), lag, {name: why for name, why in had_.items() if why})
+                for one, lag, had_ in zip(sent, lags, profiles, strict=True)
+            ],
             [Kept(one, paths.get(one.directory)) for one in kept],
         )
 

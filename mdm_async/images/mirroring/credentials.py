@@ -1,13 +1,15 @@
-"""Credentials of mirrors, sealed at rest under a key that lies in the key store as a project's does."""
+"""Credentials of mirrors, sealed at rest under a key that lies in the key store as a project's does, and the keys that
+sign beside them."""
 
 import os
 from dataclasses import dataclass
 from uuid import NAMESPACE_OID
 
 from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from mdm_async.errors import Unavailable
-from mdm_async.keys.derive import NONCE_BYTES, RecordCipher
+from mdm_async.keys.derive import NONCE_BYTES, RecordCipher, mirror_seed
 from mdm_async.keys.store import KeyStore
 
 _KEY = "/mirrors"
@@ -21,6 +23,11 @@ class Credentials:
     async def sealed(self, credential: str, mirror: str) -> bytes:
         cipher = RecordCipher(await self.keys.make_project_key(_KEY), NAMESPACE_OID)
         return cipher.seal(credential.encode(), "mirror", mirror, os.urandom(NONCE_BYTES))
+
+    async def signing(self, credential: str) -> Ed25519PrivateKey:
+        """By which what is said with this credential is signed: whoever stole it cannot make the key."""
+        secret = await self.keys.make_project_key(_KEY)
+        return Ed25519PrivateKey.from_private_bytes(mirror_seed(secret, credential))
 
     async def opened(self, sealed: bytes, mirror: str) -> str:
         """Raises Unavailable."""

@@ -2,28 +2,27 @@
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from types import NoneType
 from uuid import UUID, uuid4
 
-import orjson
-
-from mdm_async.catalog import installation
 from mdm_async.catalog.holdings import images, profiles
 from mdm_async.catalog.mirrors import applying, followed
 from mdm_async.catalog.mirrors.followed import FOLLOWING, Followed
+from mdm_async.catalog.mirrors.states import State
 from mdm_async.catalog.rights import kept_acls
 from mdm_async.catalog.trail import acts
 from mdm_async.catalog.trail.acts import Act
 from mdm_async.catalog.work import directories_to_check, views_to_make
 from mdm_async.crypt4gh.exchange import new_private_key, public_key
 from mdm_async.crypt4gh.segment import padded
-from mdm_async.errors import BadRequest, Conflict, Gone, MdmError, NoParent, Unauthenticated, WrongContent
+from mdm_async.errors import Fenced, Gone, MdmError, NoParent, WrongContent
 from mdm_async.images.changed import ChangedHere
 from mdm_async.images.intake.intake import Intake
 from mdm_async.images.intake.unsealing import unsealed
+from mdm_async.images.mirroring import records
+from mdm_async.images.mirroring.framed import line_of
 from mdm_async.images.mirroring.mirrored_profiles import MirroredProfiles
-from mdm_async.images.mirroring.records import Record, Told
+from mdm_async.images.mirroring.records import Told
 from mdm_async.images.shredding.shredder import Shredder
 from mdm_async.names import OPAQUE, Caller, Payer
 from mdm_async.postgres.database import Connection, Database
@@ -31,6 +30,7 @@ from mdm_async.postgres.database import Connection, Database
 PREFIX = "mirror:"
 _LONGEST_LINE = 64 << 10
 """Bytes of what stands before a file's own."""
+_MEMBERS: dict[str, type | tuple[type, ...]] = {"size": int, "sha256": str, "issuedBy": (str, NoneType)}
 
 
 def caller_of(name: str) -> Caller:
@@ -54,44 +54,16 @@ class Following:
     def profiles(self) -> MirroredProfiles:
         return MirroredProfiles(self.database, self.intake.shelf, self.changed)
 
-    async def shown(self, credential: str) -> Followed:
-        """Whose credential it is. Raises Unauthenticated."""
-        async with self.database.acquire() as db:
-            found = await followed.shown(db, credential)
-        if found is None:
-            raise Unauthenticated(
-                "no mirror has this credential", remedy="mdm mirror accept, at the second site"
-            )
-        return found
-
-    async def hello(
-        self, name: str, first: UUID, epoch: int | None, complete: datetime | None
-    ) -> tuple[Followed, UUID]:
-        """What follows, and this installation. `complete`: up to when the first has sent everything. Raises Fenced,
-        Conflict."""
-        async with self.database.transaction() as db:
-            here = await followed.get(db, name)
-            if here is None or here.state != FOLLOWING or epoch not in (None, here.epoch):
-                raise followed.fenced(name)
-            own = await installation.identity(db)
-            if first == own:
-                raise Conflict(
-                    "an installation is no mirror of itself", remedy="name another server: --to URL"
-                )
-            if await followed.bind(db, name, first) != first:
-                raise Conflict(
-                    "it follows another installation already", remedy="mdm mirror accept, by another name"
-                )
-            await followed.note_heard(db, name, complete)
-        return here, own
-
-    async def take(self, name: str, epoch: int, told: Sequence[Told]) -> list[Told]:
-        """What comes of each: {}, `upload` where something sealed is to come, `error` where it cannot be so."""
+    async def take(self, name: str, epoch: int, said: int, told: Sequence[Told]) -> list[Told]:
+        """What comes of each: {}, `upload` where something sealed is to come, `error` where it cannot be so. `said`
+        grows each time."""
         answers: list[Told] = []
+        async with self.database.transaction() as db:
+            await followed.count(db, name, epoch, said)
         for one in told:
             try:
                 answers.append(await self._take(name, epoch, one))
-            except Conflict:
+            except Fenced:
                 raise
             except MdmError as why:
                 if why.http >= 500:
@@ -108,59 +80,62 @@ class Following:
         if told["kind"] == "gone":
             await self._remove(name, epoch, UUID(str(told["guid"])))
             return {}
-        record = Record.read(told)
+        state = records.read(told)
         async with self.database.transaction() as db:
-            here = await self._begin(db, name, epoch, record)
+            here = await self._begin(db, name, epoch, state)
             image = None
-            if record.image is not None:
-                image = await followed.image_of(db, name, record.image)
+            if state.image is not None:
+                image = await followed.image_of(db, name, state.image)
                 if image is None:
-                    return await self._expect(db, name, {"kind": "file", "epoch": epoch, **record.told()})
-            await self._place(db, here, record, image)
-            await acts.record(db, [Act(caller_of(name), "mirror entry", guid=record.guid)])
+                    await followed.demand_kept(db, name, state.image)
+                    return await self._expect(
+                        db, name, {"kind": "file", "epoch": epoch, **records.told(state)}
+                    )
+            await self._place(db, here, state, image)
+            await acts.record(db, [Act(caller_of(name), "mirror entry", guid=state.guid)])
         return {}
 
-    async def _begin(self, db: Connection, name: str, epoch: int, record: Record) -> Followed:
+    async def _begin(self, db: Connection, name: str, epoch: int, state: State) -> Followed:
         # Before any entry is locked, as whoever names files or enables views does.
-        if record.image is None:
+        if state.image is None:
             await views_to_make.lock_demands(db)
         else:
             await views_to_make.share_demands(db)
         return await followed.keep(db, name, epoch)
 
-    async def _place(self, db: Connection, here: Followed, record: Record, image: UUID | None) -> None:
-        said = record.said(await kept_acls.intern(db, record.rules))
-        views = await applying.views_at(db, record.guid)
-        if record.parent is None:
-            await applying.set_top(db, here.directory, said)
-            if views != record.views:
+    async def _place(self, db: Connection, here: Followed, state: State, image: UUID | None) -> None:
+        acls = records.acls(state, await kept_acls.intern(db, records.rules(state)))
+        views = await applying.views_at(db, state.guid)
+        if state.parent is None:
+            await applying.set_top(db, here.directory, state, acls)
+            if views != state.views:
                 await directories_to_check.add(db, here.directory)
             return
-        before = await applying.image_at(db, here.directory, record.guid)
-        id_ = await applying.place(db, here.directory, record.parent, said, image)
+        before = await applying.image_at(db, here.directory, state.guid)
+        id_ = await applying.place(db, here.directory, state.parent, state, acls, image)
         if image is None:
-            if views != record.views:
+            if views != state.views:
                 await directories_to_check.add(db, id_)
             return
         if before is not None and before != image:
             await images.doom_unreferenced(db, [before])
-        notes = await followed.images_of(db, here.name, record.notes)
-        await applying.hide(db, id_, image, record.rejected, notes)
-        await applying.release(db, image, record.released, f"{PREFIX}{here.name}")
-        if record.only_view == OPAQUE:
+        notes = await followed.images_of(db, here.name, state.notes)
+        await applying.hide(db, id_, image, state.rejected, notes)
+        await applying.release(db, image, state.released, f"{PREFIX}{here.name}")
+        if state.only_view == OPAQUE:
             return
         served = self.intake.shelf.served
         await served.refresh(db, now=True)
         wanted = (
-            [record.only_view]
-            if record.only_view
-            else await profiles.enabled_at(db, await self._parent(db, here, record))
+            [state.only_view]
+            if state.only_view
+            else await profiles.enabled_at(db, await self._parent(db, here, state))
         )
         await views_to_make.add_lacking(db, [image], wanted, served.newest)
 
-    async def _parent(self, db: Connection, here: Followed, record: Record) -> int:
-        assert record.parent is not None
-        parent = await applying.inside(db, here.directory, record.parent)
+    async def _parent(self, db: Connection, here: Followed, state: State) -> int:
+        assert state.parent is not None
+        parent = await applying.inside(db, here.directory, state.parent)
         if parent is None:
             raise NoParent("the directory of a file has not come yet")
         return parent
@@ -190,15 +165,15 @@ class Following:
         if record["kind"] == "profile":
             await self.profiles.take(name, record["epoch"], id_, plain)
             return
-        line, plain = await _line(plain)
-        await self._file(name, record["epoch"], id_, Record.read(record), line, plain, payer)
+        line, plain = await line_of(plain, _LONGEST_LINE, _MEMBERS)
+        await self._file(name, record["epoch"], id_, records.read(record), line, plain, payer)
 
     async def _file(
         self,
         name: str,
         epoch: int,
         id_: UUID,
-        record: Record,
+        state: State,
         line: Told,
         plain: AsyncIterator[bytes],
         payer: Payer,
@@ -207,7 +182,7 @@ class Following:
             here = await followed.get(db, name)
             if here is None or here.state != FOLLOWING:
                 raise followed.fenced(name)
-            parent = await self._parent(db, here, record)
+            parent = await self._parent(db, here, state)
         (await self.intake.room(payer)).demand(line["size"])
         async with self.intake.draft(
             parent,
@@ -216,28 +191,28 @@ class Following:
             announced=line["size"],
             force=True,
             issued_by=line["issuedBy"],
-            opaque=record.only_view == OPAQUE,
+            opaque=state.only_view == OPAQUE,
         ) as draft:
             if draft.sha256 != line["sha256"]:
                 raise WrongContent("the SHA-256 is not that of what arrived", remedy="send the file again")
             async with self.database.transaction() as db:
-                here = await self._begin(db, name, epoch, record)
+                here = await self._begin(db, name, epoch, state)
+                assert state.image is not None
+                await followed.demand_kept(db, name, state.image)
                 if not await followed.came(db, id_):
                     raise Gone("it has come already, or is not wanted any more")
                 await draft.store(db, f"{PREFIX}{name}")
-                assert record.image is not None
-                await followed.add_image(db, name, record.image, draft.image)
-                await self._place(db, here, record, draft.image)
+                await followed.add_image(db, name, state.image, draft.image)
+                await self._place(db, here, state, draft.image)
                 size = padded(draft.size)
-                await acts.record(db, [Act(caller_of(name), "mirror file", guid=record.guid, bytes=size)])
+                await acts.record(db, [Act(caller_of(name), "mirror file", guid=state.guid, bytes=size)])
             draft.keep()
         self.changed.everything()
 
     async def shred(self, name: str, epoch: int, theirs: Sequence[UUID]) -> int:
         """The first's images are destroyed here too, with a receipt of this installation's; how many there were."""
         async with self.database.transaction() as db:
-            await followed.keep(db, name, epoch)
-            ours = await followed.images_of(db, name, theirs)
+            ours = await followed.shred(db, name, epoch, theirs)
         if ours:
             await self.shredder.follow(caller_of(name), ours)
         return len(ours)
@@ -261,27 +236,3 @@ def _act(name: str, told: Told) -> Act:
         told["bytes"],
         {**told["details"], "first": there},
     )
-
-
-async def _line(plain: AsyncIterator[bytes]) -> tuple[dict[str, Any], AsyncIterator[bytes]]:
-    """The line of JSON that stands before a file, and the file."""
-    first = b""
-    async for piece in plain:
-        first += piece
-        if b"\n" in first or len(first) > _LONGEST_LINE:
-            break
-    line, mark, rest = first.partition(b"\n")
-    try:
-        told = orjson.loads(line) if mark else None
-    except orjson.JSONDecodeError:
-        told = None
-    if not isinstance(told, dict) or told.keys() != {"size", "sha256", "issuedBy"}:
-        raise BadRequest("a file does not begin with what is said of it")
-
-    async def whole() -> AsyncIterator[bytes]:
-        if rest:
-            yield rest
-        async for piece in plain:
-            yield piece
-
-    return told, whole()

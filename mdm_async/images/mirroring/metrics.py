@@ -6,6 +6,7 @@ LAG_SECONDS = Gauge(
     "mdm_mirror_lag_seconds", "Age of the oldest change that a mirror has not taken", ["mirror"]
 )
 WAITING = Gauge("mdm_mirror_waiting", "Changes that a mirror has not taken", ["mirror"])
+FAILED = Gauge("mdm_mirror_failed", "Changes of those that a mirror refused, or cannot take yet", ["mirror"])
 FENCED = Gauge(
     "mdm_mirror_fenced", "1 when a mirror was promoted, and this site's directory is read-only", ["mirror"]
 )

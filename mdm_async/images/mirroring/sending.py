@@ -11,7 +11,8 @@ from mdm_async.client.second_site import SecondSite
 from mdm_async.errors import Fenced, MdmError
 from mdm_async.images.mirroring import metrics
 from mdm_async.images.mirroring.credentials import Credentials
-from mdm_async.images.mirroring.one_mirror import Outfit, Sending
+from mdm_async.images.mirroring.one_mirror import Sending
+from mdm_async.images.mirroring.outfit import Line, Outfit
 from mdm_async.images.mirroring.standing import Standing
 from mdm_async.images.shift import Shift
 from mdm_async.postgres.database import Database
@@ -68,11 +69,12 @@ class Sender:
         self.standing.take(mirror)
         try:
             credential = await self.credentials.opened(mirror.credential, name)
+            key = await self.credentials.signing(credential)
             async with (
-                SecondSite(mirror.url, credential) as site,
-                SecondSite(mirror.url, credential) as apart,
+                SecondSite(mirror.url, credential, key) as site,
+                SecondSite(mirror.url, credential, key) as apart,
             ):
-                await Sending(self.outfit, self.standing, mirror, site, apart).run()
+                await Sending(Line(self.outfit, mirror, site), self.standing, apart).run()
         except Fenced:
             await self.standing.fence(mirror)
             return 0

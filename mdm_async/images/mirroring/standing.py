@@ -5,8 +5,9 @@ from typing import Final
 
 import structlog
 
-from mdm_async.catalog.mirrors import mirrors
-from mdm_async.catalog.mirrors.mirrors import Lag, Mirror
+from mdm_async.catalog.mirrors import changes, mirrors
+from mdm_async.catalog.mirrors.changes import Lag
+from mdm_async.catalog.mirrors.mirrors import Mirror
 from mdm_async.catalog.trail import acts
 from mdm_async.catalog.trail.acts import Act
 from mdm_async.errors import MdmError
@@ -38,7 +39,7 @@ class Standing:
         pause = self._pauses[mirror.name] = min(2 * self._pauses.get(mirror.name, 0.5), _LONGEST_PAUSE)
         async with self.database.acquire() as db:
             await mirrors.failed(db, mirror, why.detail)
-            lag = await mirrors.lag(db, mirror.name)
+            lag = await changes.lag(db, mirror.name)
         self.measure(mirror.name, lag)
         return pause
 
@@ -51,6 +52,7 @@ class Standing:
     def measure(self, name: str, lag: Lag) -> None:
         metrics.LAG_SECONDS.labels(name).set(lag.seconds)
         metrics.WAITING.labels(name).set(lag.waiting)
+        metrics.FAILED.labels(name).set(lag.failed)
 
     async def fence(self, mirror: Mirror) -> None:
         """It was promoted."""

@@ -5,11 +5,11 @@ from typing import Any
 from uuid import UUID
 
 from mdm_async.catalog.holdings import profiles
+from mdm_async.catalog.mirrors.states import State
 from mdm_async.catalog.namespace import places
 from mdm_async.catalog.namespace.taking import taken_at
 from mdm_async.catalog.rights.kept_acls import as_told
 from mdm_async.errors import NotFound
-from mdm_async.images.mirroring.records import Record
 from mdm_async.names import View
 from mdm_async.postgres.database import Connection
 
@@ -27,9 +27,9 @@ class Top:
     opaque: bool
     force: bool
 
-    def over(self, record: Record) -> Record:
+    def over(self, state: State) -> State:
         return replace(
-            record,
+            state,
             parent=None,
             acl=self.acl,
             default_acl=self.default_acl,

@@ -97,6 +97,7 @@ def _sent(one: Sent) -> dict[str, Any]:
         "heard": mirror.heard,
         "failure": mirror.failure,
         "lag": asdict(one.lag),
+        "refusedProfiles": one.refused,
     }
 
 

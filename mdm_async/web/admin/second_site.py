@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from mdm_async.catalog.mirrors.followed import Followed
 from mdm_async.catalog.namespace.places import of_entries
+from mdm_async.client.signed_records import HEADER
 from mdm_async.errors import NotFound, Unauthenticated
 from mdm_async.images.mirroring.following import caller_of
 from mdm_async.names import Caller
@@ -36,6 +37,7 @@ class _Form(BaseModel):
 
 class HelloForm(_Form):
     installation: UUID
+    key: str = Field(pattern=r"^[0-9a-f]{64}$")
     epoch: int | None
     complete: datetime | None
 
@@ -81,6 +83,7 @@ class ProfileForm(_Form):
 
 class RecordsForm(_Form):
     epoch: int
+    said: int = Field(ge=1, lt=1 << 62)
     records: list[Annotated[EntryForm | GoneForm | ProfileForm, Field(discriminator="kind")]] = Field(
         max_length=MOST
     )
@@ -132,7 +135,7 @@ async def _shown(request: web.Request) -> tuple[Followed, Caller]:
     strangers = house.desk.strangers
     strangers.demand(source, credential)
     try:
-        found = await house.following.shown(credential)
+        found = await house.recognising.shown(credential)
     except Unauthenticated:
         strangers.count(source, credential)
         raise
@@ -143,54 +146,77 @@ async def _shown(request: web.Request) -> tuple[Followed, Caller]:
     return found, caller
 
 
-async def _asked(request: web.Request, form: type[Form]) -> tuple[Followed, Form]:
-    found, caller = await _shown(request)
+def _demand_signed(request: web.Request, key: bytes | None, verb: str, body: bytes | bytearray) -> None:
+    """Return when whoever has shown the credential has not stolen it. Raises Unauthenticated."""
+    house = request.app[HOUSE]
+    try:
+        house.recognising.demand_signed(key, verb, body, request.headers.get(HEADER, ""))
+    except Unauthenticated:
+        house.desk.strangers.count(source_of(request))
+        raise
+
+
+async def _body(request: web.Request, caller: Caller) -> bytearray:
     demand_json(request)
     with incoming(request, caller) as held:
-        return found, await parsed(request, await held.whole(), form)
+        return await held.whole()
+
+
+async def _asked(request: web.Request, verb: str, form: type[Form]) -> tuple[Followed, Form]:
+    found, caller = await _shown(request)
+    body = await _body(request, caller)
+    _demand_signed(request, found.key, verb, body)
+    return found, await parsed(request, body, form)
 
 
 async def hello(request: web.Request) -> web.Response:
-    found, form = await _asked(request, HelloForm)
+    found, caller = await _shown(request)
+    body = await _body(request, caller)
+    form = await parsed(request, body, HelloForm)
+    key = bytes.fromhex(form.key)
+    _demand_signed(request, key, "hello", body)
     house = request.app[HOUSE]
-    here, own = await house.following.hello(found.name, form.installation, form.epoch, form.complete)
+    here, own = await house.recognising.hello(found.name, form.installation, key, form.epoch, form.complete)
     async with house.database.acquire() as db:
         place = (await of_entries(db, [here.directory])).get(here.directory)
     if place is None:
         raise NotFound(
             "the directory that follows has been removed", remedy="accept another: mdm mirror accept"
         )
-    return json_reply(request, {"installation": str(own), "epoch": here.epoch, "path": place.lfn})
+    return json_reply(
+        request, {"installation": str(own), "epoch": here.epoch, "said": here.said, "path": place.lfn}
+    )
 
 
 async def records(request: web.Request) -> web.Response:
-    found, form = await _asked(request, RecordsForm)
+    found, form = await _asked(request, "records", RecordsForm)
     told = [one.model_dump(exclude_unset=True) for one in form.records]
-    answers = await request.app[HOUSE].following.take(found.name, form.epoch, told)
+    answers = await request.app[HOUSE].following.take(found.name, form.epoch, form.said, told)
     return json_reply(request, {"answers": answers})
 
 
 async def upload(request: web.Request) -> web.Response:
     """201 when it is stored, and has its name."""
     found, caller = await _shown(request)
-    demand_whole(request)
     try:
         id_ = UUID(request.match_info["id"])
     except ValueError:
         raise NotFound("nothing is to come by this id") from None
+    _demand_signed(request, found.key, f"uploads/{id_}", b"")
+    demand_whole(request)
     with coming(request) as (body, _):
         await request.app[HOUSE].following.receive(found.name, id_, body, caller.payer)
     return json_reply(request, {}, 201)
 
 
 async def shreds(request: web.Request) -> web.Response:
-    found, form = await _asked(request, ShredsForm)
+    found, form = await _asked(request, "shreds", ShredsForm)
     shredded = await request.app[HOUSE].following.shred(found.name, form.epoch, form.images)
     return json_reply(request, {"shredded": shredded})
 
 
 async def acts(request: web.Request) -> web.Response:
-    found, form = await _asked(request, ActsForm)
+    found, form = await _asked(request, "acts", ActsForm)
     told = [one.model_dump(mode="json") for one in form.acts]
     await request.app[HOUSE].following.note(found.name, form.epoch, told)
     return json_reply(request, {})

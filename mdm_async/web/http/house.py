@@ -28,6 +28,7 @@ from mdm_async.images.metadata.taking_together import TakingTogether
 from mdm_async.images.mirroring.administering import Mirroring
 from mdm_async.images.mirroring.credentials import Credentials
 from mdm_async.images.mirroring.following import Following
+from mdm_async.images.mirroring.recognising import Recognising
 from mdm_async.images.names.guesses import Guesses
 from mdm_async.images.names.locking import Locking
 from mdm_async.images.names.properties import DeadProperties
@@ -148,6 +149,10 @@ class House:
     @property
     def mirroring(self) -> Mirroring:
         return Mirroring(self.database, Credentials(self.keys), self.changed)
+
+    @property
+    def recognising(self) -> Recognising:
+        return Recognising(self.database)
 
     @property
     def following(self) -> Following:
