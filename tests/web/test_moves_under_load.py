@@ -14,7 +14,7 @@ from tests.web.made_images import made
 
 NAME = "Feldmann^Elisabeth"
 OTHER = "Kim^Anna"
-FILES, MOVES, AT_ONCE = 200, 8, 4
+FILES, MOVES, AT_ONCE = 100, 8, 4
 
 
 async def _uploaded(server: Server, surls: list[str], data: bytes) -> str:
