@@ -50,6 +50,16 @@ async def test_a_bucket_that_can_be_used_is_fit(bucket: Bucket) -> None:
     assert await bucket.objects() == []
 
 
+async def test_what_the_environment_holds_for_other_programs_is_not_used(
+    bucket: Bucket, ceph: Ceph, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("SESSION_TOKEN", "SKIP_SIGNATURE", "ENDPOINT_URL_S3"):
+        monkeypatch.setenv(f"AWS_{name}", "true")
+    with ThreadPoolExecutor(1) as pool:
+        async with S3Blobs.connect(bucket.url, S3Settings(**ceph.settings), pool) as store:
+            assert await store.size(await written(store, b"signed")) == 6
+
+
 async def test_what_is_wrong_is_said_with_the_remedy(bucket: Bucket, ceph: Ceph) -> None:
     assert "not known there" in (said := await reasons(bucket, access_key="nobody"))
     assert "correct s3.access_key" in said

@@ -4,10 +4,11 @@ Requests are signed with what they send, so that what arrives is what was sent; 
 tags of its segments. Nothing is acknowledged that the engine has not.
 """
 
+import os
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, asynccontextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, nullcontext, suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, Self
 from uuid import UUID, uuid4
@@ -221,4 +222,17 @@ def _store(bucket: str, settings: S3Settings) -> S3Store:
             "base": 2,
         },
     }
-    return S3Store(bucket, config=config, client_options=client, retry_config=patience)
+    with _without_settings_of_others():
+        return S3Store(bucket, config=config, client_options=client, retry_config=patience)
+
+
+@contextmanager
+def _without_settings_of_others() -> Iterator[None]:
+    """obstore takes from the environment what it is not told: a session's token, or to sign nothing."""
+    others = {name: value for name, value in os.environ.items() if name.upper().startswith("AWS_")}
+    for name in others:
+        del os.environ[name]
+    try:
+        yield
+    finally:
+        os.environ.update(others)
