@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from mdm_async.blobs.s3.requests import Requests
 from tests.blobs.buckets import Bucket, bucket_of
 from tests.blobs.test_own_store import beside
 from tests.ceph import Ceph
@@ -76,15 +77,25 @@ async def test_views_and_their_ranges_are_served(remote: Server) -> None:
     assert await remote.get(line["transferURL"], Range="bytes=1000-9000000") == whole[1000:9_000_001]
 
 
-async def test_what_is_removed_is_gone_with_all_versions_of_its_blobs(remote: Server, bucket: Bucket) -> None:
+async def test_what_is_removed_is_gone_with_all_versions_of_its_blobs(
+    remote: Server, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
     name, blob = await small(remote)
-    # Somebody's backup has put it once more, and a server died while it uploaded.
-    await bucket.do("PUT", f"blobs/{blob}", body=b"again")
+    # Somebody's backup has put it again, and servers died while they uploaded: more than a page tells.
+    for _ in range(3):
+        await bucket.do("PUT", f"blobs/{blob}", body=b"again")
+        await bucket.do("POST", f"blobs/{blob}", {"uploads": ""})
     await bucket.do("DELETE", f"blobs/{blob}")
-    await bucket.do("POST", f"blobs/{blob}", {"uploads": ""})
-    assert (await bucket.objects()).count(blob) == 4
-    await remote.srm("rm", surls=[name])
-    await remote.house.sweeper.sweep()
+    assert (await bucket.objects()).count(blob) == 8
+    ask = Requests.ask
+
+    async def paged(self: Requests, method: str, key: str, query: dict[str, str], body: bytes = b"") -> Any:
+        return await ask(self, method, key, query | {"max-keys": "2", "max-uploads": "2"}, body)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Requests, "ask", paged)
+        await remote.srm("rm", surls=[name])
+        await remote.house.sweeper.sweep()
     assert blob not in await bucket.objects()
 
 

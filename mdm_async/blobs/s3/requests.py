@@ -4,7 +4,7 @@ engine says against this server at its start."""
 import asyncio
 import ssl
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -84,60 +84,35 @@ class Requests:
 
     async def remove(self, key: str) -> bool:
         """All versions of an object, and the parts of uploads of it that were not ended. Whether there was any."""
-        there = False
-        async for version in self.versions(key):
-            there = True
-            await self._delete(key, {"versionId": version})
+        versions = {"Version", "DeleteMarker"}
+        there = await self._delete_all(key, {"versions": ""}, versions, "versionId", "VersionId")
         return await self.end_uploads(key) or there
 
     async def end_uploads(self, key: str) -> bool:
         """Those in parts of one object, and the parts go. Whether there was any."""
-        there = False
-        async for upload in self.uploads(key):
-            there = True
-            await self._delete(key, {"uploadId": upload})
+        return await self._delete_all(key, {"uploads": ""}, {"Upload"}, "uploadId", "UploadId")
+
+    async def _delete_all(
+        self, key: str, asked: Mapping[str, str], names: set[str], parameter: str, id_: str
+    ) -> bool:
+        """A page after the other, always the first: where the one before ended, nothing is any more."""
+        there, more = False, True
+        while more:
+            answer = await self.ask("GET", "", {**asked, "prefix": key})
+            if answer.status != 200:
+                raise failure(answer.code)
+            page = _parsed(answer.body)
+            found = [_text(one, id_) for one in page if _name(one) in names and _text(one, "Key") == key]
+            for one in found:
+                await self._delete(key, {parameter: one})
+            there = there or bool(found)
+            more = bool(found) and _text(page, "IsTruncated") == "true"
         return there
 
     async def _delete(self, key: str, query: Mapping[str, str]) -> None:
         answer = await self.ask("DELETE", key, query)
         if answer.status >= 300 and answer.status != 404:
             raise failure(answer.code)
-
-    async def versions(self, key: str) -> AsyncIterator[str]:
-        """Ids of those of one object, marks of deletion among them."""
-        asked = {"versions": "", "prefix": key}
-        names = {"Version", "DeleteMarker"}
-        async for version in self._listed(asked, names, "VersionId", key, ("KeyMarker", "VersionIdMarker")):
-            yield version
-
-    async def uploads(self, key: str) -> AsyncIterator[str]:
-        """Ids of those in parts of one object."""
-        asked = {"uploads": "", "prefix": key}
-        async for upload in self._listed(asked, {"Upload"}, "UploadId", key, ("KeyMarker", "UploadIdMarker")):
-            yield upload
-
-    async def _listed(
-        self, asked: Mapping[str, str], names: set[str], id_: str, key: str, markers: tuple[str, str]
-    ) -> AsyncIterator[str]:
-        going_on: dict[str, str] = {}
-        while True:
-            answer = await self.ask("GET", "", {**asked, **going_on})
-            if answer.status != 200:
-                raise failure(answer.code)
-            page = _parsed(answer.body)
-            for entry in page:
-                if _name(entry) in names and _text(entry, "Key") == key:
-                    yield _text(entry, id_)
-            if _text(page, "IsTruncated") != "true":
-                return
-            going_on = {
-                parameter: _text(page, f"Next{marker}")
-                for marker, parameter in zip(markers, _parameters(markers), strict=True)
-            }
-
-
-def _parameters(markers: tuple[str, str]) -> tuple[str, str]:
-    return "key-marker", "version-id-marker" if markers[1] == "VersionIdMarker" else "upload-id-marker"
 
 
 def _parsed(body: bytes) -> ElementTree.Element:

@@ -151,10 +151,12 @@ class S3Blobs:
         self._demand_done(answer)
         if answer.body != text:
             raise UnsafeSettings(f"{self._url} does not give back what was written", remedy="look after it")
-        for asked in ({"versions": "", "prefix": key}, {"uploads": "", "prefix": key}):
-            self._demand_done(await self._requests.ask("GET", "", asked))
-        async for version in self._requests.versions(key):
-            self._demand_done(await self._requests.ask("DELETE", key, {"versionId": version}))
+        for listed in ("versions", "uploads"):
+            self._demand_done(await self._requests.ask("GET", "", {listed: "", "prefix": key}))
+        try:
+            await self._requests.remove(key)
+        except Unavailable as why:
+            raise UnsafeSettings(f"{self._url} cannot be used: {why.detail}", remedy=why.remedy) from why
 
     async def _demand_listing(self, at: str) -> None:
         try:
