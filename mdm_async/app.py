@@ -90,7 +90,6 @@ from mdm_async.postgres.database import Database, connect
 from mdm_async.postgres.embedded.ballast import Ballast
 from mdm_async.postgres.lanes import Lanes, warn_of_little_room
 from mdm_async.postgres.migrate import migrate
-from mdm_async.postgres.on_disk import OnDisk
 from mdm_async.postgres.standing import watch_database
 from mdm_async.premises import Premises, premises
 from mdm_async.seat import READY, Seat
@@ -362,7 +361,6 @@ async def _house(
     return House(
         settings=settings,
         lanes=lanes,
-        on_disk=OnDisk(lanes.control),
         keys=keys,
         blobs=blobs,
         disks=disks,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from mdm_async.catalog.grants.grants import SELECT, UNSYNCED, Grant, grant_of
+from mdm_async.catalog.grants.grants import SELECT, Grant, grant_of
 from mdm_async.names import Caller
 from mdm_async.postgres.database import Connection
 
@@ -63,8 +63,8 @@ _RELEASE = (
     "   and a.owner = g.owner and (a.surls is null or a.surls ? g.surl)) returning turl, guid, view, request"
     "), audited as (insert into audit (caller, source, act, outcome, guid, view)"
     "  select caller, source, 'release', 'success', guid, view from released join asked using (request))"
-    " select turn, surl, turl, state <> 'done' as waited, turl in (select turl from released) as ended,"
-    f" (select {UNSYNCED}) from grants g join asked a on a.request = g.request and a.owner = g.owner"
+    " select turn, surl, turl, state <> 'done' as waited, turl in (select turl from released) as ended"
+    " from grants g join asked a on a.request = g.request and a.owner = g.owner"
     " where g.request = any($1::uuid[]) order by turn, item"
 )
 
@@ -91,8 +91,7 @@ class Released:
 async def release(db: Connection, asked: Sequence[Release]) -> list[list[Released]]:
     """End pins of different requests: of each all its items, of one that its caller has not made none.
 
-    Repeating it is no error. One statement, its audit included, which does not wait for the disk: whoever tells of it
-    must (`OnDisk`).
+    Repeating it is no error. One statement, its audit included.
     """
     rows = await db.fetch(
         _RELEASE,
@@ -104,7 +103,7 @@ async def release(db: Connection, asked: Sequence[Release]) -> list[list[Release
         [one.caller.name for one in asked],
     )
     found: list[list[Released]] = [[] for _ in asked]
-    for turn, surl, turl, waited, ended, _ in rows:
+    for turn, surl, turl, waited, ended in rows:
         found[turn - 1].append(Released(surl, turl, waited, ended))
     return found
 

@@ -33,7 +33,6 @@ from mdm_async.keys.derive import SealedKeys, turl_token
 from mdm_async.keys.store import KeyStore
 from mdm_async.names import Caller, Right, Surl
 from mdm_async.postgres.database import Connection, Database
-from mdm_async.postgres.on_disk import OnDisk
 from mdm_async.settings import TransferSettings
 
 _AT_ONCE = 64
@@ -155,7 +154,6 @@ async def listing(database: Database, caller: Caller, description: str | None) -
 async def release(
     desk: Desk,
     rounds: Rounds,
-    on_disk: OnDisk,
     changed: ChangedHere,
     caller: Caller,
     request: UUID,
@@ -177,8 +175,6 @@ async def release(
     # What was brought online is outstanding no more.
     desk.end(request, sum(item.waited for item in ended))
     changed.turls(item.turl for item in ended)
-    # Of a release that is repeated too: the first may have failed just here.
-    await on_disk.all_so_far()
     return [item for item in found if surls is None or item.surl in named]
 
 

@@ -15,7 +15,6 @@ from mdm_async.images.transfers.rounds import Rounds
 from mdm_async.images.transfers.staging import Staging
 from mdm_async.names import Caller
 from mdm_async.postgres.database import Database
-from mdm_async.postgres.on_disk import OnDisk
 
 _OPERATION = "bring_online"
 
@@ -68,7 +67,6 @@ async def release(
     desk: Desk,
     database: Database,
     rounds: Rounds,
-    on_disk: OnDisk,
     changed: ChangedHere,
     caller: Caller,
     request: UUID,
@@ -77,7 +75,7 @@ async def release(
 ) -> None:
     """End the pins of these files. Repeating it is no error. Raises as `cancel`."""
     surls = _of(await _found(database, caller, request), paths, named)
-    await any_request.release(desk, rounds, on_disk, changed, caller, request, surls)
+    await any_request.release(desk, rounds, changed, caller, request, surls)
 
 
 async def forget(desk: Desk, database: Database, changed: ChangedHere, caller: Caller, request: UUID) -> None:

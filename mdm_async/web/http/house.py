@@ -60,7 +60,6 @@ from mdm_async.limits import Near
 from mdm_async.pacs.sources.archives import Archives
 from mdm_async.postgres.database import Database
 from mdm_async.postgres.lanes import Lanes
-from mdm_async.postgres.on_disk import OnDisk
 from mdm_async.settings import Settings
 from mdm_async.web.http.exposition import Exposition
 
@@ -71,7 +70,6 @@ class House:
 
     settings: Settings
     lanes: Lanes
-    on_disk: OnDisk
     keys: KeyStore
     blobs: BlobStore
     disks: Disks

@@ -23,7 +23,6 @@ from mdm_async.images.transfers.warm import WarmTurls
 from mdm_async.keys.store import KeyStore
 from mdm_async.names import Caller
 from mdm_async.postgres.database import Database
-from mdm_async.postgres.on_disk import OnDisk
 from mdm_async.settings import DeliverySettings, NamingSettings, TransferSettings
 from mdm_async.web.copying.copies import COPIES_HERE, Copies
 from mdm_async.web.http.house import HOUSE
@@ -38,7 +37,6 @@ class Context:
     database: Database
     bulk: Database
     """For what may take long."""
-    on_disk: OnDisk
     keys: KeyStore
     cipher: CipherPool
     views: ServedViews
@@ -70,7 +68,6 @@ class Context:
             caller=caller,
             database=house.database,
             bulk=house.lanes.bulk,
-            on_disk=house.on_disk,
             keys=house.keys,
             cipher=house.cipher,
             views=house.views,

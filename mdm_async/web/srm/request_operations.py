@@ -138,9 +138,7 @@ def _code(item: Grant) -> str:
 async def release_files(context: Context, asked: form.Release) -> Files[SurlStatus]:
     token, desk, database, changed = asked.token(), context.desk, context.database, context.changed
     if token is not None:
-        found = await requests.release(
-            desk, context.rounds, context.on_disk, changed, context.caller, token, asked.surls
-        )
+        found = await requests.release(desk, context.rounds, changed, context.caller, token, asked.surls)
         return _done(_of(found, [item.surl for item in found], asked.surls))
     if not asked.surls:
         raise BadRequest(

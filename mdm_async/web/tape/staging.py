@@ -133,7 +133,6 @@ async def release(request: web.Request) -> web.Response:
             house.desk,
             house.database,
             house.rounds,
-            house.on_disk,
             house.changed,
             caller,
             _token(request),
