@@ -61,6 +61,9 @@ class Faults:
     corrupt_at: int | None = None
     """Flip a bit of the sealed or clear stream at this place."""
     forget_etag: bool = False
+    lie_about_range: str | None = None
+    """GETs of a range are answered with the whole and 200 ("ignored"), with less of it ("short"), with what lies beside
+    it and says so ("shifted") or says nothing ("unsaid")."""
     excess: bytes = b""
     """GETs end with this besides, and do not tell their length."""
     forget_adler: bool = False
@@ -276,7 +279,16 @@ class FakeServer:
         headers = {} if self.faults.excess else {"Content-Length": str(stop - start)}
         if not self.faults.forget_etag:
             headers["ETag"] = stream.etag
-        if ranged:
+        lie = self.faults.lie_about_range if ranged else None
+        if lie == "ignored":
+            ranged, start, stop = False, 0, size
+        elif lie == "short":
+            stop -= 1
+        elif lie == "shifted":
+            start, stop = start + 1, stop + 1
+        if lie is not None:
+            headers["Content-Length"] = str(stop - start)
+        if ranged and lie != "unsaid":
             headers["Content-Range"] = f"bytes {start}-{stop - 1}/{size}"
         response = web.StreamResponse(status=206 if ranged else 200, headers=headers)
         await response.prepare(request)
