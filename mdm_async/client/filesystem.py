@@ -246,8 +246,8 @@ def _closed_behind(loop: asyncio.AbstractEventLoop, tickets: Tickets) -> None:
 
 
 def _told(entry: Entry) -> dict[str, Any]:
-    """`size` is None while it is not known, as of a view that waits to be made; whoever wrote the file a short while ago
-    is told that of what was sent (`transfers.writer_window`)."""
+    """`size` is None while it is not known, as of a view that waits to be made; whoever wrote the file a short while
+    ago is told that of what was sent (`transfers.writer_window`)."""
     return {
         "name": entry.path,
         "type": "directory" if entry.is_directory else "file",
