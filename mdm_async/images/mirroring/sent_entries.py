@@ -118,7 +118,8 @@ class SentEntries:
                     pass
 
     async def _refused(self, state: State, wanted: Mapping[UUID, Change], why: MdmError) -> None:
-        _log.warning("a mirror does not take an entry", guid=str(state.guid), reason=why.detail)
+        if not isinstance(why, NoParent):  # Of that directory it has been said.
+            _log.warning("a mirror does not take an entry", guid=str(state.guid), reason=why.detail)
         await self._put_off(state, wanted, type(why).__name__)
 
     async def _put_off(self, state: State, wanted: Mapping[UUID, Change], reason: str) -> None:
