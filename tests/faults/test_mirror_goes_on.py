@@ -109,6 +109,25 @@ async def test_what_is_mirrored_stays_where_it_is(sites: Sites) -> None:
     await first.srm("mv", fromSURL="/above", toSURL="/elsewhere")
 
 
+async def test_a_second_that_was_set_back_is_told(sites: Sites) -> None:
+    await directories(sites.first, "/set-back")
+    await mirrored(sites, "/set-back")
+    await sites.caught_up("set-back")
+
+    async def is_heard() -> bool:
+        async with sites.first.house.database.acquire() as db:
+            return bool(await db.fetchval("select said > 0 from mirrors where name = 'set-back'"))
+
+    await until(is_heard)
+    async with sites.second.house.database.acquire() as db:
+        await db.execute("update followed set said = 0 where name = 'set-back'")
+
+    async def is_told() -> bool:
+        return "set back" in str((await sites.status("set-back"))["failure"])
+
+    await until(is_told)
+
+
 async def test_a_second_that_was_promoted_becomes_the_first_of_the_one_it_followed(sites: Sites) -> None:
     first, second = sites.first, sites.second
     await directories(first, "/back", "/back/a")

@@ -58,7 +58,7 @@ async def how_far_mirrors_are_is_known(desk: Desk) -> None:
     await changes.complete(desk.db, _NAME)
     assert await mirrors.is_followed(desk.db, _NAME)
     await mirrors.distrust(desk.db, "node", 5)
-    await mirrors.heard(desk.db, mirror, "node")
+    await mirrors.heard(desk.db, mirror, "node", 1)
     await mirrors.failed(desk.db, mirror, None)
     await mirrors.acts_to_tell(desk.db, mirror, 100)
     await mirrors.told(desk.db, mirror, 1)

@@ -104,10 +104,11 @@ async def put_off(db: Connection, changes: Collection[Change], reason: str) -> N
 
 
 async def hasten(db: Connection, mirror: str, reason: str) -> bool:
-    """What was put off for this reason has it no more: some of it is due now. Whether there may be more."""
+    """What was put off for this reason may have it no more: some of it is due now. Whether there may be more."""
     status = await db.execute(
-        "update mirror_changes set due = clock_timestamp(), attempts = 0, failure = null where id = any(array("
-        " select id from mirror_changes where mirror = $1 and failure = $2 limit $3 for update skip locked))",
+        "update mirror_changes set due = clock_timestamp(), attempts = 0 where id = any(array("
+        " select id from mirror_changes where mirror = $1 and failure = $2 and due > clock_timestamp()"
+        " limit $3 for update skip locked))",
         *(mirror, reason, _HASTENED),
     )
     return status != "UPDATE 0"

@@ -17,7 +17,7 @@ MIRRORS = Queue("mirrors", "mirrors", ("name",), ("text",), only="state = 'follo
 
 @dataclass(frozen=True, slots=True)
 class Mirror:
-    """One of them. `credential` is sealed."""
+    """One of them. `credential` is sealed. `said`: how often the other has heard something of entries."""
 
     name: str
     directory: int
@@ -30,9 +30,10 @@ class Mirror:
     heard: datetime | None
     failure: str | None
     told: int
+    said: int
 
 
-_COLUMNS = "name, directory, url, credential, state, epoch, added, added_by, heard, failure, told"
+_COLUMNS = "name, directory, url, credential, state, epoch, added, added_by, heard, failure, told, said"
 
 
 async def add(
@@ -91,14 +92,13 @@ async def forget_page(db: Connection, name: str, count: int) -> bool:
     return False
 
 
-async def heard(db: Connection, mirror: Mirror, node: str) -> None:
+async def heard(db: Connection, mirror: Mirror, node: str, said: int) -> None:
     """The other has answered, and follows still: what waited for that may be changed again."""
     await db.execute(
-        "with heard as (update mirrors set heard = now(), heard_by = $2"
+        "with heard as (update mirrors set heard = now(), heard_by = $2, said = greatest(said, $3)"
         "  where name = $1 and state = 'following' returning directory)"
         " delete from read_only where why = 'unheard' and directory in (select directory from heard)",
-        mirror.name,
-        node,
+        *(mirror.name, node, said),
     )
 
 

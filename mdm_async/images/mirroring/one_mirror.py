@@ -5,7 +5,7 @@ Nothing is held of the catalog while the mirror is waited for.
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
@@ -16,7 +16,7 @@ from mdm_async.catalog.mirrors import changes, mirrors
 from mdm_async.catalog.mirrors.changes import Change
 from mdm_async.client.second_site import SecondSite
 from mdm_async.client.told_errors import Json
-from mdm_async.errors import BadRequest, TooLarge
+from mdm_async.errors import BadRequest, Conflict, TooLarge
 from mdm_async.images.mirroring.outfit import BUSY, PAGE, Line
 from mdm_async.images.mirroring.sent_entries import SentEntries
 from mdm_async.images.mirroring.sent_profiles import SentProfiles
@@ -37,7 +37,12 @@ class Sending:
     standing: Standing
     apart: SecondSite
     """For what waits for no file."""
+    _said: int = field(init=False)
+    """How often the mirror has heard something of entries."""
     _heard: float = float("-inf")
+
+    def __post_init__(self) -> None:
+        self._said = self.line.mirror.said
 
     async def run(self) -> None:
         await self._hello(None)
@@ -53,9 +58,15 @@ class Sending:
         database, mirror = self.line.outfit.database, self.line.mirror
         async with database.acquire() as db:
             own = await installation.identity(db)
-        await self.line.site.hello(own, mirror.epoch, complete)
+        said = int((await self.line.site.hello(own, mirror.epoch, complete))["said"])
+        if said < self._said:
+            raise Conflict(
+                "the second site was set back to an earlier state: it lacks what it has had",
+                remedy="mdm mirror stop NAME, and mirror to an empty directory",
+            )
+        self._said = said
         async with database.acquire() as db:
-            await mirrors.heard(db, mirror, self.line.outfit.node)
+            await mirrors.heard(db, mirror, self.line.outfit.node, said)
             lag = await changes.lag(db, mirror.name)
         self.standing.measure(mirror.name, lag)
         self._heard = asyncio.get_running_loop().time()

@@ -42,6 +42,8 @@ class Recognising:
         everything. Raises Fenced, Conflict."""
         async with self.database.transaction() as db:
             here = await followed.get(db, name)
+            if here is not None and here.key is not None:
+                _demand_known(here, first, key)
             if here is None or here.state != FOLLOWING or epoch not in (None, here.epoch):
                 raise followed.fenced(name)
             own = await installation.identity(db)
@@ -49,10 +51,13 @@ class Recognising:
                 raise Conflict(
                     "an installation is no mirror of itself", remedy="name another server: --to URL"
                 )
-            here = await followed.bind(db, name, first, key)
-            if (here.first, here.key) != (first, key):
-                raise Conflict(
-                    "it follows another installation already", remedy="mdm mirror accept, by another name"
-                )
+            if here.key is None:
+                here = await followed.bind(db, name, first, key)
+                _demand_known(here, first, key)
             await followed.note_heard(db, name, complete)
         return here, own
+
+
+def _demand_known(here: Followed, first: UUID, key: bytes) -> None:
+    if (here.first, here.key) != (first, key):
+        raise Conflict("it follows another installation already", remedy="mdm mirror accept, by another name")
