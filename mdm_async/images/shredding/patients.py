@@ -97,10 +97,12 @@ class _Search:
         # Before any is looked into, which takes time that would tell that there are some.
         if not await self._identifies(candidates):
             raise _nobody()
+        _demand_few(candidates)
         whose, unreadable = await self._looked_into(candidates, ids)
         # Equal IDs of other issuers have other pseudonyms, and may not be indexed.
         if others := {one.issuer.decode(errors="replace") for one in whose.values()} - issuers:
             more = await self._candidates(ids, others) - candidates
+            _demand_few(more)
             theirs, unread = await self._looked_into(more, ids)
             whose, unreadable = whose | theirs, unreadable + unread
         if self.issuer is not None:
@@ -166,16 +168,19 @@ class _Search:
         identify."""
         digest = self.workshop.blind.digest(PATIENT_ID, comparable(by_keyword()["PatientID"], patient_id))
         found: list[UUID] = []
-        after = UUID(int=0)
-        async with self.workshop.depot.database.acquire() as db:
-            while page := await blind.with_value(db, PATIENT_ID, digest, after, _LOOKED_AT):
-                after = page[-1]
+        looked_at, after = 0, UUID(int=0)
+        # Of so many nobody is shredded at once: those behind them need not be looked for.
+        while looked_at <= MOST:
+            async with self.workshop.depot.database.acquire() as db:
+                page = await blind.with_value(db, PATIENT_ID, digest, after, _LOOKED_AT)
+                if not page:
+                    break
+                looked_at, after = looked_at + len(page), page[-1]
                 if mine and not self.granted:
                     page = list(await identified_by(db, self.caller, set(page)))
-                found += page
-                if mine and len(found) >= _OPENED:
-                    break
-                _demand_few(found)
+            found += page
+            if mine and len(found) >= _OPENED:
+                break
         return found
 
     async def _holding(self, digest: bytes) -> list[tuple[UUID, str]]:
@@ -208,7 +213,8 @@ class _Search:
 
     async def _candidates(self, ids: Mapping[bytes, str], issuers: Collection[str]) -> set[UUID]:
         """Images that may be of whoever has one of these Patient IDs: by the index of originals, and by the pseudonyms
-        that these get from each issuer, which find also what is not indexed yet."""
+        that these get from each issuer, which find also what is not indexed yet. No more than show that they are too
+        many to be shredded at once: whoever may identify none of them is not told that."""
         found: set[UUID] = set()
         for text in set(ids.values()):
             found |= set(await self._having(text))
@@ -226,7 +232,8 @@ class _Search:
                 ):
                     found |= {image for image, _, _ in page}
                     after = page[-1][0]
-                    _demand_few(found)
+                    if len(found) > MOST:
+                        return found
         return found
 
     async def _whose(self, image: UUID) -> Whose:

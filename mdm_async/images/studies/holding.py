@@ -16,7 +16,7 @@ from mdm_async.images.parts.presence import present
 from mdm_async.images.studies.asked import INSTANCE
 from mdm_async.keys.derive import BlindIndex
 from mdm_async.names import Caller, Lfn, Right
-from mdm_async.postgres.database import Connection, Database
+from mdm_async.postgres.database import Database
 
 TOGETHER: Final = 100
 """Instances that are asked about at once."""
@@ -54,7 +54,7 @@ async def held(
         place = await places.resolve_one(db, directory)
         if place.entry is None or not acl.allows(caller, place, Right.WRITE):
             return [Held.NO] * len(asked)
-        said = await _said(db, place.entry.id, uids)
+    said = await _said(database, place.entry.id, uids)
     there = await present(database, store, {image for of_one in said.values() for image in of_one})
     classes = {
         uid: set().union(*kept)
@@ -66,18 +66,19 @@ async def held(
 
 
 async def _said(
-    db: Connection, directory: int, uids: Collection[bytes]
+    database: Database, directory: int, uids: Collection[bytes]
 ) -> dict[bytes, dict[UUID, set[bytes]]]:
     """By instance, what each original below the directory says of itself; page by page, for elsewhere others may have
-    any number of it."""
+    any number of it: no connection is held from one to the next."""
     found: dict[bytes, dict[UUID, set[bytes]]] = {}
     after = dict.fromkeys(uids, UUID(int=0))
     while after:
         each = max(_PAGE // len(after), 1)
-        page = await blind.with_values(db, _TAG, after, each)
-        some = {image for of_one in page.values() for image in of_one}
-        below = set((await paths.own_entries_below(db, some, directory)).values())
-        said = await blind.of_stored(db, below, [_TAG, by_keyword()[_CLASS].tag])
+        async with database.acquire() as db:
+            page = await blind.with_values(db, _TAG, after, each)
+            some = {image for of_one in page.values() for image in of_one}
+            below = set((await paths.own_entries_below(db, some, directory)).values())
+            said = await blind.of_stored(db, below, [_TAG, by_keyword()[_CLASS].tag])
         for uid, of_one in page.items():
             for image in said.keys() & set(of_one):
                 found.setdefault(uid, {})[image] = said[image]

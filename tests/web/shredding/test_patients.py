@@ -9,6 +9,7 @@ from pydicom import dcmread
 from structlog.testing import capture_logs
 
 from mdm_async.catalog.holdings import images
+from mdm_async.images.shredding import patients
 from tests.conftest import Server
 from tests.web.made_images import made
 from tests.web.shredding.conftest import Shred, image_of, rows
@@ -89,6 +90,18 @@ async def test_who_may_not_identify_them_is_told_what_is_told_of_nobody(
     assert of_one.status == of_none.status == 404
     assert of_one.tree | {"requestId": ""} == of_none.tree | {"requestId": ""}
     assert (await shred.look(patient="P-7004", asAdministrator=True))["images"] == 1
+
+
+async def test_that_they_are_too_many_is_told_to_who_may_identify_them_alone(
+    server: Server, shred: Shred, ward: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(patients, "MOST", 1)
+    for number in range(2):
+        await server.put(f"{ward}/{number}", of("P-7006", 45 + number))
+    elsewhere = await server.token("pdrwlxgsi", await server.directory())
+    assert (await shred.try_look(token=elsewhere, patient="P-7006")).status == 404
+    told = await shred.try_look(token=await server.token("pdrwlxgsi", ward), patient="P-7006")
+    assert (told.status, "more than 1 images" in told.tree["detail"]) == (400, True)
 
 
 async def test_images_that_the_caller_may_not_identify_are_counted_and_bar_them(
