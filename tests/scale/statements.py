@@ -679,12 +679,14 @@ async def a_name_is_locked_and_unlocked(desk: Desk) -> None:
 @budget(60)
 async def a_move_is_announced_to_who_gives_a_name_below(desk: Desk) -> None:
     directory = await desk.directory()
-    assert not await moves.is_announced(desk.db, directory)
+    assert await moves.announced(desk.db, directory) is None
     above = await desk.db.fetchval("select parent from entries where id = $1", directory)
     await moves.announce(desk.db, above)
-    assert await moves.is_announced(desk.db, directory)
+    assert await moves.announced(desk.db, directory) == above
+    assert await moves.is_going_on(desk.db, above)
     await moves.end(desk.db, above)
-    assert not await moves.is_announced(desk.db, directory)
+    assert not await moves.is_going_on(desk.db, above)
+    assert await moves.announced(desk.db, directory) is None
 
 
 @budget(40)

@@ -9,6 +9,7 @@ import pytest
 from mdm_async.catalog.namespace import moves
 from mdm_async.images.intake.placing import Placing
 from mdm_async.images.names.revealing import NameGuard
+from mdm_async.postgres.database import connect
 from tests.conftest import Server
 from tests.web.made_images import made
 
@@ -107,8 +108,7 @@ async def test_who_cannot_be_done_with_looking_is_told_when_to_try_again(
         await silent(*given)
         await server.put(f"{top}/s/{next(numbers)}.dcm", made())
 
-    async def never(*_: Any) -> bool:
-        return False
+    async def never(*_: Any) -> None: ...
 
     async def mv() -> Any:
         body = {"fromSURL": f"{top}/s", "toSURL": f"{top}/t"}
@@ -116,10 +116,44 @@ async def test_who_cannot_be_done_with_looking_is_told_when_to_try_again(
 
     with monkeypatch.context() as while_:
         while_.setattr(NameGuard, "demand_silent", slow)
-        while_.setattr(moves, "is_announced", never)
+        while_.setattr(moves, "announced", never)
         answer = await mv()
     assert (answer.status, answer.headers["Retry-After"]) == (409, "1")
     assert answer.tree["returnStatus"]["statusCode"] == "SRM_FILE_BUSY"
     # What it announced it has taken back.
     await server.put(f"{top}/s/last.dcm", made())
     assert (await mv()).status == 200
+
+
+async def test_who_waits_for_a_move_tries_nothing_in_vain(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    top = await server.directory()
+    tried, seen, place = 0, asyncio.Event(), Placing.place
+
+    async def counted(*given: Any) -> Any:
+        nonlocal tried
+        tried += 1
+        return await place(*given)
+
+    async def goes_on(_: object, announced: int) -> bool:
+        looks.append(announced)
+        if len(looks) == 3:
+            seen.set()
+        return not over
+
+    looks, over = list[int](), False
+    async with connect(server.dsn) as db:
+        directory = await db.fetchval("select id from entries where name = $1", top[1:])
+        await moves.announce(db, directory)
+    monkeypatch.setattr(Placing, "place", counted)
+    monkeypatch.setattr(moves, "is_going_on", goes_on)
+    async with asyncio.TaskGroup() as group:
+        stored = group.create_task(server.put(f"{top}/a.dcm", made()))
+        await asyncio.wait_for(seen.wait(), 60)
+        assert (tried, set(looks)) == (1, {directory})
+        async with connect(server.dsn) as db:
+            await moves.end(db, directory)
+        over = True
+    assert (await stored)["path"] == f"{top}/a.dcm"
+    assert tried == 2

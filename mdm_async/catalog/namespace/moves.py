@@ -22,16 +22,25 @@ async def end(db: Connection, directory: int) -> None:
     await db.execute("delete from moves where directory = $1", directory)
 
 
-async def is_announced(db: Connection, directory: int) -> bool:
-    """Of this directory, or of one above it."""
-    announced: bool = await db.fetchval(
-        "with recursive up (id, parent) as ("
-        "  select id, parent from entries where id = $1 and exists (select from moves)"
+async def announced(db: Connection, directory: int) -> int | None:
+    """Which is: this directory, or the nearest one above it that is."""
+    found: int | None = await db.fetchval(
+        "with recursive up (id, parent, height) as ("
+        "  select id, parent, 0 from entries where id = $1 and exists (select from moves)"
         "  union all"
-        "  select e.id, e.parent from up cross join lateral ("
+        "  select e.id, e.parent, up.height + 1 from up cross join lateral ("
         "    select id, parent from entries where id = up.parent limit 1) e"
-        ") select exists (select from up cross join lateral ("
-        "  select from moves where directory = up.id and until > now() limit 1) m)",
+        ") select m.directory from up cross join lateral ("
+        "  select directory from moves where directory = up.id and until > now() limit 1) m"
+        " order by up.height limit 1",
         directory,
     )
-    return announced
+    return found
+
+
+async def is_going_on(db: Connection, directory: int) -> bool:
+    """Whether this one, which was announced, still is."""
+    found: bool = await db.fetchval(
+        "select exists (select from moves where directory = $1 and until > now())", directory
+    )
+    return found

@@ -29,7 +29,9 @@ T = TypeVar("T")
 
 _LONGEST: Final = 30.0
 """Seconds that a name waits for moves of its directory, one after the other."""
-_LOOK_AGAIN: Final = 0.05
+_SOONEST: Final = 0.05
+_LATEST: Final = 0.5
+"""Seconds between two looks at whether a move goes on: each wait is twice as long as the one before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +52,9 @@ class Placing:
         while True:
             try:
                 done = await work(same)
-            except _Moving:
-                if time.monotonic() > until:
+            except _Moving as move:
+                if not await _has_ended(bytes_.database, move.directory, until):
                     raise
-                await asyncio.sleep(_LOOK_AGAIN)
             except _Taken as taken:
                 if taken.image in same.images or not await self._is_same(bytes_, taken.image):
                     raise _exists() from None
@@ -86,8 +87,8 @@ class Placing:
         Exists when another file was first, NotFound when the directory has gone, Forbidden when it does not take what
         is not DICOM, Busy when it is about to be moved.
         """
-        if await moves.is_announced(db, target.parent):
-            raise _Moving("the directory is being moved", remedy="try again", retry_after=1)
+        if (moving := await moves.announced(db, target.parent)) is not None:
+            raise _Moving(moving)
         is_note = await rejections.lock(db, image, target.replaces)
         if only is not None:
             await demand_takes_opaque(db, target.parent)
@@ -186,6 +187,22 @@ class Same:
 
 class _Moving(Busy):
     """Whoever moves the directory looks at what lies below it for the last time."""
+
+    def __init__(self, directory: int) -> None:
+        super().__init__("the directory is being moved", remedy="try again", retry_after=1)
+        self.directory = directory
+
+
+async def _has_ended(database: Database, move: int, until: float) -> bool:
+    """Whether it is over before then. What is to be done after it is much, and not tried in vain meanwhile."""
+    pause = _SOONEST
+    while time.monotonic() < until:
+        await asyncio.sleep(pause)
+        async with database.acquire() as db:
+            if not await moves.is_going_on(db, move):
+                return True
+        pause = min(2 * pause, _LATEST)
+    return False
 
 
 class _Taken(Exists):
