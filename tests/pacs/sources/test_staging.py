@@ -27,6 +27,7 @@ from mdm_async.images.transfers.filing import FileAsk, Landing
 from mdm_async.images.transfers.staging import Line
 from mdm_async.names import AUTHENTICATED, Caller, Lfn, Scope, parse_rights
 from mdm_async.pacs.sources import registering
+from mdm_async.pacs.sources import staging as pauses
 from mdm_async.postgres.database import Connection
 from tests.conftest import Server, running_server
 from tests.faults.conditions import until
@@ -416,6 +417,37 @@ async def test_an_archive_that_hangs_costs_another_nothing(
             (line,) = await ended(server, tree["requestToken"])
             assert line["status"]["statusCode"] == "SRM_FILE_PINNED"
             assert hanging.most <= 2
+
+
+async def test_an_archive_that_comes_and_goes_gives_all_its_images_and_is_not_asked_without_end(
+    archive: FakeArchive, staging: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pauses, "_FIRST_PAUSE", 0.05)
+    goes = False
+
+    async def every_other(request: web.Request) -> web.StreamResponse:
+        nonlocal goes
+        goes = not goes
+        if goes:
+            assert request.transport is not None
+            request.transport.close()
+            return web.Response()
+        return await (archive._series if "instances" not in request.path else archive._instance)(request)
+
+    files = [made(seed=seed) for seed in range(6)]
+    for file in files:
+        archive.add(file)
+    paths = await registered(staging)
+    archive.instead = every_other
+    archive.asked.clear()
+    tree = await staging.srm("prepareToGet", files=[{"surl": path} for path in paths])
+    lines = await ended(staging, tree["requestToken"])
+    assert {one["status"]["statusCode"] for one in lines} == {"SRM_FILE_PINNED"}
+    got = {pydicom.dcmread(io.BytesIO(await staging.get(one["transferURL"]))).PixelData for one in lines}
+    assert got == {pydicom.dcmread(io.BytesIO(file)).PixelData for file in files}
+    assert len(archive.asked) <= 3 * len(files)
+    told = await staging.call("GET", "/admin/v1/archives", token=staging.admin_token)
+    assert [one["answers"] for one in told.tree["archives"]] == [True]
 
 
 async def test_registering_again_adds_what_is_new(archive: FakeArchive, staging: Server) -> None:
