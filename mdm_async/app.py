@@ -71,6 +71,7 @@ from mdm_async.images.transfers.rounds import Rounds
 from mdm_async.images.transfers.staging import Staging, Waiters
 from mdm_async.images.transfers.warm import WarmTurls
 from mdm_async.images.transfers.watch import TurlWatch
+from mdm_async.images.upkeep.bindings import bind_entries_forever
 from mdm_async.images.upkeep.claim import claim_store
 from mdm_async.images.upkeep.days import keep_days, keep_days_forever
 from mdm_async.images.upkeep.queues import begin_work
@@ -78,7 +79,7 @@ from mdm_async.images.upkeep.sweep import Sweeper
 from mdm_async.images.views.backfill import check_directories_forever, make_views_forever
 from mdm_async.images.views.scrubbing import Scrubber
 from mdm_async.images.views.workshop import Workshop
-from mdm_async.keys.derive import BlindIndex, MappingCipher, PseudonymFinder
+from mdm_async.keys.derive import BlindIndex, EntryBindings, MappingCipher, PseudonymFinder
 from mdm_async.keys.store import KeyStore
 from mdm_async.memory import give_back_forever
 from mdm_async.names import Caller
@@ -111,7 +112,7 @@ _M_ARENA_MAX = -8
 """From malloc.h."""
 _HEARD_ELSEWHERE = 5.0
 """Seconds in which another node has heard a mirror, so that it is not promoted."""
-_FINDER, _BLIND = "/finder", "/blind"
+_FINDER, _BLIND, _ENTRIES = "/finder", "/blind", "/entries"
 """No project has a name like that."""
 
 _log = structlog.get_logger()
@@ -245,6 +246,7 @@ async def running(
         beside(house.sweeper.forever())
         check, days = replace(house.deep_check, database=lanes.bulk), settings.blobs.deep_check_days
         beside(over_and_over("deep check", partial(check.forever, days), destroying.LOOK))
+        beside(bind_entries_forever(lanes.bulk, house.views.bindings))
         beside(over_and_over("looking at what readers failed on", check.suspected, destroying.LOOK))
         beside(over_and_over("shredding", house.shredder.destroyer.finish, destroying.LOOK))
         beside(keep_days_forever(lanes.bulk))
@@ -475,7 +477,7 @@ def _node(settings: Settings, seat: Seat | None) -> str:
 
 async def _served_views(database: Database, keys: KeyStore) -> ServedViews:
     await keys.make_project_key(BASIC_PROJECT)
-    views = ServedViews(keys)
+    views = ServedViews(keys, EntryBindings(await keys.make_project_key(_ENTRIES)))
     await views.load(database)
     return views
 

@@ -6,6 +6,7 @@ HKDF-SHA256 (RFC 5869). Every derivation has its own salt and label, so that no 
 import base64
 import hmac
 from dataclasses import dataclass
+from hashlib import blake2b
 from typing import Self
 from uuid import UUID
 
@@ -88,6 +89,25 @@ class BlindIndex:
         """16 bytes; of the same value of another attribute others."""
         told = b"mdm blind index" + bytes([FORMAT]) + tag.to_bytes(4, "big") + value.encode()
         return hmac.digest(self._key, told, "sha256")[:16]
+
+
+class EntryBindings:
+    """Binds entries to the images they were given. `demanded`: none is without a binding any more."""
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+        self.demanded = False
+
+    def of(self, guid: UUID, image: UUID, only_view: str | None) -> bytes:
+        """16 bytes."""
+        told = b"mdm entry%c%b%b%b" % (FORMAT, guid.bytes, image.bytes, (only_view or "").encode())
+        return blake2b(told, digest_size=16, key=self._key).digest()
+
+    def fits(self, guid: UUID, image: UUID, only_view: str | None, binding: bytes | None) -> bool:
+        """Whether the entry points to what it was given."""
+        if binding is None:
+            return not self.demanded
+        return hmac.compare_digest(binding, self.of(guid, image, only_view))
 
 
 class MappingCipher:

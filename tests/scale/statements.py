@@ -69,6 +69,7 @@ from mdm_async.catalog.metadata.sets import SETS_TO_CHECK
 from mdm_async.catalog.metadata.studies import Sought
 from mdm_async.catalog.namespace import (
     as_it_was,
+    bindings,
     cut_trees,
     dead_properties,
     entries,
@@ -124,6 +125,7 @@ from mdm_async.keys import (
     standing,
     store_check,
 )
+from mdm_async.keys.derive import EntryBindings
 from mdm_async.keys.enrolment import claimed
 from mdm_async.keys.key_database import KeyDatabase
 from mdm_async.keys.ring import KeyRing
@@ -528,6 +530,7 @@ async def a_blob_comes_and_goes(desk: Desk) -> None:
     assert not await blobs.keep_named(desk.db, [made])
     assert await blobs.recognised(desk.db, [blob(5)])
     assert not await blobs.recognised(desk.db, [])
+    assert not await blobs.keep_named(desk.db, [blob(5)])
 
 
 @budget(30)
@@ -613,6 +616,17 @@ async def a_page_of_a_directory_of_a_hundred_thousand_is_listed(desk: Desk) -> N
 @budget(300)
 async def a_directory_of_directories_is_listed(desk: Desk) -> None:
     assert len(await entries.page(desk.db, await desk.directory("/deep"), Listed(True), 100)) == 100
+
+
+@budget(400)
+async def what_has_no_binding_is_bound_some_at_a_time(desk: Desk) -> None:
+    bind = EntryBindings(bytes(32)).of
+    assert await bindings.bind_some(desk.db, bind, 100) == 100
+    await bindings.bind_some_members(desk.db, bind, 100)
+    (bound, *_) = await bindings.of_image(desk.db, image(FILE))
+    await bindings.renew(desk.db, bound.guid, bytes(16))
+    await bindings.end(desk.db)
+    assert not await bindings.are_bound(desk.db)
 
 
 @budget(40)

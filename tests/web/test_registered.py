@@ -31,7 +31,12 @@ def hospital(directory: str, rights: str = "wlx") -> Caller:
 async def register(server: Server, caller: Caller, surl: str) -> UUID | MdmError:
     house = server.house
     ((named, found),) = await registering.register(
-        house.database, house.keys, house.workshop.blind, caller, [Registration(surl, SOURCE)]
+        house.database,
+        house.keys,
+        house.workshop.blind,
+        house.views.bindings.of,
+        caller,
+        [Registration(surl, SOURCE)],
     )
     assert named == surl
     return found
@@ -207,7 +212,7 @@ async def test_what_gets_no_name_leaves_no_secrets(own_server: Server) -> None:
     wanted = [Registration("/one.dcm", SOURCE), Registration("/one.dcm", SOURCE)]
     house = own_server.house
     (_, first), (_, second) = await registering.register(
-        house.database, house.keys, house.workshop.blind, hospital("/"), wanted
+        house.database, house.keys, house.workshop.blind, house.views.bindings.of, hospital("/"), wanted
     )
     assert isinstance(first, UUID)
     assert isinstance(second, Exists)

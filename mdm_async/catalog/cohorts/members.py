@@ -32,13 +32,15 @@ class Member:
     digest: bytes
     sealed: bytes
     handed_on: bool = False
+    binding: bytes | None = None
+    """As `bindings` has it, of what it pins; None of what no node has bound yet."""
     last: Mapping[str, Any] | None = None
     rejected: bool = False
 
 
 Pin = tuple[UUID, str, str]
 """An image, a view's name and version."""
-_GIVEN = "number, entry, guid, image, view, version, digest, sealed, handed_on"
+_GIVEN = "number, entry, guid, image, view, version, digest, sealed, handed_on, binding"
 _COLUMNS = (
     f"{_GIVEN}, (select last from entries_gone g where g.entry = cohort_members.entry limit 1),"
     " exists (select from rejections r where r.image = cohort_members.image) as rejected"
@@ -60,7 +62,7 @@ async def _add(db: Connection, cohort: int, members: Sequence[Member]) -> int:
     status = await db.execute(
         f"insert into cohort_members (cohort, {_GIVEN}) select $1, m.* from unnest("
         " $2::int[], $3::bigint[], $4::uuid[], $5::uuid[], $6::text[], $7::text[], $8::bytea[], $9::bytea[],"
-        f" $10::boolean[]) as m ({_GIVEN}) where exists ("
+        f" $10::boolean[], $11::bytea[]) as m ({_GIVEN}) where exists ("
         "  select from views v where v.image = m.image and v.name = m.view and v.version = m.version"
         "   and v.state = 'ready' offset 0)"
         # Not those whose bytes have just been evicted.

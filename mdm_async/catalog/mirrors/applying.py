@@ -10,6 +10,7 @@ from uuid import UUID
 
 from mdm_async.catalog.mirrors.states import State
 from mdm_async.catalog.namespace import cut_trees
+from mdm_async.catalog.namespace.bindings import Bind
 from mdm_async.errors import BadRequest, Forbidden, NoParent
 from mdm_async.postgres.database import Connection
 
@@ -73,7 +74,7 @@ async def inside(db: Connection, directory: int, guid: UUID) -> int | None:
 
 
 async def place(
-    db: Connection, directory: int, parent: UUID, state: State, acls: Acls, image: UUID | None
+    db: Connection, directory: int, parent: UUID, state: State, acls: Acls, image: UUID | None, bind: Bind
 ) -> int:
     """Make it what is said, in the directory `parent`; its id. `image`: what its image is here. Raises NoParent,
     Forbidden, BadRequest where it would lie in itself."""
@@ -86,23 +87,26 @@ async def place(
     elif image is None and await _lies_in(db, above, known):
         raise BadRequest("an entry would lie in itself")
     await _free(db, above, state.name, state.guid)
+    binding = bind(state.guid, image, state.only_view) if image is not None else None
     if known is not None:
         await db.execute(
-            f"update entries set parent = $2, name = $13, image = $14, {_OWN} where id = $1",
+            f"update entries set parent = $2, name = $13, image = $14, binding = $15, {_OWN} where id = $1",
             *(known, above),
             *_own(state, acls),
             state.name,
             image,
+            binding,
         )
         return known
     id_ = await db.fetchval(
         "insert into entries (parent, name, image, is_directory, guid, acl, default_acl, default_view, delivery, views,"
-        " only_view, opaque, force, created, modified)"
-        " values ($1, $2, $13, $13::uuid is null, $14, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) returning id",
+        " only_view, opaque, force, created, modified, binding)"
+        " values ($1, $2, $13, $13::uuid is null, $14, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $15) returning id",
         *(above, state.name),
         *_own(state, acls),
         image,
         state.guid,
+        binding,
     )
     return int(id_)
 

@@ -10,10 +10,11 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import asyncpg
 
+from mdm_async.catalog.namespace.bindings import Bind, bindings, renew
 from mdm_async.errors import BadRequest, Exists, NoParent, NotADirectory, NotEmpty, NotFound
 from mdm_async.names import MOST_LEVELS, View
 from mdm_async.postgres.database import Connection
@@ -40,6 +41,8 @@ class Entry:
     delivery: dict[str, str] | None = None
     rejected: int | None = None
     """The code of DCM by which a rejection note hides it."""
+    binding: bytes | None = None
+    """To its image; None of a directory, and of what no node has bound yet."""
 
     @property
     def is_directory(self) -> bool:
@@ -52,7 +55,7 @@ class Entry:
 
 COLUMNS = (
     "id, guid, parent, name, image, created, modified, only_view, acl, default_acl, default_view, delivery,"
-    " rejected"
+    " rejected, binding"
 )
 
 
@@ -80,6 +83,7 @@ def entry_of(row: asyncpg.Record) -> Entry:
         row["default_view"],
         row["delivery"],
         row["rejected"],
+        row["binding"],
     )
 
 
@@ -196,22 +200,31 @@ async def add_file(
     image: UUID,
     only_view: View | None = None,
     delivery: dict[str, str] | None = None,
+    *,
+    bind: Bind | None = None,
 ) -> UUID | None:
     """A new file's GUID, or None when the name is taken. Raises NotFound when the parent has just gone."""
-    row = await _insert(db, parent, name, image, only_view, delivery)
+    row = await _insert(db, parent, name, image, only_view, delivery, bind)
     return row["guid"] if row is not None else None
 
 
 async def add_file_unless_named(
-    db: Connection, parent: int, name: str, image: UUID, only_view: View | None
+    db: Connection,
+    parent: int,
+    name: str,
+    image: UUID,
+    only_view: View | None,
+    *,
+    bind: Bind | None = None,
 ) -> tuple[UUID, UUID] | None:
     """GUID and image of the file of that name: of a new one, or of another that has the name; None when something else
     has it. Raises NoParent when the parent has just gone."""
+    guid = uuid4()
     row = await db.fetchrow(
         f"with parent as materialized ({_PARENT}),"
         " there as materialized (select guid, image from entries where parent = $1 and name = $2),"
-        " made as (insert into entries (parent, name, image, is_directory, only_view)"
-        "  select id, $2, $3::uuid, false, $4 from parent where not exists (select from there)"
+        " made as (insert into entries (parent, name, image, is_directory, only_view, guid, binding)"
+        "  select id, $2, $3::uuid, false, $4, $5, $6 from parent where not exists (select from there)"
         "  on conflict do nothing returning guid, image)"
         " select guid, image, exists (select from parent) as has_parent from"
         " (select 1) one left join (select * from made union all select * from there) named on true",
@@ -219,6 +232,8 @@ async def add_file_unless_named(
         name,
         image,
         only_view,
+        guid,
+        *bindings(bind, [(guid, image, only_view)]),
     )
     assert row is not None
     if row["image"] is not None:
@@ -239,19 +254,25 @@ class NewFile:
     delivery: dict[str, str] | None
 
 
-async def add_files(db: Connection, parent: int, files: Sequence[NewFile]) -> dict[str, UUID]:
+async def add_files(
+    db: Connection, parent: int, files: Sequence[NewFile], *, bind: Bind | None = None
+) -> dict[str, UUID]:
     """Their GUIDs, by name. Raises Exists when one of the names is taken, NoParent when the parent has just gone."""
     await _demand_parent(db, parent)
+    guids = [uuid4() for _ in files]
     rows = await db.fetch(
-        "insert into entries (parent, name, image, is_directory, only_view, delivery)"
-        " select $1, name, image, false, only_view, delivery from"
-        " unnest($2::text[], $3::uuid[], $4::text[], $5::jsonb[]) as f (name, image, only_view, delivery) order by name"
+        "insert into entries (parent, name, image, is_directory, only_view, delivery, guid, binding)"
+        " select $1, name, image, false, only_view, delivery, guid, binding from"
+        " unnest($2::text[], $3::uuid[], $4::text[], $5::jsonb[], $6::uuid[], $7::bytea[])"
+        " as f (name, image, only_view, delivery, guid, binding) order by name"
         " on conflict do nothing returning name, guid",
         parent,
         [one.name for one in files],
         [one.image for one in files],
         [one.only_view for one in files],
         [one.delivery for one in files],
+        guids,
+        bindings(bind, [(guid, one.image, one.only_view) for guid, one in zip(guids, files, strict=True)]),
     )
     if len(rows) < len(files):
         raise Exists()
@@ -280,16 +301,20 @@ async def _insert(
     image: UUID | None,
     only_view: View | None = None,
     delivery: dict[str, str] | None = None,
+    bind: Bind | None = None,
 ) -> asyncpg.Record | None:
     await _demand_parent(db, parent)
+    guid = uuid4()
     return await db.fetchrow(
-        "insert into entries (parent, name, image, is_directory, only_view, delivery)"
-        " values ($1, $2, $3, $3::uuid is null, $4, $5) on conflict do nothing returning id, guid",
+        "insert into entries (parent, name, image, is_directory, only_view, delivery, guid, binding)"
+        " values ($1, $2, $3, $3::uuid is null, $4, $5, $6, $7) on conflict do nothing returning id, guid",
         parent,
         name,
         image,
         only_view,
         delivery,
+        guid,
+        bind(guid, image, only_view) if bind is not None and image is not None else None,
     )
 
 
@@ -309,6 +334,7 @@ async def swap_image(
     to: tuple[int, str] | None = None,
     *,
     closed: bool = False,
+    bind: Bind | None = None,
 ) -> UUID | None:
     """Point a file to another image if it still points to `old`: its GUID, or None when it does not. `to`: another
     directory and a name that is free there, which it gets with it. `closed`: it has no ACL of its own from now on, for
@@ -321,7 +347,7 @@ async def swap_image(
         await _demand_parent(db, to[0])
     guid: UUID | None = await db.fetchval(
         "with swapped as ("
-        "  update entries set image = $4, only_view = $5, modified = now(), parent = $6, name = $7,"
+        "  update entries set image = $4, binding = null, only_view = $5, modified = now(), parent = $6, name = $7,"
         "   acl = case when not $8 then acl end, default_acl = case when not $8 then default_acl end"
         f"  where parent = $1 and name = $2 and image = $3 and {ATTACHED.format('$1')} returning id, guid"
         "), gone as (delete from replicas where entry = any(array(select id from swapped))"
@@ -340,6 +366,8 @@ async def swap_image(
         *(to or (parent, name)),
         closed,
     )
+    if guid is not None and bind is not None:
+        await renew(db, guid, bind(guid, new, only_view))
     return guid
 
 

@@ -17,6 +17,7 @@ from mdm_async.catalog import installation
 from mdm_async.catalog.cohorts import cohorts, members
 from mdm_async.catalog.cohorts.members import Member
 from mdm_async.catalog.holdings import images
+from mdm_async.catalog.namespace import bindings
 from mdm_async.catalog.trail import acts
 from mdm_async.catalog.trail.acts import Act
 from mdm_async.cohort_manifest import PinnedFile, Statement, digest_of
@@ -211,7 +212,9 @@ class _Making:
         pin = (one.image, one.view, record.version)
         kept = facts.sealed(file, opened.of(stored.secret), pin)
         number = len(self.digests) + place
-        return Member(number, one.entry, one.guid, *pin, file.digest, kept, one.may_give)
+        pins = bindings.pinned(one.view, record.version)
+        binding = self.own.shelf.served.bindings.of(one.guid, one.image, pins)
+        return Member(number, one.entry, one.guid, *pin, file.digest, kept, one.may_give, binding)
 
     async def _sha256(self, view: ReadyView) -> str | None:
         if self._hashed + view.size > _HASHED:

@@ -129,7 +129,14 @@ class Placing:
         assert entry.image is not None
         is_note = await rejections.lock(db, image, entry.image)
         guid = await entries.swap_image(
-            db, entry.parent, entry.name, entry.image, image, to=to, closed=closed
+            db,
+            entry.parent,
+            entry.name,
+            entry.image,
+            image,
+            to=to,
+            closed=closed,
+            bind=self.shelf.served.bindings.of,
         )
         if guid is not None:
             await images.doom_unreferenced(db, [entry.image])
@@ -148,12 +155,15 @@ class Placing:
         self, db: Connection, target: Target, image: UUID, only: View | None
     ) -> tuple[UUID, UUID]:
         """The entry of that name, and the image that it points to: another one when it was taken before."""
+        bind = self.shelf.served.bindings.of
         if target.replaces is not None:
-            guid = await entries.swap_image(db, target.parent, target.name, target.replaces, image, only)
+            guid = await entries.swap_image(
+                db, target.parent, target.name, target.replaces, image, only, bind=bind
+            )
             if guid is not None:
                 await images.doom_unreferenced(db, [target.replaces])
                 return guid, image
-        named = await entries.add_file_unless_named(db, target.parent, target.name, image, only)
+        named = await entries.add_file_unless_named(db, target.parent, target.name, image, only, bind=bind)
         if named is None:
             raise Exists()
         return named

@@ -111,8 +111,9 @@ class Following:
             if views != state.views:
                 await directories_to_check.add(db, here.directory)
             return
+        bind = self.intake.shelf.served.bindings.of
         before = await applying.image_at(db, here.directory, state.guid)
-        id_ = await applying.place(db, here.directory, state.parent, state, acls, image)
+        id_ = await applying.place(db, here.directory, state.parent, state, acls, image, bind)
         if image is None:
             if views != state.views:
                 await directories_to_check.add(db, id_)

@@ -165,7 +165,7 @@ class Copier:
             only_view = None if one.view == IDENTIFIED else one.view
             new.append(NewFile(name, one.image, only_view, sealed or None))
             images_by_view[one.view].append(one.image)
-        guids = await entries.add_files(db, parent, new)
+        guids = await entries.add_files(db, parent, new, bind=self.served.bindings.of)
         for view, of_view in images_by_view.items():
             views = await enabled_at(db, parent) if view == IDENTIFIED else [view]
             await views_to_make.add_lacking(db, of_view, views, self.served.newest)

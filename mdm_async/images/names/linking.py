@@ -217,6 +217,7 @@ class _Linking:
             source.image,
             only_view=self.served.view,
             delivery={"deidentified": "sealed"} if sealed else None,
+            bind=self.linker.shelf.served.bindings.of,
         )
         if guid is None:
             raise Exists(

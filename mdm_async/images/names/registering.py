@@ -8,6 +8,7 @@ from mdm_async.catalog.holdings import sources
 from mdm_async.catalog.metadata import blind
 from mdm_async.catalog.metadata.blind import SealedOriginal
 from mdm_async.catalog.namespace import entries
+from mdm_async.catalog.namespace.bindings import Bind
 from mdm_async.catalog.namespace.places import Place
 from mdm_async.catalog.rights import acl
 from mdm_async.catalog.trail import acts
@@ -42,7 +43,12 @@ class Registration:
 
 
 async def register(
-    database: Database, keys: KeyStore, blind: BlindIndex, caller: Caller, wanted: Sequence[Registration]
+    database: Database,
+    keys: KeyStore,
+    blind: BlindIndex,
+    bind: Bind,
+    caller: Caller,
+    wanted: Sequence[Registration],
 ) -> list[tuple[str, UUID | MdmError]]:
     """Give names to images that are not here: NEARLINE files, each with its GUID. It needs `w` as an upload does.
 
@@ -51,13 +57,18 @@ async def register(
     results: list[tuple[str, UUID | MdmError]] = []
     for start in range(0, len(wanted), _PAGE):
         page = wanted[start : start + _PAGE]
-        made = await _register_page(database, keys, blind, caller, page)
+        made = await _register_page(database, keys, blind, bind, caller, page)
         results += [(one.surl, guid) for one, guid in zip(page, made, strict=True)]
     return results
 
 
 async def _register_page(
-    database: Database, keys: KeyStore, blind: BlindIndex, caller: Caller, page: Sequence[Registration]
+    database: Database,
+    keys: KeyStore,
+    blind: BlindIndex,
+    bind: Bind,
+    caller: Caller,
+    page: Sequence[Registration],
 ) -> list[UUID | MdmError]:
     answers: dict[int, UUID | MdmError] = {}
     async with database.acquire() as db:
@@ -80,7 +91,7 @@ async def _register_page(
                 try:
                     place = _free_place(caller, found)
                     answers[item] = await _name(
-                        db, place, image, secrets[item], page[item].source, blind, said[item]
+                        db, place, image, secrets[item], page[item].source, blind, bind, said[item]
                     )
                 except MdmError as why:
                     answers[item] = why
@@ -112,6 +123,7 @@ async def _name(
     secrets: Secrets,
     source: PacsSource,
     finder: BlindIndex,
+    bind: Bind,
     said: SealedOriginal | None,
 ) -> UUID:
     assert place.parent is not None
@@ -124,7 +136,7 @@ async def _name(
         # Before it has a name: whether a rejection note hides it is asked then.
         if said is not None:
             await blind.put(db, said)
-        guid = await entries.add_file(db, place.parent.id, split(place.lfn)[1], image)
+        guid = await entries.add_file(db, place.parent.id, split(place.lfn)[1], image, bind=bind)
         if guid is None:
             raise Exists()
     return guid

@@ -41,7 +41,7 @@ async def follow_patient(
         to = here if lfn == place.lfn else await _free(db, place.lfn, lfn)
         if place.entry.has_own_acl:
             had.add(place.entry.guid)
-        await entries.swap_image(db, *here, image, image, to=to, closed=True)
+        await entries.swap_image(db, *here, image, image, to=to, closed=True, bind=views.bindings.of)
     return had
 
 

@@ -18,7 +18,7 @@ from mdm_async.dicom.profile import Profile, basic
 from mdm_async.dicom.profiles.file import parse_profile
 from mdm_async.dicom.scrub import REVISION, SECURITY_FLOOR
 from mdm_async.errors import BadRequest, Unavailable
-from mdm_async.keys.derive import MappingCipher
+from mdm_async.keys.derive import EntryBindings, MappingCipher
 from mdm_async.keys.store import KeyStore
 from mdm_async.names import BASIC, IDENTIFIED, OPAQUE, View
 from mdm_async.postgres.database import Connection, Database
@@ -71,8 +71,10 @@ class Served:
 class ServedViews:
     """All of them, as the catalog told them last."""
 
-    def __init__(self, keys: KeyStore) -> None:
+    def __init__(self, keys: KeyStore, bindings: EntryBindings) -> None:
         self._keys = keys
+        self.bindings = bindings
+        """Of the entries through which they are served."""
         self._served: dict[View, Served] = {}
         self._known: dict[str, str] = {}
         self._project_keys: dict[str, bytes | None] = {}

@@ -8,6 +8,7 @@ from mdm_async.catalog.namespace.entries import Entry
 from mdm_async.catalog.namespace.places import Place
 from mdm_async.catalog.rights import acl
 from mdm_async.errors import BadRequest, IsADirectory, MdmError
+from mdm_async.images.names.bound import demand_bound
 from mdm_async.images.reading.served import ServedViews
 from mdm_async.images.rights.delivery import demand_delivery, demands_sealed
 from mdm_async.images.rights.opaque_views import demand_offered
@@ -122,9 +123,11 @@ def viewed(
     # Only now: whether there is a default view would tell that the entry exists.
     name = named or place.default_view
     _demand_view(served, name)
-    if place.entry.image is None:
+    entry, image = place.entry, place.entry.image
+    if image is None:
         raise IsADirectory("a directory cannot be read as a file", remedy="list it, or get it with -r")
-    return place.entry, place.entry.image, name
+    demand_bound(served.bindings, entry.guid, image, entry.only_view, entry.binding)
+    return entry, image, name
 
 
 def _demand_view(served: ServedViews, name: View) -> None:

@@ -11,10 +11,11 @@ from uuid import UUID
 from mdm_async.catalog.cohorts import cohorts, members
 from mdm_async.catalog.cohorts.cohorts import Cohort
 from mdm_async.catalog.cohorts.members import Member
-from mdm_async.catalog.namespace import places
+from mdm_async.catalog.namespace import bindings, places
 from mdm_async.catalog.namespace.places import Place
 from mdm_async.catalog.rights import acl
 from mdm_async.errors import BadRequest, MdmError, NotADirectory, ViewRefused
+from mdm_async.images.names.bound import demand_bound
 from mdm_async.images.reading.served import ServedViews
 from mdm_async.images.rights.delivery import demand_delivery, demands_sealed
 from mdm_async.images.rights.recipients import RegisteredKey
@@ -93,6 +94,8 @@ async def wanted_through(
             for place in asked_at[member.number]:
                 acl.demand(caller, place, Right.READ, view)
             demand_served(served, member)
+            bound = bindings.pinned(member.view, member.version)
+            demand_bound(served.bindings, member.guid, member.image, bound, member.binding)
             key = recipient
             for place in asked_at[member.number]:
                 if key is None and demands_sealed(delivery, place, view):

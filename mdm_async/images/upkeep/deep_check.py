@@ -17,7 +17,8 @@ from mdm_async.blobs.store import BlobStore
 from mdm_async.catalog.holdings import damage, generations, images, made_views
 from mdm_async.catalog.holdings.damage import Damage, Standing
 from mdm_async.catalog.holdings.generations import Keyed
-from mdm_async.catalog.namespace import paths
+from mdm_async.catalog.namespace import bindings, paths
+from mdm_async.catalog.namespace.bindings import Bound
 from mdm_async.catalog.rights.acl import demand_administrator
 from mdm_async.catalog.trail import acts
 from mdm_async.catalog.trail.acts import Act
@@ -27,7 +28,8 @@ from mdm_async.images.cipher_pool import CipherPool
 from mdm_async.images.metrics import DAMAGED_PARTS
 from mdm_async.images.reading.suspects import listening
 from mdm_async.images.transfers.cache import Cache
-from mdm_async.images.upkeep.looking import LOST, Looked, looked_into
+from mdm_async.images.upkeep.looking import ENTRY, LOST, Looked, looked_into
+from mdm_async.keys.derive import EntryBindings
 from mdm_async.keys.store import KeyStore
 from mdm_async.names import IDENTIFIED, OPAQUE, Caller, View
 from mdm_async.postgres.database import Database
@@ -73,6 +75,7 @@ class DeepCheck:
     blobs: BlobStore
     cipher: CipherPool
     cache: Cache
+    bindings: EntryBindings
 
     async def page(self, caller: Caller, after: UUID, seconds: float, *, repair: bool) -> Checked:
         """The images behind this one, for about so many seconds, one at least. Each is read whole.
@@ -195,15 +198,26 @@ class DeepCheck:
             try:
                 async with self.database.snapshot() as db:
                     found = await generations.keyed(db, image)
+                    entries = await bindings.of_image(db, image)
             except Gone:
                 return Looked()
+            astray = self._astray(entries)
             if not found.locality.is_online:
-                return Looked()
+                return Looked(astray)
             fetched = await self.keys.fetch([found.registration], identity=True)
             looked = await looked_into(self.blobs, self.cipher, found, fetched.of(image, found.registration))
+            looked.damage += astray
             if not looked.damage or found == before:
                 return looked
             before = found
+
+    def _astray(self, entries: Sequence[Bound]) -> list[Damage]:
+        """Entries that were not given the image they point to."""
+        return [
+            Damage(ENTRY, f"the entry {one.guid} was given another image than it points to")
+            for one in entries
+            if not self.bindings.fits(one.guid, one.image, one.only_view, one.binding)
+        ]
 
     async def _told(self, image: UUID, found: Sequence[Damage], *, repaired: bool = False) -> Found:
         async with self.database.acquire() as db:
@@ -212,6 +226,8 @@ class DeepCheck:
 
     async def _mended(self, caller: Caller, image: UUID, found: Sequence[Damage]) -> bool:
         """Whether all that is damaged can be had again, and will be."""
+        if any(one.kind == ENTRY for one in found):
+            return False
         if any(one.view is None or one.view in _ORIGINALS for one in found):
             return isinstance(await self.cache.evict(image, caller), int)
         await self._made_anew(image, found)

@@ -33,6 +33,8 @@ RECORD: Final = "record"
 """What is sealed in the catalog beside the parts."""
 PART: Final = "part"
 """Bytes of a view."""
+ENTRY: Final = "entry"
+"""A name points to it that was given to another image."""
 LOST: Final = "lost"
 """Its bytes are gone, or some of them."""
 

@@ -200,7 +200,9 @@ class Registrar:
         refused = await directories.for_files(self.database, caller, [one.surl for one in named])
         failed.update(why.detail for why in refused.values())
         free = [one for one in named if one.surl not in refused]
-        made = await registering.register(self.database, self.keys, self.workshop.blind, caller, free)
+        made = await registering.register(
+            self.database, self.keys, self.workshop.blind, self.views.bindings.of, caller, free
+        )
         for _, found in made:
             if isinstance(found, UUID):
                 counts["registered"] += 1

@@ -133,7 +133,7 @@ class House:
 
     @property
     def deep_check(self) -> DeepCheck:
-        return DeepCheck(self.database, self.keys, self.blobs, self.cipher, self.cache)
+        return DeepCheck(self.database, self.keys, self.blobs, self.cipher, self.cache, self.views.bindings)
 
     @property
     def landing(self) -> Landing:
