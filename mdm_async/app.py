@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from mdm_async import logs, opening_keys
+from mdm_async import installed, logs, opening_keys
 from mdm_async.auditing.background import auditing
 from mdm_async.auditing.pruning import Pruner
 from mdm_async.auditing.reads import Reads
@@ -209,8 +209,12 @@ async def running(
             target = seat.target
         keks = opening_keys.sources_of(settings)
         async with connect(target) as connection:
+            await installed.demand_same(settings, connection)
             await migrate(connection, "mdm_async.catalog")
             await migrate(connection, "mdm_async.keys")
+            await opening_keys.make_missing(connection, keks)
+            admin_token(settings)
+            await installed.mark(settings, connection)
             await warn_of_little_room(connection, settings.database, 1 if seat is None else seat.of)
         lanes = await stack.enter_async_context(Lanes.connect(target, settings.database))
         custodians = await opening_keys.custodians_of(settings, keks, lanes, target)

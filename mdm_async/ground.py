@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import structlog
 
+from mdm_async import installed
 from mdm_async.keys import files
 from mdm_async.postgres.directory_lock import DirectoryLock
 from mdm_async.postgres.embedded.ballast import Ballast
@@ -28,9 +29,9 @@ class Ground:
 @asynccontextmanager
 async def taken(settings: Settings) -> AsyncIterator[Ground]:
     """For this server alone, as long as the context. Raises Unavailable, UnsafeSettings."""
+    installed.demand_there(settings)
     settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
     with DirectoryLock(settings.data) as lock:
-        admin_token(settings)
         if settings.database.dsn is not None:
             yield Ground(lock, settings.database.dsn.get_secret_value(), None)
             return

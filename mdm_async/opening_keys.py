@@ -9,9 +9,11 @@ from typing import Any
 import structlog
 
 from mdm_async.catalog import installation
-from mdm_async.errors import Unavailable
+from mdm_async.errors import Unavailable, UnsafeSettings
 from mdm_async.keys import proofs
 from mdm_async.keys.custodians import Custodians, HeldByCustodians
+from mdm_async.keys.enrolment import begun_stores
+from mdm_async.keys.files import secrets_directory
 from mdm_async.keys.kept_file import KeptKeks
 from mdm_async.keys.named_source import kek_sources
 from mdm_async.keys.share_store import PROBE
@@ -19,6 +21,7 @@ from mdm_async.keys.sources import KekSource
 from mdm_async.keys.split import SplitKeys, places_of
 from mdm_async.keys.store import KeyStore
 from mdm_async.keys.wrapped import WrappedKeys
+from mdm_async.postgres.database import Connection
 from mdm_async.postgres.lanes import Lanes
 from mdm_async.settings import Settings
 from mdm_async.watches import Watches
@@ -28,11 +31,24 @@ _log = structlog.get_logger()
 
 def sources_of(settings: Settings) -> dict[str, KekSource]:
     """By key store; the catalog's own is ''."""
-    sources = kek_sources(settings.keys, settings.secrets_directory)
-    for source in sources.values():
-        if isinstance(source, KeptKeks) and source.make():
+    return kek_sources(settings.keys, settings.secrets_directory)
+
+
+async def make_missing(db: Connection, sources: Mapping[str, KekSource]) -> None:
+    """The server's own files of KEKs for stores in which nothing is wrapped yet. `db`: the catalog's. Raises
+    UnsafeSettings of one that is missing while something is."""
+    used = await begun_stores(db) | ({""} if await proofs.are_used(db) else set())
+    for store, source in sources.items():
+        if not isinstance(source, KeptKeks):
+            continue
+        if store in used and not source.path.exists():
+            raise UnsafeSettings(
+                f"{source.path} is not there, and what the database holds is wrapped under the key that was in it",
+                remedy="mount or restore it: no other key opens anything",
+            )
+        secrets_directory(source.path.parent)
+        if source.make():
             _log.warning("made a key-encryption key; back it up apart from the database", file=source.name)
-    return sources
 
 
 async def custodians_of(

@@ -11,6 +11,13 @@ async def identity(db: Connection) -> UUID:
     return found
 
 
+async def identity_if_any(db: Connection) -> UUID | None:
+    """None of a database that holds no catalog yet."""
+    if await db.fetchval("select to_regclass('installation') is null"):
+        return None
+    return await identity(db)
+
+
 async def blob_store(db: Connection) -> tuple[UUID, UUID | None]:
     """Its id, and that of its blob store, if it has one; no other node looks until the transaction ends."""
     row = await db.fetchrow("select id, blob_store from installation for update")

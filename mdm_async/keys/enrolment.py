@@ -117,6 +117,14 @@ async def begin(db: Connection) -> None:
     await db.execute("update mdm_keys.sharing set begun = true where not begun")
 
 
+async def begun_stores(db: Connection) -> set[str]:
+    """In the catalog's database: the stores that may hold shares of secrets."""
+    rows = await db.fetch(
+        "select name from mdm_keys.stores where exists (select from mdm_keys.sharing where begun)"
+    )
+    return {row["name"] for row in rows}
+
+
 async def demand_this_store(
     db: Connection, name: str, wanted: StoreIdentity, all_stores: Mapping[str, StoreIdentity]
 ) -> None:

@@ -25,6 +25,11 @@ async def are_there(db: Connection) -> bool:
     return bool(await db.fetchval("select to_regclass('mdm_keys.kek_proofs') is not null"))
 
 
+async def are_used(db: Connection) -> bool:
+    """Whether a KEK has been given to this database before, which has its tables."""
+    return bool(await db.fetchval("select exists (select from mdm_keys.kek_proofs)"))
+
+
 class Proven(NamedTuple):
     """What a source's KEKs are here."""
 

@@ -6,7 +6,7 @@ from typing import TypeVar
 from uuid import UUID
 
 from mdm_async.blobs.store import Piece, Promise, StoreId
-from mdm_async.errors import Damaged
+from mdm_async.errors import Lost
 
 T = TypeVar("T")
 _CHUNK = 77_777
@@ -29,7 +29,7 @@ class MemoryBlobs:
 
     async def open(self, blob: UUID, size: int) -> "_Reader":
         if len(self.blobs.get(blob, b"")) != size:
-            raise Damaged("a blob is missing")
+            raise Lost("a blob is missing")
         return _Reader(self.blobs[blob])
 
     async def delete(self, blob: UUID) -> None:

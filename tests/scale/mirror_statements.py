@@ -8,11 +8,13 @@ from mdm_async.catalog.mirrors.applying import Acls
 from mdm_async.catalog.mirrors.states import State
 from mdm_async.catalog.namespace import entries
 from mdm_async.catalog.namespace.entries import NewFile
+from mdm_async.keys.derive import EntryBindings
 from tests.scale.million import guid, image
 from tests.scale.statements import DIRECTORY, FILE, OWNER, Desk, budget
 
 _NAME = "site-b"
 _DEEP = "/deep"
+BIND = EntryBindings(bytes(32)).of
 
 
 async def _mirror(desk: Desk) -> mirrors.Mirror:
@@ -89,9 +91,9 @@ async def a_directory_is_made_what_another_site_says(desk: Desk) -> None:
     await followed.note_heard(desk.db, _NAME, None)
     await applying.set_top(desk.db, top.id, _said(top.guid, top.name), _NONE)
     (new,) = [uuid4()]
-    await applying.place(desk.db, top.id, directory.guid, _said(new, "new"), _NONE, image(FILE))
-    await applying.place(desk.db, top.id, directory.guid, _said(new, f"f{FILE:07}"), _NONE, image(FILE))
-    await applying.place(desk.db, top.id, top.guid, _said(directory.guid, directory.name), _NONE, None)
+    await applying.place(desk.db, top.id, directory.guid, _said(new, "new"), _NONE, image(FILE), BIND)
+    await applying.place(desk.db, top.id, directory.guid, _said(new, f"f{FILE:07}"), _NONE, image(FILE), BIND)
+    await applying.place(desk.db, top.id, top.guid, _said(directory.guid, directory.name), _NONE, None, BIND)
     assert await applying.image_at(desk.db, top.id, new) == image(FILE)
     await applying.views_at(desk.db, directory.guid)
     await applying.hide(desk.db, (await desk.entry(f"{DIRECTORY}/f{FILE:07}")).id, image(FILE), 113001, [])

@@ -1166,7 +1166,7 @@ async def reports_of_commitment_are_kept(desk: Desk) -> None:
 
 @budget(10)
 async def the_installation_is_known(desk: Desk) -> None:
-    await installation.identity(desk.db)
+    assert await installation.identity(desk.db) == await installation.identity_if_any(desk.db)
     _, store = await installation.blob_store(desk.db)
     await installation.set_blob_store(desk.db, store or uuid4())
 
@@ -1207,6 +1207,7 @@ async def project_keys_are_wrapped_anew(desk: Desk) -> None:
 async def secrets_are_wrapped_anew(desk: Desk) -> None:
     installed = await installation.identity(desk.db)
     assert await proofs.are_there(desk.db)
+    assert await proofs.are_used(desk.db)
     # Of a key that nobody gives any more, for nothing is wrapped under it.
     await desk.db.execute("insert into mdm_keys.kek_proofs (epoch, wrapped) values (99, 'lost')")
     await proofs.prove(desk.db, [b"\x02" * 32, bytes(32)], installed)
@@ -1267,6 +1268,7 @@ async def stores_are_enrolled(desk: Desk) -> None:
         await enrolment.enrol(desk.db, ["a", "b"], 2, installed)
     await desk.db.execute("insert into mdm_keys.sharing (threshold, begun) values (2, true)")
     identities = await enrolment.enrol(desk.db, ["a", "b"], 2, installed)
+    assert await enrolment.begun_stores(desk.db) == {"a", "b"}
     with pytest.raises(UnsafeSettings, match="lack b"):
         await enrolment.enrol(desk.db, ["a"], 2, installed)
     await enrolment.begin(desk.db)

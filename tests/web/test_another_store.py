@@ -66,4 +66,4 @@ async def test_a_blob_that_is_not_there_is_an_error_before_the_status(remote: Se
     await remote.put("/a.dcm", LARGE)
     url = (await remote.prepare("/a.dcm"))["transferURL"]
     remote.house.blobs.blobs.clear()
-    assert (await remote.call("GET", url)).status == 500
+    assert (await remote.call("GET", url)).status == 410
