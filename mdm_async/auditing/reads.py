@@ -128,6 +128,14 @@ class Reads:
             self._begun.pop(pair, None)
             await self.begin(read, source)
 
+    def has_begun(self, read: Read, source: str) -> bool:
+        """Whether its intent is written, so that `begin` would wait for nothing."""
+        written = self._begun.get((read.key, source))
+        if written is None or not written.done() or written.cancelled() or written.exception() is not None:
+            return False
+        self._begun.move_to_end((read.key, source))
+        return True
+
     async def begin_all(self, reads: Sequence[Read], source: str) -> None:
         """As `begin`, of many, by one commit; of those that are not read after all, `sent` tells."""
         await asyncio.gather(*(self.begin(one, source) for one in reads))

@@ -7,6 +7,8 @@ import ctypes
 import os
 from pathlib import Path
 
+from mdm_async.blobs.store import FileRange
+
 _OPENAT2, _AT_FDCWD, _RESOLVE_CACHED = 437, -100, 0x20
 _PROBED = 256 << 10
 _probe = bytearray(1)
@@ -45,3 +47,26 @@ def in_memory(descriptor: int, offset: int, size: int) -> bool:
 def read_cached(descriptor: int, into: memoryview, offset: int) -> bool:
     """Fill `into`; False, or OSError, when some of it would have to come from the disk."""
     return os.preadv(descriptor, [into], offset, os.RWF_NOWAIT) == len(into)
+
+
+class CachedFile:
+    """An open file of which no more is read than is in memory."""
+
+    __slots__ = ("_descriptor",)
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    def read(self, offset: int, into: memoryview) -> bool:
+        try:
+            return read_cached(self._descriptor, into, offset)
+        except OSError:
+            return False
+
+    def file_range(self, offset: int, size: int) -> FileRange | None:
+        return (
+            FileRange(self._descriptor, offset, size) if in_memory(self._descriptor, offset, size) else None
+        )
+
+    def close(self) -> None:
+        os.close(self._descriptor)

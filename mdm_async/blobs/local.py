@@ -19,7 +19,7 @@ from uuid import UUID
 
 from mdm_async.blobs import id_file
 from mdm_async.blobs.ahead import one_ahead
-from mdm_async.blobs.cached import in_memory, open_cached, read_cached
+from mdm_async.blobs.cached import CachedFile, in_memory, open_cached, read_cached
 from mdm_async.blobs.reserve import DiskPromise, Reserve
 from mdm_async.blobs.store import STEP, FileRange, Piece, Promise, StoreId
 from mdm_async.errors import Damaged, Lost, NoSpace, Unavailable
@@ -64,6 +64,16 @@ class LocalBlobs:
             reader.close()
             raise
         return reader
+
+    def at_hand(self, blob: UUID, size: int) -> CachedFile | None:
+        try:
+            descriptor = open_cached(self._path(blob))
+        except OSError:
+            return None
+        if os.fstat(descriptor).st_size != size:
+            os.close(descriptor)
+            return None
+        return CachedFile(descriptor)
 
     async def delete(self, blob: UUID) -> None:
         await self._run(_delete, self._path(blob))

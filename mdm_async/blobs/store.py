@@ -84,6 +84,20 @@ class BlobReader(Protocol):
     def close(self) -> None: ...
 
 
+class BlobAtHand(Protocol):
+    """An open blob of which something is read only where no disk is waited for; close it."""
+
+    def read(self, offset: int, into: memoryview) -> bool:
+        """Fill `into`; False when that cannot be done at once."""
+        ...
+
+    def file_range(self, offset: int, size: int) -> FileRange | None:
+        """These bytes, to be sent as they lie there; None when that cannot be done at once."""
+        ...
+
+    def close(self) -> None: ...
+
+
 class BlobStore(Protocol):
     """Blobs by random name. Raises NoSpace and Unavailable."""
 
@@ -108,6 +122,9 @@ class BlobStore(Protocol):
         """A blob of so many bytes, to be read. Raises Lost when it is not there or is shorter, Damaged when
         it is longer, and Unavailable when that cannot be told: without the store's id file, nothing is lost.
         """
+
+    def at_hand(self, blob: UUID, size: int) -> BlobAtHand | None:
+        """As `open`, where nothing is waited for; None: open it."""
 
     async def delete(self, blob: UUID) -> None:
         """Deleting what is not there is no error."""

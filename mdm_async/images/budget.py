@@ -75,6 +75,10 @@ class Budget:
         if not Shares(self.most, self.share).may_take(owner, size):
             raise TooLarge("this takes more memory than this server has for one request")
 
+    def may_hold(self, owner: Payer, size: int) -> bool:
+        """Whether a request of theirs may hold so many bytes now."""
+        return self.shares.may_take(owner, size)
+
     @contextmanager
     def holding(self, owner: Payer, size: int = 0) -> Iterator[Held]:
         """While a request holds so many bytes, or more as it grows. Raises TooManyRequests at once."""

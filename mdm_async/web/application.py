@@ -30,7 +30,7 @@ from mdm_async.web.copying.copies import COPIES_HERE, Copies
 from mdm_async.web.dav import routes as dav
 from mdm_async.web.dicomweb import cors
 from mdm_async.web.dicomweb import routes as dicomweb
-from mdm_async.web.http import counting, on_behalf, problem
+from mdm_async.web.http import begun, counting, on_behalf, problem
 from mdm_async.web.http.house import HOUSE, House
 from mdm_async.web.known import authorization_server, storage_report
 from mdm_async.web.manifests import routes as manifests
@@ -42,7 +42,9 @@ from mdm_async.web.turls import transfer as turl
 
 
 def application(house: House) -> web.Application:
-    app = web.Application(middlewares=[counting.middleware, problem.middleware, on_behalf.middleware])
+    app = web.Application(
+        middlewares=[counting.middleware, problem.middleware, on_behalf.middleware, begun.middleware]
+    )
     app[HOUSE] = house
     app[CUSTODIANS] = house.custodians
     app[COPIES_HERE] = copies = Copies.of(house)

@@ -14,6 +14,7 @@ from mdm_async.settings import LimitSettings, Settings
 from mdm_async.watches import Beside, Watches
 from mdm_async.web.application import application
 from mdm_async.web.http.accepting import Refused, TcpSite
+from mdm_async.web.http.at_once import AtOnce
 from mdm_async.web.http.certificate import Certificate
 from mdm_async.web.http.connection import Connection
 from mdm_async.web.http.connections import Connections
@@ -92,10 +93,12 @@ class Listening:
         self._connections = self._kept(limits, most)
         # Apart: whoever fills the ports keeps no administrator from the socket. All who come there are one source.
         self._local = self._kept(limits.model_copy(update={"share": 1.0}), _LOCAL_CONNECTIONS)
+        self._at_once: AtOnce | None = None
         self._refused: Refused = lambda _source, _why: None
 
     async def answer(self, app: web.Application) -> None:
         """Whoever asks from now on, on whatever connection, is answered by this."""
+        self._at_once = None
         if self._runner is not None:
             await self._runner.change(app)
             return
@@ -117,6 +120,7 @@ class Listening:
             self._refused = house.refusals.tls_refused
         stack.push_async_callback(self._drain, house)
         await self.answer(application(house))
+        self._at_once = AtOnce(house)
 
     async def _drain(self, house: House) -> None:
         """Listen no more, let running transfers finish, then cut what is left: soon, if nobody watches over it."""
@@ -158,6 +162,9 @@ class Listening:
             )
         yield LocalSite(runner, self._local_door, self._local)
 
+    def _answered_at_once(self, connection: Connection, data: bytes) -> bool:
+        return self._at_once is not None and self._at_once.answer(connection, data)
+
     def _kept(self, limits: LimitSettings, most: int) -> Connections:
         def make(keeper: Connections, source: str) -> Connection:
             assert self._runner is not None
@@ -167,6 +174,7 @@ class Listening:
                 keeper,
                 source,
                 server,
+                self._answered_at_once,
                 access_log=None,
                 max_line_size=limits.line,
                 max_field_size=limits.field,

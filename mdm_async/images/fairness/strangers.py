@@ -73,6 +73,13 @@ class Strangers:
         """This one was valid."""
         self.expect([_digest(credential)])
 
+    def knows(self, digest: bytes) -> bool:
+        """Whether the credential with this SHA-256 was valid lately, so that `demand` refuses nobody who shows it."""
+        if digest not in self._known:
+            return False
+        self._known.move_to_end(digest)
+        return True
+
     def expect(self, digests: Iterable[bytes]) -> None:
         """Credentials (transfer URLs' tokens among them) with these SHA-256 are valid."""
         for digest in digests:

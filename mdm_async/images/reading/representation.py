@@ -9,7 +9,8 @@ from uuid import UUID
 
 from mdm_async.blobs.store import BlobStore, Piece
 from mdm_async.errors import Damaged
-from mdm_async.images.reading import stream
+from mdm_async.images.reading import at_hand, stream
+from mdm_async.images.reading.at_hand import AtHand
 from mdm_async.images.reading.opened import Readers, opened
 from mdm_async.images.reading.sealed import BlobSlice, SealedView
 from mdm_async.images.reading.suspects import suspect
@@ -135,6 +136,10 @@ class ClearView:
         async with opened(self.blobs, wanted, self.view) as readers:
             yield partial(stream.decrypted, readers, self.view)
 
+    def at_hand(self, start: int, stop: int, *, files: bool) -> AtHand | None:
+        """The bytes start ≤ i < stop where nothing must be waited for; None: `open` them."""
+        return at_hand.clear(self.blobs, self.view, start, stop)
+
 
 @dataclass(frozen=True, eq=False, slots=True, repr=False)
 class SealedStream:
@@ -175,6 +180,10 @@ class SealedStream:
         wanted = (blob for span in spans for blob in self.stream.blobs(*span))
         async with opened(self.blobs, wanted, self.stream) as readers:
             yield partial(self._pieces, readers, files)
+
+    def at_hand(self, start: int, stop: int, *, files: bool) -> AtHand | None:
+        """As that of ClearView; `files`: pieces may be ranges of files."""
+        return at_hand.sealed(self.blobs, self.stream, start, stop, files=files)
 
     async def _pieces(
         self, readers: Readers, files: bool, start: int, stop: int

@@ -52,9 +52,13 @@ class Admission:
     def near(self) -> Iterable[Near]:
         return [Near("transfers.running", self._slots.used, self._slots.most)]
 
+    def may_run(self, payer: Payer) -> bool:
+        """Whether another transfer of theirs would not be refused."""
+        return self._slots.may_take(payer)
+
     def demand_slot(self, payer: Payer) -> None:
         """Raises TooManyRequests where another transfer of theirs would be refused."""
-        if not self._slots.may_take(payer):
+        if not self.may_run(payer):
             raise TooManyRequests(
                 "as many transfers run as this server may run for you", retry_after=_RETRY_AFTER
             )

@@ -114,9 +114,18 @@ class WarmTurls:
             raise Gone(remedy="prepare the file again")
         return warm
 
+    def at_hand(self, turl: bytes) -> WarmTurl | None:
+        """As `open`, where nothing must be waited for; None: open it."""
+        warm = self._turls.get(turl)
+        known = self.feed.as_of >= max(time.monotonic() - FRESH, self.changed.since)
+        return warm if warm is not None and known and self._taken_up(warm) else None
+
     async def serves_again(self, warm: WarmTurl) -> bool:
         """Whether it may be read without asking the catalog. Raises Unavailable."""
         await self.feed.catch_up(max(time.monotonic() - FRESH, self.changed.since))
+        return self._taken_up(warm)
+
+    def _taken_up(self, warm: WarmTurl) -> bool:
         now = time.monotonic()
         if self._turls.get(warm.grant.turl) is not warm or not self._may_serve(warm, now):
             return False

@@ -12,6 +12,7 @@ from aiohttp import web
 
 from mdm_async.errors import InsecureChannel
 from mdm_async.loopback import is_loopback
+from mdm_async.settings import ServerSettings
 from mdm_async.web.http.house import HOUSE
 from mdm_async.web.http.local_socket import SOURCE, came_by_socket
 
@@ -34,14 +35,17 @@ def is_secure(request: web.Request) -> bool:
         return not is_forwarded(request)
     if is_encrypted(request):
         return True
-    settings = request.app[HOUSE].settings.server
-    if is_from_proxy(request):
+    if is_from_proxy(request) or is_forwarded(request):
         return False
-    if settings.public_url is not None and not is_loopback(urlsplit(settings.public_url).hostname or ""):
+    return stays_here(request.app[HOUSE].settings.server, request.remote or "", asked_host(request))
+
+
+def stays_here(settings: ServerSettings, remote: str, host: str) -> bool:
+    """Whether what came unencrypted and by no proxy has not left this machine; `host`: that it asked for."""
+    public = settings.public_url
+    if public is not None and not is_loopback(urlsplit(public).hostname or ""):
         return False
-    if is_forwarded(request):
-        return False
-    return is_loopback(request.remote or "") and is_loopback(asked_host(request))
+    return is_loopback(remote) and is_loopback(host)
 
 
 def is_from_proxy(request: web.Request) -> bool:
@@ -54,8 +58,13 @@ def is_forwarded(request: web.Request) -> bool:
 
 def asked_host(request: web.Request) -> str:
     """The host that a request says it is for, which is anybody's word."""
+    return host_in(request.headers.get("Host", ""))
+
+
+def host_in(field: str) -> str:
+    """That of a Host field; empty when it is none."""
     try:
-        return urlsplit(f"//{request.headers.get('Host', '')}").hostname or ""
+        return urlsplit(f"//{field}").hostname or ""
     except ValueError:
         return ""
 

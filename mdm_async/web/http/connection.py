@@ -1,7 +1,7 @@
 """One connection, and what it waits for: a request's head, its body, its reader, or the server itself."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import Enum, auto
 from functools import partial
@@ -33,6 +33,18 @@ class Keeper(Protocol):
     def cut(self, connection: "Connection", reason: str) -> None: ...
 
 
+Quick = Callable[["Connection", bytes], bool]
+"""Answers what came, if it is a request that can be answered at once. False: others must answer it, or finish the
+answer that has `begun`."""
+
+
+class Unfinished(Protocol):
+    """An answer that has begun before its request was looked at by anybody else."""
+
+    def close(self) -> None:
+        """It will not be finished, or is."""
+
+
 class _Mark(NamedTuple):
     """How far a connection was when it was last looked at."""
 
@@ -53,18 +65,24 @@ class Connection(Speaker):
         "_finishing",
         "_keeper",
         "_mark",
+        "_quick",
         "_received",
         "_resumed",
         "_sends_beside",
         "_wire",
+        "address",
         "answered",
+        "begun",
+        "is_encrypted",
         "opening",
         "phase",
         "since",
         "source",
     )
 
-    def __init__(self, keeper: Keeper, source: str, server: web.Server, **options: Any) -> None:
+    def __init__(
+        self, keeper: Keeper, source: str, server: web.Server, quick: Quick | None = None, **options: Any
+    ) -> None:
         super().__init__(server, **options)
         self.source = source
         self.phase = Phase.OPENING
@@ -74,7 +92,13 @@ class Connection(Speaker):
         """Bytes of the last answer."""
         self.opening: asyncio.Task[None] | None = None
         """What makes the transport, through the handshake if there is one."""
+        self.address: str | None = None
+        """Where it comes from, if it has one."""
+        self.is_encrypted = False
+        self.begun: Unfinished | None = None
+        """The answer to the request that is worked on, of which some has left already."""
         self._keeper = keeper
+        self._quick = quick
         self._wire: asyncio.Transport | None = None
         self._carrier: asyncio.Transport | None = None
         self._before_http: Httpg | None = None
@@ -96,7 +120,10 @@ class Connection(Speaker):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._wire = wire = cast("asyncio.Transport", transport)
         self._carrier = carrier(wire)
-        if wire.get_extra_info("sslcontext") is not None:
+        peer = wire.get_extra_info("peername")
+        self.address = str(peer[0]) if isinstance(peer, tuple) else None
+        self.is_encrypted = wire.get_extra_info("sslcontext") is not None
+        if self.is_encrypted:
             self._before_http = Httpg(wire.write, partial(self._keeper.cut, self, "delegation"))
         super().connection_made(transport)
 
@@ -104,6 +131,8 @@ class Connection(Speaker):
         self._keeper.ended(self)
         if self._before_http is not None:
             self._before_http.end()
+        if self.begun is not None:
+            self.begun.close()
         super().connection_lost(exc)
         # What came of a body goes with its request, not only once a collection finds that each holds the other.
         self._body = self._wire = self._carrier = None
@@ -114,6 +143,9 @@ class Connection(Speaker):
             if not self._before_http.is_over:
                 return
             self._before_http = None
+        if self._quick is not None and self.awaits_request and self._quick(self, data):
+            self._received += len(data)
+            return
         in_head = self._body is None or self._body.is_eof()
         super().data_received(data)
         self._received += len(data)
@@ -124,6 +156,12 @@ class Connection(Speaker):
             self._keeper.busy(self)
         elif data and in_head and self.phase is Phase.IDLE:
             self._keeper.opening(self)
+
+    def answered_at_once(self, size: int) -> None:
+        """A whole answer of so many bytes has left, or lies where the network takes it from."""
+        self._answers += 1
+        self.answered = size
+        self._keeper.idle(self)
 
     def resume_reading(self, resume_parser: bool = True) -> None:
         self._resumed = True

@@ -26,9 +26,14 @@ async def middleware(
     finally:
         # What is nowhere has the caller's own word for its method, though only one of HTTP's.
         operation = act_of(request) if request.match_info.route.resource is not None else "none"
-        counter, histogram = _kept(operation, status)
-        counter.inc()
-        histogram.observe(time.monotonic() - begun)
+        count(operation, status, begun)
+
+
+def count(operation: str, status: int, begun: float) -> None:
+    """A request that came at that moment (`time.monotonic`) has been answered."""
+    counter, histogram = _kept(operation, status)
+    counter.inc()
+    histogram.observe(time.monotonic() - begun)
 
 
 @functools.cache

@@ -54,13 +54,7 @@ async def get(
         raise TooManyRequests("the server is shutting down", retry_after=10)
     if not served.sealed:
         demand_secure(request)
-    headers = {
-        "ETag": served.etag,
-        "Accept-Ranges": "bytes",
-        "Cache-Control": "no-store",
-        "X-Content-Type-Options": "nosniff",
-        "Digest": digest_fields.digest(_adler32(served)),
-    }
+    headers = fields_of(served)
     asked = request.headers
     if "If-Match" in asked and not ranges.matches(asked.getall("If-Match"), served.etag, weak=False):
         return web.Response(status=412, headers=headers)
@@ -82,6 +76,17 @@ async def get(
     else:
         await send(request, answer, served, read, body)
     return answer
+
+
+def fields_of(served: Representation) -> dict[str, str]:
+    """The header fields of each answer about it."""
+    return {
+        "ETag": served.etag,
+        "Accept-Ranges": "bytes",
+        "Cache-Control": "no-store",
+        "X-Content-Type-Options": "nosniff",
+        "Digest": digest_fields.digest(_adler32(served)),
+    }
 
 
 def _chosen(request: web.Request, served: Representation) -> tuple[int, dict[str, str], Body]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import structlog
 from aiohttp import HttpVersion11, web
 from aiohttp.http_writer import StreamWriter
+from prometheus_client import Counter
 
 from mdm_async.auditing.reads import Read, Reading
 from mdm_async.blobs.store import FileRange, Piece
@@ -21,11 +22,11 @@ from mdm_async.web.http.channel import source_of
 from mdm_async.web.http.connection import Connection
 from mdm_async.web.http.house import HOUSE
 
-_AHEAD = 2 << 20
+AHEAD = 2 << 20
 """Bytes that a reader who hardly reads leaves in memory: a piece on its way, and the next one decrypted. A sealed
 stream is sent from its file where no TLS is in between."""
 
-_COPIED = 16 << 10
+COPIED = 16 << 10
 """Bytes that are copied rather than sent by themselves, at the most."""
 
 _log = structlog.get_logger()
@@ -74,10 +75,10 @@ async def send(
     transport = transport_of(request)
     house = request.app[HOUSE]
     payer = Payer.of(read.caller, read.owner, source_of(request))
-    from_file = house.blobs.files and _is_plain(transport) and served.sealed
+    from_file = house.blobs.files and is_plain(transport) and served.sealed
     with (
         house.admission.sending(payer, served.ending, transport.abort),
-        house.budget.holding(payer, 0 if from_file else min(body.size, _AHEAD)),
+        house.budget.holding(payer, 0 if from_file else min(body.size, AHEAD)),
         breaking_off(answer, transport),
     ):
         await _send(request, transport, answer, Part(served, read, body))
@@ -100,7 +101,7 @@ async def send_parts(
     chunked = request.version >= HttpVersion11
     with (
         house.admission.sending(payer, Ending(), transport.abort),
-        house.budget.holding(payer, _AHEAD),
+        house.budget.holding(payer, AHEAD),
         breaking_off(answer, transport),
     ):
         async with aclosing(parts) as each:
@@ -119,7 +120,7 @@ def transport_of(request: web.Request) -> asyncio.Transport:
     return request.transport
 
 
-def _is_plain(transport: asyncio.Transport) -> bool:
+def is_plain(transport: asyncio.Transport) -> bool:
     return transport.get_extra_info("sslcontext") is None
 
 
@@ -154,21 +155,26 @@ async def _send(
     async with (
         request.app[HOUSE].reads.reading(part.read, served.ending, source_of(request)) as reading,
         telling_damage(part.read),
-        served.open([(one.start, one.stop) for one in body.sections], files=_is_plain(transport)) as pieces,
+        served.open([(one.start, one.stop) for one in body.sections], files=is_plain(transport)) as pieces,
         aclosing(_in_order(pieces, body)) as chosen,
     ):
         first = await anext(chosen, b"")
         if not answer.prepared:
             # What is small leaves in one packet with its headers, for which it is copied.
-            answer._send_headers_immediately = isinstance(first, FileRange) or len(first) > _COPIED
+            answer._send_headers_immediately = isinstance(first, FileRange) or len(first) > COPIED
             await answer.prepare(request)
             if chunked:
                 assert isinstance(request.writer, StreamWriter)
                 request.writer.chunked = False  # The part is a chunk already.
-        sending = _Sending(connection, request, transport, answer, served, reading)
+        sending = Sending(connection, request, transport, answer, served, reading)
         await sending.send(first)
         async for piece in chosen:
             await sending.send(piece)
+
+
+def counter_of(served: Source) -> Counter:
+    """Of bytes that go out."""
+    return SEALED_OUT if served.sealed else CLEAR_OUT
 
 
 @asynccontextmanager
@@ -192,7 +198,7 @@ async def _in_order(pieces: Pieces, body: Body) -> AsyncGenerator[Piece, None]:
         async with aclosing(pieces(section.start, section.stop)) as found:
             # Its bytes are there before its preface is sent: those of the first come before the status.
             first = await anext(found, b"")
-            if isinstance(first, FileRange) or len(first) > _COPIED:
+            if isinstance(first, FileRange) or len(first) > COPIED:
                 if section.preface:
                     yield section.preface
                 yield first
@@ -205,8 +211,8 @@ async def _in_order(pieces: Pieces, body: Body) -> AsyncGenerator[Piece, None]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Sending:
-    """One body on its way."""
+class Sending:
+    """One body on its way to a reader who takes it bit by bit."""
 
     connection: Connection
     request: web.Request
@@ -223,19 +229,24 @@ class _Sending:
                 async with aclosing(steps) as sizes:
                     async for size in sizes:
                         self.connection.sent_beside(size)
-                        self._count(size)
+                        self.count(size)
                         self._demand_going()
         else:
-            self._count(len(piece))
+            self.count(len(piece))
             await self.answer.write(piece)
-            if len(piece) > _COPIED:
-                if _is_plain(self.transport):  # What is encrypted is taken at once, into other memory.
+            if len(piece) > COPIED:
+                if is_plain(self.transport):  # What is encrypted is taken at once, into other memory.
                     await sendfile.flushed(self.transport, self.request.writer.drain)
                 if not self.transport.get_write_buffer_size():
                     give_back(piece)
 
-    def _count(self, size: int) -> None:
-        (SEALED_OUT if self.served.sealed else CLEAR_OUT).inc(size)
+    async def taken(self) -> None:
+        """Wait until the transport wants more."""
+        await self.request.writer.drain()
+
+    def count(self, size: int) -> None:
+        """So many bytes have gone."""
+        counter_of(self.served).inc(size)
         self.reading.bytes += size
 
     def _demand_going(self) -> None:

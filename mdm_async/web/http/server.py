@@ -7,12 +7,14 @@ from typing import Any
 
 from aiohttp import web
 from aiohttp.http_exceptions import BadHttpMethod, HttpProcessingError, LineTooLong
+from aiohttp.http_parser import RawRequestMessage
 from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 from aiohttp.web_protocol import RequestHandler, _ErrInfo
 from multidict import CIMultiDict, CIMultiDictProxy
 
 from mdm_async.errors import BadRequest, HeadTooLarge, MdmError, NotSupported, UriTooLong
 from mdm_async.web.http import problem
+from mdm_async.web.http.boundary import Boundary
 from mdm_async.web.http.discarding import discard, let_run_out
 from mdm_async.web.http.expectation import EXPECTED
 from mdm_async.web.http.metrics import UNREADABLE
@@ -77,7 +79,7 @@ def _taking_expectations(make: Callable[..., web.BaseRequest]) -> Callable[..., 
 class Speaker(RequestHandler):
     """One client's connection, as far as it speaks HTTP."""
 
-    __slots__ = ("_body", "_head", "_ignored", "_most_head", "_refused")
+    __slots__ = ("_body", "_boundary", "_head", "_ignored", "_most_head", "_refused")
 
     def __init__(self, server: web.Server, *, max_head: int, **options: Any) -> None:
         options |= {"auto_decompress": False, "lingering_time": 0.0, "read_bufsize": _AHEAD}
@@ -91,6 +93,16 @@ class Speaker(RequestHandler):
         """What follows is not looked at: there is no telling where a request begins."""
         self._ignored = 0
         """Bytes of what follows."""
+        self._boundary = Boundary()
+
+    @property
+    def awaits_request(self) -> bool:
+        """Whether all that came is answered, and what comes next begins a request."""
+        waiter = self._waiter  # There is none before the first request was looked for.
+        waits = not self._request_count or (waiter is not None and not waiter.done())
+        return (
+            waits and not self._messages and self._boundary.is_here and not (self._close or self._force_close)
+        )
 
     def data_received(self, data: bytes) -> None:
         if self._refused:
@@ -99,13 +111,15 @@ class Speaker(RequestHandler):
         in_head = self._body is None or self._body.is_eof()
         known = self._request_count
         super().data_received(data)
-        if self._request_count > known:
+        begun, message = self._request_count - known, None
+        if begun:
             message, self._body = self._messages[-1]
             self._head, self._refused = 0, isinstance(message, _ErrInfo)
         elif in_head:
             self._head += len(data)
             if self._head > self._most_head:
                 self._refuse(LineTooLong(b"", self._most_head))
+        self._boundary.came(data, begun, message if isinstance(message, RawRequestMessage) else None)
 
     def _refuse(self, why: HttpProcessingError) -> None:
         """As the parser's own errors are answered: after what was asked for before."""
