@@ -21,6 +21,7 @@ from tests.blobs.test_stores import written
 from tests.ceph import Ceph
 from tests.conftest import Server, running_server
 from tests.faults.conditions import until
+from tests.faults.serving import AWAY, Caller, serving
 from tests.postgres.for_tests import PostgresForTests
 from tests.web.made_images import made
 
@@ -186,6 +187,52 @@ async def _status(server: Server, url: str, body: AsyncIterator[bytes]) -> tuple
             return answer.status, "Retry-After" in answer.headers
     except aiohttp.ClientError:
         return 0, False
+
+
+async def test_what_a_killed_server_has_left_in_parts_is_removed(
+    ceph: Ceph, dsn: str, tmp_path: Path
+) -> None:
+    own = {"blobs__lease_seconds": "2", "log__level": "error", "database__dsn": dsn}
+    own |= {f"s3__{name}": value for name, value in ceph.settings.items()}
+    stored, broken = (made(pixels=size, seed=next(_SEEDS)) for size in (300_000, 18_000_000))
+    async with (
+        bucket_of(ceph) as bucket,
+        aiohttp.ClientSession() as http,
+        serving(tmp_path / "data", blobs__url=bucket.url, **own) as server,
+    ):
+        caller = Caller(http, server.url, server.admin_token)
+        await _put(caller, http, "/a.dcm", stored)
+        kept = await bucket.objects()
+        uploading = asyncio.create_task(_put(caller, http, "/b.dcm", broken, stops=True))
+        await until(lambda: _begun(bucket))
+        await server.kill()
+        with pytest.raises(AWAY):
+            await uploading
+        await server.start()
+        assert len(await caller.read("/a.dcm", "basic")) > 300_000
+
+        async def is_swept() -> bool:
+            await caller.post("/admin/v1/fsck", repair=True)
+            return await bucket.objects() == kept
+
+        await until(is_swept)
+
+
+async def _put(
+    caller: Caller, http: aiohttp.ClientSession, name: str, data: bytes, *, stops: bool = False
+) -> None:
+    """`stops`: in its middle, for ever."""
+    prepared = await caller.srm("prepareToPut", files=[{"surl": name}])
+
+    async def body() -> AsyncIterator[bytes]:
+        yield data[: len(data) * 2 // 3]
+        if stops:
+            await asyncio.Event().wait()
+        yield data[len(data) * 2 // 3 :]
+
+    async with http.put(prepared["files"][0]["transferURL"], data=body()) as answer:
+        assert answer.status == 201, await answer.text()
+    await caller.srm("putDone", requestToken=prepared["requestToken"], surls=[name])
 
 
 async def test_requests_whose_answers_are_lost_have_been_done(ceph: Ceph) -> None:

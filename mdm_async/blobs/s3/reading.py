@@ -20,6 +20,8 @@ from mdm_async.held import may_wait
 T = TypeVar("T")
 _DEEPEST: Final = 4
 """Ranges that one reader has fetched ahead at the most; one that is slower than the engine has one."""
+_SWALLOWED: Final = 8
+"""Ranges for each of which a reader has waited, before another is fetched ahead."""
 _ALL_AHEAD: Final = 128
 """Ranges ahead, beyond one each, of all readers: 128 MiB."""
 _SMALL: Final = 600_000
@@ -60,7 +62,7 @@ class S3Reader:
         self._all, self._whole = ahead, whole
         self._demand_there = demand_there
         self._ahead: deque[_Fetch] = deque()
-        self._depth = 1
+        self._depth, self._waited = 1, 0
         self._next = -1
         self._closed = False
 
@@ -105,8 +107,9 @@ class S3Reader:
         fetch = self._ahead.popleft()
         if self._ahead:
             self._all.running -= 1
-        if not fetch.data.done():
-            self._depth = min(self._depth + 1, _DEEPEST)
+        # Not of the first, which sockets swallow: who reads no more then would hold as much as who reads fast.
+        self._waited = self._waited + 1 if not fetch.data.done() else 0
+        self._depth = min(1 + self._waited // _SWALLOWED, _DEEPEST)
         return fetch
 
     def _look_ahead(self, size: int, stop: int) -> None:
