@@ -22,7 +22,6 @@ from mdm_async.auditing.refusals import Refusals
 from mdm_async.auditing.signing_key import signing_key
 from mdm_async.blobs.bucket import in_bucket
 from mdm_async.blobs.local import LocalBlobs
-from mdm_async.blobs.store import BlobStore
 from mdm_async.catalog.mirrors import mirrors
 from mdm_async.catalog.rights import tokens
 from mdm_async.catalog.rights.callers import Callers
@@ -72,7 +71,7 @@ from mdm_async.images.transfers.staging import Staging, Waiters
 from mdm_async.images.transfers.warm import WarmTurls
 from mdm_async.images.transfers.watch import TurlWatch
 from mdm_async.images.upkeep.bindings import bind_entries_forever
-from mdm_async.images.upkeep.claim import claim_store
+from mdm_async.images.upkeep.claim import StoreWatch, claim_store
 from mdm_async.images.upkeep.days import keep_days, keep_days_forever
 from mdm_async.images.upkeep.queues import begin_work
 from mdm_async.images.upkeep.sweep import Sweeper
@@ -247,6 +246,7 @@ async def running(
         grace = settings.transfers.revocation_grace
         judge = replace(house.judge, database=lanes.control, callers=Callers(lanes.control))
         beside(TurlWatch(judge, house.warm, house.admission, grace).watch())
+        beside(house.store_watch.forever())
         beside(house.sweeper.forever())
         check, days = replace(house.deep_check, database=lanes.bulk), settings.blobs.deep_check_days
         beside(over_and_over("deep check", partial(check.forever, days), destroying.LOOK))
@@ -294,18 +294,18 @@ async def _blobs(
     disks: Disks,
     disk: ThreadPoolExecutor,
     shared: bool,
-) -> BlobStore:
-    """Where ciphertext lies, and is this installation's."""
+) -> StoreWatch:
+    """Over where ciphertext lies, and is this installation's."""
     if settings.blobs.url is None:
         stored = settings.blobs_directory
         local = LocalBlobs(stored, disk, disks.reserve(stored))
-        await claim_store(lanes.bulk, local)
+        mine = await claim_store(lanes.bulk, local)
         stack.enter_context(local.held(shared=shared))
-        return local
+        return StoreWatch(local, mine)
     bucket = await stack.enter_async_context(in_bucket(settings.blobs.url, settings.s3, disk))
-    await claim_store(lanes.bulk, bucket)
+    mine = await claim_store(lanes.bulk, bucket)
     await bucket.prove()
-    return bucket
+    return StoreWatch(bucket, mine)
 
 
 async def _house(
@@ -327,7 +327,8 @@ async def _house(
     disks = Disks.of(settings, lanes, disk, ballast)
     await disks.look()
     shared = settings.blobs.shared or seat is not None
-    blobs = await _blobs(stack, settings, lanes, disks, disk, shared)
+    store_watch = await _blobs(stack, settings, lanes, disks, disk, shared)
+    blobs = store_watch.store
     archives = await stack.enter_async_context(archives_of(settings))
     cipher = stack.enter_context(CipherPool(_CIPHER_THREADS))
     scrubber = stack.enter_context(Scrubber(settings.scrub, private_places(settings)))
@@ -405,6 +406,7 @@ async def _house(
         makers=makers,
         refusals=Refusals(lanes.control),
         reads=Reads(lanes.control),
+        store_watch=store_watch,
         sweeper=Sweeper(lanes.bulk, keys, blobs, node),
         shredder=Shredder(lanes.bulk, workshop.on(lanes.bulk), shelf, destroyer, warm, changed),
         rekeying=Rekeying(

@@ -65,10 +65,42 @@ def write(directory: Path, mine: StoreId) -> None:
         raise UnsafeSettings(f"{path} cannot be written: {why.strerror}") from why
 
 
-def demand(directory: Path) -> None:
-    """Raises Unavailable when the file is not there: then the directory's disk is not mounted."""
-    if not (directory / NAME).exists():
-        raise Unavailable("the blob store is not there", remedy="mount its disk again")
+class Own:
+    """The id file of the store in a directory. Once it is `taken`, no other may lie in its place."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._said: StoreId | None = None
+        self._file = (0, 0)
+        """Its device and inode when it was read last."""
+
+    @property
+    def taken(self) -> bool:
+        return self._said is not None
+
+    def take(self) -> None:
+        """It says what store this process uses from now on. Raises UnsafeSettings."""
+        self._said = read(self._directory)
+
+    def demand(self) -> None:
+        """Raises Unavailable when the file is not there: then the directory's disk is not mounted; and when it is
+        another store's. Costs a look at its inode."""
+        try:
+            found = (self._directory / NAME).stat()
+        except OSError:
+            raise Unavailable("the blob store is not there", remedy="mount its disk again") from None
+        file = (found.st_dev, found.st_ino)
+        if not self.taken or file == self._file:
+            return
+        try:
+            said = read(self._directory)
+        except UnsafeSettings:
+            said = None
+        if said != self._said:
+            raise Unavailable(
+                "another blob store lies where this server's was", remedy="mount this one's disk again"
+            )
+        self._file = file
 
 
 @contextmanager

@@ -20,6 +20,7 @@ from uuid import UUID
 from mdm_async.blobs import id_file
 from mdm_async.blobs.ahead import one_ahead
 from mdm_async.blobs.cached import CachedFile, in_memory, open_cached, read_cached
+from mdm_async.blobs.id_file import Own
 from mdm_async.blobs.reserve import DiskPromise, Reserve
 from mdm_async.blobs.store import STEP, FileRange, Piece, Promise, StoreId
 from mdm_async.errors import Damaged, Lost, NoSpace, Unavailable
@@ -45,6 +46,7 @@ class LocalBlobs:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._directory = directory
         self._disk = disk
+        self._own = id_file.Own(directory)
         self.reserve = Reserve(directory, reserve_free)
 
     def __str__(self) -> str:
@@ -54,10 +56,10 @@ class LocalBlobs:
         return DiskPromise(self.reserve, self._disk, payer)
 
     def create(self, blob: UUID, promise: Promise) -> "_LocalWriter":
-        return _LocalWriter(self._disk, self._path(blob), promise)
+        return _LocalWriter(self._disk, self._own, self._path(blob), promise)
 
     async def open(self, blob: UUID, size: int) -> "_LocalReader":
-        reader = _LocalReader(self._disk, self._path(blob), size)
+        reader = _LocalReader(self._disk, self._own, self._path(blob), size)
         try:
             await reader.open()
         except BaseException:
@@ -76,7 +78,7 @@ class LocalBlobs:
         return CachedFile(descriptor)
 
     async def delete(self, blob: UUID) -> None:
-        await self._run(_delete, self._path(blob))
+        await self._run(_delete, self._own, self._path(blob))
 
     async def listing(self) -> AsyncIterator[tuple[UUID, int]]:
         for shard in await self._run(_shards, self._directory):
@@ -84,7 +86,7 @@ class LocalBlobs:
                 yield blob, size
 
     async def size(self, blob: UUID) -> int | None:
-        return await self._run(_size, self._path(blob))
+        return await self._run(_size, self._own, self._path(blob))
 
     async def identity(self) -> StoreId | None:
         return await self._run(id_file.read, self._directory)
@@ -94,6 +96,7 @@ class LocalBlobs:
 
     def held(self, *, shared: bool) -> AbstractContextManager[None]:
         """While this process uses it; `shared`: others may too. Raises UnsafeSettings."""
+        self._own.take()
         return id_file.held(self._directory, shared=shared)
 
     async def free(self, payer: str | None = None) -> int:
@@ -113,8 +116,8 @@ class _LocalWriter:
     Jobs of a cancelled upload may still run in the pool: each holds the lock, and none makes a file once this ended.
     """
 
-    def __init__(self, disk: ThreadPoolExecutor, path: Path, promise: Promise) -> None:
-        self._disk, self._path, self._promise = disk, path, promise
+    def __init__(self, disk: ThreadPoolExecutor, own: Own, path: Path, promise: Promise) -> None:
+        self._disk, self._own, self._path, self._promise = disk, own, path, promise
         self._descriptor = -1
         self._ended = False
         self._lock = threading.Lock()
@@ -134,7 +137,7 @@ class _LocalWriter:
     async def abandon(self) -> None:
         def job() -> None:
             self._close()
-            _delete(self._path)
+            _delete(self._own, self._path)
 
         await self._run(job)
 
@@ -149,7 +152,7 @@ class _LocalWriter:
         if self._ended:
             raise Unavailable("the upload has ended")
         if self._descriptor < 0:
-            self._descriptor = _create(self._path)
+            self._descriptor = _create(self._own, self._path)
         return self._descriptor
 
     def _close(self) -> None:
@@ -168,8 +171,8 @@ class _LocalWriter:
 
 
 class _LocalReader:
-    def __init__(self, disk: ThreadPoolExecutor, path: Path, size: int) -> None:
-        self._disk, self._path, self._size = disk, path, size
+    def __init__(self, disk: ThreadPoolExecutor, own: Own, path: Path, size: int) -> None:
+        self._disk, self._own, self._path, self._size = disk, own, path, size
         self._descriptor = -1
         self._closed = False
         self._lock = threading.Lock()
@@ -246,7 +249,7 @@ class _LocalReader:
         try:
             self._descriptor = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError as why:
-            id_file.demand(self._path.parent.parent)
+            self._own.demand()
             raise Lost("a blob is missing") from why
         except OSError as why:
             raise Unavailable(f"a blob cannot be opened: {why.strerror}", remedy="run mdm fsck") from why
@@ -280,10 +283,12 @@ def _scratch(size: int) -> memoryview:
     return memoryview(buffer)[:size]
 
 
-def _create(path: Path) -> int:
+def _create(own: Own, path: Path) -> int:
     try:
-        if not path.parent.exists():
-            id_file.demand(path.parent.parent)
+        is_new = not path.parent.exists()
+        if is_new or own.taken:
+            own.demand()
+        if is_new:
             path.parent.mkdir(mode=0o700, exist_ok=True)
             _sync_directory(path.parent.parent)
         return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
@@ -316,11 +321,11 @@ def _sync_directory(directory: Path) -> None:
         os.close(descriptor)
 
 
-def _delete(path: Path) -> None:
+def _delete(own: Own, path: Path) -> None:
     try:
         path.unlink()
     except FileNotFoundError:
-        id_file.demand(path.parent.parent)
+        own.demand()
     except OSError as why:
         raise Unavailable(f"a blob cannot be deleted: {why.strerror}") from why
 
@@ -339,10 +344,12 @@ def _files(shard: Path) -> list[tuple[UUID, int]]:
     return sorted(found)
 
 
-def _size(path: Path) -> int | None:
+def _size(own: Own, path: Path) -> int | None:
     try:
         return path.stat().st_size
     except FileNotFoundError:
+        if own.taken:
+            own.demand()
         return None
 
 

@@ -24,6 +24,7 @@ class DirectoryLock:
         self.directory = directory
         self.path = directory / LOCK_FILE
         self._descriptor: int | None = None
+        self._whole = -1
 
     def __repr__(self) -> str:
         return f"<DirectoryLock {self.directory} {'held' if self.held else 'free'}>"
@@ -63,12 +64,33 @@ class DirectoryLock:
         except BaseException:
             os.close(descriptor)
             raise
+        self._whole = self._lock_whole(descriptor)
         with suppress(OSError):  # of a full disk: it is for people only
             os.ftruncate(descriptor, 0)
             os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
         self._descriptor = descriptor
 
+    def _lock_whole(self, descriptor: int) -> int:
+        """The directory itself, so that nobody gets in when the file is removed; -1 where directories have no locks."""
+        whole = os.open(self.directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            fcntl.flock(whole, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(whole)
+            os.close(descriptor)
+            raise Unavailable(
+                f"{self.directory} is in use by another mdm server, whose file {LOCK_FILE} was removed",
+                remedy="stop that server, or give this one a directory of its own",
+            ) from None
+        except OSError:
+            os.close(whole)
+            return -1
+        return whole
+
     def release(self) -> None:
+        if self._whole >= 0:
+            os.close(self._whole)
+            self._whole = -1
         if self._descriptor is not None:
             os.ftruncate(self._descriptor, 0)
             os.close(self._descriptor)

@@ -26,12 +26,14 @@ async def live(request: web.Request) -> web.Response:
 
 
 async def ready(request: web.Request) -> web.Response:
-    """503 while the catalog is away or takes no changes, a disk is full, or the server drains."""
+    """503 while the catalog or the blob store is away, the catalog takes no changes, a disk is full, or it drains."""
     house = request.app[HOUSE]
     if house.draining:
         raise Unavailable("the server is shutting down", retry_after=10)
     if house.disks.full:
         raise Unavailable("; ".join(house.disks.full.values()), remedy="free space", retry_after=60)
+    if (away := house.store_watch.away) is not None:
+        raise Unavailable(away, remedy="mount its disk, or reach its bucket, again", retry_after=10)
     await house.lanes.control.demand_writable()
     return json_reply(request, {"status": "ready", "version": __version__})
 

@@ -51,6 +51,7 @@ from mdm_async.images.transfers.opening import OpenedViews
 from mdm_async.images.transfers.rounds import Rounds
 from mdm_async.images.transfers.staging import Staging
 from mdm_async.images.transfers.warm import WarmTurls
+from mdm_async.images.upkeep.claim import StoreWatch
 from mdm_async.images.upkeep.deep_check import DeepCheck
 from mdm_async.images.upkeep.sweep import Sweeper
 from mdm_async.images.views.workshop import Workshop
@@ -101,6 +102,7 @@ class House:
     makers: Makers
     refusals: Refusals
     reads: Reads
+    store_watch: StoreWatch
     sweeper: Sweeper
     shredder: Shredder
     rekeying: Rekeying
