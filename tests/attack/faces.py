@@ -896,6 +896,7 @@ ROUTES |= (
         ("POST", "/admin/v1/archives/{name}/files"): [
             _admin("POST", f"{_ARCHIVE}/files", lambda aim: {}),
             _admin("POST", f"{_ARCHIVE}/files", lambda aim: {"study": aim.study}, "by study"),
+            _admin("POST", f"{_ARCHIVE}/files", lambda aim: {"gone": True}, "gone"),
         ],
         ("POST", "/admin/v1/rejected"): [_admin("POST", "/admin/v1/rejected", lambda aim: {})],
         ("POST", "/admin/v1/archives/{name}/vanished"): [

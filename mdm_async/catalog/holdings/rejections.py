@@ -44,7 +44,8 @@ async def put(db: Connection, note: UUID, said: Rejected) -> None:
 
 async def lock(db: Connection, image: UUID, replaced: UUID | None = None) -> bool:
     """Whether an image, which gets a name, is a note. Then nobody names an image of its patient until this transaction
-    ends; else nobody rejects one of its own. `replaced`: whose name it gets. Before any entry is locked."""
+    ends; else nobody rejects one of its own. `replaced`: whose name it gets. Behind locks of directories, and before
+    those of files."""
     is_note: bool = await db.fetchval(
         "with notes as materialized (select image from rejection_notes where image in ($1, $2)),"
         " locks as materialized ("

@@ -55,13 +55,19 @@ async def remove_page(db: Connection, directory: int, count: int) -> tuple[list[
         "delete from locks where token = any(array(select b.token from locks_below($1) b))", directory
     )
     await db.execute("update cohorts set directory = null where directory = $1", directory)
+    # Directories, then notes, then files, each in the order of their ids: as everybody does who locks several.
+    await db.execute(
+        "select from entries where is_directory and id = any(array("
+        " select id from entries where parent = $1 order by name limit $2)) order by id for update",
+        directory,
+        count,
+    )
     await db.execute(
         "select lock_notes(array(select image from entries where parent = $1 order by name limit $2))",
         directory,
         count,
     )
     row = await db.fetchrow(
-        # Locked in the order of their ids, as everybody does who locks several.
         "with named as materialized (select id from entries where parent = $1 order by name limit $2"
         "), page as materialized ("
         "  select id, is_directory, name, acl, default_acl, default_view, only_view, delivery from entries"

@@ -118,6 +118,8 @@ class Copier:
         if any(one.view == OPAQUE for one in found):
             await taking.demand_takes_opaque(db, directory.entry.id)
         gone = [to.entry.image] if to.entry is not None and to.entry.image is not None else []
+        if to.entry is not None:
+            await entries.lock_move(db, directory.entry.id, [to.entry.id] if to.entry.is_directory else [])
         await rejections.lock_notes(db, [*wanted, *gone])
         kept = await images.keep(db, wanted)
         if not kept.issuperset(wanted):

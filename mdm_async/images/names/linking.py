@@ -131,8 +131,8 @@ class _Linking:
         async with self.linker.database.transaction() as db:
             await views_to_make.share_demands(db)
             await self.linker.shelf.served.refresh(db, now=True)
-            await rejections.lock_notes(db, images_)
             await entries.lock(db, self.target_id)
+            await rejections.lock_notes(db, images_)
             kept = await images.keep(db, images_)
             made = iter(
                 [await self._made(db, one, lfn, kept) for one, lfn in zip(linked, silent, strict=True)]

@@ -171,7 +171,7 @@ async def _mv(mover: Mover, caller: Caller, source: str, target: str, named: _Lo
         kept = _kept(mover.standing, before, entry, directory, name)
         await _demand_nothing_gained(mover.served, db, caller, before, _after(before, kept, directory, name))
         if there is not None and there.entry is not None:
-            await removal.take_away(db, caller, there, directory.entry.id, [entry.id])
+            await removal.take_away(db, caller, there, directory.entry.id, entry)
         await entries.move(db, kept, directory.entry.id, name)
         if takes is not None:
             await taking.say(db, entry.id, "opaque", takes)

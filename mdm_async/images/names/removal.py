@@ -1,6 +1,6 @@
 """Removing files and directories."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 
 from mdm_async.catalog.holdings import images, rejections
 from mdm_async.catalog.namespace import as_it_was, cut_trees, entries, locks, places
@@ -47,7 +47,7 @@ async def rmdir(
 
 
 async def take_away(
-    db: Connection, caller: Caller, place: Place, directory: int, moved: Collection[int] = ()
+    db: Connection, caller: Caller, place: Place, directory: int, moved: Entry | None = None
 ) -> None:
     """Remove what has this name in a directory, itself a directory with all below it, in the transaction that gives the
     name to another, which is `moved` there.
@@ -57,9 +57,12 @@ async def take_away(
     acl.demand(caller, place, Right.DELETE)
     if place.entry is None:
         raise acl.missing(caller)
+    both = [place.entry, *([moved] if moved is not None else [])]
+    # Directories, then notes, then files: as for whoever gives an image a name in a directory that he makes.
+    await entries.lock_move(db, directory, [one.id for one in both if one.is_directory])
     if place.entry.image is not None:
         await rejections.lock_notes(db, [place.entry.image])
-    await entries.lock_move(db, directory, [place.entry.id, *moved])
+    await entries.lock_move(db, directory, [one.id for one in both])
     if place.entry.is_directory:
         await _cut_off(db, caller, place, place.entry)
     else:
