@@ -41,6 +41,7 @@ LONGEST = (
     "dicom/test_corpus.py",
     "dicom/test_canary_everywhere.py",
     "dicom/test_profile_import.py",
+    "blobs/test_s3_faults.py",
     "identity/test_voms.py",
     "bench/test_entries.py",
 )

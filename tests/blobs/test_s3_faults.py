@@ -236,7 +236,7 @@ async def _put(
 
 
 async def test_requests_whose_answers_are_lost_have_been_done(ceph: Ceph) -> None:
-    """The second of two finds what the first has done."""
+    """The second of two finds what the first has done; and what came in half is asked for again."""
     async with bucket_of(ceph) as bucket, losing_proxy(ceph.port) as proxy:
         settings = S3Settings(**ceph.settings | {"endpoint": proxy.url})
         with ThreadPoolExecutor(2) as pool:
@@ -260,11 +260,14 @@ async def test_requests_whose_answers_are_lost_have_been_done(ceph: Ceph) -> Non
                         asked.startswith(begins) and holds in asked
                     )
                     blobs.append(blob := await written(store, data[:size]))
-                    assert proxy.lost == lost + 2
+                    assert proxy.lost == 2 * lost + 2
                     assert await bucket.objects() == sorted(blob.hex for blob in blobs)
+                    name = blob.hex.encode()
+                    proxy.loses = lambda asked, name=name: asked.startswith(b"GET") and name in asked
                     reader = await store.open(blob, size)
                     assert await reader.apply(0, size, bytes) == data[:size]
                     reader.close()
+                assert proxy.lost == 9
                 proxy.loses = lambda asked: asked.startswith(b"DELETE")
                 for blob in blobs:
                     await store.delete(blob)
