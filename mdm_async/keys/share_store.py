@@ -143,8 +143,9 @@ class ShareStore:
                 if (more := self._said.tell("unsafe")) is not None:
                     told = {"reason": why.detail, "remedy": why.remedy, **more}
                     _log.error("a key store is not used", store=self.name, **told)
-            except MdmError:
-                continue
+            except MdmError as why:
+                if (more := self._said.tell("closed")) is not None:
+                    _log.warning("a key store is still away", store=self.name, reason=why.detail, **more)
 
     async def keep_keks(self) -> None:
         """Once the store has been there. Whatever is wrong with it is no reason to stop."""

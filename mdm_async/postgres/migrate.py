@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 FILE_NAME = re.compile(r"(\d{4})_([a-z0-9_]+)\.sql")
 LOCK = 0x6D646D5F6D6967  # "mdm_mig": one migrator at a time per database
 REGISTER = """
-create table if not exists schema_migrations (
+create table if not exists {} (
     room    text not null,
     number  integer not null,
     name    text not null,
@@ -28,6 +28,12 @@ create table if not exists schema_migrations (
     applied timestamptz not null default now(),
     primary key (room, number)
 )
+"""
+
+# Not in a schema that migrations make: it is the first one for a role of its name, once it is there.
+_WHERE = """
+select quote_ident(name) || '.schema_migrations' from unnest(current_schemas(false)) with ordinality as path (name, place)
+where name <> 'mdm_keys' order by place limit 1
 """
 
 log = structlog.get_logger(__name__)
@@ -66,16 +72,17 @@ async def migrate(connection: "Connection", package: str) -> int:
     known = migrations_of(package)
     await connection.execute("select pg_advisory_lock($1)", LOCK, timeout=None)
     try:
-        await connection.execute(REGISTER)
+        register = await _register(connection)
+        await connection.execute(REGISTER.format(register))
         applied = await connection.fetch(
-            "select number, name, sha256 from schema_migrations where room = $1 order by number", package
+            f"select number, name, sha256 from {register} where room = $1 order by number", package
         )
         _check(package, known, applied)
         for migration in known[len(applied) :]:
             async with connection.transaction():
                 await connection.execute(migration.sql, timeout=None)
                 await connection.execute(
-                    "insert into schema_migrations (room, number, name, sha256) values ($1, $2, $3, $4)",
+                    f"insert into {register} (room, number, name, sha256) values ($1, $2, $3, $4)",
                     *(package, migration.number, migration.name, migration.sha256),
                 )
             log.info("applied a migration", room=package, number=migration.number, name=migration.name)
@@ -88,9 +95,15 @@ async def migrate(connection: "Connection", package: str) -> int:
 async def schema(connection: "Connection") -> dict[str, int]:
     """The number of the last migration of each room."""
     rows = await connection.fetch(
-        "select room, max(number) as last from schema_migrations group by room order by room"
+        f"select room, max(number) as last from {await _register(connection)} group by room order by room"
     )
     return {row["room"]: row["last"] for row in rows}
+
+
+async def _register(connection: "Connection") -> str:
+    """The table in which migrations are noted, with its schema."""
+    found: str | None = await connection.fetchval(_WHERE)
+    return found or "public.schema_migrations"
 
 
 def _check(package: str, known: list[Migration], applied: list[asyncpg.Record]) -> None:

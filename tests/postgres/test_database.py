@@ -18,6 +18,7 @@ import pytest
 from mdm_async.errors import NotFound, Unavailable, UnsafeSettings
 from mdm_async.postgres.database import Database, Timeouts, connect, migrate
 from mdm_async.postgres.embedded.lifecycle import EmbeddedPostgres
+from mdm_async.postgres.migrate import schema
 from mdm_async.postgres.turns import on_behalf
 from tests.patience import PATIENCE, PATIENT_DATABASE
 from tests.postgres.for_tests import PostgresForTests, postgres_folder, postgres_for_tests
@@ -285,6 +286,17 @@ async def test_two_rooms_share_a_database(dsn: str, package: Package, tmp_path: 
         (other / "migrations" / "0001_base.sql").write_text("create table u ()")
         importlib.invalidate_caches()
         assert await migrate(connection, other.name) == 1
+
+
+async def test_a_role_called_as_a_schema_that_migrations_make_finds_what_was_applied(
+    dsn: str, package: Package
+) -> None:
+    """As docs/keys.md names it: its search path begins with that schema, once it is there."""
+    name = package(m0001_base="create schema mdm_keys; create table mdm_keys.t ()")
+    async with connect(dsn) as connection:
+        await connection.execute("set search_path = mdm_keys, public")
+        assert [await migrate(connection, name), await migrate(connection, name)] == [1, 0]
+        assert await schema(connection) == {name: 1}
 
 
 async def test_nodes_that_start_at_once_take_turns(dsn: str, package: Package) -> None:
