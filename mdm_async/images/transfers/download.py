@@ -81,11 +81,12 @@ async def prepare(
     answers: dict[int, Answer] = {}
     with desk.asking(request, caller.payer, files, pin):
         who = await judge.callers.id_of(caller)
-        shared = rounds if files <= FEW and ask.cohort is None else None
+        few = files <= FEW and ask.cohort is None
         pins = Pins(
             judge.database,
             warm.shelf,
-            shared,
+            rounds,
+            few,
             warm.cipher,
             staging,
             caller,
@@ -140,7 +141,7 @@ async def _prepare_some(
 ) -> None:
     """The first of a request are kept ready for their first GET."""
     asked, judged = time.monotonic(), warm.feed.known_of(pins.caller)
-    if pins.rounds is not None:
+    if pins.few:
         surls, served = [ask.surls[item] for item in items], warm.shelf.served
         found = await readable_together(
             served, judge.delivery, pins.rounds, pins.caller, surls, view=ask.view, recipient=ask.recipient
@@ -178,7 +179,7 @@ async def _pin(database: Database, pins: Pins, made: list[Made], answers: dict[i
         await grants.insert_audited(db, [one.grant for one in some], acts, sync=False)
 
     evictable = {one.want.image: one.part for one in made if one.part is not None}
-    if not evictable and pins.rounds is not None:
+    if not evictable and pins.few:
         await pins.rounds.grants.ask([(one.grant, _act(pins.caller, one.want)) for one in made])
         return made
     if not evictable:

@@ -99,8 +99,9 @@ class Pins:
 
     database: Database
     shelf: Shelf
-    rounds: Rounds | None
-    """Of a request for few files, to share statements with others."""
+    rounds: Rounds
+    few: bool
+    """Of a request for few files, which shares statements with others."""
     cipher: CipherPool
     staging: Staging
     caller: Caller
@@ -257,8 +258,8 @@ class Pins:
         """Their views, or why there are none; the images among them that archives have too."""
         if not wanted:
             return [], set()
-        if self.rounds is not None:
-            return await self.rounds.views([(one.image, one.view) for one in wanted])
+        if wanted[0].pinned is None:
+            return await self.rounds.views([(one.image, one.view) for one in wanted], few=self.few)
         async with self.database.acquire() as db:
             found = await self.shelf.with_parts(db, await self._found(db, wanted))
         return await self.shelf.load(found), evictable_of(found)

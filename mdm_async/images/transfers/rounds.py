@@ -49,17 +49,21 @@ class Rounds:
         self.releases = Together(self._releases)
 
     async def _places(self, lfns: Sequence[Lfn]) -> Sequence[Place]:
+        distinct = list(dict.fromkeys(lfns))
         async with self.database.acquire() as db:
             await self._shelf.served.refresh(db)
-            return await places.resolve(db, lfns)
+            found = dict(zip(distinct, await places.resolve(db, distinct), strict=True))
+        return [found[lfn] for lfn in lfns]
 
-    async def views(self, wanted: Sequence[_Wanted]) -> tuple[list[ReadyView | MdmError], set[UUID]]:
+    async def views(
+        self, wanted: Sequence[_Wanted], *, few: bool
+    ) -> tuple[list[ReadyView | MdmError], set[UUID]]:
         """Many images' views, with all that is needed to read them, or why there are none; and those images among them
-        that archives have too. Whoever waits for the key store keeps nobody waiting."""
+        that archives have too. Whoever waits for the key store keeps nobody waiting. `few`: with whoever else asks."""
         if not wanted:
             return [], set()
         kept, judged = self._warm.kept, self._warm.feed.now
-        told = await self._views.ask(wanted)
+        told = await (self._views.ask(wanted) if few else self._find_views(wanted))
         found = told[0].found
         views: dict[_Key, ReadyView | MdmError] = {}
         for one, known in zip(wanted, told, strict=True):
