@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from mdm_async.blobs.store import FileRange, Piece
 from mdm_async.web.http.connection import Connection
+from mdm_async.web.http.strides import strides
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,10 @@ def write_now(connection: Connection, head: bytes, pieces: Sequence[Piece]) -> L
     wire = connection.transport
     assert wire is not None
     if connection.is_encrypted:
-        wire.writelines([head, *_leading(pieces)])
+        wire.write(head)
+        for piece in _leading(pieces):
+            for stride in strides(piece):
+                wire.write(stride)
         return Left(memoryview(b""), [], connection.writing_paused or wire.get_write_buffer_size() > 0)
     own = wire.get_extra_info("socket")
     # uvloop's stand-in for a socket cannot send. This one has its descriptor as long as nothing is waited for.
