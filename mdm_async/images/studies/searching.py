@@ -55,6 +55,8 @@ _MEANING: Final = frozenset(
 """Attributes whose very value says which are meant: so few have it that they are looked for in all the archive."""
 _FEW: Final = 2_000
 """Candidates of an index that are asked about one by one."""
+_SEEN: Final = 1_000
+"""Files that a caller sees which are all looked at, before an index is asked that has others' too."""
 _PROBES: Final = 3
 OF_RETRIEVED: Final = ("TransferSyntaxUID",)
 """What is told of instances that are retrieved: more would be too much of so many."""
@@ -158,6 +160,10 @@ async def _at(db: Connection, desk: Desk, caller: Caller, place: Place, sought: 
     verdict = await desk.verdicts.of(db, caller, place.newest_acl)
     seen = await visible.below(db, caller, verdict, place)
     if meant:
+        # Who sees few files waits for none that he does not see, however many have the value.
+        found = await studies.of_visible(db, seen, sought, min(_SEEN, MOST_MEANT))
+        if not found.cut:
+            return found
         return await studies.of_candidates(db, seen, meant[0], sought, MOST_MEANT)
     return await studies.of_visible(db, seen, sought, MOST_FILES)
 

@@ -1,10 +1,12 @@
 """What is looked at follows from what is asked for and what the caller sees; where bounds cut, hidden rows do not."""
 
 import asyncio
+from typing import Any
 
 import pytest
 from aiohttp import web
 
+from mdm_async.catalog.metadata import studies
 from mdm_async.dicom.indexed import by_keyword
 from mdm_async.images.studies import searching
 from tests.conftest import Server
@@ -39,10 +41,34 @@ async def test_a_study_that_is_named_is_found_whole_however_much_else_there_is(
     found = [(await viewer.get(path)).tree for path in paths]
     monkeypatch.setattr(searching, "MOST_FILES", 1)
     monkeypatch.setattr(searching, "_FEW", 1)
+    monkeypatch.setattr(searching, "_SEEN", 0)
     for path, before in zip(paths, found, strict=True):
         reply = await viewer.get(path)
         assert reply.tree == before, path
         assert "Warning" not in reply.headers
+
+
+async def test_who_sees_few_files_waits_for_none_that_others_have(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    viewer = archive.viewer()
+    (study, *_) = (await viewer.get(f"/studies?path={archive.folder}")).tree
+    path = f"/series?StudyInstanceUID={uid(study, STUDY)}&path={archive.folder}"
+    expected = (await viewer.get(path)).tree
+    asked = []
+
+    async def of_candidates(*how: Any) -> Any:
+        asked.append(how)
+        return await by_index(*how)
+
+    by_index = studies.of_candidates
+    monkeypatch.setattr(studies, "of_candidates", of_candidates)
+    monkeypatch.setattr(searching, "_FEW", -1)
+    assert (await viewer.get(path)).tree == expected
+    assert not asked
+    monkeypatch.setattr(searching, "_SEEN", 6)
+    assert (await viewer.get(path)).tree == expected
+    assert len(asked) == 1
 
 
 async def test_more_that_matches_than_is_looked_at_is_told(
@@ -84,6 +110,7 @@ async def test_hidden_rows_never_change_what_is_looked_at(
     monkeypatch.setattr(searching, "MOST_FILES", 3)
     monkeypatch.setattr(searching, "MOST_MEANT", 3)
     monkeypatch.setattr(searching, "_FEW", 2)
+    monkeypatch.setattr(searching, "_SEEN", 0)
 
     async def answers() -> list[tuple[object, list[str]]]:
         replies = [await viewer.get(path) for path in asked]

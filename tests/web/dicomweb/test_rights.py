@@ -36,6 +36,7 @@ def judged(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> N
     """The two ways to ask what a caller may know of, of what an index gives."""
     if request.param == "in one statement":
         monkeypatch.setattr(searching, "_FEW", -1)
+        monkeypatch.setattr(searching, "_SEEN", 0)
 
 
 async def status(viewer: Viewer, where: str, **headers: str) -> int:

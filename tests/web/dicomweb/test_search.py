@@ -304,6 +304,7 @@ async def test_the_way_to_an_answer_shows_in_nothing(
     paths = [f"{path}{'&' if '?' in path else '?'}path={archive.folder}" for path in paths]
     by_index = [(await viewer.get(path)).tree for path in paths]
     monkeypatch.setattr(searching, "_FEW", -1)
+    monkeypatch.setattr(searching, "_SEEN", 0)
     assert [(await viewer.get(path)).tree for path in paths] == by_index
     assert [len(found) for found in by_index[:3]] == [1, 1, 1]
 
