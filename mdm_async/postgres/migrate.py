@@ -32,7 +32,8 @@ create table if not exists {} (
 
 # Not in a schema that migrations make: it is the first one for a role of its name, once it is there.
 _WHERE = """
-select quote_ident(name) || '.schema_migrations' from unnest(current_schemas(false)) with ordinality as path (name, place)
+select quote_ident(name) || '.schema_migrations'
+from unnest(current_schemas(false)) with ordinality as path (name, place)
 where name <> 'mdm_keys' order by place limit 1
 """
 

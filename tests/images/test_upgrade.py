@@ -46,7 +46,7 @@ async def restore(dsn: str) -> None:
     """The database as the version before left it."""
     rows_of = stored()
     async with connect(dsn) as db:
-        await db.execute(REGISTER)
+        await db.execute(REGISTER.format("schema_migrations"))
         for package, last in rows_of["migrations"].items():
             for migration in migrations_of(package)[:last]:
                 await db.execute(migration.sql)
