@@ -1,10 +1,12 @@
 """What a mirror cannot take keeps nothing else from it, and is named; what is to be sent does not grow without end."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
+from mdm_async.images.reading import stream
 from tests.conftest import Server
 from tests.faults.conditions import blob_files, until
 from tests.faults.test_mirror import apply, directories, guid, profile, refused
@@ -107,6 +109,32 @@ async def test_what_is_mirrored_stays_where_it_is(sites: Sites) -> None:
     assert await guid(first, "/above/here/inside") == await guid(sites.second, "/above/here/inside")
     await admin(first, "POST", "/here/stop", 204)
     await first.srm("mv", fromSURL="/above", toSURL="/elsewhere")
+
+
+async def test_a_promotion_is_heard_while_a_file_is_sent(
+    sites: Sites, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = sites.first, sites.second
+    await directories(first, "/long")
+    await first.put("/long/one.dcm", made(seed=87))
+    sending, clear = asyncio.Event(), stream.clear
+
+    async def endless(*asked: Any) -> AsyncIterator[memoryview]:
+        async for piece in clear(*asked):
+            sending.set()
+            await asyncio.Event().wait()
+            yield piece
+
+    with monkeypatch.context() as slow:
+        slow.setattr(stream, "clear", endless)
+        await mirrored(sites, "/long")
+        await sending.wait()
+        await admin(second, "POST", "/long/promote")
+
+        async def is_fenced() -> bool:
+            return bool((await sites.status("long"))["state"] == "fenced")
+
+        await until(is_fenced)
 
 
 async def test_a_second_that_was_set_back_is_told(sites: Sites) -> None:

@@ -227,11 +227,13 @@ async def test_a_second_is_complete_once_it_has_what_was_there_when_it_was_added
         slow.setattr(changes, "complete", noted)
         slow.setattr(sent_entries, "PAGE", 1)
         slow.setattr(one_mirror, "PAGE", 1)
+        slow.setattr(one_mirror, "_SAY_HELLO", 0.0)
+        slow.setattr(one_mirror, "_LOOK_FOR_SHREDS", 0.0)
         await mirrored(sites, "/eight")
 
         async def is_complete() -> bool:
             return any(upto is not None and sent == len(names) for upto, sent in told)
 
         await until(is_complete)
-    assert len(told) > len(names)
+    assert any(0 < sent < len(names) for _, sent in told)
     assert all(upto is None for upto, sent in told if sent < len(names))

@@ -157,7 +157,10 @@ class Following:
     async def receive(self, name: str, id_: UUID, body: AsyncIterator[bytes], payer: Payer) -> None:
         """What was to come by this id, sealed. Raises Gone, BadSeal, WrongContent, Fenced, and as `Draft.fill`."""
         async with self.database.acquire() as db:
+            here = await followed.get(db, name)
             found = await followed.expected(db, name, id_)
+        if here is None or here.state != FOLLOWING:
+            raise followed.fenced(name)
         if found is None:
             raise Gone("nothing is to come by this id any more")
         secret, record = found

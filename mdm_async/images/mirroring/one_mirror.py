@@ -5,8 +5,8 @@ Nothing is held of the catalog while the mirror is waited for.
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Final
 
 import structlog
@@ -45,20 +45,21 @@ class Sending:
         self._said = self.line.mirror.said
 
     async def run(self) -> None:
-        await self._hello(None)
+        await self._hello(self.line.site)
         ended = asyncio.Event()
         try:
             async with asyncio.TaskGroup() as both:
-                both.create_task(self._shred(ended))
+                both.create_task(self._beside(ended))
                 both.create_task(self._send(ended))
         except BaseExceptionGroup as several:
             raise several.exceptions[0] from None
 
-    async def _hello(self, complete: datetime | None) -> None:
+    async def _hello(self, site: SecondSite) -> None:
         database, mirror = self.line.outfit.database, self.line.mirror
         async with database.acquire() as db:
             own = await installation.identity(db)
-        said = int((await self.line.site.hello(own, mirror.epoch, complete))["said"])
+            complete = await changes.complete(db, mirror.name)
+        said = int((await site.hello(own, mirror.epoch, complete))["said"])
         if said < self._said:
             raise Conflict(
                 "the second site was set back to an earlier state: it lacks what it has had",
@@ -90,10 +91,7 @@ class Sending:
     async def _some(self) -> bool:
         """Whether there may be more to send."""
         async with self.line.outfit.database.acquire() as db:
-            complete = await changes.complete(db, self.line.mirror.name)
             page = await changes.page(db, self.line.mirror.name, PAGE, shreds=False)
-        if asyncio.get_running_loop().time() - self._heard >= _SAY_HELLO:
-            await self._hello(complete)
         if page:
             await self._changes(page)
         more = True if page else await self._tell_acts()
@@ -107,8 +105,12 @@ class Sending:
         if changed := [change for change in page if change.kind == "entry"]:
             await entries.send(changed)
 
-    async def _shred(self, ended: asyncio.Event) -> None:
+    async def _beside(self, ended: asyncio.Event) -> None:
+        """What waits for no file: shreds, and whether the mirror follows still."""
         while True:
+            if asyncio.get_running_loop().time() - self._heard >= _SAY_HELLO:
+                with suppress(*BUSY):
+                    await self._hello(self.apart)
             async with self.line.outfit.database.acquire() as db:
                 page = await changes.page(db, self.line.mirror.name, PAGE, shreds=True)
             if page:

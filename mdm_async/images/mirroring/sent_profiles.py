@@ -15,6 +15,8 @@ from mdm_async.names import BASIC, IDENTIFIED, OPAQUE
 
 _ON_ITS_WAY = "it has not been sent yet"
 
+_PIECE = 1 << 20
+
 _log = structlog.get_logger()
 
 
@@ -89,8 +91,9 @@ class SentProfiles:
         demand(answer)
 
         async def content() -> AsyncIterator[memoryview]:
-            for piece in told:
-                yield memoryview(piece)
+            for part in told:
+                for at in range(0, len(part), _PIECE):
+                    yield memoryview(part)[at : at + _PIECE]
 
         await self.line.upload(answer["upload"], content())
 
