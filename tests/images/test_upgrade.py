@@ -77,6 +77,7 @@ async def archive(postgres: PostgresForTests, tmp_path: Path) -> tuple[Path, str
     dsn = await postgres.fresh_database()
     await restore(dsn)
     shutil.copytree(ARCHIVE / "blobs", tmp_path / "data" / "blobs")
+    (tmp_path / "data" / "secrets").mkdir(mode=0o700)
     return tmp_path / "data", dsn
 
 
