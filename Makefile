@@ -71,8 +71,8 @@ $(VENV)-bench/.done: requirements-bench.txt pyproject.toml
 	@touch $@
 
 bench: $(VENV)-bench/.done
-	tests/install-peers orthanc wrk dcmtk libgdcm-tools
-	$(VENV)-bench/bin/python -m bench
+	tests/install-peers orthanc wrk nginx dcmtk libgdcm-tools
+	$(VENV)-bench/bin/python -m bench run
 
 # Every attack of tests/siege in rotation, beside a caller who must not notice.
 MINUTES ?= 30

@@ -99,15 +99,20 @@ class Load:
     async def _share(self, connections: list[Connection], work: Iterator[Exchange | Cycle]) -> None:
         """Each connection takes the next piece of work until none is left, or something was wrong."""
 
+        due = self._due()
+
         async def take(connection: Connection) -> None:
             for piece in work:
                 if len(self._wrong) >= _WRONG_KEPT:
                     return
+                at = next(due)
+                if at is not None and (early := at - time.perf_counter()) > 0:
+                    await asyncio.sleep(early)
                 try:
                     if isinstance(piece, Cycle):
                         await self._cycle(connection, piece)
                     else:
-                        await self._exchange(connection, piece)
+                        await self._exchange(connection, piece, at)
                 except WrongAnswer as why:
                     self._wrong.append(f"{why}")
                     return
@@ -116,12 +121,19 @@ class Load:
 
         await asyncio.gather(*map(take, connections))
 
-    async def _exchange(self, connection: Connection, exchange: Exchange) -> None:
+    def _due(self) -> Iterator[float | None]:
+        """When each piece of work is due, None where it is as soon as somebody is free."""
+        if self._plan.rate is None:
+            return itertools.repeat(None)
+        return itertools.count(time.perf_counter(), 1 / self._plan.rate)
+
+    async def _exchange(self, connection: Connection, exchange: Exchange, due: float | None) -> None:
         image = exchange.image
         body = image.chunks() if image else ()
         answer = await connection.ask(exchange.head.encode(), body, exchange.tail)
         _check(exchange, answer)
-        self._count(exchange.label, answer, image.size if image else answer.size)
+        began = answer.began if due is None else due
+        self._count(exchange.label, answer, began, image.size if image else answer.size)
 
     async def _cycle(self, connection: Connection, cycle: Cycle) -> None:
         began = time.perf_counter()
@@ -155,11 +167,11 @@ class Load:
         tree: dict[str, Any] = orjson.loads(answer.text)
         return tree
 
-    def _count(self, label: str, answer: Answer, size: int) -> None:
+    def _count(self, label: str, answer: Answer, began: float, size: int) -> None:
         self._requests += 1
         self._volume += size
-        self._whole[label].append(answer.last - answer.began)
-        self._first[label].append(answer.first - answer.began)
+        self._whole[label].append(answer.last - began)
+        self._first[label].append(answer.first - began)
 
 
 def _check(exchange: Exchange, answer: Answer) -> None:
@@ -190,8 +202,8 @@ def timing(seconds: list[float]) -> Timing:
     histogram = HdrHistogram(1, _WORST_MICROSECONDS, 3)
     for each in seconds:
         histogram.record_value(max(1, round(each * 1e6)))
-    p50, p95, p99 = (histogram.get_value_at_percentile(percent) / 1000 for percent in (50, 95, 99))
-    return Timing(len(seconds), p50, p95, p99)
+    at = (histogram.get_value_at_percentile(percent) / 1000 for percent in (50, 95, 99, 99.9, 100))
+    return Timing(len(seconds), *at)
 
 
 def _cpu() -> float:

@@ -18,6 +18,7 @@ from bench.load import request_head
 from bench.plan import Exchange, Plan
 from bench.usage import Meter
 
+NAME = "orthanc"
 HTTP_THREADS = 50
 DICOMWEB = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
 _START_SECONDS = 60

@@ -61,6 +61,9 @@ class Plan:
     seconds: float | None = None
     pause: float = 0.0
     """Seconds that a connection waits before it takes the next."""
+    rate: float | None = None
+    """Exchanges that are due in a second, whoever is free to ask (an open loop): each is timed from when it was due,
+    and not from when a connection had time for it. None: each connection asks as soon as it has its answer."""
     cycles: list[Cycle] = field(default_factory=list)
     authorization: str = field(default="", repr=False)
 
@@ -88,6 +91,8 @@ class Timing:
     p50: float
     p95: float
     p99: float
+    p999: float
+    most: float
 
 
 @dataclass(slots=True)

@@ -1,13 +1,15 @@
 """What a scenario found: rows for a table, targets, remarks; as tables or as JSON."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+
+from bench.plot import Plot
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +31,7 @@ class Finding:
     rows: list[dict[str, Any]] = field(default_factory=list)
     targets: list[Target] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
-
-
-def as_json(findings: Sequence[Finding]) -> list[dict[str, Any]]:
-    return [asdict(finding) for finding in findings]
+    plots: list[Plot] = field(default_factory=list)
 
 
 def show(finding: Finding, console: Console) -> None:
@@ -47,7 +46,9 @@ def show(finding: Finding, console: Console) -> None:
 
 
 def show_targets(findings: Sequence[Finding], console: Console) -> None:
-    """The summary at the end."""
+    """The summary at the end, if anything was promised."""
+    if not any(finding.targets for finding in findings):
+        return
     table = Table(title="targets", title_justify="left", box=box.SIMPLE_HEAD)
     for column in ("promise", "measured", ""):
         table.add_column(column)
