@@ -62,6 +62,11 @@ async def test_a_name_that_was_pointed_elsewhere_is_damaged_on_every_face_and_fo
     assert await code(pointed, other) == ""
     answer = await pointed.call("GET", f"/dav{one}", token=pointed.admin_token)
     assert (answer.status, answer.tree["type"]) == (500, "urn:mdm:error:damaged")
+    to = {"Destination": f"{pointed.url}/dav{one}.copy"}
+    answer = await pointed.call("COPY", f"/dav{one}", token=pointed.admin_token, headers=to)
+    assert (answer.status, answer.tree["type"]) == (500, "urn:mdm:error:damaged"), "no copy would be bound"
+    (listed,) = (await pointed.srm("ls", surls=[one], fullDetailedList=True))["files"]
+    assert "size" not in listed
 
     async def found() -> list[dict[str, Any]]:
         known = await pointed.call("POST", "/admin/v1/fsck/known", token=pointed.admin_token, json={})

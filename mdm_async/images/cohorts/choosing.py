@@ -13,6 +13,7 @@ from mdm_async.images.fairness.turns import Turns
 from mdm_async.images.metadata import finding
 from mdm_async.images.metadata.asked import Asked, Match
 from mdm_async.images.metadata.rows import Desk, place_of
+from mdm_async.images.names.bound import is_bound
 from mdm_async.images.reading.served import ServedViews
 from mdm_async.images.reading.shelf import Shelf
 from mdm_async.images.surls import resolve
@@ -112,6 +113,8 @@ async def _readable(
         for one in matches:
             place = found.get(one.entry)
             if place is None or place.entry is None or one.image is None:
+                continue
+            if not is_bound(shelf.served.bindings, place.entry):
                 continue
             name = one.view or view or place.default_view
             if acl.allows(caller, place, Right.READ, name):

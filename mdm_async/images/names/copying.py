@@ -22,6 +22,7 @@ from mdm_async.catalog.work import views_to_make
 from mdm_async.errors import BadRequest, Busy, Exists, Forbidden, Gone, NoParent, TooLarge
 from mdm_async.images.changed import ChangedHere
 from mdm_async.images.names import removal
+from mdm_async.images.names.bound import astray, is_bound
 from mdm_async.images.names.revealing import Named, NameGuard
 from mdm_async.images.reading.served import ServedViews
 from mdm_async.images.rights.delivery import KINDS, Kind, policy
@@ -105,6 +106,8 @@ class Copier:
         acl.demand(caller, place, Right.READ, asked)
         if place.entry is None:
             raise acl.missing(caller)
+        if not is_bound(self.served.bindings, place.entry):
+            raise astray()
         view = asked or place.default_view
         kinds: Sequence[Kind] = KINDS if view == IDENTIFIED else ("deidentified",)
         sealed = tuple(kind for kind in kinds if policy(self.standing, place, kind) == "sealed")

@@ -17,6 +17,7 @@ from mdm_async.dicom.identifiers import linking_values
 from mdm_async.errors import BadRequest, Exists, Gone, MdmError, NotADirectory, NotFound
 from mdm_async.images.cipher_pool import CipherPool
 from mdm_async.images.names import directories
+from mdm_async.images.names.bound import astray, is_bound
 from mdm_async.images.names.path_template import PathTemplate
 from mdm_async.images.names.revealing import Named, NameGuard
 from mdm_async.images.reading import stream
@@ -153,6 +154,8 @@ class _Linking:
                 raise acl.missing(self.caller)
             if place.entry.image is None:
                 raise BadRequest("this is a directory", remedy="name its files, or link -r")
+            if not is_bound(self.linker.shelf.served.bindings, place.entry):
+                raise astray()
         except MdmError as why:
             return why
         sealed = demands_sealed(self.linker.standing, place, self.served.view)

@@ -15,6 +15,7 @@ from mdm_async.catalog.namespace.entries import Entry, Listed
 from mdm_async.catalog.namespace.places import Acl, Place
 from mdm_async.catalog.rights import acl
 from mdm_async.errors import MdmError, NotOnline, TooLarge, ViewPending, ViewRefused
+from mdm_async.images.names.bound import astray, is_bound
 from mdm_async.images.parts.record import ViewRecord
 from mdm_async.images.reading.sent import lately_sent, may_be_told
 from mdm_async.images.reading.shelf import Found, Shelf
@@ -241,8 +242,9 @@ class _Closed:
         for file in self.files:
             image = file.entry.image
             where = self.localities.get(image) if image is not None else None
-            detail = _detail(file, where, next(records) if file.told else None)
-            if image in sent and file.is_default:
+            told, bound = next(records) if file.told else None, is_bound(shelf.served.bindings, file.entry)
+            detail = _detail(file, where, told if bound or told is None else astray())
+            if bound and image in sent and file.is_default:
                 detail = replace(detail, size=sent[image].size, adler32=sent[image].adler32, unknown=None)
             details.append(detail)
         return details
