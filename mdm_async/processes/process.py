@@ -98,12 +98,24 @@ class Process:
             _log.error(
                 "a process of the server ended unasked; starting it again", ended=self.number, code=code
             )
-            await asyncio.sleep(pause)
+            while not await self._again(pause):
+                pause = min(2 * pause, _LONGEST_PAUSE)
             pause = min(2 * pause, _LONGEST_PAUSE)
             if self._ending:
                 return
             replaced()
+
+    async def _again(self, pause: float) -> bool:
+        """Whether it was started, or is not to be any more; not where the machine has no room for it now."""
+        await asyncio.sleep(pause)
+        if self._ending:
+            return True
+        try:
             await self._spawn()
+        except OSError as why:
+            _log.error("a process of the server cannot be started", ended=self.number, reason=why.strerror)
+            return False
+        return True
 
     async def end(self) -> None:
         """Have it drain; kill it when that takes too long."""

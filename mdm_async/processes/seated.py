@@ -40,7 +40,10 @@ def main(descriptor: int) -> int:
 
 async def _serve(descriptor: int) -> None:
     line = await Line.over(_inherited(descriptor), _answer)
-    handed: Handed = pickle.loads(await line.handed())  # noqa: S301 — from the process that started this one
+    try:
+        handed: Handed = pickle.loads(await line.handed())  # noqa: S301 — from the process that started this one
+    except asyncio.IncompleteReadError:  # Which ended meanwhile.
+        return
     os.set_inheritable(handed.lock, False)
     seat = Seat(
         handed.number,
