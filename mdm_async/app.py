@@ -345,10 +345,10 @@ async def _house(
     changed = ChangedHere()
     judge = Judge(database, Callers(database), mapping, settings.delivery)
     feed = FeedReader(lanes.control, views, mapping)
-    local = LocalTokens(KnownTokens(database, feed, changed).caller_of)
+    tokens = KnownTokens(database, feed, changed)
     makers = Makers(ADMIN, secret, partial(_caller_of_row, database), issuers, stands_on.trust)
     macaroons = Macaroons(partial(minted, database, keys, lambda: feed.now[0]), makers.caller)
-    kinds = (AdminToken(secret), IssuedTokens(issuers), macaroons, local)
+    kinds = (AdminToken(secret), IssuedTokens(issuers), macaroons, LocalTokens(tokens.caller_of))
     kept = (settings.keys.cached, settings.keys.cached_seconds)
     warm = WarmTurls(database, shelf, blobs, cipher, judge, changed, feed, *kept)
     admission = Admission(settings.transfers.running, settings.limits.share)
@@ -403,6 +403,7 @@ async def _house(
         guesses=Guesses(limited=settings.naming.refused > 0),
         near=[admission.near, budget.near, desk.near, digests.near, lanes.near, disks.near],
         authenticator=Authenticator(kinds, stands_on.trust, mapping),
+        tokens=tokens,
         makers=makers,
         refusals=Refusals(lanes.control),
         reads=Reads(lanes.control),

@@ -85,7 +85,8 @@ async def urls(server: Server) -> dict[str, str]:
         "clear": (await server.prepare(surl))["transferURL"],
         "sealed": (await server.prepare(surl, recipient=RECIPIENT))["transferURL"],
     }
-    for url in found.values():
+    found["by name"] = f"{server.url}/dav{surl}"
+    for url in (found["clear"], found["sealed"]):
         await server.get(url)  # Its intent is written.
     return found
 
@@ -129,6 +130,34 @@ async def test_it_is_the_same_answer(
             return answered[-1]
 
         await until(found)  # What is known of the feed may not be new enough at first.
+
+
+@pytest.mark.parametrize("fields", HEADS)
+async def test_by_name_it_is_the_same_too(
+    server: Server, urls: dict[str, str], answered: list[bool], fields: str
+) -> None:
+    name = f"at-once-{HEADS.index(fields)}"
+    token = await server.token("rl", name=name)
+    answered.clear()
+    fields += f"Authorization: Bearer {token}\r\n"
+    async with line(server) as ask:
+        await ask(urls["by name"], fields)
+        other = alike(await ask(urls["by name"], fields + OTHERWISE))
+        assert answered == [False, False]
+
+        async def found() -> bool:
+            assert alike(await ask(urls["by name"], fields)) == other
+            return answered[-1]
+
+        await until(found)
+        # Whoever else asks is asked who they are.
+        for shown in ("", f"Authorization: Bearer {token}x\r\n", f"Authorization: bearer {token[:-1]}\r\n"):
+            assert (await ask(urls["by name"], "Host: localhost\r\n" + shown)).startswith(b"HTTP/1.1 40")
+            assert not answered[-1]
+        assert (
+            await server.call("DELETE", f"/admin/v1/tokens/{name}", token=server.admin_token)
+        ).status < 300
+        assert (await ask(urls["by name"], fields)).startswith(b"HTTP/1.1 401")
 
 
 @pytest.mark.parametrize("fields", ELSEWHERE)

@@ -71,6 +71,10 @@ class FeedReader:
         count = self._count if caller.looked is None else min(caller.looked, self._count)
         return count, caller.generation
 
+    def is_fresh(self, changed: float) -> bool:
+        """Whether so much is known that a warm request waits for nothing; `changed`: when this node changed rights."""
+        return self.as_of >= max(time.monotonic() - FRESH, changed)
+
     async def catch_up(self, moment: float) -> None:
         """Return when all is known that was committed before `moment`. Raises Unavailable.
 

@@ -54,6 +54,15 @@ class KnownTokens:
             self._keep(key, shown, asked)
         return self._told(shown.caller, judged[0])
 
+    def at_hand(self, token: str) -> Caller | None:
+        """As `caller_of`, where nothing must be waited for; None: ask it."""
+        key = digest(token)
+        known = self._known.get(key)
+        if known is None or time.monotonic() >= known.ends or not self.feed.is_fresh(self.changed.since):
+            return None
+        self._known.move_to_end(key)
+        return self._told(known.caller, self.feed.now[0])
+
     @staticmethod
     def _told(caller: Caller, looked: int) -> Caller:
         """What is granted by it is judged again when a change came after that: it may have been revoked then."""

@@ -69,6 +69,13 @@ class OpenedViews:
             self._know(asked, opened, judged)
         return opened
 
+    def at_hand(self, caller: Caller, surl: str) -> WarmTurl | None:
+        """What `open` gives for its default view, where nothing must be waited for; None: open it."""
+        known = self._known.get(_Asked(caller, caller.token, surl, None))
+        if known is None or self._warm.at_hand(known.opened.warm.grant.turl) is not known.opened.warm:
+            return None
+        return known.opened.warm if self._stands(known) else None
+
     async def open_soon(self, caller: Caller, surls: Sequence[str], view: View | None) -> list[WarmTurl]:
         """Open many files' views together, each of which is about to be opened by itself, which then waits for
         nothing; those that were not open before. What is in the way of one is told then."""

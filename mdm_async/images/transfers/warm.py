@@ -117,8 +117,8 @@ class WarmTurls:
     def at_hand(self, turl: bytes) -> WarmTurl | None:
         """As `open`, where nothing must be waited for; None: open it."""
         warm = self._turls.get(turl)
-        known = self.feed.as_of >= max(time.monotonic() - FRESH, self.changed.since)
-        return warm if warm is not None and known and self._taken_up(warm) else None
+        is_fresh = self.feed.is_fresh(self.changed.since)
+        return warm if warm is not None and is_fresh and self._taken_up(warm) else None
 
     async def serves_again(self, warm: WarmTurl) -> bool:
         """Whether it may be read without asking the catalog. Raises Unavailable."""

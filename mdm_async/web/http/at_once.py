@@ -22,13 +22,16 @@ from mdm_async.web.http.connection import Connection
 from mdm_async.web.http.counting import count
 from mdm_async.web.http.get import fields_of
 from mdm_async.web.http.house import House
+from mdm_async.web.http.named import DAV
 from mdm_async.web.http.plain_get import PlainGet, plain_get
 from mdm_async.web.http.reply import fresh_id
 from mdm_async.web.http.sending import AHEAD, counter_of
 from mdm_async.web.http.write_now import write_now
 
 _TURL = re.compile(r"/t/([A-Za-z0-9_-]+)/[A-Za-z0-9][A-Za-z0-9._~-]*")
-_OPERATION: Final = "GET /t/{token}/{name}"
+_BEARER = re.compile(r"Bearer ([A-Za-z0-9_-]+)")
+_BY_TURL: Final = "GET /t/{token}/{name}"
+_BY_NAME: Final = "GET /dav{path}"
 _MOST: Final = 1 << 20
 """Bytes of an answer."""
 
@@ -40,16 +43,26 @@ class AtOnce:
     def answer(self, connection: Connection, data: bytes) -> bool:
         """Whether these bytes are a request that is answered now. False: it is for aiohttp, to be answered or, where
         the connection says that it has `begun`, to be finished."""
-        begun = time.monotonic()
-        if not data.startswith(b"GET /t/") or (asked := plain_get(data)) is None:
+        begun, wire = time.monotonic(), connection.transport
+        if not data.startswith((b"GET /t/", b"GET /dav/")) or (asked := plain_get(data)) is None:
             return False
-        warm = self._warm(asked)
-        wire = connection.transport
-        if warm is None or wire is None or wire.is_closing() or connection.has_unsent or self.house.draining:
+        if wire is None or wire.is_closing() or connection.has_unsent or self.house.draining:
             return False
-        return self._give(connection, asked, warm, begun)
+        address = connection.address
+        if address is None or address in self.house.settings.server.trusted_proxies:
+            return False  # More must be known to tell where it came from.
+        is_secure = connection.is_encrypted or stays_here(
+            self.house.settings.server, address, host_in(asked.host)
+        )
+        if asked.path.startswith("/t/"):
+            warm, operation = self._by_turl(asked), _BY_TURL
+        else:
+            warm, operation = self._by_name(asked, address) if is_secure else None, _BY_NAME
+        if warm is None or not (is_secure or warm.served.sealed):
+            return False
+        return self._give(connection, asked, warm, address, operation, begun)
 
-    def _warm(self, asked: PlainGet) -> WarmTurl | None:
+    def _by_turl(self, asked: PlainGet) -> WarmTurl | None:
         """What a transfer URL that is known to be one serves."""
         match = _TURL.fullmatch(asked.path)
         if match is None:
@@ -57,10 +70,27 @@ class AtOnce:
         turl = digest(match[1])
         return self.house.warm.at_hand(turl) if self.house.desk.strangers.knows(turl) else None
 
-    def _give(self, connection: Connection, asked: PlainGet, warm: WarmTurl, begun: float) -> bool:
+    def _by_name(self, asked: PlainGet, source: str) -> WarmTurl | None:
+        """What a name serves that a caller of a known token has read lately."""
+        shown = asked.authorization or ""
+        match = _BEARER.fullmatch(shown)
+        caller = self.house.tokens.at_hand(match[1]) if match is not None else None
+        if caller is None or not self.house.desk.strangers.knows(digest(shown)):
+            return None
+        caller = self.house.authenticator.known(caller, source)
+        return self.house.opened.at_hand(caller, asked.path.removeprefix(DAV))
+
+    def _give(
+        self,
+        connection: Connection,
+        asked: PlainGet,
+        warm: WarmTurl,
+        source: str,
+        operation: str,
+        begun: float,
+    ) -> bool:
         house, served, read = self.house, warm.served, warm.read
-        source = self._source(connection, asked, sealed=served.sealed)
-        if source is None or not house.reads.has_begun(read, source):
+        if not house.reads.has_begun(read, source):
             return False
         start, stop, status, ranged = 0, served.size, "200 OK", ""
         if asked.range is not None:
@@ -94,15 +124,6 @@ class AtOnce:
             return False
         at_hand.close(is_sent=True)
         house.reads.sent(read, source, size, "success")
-        count(_OPERATION, 200 if asked.range is None else 206, begun)
+        count(operation, 200 if asked.range is None else 206, begun)
         connection.answered_at_once(len(head) + size)
         return True
-
-    def _source(self, connection: Connection, asked: PlainGet, *, sealed: bool) -> str | None:
-        """The address that it came from; None where more must be known to tell, or what is clear may not go there."""
-        address = connection.address
-        if address is None or address in self.house.settings.server.trusted_proxies:
-            return None
-        if sealed or connection.is_encrypted:
-            return address
-        return address if stays_here(self.house.settings.server, address, host_in(asked.host)) else None

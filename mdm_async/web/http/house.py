@@ -47,6 +47,7 @@ from mdm_async.images.transfers.admission import Admission
 from mdm_async.images.transfers.cache import Cache
 from mdm_async.images.transfers.filing import Landing
 from mdm_async.images.transfers.judging import Judge
+from mdm_async.images.transfers.known_tokens import KnownTokens
 from mdm_async.images.transfers.opening import OpenedViews
 from mdm_async.images.transfers.rounds import Rounds
 from mdm_async.images.transfers.staging import Staging
@@ -99,6 +100,7 @@ class House:
     """By caller."""
     guesses: Guesses
     authenticator: Authenticator
+    tokens: KnownTokens
     makers: Makers
     refusals: Refusals
     reads: Reads

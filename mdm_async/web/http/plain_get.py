@@ -1,10 +1,10 @@
-"""GETs whose head holds nothing to think about: their path, host and range, from the bytes that came.
+"""GETs whose head holds nothing to think about: what they say that matters, from the bytes that came.
 
 Whatever else a head may hold, and whatever is not quite as most clients write it, is for aiohttp's parser.
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 MOST: Final = 1024
@@ -15,7 +15,7 @@ _HEAD = re.compile(
 _HOST = re.compile(r"[A-Za-z0-9.-]+(?::[0-9]{1,5})?|\[[0-9a-f:.]+\](?::[0-9]{1,5})?")
 _NOTHING: Final = frozenset({"accept", "accept-encoding", "user-agent"})
 """Fields that change nothing of an answer that has one form."""
-_READ: Final = frozenset({"host", "range", "connection"})
+_READ: Final = frozenset({"host", "range", "connection", "authorization"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +25,8 @@ class PlainGet:
     """The Host field."""
     range: str | None
     """The Range field."""
+    authorization: str | None = field(default=None, repr=False)
+    """The Authorization field."""
 
 
 def plain_get(head: bytes) -> PlainGet | None:
@@ -43,4 +45,4 @@ def plain_get(head: bytes) -> PlainGet | None:
     host = found.get("host", "")
     if _HOST.fullmatch(host) is None or found.get("connection", "keep-alive").lower() != "keep-alive":
         return None
-    return PlainGet(match[1].decode("ascii"), host, found.get("range"))
+    return PlainGet(match[1].decode("ascii"), host, found.get("range"), found.get("authorization"))
