@@ -143,6 +143,8 @@ async def test_a_statement_of_requests_looks_into_its_index(database: Database, 
     for node in explained.nodes:
         scanned = node["Node Type"] == "Seq Scan" and node["Relation Name"] not in SMALL
         walked = node["Node Type"] in ("Index Scan", "Index Only Scan") and "Index Cond" not in node
+        # Whether a table has any row at all is known by its first.
+        walked = walked and node.get("Parent Relationship") != "InitPlan"
         assert not scanned, node
         assert not walked, node
 

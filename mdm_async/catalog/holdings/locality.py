@@ -27,7 +27,8 @@ class Locality(StrEnum):
 
 ELSEWHERE: Final = (
     "(i.locality = 'ONLINE_AND_NEARLINE' or exists (select from replicas) and exists ("
-    "  select from entries e join replicas r on r.entry = e.id where e.image = i.id offset 0))"
+    "  select from entries e cross join lateral (select from replicas where entry = e.id limit 1) r"
+    "  where e.image = i.id offset 0))"
 )
 """Of an image `i`: an archive has it too, or a replica of it is known."""
 KNOWN: Final = (
