@@ -67,6 +67,13 @@ async def test_a_receipt_is_written_once_and_verified_offline(
     assert (forged.code, forged.out) == (5, b"")
 
 
+async def test_nothing_is_destroyed_whose_receipt_could_not_be_written(keeper, server, image, tmp_path):
+    ended = await keeper("shred", image, "--yes", "-o", tmp_path / "nowhere" / "receipt.json")
+    assert (ended.code, ended.out) == (2, b"")
+    assert "nothing was done" in ended.err
+    assert await server.read(image)
+
+
 async def test_json_has_the_plan_and_the_receipt(keeper, image):
     ended = await keeper("shred", image, "--yes", "--json")
     assert ended.code == 0, ended.err

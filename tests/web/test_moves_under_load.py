@@ -121,6 +121,8 @@ async def test_who_cannot_be_done_with_looking_is_told_when_to_try_again(
     assert (answer.status, answer.headers["Retry-After"]) == (409, "1")
     assert answer.tree["returnStatus"]["statusCode"] == "SRM_FILE_BUSY"
     # What it announced it has taken back.
+    async with connect(server.dsn) as db:
+        assert not await db.fetchval("select exists (select from moves)")
     await server.put(f"{top}/s/last.dcm", made())
     assert (await mv()).status == 200
 

@@ -1,5 +1,6 @@
 """`mdm shred`: images destroyed for good, with a receipt."""
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -70,8 +71,8 @@ def shred(
         raise BadRequest("there is no terminal to ask on", remedy="give --yes, or --dry-run to be told only")
     if patient == "-":
         patient = secret_or_line("Patient")
-    if out is not None and out.exists():
-        raise BadRequest(f"{out} is there already", remedy="name another file for the receipt")
+    if out is not None:
+        _demand_writable(out)
     id_ = str(uuid4())
 
     async def look() -> dict[str, Any]:
@@ -103,12 +104,13 @@ def shred(
         "the server goes on if it has begun", f"`mdm shreds receipt {id_}` tells whether it has"
     ):
         done = complete(destroy(found["digest"]))
+    if not json:
+        print_line(f"{done['state']}: {done['id']}")
     if out is not None:
         write_receipt(out, done["receipt"])
     if json:
         print_json({"plan": found, "shred": done})
         return
-    print_line(f"{done['state']}: {done['id']}")
     print_line(f"receipt: {out}" if out is not None else f"receipt: mdm shreds receipt {done['id']}")
 
 
@@ -134,6 +136,17 @@ def plan_in_words(found: dict[str, Any], *, as_administrator: bool = False) -> l
         )
         lines.append(f"  at {found['barred']} names you lack the right d or i: {remedy}")
     return lines
+
+
+def _demand_writable(file: Path) -> None:
+    """Before anything is destroyed. Raises BadRequest."""
+    if file.exists():
+        raise BadRequest(f"{file} is there already", remedy="name another file for the receipt")
+    if not os.access(file.parent, os.W_OK | os.X_OK):
+        raise BadRequest(
+            f"no file can be made in {file.parent}",
+            remedy="name another one for the receipt: nothing was done",
+        )
 
 
 def write_receipt(file: Path, text: str) -> None:

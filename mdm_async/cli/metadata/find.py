@@ -130,8 +130,9 @@ def find(
     elif not any_found:
         complain(
             MdmError(
-                "nothing found of what you have the right 'g' to, and of whose view the right 'r'; of what was only "
-                "registered at an archive a view is known once it was brought (mdm pacs stage)"
+                "nothing found of what you have the right 'g' to, and of whose view the right 'r' (of identified, 'r' "
+                "and 'i'); of what was only registered at an archive a view is known once it was brought "
+                "(mdm pacs stage)"
             )
         )
 
