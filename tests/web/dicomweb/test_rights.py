@@ -158,7 +158,8 @@ async def test_a_read_is_in_the_audit(server: Server, two: tuple[str, str, dict[
             acts = [
                 row["act"]
                 for row in await db.fetch(
-                    "select act from audit where id > $1 and (act = 'open' or act = 'read' and outcome = 'begun') order by id",
+                    "select act from audit where id > $1 and (act = 'open' or (act, outcome) = ('read', 'begun'))"
+                    " order by id",
                     before,
                 )
             ]
