@@ -318,6 +318,15 @@ async def test_a_doomed_blob_that_an_image_needs_is_kept_and_keeps_no_other_from
     assert await archive.look() is None
 
 
+async def test_a_doomed_image_that_a_name_points_to_keeps_its_keys(archive: Archive) -> None:
+    await archive.execute("update images set doomed = now() where id = $1", archive.image)
+    with captured_log() as log:
+        await archive.server.house.sweeper.sweep()
+    assert log.getvalue().count("an image was to be destroyed") == 1
+    assert await archive.look() is None
+    assert await archive.server.read(archive.name)
+
+
 async def test_all_is_looked_at_in_the_background(
     postgres: PostgresForTests, migrated: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

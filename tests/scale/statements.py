@@ -531,6 +531,7 @@ async def a_blob_comes_and_goes(desk: Desk) -> None:
     assert await blobs.recognised(desk.db, [blob(5)])
     assert not await blobs.recognised(desk.db, [])
     assert not await blobs.keep_named(desk.db, [blob(5)])
+    assert not await images.keep_named(desk.db, [image(FILE)])
 
 
 @budget(30)

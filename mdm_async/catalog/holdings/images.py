@@ -126,6 +126,18 @@ _DOOMED = "coalesce(doomed, 'infinity') < 'infinity'"
 _DESTROYED = f"id = any($1::uuid[]) and {_DOOMED} and (in_use_until < now() or shredded)"
 
 
+async def keep_named(db: Connection, images: Sequence[UUID]) -> set[UUID]:
+    """Keep those doomed images that entries point to, and that were not shredded. None is doomed before its last entry
+    has gone, so somebody else has written to the catalog."""
+    rows = await db.fetch(
+        "update images i set doomed = null, taken_by = null, failure = null where id = any($1::uuid[])"
+        " and doomed is not null and not shredded and exists (select from entries e where e.image = i.id offset 0)"
+        " returning id",
+        list(images),
+    )
+    return {row["id"] for row in rows}
+
+
 async def to_destroy(db: Connection, images: Sequence[UUID]) -> list[UUID]:
     """The registrations of those among these images that are doomed, and are not being read now or were shredded."""
     rows = await db.fetch(f"select registration from images where {_DESTROYED}", images)

@@ -48,6 +48,8 @@ _QUEUES = (
     VALUES_TO_FORGET,
 )
 
+_REMEDY = "somebody writes to the catalog beside mdm: find out who; then mdm fsck --deep"
+
 _log = structlog.get_logger()
 
 
@@ -127,7 +129,15 @@ class Sweeper:
             await shift.pages(self._destroy)
 
     async def _destroy(self, rows: list[Row]) -> None:
-        doomed = [row.key[0] for row in rows]
+        async with self.database.acquire() as db:
+            named = await images.keep_named(db, [row.key[0] for row in rows])
+        for image in named:
+            _log.error(
+                "an image was to be destroyed that a file's name points to; it is kept",
+                image=str(image),
+                remedy=_REMEDY,
+            )
+        doomed = [row.key[0] for row in rows if row.key[0] not in named]
         async with self.database.acquire() as db:
             registrations = await images.to_destroy(db, doomed)
         forgotten: set[UUID] = set()
@@ -165,6 +175,6 @@ class Sweeper:
                 "a blob was to be deleted that an image needs; it is kept",
                 blob=str(blob),
                 image=str(image),
-                remedy="somebody writes to the catalog beside mdm: find out who; then mdm fsck --deep",
+                remedy=_REMEDY,
             )
         return [row for row in rows if row.key[0] not in named]
