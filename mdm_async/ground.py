@@ -12,7 +12,11 @@ from mdm_async.keys import files
 from mdm_async.postgres.directory_lock import DirectoryLock
 from mdm_async.postgres.embedded.ballast import Ballast
 from mdm_async.postgres.embedded.lifecycle import EmbeddedPostgres
-from mdm_async.settings import Settings
+from mdm_async.postgres.lanes import most_connections
+from mdm_async.settings import Settings, part_of, processes_of
+
+_FEWEST, _BESIDE = 100, 20
+"""Connections."""
 
 _log = structlog.get_logger()
 
@@ -38,11 +42,18 @@ async def taken(settings: Settings) -> AsyncIterator[Ground]:
         apart = settings.database_directory.absolute() != settings.data.absolute()
         own = settings.database
         ballast = Ballast(settings.database_directory / "ballast", own.ballast, own.reserve_free)
+        room = {"max_connections": str(_connections(settings))}
         postgres = EmbeddedPostgres(
-            settings.database_directory, lock=None if apart else lock, ballast=ballast
+            settings.database_directory, settings=room, lock=None if apart else lock, ballast=ballast
         )
         async with postgres:
             yield Ground(lock, postgres.dsn, postgres)
+
+
+def _connections(settings: Settings) -> int:
+    """That the embedded Postgres takes: those of all processes of this server, and of commands beside it."""
+    count = processes_of(settings)
+    return max(_FEWEST, count * most_connections(part_of(settings, 1, count).database) + _BESIDE)
 
 
 def admin_token(settings: Settings) -> str:

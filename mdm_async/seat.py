@@ -1,5 +1,6 @@
 """What one of several processes that are a server together is given by the one that started it."""
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -14,6 +15,9 @@ READY: Final = b"ready"
 OWN_METRICS: Final = b"own metrics"
 METRICS: Final = b"metrics"
 """What is asked over the line: a process says that it serves, is asked for its metrics, and asks for the others'."""
+
+_TOLD_WITHIN: Final = 4.0
+"""Seconds for the metrics of the others, without which a process tells its own. More than each of them has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +44,8 @@ class Seat:
     async def metrics_of_others(self) -> Mapping[str, bytes]:
         """By process, as text."""
         try:
-            told: dict[str, str] = orjson.loads(await self.line.ask(METRICS))
-        except ConnectionError:  # This process is about to end, too.
+            async with asyncio.timeout(_TOLD_WITHIN):
+                told: dict[str, str] = orjson.loads(await self.line.ask(METRICS))
+        except (ConnectionError, TimeoutError):  # Whoever started this process has ended, or hangs.
             return {}
         return {name: text.encode() for name, text in told.items()}

@@ -27,11 +27,16 @@ _ROOM = """
 """
 
 
+def most_connections(settings: DatabaseSettings) -> int:
+    """That a process with these settings makes."""
+    return settings.control_pool + settings.pool + settings.bulk_pool + _KEYS
+
+
 async def warn_of_little_room(connection: Connection, settings: DatabaseSettings, processes: int = 1) -> None:
     """Say when Postgres does not take as many connections as this node alone may make, by so many processes with these
     settings each: requests fail under load."""
     room = await connection.fetchval(_ROOM)
-    most = processes * (settings.control_pool + settings.pool + settings.bulk_pool + _KEYS)
+    most = processes * most_connections(settings)
     if room < most:
         _log.warning(
             "the database takes fewer connections than this node may make; raise max_connections or lower "

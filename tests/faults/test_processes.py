@@ -167,6 +167,19 @@ async def _ready(http: aiohttp.ClientSession, server: Serve) -> bool:
         return False
 
 
+async def test_metrics_are_told_while_whoever_keeps_them_stands_still(
+    server: Serve, http: aiohttp.ClientSession
+) -> None:
+    os.kill(server.process.pid, signal.SIGSTOP)
+    try:
+        async with http.get(f"{server.url}/metrics") as answer:
+            text = await answer.text()
+    finally:
+        os.kill(server.process.pid, signal.SIGCONT)
+    assert re.search(r'^mdm_requests_total\{process="[12]"', text, re.M)
+    assert 'process="supervisor"' not in text
+
+
 async def test_no_other_server_has_the_directory(server: Serve, tmp_path: Path) -> None:
     other = Serve(server.data, **SETTINGS)
     process = await other.spawn(stderr=subprocess.PIPE)
