@@ -113,8 +113,9 @@ def bare(environment, tmp_path) -> Callable[..., int]:
     words.touch(mode=0o600)
     words.write_text(WORDS)
 
-    def run(folder: Path, *after: Path, shares: int = 2, threshold: int = 2) -> int:
+    def run(folder: Path, *after: Path, shares: int = 2, threshold: int = 2, drop_older: bool = False) -> int:
         options = [option for file in after for option in ("--after", str(file))]
+        options += ["--drop-older"] if drop_older else []
         options += ["--passphrase-file", str(words)] * (len(after) + shares)
         numbers = ("--threshold", str(threshold), "--shares", str(shares))
         return main(["keys", "split", str(folder), *numbers, *options])
@@ -136,6 +137,20 @@ def test_a_new_key_is_shared_above_the_one_in_use(bare, tmp_path):
     )
     assert (len(old), len(new)) == (1, 2)
     assert new[1] == old[0] != new[0]
+
+
+def test_once_all_is_under_a_new_key_that_one_alone_is_shared(bare, tmp_path, capsys):
+    """Who could not be rid of the older ones would never see them destroyed, nor a shred final."""
+    assert bare(tmp_path / "old") == 0
+    assert bare(tmp_path / "new", *_in(tmp_path / "old")) == 0
+    assert bare(tmp_path / "alone", *_in(tmp_path / "new"), drop_older=True) == 0
+    new, alone = (
+        joined([CustodyShare.parse(file.read_text()) for file in _in(tmp_path / name)])
+        for name in ("new", "alone")
+    )
+    assert alone == new[:1]
+    assert bare(tmp_path / "none", drop_older=True) != 0
+    assert "--after SHARE" in capsys.readouterr().err
 
 
 def test_a_new_key_above_the_one_in_use_takes_as_many_custodians_as_unsealing(bare, tmp_path, capsys):

@@ -35,6 +35,14 @@ def split(
         list[Path] | None,
         typer.Option(help="Share file of the key in use, again for more: for a new key above that one."),
     ] = None,
+    drop_older: Annotated[
+        bool,
+        typer.Option(
+            "--drop-older",
+            help="With --after: no new key, and of those in the shares the first alone: the one in use, once mdm "
+            "keys rotate has ended the others.",
+        ),
+    ] = False,
     passphrase_file: PassphraseFiles = None,
     json: Json = False,
 ) -> None:
@@ -49,12 +57,14 @@ def split(
 
     if kek_file is not None and after:
         raise BadRequest("--kek-file and --after both say which keys to share", remedy="give one of them")
+    if drop_older and not after:
+        raise BadRequest("--drop-older leaves out keys of shares", remedy="name those: --after SHARE")
     if not 2 <= threshold <= shares <= 255:
         raise BadRequest(
             f"{threshold} of {shares} custodians cannot work", remedy="a threshold is from 2 to --shares"
         )
     given = passphrases(passphrase_file, [*(after or []), *_custodians(shares)], new_from=len(after or []))
-    keks = _keks(kek_file, list(zip(after or [], given, strict=False)))
+    keks = _keks(kek_file, list(zip(after or [], given, strict=False)), drop_older=drop_older)
     made = split_among(keks, store, threshold, shares)
     files = _write(directory, made, given[-shares:])
     if json:
@@ -71,7 +81,7 @@ def _custodians(shares: int) -> list[str]:
     return [f"custodian {index} of {shares}" for index in range(1, shares + 1)]
 
 
-def _keks(kek_file: Path | None, after: Sequence[tuple[Path, str]]) -> list[bytes]:
+def _keks(kek_file: Path | None, after: Sequence[tuple[Path, str]], *, drop_older: bool) -> list[bytes]:
     """The keys to share, the one in use first."""
     from mdm_async.keys import files
     from mdm_async.keys.custody import CustodyShare, joined
@@ -92,7 +102,8 @@ def _keks(kek_file: Path | None, after: Sequence[tuple[Path, str]]) -> list[byte
             shares[share.index] = share
     if len(shares) < next(iter(shares.values())).threshold:
         raise BadRequest(f"--after names {len(shares)} shares, and it takes more of that split")
-    return fresh + joined(list(shares.values()))
+    there = joined(list(shares.values()))
+    return there[:1] if drop_older else fresh + there
 
 
 def _write(directory: Path, shares: "Sequence[CustodyShare]", given: Sequence[str]) -> list[Path]:
