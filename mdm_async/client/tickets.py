@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from mdm_async.client.client import Client
-from mdm_async.client.pull import Pull
+from mdm_async.client.pull import Pull, identity
 from mdm_async.client.ticket import Prepared, Ticket
 from mdm_async.errors import MdmError, WrongContent
 
@@ -28,6 +28,8 @@ class _Request:
 
 @dataclass(slots=True)
 class Kept:
+    """A file; another `ticket` of the same bytes takes the place of one that has died."""
+
     ticket: Ticket
     request: _Request
     readers: int = 0
@@ -44,6 +46,9 @@ class Tickets:
     pin: int | None = None
     _kept: dict[str, Kept] = field(default_factory=dict)
     _wanted: dict[str, asyncio.Future[Kept]] = field(default_factory=dict)
+    """What is not prepared yet."""
+    _next: list[str] = field(default_factory=list)
+    """What of it no request has asked for yet."""
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
     @asynccontextmanager
@@ -67,14 +72,15 @@ class Tickets:
         return kept
 
     def pull(self, path: str, kept: Kept) -> Pull:
-        async def renew() -> Ticket:
-            if self._kept.get(path) is kept:
-                self._drop(path, kept)
-            again = await self._prepared(path)
-            self._rest(path, again)
-            return again.ticket
+        ticket = kept.ticket
 
-        return Pull(self.client.wire, kept.ticket, renew=renew)
+        async def renew() -> Ticket:
+            nonlocal ticket
+            # Another reader may have done it.
+            ticket = kept.ticket if kept.ticket is not ticket else (await self._prepared(path)).ticket
+            return ticket
+
+        return Pull(self.client.wire, ticket, renew=renew)
 
     def end(self, path: str, kept: Kept) -> None:
         kept.readers -= 1
@@ -82,7 +88,8 @@ class Tickets:
             self._rest(path, kept)
 
     async def aclose(self) -> None:
-        """Release all."""
+        """Release all, what is being prepared, too."""
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         for path, kept in list(self._kept.items()):
             self._drop(path, kept)
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -90,34 +97,43 @@ class Tickets:
     async def _prepared(self, path: str) -> Kept:
         wanted = self._wanted.get(path)
         if wanted is None:
-            if not self._wanted:
+            if not self._next:
                 self._spawn(self._prepare_together())
+            self._next.append(path)
             wanted = self._wanted[path] = asyncio.get_running_loop().create_future()
         return await asyncio.shield(wanted)
 
     async def _prepare_together(self) -> None:
         await asyncio.sleep(_TOGETHER)
-        wanted, self._wanted = self._wanted, {}
+        asked, self._next = self._next, []
         try:
-            prepared = await self.client.prepare(
-                list(wanted), view=self.view, sealed=self.sealed, pin=self.pin
-            )
+            prepared = await self.client.prepare(asked, view=self.view, sealed=self.sealed, pin=self.pin)
         except BaseException as why:
-            for each in wanted.values():
-                _fail(each, why)
+            for path in asked:
+                _fail(self._wanted.pop(path), why)
             if not isinstance(why, Exception):
                 raise
             return
         request = _Request(prepared, len(prepared.tickets))
-        missing = WrongContent("the server did not answer for a file that was asked for")
         for ticket in prepared.tickets:
+            _succeed(self._wanted.pop(ticket.surl), self._keep(ticket, request))
+        missing = WrongContent("the server did not answer for a file that was asked for")
+        for path in self._wanted.keys() & set(asked):
+            _fail(self._wanted.pop(path), prepared.failures.get(path, missing))
+
+    def _keep(self, ticket: Ticket, request: _Request) -> Kept:
+        """In place of what died, if those are the same bytes: its readers go on with it."""
+        kept = self._kept.get(ticket.surl)
+        if kept is not None and identity(kept.ticket) == identity(ticket):
+            self._let_go(kept.request)
+            kept.ticket, kept.request = ticket, request
+        else:
+            if kept is not None:
+                self._drop(ticket.surl, kept)
             kept = self._kept[ticket.surl] = Kept(ticket, request)
-            # Whoever asked may be gone.
+        if kept.readers == 0:  # Whoever asked may be gone.
             self._rest(ticket.surl, kept)
-            if not wanted[ticket.surl].done():
-                wanted[ticket.surl].set_result(kept)
-        for path, each in wanted.items():
-            _fail(each, prepared.failures.get(path, missing))
+        return kept
 
     def _rest(self, path: str, kept: Kept) -> None:
         if kept.ends is not None:
@@ -125,13 +141,15 @@ class Tickets:
         kept.ends = asyncio.get_running_loop().call_later(_IDLE, self._drop, path, kept)
 
     def _drop(self, path: str, kept: Kept) -> None:
-        if self._kept.get(path) is kept:
-            del self._kept[path]
+        del self._kept[path]
         if kept.ends is not None:
             kept.ends.cancel()
-        kept.request.kept -= 1
-        if kept.request.kept == 0:
-            self._spawn(self._release(kept.request.prepared))
+        self._let_go(kept.request)
+
+    def _let_go(self, request: _Request) -> None:
+        request.kept -= 1
+        if request.kept == 0:
+            self._spawn(self._release(request.prepared))
 
     async def _release(self, prepared: Prepared) -> None:
         with suppress(MdmError):  # It expires anyway.
@@ -141,6 +159,11 @@ class Tickets:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _succeed(waiting: asyncio.Future[Kept], kept: Kept) -> None:
+    if not waiting.done():
+        waiting.set_result(kept)
 
 
 def _fail(waiting: asyncio.Future[Kept], why: BaseException) -> None:

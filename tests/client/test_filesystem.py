@@ -16,6 +16,7 @@ import fsspec
 import numpy as np
 import pydicom
 import pytest
+from fsspec.asyn import sync
 
 from mdm_async import errors
 from mdm_async.client import Client
@@ -23,6 +24,7 @@ from mdm_async.client.filesystem import MdmFileSystem
 from mdm_async.client.filesystem_files import LEAST
 from tests.client.fake_server import TOKEN, FakeServer
 from tests.conftest import Server
+from tests.faults.conditions import until
 
 
 @pytest.fixture(autouse=True)
@@ -194,6 +196,70 @@ async def test_many_files_are_prepared_by_one_request(used: Used, ct: bytes, tmp
         assert isinstance(missing[1], FileNotFoundError)
 
     await asyncio.to_thread(work)
+
+
+class Counted:
+    """Files prepared, by request, and requests released, while it is patched in."""
+
+    def __init__(self, patched: pytest.MonkeyPatch) -> None:
+        self.prepared: list[list[str]] = []
+        self.released = 0
+        prepare, release = Client.prepare, Client.release
+
+        async def counted(client: Client, paths: Any, **how: Any) -> Any:
+            self.prepared.append(list(paths))
+            await asyncio.sleep(0.05)
+            return await prepare(client, paths, **how)
+
+        async def let_go(client: Client, prepared: Any) -> None:
+            self.released += 1
+            await release(client, prepared)
+
+        patched.setattr(Client, "prepare", counted)
+        patched.setattr(Client, "release", let_go)
+
+
+async def test_a_file_that_is_asked_for_while_it_is_prepared_is_prepared_once(
+    used: Used, ct: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await used.server.put(f"{used.folder}/one.dcm", ct)
+    whole = await used.server.read(f"{used.folder}/one.dcm")
+    counted = Counted(monkeypatch)
+
+    def read() -> bytes:
+        return bytes(used.fs.cat_file(f"{used.folder}/one.dcm"))
+
+    first = asyncio.create_task(asyncio.to_thread(read))
+    await until(lambda: len(counted.prepared) == 1)
+    assert await asyncio.gather(first, *(asyncio.to_thread(read) for _ in range(3))) == 4 * [whole]
+    await asyncio.to_thread(used.fs.close)
+    assert len(counted.prepared) == counted.released == 1
+
+
+async def test_an_open_file_whose_pin_ran_out_is_prepared_once_more(
+    used: Used, slice_of_ct: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await used.server.put(f"{used.folder}/slice.dcm", slice_of_ct)
+    whole = await used.server.read(f"{used.folder}/slice.dcm")
+    counted = Counted(monkeypatch)
+
+    def read() -> None:
+        with used.fs.open(f"{used.folder}/slice.dcm", cache_type="none") as file:
+            assert file.read(4) == whole[:4]
+            sync(used.fs.loop, _released, file)
+            for place in range(0, 400_000, 100_000):
+                file.seek(place)
+                assert file.read(4) == whole[place : place + 4]
+        used.fs.close()
+
+    await asyncio.to_thread(read)
+    assert len(counted.prepared) == 2
+    assert counted.released == 3  # the first one's twice: by what stands for its end, too
+
+
+async def _released(file: Any) -> None:
+    """As if it had run out."""
+    await file._tickets.client.release(file._kept.request.prepared)
 
 
 async def test_a_view_may_be_chosen_and_a_tree_stored(used: Used, ct: bytes, tmp_path: Path) -> None:
