@@ -21,7 +21,6 @@ from mdm_async.web.http import problem, sendfile
 from mdm_async.web.http.channel import source_of
 from mdm_async.web.http.connection import Connection
 from mdm_async.web.http.house import HOUSE
-from mdm_async.web.http.strides import strides
 
 AHEAD = 2 << 20
 """Bytes that a reader who hardly reads leaves in memory: a piece on its way, and the next one decrypted. A sealed
@@ -234,8 +233,7 @@ class Sending:
                         self._demand_going()
         else:
             self.count(len(piece))
-            for part in (piece,) if is_plain(self.transport) else strides(piece):
-                await self.answer.write(part)
+            await self.answer.write(piece)
             if len(piece) > COPIED:
                 if is_plain(self.transport):  # What is encrypted is taken at once, into other memory.
                     await sendfile.flushed(self.transport, self.request.writer.drain)

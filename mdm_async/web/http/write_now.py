@@ -4,10 +4,14 @@ import os
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from mdm_async.blobs.store import FileRange, Piece
 from mdm_async.web.http.connection import Connection
-from mdm_async.web.http.strides import strides
+
+_STRIDE: Final = 128 << 10
+"""Bytes that TLS is given at once. OpenSSL's memory for half a mebibyte, and Python's copy of it, are fresh each time:
+a fifth more CPU, in page faults."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +38,8 @@ def write_now(connection: Connection, head: bytes, pieces: Sequence[Piece]) -> L
     if connection.is_encrypted:
         wire.write(head)
         for piece in _leading(pieces):
-            for stride in strides(piece):
-                wire.write(stride)
+            for start in range(0, len(piece), _STRIDE):
+                wire.write(memoryview(piece)[start : start + _STRIDE])
         return Left(memoryview(b""), [], connection.writing_paused or wire.get_write_buffer_size() > 0)
     own = wire.get_extra_info("socket")
     # uvloop's stand-in for a socket cannot send. This one has its descriptor as long as nothing is waited for.
