@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from pydicom import dcmread
 
 from tests.cli.conftest import Run
 from tests.conftest import CI, Server
@@ -52,11 +53,17 @@ async def test_how_many_are_left_out_is_said(mdm: Run, server: Server, folder: s
     assert made.json["leftOut"] == {"refused": 2}
     assert made.err == "mdm: files that it does not tell of: 2 refused\n"
     assert _dsrdump(file).count("<contains IMAGE:") == 1
+    # Whose study a file without that view is of is not known.
+    study = dcmread(file).CurrentRequestedProcedureEvidenceSequence[0].StudyInstanceUID
+    made = await mdm("manifest", folder, "--view", "basic", "--study", study, "--out", file)
+    assert made.err == "mdm: files that it does not tell of, of that study or another: 2 refused\n"
 
 
 async def test_what_is_wrong_is_said(mdm: Run, folder: str) -> None:
     missing = await mdm("manifest", f"{folder}/none")
     assert missing.code != 0
     assert f"{folder}/none" in missing.err
+    several = await mdm("manifest", folder, f"{folder}/none")
+    assert "name 2 of 2: no such file" in several.err
     to_terminal = await mdm("manifest", folder, "--json")
     assert "--out manifest.dcm" in to_terminal.err

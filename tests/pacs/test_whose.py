@@ -79,8 +79,12 @@ async def test_who_asks_for_both_is_told_to_name_an_issuer(
         taken = await tool.get(identifier(level, **asked), model)
         assert (taken.images, taken.statuses) == ([], [0xA900])
         assert "IssuerOfPatientID" in taken.last.ErrorComment
-    taken = await tool.get(identifier(level, IssuerOfPatientID="North", **asked), PATIENT_GET)
+    taken = await tool.get(identifier(level, IssuerOfPatientID="NORTH", **asked), PATIENT_GET)
     assert [one.PatientName for one in taken.images] == ["A^North"]
+    # Written otherwise, it is another's, though it is found.
+    taken = await tool.get(identifier(level, IssuerOfPatientID="North", **asked), PATIENT_GET)
+    assert (taken.images, taken.statuses) == ([], [0xA900])
+    assert taken.last.ErrorComment == "no IssuerOfPatientID of this ID is written so"
     taken = await tool.get(identifier("STUDY", PatientID="4711", StudyInstanceUID="1.2.72"), PATIENT_GET)
     assert [one.PatientName for one in taken.images] == ["B^South"]
 

@@ -78,7 +78,8 @@ def manifest(
         made = complete(work())
     if made.left_out:
         why = ", ".join(f"{count} {_WHY.get(why, why)}" for why, count in made.left_out.items())
-        complain(MdmError(f"files that it does not tell of: {why}"))
+        of_study = ", of that study or another" if study is not None else ""
+        complain(MdmError(f"files that it does not tell of{of_study}: {why}"))
     if to_stdout:
         sys.stdout.buffer.write(made.document)
         sys.stdout.buffer.flush()

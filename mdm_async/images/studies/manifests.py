@@ -43,7 +43,12 @@ async def manifest(
     seen = _Seen()
     for path in dict.fromkeys(paths):
         asked = Asked(Level.INSTANCE, Uids(study), (), path, view, limit=PAGE, told=TOLD)
-        await _look(desk, caller, asked, seen, turn)
+        try:
+            await _look(desk, caller, asked, seen, turn)
+        except NotFound as why:
+            if len(paths) > 1:
+                why.detail = f"name {paths.index(path) + 1} of {len(paths)}: {why.detail}"
+            raise
     if not seen.instances:
         raise NotFound(
             "there is nothing here of which a manifest could tell, or nothing that this caller may see",

@@ -198,18 +198,23 @@ def together(query: Query, rows: Sequence[Row]) -> list[list[Row]]:
 
 def of_one_issuer(conditions: Sequence[Condition], rows: Sequence[Row]) -> Sequence[Row]:
     """What is retrieved by a Patient ID: of one patient. Of issuers that are found by one spelling, it is that which is
-    written so. Raises Unfit."""
+    written so, be it the only one or not. Raises Unfit."""
     by_patient = any(of.name == PATIENT for one in conditions for of in attributes(one))
-    if not by_patient or len(set(map(_issuer, rows))) <= 1:
+    issuers = set(map(_issuer, rows))
+    if not by_patient or issuers <= {()}:
         return rows
     asked = {
         (written(str(one.to)),)
         for one in conditions
         if isinstance(one, Compared) and one.attribute.name == ISSUER
     }
+    if not asked:
+        if len(issuers) > 1:
+            raise Unfit("equal Patient IDs of several issuers: give IssuerOfPatientID")
+        return rows
     of_asked = [row for row in rows if _issuer(row) in asked]
     if not of_asked:
-        raise Unfit("equal Patient IDs of several issuers: give IssuerOfPatientID")
+        raise Unfit("no IssuerOfPatientID of this ID is written so")
     return of_asked
 
 
