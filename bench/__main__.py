@@ -136,6 +136,8 @@ def run(
     Example: python -m bench run storm --workers 1,32 --duration 5 --out /tmp/storm
     """
     tables = _tables(json)
+    if out is not None:
+        _demand_writable(out)
     scale = QUICK if quick else FULL
     if duration is not None:
         scale = replace(scale, seconds=duration)
@@ -149,7 +151,6 @@ def run(
         raise typer.Exit(_WRONG) from None
     saved = Saved(began, facts, findings)
     if out is not None:
-        out.mkdir(parents=True, exist_ok=True)
         (out / RESULT).write_bytes(saved.to_json())
         (out / PAGE).write_text(page(saved))
         tables.print(f"written: {out / RESULT}, {out / PAGE}")
@@ -249,6 +250,16 @@ def _peers(text: str) -> list[str]:
         known = ", ".join(_OF_PEERS)
         raise typer.BadParameter(f"{', '.join(sorted(unknown))}: there are {known}", param_hint="--peers")
     return found
+
+
+def _demand_writable(out: Path) -> None:
+    """Before it is measured for an hour."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=out):
+            pass
+    except OSError as why:
+        raise typer.BadParameter(f"{out}: {why.strerror}", param_hint="--out") from None
 
 
 @contextmanager

@@ -89,7 +89,8 @@ def _apart(old: dict[str, Any], new: dict[str, Any], column: str, was: float, va
     # The spread is that of a row's first figure.
     if column == next(iter(list(new)[1:])) and all(_is_figure(each) for pair in ranges for each in pair):
         (old_least, old_most), (new_least, new_most) = ranges
-        return bool(new_least > old_most or new_most < old_least)
+        if old_least < old_most and new_least < new_most:  # not of one round, which has none
+            return bool(new_least > old_most or new_most < old_least)
     return abs(value - was) > _NOISE * abs(was)
 
 

@@ -37,7 +37,9 @@ async def test_a_storm_beside_nginx(folder: Path) -> None:
     assert list(named)[:3] == ["clear, 1 workers", "sealed, 1 workers", "nginx, a plain file, 1 workers"]
     assert all(row["files/s"] > 0 for row in finding.rows)
     assert named["clear, 3 workers"]["/ nginx"] > 0
-    assert sum("open loop" in name for name in named) == 3
+    assert [name for name in named if "open loop" in name] == [
+        f"clear, open loop at {share}% of the best" for share in (25, 50, 75)
+    ]
     throughput = finding.plots[0]
     assert set(throughput.series) == {"clear", "sealed", "nginx, a plain file"}
     assert [x for x, _ in throughput.series["clear"]] == [1, 3]
@@ -91,13 +93,17 @@ def test_two_runs_are_compared(tmp_path: Path) -> None:
     shown = CLI.invoke(app, ["compare", str(before), str(after), "--json"])
     assert [each["ratio"] for each in orjson.loads(shown.stdout)] == [2.0, 1.02]
     assert "noise" in CLI.invoke(app, ["compare", str(before), str(after)]).output
+    one_round, another = _run(tmp_path / "c", 100, 100, 100, 0.5), _run(tmp_path / "d", 101, 101, 101, 0.5)
+    changes = compared(Saved.read(one_round), Saved.read(another))
+    assert not any(each.beyond_noise for each in changes)
 
 
 def test_what_is_asked_wrongly_is_told(tmp_path: Path) -> None:
     (tmp_path / RESULT).write_text('{"began": 1}')
     assert CLI.invoke(app, ["compare", str(tmp_path), str(tmp_path)]).exit_code == 2
     assert CLI.invoke(app, ["compare", str(tmp_path / "none"), str(tmp_path)]).exit_code == 2
-    for wrong in (["--workers", "0"], ["--workers", "a"], ["--peers", "apache"]):
+    no_folder = str(tmp_path / RESULT / "out")
+    for wrong in (["--workers", "0"], ["--workers", "a"], ["--peers", "apache"], ["--out", no_folder]):
         told = CLI.invoke(app, ["run", "storm", *wrong])
         assert told.exit_code == 2, told.output
 
