@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
@@ -55,16 +55,22 @@ _ONLINE = "state = 'done' and operation = 'bring_online' and image is not null a
 """What was brought online is held here until its life ends."""
 _RELEASE = (
     "with asked as materialized ("
-    "  select * from unnest($1::uuid[], $2::text[], $3::jsonb[], $4::text[], $5::text[])"
+    "  select *, min(turn) over (partition by request, owner) as first"
+    "   from unnest($1::uuid[], $2::text[], $3::jsonb[], $4::text[], $5::text[])"
     "   with ordinality as a (request, owner, surls, source, caller, turn)"
     "), released as ("
     "  update grants g set state = 'released' where request = any($1::uuid[])"
     f" and ({_WAITS} or {_ONLINE}) and exists (select from asked a where a.request = g.request"
-    "   and a.owner = g.owner and (a.surls is null or a.surls ? g.surl)) returning turl, guid, view, request"
+    "   and a.owner = g.owner and (a.surls is null or a.surls ? g.surl))"
+    "   returning turl, guid, view, request, owner, surl"
+    "), ended as ("
+    "  select turl, guid, view, (select min(turn) from asked a where a.request = r.request"
+    "   and a.owner = r.owner and (a.surls is null or a.surls ? r.surl)) as by from released r"
     "), audited as (insert into audit (caller, source, act, outcome, guid, view)"
-    "  select caller, source, 'release', 'success', guid, view from released join asked using (request))"
-    " select turn, surl, turl, state <> 'done' as waited, turl in (select turl from released) as ended"
-    " from grants g join asked a on a.request = g.request and a.owner = g.owner"
+    "  select caller, source, 'release', 'success', guid, view from ended join asked on turn = by)"
+    " select turn, surl, g.turl, state <> 'done' as waited, by"
+    " from grants g join asked a on a.request = g.request and a.owner = g.owner and a.turn = a.first"
+    " left join ended e on e.turl = g.turl"
     " where g.request = any($1::uuid[]) order by turn, item"
 )
 
@@ -89,7 +95,8 @@ class Released:
 
 
 async def release(db: Connection, asked: Sequence[Release]) -> list[list[Released]]:
-    """End pins of different requests: of each all its items, of one that its caller has not made none.
+    """End pins of requests, each named any number of times: of each all its items, of one that its caller has not made
+    none. What several name is ended by the first.
 
     Repeating it is no error. One statement, its audit included.
     """
@@ -102,9 +109,18 @@ async def release(db: Connection, asked: Sequence[Release]) -> list[list[Release
         [one.caller.source or None for one in asked],
         [one.caller.name for one in asked],
     )
-    found: list[list[Released]] = [[] for _ in asked]
-    for turn, surl, turl, waited, ended in rows:
-        found[turn - 1].append(Released(surl, turl, waited, ended))
+    items: dict[tuple[UUID, str], list[Released]] = {(one.request, one.caller.owner): [] for one in asked}
+    found = [items[one.request, one.caller.owner] for one in asked]
+    ended: dict[int, list[int]] = {}
+    for turn, surl, turl, waited, by in rows:
+        all_ = found[turn - 1]
+        if by is not None:
+            ended.setdefault(by - 1, []).append(len(all_))
+        all_.append(Released(surl, turl, waited, False))
+    for turn, places in ended.items():
+        found[turn] = list(found[turn])
+        for place in places:
+            found[turn][place] = replace(found[turn][place], ended=True)
     return found
 
 

@@ -100,14 +100,5 @@ class Rounds:
         return [None] * len(made)
 
     async def _releases(self, asked: Sequence[Release]) -> Sequence[list[Released]]:
-        found: dict[int, list[Released]] = {}
-        waiting = dict(enumerate(asked))
-        while waiting:
-            # Of those that end the same request one after the other.
-            some = {one.request: turn for turn, one in reversed(waiting.items())}
-            turns = sorted(some.values())
-            async with self.database.acquire() as db:
-                found |= zip(
-                    turns, await requests.release(db, [waiting.pop(turn) for turn in turns]), strict=True
-                )
-        return [found[turn] for turn in range(len(asked))]
+        async with self.database.acquire() as db:
+            return await requests.release(db, asked)
