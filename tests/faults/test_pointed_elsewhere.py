@@ -98,6 +98,20 @@ async def test_a_file_that_mdm_moves_replaces_links_or_copies_stays_bound(pointe
     assert all(row["binding"] is not None and fits(*row.values()) for row in found)
 
 
+async def test_what_a_node_of_the_version_before_replaces_is_read(pointed: Server) -> None:
+    one, _ = await two(pointed)
+    # As that one does, which knows no binding.
+    await execute(pointed, POINT.format(what="image = o.image, modified = now()"), one.split("/")[1])
+    pointed.cool()
+    assert await code(pointed, one) == ""
+    await bind_entries(pointed.house.database, pointed.house.views.bindings)
+    async with pointed.house.database.acquire() as db:
+        assert not await db.fetchval(
+            "select exists (select from entries where image is not null and binding is null)"
+        )
+    assert await code(pointed, one) == ""
+
+
 async def test_what_was_stored_before_is_bound_as_it_is_and_nothing_is_believed_without_afterwards(
     pointed: Server,
 ) -> None:
