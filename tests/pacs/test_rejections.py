@@ -26,6 +26,7 @@ from tests.postgres.for_tests import PostgresForTests
 from tests.web.cohorts.test_cohorts import ask
 from tests.web.dicomweb.test_retrieve import address
 from tests.web.dicomweb.test_store import stow
+from tests.web.shredding.conftest import Shred
 from tests.web.tape.test_staging import call as tape
 from tests.web.test_hidden import OPERATIONS
 
@@ -362,7 +363,21 @@ async def file_takes_its_place(pacs: Pacs, lfns: list[str]) -> None:
     assert reply.status == 204, reply.body
 
 
-@pytest.mark.parametrize("go", [files_go, tree_goes, file_takes_its_place])
+async def copy_takes_its_place(pacs: Pacs, lfns: list[str]) -> None:
+    one, said = lfns
+    headers = {"Destination": f"{pacs.server.url}/dav{one}", "Overwrite": "T"}
+    reply = await pacs.server.call("COPY", f"/dav{said}", token=pacs.server.admin_token, headers=headers)
+    assert reply.status == 204, reply.body
+
+
+async def files_are_shredded(pacs: Pacs, lfns: list[str]) -> None:
+    shredder = await pacs.server.token("rwdlgxi", path="/pacs")
+    await Shred(pacs.server).do(*lfns, token=shredder)
+
+
+@pytest.mark.parametrize(
+    "go", [files_go, tree_goes, file_takes_its_place, copy_takes_its_place, files_are_shredded]
+)
 async def test_a_note_and_an_instance_go_while_another_note_names_that(
     pacs: Pacs, tmp_path: Path, go: Callable[[Pacs, list[str]], Awaitable[None]]
 ) -> None:

@@ -24,6 +24,7 @@ from mdm_async.errors import (
     CacheTooSmall,
     Damaged,
     Gone,
+    Lost,
     MdmError,
     NotDicom,
     NotFound,
@@ -217,7 +218,7 @@ class Bringer:
         except NotFound:
             async with self._database.acquire() as db:
                 await sources.found(db, image, Locality.LOST)
-            return Damaged(
+            return Lost(
                 "the file is lost: the archive that it was registered at has it no more",
                 remedy="ask who runs the archive; put the file itself, or remove its name: mdm rm",
             )

@@ -20,7 +20,7 @@ from mdm_async.catalog.namespace import paths
 from mdm_async.catalog.work import images_to_stage
 from mdm_async.crypt4gh.exchange import new_private_key, public_key
 from mdm_async.dicom.sop_common import sop_common
-from mdm_async.errors import Damaged
+from mdm_async.errors import Lost
 from mdm_async.images.names.path_template import PathTemplate
 from mdm_async.images.transfers import filing
 from mdm_async.images.transfers.filing import FileAsk, Landing
@@ -282,7 +282,7 @@ async def test_the_client_tells_what_is_lost(archive: FakeArchive, staging: Serv
     (path,) = await registered(staging)
     archive.files.clear()
     async with Client(staging.url, staging.admin_token) as client:
-        with pytest.raises(Damaged):
+        with pytest.raises(Lost):
             await client.get(path, tmp_path / "lost.dcm")
 
 
