@@ -8,6 +8,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
+import asyncpg
+
 from mdm_async.errors import MdmError
 from mdm_async.postgres.turns import as_nobody
 
@@ -71,12 +73,10 @@ class Together(Generic[Asked, Told]):
     async def _tell(self, gathered: Sequence[_Waiting[Asked, Told]]) -> None:
         try:
             told = await self._answer([item for one in gathered for item in one.asked])
-        except MdmError as why:
-            for one in gathered:
-                _fail(one, why)
         except Exception as why:
-            if len(gathered) == 1:
-                _fail(gathered[0], why)
+            if len(gathered) == 1 or (isinstance(why, MdmError) and not _met_another_change(why)):
+                for one in gathered:
+                    _fail(one, why)
                 return
             for one in gathered:
                 await self._tell([one])
@@ -86,6 +86,10 @@ class Together(Generic[Asked, Told]):
                 if not one.told.done():
                     one.told.set_result(told[start : start + len(one.asked)])
                 start += len(one.asked)
+
+
+def _met_another_change(why: MdmError) -> bool:
+    return isinstance(why.__cause__, asyncpg.DeadlockDetectedError)
 
 
 def _fail(one: _Waiting[Asked, Told], why: Exception) -> None:

@@ -3,9 +3,10 @@
 import asyncio
 from collections.abc import Sequence
 
+import asyncpg
 import pytest
 
-from mdm_async.errors import Unavailable
+from mdm_async.errors import DatabaseBusy, Unavailable
 from mdm_async.postgres.together import Together
 from tests.faults.conditions import until
 
@@ -72,6 +73,19 @@ async def test_what_fails_for_one_is_told_to_him_alone(answers: Answers) -> None
     answers.held[1].set()
     told = await asyncio.gather(first, *others, return_exceptions=True)
     assert [one if isinstance(one, list) else str(one) for one in told] == [[2], [4], "three", [8]]
+
+
+async def test_a_deadlock_is_told_to_whoever_is_in_it(answers: Answers) -> None:
+    together = Together(answers)
+    answers.wrong[3] = DatabaseBusy()
+    answers.wrong[3].__cause__ = asyncpg.DeadlockDetectedError()
+    first = await begun(answers, together, 1)
+    others = [asyncio.create_task(together.ask([number])) for number in (2, 3, 4)]
+    await asyncio.sleep(0)
+    answers.held[1].set()
+    two, three, four = await asyncio.gather(*others, return_exceptions=True)
+    assert (await first, two, four) == ([2], [4], [8])
+    assert isinstance(three, DatabaseBusy)
 
 
 async def test_an_absent_database_is_told_to_all_and_those_after_are_served(answers: Answers) -> None:
