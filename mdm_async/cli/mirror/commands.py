@@ -1,6 +1,7 @@
 """`mdm mirror accept|add|status|stop|promote`: a second site that follows a directory of a first one."""
 
-from typing import Annotated
+import re
+from typing import Annotated, Final
 
 import typer
 
@@ -8,9 +9,11 @@ from mdm_async.cli.connection import client_of, complete
 from mdm_async.cli.options import Json
 from mdm_async.cli.output import print_json, print_line
 from mdm_async.client.told_errors import Json as Told
+from mdm_async.errors import BadRequest
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The mirror's, at both sites.", show_default=False)]
 Directory = Annotated[str, typer.Argument(metavar="PATH", show_default=False)]
+_CREDENTIAL: Final = re.compile(r"[!-~]{1,256}")
 
 
 def register(app: typer.Typer) -> None:
@@ -58,6 +61,11 @@ def add(
     Example: `mdm mirror add site-b --to https://mdm2.example.org:8443 /radiology --credential mirror.credential`
     """
     shown = credential.read(1024).strip()
+    if not _CREDENTIAL.fullmatch(shown):
+        raise BadRequest(
+            f"{credential.name} has no credential of a mirror",
+            remedy="it is the line that `mdm mirror accept` prints at the second site",
+        )
 
     async def work() -> None:
         async with client_of(context) as client:

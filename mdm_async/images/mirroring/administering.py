@@ -17,7 +17,7 @@ from mdm_async.catalog.rights import acl
 from mdm_async.catalog.trail import acts
 from mdm_async.catalog.trail.acts import Act
 from mdm_async.client.second_site import SecondSite
-from mdm_async.errors import BadRequest, Conflict, Exists, NotADirectory, NotEmpty, NotFound
+from mdm_async.errors import BadRequest, Conflict, Exists, NotADirectory, NotEmpty, NotFound, Unauthenticated
 from mdm_async.images.changed import ChangedHere
 from mdm_async.images.mirroring import metrics
 from mdm_async.images.mirroring.credentials import Credentials
@@ -83,7 +83,11 @@ class Mirroring:
             own = await installation.identity(db)
             await _mirrorable(db, path)
         async with SecondSite(url, credential, await self.credentials.signing(credential)) as site:
-            there = await site.hello(own, None, None)
+            try:
+                there = await site.hello(own, None, None)
+            except Unauthenticated as why:
+                # It is not whoever asks here that is unknown.
+                raise Conflict(f"the second site says: {why.detail}", remedy=why.remedy) from why
         if there["path"] != path:
             raise Conflict(
                 "the second site has accepted another directory",
