@@ -70,7 +70,10 @@ class Requests:
         url = URL(f"{self._origin}{quoted_path(path)}?{quoted_query(query)}", encoded=True)
         headers = self._signer.headers(method, self._host, path, query, body, _now())
         try:
-            async with self._http.request(method, url, headers=headers, data=body) as answer:
+            # No redirects: nobody else is sent what is signed for this host, nor believed.
+            async with self._http.request(
+                method, url, headers=headers, data=body, allow_redirects=False
+            ) as answer:
                 if answer.status == 429 or answer.status >= 500:
                     return None
                 read = await answer.content.read(_LARGEST + 1)
@@ -97,12 +100,16 @@ class Requests:
     ) -> bool:
         """A page after the other, always the first: where the one before ended, nothing is any more."""
         there, more = False, True
+        before: list[str] = []
         while more:
             answer = await self.ask("GET", "", {**asked, "prefix": key})
             if answer.status != 200:
                 raise failure(answer.code)
             page = _parsed(answer.body)
             found = [_text(one, id_) for one in page if _name(one) in names and _text(one, "Key") == key]
+            if found and found == before:
+                raise failure("")  # It says that they are gone, and lists them.
+            before = found
             for one in found:
                 await self._delete(key, {parameter: one})
             there = there or bool(found)
