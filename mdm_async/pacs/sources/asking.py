@@ -58,7 +58,7 @@ class Wanted:
             terms[keyword] = value
         if len(terms) > _MOST_TERMS or any(len(value) > _MOST_CHARACTERS for value in terms.values()):
             raise BadQuery("the query for an archive is too long")
-        study = study or terms.get("StudyInstanceUID")
+        study = terms.get("StudyInstanceUID") if study is None else study
         if study is not None:
             # Wild cards in a UID would match everybody's.
             if not is_uid(study):

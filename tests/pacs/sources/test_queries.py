@@ -36,3 +36,9 @@ def test_what_is_wrong_with_a_query_is_told(query: str, told: str | None) -> Non
 def test_a_modality_is_asked_for_as_archives_write_it() -> None:
     assert Wanted.parse(None, "Modality=ct").modality == "CT"
     assert Wanted.parse(None, "StudyDate=20240101").modality is None
+
+
+@pytest.mark.parametrize("study", ["", "1.2.*", "1.2\\1.3"])
+def test_what_is_no_study_is_not_everything(study: str) -> None:
+    with pytest.raises(BadQuery, match="no UID"):
+        Wanted.parse(study, None)
