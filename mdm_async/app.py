@@ -23,6 +23,7 @@ from mdm_async.auditing.signing_key import signing_key
 from mdm_async.blobs.bucket import in_bucket
 from mdm_async.blobs.local import LocalBlobs
 from mdm_async.catalog.mirrors import mirrors
+from mdm_async.catalog.namespace import bindings
 from mdm_async.catalog.rights import tokens
 from mdm_async.catalog.rights.callers import Callers
 from mdm_async.errors import MdmError
@@ -485,6 +486,8 @@ def _node(settings: Settings, seat: Seat | None) -> str:
 async def _served_views(database: Database, keys: KeyStore) -> ServedViews:
     await keys.make_project_key(BASIC_PROJECT)
     views = ServedViews(keys, EntryBindings(await keys.make_project_key(_ENTRIES)))
+    async with database.acquire() as db:
+        views.bindings.demanded = await bindings.are_bound(db)
     await views.load(database)
     return views
 

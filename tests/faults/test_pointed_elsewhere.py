@@ -1,11 +1,14 @@
 """Somebody with the database's password points a name to another image: nobody is served another patient's file."""
 
+import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import pytest
 
+from mdm_async import app
 from mdm_async.catalog.namespace import bindings
 from mdm_async.images.upkeep.bindings import bind_entries
 from mdm_async.keys.derive import EntryBindings
@@ -153,3 +156,21 @@ async def test_a_member_of_a_cohort_that_was_pointed_elsewhere_is_damaged(pointe
         *map(UUID, guids),
     )
     assert await codes() == ["SRM_FAILURE", "SRM_FILE_PINNED"]
+
+
+async def test_a_server_that_starts_believes_no_more_than_it_did_before(
+    postgres: PostgresForTests, migrated: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also before it has looked for entries that are to be bound."""
+    dsn = await postgres.fresh_database(migrated)
+    async with running_server(tmp_path / "data", dsn) as server:
+        one, _ = await two(server)
+        await execute(server, "update entries set binding = null where name = 'one.dcm'")
+        await execute(server, "update installation set bound = now()")
+
+    async def never(*_: object) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(app, "bind_entries_forever", never)
+    async with running_server(tmp_path / "data", dsn) as server:
+        assert await code(server, one) == "urn:mdm:error:damaged"
