@@ -89,7 +89,7 @@ async def a_directory_is_made_what_another_site_says(desk: Desk) -> None:
     await followed.bind(desk.db, _NAME, uuid4(), bytes(32))
     await followed.count(desk.db, _NAME, 1, 1)
     await followed.note_heard(desk.db, _NAME, None)
-    await applying.set_top(desk.db, top.id, _said(top.guid, top.name), _NONE)
+    await applying.set_top(desk.db, top.id, _said(top.guid, top.name), _NONE, BIND)
     (new,) = [uuid4()]
     await applying.place(desk.db, top.id, directory.guid, _said(new, "new"), _NONE, image(FILE), BIND)
     await applying.place(desk.db, top.id, directory.guid, _said(new, f"f{FILE:07}"), _NONE, image(FILE), BIND)

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from mdm_async.catalog.mirrors.states import State
 from mdm_async.catalog.namespace import cut_trees
-from mdm_async.catalog.namespace.bindings import Bind
+from mdm_async.catalog.namespace.bindings import Bind, renew
 from mdm_async.errors import BadRequest, Forbidden, NoParent
 from mdm_async.postgres.database import Connection
 
@@ -35,11 +35,11 @@ def _own(state: State, acls: Acls) -> tuple[object, ...]:
     )
 
 
-async def set_top(db: Connection, directory: int, state: State, acls: Acls) -> None:
+async def set_top(db: Connection, directory: int, state: State, acls: Acls, bind: Bind) -> None:
     """The followed directory itself, which keeps its name. Raises Forbidden, BadRequest."""
     known = await inside(db, directory, state.guid)
     if known is None:
-        await _give_up(db, state.guid)
+        await _give_up(db, state.guid, bind)
     elif known != directory:
         raise BadRequest("an entry would lie in itself")
     await db.execute(
@@ -47,9 +47,13 @@ async def set_top(db: Connection, directory: int, state: State, acls: Acls) -> N
     )
 
 
-async def _give_up(db: Connection, guid: UUID) -> None:
+async def _give_up(db: Connection, guid: UUID, bind: Bind) -> None:
     """What was removed goes by and by, with all that is below it: it does not come back, but gives its GUID up."""
-    await db.execute("update entries set guid = gen_random_uuid() where guid = $1", guid)
+    row = await db.fetchrow(
+        "update entries set guid = gen_random_uuid() where guid = $1 returning guid, image, only_view", guid
+    )
+    if row is not None and row["image"] is not None:
+        await renew(db, row["guid"], bind(*row.values()))
 
 
 async def inside(db: Connection, directory: int, guid: UUID) -> int | None:
@@ -83,7 +87,7 @@ async def place(
         raise NoParent("the directory of an entry has not come yet")
     known = await inside(db, directory, state.guid)
     if known is None:
-        await _give_up(db, state.guid)
+        await _give_up(db, state.guid, bind)
     elif image is None and await _lies_in(db, above, known):
         raise BadRequest("an entry would lie in itself")
     await _free(db, above, state.name, state.guid)

@@ -106,12 +106,12 @@ class Following:
     async def _place(self, db: Connection, here: Followed, state: State, image: UUID | None) -> None:
         acls = records.acls(state, await kept_acls.intern(db, records.rules(state)))
         views = await applying.views_at(db, state.guid)
+        bind = self.intake.shelf.served.bindings.of
         if state.parent is None:
-            await applying.set_top(db, here.directory, state, acls)
+            await applying.set_top(db, here.directory, state, acls, bind)
             if views != state.views:
                 await directories_to_check.add(db, here.directory)
             return
-        bind = self.intake.shelf.served.bindings.of
         before = await applying.image_at(db, here.directory, state.guid)
         id_ = await applying.place(db, here.directory, state.parent, state, acls, image, bind)
         if image is None:
