@@ -57,10 +57,7 @@ class DirectoryLock:
         except BlockingIOError:
             holder = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip() or "unknown"
             os.close(descriptor)
-            raise Unavailable(
-                f"{self.directory} is in use by another mdm server, process {holder}",
-                remedy="stop that server, or give this one a directory of its own",
-            ) from None
+            raise self._held_by(holder) from None
         except BaseException:
             os.close(descriptor)
             raise
@@ -69,6 +66,17 @@ class DirectoryLock:
             os.ftruncate(descriptor, 0)
             os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
         self._descriptor = descriptor
+
+    def _held_by(self, holder: str) -> Unavailable:
+        remedy = "stop that server, or give this one a directory of its own"
+        if not Path("/proc", holder).exists():
+            # One that was killed, and of which a process hangs; or it is another container's.
+            remedy += (
+                f"; `fuser {self.path}` as root tells which of its processes are left, where it was killed"
+            )
+        return Unavailable(
+            f"{self.directory} is in use by another mdm server, process {holder}", remedy=remedy
+        )
 
     def _lock_whole(self, descriptor: int) -> int:
         """The directory itself, so that nobody gets in when the file is removed; -1 where directories have no locks."""

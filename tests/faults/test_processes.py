@@ -194,7 +194,13 @@ async def test_they_end_with_whoever_keeps_them_and_leave_the_directory(
 ) -> None:
     caller = Caller(http, server.url, server.admin_token)
     left = _processes(server).values()
-    await server.kill()
+    os.kill(hangs := max(left), signal.SIGSTOP)
+    server.process.kill()
+    await until(lambda: sum(Path(f"/proc/{pid}/cmdline").exists() for pid in left) == 1)
+    refused = await Serve(server.data, **SETTINGS).spawn(stderr=subprocess.PIPE)
+    assert b"as root tells which of its processes are left" in (await refused.communicate())[1]
+    os.kill(hangs, signal.SIGCONT)
+    await server.process.wait()
     await until(lambda: not any(Path(f"/proc/{pid}/cmdline").exists() for pid in left))
     await server.start()
     assert len(await caller.read("/shared.dcm", "basic")) > 0
