@@ -12,6 +12,11 @@ from mdm_async.keys.custody import CustodyShare, joined
 _SOON = 2
 """Seconds."""
 
+_OTHERS = (
+    "give shares of the key in use; those of a new one above it (mdm keys split --after) alone, without the older "
+    "(--drop-older), only once mdm keys rotate has ended that"
+)
+
 _log = structlog.get_logger()
 
 
@@ -80,9 +85,9 @@ class HeldByCustodians:
             if self.is_right is not None:
                 try:
                     await self.is_right(keks)
-                except WrongKeks:
+                except WrongKeks as why:
                     self.forget()
-                    raise
+                    raise WrongKeks(why.detail, remedy=_OTHERS) from None
             self.forget()
             self._keks = keks
             self._opened.set()

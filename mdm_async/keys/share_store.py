@@ -234,6 +234,6 @@ def in_common(one: str, other: str) -> UnsafeSettings:
 
 
 def lets_nobody_in(name: str, why: Exception) -> Unavailable:
-    return Unavailable(
-        f"key store {name} lets nobody in ({type(why).__name__})", remedy="check its dsn, and that it runs"
-    )
+    # What it is called, and not its words; of what stands for several of its kind that itself.
+    kind = type(why.__cause__ or why).__name__
+    return Unavailable(f"key store {name} lets nobody in ({kind})", remedy="check its dsn, and that it runs")

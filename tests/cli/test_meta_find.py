@@ -88,6 +88,7 @@ async def test_where_nothing_is_found_one_is_told_what_that_takes(mdm: Run, stud
     nothing = await mdm("meta", "find", "Rows = 1", "--path", study)
     assert (nothing.code, nothing.out) == (0, b"")
     assert "the right 'g'" in nothing.err
+    assert "'x' on all directories above" in nothing.err
     assert (await mdm("meta", "find", "Rows = 1", "--path", study, "--json")).err == ""
 
 

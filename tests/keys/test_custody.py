@@ -126,8 +126,9 @@ async def test_keys_that_are_not_those_of_the_store_do_not_count() -> None:
     source = HeldByCustodians("", is_right)
     wrong = split_among([os.urandom(32)], "", 2, 2)
     await source.take(wrong[0])
-    with pytest.raises(WrongKeks):
+    with pytest.raises(WrongKeks) as told:
         await source.take(wrong[1])
+    assert "--drop-older" in told.value.remedy
     assert source.given().indices == ()
     with pytest.raises(Sealed):
         await source.read()

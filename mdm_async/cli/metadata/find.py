@@ -131,8 +131,8 @@ def find(
         complain(
             MdmError(
                 "nothing found of what you have the right 'g' to, and of whose view the right 'r' (of identified, 'r' "
-                "and 'i'); of what was only registered at an archive a view is known once it was brought "
-                "(mdm pacs stage)"
+                "and 'i'), with 'x' on all directories above; of what was only registered at an archive a view is "
+                "known once it was brought (mdm pacs stage)"
             )
         )
 
