@@ -73,9 +73,14 @@ async def mark(settings: Settings, db: Connection) -> None:
 
 
 def _known(settings: Settings) -> UUID | None:
-    """Of a directory that an older version made, what its blob store says."""
+    """Of a directory that an older version made, what its blob store says; one that is shared was here before many a
+    new node."""
     own = _read(settings.data)
-    if own is None and (store := id_file.read(settings.blobs_directory)) is not None:
+    if (
+        own is None
+        and not settings.blobs.shared
+        and (store := id_file.read(settings.blobs_directory)) is not None
+    ):
         return store.installation
     return own
 

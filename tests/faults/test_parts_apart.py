@@ -44,7 +44,7 @@ async def test_the_parts_of_the_directory_can_lie_apart_and_everything_finds_the
             os.environ.pop("MDM_PATHS__SECRETS", None)
             await server.stop()
         left = {path.name for path in data.iterdir()}
-        assert left <= {".mdm.lock", "audit"}, left
+        assert left <= {".mdm.lock", "audit", "mdm.id"}, left
         assert {path.name for path in secrets.iterdir()} == {"kek", "admin.token", "audit.key"}
         assert (database / "postgres" / "PG_VERSION").is_file()
         assert list(blobs.glob("??/*"))

@@ -176,7 +176,9 @@ async def test_a_database_made_with_another_key_is_not_served(
     async with running_server(tmp_path / "one", dsn) as server:
         await server.directory()
     with pytest.raises(Unavailable, match="key-encryption key"):
-        async with running_server(tmp_path / "other", dsn):
+        async with running_server(
+            tmp_path / "other", dsn, keys={"kek": base64.b64encode(bytes(32)).decode()}
+        ):
             pass
 
 

@@ -37,7 +37,7 @@ class _Form(BaseModel):
 
 class HelloForm(_Form):
     installation: UUID
-    key: str = Field(pattern=r"^[0-9a-f]{64}$")
+    key: str = Field(pattern=r"^[0-9a-f]{64}$", max_length=64)
     epoch: int | None
     complete: datetime | None
 
