@@ -53,20 +53,30 @@ async def told(pacs: Pacs) -> Mapping[str, Any]:
     return dict(row["details"]) | {"guid": str(row["guid"])}
 
 
-async def test_what_is_damaged_here_is_stored_anew_when_it_is_sent_again(pacs: Pacs, device: Device) -> None:
+@pytest.mark.parametrize("noticed", [False, True])
+async def test_what_is_damaged_here_is_stored_anew_when_it_is_sent_again(
+    pacs: Pacs, device: Device, noticed: bool
+) -> None:
     before, pushed = await pacs.names(), own(**large())
     assert await device.store(pushed) == 0
     lfn = await pacs.new_name(before)
     guid = await guids(pacs, [lfn])
     await pacs.lose(pushed.instance)
-    with pytest.raises(AssertionError, match="lost"):
-        await pacs.identified(lfn)
+    if noticed:
+        with pytest.raises(AssertionError, match="lost"):
+            await pacs.identified(lfn)
+        await until(lambda: _noticed(pacs, lfn))
     assert await device.store(pushed) == 0
     assert await told(pacs) == {"by": "C-STORE of STORESCU", "outcome": "updated", "guid": guid[0]}
     assert data_set(await pacs.identified(lfn)) == pushed.data_set
     assert await guids(pacs, [lfn]) == guid
     assert await device.store(pushed) == 0
     assert (await told(pacs))["outcome"] == "same"
+
+
+async def _noticed(pacs: Pacs, lfn: str) -> bool:
+    listed = await pacs.server.srm("ls", surls=[lfn], fullDetailedList=True)
+    return bool(listed["files"][0]["fileLocality"] == "LOST")
 
 
 async def test_what_changes_all_the_time_is_no_endless_work(

@@ -131,10 +131,11 @@ class Shelf:
         return loaded
 
     async def original(self, database: Database, image: UUID) -> ViewRecord | None:
-        """What is known of the file that arrived, its size and SHA-256 among it; None when that does not open."""
+        """What is known of the file that arrived, its size and SHA-256 among it, be its bytes lost; None when that does
+        not open."""
         async with database.acquire() as db:
             found = await self.find(db, [(image, IDENTIFIED), (image, OPAQUE)])
-        opened = await self.open_records(found)
+        opened = await self.open_records(_as_if_not_lost(found))
         return next((one for one in opened if isinstance(one, ViewRecord)), None)
 
     async def record_of(self, database: Database, view: ReadyView) -> ViewRecord | None:
@@ -251,6 +252,14 @@ def _index(image: UUID, opened: ViewRecord, rows: dict[UUID, Part], secrets: Sec
     with suppress(Damaged):
         return of_part(image, row, part, secrets)
     return None
+
+
+def _as_if_not_lost(found: Found) -> Found:
+    holdings = {
+        key: replace(held, locality=Locality.ONLINE) if held.locality is Locality.LOST else held
+        for key, held in found.holdings.items()
+    }
+    return replace(found, holdings=holdings)
 
 
 def evictable_of(found: Found | None) -> set[UUID]:
