@@ -14,6 +14,7 @@ from typing import Any
 import pydicom
 import pytest
 
+from mdm_async.catalog.namespace import moves
 from mdm_async.errors import MdmError
 from mdm_async.images.names import comparing, guesses, revealing
 from mdm_async.images.names.guesses import CHARACTERS, DATES, PER_HIT, Guesses
@@ -423,6 +424,8 @@ async def test_a_file_that_comes_into_a_directory_while_its_name_is_compared_is_
         await limited.put(f"{at}/e/{hunter.made}", image(1000 + hunter.made), token=hunter.token)
         monkeypatch.setattr(NameGuard, "demand_silent", restless)
 
+    # The move goes on only when the file has come, and that waits for the move.
+    monkeypatch.setattr(moves, "SECONDS", 0.2)
     monkeypatch.setattr(NameGuard, "demand_silent", restless)
     assert await mv("e", "f") == "SRM_FILE_BUSY"
 
