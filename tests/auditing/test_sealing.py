@@ -5,6 +5,7 @@ import socket
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
@@ -374,7 +375,12 @@ def test_a_malformed_syslog_is_refused(setting: str, tmp_path: Path) -> None:
 async def test_sealing_goes_on_after_any_exception(sealed: Sealed, monkeypatch: pytest.MonkeyPatch) -> None:
     sealer = await sealed.sealer()
 
-    async def broken(_: object) -> bool:
+    may_seal = ledger.may_seal
+
+    async def broken(db: Any) -> bool:
+        # A shared server of this process seals, too.
+        if await db.fetchval("select current_database()") not in sealed.dsn:
+            return await may_seal(db)
         raise KeyError("a patient's name")
 
     await sealed.act(1)
