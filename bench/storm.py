@@ -36,12 +36,14 @@ class Contestant:
 
     plan: Plan
     meter: Meter
+    most: int = 1 << 20
+    """Connections that it takes at once."""
     outcomes: dict[int, list[Outcome]] = field(default_factory=dict)
     cpu: dict[int, list[Cpu]] = field(default_factory=dict)
 
     async def run(self, workers: int) -> None:
         before = self.meter.cpu()
-        outcome = await drive(replace(self.plan, connections=workers))
+        outcome = await drive(replace(self.plan, connections=min(workers, self.most)))
         self.outcomes.setdefault(workers, []).append(outcome)
         self.cpu.setdefault(workers, []).append(self.meter.cpu() - before)
 
@@ -106,7 +108,8 @@ async def measure(
     finding.remarks.append(f"due a second in the open loop: {due}")
     finding.remarks.append(
         "every answer's length and bytes are checked, of Orthanc's its pixels; the load is one process of its own on "
-        "the same machine. In the open loop files are due at fixed times and timed from then on"
+        f"the same machine. Orthanc is asked by {orthanc.HTTP_THREADS} connections at most, as many as it has threads. "
+        "In the open loop files are due at fixed times and timed from then on"
     )
     return finding
 
@@ -137,7 +140,9 @@ async def _peer(
         return Contestant(Plan("127.0.0.1", files.port, 1, exchanges, scale.seconds), files.meter)
     if peer == ORTHANC and orthanc.executable():
         other = await stack.enter_async_context(orthanc.running_orthanc(folder))
-        return Contestant(other.plan(1, await other.put(images), scale.seconds), other.meter)
+        # Connections beyond its threads it breaks.
+        plan = other.plan(1, await other.put(images), scale.seconds)
+        return Contestant(plan, other.meter, orthanc.HTTP_THREADS)
     return None
 
 
