@@ -121,3 +121,10 @@ def test_percentiles_are_nearest_ranks():
     assert [percentile(values, p) for p in (50, 95, 99, 100)] == [50, 95, 99, 100]
     assert percentile([], 50) == 0
     assert percentile([7.0], 1) == 7
+
+
+def test_a_number_within_a_longer_one_is_another():
+    for text, found in ((b"2.25.39900071", False), (b"1.99000.2", True), (b"LO\5\x0099000 ", True)):
+        scanner = Scanner((b"99000",))
+        scanner.feed(text)
+        assert bool(scanner.found) is found
