@@ -13,7 +13,7 @@ import weakref
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from fsspec.asyn import AsyncFileSystem, sync, sync_wrapper
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback
@@ -25,9 +25,6 @@ from mdm_async.client.filesystem_files import MdmAsyncFile, MdmFile, MdmNewFile
 from mdm_async.client.tickets import Tickets
 from mdm_async.errors import BadRequest, MdmError
 from mdm_async.loopback import is_loopback
-
-_CLOSING: Final = 5.0
-"""Seconds."""
 
 
 class MdmFileSystem(AsyncFileSystem):

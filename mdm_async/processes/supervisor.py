@@ -14,11 +14,9 @@ import orjson
 import structlog
 from prometheus_client import CollectorRegistry, Counter, ProcessCollector, generate_latest
 
-from mdm_async import logs, opening_keys
+from mdm_async import logs
 from mdm_async.app import stopped_unwatched, url_of
-from mdm_async.errors import UnsafeSettings
 from mdm_async.ground import Ground, taken
-from mdm_async.keys.custodians import HeldByCustodians
 from mdm_async.line import Line
 from mdm_async.postgres.embedded.ballast import Ballast
 from mdm_async.premises import premises
@@ -49,7 +47,6 @@ async def serve(settings: Settings, count: int) -> None:
     stands_on = premises(settings)
     async with AsyncExitStack() as stack:
         ground = await stack.enter_async_context(taken(settings))
-        _demand_no_custodians(settings)
         doors, local = await ports_taken(stack, settings, tls=stands_on.certificate is not None)
         shared = Shared(settings, count, ground.target, doors, local, ground.lock.descriptor)
         together, watches = _Together(shared), Watches()
@@ -69,14 +66,6 @@ async def serve(settings: Settings, count: int) -> None:
         local.close()
     if watches.failed.is_set():
         raise stopped_unwatched()
-
-
-def _demand_no_custodians(settings: Settings) -> None:
-    if any(isinstance(source, HeldByCustodians) for source in opening_keys.sources_of(settings).values()):
-        raise UnsafeSettings(
-            "server.processes: custodians open the keys of one process only",
-            remedy="set server.processes = 1, or keep the key-encryption key elsewhere",
-        )
 
 
 def _ground_kept(ground: Ground) -> Iterator[Coroutine[Any, Any, None]]:

@@ -162,6 +162,16 @@ class Settings(_WithCopy):
         return self
 
     @model_validator(mode="after")
+    def _is_one_where_custodians_come(self) -> Self:
+        held = any(one.kek_custodians for one in (self.keys, *self.keys.stores))
+        if held and self.server.processes != 1:
+            raise ValueError(
+                "server.processes: custodians open the keys of one process only. Set server.processes = 1, or keep the "
+                "key-encryption key elsewhere"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _has_a_port_for_each(self) -> Self:
         server, pacs = self.server, self.pacs
         doors = [("server.port", server.host, server.port)]

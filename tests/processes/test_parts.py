@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from mdm_async.errors import UnsafeSettings
 from mdm_async.settings import Settings, brings, load, part_of, processes_of
 
 
@@ -43,6 +44,13 @@ def test_auto_is_one_a_core() -> None:
     assert processes_of(_settings()) == 1
     assert processes_of(_settings(server={"processes": "3"})) == 3
     assert processes_of(_settings(server={"processes": "auto"})) == len(os.sched_getaffinity(0))
+
+
+@pytest.mark.parametrize("processes", [2, "auto"])
+def test_custodians_open_one_process(processes: int | str) -> None:
+    assert _settings(keys={"kek_custodians": True}).server.processes == 1
+    with pytest.raises(UnsafeSettings, match=r"server\.processes: custodians"):
+        _settings(keys={"kek_custodians": True}, server={"processes": processes})
 
 
 @pytest.mark.parametrize(
